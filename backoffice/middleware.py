@@ -1,0 +1,37 @@
+"""Doors: the host decides which URLconf answers, before anything else looks at the request."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from core.ids import new_id
+
+
+class DoorMiddleware:
+    """Set `request.door`, its URLconf and a request id; a host that is no open door of this process gets 421."""
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        door, urlconf = settings.DOORS.get(request.get_host().rsplit(":", 1)[0], ("", ""))
+        if door not in settings.OPEN_DOORS:
+            return HttpResponse("No such door.\n", status=421, content_type="text/plain")
+        request.door = door  # type: ignore[attr-defined]
+        request.urlconf = urlconf
+        request.id = str(new_id())  # type: ignore[attr-defined]
+        response = self.get_response(request)
+        response["X-Request-Id"] = request.id  # type: ignore[attr-defined]
+        if not request.path.startswith(settings.STATIC_URL):
+            response.headers.setdefault("Cache-Control", "no-store")
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
+        return response
+
+
+def closed(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
+    """The answer where no URLconf answers."""
+    return HttpResponse("No such door.\n", status=404, content_type="text/plain")

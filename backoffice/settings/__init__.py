@@ -1,0 +1,205 @@
+"""Settings of every process; `DJANGO_SETTINGS_MODULE=backoffice.settings`. Deployments differ by environment only."""
+
+import base64
+import hashlib
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from csp.constants import NONE, SELF
+
+from backoffice.settings.environment import database, secret_file, text
+
+BASE_DIR = Path(__file__).resolve().parents[2]
+DEBUG = False
+
+# What this deployment is called; it is part of everything that officers sign.
+DEPLOYMENT = text("DEPLOYMENT", "development")
+DEPLOYMENT_KIND = text("DEPLOYMENT_KIND", "development")  # development | production
+NETWORK = text("NETWORK", "regtest")
+
+SECRET_KEY = text("SECRET_KEY", "development only" if DEPLOYMENT_KIND == "development" else None)
+FIELD_KEY = base64.b64decode(
+    text(
+        "FIELD_KEY",
+        base64.b64encode(hashlib.sha256(b"development only").digest()).decode()
+        if DEPLOYMENT_KIND == "development"
+        else None,
+    )
+)
+
+# Doors: each host has its own URLconf, and no privilege is told apart by path.
+CONSOLE_ORIGIN = text("CONSOLE_ORIGIN", "http://console.localhost:8000")
+SERVICE_ORIGIN = text("SERVICE_ORIGIN", "http://service.localhost:8000")
+API_ORIGIN = text("API_ORIGIN", "http://api.localhost:8000")
+HOOKS_ORIGIN = text("HOOKS_ORIGIN", "http://hooks.localhost:8000")
+APPROVER_ORIGIN = text("APPROVER_ORIGIN", "http://approver.localhost:8000")
+APPROVER_RP_ID = text("APPROVER_RP_ID", "approver.localhost")
+DOORS = {
+    urlsplit(CONSOLE_ORIGIN).hostname: ("console", "backoffice.console.urls"),
+    urlsplit(SERVICE_ORIGIN).hostname: ("service", "backoffice.service_urls"),
+    urlsplit(API_ORIGIN).hostname: ("api", "trader_api.urls"),
+    urlsplit(HOOKS_ORIGIN).hostname: ("hooks", "kyc.api.urls"),
+}
+# Which doors this process answers: the console and the trader API are two processes with two database roles.
+OPEN_DOORS = frozenset(text("OPEN_DOORS", "console service api hooks").split())
+ALLOWED_HOSTS = [host for host in DOORS if host]
+ROOT_URLCONF = "backoffice.urls"
+ASGI_APPLICATION = "backoffice.asgi.console"
+
+ACCESS_TEAM_URL = text("ACCESS_TEAM_URL", "http://127.0.0.1:8000")
+ACCESS_CONSOLE_AUD = text("ACCESS_CONSOLE_AUD", "c" * 64)
+ACCESS_SERVICE_AUD = text("ACCESS_SERVICE_AUD", "5" * 64)
+
+INSTALLED_APPS = [
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "django_otp",
+    "django_otp.plugins.otp_totp",
+    "django_otp.plugins.otp_static",
+    "django_htmx",
+    "template_partials",
+    "channels",
+    "rest_framework",
+    "core.audit.apps.AuditConfig",
+    "core.outbox.apps.OutboxConfig",
+    "core.ledger.apps.LedgerConfig",
+    "core.access",
+    "core.approvals",
+    "core.freezes",
+    "core.health",
+    "customers",
+    "kyc",
+    "engine_bridge",
+    "custody",
+    "trader_api",
+    "backoffice.console",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "backoffice.middleware.DoorMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "core.access.middleware.AccessMiddleware",
+    "django_otp.middleware.OTPMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+DATABASES = {"default": database(text("DATABASE_URL", "postgresql:///countersign?host=var/run/postgres"))}
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+REDIS_URL = text("REDIS_URL", "unix://var/run/redis.sock")
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}}
+CHANNEL_LAYERS = {
+    "default": {
+        "BACKEND": "channels_redis.core.RedisChannelLayer",
+        # channels-redis blocks for 5 s and redis-py's own socket time-out is 5 s: without None each idle socket drops.
+        "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}]},
+    }
+}
+
+CELERY_BROKER_URL = REDIS_URL.replace("unix://", "redis+socket://", 1)
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "countersign"
+
+AUTH_USER_MODEL = "access.Identity"
+# No password logs anybody in to the console: the edge's token does. Customers' passwords are checked in customers.
+AUTHENTICATION_BACKENDS: list[str] = []
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
+
+USE_TZ = True
+TIME_ZONE = "UTC"
+LANGUAGE_CODE = "en-gb"
+USE_I18N = False
+APPEND_SLASH = False
+STATIC_URL = "/static/"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+FORM_RENDERER = "django.forms.renderers.TemplatesSetting"
+
+DATA_UPLOAD_MAX_MEMORY_SIZE = 1024 * 1024
+SECURE = CONSOLE_ORIGIN.startswith("https://")
+SESSION_COOKIE_NAME = "__Host-session" if SECURE else "session"
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Strict"
+SESSION_COOKIE_AGE = 8 * 3600
+CSRF_COOKIE_NAME = "__Host-csrf" if SECURE else "csrf"
+CSRF_COOKIE_HTTPONLY = True
+CSRF_TRUSTED_ORIGINS = [CONSOLE_ORIGIN]
+SECURE_PROXY_SSL_HEADER = None
+SECURE_HSTS_SECONDS = 63_072_000 if SECURE else 0
+SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
+SECURE_REFERRER_POLICY = "no-referrer"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
+X_FRAME_OPTIONS = "DENY"
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
+        "img-src": [SELF],
+        "font-src": [SELF],
+        "connect-src": [SELF],
+        "object-src": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "frame-ancestors": [NONE],
+    }
+}
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": [],
+    "DEFAULT_PERMISSION_CLASSES": [],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["rest_framework.parsers.JSONParser"],
+    "UNAUTHENTICATED_USER": None,
+}
+
+# Outside parts. Each has a documented stand-in for development (docs/configuration.md).
+ENGINE_TARGET = text("ENGINE_TARGET", "unix:var/run/engine/orders.sock")
+ENGINE_TRANSFERS_TARGET = text("ENGINE_TRANSFERS_TARGET", "unix:var/run/engine/transfers.sock")
+ENGINE_ADMIN_TARGET = text("ENGINE_ADMIN_TARGET", "unix:var/run/engine/admin.sock")
+BITCOIN_RPC_URL = text("BITCOIN_RPC_URL", "http://127.0.0.1:18443")
+SIGNERS_DIR = Path(text("SIGNERS_DIR", str(BASE_DIR / "var/run/signers")))
+REGISTRY_FILE = Path(text("REGISTRY_FILE", str(BASE_DIR / "var/registry.json")))
+AUDIT_KEY_FILE = secret_file("AUDIT_KEY_FILE")
+AUDIT_ORIGIN = text("AUDIT_ORIGIN", f"countersign/{DEPLOYMENT}/audit")
+SCREENING_LIST = Path(text("SCREENING_LIST", str(BASE_DIR / "fixtures/screening.txt")))
+PRICES_URL = text("PRICES_URL", "http://127.0.0.1:8103")
+SUMSUB_URL = text("SUMSUB_URL", "http://127.0.0.1:8101")
+SUMSUB_APP_TOKEN = text("SUMSUB_APP_TOKEN", "")
+SUMSUB_SECRET = text("SUMSUB_SECRET", "")
+SUMSUB_WEBHOOK_SECRET = text("SUMSUB_WEBHOOK_SECRET", "")
+ONFIDO_URL = text("ONFIDO_URL", "http://127.0.0.1:8102")
+ONFIDO_TOKEN = text("ONFIDO_TOKEN", "")
+ONFIDO_WEBHOOK_TOKEN = text("ONFIDO_WEBHOOK_TOKEN", "")
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(levelname)s %(name)s: %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": "INFO"},
+    "loggers": {"httpx": {"level": "WARNING"}, "django.request": {"level": "ERROR"}},
+}

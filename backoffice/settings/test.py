@@ -1,0 +1,13 @@
+"""Settings of the test suite: the same, on databases and Redis keys of its own."""
+
+import os
+
+from backoffice.settings import *  # noqa: F403
+from backoffice.settings import CHANNEL_LAYERS, DATABASES
+
+DEPLOYMENT = "test"
+DATABASES["default"]["TEST"] = {"NAME": f"test_{os.environ.get('TEST_DB', 'countersign')}"}
+DATABASES["default"]["CONN_MAX_AGE"] = 0
+CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"test-{os.environ.get('TEST_DB', '')}"  # type: ignore[index]
+CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick; the real one has a test of its own

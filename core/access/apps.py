@@ -1,0 +1,14 @@
+from django.apps import AppConfig
+
+
+class AccessConfig(AppConfig):
+    name = "core.access"
+    label = "access"
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from core import access
+        from core.access import checks  # noqa: F401 - registers the system checks
+        from core.access.permissions import Permission
+
+        access.register(Permission)

@@ -1,0 +1,42 @@
+"""What a person may do at a moment, asked of the database each time: rights end when they end, not later."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db.models import Q
+
+from core.access.models import Identity, Kind, RoleGrant
+from core.access.permissions import known
+from core.access.roles import HOLDERS, TEAMS, Role, permissions_of
+
+
+def roles_of(identity: Identity | None, now: datetime) -> frozenset[Role]:
+    """The roles that an active officer or service holds now; nobody else holds any."""
+    if identity is None:
+        return frozenset()
+    grants = RoleGrant.objects.filter(
+        Q(valid_until__isnull=True) | Q(valid_until__gt=now),
+        identity_id=identity.pk,
+        identity__is_active=True,
+        identity__kind__in=[Kind.OFFICER, Kind.SERVICE],
+        granted_at__lte=now,
+        revoked_at__isnull=True,
+    )
+    return frozenset(Role(role) for role in grants.values_list("role", flat=True))
+
+
+def allowed(identity: Identity | None, permission: str, now: datetime) -> bool:
+    """Whether this identity may do that now. None, the suspended and customers may nothing."""
+    return bool(HOLDERS.get(known(permission), frozenset()) & roles_of(identity, now))
+
+
+def powers(identity: Identity | None, now: datetime) -> frozenset[str]:
+    """All permissions held now, for menus that show only what would work."""
+    return permissions_of(roles_of(identity, now))
+
+
+def teams_of(identity: Identity | None, now: datetime) -> frozenset[str]:
+    """The quorum teams that this person stands in now."""
+    roles = roles_of(identity, now)
+    return frozenset(team for team, members in TEAMS.items() if members & roles)

@@ -1,0 +1,111 @@
+"""Roles and what each may do: the one table that answers "who can?".
+
+A permission that an app registers and nobody here holds, or the reverse, fails a test. Reading down a column
+shows a role; reading along a line shows who shares a power. Being in a column is not yet being in a quorum:
+that is what the teams below say.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Final
+
+
+class Role(StrEnum):
+    """What an officer is employed to do."""
+
+    COMPLIANCE_OFFICER = "compliance_officer"
+    SENIOR_OFFICER = "senior_officer"
+    TREASURY_MAKER = "treasury_maker"
+    TREASURY_SIGNER = "treasury_signer"
+    SRE = "sre"
+    AUDITOR = "auditor"
+    SUPPORT = "support"
+
+    @property
+    def label(self) -> str:
+        """The role's name as people write it."""
+        return "SRE" if self is Role.SRE else self.value.replace("_", " ")
+
+
+_COLUMNS: Final = (
+    Role.COMPLIANCE_OFFICER,
+    Role.SENIOR_OFFICER,
+    Role.TREASURY_MAKER,
+    Role.TREASURY_SIGNER,
+    Role.SRE,
+    Role.AUDITOR,
+    Role.SUPPORT,
+)
+
+# Columns: compliance officer, senior officer (MLRO), treasury maker, treasury signer, SRE, auditor, support.
+_TABLE: Final = """
+                                 comp  sen  make  sign  sre  aud  sup
+console:home:read                 x     x    x     x     x    x    x
+access:staff:read                 x     x    .     x     x    x    .
+access:staff:propose              x     x    .     .     x    .    .
+access:staff:approve              x     x    .     x     .    .    .
+access:staff:suspend              x     x    .     x     x    .    .
+approvals:request:read            x     x    x     x     x    x    .
+approvals:request:withdraw        x     x    x     x     x    .    .
+audit:event:read                  .     x    .     .     x    x    .
+freezes:freeze:read               x     x    x     x     x    x    x
+freezes:freeze:pull               x     x    x     x     x    .    .
+freezes:freeze:release            x     x    x     x     .    .    .
+freezes:freeze:approve_release    x     x    .     x     .    .    .
+health:probe:read                 x     x    x     x     x    x    x
+customers:customer:read           x     x    x     .     .    x    x
+kyc:case:read                     x     x    .     .     .    x    x
+kyc:case:decide                   x     x    .     .     .    .    .
+kyc:tier:approve                  x     x    .     x     .    .    .
+kyc:evidence:read                 x     x    .     .     .    .    .
+custody:withdrawal:read           x     x    x     x     x    x    x
+custody:withdrawal:release        x     x    x     .     .    .    .
+custody:withdrawal:approve        .     x    .     x     .    .    .
+custody:treasury:read             x     x    x     x     x    x    .
+custody:refill:propose            .     .    x     .     .    .    .
+custody:refill:approve            .     x    .     x     .    .    .
+custody:bundle:transfer           .     .    x     x     .    .    .
+custody:adjustment:propose        x     x    x     .     .    .    .
+custody:adjustment:approve        .     x    .     x     .    .    .
+engine:market:read                x     x    x     x     x    x    x
+engine:market:halt                x     x    x     .     x    .    .
+engine:market:approve_release     .     x    .     x     .    .    .
+"""
+
+
+def _parsed(table: str) -> Mapping[str, frozenset[Role]]:
+    lines = [line.split() for line in table.strip().splitlines()][1:]
+    for permission, *cells in lines:
+        if len(cells) != len(_COLUMNS) or not set(cells) <= {"x", "."}:
+            raise ValueError(f"the roles table has a crooked line: {permission}")
+    if len({line[0] for line in lines}) != len(lines):
+        raise ValueError("the roles table names a permission twice")
+    return {line[0]: frozenset(r for r, c in zip(_COLUMNS, line[1:], strict=True) if c == "x") for line in lines}
+
+
+HOLDERS: Final[Mapping[str, frozenset[Role]]] = _parsed(_TABLE)
+
+# Teams are what policies ask quorums of. A person in two teams still counts once.
+TEAMS: Final[Mapping[str, frozenset[Role]]] = {
+    "compliance": frozenset({Role.COMPLIANCE_OFFICER, Role.SENIOR_OFFICER}),
+    "treasury": frozenset({Role.TREASURY_SIGNER}),
+    "officers": frozenset({Role.COMPLIANCE_OFFICER, Role.SENIOR_OFFICER, Role.TREASURY_SIGNER}),
+}
+
+# Nobody grants above their own role: the maker of a grant must hold one of the roles on the right.
+GRANTED_BY: Final[Mapping[Role, frozenset[Role]]] = {
+    Role.SENIOR_OFFICER: frozenset({Role.SENIOR_OFFICER}),
+    Role.COMPLIANCE_OFFICER: frozenset({Role.COMPLIANCE_OFFICER, Role.SENIOR_OFFICER}),
+    Role.TREASURY_SIGNER: frozenset({Role.SENIOR_OFFICER}),
+    Role.TREASURY_MAKER: frozenset({Role.COMPLIANCE_OFFICER, Role.SENIOR_OFFICER}),
+    Role.SRE: frozenset({Role.SRE, Role.SENIOR_OFFICER}),
+    Role.AUDITOR: frozenset({Role.COMPLIANCE_OFFICER, Role.SENIOR_OFFICER}),
+    Role.SUPPORT: frozenset({Role.COMPLIANCE_OFFICER, Role.SENIOR_OFFICER}),
+}
+
+
+def permissions_of(roles: frozenset[Role]) -> frozenset[str]:
+    """Everything that a holder of these roles may do."""
+    return frozenset(permission for permission, holders in HOLDERS.items() if holders & roles)

@@ -1,0 +1,84 @@
+"""The wrapper of every write: one durable transaction, and an audit event for every refusal.
+
+Only the outermost action opens the transaction. An action called inside another one joins it, so that the
+whole deed commits or vanishes together.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from contextvars import ContextVar
+from enum import StrEnum
+from typing import Any, ParamSpec, TypeVar
+from uuid import UUID
+
+from django.db import transaction
+
+from core.ids import new_id
+from core.refusals import Refused
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+_current: ContextVar[UUID | None] = ContextVar("action", default=None)
+
+
+class NoOpenAction(RuntimeError):
+    """A primitive that writes was called outside an action."""
+
+
+def current() -> UUID:
+    """The id of the action that is open here; NoOpenAction where there is none."""
+    identifier = _current.get()
+    if identifier is None:
+        raise NoOpenAction("this write must happen inside an @action")
+    return identifier
+
+
+def is_open() -> bool:
+    """Whether an action is open in this context."""
+    return _current.get() is not None
+
+
+def action(event: StrEnum) -> Callable[[Callable[P, R]], Callable[P, R]]:
+    """Run the function as one action named `event`. It takes keyword arguments only, `actor` and `now` among them.
+
+    A `Refused` rolls everything back; then one event "<event>.refused" is written in a transaction of its own.
+    """
+
+    def decorate(function: Callable[P, R]) -> Callable[P, R]:
+        @functools.wraps(function)
+        def run(*args: P.args, **kwargs: P.kwargs) -> R:
+            if is_open():
+                return function(*args, **kwargs)
+            try:
+                return _run_durable(function, args, kwargs)
+            except Refused as refusal:
+                _audit_refusal(event, refusal, kwargs)
+                raise
+
+        run.event = event  # type: ignore[attr-defined]
+        return run
+
+    return decorate
+
+
+def _run_durable(function: Callable[..., R], args: Any, kwargs: Any) -> R:
+    with transaction.atomic(durable=True):
+        token = _current.set(new_id())
+        try:
+            return function(*args, **kwargs)
+        finally:
+            _current.reset(token)
+
+
+def _audit_refusal(event: StrEnum, refusal: Refused, kwargs: Any) -> None:
+    from core.audit.writing import record_refusal
+
+    with transaction.atomic(durable=True):
+        token = _current.set(new_id())
+        try:
+            record_refusal(event, refusal, actor=kwargs["actor"], now=kwargs["now"])
+        finally:
+            _current.reset(token)

@@ -1,0 +1,24 @@
+"""Who acts: the verified identity behind an action, with what is known of the way it came."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from uuid import UUID
+
+
+@dataclass(frozen=True, slots=True)
+class Actor:
+    """`identity` is None for a daemon or task; `subject` is the edge's name for the person."""
+
+    identity: UUID | None
+    kind: str
+    label: str
+    subject: str = ""
+    device: str = ""
+    ip: str = ""
+    request_id: str = ""
+
+
+def system(name: str) -> Actor:
+    """A daemon or task, e.g. system("block-watcher")."""
+    return Actor(identity=None, kind="system", label=name)

@@ -1,0 +1,12 @@
+"""Every act and every read of personal data, tamper-evident."""
+
+from typing import TYPE_CHECKING
+
+from core.lazy import front
+
+if TYPE_CHECKING:
+    from core.audit.writing import record, record_read, record_refusal
+
+__all__ = ["record", "record_read", "record_refusal"]
+
+__getattr__ = front(__name__, dict.fromkeys(__all__, "writing"))

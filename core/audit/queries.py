@@ -1,0 +1,62 @@
+"""Reads of the audit log for the console; permission is asked for by the view's declaration."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from django.db.models import QuerySet
+
+from core.audit.models import AuditCheckpoint, AuditEvent, AuditLeaf
+from core.refusals import NotFound
+from kernel import merkle
+
+
+def events(
+    *, action: str = "", target: str = "", actor: str = "", before_id: int | None = None, limit: int = 100
+) -> QuerySet[AuditEvent]:
+    """The newest events first, filtered by exact target, by prefix of the action's name, and by actor label."""
+    rows = AuditEvent.objects.select_related("leaf").order_by("-id")
+    if action:
+        rows = rows.filter(doc__action__startswith=action)
+    if target:
+        rows = rows.filter(doc__target=target)
+    if actor:
+        rows = rows.filter(doc__actor__label=actor)
+    if before_id is not None:
+        rows = rows.filter(id__lt=before_id)
+    return rows[:limit]
+
+
+@dataclass(frozen=True)
+class Proof:
+    """An event's inclusion proof against a checkpoint; `path` is hex, from the leaf upwards."""
+
+    index: int
+    size: int
+    path: list[str]
+    note: str
+
+
+def event(event_id: int) -> AuditEvent:
+    """One event; NotFound."""
+    row = AuditEvent.objects.select_related("leaf").filter(pk=event_id).first()
+    if row is None:
+        raise NotFound("There is no such audit event.")
+    return row
+
+
+def newest_checkpoint() -> AuditCheckpoint | None:
+    """The last signed tree head, or None before the first sealing."""
+    return AuditCheckpoint.objects.order_by("-size").first()
+
+
+def proof(row: AuditEvent) -> Proof | None:
+    """The event's proof under the newest checkpoint; None while it awaits sealing."""
+    checkpoint = newest_checkpoint()
+    leaf = AuditLeaf.objects.filter(event=row).first()
+    if checkpoint is None or leaf is None or leaf.index >= checkpoint.size:
+        return None
+    texts = AuditLeaf.objects.filter(index__lt=checkpoint.size).order_by("index")
+    leaves = [merkle.leaf_hash(canon.encode()) for canon in texts.values_list("event__canon", flat=True).iterator()]
+    path = merkle.inclusion_proof(leaves, leaf.index)
+    return Proof(leaf.index, checkpoint.size, [step.hex() for step in path], checkpoint.note)

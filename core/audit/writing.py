@@ -1,0 +1,126 @@
+"""Writing audit events: one per act, in the act's own transaction."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from decimal import Decimal
+from enum import Enum, StrEnum
+from typing import Any
+from uuid import UUID
+
+from django.db import models, transaction
+
+from core import action as actions
+from core.actor import Actor
+from core.audit.models import AuditEvent
+from core.ids import new_id
+from core.refusals import Refused
+from kernel import canonical
+from kernel.money import Amount
+
+
+def record(
+    event: StrEnum,
+    target: models.Model | str,
+    *,
+    actor: Actor,
+    now: datetime,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> AuditEvent:
+    """Write what happened, inside the open action; it commits or vanishes with the change itself."""
+    return _write(
+        str(event), target, actor=actor, now=now, action=actions.current(), before=before, after=after, reason=reason
+    )
+
+
+def record_read(
+    event: StrEnum, target: models.Model | str, *, actor: Actor, now: datetime, fields: Sequence[str] = ()
+) -> AuditEvent:
+    """Write that personal data or evidence is about to be shown. Call it before the response is made."""
+    with transaction.atomic():
+        return _write(str(event), target, actor=actor, now=now, action=new_id(), after={"fields": list(fields)})
+
+
+def record_refusal(event: StrEnum, refusal: Refused, *, actor: Actor, now: datetime) -> AuditEvent:
+    """Write that an action said no; called after its rollback, in a transaction of its own."""
+    return _write(
+        f"{event}.refused",
+        refusal.target,
+        actor=actor,
+        now=now,
+        action=actions.current(),
+        after={"code": refusal.code},
+        reason=str(refusal),
+    )
+
+
+def name_of(target: models.Model | str) -> str:
+    """The stable name of a row in the log, e.g. "custody.withdrawal/0192…"."""
+    return target if isinstance(target, str) else f"{target._meta.label_lower}/{target.pk}"
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with microseconds."""
+    return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+
+
+def _write(
+    name: str,
+    target: models.Model | str,
+    *,
+    actor: Actor,
+    now: datetime,
+    action: UUID,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
+    reason: str = "",
+) -> AuditEvent:
+    canon = canonical.encode(
+        {
+            "v": 1,
+            "id": str(new_id()),
+            "at": timestamp(now),
+            "action": name,
+            "act": str(action),
+            "actor": {
+                "identity": str(actor.identity) if actor.identity else None,
+                "kind": actor.kind,
+                "label": actor.label,
+                "subject": actor.subject,
+                "device": actor.device,
+                "ip": actor.ip,
+                "request": actor.request_id,
+            },
+            "target": name_of(target),
+            "before": _plain(before),
+            "after": _plain(after),
+            "reason": reason,
+        }
+    )
+    return AuditEvent.objects.create(canon=canon.decode())
+
+
+def _plain(value: Any) -> Any:
+    """The value in types that have a canonical encoding; integers become strings where they may be money."""
+    if value is None or isinstance(value, (bool, str)):
+        return str(value) if isinstance(value, Enum) else value
+    if isinstance(value, int):
+        return value if abs(value) <= canonical.LARGEST_INTEGER else str(value)
+    if isinstance(value, Mapping):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple, set, frozenset)):
+        return [_plain(item) for item in value]
+    if isinstance(value, datetime):
+        return timestamp(value)
+    if isinstance(value, Amount):
+        return {"units": str(value.units), "asset": value.asset}
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).hex()
+    if isinstance(value, (UUID, Decimal)):
+        return str(value)
+    if isinstance(value, models.Model):
+        return name_of(value)
+    raise TypeError(f"no place in an audit event for {type(value).__name__}")

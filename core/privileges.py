@@ -1,0 +1,47 @@
+"""What each database role may do, on top of the owner that migrates.
+
+The console, the trader API and the workers are three roles. All of them read and write the ordinary tables; on the
+tables of record they may only add rows, and only in the columns that the database does not fill by itself.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+ROLES: Final = ("cs_console", "cs_trader", "cs_worker")
+
+ADD_ONLY: Final[dict[str, str]] = {
+    "audit_event": "canon",
+    "ledger_entry": "id, kind, reference, posted_at",
+    "ledger_posting": "entry_id, account_id, asset, units",
+}
+"""Table to the columns that roles may insert; no UPDATE, no DELETE."""
+
+WORKER_ONLY: Final = ("audit_leaf", "audit_checkpoint")
+"""The sealer's tables: readable by all, written by the worker's role alone."""
+
+
+def statements() -> list[str]:
+    """The SQL, in order, idempotent; run as the owner after migrating."""
+    everybody = ", ".join(ROLES)
+    lines = [
+        "REVOKE ALL ON SCHEMA public FROM PUBLIC",
+        f"GRANT USAGE ON SCHEMA public TO {everybody}",
+        f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {everybody}",
+        f"GRANT USAGE, SELECT ON ALL SEQUENCES IN SCHEMA public TO {everybody}",
+        f"REVOKE INSERT, UPDATE, DELETE ON django_migrations FROM {everybody}",
+        f"REVOKE UPDATE, DELETE ON ledger_account FROM {everybody}",
+        f"GRANT UPDATE (lock) ON ledger_account TO {everybody}",
+        f"REVOKE DELETE ON ledger_hold FROM {everybody}",
+    ]
+    for table, columns in ADD_ONLY.items():
+        lines += [
+            f"REVOKE INSERT, UPDATE, DELETE ON {table} FROM {everybody}",
+            f"GRANT INSERT ({columns}) ON {table} TO {everybody}",
+        ]
+    for table in WORKER_ONLY:
+        lines += [
+            f"REVOKE INSERT, UPDATE, DELETE ON {table} FROM {everybody}",
+            f"GRANT INSERT ON {table} TO cs_worker",
+        ]
+    return lines

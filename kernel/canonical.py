@@ -1,0 +1,102 @@
+"""Canonical encoding, version 1: one value, one sequence of bytes.
+
+JSON (RFC 8259) restricted so that every value has exactly one encoding:
+
+* UTF-8, no byte order mark, no white space between tokens;
+* object members sorted by the code points of their names, each name once;
+* strings escape only `"`, `\\` and the control characters below U+0020 (the last as `\\u00xx`, lower
+  case); everything else stands as itself; lone surrogates are refused;
+* numbers are integers with an absolute value of at most 2**53 - 1; money travels as decimal strings;
+* `true`, `false`, `null`; nothing deeper than 16 levels, nothing longer than 256 KiB.
+
+The approver page holds a second decoder in JavaScript; `fixtures/vectors/canonical.json` binds the two.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Mapping, Sequence
+from typing import Final, TypeAlias
+
+Value: TypeAlias = "None | bool | int | str | Sequence[Value] | Mapping[str, Value]"
+
+LARGEST_INTEGER: Final = 2**53 - 1
+DEPTH_MAX: Final = 16
+LENGTH_MAX: Final = 256 * 1024
+
+_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+
+
+class NotCanonical(ValueError):
+    """The value has no canonical encoding, or the bytes are not one."""
+
+
+def encode(value: Value) -> bytes:
+    """The one encoding of `value`; NotCanonical where it has none (floats, large integers, depth)."""
+    try:
+        encoded = _text(value, 0).encode("utf-8")
+    except UnicodeEncodeError as error:
+        raise NotCanonical("lone surrogate") from error
+    if len(encoded) > LENGTH_MAX:
+        raise NotCanonical(f"longer than {LENGTH_MAX} bytes")
+    return encoded
+
+
+def decode(data: bytes) -> Value:
+    """The value whose only encoding is `data`; anything else is refused, however harmless it looks."""
+    if len(data) > LENGTH_MAX:
+        raise NotCanonical(f"longer than {LENGTH_MAX} bytes")
+    try:
+        value: Value = json.loads(data.decode("utf-8"), parse_float=_refuse, parse_constant=_refuse)
+    except (ValueError, RecursionError) as error:
+        raise NotCanonical(str(error)) from error
+    if encode(value) != data:
+        raise NotCanonical("bytes differ from the canonical encoding of their own value")
+    return value
+
+
+def decode_object(data: bytes) -> dict[str, Value]:
+    """Like `decode`, for the usual case of an object at the top."""
+    value = decode(data)
+    if not isinstance(value, dict):
+        raise NotCanonical("an object was expected")
+    return value
+
+
+def digest(data: bytes) -> bytes:
+    """SHA-256 of canonical bytes: what a checker signs."""
+    return hashlib.sha256(data).digest()
+
+
+def _refuse(text: str) -> Value:
+    raise NotCanonical(f"only integers: {text[:40]}")
+
+
+def _escape(found: re.Match[str]) -> str:
+    character = found.group()
+    return f"\\{character}" if character in '"\\' else f"\\u{ord(character):04x}"
+
+
+def _text(value: Value, depth: int) -> str:
+    if depth > DEPTH_MAX:
+        raise NotCanonical(f"deeper than {DEPTH_MAX} levels")
+    if value is None:
+        return "null"
+    if value is True or value is False:
+        return "true" if value else "false"
+    if isinstance(value, str):
+        return '"' + _ESCAPED.sub(_escape, value) + '"'
+    if type(value) is int:
+        if abs(value) > LARGEST_INTEGER:
+            raise NotCanonical(f"integer beyond {LARGEST_INTEGER}: use a decimal string")
+        return str(value)
+    if isinstance(value, Mapping):
+        if not all(type(name) is str for name in value):
+            raise NotCanonical("names must be strings")
+        members = (f"{_text(name, depth)}:{_text(value[name], depth + 1)}" for name in sorted(value))
+        return "{" + ",".join(members) + "}"
+    if isinstance(value, (list, tuple)):
+        return "[" + ",".join(_text(item, depth + 1) for item in value) + "]"
+    raise NotCanonical(f"no encoding for {type(value).__name__}")

@@ -1,0 +1,92 @@
+"""Fixtures that every test may ask for."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from uuid import uuid4
+
+import pytest
+from django.db import connection, connections
+
+from core.actor import Actor, system
+from tests.cast import NOW
+
+
+@pytest.fixture
+def now() -> datetime:
+    return NOW
+
+
+@pytest.fixture
+def robot() -> Actor:
+    """A daemon's actor."""
+    return system("test")
+
+
+@pytest.fixture(scope="session")
+def _template(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
+    """A migrated database that nobody is connected to, to be cloned."""
+    name = f"tmpl_{uuid4().hex[:12]}"
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        source = connection.settings_dict["NAME"]
+        connections.close_all()
+        _admin(f'CREATE DATABASE "{name}" TEMPLATE "{source}" STRATEGY file_copy')
+    yield name
+    _admin(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def real_database(_template: str, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
+    """A database of this test's own, with real commits, for threads, live servers and other processes.
+
+    Append-only tables refuse the TRUNCATE by which pytest-django would clean up after a transactional test, so the
+    whole database is a clone and is dropped.
+    """
+    name = f"test_{uuid4().hex[:12]}"
+    before = connection.settings_dict["NAME"]
+    connections.close_all()
+    _admin(f'CREATE DATABASE "{name}" TEMPLATE "{_template}" STRATEGY file_copy')
+    connection.settings_dict["NAME"] = name
+    url = os.environ.get("DATABASE_URL", "")
+    try:
+        with django_db_blocker.unblock():  # type: ignore[attr-defined]
+            yield name
+    finally:
+        os.environ["DATABASE_URL"] = url
+        connections.close_all()
+        connection.settings_dict["NAME"] = before
+        _admin(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture
+def drain_outbox() -> Callable[..., int]:
+    """Deliver everything due until nothing is left; raises what a subscriber raised."""
+    from core.outbox.messages import from_body
+    from core.outbox.models import Delivery
+    from core.outbox.subscribers import by_name
+
+    def drain(*, now: datetime = NOW) -> int:
+        count = 0
+        while row := Delivery.objects.filter(done_at=None).order_by("message_id", "id").first():
+            message = Delivery.objects.select_related("message").get(pk=row.pk).message
+            by_name(row.subscriber).answer(from_body(message.topic, message.body), now=now)
+            Delivery.objects.filter(pk=row.pk).update(done_at=now)
+            count += 1
+            if count > 1000:
+                raise AssertionError("the outbox does not come to rest")
+        return count
+
+    return drain
+
+
+def _admin(statement: str) -> None:
+    """Run one statement outside any transaction, in the maintenance database."""
+    import psycopg
+
+    parameters = connection.get_connection_params()
+    with psycopg.connect(
+        host=parameters.get("host", ""), user=parameters.get("user", ""), dbname="postgres", autocommit=True
+    ) as admin:
+        admin.execute(statement.encode())
