@@ -1,0 +1,154 @@
+"""Merkle trees as in RFC 6962 and 9162: a frontier to append to, roots, inclusion and consistency proofs.
+
+A leaf and an inner node are hashed under different first bytes, so that no node can be passed off as a leaf.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
+HASH_BYTES: Final = 32
+
+
+class BadProof(ValueError):
+    """The proof does not show what it claims."""
+
+
+def leaf(data: bytes) -> bytes:
+    """The hash of one entry."""
+    return hashlib.sha256(b"\x00" + data).digest()
+
+
+def node(left: bytes, right: bytes) -> bytes:
+    """The hash of two subtrees."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+@dataclass(frozen=True, slots=True)
+class Frontier:
+    """A tree reduced to what appending needs: its size and the roots of its perfect subtrees."""
+
+    size: int = 0
+    nodes: tuple[bytes, ...] = ()
+
+    def __post_init__(self) -> None:
+        if self.size < 0 or len(self.nodes) != self.size.bit_count():
+            raise ValueError("a frontier has one node for each bit of its size")
+
+    def extended(self, leaves: Iterable[bytes]) -> Frontier:
+        """The frontier after these leaf hashes; amortised one inner hash per leaf."""
+        size, nodes = self.size, list(self.nodes)
+        sha256 = hashlib.sha256
+        for item in leaves:
+            carry, found = size, item
+            while carry & 1:
+                found = sha256(b"\x01" + nodes.pop() + found).digest()
+                carry >>= 1
+            nodes.append(found)
+            size += 1
+        return Frontier(size, tuple(nodes))
+
+    def root(self) -> bytes:
+        """The root of the whole tree."""
+        if not self.nodes:
+            return EMPTY_ROOT
+        found = self.nodes[-1]
+        for left in reversed(self.nodes[:-1]):
+            found = node(left, found)
+        return found
+
+
+def root(leaves: Iterable[bytes]) -> bytes:
+    """The root over these leaf hashes."""
+    return Frontier().extended(leaves).root()
+
+
+def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
+    """The path that shows leaf `index` under the root of these leaf hashes."""
+    if not 0 <= index < len(leaves):
+        raise BadProof("no such leaf")
+    if len(leaves) == 1:
+        return []
+    split = _split(len(leaves))
+    if index < split:
+        return [*inclusion_proof(leaves[:split], index), root(leaves[split:])]
+    return [*inclusion_proof(leaves[split:], index - split), root(leaves[:split])]
+
+
+def verify_inclusion(proof: Sequence[bytes], *, leaf_hash: bytes, index: int, size: int, root: bytes) -> None:
+    """Nothing, if the leaf is at that index under that root (RFC 9162, section 2.1.3.2); else BadProof."""
+    if not 0 <= index < size or any(len(item) != HASH_BYTES for item in proof):
+        raise BadProof("no such leaf, or a hash of another length")
+    place, last, found = index, size - 1, leaf_hash
+    for item in proof:
+        if not last:
+            raise BadProof("the proof is too long")
+        if place & 1 or place == last:
+            found = node(item, found)
+            while not place & 1 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            found = node(found, item)
+        place, last = place >> 1, last >> 1
+    if last or found != root:
+        raise BadProof("the proof leads to another root")
+
+
+def consistency_proof(leaves: Sequence[bytes], size: int) -> list[bytes]:
+    """The path that shows that the tree of the first `size` leaf hashes is the beginning of this one."""
+    if not 0 < size <= len(leaves):
+        raise BadProof("the older tree is empty or larger")
+    return _subproof(leaves, size, whole=True)
+
+
+def verify_consistency(
+    proof: Sequence[bytes], *, size: int, root: bytes, new_size: int, new_root: bytes
+) -> None:
+    """Nothing, if the newer tree only appends to the older one (RFC 9162, section 2.1.4.2); else BadProof."""
+    if not 0 <= size <= new_size or any(len(item) != HASH_BYTES for item in proof):
+        raise BadProof("the older tree is larger, or a hash of another length")
+    if size == new_size:
+        if proof or root != new_root:
+            raise BadProof("trees of equal size with different roots")
+        return
+    if size == 0:
+        if proof or root != EMPTY_ROOT:
+            raise BadProof("every tree begins with the empty one, without proof")
+        return
+    path = list(proof) if size & (size - 1) else [root, *proof]
+    if not path:
+        raise BadProof("the proof is empty")
+    place, last = size - 1, new_size - 1
+    while place & 1:
+        place, last = place >> 1, last >> 1
+    older = newer = path[0]
+    for item in path[1:]:
+        if not last:
+            raise BadProof("the proof is too long")
+        if place & 1 or place == last:
+            older, newer = node(item, older), node(item, newer)
+            while not place & 1 and place:
+                place, last = place >> 1, last >> 1
+        else:
+            newer = node(newer, item)
+        place, last = place >> 1, last >> 1
+    if last or older != root or newer != new_root:
+        raise BadProof("the proof leads to other roots")
+
+
+def _split(size: int) -> int:
+    """The largest power of two below `size`."""
+    return 1 << (size - 1).bit_length() - 1
+
+
+def _subproof(leaves: Sequence[bytes], size: int, *, whole: bool) -> list[bytes]:
+    if size == len(leaves):
+        return [] if whole else [root(leaves)]
+    split = _split(len(leaves))
+    if size <= split:
+        return [*_subproof(leaves[:split], size, whole=whole), root(leaves[split:])]
+    return [*_subproof(leaves[split:], size - split, whole=False), root(leaves[:split])]

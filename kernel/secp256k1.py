@@ -1,0 +1,68 @@
+"""Keys and signatures of Bitcoin's curve: compressed points, strict DER, low S."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric.utils import (
+    Prehashed,
+    decode_dss_signature,
+    encode_dss_signature,
+)
+
+ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
+
+
+class BadKey(ValueError):
+    """The bytes are no point of the curve in the expected form."""
+
+
+class BadSignature(ValueError):
+    """The signature is not strict DER, is high in S, or is not by the key over the digest."""
+
+
+def public(key: bytes) -> ec.EllipticCurvePublicKey:
+    """The public key of 33 compressed bytes."""
+    if len(key) != 33:
+        raise BadKey("a key is 33 compressed bytes")
+    return _point(key)
+
+
+def compress(point: bytes) -> bytes:
+    """33 bytes from the 65 of an uncompressed point, which must lie on the curve."""
+    if len(point) != 65 or point[0] != 4:
+        raise BadKey("an uncompressed point is 65 bytes")
+    return _point(point).public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
+
+
+def low_s(raw: bytes) -> bytes:
+    """Strict DER of a raw `r || s`, with S brought into the lower half as relaying nodes require."""
+    if len(raw) != 64:
+        raise BadSignature("a raw signature is 64 bytes")
+    r, s = int.from_bytes(raw[:32], "big"), int.from_bytes(raw[32:], "big")
+    if not (0 < r < ORDER and 0 < s < ORDER):
+        raise BadSignature("r or s is out of range")
+    return encode_dss_signature(r, min(s, ORDER - s))
+
+
+def verify(key: bytes, digest: bytes, der: bytes) -> None:
+    """Nothing, if the signature is strict, low in S and right; else BadSignature."""
+    if len(digest) != 32:
+        raise BadSignature("a digest is 32 bytes")
+    try:
+        r, s = decode_dss_signature(der)
+        if encode_dss_signature(r, s) != der or not 0 < r < ORDER or not 0 < s <= ORDER // 2:
+            raise BadSignature("not strict DER with a low S")
+        public(key).verify(der, digest, ec.ECDSA(Prehashed(hashes.SHA256())))
+    except (InvalidSignature, ValueError) as error:
+        raise BadSignature(str(error) or "the signature is not by this key over this digest") from None
+
+
+def _point(encoded: bytes) -> ec.EllipticCurvePublicKey:
+    try:
+        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), encoded)
+    except ValueError as error:
+        raise BadKey(str(error)) from None
