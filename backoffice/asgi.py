@@ -9,8 +9,11 @@ from django.core.asgi import get_asgi_application
 
 _django = get_asgi_application()
 
-from backoffice.routing import console_sockets, trader_sockets  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
-console = ProtocolTypeRouter({"http": ASGIStaticFilesHandler(_django), "websocket": URLRouter(console_sockets)})
+from backoffice.routing import console_sockets, trader_sockets  # noqa: E402
+
+console = ProtocolTypeRouter(
+    {"http": ASGIStaticFilesHandler(_django), "websocket": URLRouter(console_sockets)}
+)
 trader = ProtocolTypeRouter({"http": _django, "websocket": URLRouter(trader_sockets)})

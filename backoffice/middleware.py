@@ -11,7 +11,7 @@ from core.ids import new_id
 
 
 class DoorMiddleware:
-    """Set `request.door`, its URLconf and a request id; a host that is no open door of this process gets 421."""
+    """Set `request.door`, its URLconf and a request id; a host that is no open door here gets 421."""
 
     def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
         self.get_response = get_response
@@ -28,7 +28,9 @@ class DoorMiddleware:
         if not request.path.startswith(settings.STATIC_URL):
             response.headers.setdefault("Cache-Control", "no-store")
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
-        response.headers.setdefault("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()")
+        response.headers.setdefault(
+            "Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()"
+        )
         return response
 
 

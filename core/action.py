@@ -42,9 +42,9 @@ def is_open() -> bool:
 
 
 def action(event: StrEnum) -> Callable[[Callable[P, R]], Callable[P, R]]:
-    """Run the function as one action named `event`. It takes keyword arguments only, `actor` and `now` among them.
+    """Run the function as one action named `event`; its keyword arguments include `actor` and `now`.
 
-    A `Refused` rolls everything back; then one event "<event>.refused" is written in a transaction of its own.
+    A `Refused` rolls everything back; then "<event>.refused" is recorded in a transaction of its own.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:

@@ -1,7 +1,7 @@
 """What each database role may do, on top of the owner that migrates.
 
-The console, the trader API and the workers are three roles. All of them read and write the ordinary tables; on the
-tables of record they may only add rows, and only in the columns that the database does not fill by itself.
+The console, the trader API and the workers are three roles. All of them read and write the ordinary tables;
+to the tables of record they may only add rows, and only in the columns that the database does not fill.
 """
 
 from __future__ import annotations

@@ -41,8 +41,8 @@ def _template(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -
 def real_database(_template: str, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
     """A database of this test's own, with real commits, for threads, live servers and other processes.
 
-    Append-only tables refuse the TRUNCATE by which pytest-django would clean up after a transactional test, so the
-    whole database is a clone and is dropped.
+    Append-only tables refuse the TRUNCATE by which pytest-django would clean up after a transactional test,
+    so the whole database is a clone and is dropped.
     """
     name = f"test_{uuid4().hex[:12]}"
     before = connection.settings_dict["NAME"]

@@ -1,4 +1,4 @@
-"""Settings of every process; `DJANGO_SETTINGS_MODULE=backoffice.settings`. Deployments differ by environment only."""
+"""Settings of every process (`backoffice.settings`). Deployments differ by their environment only."""
 
 import base64
 import hashlib
@@ -111,7 +111,7 @@ CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", 
 CHANNEL_LAYERS = {
     "default": {
         "BACKEND": "channels_redis.core.RedisChannelLayer",
-        # channels-redis blocks for 5 s and redis-py's own socket time-out is 5 s: without None each idle socket drops.
+        # channels-redis blocks for 5 s, redis-py's own socket time-out: without None idle sockets drop.
         "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": None}]},
     }
 }
@@ -125,7 +125,7 @@ CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "countersign"
 
 AUTH_USER_MODEL = "access.Identity"
-# No password logs anybody in to the console: the edge's token does. Customers' passwords are checked in customers.
+# No password logs anybody in to the console: the edge's token does.
 AUTHENTICATION_BACKENDS: list[str] = []
 PASSWORD_HASHERS = ["django.contrib.auth.hashers.ScryptPasswordHasher"]
 

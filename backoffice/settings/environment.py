@@ -8,6 +8,9 @@ from urllib.parse import parse_qs, unquote, urlsplit
 
 from django.core.exceptions import ImproperlyConfigured
 
+LIMITS = {"statement_timeout": "15s", "lock_timeout": "4s", "idle_in_transaction_session_timeout": "30s"}
+"""A statement that hangs, a lock that is not given and a forgotten transaction all end by themselves."""
+
 
 def text(name: str, default: str | None = None) -> str:
     """The variable, or the default; ImproperlyConfigured where there is neither."""
@@ -40,6 +43,6 @@ def database(url: str) -> dict[str, object]:
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "application_name": os.environ.get("PROCESS_NAME", "countersign"),
-            "options": "-c statement_timeout=15s -c lock_timeout=4s -c idle_in_transaction_session_timeout=30s",
+            "options": " ".join(f"-c {name}={limit}" for name, limit in LIMITS.items()),
         },
     }

@@ -10,4 +10,6 @@ DATABASES["default"]["TEST"] = {"NAME": f"test_{os.environ.get('TEST_DB', 'count
 DATABASES["default"]["CONN_MAX_AGE"] = 0
 CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"test-{os.environ.get('TEST_DB', '')}"  # type: ignore[index]
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
-PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick; the real one has a test of its own
+PASSWORD_HASHERS = [
+    "django.contrib.auth.hashers.MD5PasswordHasher"
+]  # quick; the real one has a test of its own

@@ -14,7 +14,7 @@ from kernel import merkle
 def events(
     *, action: str = "", target: str = "", actor: str = "", before_id: int | None = None, limit: int = 100
 ) -> QuerySet[AuditEvent]:
-    """The newest events first, filtered by exact target, by prefix of the action's name, and by actor label."""
+    """The newest events first: of an exact target, of actions that begin so, of an actor's label."""
     rows = AuditEvent.objects.select_related("leaf").order_by("-id")
     if action:
         rows = rows.filter(doc__action__startswith=action)
@@ -57,6 +57,8 @@ def proof(row: AuditEvent) -> Proof | None:
     if checkpoint is None or leaf is None or leaf.index >= checkpoint.size:
         return None
     texts = AuditLeaf.objects.filter(index__lt=checkpoint.size).order_by("index")
-    leaves = [merkle.leaf_hash(canon.encode()) for canon in texts.values_list("event__canon", flat=True).iterator()]
+    leaves = [
+        merkle.leaf(canon.encode()) for canon in texts.values_list("event__canon", flat=True).iterator()
+    ]
     path = merkle.inclusion_proof(leaves, leaf.index)
     return Proof(leaf.index, checkpoint.size, [step.hex() for step in path], checkpoint.note)

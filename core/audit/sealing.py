@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import datetime
-from typing import Final, Protocol
+from typing import Final
 
 from django.db import connection, transaction
 
@@ -12,7 +13,7 @@ from kernel import merkle
 
 BATCH: Final = 5000
 
-# Only events of transactions that ended before the oldest one still running: none can appear behind the cursor later.
+# Only transactions that ended before the oldest one still running: none can appear behind the cursor later.
 _NEXT: Final = """
 SELECT id, txid::text, canon FROM audit_event
 WHERE (txid, id) > (%s::text::xid8, %s) AND txid < pg_snapshot_xmin(pg_current_snapshot())
@@ -20,34 +21,29 @@ ORDER BY txid, id LIMIT %s
 """
 
 
-class Seal(Protocol):
-    """Signs a tree head; gives the whole signed note."""
-
-    def __call__(self, *, size: int, root: bytes) -> str: ...
+Seal = Callable[[int, bytes], str]
+"""Signs a tree head, given its size and root; gives the whole signed note."""
 
 
 def seal_next(seal: Seal, *, now: datetime) -> int:
-    """Seal up to BATCH waiting events in one transaction; how many. One sealer at a time (the caller leads)."""
+    """Seal up to BATCH waiting events in one transaction; how many. The caller leads: one sealer at a time."""
     with transaction.atomic():
         last = AuditCheckpoint.objects.order_by("-size").first()
-        frontier = merkle.Frontier()
-        cursor_at: tuple[str, int] = ("0", 0)
+        frontier, cursor_at = merkle.Frontier(), ("0", 0)
         if last is not None:
-            frontier = merkle.Frontier(size=last.size, nodes=[bytes.fromhex(node) for node in last.frontier])
+            frontier = merkle.Frontier(last.size, tuple(bytes.fromhex(node) for node in last.frontier))
             cursor_at = (last.last_txid, last.last_id)
         with connection.cursor() as cursor:
             cursor.execute(_NEXT, [*cursor_at, BATCH])
             rows = cursor.fetchall()
         if not rows:
             return 0
-        leaves = []
-        for identifier, _, canon in rows:
-            leaves.append(AuditLeaf(index=frontier.size, event_id=identifier))
-            frontier.add(merkle.leaf_hash(canon.encode()))
+        leaves = [AuditLeaf(index=frontier.size + place, event_id=row[0]) for place, row in enumerate(rows)]
         AuditLeaf.objects.bulk_create(leaves, batch_size=1000)
+        frontier = frontier.extended(merkle.leaf(canon.encode()) for _, _, canon in rows)
         AuditCheckpoint.objects.create(
             size=frontier.size,
-            note=seal(size=frontier.size, root=frontier.root()),
+            note=seal(frontier.size, frontier.root()),
             last_txid=rows[-1][1],
             last_id=rows[-1][0],
             frontier=[node.hex() for node in frontier.nodes],

@@ -32,7 +32,14 @@ def record(
 ) -> AuditEvent:
     """Write what happened, inside the open action; it commits or vanishes with the change itself."""
     return _write(
-        str(event), target, actor=actor, now=now, action=actions.current(), before=before, after=after, reason=reason
+        str(event),
+        target,
+        actor=actor,
+        now=now,
+        action=actions.current(),
+        before=before,
+        after=after,
+        reason=reason,
     )
 
 
@@ -41,7 +48,9 @@ def record_read(
 ) -> AuditEvent:
     """Write that personal data or evidence is about to be shown. Call it before the response is made."""
     with transaction.atomic():
-        return _write(str(event), target, actor=actor, now=now, action=new_id(), after={"fields": list(fields)})
+        return _write(
+            str(event), target, actor=actor, now=now, action=new_id(), after={"fields": list(fields)}
+        )
 
 
 def record_refusal(event: StrEnum, refusal: Refused, *, actor: Actor, now: datetime) -> AuditEvent:

@@ -39,7 +39,7 @@ class Leg:
 
 
 def post(kind: str, reference: str, legs: Sequence[Leg], *, now: datetime) -> JournalEntry:
-    """Write a balanced entry inside the open action. The same (kind, reference) again returns the first entry."""
+    """Write a balanced entry in the open action. The same (kind, reference) again gives the first entry."""
     action.current()
     _check(legs)
     rows = accounts.locked(leg.account for leg in legs)
@@ -56,7 +56,7 @@ def post(kind: str, reference: str, legs: Sequence[Leg], *, now: datetime) -> Jo
         if row.kind in NEVER_NEGATIVE and change < 0 and row.units + change < row.held:
             short = Amount(row.held - row.units - change, row.asset)
             raise InsufficientFunds(
-                f"Nothing was moved: the account is short of {short} {row.asset}. Deposit or free that much first."
+                f"Nothing was moved: the account is short of {short} {row.asset}. Deposit that much first."
             )
     Posting.objects.bulk_create(
         Posting(entry=entry, account_id=leg.account.pk, asset=leg.amount.asset, units=leg.amount.units)

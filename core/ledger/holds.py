@@ -20,7 +20,9 @@ class HoldClosed(Refused):
     code: ClassVar[str] = "ledger.hold_closed"
 
 
-def hold(row: Account, amount: Amount, reference: str, *, now: datetime, expires: datetime | None = None) -> Hold:
+def hold(
+    row: Account, amount: Amount, reference: str, *, now: datetime, expires: datetime | None = None
+) -> Hold:
     """Reserve the amount on a customer's account. The same reference again returns the first hold."""
     action.current()
     locked = accounts.locked([row])[row.pk]
@@ -34,7 +36,7 @@ def hold(row: Account, amount: Amount, reference: str, *, now: datetime, expires
     if locked.units - locked.held < amount.units:
         available = Amount(locked.units - locked.held, locked.asset)
         raise InsufficientFunds(
-            f"Nothing was reserved: {available} {locked.asset} is available and {amount} {amount.asset} is needed."
+            f"Nothing was reserved: {available} {locked.asset} is available, {amount} is needed."
         )
     return Hold.objects.create(
         account=locked, reference=reference, units=amount.units, created_at=now, expires_at=expires

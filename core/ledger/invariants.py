@@ -6,7 +6,8 @@ from django.db import connection
 
 CHECKS = {
     "every entry sums to zero per asset": """
-        SELECT entry_id::text || ' ' || asset FROM ledger_posting GROUP BY entry_id, asset HAVING sum(units) <> 0""",
+        SELECT entry_id::text || ' ' || asset FROM ledger_posting
+        GROUP BY entry_id, asset HAVING sum(units) <> 0""",
     "every asset sums to zero over all accounts": """
         SELECT asset || ' ' || sum(units) FROM ledger_account GROUP BY asset HAVING sum(units) <> 0""",
     "every account equals its postings": """

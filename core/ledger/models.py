@@ -29,7 +29,9 @@ class Account(models.Model):
             models.UniqueConstraint(fields=["id", "asset"], name="account_with_asset"),
             models.CheckConstraint(condition=Q(held__gte=0), name="held_not_negative"),
             models.CheckConstraint(
-                condition=~Q(kind__in=sorted(kind.value for kind in NEVER_NEGATIVE)) | Q(units__gte=F("held")), name="never_overdrawn"
+                condition=~Q(kind__in=sorted(kind.value for kind in NEVER_NEGATIVE))
+                | Q(units__gte=F("held")),
+                name="never_overdrawn",
             ),
         ]
 

@@ -17,7 +17,7 @@ log = logging.getLogger(__name__)
 
 BATCH: Final = 100
 LEASE: Final = timedelta(seconds=60)
-"""How long a claimed delivery may run before another worker tries it; longer than any subscriber's time-outs."""
+"""How long a claimed delivery may run before another worker tries it: beyond any subscriber's time-outs."""
 BACKOFF_MAX: Final = timedelta(minutes=5)
 
 

@@ -20,7 +20,7 @@ class OutboxMessage(models.Model):
 
 
 class Delivery(models.Model):
-    """One subscriber's copy. Due again at `next_at` until `done_at` is set; `error` holds the last failure."""
+    """One subscriber's copy, due again at `next_at` until `done_at` is set; `error` is the last failure."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     message = models.ForeignKey(OutboxMessage, on_delete=models.CASCADE, related_name="deliveries")

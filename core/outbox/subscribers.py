@@ -27,7 +27,7 @@ _by_name: dict[str, Subscriber] = {}
 
 
 def subscriber(kind: type, *, name: str) -> Callable[[Answer], Answer]:
-    """Register the function as the subscriber `name` of the message type; it runs in a worker, after the commit."""
+    """Register the function as the subscriber `name` of the type; a worker runs it after the commit."""
 
     def register(answer: Answer) -> Answer:
         if name in _by_name:

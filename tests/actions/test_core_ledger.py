@@ -50,6 +50,13 @@ def void(*, reference: str, actor: Actor, now: datetime) -> Hold:
     return ledger.void_hold(reference, now=now)
 
 
+def by_hand(statement: str, parameters: list[object]) -> None:
+    """The statement, and what the database would check at its commit."""
+    with connection.cursor() as cursor:
+        cursor.execute(statement, parameters)
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+
+
 def balances(owner: UUID) -> tuple[int, int, int]:
     found = ledger.balance(ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", owner))
     return found.posted.units, found.held.units, found.available.units
@@ -138,20 +145,18 @@ def test_refuses_an_unbalanced_entry_at_commit_whoever_wrote_it(robot: Actor, no
     owner = uuid4()
     entry = deposit(owner=owner, units=500, reference="d1", actor=robot, now=now)
     row = Account.objects.get(owner=owner)
-    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
+    with pytest.raises(IntegrityError), transaction.atomic():
+        by_hand(
             "INSERT INTO ledger_posting (entry_id, account_id, asset, units) VALUES (%s, %s, 'BTC', 7)",
             [entry.pk, row.pk],
         )
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
 
 
 def test_refuses_a_posting_in_another_asset(robot: Actor, now: datetime) -> None:
     entry = deposit(owner=uuid4(), units=500, reference="d1", actor=robot, now=now)
     row = Account.objects.get(kind="hot_wallet")
-    with pytest.raises(IntegrityError), transaction.atomic(), connection.cursor() as cursor:
-        cursor.execute(
+    with pytest.raises(IntegrityError), transaction.atomic():
+        by_hand(
             "INSERT INTO ledger_posting (entry_id, account_id, asset, units) VALUES (%s, %s, 'USDT', 7)",
             [entry.pk, row.pk],
         )
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")

@@ -41,7 +41,12 @@ def test_leave_one_hold(real_database: str, robot: Actor, now: datetime) -> None
         deposit(owner=owner, actor=robot, now=now)
         barrier, outcomes = threading.Barrier(4), []
 
-        def attempt(number: int, owner: UUID = owner, barrier: threading.Barrier = barrier, outcomes: list[str] = outcomes) -> None:
+        def attempt(
+            number: int,
+            owner: UUID = owner,
+            barrier: threading.Barrier = barrier,
+            outcomes: list[str] = outcomes,
+        ) -> None:
             try:
                 barrier.wait()
                 reserve(owner=owner, reference=f"{owner}/{number}", actor=robot, now=now)

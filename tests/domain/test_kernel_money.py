@@ -23,7 +23,8 @@ def test_counts_smallest_units(text: str, expected: int) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "-1", "+1", "1e3", "NaN", "inf", ".5", "5.", "01", "1,0", " 1", "1 ", "٣", "0.000000001", "1_0"]
+    "text",
+    ["", "-1", "+1", "1e3", "NaN", "inf", ".5", "5.", "01", "1,0", " 1", "1 ", "٣", "0.000000001", "1_0"],
 )
 def test_refuses_what_is_no_plain_decimal(text: str) -> None:
     with pytest.raises(BadAmount):

@@ -1,0 +1,1 @@
+"""The demo: one journey through the whole product, driven from outside over its real doors."""

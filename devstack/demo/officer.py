@@ -1,0 +1,76 @@
+"""An officer at the console, scripted: an Access token, plain forms, and a software passkey."""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import httpx
+
+from devstack.demo.story import StepFailed
+from fixtures.authenticator import Authenticator
+from kernel import encodings
+from kernel.approval import Statement, Verb
+
+_CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
+
+
+class Officer:
+    """One member of staff. The console is reached through the edge, as a browser would reach it."""
+
+    def __init__(
+        self,
+        email: str,
+        *,
+        address: str,
+        console_origin: str,
+        approver_origin: str,
+        rp_id: str,
+        private_key: str,
+    ) -> None:
+        self.email = email
+        self._console = console_origin
+        self._approver, self._rp_id = approver_origin, rp_id
+        self._passkey = Authenticator(private_key)
+        token = httpx.post(f"{address}/cdn-cgi/access/token", json={"email": email}, timeout=10)
+        token.raise_for_status()
+        self._http = httpx.Client(
+            base_url=address,
+            headers={"Host": console_origin.split("//", 1)[1]},
+            cookies={"CF_Authorization": token.json()["token"]},
+            timeout=30,
+        )
+
+    @property
+    def credential_id(self) -> str:
+        return self._passkey.credential_id
+
+    def get(self, path: str) -> httpx.Response:
+        """A page or a download."""
+        return self._http.get(path)
+
+    def post(self, page: str, path: str, **fields: Any) -> httpx.Response:
+        """Open the page, take its CSRF token, send the form to the path; a refusal is returned, not raised."""
+        found = _CSRF.search(self.get(page).text)
+        if found is None:
+            raise StepFailed(f"{self.email} finds no form on {page}")
+        files = fields.pop("files", None)
+        return self._http.post(
+            path,
+            data={**fields, "csrfmiddlewaretoken": found.group(1)},
+            files=files,
+            headers={"Origin": self._console},
+        )
+
+    def sign(
+        self, request_id: str, verb: str = "approve", reason: str = ""
+    ) -> tuple[httpx.Response, Statement]:
+        """Fetch the canonical payload, sign verb, nonce and digest of exactly these bytes, hand the assertion in."""
+        shown = self.get(f"/approvals/{request_id}.json").json()
+        payload, nonce = encodings.from_base64url(shown["payload"]), encodings.from_hex(shown["nonce"])
+        statement = Statement.about(
+            payload, verb=Verb(verb), kind=shown["kind"], deployment=shown["deployment"], nonce=nonce
+        )
+        assertion = self._passkey.sign(statement, origin=self._approver, rp_id=self._rp_id)
+        fields = {"verb": verb, "reason": reason, "credential_id": self.credential_id, **assertion}
+        return self.post(f"/approvals/{request_id}/", f"/approvals/{request_id}/sign", **fields), statement
