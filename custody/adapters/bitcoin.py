@@ -1,0 +1,403 @@
+"""The Bitcoin node, asked over its JSON-RPC: typed answers, amounts as exact satoshis, no floats anywhere.
+
+The node is a witness, not an authority: what it says about coins is compared with our own books, and what
+it says about a broadcast is sorted into four outcomes, because a retry that guesses wrong could pay
+somebody twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, Final, Self
+
+import httpx
+
+from kernel.money import Amount
+
+SATS_PER_BITCOIN: Final = 100_000_000
+
+# Core's error codes that mean something to us (rpc/protocol.h).
+NOT_FOUND: Final = -5
+OUT_OF_RANGE: Final = -8
+VERIFY_ERROR: Final = -25
+VERIFY_REJECTED: Final = -26
+VERIFY_ALREADY_IN_UTXO_SET: Final = -27
+IN_WARMUP: Final = -28
+
+
+class NodeError(Exception):
+    """The node answered a request with an error; `code` is Core's."""
+
+    def __init__(self, code: int, message: str) -> None:
+        super().__init__(f"{message} ({code})")
+        self.code = code
+        self.message = message
+
+
+class NodeUnreachable(Exception):
+    """No answer came, or none that is JSON-RPC: whether the request took effect is not known."""
+
+
+class NodeAnswerUnreadable(Exception):
+    """The node's answer has another shape or finer amounts than Bitcoin has: trust nothing of it."""
+
+
+class Outcome(StrEnum):
+    """What is known after a transaction was handed to the node."""
+
+    ACCEPTED = "accepted"  # in the mempool, or there already
+    ALREADY_MINED = "already_mined"  # in the chain, so nothing was left to do
+    CONFLICT = "conflict"  # an input is spent by another transaction, or is not there (-25, -26)
+    REJECTED = "rejected"  # refused for what it is: scripts, fee, dust, form (-22, -25, -26)
+    UNKNOWN = "unknown"  # no answer: ask again, then send the same bytes again
+
+
+@dataclass(frozen=True, slots=True)
+class Broadcast:
+    """The node's word on one broadcast. Only `ACCEPTED` and `ALREADY_MINED` mean that it is on its way."""
+
+    outcome: Outcome
+    code: int | None = None
+    detail: str = ""
+
+    @property
+    def delivered(self) -> bool:
+        return self.outcome in (Outcome.ACCEPTED, Outcome.ALREADY_MINED)
+
+
+@dataclass(frozen=True, slots=True)
+class ChainInfo:
+    network: str
+    height: int
+    tip: str
+    is_synced: bool
+
+
+@dataclass(frozen=True, slots=True)
+class OutPoint:
+    txid: str
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class TxOut:
+    index: int
+    amount: Amount
+    script: bytes
+    address: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Transaction:
+    """One transaction as the node shows it. `confirmations` is 0 in the mempool and negative off the main
+    chain.
+    """
+
+    txid: str
+    raw: bytes
+    spends: tuple[OutPoint, ...]  # empty for a coinbase
+    outputs: tuple[TxOut, ...]
+    confirmations: int
+    block: str | None
+    is_coinbase: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Block:
+    """One block; `confirmations` is -1 when it is no longer on the main chain."""
+
+    hash: str
+    height: int
+    previous: str | None
+    time: int
+    confirmations: int
+    transactions: tuple[Transaction, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Unspent:
+    outpoint: OutPoint
+    amount: Amount
+    script: bytes
+    height: int
+    is_coinbase: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """Whether the node would take the transaction now, without taking it."""
+
+    txid: str
+    is_allowed: bool
+    reason: str = ""
+    fee: Amount | None = None
+    vsize: int | None = None
+
+
+# The reasons (validation.cpp) that say "another transaction has these coins", as against "this one is
+# malformed".
+_CONFLICT_REASONS: Final = (
+    "bad-txns-inputs-missingorspent",
+    "missing-inputs",
+    "txn-mempool-conflict",
+    "bad-txns-spends-conflicting-tx",
+    "insufficient fee",
+    "too many potential replacements",
+    "replacement-adds-unconfirmed",
+)
+
+
+def sats(value: object) -> int:
+    """Satoshis of a JSON amount that was parsed without floats; refuses anything finer than one satoshi."""
+    if isinstance(value, bool) or not isinstance(value, Decimal | int):
+        raise NodeAnswerUnreadable(f"not an amount: {value!r}")
+    units = Decimal(value) * SATS_PER_BITCOIN
+    if units != units.to_integral_value():
+        raise NodeAnswerUnreadable(f"finer than a satoshi: {value}")
+    return int(units)
+
+
+def _bitcoin(value: object) -> Amount:
+    return Amount(units=sats(value), asset="BTC")
+
+
+class BitcoinNode:
+    """One node behind one URL, `http://user:password@host:port`. A context manager, or `close()` it."""
+
+    def __init__(
+        self, url: str, *, timeout_s: float = 15.0, transport: httpx.BaseTransport | None = None
+    ) -> None:
+        parsed = httpx.URL(url)
+        authentication = httpx.BasicAuth(parsed.username, parsed.password) if parsed.username else None
+        self._url = parsed.copy_with(username=None, password=None)
+        # trust_env=False: proxy variables of the machine have no say in how a node is reached.
+        self._http = httpx.Client(
+            auth=authentication, timeout=timeout_s, transport=transport, trust_env=False
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        self._http.close()
+
+    # --- Chain ------------------------------------------------------------------------------------
+
+    def chain(self) -> ChainInfo:
+        """Network, height and tip, read in one call so that they belong together."""
+        info = self._call("getblockchaininfo")
+        return ChainInfo(
+            network=_text(info, "chain"),
+            height=_integer(info, "blocks"),
+            tip=_text(info, "bestblockhash"),
+            is_synced=not info["initialblockdownload"] and info["blocks"] == info["headers"],
+        )
+
+    def block_hash(self, height: int) -> str | None:
+        """Hash of the main chain's block at this height; None above the tip."""
+        try:
+            answer = self._call("getblockhash", height)
+        except NodeError as error:
+            if error.code == OUT_OF_RANGE:
+                return None
+            raise
+        if not isinstance(answer, str):
+            raise NodeAnswerUnreadable("getblockhash gave no string")
+        return answer
+
+    def block(self, block_hash: str) -> Block | None:
+        """The block with its transactions, on the main chain or off it; None when the node never saw it."""
+        try:
+            answer = self._call("getblock", block_hash, 2)
+        except NodeError as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise
+        confirmations = _integer(answer, "confirmations")
+        return Block(
+            hash=_text(answer, "hash"),
+            height=_integer(answer, "height"),
+            previous=answer.get("previousblockhash"),
+            time=_integer(answer, "time"),
+            confirmations=confirmations,
+            transactions=tuple(
+                _transaction(each, confirmations=confirmations, block=block_hash) for each in answer["tx"]
+            ),
+        )
+
+    # --- Transactions -----------------------------------------------------------------------------
+
+    def transaction(self, txid: str) -> Transaction | None:
+        """The transaction from the mempool or the chain (the node keeps an index); None when it knows no
+        such one.
+        """
+        try:
+            answer = self._call("getrawtransaction", txid, True)
+        except NodeError as error:
+            if error.code == NOT_FOUND:
+                return None
+            raise
+        return _transaction(
+            answer, confirmations=int(answer.get("confirmations", 0)), block=answer.get("blockhash")
+        )
+
+    def mempool(self) -> frozenset[str]:
+        """Ids of the transactions that wait for a block."""
+        return frozenset(self._call("getrawmempool"))
+
+    def output(self, outpoint: OutPoint, *, with_mempool: bool = True) -> TxOut | None:
+        """The output if nothing spends it, with the mempool counted or not; None once it is spent."""
+        answer = self._call("gettxout", outpoint.txid, outpoint.index, with_mempool)
+        if answer is None:
+            return None
+        return _output({**answer, "n": outpoint.index})
+
+    def unspent(self, addresses: Iterable[str]) -> tuple[Unspent, ...]:
+        """Every confirmed unspent output of these addresses, in a stable order."""
+        wanted = [f"addr({address})" for address in addresses]
+        if not wanted:
+            return ()
+        answer = self._call("scantxoutset", "start", wanted)
+        found = (
+            Unspent(
+                outpoint=OutPoint(_text(each, "txid"), _integer(each, "vout")),
+                amount=_bitcoin(each["amount"]),
+                script=bytes.fromhex(_text(each, "scriptPubKey")),
+                height=_integer(each, "height"),
+                is_coinbase=bool(each.get("coinbase", False)),
+            )
+            for each in answer["unspents"]
+        )
+        return tuple(sorted(found, key=lambda coin: (coin.height, coin.outpoint.txid, coin.outpoint.index)))
+
+    def test_accept(self, raw: bytes) -> Acceptance:
+        """Whether the mempool would take this transaction now, and if not, why."""
+        (answer,) = self._call("testmempoolaccept", [raw.hex()])
+        allowed = bool(answer["allowed"])
+        return Acceptance(
+            txid=_text(answer, "txid"),
+            is_allowed=allowed,
+            reason="" if allowed else str(answer.get("reject-details") or answer.get("reject-reason", "")),
+            fee=_bitcoin(answer["fees"]["base"]) if allowed else None,
+            vsize=_integer(answer, "vsize") if allowed else None,
+        )
+
+    def broadcast(self, raw: bytes) -> Broadcast:
+        """Hand the transaction to the node. Never raises for what the node says: the outcome tells.
+
+        Sending the same bytes twice is harmless. `CONFLICT` and `UNKNOWN` ask for a look at the rival or
+        another try with the same bytes, never for a new transaction.
+        """
+        try:
+            self._call("sendrawtransaction", raw.hex())
+        except NodeError as error:
+            return _refused_broadcast(error)
+        except NodeUnreachable as error:
+            return Broadcast(Outcome.UNKNOWN, detail=str(error))
+        return Broadcast(Outcome.ACCEPTED)
+
+    def fee_rate(self, *, within_blocks: int) -> int | None:
+        """Satoshis per virtual byte to be mined within so many blocks, rounded up; None if it cannot tell."""
+        answer = self._call("estimatesmartfee", within_blocks)
+        if "feerate" not in answer:
+            return None
+        return -(-sats(answer["feerate"]) // 1000)
+
+    # --- Regtest only -----------------------------------------------------------------------------
+
+    def mine(self, *, blocks: int, address: str) -> tuple[str, ...]:
+        """Hashes of new blocks paid to the address. Works on regtest only."""
+        return tuple(self._call("generatetoaddress", blocks, address))
+
+    def invalidate(self, block_hash: str) -> None:
+        """Make the node drop this block and what stands on it: a reorganisation made to order, on regtest
+        only.
+        """
+        self._call("invalidateblock", block_hash)
+
+    # --- Wire -------------------------------------------------------------------------------------
+
+    def _call(self, method: str, *params: object) -> Any:
+        try:
+            response = self._http.post(
+                self._url, json={"jsonrpc": "1.0", "id": "countersign", "method": method, "params": params}
+            )
+        except httpx.HTTPError as error:
+            raise NodeUnreachable(f"{method}: {error or type(error).__name__}") from error
+        if response.status_code in (401, 403):
+            raise NodeUnreachable(f"{method}: the node refuses our credentials ({response.status_code})")
+        try:
+            answer = json.loads(response.content, parse_float=Decimal, parse_constant=_no_constant)
+        except ValueError as error:
+            raise NodeUnreachable(f"{method}: status {response.status_code} without JSON") from error
+        if not isinstance(answer, dict) or "result" not in answer:
+            raise NodeUnreachable(f"{method}: status {response.status_code} without a JSON-RPC answer")
+        if answer.get("error") is not None:
+            code, message = int(answer["error"]["code"]), str(answer["error"]["message"])
+            if code == IN_WARMUP:
+                raise NodeUnreachable(f"{method}: the node is starting ({message})")
+            raise NodeError(code, message)
+        return answer["result"]
+
+
+def _no_constant(name: str) -> object:
+    raise ValueError(f"{name} is no JSON number")
+
+
+def _refused_broadcast(error: NodeError) -> Broadcast:
+    if error.code == VERIFY_ALREADY_IN_UTXO_SET:
+        return Broadcast(Outcome.ALREADY_MINED, error.code, error.message)
+    if error.code in (VERIFY_ERROR, VERIFY_REJECTED) and any(
+        reason in error.message for reason in _CONFLICT_REASONS
+    ):
+        return Broadcast(Outcome.CONFLICT, error.code, error.message)
+    return Broadcast(Outcome.REJECTED, error.code, error.message)
+
+
+def _text(answer: Mapping[str, Any], key: str) -> str:
+    value = answer.get(key)
+    if not isinstance(value, str):
+        raise NodeAnswerUnreadable(f"{key} is no string")
+    return value
+
+
+def _integer(answer: Mapping[str, Any], key: str) -> int:
+    value = answer.get(key)
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise NodeAnswerUnreadable(f"{key} is no integer")
+    return value
+
+
+def _output(answer: Mapping[str, Any]) -> TxOut:
+    script = answer["scriptPubKey"]
+    return TxOut(
+        index=_integer(answer, "n"),
+        amount=_bitcoin(answer["value"]),
+        script=bytes.fromhex(_text(script, "hex")),
+        address=script.get("address"),
+    )
+
+
+def _transaction(answer: Mapping[str, Any], *, confirmations: int, block: str | None) -> Transaction:
+    inputs: Sequence[Mapping[str, Any]] = answer["vin"]
+    return Transaction(
+        txid=_text(answer, "txid"),
+        raw=bytes.fromhex(_text(answer, "hex")),
+        spends=tuple(
+            OutPoint(_text(each, "txid"), _integer(each, "vout")) for each in inputs if "txid" in each
+        ),
+        outputs=tuple(_output(each) for each in answer["vout"]),
+        confirmations=confirmations,
+        block=block,
+        is_coinbase=any("coinbase" in each for each in inputs),
+    )
