@@ -8,7 +8,7 @@ class AccessConfig(AppConfig):
 
     def ready(self) -> None:
         from core import access
-        from core.access import checks  # noqa: F401 - registers the system checks
+        from core.access import checks  # noqa: F401 - importing it registers the system checks
         from core.access.permissions import Permission
 
         access.register(Permission)

@@ -1,0 +1,70 @@
+"""Start-up checks: a production deployment does not start on development's edge, keys or secrets."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, register
+
+_TEAM: Final = re.compile(r"https://[a-z0-9-]+\.cloudflareaccess\.com")
+_AUDIENCE: Final = re.compile(r"[0-9a-f]{64}")
+_TAGS: Final = ("ACCESS_CONSOLE_AUD", "ACCESS_SERVICE_AUD")
+_KINDS: Final = ("development", "production")
+
+
+@register()
+def check_edge(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
+    """Refuse to start where the edge's tokens would prove nothing."""
+    found = []
+    if settings.DEPLOYMENT_KIND not in _KINDS:
+        found.append(Error(f"DEPLOYMENT_KIND is one of {', '.join(_KINDS)}", id="access.E001"))
+    found += [
+        Error(f"{name} is the application's tag: 64 lower-case hex digits", id="access.E002")
+        for name in _TAGS
+        if not _AUDIENCE.fullmatch(getattr(settings, name))
+    ]
+    if settings.ACCESS_CONSOLE_AUD == settings.ACCESS_SERVICE_AUD:
+        found.append(Error("console and service are two Access applications with two tags", id="access.E003"))
+    if settings.AUTHENTICATION_BACKENDS:
+        found.append(
+            Error("no password logs anybody in here: AUTHENTICATION_BACKENDS is empty", id="access.E004")
+        )
+    if "core.access.middleware.AccessMiddleware" not in settings.MIDDLEWARE:
+        found.append(Error("AccessMiddleware is missing", id="access.E005"))
+    if settings.DEPLOYMENT_KIND != "development":
+        found += _production()
+    return found
+
+
+def _production() -> list[CheckMessage]:
+    """What is right in development and fatal outside it."""
+    found: list[CheckMessage] = []
+    if not _TEAM.fullmatch(settings.ACCESS_TEAM_URL):
+        found.append(
+            Error(
+                "ACCESS_TEAM_URL must be https://<team>.cloudflareaccess.com: any other issuer, the "
+                "development stand-in's above all, lets its owner be anybody",
+                id="access.E010",
+            )
+        )
+    found += [
+        Error(f"{name} still has its development value", id="access.E011")
+        for name in _TAGS
+        if len(set(getattr(settings, name))) < 4
+    ]
+    for name in ("CONSOLE_ORIGIN", "SERVICE_ORIGIN", "API_ORIGIN", "HOOKS_ORIGIN", "APPROVER_ORIGIN"):
+        parts = urlsplit(getattr(settings, name))
+        host = parts.hostname or ""
+        if parts.scheme != "https" or host == "localhost" or host.endswith(".localhost"):
+            found.append(Error(f"{name} must be a public https:// origin", id="access.E012"))
+    if settings.DEBUG:
+        found.append(Error("DEBUG shows secrets to whoever causes an error", id="access.E013"))
+    if not settings.SESSION_COOKIE_NAME.startswith("__Host-") or not settings.SESSION_COOKIE_SECURE:
+        found.append(Error("the session cookie must be a secure __Host- cookie", id="access.E014"))
+    if len(settings.SECRET_KEY) < 50:
+        found.append(Error("SECRET_KEY is shorter than 50 characters", id="access.E015"))
+    return found

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import ClassVar
 
 from django.conf import settings
-from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Q
+from django.db.models.functions import Now
 
 from core.access.roles import Role
 from core.ids import new_id
@@ -33,9 +33,9 @@ class Identity(models.Model):
     kind = models.CharField(max_length=16, choices=Kind.choices)
     email = models.EmailField(blank=True)
     display_name = models.CharField(max_length=120)
-    access_subject = models.CharField(max_length=255, null=True, blank=True, unique=True)  # noqa: DJ001 - NULLs differ
+    access_subject = models.CharField(max_length=255, null=True, blank=True, unique=True)
     is_active = models.BooleanField(default=True)
-    created_at = models.DateTimeField(auto_now_add=True)
+    created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     # Django asks these of a user model. An e-mail is no key: an officer may also be somebody's customer.
     USERNAME_FIELD = "id"
@@ -47,15 +47,21 @@ class Identity(models.Model):
     class Meta:
         db_table = "access_identity"
         constraints = [
-            models.CheckConstraint(condition=Q(kind__in=[kind.value for kind in Kind]), name="identity_kind_known"),
             models.CheckConstraint(
-                condition=~Q(kind="customer") | Q(access_subject__isnull=True), name="identity_customer_not_staff"
+                condition=Q(kind__in=[kind.value for kind in Kind]), name="identity_kind_known"
             ),
             models.CheckConstraint(
-                condition=Q(kind="service", email="") | ~Q(kind="service") & ~Q(email=""), name="identity_email_of_people"
+                condition=~Q(kind="customer") | Q(access_subject__isnull=True),
+                name="identity_customer_not_staff",
+            ),
+            models.CheckConstraint(
+                condition=Q(kind="service", email="") | ~Q(kind="service") & ~Q(email=""),
+                name="identity_email_of_people",
             ),
             models.CheckConstraint(condition=~Q(access_subject=""), name="identity_subject_not_empty"),
-            models.UniqueConstraint(fields=["kind", "email"], condition=~Q(email=""), name="identity_email_once"),
+            models.UniqueConstraint(
+                fields=["kind", "email"], condition=~Q(email=""), name="identity_email_once"
+            ),
         ]
 
     def __str__(self) -> str:
@@ -78,14 +84,19 @@ class RoleGrant(models.Model):
     granted_at = models.DateTimeField()
     valid_until = models.DateTimeField(null=True, blank=True)
     revoked_at = models.DateTimeField(null=True, blank=True)
-    request = models.UUIDField(null=True, blank=True, help_text="the approval behind it; empty for the founding staff")
+    request = models.UUIDField(
+        null=True, blank=True, help_text="the approval behind it; empty for the founding staff"
+    )
 
     class Meta:
         db_table = "access_role_grant"
         constraints = [
-            models.CheckConstraint(condition=Q(role__in=[role.value for role in Role]), name="grant_role_known"),
             models.CheckConstraint(
-                condition=Q(valid_until__isnull=True) | Q(valid_until__gt=F("granted_at")), name="grant_ends_after_start"
+                condition=Q(role__in=[role.value for role in Role]), name="grant_role_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(valid_until__isnull=True) | Q(valid_until__gt=F("granted_at")),
+                name="grant_ends_after_start",
             ),
             models.UniqueConstraint(
                 fields=["identity", "role"],
@@ -115,12 +126,13 @@ class OfficerCredential(models.Model):
     )
     added_at = models.DateTimeField()
     revoked_at = models.DateTimeField(null=True, blank=True)
-    transports = ArrayField(models.CharField(max_length=16), default=list, blank=True)
 
     class Meta:
         db_table = "access_officer_credential"
         constraints = [
-            models.CheckConstraint(condition=Q(public_key__regex=r"^04[0-9a-f]{128}$"), name="credential_key_is_a_point"),
+            models.CheckConstraint(
+                condition=Q(public_key__regex=r"^04[0-9a-f]{128}$"), name="credential_key_is_a_point"
+            ),
             models.CheckConstraint(condition=Q(sign_count__gte=0), name="credential_count_positive"),
         ]
 

@@ -82,7 +82,9 @@ def _parsed(table: str) -> Mapping[str, frozenset[Role]]:
             raise ValueError(f"the roles table has a crooked line: {permission}")
     if len({line[0] for line in lines}) != len(lines):
         raise ValueError("the roles table names a permission twice")
-    return {line[0]: frozenset(r for r, c in zip(_COLUMNS, line[1:], strict=True) if c == "x") for line in lines}
+    return {
+        line[0]: frozenset(r for r, c in zip(_COLUMNS, line[1:], strict=True) if c == "x") for line in lines
+    }
 
 
 HOLDERS: Final[Mapping[str, frozenset[Role]]] = _parsed(_TABLE)

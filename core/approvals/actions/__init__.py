@@ -1,0 +1,5 @@
+"""What can be done with a request for approval."""
+
+from core.approvals.actions.signatures import expire_request, submit_signature, withdraw_request
+
+__all__ = ["expire_request", "submit_signature", "withdraw_request"]

@@ -1,0 +1,25 @@
+"""One mechanism for every act that needs more than one person."""
+
+from typing import TYPE_CHECKING
+
+from core.lazy import front
+
+if TYPE_CHECKING:
+    from core.approvals.kinds import Kind, register
+    from core.approvals.opening import consume, open  # noqa: A004 - read as approvals.open(...)
+    from core.approvals.queries import signatures
+    from core.approvals.signed import Signed
+
+__all__ = ["Kind", "Signed", "consume", "open", "register", "signatures"]
+
+__getattr__ = front(
+    __name__,
+    {
+        "Kind": "kinds",
+        "register": "kinds",
+        "open": "opening",
+        "consume": "opening",
+        "signatures": "queries",
+        "Signed": "signed",
+    },
+)

@@ -1,0 +1,230 @@
+"""Taking an officer's signature: the only way in which a request is approved or rejected."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from core import audit
+from core.access import powers
+from core.access.models import Identity, Kind, OfficerCredential
+from core.action import action
+from core.actor import Actor
+from core.approvals import kinds, locks, moving
+from core.approvals.domain.requests import State
+from core.approvals.events import Event
+from core.approvals.expiry import expire_if_due
+from core.approvals.models import ApprovalRequest, ApprovalSignature
+from core.approvals.queries import statement
+from core.approvals.signed import Signed
+from core.approvals.standing import standing_of
+from core.refusals import NotAllowed, Refused
+from kernel import quorum, webauthn
+from kernel.approval import Verb
+
+
+class MakerCannotCheck(NotAllowed):
+    """Whoever asked cannot agree with themselves."""
+
+    code = "approval.maker"
+
+
+class NotInQuorum(NotAllowed):
+    """The officer lacks the permission, or stands in no team that the request asks for."""
+
+    code = "approval.not_in_quorum"
+
+
+class ConflictOfInterest(NotAllowed):
+    """The officer has an interest of their own in the request."""
+
+    code = "approval.conflict"
+
+
+class SignedAlready(Refused):
+    """One person, one answer."""
+
+    code = "approval.signed_already"
+
+
+class NotOpen(Refused):
+    """Decided, withdrawn or past its deadline."""
+
+    code = "approval.not_open"
+
+
+class ReasonMissing(Refused):
+    """A rejection says why."""
+
+    code = "approval.reason_missing"
+    status = 422
+
+
+class UnknownCredential(NotAllowed):
+    """The passkey is not enrolled for this officer, or was revoked."""
+
+    code = "approval.unknown_credential"
+
+
+class BadSignature(NotAllowed):
+    """The assertion does not sign this verb on this request; the sentence holds the kernel's code."""
+
+    code = "approval.bad_signature"
+
+
+class CounterWentBack(NotAllowed):
+    """The authenticator counted lower than before: there may be a copy of it."""
+
+    code = "approval.counter"
+
+
+@action(Event.SIGNED)
+def submit_signature(*, request_id: UUID, signed: Signed, actor: Actor, now: datetime) -> ApprovalRequest:
+    """Count one officer's answer; it may decide the request, and what follows then happens here, too.
+
+    The answer is worth nothing without an assertion by the officer's own enrolled passkey over exactly this
+    verb, kind, deployment, nonce and payload, given on the approver's page.
+    """
+    row = locks.request(request_id)
+    officer = _entitled(row, actor=actor, now=now)
+    if row.state != State.OPEN:
+        raise NotOpen(f"The request is {row.state}; no more answers are taken.", target=moving.target(row))
+    if row.signatures.filter(officer=officer).exists():
+        raise SignedAlready("You have already answered this request.", target=moving.target(row))
+    if signed.verb is Verb.REJECT and not signed.reason:
+        raise ReasonMissing("Nothing was recorded: say why you reject.", target=moving.target(row))
+    credential = _verified(row, officer, signed)
+    signature = _stored(row, officer, credential, signed, now)
+    standing = standing_of(row, now)
+    audit.record(
+        Event.SIGNED,
+        row,
+        actor=actor,
+        now=now,
+        after={
+            "verb": signed.verb,
+            "digest": row.digest,
+            "signature": signature.pk,
+            "missing": standing.missing,
+            "state": standing.state,
+        },
+        reason=signed.reason,
+    )
+    _settle(row, standing.state, actor=actor, now=now)
+    return row
+
+
+def _entitled(row: ApprovalRequest, *, actor: Actor, now: datetime) -> Identity:
+    """The acting officer, if their answer would count."""
+    kind = kinds.named(row.kind)
+    officer = Identity.objects.filter(pk=actor.identity, kind=Kind.OFFICER, is_active=True).first()
+    if officer is None or not powers.allowed(officer, kind.permission, now):
+        raise NotInQuorum("Your role does not sign requests of this kind.", target=moving.target(row))
+    if officer.pk == row.maker_id:
+        raise MakerCannotCheck("You made this request, so others must answer it.", target=moving.target(row))
+    if not powers.teams_of(officer, now) & row.teams.keys():
+        raise NotInQuorum("You stand in no team that this request asks for.", target=moving.target(row))
+    if interest := kind.conflict(row, officer):
+        raise ConflictOfInterest(interest, target=moving.target(row))
+    return officer
+
+
+def _verified(row: ApprovalRequest, officer: Identity, signed: Signed) -> OfficerCredential:
+    credential = (
+        OfficerCredential.objects.select_for_update(no_key=True)
+        .filter(credential_id=signed.credential_id, officer=officer, revoked_at=None)
+        .first()
+    )
+    if credential is None:
+        raise UnknownCredential("This passkey is not enrolled for you.", target=moving.target(row))
+    try:
+        count = webauthn.verify(
+            signed.assertion,
+            public_key=bytes.fromhex(credential.public_key),
+            challenge=statement(row, signed.verb).challenge(),
+            origin=settings.APPROVER_ORIGIN,
+            rp_id=settings.APPROVER_RP_ID,
+        )
+    except webauthn.BadAssertion as error:
+        raise BadSignature(
+            f"Your passkey's answer was not accepted ({error.code}); open the approver page again.",
+            target=moving.target(row),
+        ) from error
+    if (count or credential.sign_count) and count <= credential.sign_count:
+        raise CounterWentBack(
+            "Your passkey counted backwards, so there may be a copy of it; have it replaced.",
+            target=moving.target(row),
+        )
+    if count:
+        OfficerCredential.objects.filter(pk=credential.pk).update(sign_count=count)
+    return credential
+
+
+def _stored(
+    row: ApprovalRequest, officer: Identity, credential: OfficerCredential, signed: Signed, now: datetime
+) -> ApprovalSignature:
+    try:
+        with transaction.atomic():
+            return ApprovalSignature.objects.create(
+                request=row,
+                maker_id=row.maker_id,
+                digest=row.digest,
+                officer=officer,
+                credential=credential,
+                verb=signed.verb.value,
+                reason=signed.reason,
+                teams=sorted(powers.teams_of(officer, now)),
+                authenticator_data=signed.assertion.authenticator_data,
+                client_data=signed.assertion.client_data,
+                signature=signed.assertion.signature,
+            )
+    except IntegrityError as error:
+        raise NotOpen(
+            "The request is past its deadline or was answered meanwhile; ask for a new one.",
+            target=moving.target(row),
+        ) from error
+
+
+def _settle(row: ApprovalRequest, state: quorum.State, *, actor: Actor, now: datetime) -> None:
+    """Carry a decision into the request and into the app that asked."""
+    kind = kinds.named(row.kind)
+    if state is quorum.State.OPEN:
+        moving.announce(row, now=now)
+    elif state is quorum.State.APPROVED:
+        moving.move(row, State.APPROVED, now=now)
+        kind.on_approved(row, actor=actor, now=now)
+    else:
+        moving.move(row, State.REJECTED, now=now)
+        kind.on_rejected(row, actor=actor, now=now)
+
+
+@action(Event.WITHDRAWN)
+def withdraw_request(*, request_id: UUID, reason: str, actor: Actor, now: datetime) -> ApprovalRequest:
+    """The maker takes a request back, before it is decided or before it is acted upon."""
+    row = locks.request(request_id)
+    if actor.identity != row.maker_id:
+        raise NotAllowed("Only whoever made the request can take it back.", target=moving.target(row))
+    if not reason.strip():
+        raise ReasonMissing("Nothing was taken back: say why.", target=moving.target(row))
+    before = row.state
+    moving.move(row, State.WITHDRAWN, now=now)
+    audit.record(
+        Event.WITHDRAWN,
+        row,
+        actor=actor,
+        now=now,
+        before={"state": before},
+        after={"state": row.state},
+        reason=reason,
+    )
+    kinds.named(row.kind).on_rejected(row, actor=actor, now=now)
+    return row
+
+
+@action(Event.EXPIRED)
+def expire_request(*, request_id: UUID, actor: Actor, now: datetime) -> bool:
+    """Close a request whose deadline has passed by the database's clock; whether it was due."""
+    return expire_if_due(locks.request(request_id), actor=actor, now=now)

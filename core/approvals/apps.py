@@ -1,0 +1,12 @@
+from django.apps import AppConfig
+
+
+class ApprovalsConfig(AppConfig):
+    name = "core.approvals"
+    label = "approvals"
+
+    def ready(self) -> None:
+        from core import access
+        from core.approvals.permissions import Permission
+
+        access.register(Permission)

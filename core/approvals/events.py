@@ -1,0 +1,25 @@
+"""What the approvals app writes into the audit log and announces."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from core import outbox
+
+
+class Event(StrEnum):
+    """The steps of a request."""
+
+    OPENED = "approvals.request.opened"
+    SIGNED = "approvals.request.signed"
+    WITHDRAWN = "approvals.request.withdrawn"
+    EXPIRED = "approvals.request.expired"
+
+
+@outbox.message("approvals.moved")
+class RequestMoved:
+    """A request reached another state, or another signature: screens that count open work look again."""
+
+    request: str
+    kind: str
+    state: str

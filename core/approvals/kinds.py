@@ -1,0 +1,81 @@
+"""What can be approved: each app registers its kinds of act, with what follows a yes or a no."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Final, Protocol
+
+if TYPE_CHECKING:
+    from core.access.models import Identity
+    from core.actor import Actor
+    from core.approvals.models import ApprovalRequest
+
+
+class Answered(Protocol):
+    """What runs when a request is decided, in the transaction of the deciding signature."""
+
+    def __call__(self, request: ApprovalRequest, *, actor: Actor, now: datetime) -> object:
+        """Carry the decision into the app's own rows; a Refused raised here undoes the signature too."""
+
+
+class Conflict(Protocol):
+    """Whether this officer has an interest of their own in the request."""
+
+    def __call__(self, request: ApprovalRequest, officer: Identity) -> str | None:
+        """A sentence that says which, or None."""
+
+
+def nothing(request: ApprovalRequest, *, actor: Actor, now: datetime) -> object:
+    """For kinds that only watch the request's own state."""
+    return None
+
+
+def no_conflict(request: ApprovalRequest, officer: Identity) -> str | None:
+    """For kinds in which nobody but the maker can have an interest."""
+    return None
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """A kind of act under approval. `permission` is what an officer needs to sign, beside standing in a team.
+
+    `quorum_min` is the least number of people besides the maker that any request of this kind may ask for.
+    """
+
+    name: str
+    permission: str
+    on_approved: Answered = nothing
+    on_rejected: Answered = nothing
+    on_expired: Answered = nothing
+    title: str = ""
+    quorum_min: int = 1
+    conflict: Conflict = no_conflict
+
+
+class UnknownKind(LookupError):
+    """A request of a kind that no app registers: a programming error or a forged row."""
+
+
+_registered: Final[dict[str, Kind]] = {}
+
+
+def register(kind: Kind) -> None:
+    """Make a kind known; called from AppConfig.ready. The same name twice is an error."""
+    if _registered.setdefault(kind.name, kind) is not kind:
+        raise ValueError(f"approval kind {kind.name} is registered twice")
+
+
+def named(name: str) -> Kind:
+    """The kind of that name; UnknownKind."""
+    try:
+        return _registered[name]
+    except KeyError:
+        raise UnknownKind(name) from None
+
+
+def registered() -> Mapping[str, Kind]:
+    """Every kind by its name."""
+    return MappingProxyType(_registered)

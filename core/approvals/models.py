@@ -1,0 +1,121 @@
+"""Requests for approval, and the signatures given to them.
+
+The database keeps the promises by itself (triggers of the first migration): the payload and the terms never
+change, the maker never signs, nobody signs twice, a state is reached only by a listed step with the quorum
+recounted, deadlines are measured by the server's clock, and what is over is over.
+"""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Final
+
+from django.conf import settings
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models import F, Func, Q
+
+from core.approvals.domain.requests import State
+from core.ids import new_id
+
+WINDOW_MAX: Final = timedelta(days=7)
+
+
+def _sha256(*columns: str) -> Func:
+    """SHA-256 over the columns' bytes, one after another."""
+    return Func(*map(F, columns), template="sha256(%(expressions)s)", arg_joiner=" || ")
+
+
+class ApprovalRequest(models.Model):
+    """What is to be approved, by whom, until when. `digest` is computed by the database from the payload.
+
+    `opened_at`, `approve_by` and `execute_by` are written by the database from its own clock and the two
+    windows; the application cannot choose them.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=64)
+    deployment = models.CharField(max_length=64)
+    payload = models.BinaryField()
+    digest = models.GeneratedField(
+        expression=_sha256("payload"), output_field=models.BinaryField(), db_persist=True
+    )
+    nonce = models.BinaryField(unique=True)
+    maker = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    subject = models.CharField(
+        max_length=128, help_text="the row that it is about, e.g. custody.withdrawal/0192…"
+    )
+    teams = models.JSONField()
+    rejections_needed = models.PositiveSmallIntegerField(default=1)
+    state = models.CharField(
+        max_length=16, default=State.OPEN.value, choices=[(s.value, s.value) for s in State]
+    )
+    approve_within = models.DurationField()
+    execute_within = models.DurationField()
+    opened_at = models.DateTimeField(editable=False, null=True)
+    approve_by = models.DateTimeField(editable=False, null=True)
+    execute_by = models.DateTimeField(editable=False, null=True)
+    moved_at = models.DateTimeField(editable=False, null=True)
+
+    class Meta:
+        db_table = "approvals_request"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=[s.value for s in State]), name="request_state_known"
+            ),
+            models.CheckConstraint(condition=Q(rejections_needed__gte=1), name="request_rejectable"),
+            models.CheckConstraint(
+                condition=Q(approve_within__gt=timedelta(0), approve_within__lte=WINDOW_MAX)
+                & Q(execute_within__gt=timedelta(0), execute_within__lte=WINDOW_MAX),
+                name="request_windows_bounded",
+            ),
+            models.UniqueConstraint(
+                fields=["subject", "kind"], condition=Q(state="open"), name="request_open_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=["state", "kind"], name="request_state"),
+            models.Index(fields=["subject"], name="request_subject"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.pk}"
+
+
+class ApprovalSignature(models.Model):
+    """One officer's answer, whole: anybody with the public key can check it later. Append-only."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    request = models.ForeignKey(ApprovalRequest, models.PROTECT, related_name="signatures")
+    maker = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    digest = models.BinaryField()
+    officer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="approval_signatures")
+    credential = models.ForeignKey("access.OfficerCredential", models.PROTECT, related_name="+")
+    verb = models.CharField(max_length=8, choices=[("approve", "approve"), ("reject", "reject")])
+    reason = models.CharField(max_length=2000, blank=True)
+    teams = ArrayField(models.CharField(max_length=32))
+    authenticator_data = models.BinaryField()
+    client_data = models.BinaryField()
+    signature = models.BinaryField()
+    assertion = models.GeneratedField(
+        expression=_sha256("authenticator_data", "client_data", "signature"),
+        output_field=models.BinaryField(),
+        db_persist=True,
+        unique=True,
+    )
+    signed_at = models.DateTimeField(editable=False, null=True)
+
+    class Meta:
+        db_table = "approvals_signature"
+        constraints = [
+            models.UniqueConstraint(fields=["request", "officer"], name="signature_person_once"),
+            models.UniqueConstraint(fields=["request", "credential"], name="signature_key_once"),
+            models.CheckConstraint(condition=~Q(officer=F("maker")), name="signature_never_maker"),
+            models.CheckConstraint(condition=Q(verb__in=["approve", "reject"]), name="signature_verb_known"),
+            models.CheckConstraint(
+                condition=Q(verb="approve") | ~Q(reason=""), name="signature_rejection_reasoned"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.verb} by {self.officer_id}"

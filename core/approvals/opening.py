@@ -1,0 +1,120 @@
+"""Opening a request and acting upon an approved one: primitives, called inside other apps' actions."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db.models import Model
+
+from core import action, audit
+from core.access.models import Identity
+from core.access.roles import TEAMS
+from core.actor import Actor
+from core.approvals import kinds, moving
+from core.approvals.domain.requests import State
+from core.approvals.events import Event
+from core.approvals.expiry import expire_if_due
+from core.approvals.models import ApprovalRequest
+from core.approvals.standing import standing_of
+from core.audit.writing import name_of
+from core.refusals import Refused
+from kernel import canonical
+from kernel.approval import NONCE_BYTES
+
+APPROVE_WITHIN: Final = timedelta(hours=1)
+EXECUTE_WITHIN: Final = timedelta(hours=1)
+
+
+class AlreadyOpen(Refused):
+    """The same act is already waiting for approval."""
+
+    code = "approval.already_open"
+
+
+class NotApproved(Refused):
+    """There is no approval in force to act upon."""
+
+    code = "approval.not_approved"
+
+
+def open(  # noqa: A001 - read as approvals.open(...)
+    kind: kinds.Kind | str,
+    payload: Mapping[str, canonical.Value],
+    *,
+    maker: Identity,
+    teams: Mapping[str, int],
+    subject: Model | str,
+    actor: Actor,
+    now: datetime,
+    approve_within: timedelta = APPROVE_WITHIN,
+    execute_within: timedelta = EXECUTE_WITHIN,
+    nonce: bytes | None = None,
+    rejections_needed: int = 1,
+) -> ApprovalRequest:
+    """A request over the canonical bytes of `payload`, about the row `subject`, inside the open action.
+
+    Both windows run on the database's clock. One (kind, subject) has at most one open request.
+    """
+    action.current()
+    declared = kinds.named(kind if isinstance(kind, str) else kind.name)
+    unknown = teams.keys() - TEAMS.keys()
+    if unknown or sum(teams.values()) < declared.quorum_min or min(teams.values(), default=0) < 1:
+        raise ValueError(f"{declared.name} cannot be put before {dict(teams)}")
+    about = name_of(subject)
+    previous = (
+        ApprovalRequest.objects.select_for_update(no_key=True)
+        .filter(subject=about, kind=declared.name, state=State.OPEN)
+        .first()
+    )
+    if previous is not None and not expire_if_due(previous, actor=actor, now=now):
+        raise AlreadyOpen("This already waits for approval; withdraw that request first.", target=about)
+    row = ApprovalRequest.objects.create(
+        kind=declared.name,
+        deployment=settings.DEPLOYMENT,
+        payload=canonical.encode(payload),
+        nonce=secrets.token_bytes(NONCE_BYTES) if nonce is None else nonce,
+        maker=maker,
+        subject=about,
+        teams=dict(teams),
+        rejections_needed=rejections_needed,
+        approve_within=approve_within,
+        execute_within=execute_within,
+    )
+    row.refresh_from_db()
+    audit.record(
+        Event.OPENED,
+        row,
+        actor=actor,
+        now=now,
+        after={
+            "kind": row.kind,
+            "digest": row.digest,
+            "subject": about,
+            "maker": maker.pk,
+            "teams": row.teams,
+        },
+    )
+    moving.announce(row, now=now)
+    return row
+
+
+def consume(request: ApprovalRequest, *, now: datetime) -> ApprovalRequest:
+    """Act upon an approval, once: call it in the transaction that does what was approved.
+
+    The quorum is counted again over people who are still active and still in their teams; the database counts
+    too. NotApproved where the approval does not hold (any more); nobody can consume it a second time.
+    """
+    action.current()
+    row = ApprovalRequest.objects.select_for_update(no_key=True).get(pk=request.pk)
+    if row.state != State.APPROVED or not standing_of(row, now).approved:
+        raise NotApproved(
+            f"The approval is not in force (it is {row.state}, or an approver has left); ask for a new one.",
+            target=moving.target(row),
+        )
+    moving.move(row, State.CONSUMED, now=now)
+    request.state = row.state
+    return row

@@ -1,0 +1,103 @@
+"""Reads: requests for the people who may see them, and signatures for those who check them."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from core.access import powers
+from core.access.models import Identity
+from core.approvals import kinds
+from core.approvals.domain.requests import State
+from core.approvals.expiry import DatabaseClock
+from core.approvals.models import ApprovalRequest, ApprovalSignature
+from core.approvals.permissions import Permission
+from core.approvals.standing import standing_of
+from core.refusals import NotFound
+from kernel.approval import SignedApproval, Statement, Verb
+from kernel.webauthn import Assertion
+
+
+def signatures(request: ApprovalRequest) -> list[dict[str, Any]]:
+    """The approving signatures in the form that signers take; rejections are not among them."""
+    rows = request.signatures.filter(verb=Verb.APPROVE).order_by("signed_at", "id")
+    return [_as_json(request, row) for row in rows]
+
+
+def statement(request: ApprovalRequest, verb: Verb) -> Statement:
+    """What an officer signs who answers so."""
+    return Statement(
+        verb=verb,
+        kind=request.kind,
+        deployment=request.deployment,
+        nonce=bytes(request.nonce),
+        digest=bytes(request.digest),
+    )
+
+
+def request_for(request_id: UUID, *, identity: Identity | None, now: datetime) -> ApprovalRequest:
+    """One request, for whoever may see requests or sign this kind; NotFound for everybody else."""
+    row = (
+        ApprovalRequest.objects.select_related("maker")
+        .prefetch_related("signatures__officer", "signatures__credential")
+        .filter(pk=request_id)
+        .first()
+    )
+    held = powers.powers(identity, now)
+    if row is None or held.isdisjoint({str(Permission.SEE_REQUESTS), kinds.named(row.kind).permission}):
+        raise NotFound(
+            "There is no such request for approval.", target=f"approvals.approvalrequest/{request_id}"
+        )
+    return row
+
+
+def open_requests(*, identity: Identity | None, now: datetime) -> QuerySet[ApprovalRequest]:
+    """Everything that waits, oldest deadline first, for whoever may see requests; nothing for the rest."""
+    rows = ApprovalRequest.objects.select_related("maker").order_by("approve_by", "id")
+    if str(Permission.SEE_REQUESTS) not in powers.powers(identity, now):
+        return rows.none()
+    return rows.filter(state=State.OPEN, approve_by__gt=DatabaseClock())
+
+
+def about(subject: str) -> QuerySet[ApprovalRequest]:
+    """The requests about one row, newest first; the caller has already decided that the row may be seen."""
+    return (
+        ApprovalRequest.objects.filter(subject=subject).select_related("maker").order_by("-opened_at", "-id")
+    )
+
+
+def needs_me(identity: Identity | None, *, now: datetime) -> list[ApprovalRequest]:
+    """The requests on which this person's signature would count now, oldest deadline first."""
+    if identity is None:
+        return []
+    held, teams = powers.powers(identity, now), powers.teams_of(identity, now)
+    mine = [name for name, kind in kinds.registered().items() if kind.permission in held]
+    rows = (
+        ApprovalRequest.objects.select_related("maker")
+        .filter(state=State.OPEN, approve_by__gt=DatabaseClock(), kind__in=mine)
+        .exclude(maker=identity)
+        .exclude(signatures__officer=identity)
+        .order_by("approve_by", "id")
+    )
+    return [
+        row
+        for row in rows
+        if teams & {team for team, missing in standing_of(row, now).missing.items() if missing}
+    ]
+
+
+def _as_json(request: ApprovalRequest, row: ApprovalSignature) -> dict[str, Any]:
+    approval = SignedApproval(
+        officer=str(row.officer_id),
+        verb=Verb(row.verb),
+        nonce=bytes(request.nonce),
+        assertion=Assertion(
+            authenticator_data=bytes(row.authenticator_data),
+            client_data=bytes(row.client_data),
+            signature=bytes(row.signature),
+        ),
+    )
+    return dict(approval.as_json())

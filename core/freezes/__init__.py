@@ -1,0 +1,13 @@
+"""Orders to stop: pulled by one person at once, released by three."""
+
+from typing import TYPE_CHECKING
+
+from core.lazy import front
+
+if TYPE_CHECKING:
+    from core.freezes.checking import Frozen, check
+    from core.freezes.pulling import pull
+
+__all__ = ["Frozen", "check", "pull"]
+
+__getattr__ = front(__name__, {"Frozen": "checking", "check": "checking", "pull": "pulling"})

@@ -1,0 +1,23 @@
+"""Reads of freezes."""
+
+from __future__ import annotations
+
+from django.db.models import QuerySet
+
+from core.freezes.domain.scopes import checked
+from core.freezes.models import Freeze
+
+
+def in_force() -> QuerySet[Freeze]:
+    """The freezes that hold now, newest first."""
+    return Freeze.objects.filter(released_at=None).select_related("pulled_by").order_by("-pulled_at", "-id")
+
+
+def history(*, limit: int = 100) -> QuerySet[Freeze]:
+    """All freezes, newest first."""
+    return Freeze.objects.select_related("pulled_by").order_by("-pulled_at", "-id")[:limit]
+
+
+def is_frozen(*scopes: str) -> bool:
+    """Whether any of these scopes is frozen, for screens; acts call `freezes.check` instead."""
+    return Freeze.objects.filter(scope__in=[checked(scope) for scope in scopes], released_at=None).exists()

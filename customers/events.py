@@ -1,0 +1,32 @@
+"""What the customers app writes into the audit log and announces."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from core import outbox
+
+
+class Event(StrEnum):
+    """Acts on customers and their keys."""
+
+    SIGNED_UP = "customers.customer.signed_up"
+    TIER_SET = "customers.customer.tier_set"
+    API_KEY_CREATED = "customers.api_key.created"
+    API_KEY_REVOKED = "customers.api_key.revoked"
+
+
+@outbox.message("customers.signed_up")
+class CustomerSignedUp:
+    """A customer exists; apps that keep something per customer prepare it."""
+
+    customer: str
+
+
+@outbox.message("customers.tier_set")
+class TierSet:
+    """A customer's effective tier changed; limits that follow from it are looked at again."""
+
+    customer: str
+    before: int
+    after: int

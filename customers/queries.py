@@ -1,0 +1,98 @@
+"""Reads of customers and their keys."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib.auth.hashers import check_password, make_password
+from django.db.models import QuerySet
+
+from core.access import powers
+from core.access.models import Identity
+from core.refusals import NotAllowed, NotFound
+from customers.domain import secrets, signatures
+from customers.models import ApiKey, Customer
+from customers.permissions import Permission
+
+
+class WrongPassword(NotAllowed):
+    """No customer has this e-mail and password; which of the two is wrong is not said."""
+
+    code = "customer.wrong_password"
+
+
+def by_password(*, email: str, password: str) -> Customer:
+    """The active customer with this e-mail and password; else WrongPassword, after as much work."""
+    customer = (
+        Customer.objects.select_related("identity")
+        .filter(identity__email=email.strip().lower(), identity__is_active=True)
+        .first()
+    )
+    if customer is None:
+        make_password(password)
+        raise WrongPassword("E-mail or password is wrong.")
+    if not check_password(password, customer.password):
+        raise WrongPassword("E-mail or password is wrong.", target=f"customers.customer/{customer.pk}")
+    return customer
+
+
+def credentials(key: str) -> signatures.Credentials | None:
+    """What is needed to check a call signed with this key, while the key and its customer are in force."""
+    row = (
+        ApiKey.objects.filter(key=key, revoked_at=None, customer__identity__is_active=True)
+        .only("id", "key", "customer_id", "secret", "passphrase", "scopes", "ip_allowlist")
+        .first()
+    )
+    if row is None:
+        return None
+    return signatures.Credentials(
+        row=row.pk,
+        key=row.key,
+        customer=row.customer_id,
+        secret=secrets.unseal(bytes(row.secret), field_key=settings.FIELD_KEY, row=row.pk),
+        passphrase=bytes(row.passphrase),
+        scopes=frozenset(row.scopes),
+        ip_allowlist=tuple(row.ip_allowlist),
+    )
+
+
+def authenticate(call: signatures.Call, *, now: datetime) -> signatures.Credentials:
+    """Who signed this API call; CallRefused."""
+    return signatures.authenticate(
+        call,
+        lookup=credentials,
+        hash_passphrase=lambda text, row: secrets.hash_passphrase(
+            text, field_key=settings.FIELD_KEY, row=row
+        ),
+        now=now,
+    )
+
+
+def customer(customer_id: UUID) -> Customer:
+    """One customer, for the app's own use and for other apps' acts on them; NotFound."""
+    row = Customer.objects.select_related("identity").filter(pk=customer_id).first()
+    if row is None:
+        raise NotFound("There is no such customer.", target=f"customers.customer/{customer_id}")
+    return row
+
+
+def customer_for(customer_id: UUID, *, officer: Identity | None, now: datetime) -> Customer:
+    """One customer, for an officer who may see customers; NotFound for everybody else."""
+    if not powers.allowed(officer, Permission.SEE_CUSTOMERS, now):
+        raise NotFound("There is no such customer.", target=f"customers.customer/{customer_id}")
+    return customer(customer_id)
+
+
+def customers_for(*, officer: Identity | None, now: datetime, limit: int = 100) -> QuerySet[Customer]:
+    """The newest customers, for an officer who may see customers; nothing for everybody else."""
+    rows = Customer.objects.select_related("identity").order_by("-created_at", "-pk")
+    return rows[:limit] if powers.allowed(officer, Permission.SEE_CUSTOMERS, now) else rows.none()
+
+
+def api_keys_of(customer_id: UUID) -> QuerySet[ApiKey]:
+    """A customer's own keys, without what is secret about them."""
+    return (
+        ApiKey.objects.filter(customer_id=customer_id).defer("secret", "passphrase").order_by("-created_at")
+    )
