@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.db import models
 
+if TYPE_CHECKING:
+    from django.db.models.expressions import Combinable
 
-class UnitsField(models.DecimalField):  # type: ignore[type-arg]
+    _Whole = models.DecimalField[int | Combinable, int]
+else:
+    _Whole = models.DecimalField
+
+
+class UnitsField(_Whole):
     """A whole number of smallest units: NUMERIC(78,0) in the database, `int` in Python."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:

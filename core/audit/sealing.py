@@ -26,7 +26,7 @@ Seal = Callable[[int, bytes], str]
 
 
 def seal_next(seal: Seal, *, now: datetime) -> int:
-    """Seal up to BATCH waiting events in one transaction; how many. The caller leads: one sealer at a time."""
+    """Seal up to BATCH waiting events in one transaction; how many. The caller is the only sealer."""
     with transaction.atomic():
         last = AuditCheckpoint.objects.order_by("-size").first()
         frontier, cursor_at = merkle.Frontier(), ("0", 0)

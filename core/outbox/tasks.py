@@ -10,7 +10,7 @@ from core import clock
 from core.outbox import delivery
 
 
-@shared_task(name="outbox.deliver", ignore_result=True)
+@shared_task(name="outbox.deliver", ignore_result=True)  # type: ignore[untyped-decorator]
 def deliver(delivery_id: str) -> None:
     """Deliver one message to one subscriber."""
     delivery.deliver(UUID(delivery_id), now=clock.now())
