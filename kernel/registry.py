@@ -87,7 +87,7 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Registry:
-    """One version of the pinned facts; `digest` names it."""
+    """One version of the pinned facts."""
 
     version: int
     deployment: str
@@ -98,7 +98,12 @@ class Registry:
     wallets: Mapping[str, Wallet]
     policies: Mapping[str, KindPolicy]
     limits: Limits
-    digest: bytes
+    encoded: bytes
+
+    @property
+    def digest(self) -> bytes:
+        """SHA-256 of the canonical file: what signers pin."""
+        return canonical.digest(self.encoded)
 
     @classmethod
     def parse(cls, data: bytes) -> Registry:
@@ -136,7 +141,7 @@ class Registry:
             wallets=wallets,
             policies=policies,
             limits=_limits(_object(document["limits"]), wallets),
-            digest=canonical.digest(data),
+            encoded=data,
         )
 
     def own_address(self, name: str) -> tuple[str, int]:

@@ -1,0 +1,169 @@
+"""The air gap: a bundle file in, partial signatures out, on a machine without a network or a socket.
+
+    python -m custody.signer.airgap sign --token cold-1 --registry FILE --state DIR --module LIB \\
+        --in bundle.json --out partial.json
+
+It first shows in plain words what would be signed, and the bundle's SHA-256 to compare with the one on the
+sending side. At a terminal the person then types the first eight characters of the SHA-256 that the other
+side shows; without one (a rehearsal, a test) only the PIN is read, as one line of standard input.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import os
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+from custody.signer import requests, starting
+from custody.signer.journal import MemoryInUse
+from custody.signer.refusals import Refused
+from custody.signer.registry import read
+from custody.signer.signing import Message
+from custody.signer.tokens import WrongToken
+from kernel import canonical, script
+from kernel.bech32 import BadAddress
+from kernel.money import Amount
+from kernel.registry import Registry
+
+CONFIRM_CHARACTERS: Final = 8
+
+
+class BadBundle(ValueError):
+    """The file is no bundle, or its content is not what its SHA-256 says."""
+
+
+def bundle(request: Mapping[str, canonical.Value]) -> bytes:
+    """The bundle file of a sign request: what the online side writes."""
+    sha256 = hashlib.sha256(canonical.encode(request)).hexdigest()
+    return canonical.encode({"v": 1, "type": "bundle", "request": request, "sha256": sha256})
+
+
+def open_bundle(data: bytes) -> tuple[Message, str]:
+    """The sign request in a bundle file, and its SHA-256; BadBundle where they disagree."""
+    try:
+        document = canonical.decode_object(data.removesuffix(b"\n"))
+    except canonical.NotCanonical as error:
+        raise BadBundle(str(error)) from None
+    if sorted(document) != ["request", "sha256", "type", "v"] or (document["v"], document["type"]) != (
+        1,
+        "bundle",
+    ):
+        raise BadBundle("not a bundle of version 1")
+    request = document["request"]
+    if not isinstance(request, dict):
+        raise BadBundle("a bundle holds a request")
+    sha256 = hashlib.sha256(canonical.encode(request)).hexdigest()
+    if document["sha256"] != sha256:
+        raise BadBundle("the request is not the one that the SHA-256 names")
+    return request, sha256
+
+
+def describe(request: Message, registry: Registry) -> Iterator[str]:
+    """What the request asks for, in lines that a person can compare with the ceremony's paper."""
+    spend = requests.spend(request)
+    psbt, network = spend.psbt, registry.network
+    yield f"Spend from wallet {spend.wallet} on {network}, deployment {registry.deployment}"
+    yield f"Transaction {psbt.transaction.txid}"
+    for place, spent in enumerate(psbt.transaction.inputs):
+        yield f"  in   {_btc(psbt.coin(place).sats)}  coin {spent.outpoint}"
+    wallet = registry.wallets.get(spend.wallet)
+    for output in psbt.transaction.outputs:
+        ours = wallet is not None and output.script == wallet.output_script(0)
+        note = "  (change)" if ours else ""
+        yield f"  out  {_btc(output.sats)}  to {_address(output.script, network)}{note}"
+    yield f"  fee  {_btc(psbt.fee)}"
+    for intent, signed in spend.intents:
+        yield f"Intent {intent.kind} {intent.reference}"
+        yield f"  pays {intent.amount} {intent.amount.asset} to {_plain(intent.destination_label)}"
+        yield f"       {intent.destination}"
+        yield f"  fee at most {intent.fee_cap} {intent.fee_cap.asset}"
+        yield f"  good until {intent.expires:%Y-%m-%d %H:%M:%S} UTC"
+        yield f"  payload SHA-256 {hashlib.sha256(signed.payload).hexdigest()}"
+        for approval in signed.approvals:
+            officer = registry.officers.get(approval.officer)
+            yield f"  {approval.verb}: {officer.name if officer else 'UNKNOWN ' + _plain(approval.officer)}"
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run as a program; 0 if signed, 1 if not."""
+    parser = argparse.ArgumentParser(
+        prog="custody.signer.airgap", description="Sign a bundle without a network."
+    )
+    verbs = parser.add_subparsers(dest="verb", required=True)
+    show = verbs.add_parser("show", help="say what a bundle asks for; needs no token")
+    show.add_argument("--registry", type=Path, required=True)
+    show.add_argument("--in", dest="source", type=Path, required=True)
+    for name, help_text in (("sign", "sign a bundle"), ("order", "give an officers' order to this signer")):
+        verb = verbs.add_parser(name, help=help_text)
+        starting.add_arguments(verb)
+        verb.add_argument("--in", dest="source", type=Path, required=True, help="the bundle, or the order")
+        verb.add_argument("--out", type=Path, required=True, help="where the answer goes")
+    options = parser.parse_args(arguments)
+    os.umask(0o077)
+    try:
+        return _run(options)
+    except (Refused, BadBundle, WrongToken, MemoryInUse, starting.NoPin, OSError) as error:
+        print(f"NOT SIGNED {error}", file=sys.stderr)
+        return 1
+
+
+def _run(options: argparse.Namespace) -> int:
+    registry = read(options.registry)
+    data = options.source.read_bytes()
+    if options.verb == "order":
+        request, sha256 = canonical.decode_object(data.removesuffix(b"\n")), hashlib.sha256(data).hexdigest()
+        order = requests.order(request)
+        print(f"Order {order.kind} about {_plain(order.subject)}: {_plain(order.reason)}")
+    else:
+        request, sha256 = open_bundle(data)
+        print("\n".join(describe(request, registry)))
+    print(f"SHA-256 {sha256}", flush=True)
+    if options.verb == "show":
+        return 0
+    signer = starting.start(options)
+    try:
+        if sys.stdin.isatty() and not _confirmed(sha256):
+            print("NOT SIGNED the typed characters are not those of the SHA-256", file=sys.stderr)
+            return 1
+        answer = signer.answer(request)
+    finally:
+        signer.close()
+    if answer["type"] == "refused":
+        print(f"NOT SIGNED {answer['code']}: {answer['detail']}", file=sys.stderr)
+        return 1
+    options.out.write_bytes(canonical.encode(answer) + b"\n")
+    print(f"{str(answer['type']).upper()} by {answer['token']} into {options.out}")
+    return 0
+
+
+def _confirmed(sha256: str) -> bool:
+    print(
+        f"Type the first {CONFIRM_CHARACTERS} characters of the SHA-256 from the other side: ",
+        end="",
+        flush=True,
+    )
+    return sys.stdin.readline().strip().lower() == sha256[:CONFIRM_CHARACTERS]
+
+
+def _btc(sats: int) -> str:
+    return f"{Amount(sats, 'BTC')} BTC"
+
+
+def _address(output_script: bytes, network: str) -> str:
+    try:
+        return script.address_of(output_script, network)
+    except BadAddress:
+        return f"script {output_script.hex()}"
+
+
+def _plain(text: str) -> str:
+    """Text for a terminal: no control characters, no direction marks."""
+    return "".join(character if character.isprintable() else "?" for character in text)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,254 @@
+"""Every check between a request and a signature, made from the signer's own facts.
+
+The web tier, its database and its queue may be in an attacker's hands; what they say is only compared. Each
+refusal has a stable code:
+
+The message: SIGNER_BAD_REQUEST, _BAD_INTENT, _BAD_APPROVAL, _BAD_ORDER, _NO_INTENT, _REPEATED_INTENT.
+The transaction's own proof: SIGNER_PSBT_*, the codes of `kernel.psbt`: previous transaction missing or
+  wrong, an amount that lies, another signature type than ALL, a repeated coin, an unknown field, ...
+The wallet: SIGNER_UNKNOWN_WALLET, _NOT_IN_WALLET (this token is none of its keys), _FOREIGN_COIN.
+What the intent was approved for: SIGNER_WRONG_DEPLOYMENT, _WRONG_NETWORK, _WRONG_ASSET, _WRONG_SOURCE,
+  _WRONG_POLICY, _WRONG_DESTINATION, _UNKNOWN_KIND.
+Time, by the signer's own clock: SIGNER_INTENT_EXPIRED, _INTENT_TOO_LONG, _INTENT_BEFORE_REOPENING.
+Who approved: SIGNER_UNKNOWN_OFFICER, _WRONG_VERB, _MAKER_APPROVES, _OFFICER_TWICE, _NONCES_DIFFER,
+  _BELOW_QUORUM, and SIGNER_ASSERTION_* for the codes of `kernel.webauthn` (challenge, origin, rp_id, ...).
+Outputs: SIGNER_OUTPUT_NOT_APPROVED, _INTENT_NOT_PAID, _CHANGE_TWICE.
+The fee: SIGNER_FEE_ABOVE_CAP (approved), _FEE_ABOVE_LIMIT, _FEERATE_ABOVE_LIMIT (registry).
+Memory, in `counters`: SIGNER_REPLAY, _WINDOW_FULL, _CLOCK_BACK, _FROZEN, _ORDER_USED.
+Nothing is signed until officers say so, in `journal`: SIGNER_STORE_LOST, _STORE_DAMAGED, _STORE_RESTORED,
+  _TOKEN_CHANGED, _REGISTRY_CHANGED.
+The token: SIGNER_KEY_MISSING, _KEY_WEAK, _TOKEN_FAILED, _BAD_SIGNATURE. The start: SIGNER_BAD_REGISTRY.
+The socket only logs SIGNER_UNKNOWN_PEER and hangs up.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Final
+
+from custody.signer.refusals import Refused
+from custody.signer.requests import FREEZE, Order, Signed, Spend
+from kernel import quorum, script, webauthn
+from kernel.approval import Statement, Verb
+from kernel.bech32 import BadAddress
+from kernel.intent import WITHDRAWAL, Intent
+from kernel.registry import KindPolicy, Registry, Wallet
+from kernel.transaction import multisig_vsize
+
+ASSET: Final = "BTC"
+CHANGE_INDEX: Final = 0  # other addresses belong to customers: change there would be credited as a deposit
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A spend that passed: which of our keys sign which input, and what leaves the wallet."""
+
+    wallet: Wallet
+    key_indexes: tuple[int, ...]
+    txid: str
+    coins: frozenset[str]
+    payments: Mapping[str, int]  # reference of the intent -> units
+    fee: int
+
+
+def judge(spend: Spend, *, token: str, registry: Registry, now: datetime, reopened: datetime | None) -> Plan:
+    """The plan of a spend that every check let pass; Refused names the first that did not."""
+    wallet = registry.wallets.get(spend.wallet)
+    if wallet is None:
+        raise Refused("SIGNER_UNKNOWN_WALLET", f"no wallet {spend.wallet[:40]!r}")
+    if token not in wallet.tokens:
+        raise Refused("SIGNER_NOT_IN_WALLET", f"{token} holds no key of {wallet.name}")
+    references = [reference(intent) for intent, _ in spend.intents]
+    if len(set(references)) != len(references):
+        raise Refused("SIGNER_REPEATED_INTENT", "one intent stands in the request twice")
+    for intent, signed in spend.intents:
+        _check_intent(intent, wallet=wallet, registry=registry, now=now, reopened=reopened)
+        _check_approvals(
+            signed,
+            kind=intent.kind,
+            maker=str(intent.maker),
+            teams=registry.policies[intent.kind].teams,
+            verb=Verb.APPROVE,
+            registry=registry,
+        )
+    key_indexes = _own_coins(spend, wallet)
+    _check_outputs(spend, wallet, registry.network)
+    _check_fee(spend, wallet, registry)
+    transaction = spend.psbt.transaction
+    return Plan(
+        wallet=wallet,
+        key_indexes=key_indexes,
+        txid=transaction.txid,
+        coins=frozenset(str(spent.outpoint) for spent in transaction.inputs),
+        payments={reference(intent): intent.amount.units for intent, _ in spend.intents},
+        fee=spend.psbt.fee,
+    )
+
+
+def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) -> None:
+    """Nothing, if officers gave this order to this signer; else Refused. A freeze needs one officer only."""
+    if order.deployment != registry.deployment:
+        raise Refused("SIGNER_WRONG_DEPLOYMENT", "the order is for another deployment")
+    if order.token and order.token != token:
+        raise Refused("SIGNER_BAD_ORDER", f"the order is for {order.token[:40]}")
+    if order.expires <= now:
+        raise Refused("SIGNER_INTENT_EXPIRED", f"the order ended at {order.expires:%Y-%m-%d %H:%M:%S} UTC")
+    if order.expires > now + timedelta(seconds=registry.limits.intent_life_s):
+        raise Refused("SIGNER_INTENT_TOO_LONG", "no order is good for so long")
+    if order.kind == FREEZE:
+        teams: Mapping[str, int] = {}
+    else:
+        policy = registry.policies.get(order.kind) or _policy(registry, WITHDRAWAL)
+        teams = policy.teams
+    _check_approvals(
+        order.signed,
+        kind=order.kind,
+        maker=order.maker,
+        teams=teams,
+        verb=Verb.APPROVE if order.kind == FREEZE else Verb.RELEASE,
+        registry=registry,
+    )
+
+
+def reference(intent: Intent) -> str:
+    """The name under which an intent is remembered: the same however often it is approved again."""
+    return f"{intent.kind}/{intent.reference}"
+
+
+def _policy(registry: Registry, kind: str) -> KindPolicy:
+    try:
+        return registry.policies[kind]
+    except KeyError:
+        raise Refused("SIGNER_UNKNOWN_KIND", f"the registry has no policy for {kind}") from None
+
+
+def _check_intent(
+    intent: Intent, *, wallet: Wallet, registry: Registry, now: datetime, reopened: datetime | None
+) -> None:
+    policy = _policy(registry, intent.kind)
+    if intent.deployment != registry.deployment:
+        raise Refused("SIGNER_WRONG_DEPLOYMENT", "the intent is for another deployment")
+    if intent.network != registry.network:
+        raise Refused("SIGNER_WRONG_NETWORK", f"the intent is for {intent.network[:20]}")
+    if intent.amount.asset != ASSET or intent.amount.units < 1:
+        raise Refused("SIGNER_WRONG_ASSET", f"only positive amounts of {ASSET} are signed here")
+    if intent.source != wallet.name or policy.source != wallet.name:
+        raise Refused("SIGNER_WRONG_SOURCE", f"{intent.kind} does not spend from {wallet.name}")
+    if intent.policy != policy.version:
+        raise Refused("SIGNER_WRONG_POLICY", f"approved under policy {intent.policy}, not {policy.version}")
+    if intent.expires <= now:
+        raise Refused("SIGNER_INTENT_EXPIRED", f"it ended at {intent.expires:%Y-%m-%d %H:%M:%S} UTC")
+    life = timedelta(seconds=registry.limits.intent_life_s)
+    if intent.expires > now + life:
+        raise Refused("SIGNER_INTENT_TOO_LONG", f"no intent is good for more than {life}")
+    if reopened is not None and intent.expires <= reopened + life:
+        # Approved before the memory was lost, perhaps paid already: nobody here can know.
+        raise Refused("SIGNER_INTENT_BEFORE_REOPENING", "it may have been approved before the reopening")
+    try:
+        script.script_of(intent.destination, registry.network)
+    except BadAddress as error:
+        raise Refused("SIGNER_WRONG_DESTINATION", str(error)) from None
+    if policy.destination:
+        name, index = registry.own_address(policy.destination)
+        if intent.destination != registry.wallets[name].address(index):
+            raise Refused("SIGNER_WRONG_DESTINATION", f"{intent.kind} pays to {policy.destination} only")
+
+
+def _check_approvals(
+    signed: Signed, *, kind: str, maker: str, teams: Mapping[str, int], verb: Verb, registry: Registry
+) -> None:
+    approvals = signed.approvals
+    if len({approval.nonce for approval in approvals}) > 1:
+        raise Refused("SIGNER_NONCES_DIFFER", "approvals of one request share its nonce")
+    given: list[quorum.Given] = []
+    for approval in approvals:
+        officer = registry.officers.get(approval.officer)
+        if officer is None:
+            raise Refused("SIGNER_UNKNOWN_OFFICER", f"{approval.officer[:40]} is not pinned here")
+        if approval.verb is not verb:
+            raise Refused("SIGNER_WRONG_VERB", f"{officer.name} said {approval.verb}, not {verb}")
+        if teams and officer.id == maker:
+            raise Refused("SIGNER_MAKER_APPROVES", f"{officer.name} is the maker")
+        if any(other.officer == officer.id for other in given):
+            raise Refused("SIGNER_OFFICER_TWICE", f"{officer.name} stands in the list twice")
+        try:
+            statement = Statement.about(
+                signed.payload, verb=verb, kind=kind, deployment=registry.deployment, nonce=approval.nonce
+            )
+            webauthn.verify(
+                approval.assertion,
+                public_key=officer.public_key,
+                challenge=statement.challenge(),
+                origin=registry.origin,
+                rp_id=registry.rp_id,
+            )
+        except webauthn.BadAssertion as error:
+            code = "SIGNER_" + error.code.upper().replace(".", "_")
+            raise Refused(code, f"{officer.name}: {error}") from None
+        except ValueError as error:
+            raise Refused("SIGNER_BAD_APPROVAL", str(error)) from None
+        given.append(quorum.Given(officer.id, officer.teams, approval.verb))
+    _check_quorum(teams, given, maker=maker, verb=verb)
+
+
+def _check_quorum(teams: Mapping[str, int], given: Sequence[quorum.Given], *, maker: str, verb: Verb) -> None:
+    if not given:
+        raise Refused("SIGNER_BELOW_QUORUM", "nobody approved")
+    if not teams:
+        return
+    standing = quorum.judge(teams, given, maker=maker, agreeing=verb)
+    if not standing.approved:
+        missing = ", ".join(f"{count} of {team}" for team, count in standing.missing.items() if count)
+        raise Refused("SIGNER_BELOW_QUORUM", f"still missing: {missing}")
+
+
+def _own_coins(spend: Spend, wallet: Wallet) -> tuple[int, ...]:
+    """For each input, which address of the wallet it is."""
+    own = {wallet.output_script(index): index for index in range(len(wallet.keys))}
+    found: list[int] = []
+    for place in range(len(spend.psbt.spends)):
+        index = own.get(spend.psbt.coin(place).script)
+        if index is None:
+            raise Refused("SIGNER_FOREIGN_COIN", f"input {place} is no address of {wallet.name}")
+        found.append(index)
+    return tuple(found)
+
+
+def _check_outputs(spend: Spend, wallet: Wallet, network: str) -> None:
+    """Outputs are exactly one per intent, plus at most one of change to the wallet's own first address."""
+    unpaid = Counter(
+        (script.script_of(intent.destination, network), intent.amount.units) for intent, _ in spend.intents
+    )
+    change_script, change = wallet.output_script(CHANGE_INDEX), 0
+    for place, output in enumerate(spend.psbt.transaction.outputs):
+        if unpaid[output.script, output.sats] > 0:
+            unpaid[output.script, output.sats] -= 1
+        elif output.script == change_script:
+            change += 1
+        else:
+            raise Refused("SIGNER_OUTPUT_NOT_APPROVED", f"output {place} pays {output.sats} sats elsewhere")
+    if change > 1:
+        raise Refused("SIGNER_CHANGE_TWICE", "at most one output is change")
+    if any(unpaid.values()):
+        raise Refused("SIGNER_INTENT_NOT_PAID", "an intent has no output of its exact amount")
+
+
+def _check_fee(spend: Spend, wallet: Wallet, registry: Registry) -> None:
+    fee, limits = spend.psbt.fee, registry.limits
+    cap = sum(intent.fee_cap.units for intent, _ in spend.intents)
+    if fee > cap:
+        raise Refused("SIGNER_FEE_ABOVE_CAP", f"{fee} sats of fee, {cap} were approved")
+    if fee > limits.fee_sats_max:
+        raise Refused("SIGNER_FEE_ABOVE_LIMIT", f"{fee} sats of fee, the limit is {limits.fee_sats_max}")
+    transaction = spend.psbt.transaction
+    vsize = multisig_vsize(
+        len(transaction.inputs),
+        transaction.outputs,
+        threshold=wallet.threshold,
+        keys=len(wallet.tokens),
+    )
+    if fee > limits.feerate_sats_vb_max * vsize:
+        raise Refused("SIGNER_FEERATE_ABOVE_LIMIT", f"{fee} sats for {vsize} vB")

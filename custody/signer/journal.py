@@ -1,0 +1,188 @@
+"""The signer's own memory: an append-only file of chained lines, its head pinned on the token.
+
+Each line is canonical JSON with the SHA-256 of the line before. What the signer may rely on later (spends,
+freezes, the registry) is "weighty": written and synced before the act; then the line's number and hash, and
+the registry's digest, are kept as an object on the token. So a file that was cut, edited or restored from a
+backup no longer meets its anchor, and the signer signs nothing until officers reopen it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from custody.signer.refusals import Refused
+from kernel import canonical
+
+WEIGHTY: Final = frozenset({"genesis", "registry", "spend", "frozen", "released", "reopened"})
+NAMES_REGISTRY: Final = frozenset({"genesis", "registry", "reopened"})
+FIRST: Final = "0" * 64
+
+_FILE: Final = "journal.jsonl"
+
+
+class Anchor(Protocol):
+    """A few bytes kept apart from the file: an object on the token."""
+
+    def read(self) -> bytes | None:
+        """What was last written; None where nothing ever was."""
+
+    def write(self, value: bytes) -> None:
+        """Replace it, durably."""
+
+
+class MemoryInUse(RuntimeError):
+    """Another process has this signer's state folder open."""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One line: its number, its moment (milliseconds since 1970, by the signer's clock), what happened."""
+
+    number: int
+    at_ms: int
+    event: str
+    details: Mapping[str, canonical.Value]
+    hash: str
+
+    @property
+    def weighty(self) -> bool:
+        """Whether later decisions rest on it."""
+        return self.event in WEIGHTY
+
+
+class Journal:
+    """The open file. `fault` says why nothing may be signed, or is None; `registry` is the pinned digest."""
+
+    def __init__(self, folder: Path, anchor: Anchor) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._folder, self._anchor = folder, anchor
+        self._descriptor = os.open(folder / _FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(self._descriptor)
+            raise MemoryInUse(f"another signer has {folder} open") from None
+        self.entries: list[Entry] = []
+        self.registry = ""
+        self.fault: Refused | None = None
+        self._load()
+
+    def close(self) -> None:
+        """Let go of the file."""
+        os.close(self._descriptor)
+
+    @property
+    def standing(self) -> str:
+        """One hash over what the file and the token remember: what an order to reopen must name.
+
+        The token's part makes it differ each time, so that an order cannot be used for a second restoration.
+        """
+        last = next((entry.hash for entry in reversed(self.entries) if entry.weighty), FIRST)
+        return hashlib.sha256(last.encode() + (self._anchor.read() or b"")).hexdigest()
+
+    @property
+    def last_ms(self) -> int:
+        """The moment of the last line."""
+        return self.entries[-1].at_ms if self.entries else 0
+
+    def append(self, event: str, details: Mapping[str, canonical.Value], *, at_ms: int) -> Entry:
+        """Write one line, synced to disk; a weighty one is anchored on the token before this returns."""
+        body = canonical.encode(
+            {
+                "n": len(self.entries),
+                "prev": self.entries[-1].hash if self.entries else FIRST,
+                # Officers who reopen also vouch for the clock, even if it now stands earlier.
+                "at": at_ms if event == "reopened" else max(at_ms, self.last_ms),
+                "event": event,
+                "details": details,
+            }
+        )
+        os.write(self._descriptor, body + b"\n")
+        os.fsync(self._descriptor)
+        entry = _entry(body)
+        self._take(entry)
+        if entry.weighty:
+            self._pin(entry)
+        return entry
+
+    def reopen(self, details: Mapping[str, canonical.Value], *, at_ms: int) -> Entry:
+        """Start to trust again, on officers' word. A damaged file is put aside, not deleted."""
+        if self.fault is not None and self.fault.code != "SIGNER_STORE_RESTORED":
+            self._put_aside(at_ms)
+        self.fault = None
+        return self.append("reopened", details, at_ms=at_ms)
+
+    def _put_aside(self, at_ms: int) -> None:
+        path = self._folder / _FILE
+        path.rename(path.with_name(f"journal.{at_ms}.aside"))
+        os.close(self._descriptor)
+        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self.entries = []
+
+    def _take(self, entry: Entry) -> None:
+        self.entries.append(entry)
+        if entry.event in NAMES_REGISTRY:
+            self.registry = str(entry.details["digest"])
+
+    def _pin(self, entry: Entry) -> None:
+        self._anchor.write(
+            canonical.encode({"n": entry.number, "hash": entry.hash, "registry": self.registry})
+        )
+
+    def _load(self) -> None:
+        pinned = self._anchor.read()
+        pin = canonical.decode_object(pinned) if pinned is not None else {}
+        try:
+            for entry in self._read():
+                self._take(entry)
+        except (ValueError, KeyError) as error:
+            self.entries, self.registry = [], str(pin.get("registry", ""))
+            self.fault = Refused("SIGNER_STORE_DAMAGED", f"the journal does not hold: {error}")
+            return
+        weighty = [entry for entry in self.entries if entry.weighty]
+        pins = [(entry.number, entry.hash) for entry in weighty]
+        if pinned is None and [entry.event for entry in weighty] in ([], ["genesis"]):
+            if weighty:
+                self._pin(weighty[0])
+        elif pinned is None:
+            self.fault = Refused("SIGNER_TOKEN_CHANGED", "the token does not know this journal")
+        elif pins and (pin["n"], pin["hash"]) == pins[-1]:
+            pass
+        elif len(pins) > 1 and (pin["n"], pin["hash"]) == pins[-2]:
+            # Ended between writing the line and pinning it: the line counts, so nothing is forgotten.
+            self._pin(weighty[-1])
+        else:
+            code = "SIGNER_STORE_RESTORED" if weighty else "SIGNER_STORE_LOST"
+            self.fault = Refused(code, "the journal is not the one that the token remembers")
+            self.registry = str(pin["registry"])
+
+    def _read(self) -> Iterator[Entry]:
+        data = (self._folder / _FILE).read_bytes()
+        whole, torn = data[: data.rfind(b"\n") + 1], data[data.rfind(b"\n") + 1 :]
+        if torn:
+            # A line without its end was never synced, so nothing was ever done because of it.
+            os.ftruncate(self._descriptor, len(whole))
+        previous, number = FIRST, 0
+        for line in whole.splitlines():
+            entry = _entry(line)
+            if entry.number != number or canonical.decode_object(line)["prev"] != previous:
+                raise ValueError(f"line {number} does not follow the one before")
+            previous, number = entry.hash, number + 1
+            yield entry
+
+
+def _entry(body: bytes) -> Entry:
+    document = canonical.decode_object(body)
+    number, at_ms, event, details = (document[name] for name in ("n", "at", "event", "details"))
+    if type(number) is not int or type(at_ms) is not int or not isinstance(event, str):
+        raise ValueError("a line has a number, a moment and an event")
+    if not isinstance(details, Mapping):
+        raise ValueError("a line has details")
+    return Entry(number, at_ms, event, details, hashlib.sha256(body).hexdigest())

@@ -1,0 +1,61 @@
+"""Set-up of a token: make its pool of keys inside it, and print the public halves.
+
+    python -m custody.signer.provision --token hot-1 --count 32 --module LIB
+
+The PIN is one line on standard input. Prints one line of canonical JSON with the token's name, its serial,
+the public keys and what the token says about every private key. Keys that exist already are kept, so an
+interrupted run is simply repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+import pkcs11
+
+from custody.signer import starting
+from custody.signer.refusals import Refused
+from custody.signer.tokens import Token, WrongToken
+from kernel import canonical
+
+
+def provision(token: Token, count: int) -> list[bytes]:
+    """Public keys 0 to count - 1, made where missing, each checked for the attributes that signing needs."""
+    keys: list[bytes] = []
+    for index in range(count):
+        key = token.public_key(index) or token.generate(index)
+        token.check_key(index, public_key=key)
+        keys.append(key)
+    return keys
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run as a program."""
+    parser = argparse.ArgumentParser(prog="custody.signer.provision", description="Make a token's keys.")
+    parser.add_argument("--token", required=True)
+    parser.add_argument("--count", type=int, required=True)
+    parser.add_argument("--module", required=True)
+    options = parser.parse_args(arguments)
+    try:
+        token = Token(module=options.module, name=options.token, pin=starting.read_pin())
+        keys = provision(token, options.count)
+    except (WrongToken, Refused, starting.NoPin, pkcs11.PKCS11Error) as error:
+        print(f"cannot provision {options.token}: {error or type(error).__name__}", file=sys.stderr)
+        return 1
+    record: dict[str, canonical.Value] = {
+        "v": 1,
+        "type": "provisioned",
+        "token": token.name,
+        "serial": token.serial,
+        "public_keys": [key.hex() for key in keys],
+        "attributes": {name.lower(): value for name, value in token.expected()},
+    }
+    token.close()
+    print(canonical.encode(record).decode())
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

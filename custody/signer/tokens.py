@@ -1,0 +1,231 @@
+"""The token: one PKCS#11 session for life, ECDSA on secp256k1, nothing else.
+
+Facts that shape this file: python-pkcs11 asks the module for no locking; the login belongs to the process and
+ends with the session that made it; private keys of a lost login look as if they were missing; raw ECDSA takes
+any length and silently cuts it. So: locking is asked for, one login session is kept open, a missing key after
+earlier success means "log in again", exactly 32 bytes are signed, and no signature leaves unverified.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+from collections.abc import Mapping
+from typing import Any, Final
+
+import pkcs11
+from asn1crypto.core import ObjectIdentifier, OctetString
+from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass, _pkcs11
+
+from custody.signer.refusals import Refused
+from kernel import canonical, secp256k1
+
+SECP256K1: Final = ObjectIdentifier("1.3.132.0.10").dump()
+ANCHOR_LABEL: Final = "countersign-journal"
+
+_OS_LOCKING_OK: Final = 2
+_PRIVATE: Final[Mapping[Attribute, bool]] = {
+    Attribute.PRIVATE: True,
+    Attribute.SENSITIVE: True,
+    Attribute.EXTRACTABLE: False,
+    Attribute.SIGN: True,
+    Attribute.DERIVE: False,
+    Attribute.DECRYPT: False,
+    Attribute.UNWRAP: False,
+    Attribute.MODIFIABLE: False,
+    Attribute.COPYABLE: False,
+    Attribute.DESTROYABLE: True,
+}
+_EXPECTED: Final[Mapping[Attribute, bool]] = {
+    Attribute.SENSITIVE: True,
+    Attribute.ALWAYS_SENSITIVE: True,
+    Attribute.EXTRACTABLE: False,
+    Attribute.NEVER_EXTRACTABLE: True,
+    Attribute.LOCAL: True,
+    Attribute.MODIFIABLE: False,
+}
+
+
+class WrongToken(RuntimeError):
+    """The folder holds no token of that name, or more than one."""
+
+
+class _Arguments(ctypes.Structure):
+    _fields_ = [
+        *((name, ctypes.c_void_p) for name in ("create", "destroy", "lock", "unlock")),
+        ("flags", ctypes.c_ulong),
+        ("reserved", ctypes.c_void_p),
+    ]
+
+
+class _LockingLibrary(_pkcs11.lib):
+    """The module, initialised with locking; one per process."""
+
+    _process: int | None = None
+
+    def initialize(self) -> None:
+        if self._process == os.getpid():
+            return
+        code = ctypes.CDLL(self.so).C_Initialize(ctypes.byref(_Arguments(flags=_OS_LOCKING_OK)))
+        if code:
+            # 0x191 would mean that somebody else initialised it, perhaps without locks: not good enough.
+            raise pkcs11.PKCS11Error(f"C_Initialize 0x{code:x}")
+        self._process = os.getpid()
+
+    def finalize(self) -> None:
+        ctypes.CDLL(self.so).C_Finalize(None)
+        self._process = None
+
+    initialized = property(lambda self: self._process == os.getpid())
+
+    def unload(self) -> None:
+        """The module stays loaded for the life of the process."""
+
+
+class Token:
+    """One logged-in token. Not for several threads."""
+
+    def __init__(self, *, module: str, name: str, pin: str) -> None:
+        self.name = name
+        self._pin = pin
+        self._library = _LockingLibrary(module)
+        self._library.initialize()
+        self._handles: dict[int, Any] = {}
+        self._log_in()
+
+    def close(self) -> None:
+        """Log out and leave the module."""
+        self._session.close()
+        self._library.finalize()
+
+    def sign(self, index: int, digest: bytes, *, public_key: bytes) -> bytes:
+        """Strict DER with low S by key `index`, verified against the pinned public key before it leaves."""
+        if len(digest) != 32:
+            raise Refused("SIGNER_TOKEN_FAILED", "only 32 bytes are signed")
+        try:
+            raw = self._raw(index, digest)
+        except pkcs11.PKCS11Error as error:
+            self._forget()
+            raise Refused("SIGNER_TOKEN_FAILED", type(error).__name__) from None
+        try:
+            der = secp256k1.low_s(raw)
+            secp256k1.verify(public_key, digest, der)
+        except secp256k1.BadSignature as error:
+            raise Refused("SIGNER_BAD_SIGNATURE", f"key {index} is not the pinned one: {error}") from None
+        return der
+
+    def check_key(self, index: int, *, public_key: bytes) -> None:
+        """Refuse where key `index` is missing, not the pinned one, or could ever have left the token."""
+        try:
+            key, point = self._private(index), self._point(index)
+        except pkcs11.PKCS11Error:
+            raise Refused("SIGNER_KEY_MISSING", f"{self.name} has no key {index}") from None
+        weak = [attribute.name for attribute, value in _EXPECTED.items() if bool(key[attribute]) is not value]
+        if weak:
+            raise Refused("SIGNER_KEY_WEAK", f"key {index} of {self.name}: {', '.join(weak)}")
+        if point != public_key:
+            raise Refused("SIGNER_KEY_MISSING", f"key {index} of {self.name} is not the pinned one")
+
+    def generate(self, index: int) -> bytes:
+        """Make key `index` inside the token, never to leave it; its compressed public key."""
+        identifier = _identifier(index)
+        if list(
+            self._session.get_objects({Attribute.ID: identifier, Attribute.CLASS: ObjectClass.PRIVATE_KEY})
+        ):
+            raise WrongToken(f"{self.name} has a key {index} already")
+        parameters = self._session.create_domain_parameters(
+            KeyType.EC, {Attribute.EC_PARAMS: SECP256K1}, local=True
+        )
+        parameters.generate_keypair(
+            store=True,
+            label=f"{self.name}/{index}",
+            id=identifier,
+            capabilities=MechanismFlag.SIGN | MechanismFlag.VERIFY,
+            private_template=dict(_PRIVATE),
+            public_template={Attribute.MODIFIABLE: False},
+        )
+        return self._point(index)
+
+    def public_key(self, index: int) -> bytes | None:
+        """The compressed public key `index`, or None where the token has none."""
+        try:
+            return self._point(index)
+        except pkcs11.NoSuchKey:
+            return None
+
+    @staticmethod
+    def expected() -> list[tuple[str, bool]]:
+        """What `check_key` insists on, by the standard's names."""
+        return [(attribute.name, value) for attribute, value in _EXPECTED.items()]
+
+    # The journal's anchor (`journal.Anchor`).
+
+    def read(self) -> bytes | None:
+        """The newest anchor on the token."""
+        values = [bytes(found[Attribute.VALUE]) for found in self._anchors()]
+        return max(values, key=_number, default=None)
+
+    def write(self, value: bytes) -> None:
+        """Replace the anchor: the new object first, so that there is always one."""
+        old = list(self._anchors())
+        self._session.create_object(
+            {
+                Attribute.CLASS: ObjectClass.DATA,
+                Attribute.TOKEN: True,
+                Attribute.PRIVATE: True,
+                Attribute.LABEL: ANCHOR_LABEL,
+                Attribute.VALUE: value,
+            }
+        )
+        for found in old:
+            found.destroy()
+
+    def _anchors(self) -> Any:
+        return self._session.get_objects({Attribute.CLASS: ObjectClass.DATA, Attribute.LABEL: ANCHOR_LABEL})
+
+    def _log_in(self) -> None:
+        slots = self._library.get_slots(token_present=True)
+        tokens = [token for token in (slot.get_token() for slot in slots) if token.label == self.name]
+        if len(tokens) != 1:
+            raise WrongToken(f"{len(tokens)} tokens are named {self.name}")
+        self._token = tokens[0]
+        self.serial = self._token.serial.decode("ascii", "replace").strip()
+        self._session = self._token.open(rw=True, user_pin=self._pin)
+
+    def _raw(self, index: int, digest: bytes) -> bytes:
+        try:
+            key = self._handles.get(index) or self._private(index)
+        except pkcs11.NoSuchKey:
+            # The login was lost, or so it looks: the key was there when the signer started.
+            self._forget()
+            self._log_in_again()
+            key = self._private(index)
+        self._handles[index] = key
+        return bytes(key.sign(digest, mechanism=Mechanism.ECDSA))
+
+    def _log_in_again(self) -> None:
+        with contextlib.suppress(pkcs11.PKCS11Error):
+            self._session.close()
+        self._log_in()
+
+    def _forget(self) -> None:
+        self._handles.clear()
+
+    def _private(self, index: int) -> Any:
+        return self._session.get_key(object_class=ObjectClass.PRIVATE_KEY, id=_identifier(index))
+
+    def _point(self, index: int) -> bytes:
+        key = self._session.get_key(object_class=ObjectClass.PUBLIC_KEY, id=_identifier(index))
+        point = bytes(key[Attribute.EC_POINT])
+        # DER OCTET STRING by the standard; some modules give the point as it is.
+        return secp256k1.compress(point if len(point) == 65 else bytes(OctetString.load(point).native))
+
+
+def _identifier(index: int) -> bytes:
+    return index.to_bytes(2, "big")
+
+
+def _number(value: bytes) -> int:
+    number = canonical.decode_object(value)["n"]
+    return number if type(number) is int else -1

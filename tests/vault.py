@@ -1,0 +1,362 @@
+"""A vault for tests: SoftHSM tokens in a temporary folder, signer processes, officers, coins and requests.
+
+Signers run as they do in production, as programs in the trusted environment, one token each.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+from uuid import UUID, uuid4
+
+from fixtures.authenticator import Authenticator
+from kernel import canonical, encodings, frames
+from kernel.approval import Statement, Verb
+from kernel.intent import REFILL, WITHDRAWAL, Intent, time_text
+from kernel.money import Amount
+from kernel.psbt import Psbt
+from kernel.registry import Registry
+from kernel.transaction import Input, Outpoint, Output, Transaction
+
+ROOT = Path(__file__).parent.parent
+TRUSTED_PYTHON = Path(os.environ.get("TRUSTED_PYTHON", ROOT / ".venv-trusted/bin/python"))
+MODULE = os.environ.get("PKCS11_MODULE", "/usr/lib/softhsm/libsofthsm2.so")
+PIN = "4711"
+
+ORIGIN = "http://approver.localhost:8000"
+RP_ID = "approver.localhost"
+DEPLOYMENT = "countersign-test"
+NETWORK = "regtest"
+
+ANA = "01900000-0000-7000-8000-0000000000a1"
+BEN = "01900000-0000-7000-8000-0000000000b2"
+CY = "01900000-0000-7000-8000-0000000000c3"
+DOT = "01900000-0000-7000-8000-0000000000d4"
+TEAMS = {ANA: ["compliance", "treasury"], BEN: ["treasury"], CY: ["treasury"], DOT: ["audit"]}
+NAMES = {ANA: "Ana", BEN: "Ben", CY: "Cy", DOT: "Dot"}
+KEYS = {
+    officer: Authenticator(f"{number:064x}") for number, officer in enumerate((ANA, BEN, CY, DOT), start=4001)
+}
+
+DESTINATION = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
+
+Message = dict[str, Any]
+
+
+def make_token(folder: Path, name: str, *, count: int) -> list[bytes]:
+    """A token of its own in a folder of its own, with `count` keys; their public halves."""
+    (folder / "tokens").mkdir(parents=True, mode=0o700)
+    (folder / "softhsm2.conf").write_text(
+        f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n"
+        "slots.removable = false\nslots.mechanisms = ALL\nlibrary.reset_on_fork = false\n"
+    )
+    softhsm = [
+        "softhsm2-util",
+        "--init-token",
+        "--free",
+        "--label",
+        name,
+        "--so-pin",
+        "12345678",
+        "--pin",
+        PIN,
+    ]
+    subprocess.run(softhsm, env=environment(folder), check=True, capture_output=True)
+    made = run(folder, "custody.signer.provision", "--token", name, "--count", str(count), "--module", MODULE)
+    assert made.returncode == 0, made.stderr
+    return [bytes.fromhex(key) for key in json.loads(made.stdout)["public_keys"]]
+
+
+def environment(folder: Path) -> dict[str, str]:
+    """What a signer's process gets to see: its token's folder and nothing of ours."""
+    return {"PATH": os.environ["PATH"], "SOFTHSM2_CONF": str(folder / "softhsm2.conf")}
+
+
+def run(
+    folder: Path, program: str, *arguments: str, typed: str = PIN + "\n"
+) -> subprocess.CompletedProcess[str]:
+    """Run one of the trusted programs to its end."""
+    command = [str(TRUSTED_PYTHON), "-m", program, *arguments]
+    return subprocess.run(
+        command, env=environment(folder), cwd=ROOT, input=typed, capture_output=True, text=True, timeout=60
+    )
+
+
+@dataclass
+class Vault:
+    """Tokens by name, and the registry that pins them."""
+
+    folder: Path
+    keys: dict[str, list[bytes]]
+    document: Message
+
+    @classmethod
+    def build(
+        cls, folder: Path, *, hot: int = 4, cold: int = 2, wallets: Sequence[str] = ("hot", "cold")
+    ) -> Vault:
+        """Make the tokens of both wallets: hot 2-of-3, cold 3-of-5."""
+        sizes = {"hot": (2, 3, hot), "cold": (3, 5, cold)}
+        keys: dict[str, list[bytes]] = {}
+        described: Message = {}
+        for wallet in wallets:
+            threshold, tokens, count = sizes[wallet]
+            names = [f"{wallet}-{number}" for number in range(1, tokens + 1)]
+            for name in names:
+                keys[name] = make_token(folder / name, name, count=count)
+            rows = [[keys[name][index].hex() for name in names] for index in range(count)]
+            described[wallet] = {"m": threshold, "tokens": names, "keys": rows}
+        vault = cls(folder, keys, registry_document(described))
+        vault.registry_file.write_bytes(canonical.encode(vault.document) + b"\n")
+        return vault
+
+    @property
+    def registry_file(self) -> Path:
+        return self.folder / "registry.json"
+
+    @property
+    def registry(self) -> Registry:
+        return Registry.parse(canonical.encode(self.document))
+
+    def start(
+        self, token: str, *extra: str, state: Path | None = None, uid: int | None = None
+    ) -> SignerProcess:
+        """Start the signer of a token."""
+        path = self.folder / f"{token}.sock"
+        command = [str(TRUSTED_PYTHON), "-m", "custody.signer", "--token", token, "--socket", str(path)]
+        command += ["--registry", str(self.registry_file), "--module", MODULE]
+        command += ["--state", str(state or self.folder / token / "state")]
+        command += ["--allow-uid", str(os.getuid() if uid is None else uid), *extra]
+        process = subprocess.Popen(
+            command,
+            env=environment(self.folder / token),
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(PIN + "\n")
+        process.stdin.close()
+        return SignerProcess(token, path, process)
+
+
+def registry_document(wallets: Message, **changes: Any) -> Message:
+    """The contract's registry shape."""
+    document: Message = {
+        "v": 1,
+        "version": 1,
+        "deployment": DEPLOYMENT,
+        "network": NETWORK,
+        "rp_id": RP_ID,
+        "origin": ORIGIN,
+        "officers": {
+            officer: {
+                "name": NAMES[officer],
+                "teams": TEAMS[officer],
+                "public_key": KEYS[officer].public_key_hex,
+            }
+            for officer in KEYS
+        },
+        "wallets": wallets,
+        "policies": {
+            WITHDRAWAL: {"teams": {"treasury": 2}, "source": "hot"},
+            REFILL: {"teams": {"treasury": 2}, "source": "cold", "destination": "hot/0"},
+        },
+        "limits": {
+            "fee_sats_max": "100000",
+            "feerate_sats_vb_max": "200",
+            "window_s": 86400,
+            "window_units_max": dict.fromkeys(wallets, "100000000000"),
+        },
+    }
+    return {**document, **changes}
+
+
+@dataclass
+class SignerProcess:
+    """A running signer, spoken to as the web tier would."""
+
+    token: str
+    path: Path
+    process: subprocess.Popen[str]
+    lines: list[str] = field(default_factory=list)
+
+    def ready(self) -> SignerProcess:
+        """Wait for its first line, which says whether it could start."""
+        assert self.process.stdout is not None
+        self.lines.append(self.process.stdout.readline())
+        assert " ready " in self.lines[0], self.lines[0] + self.process.stdout.read()
+        return self
+
+    def ask(self, message: Mapping[str, Any]) -> Message:
+        """One message, one answer."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(20)
+            connection.connect(str(self.path))
+            connection.sendall(frames.encode(message))
+            return frames.decode_body(_exactly(connection, frames.body_length(_exactly(connection, 4))))
+
+    def stop(self) -> None:
+        """End it and read what it still said."""
+        self.process.terminate()
+        assert self.process.stdout is not None
+        self.lines += self.process.stdout.read().splitlines()
+        self.process.stdout.close()
+        assert self.process.wait(10) == 0
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        piece = connection.recv(count - len(data))
+        assert piece, "the signer hung up"
+        data += piece
+    return data
+
+
+def in_hours(hours: float) -> datetime:
+    """A moment from now by the real clock, in whole seconds: what signers go by."""
+    moment = datetime.fromtimestamp(int(time.time()), UTC)
+    return moment + timedelta(seconds=int(hours * 3600))
+
+
+def withdrawal(**changes: Any) -> Intent:
+    """A withdrawal of 0.25 BTC that Ana made."""
+    plain = Intent(
+        kind=WITHDRAWAL,
+        deployment=DEPLOYMENT,
+        network=NETWORK,
+        amount=Amount(25_000_000, "BTC"),
+        destination=DESTINATION,
+        destination_label="Tom's own wallet",
+        fee_cap=Amount(5_000, "BTC"),
+        source="hot",
+        reference=uuid4(),
+        maker=UUID(ANA),
+        policy=1,
+        expires=in_hours(1),
+        customer=uuid4(),
+    )
+    return replace(plain, **changes)
+
+
+def refill(registry: Registry, **changes: Any) -> Intent:
+    """A refill of 1 BTC into the hot wallet."""
+    target = registry.wallets["hot"].address(0)
+    plain = withdrawal(
+        kind=REFILL, source="cold", destination=target, destination_label="hot wallet", customer=None
+    )
+    return replace(plain, amount=Amount(100_000_000, "BTC"), **changes)
+
+
+def approvals(
+    payload: bytes,
+    *,
+    kind: str,
+    officers: Sequence[str] = (BEN, CY),
+    verb: Verb = Verb.APPROVE,
+    nonce: bytes = b"\x07" * 32,
+    deployment: str = DEPLOYMENT,
+    origin: str = ORIGIN,
+    rp_id: str = RP_ID,
+) -> list[Message]:
+    """What these officers' passkeys say about the payload."""
+    statement = Statement(verb, kind, deployment, nonce, canonical.digest(payload))
+    return [
+        dict(KEYS[officer].approve(statement, officer=officer, origin=origin, rp_id=rp_id).as_json())
+        for officer in officers
+    ]
+
+
+def coin(registry: Registry, wallet: str, index: int, sats: int) -> tuple[Outpoint, Transaction, bytes]:
+    """A coin of ours, with the transaction that made it."""
+    source = registry.wallets[wallet]
+    made = Transaction(
+        (Input(Outpoint(uuid4().hex * 2, 0)),),
+        (Output(1_000, b"\x00\x14" + b"\x05" * 20), Output(sats, source.output_script(index))),
+    )
+    return Outpoint(made.txid, 1), made, source.witness_script(index)
+
+
+def request(
+    registry: Registry,
+    intents: Sequence[Intent],
+    *,
+    coins: Sequence[tuple[Outpoint, Transaction, bytes]] | None = None,
+    fee: int = 2_000,
+    psbt: Psbt | None = None,
+    **how: Any,
+) -> Message:
+    """A sign request that an honest web tier would make, with change to the wallet's first address."""
+    from kernel.script import script_of
+
+    wallet = intents[0].source
+    spent = coins or [coin(registry, wallet, 1, 150_000_000)]
+    outputs = [Output(intent.amount.units, script_of(intent.destination, NETWORK)) for intent in intents]
+    change = sum(item[1].outputs[item[0].index].sats for item in spent) - sum(o.sats for o in outputs) - fee
+    if change > 0:
+        outputs.append(Output(change, registry.wallets[wallet].output_script(0)))
+    psbt = psbt or Psbt.build(spent, outputs)
+    payloads = [(intent, intent.encoded()) for intent in intents]
+    return {
+        "v": 1,
+        "type": "sign",
+        "wallet": wallet,
+        "psbt": psbt.base64(),
+        "intents": [
+            {
+                "payload": encodings.base64url(payload),
+                "approvals": approvals(payload, kind=intent.kind, **how),
+            }
+            for intent, payload in payloads
+        ],
+    }
+
+
+def order(
+    kind: str,
+    *,
+    maker: str = ANA,
+    verb: Verb = Verb.RELEASE,
+    officers: Sequence[str] = (BEN, CY),
+    **members: Any,
+) -> Message:
+    """An officers' order to a signer."""
+    payload = canonical.encode(
+        {
+            "v": 1,
+            "kind": kind,
+            "deployment": DEPLOYMENT,
+            "maker": maker,
+            "reason": "a test",
+            "expires": time_text(in_hours(1)),
+            **members,
+        }
+    )
+    given = approvals(payload, kind=kind, verb=verb, officers=officers)
+    return {"v": 1, "type": "order", "payload": encodings.base64url(payload), "approvals": given}
+
+
+def signatures(answer: Message) -> list[tuple[int, bytes, bytes]]:
+    """An answer's signatures in the form that a PSBT takes."""
+    assert answer["type"] == "signed", answer
+    return [
+        (item["input"], bytes.fromhex(item["public_key"]), bytes.fromhex(item["signature"]))
+        for item in answer["signatures"]
+    ]
+
+
+def copy_tree(source: Path, target: Path) -> None:
+    """A backup, or its restoration."""
+    shutil.rmtree(target, ignore_errors=True)
+    shutil.copytree(source, target)
