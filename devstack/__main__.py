@@ -1,0 +1,50 @@
+"""`python -m devstack run | verify | test -- <pytest arguments>`."""
+
+from __future__ import annotations
+
+import sys
+
+from devstack import environment, stack, supervisor, testing, tokens, users
+from devstack.postgres import CannotInitialise
+
+EXPECTED = (
+    environment.AlreadyRunning,
+    environment.WrongPort,
+    environment.PortTaken,
+    supervisor.StartFailed,
+    supervisor.Died,
+    tokens.CannotProvision,
+    users.CannotMakeUsers,
+    CannotInitialise,
+)
+
+
+def run() -> int:
+    """Everything up until Ctrl-C."""
+    try:
+        with stack.running() as up:
+            values = up.environment.values
+            print(f"\nconsole   {values['CONSOLE_ORIGIN']}\ntrader API {values['API_ORIGIN']}", flush=True)
+            print("Ctrl-C stops everything; the state stays in " + str(up.environment.layout.var), flush=True)
+            up.wait()
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+    except EXPECTED as error:
+        print(f"\n{error}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+def main() -> int:
+    match sys.argv[1:]:
+        case ["run"]:
+            return run()
+        case ["test", "--", *arguments]:
+            return testing.run(arguments)
+        case _:
+            print(__doc__, file=sys.stderr)
+            return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,160 @@
+"""The whole stack: prepared, started in order, and gone again at the end."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import IO, NoReturn
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from devstack import environment as environments
+from devstack import tokens, users
+from devstack.environment import HOME, Environment, Layout
+from devstack.processes import PYTHON, Table
+from devstack.supervisor import StartFailed, Supervisor
+from devstack.users import Accounts
+
+
+@dataclass
+class Stack:
+    """A running stack, as the demo and tests see it."""
+
+    environment: Environment
+    accounts: Accounts
+    supervisor: Supervisor
+    table: Table
+
+    def wait(self) -> None:
+        """Stay up until interrupted; `Died` when a process ends."""
+        self.supervisor.wait()
+
+    def manage(self, *command: str, user: str = "cs-worker") -> subprocess.CompletedProcess[str]:
+        """Run a management command as one of the application's users."""
+        return self.run_as(user, str(PYTHON), "manage.py", *command)
+
+    def run_as(
+        self, user: str, *command: str, secret: str = "", extra: Mapping[str, str] | None = None
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a program as one of the stack's users, with the environment that its processes have."""
+        account = self.accounts.of(user)
+        token = user.removeprefix("cs-")
+        if token in users.TOKENS:
+            variables = tokens.signer_environment(self.environment, account, token)
+        elif user in users.WEB_USERS:
+            variables = self.environment.django(account, role=user.replace("-", "_"), name="command")
+        else:
+            variables = self.environment.plain(account)
+        done: subprocess.CompletedProcess[str] = subprocess.run(
+            command,
+            input=secret,
+            capture_output=True,
+            text=True,
+            check=False,
+            cwd=HOME,
+            env={**variables, **(extra or {})},
+            umask=0o077,
+            **account.switch(),
+        )
+        return done
+
+
+@contextmanager
+def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -> Iterator[Stack]:
+    """The stack on the state folder that COUNTERSIGN_VAR and PORT name, up for the length of the block."""
+
+    def tell(text: str) -> None:
+        if say:
+            print(text, file=out, flush=True)
+
+    where = environments.layout()
+    with environments.lock(where):
+        asked = os.environ.get("PORT")
+        secret = environments.load_secrets(where, port=int(asked) if asked else None)
+        environments.require_free(int(secret["port"]), what="the edge")
+        accounts = users.prepare()
+        environments.make_folders(where, accounts)
+        _forget_sockets(where)
+        if not accounts.are_separate:
+            tell(users.SINGLE_USER_NOTE)
+        environment = Environment(where, secret)
+        _make_audit_key(where, accounts)
+        table = Table(environment, accounts)
+        with Supervisor(log_folder=where.logs, echo=echo, out=out) as supervisor, _ending_on_terminate():
+            if "DATABASE_URL" not in environment.replaced:
+                table.postgres.initialise()
+            supervisor.start(*table.services())
+            if "DATABASE_URL" not in environment.replaced:
+                table.postgres.prepare_database()
+            tokens.prepare(environment, accounts)
+            _prepare_database(environment)
+            supervisor.start(*table.signers(), table.approver(), *table.web(), *table.workers())
+            supervisor.start(*table.outside())
+            yield Stack(environment, accounts, supervisor, table)
+
+
+def _prepare_database(environment: Environment) -> None:
+    """Migrations, privileges and founding staff, as the database's owner."""
+    secrets = environment.layout.secrets
+    done = subprocess.run(
+        [
+            str(PYTHON),
+            "-m",
+            "devstack.prepare",
+            str(tokens.STAFF_FILE),
+            str(secrets / "passkeys-public.json"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=HOME,
+        env=dict(os.environ)
+        | environment.values
+        | {
+            "DATABASE_URL": environment.database_url("cs_owner"),
+            "DJANGO_SETTINGS_MODULE": "backoffice.settings",
+        },
+    )
+    if done.returncode:
+        last = "\n    ".join((done.stderr or done.stdout).strip().splitlines()[-15:])
+        raise StartFailed(f"the database could not be brought up to date:\n    {last}")
+
+
+def _make_audit_key(where: Layout, accounts: Accounts) -> None:
+    """The log's signing key, readable by the sealer's user alone."""
+    if where.audit_key.exists():
+        return
+    pem = Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    descriptor = os.open(where.audit_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "wb") as file:
+        file.write(pem)
+    accounts.of("cs-worker").own_file(where.audit_key, mode=0o400)
+
+
+def _forget_sockets(where: Layout) -> None:
+    """Sockets of an earlier run that was killed: nobody listens there, and readiness must not be fooled."""
+    for path in where.run.rglob("*.sock"):
+        path.unlink(missing_ok=True)
+
+
+@contextmanager
+def _ending_on_terminate() -> Iterator[None]:
+    """Let a termination signal end the block as Ctrl-C does, so that everything is stopped in order."""
+
+    def interrupt(_number: int, _frame: object) -> NoReturn:
+        raise KeyboardInterrupt
+
+    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

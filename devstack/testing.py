@@ -1,0 +1,71 @@
+"""`python -m devstack test -- <pytest arguments>`: the suite on embedded services that live as long as it
+runs.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import socket
+import struct
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from devstack import postgres, redis, users
+from devstack.environment import HOME
+from devstack.supervisor import Supervisor
+
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1
+
+
+def bring_loopback_up() -> None:
+    """In a fresh network namespace even 127.0.0.1 is down; elsewhere nothing changes."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as handle:
+        request = struct.pack("16sH14x", b"lo", 0)
+        (flags,) = struct.unpack_from("H", fcntl.ioctl(handle, _SIOCGIFFLAGS, request), 16)
+        if not flags & _IFF_UP:
+            fcntl.ioctl(handle, _SIOCSIFFLAGS, struct.pack("16sH14x", b"lo", flags | _IFF_UP))
+
+
+def run(arguments: list[str]) -> int:
+    """Start PostgreSQL and Redis, run pytest on them, and leave nothing behind; pytest's exit code."""
+    if os.geteuid() == 0:
+        bring_loopback_up()
+    accounts = users.prepare()
+    base = Path(tempfile.mkdtemp(prefix="countersign-test-", dir="/tmp"))
+    base.chmod(0o755)
+    try:
+        return _run_in(base, accounts, arguments)
+    finally:
+        shutil.rmtree(base, ignore_errors=True)
+
+
+def _run_in(base: Path, accounts: users.Accounts, arguments: list[str]) -> int:
+    (base / "log").mkdir()
+    values = dict(os.environ) | {"DJANGO_SETTINGS_MODULE": "backoffice.settings.test"}
+    with Supervisor(log_folder=base / "log", echo=False) as supervisor:
+        wanted = []
+        if "DATABASE_URL" not in os.environ:
+            cluster = postgres.Postgres(
+                data=accounts.of("cs-db").own(base / "postgres", mode=0o700),
+                sockets=accounts.of("cs-db").own(base / "run", mode=0o755),
+                account=accounts.of("cs-db"),
+                accounts=accounts,
+                is_for_tests=True,
+            )
+            cluster.initialise()
+            wanted.append(cluster.process())
+            values["DATABASE_URL"] = cluster.url("postgres", "postgres")
+        if "REDIS_URL" not in os.environ:
+            folder = accounts.of("cs-redis").own(base / "redis", mode=0o755)
+            wanted.append(
+                redis.process(data=folder, socket=folder / "redis.sock", account=accounts.of("cs-redis"))
+            )
+            values["REDIS_URL"] = f"unix://{folder}/redis.sock"
+        supervisor.start(*wanted)
+        return subprocess.run(
+            [sys.executable, "-m", "pytest", *arguments], check=False, cwd=HOME, env=values
+        ).returncode

@@ -1,0 +1,203 @@
+"""The HSM tokens: one SoftHSM token per signer in a folder that only its OS user may enter, and the
+genesis registry.
+
+A real deployment makes keys in a ceremony and writes the registry from its record. Here the same programs
+run by themselves, and the officers' passkeys are software keys that the demo holds.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any, Final
+
+from core.access.roles import TEAMS, Role
+from devstack.environment import HOME, SOFTHSM, Environment, Layout
+from devstack.users import COLD_TOKENS, HOT_TOKENS, TOKENS, Account, Accounts
+from fixtures.authenticator import Authenticator
+from kernel import canonical
+from kernel.registry import Registry
+
+TRUSTED_PYTHON: Final = HOME / ".venv-trusted" / "bin" / "python"
+STAFF_FILE: Final = HOME / "fixtures" / "staff.json"
+
+HOT_KEYS: Final = 32
+COLD_KEYS: Final = 8
+HOT_THRESHOLD: Final = 2
+COLD_THRESHOLD: Final = 3
+
+_CONFIG: Final = """\
+directories.tokendir = {folder}
+objectstore.backend = file
+log.level = ERROR
+slots.removable = false
+slots.mechanisms = ALL
+library.reset_on_fork = false
+"""
+
+
+class CannotProvision(RuntimeError):
+    """A token could not be made ready; the text says which and why."""
+
+
+def configuration(where: Layout, token: str) -> Path:
+    """The token's SoftHSM configuration, which SOFTHSM2_CONF must name."""
+    return where.token(token) / "softhsm2.conf"
+
+
+def signer_environment(environment: Environment, account: Account, token: str) -> dict[str, str]:
+    """What a signer is given: where its token is, and nothing else."""
+    return environment.plain(account) | {"SOFTHSM2_CONF": str(configuration(environment.layout, token))}
+
+
+def prepare(environment: Environment, accounts: Accounts) -> None:
+    """Tokens, keys, passkeys and the registry, each made once."""
+    where = environment.layout
+    if where.registry.exists():
+        return
+    if environment.module == SOFTHSM:
+        for token in TOKENS:
+            _initialise(environment, accounts.of(f"cs-{token}"), token)
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        records = dict(
+            zip(TOKENS, pool.map(lambda token: _provision(environment, accounts, token), TOKENS), strict=True)
+        )
+    passkeys = _passkeys(where)
+    data = canonical.encode(_registry(environment, records, passkeys)) + b"\n"
+    Registry.parse(data)
+    fresh = where.registry.with_suffix(".new")
+    fresh.write_bytes(data)
+    fresh.chmod(0o644)
+    fresh.replace(where.registry)
+
+
+def _initialise(environment: Environment, account: Account, token: str) -> None:
+    """An empty token with its own PINs."""
+    where, folder = environment.layout, environment.layout.token(token)
+    store = folder / "store"
+    if store.exists():
+        shutil.rmtree(store)  # an earlier attempt that did not get as far as the registry
+    account.own(store, mode=0o700)
+    config = configuration(where, token)
+    config.write_text(_CONFIG.format(folder=store))
+    account.own_file(config, mode=0o400)
+    util = shutil.which("softhsm2-util")
+    if util is None:
+        raise CannotProvision(
+            "softhsm2-util is missing: install the Debian package softhsm2 (bin/setup does)"
+        )
+    # The PINs stand in this command's arguments for a moment. They guard a demonstration's keys;
+    # softhsm2-util would otherwise want a terminal.
+    pins = (
+        "--so-pin",
+        environment.secrets.security_officer_pin(token),
+        "--pin",
+        environment.secrets.pin(token),
+    )
+    _run(account, [util, "--init-token", "--free", "--label", token, *pins], environment, token)
+
+
+def _provision(environment: Environment, accounts: Accounts, token: str) -> dict[str, Any]:
+    """Let the signer's own program make the keys inside the token; what it reports about them."""
+    count = HOT_KEYS if token in HOT_TOKENS else COLD_KEYS
+    command = [
+        *(str(TRUSTED_PYTHON), "-m", "custody.signer.provision", "--token", token),
+        *("--count", str(count), "--module", environment.module),
+    ]
+    printed = _run(
+        accounts.of(f"cs-{token}"), command, environment, token, secret=environment.secrets.pin(token)
+    )
+    record: dict[str, Any] = json.loads(printed)
+    return record
+
+
+def _run(
+    account: Account, command: list[str], environment: Environment, token: str, *, secret: str = ""
+) -> str:
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        command,
+        input=secret + "\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=HOME,
+        env=signer_environment(environment, account, token),
+        umask=0o077,
+        **account.switch(),
+    )
+    if done.returncode:
+        program = Path(command[0]).name if "-m" not in command else command[2]
+        raise CannotProvision(f"{program} failed for {token}: {(done.stderr or done.stdout).strip()}")
+    return done.stdout
+
+
+def _passkeys(where: Layout) -> dict[str, Authenticator]:
+    """A software passkey per member of staff, kept for the demo's scripted officers."""
+    path = where.secrets / "passkeys.json"
+    known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
+    staff = json.loads(STAFF_FILE.read_text())["staff"]
+    keys = {person["id"]: Authenticator(known.get(person["email"])) for person in staff}
+    fresh = {person["email"]: keys[person["id"]].private_key_hex for person in staff}
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+    with os.fdopen(descriptor, "w") as file:
+        json.dump(fresh, file, indent=1)
+    public = {
+        identity: [
+            {
+                "credential_id": key.credential_id,
+                "public_key": key.public_key_hex,
+                "label": "software passkey",
+            }
+        ]
+        for identity, key in keys.items()
+    }
+    (where.secrets / "passkeys-public.json").write_text(json.dumps(public, indent=1))
+    return keys
+
+
+def _registry(
+    environment: Environment, records: Mapping[str, Mapping[str, Any]], passkeys: Mapping[str, Authenticator]
+) -> dict[str, canonical.Value]:
+    """The genesis registry: who approves, which keys make the wallets, and what no approval can exceed."""
+    officers: dict[str, canonical.Value] = {}
+    for person in json.loads(STAFF_FILE.read_text())["staff"]:
+        roles = {Role(role) for role in person["roles"]}
+        teams: list[canonical.Value] = [team for team, members in sorted(TEAMS.items()) if members & roles]
+        if teams:
+            key = passkeys[person["id"]].public_key_hex
+            officers[person["id"]] = {"name": person["name"], "teams": teams, "public_key": key}
+
+    def wallet(threshold: int, tokens: tuple[str, ...], count: int) -> dict[str, canonical.Value]:
+        rows: list[canonical.Value] = [
+            [str(records[token]["public_keys"][index]) for token in tokens] for index in range(count)
+        ]
+        return {"m": threshold, "tokens": list(tokens), "keys": rows}
+
+    return {
+        "v": 1,
+        "version": 1,
+        "deployment": environment.values["DEPLOYMENT"],
+        "network": environment.values["NETWORK"],
+        "rp_id": environment.values["APPROVER_RP_ID"],
+        "origin": environment.values["APPROVER_ORIGIN"],
+        "officers": officers,
+        "wallets": {
+            "hot": wallet(HOT_THRESHOLD, HOT_TOKENS, HOT_KEYS),
+            "cold": wallet(COLD_THRESHOLD, COLD_TOKENS, COLD_KEYS),
+        },
+        "policies": {
+            "custody.withdrawal": {"teams": {"treasury": 2}, "source": "hot"},
+            "custody.refill": {"teams": {"treasury": 2}, "source": "cold", "destination": "hot/0"},
+        },
+        "limits": {
+            "fee_sats_max": "100000",
+            "feerate_sats_vb_max": "200",
+            "window_s": 86_400,
+            "window_units_max": {"hot": "1000000000", "cold": "5000000000"},
+        },
+    }
