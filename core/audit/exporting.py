@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from core.audit.models import AuditCheckpoint, AuditLeaf
+from kernel import note
 
 
 def sealed_texts() -> Iterator[str]:
@@ -19,12 +20,13 @@ def checkpoint_notes() -> Iterator[str]:
     return AuditCheckpoint.objects.order_by("size").values_list("note", flat=True).iterator()
 
 
-def write(folder: Path) -> tuple[Path, Path]:
-    """Write `events.jsonl` and `checkpoints.txt` into the folder; their paths."""
+def write(folder: Path, verifier: note.Verifier) -> tuple[Path, Path, Path]:
+    """Write `events.jsonl`, `checkpoints.txt` and `key.txt` into the folder; their paths."""
     folder.mkdir(parents=True, exist_ok=True)
-    events, checkpoints = folder / "events.jsonl", folder / "checkpoints.txt"
+    events, checkpoints, key = folder / "events.jsonl", folder / "checkpoints.txt", folder / "key.txt"
     with events.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(text + "\n" for text in sealed_texts())
     with checkpoints.open("w", encoding="utf-8", newline="\n") as file:
         file.write("\n".join(checkpoint_notes()))
-    return events, checkpoints
+    key.write_text(f"{verifier}\n", encoding="utf-8")
+    return events, checkpoints, key

@@ -13,6 +13,7 @@ from core import audit
 from core.action import action
 from core.actor import Actor
 from core.audit import exporting, key, queries, sealing
+from core.audit import verifier as audit_verifier
 from core.audit.models import AuditCheckpoint, AuditEvent
 from kernel import merkle, note
 
@@ -51,8 +52,12 @@ def test_seals_each_event_once_under_a_root_that_anybody_can_recompute(
         assert sealing.seal_next(seal, now=now) == count
         assert sealing.seal_next(seal, now=now) == 0
     assert [row.size for row in AuditCheckpoint.objects.order_by("size")] == [3, 7, 8]
-    events, _ = exporting.write(tmp_path / "export")
+    events, checkpoints, public = exporting.write(tmp_path / "export", verifier)
     leaves = [merkle.leaf(line.encode()) for line in events.read_text().splitlines()]
+    arguments = [str(events), "--checkpoints", str(checkpoints), "--key", str(public)]
+    assert audit_verifier.main(arguments) == 0
+    events.write_bytes(events.read_bytes().replace(b"thing/0", b"thing/9", 1))
+    assert audit_verifier.main(arguments) == 1
     for row in AuditCheckpoint.objects.all():
         head = note.Checkpoint.parse(note.open_note(row.note, by=verifier))
         assert head.root == merkle.root(leaves[: head.size])
