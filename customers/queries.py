@@ -9,7 +9,7 @@ from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db.models import QuerySet
 
-from core.access import powers
+from core.access import rights
 from core.access.models import Identity
 from core.refusals import NotAllowed, NotFound
 from customers.domain import secrets, signatures
@@ -80,7 +80,7 @@ def customer(customer_id: UUID) -> Customer:
 
 def customer_for(customer_id: UUID, *, officer: Identity | None, now: datetime) -> Customer:
     """One customer, for an officer who may see customers; NotFound for everybody else."""
-    if not powers.allowed(officer, Permission.SEE_CUSTOMERS, now):
+    if not rights.allowed(officer, Permission.SEE_CUSTOMERS, now):
         raise NotFound("There is no such customer.", target=f"customers.customer/{customer_id}")
     return customer(customer_id)
 
@@ -88,7 +88,7 @@ def customer_for(customer_id: UUID, *, officer: Identity | None, now: datetime) 
 def customers_for(*, officer: Identity | None, now: datetime, limit: int = 100) -> QuerySet[Customer]:
     """The newest customers, for an officer who may see customers; nothing for everybody else."""
     rows = Customer.objects.select_related("identity").order_by("-created_at", "-pk")
-    return rows[:limit] if powers.allowed(officer, Permission.SEE_CUSTOMERS, now) else rows.none()
+    return rows[:limit] if rights.allowed(officer, Permission.SEE_CUSTOMERS, now) else rows.none()
 
 
 def api_keys_of(customer_id: UUID) -> QuerySet[ApiKey]:

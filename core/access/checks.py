@@ -19,7 +19,7 @@ _KINDS: Final = ("development", "production")
 @register()
 def check_edge(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """Refuse to start where the edge's tokens would prove nothing."""
-    found = []
+    found: list[CheckMessage] = []
     if settings.DEPLOYMENT_KIND not in _KINDS:
         found.append(Error(f"DEPLOYMENT_KIND is one of {', '.join(_KINDS)}", id="access.E001"))
     found += [

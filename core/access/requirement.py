@@ -10,7 +10,7 @@ from typing import Any, TypeVar
 from django.http import HttpResponseBase
 
 from core import clock
-from core.access import pages, powers
+from core.access import pages, rights
 from core.access.actions.refusing import record_view_refusal
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
@@ -30,7 +30,7 @@ def requires(permission: str) -> Callable[[View], View]:
         @functools.wraps(view)
         def guarded(request: Any, *args: Any, **kwargs: Any) -> HttpResponseBase:
             now = clock.now()
-            if not powers.allowed(request.identity, permission, now):
+            if not rights.allowed(request.identity, permission, now):
                 record_view_refusal(
                     permission=str(permission), path=request.path, actor=request.actor, now=now
                 )

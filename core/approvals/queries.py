@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.db.models import QuerySet
 
-from core.access import powers
+from core.access import rights
 from core.access.models import Identity
 from core.approvals import kinds
 from core.approvals.domain.requests import State
@@ -46,7 +46,7 @@ def request_for(request_id: UUID, *, identity: Identity | None, now: datetime) -
         .filter(pk=request_id)
         .first()
     )
-    held = powers.powers(identity, now)
+    held = rights.powers(identity, now)
     if row is None or held.isdisjoint({str(Permission.SEE_REQUESTS), kinds.named(row.kind).permission}):
         raise NotFound(
             "There is no such request for approval.", target=f"approvals.approvalrequest/{request_id}"
@@ -57,7 +57,7 @@ def request_for(request_id: UUID, *, identity: Identity | None, now: datetime) -
 def open_requests(*, identity: Identity | None, now: datetime) -> QuerySet[ApprovalRequest]:
     """Everything that waits, oldest deadline first, for whoever may see requests; nothing for the rest."""
     rows = ApprovalRequest.objects.select_related("maker").order_by("approve_by", "id")
-    if str(Permission.SEE_REQUESTS) not in powers.powers(identity, now):
+    if str(Permission.SEE_REQUESTS) not in rights.powers(identity, now):
         return rows.none()
     return rows.filter(state=State.OPEN, approve_by__gt=DatabaseClock())
 
@@ -73,7 +73,7 @@ def needs_me(identity: Identity | None, *, now: datetime) -> list[ApprovalReques
     """The requests on which this person's signature would count now, oldest deadline first."""
     if identity is None:
         return []
-    held, teams = powers.powers(identity, now), powers.teams_of(identity, now)
+    held, teams = rights.powers(identity, now), rights.teams_of(identity, now)
     mine = [name for name, kind in kinds.registered().items() if kind.permission in held]
     rows = (
         ApprovalRequest.objects.select_related("maker")

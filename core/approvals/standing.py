@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core.access import powers
+from core.access import rights
 from core.access.models import Identity
 from core.approvals.models import ApprovalRequest
 from kernel.quorum import Given, Standing, judge
@@ -21,4 +21,4 @@ def standing_of(request: ApprovalRequest, now: datetime) -> Standing:
 
 def teams_now(officer: Identity, now: datetime) -> frozenset[str]:
     """The teams that the officer stands in at this moment; none when suspended."""
-    return powers.teams_of(officer, now)
+    return rights.teams_of(officer, now)

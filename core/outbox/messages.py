@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any, TypeVar, dataclass_transform
 from uuid import UUID
 
 T = TypeVar("T")
@@ -12,6 +12,7 @@ T = TypeVar("T")
 _types: dict[str, type] = {}
 
 
+@dataclass_transform(kw_only_default=True, frozen_default=True)
 def message(topic: str) -> Callable[[type[T]], type[T]]:
     """Declare a message type: `@message("custody.withdrawal_requested")` over a class of annotated fields.
 

@@ -9,8 +9,8 @@ from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from core import audit
-from core.access import powers
-from core.access.models import Identity, Kind, OfficerCredential
+from core.access import rights
+from core.access.models import Identity, OfficerCredential
 from core.action import action
 from core.actor import Actor
 from core.approvals import kinds, locks, moving
@@ -120,12 +120,12 @@ def submit_signature(*, request_id: UUID, signed: Signed, actor: Actor, now: dat
 def _entitled(row: ApprovalRequest, *, actor: Actor, now: datetime) -> Identity:
     """The acting officer, if their answer would count."""
     kind = kinds.named(row.kind)
-    officer = Identity.objects.filter(pk=actor.identity, kind=Kind.OFFICER, is_active=True).first()
-    if officer is None or not powers.allowed(officer, kind.permission, now):
+    officer = rights.officer_behind(actor)
+    if officer is None or not rights.allowed(officer, kind.permission, now):
         raise NotInQuorum("Your role does not sign requests of this kind.", target=moving.target(row))
     if officer.pk == row.maker_id:
         raise MakerCannotCheck("You made this request, so others must answer it.", target=moving.target(row))
-    if not powers.teams_of(officer, now) & row.teams.keys():
+    if not rights.teams_of(officer, now) & row.teams.keys():
         raise NotInQuorum("You stand in no team that this request asks for.", target=moving.target(row))
     if interest := kind.conflict(row, officer):
         raise ConflictOfInterest(interest, target=moving.target(row))
@@ -176,7 +176,7 @@ def _stored(
                 credential=credential,
                 verb=signed.verb.value,
                 reason=signed.reason,
-                teams=sorted(powers.teams_of(officer, now)),
+                teams=sorted(rights.teams_of(officer, now)),
                 authenticator_data=signed.assertion.authenticator_data,
                 client_data=signed.assertion.client_data,
                 signature=signed.assertion.signature,

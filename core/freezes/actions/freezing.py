@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core.access import powers
-from core.access.models import Identity
+from core.access import rights
 from core.action import action
 from core.actor import Actor
 from core.freezes.domain.scopes import BadScope, checked
@@ -33,8 +32,7 @@ class UnknownScope(Refused):
 @action(Event.PULLED)
 def pull_freeze(*, scope: str, reason: str, actor: Actor, now: datetime) -> Freeze:
     """Freeze the scope now. A freeze that is in force already stays as it is."""
-    officer = Identity.objects.filter(pk=actor.identity).first()
-    if not powers.allowed(officer, Permission.PULL_FREEZE, now):
+    if not rights.allowed(rights.officer_behind(actor), Permission.PULL_FREEZE, now):
         raise NotAllowed(
             "Your role does not pull freezes; nothing was frozen.", target=f"freezes/{scope[:96]}"
         )

@@ -9,8 +9,7 @@ from uuid import UUID
 from django.conf import settings
 
 from core import approvals, audit, outbox
-from core.access import powers
-from core.access.models import Identity
+from core.access import rights
 from core.action import action
 from core.actor import Actor
 from core.approvals.kinds import Kind
@@ -40,8 +39,8 @@ class ReasonMissing(Refused):
 def ask_release(*, freeze_id: UUID, reason: str, actor: Actor, now: datetime) -> ApprovalRequest:
     """Open the request on which two others decide. The freeze stays in force until they have."""
     freeze = _locked(freeze_id)
-    officer = Identity.objects.filter(pk=actor.identity).first()
-    if officer is None or not powers.allowed(officer, Permission.ASK_RELEASE, now):
+    officer = rights.officer_behind(actor)
+    if officer is None or not rights.allowed(officer, Permission.ASK_RELEASE, now):
         raise NotAllowed("Your role does not ask for a release.", target=_name(freeze_id))
     if not reason.strip():
         raise ReasonMissing("Nothing was asked: say why it is safe to let go.", target=_name(freeze_id))

@@ -9,6 +9,7 @@ from django.db.models import Q
 from core.access.models import Identity, Kind, RoleGrant
 from core.access.permissions import known
 from core.access.roles import HOLDERS, TEAMS, Role, permissions_of
+from core.actor import Actor
 
 
 def roles_of(identity: Identity | None, now: datetime) -> frozenset[Role]:
@@ -40,3 +41,10 @@ def teams_of(identity: Identity | None, now: datetime) -> frozenset[str]:
     """The quorum teams that this person stands in now."""
     roles = roles_of(identity, now)
     return frozenset(team for team, members in TEAMS.items() if members & roles)
+
+
+def officer_behind(actor: Actor) -> Identity | None:
+    """The active officer who acts; None for daemons, services, customers and the suspended."""
+    if actor.identity is None:
+        return None
+    return Identity.objects.filter(pk=actor.identity, kind=Kind.OFFICER, is_active=True).first()
