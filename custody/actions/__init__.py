@@ -1,0 +1,61 @@
+"""Custody's writes, a file per noun."""
+
+from custody.actions.addresses import assign_address
+from custody.actions.adjustments import request_adjustment
+from custody.actions.blocks import read_blocks, unwind_block
+from custody.actions.payments import (
+    mark_asked,
+    report_broadcast,
+    report_refusal,
+    store_built,
+    store_signature,
+    store_signed,
+)
+from custody.actions.prices import report_price
+from custody.actions.refills import (
+    dismiss_refill,
+    export_bundle,
+    fail_refill,
+    lapse_refill,
+    propose_refill,
+    request_refill,
+)
+from custody.actions.registry import load_registry
+from custody.actions.screenings import reject_withdrawal, release_from_screening, report_screening
+from custody.actions.settling import book_deposit, settle_payment
+from custody.actions.withdrawals import (
+    cancel_withdrawal,
+    expire_withdrawal,
+    fail_withdrawal,
+    request_withdrawal,
+)
+
+__all__ = [
+    "assign_address",
+    "book_deposit",
+    "cancel_withdrawal",
+    "dismiss_refill",
+    "expire_withdrawal",
+    "export_bundle",
+    "fail_refill",
+    "fail_withdrawal",
+    "lapse_refill",
+    "load_registry",
+    "mark_asked",
+    "propose_refill",
+    "read_blocks",
+    "reject_withdrawal",
+    "release_from_screening",
+    "report_broadcast",
+    "report_price",
+    "report_refusal",
+    "report_screening",
+    "request_adjustment",
+    "request_refill",
+    "request_withdrawal",
+    "settle_payment",
+    "store_built",
+    "store_signature",
+    "store_signed",
+    "unwind_block",
+]

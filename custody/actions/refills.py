@@ -1,0 +1,257 @@
+"""Refills of the hot wallet: proposed by the system, asked for by treasury, approved, carried to the cold signers."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+
+from core import approvals, audit, freezes, outbox
+from core.action import action
+from core.actor import Actor
+from core.approvals import moving
+from core.approvals.domain.requests import State as RequestState
+from core.approvals.models import ApprovalRequest
+from core.refusals import Refused
+from custody import locks, queries
+from custody.actions import entitled
+from custody.actions.withdrawals import whole_seconds
+from custody.domain import deposits, refills
+from custody.domain.refills import State
+from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
+from custody.events import Event, RefillMoved
+from custody.models import Address, Payment, Refill
+from custody.permissions import Permission
+from kernel import canonical, intent
+from kernel.intent import Intent
+
+
+class NothingDue(Refused):
+    """The hot wallet has enough, or a refill is under way, or cold has nothing to give."""
+
+    code = "refill.nothing_due"
+
+
+class NotExportable(Refused):
+    """The refill is not at the point where a bundle exists."""
+
+    code = "refill.not_exportable"
+
+
+class StillPayable(Refused):
+    """The refill's transaction could still be completed or confirmed."""
+
+    code = "refill.still_payable"
+
+
+@action(Event.REFILL_PROPOSED)
+def propose_refill(*, target: str, source: str, actor: Actor, now: datetime) -> Refill:
+    """A proposal for what the hot wallet lacks; NothingDue where it lacks nothing or one is under way."""
+    name = f"custody.wallet/{target}"
+    entitled.officer_or_machine(actor, Permission.PROPOSE_REFILL, now=now, target=name)
+    hot = locks.wallet(queries.wallet_named(target).pk)
+    cold = queries.wallet_named(source)
+    need = queries.refill_need(hot, cold)
+    if need is None or queries.live_refill(hot) is not None:
+        raise NothingDue("Nothing was proposed: no refill is due.", target=name)
+    destination = Address.objects.get(wallet=hot, index=0).address
+    try:
+        with transaction.atomic():
+            row = Refill.objects.create(
+                source=cold,
+                target=hot,
+                asset=need.asset,
+                units=need.units,
+                fee_cap_units=refills.FEE_CAP.units,
+                destination=destination,
+                proposed_at=now,
+            )
+    except IntegrityError as error:
+        raise NothingDue("Nothing was proposed: a refill is under way.", target=name) from error
+    audit.record(
+        Event.REFILL_PROPOSED,
+        row,
+        actor=actor,
+        now=now,
+        after={"state": row.state, "amount": need, "into": target},
+    )
+    announce(row, now=now)
+    return row
+
+
+@action(Event.REFILL_REQUESTED)
+def request_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
+    """A proposal put before the checkers by a treasury maker, who answers for it and so is never among them."""
+    target = f"custody.refill/{refill_id}"
+    maker = entitled.officer(actor, Permission.PROPOSE_REFILL, now=now, target=target)
+    row = locks.refill(refill_id)
+    freezes.check(f"wallet:{row.source.name}", f"asset:{row.asset}")
+    policy = queries.policy(intent.REFILL)
+    expires = whole_seconds(now) + refills.INTENT_LIFE
+    meant = Intent(
+        kind=intent.REFILL,
+        deployment=settings.DEPLOYMENT,
+        network=settings.NETWORK,
+        amount=row.amount,
+        destination=row.destination,
+        destination_label=f"{row.target.name} wallet, address 0",
+        fee_cap=row.fee_cap,
+        source=row.source.name,
+        reference=row.pk,
+        maker=maker.pk,
+        policy=policy.version,
+        expires=expires,
+    )
+    request = approvals.open(
+        intent.REFILL,
+        canonical.decode_object(meant.encoded()),
+        maker=maker,
+        teams=policy.teams,
+        subject=row,
+        actor=actor,
+        now=now,
+        approve_within=refills.APPROVE_WITHIN,
+        execute_within=refills.EXECUTE_WITHIN,
+    )
+    row.move_to(State.REQUESTED, request=request, maker=maker, expires_at=expires)
+    audit.record(
+        Event.REFILL_REQUESTED,
+        row,
+        actor=actor,
+        now=now,
+        before={"state": State.PROPOSED},
+        after={"state": row.state, "maker": maker.pk, "request": request.pk},
+    )
+    announce(row, now=now)
+    return row
+
+
+@action(Event.REFILL_DISMISSED)
+def dismiss_refill(*, refill_id: UUID, reason: str, actor: Actor, now: datetime) -> Refill:
+    """A proposal put aside; the next one comes when the wallet is still low."""
+    target = f"custody.refill/{refill_id}"
+    entitled.officer(actor, Permission.PROPOSE_REFILL, now=now, target=target)
+    row = locks.refill(refill_id)
+    said = entitled.said(reason, target=target)
+    _close(row, State.DISMISSED, event=Event.REFILL_DISMISSED, actor=actor, now=now, reason=said)
+    return row
+
+
+@action(Event.REFILL_APPROVED)
+def approve_refill(*, request: ApprovalRequest, actor: Actor, now: datetime) -> Refill:
+    """Carry the quorum's yes into the refill; runs in the transaction of the deciding signature."""
+    row = locks.refill(Refill.objects.values_list("pk", flat=True).get(request=request))
+    row.move_to(State.APPROVED)
+    audit.record(
+        Event.REFILL_APPROVED,
+        row,
+        actor=actor,
+        now=now,
+        before={"state": State.REQUESTED},
+        after={"state": row.state, "digest": bytes(request.digest)},
+    )
+    announce(row, now=now)
+    return row
+
+
+@action(Event.PAYMENT_EXPORTED)
+def export_bundle(*, refill_id: UUID, actor: Actor, now: datetime) -> bytes:
+    """The bundle file for the cold signers: the sign request and its digest. Exporting again gives the same bytes.
+
+    From the first export on, signatures may exist that nobody has brought back yet.
+    """
+    target = f"custody.refill/{refill_id}"
+    entitled.officer(actor, Permission.TRANSFER_BUNDLE, now=now, target=target)
+    row = locks.refill(refill_id)
+    payment = queries.payment_of(row)
+    if payment is None or row.state not in (State.BUILT, State.EXPORTED):
+        raise NotExportable(f"Nothing was exported: the refill is {row.state}.", target=target)
+    freezes.check(f"wallet:{payment.wallet.name}", f"asset:{row.asset}")
+    before = row.state
+    if row.state == State.BUILT:
+        row.move_to(State.EXPORTED)
+        Payment.objects.filter(pk=payment.pk).update(asked_at=now)
+    data = bundle(queries.sign_request(queries.payment(payment.pk)))
+    audit.record(
+        Event.PAYMENT_EXPORTED,
+        payment,
+        actor=actor,
+        now=now,
+        before={"state": before},
+        after={"state": row.state, "sha256": canonical.digest(data)},
+    )
+    announce(row, now=now)
+    return data
+
+
+def bundle(request: dict[str, Any]) -> bytes:
+    """The bytes of a bundle file; `sha256` is what both sides read aloud."""
+    return canonical.encode(
+        {
+            "v": 1,
+            "type": "bundle",
+            "request": request,
+            "sha256": canonical.digest(canonical.encode(request)).hex(),
+        }
+    )
+
+
+@action(Event.REFILL_LAPSED)
+def lapse_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
+    """A bundle that never came back, after its intent is void for every clock. Its coins stay claimed."""
+    row = locks.refill(refill_id)
+    if row.state == State.EXPORTED and row.expires_at and row.expires_at + CLOCKS_DIFFER_MAX <= now:
+        _close(row, State.LAPSED, event=Event.REFILL_LAPSED, actor=actor, now=now)
+    return row
+
+
+@action(Event.REFILL_FAILED)
+def fail_refill(*, refill_id: UUID, reason: str, actor: Actor, now: datetime) -> Refill:
+    """A refill given up: before its bundle left, or once a coin of it was spent elsewhere for good."""
+    target = f"custody.refill/{refill_id}"
+    entitled.officer_or_machine(actor, Permission.PROPOSE_REFILL, now=now, target=target)
+    row = locks.refill(refill_id)
+    payment = queries.payment_of(row)
+    if payment is not None and row.state == State.CONFLICTED:
+        rivals = payment.locks.exclude(utxo__spent_by__in=["", payment.txid]).values_list(
+            "utxo__spent_in", flat=True
+        )
+        tip = queries.tip_height()
+        if not any(deposits.is_final(height, tip, settings.NETWORK) for height in rivals):
+            raise StillPayable(
+                "Nothing was changed: its transaction could still be confirmed.", target=target
+            )
+    said = entitled.said(reason, target=target)
+    _close(row, State.FAILED, event=Event.REFILL_FAILED, actor=actor, now=now, reason=said)
+    if payment is not None:
+        payment.locks.filter(released_at=None).update(released_at=now)
+    return row
+
+
+def close_with_request(
+    request: ApprovalRequest, state: State, *, event: Event, actor: Actor, now: datetime
+) -> Refill:
+    """Carry the quorum's no, or its silence, into the refill."""
+    row = locks.refill(Refill.objects.values_list("pk", flat=True).get(request=request))
+    _close(row, state, event=event, actor=actor, now=now)
+    return row
+
+
+def _close(row: Refill, state: State, *, event: Event, actor: Actor, now: datetime, reason: str = "") -> None:
+    before = row.state
+    row.move_to(state, reason=reason or row.reason)
+    request = row.request
+    if request is not None and request.state in (RequestState.OPEN, RequestState.APPROVED):
+        moving.move(request, RequestState.WITHDRAWN, now=now)
+    audit.record(
+        event, row, actor=actor, now=now, before={"state": before}, after={"state": row.state}, reason=reason
+    )
+    announce(row, now=now)
+
+
+def announce(row: Refill, *, now: datetime) -> None:
+    """Tell whoever moves it on, and the screens that show it."""
+    outbox.publish(RefillMoved(refill=row.pk, state=str(row.state)), now=now)

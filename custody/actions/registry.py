@@ -1,0 +1,86 @@
+"""Bringing wallets, addresses and quorums to where the registry says they are."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+
+from core import audit, outbox
+from core.action import action
+from core.actor import Actor
+from core.refusals import Refused
+from custody.domain.wallets import Targets
+from custody.events import Event, RegistryLoaded
+from custody.models import Address, PaymentPolicy, Wallet
+from kernel.registry import Registry
+from kernel.registry import Wallet as Described
+
+
+class WrongRegistry(Refused):
+    """The file is for another deployment or network, or contradicts an address that is in use."""
+
+    code = "custody.wrong_registry"
+
+
+@action(Event.REGISTRY_LOADED)
+def load_registry(*, registry: Registry, targets: Targets, actor: Actor, now: datetime) -> list[Wallet]:
+    """Wallets with all their addresses, and the quorums, as the registry describes them.
+
+    Addresses are only ever added: one that is there with other keys refuses the whole file.
+    """
+    if (registry.deployment, registry.network) != (settings.DEPLOYMENT, settings.NETWORK):
+        raise WrongRegistry(
+            f"Nothing was loaded: the registry is for {registry.deployment} on {registry.network}, "
+            f"this is {settings.DEPLOYMENT} on {settings.NETWORK}."
+        )
+    wallets = [_wallet(described, registry, targets) for described in registry.wallets.values()]
+    for kind, policy in registry.policies.items():
+        PaymentPolicy.objects.update_or_create(
+            kind=kind,
+            defaults={
+                "version": policy.version,
+                "teams": dict(policy.teams),
+                "source": policy.source,
+                "registry_version": registry.version,
+            },
+        )
+    audit.record(
+        Event.REGISTRY_LOADED,
+        f"custody.registry/{registry.version}",
+        actor=actor,
+        now=now,
+        after={"digest": registry.digest, "wallets": [wallet.name for wallet in wallets]},
+    )
+    outbox.publish(RegistryLoaded(version=registry.version), now=now)
+    return wallets
+
+
+def _wallet(described: Described, registry: Registry, targets: Targets) -> Wallet:
+    is_hot = described.name == "hot"
+    row, _ = Wallet.objects.update_or_create(
+        name=described.name,
+        defaults={
+            "tier": "hot" if is_hot else "cold",
+            "network": described.network,
+            "threshold": described.threshold,
+            "tokens": list(described.tokens),
+            "registry_version": registry.version,
+            "refill_below": targets.refill_below.units if is_hot else None,
+            "target": targets.target.units if is_hot else None,
+        },
+    )
+    for index, keys in enumerate(described.keys):
+        found, _ = Address.objects.get_or_create(
+            wallet=row,
+            index=index,
+            defaults={
+                "address": described.address(index),
+                "script": described.output_script(index).hex(),
+                "witness_script": described.witness_script(index).hex(),
+                "keys": [key.hex() for key in keys],
+            },
+        )
+        if found.witness_script != described.witness_script(index).hex():
+            raise WrongRegistry(f"Nothing was loaded: {row.name}/{index} is in use with other keys.")
+    return row

@@ -1,0 +1,155 @@
+"""Screening a withdrawal, and what officers decide about one that is on hold or waits for approval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+
+from core import approvals, audit
+from core.access.models import Identity
+from core.action import action
+from core.actor import Actor
+from core.approvals.models import ApprovalRequest
+from custody import locks, queries
+from custody.actions import entitled
+from custody.actions.withdrawals import announce, end, whole_seconds
+from custody.domain import beneficiaries, withdrawals
+from custody.domain.beneficiaries import Verdict
+from custody.domain.withdrawals import State
+from custody.events import Event
+from custody.models import Beneficiary, Withdrawal
+from custody.permissions import Permission
+from kernel import canonical, intent
+from kernel.intent import Intent
+
+
+@action(Event.WITHDRAWAL_SCREENED)
+def report_screening(*, withdrawal_id: UUID, hits: Sequence[str], actor: Actor, now: datetime) -> Withdrawal:
+    """What the lists say about a withdrawal: clear ones go before the checkers, all others wait for an officer.
+
+    A second report about the same withdrawal changes nothing. Where nothing is wrong, the customer is the maker.
+    """
+    row = locks.withdrawal(withdrawal_id)
+    if row.state != State.REQUESTED:
+        return row
+    found = beneficiaries.screened(cleared_at=row.beneficiary.cleared_at, hits=hits)
+    if found.verdict is Verdict.HOLD:
+        row.move_to(State.ON_HOLD, reason="; ".join(found.reasons)[:500])
+    else:
+        _put_before_checkers(row, row.customer.identity, actor=actor, now=now)
+    audit.record(
+        Event.WITHDRAWAL_SCREENED,
+        row,
+        actor=actor,
+        now=now,
+        before={"state": State.REQUESTED},
+        after={"state": row.state, "verdict": found.verdict, "reasons": found.reasons},
+    )
+    announce(row, now=now)
+    return row
+
+
+@action(Event.WITHDRAWAL_RELEASED)
+def release_from_screening(*, withdrawal_id: UUID, reason: str, actor: Actor, now: datetime) -> Withdrawal:
+    """A withdrawal on hold put before the checkers. Whoever releases it is its maker, and so never among them."""
+    target = f"custody.withdrawal/{withdrawal_id}"
+    maker = entitled.officer(actor, Permission.RELEASE_WITHDRAWAL, now=now, target=target)
+    row = locks.withdrawal(withdrawal_id)
+    before, disposition = row.state, entitled.said(reason, target=target)
+    _put_before_checkers(row, maker, actor=actor, now=now)
+    Beneficiary.objects.filter(pk=row.beneficiary_id, cleared_at=None).update(
+        cleared_at=now, cleared_by=maker
+    )
+    audit.record(
+        Event.WITHDRAWAL_RELEASED,
+        row,
+        actor=actor,
+        now=now,
+        before={"state": before, "held_for": row.reason},
+        after={"state": row.state, "maker": maker.pk},
+        reason=disposition,
+    )
+    announce(row, now=now)
+    return row
+
+
+@action(Event.WITHDRAWAL_REJECTED)
+def reject_withdrawal(*, withdrawal_id: UUID, reason: str, actor: Actor, now: datetime) -> Withdrawal:
+    """A withdrawal refused by an officer before there is a transaction; its funds are free again."""
+    target = f"custody.withdrawal/{withdrawal_id}"
+    entitled.officer(actor, Permission.RELEASE_WITHDRAWAL, now=now, target=target)
+    row = locks.withdrawal(withdrawal_id)
+    said = entitled.said(reason, target=target)
+    end(row, State.REJECTED, event=Event.WITHDRAWAL_REJECTED, actor=actor, now=now, reason=said)
+    return row
+
+
+@action(Event.WITHDRAWAL_APPROVED)
+def approve_withdrawal(*, request: ApprovalRequest, actor: Actor, now: datetime) -> Withdrawal:
+    """Carry the quorum's yes into the withdrawal; runs in the transaction of the deciding signature."""
+    row = locks.withdrawal(Withdrawal.objects.values_list("pk", flat=True).get(request=request))
+    row.move_to(State.APPROVED)
+    audit.record(
+        Event.WITHDRAWAL_APPROVED,
+        row,
+        actor=actor,
+        now=now,
+        before={"state": State.SCREENED},
+        after={"state": row.state, "request": request.pk, "digest": bytes(request.digest)},
+    )
+    announce(row, now=now)
+    return row
+
+
+def close_with_request(
+    request: ApprovalRequest, state: State, *, event: Event, actor: Actor, now: datetime
+) -> Withdrawal:
+    """Carry the quorum's no, or its silence, into the withdrawal."""
+    row = locks.withdrawal(Withdrawal.objects.values_list("pk", flat=True).get(request=request))
+    last = request.signatures.filter(verb="reject").order_by("-signed_at").first()
+    end(row, state, event=event, actor=actor, now=now, reason=last.reason[:500] if last else "")
+    return row
+
+
+def conflict(request: ApprovalRequest, officer: Identity) -> str | None:
+    """Nobody checks a withdrawal of their own: an officer may also be somebody's customer, under the same e-mail."""
+    row = Withdrawal.objects.select_related("customer__identity").filter(request=request).first()
+    if row is not None and row.customer.identity.email.casefold() == officer.email.casefold():
+        return "This withdrawal goes out of an account under your own e-mail, so others must answer it."
+    return None
+
+
+def _put_before_checkers(row: Withdrawal, maker: Identity, *, actor: Actor, now: datetime) -> None:
+    """Open the request over the canonical intent, under the policy in force, and link it."""
+    policy = queries.policy(intent.WITHDRAWAL)
+    expires = whole_seconds(now) + withdrawals.INTENT_LIFE
+    meant = Intent(
+        kind=intent.WITHDRAWAL,
+        deployment=settings.DEPLOYMENT,
+        network=settings.NETWORK,
+        amount=row.amount,
+        destination=row.destination,
+        destination_label=row.beneficiary.label,
+        fee_cap=row.fee_cap,
+        source=policy.source,
+        reference=row.pk,
+        customer=row.customer_id,
+        maker=maker.pk,
+        policy=policy.version,
+        expires=expires,
+    )
+    request = approvals.open(
+        intent.WITHDRAWAL,
+        canonical.decode_object(meant.encoded()),
+        maker=maker,
+        teams=policy.teams,
+        subject=row,
+        actor=actor,
+        now=now,
+        approve_within=withdrawals.APPROVE_WITHIN,
+        execute_within=withdrawals.EXECUTE_WITHIN,
+    )
+    row.move_to(State.SCREENED, request=request, maker=maker, expires_at=expires)

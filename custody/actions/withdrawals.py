@@ -1,0 +1,317 @@
+"""What happens to a withdrawal at the customer's end: asked for, taken back, given up."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from uuid import UUID
+
+from django.conf import settings
+
+from core import audit, freezes, ledger, outbox
+from core.action import action
+from core.actor import Actor
+from core.approvals import moving
+from core.approvals.domain.requests import State as RequestState
+from core.freezes.domain import scopes
+from core.refusals import NotAllowed, Refused
+from custody import locks, queries
+from custody.actions import entitled
+from custody.domain import beneficiaries, deposits, limits, withdrawals
+from custody.domain.withdrawals import State
+from custody.events import Event, WithdrawalMoved
+from custody.models import Address, Beneficiary, Payment, Withdrawal
+from custody.permissions import Permission
+from customers.models import Customer
+from kernel import script
+from kernel.money import Amount
+
+CLIENT_ID_MAX = 32
+
+
+class ClientIdUsed(Refused):
+    """This client id already names a withdrawal of this customer; `withdrawal` is its id."""
+
+    code = "withdrawal.client_id_used"
+
+    def __init__(self, sentence: str, *, withdrawal: UUID) -> None:
+        super().__init__(sentence, target=f"custody.withdrawal/{withdrawal}")
+        self.withdrawal = withdrawal
+
+
+class TierTooLow(Refused):
+    """The customer's tier withdraws nothing at all."""
+
+    code = "withdrawal.tier"
+    status = 403
+
+
+class LimitReached(Refused):
+    """The 24 hours' limit of the tier has no room for this."""
+
+    code = "withdrawal.limit"
+
+
+class PriceUnknown(Refused):
+    """Without a fresh price nobody can say whether this is within the limit."""
+
+    code = "withdrawal.price_unknown"
+    status = 503
+
+
+class AmountRefused(Refused):
+    """Too small, or an asset that is not withdrawn here."""
+
+    code = "withdrawal.amount"
+    status = 422
+
+
+class DestinationRefused(Refused):
+    """No address of this network, or one of our own."""
+
+    code = "withdrawal.destination"
+    status = 422
+
+
+@action(Event.WITHDRAWAL_REQUESTED)
+def request_withdrawal(
+    *,
+    customer_id: UUID,
+    client_id: str,
+    amount: Amount,
+    destination: str,
+    label: str,
+    actor: Actor,
+    now: datetime,
+) -> Withdrawal:
+    """A new withdrawal with its funds on hold: `amount` for the destination, and the fixed fee on top.
+
+    Only the customer asks, only within the tier's limit, and one client id never names two withdrawals.
+    """
+    _check_asking(actor, customer_id, client_id, amount.asset)
+    locks.customer_withdrawals(customer_id)
+    used = Withdrawal.objects.filter(customer_id=customer_id, client_id=client_id).first()
+    if used is not None:
+        raise ClientIdUsed(
+            "Nothing new was asked for: this client id names an earlier request.", withdrawal=used.pk
+        )
+    customer = Customer.objects.get(pk=customer_id)
+    held, agreed = _terms(amount)
+    price, value_cents = _valued(amount, now=now)
+    _check_limit(customer, value_cents, now=now)
+    beneficiary = _beneficiary(customer, amount.asset, destination, label, now=now)
+    row = Withdrawal.objects.create(
+        customer=customer,
+        client_id=client_id,
+        asset=amount.asset,
+        units=amount.units,
+        fee_units=agreed.fee.units,
+        fee_cap_units=agreed.fee_cap.units,
+        destination=beneficiary.address,
+        beneficiary=beneficiary,
+        price_cents=price.cents,
+        priced_at=price.quoted_at,
+        value_cents=value_cents,
+        requested_at=now,
+        expires_at=now + withdrawals.SCREEN_WITHIN,
+    )
+    account = ledger.account(ledger.AccountKind.CUSTOMER_FUNDING, amount.asset, customer.pk)
+    ledger.hold(account, held, row.hold_reference, now=now)
+    audit.record(
+        Event.WITHDRAWAL_REQUESTED,
+        row,
+        actor=actor,
+        now=now,
+        after={
+            "state": row.state,
+            "amount": amount,
+            "fee": row.fee,
+            "destination": row.destination,
+            "value_cents": value_cents,
+            "client_id": client_id,
+        },
+    )
+    announce(row, now=now)
+    return row
+
+
+@action(Event.WITHDRAWAL_CANCELLED)
+def cancel_withdrawal(*, withdrawal_id: UUID, actor: Actor, now: datetime) -> Withdrawal:
+    """The customer's own withdrawal taken back, before it is approved; the funds are free again."""
+    if actor.identity is None:
+        raise NotAllowed(
+            "Only the customer cancels a withdrawal.", target=f"custody.withdrawal/{withdrawal_id}"
+        )
+    row = locks.withdrawal(withdrawal_id, customer=actor.identity)
+    end(row, State.CANCELLED, event=Event.WITHDRAWAL_CANCELLED, actor=actor, now=now)
+    return row
+
+
+@action(Event.WITHDRAWAL_EXPIRED)
+def expire_withdrawal(*, withdrawal_id: UUID, actor: Actor, now: datetime) -> Withdrawal:
+    """A withdrawal whose time ran out before there was a transaction; not yet due ones stay as they are."""
+    row = locks.withdrawal(withdrawal_id)
+    if row.expires_at <= now and State.EXPIRED in withdrawals.NEXT[State(row.state)]:
+        end(row, State.EXPIRED, event=Event.WITHDRAWAL_EXPIRED, actor=actor, now=now)
+    return row
+
+
+class StillPayable(Refused):
+    """A transaction that pays this withdrawal could still be completed or confirmed."""
+
+    code = "withdrawal.still_payable"
+
+
+@action(Event.WITHDRAWAL_FAILED)
+def fail_withdrawal(*, withdrawal_id: UUID, reason: str, actor: Actor, now: datetime) -> Withdrawal:
+    """A withdrawal given up after it was built, with its funds free again.
+
+    Nobody can be paid twice by it: either no signature ever left a signer, or the intent is void by every
+    signer's clock and too few signatures exist (then its coins stay claimed), or the coins are spent for good.
+    """
+    target = f"custody.withdrawal/{withdrawal_id}"
+    entitled.officer_or_machine(actor, Permission.RELEASE_WITHDRAWAL, now=now, target=target)
+    row = locks.withdrawal(withdrawal_id)
+    payment = queries.payment_of(row)
+    if payment is not None and _can_never_pay(row, payment, now=now):
+        payment.locks.filter(released_at=None).update(released_at=now)
+    elif payment is not None and not _signers_will_not(row, payment, now=now):
+        raise StillPayable("Nothing was changed: its transaction could still be completed.", target=target)
+    end(
+        row,
+        State.FAILED,
+        event=Event.WITHDRAWAL_FAILED,
+        actor=actor,
+        now=now,
+        reason=entitled.said(reason, target=target),
+    )
+    return row
+
+
+def end(
+    row: Withdrawal, state: State, *, event: Event, actor: Actor, now: datetime, reason: str = ""
+) -> None:
+    """Close a claimed withdrawal without paying it: the hold is given back, its approval request closed."""
+    before = row.state
+    row.move_to(state, reason=reason or row.reason)
+    ledger.void_hold(row.hold_reference, now=now, expired=state is State.EXPIRED)
+    request = row.request
+    if request is not None and request.state in (RequestState.OPEN, RequestState.APPROVED):
+        moving.move(request, RequestState.WITHDRAWN, now=now)
+    audit.record(
+        event, row, actor=actor, now=now, before={"state": before}, after={"state": row.state}, reason=reason
+    )
+    announce(row, now=now)
+
+
+def announce(row: Withdrawal, *, now: datetime) -> None:
+    """Tell whoever moves it on, and the screens that show it."""
+    outbox.publish(
+        WithdrawalMoved(withdrawal=row.pk, customer=row.customer_id, state=str(row.state)), now=now
+    )
+
+
+def stops(row: Withdrawal) -> tuple[str, ...]:
+    """The freezes that would stop this withdrawal."""
+    return (scopes.PLATFORM_WITHDRAWALS, f"asset:{row.asset}", scopes.customer(row.customer_id), "wallet:hot")
+
+
+def whole_seconds(moment: datetime) -> datetime:
+    """The moment in UTC without fractions, as intents write it."""
+    return moment.astimezone(UTC).replace(microsecond=0)
+
+
+def _check_asking(actor: Actor, customer_id: UUID, client_id: str, asset: str) -> None:
+    if actor.kind != "customer" or actor.identity != customer_id:
+        raise NotAllowed(
+            "Only the customer asks for a withdrawal.", target=f"customers.customer/{customer_id}"
+        )
+    if not 1 <= len(client_id) <= CLIENT_ID_MAX or not client_id.isascii() or not client_id.isprintable():
+        raise AmountRefused(f"Nothing was asked for: a client id has 1 to {CLIENT_ID_MAX} plain characters.")
+    freezes.check(scopes.PLATFORM_WITHDRAWALS, f"asset:{asset}", scopes.customer(customer_id), "wallet:hot")
+
+
+def _terms(amount: Amount) -> tuple[Amount, withdrawals.Terms]:
+    try:
+        return withdrawals.to_hold(amount), withdrawals.terms(amount.asset)
+    except withdrawals.TooSmall as error:
+        raise AmountRefused(f"Nothing was asked for: {error}.") from error
+    except withdrawals.NotWithdrawable as error:
+        raise AmountRefused(f"Nothing was asked for: {amount.asset} is not withdrawn here.") from error
+
+
+def _valued(amount: Amount, *, now: datetime) -> tuple[limits.Quote, int]:
+    price = queries.latest_price(amount.asset)
+    quote = None if price is None else limits.Quote(price.asset, price.cents, price.quoted_at)
+    try:
+        cents = limits.value(amount, quote, now=now)
+    except limits.NoPrice as error:
+        raise PriceUnknown(
+            "Nothing was asked for: there is no fresh price right now. Try again in a minute."
+        ) from error
+    if quote is None or cents <= 0:
+        raise PriceUnknown("Nothing was asked for: there is no price right now. Try again in a minute.")
+    return quote, cents
+
+
+def _check_limit(customer: Customer, asked: int, *, now: datetime) -> None:
+    used = queries.used_cents(customer.pk, now=now)
+    try:
+        limits.check(tier=customer.tier, used=used, asked=asked)
+    except limits.ViewOnly as error:
+        raise TierTooLow(
+            f"Nothing was asked for: tier {customer.tier} may look but not withdraw. Verify your identity first."
+        ) from error
+    except limits.LimitReached as error:
+        raise LimitReached(
+            f"Nothing was asked for: {_dollars(error.left)} of {_dollars(error.limit)} are left for these 24 hours, "
+            "and this is more. Wait, ask for less, or raise your tier."
+        ) from error
+
+
+def _dollars(cents: int) -> str:
+    return f"${cents // 100:,}.{cents % 100:02d}"
+
+
+def _beneficiary(
+    customer: Customer, asset: str, destination: str, label: str, *, now: datetime
+) -> Beneficiary:
+    try:
+        output = script.script_of(destination, settings.NETWORK)
+        name = beneficiaries.label(label)
+    except script.BadAddress as error:
+        raise DestinationRefused(
+            f"Nothing was asked for: this is no address on {settings.NETWORK}."
+        ) from error
+    except beneficiaries.BadLabel as error:
+        raise DestinationRefused(f"Nothing was asked for: {error}.") from error
+    if Address.objects.filter(script=output.hex()).exists():
+        raise DestinationRefused("Nothing was asked for: this address is one of ours.")
+    found, _ = Beneficiary.objects.get_or_create(
+        customer=customer,
+        asset=asset,
+        address=script.address_of(output, settings.NETWORK),
+        defaults={"label": name, "added_at": now},
+    )
+    return found
+
+
+def _can_never_pay(row: Withdrawal, payment: Payment, *, now: datetime) -> bool:
+    """No signature ever left a signer, or a coin of it was spent by another transaction, deep enough."""
+    if row.state == State.CONFLICTED:
+        spent = payment.locks.exclude(utxo__spent_by__in=["", payment.txid]).values_list(
+            "utxo__spent_in", flat=True
+        )
+        tip = queries.tip_height()
+        return any(deposits.is_final(height, tip, settings.NETWORK) for height in spent)
+    if payment.signatures.exists():
+        return False
+    if payment.asked_at is None:
+        return True
+    refused = set(payment.refusals.filter(refused_at__gte=payment.asked_at).values_list("token", flat=True))
+    return row.state == State.REFUSED and refused >= set(payment.wallet.tokens)
+
+
+def _signers_will_not(row: Withdrawal, payment: Payment, *, now: datetime) -> bool:
+    """Too few signatures exist, and no signer adds one: the intent is void for all their clocks."""
+    few = payment.signatures.count() < payment.wallet.threshold
+    return row.state == State.REFUSED and few and row.expires_at + withdrawals.CLOCKS_DIFFER_MAX <= now

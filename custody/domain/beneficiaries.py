@@ -1,0 +1,46 @@
+"""Destinations: what a label may be, and when a destination needs an officer's look."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Final
+
+LABEL_MAX: Final = 80
+FIRST_USE: Final = "first use of this destination"
+
+
+class BadLabel(ValueError):
+    """The label is empty, too long, or holds characters that do not show."""
+
+
+class Verdict(StrEnum):
+    """What screening says: go on, or wait for an officer."""
+
+    CLEAR = "clear"
+    HOLD = "hold"
+
+
+@dataclass(frozen=True, slots=True)
+class Screening:
+    """The verdict, and every reason for it."""
+
+    verdict: Verdict
+    reasons: tuple[str, ...]
+
+
+def label(text: str) -> str:
+    """The label as officers will read it: trimmed, composed, one line; BadLabel."""
+    found = unicodedata.normalize("NFC", " ".join(text.split()))
+    if not 1 <= len(found) <= LABEL_MAX or not found.isprintable():
+        raise BadLabel(f"a label has 1 to {LABEL_MAX} printable characters")
+    return found
+
+
+def screened(*, cleared_at: datetime | None, hits: Sequence[str]) -> Screening:
+    """A destination that nobody has cleared yet waits, and so does everything that hits a list."""
+    reasons = tuple(hits) + (() if cleared_at is not None else (FIRST_USE,))
+    return Screening(Verdict.HOLD if reasons else Verdict.CLEAR, reasons)

@@ -1,0 +1,20 @@
+"""The part of the road that withdrawals and refills share: what happens to a transaction of ours."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Step(StrEnum):
+    """States that both tables have, under the same names."""
+
+    BUILT = "built"
+    SIGNED = "signed"
+    BROADCAST = "broadcast"
+    CONFIRMED = "confirmed"
+    CONFLICTED = "conflicted"
+    SETTLED = "settled"
+
+
+CONFIRMABLE = frozenset({Step.SIGNED, Step.BROADCAST, Step.CONFLICTED, "exported", "lapsed"})
+"""Where the owner of a transaction stands that may turn up in a block; `lapsed` ones do so unasked."""

@@ -1,0 +1,121 @@
+"""What custody writes into the audit log, and what it announces."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from uuid import UUID
+
+from core import outbox
+
+
+class Event(StrEnum):
+    """Acts, in the order of their roads."""
+
+    WITHDRAWAL_REQUESTED = "custody.withdrawal.requested"
+    WITHDRAWAL_SCREENED = "custody.withdrawal.screened"
+    WITHDRAWAL_RELEASED = "custody.withdrawal.released"
+    WITHDRAWAL_APPROVED = "custody.withdrawal.approved"
+    WITHDRAWAL_REJECTED = "custody.withdrawal.rejected"
+    WITHDRAWAL_CANCELLED = "custody.withdrawal.cancelled"
+    WITHDRAWAL_EXPIRED = "custody.withdrawal.expired"
+    WITHDRAWAL_FAILED = "custody.withdrawal.failed"
+    PAYMENT_BUILT = "custody.payment.built"
+    PAYMENT_ASKED = "custody.payment.asked"
+    PAYMENT_EXPORTED = "custody.payment.exported"
+    PAYMENT_SIGNATURE_STORED = "custody.payment.signature_stored"
+    PAYMENT_REFUSED = "custody.payment.refused"
+    PAYMENT_SIGNED = "custody.payment.signed"
+    PAYMENT_BROADCAST = "custody.payment.broadcast"
+    PAYMENT_CONFIRMED = "custody.payment.confirmed"
+    PAYMENT_REORGANISED = "custody.payment.reorganised"
+    PAYMENT_CONFLICTED = "custody.payment.conflicted"
+    PAYMENT_SETTLED = "custody.payment.settled"
+    ADDRESS_ASSIGNED = "custody.address.assigned"
+    BLOCK_READ = "custody.block.read"
+    BLOCK_UNWOUND = "custody.block.unwound"
+    DEPOSIT_BOOKED = "custody.deposit.booked"
+    REFILL_PROPOSED = "custody.refill.proposed"
+    REFILL_REQUESTED = "custody.refill.requested"
+    REFILL_DISMISSED = "custody.refill.dismissed"
+    REFILL_APPROVED = "custody.refill.approved"
+    REFILL_REJECTED = "custody.refill.rejected"
+    REFILL_EXPIRED = "custody.refill.expired"
+    REFILL_LAPSED = "custody.refill.lapsed"
+    REFILL_FAILED = "custody.refill.failed"
+    ADJUSTMENT_REQUESTED = "custody.adjustment.requested"
+    ADJUSTMENT_POSTED = "custody.adjustment.posted"
+    ADJUSTMENT_REJECTED = "custody.adjustment.rejected"
+    ADJUSTMENT_EXPIRED = "custody.adjustment.expired"
+    REGISTRY_LOADED = "custody.registry.loaded"
+    PRICE_REPORTED = "custody.price.reported"
+
+
+@outbox.message("custody.withdrawal_moved")
+class WithdrawalMoved:
+    """A withdrawal reached a state. `state` says which; the customer's id comes with it for their own channel."""
+
+    withdrawal: UUID
+    customer: UUID
+    state: str
+
+
+@outbox.message("custody.refill_moved")
+class RefillMoved:
+    """A refill reached a state."""
+
+    refill: UUID
+    state: str
+
+
+@outbox.message("custody.signature_stored")
+class SignatureStored:
+    """A token's signatures arrived; there may now be enough of them."""
+
+    payment: UUID
+    token: str
+
+
+@outbox.message("custody.block_read")
+class BlockRead:
+    """A block was read, or taken back: coins may have become spendable, payments final."""
+
+    height: int
+    hash: str
+
+
+@outbox.message("custody.deposit_booked")
+class DepositBooked:
+    """A deposit is deep enough and stands in the ledger; `customer` is None for one in suspense."""
+
+    deposit: UUID
+    customer: UUID | None
+
+
+@outbox.message("custody.address_assigned")
+class AddressAssigned:
+    """A customer has a deposit address."""
+
+    customer: UUID
+    address: str
+
+
+@outbox.message("custody.adjustment_moved")
+class AdjustmentMoved:
+    """An adjustment reached a state."""
+
+    adjustment: UUID
+    state: str
+
+
+@outbox.message("custody.registry_loaded")
+class RegistryLoaded:
+    """Wallets and addresses stand as this version of the registry describes them."""
+
+    version: int
+
+
+@outbox.message("custody.price_reported")
+class PriceReported:
+    """A newer price is known."""
+
+    asset: str

@@ -1,0 +1,93 @@
+"""The kinds of act that custody puts before checkers, and what follows a yes, a no or silence."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from core.actor import Actor
+from core.approvals.kinds import Kind
+from core.approvals.models import ApprovalRequest
+from custody.actions import adjustments, refills, screenings
+from custody.domain.adjustments import State as AdjustmentState
+from custody.domain.refills import State as RefillState
+from custody.domain.withdrawals import State as WithdrawalState
+from custody.events import Event
+from custody.permissions import Permission
+from kernel import intent
+
+
+def _withdrawal_approved(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    screenings.approve_withdrawal(request=request, actor=actor, now=now)
+
+
+def _withdrawal_rejected(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    screenings.close_with_request(
+        request, WithdrawalState.REJECTED, event=Event.WITHDRAWAL_REJECTED, actor=actor, now=now
+    )
+
+
+def _withdrawal_expired(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    screenings.close_with_request(
+        request, WithdrawalState.EXPIRED, event=Event.WITHDRAWAL_EXPIRED, actor=actor, now=now
+    )
+
+
+def _refill_approved(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    refills.approve_refill(request=request, actor=actor, now=now)
+
+
+def _refill_rejected(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    refills.close_with_request(
+        request, RefillState.REJECTED, event=Event.REFILL_REJECTED, actor=actor, now=now
+    )
+
+
+def _refill_expired(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    refills.close_with_request(request, RefillState.EXPIRED, event=Event.REFILL_EXPIRED, actor=actor, now=now)
+
+
+def _adjustment_approved(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    adjustments.post_adjustment(request=request, actor=actor, now=now)
+
+
+def _adjustment_rejected(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    adjustments.close_with_request(
+        request, AdjustmentState.REJECTED, event=Event.ADJUSTMENT_REJECTED, actor=actor, now=now
+    )
+
+
+def _adjustment_expired(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    adjustments.close_with_request(
+        request, AdjustmentState.EXPIRED, event=Event.ADJUSTMENT_EXPIRED, actor=actor, now=now
+    )
+
+
+WITHDRAWAL: Final = Kind(
+    name=intent.WITHDRAWAL,
+    permission=Permission.APPROVE_WITHDRAWAL,
+    on_approved=_withdrawal_approved,
+    on_rejected=_withdrawal_rejected,
+    on_expired=_withdrawal_expired,
+    title="Withdrawal",
+    quorum_min=2,
+    conflict=screenings.conflict,
+)
+REFILL: Final = Kind(
+    name=intent.REFILL,
+    permission=Permission.APPROVE_REFILL,
+    on_approved=_refill_approved,
+    on_rejected=_refill_rejected,
+    on_expired=_refill_expired,
+    title="Refill of the hot wallet",
+    quorum_min=2,
+)
+ADJUSTMENT: Final = Kind(
+    name=adjustments.KIND,
+    permission=Permission.APPROVE_ADJUSTMENT,
+    on_approved=_adjustment_approved,
+    on_rejected=_adjustment_rejected,
+    on_expired=_adjustment_expired,
+    title="Adjustment of a balance",
+    conflict=adjustments.conflict,
+)

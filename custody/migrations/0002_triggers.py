@@ -1,0 +1,54 @@
+from django.db import migrations
+
+from core.append_only import append_only
+from core.fixed_columns import fixed_columns
+
+# What was stored before it was sent is sent again as it is; an address that was given out keeps its owner.
+ONCE = """
+CREATE FUNCTION custody_payment_raw_once() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.raw <> '' AND NEW.raw <> OLD.raw THEN
+    RAISE EXCEPTION 'payment % keeps its transaction', OLD.id USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER custody_payment_raw BEFORE UPDATE ON custody_payment
+  FOR EACH ROW EXECUTE FUNCTION custody_payment_raw_once();
+ALTER TABLE custody_payment ENABLE ALWAYS TRIGGER custody_payment_raw;
+CREATE FUNCTION custody_address_owner_once() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF OLD.customer_id IS NOT NULL AND NEW.customer_id IS DISTINCT FROM OLD.customer_id THEN
+    RAISE EXCEPTION 'address % keeps its owner', OLD.address USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER custody_address_owner BEFORE UPDATE ON custody_address
+  FOR EACH ROW EXECUTE FUNCTION custody_address_owner_once();
+ALTER TABLE custody_address ENABLE ALWAYS TRIGGER custody_address_owner;
+"""
+UNDO = """
+DROP FUNCTION custody_payment_raw_once() CASCADE;
+DROP FUNCTION custody_address_owner_once() CASCADE;
+"""
+
+ROAD = ["state", "reason", "expires_at", "settled_at", "maker_id", "request_id"]
+
+
+class Migration(migrations.Migration):
+    dependencies = [("custody", "0001_initial")]
+
+    operations = [
+        fixed_columns("custody_withdrawal", free=ROAD),
+        fixed_columns("custody_refill", free=ROAD),
+        fixed_columns("custody_adjustment", free=["state", "request_id", "posted_at"]),
+        fixed_columns("custody_payment", free=["raw", "asked_at", "signed_at", "sent_at", "height"]),
+        fixed_columns("custody_deposit", free=["state", "height", "credited_at"]),
+        fixed_columns("custody_address", free=["customer_id", "assigned_at"]),
+        fixed_columns("custody_utxo", free=["height", "spent_in", "spent_by"]),
+        fixed_columns("custody_utxo_lock", free=["released_at"]),
+        fixed_columns("custody_beneficiary", free=["cleared_at", "cleared_by_id"]),
+        append_only("custody_token_signature"),
+        append_only("custody_token_refusal"),
+        append_only("custody_price"),
+        migrations.RunSQL(sql=ONCE, reverse_sql=UNDO),
+    ]

@@ -1,0 +1,27 @@
+"""Custody's tables, a file per noun."""
+
+from custody.models.adjustments import Adjustment
+from custody.models.chain import Block, Deposit, Price
+from custody.models.payments import Payment, TokenRefusal, TokenSignature, UtxoLock
+from custody.models.policies import PaymentPolicy
+from custody.models.refills import Refill
+from custody.models.wallets import Address, Utxo, Wallet
+from custody.models.withdrawals import Beneficiary, Withdrawal
+
+__all__ = [
+    "Address",
+    "Adjustment",
+    "Beneficiary",
+    "Block",
+    "Deposit",
+    "Payment",
+    "PaymentPolicy",
+    "Price",
+    "Refill",
+    "TokenRefusal",
+    "TokenSignature",
+    "Utxo",
+    "UtxoLock",
+    "Wallet",
+    "Withdrawal",
+]

@@ -1,0 +1,19 @@
+"""What the custody desk asks for. Customers' own rights come with their API keys' scopes."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """Reading, making and checking are three powers; being in a quorum is a matter of teams."""
+
+    SEE_WITHDRAWALS = "custody:withdrawal:read"
+    RELEASE_WITHDRAWAL = "custody:withdrawal:release"
+    APPROVE_WITHDRAWAL = "custody:withdrawal:approve"
+    SEE_TREASURY = "custody:treasury:read"
+    PROPOSE_REFILL = "custody:refill:propose"
+    APPROVE_REFILL = "custody:refill:approve"
+    TRANSFER_BUNDLE = "custody:bundle:transfer"
+    PROPOSE_ADJUSTMENT = "custody:adjustment:propose"
+    APPROVE_ADJUSTMENT = "custody:adjustment:approve"

@@ -1,0 +1,153 @@
+"""Reads of transactions of ours: what has to be signed, sent or watched."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+from uuid import UUID
+
+from core import approvals
+from core.access import powers
+from core.access.models import Identity
+from core.approvals.models import ApprovalRequest
+from core.refusals import NotFound
+from custody.domain import deposits, refills
+from custody.models import Payment, Refill, UtxoLock, Withdrawal
+from custody.permissions import Permission
+from kernel import encodings
+from kernel.intent import Intent
+
+
+@dataclass(frozen=True, slots=True)
+class Collected:
+    """How far the signing of a payment has come: `threshold` of `tokens` are needed."""
+
+    threshold: int
+    tokens: tuple[str, ...]
+    signed: tuple[str, ...]
+    refusals: tuple[tuple[str, str], ...]
+
+
+def payment(payment_id: UUID) -> Payment:
+    """The payment with its owner and wallet; NotFound."""
+    row = (
+        Payment.objects.select_related("wallet", "withdrawal__request", "refill__request")
+        .filter(pk=payment_id)
+        .first()
+    )
+    if row is None:
+        raise NotFound("There is no such payment.", target=f"custody.payment/{payment_id}")
+    return row
+
+
+def payment_for(payment_id: UUID, *, identity: Identity | None, now: datetime) -> Payment:
+    """The payment, for an officer who may see the treasury or withdrawals; NotFound for everybody else."""
+    held = powers.powers(identity, now)
+    if held.isdisjoint({str(Permission.SEE_TREASURY), str(Permission.SEE_WITHDRAWALS)}):
+        raise NotFound("There is no such payment.", target=f"custody.payment/{payment_id}")
+    return payment(payment_id)
+
+
+def payment_of(owner: Withdrawal | Refill) -> Payment | None:
+    """The transaction of a withdrawal or refill, once it is built."""
+    column = "withdrawal" if isinstance(owner, Withdrawal) else "refill"
+    return Payment.objects.select_related("wallet").filter(**{column: owner}).first()
+
+
+def collected(row: Payment) -> Collected:
+    """Who has signed and who has refused."""
+    return Collected(
+        threshold=row.wallet.threshold,
+        tokens=tuple(row.wallet.tokens),
+        signed=tuple(row.signatures.order_by("received_at").values_list("token", flat=True)),
+        refusals=tuple(row.refusals.order_by("refused_at").values_list("token", "code")),
+    )
+
+
+def sign_request(row: Payment) -> dict[str, Any]:
+    """What signers are asked: the unsigned transaction, and the approved intent with its approvals."""
+    request = _request_of(row)
+    return {
+        "v": 1,
+        "type": "sign",
+        "wallet": row.wallet.name,
+        "psbt": row.psbt,
+        "intents": [
+            {
+                "payload": encodings.base64url(bytes(request.payload)),
+                "approvals": approvals.signatures(request),
+            }
+        ],
+    }
+
+
+def source_of(owner: Withdrawal | Refill) -> str:
+    """The wallet that the approved intent takes the coins from; NotFound where nobody approved one."""
+    if owner.request is None:
+        raise NotFound("Nobody approved this.", target=f"{owner._meta.label_lower}/{owner.pk}")
+    return Intent.parse(bytes(owner.request.payload)).source
+
+
+def payload_of(row: Payment) -> bytes:
+    """The canonical bytes that officers approved for this payment."""
+    return bytes(_request_of(row).payload)
+
+
+def locked_outpoints(row: Payment) -> list[tuple[str, int]]:
+    """The coins that the payment claims."""
+    return list(UtxoLock.objects.filter(payment=row).order_by("pk").values_list("utxo__txid", "utxo__vout"))
+
+
+def payments_on_the_way() -> list[UUID]:
+    """Payments whose raw transaction is stored and that are not settled: each block may move them."""
+    states = {"signed", "broadcast", "confirmed", "conflicted"}
+    return list(
+        (
+            Payment.objects.filter(withdrawal__state__in=states)
+            | Payment.objects.filter(refill__state__in=states)
+        )
+        .order_by("built_at")
+        .values_list("pk", flat=True)[:500]
+    )
+
+
+def payments_due(*, network: str, tip: int) -> list[UUID]:
+    """Confirmed payments that are deep enough to settle."""
+    deep = tip - deposits.depth_needed(network) + 1
+    rows = Payment.objects.filter(height__lte=deep)
+    return list(
+        (rows.filter(withdrawal__state="confirmed") | rows.filter(refill__state="confirmed")).values_list(
+            "pk", flat=True
+        )[:500]
+    )
+
+
+def unfinished_withdrawals() -> list[tuple[UUID, str]]:
+    """Withdrawals that a task should be moving on, with their states, oldest first."""
+    states = ("requested", "approved", "built", "signing", "signed", "broadcast")
+    return list(
+        Withdrawal.objects.filter(state__in=states).order_by("requested_at").values_list("pk", "state")[:200]
+    )
+
+
+def unfinished_refills() -> list[tuple[UUID, str]]:
+    """Refills that a task should be moving on, with their states."""
+    states = ("approved", "exported", "signed", "broadcast")
+    return list(
+        Refill.objects.filter(state__in=states).order_by("proposed_at").values_list("pk", "state")[:50]
+    )
+
+
+def lapsing_refills(*, now: datetime) -> list[UUID]:
+    """Exported refills whose intent no cold signer honours any more."""
+    return list(
+        Refill.objects.filter(state=refills.State.EXPORTED, expires_at__lte=now).values_list("pk", flat=True)
+    )
+
+
+def _request_of(row: Payment) -> ApprovalRequest:
+    request = row.owner.request
+    if request is None:
+        raise NotFound("Nobody approved this payment.", target=f"custody.payment/{row.pk}")
+    return request

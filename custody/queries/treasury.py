@@ -1,0 +1,171 @@
+"""Reads of wallets, refills and adjustments, for the treasury desk."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import QuerySet, Sum
+
+from core.access import powers
+from core.access.models import Identity
+from core.refusals import NotFound, Refused
+from custody.domain import refills, wallets
+from custody.models import Adjustment, PaymentPolicy, Price, Refill, Utxo, Wallet
+from custody.permissions import Permission
+from custody.queries.withdrawals import promised_units
+from kernel.money import Amount
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """One wallet at the tip: all its coins, those that can be chosen now, and those that transactions of ours claim."""
+
+    wallet: Wallet
+    total: Amount
+    free: Amount
+    locked: Amount
+    unconfirmed: Amount
+    share_bps: int
+    refill_below: Amount | None
+    target: Amount | None
+
+    @property
+    def is_low(self) -> bool:
+        """Whether a hot wallet stands below its threshold."""
+        return self.refill_below is not None and self.total < self.refill_below
+
+
+def standings(*, identity: Identity | None, now: datetime) -> list[Standing]:
+    """Every wallet against its target, hot first, for an officer who may see the treasury; else none."""
+    if not powers.allowed(identity, Permission.SEE_TREASURY, now):
+        return []
+    return all_standings()
+
+
+def all_standings() -> list[Standing]:
+    """The same for our own machines."""
+    rows = list(Wallet.objects.order_by("-tier", "name"))
+    totals = {row.pk: _sum(_unspent(row)) for row in rows}
+    shares = wallets.shares({row.name: totals[row.pk] for row in rows})
+    return [_standing(row, totals[row.pk], shares[row.name]) for row in rows]
+
+
+def wallet_named(name: str) -> Wallet:
+    """The wallet; NotFound."""
+    row = Wallet.objects.filter(name=name).first()
+    if row is None:
+        raise NotFound("There is no such wallet.", target=f"custody.wallet/{name}")
+    return row
+
+
+class NoPolicy(Refused):
+    """No registry that was loaded says who must approve this, so nobody can."""
+
+    code = "custody.no_policy"
+
+
+def policy(kind: str) -> PaymentPolicy:
+    """Who must approve payments of a kind; NoPolicy."""
+    row = PaymentPolicy.objects.filter(kind=kind).first()
+    if row is None:
+        raise NoPolicy(
+            "Nothing was asked: no registry names the people who must approve this. Treasury can load one."
+        )
+    return row
+
+
+def free_coins(wallet: Wallet) -> QuerySet[Utxo]:
+    """Confirmed, unspent and unclaimed coins."""
+    return _unspent(wallet).filter(height__isnull=False).exclude(locks__released_at=None, locks__isnull=False)
+
+
+def refill_need(wallet: Wallet, cold: Wallet) -> Amount | None:
+    """How much the hot wallet should be filled up by now, or None."""
+    if wallet.refill_below is None or wallet.target is None:
+        return None
+    return refills.amount_to_propose(
+        hot=Amount(_sum(_unspent(wallet)), wallet.asset),
+        promised=Amount(promised_units(wallet.asset), wallet.asset),
+        refill_below=Amount(wallet.refill_below, wallet.asset),
+        target=Amount(wallet.target, wallet.asset),
+        cold=Amount(_sum(free_coins(cold)), cold.asset),
+    )
+
+
+def refills_for(
+    *, identity: Identity | None, now: datetime, states: Collection[refills.State] = ()
+) -> QuerySet[Refill]:
+    """Refills, newest first, for an officer who may see the treasury; none for everybody else. Slice it."""
+    rows = Refill.objects.select_related("source", "target", "maker", "request", "payment__wallet").order_by(
+        "-proposed_at", "-id"
+    )
+    if not powers.allowed(identity, Permission.SEE_TREASURY, now):
+        return rows.none()
+    return rows.filter(state__in=[str(state) for state in states]) if states else rows
+
+
+def refill_for(refill_id: UUID, *, identity: Identity | None, now: datetime) -> Refill:
+    """One refill, for an officer who may see the treasury; NotFound for everybody else."""
+    row = refills_for(identity=identity, now=now).filter(pk=refill_id).first()
+    if row is None:
+        raise NotFound("There is no such refill.", target=f"custody.refill/{refill_id}")
+    return row
+
+
+def live_refill(target: Wallet) -> Refill | None:
+    """The refill that is under way into this wallet, if any."""
+    live = [str(state) for state in refills.LIVE]
+    return Refill.objects.filter(target=target, state__in=live).first()
+
+
+def adjustments_for(*, identity: Identity | None, now: datetime) -> QuerySet[Adjustment]:
+    """Adjustments, newest first, for an officer who may propose or approve them; none for everybody else."""
+    rows = Adjustment.objects.select_related("customer__identity", "maker", "request").order_by(
+        "-requested_at", "-id"
+    )
+    held = powers.powers(identity, now)
+    readers = {
+        str(Permission.PROPOSE_ADJUSTMENT),
+        str(Permission.APPROVE_ADJUSTMENT),
+        str(Permission.SEE_TREASURY),
+    }
+    return rows if held & readers else rows.none()
+
+
+def adjustment_for(adjustment_id: UUID, *, identity: Identity | None, now: datetime) -> Adjustment:
+    """One adjustment, likewise; NotFound for everybody else."""
+    row = adjustments_for(identity=identity, now=now).filter(pk=adjustment_id).first()
+    if row is None:
+        raise NotFound("There is no such adjustment.", target=f"custody.adjustment/{adjustment_id}")
+    return row
+
+
+def latest_price(asset: str) -> Price | None:
+    """The newest quote of an asset, however old: whoever uses it judges its age."""
+    return Price.objects.filter(asset=asset).order_by("-quoted_at", "-fetched_at").first()
+
+
+def _standing(row: Wallet, total: int, share_bps: int) -> Standing:
+    free = _sum(free_coins(row))
+    unconfirmed = _sum(_unspent(row).filter(height=None))
+    return Standing(
+        wallet=row,
+        total=Amount(total, row.asset),
+        free=Amount(free, row.asset),
+        locked=Amount(total - free - unconfirmed, row.asset),
+        unconfirmed=Amount(unconfirmed, row.asset),
+        share_bps=share_bps,
+        refill_below=None if row.refill_below is None else Amount(row.refill_below, row.asset),
+        target=None if row.target is None else Amount(row.target, row.asset),
+    )
+
+
+def _unspent(wallet: Wallet) -> QuerySet[Utxo]:
+    return Utxo.objects.filter(wallet=wallet, spent_in=None)
+
+
+def _sum(rows: QuerySet[Utxo]) -> int:
+    return int(rows.aggregate(total=Sum("units"))["total"] or 0)
