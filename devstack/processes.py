@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable
 from pathlib import Path
@@ -148,8 +149,8 @@ class Table:
             self._python(
                 "edge",
                 "cs-node",
-                *("devstack.standins.edge", "--port", str(port), "--state", str(self.var / "edge")),
-                *("--staff", str(tokens.STAFF_FILE)),
+                *("devstack.standins.edge", "--port", str(port), "--staff", str(tokens.STAFF_FILE)),
+                *("--keys", str(self.var / "edge" / "keys.json")),
                 *("--console", str(self.run / "console" / "console.sock")),
                 *("--trader", str(self.run / "trader" / "trader.sock")),
                 *("--approver", str(self.run / "approver" / "approver.sock")),
@@ -170,10 +171,11 @@ class Table:
         """One process and OS user per hot token. Cold signers have no socket and run only when asked."""
         if "SIGNERS_DIR" in self.environment.replaced:
             return []
-        worker = self.accounts.of("cs-worker").uid
-        return [self._signer(token, allowed_uid=worker) for token in HOT_TOKENS]
+        # The worker asks; and whoever started the stack, who could become any of its users anyway.
+        allowed = sorted({self.accounts.of("cs-worker").uid, os.geteuid()})
+        return [self._signer(token, allowed=allowed) for token in HOT_TOKENS]
 
-    def _signer(self, token: str, *, allowed_uid: int) -> Process:
+    def _signer(self, token: str, *, allowed: list[int]) -> Process:
         account = self.accounts.of(f"cs-{token}")
         path = self.run / "signers" / f"{token}.sock"
         return Process(
@@ -182,7 +184,8 @@ class Table:
                 *(str(tokens.TRUSTED_PYTHON), "-m", "custody.signer", "--token", token),
                 *("--registry", str(self.environment.layout.registry), "--socket", str(path)),
                 *("--state", str(self.environment.layout.signer_state(token))),
-                *("--module", self.environment.module, "--allow-uid", str(allowed_uid)),
+                *("--module", self.environment.module),
+                *(word for uid in allowed for word in ("--allow-uid", str(uid))),
             ],
             account=account,
             environment=tokens.signer_environment(self.environment, account, token),

@@ -72,8 +72,16 @@ class _Running:
 class Supervisor:
     """Owns its processes: whoever leaves the `with` block leaves none of them behind."""
 
-    def __init__(self, *, log_folder: Path, echo: bool = True, out: IO[str] = sys.stdout) -> None:
+    def __init__(
+        self,
+        *,
+        log_folder: Path,
+        echo: bool = True,
+        out: IO[str] = sys.stdout,
+        stop_within_s: float = STOP_WITHIN_S,
+    ) -> None:
         self._log_folder = log_folder
+        self._stop_within_s = stop_within_s
         self._echo = echo
         self._out = out
         self._running: list[_Running] = []
@@ -202,7 +210,7 @@ class Supervisor:
         for each in reversed(self._running):
             if each.handle.poll() is None:
                 each.handle.send_signal(each.process.stop_signal)
-            deadline = time.monotonic() + STOP_WITHIN_S
+            deadline = time.monotonic() + self._stop_within_s
             while each.handle.poll() is None and time.monotonic() < deadline:
                 time.sleep(0.02)
             _kill_group(each.handle.pid)  # what it left behind in its own session
