@@ -1,0 +1,14 @@
+"""Permissions of the kyc app."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    """What officers do about customers' verifications. Each read of evidence is audited."""
+
+    SEE_CASES = "kyc:case:read"
+    DECIDE_CASES = "kyc:case:decide"
+    APPROVE_TIER = "kyc:tier:approve"
+    SEE_EVIDENCE = "kyc:evidence:read"

@@ -1,0 +1,149 @@
+"""Where providers and actions meet: ask outside any transaction, then report by an action.
+
+Each function may run again after a crash; a failure is raised, so that the outbox tries again later.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from datetime import datetime, timedelta
+from typing import Final
+from uuid import UUID
+
+from celery import shared_task
+from django.conf import settings
+
+from core import clock
+from core.actor import system
+from kyc import actions, queries
+from kyc.adapters import providers
+from kyc.adapters.wire import ProviderError, Unavailable, Unknown
+from kyc.domain import onfido, sumsub
+from kyc.domain.answers import Answer
+from kyc.domain.deliveries import Meaning, Notice, from_onfido, from_sumsub
+from kyc.models import Provider, ProviderApplicant
+
+log = logging.getLogger(__name__)
+
+TOKEN_TTL_S: Final = 1800
+TOKEN_MARGIN: Final = timedelta(seconds=60)
+READER: Final = system("kyc-reader")
+
+
+def classify(delivery_id: UUID, *, now: datetime) -> None:
+    """Say what a delivery asks for; a check is asked of the provider whose it is."""
+    provider, raw = queries.delivered(delivery_id)
+    if provider == Provider.SUMSUB:
+        notice = from_sumsub(raw, accepts_sandbox=accepts_sandbox(provider))
+    else:
+        notice = _with_applicant(from_onfido(raw))
+    applicant_id = queries.applicant_named(provider, notice)
+    actions.classify_delivery(
+        delivery_id=delivery_id, notice=notice, applicant_id=applicant_id, actor=READER, now=now
+    )
+    if notice.meaning is Meaning.POISON:
+        log.error("%s signed a delivery that cannot be used: %s (%s)", provider, notice.why, delivery_id)
+
+
+def prepare(applicant_id: UUID, level: str, *, now: datetime) -> None:
+    """Make sure the provider knows the applicant at the level, and keep a token for its SDK."""
+    row = queries.applicant(applicant_id)
+    client = providers.client(row.provider)
+    with _trouble_noted(row, now):
+        found = client.ensure_applicant(
+            external_user_id=row.external_user_id,
+            applicant_id=row.applicant_id,
+            level=level,
+            name=row.profile.customer.display_name,
+        )
+        actions.note_applicant(
+            applicant_id=row.pk, provider_applicant_id=found, level=level, actor=READER, now=now
+        )
+        token = client.sdk_token(
+            external_user_id=row.external_user_id, applicant_id=found, level=level, ttl_s=TOKEN_TTL_S
+        )
+    until = now + timedelta(seconds=TOKEN_TTL_S) - TOKEN_MARGIN
+    actions.keep_token(applicant_id=row.pk, level=level, token=token, until=until, actor=READER, now=now)
+
+
+def request_check(applicant_id: UUID, level: str, *, now: datetime) -> None:
+    """Have Onfido check what the customer handed in, then look at how it stands."""
+    row = queries.applicant(applicant_id)
+    with _trouble_noted(row, now):
+        providers.onfido().ensure_check(applicant_id=row.applicant_id, level=level)
+    actions.want_read(applicant_id=row.pk, why="check requested", actor=READER, now=now)
+
+
+def synchronise(applicant_id: UUID, *, now: datetime) -> None:
+    """Read the provider's answer and apply it, if a read is still owed."""
+    row = queries.applicant(applicant_id)
+    if row.requested_seq <= row.applied_seq:
+        return
+    if row.provider == Provider.ONFIDO and not row.applicant_id:
+        raise Unavailable("the applicant is not yet known there")
+    with _trouble_noted(row, now):
+        document = providers.client(row.provider).read(
+            external_user_id=row.external_user_id, applicant_id=row.applicant_id
+        )
+    actions.apply_snapshot(
+        applicant_id=row.pk,
+        seq=row.requested_seq,
+        started_at=now,
+        answer=answer(row.provider, document),
+        body=json.dumps(document, sort_keys=True).encode(),
+        accepts_sandbox=accepts_sandbox(row.provider),
+        actor=READER,
+        now=now,
+    )
+
+
+@shared_task(name="kyc.reconcile", ignore_result=True)
+def reconcile() -> None:
+    """Every 15 minutes: read whatever a lost webhook may have left behind."""
+    now = clock.now()
+    for applicant_id in queries.to_reconcile(now=now):
+        actions.want_read(applicant_id=applicant_id, why="regular comparison", actor=READER, now=now)
+
+
+@shared_task(name="kyc.expire", ignore_result=True)
+def expire() -> None:
+    """Nightly: end approvals whose time is over."""
+    now = clock.now()
+    for verification_id in queries.to_expire(now=now):
+        actions.expire_verification(verification_id=verification_id, actor=READER, now=now)
+
+
+def answer(provider: str, document: object) -> Answer:
+    """The provider's document in our words."""
+    return onfido.read(document) if provider == Provider.ONFIDO else sumsub.read(document)
+
+
+def accepts_sandbox(provider: str) -> bool:
+    """Whether this deployment works against the provider's sandbox; a production deployment never does."""
+    is_sandbox = provider == Provider.SUMSUB and settings.SUMSUB_APP_TOKEN.startswith("sbx:")
+    return is_sandbox and settings.DEPLOYMENT_KIND != "production"
+
+
+def _with_applicant(notice: Notice) -> Notice:
+    if notice.meaning is not Meaning.READ:
+        return notice
+    try:
+        found = providers.onfido().applicant_of_check(check_id=notice.check_id)
+    except Unknown:
+        return notice
+    return Notice(notice.meaning, notice.event, applicant_id=found, check_id=notice.check_id)
+
+
+class _trouble_noted:  # noqa: N801 - read as a statement: `with _trouble_noted(...)`
+    """Keep a provider's failure on the applicant, then let it rise."""
+
+    def __init__(self, row: ProviderApplicant, now: datetime) -> None:
+        self._row, self._now = row, now
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: object, error: BaseException | None, _traceback: object) -> None:
+        if isinstance(error, ProviderError):
+            actions.note_trouble(applicant_id=self._row.pk, trouble=error.code, actor=READER, now=self._now)
