@@ -1,0 +1,155 @@
+// What can be signed here, kind by kind: exactly which members a payload has, and how people read each one.
+// A payload with one member missing, one too many, or one that reads oddly is refused as a whole.
+
+// Decimals of the assets, as in kernel/money.py; a test holds the two together.
+export const DECIMALS = new Map([["BTC", 8], ["USDT", 6]]);
+
+export class Unreadable extends Error {
+  name = "Unreadable";
+}
+
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
+const UNITS = /^(0|[1-9][0-9]{0,29})$/;
+// Characters that change how their neighbours are read: controls, invisible ones, and those that turn direction.
+const DECEPTIVE = /[^\P{Cc}\n]|[\p{Cf}\p{Co}\p{Zl}\p{Zp}]/gu;
+
+// Units as the plain decimal that people read; no floating point touches it.
+export function decimal(units, asset) {
+  const decimals = DECIMALS.get(asset);
+  if (decimals === undefined) throw new Unreadable(`The asset ${shown(asset)} is not known to this page.`);
+  if (!UNITS.test(units)) throw new Unreadable("An amount is not a plain number of units.");
+  const digits = BigInt(units).toString().padStart(decimals + 1, "0");
+  const fraction = digits.slice(digits.length - decimals).replace(/0+$/, "");
+  const whole = digits.slice(0, digits.length - decimals).replace(/\B(?=(\d{3})+$)/g, "\u202f");
+  return fraction ? `${whole}.${fraction}` : whole;
+}
+
+// The text with such characters spelled out, so that what is read is what is there.
+export function visible(value) {
+  return value.replace(DECEPTIVE, (found) => `⟨U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
+}
+
+const text = (value, name) => {
+  if (typeof value !== "string" || value === "") throw new Unreadable(`The member ${name} is not text.`);
+  return visible(value);
+};
+const id = (value, name) => {
+  if (typeof value !== "string" || !UUID.test(value)) throw new Unreadable(`The member ${name} is not an id.`);
+  return value;
+};
+const word = (value, name) => {
+  if (typeof value !== "string" || !/^[!-~]{1,120}$/.test(value)) {
+    throw new Unreadable(`The member ${name} is not a plain word.`);
+  }
+  return value;
+};
+const time = (value, name) => {
+  const moment = typeof value === "string" && TIME.test(value) ? new Date(value) : null;
+  if (moment === null || Number.isNaN(moment.getTime()) || moment.toISOString() !== value.replace("Z", ".000Z")) {
+    throw new Unreadable(`The member ${name} is not a time in UTC.`);
+  }
+  return value;
+};
+const number = (value, name) => {
+  if (!Number.isSafeInteger(value) || value < 0) throw new Unreadable(`The member ${name} is not a number.`);
+  return value;
+};
+const units = (value, name) => {
+  if (typeof value !== "string" || !UNITS.test(value)) throw new Unreadable(`The member ${name} is not an amount.`);
+  return value;
+};
+
+const COMMON = { v: number, kind: word, deployment: word, maker: id };
+const PAYMENT = {
+  ...COMMON, network: word, asset: word, amount: units, destination: word, destination_label: text,
+  fee_cap: units, source: word, policy: number, expires: time,
+};
+
+const paymentLines = (act) => [
+  line("To", act.destination, "address"),
+  line("Known as", act.destination_label, "text", act.customer ? "The customer’s own name for this address." : ""),
+  line("Out of", `${act.source} wallet on ${act.network}`),
+  line("Network fee", `at most ${decimal(act.fee_cap, act.asset)} ${act.asset}`),
+  line("Void after", act.expires, "time"),
+];
+
+// Each kind: its members, what it is called, its one large line, and the lines below.
+export const ACTS = new Map([
+  ["custody.withdrawal", {
+    members: { ...PAYMENT, withdrawal: id, customer: id },
+    noun: "withdrawal",
+    headline: (act) => `Pay ${decimal(act.amount, act.asset)} ${act.asset}`,
+    lines: paymentLines,
+    details: (act) => [
+      line("Withdrawal", act.withdrawal, "mono"), line("Customer", act.customer, "mono"),
+      line("Policy version", String(act.policy)),
+    ],
+  }],
+  ["custody.refill", {
+    members: { ...PAYMENT, refill: id },
+    noun: "refill of the hot wallet",
+    headline: (act) => `Move ${decimal(act.amount, act.asset)} ${act.asset} from cold to hot`,
+    lines: paymentLines,
+    details: (act) => [line("Refill", act.refill, "mono"), line("Policy version", String(act.policy))],
+  }],
+  ["custody.adjustment", {
+    members: { ...COMMON, asset: word, amount: units, customer: id, reason: text, reference: text, adjustment: id },
+    noun: "adjustment",
+    headline: (act) => `Credit ${decimal(act.amount, act.asset)} ${act.asset}`,
+    lines: (act) => [
+      line("To customer", act.customer, "mono"), line("Because", act.reason), line("Reference", act.reference),
+    ],
+    details: (act) => [line("Adjustment", act.adjustment, "mono")],
+  }],
+  ["kyc.tier", {
+    members: { ...COMMON, case: id, customer: id, tier: number, tier_before: number, reason: text, expires: time },
+    noun: "tier decision",
+    headline: (act) => `Raise a customer from tier ${act.tier_before} to tier ${act.tier}`,
+    lines: (act) => [
+      line("Customer", act.customer, "mono"), line("Because", act.reason), line("Void after", act.expires, "time"),
+    ],
+    details: (act) => [line("Case", act.case, "mono")],
+  }],
+  ["freezes.release", {
+    members: { ...COMMON, freeze: id, scope: word, pulled_at: time, frozen_because: text, reason: text },
+    noun: "release of a freeze",
+    headline: (act) => `Release the freeze of ${act.scope}`,
+    lines: (act) => [
+      line("Frozen since", act.pulled_at, "time"), line("Frozen because", act.frozen_because),
+      line("Safe again because", act.reason),
+    ],
+    details: (act) => [line("Freeze", act.freeze, "mono")],
+  }],
+]);
+
+// What the payload means, from its decoded members; Unreadable says what keeps it from being signed.
+export function read(members, { kind, deployment }) {
+  const named = members.get("kind");
+  const act = typeof named === "string" ? ACTS.get(named) : undefined;
+  if (act === undefined) throw new Unreadable(`This page does not know acts of the kind ${shown(named)}.`);
+  const odd = [...new Set([...members.keys(), ...Object.keys(act.members)])].filter(
+    (name) => !members.has(name) || !Object.hasOwn(act.members, name),
+  );
+  if (odd.length > 0) throw new Unreadable(`A ${act.noun} does not have exactly these members: ${odd.map(shown).join(", ")}.`);
+  const found = {};
+  for (const [name, check] of Object.entries(act.members)) found[name] = check(members.get(name), name);
+  if (found.v !== 1) throw new Unreadable("The payload is of another version than this page reads.");
+  if (found.kind !== kind) throw new Unreadable("The request is filed under another kind than its payload.");
+  if (found.deployment !== deployment) throw new Unreadable("The payload belongs to another deployment than the request.");
+  return {
+    noun: act.noun,
+    headline: act.headline(found),
+    lines: act.lines(found),
+    details: [line("Maker", found.maker, "mono"), ...act.details(found)],
+    expires: found.expires ?? null,
+  };
+}
+
+function line(label, value, form = "text", note = "") {
+  return { label, value, form, note };
+}
+
+function shown(value) {
+  return typeof value === "string" ? `“${value.slice(0, 60).replace(/[^ -~]/g, "?")}”` : "(none)";
+}

@@ -1,0 +1,177 @@
+// The signing page: decode the request in the fragment, show what it means, ask the passkey, go back.
+
+import { NotCanonical, decodeObject } from "./canonical.js";
+import { Unreadable, read } from "./acts.js";
+import { base64url, challengeOf, digestOf, fromBase64url, hex } from "./statement.js";
+
+const MEMBERS = ["deployment", "kind", "nonce", "payload", "request", "return"];
+const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
+const ASK_WITHIN_MS = 120_000;
+
+const at = (id) => document.getElementById(id);
+const pinned = (name) => document.querySelector(`meta[name="countersign-${name}"]`).content;
+
+// What the console asks to have signed; Unreadable where the link is not one of ours.
+async function asked(fragment) {
+  const bytes = fromBase64url(fragment.replace(/^#/, ""));
+  if (bytes === null || bytes.length === 0) throw new Unreadable("The link carries no request.");
+  const link = decodeObject(bytes);
+  const texts = MEMBERS.map((name) => link.get(name));
+  if (link.size !== MEMBERS.length || !texts.every((value) => typeof value === "string")) {
+    throw new Unreadable("The link carries something else than a request.");
+  }
+  const [deployment, kind, nonce, encoded, request, origin] = texts;
+  if (!/^[0-9a-f]{64}$/.test(nonce) || !UUID.test(request)) throw new Unreadable("The request has no proper name.");
+  if (deployment !== pinned("deployment")) throw new Unreadable("The request belongs to another deployment.");
+  if (origin !== pinned("console")) throw new Unreadable("The link did not come from this deployment’s console.");
+  const payload = fromBase64url(encoded);
+  if (payload === null) throw new Unreadable("The payload is damaged.");
+  const act = read(decodeObject(payload), { kind, deployment });
+  return { act, kind, deployment, nonce, request, digest: await digestOf(payload) };
+}
+
+function show(found) {
+  const { act, digest } = found;
+  document.title = `${act.headline} · Countersign approver`;
+  at("kicker").textContent = `You are asked about a ${act.noun}`;
+  at("headline").textContent = act.headline;
+  at("lines").replaceChildren(...act.lines.flatMap(asLine));
+  at("details").replaceChildren(...act.details.flatMap(asLine));
+  at("digest").replaceChildren(...grouped(hex(digest), 8));
+  at("back").href = `${pinned("console")}/approvals/${found.request}/`;
+  if (act.expires !== null && Date.parse(act.expires) <= Date.now()) {
+    at("late").textContent =
+      "By this computer’s clock the request is void already. An approval would be refused; ask for a new request.";
+    at("late").hidden = false;
+    at("verb-approve").disabled = true;
+  }
+  at("act").hidden = false;
+}
+
+function asLine({ label, value, form, note }) {
+  const term = document.createElement("dt");
+  const given = document.createElement("dd");
+  term.textContent = label;
+  if (form === "address") {
+    given.className = "groups address";
+    given.append(...grouped(value, 4));
+  } else if (form === "time") {
+    given.textContent = `${value.replace("T", " ").replace("Z", " UTC")} (${fromNow(value)})`;
+  } else {
+    given.textContent = value;
+    if (form === "mono") given.className = "mono";
+  }
+  if (note) {
+    const small = document.createElement("small");
+    small.textContent = note;
+    given.append(small);
+  }
+  return [term, given];
+}
+
+// Groups are spans: the gaps between them are drawn, so that a copy holds none.
+function grouped(text, length) {
+  return (text.match(new RegExp(`.{1,${length}}`, "gu")) ?? []).map((part) => {
+    const span = document.createElement("span");
+    span.textContent = part;
+    return span;
+  });
+}
+
+function fromNow(moment) {
+  const minutes = Math.round((Date.parse(moment) - Date.now()) / 60_000);
+  const [amount, unit] = Math.abs(minutes) < 120 ? [minutes, "minute"] : [Math.round(minutes / 60), "hour"];
+  return new Intl.RelativeTimeFormat("en", { numeric: "always" }).format(amount, unit);
+}
+
+function refuse(sentence) {
+  at("act").hidden = true;
+  at("refusal-sentence").textContent = sentence;
+  at("refusal").hidden = false;
+  at("main").focus();
+}
+
+function chosen() {
+  return new FormData(at("answer")).get("verb");
+}
+
+function follow() {
+  const verb = chosen();
+  at("reason-field").hidden = verb !== "reject";
+  at("reason").required = verb === "reject";
+  at("sign").textContent = verb === null ? "Choose an answer first"
+    : verb === "approve" ? "Approve with passkey" : "Reject with passkey";
+  at("sign").dataset.verb = verb ?? "";
+}
+
+async function sign(found) {
+  const verb = chosen();
+  const reason = verb === "reject" ? at("reason").value.trim() : "";
+  at("problem").hidden = true;
+  if (verb === "reject" && reason === "") {
+    problem("Nothing was signed: write why you reject it.");
+    at("reason").focus();
+    return;
+  }
+  at("sign").disabled = true;
+  at("status").textContent = "Waiting for your passkey…";
+  try {
+    const credential = await navigator.credentials.get({
+      publicKey: {
+        challenge: await challengeOf({ ...found, verb }),
+        rpId: pinned("rp-id"),
+        userVerification: "required",
+        allowCredentials: [],
+        timeout: ASK_WITHIN_MS,
+      },
+    });
+    const { authenticatorData, clientDataJSON, signature } = credential.response;
+    const answer = {
+      verb,
+      reason,
+      credential_id: base64url(new Uint8Array(credential.rawId)),
+      authenticator_data: base64url(new Uint8Array(authenticatorData)),
+      client_data: base64url(new Uint8Array(clientDataJSON)),
+      signature: base64url(new Uint8Array(signature)),
+    };
+    at("status").textContent = "Signed. Going back to the console…";
+    const fragment = base64url(new TextEncoder().encode(JSON.stringify(answer)));
+    location.assign(`${pinned("console")}/approvals/${found.request}/#${fragment}`);
+  } catch (error) {
+    at("status").textContent = "";
+    problem(
+      error instanceof DOMException && error.name === "NotAllowedError"
+        ? "Nothing was signed: the passkey was not used, or took too long. You can try again."
+        : `Nothing was signed: the browser could not use a passkey (${error.name}). Try the key you enrolled for this page.`,
+    );
+    at("sign").disabled = false;
+  }
+}
+
+function problem(sentence) {
+  at("problem").textContent = sentence;
+  at("problem").hidden = false;
+}
+
+async function begin() {
+  let found;
+  try {
+    found = await asked(location.hash);
+  } catch (error) {
+    if (error instanceof Unreadable) refuse(error.message);
+    else if (error instanceof NotCanonical) refuse(`The request is not in its one proper encoding (${error.message}).`);
+    else refuse("The request could not be read.");
+    return;
+  }
+  show(found);
+  at("answer").addEventListener("change", follow);
+  at("answer").addEventListener("submit", (event) => {
+    event.preventDefault();
+    void sign(found);
+  });
+  follow();
+}
+
+// Another request in the same tab starts afresh: nothing of the first one stays on the page.
+addEventListener("hashchange", () => location.reload());
+await begin();

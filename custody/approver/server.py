@@ -1,0 +1,193 @@
+"""A static server on a unix socket: a fixed set of files, read once, under the strictest policy."""
+
+from __future__ import annotations
+
+import html
+import os
+import socket
+import socketserver
+import stat
+from collections.abc import Mapping
+from dataclasses import dataclass
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from string import Template
+from typing import ClassVar, Final
+from urllib.parse import urlsplit
+
+PAGE: Final = Path(__file__).resolve().parent / "page"
+IDLE_S_MAX: Final = 15
+TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".woff2": "font/woff2",
+}
+# The page talks to nobody: no fetch, no form, no frame, no inline anything. It leaves by navigation alone.
+POLICY: Final[Mapping[str, str]] = {
+    "default-src": "'none'",
+    "script-src": "'self'",
+    "style-src": "'self'",
+    "font-src": "'self'",
+    "img-src": "'self'",
+    "connect-src": "'none'",
+    "form-action": "'none'",
+    "base-uri": "'none'",
+    "frame-ancestors": "'none'",
+    "require-trusted-types-for": "'script'",
+    "trusted-types": "'none'",
+}
+HEADERS: Final[Mapping[str, str]] = {
+    "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in POLICY.items()),
+    "Permissions-Policy": "publickey-credentials-get=(self), publickey-credentials-create=(), camera=(), "
+    "geolocation=(), microphone=(), payment=(), usb=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+    "Cross-Origin-Embedder-Policy": "require-corp",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Cache-Control": "no-store",
+}
+HSTS: Final = "max-age=63072000; includeSubDomains"
+
+
+class BadPin(ValueError):
+    """A value that the page is to be bound to is missing or is not what it should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pins:
+    """What the page belongs to: it refuses other deployments' requests and returns to this console only."""
+
+    origin: str
+    rp_id: str
+    console_origin: str
+    deployment: str
+
+    def __post_init__(self) -> None:
+        for name in ("origin", "console_origin"):
+            origin = getattr(self, name)
+            parts = urlsplit(origin)
+            if parts.scheme not in ("http", "https") or f"{parts.scheme}://{parts.netloc}" != origin:
+                raise BadPin(f"{name} must be an origin such as https://approver.example.com, without a path")
+        host = urlsplit(self.origin).hostname or ""
+        if not self.rp_id or (host != self.rp_id and not host.endswith(f".{self.rp_id}")):
+            raise BadPin(f"rp_id must be the origin's host or a domain above it, not {self.rp_id!r}")
+        if not self.deployment:
+            raise BadPin("deployment must be named")
+
+
+@dataclass(frozen=True, slots=True)
+class File:
+    """A file as it is served."""
+
+    content_type: str
+    body: bytes
+
+
+def files(pins: Pins) -> dict[str, File]:
+    """Every path that is answered, with its bytes."""
+    found = {
+        f"/{path.name}": File(TYPES[path.suffix], path.read_bytes())
+        for path in sorted(PAGE.iterdir())
+        if path.suffix in TYPES
+    }
+    page = Template(found.pop("/index.html").body.decode()).substitute(
+        rp_id=html.escape(pins.rp_id),
+        console_origin=html.escape(pins.console_origin),
+        deployment=html.escape(pins.deployment),
+    )
+    return found | {"/": File(TYPES[".html"], page.encode())}
+
+
+class Handler(BaseHTTPRequestHandler):
+    """GET and HEAD of those paths, for the page's own host; nothing else is understood."""
+
+    protocol_version = "HTTP/1.1"
+    server_version = "approver"
+    sys_version = ""
+    timeout = IDLE_S_MAX
+    files: ClassVar[Mapping[str, File]] = {}
+    host: ClassVar[str] = ""
+    is_secure: ClassVar[bool] = False
+
+    def do_GET(self) -> None:
+        """The file."""
+        self._answer()
+
+    def do_HEAD(self) -> None:
+        """Its headers."""
+        self._answer()
+
+    def _answer(self) -> None:
+        if self.headers.get_all("Host") != [self.host]:
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+        elif (file := self.files.get(self.path)) is not None:
+            self._send(HTTPStatus.OK, file)
+        else:
+            self.send_error(HTTPStatus.NOT_FOUND)
+
+    def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
+        """A plain sentence under the same headers; the connection ends, whatever else was sent on it."""
+        self.close_connection = True
+        status = HTTPStatus(code)
+        self._send(status, File("text/plain; charset=utf-8", f"{status.phrase}.\n".encode()))
+
+    def _send(self, status: HTTPStatus, file: File) -> None:
+        self.send_response(status)
+        for name, value in HEADERS.items():
+            self.send_header(name, value)
+        if self.is_secure:
+            self.send_header("Strict-Transport-Security", HSTS)
+        self.send_header("Content-Type", file.content_type)
+        self.send_header("Content-Length", str(len(file.body)))
+        if self.close_connection:
+            self.send_header("Connection", "close")
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(file.body)
+
+    def address_string(self) -> str:
+        """A unix socket's peer has no address."""
+        return "-"
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name for it
+        """Requests are not logged: what officers look at is nobody's business here."""
+
+
+class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+    """One thread per connection; the edge in front limits how many there are."""
+
+    daemon_threads = True
+    request_queue_size = 64
+
+
+def listen(path: Path, pins: Pins) -> Server:
+    """A server bound to the socket's path. A socket that a dead process left there is taken away first."""
+    if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _is_alive(path):
+        path.unlink()
+    made = type(
+        "PinnedHandler",
+        (Handler,),
+        {
+            "files": files(pins),
+            "host": urlsplit(pins.origin).netloc,
+            "is_secure": pins.origin.startswith("https://"),
+        },
+    )
+    server = Server(str(path), made)
+    # Who may connect is said by the folder, as for the other doors.
+    os.chmod(path, 0o666)  # noqa: S103, PTH101
+    return server
+
+
+def _is_alive(path: Path) -> bool:
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(str(path))
+        except OSError:
+            return False
+    return True
