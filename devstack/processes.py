@@ -202,7 +202,10 @@ class Table:
             command=[str(tokens.TRUSTED_PYTHON), "-m", "custody.approver", "--socket", str(path)],
             account=account,
             environment=self.environment.plain(account)
-            | {name: self.environment.values[name] for name in ("APPROVER_ORIGIN", "APPROVER_RP_ID")},
+            | {
+                name: self.environment.values[name]
+                for name in ("APPROVER_ORIGIN", "APPROVER_RP_ID", "CONSOLE_ORIGIN", "DEPLOYMENT")
+            },
             is_ready=listens_on(path),
             folder=HOME,
         )
