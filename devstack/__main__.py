@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from devstack import environment, stack, supervisor, testing, tokens, users
+from devstack import environment, stack, supervisor, testing, tokens, users, verify
 from devstack.postgres import CannotInitialise
 
 EXPECTED = (
@@ -39,6 +39,8 @@ def main() -> int:
     match sys.argv[1:]:
         case ["run"]:
             return run()
+        case ["verify"]:
+            return verify.run()
         case ["test", "--", *arguments]:
             return testing.run(arguments)
         case _:

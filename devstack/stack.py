@@ -6,7 +6,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, NoReturn
@@ -16,53 +16,23 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from devstack import environment as environments
 from devstack import tokens, users
+from devstack.commands import Commands
 from devstack.environment import HOME, Environment, Layout
 from devstack.processes import PYTHON, Table
 from devstack.supervisor import StartFailed, Supervisor
 from devstack.users import Accounts
 
 
-@dataclass
-class Stack:
+@dataclass(frozen=True)
+class Stack(Commands):
     """A running stack, as the demo and tests see it."""
 
-    environment: Environment
-    accounts: Accounts
     supervisor: Supervisor
     table: Table
 
     def wait(self) -> None:
         """Stay up until interrupted; `Died` when a process ends."""
         self.supervisor.wait()
-
-    def manage(self, *command: str, user: str = "cs-worker") -> subprocess.CompletedProcess[str]:
-        """Run a management command as one of the application's users."""
-        return self.run_as(user, str(PYTHON), "manage.py", *command)
-
-    def run_as(
-        self, user: str, *command: str, secret: str = "", extra: Mapping[str, str] | None = None
-    ) -> subprocess.CompletedProcess[str]:
-        """Run a program as one of the stack's users, with the environment that its processes have."""
-        account = self.accounts.of(user)
-        token = user.removeprefix("cs-")
-        if token in users.TOKENS:
-            variables = tokens.signer_environment(self.environment, account, token)
-        elif user in users.WEB_USERS:
-            variables = self.environment.django(account, role=user.replace("-", "_"), name="command")
-        else:
-            variables = self.environment.plain(account)
-        done: subprocess.CompletedProcess[str] = subprocess.run(
-            command,
-            input=secret,
-            capture_output=True,
-            text=True,
-            check=False,
-            cwd=HOME,
-            env={**variables, **(extra or {})},
-            umask=0o077,
-            **account.switch(),
-        )
-        return done
 
 
 @contextmanager

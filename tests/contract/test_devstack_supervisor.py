@@ -161,9 +161,9 @@ def test_a_second_stack_on_the_same_state_says_who_has_it(tmp_path: Path) -> Non
 
 def test_a_port_that_is_taken_is_named() -> None:
     port = environment.free_port(0)
-    with socket.create_server(("127.0.0.1", port)):
-        with pytest.raises(environment.PortTaken, match=f"port {port}, where the edge should listen"):
-            environment.require_free(port, what="the edge")
+    named = f"port {port}, where the edge should listen"
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(environment.PortTaken, match=named):
+        environment.require_free(port, what="the edge")
     environment.require_free(port, what="the edge")
 
 

@@ -1,0 +1,41 @@
+"""`make verify`: the ledger's invariants in the database, and the audit log as an outsider checks it."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from devstack import environment as environments
+from devstack import users
+from devstack.commands import Commands
+from devstack.environment import HOME, Environment
+from devstack.tokens import TRUSTED_PYTHON
+
+
+def run() -> int:
+    """Check a stack that is running on this state; exit code 0 only if everything holds."""
+    where = environments.layout()
+    if not (where.secrets / "stack.json").exists():
+        print(f"there is no stack in {where.var} yet: start one with make run", file=sys.stderr)
+        return 1
+    environment = Environment(where, environments.load_secrets(where, port=None))
+    commands = Commands(environment, users.prepare())
+    folder = where.var / "worker" / "export"
+    books = commands.manage("verify_ledger")
+    exported = commands.manage("export_audit", str(folder))
+    for done in (books, exported):
+        if done.returncode:
+            print((done.stderr or done.stdout).strip()[-2000:], file=sys.stderr)
+            print("not verified. Is the stack running (make run)?", file=sys.stderr)
+            return 1
+    print(books.stdout.strip())
+    # Another program, without Django and without the database, judges the export.
+    verdict = subprocess.run(
+        [
+            *(str(TRUSTED_PYTHON), "-m", "core.audit.verifier", str(folder / "events.jsonl")),
+            *("--checkpoints", str(folder / "checkpoints.txt"), "--key", str(folder / "key.txt")),
+        ],
+        check=False,
+        cwd=HOME,
+    )
+    return verdict.returncode
