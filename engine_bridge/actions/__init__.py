@@ -1,0 +1,6 @@
+"""What can be done at the venue's edge."""
+
+from engine_bridge.actions.settlement import clear_mirrors, halt_settlement, settle_batch
+from engine_bridge.actions.transfers import start_transfer
+
+__all__ = ["clear_mirrors", "halt_settlement", "settle_batch", "start_transfer"]

@@ -1,0 +1,234 @@
+"""Settlement: what the engine did, written down once. It may not reject a trade; what cannot be true stops
+it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from uuid import UUID
+
+from core import audit, ledger
+from core.action import action
+from core.actor import Actor
+from core.ledger import AccountKind, Leg
+from core.ledger import accounts as ledger_accounts
+from core.ledger.models import Account
+from engine_bridge import locks
+from engine_bridge.actions import mirrors
+from engine_bridge.domain.bookkeeping import (
+    FEE_ACCOUNT,
+    Bookkeeper,
+    Break,
+    Changes,
+    TradeEntry,
+    TransferEntry,
+    orders_opened,
+    orders_touched,
+)
+from engine_bridge.domain.events import Batch, Note
+from engine_bridge.domain.transfers import TransferState, move
+from engine_bridge.events import Event
+from engine_bridge.models import (
+    EngineAccount,
+    EngineCursor,
+    Fill,
+    Instrument,
+    Order,
+    TradingBalance,
+    Transfer,
+)
+from kernel.money import Amount
+
+
+class Gap(Break):
+    """Events are missing between what was settled and what came."""
+
+
+class StaleEpoch(Break):
+    """The events come from a leader that has been replaced."""
+
+
+@action(Event.BATCH_SETTLED)
+def settle_batch(
+    *, batch: Batch, notes: Mapping[int, Note], actor: Actor, now: datetime, shard: int = locks.SHARD
+) -> EngineCursor:
+    """Write the batch's orders, fills, balances and postings, and move the cursor past it: all or nothing.
+
+    Events at or below the cursor are left out, so a batch that comes twice changes nothing the second time.
+    """
+    cursor = locks.cursor(shard)
+    if batch.epoch < cursor.epoch:
+        raise StaleEpoch(f"a batch of epoch {batch.epoch} after epoch {cursor.epoch}")
+    if batch.first_event_seq > cursor.last_event_seq + 1:
+        raise Gap(f"event {batch.first_event_seq} came after {cursor.last_event_seq}")
+    events = [event for event in batch.events if event.event_seq > cursor.last_event_seq]
+    if not events:
+        return cursor
+    expected = range(cursor.last_event_seq + 1, cursor.last_event_seq + 1 + len(events))
+    if [event.event_seq for event in events] != list(expected):
+        raise Gap(f"the events after {cursor.last_event_seq} are not consecutive")
+    opened = orders_opened(events)
+    stored = mirrors.store_notes(notes, wanted=opened)
+    keeper = Bookkeeper(
+        orders=mirrors.orders(orders_touched(events) - opened),
+        notes=stored,
+        scales={row.pk: row.scale for row in Instrument.objects.all()},
+    )
+    for event in events:
+        keeper.apply(event)
+    _write(keeper.changes, opened)
+    before = cursor.last_event_seq
+    moved = EngineCursor.objects.filter(shard=shard, last_event_seq=before, epoch__lte=batch.epoch).update(
+        last_event_seq=events[-1].event_seq,
+        last_engine_seq=events[-1].engine_seq,
+        epoch=batch.epoch,
+        settled_at=now,
+        halted="",
+    )
+    if moved != 1:
+        raise Gap("another consumer settled in the meantime")
+    audit.record(
+        Event.BATCH_SETTLED,
+        cursor,
+        actor=actor,
+        now=now,
+        before={"event": before},
+        after={
+            "event": events[-1].event_seq,
+            "epoch": batch.epoch,
+            "orders": len(keeper.changes.orders),
+            "fills": len(keeper.changes.fills),
+        },
+    )
+    cursor.refresh_from_db()
+    return cursor
+
+
+@action(Event.SETTLEMENT_HALTED)
+def halt_settlement(*, reason: str, actor: Actor, now: datetime, shard: int = locks.SHARD) -> EngineCursor:
+    """Say on the cursor why settlement stands, for everybody to see. The same reason again changes nothing.
+    """
+    cursor = locks.cursor(shard)
+    if cursor.halted == reason:
+        return cursor
+    EngineCursor.objects.filter(pk=cursor.pk, halted=cursor.halted).update(halted=reason)
+    audit.record(Event.SETTLEMENT_HALTED, cursor, actor=actor, now=now, reason=reason)
+    cursor.halted = reason
+    return cursor
+
+
+@action(Event.MIRRORS_CLEARED)
+def clear_mirrors(*, actor: Actor, now: datetime, reason: str, shard: int = locks.SHARD) -> int:
+    """Empty orders, fills and trading balances and set the cursor to nothing, so that settlement makes them
+    again.
+
+    The ledger, the transfers and the notes stay: postings are found by their references and not repeated.
+    """
+    cursor = locks.cursor(shard)
+    reached = cursor.last_event_seq
+    Fill.objects.all().delete()
+    Order.objects.all().delete()
+    TradingBalance.objects.all().delete()
+    EngineCursor.objects.filter(pk=cursor.pk, last_event_seq=reached).update(
+        last_event_seq=0, last_engine_seq=0, settled_at=None
+    )
+    audit.record(
+        Event.MIRRORS_CLEARED, cursor, actor=actor, now=now, before={"event": reached}, reason=reason
+    )
+    return reached
+
+
+def _write(changes: Changes, opened: Iterable[int]) -> None:
+    owners = _owners(changes)
+    transfers = locks.transfers(e.transfer_id for e in changes.entries if isinstance(e, TransferEntry))
+    mirrors.write_orders(changes.orders, opened=set(opened))
+    mirrors.write_fills(changes.fills)
+    mirrors.write_balances(changes)
+    mirrors.write_states(changes.states)
+    books = _Books(owners)
+    ledger_accounts.locked(books.touched(changes.entries, transfers))
+    for entry in changes.entries:
+        if isinstance(entry, TradeEntry):
+            legs = [Leg(books.trading(number, amount.asset), amount) for number, amount in entry.legs]
+            ledger.post("engine.trade", f"{locks.SHARD}/{entry.trade_id}", legs, now=entry.at)
+        else:
+            _close_transfer(entry, transfers, books)
+
+
+def _owners(changes: Changes) -> dict[int, UUID]:
+    """Engine account to customer; Break where the engine names one that we never opened."""
+    numbers = changes.accounts() | {record.spec.account_id for record in changes.orders.values()}
+    owners = dict(EngineAccount.objects.filter(pk__in=numbers).values_list("pk", "identity_id"))
+    if missing := numbers - owners.keys():
+        raise Break(f"the engine names accounts that were never opened: {sorted(missing)[:5]}")
+    return owners
+
+
+class _Books:
+    """The ledger accounts behind engine accounts, each looked up once."""
+
+    def __init__(self, owners: Mapping[int, UUID]) -> None:
+        self._owners = owners
+        self._found: dict[tuple[AccountKind, str, UUID | None], Account] = {}
+
+    def trading(self, number: int, asset: str) -> Account:
+        if number == FEE_ACCOUNT:
+            return self._account(AccountKind.ENGINE_FEES, asset, None)
+        return self._account(AccountKind.CUSTOMER_TRADING, asset, self._owners[number])
+
+    def of_transfer(self, row: Transfer) -> tuple[Account, Account, Account]:
+        """Funding, in transit, trading."""
+        owner = row.account.identity_id
+        return (
+            self._account(AccountKind.CUSTOMER_FUNDING, row.asset, owner),
+            self._account(AccountKind.IN_TRANSIT, row.asset, owner),
+            self._account(AccountKind.CUSTOMER_TRADING, row.asset, owner),
+        )
+
+    def touched(
+        self, entries: Sequence[TradeEntry | TransferEntry], transfers: Mapping[UUID, Transfer]
+    ) -> list[Account]:
+        """Every account that the entries will post to: locked first, in the ledger's one order."""
+        found: list[Account] = []
+        for entry in entries:
+            if isinstance(entry, TradeEntry):
+                found += [self.trading(number, amount.asset) for number, amount in entry.legs]
+            elif entry.transfer_id in transfers:
+                found += self.of_transfer(transfers[entry.transfer_id])
+        return found
+
+    def _account(self, kind: AccountKind, asset: str, owner: UUID | None) -> Account:
+        key = (kind, asset, owner)
+        if key not in self._found:
+            self._found[key] = ledger.account(kind, asset, owner)
+        return self._found[key]
+
+
+def _close_transfer(entry: TransferEntry, transfers: Mapping[UUID, Transfer], books: _Books) -> None:
+    row = transfers.get(entry.transfer_id)
+    if row is None:
+        raise Break(f"the engine closed transfer {entry.transfer_id}, which was never started")
+    amount = Amount(row.units, row.asset)
+    if (row.account_id, amount, row.into_venue) != (entry.account_id, entry.amount, entry.into_venue):
+        raise Break(f"the engine closed transfer {row.pk} with other contents")
+    outcome = TransferState.REFUSED if entry.refusal else TransferState.SETTLED
+    if row.event_seq is None:
+        state = move(TransferState(row.state), outcome)
+        changed = Transfer.objects.filter(pk=row.pk, state=TransferState.PENDING).update(
+            state=state, reason=entry.refusal, event_seq=entry.event_seq, closed_at=entry.at
+        )
+        if changed != 1:
+            raise Break(f"transfer {row.pk} moved on while it was being closed")
+        row.state, row.event_seq = state, entry.event_seq
+    elif (row.event_seq, row.state) != (entry.event_seq, outcome):
+        raise Break(f"transfer {row.pk} has two outcomes: event {row.event_seq} and event {entry.event_seq}")
+    funding, transit, trading = books.of_transfer(row)
+    if entry.refusal:
+        if row.into_venue:
+            legs = [Leg(transit, -amount), Leg(funding, amount)]
+            ledger.post("engine.transfer_returned", str(row.pk), legs, now=entry.at)
+        return
+    source, target = (transit, trading) if row.into_venue else (trading, funding)
+    legs = [Leg(source, -amount), Leg(target, amount)]
+    ledger.post("engine.transfer_settled", str(row.pk), legs, now=entry.at)

@@ -1,0 +1,136 @@
+"""The engine's administration: markets, halts, status. Over the admin socket, which the web tier cannot
+open.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+import grpc
+
+from engine_bridge.adapters import decoding
+from engine_bridge.adapters.channel import EngineAway, EngineRefused, is_away, open_channel
+from engine_bridge.domain.markets import Listing
+from engine_bridge.domain.results import ResultCode
+from engine_bridge.wire import admin_pb2, admin_pb2_grpc, market_data_pb2_grpc, types_pb2
+
+CALL_S: Final = 5.0
+DONE: Final = frozenset({ResultCode.OK, ResultCode.UNCHANGED})
+
+
+@dataclass(frozen=True, slots=True)
+class ShardReading:
+    """The engine's own word on how it is."""
+
+    epoch: int
+    state: str
+    engine_seq: int
+    durable_seq: int
+    event_seq: int
+    queue_depth: int
+    open_orders: int
+    accounts: int
+    fsync_p50_us: int
+    fsync_p99_us: int
+    journal_bytes: int
+    snapshot_seq: int
+    state_hash: str
+    state_hash_seq: int
+    engine_time: datetime
+    version: str
+    consumers: Mapping[str, int]
+
+
+def status(target: str) -> ShardReading:
+    """What the engine says of itself; EngineAway."""
+    with _channel(target) as channel:
+        wire = admin_pb2_grpc.AdminStub(channel).Status(types_pb2.Empty(), timeout=CALL_S)
+    return ShardReading(
+        epoch=wire.epoch,
+        state=decoding.SHARD_STATES.get(wire.state, "unknown"),
+        engine_seq=wire.engine_seq,
+        durable_seq=wire.durable_seq,
+        event_seq=wire.event_seq,
+        queue_depth=wire.queue_depth,
+        open_orders=wire.open_orders,
+        accounts=wire.accounts,
+        fsync_p50_us=wire.fsync_p50_us,
+        fsync_p99_us=wire.fsync_p99_us,
+        journal_bytes=wire.journal_bytes,
+        snapshot_seq=wire.snapshot_seq,
+        state_hash=wire.state_hash.hex(),
+        state_hash_seq=wire.state_hash_seq,
+        engine_time=decoding.moment(wire.engine_time_ns),
+        version=wire.version,
+        consumers={item.name: item.sent_event_seq for item in wire.consumers},
+    )
+
+
+def listed(target: str) -> dict[int, str]:
+    """Instrument number to state of everything that the engine lists."""
+    with _channel(target) as channel:
+        found = market_data_pb2_grpc.MarketDataStub(channel).ListInstruments(
+            types_pb2.Empty(), timeout=CALL_S
+        )
+    return {item.spec.instrument_id: decoding.STATES[item.state] for item in found.instruments}
+
+
+def put_asset(target: str, *, number: int, code: str, decimals: int) -> None:
+    """Make an asset known; the same again changes nothing."""
+    spec = types_pb2.AssetSpec(asset_id=number, symbol=code, decimals=decimals)
+    with _channel(target) as channel:
+        _done(
+            admin_pb2_grpc.AdminStub(channel).PutAsset(admin_pb2.PutAssetRequest(asset=spec), timeout=CALL_S)
+        )
+
+
+def put_instrument(target: str, listing: Listing, *, base: int, quote: int) -> None:
+    """List a market, or correct its terms; a new one stands halted."""
+    scale = listing.scale
+    spec = types_pb2.InstrumentSpec(
+        instrument_id=listing.number,
+        kind=types_pb2.INSTRUMENT_KIND_SPOT,
+        symbol=scale.symbol,
+        base_asset_id=base,
+        quote_asset_id=quote,
+        base_units_per_lot=scale.lot_units,
+        quote_units_per_ticklot=scale.ticklot_units,
+        min_price_ticks=1,
+        max_price_ticks=listing.max_price_ticks,
+        min_qty_lots=1,
+        max_qty_lots=listing.max_qty_lots,
+        maker_fee_ppm=listing.maker_fee_bps * 100,
+        taker_fee_ppm=listing.taker_fee_bps * 100,
+    )
+    with _channel(target) as channel:
+        request = admin_pb2.PutInstrumentRequest(instrument=spec)
+        _done(admin_pb2_grpc.AdminStub(channel).PutInstrument(request, timeout=CALL_S))
+
+
+def set_state(target: str, *, instrument: int, state: str, reference: bytes = b"") -> None:
+    """Open, halt or restrict a market; the same state again changes nothing."""
+    number = types_pb2.InstrumentState.Value(f"INSTRUMENT_STATE_{state.upper()}")
+    request = admin_pb2.SetInstrumentStateRequest(instrument_id=instrument, state=number, reference=reference)
+    with _channel(target) as channel:
+        _done(admin_pb2_grpc.AdminStub(channel).SetInstrumentState(request, timeout=CALL_S))
+
+
+def _done(answer: admin_pb2.AdminResult) -> None:
+    code = decoding.code(answer.code)
+    if code not in DONE:
+        raise EngineRefused(f"{code}: {answer.detail}" if answer.detail else str(code))
+
+
+@contextmanager
+def _channel(target: str) -> Iterator[grpc.Channel]:
+    with open_channel(target) as channel:
+        try:
+            yield channel
+        except grpc.RpcError as error:
+            if is_away(error):
+                raise EngineAway(error.code().name) from None  # type: ignore[attr-defined]
+            raise

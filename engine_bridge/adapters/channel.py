@@ -1,0 +1,61 @@
+"""Channels to the engine's sockets, and the names of what goes wrong on them."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+import grpc
+from grpc import aio
+
+FRAME_MAX: Final = 4 * 1024 * 1024
+
+OPTIONS: Final = (
+    # Over a unix socket grpcio sends the socket's path as authority, which an h2 server refuses.
+    ("grpc.default_authority", "localhost"),
+    ("grpc.max_receive_message_length", FRAME_MAX),
+    ("grpc.max_send_message_length", FRAME_MAX),
+    ("grpc.initial_reconnect_backoff_ms", 50),
+    ("grpc.max_reconnect_backoff_ms", 500),
+    ("grpc.enable_retries", 0),
+    # Channels to one target would share a connection, and with it one process's back-off for all.
+    ("grpc.use_local_subchannel_pool", 1),
+)
+
+
+class EngineAway(Exception):
+    """Nobody answers on the engine's socket, or it is between two versions. Nothing was done."""
+
+
+class EngineBusy(Exception):
+    """More is waiting than may wait. Nothing was done."""
+
+
+class OutcomeUnknown(Exception):
+    """The command was sent and its answer is missing: it may have been done, or may be done until it
+    expires.
+    """
+
+
+class EngineRefused(Exception):
+    """An administrative command was refused; the sentence is the engine's."""
+
+
+def open_channel(target: str) -> grpc.Channel:
+    """A blocking channel, for a daemon or command of one thread. Open it after any fork."""
+    return grpc.insecure_channel(target, options=OPTIONS)
+
+
+def open_aio_channel(target: str) -> aio.Channel:
+    """A channel for the running event loop. Open it after any fork, on the loop's own thread."""
+    return aio.insecure_channel(target, options=OPTIONS)
+
+
+def is_away(error: grpc.RpcError | Any) -> bool:
+    """Whether the failure says that the engine is not there, rather than that it refused something."""
+    return error.code() in {
+        grpc.StatusCode.UNAVAILABLE,
+        grpc.StatusCode.DEADLINE_EXCEEDED,
+        grpc.StatusCode.CANCELLED,
+        grpc.StatusCode.UNKNOWN,
+        grpc.StatusCode.INTERNAL,
+    }

@@ -1,0 +1,214 @@
+"""From the wire to the domain. Values that the contract does not know are refused, never guessed."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+from uuid import UUID
+
+from engine_bridge.domain import events
+from engine_bridge.domain.orders import OrderType, Side, StpMode
+from engine_bridge.domain.results import Result, ResultCode
+from engine_bridge.wire import event_feed_pb2, order_entry_pb2, types_pb2
+
+_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
+
+SIDES: Final = {types_pb2.SIDE_BUY: Side.BUY, types_pb2.SIDE_SELL: Side.SELL}
+STP: Final = {
+    types_pb2.STP_MODE_CANCEL_MAKER: StpMode.CANCEL_MAKER,
+    types_pb2.STP_MODE_CANCEL_TAKER: StpMode.CANCEL_TAKER,
+    types_pb2.STP_MODE_CANCEL_BOTH: StpMode.CANCEL_BOTH,
+}
+STATES: Final = {
+    number: name.removeprefix("INSTRUMENT_STATE_").lower()
+    for name, number in types_pb2.InstrumentState.items()
+}
+SHARD_STATES: Final = {
+    number: name.removeprefix("SHARD_STATE_").lower() for name, number in types_pb2.ShardState.items()
+}
+_CODES: Final = {
+    number: ResultCode(name.removeprefix("RESULT_CODE_"))
+    for name, number in types_pb2.ResultCode.items()
+    if number != types_pb2.RESULT_CODE_UNSPECIFIED
+}
+_REASONS: Final = {number: name.removeprefix("DONE_REASON_") for name, number in types_pb2.DoneReason.items()}
+
+
+class Undecodable(ValueError):
+    """The engine speaks of something that this version of the bridge does not know."""
+
+
+def moment(engine_time_ns: int) -> datetime:
+    """Engine time, to the microsecond."""
+    return _EPOCH + timedelta(microseconds=engine_time_ns // 1000)
+
+
+def code(number: int) -> ResultCode:
+    """A result code by its number."""
+    try:
+        return _CODES[number]
+    except KeyError:
+        raise Undecodable(f"result code {number}") from None
+
+
+def result(wire: order_entry_pb2.CommandResult) -> Result:
+    """One command's answer."""
+    return Result(
+        code=code(wire.code),
+        engine_seq=wire.engine_seq,
+        order_id=wire.order_id,
+        filled_lots=wire.filled_lots,
+        leaves_lots=wire.leaves_lots,
+        duplicate=wire.duplicate,
+        at=moment(wire.engine_time_ns),
+    )
+
+
+def wide(high: int, low: int) -> int:
+    """A 128-bit number from its halves."""
+    return (high << 64) | low
+
+
+def units(wire: types_pb2.Amount) -> events.Units:
+    """A sum of one asset."""
+    return events.Units(wire.asset_id, wide(wire.units_hi, wire.units_lo))
+
+
+def batch(wire: event_feed_pb2.EventBatch) -> events.Batch:
+    """A run of events; Undecodable where one is unknown, since skipping it could lose money."""
+    return events.Batch(
+        epoch=wire.epoch,
+        first_event_seq=wire.first_event_seq,
+        events=tuple(event(item) for item in wire.events),
+        newest_event_seq=wire.durable_event_seq,
+    )
+
+
+def event(wire: event_feed_pb2.Event) -> events.Event:
+    """One event."""
+    return events.Event(
+        event_seq=wire.event_seq,
+        engine_seq=wire.engine_seq,
+        at=moment(wire.engine_time_ns),
+        instrument_id=wire.instrument_id,
+        body=_body(wire),
+    )
+
+
+def _body(wire: event_feed_pb2.Event) -> events.Body:
+    kind = wire.WhichOneof("body")
+    reader = _READERS.get(kind or "")
+    if reader is None:
+        raise Undecodable(f"event {wire.event_seq} is of no known kind")
+    body: events.Body = reader(getattr(wire, kind))
+    return body
+
+
+def _accepted(wire: Any) -> events.Accepted:
+    return events.Accepted(
+        events.OrderSpec(
+            order_id=wire.order_id,
+            account_id=wire.account_id,
+            side=_side(wire.side),
+            order_type=_order_type(wire),
+            price_ticks=wire.price_ticks,
+            qty_lots=wire.qty_lots,
+            budget_ticklots=wire.budget_ticklots,
+            stp=STP.get(wire.stp, StpMode.CANCEL_MAKER),
+            mark=UUID(bytes=wire.command_id).int & (2**62 - 1),
+        ),
+        held=units(wire.held),
+    )
+
+
+def _order_type(wire: Any) -> OrderType:
+    if wire.kind == types_pb2.ORDER_KIND_MARKET:
+        return OrderType.MARKET
+    if wire.post_only:
+        return OrderType.POST_ONLY
+    return {types_pb2.TIME_IN_FORCE_IOC: OrderType.IOC, types_pb2.TIME_IN_FORCE_FOK: OrderType.FOK}.get(
+        wire.tif, OrderType.LIMIT
+    )
+
+
+def _side(number: int) -> Side:
+    try:
+        return SIDES[number]
+    except KeyError:
+        raise Undecodable(f"side {number}") from None
+
+
+def _rejected(wire: Any) -> events.Rejected:
+    return events.Rejected(wire.order_id, wire.account_id, str(code(wire.code)))
+
+
+def _trade(wire: Any) -> events.Traded:
+    return events.Traded(
+        trade_id=wire.trade_id,
+        price_ticks=wire.price_ticks,
+        qty_lots=wire.qty_lots,
+        taker_side=_side(wire.taker_side),
+        maker=events.TradeSide(
+            wire.maker_order_id, wire.maker_account_id, units(wire.maker_fee), units(wire.maker_held)
+        ),
+        taker=events.TradeSide(
+            wire.taker_order_id, wire.taker_account_id, units(wire.taker_fee), units(wire.taker_held)
+        ),
+        base=units(wire.base),
+        quote=units(wire.quote),
+    )
+
+
+def _done(wire: Any) -> events.Done:
+    return events.Done(
+        order_id=wire.order_id,
+        reason=_REASONS.get(wire.reason, "UNSPECIFIED"),
+        filled_lots=wire.filled_lots,
+        filled_ticklots=wide(wire.filled_ticklots_hi, wire.filled_ticklots_lo),
+        released=units(wire.released),
+    )
+
+
+def _amended(wire: Any) -> events.Amended:
+    return events.Amended(wire.order_id, wire.price_ticks, wire.total_qty_lots, units(wire.held))
+
+
+def _transferred(wire: Any) -> events.TransferClosed:
+    return events.TransferClosed(
+        UUID(bytes=wire.transfer_id), wire.account_id, wire.into_venue, units(wire.amount)
+    )
+
+
+def _refused(wire: Any) -> events.TransferClosed:
+    return events.TransferClosed(
+        UUID(bytes=wire.transfer_id),
+        wire.account_id,
+        wire.into_venue,
+        units(wire.amount),
+        str(code(wire.code)),
+    )
+
+
+def _instrument(wire: Any) -> events.InstrumentChanged:
+    return events.InstrumentChanged(STATES[wire.instrument.state])
+
+
+def _noted(wire: Any) -> events.Noted:
+    return events.Noted()
+
+
+_READERS: Final[dict[str, Any]] = {
+    "accepted": _accepted,
+    "rejected": _rejected,
+    "trade": _trade,
+    "done": _done,
+    "amended": _amended,
+    "amend_rejected": _noted,
+    "transfer_applied": _transferred,
+    "transfer_rejected": _refused,
+    "instrument": _instrument,
+    "marker": _noted,
+    "auction": _noted,
+    "asset": _noted,
+    "account": _noted,
+}

@@ -1,0 +1,112 @@
+"""The settlement loop: reads the engine's durable events from the cursor on and has them written down."""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime, timedelta
+from typing import Final
+
+from django.conf import settings
+from django.db import DatabaseError, OperationalError
+
+from core import clock
+from core.actor import system
+from core.refusals import Refused
+from engine_bridge import queries, tasks
+from engine_bridge.actions import halt_settlement, settle_batch
+from engine_bridge.actions.settlement import Gap
+from engine_bridge.adapters import notes, transfers
+from engine_bridge.adapters.channel import EngineAway
+from engine_bridge.adapters.decoding import Undecodable
+from engine_bridge.adapters.feed import Feed
+from engine_bridge.domain.bookkeeping import Break, orders_opened
+from engine_bridge.domain.events import Batch
+from engine_bridge.domain.transfers import ACKNOWLEDGED_AFTER
+from engine_bridge.models import Transfer
+
+log = logging.getLogger(__name__)
+
+NAME: Final = "settlement"
+ACTOR: Final = system(NAME)
+SWEEP_EVERY: Final = timedelta(seconds=5)
+ACKNOWLEDGE_EVERY: Final = timedelta(hours=1)
+RETRY_HALTED: Final = timedelta(seconds=30)
+
+
+class Settlement:
+    """One step at a time, for `core.daemon.lead`: True where something was settled."""
+
+    def __init__(self, target: str) -> None:
+        self._target = target
+        self._feed: Feed | None = None
+        self._gaps = 0
+        self._swept = self._acknowledged = self._halted = datetime.min.replace(tzinfo=clock.now().tzinfo)
+
+    def step(self) -> bool:
+        """Take in the next batch. The engine's absence is waited out; what cannot be true halts, loudly."""
+        now = clock.now()
+        if now - self._halted < RETRY_HALTED:
+            return False
+        try:
+            batch = self._next()
+            if batch.events:
+                self.settle(batch)
+                self._gaps = 0
+            self._sweep(now)
+        except EngineAway as away:
+            log.info("settlement waits for the engine: %s", away)
+            self.close()
+            return False
+        except Gap as gap:
+            # A connection can lose a batch; the engine's journal cannot. Ask again from the cursor, once.
+            self.close()
+            self._gaps += 1
+            if self._gaps > 1:
+                self._halt(gap, now)
+            return False
+        except OperationalError:
+            self.close()
+            raise
+        except (Break, Undecodable, Refused, DatabaseError, ValueError, LookupError) as broken:
+            self._halt(broken, now)
+            return False
+        return True
+
+    def settle(self, batch: Batch) -> None:
+        """Write one batch, with the notes that lie ready for its orders."""
+        found = notes.find(orders_opened(batch.events))
+        settle_batch(batch=batch, notes=found, actor=ACTOR, now=clock.now())
+
+    def close(self) -> None:
+        """End the subscription; the next step begins again from the cursor."""
+        if self._feed is not None:
+            self._feed.close()
+            self._feed = None
+
+    def _next(self) -> Batch:
+        if self._feed is None:
+            first = queries.settlement().last_event_seq + 1
+            self._feed = Feed(self._target, from_event_seq=first, consumer=NAME)
+        return self._feed.next()
+
+    def _halt(self, reason: Exception, now: datetime) -> None:
+        """Nothing is skipped and nothing rejected: settlement stands until a person has looked."""
+        self.close()
+        self._halted = now
+        sentence = f"{type(reason).__name__}: {reason}"[:500]
+        log.critical("settlement halted: %s", sentence)
+        halt_settlement(reason=sentence, actor=ACTOR, now=now)
+
+    def _sweep(self, now: datetime) -> None:
+        """Send again what the outbox may have given up on, and let the engine forget what is long closed."""
+        if now - self._swept >= SWEEP_EVERY:
+            self._swept = now
+            if Transfer.objects.filter(state="pending", created_at__lt=now - SWEEP_EVERY).exists():
+                tasks.send_pending_transfers()
+        if now - self._acknowledged >= ACKNOWLEDGE_EVERY:
+            self._acknowledged = now
+            done = (
+                Transfer.objects.filter(closed_at__lt=now - ACKNOWLEDGED_AFTER).order_by("-event_seq").first()
+            )
+            if done is not None and done.event_seq is not None:
+                transfers.acknowledge(settings.ENGINE_TRANSFERS_TARGET, through_event_seq=done.event_seq)

@@ -1,0 +1,1 @@
+"""Rules of the venue's edge: scales, orders, results and states. Pure, on `kernel` only."""

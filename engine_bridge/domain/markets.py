@@ -1,0 +1,50 @@
+"""The markets that this venue lists, and which of their states may follow which."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from engine_bridge.domain.instruments import Scale
+from engine_bridge.domain.orders import Side
+
+STOPS: Final = frozenset({"halted", "cancel_only"})
+"""States into which one person may put a market at once. Trading starts again only by approval."""
+
+COLLAR_PERCENT: Final = 5
+"""How far from the best price a market order may trade."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """A market's terms."""
+
+    number: int
+    scale: Scale
+    maker_fee_bps: int
+    taker_fee_bps: int
+    max_price_ticks: int
+    max_qty_lots: int
+
+
+LISTINGS: Final = (
+    Listing(
+        number=1,
+        scale=Scale("BTC-USDT", base="BTC", quote="USDT", tick_units=100_000, lot_units=1_000),
+        maker_fee_bps=8,
+        taker_fee_bps=10,
+        max_price_ticks=100_000_000,
+        max_qty_lots=100_000_000,
+    ),
+)
+
+
+def worst_price(side: Side, best_ticks: int, *, largest: int) -> int:
+    """The furthest price at which a market order may still trade, given the best one it meets.
+
+    Where nothing stands opposite it is the price at which nothing can match: the order then finds no
+    liquidity, and not whatever somebody enters in the meantime.
+    """
+    if side is Side.BUY:
+        return min(largest, best_ticks * (100 + COLLAR_PERCENT) // 100) if best_ticks else 1
+    return max(1, -(-best_ticks * (100 - COLLAR_PERCENT) // 100)) if best_ticks else largest

@@ -1,0 +1,36 @@
+"""What the bridge writes into the audit log and announces."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from core import outbox
+
+
+class Event(StrEnum):
+    """Acts on the venue's edge."""
+
+    BATCH_SETTLED = "engine.settlement.batch"
+    SETTLEMENT_HALTED = "engine.settlement.halted"
+    MIRRORS_CLEARED = "engine.settlement.mirrors_cleared"
+    TRANSFER_STARTED = "engine.transfer.started"
+    MARKET_LISTED = "engine.market.listed"
+    MARKET_STOPPED = "engine.market.stopped"
+    MARKET_RELEASE_ASKED = "engine.market.release_asked"
+    MARKET_RELEASED = "engine.market.released"
+
+
+@outbox.message("engine.transfer_started")
+class TransferStarted:
+    """A transfer waits for the engine; whoever reads this sends it."""
+
+    transfer: str
+
+
+@outbox.message("engine.market_state_wanted")
+class MarketStateWanted:
+    """A market must change its state; whoever reads this tells the engine."""
+
+    instrument: int
+    state: str
+    reference: str

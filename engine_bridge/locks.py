@@ -1,0 +1,35 @@
+"""Rows claimed for a write, in the order in which all writers claim them: cursor, transfers, balances,
+ledger.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from uuid import UUID
+
+from engine_bridge.models import EngineCursor, Instrument, TradingBalance, Transfer
+
+SHARD = 1
+
+
+def cursor(shard: int = SHARD) -> EngineCursor:
+    """Settlement's cursor, locked; made when first asked for."""
+    EngineCursor.objects.get_or_create(shard=shard)
+    return EngineCursor.objects.select_for_update().get(shard=shard)
+
+
+def transfers(ids: Iterable[UUID]) -> dict[UUID, Transfer]:
+    """The transfers, locked."""
+    rows = Transfer.objects.select_for_update(of=("self",)).select_related("account").filter(pk__in=set(ids))
+    return {row.pk: row for row in rows.order_by("pk")}
+
+
+def balances(accounts: Iterable[int]) -> dict[tuple[int, str], TradingBalance]:
+    """All trading balances of these accounts, locked."""
+    rows = TradingBalance.objects.select_for_update().filter(account_id__in=set(accounts))
+    return {(row.account_id, row.asset): row for row in rows.order_by("pk")}
+
+
+def instrument(symbol: str) -> Instrument | None:
+    """The market, locked."""
+    return Instrument.objects.select_for_update().filter(symbol=symbol).first()

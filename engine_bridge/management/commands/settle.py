@@ -1,0 +1,22 @@
+"""`manage.py settle`: the settlement daemon."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+
+from core import daemon
+from engine_bridge.daemons.settlement import NAME, Settlement
+
+
+class Command(BaseCommand):
+    help = "Write the engine's events into orders, fills, balances and the ledger, as the only one that does."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        settlement = Settlement(settings.ENGINE_TRANSFERS_TARGET)
+        try:
+            daemon.lead(NAME, settlement.step, interval_s=0.2)
+        finally:
+            settlement.close()

@@ -1,0 +1,11 @@
+"""What the markets ask for."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Permission(StrEnum):
+    SEE_MARKETS = "engine:market:read"
+    HALT_MARKETS = "engine:market:halt"
+    APPROVE_MARKET_RELEASES = "engine:market:approve_release"

@@ -1,0 +1,22 @@
+"""Answers to messages of the outbox; each may come twice."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from core import outbox
+from engine_bridge import tasks
+from engine_bridge.events import MarketStateWanted, TransferStarted
+
+
+@outbox.subscriber(TransferStarted, name="engine.send_transfer")
+def send_transfer(message: TransferStarted, *, now: datetime) -> None:
+    """Give the transfer to the engine."""
+    tasks.send_transfer(transfer_id=UUID(message.transfer))
+
+
+@outbox.subscriber(MarketStateWanted, name="engine.set_market_state")
+def set_market_state(message: MarketStateWanted, *, now: datetime) -> None:
+    """Tell the engine."""
+    tasks.set_market_state(instrument=message.instrument, state=message.state, reference=message.reference)

@@ -1,0 +1,47 @@
+"""Joins what actions decided to what the engine does; run from subscribers and from the settlement daemon."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+from django.conf import settings
+
+from engine_bridge.adapters import administration, transfers
+from engine_bridge.domain import assets
+from engine_bridge.domain.commands import MoveFunds
+from engine_bridge.domain.transfers import TransferState
+from engine_bridge.models import Transfer
+
+
+def send_transfer(*, transfer_id: UUID) -> None:
+    """Hand one transfer to the engine, if it is still pending. Its event closes it; EngineAway is tried
+    again.
+    """
+    row = Transfer.objects.filter(pk=transfer_id, state=TransferState.PENDING).first()
+    if row is not None:
+        transfers.send(settings.ENGINE_TRANSFERS_TARGET, [_move(row)])
+
+
+def send_pending_transfers(*, limit: int = transfers.BATCH_MAX) -> int:
+    """Hand the oldest pending transfers to the engine; how many there were. EngineAway."""
+    rows = list(Transfer.objects.filter(state=TransferState.PENDING).order_by("created_at", "pk")[:limit])
+    if rows:
+        transfers.send(settings.ENGINE_TRANSFERS_TARGET, [_move(row) for row in rows])
+    return len(rows)
+
+
+def set_market_state(*, instrument: int, state: str, reference: str) -> None:
+    """Tell the engine a market's new state; the same state twice changes nothing. EngineAway."""
+    administration.set_state(
+        settings.ENGINE_ADMIN_TARGET, instrument=instrument, state=state, reference=UUID(reference).bytes
+    )
+
+
+def _move(row: Transfer) -> MoveFunds:
+    return MoveFunds(
+        transfer_id=row.pk,
+        account_id=row.account_id,
+        asset_id=assets.number(row.asset),
+        units=row.units,
+        into_venue=row.into_venue,
+    )

@@ -1,0 +1,82 @@
+"""States and codes of the venue's edge ..."""
+
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from core.ids import new_id
+from engine_bridge.domain import results
+from engine_bridge.domain.commands import client_mark, mark_of, marked
+from engine_bridge.domain.markets import LISTINGS, worst_price
+from engine_bridge.domain.orders import Side
+from engine_bridge.domain.results import ResultCode
+from engine_bridge.domain.transfers import NEXT, IllegalMove, TransferState, move
+from engine_bridge.wire import types_pb2
+
+
+def test_know_every_result_code_of_the_contract() -> None:
+    names = {name.removeprefix("RESULT_CODE_") for name in types_pb2.ResultCode.keys()}  # noqa: SIM118
+    assert names - {"UNSPECIFIED"} == {code.value for code in ResultCode}
+
+
+def test_give_every_end_of_an_order_a_source() -> None:
+    names = {name.removeprefix("DONE_REASON_") for name in types_pb2.DoneReason.keys()}  # noqa: SIM118
+    assert names - {"UNSPECIFIED"} == set(results.DONE_SOURCES) | results.FILLED_REASONS
+
+
+@pytest.mark.parametrize("code", list(ResultCode))
+def test_acknowledge_only_what_was_taken_or_is_told_as_canceled(code: ResultCode) -> None:
+    accepted = code is ResultCode.OK or code in results.CANCELED_AT_ONCE
+    assert (results.placed(code)[0] == "0") == accepted
+    assert (results.canceled(code)[0] == "0") == (code is ResultCode.OK)
+
+
+@given(st.lists(st.sampled_from(TransferState), max_size=6))
+def test_let_a_transfer_end_once(wanted: list[TransferState]) -> None:
+    state, ends = TransferState.PENDING, 0
+    for target in wanted:
+        if target in NEXT[state]:
+            state = move(state, target)
+            ends += not NEXT[state]
+        else:
+            with pytest.raises(IllegalMove):
+                move(state, target)
+    assert ends <= 1
+
+
+def test_keep_a_mark_in_a_command_id_that_stays_a_version_7_uuid() -> None:
+    fresh = new_id()
+    mark = client_mark(7, "abc")
+    carried = marked(fresh, mark)
+    assert mark_of(carried) == mark
+    assert (carried.version, carried.variant, carried.int >> 80) == (7, fresh.variant, fresh.int >> 80)
+
+
+def test_mark_one_name_differently_for_two_accounts() -> None:
+    assert client_mark(1, "abc") != client_mark(2, "abc")
+    assert client_mark(1, "abc") == client_mark(1, "abc")
+    assert mark_of(UUID(int=2**128 - 1)) == 2**62 - 1
+
+
+@given(st.sampled_from(Side), st.integers(1, 10**8))
+def test_collar_a_market_order_within_five_percent(side: Side, best: int) -> None:
+    worst = worst_price(side, best, largest=10**8)
+    if side is Side.BUY:
+        assert best <= worst <= best * 105 // 100
+    else:
+        assert best * 95 <= worst * 100 <= best * 100 + 100
+    assert 1 <= worst <= 10**8
+
+
+def test_price_a_market_order_into_an_empty_book_where_nothing_can_match() -> None:
+    assert worst_price(Side.BUY, 0, largest=10**8) == 1
+    assert worst_price(Side.SELL, 0, largest=10**8) == 10**8
+
+
+def test_list_each_market_under_a_number_of_its_own() -> None:
+    assert len({listing.number for listing in LISTINGS}) == len(LISTINGS)
+    assert all(listing.number > 0 for listing in LISTINGS)
