@@ -81,8 +81,9 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
 
 def verify_inclusion(proof: Sequence[bytes], *, leaf_hash: bytes, index: int, size: int, root: bytes) -> None:
     """Nothing, if the leaf is at that index under that root (RFC 9162, section 2.1.3.2); else BadProof."""
-    if not 0 <= index < size or any(len(item) != HASH_BYTES for item in proof):
-        raise BadProof("no such leaf, or a hash of another length")
+    if not 0 <= index < size:
+        raise BadProof("no such leaf")
+    _check_lengths([leaf_hash, root, *proof])
     place, last, found = index, size - 1, leaf_hash
     for item in proof:
         if not last:
@@ -109,15 +110,14 @@ def verify_consistency(
     proof: Sequence[bytes], *, size: int, root: bytes, new_size: int, new_root: bytes
 ) -> None:
     """Nothing, if the newer tree only appends to the older one (RFC 9162, section 2.1.4.2); else BadProof."""
-    if not 0 <= size <= new_size or any(len(item) != HASH_BYTES for item in proof):
-        raise BadProof("the older tree is larger, or a hash of another length")
-    if size == new_size:
-        if proof or root != new_root:
-            raise BadProof("trees of equal size with different roots")
-        return
-    if size == 0:
-        if proof or root != EMPTY_ROOT:
-            raise BadProof("every tree begins with the empty one, without proof")
+    if not 0 <= size <= new_size:
+        raise BadProof("the older tree is larger")
+    _check_lengths([root, new_root, *proof])
+    if size == 0 and (proof or root != EMPTY_ROOT):
+        raise BadProof("every tree begins with the empty one, without proof")
+    if size == new_size and (proof or root != new_root):
+        raise BadProof("trees of equal size with different roots")
+    if size in (0, new_size):
         return
     path = list(proof) if size & (size - 1) else [root, *proof]
     if not path:
@@ -138,6 +138,11 @@ def verify_consistency(
         place, last = place >> 1, last >> 1
     if last or older != root or newer != new_root:
         raise BadProof("the proof leads to other roots")
+
+
+def _check_lengths(hashes: Iterable[bytes]) -> None:
+    if any(len(item) != HASH_BYTES for item in hashes):
+        raise BadProof("a hash of another length")
 
 
 def _split(size: int) -> int:

@@ -118,11 +118,16 @@ def verify(assertion: Assertion, *, public_key: bytes, challenge: bytes, origin:
     _check_client_data(assertion.client_data, challenge=challenge, origin=origin)
     count = _check_authenticator_data(assertion.authenticator_data, rp_id=rp_id)
     signed = assertion.authenticator_data + hashlib.sha256(assertion.client_data).digest()
+    es256(signed, assertion.signature, public_key=public_key)
+    return count
+
+
+def es256(message: bytes, signature: bytes, *, public_key: bytes) -> None:
+    """Nothing, if the signature is by the key over the message; else WrongSignature."""
     try:
-        public(public_key).verify(assertion.signature, signed, ec.ECDSA(hashes.SHA256()))
+        public(public_key).verify(signature, message, ec.ECDSA(hashes.SHA256()))
     except InvalidSignature:
         raise WrongSignature("the signature is not by this key over these bytes") from None
-    return count
 
 
 def public(point: bytes) -> ec.EllipticCurvePublicKey:

@@ -85,9 +85,15 @@ def run(
     folder: Path, program: str, *arguments: str, typed: str = PIN + "\n"
 ) -> subprocess.CompletedProcess[str]:
     """Run one of the trusted programs to its end."""
-    command = [str(TRUSTED_PYTHON), "-m", program, *arguments]
     return subprocess.run(
-        command, env=environment(folder), cwd=ROOT, input=typed, capture_output=True, text=True, timeout=60
+        [str(TRUSTED_PYTHON), "-m", program, *arguments],
+        check=False,
+        env=environment(folder),
+        cwd=ROOT,
+        input=typed,
+        capture_output=True,
+        text=True,
+        timeout=60,
     )
 
 

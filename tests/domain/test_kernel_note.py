@@ -1,0 +1,107 @@
+"""A signed note …"""
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from kernel import note
+from kernel.note import BadNote, Checkpoint, NotSigned, Verifier
+
+# The example of Go's golang.org/x/mod/sumdb/note, which the C2SP format was written down from.
+GO_KEY = "PeterNeumann+c74f20a3+ARpc2QcUPDhMQegwxbzhKqiBfsVkmqq/LDE4izWy10TW"
+GO_NOTE = (
+    "If you think cryptography is the answer to your problem,\n"
+    "then you don't know what your problem is.\n"
+    "\n"
+    "— PeterNeumann "
+    "x08go/ZJkuBS9UG/SffcvIAQxVBtiFupLLr8pAcElZInNIuGUgYN1FFYC2pZSNXgKvqfqdngotpRZb6KE6RyyBwJnAM=\n"
+)
+TEXT = GO_NOTE.rpartition("\n\n")[0] + "\n"
+SECRET = Ed25519PrivateKey.from_private_bytes(b"\x05" * 32)
+LOG = Verifier("countersign/test/audit", SECRET.public_key().public_bytes_raw())
+
+
+def test_by_another_implementation_is_opened() -> None:
+    key = Verifier.parse(GO_KEY)
+    assert str(key) == GO_KEY
+    assert note.open_note(GO_NOTE, by=key) == TEXT
+
+
+def test_is_opened_by_its_own_key_only() -> None:
+    signed = note.sign("a\nb\n", by=LOG, signer=SECRET.sign)
+    assert note.open_note(signed, by=LOG) == "a\nb\n"
+    with pytest.raises(NotSigned):
+        note.open_note(signed, by=Verifier.parse(GO_KEY))
+    with pytest.raises(NotSigned):
+        note.open_note(signed, by=Verifier("another/name", LOG.public_key))
+
+
+def test_may_carry_signatures_of_others() -> None:
+    mine = note.sign(TEXT, by=LOG, signer=SECRET.sign).rpartition("\n\n")[2]
+    both = GO_NOTE + mine
+    assert note.open_note(both, by=LOG) == note.open_note(both, by=Verifier.parse(GO_KEY)) == TEXT
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda good: good.replace("problem,", "problem."),
+        lambda good: good.replace("x08go/", "x08go+"),
+        lambda good: good.replace("— ", "- "),
+        lambda good: good.replace("\n\n", "\n"),
+        lambda good: good[:-1],
+        lambda good: good + "\n",
+        lambda good: good.replace("you", "y\tu", 1),
+        lambda good: good.replace("— PeterNeumann", "—  PeterNeumann"),
+        lambda good: "",
+    ],
+)
+def test_with_anything_changed_is_refused(spoil: object) -> None:
+    with pytest.raises(BadNote):
+        note.open_note(spoil(GO_NOTE), by=Verifier.parse(GO_KEY))  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("text", ["no newline", "control \x00\n", "tab\t\n", ""])
+def test_is_not_made_of_such_text(text: str) -> None:
+    with pytest.raises(BadNote):
+        note.sign(text, by=LOG, signer=SECRET.sign)
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "",
+        "a+b",
+        GO_KEY.replace("c74f", "c74e"),
+        GO_KEY.replace("ARpc", "AhpC"),
+        "x y+00000000+AQ==",
+        GO_KEY[:-4],
+    ],
+)
+def test_key_of_another_form_is_refused(key: str) -> None:
+    with pytest.raises(BadNote):
+        Verifier.parse(key)
+
+
+def test_that_is_a_checkpoint_is_read_back() -> None:
+    head = Checkpoint("countersign/test/audit", 12, b"\x07" * 32)
+    signed = note.sign(head.text(), by=LOG, signer=SECRET.sign)
+    assert Checkpoint.parse(note.open_note(signed, by=LOG)) == head
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "",
+        "origin\n12\n",
+        "origin\n012\n" + "A" * 43 + "=\n",
+        "origin\n-1\n" + "A" * 43 + "=\n",
+        "\n12\n" + "A" * 43 + "=\n",
+        "origin\n12\n" + "A" * 43 + "=\nextension\n",
+        "origin\n12\nAAAA\n",
+        "origin\n12\n" + "A" * 42 + "B=\n",
+        "origin\n12\n" + "A" * 43 + "=",
+    ],
+)
+def test_that_is_no_plain_checkpoint_is_refused(text: str) -> None:
+    with pytest.raises(BadNote):
+        Checkpoint.parse(text)
