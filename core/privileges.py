@@ -14,8 +14,23 @@ ADD_ONLY: Final[dict[str, str]] = {
     "audit_event": "canon",
     "ledger_entry": "id, kind, reference, posted_at",
     "ledger_posting": "entry_id, account_id, asset, units",
+    "approvals_signature": (
+        "id, request_id, maker_id, digest, officer_id, credential_id, verb, reason, teams,"
+        " authenticator_data, client_data, signature, signed_at"
+    ),
 }
 """Table to the columns that roles may insert; no UPDATE, no DELETE."""
+
+CHANGE_ONLY: Final[dict[str, str]] = {
+    "access_identity": "email, display_name, access_subject, is_active",
+    "access_role_grant": "revoked_at",
+    "access_officer_credential": "sign_count, revoked_at",
+    "approvals_request": "state",
+    "freezes_freeze": "released_at, release_request",
+    "customers_customer": "password, tier",
+    "customers_api_key": "last_used_at, revoked_at",
+}
+"""Table to the only columns that roles may update; no DELETE. Triggers judge the values."""
 
 WORKER_ONLY: Final = ("audit_leaf", "audit_checkpoint")
 """The sealer's tables: readable by all, written by the worker's role alone."""
@@ -38,6 +53,11 @@ def statements() -> list[str]:
         lines += [
             f"REVOKE INSERT, UPDATE, DELETE ON {table} FROM {everybody}",
             f"GRANT INSERT ({columns}) ON {table} TO {everybody}",
+        ]
+    for table, columns in CHANGE_ONLY.items():
+        lines += [
+            f"REVOKE UPDATE, DELETE ON {table} FROM {everybody}",
+            f"GRANT UPDATE ({columns}) ON {table} TO {everybody}",
         ]
     for table in WORKER_ONLY:
         lines += [

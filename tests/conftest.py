@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from typing import TYPE_CHECKING
 from uuid import uuid4
 
 import pytest
@@ -12,6 +13,9 @@ from django.db import connection, connections
 
 from core.actor import Actor, system
 from tests.cast import NOW
+
+if TYPE_CHECKING:
+    from tests.officers import Staff
 
 
 @pytest.fixture
@@ -23,6 +27,30 @@ def now() -> datetime:
 def robot() -> Actor:
     """A daemon's actor."""
     return system("test")
+
+
+@pytest.fixture
+def staff(db: None, now: datetime) -> Staff:
+    """The cast's officers, enrolled, with software passkeys."""
+    from tests.officers import enrol
+
+    return enrol(now=now)
+
+
+@pytest.fixture(scope="session")
+def django_db_setup(
+    django_test_environment: None,
+    django_db_modify_db_settings: None,
+    django_db_blocker: pytest.FixtureRequest,
+) -> Iterator[None]:
+    """The migrated test database, also for a session in which no test but those of `real_database` needs one."""
+    from django.test.utils import setup_databases, teardown_databases
+
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        made = setup_databases(verbosity=0, interactive=False)
+    yield
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        teardown_databases(made, verbosity=0)
 
 
 @pytest.fixture(scope="session")

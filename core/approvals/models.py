@@ -113,7 +113,7 @@ class ApprovalSignature(models.Model):
             models.CheckConstraint(condition=~Q(officer=F("maker")), name="signature_never_maker"),
             models.CheckConstraint(condition=Q(verb__in=["approve", "reject"]), name="signature_verb_known"),
             models.CheckConstraint(
-                condition=Q(verb="approve") | ~Q(reason=""), name="signature_rejection_reasoned"
+                condition=Q(verb="approve") | Q(reason__regex=r"\S"), name="signature_rejection_reasoned"
             ),
         ]
 

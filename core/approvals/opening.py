@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from django.conf import settings
+from django.db import IntegrityError, transaction
 from django.db.models import Model
 
 from core import action, audit
@@ -27,6 +28,7 @@ from kernel.approval import NONCE_BYTES
 
 APPROVE_WITHIN: Final = timedelta(hours=1)
 EXECUTE_WITHIN: Final = timedelta(hours=1)
+WAITS: Final = "This already waits for approval; withdraw that request first."
 
 
 class AlreadyOpen(Refused):
@@ -71,8 +73,8 @@ def open(  # noqa: A001 - read as approvals.open(...)
         .first()
     )
     if previous is not None and not expire_if_due(previous, actor=actor, now=now):
-        raise AlreadyOpen("This already waits for approval; withdraw that request first.", target=about)
-    row = ApprovalRequest.objects.create(
+        raise AlreadyOpen(WAITS, target=about)
+    row = ApprovalRequest(
         kind=declared.name,
         deployment=settings.DEPLOYMENT,
         payload=canonical.encode(payload),
@@ -84,7 +86,7 @@ def open(  # noqa: A001 - read as approvals.open(...)
         approve_within=approve_within,
         execute_within=execute_within,
     )
-    row.refresh_from_db()
+    _insert(row)
     audit.record(
         Event.OPENED,
         row,
@@ -100,6 +102,18 @@ def open(  # noqa: A001 - read as approvals.open(...)
     )
     moving.announce(row, now=now)
     return row
+
+
+def _insert(row: ApprovalRequest) -> None:
+    """Store the row and read back what the database filled in; AlreadyOpen where another was quicker."""
+    try:
+        with transaction.atomic():
+            row.save(force_insert=True)
+    except IntegrityError as error:
+        if "request_open_once" not in str(error):
+            raise
+        raise AlreadyOpen(WAITS, target=row.subject) from error
+    row.refresh_from_db()
 
 
 def consume(request: ApprovalRequest, *, now: datetime) -> ApprovalRequest:

@@ -94,7 +94,7 @@ def submit_signature(*, request_id: UUID, signed: Signed, actor: Actor, now: dat
         raise NotOpen(f"The request is {row.state}; no more answers are taken.", target=moving.target(row))
     if row.signatures.filter(officer=officer).exists():
         raise SignedAlready("You have already answered this request.", target=moving.target(row))
-    if signed.verb is Verb.REJECT and not signed.reason:
+    if signed.verb is Verb.REJECT and not signed.reason.strip():
         raise ReasonMissing("Nothing was recorded: say why you reject.", target=moving.target(row))
     credential = _verified(row, officer, signed)
     signature = _stored(row, officer, credential, signed, now)

@@ -227,9 +227,7 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="approvalsignature",
             constraint=models.CheckConstraint(
-                condition=models.Q(
-                    ("verb", "approve"), models.Q(("reason", ""), _negated=True), _connector="OR"
-                ),
+                condition=models.Q(("verb", "approve"), ("reason__regex", r"\S"), _connector="OR"),
                 name="signature_rejection_reasoned",
             ),
         ),

@@ -1,0 +1,326 @@
+"""Raw SQL, sent by the application's own role …"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from enum import StrEnum
+from uuid import uuid4
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from core import approvals, privileges
+from core.access.models import Identity
+from core.action import action
+from core.actor import Actor
+from core.approvals import guards, kinds
+from core.approvals.actions import submit_signature
+from core.approvals.domain.requests import NEXT, State
+from core.approvals.models import ApprovalRequest, ApprovalSignature
+from tests.officers import Officer, Staff
+
+pytestmark = pytest.mark.django_db
+
+
+class Event(StrEnum):
+    ASKED = "test.asked"
+
+
+@pytest.fixture(autouse=True)
+def _as_the_console(db: None) -> Iterator[None]:
+    """Everything below runs with the rights of the console's database role."""
+    with connection.cursor() as cursor:
+        for name in privileges.ROLES:
+            cursor.execute(
+                f"DO $$ BEGIN CREATE ROLE {name};"
+                " EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"
+            )
+        for statement in privileges.statements():
+            cursor.execute(statement)
+        cursor.execute("SET ROLE cs_console")
+        yield
+        cursor.execute("RESET ROLE")
+
+
+@pytest.fixture(autouse=True)
+def _kind() -> Iterator[None]:
+    approvals.register(approvals.Kind(name="test.payment", permission="custody:withdrawal:approve"))
+    yield
+    del kinds._registered["test.payment"]
+
+
+@action(Event.ASKED)
+def ask(
+    *, maker: Officer, actor: Actor, now: datetime, approve_within: timedelta = timedelta(hours=1)
+) -> ApprovalRequest:
+    return approvals.open(
+        "test.payment",
+        {"v": 1, "amount": "1000"},
+        maker=maker.identity,
+        teams={"treasury": 2},
+        subject=f"test.payment/{uuid4()}",
+        actor=actor,
+        now=now,
+        approve_within=approve_within,
+    )
+
+
+@pytest.fixture
+def row(staff: Staff, now: datetime) -> ApprovalRequest:
+    return ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+
+
+def sign(officer: Officer, row: ApprovalRequest, now: datetime, verb: str = "approve") -> None:
+    submit_signature(
+        request_id=row.pk, signed=officer.answer(row, verb, "because"), actor=officer.actor, now=now
+    )
+
+
+DENIED = "permission denied"
+
+
+def refused(sql: str, *values: object, match: str) -> None:
+    with pytest.raises(DatabaseError, match=match), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(sql, values)
+
+
+def as_owner(sql: str, *values: object, match: str) -> None:
+    """The same, with the rights of the tables' owner: here the trigger is all that stands."""
+    with connection.cursor() as cursor:
+        cursor.execute("RESET ROLE")
+        refused(sql, *values, match=match)
+        cursor.execute("SET ROLE cs_console")
+
+
+def signature_sql(officer: Officer, row: ApprovalRequest, **changes: object) -> tuple[str, list[object]]:
+    credential = officer.identity.credentials.get()
+    values = {
+        "id": uuid4(),
+        "request_id": row.pk,
+        "maker_id": row.maker_id,
+        "digest": bytes(row.digest),
+        "officer_id": officer.identity.pk,
+        "credential_id": credential.pk,
+        "verb": "approve",
+        "reason": "",
+        "teams": ["treasury"],
+        "authenticator_data": b"a",
+        "client_data": uuid4().bytes,
+        "signature": b"s",
+        **changes,
+    }
+    places = ", ".join(["%s"] * len(values))
+    return f"INSERT INTO approvals_signature ({', '.join(values)}) VALUES ({places})", list(values.values())
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "payload = '\\x7b7d'",
+        "nonce = sha256('x')",
+        "kind = 'other'",
+        "teams = '{\"treasury\": 1}'",
+        "rejections_needed = 9",
+        "approve_within = interval '6 days'",
+        "approve_by = approve_by + interval '1 hour'",
+        "execute_by = execute_by + interval '1 hour'",
+        "opened_at = opened_at - interval '1 hour'",
+        "subject = 'test.payment/other'",
+        "deployment = 'elsewhere'",
+    ],
+)
+def test_changes_no_term_of_a_request(row: ApprovalRequest, change: str) -> None:
+    statement = f"UPDATE approvals_request SET {change} WHERE id = %s"
+    refused(statement, row.pk, match=DENIED)
+    as_owner(statement, row.pk, match="keeps every column")
+
+
+def test_changes_no_digest(row: ApprovalRequest) -> None:
+    refused("UPDATE approvals_request SET digest = sha256('x')", match="can only be updated to DEFAULT")
+
+
+def test_changes_no_maker(row: ApprovalRequest, staff: Staff) -> None:
+    statement = "UPDATE approvals_request SET maker_id = %s WHERE id = %s"
+    refused(statement, staff.ben.identity.pk, row.pk, match=DENIED)
+    as_owner(statement, staff.ben.identity.pk, row.pk, match="keeps every column")
+
+
+@pytest.mark.parametrize("table", ["approvals_request", "approvals_signature"])
+def test_removes_nothing(row: ApprovalRequest, staff: Staff, now: datetime, table: str) -> None:
+    sign(staff.ben, row, now)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    for statement in (f"DELETE FROM {table}", f"TRUNCATE {table} CASCADE"):
+        refused(statement, match=DENIED)
+        as_owner(statement, match="keeps its rows|append-only")
+
+
+def test_rewrites_no_signature(row: ApprovalRequest, staff: Staff, now: datetime) -> None:
+    sign(staff.ben, row, now)
+    statement = "UPDATE approvals_signature SET verb = 'reject', reason = 'x'"
+    refused(statement, match=DENIED)
+    as_owner(statement, match="append-only")
+
+
+def test_approves_nothing_with_too_few(row: ApprovalRequest, staff: Staff, now: datetime) -> None:
+    refused("UPDATE approvals_request SET state = 'approved' WHERE id = %s", row.pk, match="quorum")
+    sign(staff.ben, row, now)
+    refused("UPDATE approvals_request SET state = 'approved' WHERE id = %s", row.pk, match="quorum")
+
+
+def test_skips_no_state(row: ApprovalRequest) -> None:
+    refused("UPDATE approvals_request SET state = 'consumed' WHERE id = %s", row.pk, match="does not go from")
+    refused("UPDATE approvals_request SET state = 'rejected' WHERE id = %s", row.pk, match="too few")
+    refused("UPDATE approvals_request SET state = 'expired' WHERE id = %s", row.pk, match="has not passed")
+
+
+def test_executes_nothing_twice(row: ApprovalRequest, staff: Staff, now: datetime) -> None:
+    sign(staff.ben, row, now)
+    sign(staff.cy, row, now)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE approvals_request SET state = 'consumed' WHERE id = %s", [row.pk])
+    for state in State:
+        statement = "UPDATE approvals_request SET state = %s WHERE id = %s"
+        refused(statement, state.value, row.pk, match="does not go from")
+
+
+def test_executes_nothing_whose_approver_is_suspended(
+    row: ApprovalRequest, staff: Staff, now: datetime
+) -> None:
+    sign(staff.ben, row, now)
+    sign(staff.cy, row, now)
+    Identity.objects.filter(pk=staff.cy.identity.pk).update(is_active=False)
+    refused("UPDATE approvals_request SET state = 'consumed' WHERE id = %s", row.pk, match="quorum")
+
+
+@pytest.mark.parametrize("column", ["state", "teams", "nonce", "approve_within", "maker_id"])
+def test_inserts_no_request_that_is_better_off(row: ApprovalRequest, staff: Staff, column: str) -> None:
+    values = {
+        "id": uuid4(),
+        "kind": "test.payment",
+        "deployment": "test",
+        "payload": b"{}",
+        "nonce": uuid4().bytes * 2,
+        "maker_id": staff.ana.identity.pk,
+        "subject": "s",
+        "teams": '{"treasury": 2}',
+        "rejections_needed": 1,
+        "state": "open",
+        "approve_within": timedelta(hours=1),
+        "execute_within": timedelta(hours=1),
+    }
+    names, places = ", ".join(values), ", ".join(["%s"] * len(values))
+    worse = {
+        "state": "approved",
+        "teams": '{"treasury": 0}',
+        "nonce": b"short",
+        "approve_within": timedelta(days=8),
+        "maker_id": uuid4(),
+    }
+    sql = f"INSERT INTO approvals_request ({names}) VALUES ({places})"
+    expected = {
+        "state": "begins open",
+        "teams": "at least one person",
+        "nonce": "32 bytes",
+        "approve_within": "request_windows_bounded",
+        "maker_id": "no active officer",
+    }
+    refused(sql, *(values | {column: worse[column]}).values(), match=expected[column])
+    with connection.cursor() as cursor:
+        cursor.execute(sql, list(values.values()))
+
+
+def test_backdates_nothing(row: ApprovalRequest, staff: Staff) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO approvals_request (id, kind, deployment, payload, nonce, maker_id, subject, teams,"
+            " rejections_needed, state, approve_within, execute_within, opened_at, approve_by, execute_by)"
+            " SELECT gen_random_uuid(), kind, deployment, payload, sha256('n'), maker_id, 'x', teams, 1,"
+            " 'open', approve_within, execute_within, now() + interval '1 day', now() + interval '9 days',"
+            " 'infinity'"
+            " FROM approvals_request RETURNING approve_by < now() + interval '61 minutes',"
+            " execute_by < now() + interval '121 minutes'"
+        )
+        assert cursor.fetchone() == (True, True)
+
+
+def test_signs_for_nobody_else(row: ApprovalRequest, staff: Staff) -> None:
+    sql, values = signature_sql(staff.ben, row, officer_id=staff.cy.identity.pk)
+    refused(sql, *values, match="not one of the officer")
+
+
+def test_signs_not_as_the_maker(row: ApprovalRequest, staff: Staff) -> None:
+    sql, values = signature_sql(staff.ana, row)
+    refused(sql, *values, match="signature_never_maker")
+    sql, values = signature_sql(staff.ana, row, maker_id=staff.ben.identity.pk)
+    refused(sql, *values, match="signature_of_this_payload")
+
+
+def test_signs_no_other_payload(row: ApprovalRequest, staff: Staff) -> None:
+    sql, values = signature_sql(staff.ben, row, digest=b"\0" * 32)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    refused(sql, *values, match="signature_of_this_payload")
+
+
+def test_signs_once(row: ApprovalRequest, staff: Staff, now: datetime) -> None:
+    sign(staff.ben, row, now)
+    sql, values = signature_sql(staff.ben, row)
+    refused(sql, *values, match="signature_person_once")
+
+
+def test_uses_no_assertion_twice(row: ApprovalRequest, staff: Staff, now: datetime) -> None:
+    sign(staff.ben, row, now)
+    held = ApprovalSignature.objects.get()
+    sql, values = signature_sql(
+        staff.cy,
+        row,
+        authenticator_data=bytes(held.authenticator_data),
+        client_data=bytes(held.client_data),
+        signature=bytes(held.signature),
+    )
+    refused(sql, *values, match="assertion")
+
+
+def test_signs_nothing_that_is_decided(row: ApprovalRequest, staff: Staff, now: datetime) -> None:
+    sign(staff.ben, row, now, "reject")
+    sql, values = signature_sql(staff.cy, row)
+    refused(sql, *values, match="not open")
+
+
+def test_signs_nothing_after_the_deadline_even_in_an_old_transaction(staff: Staff, now: datetime) -> None:
+    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now, approve_within=timedelta(milliseconds=1))
+    sql, values = signature_sql(staff.ben, row)
+    with connection.cursor() as cursor:
+        # The transaction began before the deadline, so now() still lies before it; the clock does not.
+        cursor.execute("SELECT now() < approve_by FROM approvals_request WHERE id = %s", [row.pk])
+        assert cursor.fetchone() == (True,)
+    refused(sql, *values, match="not open")
+
+
+def test_rejects_nothing_without_a_reason(row: ApprovalRequest, staff: Staff) -> None:
+    sql, values = signature_sql(staff.ben, row, verb="reject", reason=" \n")
+    refused(sql, *values, match="signature_rejection_reasoned")
+
+
+def test_silences_no_trigger(row: ApprovalRequest) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal"
+            " AND tgrelid::regclass::text LIKE ANY (ARRAY['approvals_%', 'access_%', 'freezes_%'])"
+        )
+        triggers = dict(cursor.fetchall())
+        assert len(triggers) >= 19
+        assert set(triggers.values()) == {"A"}
+        refused("SET LOCAL session_replication_role = replica", match=DENIED)
+        cursor.execute("RESET ROLE")
+        cursor.execute("SET LOCAL session_replication_role = replica")
+        refused("UPDATE approvals_request SET state = 'approved' WHERE id = %s", row.pk, match="quorum")
+        refused("DELETE FROM approvals_request", match="keeps its rows")
+
+
+def test_knows_the_same_steps_as_the_code() -> None:
+    listed = set(re.findall(r"\('(\w+)', '(\w+)'\)", guards.MOVING))
+    assert listed == {(state.value, then.value) for state, nexts in NEXT.items() for then in nexts}

@@ -1,0 +1,373 @@
+"""A request for approval …"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+import pytest
+from django.conf import settings
+
+from core import approvals
+from core.access.models import Identity, OfficerCredential, RoleGrant
+from core.access.roles import Role
+from core.action import action
+from core.actor import Actor
+from core.approvals import kinds
+from core.approvals.actions import expire_request, submit_signature, withdraw_request
+from core.approvals.actions import signatures as refusals
+from core.approvals.models import ApprovalRequest, ApprovalSignature
+from core.approvals.opening import AlreadyOpen, NotApproved
+from core.approvals.queries import needs_me, open_requests, request_for, statement
+from core.audit.models import AuditEvent
+from core.outbox.models import OutboxMessage
+from core.refusals import Conflict, NotAllowed, NotFound, Refused
+from kernel.approval import SignedApproval, Verb
+from kernel.webauthn import verify
+from tests.officers import Officer, Staff
+
+pytestmark = pytest.mark.django_db
+
+TREASURY = {"treasury": 2}
+DECIDED: list[str] = []
+
+
+class Event(StrEnum):
+    ASKED = "test.asked"
+    ACTED = "test.acted"
+
+
+@pytest.fixture
+def kind() -> Iterator[approvals.Kind]:
+    """A kind of act that remembers what was decided about it."""
+    DECIDED.clear()
+    entry = approvals.Kind(
+        name="test.payment",
+        permission="custody:withdrawal:approve",
+        on_approved=lambda request, **_: DECIDED.append("approved"),
+        on_rejected=lambda request, **_: DECIDED.append("rejected"),
+        on_expired=lambda request, **_: DECIDED.append("expired"),
+    )
+    approvals.register(entry)
+    yield entry
+    del kinds._registered["test.payment"]
+
+
+@action(Event.ASKED)
+def ask(
+    *,
+    maker: Officer,
+    actor: Actor,
+    now: datetime,
+    teams: dict[str, int] = TREASURY,
+    subject: str = "test.payment/1",
+    approve_within: timedelta = timedelta(hours=1),
+    execute_within: timedelta = timedelta(hours=1),
+    rejections_needed: int = 1,
+) -> ApprovalRequest:
+    return approvals.open(
+        "test.payment",
+        {"v": 1, "amount": "1000", "to": "bcrt1q"},
+        maker=maker.identity,
+        teams=teams,
+        subject=subject,
+        actor=actor,
+        now=now,
+        approve_within=approve_within,
+        execute_within=execute_within,
+        rejections_needed=rejections_needed,
+    )
+
+
+@action(Event.ACTED)
+def act(*, request: ApprovalRequest, actor: Actor, now: datetime) -> ApprovalRequest:
+    return approvals.consume(request, now=now)
+
+
+@pytest.fixture
+def request_(kind: approvals.Kind, staff: Staff, now: datetime) -> ApprovalRequest:
+    return ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+
+
+def sign(
+    officer: Officer, request: ApprovalRequest, now: datetime, verb: str = "approve", reason: str = ""
+) -> ApprovalRequest:
+    return submit_signature(
+        request_id=request.pk, signed=officer.answer(request, verb, reason), actor=officer.actor, now=now
+    )
+
+
+def events() -> list[str]:
+    return [event.doc["action"] for event in AuditEvent.objects.order_by("id")]
+
+
+def test_is_approved_by_two_others(
+    staff: Staff, request_: ApprovalRequest, kind: approvals.Kind, now: datetime
+) -> None:
+    assert sign(staff.ben, request_, now).state == "open"
+    before = len(events()), OutboxMessage.objects.count()
+    assert sign(staff.cy, request_, now).state == "approved"
+    assert DECIDED == ["approved"]
+    assert (len(events()), OutboxMessage.objects.count()) == (before[0] + 1, before[1] + 1)
+    assert events()[-1] == "approvals.request.signed"
+
+
+def test_hands_signers_what_the_officers_signed(
+    staff: Staff, request_: ApprovalRequest, now: datetime
+) -> None:
+    sign(staff.ben, request_, now)
+    sign(staff.cy, request_, now)
+    given = [SignedApproval.from_json(entry) for entry in approvals.signatures(request_)]
+    assert [entry.officer for entry in given] == [str(staff.ben.identity.pk), str(staff.cy.identity.pk)]
+    for entry, officer in zip(given, (staff.ben, staff.cy), strict=True):
+        assert verify(
+            entry.assertion,
+            public_key=bytes.fromhex(officer.passkey.public_key_hex),
+            challenge=statement(request_, Verb.APPROVE).challenge(),
+            origin=settings.APPROVER_ORIGIN,
+            rp_id=settings.APPROVER_RP_ID,
+        )
+
+
+def test_is_rejected_by_one_with_a_reason(
+    staff: Staff, request_: ApprovalRequest, kind: approvals.Kind, now: datetime
+) -> None:
+    sign(staff.ben, request_, now)
+    assert sign(staff.cy, request_, now, "reject", "wrong address").state == "rejected"
+    assert DECIDED == ["rejected"]
+    assert approvals.signatures(request_) == approvals.signatures(ApprovalRequest.objects.get(pk=request_.pk))
+    with pytest.raises(refusals.NotOpen):
+        sign(staff.ben, request_, now)
+
+
+def test_waits_for_every_team(kind: approvals.Kind, staff: Staff, now: datetime) -> None:
+    row = ask(maker=staff.sam, actor=staff.sam.actor, now=now, teams={"treasury": 1, "compliance": 1})
+    RoleGrant.objects.create(identity=staff.eve.identity, role=Role.SENIOR_OFFICER, granted_at=now)
+    assert sign(staff.ben, row, now).state == "open"
+    with pytest.raises(refusals.NotInQuorum):
+        sign(staff.dot, row, now)
+    assert sign(staff.eve, row, now).state == "approved"
+
+
+def test_counts_a_person_in_two_teams_once(kind: approvals.Kind, staff: Staff, now: datetime) -> None:
+    RoleGrant.objects.create(identity=staff.ben.identity, role=Role.SENIOR_OFFICER, granted_at=now)
+    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now, teams={"treasury": 1, "compliance": 1})
+    assert sign(staff.ben, row, now).state == "open"
+    assert sign(staff.cy, row, now).state == "approved"
+
+
+@pytest.mark.parametrize(
+    ("who", "verb", "reason", "expected"),
+    [
+        ("ana", "approve", "", refusals.MakerCannotCheck),
+        ("ana", "reject", "no", refusals.MakerCannotCheck),
+        ("dot", "approve", "", refusals.NotInQuorum),
+        ("eve", "approve", "", refusals.NotInQuorum),
+        ("sam", "approve", "", refusals.NotInQuorum),
+        ("ben", "reject", "", refusals.ReasonMissing),
+        ("ben", "reject", "   ", refusals.ReasonMissing),
+    ],
+)
+def test_refuses_an_answer_that_does_not_count(
+    staff: Staff,
+    kind: approvals.Kind,
+    now: datetime,
+    who: str,
+    verb: str,
+    reason: str,
+    expected: type[Refused],
+) -> None:
+    RoleGrant.objects.create(identity=staff.ana.identity, role=Role.TREASURY_SIGNER, granted_at=now)
+    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+    before, messages = events(), OutboxMessage.objects.count()
+    with pytest.raises(expected):
+        sign(getattr(staff, who), row, now, verb, reason)
+    assert ApprovalSignature.objects.count() == 0
+    assert events() == [*before, "approvals.request.signed.refused"]
+    assert OutboxMessage.objects.count() == messages
+
+
+def test_refuses_a_second_answer_of_the_same_person(
+    staff: Staff, request_: ApprovalRequest, now: datetime
+) -> None:
+    sign(staff.ben, request_, now)
+    with pytest.raises(refusals.SignedAlready):
+        sign(staff.ben, request_, now, "reject", "thought better of it")
+
+
+def test_refuses_an_approval_replayed_as_a_rejection(
+    staff: Staff, request_: ApprovalRequest, now: datetime
+) -> None:
+    twisted = replace(staff.ben.answer(request_, "reject", "no"), verb=Verb.APPROVE)
+    with pytest.raises(refusals.BadSignature, match=r"assertion\.challenge"):
+        submit_signature(request_id=request_.pk, signed=twisted, actor=staff.ben.actor, now=now)
+
+
+def test_refuses_an_approval_of_another_request(kind: approvals.Kind, staff: Staff, now: datetime) -> None:
+    first = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+    second = ask(maker=staff.ana, actor=staff.ana.actor, now=now, subject="test.payment/2")
+    assert first.digest == second.digest
+    with pytest.raises(refusals.BadSignature, match=r"assertion\.challenge"):
+        submit_signature(request_id=second.pk, signed=staff.ben.answer(first), actor=staff.ben.actor, now=now)
+
+
+def test_refuses_a_colleagues_passkey(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
+    with pytest.raises(refusals.UnknownCredential):
+        submit_signature(
+            request_id=request_.pk, signed=staff.cy.answer(request_), actor=staff.ben.actor, now=now
+        )
+    named = replace(staff.cy.answer(request_), credential_id=staff.ben.passkey.credential_id)
+    with pytest.raises(refusals.BadSignature, match=r"assertion\.signature"):
+        submit_signature(request_id=request_.pk, signed=named, actor=staff.ben.actor, now=now)
+
+
+def test_refuses_a_revoked_passkey(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
+    OfficerCredential.objects.filter(officer=staff.ben.identity).update(revoked_at=now)
+    with pytest.raises(refusals.UnknownCredential):
+        sign(staff.ben, request_, now)
+
+
+def test_refuses_a_passkey_that_counts_backwards(
+    staff: Staff, request_: ApprovalRequest, now: datetime
+) -> None:
+    OfficerCredential.objects.filter(officer=staff.ben.identity).update(sign_count=99)
+    with pytest.raises(refusals.CounterWentBack):
+        sign(staff.ben, request_, now)
+
+
+def test_refuses_an_answer_given_on_another_page(
+    staff: Staff, request_: ApprovalRequest, now: datetime
+) -> None:
+    assertion = staff.ben.passkey.assertion(
+        statement(request_, Verb.APPROVE).challenge(),
+        origin=settings.CONSOLE_ORIGIN,
+        rp_id=settings.APPROVER_RP_ID,
+    )
+    signed = approvals.Signed(Verb.APPROVE, staff.ben.passkey.credential_id, assertion)
+    with pytest.raises(refusals.BadSignature, match=r"assertion\.origin"):
+        submit_signature(request_id=request_.pk, signed=signed, actor=staff.ben.actor, now=now)
+
+
+def test_refuses_the_suspended(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
+    Identity.objects.filter(pk=staff.ben.identity.pk).update(is_active=False)
+    with pytest.raises(refusals.NotInQuorum):
+        sign(staff.ben, request_, now)
+
+
+def test_refuses_whoever_has_an_interest(staff: Staff, kind: approvals.Kind, now: datetime) -> None:
+    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+    object.__setattr__(kind, "conflict", lambda request, officer: "This pays your own account.")
+    with pytest.raises(refusals.ConflictOfInterest, match="your own account"):
+        sign(staff.ben, row, now)
+
+
+def test_is_acted_upon_once(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
+    with pytest.raises(NotApproved):
+        act(request=request_, actor=staff.ana.actor, now=now)
+    sign(staff.ben, request_, now)
+    sign(staff.cy, request_, now)
+    assert act(request=request_, actor=staff.ana.actor, now=now).state == "consumed"
+    with pytest.raises(NotApproved):
+        act(request=request_, actor=staff.ana.actor, now=now)
+
+
+@pytest.mark.parametrize("ending", ["suspended", "role revoked", "role ran out"])
+def test_is_not_acted_upon_when_an_approver_has_left(
+    staff: Staff, request_: ApprovalRequest, now: datetime, ending: str
+) -> None:
+    sign(staff.ben, request_, now)
+    sign(staff.cy, request_, now)
+    if ending == "suspended":
+        Identity.objects.filter(pk=staff.cy.identity.pk).update(is_active=False)
+    else:
+        RoleGrant.objects.filter(identity=staff.cy.identity).update(revoked_at=now)
+    if ending == "role ran out":
+        RoleGrant.objects.create(
+            identity=staff.cy.identity,
+            role=Role.TREASURY_SIGNER,
+            granted_at=now - timedelta(hours=2),
+            valid_until=now - timedelta(hours=1),
+        )
+    with pytest.raises(NotApproved, match="an approver has left"):
+        act(request=request_, actor=staff.ana.actor, now=now)
+
+
+def test_is_open_once_per_subject(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
+    with pytest.raises(AlreadyOpen):
+        ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+
+
+def test_expires_by_the_databases_clock(
+    staff: Staff, kind: approvals.Kind, now: datetime, robot: Actor
+) -> None:
+    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now, approve_within=timedelta(microseconds=1))
+    with pytest.raises(refusals.NotOpen):
+        sign(staff.ben, row, now)
+    assert expire_request(request_id=row.pk, actor=robot, now=now)
+    assert DECIDED == ["expired"]
+    assert ask(maker=staff.ana, actor=staff.ana.actor, now=now).state == "open"
+
+
+def test_that_expired_makes_room_for_another(staff: Staff, kind: approvals.Kind, now: datetime) -> None:
+    first = ask(maker=staff.ana, actor=staff.ana.actor, now=now, approve_within=timedelta(microseconds=1))
+    ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+    first.refresh_from_db()
+    assert first.state == "expired"
+
+
+def test_does_not_expire_early(staff: Staff, request_: ApprovalRequest, now: datetime, robot: Actor) -> None:
+    assert not expire_request(request_id=request_.pk, actor=robot, now=now + timedelta(days=9))
+    request_.refresh_from_db()
+    assert request_.state == "open"
+
+
+def test_is_taken_back_by_its_maker_alone(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
+    with pytest.raises(NotAllowed):
+        withdraw_request(request_id=request_.pk, reason="no", actor=staff.ben.actor, now=now)
+    with pytest.raises(refusals.ReasonMissing):
+        withdraw_request(request_id=request_.pk, reason=" ", actor=staff.ana.actor, now=now)
+    withdraw_request(request_id=request_.pk, reason="typo in the address", actor=staff.ana.actor, now=now)
+    with pytest.raises(Conflict):
+        withdraw_request(request_id=request_.pk, reason="again", actor=staff.ana.actor, now=now)
+    with pytest.raises(refusals.NotOpen):
+        sign(staff.ben, request_, now)
+
+
+@pytest.mark.parametrize("teams", [{}, {"treasury": 0}, {"board": 2}])
+def test_needs_somebodys_consent(
+    kind: approvals.Kind, staff: Staff, now: datetime, teams: dict[str, int]
+) -> None:
+    with pytest.raises(ValueError, match="cannot be put before"):
+        ask(maker=staff.ana, actor=staff.ana.actor, now=now, teams=teams)
+
+
+def test_asks_for_no_fewer_than_its_kind_demands(kind: approvals.Kind, staff: Staff, now: datetime) -> None:
+    object.__setattr__(kind, "quorum_min", 2)
+    with pytest.raises(ValueError, match="cannot be put before"):
+        ask(maker=staff.ana, actor=staff.ana.actor, now=now, teams={"treasury": 1})
+
+
+def test_shows_up_for_those_whose_signature_would_count(
+    staff: Staff, request_: ApprovalRequest, now: datetime
+) -> None:
+    assert [len(needs_me(who.identity, now=now)) for who in (staff.ana, staff.ben, staff.cy, staff.dot)] == [
+        0,
+        1,
+        1,
+        0,
+    ]
+    sign(staff.ben, request_, now)
+    assert [len(needs_me(who.identity, now=now)) for who in (staff.ben, staff.cy)] == [0, 1]
+    assert needs_me(None, now=now) == []
+
+
+def test_is_seen_by_those_who_may(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
+    for officer in (staff.ana, staff.ben, staff.dot, staff.sam):
+        assert request_for(request_.pk, identity=officer.identity, now=now) == request_
+        assert list(open_requests(identity=officer.identity, now=now)) == [request_]
+    for stranger in (staff.eve.identity, None):
+        assert list(open_requests(identity=stranger, now=now)) == []
+        with pytest.raises(NotFound):
+            request_for(request_.pk, identity=stranger, now=now)

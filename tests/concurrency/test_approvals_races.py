@@ -1,0 +1,160 @@
+"""Officers and workers who act at the same moment …"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from datetime import datetime
+from enum import StrEnum
+from typing import TypeVar
+from uuid import uuid4
+
+import pytest
+from django.db import connection
+
+from core import approvals
+from core.access.models import OfficerCredential
+from core.access.roles import Role
+from core.action import action
+from core.actor import Actor, system
+from core.approvals import kinds
+from core.approvals.actions import submit_signature
+from core.approvals.models import ApprovalRequest, ApprovalSignature
+from core.approvals.opening import AlreadyOpen
+from core.audit.models import AuditEvent
+from core.refusals import Refused
+from tests.officers import Officer, Staff, enrol
+
+ROUNDS = 8
+T = TypeVar("T")
+
+
+class Event(StrEnum):
+    ASKED = "test.asked"
+    ACTED = "test.acted"
+
+
+@pytest.fixture(autouse=True)
+def _kind() -> Iterator[None]:
+    approvals.register(approvals.Kind(name="test.payment", permission="custody:withdrawal:approve"))
+    yield
+    del kinds._registered["test.payment"]
+
+
+@action(Event.ASKED)
+def ask(*, maker: Officer, actor: Actor, now: datetime, subject: str = "") -> ApprovalRequest:
+    return approvals.open(
+        "test.payment",
+        {"v": 1, "amount": "1000"},
+        maker=maker.identity,
+        teams={"treasury": 2},
+        subject=subject or f"test.payment/{uuid4()}",
+        actor=actor,
+        now=now,
+    )
+
+
+@action(Event.ACTED)
+def act(*, request: ApprovalRequest, actor: Actor, now: datetime) -> ApprovalRequest:
+    return approvals.consume(request, now=now)
+
+
+def at_once(*deeds: Callable[[], T]) -> list[T | Refused]:
+    """Do all of them from threads of their own, starting together; refusals are results."""
+    barrier = threading.Barrier(len(deeds))
+
+    def run(deed: Callable[[], T]) -> T | Refused:
+        try:
+            connection.ensure_connection()
+            barrier.wait()
+            return deed()
+        except Refused as refusal:
+            return refusal
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(len(deeds)) as pool:
+        return list(pool.map(run, deeds))
+
+
+def sign(officer: Officer, row: ApprovalRequest, now: datetime) -> ApprovalRequest:
+    return submit_signature(request_id=row.pk, signed=officer.answer(row), actor=officer.actor, now=now)
+
+
+def test_are_both_counted(real_database: str, now: datetime) -> None:
+    staff = enrol(now=now)
+    for _ in range(ROUNDS):
+        row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+        at_once(*(lambda o=officer, r=row: sign(o, r, now) for officer in (staff.ben, staff.cy)))  # type: ignore[misc]
+        row.refresh_from_db()
+        assert (row.state, row.signatures.count()) == ("approved", 2)
+
+
+def test_count_once_however_often_they_click(real_database: str, now: datetime) -> None:
+    staff = enrol(now=now)
+    for _ in range(ROUNDS):
+        row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+        results = at_once(*[lambda r=row: sign(staff.ben, r, now)] * 4)  # type: ignore[misc]
+        assert sum(isinstance(result, ApprovalRequest) for result in results) == 1
+        row.refresh_from_db()
+        assert (row.state, row.signatures.count()) == ("open", 1)
+
+
+def test_act_upon_an_approval_once(real_database: str, now: datetime) -> None:
+    staff = enrol(now=now)
+    for _ in range(ROUNDS):
+        row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+        sign(staff.ben, row, now)
+        sign(staff.cy, row, now)
+        results = at_once(*[lambda r=row: act(request=r, actor=system("worker"), now=now)] * 4)  # type: ignore[misc]
+        assert sum(isinstance(result, ApprovalRequest) for result in results) == 1
+
+
+def test_open_one_request(real_database: str, now: datetime) -> None:
+    staff = enrol(now=now)
+    for number in range(ROUNDS):
+        results = at_once(
+            *[lambda n=number: ask(maker=staff.ana, actor=staff.ana.actor, now=now, subject=f"test/{n}")] * 4  # type: ignore[misc]
+        )
+        assert sum(isinstance(result, ApprovalRequest) for result in results) == 1
+        assert all(isinstance(result, ApprovalRequest | AlreadyOpen) for result in results)
+
+
+def test_decide_one_way(real_database: str, now: datetime) -> None:
+    """One approves with the deciding signature while another rejects: whoever is second finds it decided."""
+    staff = enrol(now=now)
+    third = _third_signer(staff, now)
+    for _ in range(ROUNDS):
+        row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+        sign(staff.ben, row, now)
+        at_once(
+            lambda r=row: sign(staff.cy, r, now),  # type: ignore[misc]
+            lambda r=row: submit_signature(  # type: ignore[misc]
+                request_id=r.pk, signed=third.answer(r, "reject", "stop"), actor=third.actor, now=now
+            ),
+        )
+        row.refresh_from_db()
+        given = sorted(row.signatures.values_list("verb", flat=True))
+        assert (row.state, given) in [
+            ("approved", ["approve", "approve"]),
+            ("rejected", ["approve", "reject"]),
+        ]
+
+
+def test_leave_one_event_per_answer(real_database: str, now: datetime) -> None:
+    staff = enrol(now=now)
+    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+    at_once(
+        lambda: sign(staff.ben, row, now), lambda: sign(staff.ben, row, now), lambda: sign(staff.cy, row, now)
+    )
+    names = [event.doc["action"] for event in AuditEvent.objects.order_by("id")]
+    assert names.count("approvals.request.signed") == ApprovalSignature.objects.count() == 2
+    assert names.count("approvals.request.signed.refused") == 1
+
+
+def _third_signer(staff: Staff, now: datetime) -> Officer:
+    """Dot signs for treasury, too, in this test."""
+    staff.dot.identity.role_grants.create(role=Role.TREASURY_SIGNER, granted_at=now)
+    assert OfficerCredential.objects.filter(officer=staff.dot.identity).exists()
+    return staff.dot

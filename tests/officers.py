@@ -1,0 +1,85 @@
+"""The officers of the cast, enrolled, each with a software passkey: where tests of approvals begin."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+from uuid import UUID
+
+from django.conf import settings
+
+from core.access.actions.founding import Founder, Passkey, found_staff
+from core.access.models import Identity
+from core.access.roles import Role
+from core.actor import Actor, system
+from core.approvals.models import ApprovalRequest
+from core.approvals.signed import Signed
+from fixtures.authenticator import Authenticator
+from kernel.approval import Statement, Verb
+
+STAFF_FILE: Final = Path(__file__).resolve().parents[1] / "fixtures/staff.json"
+
+
+@dataclass(frozen=True)
+class Officer:
+    """One of the cast: the row, the passkey, and the actor that the middleware would make of them."""
+
+    identity: Identity
+    passkey: Authenticator
+
+    @property
+    def actor(self) -> Actor:
+        return Actor(
+            identity=self.identity.pk,
+            kind="officer",
+            label=self.identity.display_name,
+            subject=self.identity.access_subject or "",
+        )
+
+    def answer(self, request: ApprovalRequest, verb: str = "approve", reason: str = "") -> Signed:
+        """What the approver page would hand in for this request."""
+        statement = Statement(
+            Verb(verb), request.kind, request.deployment, bytes(request.nonce), bytes(request.digest)
+        )
+        return Signed(
+            verb=Verb(verb),
+            credential_id=self.passkey.credential_id,
+            assertion=self.passkey.assertion(
+                statement.challenge(), origin=settings.APPROVER_ORIGIN, rp_id=settings.APPROVER_RP_ID
+            ),
+            reason=reason,
+        )
+
+
+@dataclass(frozen=True)
+class Staff:
+    """Ana makes, Ben and Cy check, Dot audits, Eve has no access, Sam keeps it running."""
+
+    ana: Officer
+    ben: Officer
+    cy: Officer
+    dot: Officer
+    eve: Officer
+    sam: Officer
+
+
+def enrol(*, now: datetime) -> Staff:
+    """The staff of fixtures/staff.json, enrolled by the real founding action."""
+    entries = json.loads(STAFF_FILE.read_text())["staff"]
+    keys = [Authenticator() for _ in entries]
+    people = [
+        Founder(
+            id=UUID(entry["id"]),
+            name=entry["name"],
+            email=entry["email"],
+            subject=entry["subject"],
+            roles=frozenset(map(Role, entry["roles"])),
+            passkeys=(Passkey(key.credential_id, key.public_key_hex),),
+        )
+        for entry, key in zip(entries, keys, strict=True)
+    ]
+    rows = found_staff(people=people, actor=system("test"), now=now)
+    return Staff(*(Officer(row, key) for row, key in zip(rows, keys, strict=True)))
