@@ -13,7 +13,7 @@ help:
 	@echo "make soak     the long versions, with a seed that is printed (SEED=n repeats one)"
 	@echo "make lint     ruff, mypy, import-linter, cargo fmt and clippy, generated code, tunnel rules"
 	@echo "make fix      let the formatters and ruff repair what they can"
-	@echo "make proto    generate the engine's Python client from proto/"
+	@echo "make proto    generate the wire code, Python and Rust, from proto/"
 	@echo "make bench    benchmarks, each against a named baseline in the same run"
 	@echo "make docs     redraw the diagrams and tables that docs/ takes from the code"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -20,6 +20,7 @@ ENGINE: Final = HOME / "engine" / "target" / "debug" / "countersign-engine"
 
 # Secrets that a process has no use for are not in its environment.
 _PROVIDER_SECRETS: Final = ("SUMSUB_APP_TOKEN", "SUMSUB_SECRET", "ONFIDO_TOKEN")
+_APPROVER_PINS: Final = ("APPROVER_ORIGIN", "APPROVER_RP_ID", "CONSOLE_ORIGIN", "DEPLOYMENT")
 _HOOK_SECRETS: Final = ("SUMSUB_WEBHOOK_SECRET", "ONFIDO_WEBHOOK_TOKEN")
 
 
@@ -118,8 +119,8 @@ class Table:
 
     # --- The outside world ------------------------------------------------------------------------
 
-    def outside(self) -> list[Process]:
-        """The stand-in providers and the edge."""
+    def outside(self, webhooks: Mapping[str, str]) -> list[Process]:
+        """The stand-in providers, told where to deliver, and the edge."""
         values, port = self.environment.values, self.environment.port
         found = []
         if "SUMSUB_URL" not in self.environment.replaced:
@@ -129,7 +130,7 @@ class Table:
                     "cs-node",
                     *("devstack.standins.sumsub", "--port", str(self.environment.sumsub_port)),
                     *("--app-token", values["SUMSUB_APP_TOKEN"], "--secret", values["SUMSUB_SECRET"]),
-                    *("--webhook-url", f"{values['HOOKS_ORIGIN']}/sumsub"),
+                    *("--webhook-url", webhooks["sumsub"]),
                     *("--webhook-secret", values["SUMSUB_WEBHOOK_SECRET"]),
                     is_ready=listens_at(self.environment.sumsub_port),
                 )
@@ -140,7 +141,7 @@ class Table:
                     "onfido",
                     "cs-node",
                     *("devstack.standins.onfido", "--port", str(self.environment.onfido_port)),
-                    *("--token", values["ONFIDO_TOKEN"], "--webhook-url", f"{values['HOOKS_ORIGIN']}/onfido"),
+                    *("--token", values["ONFIDO_TOKEN"], "--webhook-url", webhooks["onfido"]),
                     *("--webhook-token", values["ONFIDO_WEBHOOK_TOKEN"]),
                     is_ready=listens_at(self.environment.onfido_port),
                 )
@@ -229,7 +230,7 @@ class Table:
             self._asgi(
                 "trader",
                 doors="api hooks",
-                without=("AUDIT_KEY_FILE", "PKCS11_MODULE", "SIGNERS_DIR", "BITCOIN_RPC_URL"),
+                without=(*_HOOK_SECRETS, "AUDIT_KEY_FILE", "PKCS11_MODULE", "SIGNERS_DIR", "BITCOIN_RPC_URL"),
             ),
         ]
 
@@ -266,7 +267,10 @@ class Table:
                 *(*celery, "beat", "--loglevel", "INFO", "--schedule", str(state / "beat"), "--pidfile="),
                 ready_line="beat: Starting",
             ),
-            *(self._work(name, command=command) for name, command in self.daemons().items()),
+            *(
+                self._work(name, command=command, ready_line=" leads")
+                for name, command in self.daemons().items()
+            ),
         ]
 
     @staticmethod
@@ -275,7 +279,7 @@ class Table:
         return {
             "relay": "relay_outbox",
             "watcher": "watch_chain",
-            "settlement": "settle_engine",
+            "settlement": "settle",
             "sealer": "seal_audit",
         }
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -63,14 +64,15 @@ def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -
             if "DATABASE_URL" not in environment.replaced:
                 table.postgres.prepare_database()
             tokens.prepare(environment, accounts)
-            _prepare_database(environment)
+            webhooks = _prepare_database(environment)
+            _list_instruments(environment, accounts)
             supervisor.start(*table.signers(), table.approver(), *table.web(), *table.workers())
-            supervisor.start(*table.outside())
+            supervisor.start(*table.outside(webhooks))
             yield Stack(environment, accounts, supervisor, table)
 
 
-def _prepare_database(environment: Environment) -> None:
-    """Migrations, privileges and founding staff, as the database's owner."""
+def _prepare_database(environment: Environment) -> dict[str, str]:
+    """Migrations, privileges and founding staff, as the database's owner; where each provider delivers."""
     secrets = environment.layout.secrets
     done = subprocess.run(
         [
@@ -94,6 +96,15 @@ def _prepare_database(environment: Environment) -> None:
     if done.returncode:
         last = "\n    ".join((done.stderr or done.stdout).strip().splitlines()[-15:])
         raise StartFailed(f"the database could not be brought up to date:\n    {last}")
+    addresses: dict[str, str] = json.loads(done.stdout.strip().splitlines()[-1])
+    return addresses
+
+
+def _list_instruments(environment: Environment, accounts: Accounts) -> None:
+    """The venue's markets, in the engine and in the books; those that are listed stay as they are."""
+    done = Commands(environment, accounts).manage("put_instruments")
+    if done.returncode:
+        raise StartFailed(f"the markets could not be listed: {(done.stderr or done.stdout).strip()[-1500:]}")
 
 
 def _make_audit_key(where: Layout, accounts: Accounts) -> None:
