@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from django.conf import settings
+from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 
 from core.ids import new_id
@@ -17,7 +18,7 @@ class DoorMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        door, urlconf = settings.DOORS.get(request.get_host().rsplit(":", 1)[0], ("", ""))
+        door, urlconf = _door_of(request)
         if door not in settings.OPEN_DOORS:
             return HttpResponse("No such door.\n", status=421, content_type="text/plain")
         request.door = door  # type: ignore[attr-defined]
@@ -32,6 +33,15 @@ class DoorMiddleware:
             "Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=()"
         )
         return response
+
+
+def _door_of(request: HttpRequest) -> tuple[str, str]:
+    """The door's name and URLconf; empty names for a host that is none of ours."""
+    try:
+        host = request.get_host()
+    except DisallowedHost:
+        return "", ""
+    return settings.DOORS.get(host.rsplit(":", 1)[0], ("", ""))
 
 
 def closed(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
