@@ -21,7 +21,7 @@ setup:
 	@bin/setup
 
 demo: setup
-	@bin/seated $(PY) -m devstack.demo $(if $(EXIT),--exit)
+	@bin/seated $(PY) -m devstack.demo
 
 run: setup
 	@bin/seated $(PY) -m devstack run

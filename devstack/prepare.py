@@ -1,6 +1,9 @@
-"""Bring the database up to date, as its owner: migrations, privileges, founding staff, providers' webhooks.
+"""Bring the database up to date. Every step may be repeated.
 
-Prints one line of JSON: the addresses at which the providers deliver their webhooks.
+    python -m devstack.prepare owner STAFF PASSKEYS   migrations, privileges, founding staff, webhooks
+    python -m devstack.prepare worker                 wallets from the registry, markets in the engine
+
+The first prints one line of JSON: the addresses at which the providers deliver their webhooks.
 """
 
 from __future__ import annotations
@@ -14,10 +17,8 @@ import django
 from django.core.management import call_command
 
 
-def main() -> None:
-    """Every step may be repeated."""
-    staff, passkeys = (Path(argument) for argument in sys.argv[1:3])
-    django.setup()
+def as_owner(staff: Path, passkeys: Path) -> None:
+    """What only the database's owner may do, and what must be there before anybody can come in."""
     call_command("migrate", verbosity=0, interactive=False)
     call_command("grant_roles", verbosity=0, stdout=io.StringIO())
 
@@ -29,6 +30,24 @@ def main() -> None:
     call_command("declare_webhooks", stdout=declared)
     addresses = declared.getvalue().split()
     print(json.dumps({address.split("/")[-2]: address for address in addresses}))
+
+
+def as_worker() -> None:
+    """What the application itself writes, under its own role."""
+    call_command("load_registry")
+    call_command("put_instruments")
+
+
+def main() -> None:
+    """Run as a program."""
+    django.setup()
+    match sys.argv[1:]:
+        case ["owner", staff, passkeys]:
+            as_owner(Path(staff), Path(passkeys))
+        case ["worker"]:
+            as_worker()
+        case _:
+            sys.exit(__doc__)
 
 
 if __name__ == "__main__":

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -172,11 +171,10 @@ class Table:
         """One process and OS user per hot token. Cold signers have no socket and run only when asked."""
         if "SIGNERS_DIR" in self.environment.replaced:
             return []
-        # The worker asks; and whoever started the stack, who could become any of its users anyway.
-        allowed = sorted({self.accounts.of("cs-worker").uid, os.geteuid()})
-        return [self._signer(token, allowed=allowed) for token in HOT_TOKENS]
+        worker = self.accounts.of("cs-worker").uid
+        return [self._signer(token, allowed=worker) for token in HOT_TOKENS]
 
-    def _signer(self, token: str, *, allowed: list[int]) -> Process:
+    def _signer(self, token: str, *, allowed: int) -> Process:
         account = self.accounts.of(f"cs-{token}")
         path = self.run / "signers" / f"{token}.sock"
         return Process(
@@ -185,8 +183,7 @@ class Table:
                 *(str(tokens.TRUSTED_PYTHON), "-m", "custody.signer", "--token", token),
                 *("--registry", str(self.environment.layout.registry), "--socket", str(path)),
                 *("--state", str(self.environment.layout.signer_state(token))),
-                *("--module", self.environment.module),
-                *(word for uid in allowed for word in ("--allow-uid", str(uid))),
+                *("--module", self.environment.module, "--allow-uid", str(allowed)),
             ],
             account=account,
             environment=tokens.signer_environment(self.environment, account, token),

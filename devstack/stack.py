@@ -64,24 +64,18 @@ def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -
             if "DATABASE_URL" not in environment.replaced:
                 table.postgres.prepare_database()
             tokens.prepare(environment, accounts)
-            webhooks = _prepare_database(environment)
-            _list_instruments(environment, accounts)
+            webhooks = _prepare_as_owner(environment)
+            _prepare_as_worker(Commands(environment, accounts))
             supervisor.start(*table.signers(), table.approver(), *table.web(), *table.workers())
             supervisor.start(*table.outside(webhooks))
             yield Stack(environment, accounts, supervisor, table)
 
 
-def _prepare_database(environment: Environment) -> dict[str, str]:
+def _prepare_as_owner(environment: Environment) -> dict[str, str]:
     """Migrations, privileges and founding staff, as the database's owner; where each provider delivers."""
-    secrets = environment.layout.secrets
+    public = environment.layout.secrets / "passkeys-public.json"
     done = subprocess.run(
-        [
-            str(PYTHON),
-            "-m",
-            "devstack.prepare",
-            str(tokens.STAFF_FILE),
-            str(secrets / "passkeys-public.json"),
-        ],
+        [str(PYTHON), "-m", "devstack.prepare", "owner", str(tokens.STAFF_FILE), str(public)],
         capture_output=True,
         text=True,
         check=False,
@@ -93,18 +87,21 @@ def _prepare_database(environment: Environment) -> dict[str, str]:
             "DJANGO_SETTINGS_MODULE": "backoffice.settings",
         },
     )
-    if done.returncode:
-        last = "\n    ".join((done.stderr or done.stdout).strip().splitlines()[-15:])
-        raise StartFailed(f"the database could not be brought up to date:\n    {last}")
+    _require(done, "the database could not be brought up to date")
     addresses: dict[str, str] = json.loads(done.stdout.strip().splitlines()[-1])
     return addresses
 
 
-def _list_instruments(environment: Environment, accounts: Accounts) -> None:
-    """The venue's markets, in the engine and in the books; those that are listed stay as they are."""
-    done = Commands(environment, accounts).manage("put_instruments")
+def _prepare_as_worker(commands: Commands) -> None:
+    """Wallets and quorums from the registry, and the venue's markets; what is there already stays."""
+    done = commands.run_as("cs-worker", str(PYTHON), "-m", "devstack.prepare", "worker")
+    _require(done, "wallets and markets could not be prepared")
+
+
+def _require(done: subprocess.CompletedProcess[str], what: str) -> None:
     if done.returncode:
-        raise StartFailed(f"the markets could not be listed: {(done.stderr or done.stdout).strip()[-1500:]}")
+        last = "\n    ".join((done.stderr or done.stdout).strip().splitlines()[-15:])
+        raise StartFailed(f"{what}:\n    {last}")
 
 
 def _make_audit_key(where: Layout, accounts: Accounts) -> None:
