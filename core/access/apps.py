@@ -10,5 +10,7 @@ class AccessConfig(AppConfig):
         from core import access
         from core.access import checks  # noqa: F401 - importing it registers the system checks
         from core.access.permissions import Permission
+        from core.audit.permissions import Permission as AuditPermission
 
         access.register(Permission)
+        access.register(AuditPermission)

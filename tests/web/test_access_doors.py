@@ -1,0 +1,339 @@
+"""At the door …"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+from django.core.checks import run_checks
+from django.core.handlers.asgi import ASGIHandler
+from django.http import HttpRequest, HttpResponse
+from django.test import Client
+from django.urls import path
+
+from core import clock
+from core.access import checks, doors, requires
+from core.access.adapters.keys import KeyStore
+from core.access.models import Identity, RoleGrant
+from core.access.requirement import permission_of
+from core.access.roles import Role
+from core.audit.models import AuditEvent
+from core.refusals import NotFound
+from devstack.standins.edge_issuer import Issuer, Person
+from tests.officers import STAFF_FILE, Staff
+
+CONSOLE_AUD, SERVICE_AUD, OTHER_AUD = "c1" * 32, "5a" * 32, "0f" * 32
+TEAM = "https://countersign.cloudflareaccess.com"
+
+
+@requires("console:home:read")
+def home(request: Any) -> HttpResponse:
+    return HttpResponse(f"{request.identity.display_name} {request.actor.subject} {request.actor.ip}")
+
+
+@requires("audit:event:read")
+def log(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("log")
+
+
+@requires("console:home:read")
+def lost(request: HttpRequest) -> HttpResponse:
+    raise NotFound("There is no such withdrawal.")
+
+
+@requires("console:home:read")
+def remember(request: HttpRequest) -> HttpResponse:
+    request.session["draft"] = request.session.get("draft", "") + "x"
+    return HttpResponse(request.session["draft"])
+
+
+def outside(request: Any) -> HttpResponse:
+    return HttpResponse(str((request.identity, request.actor.kind, request.actor.identity)))
+
+
+urlpatterns = [
+    path("", home),
+    path("log", log),
+    path("lost", lost),
+    path("remember", remember),
+    path("outside", outside),
+]
+
+
+@pytest.fixture(scope="module")
+def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
+    document = json.loads(STAFF_FILE.read_text())
+    people = [Person(**{**entry, "roles": tuple(entry["roles"])}) for entry in document["staff"]]
+    return Issuer(
+        url=TEAM,
+        keys_file=Path(tmp_path_factory.mktemp("issuer")) / "keys.json",
+        people=people,
+        services=[entry["client_id"] for entry in document["services"]],
+    )
+
+
+@pytest.fixture(autouse=True)
+def _doors(settings: Any, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings.DOORS = {
+        f"{door}.localhost": (door, "tests.web.test_access_doors")
+        for door in ("console", "service", "api", "hooks")
+    }
+    settings.ALLOWED_HOSTS = list(settings.DOORS)
+    settings.OPEN_DOORS = {"console", "service", "api", "hooks"}
+    settings.ACCESS_TEAM_URL = TEAM
+    settings.ACCESS_CONSOLE_AUD, settings.ACCESS_SERVICE_AUD = CONSOLE_AUD, SERVICE_AUD
+    store = KeyStore(lambda: json.dumps(issuer.certs()).encode(), development=True)
+    monkeypatch.setattr(doors, "key_store", lambda *_, **__: store)
+
+
+@pytest.fixture
+def tokens(issuer: Issuer) -> dict[str, str]:
+    return {
+        email.partition("@")[0]: issuer.user_token(person, CONSOLE_AUD)
+        for email, person in issuer.people.items()
+    }
+
+
+@pytest.fixture
+def service(db: None, issuer: Issuer) -> str:
+    name = next(iter(issuer.services))
+    row = Identity.objects.create(kind="service", display_name="metrics", access_subject=name)
+    RoleGrant.objects.create(identity=row, role=Role.AUDITOR, granted_at=clock.now())
+    return issuer.service_token(name, SERVICE_AUD)
+
+
+def get(path: str, token: str = "", host: str = "console.localhost", **headers: str) -> HttpResponse:
+    if token:
+        headers["Cf-Access-Jwt-Assertion"] = token
+    return Client().get(path, headers={"Host": host, **headers})  # type: ignore[return-value]
+
+
+def actions() -> list[str]:
+    return [event.doc["action"] for event in AuditEvent.objects.order_by("id")]
+
+
+def test_a_person_is_who_the_token_says(staff: Staff, tokens: dict[str, str]) -> None:
+    answer = get("/", tokens["ana"], **{"Cf-Connecting-Ip": "203.0.113.7"})
+    assert answer.status_code == 200
+    assert answer.content.decode() == f"Ana Abelsen {staff.ana.actor.subject} 203.0.113.7"
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {},
+        {"Cookie": "CF_Authorization={token}"},
+        {"Cf-Access-Authenticated-User-Email": "ana@countersign.example"},
+        {"Authorization": "Bearer {token}"},
+        {"Cf-Access-Token": "{token}"},
+        {"X-Cf-Access-Jwt-Assertion": "{token}"},
+    ],
+    ids=["nothing", "cookie", "e-mail", "bearer", "cloudflared header", "another header"],
+)
+def test_nothing_but_the_header_counts(staff: Staff, tokens: dict[str, str], headers: dict[str, str]) -> None:
+    given = {name: value.format(token=tokens["ana"]) for name, value in headers.items()}
+    assert get("/", **given).status_code == 403
+    assert "access.door.refused" not in actions()
+
+
+def test_a_repeated_header_is_refused(issuer: Issuer, tokens: dict[str, str]) -> None:
+    async def ask(headers: list[tuple[str, str]]) -> int:
+        transport = httpx.ASGITransport(app=ASGIHandler(), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://console.localhost") as client:
+            return (await client.get("/", headers=headers)).status_code
+
+    name, good = "Cf-Access-Jwt-Assertion", tokens["ana"]
+    assert asyncio.run(ask([(name, good), (name, good)])) == 403
+    assert asyncio.run(ask([(name, good), (name, "forged")])) == 403
+    assert asyncio.run(ask([(name, f"{good}, {good}")])) == 403
+
+
+@pytest.mark.parametrize("audience", [SERVICE_AUD, OTHER_AUD])
+def test_another_applications_token_is_refused(staff: Staff, issuer: Issuer, audience: str) -> None:
+    token = issuer.user_token(issuer.people["ana@countersign.example"], audience)
+    assert get("/", token).status_code == 403
+
+
+def test_people_and_programs_have_each_their_door(
+    staff: Staff, service: str, issuer: Issuer, tokens: dict[str, str]
+) -> None:
+    assert get("/", service, host="service.localhost").status_code == 200
+    assert get("/", service).status_code == 403
+    name = next(iter(issuer.services))
+    assert get("/", issuer.service_token(name, CONSOLE_AUD)).status_code == 403
+    ana = issuer.people["ana@countersign.example"]
+    assert get("/", tokens["ana"], host="service.localhost").status_code == 403
+    assert get("/", issuer.user_token(ana, SERVICE_AUD), host="service.localhost").status_code == 403
+
+
+def test_a_program_may_only_what_its_roles_name(service: str) -> None:
+    RoleGrant.objects.all().update(revoked_at=clock.now())
+    answer = get("/", service, host="service.localhost")
+    assert (answer.status_code, answer["Content-Type"]) == (403, "application/json")
+
+
+@pytest.mark.parametrize("host", ["api.localhost", "hooks.localhost"])
+def test_a_token_is_no_right_to_anything_elsewhere(staff: Staff, tokens: dict[str, str], host: str) -> None:
+    answer = get("/outside", tokens["ana"], host=host)
+    assert answer.content.decode() == "(None, 'system', None)"
+
+
+@pytest.mark.parametrize("host", ["evil.localhost", "console.localhost.evil.example", "CONSOLE.localhost."])
+def test_another_host_is_no_door(staff: Staff, tokens: dict[str, str], host: str) -> None:
+    assert get("/", tokens["ana"], host=host).status_code in (400, 403, 421)
+
+
+def test_somebody_unknown_is_told_so_and_recorded(db: None, tokens: dict[str, str]) -> None:
+    answer = get("/", tokens["eve"])
+    assert answer.status_code == 403
+    assert "not enrolled" in answer.content.decode()
+    assert actions() == ["access.door.refused"]
+
+
+def test_somebody_without_a_role_meets_a_clear_sentence(staff: Staff, tokens: dict[str, str]) -> None:
+    answer = get("/", tokens["eve"])
+    assert answer.status_code == 403
+    assert "Your role does not open this page." in answer.content.decode()
+    assert actions()[-1] == "access.view.refused"
+
+
+def test_a_role_opens_its_own_pages_only(staff: Staff, tokens: dict[str, str]) -> None:
+    assert get("/log", tokens["dot"]).status_code == 200
+    assert get("/log", tokens["ben"]).status_code == 403
+
+
+def test_a_known_e_mail_under_another_subject_is_somebody_else(staff: Staff, tokens: dict[str, str]) -> None:
+    Identity.objects.filter(pk=staff.ana.identity.pk).update(access_subject="another")
+    answer = get("/", tokens["ana"])
+    assert answer.status_code == 403
+    assert "bound anew" in answer.content.decode()
+    event = AuditEvent.objects.order_by("-id")[0].doc
+    assert event["target"] == f"access.identity/{staff.ana.identity.pk}"
+    assert event["after"] == {"code": "access.another_subject"}
+
+
+def test_a_customer_of_the_same_e_mail_is_not_taken_for_the_officer(db: None, tokens: dict[str, str]) -> None:
+    Identity.objects.create(kind="customer", email="ana@countersign.example", display_name="Ana")
+    assert get("/", tokens["ana"]).status_code == 403
+
+
+def test_suspension_is_felt_with_the_next_request(staff: Staff, tokens: dict[str, str]) -> None:
+    assert get("/", tokens["ana"]).status_code == 200
+    Identity.objects.filter(pk=staff.ana.identity.pk).update(is_active=False)
+    assert get("/", tokens["ana"]).status_code == 403
+
+
+def test_a_role_ends_with_the_next_request(staff: Staff, tokens: dict[str, str], now: datetime) -> None:
+    assert get("/log", tokens["dot"]).status_code == 200
+    RoleGrant.objects.filter(identity=staff.dot.identity).update(revoked_at=now)
+    assert get("/log", tokens["dot"]).status_code == 403
+
+
+def test_a_session_is_worth_nothing_to_another_person(staff: Staff, tokens: dict[str, str]) -> None:
+    client = Client(headers={"Host": "console.localhost"})
+
+    def ask(who: str) -> HttpResponse:
+        return client.get("/remember", headers={"Cf-Access-Jwt-Assertion": tokens[who]})  # type: ignore[return-value]
+
+    assert [ask("ana").content, ask("ana").content] == [b"x", b"xx"]
+    assert ask("ben").content == b"x"
+    assert client.get("/remember").status_code == 403
+
+
+def test_a_refusal_of_the_app_becomes_a_page(staff: Staff, tokens: dict[str, str]) -> None:
+    answer = get("/lost", tokens["ana"])
+    assert answer.status_code == 404
+    assert "There is no such withdrawal." in answer.content.decode()
+    part = get("/lost", tokens["ana"], **{"HX-Request": "true"}).content.decode()
+    assert "<html" not in part
+    assert "There is no such withdrawal." in part
+
+
+def test_the_page_shows_no_markup_of_others(staff: Staff, tokens: dict[str, str]) -> None:
+    from core.access import pages
+
+    request = type("R", (), {"door": "console", "id": "1", "headers": {}})()
+    page = pages.refused(request, "<script>x</script>", code="c").content.decode()
+    assert "<script>" not in page
+
+
+def test_every_view_shows_its_permission() -> None:
+    assert [permission_of(view) for view in (home, log, outside)] == [
+        "console:home:read",
+        "audit:event:read",
+        None,
+    ]
+
+
+def test_a_coroutine_view_cannot_be_guarded_by_mistake() -> None:
+    async def view(request: HttpRequest) -> HttpResponse:
+        return HttpResponse()
+
+    with pytest.raises(TypeError, match="plain views"):
+        requires("console:home:read")(view)  # type: ignore[type-var]
+
+
+@pytest.fixture
+def production(settings: Any) -> Iterator[Any]:
+    settings.DEPLOYMENT_KIND = "production"
+    settings.ACCESS_CONSOLE_AUD, settings.ACCESS_SERVICE_AUD = "9f8e7d6c" * 8, "0123abcd" * 8
+    for name in ("CONSOLE", "SERVICE", "API", "HOOKS", "APPROVER"):
+        setattr(settings, f"{name}_ORIGIN", f"https://{name.lower()}.countersign.example")
+    settings.SESSION_COOKIE_NAME, settings.SESSION_COOKIE_SECURE = "__Host-session", True
+    settings.SECRET_KEY = "production" * 6
+    return settings
+
+
+def errors() -> set[str]:
+    return {str(message.id) for message in run_checks() if str(message.id).startswith("access.E")}
+
+
+def test_production_starts_on_the_real_edge(production: Any) -> None:
+    assert errors() == set()
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "code"),
+    [
+        ("ACCESS_TEAM_URL", "http://127.0.0.1:8000", "access.E010"),
+        ("ACCESS_TEAM_URL", "https://127.0.0.1:8000", "access.E010"),
+        ("ACCESS_TEAM_URL", "http://countersign.cloudflareaccess.com", "access.E010"),
+        ("ACCESS_TEAM_URL", "https://countersign.cloudflareaccess.com/", "access.E010"),
+        ("ACCESS_TEAM_URL", "https://countersign.cloudflareaccess.com.evil.example", "access.E010"),
+        ("ACCESS_CONSOLE_AUD", "c" * 64, "access.E011"),
+        ("ACCESS_CONSOLE_AUD", "", "access.E002"),
+        ("ACCESS_CONSOLE_AUD", "0123abcd" * 8, "access.E003"),
+        ("CONSOLE_ORIGIN", "http://console.countersign.example", "access.E012"),
+        ("APPROVER_ORIGIN", "https://approver.localhost", "access.E012"),
+        ("DEBUG", True, "access.E013"),
+        ("SESSION_COOKIE_NAME", "session", "access.E014"),
+        ("SECRET_KEY", "development only", "access.E015"),
+        ("DEPLOYMENT_KIND", "prod", "access.E001"),
+        ("AUTHENTICATION_BACKENDS", ["django.contrib.auth.backends.ModelBackend"], "access.E004"),
+        ("MIDDLEWARE", [], "access.E005"),
+    ],
+)
+def test_production_does_not_start(production: Any, name: str, value: Any, code: str) -> None:
+    setattr(production, name, value)
+    assert code in {str(message.id) for message in checks.check_edge()}
+
+
+def test_production_takes_no_key_of_the_stand_in(
+    production: Any, staff: Staff, issuer: Issuer, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made: list[bool] = []
+
+    def key_store(url: str, *, development: bool) -> KeyStore:
+        made.append(development)
+        return KeyStore(lambda: json.dumps(issuer.certs()).encode(), development=development)
+
+    monkeypatch.setattr(doors, "key_store", key_store)
+    production.ACCESS_CONSOLE_AUD = CONSOLE_AUD
+    assert get("/", tokens["ana"]).status_code == 403
+    assert made == [False]
