@@ -49,8 +49,7 @@ def classify(delivery_id: UUID, *, now: datetime) -> None:
 def prepare(applicant_id: UUID, level: str, *, now: datetime) -> None:
     """Make sure the provider knows the applicant at the level, and keep a token for its SDK."""
     row = queries.applicant(applicant_id)
-    client = providers.client(row.provider)
-    with _trouble_noted(row, now):
+    with _trouble_noted(row, now), providers.client(row.provider) as client:
         found = client.ensure_applicant(
             external_user_id=row.external_user_id,
             applicant_id=row.applicant_id,
@@ -70,8 +69,8 @@ def prepare(applicant_id: UUID, level: str, *, now: datetime) -> None:
 def request_check(applicant_id: UUID, level: str, *, now: datetime) -> None:
     """Have Onfido check what the customer handed in, then look at how it stands."""
     row = queries.applicant(applicant_id)
-    with _trouble_noted(row, now):
-        providers.onfido().ensure_check(applicant_id=row.applicant_id, level=level)
+    with _trouble_noted(row, now), providers.onfido() as client:
+        client.ensure_check(applicant_id=row.applicant_id, level=level)
     actions.want_read(applicant_id=row.pk, why="check requested", actor=READER, now=now)
 
 
@@ -82,10 +81,8 @@ def synchronise(applicant_id: UUID, *, now: datetime) -> None:
         return
     if row.provider == Provider.ONFIDO and not row.applicant_id:
         raise Unavailable("the applicant is not yet known there")
-    with _trouble_noted(row, now):
-        document = providers.client(row.provider).read(
-            external_user_id=row.external_user_id, applicant_id=row.applicant_id
-        )
+    with _trouble_noted(row, now), providers.client(row.provider) as client:
+        document = client.read(external_user_id=row.external_user_id, applicant_id=row.applicant_id)
     actions.apply_snapshot(
         applicant_id=row.pk,
         seq=row.requested_seq,
@@ -129,7 +126,8 @@ def _with_applicant(notice: Notice) -> Notice:
     if notice.meaning is not Meaning.READ:
         return notice
     try:
-        found = providers.onfido().applicant_of_check(check_id=notice.check_id)
+        with providers.onfido() as client:
+            found = client.applicant_of_check(check_id=notice.check_id)
     except Unknown:
         return notice
     return Notice(notice.meaning, notice.event, applicant_id=found, check_id=notice.check_id)

@@ -8,18 +8,18 @@ from __future__ import annotations
 from typing import Any, Final
 from urllib.parse import quote
 
-from kyc.adapters.wire import Rejected, exchange, new_client
+from kyc.adapters.wire import Line, Rejected, exchange, new_client
 from kyc.domain.answers import objects, text
 from kyc.domain.tiers import LEVELS
 
 VERSION: Final = "/v3.6"
 
 
-class Onfido:
-    """The provider; one instance per use. `url` is the region's host without the version."""
+class Onfido(Line):
+    """The provider, for one `with` block. `url` is the region's host without the version."""
 
     def __init__(self, *, url: str, token: str) -> None:
-        self._client = new_client(url + VERSION, headers={"Authorization": f"Token token={token}"})
+        super().__init__(new_client(url + VERSION, headers={"Authorization": f"Token token={token}"}))
 
     def ensure_applicant(self, *, external_user_id: str, applicant_id: str, level: str, name: str) -> str:
         """The applicant's id, created unless we have one.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Protocol
+from typing import Any, Protocol, Self
 
 from django.conf import settings
 
@@ -14,6 +14,8 @@ from kyc.models import Provider
 class Client(Protocol):
     """What both providers offer us."""
 
+    def __enter__(self) -> Self: ...
+    def __exit__(self, *_error: object) -> None: ...
     def ensure_applicant(self, *, external_user_id: str, applicant_id: str, level: str, name: str) -> str: ...
     def sdk_token(self, *, external_user_id: str, applicant_id: str, level: str, ttl_s: int) -> str: ...
     def read(self, *, external_user_id: str, applicant_id: str) -> dict[str, Any]: ...

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from kyc.adapters.wire import Exists, Rejected, exchange, new_client
+from kyc.adapters.wire import Exists, Line, Rejected, exchange, new_client
 from kyc.domain.answers import mapping, text
 
 _MOVE: Final = "/resources/applicants/{}/moveToLevel?name={}"
@@ -36,13 +36,13 @@ class Signature(httpx.Auth):
         yield request
 
 
-class Sumsub:
-    """The provider; one instance per use. `clock` gives Unix seconds, because requests are valid for 60 s."""
+class Sumsub(Line):
+    """The provider, for one `with` block. `clock` gives Unix seconds, because requests are valid for 60 s."""
 
     def __init__(
         self, *, url: str, app_token: str, secret: str, clock: Callable[[], float] = time.time
     ) -> None:
-        self._client = new_client(url, auth=Signature(app_token=app_token, secret=secret, clock=clock))
+        super().__init__(new_client(url, auth=Signature(app_token=app_token, secret=secret, clock=clock)))
 
     def ensure_applicant(self, *, external_user_id: str, applicant_id: str, level: str, name: str) -> str:
         """The applicant's id at the provider, created or found, and standing at the level."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpx
 
@@ -56,6 +56,19 @@ def new_client(
         trust_env=False,
         follow_redirects=False,
     )
+
+
+class Line:
+    """A provider's connection, closed at the end of a `with` block."""
+
+    def __init__(self, client: httpx.Client) -> None:
+        self._client = client
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._client.close()
 
 
 def exchange(client: httpx.Client, method: str, path: str, *, document: object = None) -> dict[str, Any]:

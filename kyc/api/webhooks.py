@@ -6,6 +6,7 @@ called from here. Whatever does not verify gets one constant 401, also an endpoi
 
 from __future__ import annotations
 
+from dataclasses import replace
 from uuid import UUID
 
 from django.core.exceptions import RequestDataTooBig
@@ -37,13 +38,8 @@ def receive(request: HttpRequest, provider: str, endpoint_id: UUID) -> HttpRespo
     secrets = queries.secrets_of(endpoint_id, provider=provider)
     if secrets is None:
         return _unverified()
-    actor = Actor(
-        identity=None,
-        kind="service",
-        label=f"{provider} webhook",
-        ip=_ip(request),
-        request_id=getattr(request, "id", ""),
-    )
+    caller: Actor = request.actor  # type: ignore[attr-defined]  # set by the access middleware
+    actor = replace(caller, kind="service", label=f"{provider} webhook")
     if not _is_signed(request, raw, provider, secrets):
         actions.note_unverified(endpoint_id=endpoint_id, raw=raw, ip=actor.ip, actor=actor, now=now)
         return _unverified()
@@ -60,10 +56,6 @@ def _is_signed(request: HttpRequest, raw: bytes, provider: str, secrets: list[by
         algorithm=request.headers.get("X-Payload-Digest-Alg"),
         secrets=secrets,
     )
-
-
-def _ip(request: HttpRequest) -> str:
-    return request.headers.get("CF-Connecting-IP", "") or str(request.META.get("REMOTE_ADDR") or "")
 
 
 def _too_long() -> HttpResponse:
