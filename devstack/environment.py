@@ -28,6 +28,7 @@ REPLACEABLE: Final = (
     "BITCOIN_RPC_URL",
     "SUMSUB_URL",
     "ONFIDO_URL",
+    "PRICES_URL",
     "SIGNERS_DIR",
 )
 """Set from outside, each of these replaces one embedded service by another."""
@@ -242,6 +243,7 @@ class Environment:
         self.node_port = free_port(18443)
         self.sumsub_port = free_port(8101)
         self.onfido_port = free_port(8102)
+        self.prices_port = free_port(8103)
         run, port = where.run, self.port
         outside = {name: os.environ[name] for name in REPLACEABLE if os.environ.get(name)}
         self.replaced = frozenset(outside)
@@ -257,6 +259,7 @@ class Environment:
             "SIGNERS_DIR": str(run / "signers"),
             "SUMSUB_URL": f"http://127.0.0.1:{self.sumsub_port}",
             "ONFIDO_URL": f"http://127.0.0.1:{self.onfido_port}",
+            "PRICES_URL": f"http://127.0.0.1:{self.prices_port}",
             "DEPLOYMENT": secret["deployment"],
             "NETWORK": "regtest",
             "SUMSUB_APP_TOKEN": secret["sumsub_app_token"],

@@ -145,6 +145,15 @@ class Table:
                     is_ready=listens_at(self.environment.onfido_port),
                 )
             )
+        if "PRICES_URL" not in self.environment.replaced:
+            found.append(
+                self._python(
+                    "prices",
+                    "cs-node",
+                    *("devstack.standins.prices", "--port", str(self.environment.prices_port)),
+                    is_ready=listens_at(self.environment.prices_port),
+                )
+            )
         found.append(
             self._python(
                 "edge",
