@@ -52,7 +52,9 @@ class Event(StrEnum):
 
 @outbox.message("custody.withdrawal_moved")
 class WithdrawalMoved:
-    """A withdrawal reached a state. `state` says which; the customer's id comes with it for their own channel."""
+    """A withdrawal reached a state. `state` says which; the customer's id comes with it for their own
+    channel.
+    """
 
     withdrawal: UUID
     customer: UUID

@@ -1,1 +1,55 @@
-"""Answers to messages: each says that something may be moved on; tasks look for themselves whether it can."""
+"""Answers to messages. Each says only that something may be moved on; the task looks for itself whether it
+can.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core import outbox
+from custody import actions, queries, tasks
+from custody.events import BlockRead, RefillMoved, SignatureStored, WithdrawalMoved
+
+
+@outbox.subscriber(WithdrawalMoved, name="custody.move_withdrawal")
+def move_withdrawal(message: WithdrawalMoved, *, now: datetime) -> None:
+    """Take a withdrawal one step on, from where the message says it stands."""
+    if message.state == "requested":
+        tasks.screen(message.withdrawal, now=now)
+        return
+    row = queries.withdrawal(message.withdrawal)
+    if message.state == "approved":
+        tasks.build(row, now=now)
+        return
+    payment = queries.payment_of(row)
+    if payment is None:
+        return
+    if message.state == "built" and row.state == "built":
+        actions.mark_asked(payment_id=payment.pk, actor=tasks.PAYER, now=now)
+    elif message.state == "signing":
+        tasks.ask_signers(payment.pk, now=now)
+    elif message.state == "signed":
+        tasks.send(payment.pk, now=now)
+
+
+@outbox.subscriber(RefillMoved, name="custody.move_refill")
+def move_refill(message: RefillMoved, *, now: datetime) -> None:
+    """Take a refill one step on; between `built` and `signed` people carry files."""
+    row = queries.refill(message.refill)
+    if message.state == "approved":
+        tasks.build(row, now=now)
+    elif message.state == "signed" and (payment := queries.payment_of(row)) is not None:
+        tasks.send(payment.pk, now=now)
+
+
+@outbox.subscriber(SignatureStored, name="custody.finish_payment")
+def finish_payment(message: SignatureStored, *, now: datetime) -> None:
+    """See whether there are enough signatures now."""
+    tasks.finish(message.payment, now=now)
+
+
+@outbox.subscriber(BlockRead, name="custody.follow_block")
+def follow_block(message: BlockRead, *, now: datetime) -> None:
+    """After a block: send what it did not take, and see whether the hot wallet has run low."""
+    tasks.send_again(now=now)
+    tasks.look_for_refill(now=now)

@@ -2,8 +2,9 @@
 
 from custody.actions.addresses import assign_address
 from custody.actions.adjustments import request_adjustment
-from custody.actions.blocks import read_blocks, unwind_block
+from custody.actions.blocks import OutOfPlace, read_blocks, unwind_block
 from custody.actions.payments import (
+    CoinTaken,
     mark_asked,
     report_broadcast,
     report_refusal,
@@ -13,9 +14,11 @@ from custody.actions.payments import (
 )
 from custody.actions.prices import report_price
 from custody.actions.refills import (
+    NothingDue,
     dismiss_refill,
     export_bundle,
     fail_refill,
+    import_signatures,
     lapse_refill,
     propose_refill,
     request_refill,
@@ -31,6 +34,9 @@ from custody.actions.withdrawals import (
 )
 
 __all__ = [
+    "CoinTaken",
+    "NothingDue",
+    "OutOfPlace",
     "assign_address",
     "book_deposit",
     "cancel_withdrawal",
@@ -39,6 +45,7 @@ __all__ = [
     "export_bundle",
     "fail_refill",
     "fail_withdrawal",
+    "import_signatures",
     "lapse_refill",
     "load_registry",
     "mark_asked",

@@ -25,7 +25,7 @@ from customers.models import Customer
 from kernel.money import Amount
 
 KIND: Final = "custody.adjustment"
-TEAMS: Final = {"officers": 1}
+TEAMS: Final = {"officers": 2}
 _REFERENCE_MAX: Final = 64
 
 
@@ -108,7 +108,7 @@ def request_adjustment(
 def post_adjustment(*, request: ApprovalRequest, actor: Actor, now: datetime) -> Adjustment:
     """Post the credit, in the transaction of the deciding signature; its other side is the outside world."""
     row = _of(request)
-    approvals.consume(request, now=now, actor=actor)
+    approvals.consume(request, now=now)
     row.move_to(State.POSTED, posted_at=now)
     ledger.post(
         KIND,

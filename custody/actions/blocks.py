@@ -1,6 +1,7 @@
 """Reading blocks into the books, and taking them back out after a reorganisation.
 
-The block itself is the cursor: it is stored in the transaction that books what it holds, so a watcher that dies
+The block itself is the cursor: it is stored in the transaction that books what it holds, so a watcher that
+dies
 anywhere reads nothing twice and skips nothing.
 """
 
@@ -67,12 +68,12 @@ def unwind_block(*, block_hash: str, actor: Actor, now: datetime) -> None:
     tip = queries.tip()
     if tip is None or tip.hash != block_hash:
         raise OutOfPlace("Nothing was taken back: this is not the highest block that was read.")
-    lost: list[str] = []
-    for deposit in Deposit.objects.select_for_update(no_key=True).filter(height=tip.height).order_by("pk"):
+    gone = list(Deposit.objects.select_for_update(no_key=True).filter(height=tip.height).order_by("pk"))
+    for deposit in gone:
         deposit.move_to(deposits.after_loss(deposits.State(deposit.state)), height=None)
-        lost.append(f"{deposit} is {deposit.state}")
-    for payment_id in Payment.objects.filter(height=tip.height).order_by("pk").values_list("pk", flat=True):
-        lost.append(_unconfirm(payment_id, actor=actor, now=now))
+    lost = [f"{deposit} is {deposit.state}" for deposit in gone]
+    payment_ids = list(Payment.objects.filter(height=tip.height).order_by("pk").values_list("pk", flat=True))
+    lost += [_unconfirm(payment_id, actor=actor, now=now) for payment_id in payment_ids]
     Utxo.objects.filter(spent_in=tip.height).update(spent_in=None, spent_by="")
     Utxo.objects.filter(height=tip.height).update(height=None)
     Block.objects.filter(height=tip.height).delete()
@@ -198,7 +199,9 @@ def _unconfirm(payment_id: object, *, actor: Actor, now: datetime) -> str:
 
 
 def _conflict(payment: Payment, rival: str, *, actor: Actor, now: datetime) -> str:
-    """A coin that a payment claims was spent by another transaction: that payment cannot confirm beside it."""
+    """A coin that a payment claims was spent by another transaction: that payment cannot confirm beside
+    it.
+    """
     row = locks.payment(payment.pk)
     owner, before = row.owner, row.owner.state
     if before in (Step.SIGNED, Step.BROADCAST):

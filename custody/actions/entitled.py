@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from core.access import powers
+from core.access import rights
 from core.access.models import Identity, Kind
 from core.actor import Actor
 from core.refusals import NotAllowed, Refused
@@ -21,13 +21,15 @@ class ReasonMissing(Refused):
 def officer(actor: Actor, permission: StrEnum, *, now: datetime, target: str) -> Identity:
     """The acting officer; NotAllowed for everybody who does not hold the permission now."""
     found = Identity.objects.filter(pk=actor.identity, kind=Kind.OFFICER, is_active=True).first()
-    if found is None or not powers.allowed(found, permission, now):
+    if found is None or not rights.allowed(found, permission, now):
         raise NotAllowed("Your role does not do this; nothing was changed.", target=target)
     return found
 
 
 def officer_or_machine(actor: Actor, permission: StrEnum, *, now: datetime, target: str) -> None:
-    """Pass for our own tasks and daemons, and for officers who hold the permission; NotAllowed for the rest."""
+    """Pass for our own tasks and daemons, and for officers who hold the permission; NotAllowed for the
+    rest.
+    """
     if actor.kind != "system" or actor.identity is not None:
         officer(actor, permission, now=now, target=target)
 

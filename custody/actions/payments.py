@@ -55,7 +55,8 @@ class BadSignatures(Refused):
 
 @action(Event.PAYMENT_BUILT)
 def store_built(*, owner: Withdrawal | Refill, psbt: str, vsize: int, actor: Actor, now: datetime) -> Payment:
-    """The transaction of an approved withdrawal or refill, with its coins claimed and its approval used up, at once.
+    """The transaction of an approved withdrawal or refill, with its coins claimed and its approval used up,
+    at once.
 
     A second one for the same owner changes nothing; a coin that another payment claims is CoinTaken. What is
     stored pays exactly what was approved and the rest to ourselves, whoever built it.
@@ -71,9 +72,7 @@ def store_built(*, owner: Withdrawal | Refill, psbt: str, vsize: int, actor: Act
     built = _checked(row, wallet, psbt)
     before = row.state
     row.move_to(Step.BUILT)
-    if row.request is None:
-        raise NotAsApproved("Nothing was built: nobody approved this.", target=str(row.pk))
-    approvals.consume(row.request, now=now, actor=actor)
+    approvals.consume(queries.request_of(row), now=now)
     payment = Payment.objects.create(
         wallet=wallet,
         withdrawal=row if isinstance(row, Withdrawal) else None,
@@ -157,7 +156,9 @@ def store_signature(
 def report_refusal(
     *, payment_id: UUID, token: str, code: str, detail: str, actor: Actor, now: datetime
 ) -> Payment:
-    """That a signer said no, with its own code. Once too few could still say yes, the withdrawal is refused."""
+    """That a signer said no, with its own code. Once too few could still say yes, the withdrawal is
+    refused.
+    """
     row = locks.payment(payment_id)
     TokenRefusal.objects.create(payment=row, token=token, code=code[:64], detail=detail[:500], refused_at=now)
     owner, before = row.owner, row.owner.state
@@ -181,7 +182,9 @@ def report_refusal(
 
 @action(Event.PAYMENT_SIGNED)
 def store_signed(*, payment_id: UUID, raw: bytes, actor: Actor, now: datetime) -> Payment:
-    """The complete transaction, stored before it is sent. The first one stays: another quorum's changes nothing."""
+    """The complete transaction, stored before it is sent. The first one stays: another quorum's changes
+    nothing.
+    """
     row = locks.payment(payment_id)
     if row.raw:
         return row
@@ -231,7 +234,9 @@ def report_broadcast(*, payment_id: UUID, actor: Actor, now: datetime) -> Paymen
 
 
 def merge(row: Payment, token: str, signatures: list[dict[str, object]]) -> Psbt:
-    """The payment's PSBT with one token's signatures in it; BadSignatures where one is missing, foreign or wrong."""
+    """The payment's PSBT with one token's signatures in it; BadSignatures where one is missing, foreign or
+    wrong.
+    """
     target = f"custody.payment/{row.pk}"
     base = Psbt.parse_base64(row.psbt)
     if token not in row.wallet.tokens:

@@ -1,7 +1,10 @@
-"""Refills of the hot wallet: proposed by the system, asked for by treasury, approved, carried to the cold signers."""
+"""Refills of the hot wallet: proposed by the system, asked for by treasury, approved, carried to the cold
+signers.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -17,7 +20,7 @@ from core.approvals.domain.requests import State as RequestState
 from core.approvals.models import ApprovalRequest
 from core.refusals import Refused
 from custody import locks, queries
-from custody.actions import entitled
+from custody.actions import entitled, payments
 from custody.actions.withdrawals import whole_seconds
 from custody.domain import deposits, refills
 from custody.domain.refills import State
@@ -84,7 +87,9 @@ def propose_refill(*, target: str, source: str, actor: Actor, now: datetime) -> 
 
 @action(Event.REFILL_REQUESTED)
 def request_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
-    """A proposal put before the checkers by a treasury maker, who answers for it and so is never among them."""
+    """A proposal put before the checkers by a treasury maker, who answers for it and so is never among
+    them.
+    """
     target = f"custody.refill/{refill_id}"
     maker = entitled.officer(actor, Permission.PROPOSE_REFILL, now=now, target=target)
     row = locks.refill(refill_id)
@@ -159,12 +164,13 @@ def approve_refill(*, request: ApprovalRequest, actor: Actor, now: datetime) -> 
 
 @action(Event.PAYMENT_EXPORTED)
 def export_bundle(*, refill_id: UUID, actor: Actor, now: datetime) -> bytes:
-    """The bundle file for the cold signers: the sign request and its digest. Exporting again gives the same bytes.
+    """The bundle file for the cold signers: the sign request and its digest. Exporting again gives the same
+    bytes.
 
     From the first export on, signatures may exist that nobody has brought back yet.
     """
     target = f"custody.refill/{refill_id}"
-    entitled.officer(actor, Permission.TRANSFER_BUNDLE, now=now, target=target)
+    entitled.officer_or_machine(actor, Permission.TRANSFER_BUNDLE, now=now, target=target)
     row = locks.refill(refill_id)
     payment = queries.payment_of(row)
     if payment is None or row.state not in (State.BUILT, State.EXPORTED):
@@ -185,6 +191,39 @@ def export_bundle(*, refill_id: UUID, actor: Actor, now: datetime) -> bytes:
     )
     announce(row, now=now)
     return data
+
+
+@action(Event.PAYMENT_SIGNATURE_STORED)
+def import_signatures(*, refill_id: UUID, data: bytes, actor: Actor, now: datetime) -> Payment:
+    """One cold signer's answer file, brought back by hand: stored if it signs exactly this refill's
+    transaction.
+    """
+    target = f"custody.refill/{refill_id}"
+    entitled.officer_or_machine(actor, Permission.TRANSFER_BUNDLE, now=now, target=target)
+    row = locks.refill(refill_id)
+    payment = queries.payment_of(row)
+    if payment is None or row.state != State.EXPORTED:
+        raise NotExportable(f"Nothing was imported: the refill is {row.state}.", target=target)
+    try:
+        answer = canonical.decode_object(data.removesuffix(b"\n"))
+    except canonical.NotCanonical as error:
+        raise payments.BadSignatures(f"Nothing was imported: {error}.", target=target) from error
+    signatures = answer.get("signatures")
+    if (
+        answer.get("type") != "signed"
+        or answer.get("txid") != payment.txid
+        or not isinstance(signatures, list)
+    ):
+        raise payments.BadSignatures(
+            "Nothing was imported: the file is no signer's answer about this transaction.", target=target
+        )
+    return payments.store_signature(
+        payment_id=payment.pk,
+        token=str(answer.get("token", "")),
+        signatures=[dict(item) for item in signatures if isinstance(item, Mapping)],
+        actor=actor,
+        now=now,
+    )
 
 
 def bundle(request: dict[str, Any]) -> bytes:

@@ -28,9 +28,10 @@ from kernel.intent import Intent
 
 @action(Event.WITHDRAWAL_SCREENED)
 def report_screening(*, withdrawal_id: UUID, hits: Sequence[str], actor: Actor, now: datetime) -> Withdrawal:
-    """What the lists say about a withdrawal: clear ones go before the checkers, all others wait for an officer.
+    """What the lists say about a withdrawal: clear ones go before the checkers, all others wait for an
+    officer.
 
-    A second report about the same withdrawal changes nothing. Where nothing is wrong, the customer is the maker.
+    A second report about the same withdrawal changes nothing.
     """
     row = locks.withdrawal(withdrawal_id)
     if row.state != State.REQUESTED:
@@ -39,7 +40,8 @@ def report_screening(*, withdrawal_id: UUID, hits: Sequence[str], actor: Actor, 
     if found.verdict is Verdict.HOLD:
         row.move_to(State.ON_HOLD, reason="; ".join(found.reasons)[:500])
     else:
-        _put_before_checkers(row, row.customer.identity, actor=actor, now=now)
+        automatic = Identity.objects.get(pk=beneficiaries.AUTOMATIC)
+        _put_before_checkers(row, automatic, actor=actor, now=now)
     audit.record(
         Event.WITHDRAWAL_SCREENED,
         row,
@@ -54,7 +56,9 @@ def report_screening(*, withdrawal_id: UUID, hits: Sequence[str], actor: Actor, 
 
 @action(Event.WITHDRAWAL_RELEASED)
 def release_from_screening(*, withdrawal_id: UUID, reason: str, actor: Actor, now: datetime) -> Withdrawal:
-    """A withdrawal on hold put before the checkers. Whoever releases it is its maker, and so never among them."""
+    """A withdrawal on hold put before the checkers. Whoever releases it is its maker, and so never among
+    them.
+    """
     target = f"custody.withdrawal/{withdrawal_id}"
     maker = entitled.officer(actor, Permission.RELEASE_WITHDRAWAL, now=now, target=target)
     row = locks.withdrawal(withdrawal_id)
@@ -115,7 +119,9 @@ def close_with_request(
 
 
 def conflict(request: ApprovalRequest, officer: Identity) -> str | None:
-    """Nobody checks a withdrawal of their own: an officer may also be somebody's customer, under the same e-mail."""
+    """Nobody checks a withdrawal of their own: an officer may also be somebody's customer, under the same
+    e-mail.
+    """
     row = Withdrawal.objects.select_related("customer__identity").filter(request=request).first()
     if row is not None and row.customer.identity.email.casefold() == officer.email.casefold():
         return "This withdrawal goes out of an account under your own e-mail, so others must answer it."

@@ -30,7 +30,8 @@ class NotDeepEnough(Conflict):
 
 @action(Event.DEPOSIT_BOOKED)
 def book_deposit(*, deposit_id: UUID, actor: Actor, now: datetime) -> Deposit:
-    """A deposit that is deep enough, in the ledger: for its customer, or in suspense where nobody owns the address.
+    """A deposit that is deep enough, in the ledger: for its customer, or in suspense where nobody owns the
+    address.
 
     Booking it again changes nothing.
     """

@@ -166,7 +166,7 @@ def fail_withdrawal(*, withdrawal_id: UUID, reason: str, actor: Actor, now: date
     """A withdrawal given up after it was built, with its funds free again.
 
     Nobody can be paid twice by it: either no signature ever left a signer, or the intent is void by every
-    signer's clock and too few signatures exist (then its coins stay claimed), or the coins are spent for good.
+    signer's clock and too few signatures exist (its coins then stay claimed), or a coin is spent for good.
     """
     target = f"custody.withdrawal/{withdrawal_id}"
     entitled.officer_or_machine(actor, Permission.RELEASE_WITHDRAWAL, now=now, target=target)
@@ -259,12 +259,13 @@ def _check_limit(customer: Customer, asked: int, *, now: datetime) -> None:
         limits.check(tier=customer.tier, used=used, asked=asked)
     except limits.ViewOnly as error:
         raise TierTooLow(
-            f"Nothing was asked for: tier {customer.tier} may look but not withdraw. Verify your identity first."
+            f"Nothing was asked for: tier {customer.tier} may look but not withdraw. "
+            "Verify your identity first."
         ) from error
     except limits.LimitReached as error:
         raise LimitReached(
-            f"Nothing was asked for: {_dollars(error.left)} of {_dollars(error.limit)} are left for these 24 hours, "
-            "and this is more. Wait, ask for less, or raise your tier."
+            f"Nothing was asked for: {_dollars(error.left)} of {_dollars(error.limit)} are left for these "
+            "24 hours, and this is more. Wait, ask for less, or raise your tier."
         ) from error
 
 

@@ -8,7 +8,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 from typing import Final
+from uuid import UUID
 
+AUTOMATIC: Final = UUID("01900000-0000-7000-8000-0000000005c0")
+"""The service identity that answers for requests in which screening found nothing."""
 LABEL_MAX: Final = 80
 FIRST_USE: Final = "first use of this destination"
 

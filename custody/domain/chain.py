@@ -20,7 +20,9 @@ class Received:
 
 @dataclass(frozen=True, slots=True)
 class SeenBlock:
-    """One block: `spent` maps coins to the transaction that spent them, ours or not; `txids` are all it holds."""
+    """One block: `spent` maps coins to the transaction that spent them, ours or not; `txids` are all it
+    holds.
+    """
 
     height: int
     hash: str

@@ -61,9 +61,11 @@ class Selection:
 
 
 def select(coins: Sequence[Coin], *, pays: Output, feerate: int, fee_cap: int, wallet: Script) -> Selection:
-    """Coins that cover the payment and its fee at `feerate` sats per vbyte, with change to the wallet's own script.
+    """Coins that cover the payment and its fee at `feerate` sats per vbyte, with change to the wallet's own
+    script.
 
-    Without change where one to three coins come out even within a dust's breadth; else the largest coins first,
+    Without change where one to three coins come out even within a dust's breadth; else the largest coins
+    first,
     so that few are needed. NotEnoughCoins, or FeeAboveCap.
     """
     if pays.sats < DUST_SATS:
@@ -122,7 +124,9 @@ class Built:
 
 
 def build(selection: Selection, sources: Sequence[tuple[Transaction, bytes]]) -> Psbt:
-    """The PSBT of a selection; `sources` are each coin's previous transaction and witness script, in order."""
+    """The PSBT of a selection; `sources` are each coin's previous transaction and witness script, in
+    order.
+    """
     return Psbt.build(
         [
             (coin.outpoint, previous, script)
@@ -133,7 +137,9 @@ def build(selection: Selection, sources: Sequence[tuple[Transaction, bytes]]) ->
 
 
 def check(psbt: Psbt, *, pays: Output, change: bytes, fee_cap: int) -> Built:
-    """What the PSBT does, if it pays exactly what was approved and the rest to us; NotOurPayment otherwise."""
+    """What the PSBT does, if it pays exactly what was approved and the rest to us; NotOurPayment
+    otherwise.
+    """
     outputs = list(psbt.transaction.outputs)
     if pays not in outputs:
         raise NotOurPayment("the approved output is not there")

@@ -53,7 +53,9 @@ def is_final(height: int | None, tip: int, network: str) -> bool:
 
 
 def booked(*, has_customer: bool) -> State:
-    """Where a deposit that is deep enough goes: to its customer, or into suspense where nobody owns the address."""
+    """Where a deposit that is deep enough goes: to its customer, or into suspense where nobody owns the
+    address.
+    """
     return State.CREDITED if has_customer else State.IN_SUSPENSE
 
 

@@ -1,4 +1,6 @@
-"""How much a customer may withdraw in any 24 hours, by tier, in US cents. What is not known is not allowed."""
+"""How much a customer may withdraw in any 24 hours, by tier, in US cents. What is not known is not
+allowed.
+"""
 
 from __future__ import annotations
 

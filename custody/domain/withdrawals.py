@@ -12,7 +12,9 @@ from kernel.money import Amount
 
 
 class State(StrEnum):
-    """Where a withdrawal stands. From `built` on there is a transaction, from `signing` on a signature may exist."""
+    """Where a withdrawal stands. From `built` on there is a transaction, from `signing` on a signature may
+    exist.
+    """
 
     REQUESTED = "requested"
     ON_HOLD = "on_hold"
@@ -32,7 +34,8 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-# Nobody but the chain moves a withdrawal once it is signed: no step leads from there to an end without payment,
+# Nobody but the chain moves a withdrawal once it is signed: no step leads from there to an end without
+# payment,
 # except over `conflicted`, which needs proof that one of its coins was spent elsewhere.
 NEXT: Final[Mapping[State, frozenset[State]]] = {
     State.REQUESTED: frozenset({State.SCREENED, State.ON_HOLD, State.CANCELLED, State.EXPIRED}),

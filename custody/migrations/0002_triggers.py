@@ -31,6 +31,12 @@ DROP FUNCTION custody_payment_raw_once() CASCADE;
 DROP FUNCTION custody_address_owner_once() CASCADE;
 """
 
+# Who makes a request where screening had nothing to say: no person, but somebody whom the log can name.
+SCREENING = """
+INSERT INTO access_identity (id, kind, email, display_name, is_active)
+VALUES ('01900000-0000-7000-8000-0000000005c0', 'service', '', 'Automatic screening', TRUE);
+"""
+
 ROAD = ["state", "reason", "expires_at", "settled_at", "maker_id", "request_id"]
 
 
@@ -51,4 +57,5 @@ class Migration(migrations.Migration):
         append_only("custody_token_refusal"),
         append_only("custody_price"),
         migrations.RunSQL(sql=ONCE, reverse_sql=UNDO),
+        migrations.RunSQL(sql=SCREENING, reverse_sql=migrations.RunSQL.noop),
     ]

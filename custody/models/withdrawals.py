@@ -15,7 +15,9 @@ from kernel.money import Amount
 
 
 class Beneficiary(models.Model):
-    """A destination that a customer has named. Until an officer has cleared it, its withdrawals wait on hold."""
+    """A destination that a customer has named. Until an officer has cleared it, its withdrawals wait on
+    hold.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     customer = models.ForeignKey("customers.Customer", models.PROTECT, related_name="beneficiaries")
@@ -47,8 +49,8 @@ class Withdrawal(Moving):
     """A customer's order to send coins out. Amount, destination and price never change after the request.
 
     `price_cents` and `value_cents` are US cents (per coin, and of the amount) at the time of the request.
-    `maker` answers for the request before the checkers: the officer who released it, or the customer where
-    screening had nothing to say.
+    `maker` answers for the request before the checkers: the officer who released it, or automatic
+    screening where it had nothing to say.
     """
 
     STATES = State

@@ -8,13 +8,14 @@ from uuid import UUID
 
 from django.db.models import Max, QuerySet
 
-from core.access import powers
+from core.access import rights
 from core.access.models import Identity
 from core.refusals import NotFound
 from custody.domain import deposits
 from custody.domain.deposits import State
-from custody.models import Address, Block, Deposit, Payment
+from custody.models import Address, Block, Deposit, Payment, Utxo
 from custody.permissions import Permission
+from kernel.transaction import Outpoint
 
 
 def deposit_address_of(customer: UUID) -> Address | None:
@@ -57,7 +58,7 @@ def deposits_for(
 ) -> QuerySet[Deposit]:
     """Deposits, newest first, for an officer who may see the treasury; none for everybody else. Slice it."""
     rows = Deposit.objects.select_related("address__wallet", "customer__identity").order_by("-seen_at", "-id")
-    if not powers.allowed(identity, Permission.SEE_TREASURY, now):
+    if not rights.allowed(identity, Permission.SEE_TREASURY, now):
         return rows.none()
     return rows.filter(state__in=[str(state) for state in states]) if states else rows
 
@@ -94,6 +95,13 @@ def deposits_due(*, network: str) -> list[UUID]:
         .order_by("height", "id")
         .values_list("pk", flat=True)[:500]
     )
+
+
+def known_coins(outpoints: Collection[Outpoint]) -> set[Outpoint]:
+    """Which of these are coins of ours."""
+    txids = {outpoint.txid for outpoint in outpoints}
+    rows = Utxo.objects.filter(txid__in=txids).values_list("txid", "vout")
+    return {Outpoint(txid, vout) for txid, vout in rows} & set(outpoints)
 
 
 def payments_in(txids: Collection[str]) -> dict[str, UUID]:

@@ -8,15 +8,18 @@ from typing import Any
 from uuid import UUID
 
 from core import approvals
-from core.access import powers
+from core.access import rights
 from core.access.models import Identity
+from core.approvals.expiry import DUE
 from core.approvals.models import ApprovalRequest
 from core.refusals import NotFound
 from custody.domain import deposits, refills
 from custody.models import Payment, Refill, UtxoLock, Withdrawal
 from custody.permissions import Permission
-from kernel import encodings
+from custody.queries.deposits import tip_height
+from kernel import encodings, intent
 from kernel.intent import Intent
+from kernel.psbt import Psbt
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +46,7 @@ def payment(payment_id: UUID) -> Payment:
 
 def payment_for(payment_id: UUID, *, identity: Identity | None, now: datetime) -> Payment:
     """The payment, for an officer who may see the treasury or withdrawals; NotFound for everybody else."""
-    held = powers.powers(identity, now)
+    held = rights.powers(identity, now)
     if held.isdisjoint({str(Permission.SEE_TREASURY), str(Permission.SEE_WITHDRAWALS)}):
         raise NotFound("There is no such payment.", target=f"custody.payment/{payment_id}")
     return payment(payment_id)
@@ -67,7 +70,7 @@ def collected(row: Payment) -> Collected:
 
 def sign_request(row: Payment) -> dict[str, Any]:
     """What signers are asked: the unsigned transaction, and the approved intent with its approvals."""
-    request = _request_of(row)
+    request = request_of(row.owner)
     return {
         "v": 1,
         "type": "sign",
@@ -84,14 +87,36 @@ def sign_request(row: Payment) -> dict[str, Any]:
 
 def source_of(owner: Withdrawal | Refill) -> str:
     """The wallet that the approved intent takes the coins from; NotFound where nobody approved one."""
+    return Intent.parse(bytes(request_of(owner).payload)).source
+
+
+def request_of(owner: Withdrawal | Refill) -> ApprovalRequest:
+    """The approval request of a withdrawal or refill; NotFound where there is none."""
     if owner.request is None:
         raise NotFound("Nobody approved this.", target=f"{owner._meta.label_lower}/{owner.pk}")
-    return Intent.parse(bytes(owner.request.payload)).source
+    return owner.request
 
 
 def payload_of(row: Payment) -> bytes:
     """The canonical bytes that officers approved for this payment."""
-    return bytes(_request_of(row).payload)
+    return bytes(request_of(row.owner).payload)
+
+
+def signed_psbt(row: Payment) -> Psbt:
+    """The transaction with every signature that was stored; they were checked then and are checked again
+    here.
+    """
+    return Psbt.parse_base64(row.psbt).with_signatures(
+        (item["input"], bytes.fromhex(item["public_key"]), bytes.fromhex(item["signature"]))
+        for signatures in row.signatures.order_by("received_at", "pk").values_list("signatures", flat=True)
+        for item in signatures
+    )
+
+
+def overdue_requests() -> list[UUID]:
+    """Approval requests of our kinds whose deadline has passed by the database's clock."""
+    kinds = (intent.WITHDRAWAL, intent.REFILL, "custody.adjustment")
+    return list(ApprovalRequest.objects.filter(DUE, kind__in=kinds).values_list("pk", flat=True)[:100])
 
 
 def locked_outpoints(row: Payment) -> list[tuple[str, int]]:
@@ -112,9 +137,9 @@ def payments_on_the_way() -> list[UUID]:
     )
 
 
-def payments_due(*, network: str, tip: int) -> list[UUID]:
+def payments_due(*, network: str) -> list[UUID]:
     """Confirmed payments that are deep enough to settle."""
-    deep = tip - deposits.depth_needed(network) + 1
+    deep = tip_height() - deposits.depth_needed(network) + 1
     rows = Payment.objects.filter(height__lte=deep)
     return list(
         (rows.filter(withdrawal__state="confirmed") | rows.filter(refill__state="confirmed")).values_list(
@@ -144,10 +169,3 @@ def lapsing_refills(*, now: datetime) -> list[UUID]:
     return list(
         Refill.objects.filter(state=refills.State.EXPORTED, expires_at__lte=now).values_list("pk", flat=True)
     )
-
-
-def _request_of(row: Payment) -> ApprovalRequest:
-    request = row.owner.request
-    if request is None:
-        raise NotFound("Nobody approved this payment.", target=f"custody.payment/{row.pk}")
-    return request

@@ -5,23 +5,30 @@ from __future__ import annotations
 from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
-from django.db.models import QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 
-from core.access import powers
+from core.access import rights
 from core.access.models import Identity
 from core.refusals import NotFound, Refused
 from custody.domain import refills, wallets
-from custody.models import Adjustment, PaymentPolicy, Price, Refill, Utxo, Wallet
+from custody.models import Address, Adjustment, PaymentPolicy, Price, Refill, Utxo, UtxoLock, Wallet
 from custody.permissions import Permission
+from custody.queries.deposits import tip_height
 from custody.queries.withdrawals import promised_units
 from kernel.money import Amount
+
+MATURITY: Final = 100
+"""Blocks before freshly mined coins can be spent, by consensus."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One wallet at the tip: all its coins, those that can be chosen now, and those that transactions of ours claim."""
+    """One wallet at the tip: all its coins, those that can be chosen now, and those that transactions of ours
+    claim.
+    """
 
     wallet: Wallet
     total: Amount
@@ -40,7 +47,7 @@ class Standing:
 
 def standings(*, identity: Identity | None, now: datetime) -> list[Standing]:
     """Every wallet against its target, hot first, for an officer who may see the treasury; else none."""
-    if not powers.allowed(identity, Permission.SEE_TREASURY, now):
+    if not rights.allowed(identity, Permission.SEE_TREASURY, now):
         return []
     return all_standings()
 
@@ -79,7 +86,9 @@ def policy(kind: str) -> PaymentPolicy:
 
 def free_coins(wallet: Wallet) -> QuerySet[Utxo]:
     """Confirmed, unspent and unclaimed coins."""
-    return _unspent(wallet).filter(height__isnull=False).exclude(locks__released_at=None, locks__isnull=False)
+    mature = Q(coinbase=False) | Q(height__lte=tip_height() - MATURITY + 1)
+    claimed = UtxoLock.objects.filter(released_at=None).values("utxo")
+    return _unspent(wallet).filter(mature, height__isnull=False).exclude(pk__in=claimed)
 
 
 def refill_need(wallet: Wallet, cold: Wallet) -> Amount | None:
@@ -102,7 +111,7 @@ def refills_for(
     rows = Refill.objects.select_related("source", "target", "maker", "request", "payment__wallet").order_by(
         "-proposed_at", "-id"
     )
-    if not powers.allowed(identity, Permission.SEE_TREASURY, now):
+    if not rights.allowed(identity, Permission.SEE_TREASURY, now):
         return rows.none()
     return rows.filter(state__in=[str(state) for state in states]) if states else rows
 
@@ -113,6 +122,26 @@ def refill_for(refill_id: UUID, *, identity: Identity | None, now: datetime) -> 
     if row is None:
         raise NotFound("There is no such refill.", target=f"custody.refill/{refill_id}")
     return row
+
+
+def refill(refill_id: UUID) -> Refill:
+    """One refill, for our own machines; NotFound."""
+    row = Refill.objects.select_related("source", "target", "request").filter(pk=refill_id).first()
+    if row is None:
+        raise NotFound("There is no such refill.", target=f"custody.refill/{refill_id}")
+    return row
+
+
+def refill_pairs() -> list[tuple[Wallet, Wallet]]:
+    """Each hot wallet with the cold one that fills it."""
+    colds = {row.asset: row for row in Wallet.objects.filter(tier="cold").order_by("-name")}
+    hots = Wallet.objects.filter(tier="hot", target__isnull=False).order_by("name")
+    return [(hot, colds[hot.asset]) for hot in hots if hot.asset in colds]
+
+
+def change_script(wallet: Wallet) -> bytes:
+    """Where the wallet's change goes: its own address 0."""
+    return bytes.fromhex(Address.objects.values_list("script", flat=True).get(wallet=wallet, index=0))
 
 
 def live_refill(target: Wallet) -> Refill | None:
@@ -126,7 +155,7 @@ def adjustments_for(*, identity: Identity | None, now: datetime) -> QuerySet[Adj
     rows = Adjustment.objects.select_related("customer__identity", "maker", "request").order_by(
         "-requested_at", "-id"
     )
-    held = powers.powers(identity, now)
+    held = rights.powers(identity, now)
     readers = {
         str(Permission.PROPOSE_ADJUSTMENT),
         str(Permission.APPROVE_ADJUSTMENT),

@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.db.models import Q, QuerySet, Sum
 
-from core.access import powers
+from core.access import rights
 from core.access.models import Identity
 from core.refusals import NotFound
 from custody.domain import limits, withdrawals
@@ -20,7 +20,9 @@ from custody.permissions import Permission
 
 @dataclass(frozen=True, slots=True)
 class Allowance:
-    """What a customer may still withdraw, in US cents; `limit` and `left` are None where there is no limit."""
+    """What a customer may still withdraw, in US cents; `limit` and `left` are None where there is no
+    limit.
+    """
 
     tier: int
     limit: int | None
@@ -38,7 +40,9 @@ def withdrawals_of(
     before: datetime | None = None,
     limit: int = 100,
 ) -> list[Withdrawal]:
-    """A customer's own withdrawals, newest first; `after` and `before` bound the time of the request, exclusive."""
+    """A customer's own withdrawals, newest first; `after` and `before` bound the time of the request,
+    exclusive.
+    """
     rows = _full().filter(customer_id=customer)
     if asset is not None:
         rows = rows.filter(asset=asset)
@@ -56,6 +60,11 @@ def withdrawals_of(
 def withdrawal_of(customer: UUID, withdrawal_id: UUID) -> Withdrawal:
     """One of the customer's own withdrawals; NotFound also for somebody else's."""
     return _found(_full().filter(customer_id=customer, pk=withdrawal_id), withdrawal_id)
+
+
+def withdrawal(withdrawal_id: UUID) -> Withdrawal:
+    """One withdrawal, for our own machines; NotFound."""
+    return _found(_full().filter(pk=withdrawal_id), withdrawal_id)
 
 
 def withdrawal_for(withdrawal_id: UUID, *, identity: Identity | None, now: datetime) -> Withdrawal:
@@ -79,7 +88,7 @@ def withdrawals_for(
 def needs_release(*, identity: Identity | None, now: datetime) -> QuerySet[Withdrawal]:
     """Withdrawals on hold that this officer may release, longest waiting first."""
     rows = _full().filter(state=State.ON_HOLD).order_by("requested_at", "id")
-    return rows if powers.allowed(identity, Permission.RELEASE_WITHDRAWAL, now) else rows.none()
+    return rows if rights.allowed(identity, Permission.RELEASE_WITHDRAWAL, now) else rows.none()
 
 
 def needs_care(*, identity: Identity | None, now: datetime) -> QuerySet[Withdrawal]:
@@ -122,13 +131,20 @@ def overdue_withdrawals(*, now: datetime) -> list[UUID]:
     )
 
 
+def unsignable_withdrawals(*, now: datetime) -> list[UUID]:
+    """Withdrawals that were built, and whose approval ran out before a signer was asked."""
+    return list(
+        Withdrawal.objects.filter(state=State.BUILT, expires_at__lte=now).values_list("pk", flat=True)[:100]
+    )
+
+
 def beneficiaries_of(customer: UUID) -> list[Beneficiary]:
     """The destinations that the customer has named."""
     return list(Beneficiary.objects.filter(customer_id=customer).order_by("label", "id"))
 
 
 def _may_see(identity: Identity | None, now: datetime) -> bool:
-    return powers.allowed(identity, Permission.SEE_WITHDRAWALS, now)
+    return rights.allowed(identity, Permission.SEE_WITHDRAWALS, now)
 
 
 def _full() -> QuerySet[Withdrawal]:

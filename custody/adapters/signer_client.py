@@ -1,0 +1,86 @@
+"""Asking signers over their unix sockets: one frame out, one frame back, a refusal is an answer like any
+other.
+"""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from kernel import canonical, frames
+
+CONNECT_WITHIN_S: Final = 2.0
+ANSWER_WITHIN_S: Final = 15.0
+
+
+class SignerUnreachable(Exception):
+    """No answer came, or none that can be read: whether the signer signed is not known, so ask it again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A token's signatures, one per input, in the signer's own form."""
+
+    token: str
+    signatures: list[dict[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Declined:
+    """The signer looked and said no; `code` is its own, stable, beginning with SIGNER_."""
+
+    token: str
+    code: str
+    detail: str
+
+
+def ask(folder: Path, token: str, request: Mapping[str, canonical.Value]) -> Signed | Declined:
+    """Put a sign request to one token's signer. Asking again is harmless: it signs the same transaction
+    only.
+    """
+    return read_answer(token, _exchange(folder / f"{token}.sock", request))
+
+
+def is_healthy(folder: Path, token: str) -> bool:
+    """Whether the token's signer answers and says that it could sign."""
+    try:
+        answer = _exchange(folder / f"{token}.sock", {"v": 1, "type": "health"})
+    except SignerUnreachable:
+        return False
+    return answer.get("type") != "refused"
+
+
+def read_answer(token: str, answer: Mapping[str, canonical.Value]) -> Signed | Declined:
+    """A signer's message as a value; SignerUnreachable where it is none, or another token's."""
+    if answer.get("type") == "refused":
+        return Declined(token, str(answer.get("code", "")), str(answer.get("detail", "")))
+    signatures = answer.get("signatures")
+    if answer.get("type") != "signed" or answer.get("token") != token or not isinstance(signatures, list):
+        raise SignerUnreachable(f"{token} gave an answer that is none")
+    return Signed(token, [dict(item) for item in signatures if isinstance(item, Mapping)])
+
+
+def _exchange(path: Path, request: Mapping[str, canonical.Value]) -> dict[str, canonical.Value]:
+    with socket.socket(socket.AF_UNIX) as connection:
+        try:
+            connection.settimeout(CONNECT_WITHIN_S)
+            connection.connect(str(path))
+            connection.settimeout(ANSWER_WITHIN_S)
+            connection.sendall(frames.encode(request))
+            header = _exactly(connection, frames.HEADER_BYTES)
+            return frames.decode_body(_exactly(connection, frames.body_length(header)))
+        except (OSError, frames.BadFrame) as error:
+            raise SignerUnreachable(f"{path.stem}: {error or type(error).__name__}") from error
+
+
+def _exactly(connection: socket.socket, count: int) -> bytes:
+    data = b""
+    while len(data) < count:
+        part = connection.recv(count - len(data))
+        if not part:
+            raise ConnectionError("the signer hung up")
+        data += part
+    return data

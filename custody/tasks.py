@@ -1,0 +1,239 @@
+"""Where the outside and the actions meet: ask outside of any transaction, then report by an action.
+
+Every function looks at the row first, does the one thing that is due, and may run again after a crash at any
+point: the worst that comes of it is the same question asked twice.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from celery import current_app, shared_task, signature
+from django.conf import settings
+
+from core import clock
+from core.actor import system
+from core.approvals import actions as approval_actions
+from core.refusals import Conflict, Refused
+from custody import actions, queries
+from custody.adapters import judge, pricing, screening, signer_client
+from custody.adapters.bitcoin import BitcoinNode, Outcome
+from custody.domain import coins
+from custody.domain.coins import Coin, Script
+from custody.domain.payments import Step
+from custody.models import Refill, Withdrawal
+from kernel import script
+from kernel.transaction import Outpoint, Output, Transaction
+
+log = logging.getLogger(__name__)
+
+PAYER: Final = system("payer")
+SCREENER: Final = system("screener")
+CARETAKER: Final = system("caretaker")
+PRICER: Final = system("price-feed")
+
+BUILD_ATTEMPTS: Final = 5
+FEE_TARGET_BLOCKS: Final = 6
+REGTEST_FEERATE: Final = 2
+"""A regtest node has seen no fees to learn from; on any other network an unknown fee rate waits."""
+PRICED: Final = ("BTC", "USDT")
+
+
+class TooFewSigners(Exception):
+    """Not enough signers answered; the outbox asks again."""
+
+
+class NotDelivered(Exception):
+    """No node took the transaction, or none said so; the same bytes are sent again later."""
+
+
+class FeeRateUnknown(Exception):
+    """The node cannot say what a transaction should pay."""
+
+
+def screen(withdrawal_id: UUID, *, now: datetime) -> None:
+    """Look the destination up in the lists, and report."""
+    row = queries.withdrawal(withdrawal_id)
+    if row.state == "requested":
+        found = screening.hits(settings.SCREENING_LIST, row.destination)
+        actions.report_screening(withdrawal_id=row.pk, hits=found, actor=SCREENER, now=now)
+
+
+def build(owner: Withdrawal | Refill, *, now: datetime) -> None:
+    """Choose coins for an approved withdrawal or refill and store the transaction with its claims."""
+    if owner.state != "approved":
+        return
+    wallet = queries.wallet_named(queries.source_of(owner))
+    pays = Output(owner.units, script.script_of(owner.destination, settings.NETWORK))
+    with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
+        rate = _fee_rate(node)
+        for _ in range(BUILD_ATTEMPTS):
+            shape = Script(wallet.threshold, len(wallet.tokens), queries.change_script(wallet))
+            free = {
+                Outpoint(coin.txid, coin.vout): coin
+                for coin in queries.free_coins(wallet).select_related("address")
+            }
+            chosen = coins.select(
+                [Coin(outpoint, coin.units) for outpoint, coin in free.items()],
+                pays=pays,
+                feerate=rate,
+                fee_cap=owner.fee_cap_units,
+                wallet=shape,
+            )
+            sources = [
+                (_previous(node, coin.outpoint), bytes.fromhex(free[coin.outpoint].address.witness_script))
+                for coin in chosen.coins
+            ]
+            psbt = coins.build(chosen, sources).base64()
+            try:
+                actions.store_built(owner=owner, psbt=psbt, vsize=chosen.vsize, actor=PAYER, now=now)
+            except actions.CoinTaken:
+                log.info("%s: a coin was taken meanwhile, choosing again", owner)
+                continue
+            return
+    raise Conflict("The coins were taken five times over; trying again later.")
+
+
+def ask_signers(payment_id: UUID, *, now: datetime) -> None:
+    """Ask one signer after the other until enough have signed; each answer is stored as it comes."""
+    row = queries.payment(payment_id)
+    if row.owner.state != "signing":
+        return
+    standing, silent = queries.collected(row), []
+    signed, request = set(standing.signed), queries.sign_request(row)
+    for token in standing.tokens:
+        if token in signed or len(signed) >= standing.threshold:
+            continue
+        try:
+            answer = signer_client.ask(settings.SIGNERS_DIR, token, request)
+        except signer_client.SignerUnreachable as error:
+            log.warning("no answer: %s", error)
+            silent.append(token)
+            continue
+        if isinstance(answer, signer_client.Declined):
+            log.error("%s refused %s: %s %s", token, row, answer.code, answer.detail)
+            actions.report_refusal(
+                payment_id=row.pk, token=token, code=answer.code, detail=answer.detail, actor=PAYER, now=now
+            )
+            continue
+        actions.store_signature(
+            payment_id=row.pk, token=token, signatures=answer.signatures, actor=PAYER, now=now
+        )
+        signed.add(token)
+    if len(signed) < standing.threshold and silent:
+        raise TooFewSigners(f"{row}: no answer from {', '.join(silent)}")
+
+
+def finish(payment_id: UUID, *, now: datetime) -> None:
+    """Once enough tokens have signed: put the transaction together, have it judged, store it."""
+    row = queries.payment(payment_id)
+    standing = queries.collected(row)
+    if row.raw or len(standing.signed) < standing.threshold:
+        return
+    raw = judge.finalise(queries.signed_psbt(row))
+    actions.store_signed(payment_id=row.pk, raw=raw, actor=PAYER, now=now)
+
+
+def send(payment_id: UUID, *, now: datetime) -> None:
+    """Hand the stored bytes to the node, and report once it has them. Nothing is ever built anew here."""
+    row = queries.payment(payment_id)
+    if not row.raw or row.owner.state == Step.SETTLED:
+        return
+    with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
+        answer = node.broadcast(bytes.fromhex(row.raw))
+    if not answer.delivered:
+        level = logging.INFO if answer.outcome is Outcome.UNKNOWN else logging.ERROR
+        log.log(level, "%s: %s %s", row, answer.outcome, answer.detail)
+        raise NotDelivered(f"{row}: {answer.outcome} {answer.detail}")
+    actions.report_broadcast(payment_id=row.pk, actor=PAYER, now=now)
+
+
+def send_again(*, now: datetime) -> None:
+    """After each block: payments that are not in it are handed to the node once more, as they are."""
+    for payment_id in queries.payments_on_the_way():
+        try:
+            send(payment_id, now=now)
+        except NotDelivered as error:
+            log.info("still on the way: %s", error)
+
+
+def look_for_refill(*, now: datetime) -> None:
+    """Propose a refill for each hot wallet that needs one."""
+    for hot, cold in queries.refill_pairs():
+        if queries.live_refill(hot) is None and queries.refill_need(hot, cold) is not None:
+            try:
+                actions.propose_refill(target=hot.name, source=cold.name, actor=CARETAKER, now=now)
+            except actions.NothingDue:
+                log.info("somebody else proposed a refill of %s first", hot)
+
+
+def tend_all(*, now: datetime) -> None:
+    """What nobody's message brings about: time running out, and a wallet running low."""
+    for request_id in queries.overdue_requests():
+        _quietly(approval_actions.expire_request, request_id=request_id, now=now)
+    for withdrawal_id in queries.overdue_withdrawals(now=now):
+        _quietly(actions.expire_withdrawal, withdrawal_id=withdrawal_id, now=now)
+    for withdrawal_id in queries.unsignable_withdrawals(now=now):
+        _quietly(
+            actions.fail_withdrawal,
+            withdrawal_id=withdrawal_id,
+            reason="the approval ran out unsigned",
+            now=now,
+        )
+    for refill_id in queries.lapsing_refills(now=now):
+        _quietly(actions.lapse_refill, refill_id=refill_id, now=now)
+    look_for_refill(now=now)
+
+
+@shared_task(name="custody.tend", ignore_result=True)
+def tend() -> None:
+    """Every 15 seconds."""
+    tend_all(now=clock.now())
+
+
+@shared_task(name="custody.refresh_prices", ignore_result=True)
+def refresh_prices() -> None:
+    """Every 30 seconds: without it, prices grow stale and withdrawals wait."""
+    fetch_prices(now=clock.now())
+
+
+def fetch_prices(*, now: datetime) -> None:
+    """Ask the feed about every asset; what it cannot say is logged and stays as it was."""
+    for asset in PRICED:
+        try:
+            found = pricing.quote(settings.PRICES_URL, asset)
+            actions.report_price(quote=found, source=settings.PRICES_URL, actor=PRICER, now=now)
+        except (pricing.NoQuote, Refused) as error:
+            log.warning("no price: %s", error)
+
+
+current_app.add_periodic_task(15.0, signature("custody.tend"), name="custody.tend")
+current_app.add_periodic_task(30.0, signature("custody.refresh_prices"), name="custody.refresh_prices")
+
+
+def _quietly(action: object, **arguments: object) -> None:
+    try:
+        action(**arguments, actor=CARETAKER)  # type: ignore[operator]
+    except Refused as error:
+        log.info("not now: %s", error)
+
+
+def _fee_rate(node: BitcoinNode) -> int:
+    found = node.fee_rate(within_blocks=FEE_TARGET_BLOCKS)
+    if found is not None:
+        return found
+    if settings.NETWORK == "regtest":
+        return REGTEST_FEERATE
+    raise FeeRateUnknown("the node knows no fee rate")
+
+
+def _previous(node: BitcoinNode, outpoint: Outpoint) -> Transaction:
+    """The transaction that made the coin; its id is checked, so a lying node cannot change an amount."""
+    found = node.transaction(outpoint.txid)
+    previous = Transaction.parse(found.raw) if found is not None else None
+    if previous is None or previous.txid != outpoint.txid:
+        raise Conflict(f"The node does not know {outpoint}; trying again later.")
+    return previous
