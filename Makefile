@@ -52,4 +52,4 @@ bench: setup
 	@bin/bench $(ARGS)
 
 docs: setup
-	@$(PY) manage.py draw_docs
+	@$(PY) -m devstack.drawing
