@@ -171,7 +171,7 @@ def history(profile: KycProfile) -> list[Line]:
 def deliveries(profile: KycProfile, *, limit: int = 50) -> Sequence[WebhookDelivery]:
     """The newest deliveries about the customer, without their bodies."""
     rows = WebhookDelivery.objects.filter(applicant__profile=profile).order_by("-received_at", "-id")
-    return rows.defer("body")[:limit]
+    return list(rows.defer("body")[:limit])
 
 
 def secrets_of(endpoint_id: UUID, *, provider: str) -> list[bytes] | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -15,17 +15,16 @@ from core.action import action
 from core.actor import Actor
 from core.approvals.models import ApprovalRequest
 from core.refusals import Conflict, Refused
-from kernel import canonical
 from kyc import locks
 from kyc.actions.cases import name, needs_reason, write
 from kyc.actions.transitions import move, settle_tier
 from kyc.domain import tiers, verifications
 from kyc.domain.cases import Outcome, State
+from kyc.domain.proposals import KIND, Proposal
 from kyc.domain.verifications import State as VerificationState
 from kyc.events import Event
 from kyc.models import Case
 
-KIND: Final = "kyc.tier"
 APPROVE_WITHIN: Final = timedelta(days=1)
 EXECUTE_WITHIN: Final = timedelta(minutes=5)
 
@@ -69,21 +68,19 @@ def propose_tier(
         raise NotARaise(
             "Nothing was proposed: the customer holds this tier or a higher one.", target=name(row)
         )
-    payload: dict[str, canonical.Value] = {
-        "v": 1,
-        "kind": KIND,
-        "deployment": settings.DEPLOYMENT,
-        "case": str(row.pk),
-        "customer": str(row.profile.customer_id),
-        "tier": tier,
-        "tier_before": row.profile.tier,
-        "reason": reason.strip(),
-        "maker": str(officer.pk),
-        "expires": (now + APPROVE_WITHIN + EXECUTE_WITHIN).astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
-    }
+    proposal = Proposal(
+        deployment=settings.DEPLOYMENT,
+        case=row.pk,
+        customer=row.profile.customer_id,
+        tier=tier,
+        tier_before=row.profile.tier,
+        reason=reason.strip(),
+        maker=officer.pk,
+        expires=now + APPROVE_WITHIN + EXECUTE_WITHIN,
+    )
     request = approvals.open(
         KIND,
-        payload,
+        proposal.payload(),
         maker=officer,
         teams=TEAMS[tier],
         subject=row,
@@ -102,9 +99,9 @@ def propose_tier(
 
 def on_approved(request: ApprovalRequest, *, actor: Actor, now: datetime) -> Case:
     """Give the tier, in the transaction of the deciding signature."""
-    payload = canonical.decode(bytes(request.payload))
-    row = locks.case(UUID(payload["case"]))
-    if row.request != request.pk or row.state != State.PROPOSED or row.profile.tier != payload["tier_before"]:
+    proposal = Proposal.parse(bytes(request.payload))
+    row = locks.case(proposal.case)
+    if row.request != request.pk or row.state != State.PROPOSED or row.profile.tier != proposal.tier_before:
         raise StaleProposal(
             "The customer's standing has changed since this was proposed; look again and propose anew.",
             target=name(row),
@@ -115,10 +112,10 @@ def on_approved(request: ApprovalRequest, *, actor: Actor, now: datetime) -> Cas
     row.save(update_fields=["state", "outcome", "closed_at", "checker"])
     if row.verification is not None:
         _lift(row, actor=actor, now=now)
-    row.profile.officers_rank = payload["tier"]
+    row.profile.officers_rank = proposal.tier
     row.profile.save(update_fields=["officers_rank"])
     tier = settle_tier(row.profile, why="officers' decision", actor=actor, now=now)
-    if tier < payload["tier"]:
+    if tier < proposal.tier:
         raise StillBlocked(
             "Another open case, a rejection or the country keeps the tier lower; clear that first.",
             target=name(row),
@@ -126,15 +123,15 @@ def on_approved(request: ApprovalRequest, *, actor: Actor, now: datetime) -> Cas
     write(row, "approved", f"tier {tier}", actor=actor, now=now)
     after = {"tier": tier, "request": request.pk}
     audit.record(
-        Event.TIER_APPROVED, row, actor=actor, now=now, before={"tier": payload["tier_before"]}, after=after
+        Event.TIER_APPROVED, row, actor=actor, now=now, before={"tier": proposal.tier_before}, after=after
     )
     return row
 
 
 def on_not_approved(request: ApprovalRequest, *, actor: Actor, now: datetime) -> Case:
     """Hand the case back to its officer after a rejection, a withdrawal or the deadline."""
-    payload = canonical.decode(bytes(request.payload))
-    row = locks.case(UUID(payload["case"]))
+    proposal = Proposal.parse(bytes(request.payload))
+    row = locks.case(proposal.case)
     if row.request == request.pk and row.state == State.PROPOSED:
         row.state, row.maker, row.request = State.IN_REVIEW, None, None
         row.save(update_fields=["state", "maker", "request"])
@@ -146,8 +143,8 @@ def on_not_approved(request: ApprovalRequest, *, actor: Actor, now: datetime) ->
 
 def conflict(request: ApprovalRequest, officer: Identity) -> str | None:
     """Nobody decides about an account under their own address."""
-    payload = canonical.decode(bytes(request.payload))
-    owner = Case.objects.select_related("profile__customer__identity").filter(pk=payload["case"]).first()
+    case = Proposal.parse(bytes(request.payload)).case
+    owner = Case.objects.select_related("profile__customer__identity").filter(pk=case).first()
     if owner is not None and owner.profile.customer.email.lower() == officer.email.lower():
         return "This is about an account under your own e-mail address."
     return None

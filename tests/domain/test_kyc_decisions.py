@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kernel import canonical
 from kyc.domain import cases, tiers, verifications
 from kyc.domain.answers import Answer
 from kyc.domain.cases import Kind, Outcome
 from kyc.domain.decisions import Decision, decide
+from kyc.domain.proposals import BadProposal, Proposal
 from kyc.domain.tiers import LEVELS, effective
 from kyc.domain.verifications import BY_OFFICERS_ONLY, NEXT, State, may_move
 
@@ -170,3 +173,39 @@ def test_one_officer_never_ends_a_blocking_case_without_a_consequence() -> None:
     assert all(Outcome.APPROVE_TIER not in outcomes for outcomes in cases.BY_ONE_OFFICER.values())
     assert set(cases.BY_ONE_OFFICER) == set(Kind)
     assert cases.SUSPENDING <= cases.BLOCKING
+
+
+PROPOSALS = st.builds(
+    Proposal,
+    deployment=st.text(max_size=10),
+    case=st.uuids(),
+    customer=st.uuids(),
+    tier=st.integers(1, 4),
+    tier_before=st.just(0),
+    reason=st.text(max_size=30),
+    maker=st.uuids(),
+    expires=st.datetimes(datetime(2026, 1, 1), datetime(2030, 1, 1)).map(  # noqa: DTZ001 - made aware here
+        lambda moment: moment.replace(microsecond=0, tzinfo=UTC)
+    ),
+)
+
+
+@given(PROPOSALS)
+def test_a_proposal_survives_its_own_encoding(proposal: Proposal) -> None:
+    assert Proposal.parse(canonical.encode(proposal.payload())) == proposal
+
+
+@given(PROPOSALS, st.sampled_from(["extra", "missing", "lower", "kind", "huge"]))
+def test_a_payload_that_is_not_exactly_a_proposal_is_refused(proposal: Proposal, fault: str) -> None:
+    payload = dict(proposal.payload())
+    change = {
+        "lower": {"tier": 0},
+        "kind": {"kind": "custody.withdrawal"},
+        "huge": {"tier": 9},
+        "extra": {"x": 1},
+    }
+    payload |= change.get(fault, {})
+    if fault == "missing":
+        del payload["reason"]
+    with pytest.raises(BadProposal):
+        Proposal.parse(canonical.encode(payload))
