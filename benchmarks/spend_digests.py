@@ -1,7 +1,7 @@
 """BIP 143 digests of a wide transaction: the kernel's shared midstates, against btclib's digest per input.
 
-A signer computes one digest per input before it signs; a sweep has hundreds of inputs. Hashing everything again
-for each of them makes the work quadratic, which is what the kernel avoids.
+A signer computes one digest per input before it signs; a sweep has hundreds of inputs. Hashing everything
+again for each of them makes the work quadratic, which is what the kernel avoids.
 """
 
 from __future__ import annotations
