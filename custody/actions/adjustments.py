@@ -22,6 +22,7 @@ from custody.events import AdjustmentMoved, Event
 from custody.models import Adjustment
 from custody.permissions import Permission
 from customers.models import Customer
+from kernel import canonical
 from kernel.money import Amount
 
 KIND: Final = "custody.adjustment"
@@ -68,7 +69,7 @@ def request_adjustment(
     )
     if not made:
         raise ReferenceUsed("Nothing was asked: this reference names another adjustment.", target=str(row))
-    payload = {
+    payload: dict[str, canonical.Value] = {
         "v": 1,
         "kind": KIND,
         "deployment": settings.DEPLOYMENT,

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from core.access import rights
-from core.access.models import Identity, Kind
+from core.access.models import Identity
 from core.actor import Actor
 from core.refusals import NotAllowed, Refused
 
@@ -20,7 +20,7 @@ class ReasonMissing(Refused):
 
 def officer(actor: Actor, permission: StrEnum, *, now: datetime, target: str) -> Identity:
     """The acting officer; NotAllowed for everybody who does not hold the permission now."""
-    found = Identity.objects.filter(pk=actor.identity, kind=Kind.OFFICER, is_active=True).first()
+    found = rights.officer_behind(actor)
     if found is None or not rights.allowed(found, permission, now):
         raise NotAllowed("Your role does not do this; nothing was changed.", target=target)
     return found

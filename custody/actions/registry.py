@@ -66,8 +66,8 @@ def _wallet(described: Described, registry: Registry, targets: Targets) -> Walle
             "threshold": described.threshold,
             "tokens": list(described.tokens),
             "registry_version": registry.version,
-            "refill_below": targets.refill_below.units if is_hot else None,
-            "target": targets.target.units if is_hot else None,
+            "refill_below": targets.refill_below.units if is_hot else 0,
+            "target": targets.target.units if is_hot else 0,
         },
     )
     for index, keys in enumerate(described.keys):

@@ -23,6 +23,7 @@ from custody.models import Address, Beneficiary, Payment, Withdrawal
 from custody.permissions import Permission
 from customers.models import Customer
 from kernel import script
+from kernel.bech32 import BadAddress
 from kernel.money import Amount
 
 CLIENT_ID_MAX = 32
@@ -279,7 +280,7 @@ def _beneficiary(
     try:
         output = script.script_of(destination, settings.NETWORK)
         name = beneficiaries.label(label)
-    except script.BadAddress as error:
+    except BadAddress as error:
         raise DestinationRefused(
             f"Nothing was asked for: this is no address on {settings.NETWORK}."
         ) from error

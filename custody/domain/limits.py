@@ -78,7 +78,7 @@ def value(amount: Amount, quote: Quote | None, *, now: datetime) -> int:
         raise PriceMissing(amount.asset)
     if not now - PRICE_AGE_MAX <= quote.quoted_at <= now + PRICE_AHEAD_MAX:
         raise PriceStale(f"{amount.asset} was quoted at {quote.quoted_at}")
-    unit = 10 ** money.asset(amount.asset).decimals
+    unit: int = 10 ** money.asset(amount.asset).decimals
     return -(-amount.units * quote.cents // unit)
 
 

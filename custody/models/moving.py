@@ -44,7 +44,8 @@ class Moving(models.Model):
             step(type(self).NEXT, before, state)
         except WrongTurn as error:
             raise WrongState(f"Nothing was changed: {error}. Look at it again.", target=target) from error
-        changed = type(self)._default_manager.filter(pk=self.pk, state=before).update(state=state, **changes)
+        rows: models.Manager[Any] = type(self)._default_manager
+        changed = rows.filter(pk=self.pk, state=before).update(state=state, **changes)
         if not changed:
             raise Conflict("The row moved on meanwhile; look at it again.", target=target)
         self.state = state

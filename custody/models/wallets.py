@@ -14,7 +14,8 @@ from kernel.money import Amount
 class Wallet(models.Model):
     """A multisig wallet as the registry describes it: `threshold` of `tokens`.
 
-    Only a hot wallet has `refill_below` and `target`; they say when and how far it is filled up.
+    Only a hot wallet has `refill_below` and `target`; they say when and how far it is filled up. A target
+    of zero is never filled up to.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -25,8 +26,8 @@ class Wallet(models.Model):
     threshold = models.PositiveSmallIntegerField()
     tokens = ArrayField(models.CharField(max_length=64))
     registry_version = models.PositiveIntegerField()
-    refill_below = UnitsField(null=True)
-    target = UnitsField(null=True)
+    refill_below = UnitsField(default=0)
+    target = UnitsField(default=0)
 
     class Meta:
         db_table = "custody_wallet"
@@ -36,7 +37,7 @@ class Wallet(models.Model):
                 condition=Q(tokens__len__gte=F("threshold"), threshold__gte=1), name="wallet_threshold"
             ),
             models.CheckConstraint(
-                condition=Q(refill_below__isnull=True, target__isnull=True)
+                condition=Q(refill_below=0, target=0)
                 | Q(tier="hot", refill_below__gte=0, target__gte=F("refill_below")),
                 name="wallet_target",
             ),

@@ -93,7 +93,7 @@ def free_coins(wallet: Wallet) -> QuerySet[Utxo]:
 
 def refill_need(wallet: Wallet, cold: Wallet) -> Amount | None:
     """How much the hot wallet should be filled up by now, or None."""
-    if wallet.refill_below is None or wallet.target is None:
+    if wallet.target == 0:
         return None
     return refills.amount_to_propose(
         hot=Amount(_sum(_unspent(wallet)), wallet.asset),
@@ -135,7 +135,7 @@ def refill(refill_id: UUID) -> Refill:
 def refill_pairs() -> list[tuple[Wallet, Wallet]]:
     """Each hot wallet with the cold one that fills it."""
     colds = {row.asset: row for row in Wallet.objects.filter(tier="cold").order_by("-name")}
-    hots = Wallet.objects.filter(tier="hot", target__isnull=False).order_by("name")
+    hots = Wallet.objects.filter(tier="hot", target__gt=0).order_by("name")
     return [(hot, colds[hot.asset]) for hot in hots if hot.asset in colds]
 
 
@@ -187,8 +187,8 @@ def _standing(row: Wallet, total: int, share_bps: int) -> Standing:
         locked=Amount(total - free - unconfirmed, row.asset),
         unconfirmed=Amount(unconfirmed, row.asset),
         share_bps=share_bps,
-        refill_below=None if row.refill_below is None else Amount(row.refill_below, row.asset),
-        target=None if row.target is None else Amount(row.target, row.asset),
+        refill_below=Amount(row.refill_below, row.asset) if row.target else None,
+        target=Amount(row.target, row.asset) if row.target else None,
     )
 
 
