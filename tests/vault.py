@@ -19,7 +19,7 @@ from typing import Any
 from uuid import UUID, uuid4
 
 from fixtures.authenticator import Authenticator
-from kernel import canonical, encodings, frames
+from kernel import canonical, encodings, frames, script
 from kernel.approval import Statement, Verb
 from kernel.intent import REFILL, WITHDRAWAL, Intent, time_text
 from kernel.money import Amount
@@ -262,7 +262,7 @@ def refill(registry: Registry, **changes: Any) -> Intent:
     plain = withdrawal(
         kind=REFILL, source="cold", destination=target, destination_label="hot wallet", customer=None
     )
-    return replace(plain, amount=Amount(100_000_000, "BTC"), **changes)
+    return replace(plain, **{"amount": Amount(100_000_000, "BTC"), **changes})
 
 
 def approvals(
@@ -304,15 +304,8 @@ def request(
     **how: Any,
 ) -> Message:
     """A sign request that an honest web tier would make, with change to the wallet's first address."""
-    from kernel.script import script_of
-
     wallet = intents[0].source
-    spent = coins or [coin(registry, wallet, 1, 150_000_000)]
-    outputs = [Output(intent.amount.units, script_of(intent.destination, NETWORK)) for intent in intents]
-    change = sum(item[1].outputs[item[0].index].sats for item in spent) - sum(o.sats for o in outputs) - fee
-    if change > 0:
-        outputs.append(Output(change, registry.wallets[wallet].output_script(0)))
-    psbt = psbt or Psbt.build(spent, outputs)
+    psbt = psbt or _honest(registry, intents, coins or [coin(registry, wallet, 1, 150_000_000)], fee)
     payloads = [(intent, intent.encoded()) for intent in intents]
     return {
         "v": 1,
@@ -327,6 +320,20 @@ def request(
             for intent, payload in payloads
         ],
     }
+
+
+def _honest(
+    registry: Registry,
+    intents: Sequence[Intent],
+    coins: Sequence[tuple[Outpoint, Transaction, bytes]],
+    fee: int,
+) -> Psbt:
+    outputs = [Output(one.amount.units, script.script_of(one.destination, NETWORK)) for one in intents]
+    change = sum(made.outputs[spent.index].sats for spent, made, _ in coins) - fee
+    change -= sum(output.sats for output in outputs)
+    if change > 0:
+        outputs.append(Output(change, registry.wallets[intents[0].source].output_script(0)))
+    return Psbt.build(coins, outputs)
 
 
 def order(

@@ -11,8 +11,8 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
-from collections.abc import Mapping
-from typing import Any, Final
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeVar
 
 import pkcs11
 from asn1crypto.core import ObjectIdentifier, OctetString
@@ -23,6 +23,9 @@ from kernel import canonical, secp256k1
 
 SECP256K1: Final = ObjectIdentifier("1.3.132.0.10").dump()
 ANCHOR_LABEL: Final = "countersign-journal"
+DIGEST_BYTES: Final = 32
+
+T = TypeVar("T")
 
 _OS_LOCKING_OK: Final = 2
 _PRIVATE: Final[Mapping[Attribute, bool]] = {
@@ -88,26 +91,26 @@ class Token:
 
     def __init__(self, *, module: str, name: str, pin: str) -> None:
         self.name = name
-        self._pin = pin
-        self._library = _LockingLibrary(module)
-        self._library.initialize()
+        self._pin: str | None = pin
         self._handles: dict[int, Any] = {}
-        self._log_in()
+        try:
+            self._library = _LockingLibrary(module)
+            self._library.initialize()
+            self._log_in(pin)
+        except pkcs11.PKCS11Error as error:
+            raise WrongToken(f"{name} cannot be opened: {type(error).__name__} {error}".strip()) from None
 
     def close(self) -> None:
         """Log out and leave the module."""
-        self._session.close()
+        with contextlib.suppress(pkcs11.PKCS11Error):
+            self._session.close()
         self._library.finalize()
 
     def sign(self, index: int, digest: bytes, *, public_key: bytes) -> bytes:
         """Strict DER with low S by key `index`, verified against the pinned public key before it leaves."""
-        if len(digest) != 32:
-            raise Refused("SIGNER_TOKEN_FAILED", "only 32 bytes are signed")
-        try:
-            raw = self._raw(index, digest)
-        except pkcs11.PKCS11Error as error:
-            self._forget()
-            raise Refused("SIGNER_TOKEN_FAILED", type(error).__name__) from None
+        if len(digest) != DIGEST_BYTES:
+            raise Refused("SIGNER_TOKEN_FAILED", f"only {DIGEST_BYTES} bytes are signed")
+        raw = self._steadily(lambda: self._raw(index, digest))
         try:
             der = secp256k1.low_s(raw)
             secp256k1.verify(public_key, digest, der)
@@ -163,11 +166,14 @@ class Token:
 
     def read(self) -> bytes | None:
         """The newest anchor on the token."""
-        values = [bytes(found[Attribute.VALUE]) for found in self._anchors()]
+        values = self._steadily(lambda: [bytes(found[Attribute.VALUE]) for found in self._anchors()])
         return max(values, key=_number, default=None)
 
     def write(self, value: bytes) -> None:
         """Replace the anchor: the new object first, so that there is always one."""
+        self._steadily(lambda: self._replace_anchor(value))
+
+    def _replace_anchor(self, value: bytes) -> None:
         old = list(self._anchors())
         self._session.create_object(
             {
@@ -184,33 +190,48 @@ class Token:
     def _anchors(self) -> Any:
         return self._session.get_objects({Attribute.CLASS: ObjectClass.DATA, Attribute.LABEL: ANCHOR_LABEL})
 
-    def _log_in(self) -> None:
+    def _log_in(self, pin: str) -> None:
         slots = self._library.get_slots(token_present=True)
         tokens = [token for token in (slot.get_token() for slot in slots) if token.label == self.name]
         if len(tokens) != 1:
             raise WrongToken(f"{len(tokens)} tokens are named {self.name}")
-        self._token = tokens[0]
-        self.serial = self._token.serial.decode("ascii", "replace").strip()
-        self._session = self._token.open(rw=True, user_pin=self._pin)
+        serial = tokens[0].serial.decode("ascii", "replace").strip()
+        if getattr(self, "serial", serial) != serial:
+            raise WrongToken(f"{self.name} is another token than before: {serial}")
+        self.serial = serial
+        self._session = tokens[0].open(rw=True, user_pin=pin)
 
-    def _raw(self, index: int, digest: bytes) -> bytes:
+    def _steadily(self, act: Callable[[], T]) -> T:
+        """Do it; after a failure log in again and do it once more. A lost login looks like a missing key."""
         try:
-            key = self._handles.get(index) or self._private(index)
-        except pkcs11.NoSuchKey:
-            # The login was lost, or so it looks: the key was there when the signer started.
-            self._forget()
+            return act()
+        except pkcs11.PKCS11Error:
             self._log_in_again()
-            key = self._private(index)
-        self._handles[index] = key
-        return bytes(key.sign(digest, mechanism=Mechanism.ECDSA))
+        try:
+            return act()
+        except pkcs11.PKCS11Error as error:
+            raise Refused("SIGNER_TOKEN_FAILED", type(error).__name__) from None
 
     def _log_in_again(self) -> None:
+        self._handles.clear()
+        if self._pin is None:
+            raise Refused("SIGNER_TOKEN_FAILED", "the PIN was refused; restart the signer with the right one")
         with contextlib.suppress(pkcs11.PKCS11Error):
             self._session.close()
-        self._log_in()
+        try:
+            self._log_in(self._pin)
+        except (pkcs11.PinIncorrect, pkcs11.PinLocked) as error:
+            # Never try again by itself: a token locks itself after a few wrong PINs, for good.
+            self._pin = None
+            raise Refused("SIGNER_TOKEN_FAILED", type(error).__name__) from None
+        except (pkcs11.PKCS11Error, WrongToken) as error:
+            raise Refused("SIGNER_TOKEN_FAILED", f"{type(error).__name__} {error}".strip()) from None
 
-    def _forget(self) -> None:
-        self._handles.clear()
+    def _raw(self, index: int, digest: bytes) -> bytes:
+        key = self._handles.get(index)
+        if key is None:
+            key = self._handles[index] = self._private(index)
+        return bytes(key.sign(digest, mechanism=Mechanism.ECDSA))
 
     def _private(self, index: int) -> Any:
         return self._session.get_key(object_class=ObjectClass.PRIVATE_KEY, id=_identifier(index))
