@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from django.db.models import ExpressionWrapper, F, Max, Min, QuerySet, Sum
+from django.db import connection
+from django.db.models import Count, ExpressionWrapper, F, Max, Min, QuerySet, Sum
 from django.db.models.functions import Cast
 
 from core import access
@@ -165,6 +166,17 @@ def wait_for_settlement(engine_seq: int, *, timeout_s: float) -> bool:
     return True
 
 
+def wait_for_transfer(transfer_id: UUID, *, timeout_s: float) -> Transfer:
+    """The transfer once it is closed, or as it stands when the time is over."""
+    deadline = time.monotonic() + timeout_s
+    while True:
+        row = Transfer.objects.get(pk=transfer_id)
+        # Inside a transaction nobody else's commit can be waited for.
+        if row.state != "pending" or time.monotonic() >= deadline or connection.in_atomic_block:
+            return row
+        time.sleep(POLL_S)
+
+
 @dataclass(frozen=True, slots=True)
 class MarketView:
     """One line of the officers' markets screen."""
@@ -193,6 +205,42 @@ class SettlementView:
     halted: str
     pending_transfers: int
     oldest_pending: datetime | None
+
+
+@dataclass(frozen=True, slots=True)
+class BookLine:
+    """One price of the book: its open size and how many orders stand there."""
+
+    price: str
+    size: Amount
+    orders: int
+
+
+@dataclass(frozen=True, slots=True)
+class SettledBook:
+    """Both sides of a market, best first, as far as settlement has come."""
+
+    bids: list[BookLine]
+    asks: list[BookLine]
+
+
+def settled_book(market: Instrument, *, depth: int) -> SettledBook:
+    """The book out of the mirrors; it needs no line to the engine, and so also shows where it stood still."""
+
+    def side(name: str, order: str) -> list[BookLine]:
+        rows = (
+            Order.objects.filter(instrument=market, state__in=OPEN_STATES, side=name)
+            .values("price_ticks")
+            .annotate(lots=Sum(F("qty_lots") - F("filled_lots")), orders=Count("pk"))
+            .order_by(order)[:depth]
+        )
+        scale = market.scale
+        return [
+            BookLine(scale.price(row["price_ticks"]), scale.base_amount(int(row["lots"])), row["orders"])
+            for row in rows
+        ]
+
+    return SettledBook(bids=side("buy", "-price_ticks"), asks=side("sell", "price_ticks"))
 
 
 def markets_for(officer: Identity | None, *, now: datetime) -> list[MarketView]:
