@@ -1,0 +1,274 @@
+"""Orders from a request to the engine and back: read, checked, sent, acknowledged row by row."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from core import freezes
+from core.freezes.domain import scopes
+from customers import queries as customers
+from engine_bridge import gateway, queries
+from engine_bridge.domain.orders import BadOrder, OrderTerms, read, text
+from engine_bridge.domain.results import CANCELED_AT_ONCE, Result, canceled, placed
+from engine_bridge.models import EngineAccount, Instrument, Order
+from trader_api import limits, rows, store
+from trader_api.authentication import Trader
+from trader_api.errors import OUTCOME_UNKNOWN, ApiError, outcome_unknown, unavailable
+
+Ack = dict[str, str]
+
+
+@dataclass(slots=True)
+class Item:
+    """One order of a request on its way. `ack` is set as soon as its outcome is known."""
+
+    fields: Mapping[str, Any]
+    instrument: Instrument | None = None
+    terms: OrderTerms | None = None
+    claim: str = ""
+    ack: Ack | None = None
+
+    def fail(self, code: str, sentence: str, *, now: datetime) -> None:
+        self.ack = _ack(self.fields, code=code, sentence=sentence, now=now)
+
+
+def count_orders(
+    trader: Trader, limit: limits.Limit, items: Sequence[Mapping[str, Any]], *, now: datetime
+) -> None:
+    """Count orders per user and instrument, as OKX does; each one of a batch counts."""
+    names = [str(item.get("instId") or item.get("instIdCode") or "") for item in items]
+    for name in sorted(set(names)):
+        limits.count_by_user(limit, trader, now=now, instrument=name[:40], weight=names.count(name))
+
+
+def place(
+    trader: Trader, requests: Sequence[Mapping[str, Any]], *, expires: int | None, now: datetime
+) -> list[Ack]:
+    """Send what can be sent and acknowledge every order in its place. Nothing is written to PostgreSQL."""
+    freezes.check(scopes.TRADER_API, scopes.customer(trader.customer_id))
+    if expires is not None and now.timestamp() * 1000 > expires:
+        raise ApiError("50036", "The expTime of this request has passed: nothing was placed.")
+    if customers.customer(trader.customer_id).tier == 0:
+        raise ApiError(
+            "50027", "Trading is not open at tier 0, which may only look. Verify your identity first."
+        )
+    markets = {row.symbol: row for row in queries.instruments()}
+    account = queries.account_of(trader.customer_id)
+    items = [Item(fields) for fields in requests]
+    for item in items:
+        _prepare(item, markets, account, now=now)
+    ready = [item for item in items if item.ack is None]
+    if ready and account is not None:
+        _send(account, ready, now=now)
+    return [item.ack for item in items if item.ack is not None]
+
+
+def cancel(trader: Trader, requests: Sequence[Mapping[str, Any]], *, now: datetime) -> list[Ack]:
+    """Ask the engine to cancel each order, and acknowledge each in its place. Frozen or not: it only lowers
+    risk.
+    """
+    account = queries.account_of(trader.customer_id)
+    acks: list[Ack | None] = [None] * len(requests)
+    numbers: dict[int, int] = {}
+    for index, fields in enumerate(requests):
+        try:
+            numbers[index] = _order_to_cancel(account, fields)
+        except BadOrder as problem:
+            acks[index] = _ack(fields, code=problem.code, sentence=str(problem), now=now)
+    if numbers and account is not None:
+        try:
+            answers = gateway.cancel(account.pk, list(numbers.values()), now=now)
+        except gateway.EngineAway:
+            raise unavailable() from None
+        except gateway.EngineBusy:
+            raise ApiError("50013", "Systems are busy. Please try again later.") from None
+        _remember(account, answers)
+        _raise_if_all_unknown(answers, of=len(requests))
+        for (index, number), answer in zip(numbers.items(), answers, strict=True):
+            code, sentence = (
+                canceled(answer.code) if isinstance(answer, Result) else (OUTCOME_UNKNOWN, "Outcome unknown")
+            )
+            acks[index] = _ack(requests[index], code=code, sentence=sentence, order_id=str(number), now=now)
+    return [ack for ack in acks if ack is not None]
+
+
+def _prepare(
+    item: Item, markets: Mapping[str, Instrument], account: EngineAccount | None, *, now: datetime
+) -> None:
+    try:
+        item.instrument = _market(item.fields, markets)
+        item.terms = read(item.fields, item.instrument.scale)
+        freezes.check(f"market:{item.instrument.symbol}")
+    except BadOrder as problem:
+        item.fail(problem.code, str(problem), now=now)
+    except freezes.Frozen as frozen:
+        item.fail("51022", str(frozen), now=now)
+    else:
+        if account is None:
+            item.fail("51008", "Order failed: insufficient balance in the trading account", now=now)
+        else:
+            _claim_name(item, account, now=now)
+
+
+def _claim_name(item: Item, account: EngineAccount, *, now: datetime) -> None:
+    """A clOrdId names one pending order at a time; of two requests at once, one gets it.
+
+    The claim hangs on the name's latest order: it is free again when that order is done, and not before.
+    """
+    assert item.terms is not None
+    name = item.terms.client_id
+    if not name:
+        return
+    latest = queries.order(account, client_id=name)
+    claim = f"{name}:{latest.pk if latest else 0}"
+    is_pending = latest is not None and latest.state in queries.OPEN_STATES
+    if is_pending or not store.claim_name(account.pk, claim):
+        item.fail("51016", "The clOrdId is in use by a pending order", now=now)
+    else:
+        item.claim = claim
+
+
+def _send(account: EngineAccount, items: Sequence[Item], *, now: datetime) -> None:
+    spendable = {view.total.asset: view.available for view in queries.trading_balances(account)}
+    orders = []
+    for item in items:
+        assert item.instrument is not None
+        assert item.terms is not None
+        quote = spendable.get(item.instrument.quote)
+        units = quote.units // item.instrument.scale.ticklot_units if quote else 0
+        orders.append(gateway.NewOrder(item.instrument, item.terms, spendable_ticklots=units))
+    try:
+        outcomes = gateway.place(account.pk, orders, now=now)
+    except gateway.EngineAway:
+        _give_back(account, items)
+        raise unavailable() from None
+    except gateway.EngineBusy:
+        _give_back(account, items)
+        raise ApiError("50013", "Systems are busy. Please try again later.") from None
+    _remember(account, [outcome.answer for outcome in outcomes])
+    _raise_if_all_unknown([outcome.answer for outcome in outcomes], of=len(items))
+    for item, outcome in zip(items, outcomes, strict=True):
+        _acknowledge(account, item, outcome, now=now)
+
+
+def _acknowledge(account: EngineAccount, item: Item, outcome: gateway.Placed, *, now: datetime) -> None:
+    answer = outcome.answer
+    if not isinstance(answer, Result):
+        item.fail(OUTCOME_UNKNOWN, "The outcome is unknown: query before retrying", now=now)
+        return
+    code, sentence = placed(answer.code)
+    if code != "0":
+        _give_back(account, [item])
+        item.fail(code, sentence, now=now)
+        return
+    assert item.instrument is not None
+    store.remember_order(account.pk, provisional(item.instrument, account, outcome, answer))
+    item.ack = _ack(item.fields, code="0", sentence="", order_id=str(outcome.order_id), now=answer.at)
+
+
+def provisional(
+    instrument: Instrument, account: EngineAccount, outcome: gateway.Placed, answer: Result
+) -> rows.Row:
+    """The order as its acknowledgement tells it, for the moment until settlement has written it."""
+    terms = outcome.terms
+    row = Order(
+        id=outcome.order_id,
+        account=account,
+        instrument=instrument,
+        side=terms.side,
+        order_type=terms.order_type,
+        price_ticks=terms.price_ticks,
+        qty_lots=terms.qty_lots,
+        budget_ticklots=terms.budget_ticklots,
+        client_id=terms.client_id,
+        tag=terms.tag,
+        stp=terms.stp,
+        state=_state(terms, answer),
+        cancel_source=CANCELED_AT_ONCE.get(answer.code, ""),
+        filled_lots=answer.filled_lots,
+        created_at=answer.at,
+        updated_at=answer.at,
+    )
+    told = rows.order(row)
+    # How much was filled is known, at which prices is not.
+    return told | {"avgPx": "", "fillPx": "", "fillSz": "", "tradeId": "", "fee": ""}
+
+
+def _state(terms: OrderTerms, answer: Result) -> str:
+    if answer.code in CANCELED_AT_ONCE:
+        return "canceled"
+    if answer.leaves_lots:
+        return "partially_filled" if answer.filled_lots else "live"
+    filled = answer.filled_lots >= max(1, terms.qty_lots)
+    return "filled" if filled else "canceled"
+
+
+def _market(fields: Mapping[str, Any], markets: Mapping[str, Instrument]) -> Instrument:
+    """The market, by its number where one is given, else by its name."""
+    number, name = text(fields, "instIdCode"), text(fields, "instId")
+    if not number and not name:
+        raise BadOrder("50014", "Parameter instId can not be empty")
+    for market in markets.values():
+        if str(market.pk) == number or (not number and market.symbol == name):
+            return market
+    raise BadOrder("51001", "Instrument ID does not exist")
+
+
+def _order_to_cancel(account: EngineAccount | None, fields: Mapping[str, Any]) -> int:
+    number, name = text(fields, "ordId"), text(fields, "clOrdId")
+    if not number and not name:
+        raise BadOrder("51003", "Either clOrdId or ordId is required")
+    unknown = BadOrder("51400", "Cancellation failed: the order is filled, canceled or does not exist")
+    if account is None:
+        raise unknown
+    if number:
+        if not (number.isascii() and number.isdigit() and len(number) <= 18):
+            raise BadOrder("51000", "Parameter ordId error")
+        return int(number)
+    told = store.acknowledged_order(account.pk, client_id=name)
+    stored = queries.order(account, client_id=name)
+    candidates = [int(told["ordId"])] if told else []
+    candidates += [stored.pk] if stored else []
+    if not candidates:
+        raise unknown
+    return max(candidates)
+
+
+def _remember(account: EngineAccount, answers: Sequence[gateway.Answer]) -> None:
+    """What is certain to have left events: reads wait until settlement has them."""
+    told = [answer.engine_seq for answer in answers if isinstance(answer, Result) and _leaves_events(answer)]
+    if told:
+        store.remember_ack(account.pk, max(told))
+
+
+def _leaves_events(answer: Result) -> bool:
+    return answer.code == "OK" or answer.code in CANCELED_AT_ONCE
+
+
+def _give_back(account: EngineAccount, items: Sequence[Item]) -> None:
+    for item in items:
+        if item.claim:
+            store.release_name(account.pk, item.claim)
+
+
+def _raise_if_all_unknown(answers: Sequence[gateway.Answer], *, of: int) -> None:
+    if len(answers) == of and not any(isinstance(answer, Result) for answer in answers):
+        raise outcome_unknown()
+
+
+def _ack(fields: Mapping[str, Any], *, code: str, sentence: str, now: datetime, order_id: str = "") -> Ack:
+    def echoed(name: str) -> str:
+        value = fields.get(name)
+        return value[:40] if isinstance(value, str) else ""
+
+    return {
+        "ordId": order_id or (echoed("ordId") if code != "0" else ""),
+        "clOrdId": echoed("clOrdId"),
+        "tag": echoed("tag"),
+        "ts": rows.ms(now),
+        "sCode": code,
+        "sMsg": sentence,
+    }
