@@ -107,8 +107,7 @@ def settle_batch(
 
 @action(Event.SETTLEMENT_HALTED)
 def halt_settlement(*, reason: str, actor: Actor, now: datetime, shard: int = locks.SHARD) -> EngineCursor:
-    """Say on the cursor why settlement stands, for everybody to see. The same reason again changes nothing.
-    """
+    """Say on the cursor why settlement stands. The same reason again changes nothing."""
     cursor = locks.cursor(shard)
     if cursor.halted == reason:
         return cursor

@@ -13,7 +13,7 @@ from engine_bridge.wire import event_feed_pb2, order_entry_pb2, types_pb2
 
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
-SIDES: Final = {types_pb2.SIDE_BUY: Side.BUY, types_pb2.SIDE_SELL: Side.SELL}
+_SIDES: Final[dict[int, Side]] = {types_pb2.SIDE_BUY: Side.BUY, types_pb2.SIDE_SELL: Side.SELL}
 STP: Final = {
     types_pb2.STP_MODE_CANCEL_MAKER: StpMode.CANCEL_MAKER,
     types_pb2.STP_MODE_CANCEL_TAKER: StpMode.CANCEL_TAKER,
@@ -132,10 +132,10 @@ def _order_type(wire: Any) -> OrderType:
 
 
 def _side(number: int) -> Side:
-    try:
-        return SIDES[number]
-    except KeyError:
-        raise Undecodable(f"side {number}") from None
+    found = _SIDES.get(number)
+    if found is None:
+        raise Undecodable(f"side {number}")
+    return found
 
 
 def _rejected(wire: Any) -> events.Rejected:

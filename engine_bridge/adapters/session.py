@@ -188,7 +188,7 @@ class Session:
 
     def _next_batch(self) -> order_entry_pb2.CommandBatch:
         self._frame_number += 1
-        commands = []
+        commands: list[order_entry_pb2.Command] = []
         while self._waiting and len(commands) < BATCH_MAX:
             entry = self._waiting.popleft()
             if not entry.command.session_seq:
