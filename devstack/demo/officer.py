@@ -50,8 +50,9 @@ class Officer:
         return self._http.get(path)
 
     def post(self, page: str, path: str, **fields: Any) -> httpx.Response:
-        """Open the page, take its CSRF token, send the form to the path; a refusal is returned, not raised."""
-        found = _CSRF.search(self.get(page).text)
+        """Open the page, take its CSRF token, send the form to the path; a refusal is an answer too."""
+        # A page on which this person may do nothing has no form; the token is the session's, not the page's.
+        found = next(filter(None, (_CSRF.search(self.get(at).text) for at in (page, "/freezes/"))), None)
         if found is None:
             raise StepFailed(f"{self.email} finds no form on {page}")
         files = fields.pop("files", None)
@@ -65,7 +66,7 @@ class Officer:
     def sign(
         self, request_id: str, verb: str = "approve", reason: str = ""
     ) -> tuple[httpx.Response, Statement]:
-        """Fetch the canonical payload, sign verb, nonce and digest of exactly these bytes, hand the assertion in."""
+        """Sign verb, nonce and digest of exactly the bytes that the console serves; hand the assertion in."""
         shown = self.get(f"/approvals/{request_id}.json").json()
         payload, nonce = encodings.from_base64url(shown["payload"]), encodings.from_hex(shown["nonce"])
         statement = Statement.about(

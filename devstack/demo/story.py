@@ -57,5 +57,14 @@ class Story:
             time.sleep(0.15)
         raise StepFailed(f"step {self._step}: waited {seconds:.0f} s in vain for this: {sentence}")
 
+    def stays(self, sentence: str, look: Callable[[], bool], *, seconds: float) -> None:
+        """Look again and again for the given time; StepFailed as soon as it does not hold."""
+        deadline = time.monotonic() + seconds
+        while time.monotonic() < deadline:
+            if not look():
+                raise StepFailed(f"step {self._step}: this did not last: {sentence}")
+            time.sleep(0.15)
+        print(f"   {self._paint('32', '✓')} {sentence}", flush=True)
+
     def _paint(self, code: str, text: str) -> str:
         return f"\033[{code}m{text}\033[0m" if self._colour else text

@@ -11,6 +11,8 @@ from urllib.parse import urlencode
 
 import httpx
 
+from kernel.money import Amount
+
 
 class Answer(dict[str, Any]):
     """The envelope {"code", "msg", "data"} with the HTTP status beside it."""
@@ -40,7 +42,7 @@ class Trader:
         """Open an account at tier 0."""
         body = {"email": email, "password": password, "country": "DE", "name": self.name}
         answer = self.post("/api/countersign/v1/signup", body)
-        self.customer = str(answer.first.get("customerId", ""))
+        self.customer = str(answer.first.get("customer", ""))
         return answer
 
     def make_key(self, email: str, password: str, passphrase: str) -> Answer:
@@ -53,12 +55,83 @@ class Trader:
         }
         answer = self.post("/api/countersign/v1/api-keys", body)
         row = answer.first
-        self._key, self._secret, self._passphrase = row.get("apiKey", ""), row.get("secret", ""), passphrase
+        self._key, self._secret, self._passphrase = (
+            row.get("apiKey", ""),
+            row.get("secretKey", ""),
+            passphrase,
+        )
         return answer
 
     @property
     def key(self) -> str:
         return self._key
+
+    def tier(self) -> int:
+        """The verification level that the exchange grants now."""
+        return int(self.get("/api/countersign/v1/kyc").first["tier"])
+
+    def has_tier(self, tier: int) -> bool:
+        return self.tier() == tier
+
+    def holds_in_trading(self, asset: str, amount: str) -> bool:
+        return self.trading(asset) == amount
+
+    def withdrawal_txid(self, identifier: str) -> str:
+        """The transaction that pays the withdrawal; empty until it is sent."""
+        return str(self.withdrawal(identifier).get("txId", ""))
+
+    def deposit_address(self, asset: str = "BTC") -> str:
+        """Where this trader deposits."""
+        return str(self.get("/api/v5/asset/deposit-address", ccy=asset).first["addr"])
+
+    def deposit(self, txid: str) -> dict[str, Any] | None:
+        """The deposit that this transaction made, once it is seen."""
+        rows = self.get("/api/v5/asset/deposit-history", ccy="BTC").get("data") or []
+        return next((row for row in rows if row["txId"] == txid), None)
+
+    def balance_row(self, asset: str) -> dict[str, Any]:
+        """The funding account's row of that asset."""
+        return self.get("/api/v5/asset/balances", ccy=asset).first
+
+    def funding(self, asset: str) -> str:
+        """The free funding balance."""
+        return str(self.balance_row(asset).get("availBal", "0"))
+
+    def trading(self, asset: str) -> str:
+        """What the trading account holds of an asset, in all."""
+        details = self.get("/api/v5/account/balance", ccy=asset).first.get("details") or []
+        return next((str(row["eq"]) for row in details if row["ccy"] == asset), "0")
+
+    def transfer(self, asset: str, amount: str, *, source: str, target: str) -> Answer:
+        """Between funding (6) and trading (18)."""
+        body = {"ccy": asset, "amt": amount, "from": source, "to": target, "type": "0"}
+        return self.post("/api/v5/asset/transfer", body)
+
+    def order(self, side: str, price: str, size: str) -> Answer:
+        """A limit order on BTC-USDT."""
+        body = {
+            "instId": "BTC-USDT",
+            "tdMode": "cash",
+            "side": side,
+            "ordType": "limit",
+            "px": price,
+            "sz": size,
+        }
+        return self.post("/api/v5/trade/order", body)
+
+    def fill(self, order: Answer) -> dict[str, Any] | None:
+        """The order's fill, once there is one."""
+        rows = self.get("/api/v5/trade/fills", instType="SPOT", ordId=order.first["ordId"]).get("data") or []
+        return rows[0] if rows else None
+
+    def withdraw(self, address: str, amount: Amount, *, reference: str) -> Answer:
+        """Ask for a withdrawal to an address outside."""
+        body = {"ccy": "BTC", "amt": str(amount), "dest": "4", "toAddr": address, "clientId": reference}
+        return self.post("/api/v5/asset/withdrawal", body | {"chain": "BTC-Bitcoin"})
+
+    def withdrawal(self, identifier: str) -> dict[str, Any]:
+        """The withdrawal's row."""
+        return self.get("/api/v5/asset/withdrawal-history", ccy="BTC", wdId=identifier).first
 
     def get(self, path: str, **query: str) -> Answer:
         """A signed GET."""

@@ -1,0 +1,68 @@
+"""`python -m devstack.demo`: the whole journey on a fresh state, then the console until Ctrl-C.
+
+EXIT=1 in the environment ends after the journey; the exit code is 0 only if every step held.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+from devstack import environment, stack
+from devstack.__main__ import EXPECTED
+from devstack.demo import journey
+from devstack.demo.scene import Scene
+from devstack.demo.story import StepFailed, Story
+
+
+def main() -> int:
+    story = Story()
+    try:
+        _begin_anew(environment.layout())
+        story.step("Services come up on embedded defaults")
+        with stack.running(echo=False) as up:
+            for process in up.supervisor.names():
+                story.says("up", process)
+            values = up.environment.values
+            story.proof("deployment", values["DEPLOYMENT"])
+            journey.run(story, Scene.on(up))
+            print("\nEvery step held.", flush=True)
+            if os.environ.get("EXIT"):
+                return 0
+            _show(values, up.environment.layout.var)
+            up.wait()
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+    except StepFailed as failure:
+        print(f"\nThe journey ended early: {failure}", file=sys.stderr, flush=True)
+        print(f"Logs of every process: {environment.layout().logs}", file=sys.stderr, flush=True)
+        return 1
+    except EXPECTED as error:
+        print(f"\n{error}", file=sys.stderr, flush=True)
+        return 1
+    return 0
+
+
+def _begin_anew(where: environment.Layout) -> None:
+    """The journey starts on an empty exchange; what was there is kept beside it, one generation."""
+    if not where.registry.exists() and not (where.var / "secrets").exists():
+        return
+    with environment.lock(where):
+        kept = where.var.with_name(where.var.name + ".previous")
+        shutil.rmtree(kept, ignore_errors=True)
+        where.var.rename(kept)
+    print(f"The state of the last run was moved to {kept}.", flush=True)
+
+
+def _show(values: dict[str, str], var: Path) -> None:
+    print(f"\nThe console is up at {values['CONSOLE_ORIGIN']}  (choose who you are on the first page)")
+    print(
+        f"The trader API is at {values['API_ORIGIN']}, state is in {var}. Ctrl-C stops everything.",
+        flush=True,
+    )
+
+
+if __name__ == "__main__":
+    sys.exit(main())

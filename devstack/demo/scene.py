@@ -1,0 +1,160 @@
+"""Everybody and everything in the journey, each reached as the outside world reaches it."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from custody.adapters.bitcoin import BitcoinNode
+from devstack import tokens
+from devstack.demo.desk import Desk
+from devstack.demo.officer import Officer
+from devstack.demo.outside import Outsider
+from devstack.demo.story import StepFailed, Story
+from devstack.demo.trader import Trader
+from devstack.stack import Stack
+from kernel import script
+from kernel.money import Amount
+from kernel.registry import Registry
+
+COLD_FUNDS = Amount.parse("9.5", "BTC")
+
+
+class Provider:
+    """The identity provider's own side: its reviewers, and its courier."""
+
+    def __init__(self, url: str) -> None:
+        self._http = httpx.Client(base_url=url, timeout=20)
+
+    def applicant(self, external_user_id: str) -> dict[str, Any] | None:
+        """The applicant that carries our id for the customer, once the provider knows it."""
+        rows: list[dict[str, Any]] = self._http.get("/_standin/applicants").json()
+        return next((row for row in rows if row["externalUserId"] == external_user_id), None)
+
+    def complete(self, applicant: str) -> dict[str, Any]:
+        """Reviewers say GREEN; two webhooks go out."""
+        made: dict[str, Any] = self._http.post(f"/_standin/applicants/{applicant}/complete", json={}).json()
+        return made
+
+    def send(self, delivery: int, *, tamper: str = "") -> list[Any]:
+        """Send a delivery's bytes once more, perhaps altered; how the hooks door answered."""
+        sent = self._http.post(f"/_standin/deliveries/{delivery}/send", json={"tamper": tamper}).json()
+        answers: list[Any] = sent["answers"]
+        return answers
+
+
+@dataclass
+class Scene:
+    """The people, the outside world, and what they have done so far."""
+
+    stack: Stack
+    tom: Trader
+    tia: Trader
+    ana: Desk
+    ben: Officer
+    cy: Officer
+    sumsub: Provider
+    outside: Outsider
+    node: BitcoinNode
+    home_address: str
+    withdrawal: str = ""
+    approval: str = ""
+
+    @classmethod
+    def on(cls, stack: Stack) -> Scene:
+        """The scene over a running stack."""
+        values = stack.environment.values
+        address = values["ACCESS_TEAM_URL"]
+        keys = json.loads((stack.environment.layout.secrets / "passkeys.json").read_text())
+
+        def officer(kind: type[Officer], email: str) -> Any:
+            return kind(
+                email,
+                address=address,
+                console_origin=values["CONSOLE_ORIGIN"],
+                approver_origin=values["APPROVER_ORIGIN"],
+                rp_id=values["APPROVER_RP_ID"],
+                private_key=keys[email],
+            )
+
+        node = BitcoinNode(values["BITCOIN_RPC_URL"])
+        return cls(
+            stack=stack,
+            tom=Trader("Tom", address=address, origin=values["API_ORIGIN"]),
+            tia=Trader("Tia", address=address, origin=values["API_ORIGIN"]),
+            ana=officer(Desk, "ana@countersign.example"),
+            ben=officer(Officer, "ben@countersign.example"),
+            cy=officer(Officer, "cy@countersign.example"),
+            sumsub=Provider(values["SUMSUB_URL"]),
+            outside=Outsider(node),
+            node=node,
+            home_address=Outsider.fresh_address(),
+        )
+
+    def fund_cold(self, story: Story) -> None:
+        """Somebody outside fills the cold wallet; the address is read from the signed registry."""
+        data = self.stack.environment.layout.registry.read_bytes()
+        address = Registry.parse(data).wallets["cold"].address(0)
+        txid = self.outside.pay(address, COLD_FUNDS.units)
+        story.proof("cold wallet (P2WSH, 3 of 5 HSM keys)", address)
+        story.proof("funded by", txid)
+        self.outside.mine(3)
+
+    def approve(self, story: Story, request: str, *officers: Officer) -> None:
+        """Each officer signs; the digest is shown, since it is what they sign."""
+        for officer in officers:
+            answer, statement = officer.sign(request)
+            name = officer.email.split("@")[0].title()
+            story.expect(
+                answer.status_code < 400, f"{name} signs", found=(answer.status_code, answer.text[-400:])
+            )
+            story.proof("verb, kind", f"{statement.verb} {statement.kind}")
+            story.proof("digest", statement.digest.hex())
+            story.proof("nonce", statement.nonce.hex())
+
+    def books_are_sound(self) -> bool:
+        """The ledger's invariants, and the ledger against the engine."""
+        ledger = self.stack.manage("verify_ledger")
+        engine = self.stack.manage("reconcile_engine")
+        if ledger.returncode or engine.returncode:
+            raise StepFailed(ledger.stdout + ledger.stderr + engine.stdout + engine.stderr)
+        return True
+
+    def chain_paid(self, txid: str, address: str, amount: Amount) -> bool:
+        """Whether the confirmed transaction has exactly one output to the address, of exactly the amount."""
+        found = self.node.transaction(txid)
+        if found is None or found.confirmations < 1:
+            return False
+        paid = [row.amount for row in found.outputs if row.script == script.script_of(address, "regtest")]
+        return paid == [amount]
+
+    def sign_cold(self, token: str, bundle: bytes) -> bytes:
+        """Carry the bundle to a cold signer as a file, and its partial signatures back. It has no socket."""
+        environment = self.stack.environment
+        account = self.stack.accounts.of(f"cs-{token}")
+        desk = environment.layout.signer_state(token) / "airgap"
+        account.own(desk, mode=0o700)
+        source, target = desk / "bundle.json", desk / "partial.json"
+        source.write_bytes(bundle)
+        account.own_file(source, mode=0o400)
+        target.unlink(missing_ok=True)
+        done = self._cold(token, source, target)
+        if done.returncode:
+            raise StepFailed(f"{token}: {done.stdout}{done.stderr}")
+        return target.read_bytes()
+
+    def _cold(self, token: str, source: Path, target: Path) -> subprocess.CompletedProcess[str]:
+        environment = self.stack.environment
+        return self.stack.run_as(
+            f"cs-{token}",
+            *(str(tokens.TRUSTED_PYTHON), "-m", "custody.signer.airgap", "sign", "--token", token),
+            *("--registry", str(environment.layout.registry)),
+            *("--state", str(environment.layout.signer_state(token))),
+            *("--module", environment.module, "--in", str(source), "--out", str(target)),
+            secret=environment.secrets.pin(token) + "\n",
+        )
