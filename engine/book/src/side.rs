@@ -1,0 +1,154 @@
+//! One side of the book: a B-tree from price to level, with the best level at hand.
+
+use std::collections::BTreeMap;
+
+/// No slot, no level.
+pub const NONE: u32 = u32::MAX;
+
+#[derive(Clone, Copy, Debug)]
+pub struct Level {
+    pub price: i64,
+    pub qty: u64,
+    pub orders: u32,
+    pub head: u32,
+    pub tail: u32,
+}
+
+/// `SIDE` is `Side as u8`; a constant, so that the comparisons of each side are compiled on their own.
+pub struct Half<const SIDE: u8> {
+    /// Key order is from best to worst on both sides.
+    tree: BTreeMap<i64, u32>,
+    levels: Vec<Level>,
+    free: Vec<u32>,
+    best: u32,
+}
+
+impl<const SIDE: u8> Default for Half<SIDE> {
+    fn default() -> Self {
+        Half { tree: BTreeMap::new(), levels: Vec::new(), free: Vec::new(), best: NONE }
+    }
+}
+
+impl<const SIDE: u8> Half<SIDE> {
+    const BUY: bool = SIDE == crate::Side::Buy as u8;
+
+    /// Bids are best at the highest price: `!price` turns the order around and cannot overflow.
+    #[inline]
+    fn key(price: i64) -> i64 {
+        if Self::BUY { !price } else { price }
+    }
+
+    /// Whether a level at `price` lies beyond what `limit`, on the other side, accepts.
+    #[inline]
+    pub fn is_worse(price: i64, limit: i64) -> bool {
+        if Self::BUY { price < limit } else { price > limit }
+    }
+
+    #[inline]
+    pub fn best(&self) -> Option<u32> {
+        (self.best != NONE).then_some(self.best)
+    }
+
+    #[inline]
+    pub fn best_price(&self) -> Option<i64> {
+        self.best().map(|at| self.level(at).price)
+    }
+
+    #[inline]
+    pub fn level(&self, at: u32) -> &Level {
+        &self.levels[at as usize]
+    }
+
+    #[inline]
+    pub fn level_mut(&mut self, at: u32) -> &mut Level {
+        &mut self.levels[at as usize]
+    }
+
+    /// Counts an order in at a price; gives the level and the order that it stands behind.
+    #[inline]
+    pub fn join(&mut self, price: i64, qty: u64) -> (u32, u32) {
+        let at = if self.best != NONE && self.levels[self.best as usize].price == price {
+            self.best
+        } else {
+            self.find_or_make(price)
+        };
+        let level = &mut self.levels[at as usize];
+        level.qty += qty;
+        level.orders += 1;
+        (at, level.tail)
+    }
+
+    fn find_or_make(&mut self, price: i64) -> u32 {
+        let (levels, free) = (&mut self.levels, &mut self.free);
+        let at = *self.tree.entry(Self::key(price)).or_insert_with(|| {
+            let level = Level { price, qty: 0, orders: 0, head: NONE, tail: NONE };
+            match free.pop() {
+                Some(at) => {
+                    levels[at as usize] = level;
+                    at
+                }
+                None => {
+                    levels.push(level);
+                    (levels.len() - 1) as u32
+                }
+            }
+        });
+        if self.best == NONE || Self::key(price) < Self::key(self.levels[self.best as usize].price) {
+            self.best = at;
+        }
+        at
+    }
+
+    /// Names the order that [`Half::join`] counted.
+    #[inline]
+    pub fn set_tail(&mut self, at: u32, slot: u32) {
+        let level = &mut self.levels[at as usize];
+        level.tail = slot;
+        if level.head == NONE {
+            level.head = slot;
+        }
+    }
+
+    /// Counts an order out; an empty level goes at once, so that no phantom of it stays.
+    #[inline]
+    pub fn leave(&mut self, at: u32, qty: u64) {
+        let level = &mut self.levels[at as usize];
+        level.qty -= qty;
+        level.orders -= 1;
+        if level.orders == 0 {
+            let key = Self::key(level.price);
+            self.tree.remove(&key);
+            self.free.push(at);
+            if at == self.best {
+                self.best = self.tree.first_key_value().map_or(NONE, |(_, &at)| at);
+            }
+        }
+    }
+
+    pub fn levels(&self) -> impl Iterator<Item = (i64, u64, u32)> {
+        self.tree.values().map(|&at| self.level(at)).map(|level| (level.price, level.qty, level.orders))
+    }
+
+    /// Price, quantity and first order of each level, best first.
+    pub fn walk_levels(&self) -> impl Iterator<Item = (i64, u64, u32)> {
+        self.tree.values().map(|&at| self.level(at)).map(|level| (level.price, level.qty, level.head))
+    }
+
+    pub fn taken(&self) -> impl Iterator<Item = (u32, &Level)> {
+        self.tree.values().map(|&at| (at, self.level(at)))
+    }
+
+    pub fn audit(&self) -> Result<(), String> {
+        let first = self.tree.first_key_value().map_or(NONE, |(_, &at)| at);
+        if first != self.best {
+            return Err("the cached best level is stale".into());
+        }
+        if self.tree.iter().any(|(&key, &at)| key != Self::key(self.level(at).price)) {
+            return Err("a level is filed under another price".into());
+        }
+        if self.tree.len() + self.free.len() != self.levels.len() {
+            return Err("a level is neither taken nor free".into());
+        }
+        Ok(())
+    }
+}

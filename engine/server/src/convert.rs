@@ -1,0 +1,349 @@
+//! Between the contract's messages and the venue's own words. Whatever the venue has no word for is refused here.
+
+use countersign_venue::command::{
+    AdminBody, Amend, AssetSpec, Cancel, Command, Id, InstrumentSpec, Kind, NewOrder, OrderBody,
+    OrderCommand, Scope, State, Stp, Tif, Transfer, side_from_number, stp_from_number,
+};
+use countersign_venue::event::{Amount, Body, Code, Event};
+use countersign_venue::market::Market;
+use countersign_venue::{OpenOrder, Outcome};
+use countersign_wire::v1;
+use countersign_wire::v1::{command, event};
+
+pub fn id(bytes: &[u8]) -> Result<Id, Code> {
+    bytes.try_into().map_err(|_| Code::BadCommand)
+}
+
+/// An administrator's reference: up to 16 bytes, filled up with zeros.
+pub fn reference(bytes: &[u8]) -> Result<Id, Code> {
+    let mut reference = Id::default();
+    reference.get_mut(..bytes.len()).ok_or(Code::BadCommand)?.copy_from_slice(bytes);
+    Ok(reference)
+}
+
+pub fn state(number: i32) -> Result<State, Code> {
+    State::from_number(number).ok_or(Code::BadCommand)
+}
+
+pub fn units(hi: u64, lo: u64) -> u128 {
+    u128::from(hi) << 64 | u128::from(lo)
+}
+
+pub fn order_command(command: &v1::Command, session: u32) -> Result<OrderCommand, Code> {
+    let body = match command.body.as_ref().ok_or(Code::BadCommand)? {
+        command::Body::NewOrder(order) => OrderBody::New(new_order(order)?),
+        command::Body::Cancel(cancel) => {
+            OrderBody::Cancel(Cancel { order_id: cancel.order_id, account_id: cancel.account_id })
+        }
+        command::Body::Amend(amend) => OrderBody::Amend(Amend {
+            order_id: amend.order_id,
+            account_id: amend.account_id,
+            total_qty: amend.new_total_qty_lots,
+            price: amend.new_price_ticks,
+            cancel_on_fail: amend.cancel_on_fail,
+        }),
+        command::Body::CancelAll(all) => OrderBody::CancelAll(Scope {
+            account_id: all.account_id,
+            owner_ref: all.owner_ref,
+            instrument_id: all.instrument_id,
+            ..Scope::default()
+        }),
+        command::Body::CancelAllAfter(after) => {
+            OrderBody::CancelAllAfter { account_id: after.account_id, timeout_ms: after.timeout_ms }
+        }
+    };
+    Ok(OrderCommand {
+        command_id: id(&command.command_id)?,
+        session,
+        session_seq: command.session_seq,
+        expires_at_ms: command.expires_at_ms,
+        body,
+    })
+}
+
+fn new_order(order: &v1::NewOrder) -> Result<NewOrder, Code> {
+    if order.reduce_only {
+        return Err(Code::Unsupported);
+    }
+    let stp = match order.stp {
+        0 if order.stp_group == 0 => Stp::CancelMaker,
+        number => stp_from_number(number).ok_or(Code::BadCommand)?,
+    };
+    Ok(NewOrder {
+        order_id: order.order_id,
+        account_id: order.account_id,
+        instrument_id: order.instrument_id,
+        side: side_from_number(order.side).ok_or(Code::BadCommand)?,
+        kind: Kind::from_number(order.kind).ok_or(Code::BadCommand)?,
+        tif: Tif::from_number(order.tif).ok_or(Code::BadCommand)?,
+        post_only: order.post_only,
+        price: order.price_ticks,
+        qty: order.qty_lots,
+        budget: order.budget_ticklots,
+        owner_ref: order.owner_ref,
+        stp_group: order.stp_group,
+        stp,
+        expire_at_ms: order.expire_at_ms,
+    })
+}
+
+pub fn transfer(transfer: &v1::Transfer) -> Result<Command, Code> {
+    Ok(Command::Transfer(Transfer {
+        transfer_id: id(&transfer.transfer_id)?,
+        account_id: transfer.account_id,
+        asset_id: transfer.asset_id,
+        into_venue: transfer.into_venue,
+        units: units(transfer.units_hi, transfer.units_lo),
+    }))
+}
+
+pub fn asset_spec(spec: v1::AssetSpec) -> AssetSpec {
+    AssetSpec { asset_id: spec.asset_id, symbol: spec.symbol, decimals: spec.decimals }
+}
+
+pub fn instrument_spec(spec: v1::InstrumentSpec) -> Result<InstrumentSpec, Code> {
+    if spec.kind == 0 {
+        return Err(Code::BadCommand);
+    }
+    Ok(InstrumentSpec {
+        instrument_id: spec.instrument_id,
+        kind: spec.kind as u32,
+        symbol: spec.symbol,
+        base_asset_id: spec.base_asset_id,
+        quote_asset_id: spec.quote_asset_id,
+        base_units_per_lot: spec.base_units_per_lot,
+        quote_units_per_ticklot: spec.quote_units_per_ticklot,
+        min_price: spec.min_price_ticks,
+        max_price: spec.max_price_ticks,
+        min_qty: spec.min_qty_lots,
+        max_qty: spec.max_qty_lots,
+        maker_fee_ppm: spec.maker_fee_ppm,
+        taker_fee_ppm: spec.taker_fee_ppm,
+        price_band_ppm: spec.price_band_ppm,
+        reference_price: spec.reference_price_ticks,
+    })
+}
+
+pub fn admin(reference_bytes: &[u8], body: Result<AdminBody, Code>) -> Result<Command, Code> {
+    Ok(Command::Admin { reference: reference(reference_bytes)?, body: body? })
+}
+
+pub fn told_asset(spec: &AssetSpec) -> v1::AssetSpec {
+    v1::AssetSpec { asset_id: spec.asset_id, symbol: spec.symbol.clone(), decimals: spec.decimals }
+}
+
+fn told_spec(spec: &InstrumentSpec) -> v1::InstrumentSpec {
+    v1::InstrumentSpec {
+        instrument_id: spec.instrument_id,
+        kind: spec.kind as i32,
+        symbol: spec.symbol.clone(),
+        base_asset_id: spec.base_asset_id,
+        quote_asset_id: spec.quote_asset_id,
+        base_units_per_lot: spec.base_units_per_lot,
+        quote_units_per_ticklot: spec.quote_units_per_ticklot,
+        min_price_ticks: spec.min_price,
+        max_price_ticks: spec.max_price,
+        min_qty_lots: spec.min_qty,
+        max_qty_lots: spec.max_qty,
+        maker_fee_ppm: spec.maker_fee_ppm,
+        taker_fee_ppm: spec.taker_fee_ppm,
+        price_band_ppm: spec.price_band_ppm,
+        reference_price_ticks: spec.reference_price,
+    }
+}
+
+pub fn told_market(market: &Market) -> v1::Instrument {
+    v1::Instrument {
+        spec: Some(told_spec(&market.spec)),
+        state: market.state as i32,
+        last_price_ticks: market.last_price,
+    }
+}
+
+pub fn told_amount(amount: Amount) -> v1::Amount {
+    v1::Amount {
+        asset_id: amount.asset_id,
+        units_hi: (amount.units >> 64) as u64,
+        units_lo: amount.units as u64,
+    }
+}
+
+fn sum(asset_id: u32, units: u128) -> Option<v1::Amount> {
+    Some(told_amount(Amount { asset_id, units }))
+}
+
+pub fn told_result(
+    command_id: &[u8],
+    session_seq: u64,
+    outcome: &Outcome,
+    duplicate: bool,
+    durability: v1::Durability,
+) -> v1::CommandResult {
+    v1::CommandResult {
+        session_seq,
+        command_id: command_id.to_vec(),
+        code: outcome.code as i32,
+        engine_seq: outcome.engine_seq,
+        order_id: outcome.order_id,
+        filled_lots: outcome.filled,
+        leaves_lots: outcome.leaves,
+        duplicate,
+        engine_time_ns: outcome.time_ns,
+        durability: durability as i32,
+        cancelled_orders: outcome.cancelled,
+    }
+}
+
+pub fn told_order(order: &OpenOrder) -> v1::OpenOrder {
+    v1::OpenOrder {
+        order_id: order.order_id,
+        account_id: order.account_id,
+        instrument_id: order.instrument_id,
+        side: order.side as i32,
+        price_ticks: order.price,
+        total_qty_lots: order.total,
+        leaves_lots: order.leaves,
+        owner_ref: order.owner_ref,
+        stp_group: order.stp_group,
+        stp: order.stp as i32,
+        tif: order.tif as i32,
+        post_only: order.post_only,
+        expire_at_ms: order.expire_at_ms,
+        held: Some(told_amount(order.held)),
+        filled_ticklots_hi: (order.filled_ticklots >> 64) as u64,
+        filled_ticklots_lo: order.filled_ticklots as u64,
+    }
+}
+
+pub fn told_event(event: &Event) -> v1::Event {
+    v1::Event {
+        event_seq: event.seq,
+        engine_seq: event.engine_seq,
+        engine_time_ns: event.time_ns,
+        instrument_id: event.instrument_id,
+        body: Some(told_body(event.seq, &event.body)),
+    }
+}
+
+fn told_body(seq: u64, body: &Body) -> event::Body {
+    match body {
+        Body::Accepted { order, command_id, held } => event::Body::Accepted(v1::OrderAccepted {
+            order_id: order.order_id,
+            account_id: order.account_id,
+            command_id: command_id.to_vec(),
+            side: order.side as i32,
+            kind: order.kind as i32,
+            tif: order.tif as i32,
+            post_only: order.post_only,
+            price_ticks: order.price,
+            qty_lots: order.qty,
+            budget_ticklots: order.budget,
+            owner_ref: order.owner_ref,
+            stp_group: order.stp_group,
+            stp: order.stp as i32,
+            expire_at_ms: order.expire_at_ms,
+            held: Some(told_amount(*held)),
+        }),
+        Body::Rejected { order_id, account_id, command_id, code } => {
+            event::Body::Rejected(v1::OrderRejected {
+                order_id: *order_id,
+                account_id: *account_id,
+                command_id: command_id.to_vec(),
+                code: *code as i32,
+            })
+        }
+        Body::Trade(trade) => {
+            let (taker_pays, maker_pays) = trade.assets_of(trade.taker_side);
+            event::Body::Trade(v1::Trade {
+                trade_id: seq,
+                price_ticks: trade.price,
+                qty_lots: trade.qty,
+                taker_side: trade.taker_side as i32,
+                maker_order_id: trade.maker_order_id,
+                taker_order_id: trade.taker_order_id,
+                maker_leaves_lots: trade.maker_leaves,
+                taker_leaves_lots: trade.taker_leaves,
+                maker_account_id: trade.maker_account_id,
+                taker_account_id: trade.taker_account_id,
+                maker_fee: sum(taker_pays, trade.maker_fee),
+                taker_fee: sum(maker_pays, trade.taker_fee),
+                base: sum(trade.base_asset_id, trade.base),
+                quote: sum(trade.quote_asset_id, trade.quote),
+                maker_held: sum(maker_pays, trade.maker_held),
+                taker_held: sum(taker_pays, trade.taker_held),
+            })
+        }
+        Body::Done(done) => event::Body::Done(v1::OrderDone {
+            order_id: done.order_id,
+            reason: done.reason as i32,
+            filled_lots: done.filled,
+            cancelled_lots: done.cancelled,
+            filled_ticklots_hi: (done.filled_ticklots >> 64) as u64,
+            filled_ticklots_lo: done.filled_ticklots as u64,
+            account_id: done.account_id,
+            released: Some(told_amount(done.released)),
+        }),
+        Body::Amended { order_id, account_id, command_id, price, total, leaves, kept, held } => {
+            event::Body::Amended(v1::OrderAmended {
+                order_id: *order_id,
+                account_id: *account_id,
+                command_id: command_id.to_vec(),
+                price_ticks: *price,
+                total_qty_lots: *total,
+                leaves_lots: *leaves,
+                kept_priority: *kept,
+                held: Some(told_amount(*held)),
+            })
+        }
+        Body::AmendRejected { order_id, account_id, command_id, code } => {
+            event::Body::AmendRejected(v1::AmendRejected {
+                order_id: *order_id,
+                account_id: *account_id,
+                command_id: command_id.to_vec(),
+                code: *code as i32,
+            })
+        }
+        Body::Instrument { spec, state, last_price, reference } => {
+            event::Body::Instrument(v1::InstrumentChanged {
+                instrument: Some(v1::Instrument {
+                    spec: Some(told_spec(spec)),
+                    state: *state as i32,
+                    last_price_ticks: *last_price,
+                }),
+                reference: reference.to_vec(),
+            })
+        }
+        Body::Asset(spec) => event::Body::Asset(v1::AssetChanged { asset: Some(told_asset(spec)) }),
+        Body::Account { account_id, fees } => {
+            let (maker_fee_ppm, taker_fee_ppm) = fees.unwrap_or_default();
+            event::Body::Account(v1::AccountChanged {
+                account_id: *account_id,
+                maker_fee_ppm,
+                taker_fee_ppm,
+                default_fees: fees.is_none(),
+            })
+        }
+        Body::Marker { epoch, logic_version } => event::Body::Marker(v1::ShardMarker {
+            epoch: *epoch,
+            state: v1::ShardState::Running as i32,
+            logic_version: *logic_version,
+        }),
+        Body::Transfer { transfer_id, account_id, into_venue, amount, code: Code::Ok } => {
+            event::Body::TransferApplied(v1::TransferApplied {
+                transfer_id: transfer_id.to_vec(),
+                account_id: *account_id,
+                into_venue: *into_venue,
+                amount: Some(told_amount(*amount)),
+            })
+        }
+        Body::Transfer { transfer_id, account_id, into_venue, amount, code } => {
+            event::Body::TransferRejected(v1::TransferRejected {
+                transfer_id: transfer_id.to_vec(),
+                account_id: *account_id,
+                into_venue: *into_venue,
+                amount: Some(told_amount(*amount)),
+                code: *code as i32,
+            })
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Order entry: the session stream, batches without a session, and the question what became of a command.
+
+use std::pin::Pin;
+use std::sync::Arc;
+
+use countersign_venue::{Code, Command};
+use countersign_wire::v1::order_entry_server::OrderEntry;
+use countersign_wire::v1::{
+    ClientFrame, CommandBatch, CommandResult, Durability, Hello, QueryCommandRequest, ResultBatch,
+    ServerFrame, Welcome, client_frame, server_frame,
+};
+use tokio::sync::{Semaphore, mpsc};
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::convert;
+use crate::engine::{Answers, Engine, Entry, Job, NotTaken, Reply, Told};
+
+/// Commands in one frame.
+pub const BATCH_MAX: usize = 4_096;
+/// Commands of one session that are under way; beyond that its stream is not read.
+const IN_FLIGHT_MAX: usize = 32_768;
+const PROTOCOL: u32 = 1;
+
+pub struct Orders {
+    pub engine: Engine,
+}
+
+fn entries(batch: CommandBatch, session: u32) -> Vec<Entry> {
+    batch
+        .commands
+        .into_iter()
+        .map(|command| Entry {
+            command: convert::order_command(&command, session).map(Command::Order),
+            session_seq: command.session_seq,
+            id: command.command_id,
+        })
+        .collect()
+}
+
+fn results(answers: Answers, durability: Durability) -> ResultBatch {
+    let told = |told: &Told| {
+        convert::told_result(&told.id, told.session_seq, &told.outcome, told.duplicate, durability)
+    };
+    ResultBatch {
+        epoch: answers.epoch,
+        results: answers.told.iter().map(told).collect(),
+        durable_seq: answers.durable_seq,
+    }
+}
+
+/// The same refusal for commands that never reached the engine thread.
+fn refused(tags: Vec<(Vec<u8>, u64)>, NotTaken(code): NotTaken, epoch: u64) -> ResultBatch {
+    let results = tags
+        .into_iter()
+        .map(|(command_id, session_seq)| CommandResult {
+            session_seq,
+            command_id,
+            code: code as i32,
+            ..CommandResult::default()
+        })
+        .collect();
+    ResultBatch { epoch, results, durable_seq: 0 }
+}
+
+type Frames = Pin<Box<dyn Stream<Item = Result<ServerFrame, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl OrderEntry for Orders {
+    type SessionStream = Frames;
+
+    async fn session(&self, request: Request<Streaming<ClientFrame>>) -> Result<Response<Frames>, Status> {
+        let mut inbound = request.into_inner();
+        let first = inbound.message().await?.and_then(|frame| frame.frame);
+        let Some(client_frame::Frame::Hello(hello)) = first else {
+            return Err(Status::invalid_argument("the first frame of a session is Hello"));
+        };
+        let (session, welcome) = self.welcome(&hello).await?;
+        let (frames_tx, frames) = mpsc::unbounded_channel();
+        let (answers_tx, answers) = mpsc::unbounded_channel();
+        let permits = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
+        let engine = self.engine.clone();
+        let durability = engine.shared.durability;
+        frames_tx.send(Ok(ServerFrame { frame: Some(server_frame::Frame::Welcome(welcome)) })).ok();
+        let freed = Arc::clone(&permits);
+        let answered = UnboundedReceiverStream::new(answers).map(move |answers: Answers| {
+            freed.add_permits(answers.told.len());
+            Ok(ServerFrame { frame: Some(server_frame::Frame::Results(results(answers, durability))) })
+        });
+        tokio::spawn(async move {
+            if let Err(status) = pump(&engine, &mut inbound, session, &permits, &answers_tx, &frames_tx).await
+            {
+                frames_tx.send(Err(status)).ok();
+            }
+            if hello.cancel_on_disconnect {
+                let entry =
+                    Entry { id: Vec::new(), session_seq: 0, command: Ok(Command::CancelSession { session }) };
+                engine.send(Job::Commands { entries: vec![entry], reply: Reply::Nobody }).ok();
+            }
+        });
+        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(frames).merge(answered))))
+    }
+
+    async fn submit_batch(&self, request: Request<CommandBatch>) -> Result<Response<ResultBatch>, Status> {
+        let batch = request.into_inner();
+        if batch.commands.len() > BATCH_MAX {
+            return Err(Status::invalid_argument(format!("a batch holds at most {BATCH_MAX} commands")));
+        }
+        let tags = tags_of(&batch);
+        let epoch = self.epoch();
+        match self.engine.ask(entries(batch, 0)).await {
+            Ok(answers) => Ok(Response::new(results(answers, self.engine.shared.durability))),
+            Err(reason) => Ok(Response::new(refused(tags, reason, epoch))),
+        }
+    }
+
+    async fn query_command(
+        &self,
+        request: Request<QueryCommandRequest>,
+    ) -> Result<Response<CommandResult>, Status> {
+        let command_id = request.into_inner().command_id;
+        let Ok(id) = convert::id(&command_id) else {
+            return Err(Status::invalid_argument("a command id is 16 bytes"));
+        };
+        let durability = self.engine.shared.durability;
+        let looked = self.engine.look(move |venue| {
+            let now_ms = crate::engine::wall_ms().max(venue.time_ns() / 1_000_000);
+            venue.query(&id, now_ms)
+        });
+        let answer = looked.await.map_err(|NotTaken(code)| unavailable(code))?;
+        let result = convert::told_result(&command_id, 0, &answer.outcome, answer.duplicate, durability);
+        Ok(Response::new(result))
+    }
+}
+
+pub fn unavailable(code: Code) -> Status {
+    Status::unavailable(format!("the engine does not take this now: {code:?}"))
+}
+
+fn tags_of(batch: &CommandBatch) -> Vec<(Vec<u8>, u64)> {
+    batch.commands.iter().map(|command| (command.command_id.clone(), command.session_seq)).collect()
+}
+
+impl Orders {
+    fn epoch(&self) -> u64 {
+        self.engine.shared.live.lock().expect("nobody panics while holding it").epoch
+    }
+
+    /// Opens the session in the journal if it is new, and says where it stands.
+    async fn welcome(&self, hello: &Hello) -> Result<(u32, Welcome), Status> {
+        if hello.protocol_version != PROTOCOL {
+            return Err(Status::failed_precondition(format!("this engine speaks protocol {PROTOCOL}")));
+        }
+        let session_id = convert::id(&hello.session_id)
+            .map_err(|_| Status::invalid_argument("a session id is 16 bytes"))?;
+        let stand = move |engine: Engine| async move {
+            let look =
+                engine.look(move |venue| (venue.session(&session_id), venue.epoch(), venue.engine_seq()));
+            look.await.map_err(|NotTaken(code)| unavailable(code))
+        };
+        let mut seen = stand(self.engine.clone()).await?;
+        if seen.0.is_none() {
+            let entry =
+                Entry { id: Vec::new(), session_seq: 0, command: Ok(Command::OpenSession { session_id }) };
+            self.engine.ask(vec![entry]).await.map_err(|NotTaken(code)| unavailable(code))?;
+            seen = stand(self.engine.clone()).await?;
+        }
+        let (known, epoch, durable_seq) = seen;
+        let (session, last_seq) = known.ok_or_else(|| Status::internal("the session was not opened"))?;
+        let welcome = Welcome {
+            epoch,
+            last_session_seq_applied: last_seq,
+            durable_seq,
+            max_batch: BATCH_MAX as u32,
+            state: self.engine.state() as i32,
+        };
+        Ok((session, welcome))
+    }
+}
+
+/// Reads frames until the client is done.
+async fn pump(
+    engine: &Engine,
+    inbound: &mut Streaming<ClientFrame>,
+    session: u32,
+    permits: &Semaphore,
+    answers: &mpsc::UnboundedSender<Answers>,
+    frames: &mpsc::UnboundedSender<Result<ServerFrame, Status>>,
+) -> Result<(), Status> {
+    while let Some(frame) = inbound.message().await? {
+        let batch = match frame.frame {
+            Some(client_frame::Frame::Batch(batch)) => batch,
+            Some(client_frame::Frame::Pong(_)) => continue,
+            Some(client_frame::Frame::Hello(_)) | None => {
+                return Err(Status::invalid_argument("after Hello a session sends batches"));
+            }
+        };
+        let count = batch.commands.len();
+        if count > BATCH_MAX {
+            return Err(Status::invalid_argument(format!("a batch holds at most {BATCH_MAX} commands")));
+        }
+        let Ok(permit) = permits.acquire_many(count as u32).await else { return Ok(()) };
+        permit.forget();
+        let tags = tags_of(&batch);
+        if let Err(reason) = engine.submit(entries(batch, session), Reply::Stream(answers.clone())) {
+            permits.add_permits(count);
+            let epoch = engine.shared.live.lock().expect("nobody panics while holding it").epoch;
+            let results = server_frame::Frame::Results(refused(tags, reason, epoch));
+            if frames.send(Ok(ServerFrame { frame: Some(results) })).is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,106 @@
+//! Money in and out, on a socket of its own.
+
+use countersign_venue::{Code, Command};
+use countersign_wire::v1::transfers_server::Transfers as Service;
+use countersign_wire::v1::{
+    AcknowledgeRequest, AcknowledgeResult, QueryTransferRequest, TransferBatch, TransferResult,
+    TransferResultBatch,
+};
+use tonic::{Request, Response, Status};
+
+use crate::convert;
+use crate::engine::{Engine, Entry, NotTaken, Told};
+use crate::orders::unavailable;
+
+const BATCH_MAX: usize = 1_024;
+
+pub struct Transfers {
+    pub engine: Engine,
+}
+
+#[tonic::async_trait]
+impl Service for Transfers {
+    async fn submit(&self, request: Request<TransferBatch>) -> Result<Response<TransferResultBatch>, Status> {
+        let batch = request.into_inner();
+        if batch.transfers.len() > BATCH_MAX {
+            return Err(Status::invalid_argument(format!("a batch holds at most {BATCH_MAX} transfers")));
+        }
+        let ids: Vec<Vec<u8>> = batch.transfers.iter().map(|transfer| transfer.transfer_id.clone()).collect();
+        let entries = batch
+            .transfers
+            .iter()
+            .map(|transfer| Entry {
+                id: transfer.transfer_id.clone(),
+                session_seq: 0,
+                command: convert::transfer(transfer),
+            })
+            .collect();
+        let durability = self.engine.shared.durability;
+        let told = |told: Told| TransferResult {
+            transfer_id: told.id,
+            code: told.outcome.code as i32,
+            engine_seq: told.outcome.engine_seq,
+            event_seq: told.event_seq,
+            duplicate: told.duplicate,
+            engine_time_ns: told.outcome.time_ns,
+            durability: durability as i32,
+        };
+        let batch = match self.engine.ask(entries).await {
+            Ok(answers) => TransferResultBatch {
+                epoch: answers.epoch,
+                durable_seq: answers.durable_seq,
+                results: answers.told.into_iter().map(told).collect(),
+            },
+            Err(NotTaken(code)) => TransferResultBatch {
+                results: ids
+                    .into_iter()
+                    .map(|transfer_id| TransferResult {
+                        transfer_id,
+                        code: code as i32,
+                        ..TransferResult::default()
+                    })
+                    .collect(),
+                ..TransferResultBatch::default()
+            },
+        };
+        Ok(Response::new(batch))
+    }
+
+    async fn query(
+        &self,
+        request: Request<QueryTransferRequest>,
+    ) -> Result<Response<TransferResult>, Status> {
+        let transfer_id = request.into_inner().transfer_id;
+        let id =
+            convert::id(&transfer_id).map_err(|_| Status::invalid_argument("a transfer id is 16 bytes"))?;
+        let looked = self.engine.look(move |venue| venue.told_transfer(&id).copied());
+        let told = looked.await.map_err(|NotTaken(code)| unavailable(code))?;
+        let result = match told {
+            Some(told) => TransferResult {
+                transfer_id,
+                code: told.code as i32,
+                engine_seq: told.engine_seq,
+                event_seq: told.event_seq,
+                duplicate: true,
+                engine_time_ns: told.time_ns,
+                durability: self.engine.shared.durability as i32,
+            },
+            None => {
+                TransferResult { transfer_id, code: Code::UnknownCommand as i32, ..TransferResult::default() }
+            }
+        };
+        Ok(Response::new(result))
+    }
+
+    async fn acknowledge(
+        &self,
+        request: Request<AcknowledgeRequest>,
+    ) -> Result<Response<AcknowledgeResult>, Status> {
+        let through_event_seq = request.into_inner().through_event_seq;
+        let entry =
+            Entry { id: Vec::new(), session_seq: 0, command: Ok(Command::Acknowledge { through_event_seq }) };
+        let answers = self.engine.ask(vec![entry]).await.map_err(|NotTaken(code)| unavailable(code))?;
+        let outcome = answers.told[0].outcome;
+        Ok(Response::new(AcknowledgeResult { engine_seq: outcome.engine_seq, forgotten: outcome.filled }))
+    }
+}

@@ -1,0 +1,24 @@
+//! The venue: balances and books joined into one deterministic state machine.
+//!
+//! [`Venue::apply`] takes a command and its journaled time, and writes events. The same commands in the same order
+//! give the same events byte for byte and the same [`Venue::state_hash`], in every run and on every machine: the venue
+//! reads no clock and no randomness, and iterates no hash map.
+//!
+//! [`Venue::screen`] stands before the journal. It answers retries from memory and refuses what can be refused for
+//! good without being recorded: malformed, expired or forgotten commands.
+
+mod admin;
+pub mod codec;
+pub mod command;
+pub mod dedupe;
+pub mod event;
+pub mod market;
+mod orders;
+mod screen;
+mod state;
+mod transfers;
+
+pub use command::Command;
+pub use dedupe::Outcome;
+pub use event::{Body, Code, Event, Output};
+pub use state::{LOGIC_VERSION, OpenOrder, Venue};

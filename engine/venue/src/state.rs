@@ -1,0 +1,456 @@
+//! The venue's whole state, how a command changes it, and what can be asked of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_book::{Index, Map};
+use countersign_risk::{AssetIndex, Balance, Gate, Handle};
+
+use crate::codec::{Chain, Malformed, Put, digest};
+use crate::command::{AssetSpec, Command, Id, OrderBody, OrderCommand, Scope, Side, Stp, Tif};
+use crate::dedupe::{Dedupe, Outcome, Remembered};
+use crate::event::{Amount, Body, Code, Output, Reason};
+use crate::market::{Market, Place};
+use crate::transfers::Told;
+
+/// Raised whenever the same journal would give other events. Old logic stays as long as a journal needs it.
+pub const LOGIC_VERSION: u32 = 1;
+
+/// A limit on everything: resting orders of one shard.
+pub const ORDERS_MAX: usize = 1 << 22;
+
+pub(crate) struct Asset {
+    pub spec: AssetSpec,
+    pub index: AssetIndex,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Session {
+    pub id: Id,
+    pub last_seq: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Timer {
+    Order(u64),
+    CancelAllAfter(u64),
+}
+
+pub struct Venue {
+    pub(crate) epoch: u64,
+    pub(crate) engine_seq: u64,
+    pub(crate) event_seq: u64,
+    pub(crate) time_ns: u64,
+    pub(crate) gate: Gate,
+    pub(crate) assets: BTreeMap<u32, Asset>,
+    /// In the order in which they were listed; `Place::market` points here.
+    pub(crate) markets: Vec<Market>,
+    pub(crate) market_of: Map<u32, u32>,
+    pub(crate) index: Index<Place>,
+    /// Fees of accounts that have their own, by handle.
+    pub(crate) fees: Vec<Option<(u32, u32)>>,
+    pub(crate) dedupe: Dedupe,
+    pub(crate) sessions: Vec<Session>,
+    pub(crate) session_of: Map<Id, u32>,
+    pub(crate) transfers: Map<Id, Told>,
+    /// Transfer ids by the event that told them, for forgetting in order.
+    pub(crate) transfer_log: BTreeMap<u64, Id>,
+    pub(crate) timers: BTreeSet<(u64, Timer)>,
+    pub(crate) switches: BTreeMap<u64, u64>,
+    pub(crate) chain: Chain,
+}
+
+impl Default for Venue {
+    fn default() -> Self {
+        Venue::new()
+    }
+}
+
+/// A resting order, as a query tells it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OpenOrder {
+    pub order_id: u64,
+    pub account_id: u64,
+    pub instrument_id: u32,
+    pub side: Side,
+    pub price: i64,
+    pub total: u64,
+    pub leaves: u64,
+    pub owner_ref: u64,
+    pub stp_group: u64,
+    pub stp: Stp,
+    pub tif: Tif,
+    pub post_only: bool,
+    pub expire_at_ms: u64,
+    pub held: Amount,
+    pub filled_ticklots: u128,
+    pub session: u32,
+}
+
+impl Venue {
+    pub fn new() -> Venue {
+        Venue {
+            epoch: 0,
+            engine_seq: 0,
+            event_seq: 0,
+            time_ns: 0,
+            gate: Gate::new(),
+            assets: BTreeMap::new(),
+            markets: Vec::new(),
+            market_of: Map::default(),
+            index: Index::default(),
+            fees: Vec::new(),
+            dedupe: Dedupe::default(),
+            sessions: Vec::new(),
+            session_of: Map::default(),
+            transfers: Map::default(),
+            transfer_log: BTreeMap::new(),
+            timers: BTreeSet::new(),
+            switches: BTreeMap::new(),
+            chain: Chain::default(),
+        }
+    }
+
+    /// Applies one command at the time that the journal gives it. `digest` is that of the command's retried part.
+    pub fn apply(&mut self, time_ns: u64, command: &Command, digest: u64, out: &mut Output) -> Outcome {
+        debug_assert!(time_ns >= self.time_ns, "journaled time never runs backwards");
+        self.engine_seq += 1;
+        self.time_ns = self.time_ns.max(time_ns);
+        let began = out.bytes.len();
+        self.fire_due_timers(out);
+        let mut outcome = Outcome {
+            code: Code::Ok,
+            engine_seq: self.engine_seq,
+            time_ns: self.time_ns,
+            order_id: 0,
+            filled: 0,
+            leaves: 0,
+            cancelled: 0,
+        };
+        match command {
+            Command::Order(order) => {
+                self.order(order, &mut outcome, out);
+                self.dedupe.remember(order.command_id, Remembered { digest, outcome });
+                if order.session != 0 {
+                    self.sessions[order.session as usize - 1].last_seq = order.session_seq;
+                }
+            }
+            Command::Transfer(transfer) => outcome.code = self.transfer(transfer, digest, out),
+            Command::Acknowledge { through_event_seq } => {
+                outcome.filled = self.forget_transfers(*through_event_seq);
+            }
+            Command::Admin { reference, body } => self.admin(reference, body, &mut outcome, out),
+            Command::OpenSession { session_id } => self.open_session(session_id),
+            Command::CancelSession { session } => {
+                let scope = Scope { session: *session, ..Scope::default() };
+                outcome.cancelled = self.cancel_scope(&scope, Reason::Disconnect, out);
+            }
+            Command::Tick => {}
+            Command::Lead { epoch, logic_version } => {
+                self.epoch = *epoch;
+                self.emit(0, &Body::Marker { epoch: *epoch, logic_version: *logic_version }, out);
+            }
+        }
+        self.chain.absorb(&out.bytes[began..]);
+        outcome
+    }
+
+    /// Applies a command from its journaled bytes.
+    pub fn replay(&mut self, time_ns: u64, bytes: &[u8], out: &mut Output) -> Result<Outcome, Malformed> {
+        let (command, body) = Command::decode(bytes)?;
+        Ok(self.apply(time_ns, &command, digest(&bytes[body..]), out))
+    }
+
+    pub(crate) fn emit(&mut self, instrument_id: u32, body: &Body, out: &mut Output) {
+        self.event_seq += 1;
+        out.push(self.event_seq, self.engine_seq, self.time_ns, instrument_id, body);
+    }
+
+    fn order(&mut self, command: &OrderCommand, outcome: &mut Outcome, out: &mut Output) {
+        match &command.body {
+            OrderBody::New(order) => self.new_order(command, order, outcome, out),
+            OrderBody::Cancel(cancel) => self.cancel(cancel, outcome, out),
+            OrderBody::Amend(amend) => self.amend(command, amend, outcome, out),
+            OrderBody::CancelAll(scope) => {
+                outcome.cancelled = self.cancel_scope(scope, Reason::MassCancel, out);
+            }
+            OrderBody::CancelAllAfter { account_id, timeout_ms } => self.set_switch(*account_id, *timeout_ms),
+        }
+    }
+
+    fn open_session(&mut self, session_id: &Id) {
+        if !self.session_of.contains_key(session_id) {
+            self.sessions.push(Session { id: *session_id, last_seq: 0 });
+            self.session_of.insert(*session_id, self.sessions.len() as u32);
+        }
+    }
+
+    fn set_switch(&mut self, account_id: u64, timeout_ms: u64) {
+        if let Some(at) = self.switches.remove(&account_id) {
+            self.timers.remove(&(at, Timer::CancelAllAfter(account_id)));
+        }
+        if timeout_ms != 0 {
+            let at = self.time_ns + timeout_ms * 1_000_000;
+            self.switches.insert(account_id, at);
+            self.timers.insert((at, Timer::CancelAllAfter(account_id)));
+        }
+    }
+
+    fn fire_due_timers(&mut self, out: &mut Output) {
+        while let Some(&(at, timer)) = self.timers.first()
+            && at <= self.time_ns
+        {
+            self.timers.remove(&(at, timer));
+            match timer {
+                Timer::Order(order_id) => {
+                    if let Some(place) = self.index.get(&order_id).copied() {
+                        self.end_order(place, Reason::Expired, out);
+                    }
+                }
+                Timer::CancelAllAfter(account_id) => {
+                    self.switches.remove(&account_id);
+                    let scope = Scope { account_id, ..Scope::default() };
+                    self.cancel_scope(&scope, Reason::CancelAllAfter, out);
+                }
+            }
+        }
+    }
+
+    /// When the next timer is due, so that somebody can send [`Command::Tick`] when nothing else comes.
+    pub fn next_timer_ns(&self) -> Option<u64> {
+        self.timers.first().map(|&(at, _)| at)
+    }
+
+    pub fn epoch(&self) -> u64 {
+        self.epoch
+    }
+
+    pub fn engine_seq(&self) -> u64 {
+        self.engine_seq
+    }
+
+    pub fn event_seq(&self) -> u64 {
+        self.event_seq
+    }
+
+    pub fn time_ns(&self) -> u64 {
+        self.time_ns
+    }
+
+    pub fn open_orders_count(&self) -> usize {
+        self.index.len()
+    }
+
+    pub fn accounts_count(&self) -> usize {
+        self.gate.len()
+    }
+
+    /// The venue's number of a session and the last command it applied.
+    pub fn session(&self, session_id: &Id) -> Option<(u32, u64)> {
+        let number = *self.session_of.get(session_id)?;
+        Some((number, self.sessions[number as usize - 1].last_seq))
+    }
+
+    /// A hash over every event since the journal's beginning: what two processes compare to see that they agree.
+    pub fn chain(&self) -> [u8; 32] {
+        self.chain.bytes()
+    }
+
+    pub fn assets(&self) -> impl Iterator<Item = &AssetSpec> {
+        self.assets.values().map(|asset| &asset.spec)
+    }
+
+    /// Markets by instrument id.
+    pub fn markets(&self) -> Vec<&Market> {
+        let mut markets: Vec<&Market> = self.markets.iter().collect();
+        markets.sort_unstable_by_key(|market| market.spec.instrument_id);
+        markets
+    }
+
+    pub fn market(&self, instrument_id: u32) -> Option<&Market> {
+        self.market_of.get(&instrument_id).map(|&at| &self.markets[at as usize])
+    }
+
+    pub fn balance(&self, account_id: u64, asset_id: u32) -> Balance {
+        match (self.gate.find(account_id), self.assets.get(&asset_id)) {
+            (Some(account), Some(asset)) => self.gate.balance(asset.index, account),
+            _ => Balance::default(),
+        }
+    }
+
+    /// Every balance that is not zero, by account number, then asset. Empty `accounts` means all.
+    pub fn balances(&self, accounts: &[u64]) -> Vec<(u64, u32, Balance)> {
+        let mut handles: Vec<(u64, Handle)> = if accounts.is_empty() {
+            (0..self.gate.len() as Handle).map(|handle| (self.gate.account(handle), handle)).collect()
+        } else {
+            accounts.iter().filter_map(|&account| Some((account, self.gate.find(account)?))).collect()
+        };
+        handles.sort_unstable();
+        handles.dedup();
+        let mut balances = Vec::new();
+        for (account, handle) in handles {
+            for (&asset_id, asset) in &self.assets {
+                let balance = self.gate.balance(asset.index, handle);
+                if balance != Balance::default() {
+                    balances.push((account, asset_id, balance));
+                }
+            }
+        }
+        balances
+    }
+
+    /// Resting orders: per instrument bids best to worst, then asks, FIFO within a price. 0 stands for all.
+    pub fn open_orders(&self, account_id: u64, instrument_id: u32) -> Vec<OpenOrder> {
+        let mut orders = Vec::new();
+        for market in self.markets() {
+            if instrument_id != 0 && market.spec.instrument_id != instrument_id {
+                continue;
+            }
+            for side in [Side::Buy, Side::Sell] {
+                for (price, slot, resting) in market.book.orders(side) {
+                    let account = self.gate.account(resting.owner);
+                    if account_id != 0 && account != account_id {
+                        continue;
+                    }
+                    let details = &market.details[slot as usize];
+                    let (_, asset_id, units) = market.hold_of(side, price, resting.leaves);
+                    orders.push(OpenOrder {
+                        order_id: resting.id,
+                        account_id: account,
+                        instrument_id: market.spec.instrument_id,
+                        side,
+                        price,
+                        total: details.total,
+                        leaves: resting.leaves,
+                        owner_ref: details.owner_ref,
+                        stp_group: resting.group,
+                        stp: details.stp,
+                        tif: details.tif,
+                        post_only: details.post_only,
+                        expire_at_ms: details.expire_at_ms,
+                        held: Amount { asset_id, units },
+                        filled_ticklots: details.filled_ticklots,
+                        session: details.session,
+                    });
+                }
+            }
+        }
+        orders
+    }
+
+    /// A hash over the canonical form of the whole state, balances and remembered outcomes included.
+    pub fn state_hash(&self) -> [u8; 32] {
+        let mut bytes = Vec::new();
+        for number in [self.epoch, self.engine_seq, self.event_seq, self.time_ns] {
+            bytes.put_u64(number);
+        }
+        bytes.extend_from_slice(&self.chain.bytes());
+        for asset in self.assets.values() {
+            asset.spec.encode(&mut bytes);
+        }
+        for market in self.markets() {
+            market.spec.encode(&mut bytes);
+            bytes.put_u8(market.state as u8);
+            bytes.put_i64(market.last_price);
+        }
+        for order in self.open_orders(0, 0) {
+            for number in [
+                order.order_id,
+                order.account_id,
+                u64::from(order.instrument_id),
+                order.side as u64,
+                order.total,
+                order.leaves,
+                order.owner_ref,
+                order.stp_group,
+                order.stp as u64,
+                order.tif as u64,
+                u64::from(order.post_only),
+                order.expire_at_ms,
+                u64::from(order.session),
+            ] {
+                bytes.put_u64(number);
+            }
+            bytes.put_i64(order.price);
+            bytes.put_u128(order.filled_ticklots);
+        }
+        for (account, asset, balance) in self.balances(&[]) {
+            bytes.put_u64(account);
+            bytes.put_u32(asset);
+            bytes.put_u128(balance.available);
+            bytes.put_u128(balance.held);
+        }
+        let mut fees: Vec<(u64, (u32, u32))> = (0..)
+            .zip(&self.fees)
+            .filter_map(|(handle, own)| Some((self.gate.account(handle), (*own)?)))
+            .collect();
+        fees.sort_unstable();
+        for (account, (maker, taker)) in fees {
+            bytes.put_u64(account);
+            bytes.put_u32(maker);
+            bytes.put_u32(taker);
+        }
+        for session in &self.sessions {
+            bytes.put_id(&session.id);
+            bytes.put_u64(session.last_seq);
+        }
+        for (event_seq, id) in &self.transfer_log {
+            bytes.put_u64(*event_seq);
+            bytes.put_id(id);
+            self.transfers[id].encode(&mut bytes);
+        }
+        for (account, at) in &self.switches {
+            bytes.put_u64(*account);
+            bytes.put_u64(*at);
+        }
+        for (id, remembered) in self.dedupe.current(self.time_ns / 1_000_000) {
+            bytes.put_id(&id);
+            remembered.encode(&mut bytes);
+        }
+        let mut hash = Chain::default();
+        hash.absorb(&bytes);
+        hash.bytes()
+    }
+
+    /// Checks every promise that the state makes about itself. For tests, and for a state that was read back.
+    pub fn audit(&self) -> Result<(), String> {
+        self.gate.audit()?;
+        let mut held: Map<(u64, u32), u128> = Map::default();
+        let mut resting = 0;
+        for (at, market) in (0u32..).zip(&self.markets) {
+            market.book.audit()?;
+            if market.state == crate::command::State::Open && market.is_crossed() {
+                return Err(format!("{} is open and crossed", market.spec.symbol));
+            }
+            for side in [Side::Buy, Side::Sell] {
+                for (_, slot, order) in market.book.orders(side) {
+                    resting += 1;
+                    if self.index.get(&order.id) != Some(&Place { market: at, slot }) {
+                        return Err(format!("order {} is not where the index says", order.id));
+                    }
+                    if market.details[slot as usize].side != side {
+                        return Err(format!("order {} rests on the wrong side", order.id));
+                    }
+                }
+            }
+        }
+        if resting != self.index.len() {
+            return Err(format!("{resting} orders rest, the index knows {}", self.index.len()));
+        }
+        for order in self.open_orders(0, 0) {
+            *held.entry((order.account_id, order.held.asset_id)).or_default() += order.held.units;
+        }
+        for (account, asset, balance) in self.balances(&[]) {
+            let expected = held.remove(&(account, asset)).unwrap_or(0);
+            if balance.held != expected {
+                return Err(format!(
+                    "account {account} holds {} of asset {asset}, its orders {expected}",
+                    balance.held
+                ));
+            }
+        }
+        if held.values().any(|&units| units != 0) {
+            return Err("an order holds what its account does not".into());
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+//! Messages and service traits of `proto/exchange/engine/v1`, as committed by `wiregen`.
+
+/// Package `exchange.engine.v1`.
+#[allow(clippy::all)]
+#[rustfmt::skip]
+#[path = "exchange.engine.v1.rs"]
+pub mod v1;
