@@ -191,7 +191,10 @@ class Treasury:
         assert row.request is not None
         for officer in (self.staff.ben, self.staff.cy):
             submit_signature(
-                request_id=row.request.pk, signed=officer.answer(row.request), actor=officer.actor, now=self.now
+                request_id=row.request.pk,
+                signed=officer.answer(row.request),
+                actor=officer.actor,
+                now=self.now,
             )
 
     def approved(self, **changes: Any) -> Withdrawal:

@@ -1,0 +1,235 @@
+"""A payment on real parts (regtest node, signer processes over SoftHSM tokens, an air gap of files) …"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from datetime import datetime
+from pathlib import Path
+
+import pytest
+from pytest_django.fixtures import Settings
+
+from core import clock, ledger
+from core.approvals.actions import submit_signature
+from core.ledger import AccountKind, invariants
+from custody import actions, queries, tasks
+from custody.adapters.bitcoin import BitcoinNode
+from custody.daemons import watcher
+from custody.domain.limits import Quote
+from custody.domain.wallets import Targets
+from custody.models import Address, Refill, Withdrawal
+from customers.models import Customer
+from devstack.demo.outside import Outsider
+from devstack.standins.regtest import launch
+from kernel import canonical
+from kernel.money import Amount
+from kernel.registry import Registry
+from tests.officers import Staff, enrol
+from tests.treasury import BTC, ROBOT, customer_actor, trader
+from tests.vault import MODULE, NAMES, Vault, copy_tree, registry_document, run
+
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
+
+HOT = ("hot-1", "hot-2", "hot-3")
+
+
+@pytest.fixture(scope="module")
+def fresh_vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
+    return Vault.build(tmp_path_factory.mktemp("vault"), hot=2, cold=1)
+
+
+@pytest.fixture
+def vault(fresh_vault: Vault, tmp_path: Path) -> Vault:
+    """A copy that has signed nothing: tokens remember their signer's journal, and other officers come each time."""
+    folder = tmp_path / "vault"
+    copy_tree(fresh_vault.folder, folder)
+    for path in folder.glob("*/softhsm2.conf"):
+        path.write_text(path.read_text().replace(str(fresh_vault.folder), str(folder)))
+    return replace(fresh_vault, folder=folder)
+
+
+@pytest.fixture
+def node_url(tmp_path: Path) -> Iterator[str]:
+    """A chain of this test's own: coins that an earlier test moved would look stolen."""
+    with launch.running(tmp_path / "node") as url:
+        yield url
+
+
+@dataclass
+class Scene:
+    """Everything that the journey needs, each part real."""
+
+    staff: Staff
+    tom: Customer
+    outside: Outsider
+    node: BitcoinNode
+    vault: Vault
+    folder: Path
+    drain: Callable[..., int]
+
+    @property
+    def now(self) -> datetime:
+        return clock.now()
+
+    def settle_down(self) -> None:
+        """Watcher and workers until nothing moves."""
+        while watcher.step(self.node, now=self.now) or self.drain(now=self.now):
+            pass
+
+    def approve(self, row: Withdrawal | Refill) -> None:
+        request = row.request
+        assert request is not None
+        for officer in (self.staff.ben, self.staff.cy):
+            submit_signature(
+                request_id=request.pk, signed=officer.answer(request), actor=officer.actor, now=self.now
+            )
+
+    def funding(self) -> Amount:
+        account = ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", self.tom.pk)
+        return ledger.balance(account).posted
+
+
+@pytest.fixture
+def scene(
+    vault: Vault,
+    node_url: str,
+    settings: Settings,
+    tmp_path: Path,
+    drain_outbox: Callable[..., int],
+) -> Iterator[Scene]:
+    """Staff enrolled, registry pinned to their passkeys, three hot signers up, Tom at tier 2 with 0.5 BTC."""
+    settings.BITCOIN_RPC_URL, settings.SIGNERS_DIR = node_url, vault.folder
+    staff = enrol(now=clock.now())
+    officers = {
+        str(person.identity.pk): {
+            "name": NAMES.get(str(person.identity.pk), "?"),
+            "teams": ["treasury"],
+            "public_key": person.passkey.public_key_hex,
+        }
+        for person in (staff.ana, staff.ben, staff.cy)
+    }
+    vault.document = registry_document(
+        vault.document["wallets"], deployment=settings.DEPLOYMENT, officers=officers
+    )
+    vault.registry_file.write_bytes(canonical.encode(vault.document) + b"\n")
+    registry = Registry.parse(vault.registry_file.read_bytes())
+    targets = Targets(Amount(BTC // 2, "BTC"), Amount(BTC, "BTC"))
+    actions.load_registry(registry=registry, targets=targets, actor=ROBOT, now=clock.now())
+    with ExitStack() as stack:
+        node = stack.enter_context(BitcoinNode(node_url))
+        for token in HOT:
+            stack.callback(vault.start(token, state=tmp_path / token).ready().stop)
+        scene = Scene(staff, trader("Tom", tier=2), Outsider(node), node, vault, tmp_path, drain_outbox)
+        scene.outside.earn()
+        quote = Quote("BTC", 60_000_00, scene.now)
+        actions.report_price(quote=quote, source="test", actor=ROBOT, now=scene.now)
+        address = actions.assign_address(
+            customer_id=scene.tom.pk, asset="BTC", actor=customer_actor(scene.tom), now=scene.now
+        )
+        scene.outside.pay(address.address, BTC // 2)
+        scene.outside.mine(2)
+        scene.settle_down()
+        yield scene
+
+
+def withdraw(scene: Scene, sats: int = BTC // 10) -> Withdrawal:
+    """Requested, released by Ana, approved by Ben and Cy, and moved as far as machines can."""
+    row = actions.request_withdrawal(
+        customer_id=scene.tom.pk,
+        client_id="rent",
+        amount=Amount(sats, "BTC"),
+        destination=Outsider.fresh_address(),
+        label="Tom's landlord",
+        actor=customer_actor(scene.tom),
+        now=scene.now,
+    )
+    scene.settle_down()
+    row = actions.release_from_screening(
+        withdrawal_id=row.pk, reason="the lease was seen", actor=scene.staff.ana.actor, now=scene.now
+    )
+    scene.approve(row)
+    scene.settle_down()
+    return queries.withdrawal(row.pk)
+
+
+def test_pays_a_withdrawal_once_and_settles_it(scene: Scene) -> None:
+    before = scene.funding()
+    row = withdraw(scene)
+    payment = queries.payment_of(row)
+    assert payment is not None
+    assert (row.state, len(queries.collected(payment).signed)) == ("broadcast", 2)
+    scene.outside.mine(2)
+    scene.settle_down()
+    assert queries.withdrawal(row.pk).state == "settled"
+    assert scene.funding() == before - row.amount - row.fee
+    sent = scene.node.transaction(payment.txid)
+    assert sent is not None
+    assert [out.amount for out in sent.outputs if out.address == row.destination] == [row.amount]
+    assert not any(invariants.broken().values())
+
+
+def test_follows_the_chain_back_and_forth(scene: Scene) -> None:
+    row = withdraw(scene)
+    scene.outside.mine(1)
+    scene.settle_down()
+    assert queries.withdrawal(row.pk).state == "confirmed"
+    tip = queries.tip()
+    assert tip is not None
+    scene.node.invalidate(tip.hash)
+    scene.settle_down()
+    assert queries.withdrawal(row.pk).state == "broadcast"
+    scene.outside.mine(2)
+    scene.settle_down()
+    assert queries.withdrawal(row.pk).state == "settled"
+
+
+def test_refills_the_hot_wallet_over_an_air_gap(scene: Scene) -> None:
+    cold = Address.objects.get(wallet__name="cold", index=0)
+    scene.outside.pay(cold.address, 2 * BTC)
+    withdraw(scene)
+    scene.outside.mine(2)
+    scene.settle_down()
+    row = Refill.objects.get()
+    assert row.state == "proposed"
+    row = actions.request_refill(refill_id=row.pk, actor=scene.staff.ana.actor, now=scene.now)
+    scene.approve(row)
+    scene.settle_down()
+    bundle = actions.export_bundle(refill_id=row.pk, actor=scene.staff.ana.actor, now=scene.now)
+    for token in ("cold-1", "cold-3", "cold-5"):
+        actions.import_signatures(
+            refill_id=row.pk, data=sign_cold(scene, token, bundle), actor=scene.staff.ana.actor, now=scene.now
+        )
+    scene.settle_down()
+    assert queries.refill(row.pk).state == "broadcast"
+    scene.outside.mine(2)
+    scene.settle_down()
+    assert queries.refill(row.pk).state == "settled"
+    hot, _ = queries.all_standings()
+    assert hot.total >= Amount(BTC, "BTC") - row.fee_cap
+    assert not any(invariants.broken().values())
+    assert Refill.objects.count() == 1
+
+
+def test_waits_while_too_few_signers_answer(scene: Scene, settings: Settings) -> None:
+    settings.SIGNERS_DIR = scene.folder / "nobody"
+    with pytest.raises(tasks.TooFewSigners):
+        withdraw(scene)
+    settings.SIGNERS_DIR = scene.vault.folder
+    scene.settle_down()
+    assert Withdrawal.objects.get().state == "broadcast"
+
+
+def sign_cold(scene: Scene, token: str, bundle: bytes) -> bytes:
+    """Carry the bundle to a cold token and its answer back."""
+    desk = scene.folder / token
+    desk.mkdir()
+    (desk / "bundle.json").write_bytes(bundle)
+    arguments = ["--token", token, "--registry", str(scene.vault.registry_file), "--module", MODULE]
+    arguments += ["--state", str(desk / "state"), "--in", str(desk / "bundle.json")]
+    done = run(
+        scene.vault.folder / token, "custody.signer.airgap", "sign", *arguments, "--out", str(desk / "out")
+    )
+    assert done.returncode == 0, done.stderr
+    return (desk / "out").read_bytes()
