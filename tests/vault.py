@@ -342,6 +342,7 @@ def order(
     maker: str = ANA,
     verb: Verb = Verb.RELEASE,
     officers: Sequence[str] = (BEN, CY),
+    nonce: bytes = b"\x07" * 32,
     **members: Any,
 ) -> Message:
     """An officers' order to a signer."""
@@ -356,7 +357,7 @@ def order(
             **members,
         }
     )
-    given = approvals(payload, kind=kind, verb=verb, officers=officers)
+    given = approvals(payload, kind=kind, verb=verb, officers=officers, nonce=nonce)
     return {"v": 1, "type": "order", "payload": encodings.base64url(payload), "approvals": given}
 
 

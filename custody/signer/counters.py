@@ -10,7 +10,6 @@ Two rules stop double payment and slow draining:
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -34,7 +33,7 @@ class Memory:
     versions: dict[str, list[frozenset[str]]] = field(default_factory=dict)  # intent -> coins of each version
     signed: set[str] = field(default_factory=set)  # transaction ids
     frozen: dict[str, str] = field(default_factory=dict)  # wallet or * -> reason
-    orders: set[str] = field(default_factory=set)  # digests of orders obeyed
+    orders: set[str] = field(default_factory=set)  # names of orders obeyed
     reopened: datetime | None = None
 
     @classmethod
@@ -74,9 +73,9 @@ class Memory:
             if name in self.frozen:
                 raise Refused("SIGNER_FROZEN", f"frozen: {self.frozen[name][:200]}")
 
-    def check_order(self, payload: bytes) -> None:
+    def check_order(self, name: str) -> None:
         """Refuse an order that was obeyed before: a release must not end the next freeze too."""
-        if hashlib.sha256(payload).hexdigest() in self.orders:
+        if name in self.orders:
             raise Refused("SIGNER_ORDER_USED", "the order was obeyed before")
 
     def check_clock(self, journal: Journal, *, now_ms: int) -> None:

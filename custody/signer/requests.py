@@ -6,6 +6,7 @@ There is no request to sign a digest. A sign request carries a whole PSBT and th
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -40,6 +41,12 @@ class Signed:
 
     payload: bytes
     approvals: tuple[SignedApproval, ...]
+
+    @property
+    def name(self) -> str:
+        """Names this signing of these bytes: a second one, with a nonce of its own, has another name."""
+        nonce = self.approvals[0].nonce if self.approvals else b""
+        return hashlib.sha256(self.payload + nonce).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -129,7 +129,7 @@ class Signer:
         now_ms = self._now_ms()
         now = datetime.fromtimestamp(now_ms / 1000, UTC)
         self._check_pinned()
-        self.memory.check_order(order.signed.payload)
+        self.memory.check_order(order.signed.name)
         checks.judge_order(order, token=self.token.name, registry=self.registry, now=now)
         if order.kind == requests.REOPEN:
             if order.subject != self.journal.standing:
@@ -207,7 +207,7 @@ class Signer:
 
 def _written(order: Order) -> Message:
     return {
-        "order": hashlib.sha256(order.signed.payload).hexdigest(),
+        "order": order.signed.name,
         "maker": order.maker,
         "reason": order.reason[:400],
     }

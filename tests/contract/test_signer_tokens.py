@@ -1,0 +1,217 @@
+"""A token of a signer …
+
+Each test is a small program in the trusted environment, since one process holds one PKCS#11 module.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from tests import vault as vaults
+from tests.vault import Vault
+
+BEGIN = f"""
+import pkcs11
+from custody.signer.tokens import Token, WrongToken
+from custody.signer.refusals import Refused
+from kernel import secp256k1
+token = Token(module={vaults.MODULE!r}, name="hot-1", pin={vaults.PIN!r})
+key = token.public_key(0)
+
+def refusal(act):
+    try:
+        act()
+    except Refused as error:
+        return error.code
+    raise SystemExit("not refused")
+"""
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("token")
+    vaults.make_token(path, "hot-1", count=2)
+    return path
+
+
+def run(folder: Path, program: str, *, begin: str = BEGIN) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(vaults.TRUSTED_PYTHON), "-c", begin + textwrap.dedent(program)],
+        env=vaults.environment(folder),
+        cwd=vaults.ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+
+
+def holds(folder: Path, program: str, *, begin: str = BEGIN) -> None:
+    done = run(folder, program, begin=begin)
+    assert done.returncode == 0, done.stderr + done.stdout
+
+
+def test_signs_32_bytes_in_strict_der_with_low_s(folder: Path) -> None:
+    holds(
+        folder,
+        """
+        for number in range(60):
+            digest = bytes([number]) * 32
+            secp256k1.verify(key, digest, token.sign(0, digest, public_key=key))
+        for length in (0, 20, 31, 33, 64):
+            assert refusal(lambda: token.sign(0, b"x" * length, public_key=key)) == "SIGNER_TOKEN_FAILED"
+        """,
+    )
+
+
+def test_lets_no_signature_out_that_is_not_by_the_pinned_key(folder: Path) -> None:
+    holds(
+        folder,
+        """
+        other = token.public_key(1)
+        assert refusal(lambda: token.sign(0, b"x" * 32, public_key=other)) == "SIGNER_BAD_SIGNATURE"
+        assert refusal(lambda: token.check_key(0, public_key=other)) == "SIGNER_KEY_MISSING"
+        assert refusal(lambda: token.check_key(7, public_key=other)) == "SIGNER_KEY_MISSING"
+        """,
+    )
+
+
+def test_logs_in_again_when_the_login_was_lost(folder: Path) -> None:
+    holds(
+        folder,
+        """
+        other = token.public_key(1)
+        token.sign(0, b"x" * 32, public_key=key)
+        token.write(b'{"hash":"00","n":1}')
+        for _ in range(3):
+            token._session.close()  # C_Logout: every handle of a private key is gone with it
+            token.sign(0, b"x" * 32, public_key=key)
+            token._session.close()
+            token.sign(1, b"x" * 32, public_key=other)
+            token._session.close()
+            assert token.read() == b'{"hash":"00","n":1}'
+        """,
+    )
+
+
+def test_tries_a_refused_pin_once_and_never_again(folder: Path) -> None:
+    holds(
+        folder,
+        """
+        attempts = []
+        real = token._log_in
+        token._log_in = lambda pin: (attempts.append(pin), real("9999"))[1]
+        token._session.close()
+        for _ in range(5):
+            assert refusal(lambda: token.sign(0, b"x" * 32, public_key=key)) == "SIGNER_TOKEN_FAILED"
+        assert len(attempts) == 1, attempts
+        """,
+    )
+
+
+def test_says_that_its_keys_were_made_inside_and_can_never_leave(folder: Path) -> None:
+    holds(
+        folder,
+        """
+        from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
+        private = token._private(0)
+        for attribute, value in token.expected():
+            assert bool(private[Attribute[attribute]]) is value, attribute
+        for attribute in (Attribute.VALUE,):
+            try:
+                private[attribute]
+                raise SystemExit("the token gave the private key away")
+            except pkcs11.PKCS11Error:
+                pass
+        # Not even wrapped under a key that the thief brought along.
+        wrapping = token._session.generate_key(
+            KeyType.AES, 256, store=False, capabilities=MechanismFlag.WRAP | MechanismFlag.UNWRAP
+        )
+        try:
+            wrapping.wrap_key(private)
+            raise SystemExit("the token wrapped the private key")
+        except pkcs11.PKCS11Error:
+            pass
+        try:
+            private[Attribute.EXTRACTABLE] = True
+            raise SystemExit("the attribute was changed")
+        except pkcs11.PKCS11Error:
+            pass
+        """,
+    )
+
+
+def test_with_a_key_that_could_leave_is_not_used(tmp_path: Path) -> None:
+    vaults.make_token(tmp_path, "hot-1", count=1)
+    holds(
+        tmp_path,
+        """
+        from pkcs11 import Attribute, KeyType, MechanismFlag
+        from custody.signer.tokens import SECP256K1, _PRIVATE
+        weak = {**_PRIVATE, Attribute.EXTRACTABLE: True}
+        parameters = token._session.create_domain_parameters(
+            KeyType.EC, {Attribute.EC_PARAMS: SECP256K1}, local=True
+        )
+        parameters.generate_keypair(
+            store=True, label="weak", id=b"\\x00\\x05", private_template=weak,
+            capabilities=MechanismFlag.SIGN | MechanismFlag.VERIFY,
+        )
+        assert refusal(lambda: token.check_key(5, public_key=token.public_key(5))) == "SIGNER_KEY_WEAK"
+        """,
+    )
+
+
+def test_keeps_one_anchor_and_gives_the_newest_back(folder: Path) -> None:
+    holds(
+        folder,
+        """
+        from pkcs11 import Attribute, ObjectClass
+        for number in (1, 2, 300):
+            token.write(b'{"hash":"00","n":%d}' % number)
+        assert len(list(token._anchors())) == 1
+        # Ended between writing the new one and removing the old one.
+        token._session.create_object({
+            Attribute.CLASS: ObjectClass.DATA, Attribute.TOKEN: True, Attribute.PRIVATE: True,
+            Attribute.LABEL: "countersign-journal", Attribute.VALUE: b'{"hash":"00","n":299}',
+        })
+        assert token.read() == b'{"hash":"00","n":300}'
+        token.write(b'{"hash":"00","n":301}')
+        assert len(list(token._anchors())) == 1
+        """,
+    )
+
+
+def test_is_opened_by_its_own_name_and_pin_only(folder: Path) -> None:
+    for name, pin in (("hot-2", vaults.PIN), ("hot-1", "0000"), ("", vaults.PIN)):
+        program = f"""
+            from custody.signer.tokens import Token, WrongToken
+            try:
+                Token(module={vaults.MODULE!r}, name={name!r}, pin={pin!r})
+            except WrongToken:
+                raise SystemExit(0)
+            raise SystemExit(1)
+        """
+        holds(folder, program, begin="")
+
+
+def test_is_provisioned_again_without_changing_its_keys(folder: Path) -> None:
+    arguments = ["--token", "hot-1", "--count", "2", "--module", vaults.MODULE]
+    one, two = (vaults.run(folder, "custody.signer.provision", *arguments) for _ in range(2))
+    assert (one.returncode, one.stdout) == (0, two.stdout)
+    assert '"never_extractable":true' in one.stdout
+
+
+def test_is_missed_at_the_start_where_the_registry_names_other_keys(tmp_path: Path) -> None:
+    vault = Vault.build(tmp_path, hot=1, wallets=["hot"])
+    (tmp_path / "hot-1" / "tokens").rename(tmp_path / "hot-1" / "gone")
+    vaults.make_token(tmp_path / "hot-1b", "hot-1", count=1)
+    (tmp_path / "hot-1b" / "tokens").rename(tmp_path / "hot-1" / "tokens")
+    signer = vault.start("hot-1")
+    assert signer.process.wait(20) == 1
+    assert signer.process.stdout is not None
+    with signer.process.stdout as output:
+        assert "cannot start: SIGNER_KEY_MISSING" in output.read()

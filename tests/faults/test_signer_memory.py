@@ -1,0 +1,217 @@
+"""The signer's memory …"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from custody.signer.journal import Journal, MemoryInUse
+from kernel import canonical
+from kernel.money import Amount
+from tests.softtoken import Desk, SoftToken, hot_registry
+from tests.vault import coin, request, withdrawal
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "state")
+
+
+def test_survives_a_restart(desk: Desk) -> None:
+    intent = withdrawal(expires=desk.in_hours(1))
+    mine = coin(desk.registry, "hot", 1, 90_000_000)
+    assert desk.spend(intent=intent, coins=[mine]) == "signed"
+    used = desk.health["used"]
+    desk.restart()
+    assert desk.health["used"] == used
+    assert desk.spend(intent=intent, coins=[mine]) == "signed"
+    assert desk.spend(intent=intent) == "SIGNER_REPLAY"
+
+
+def test_is_held_by_one_process_at_a_time(desk: Desk) -> None:
+    with pytest.raises(MemoryInUse):
+        Journal(desk.state, SoftToken())
+
+
+# Windows.
+
+
+def test_counts_what_leaves_and_refuses_beyond_this_signers_share(tmp_path: Path) -> None:
+    # 3 x 0.25 BTC with fees would fit into 1.2 BTC, but this signer's share of it is two thirds.
+    desk = Desk(tmp_path, registry=hot_registry(limits={"window_units_max": {"hot": "120000000"}}))
+    assert [desk.spend() for _ in range(4)] == ["signed"] * 3 + ["SIGNER_WINDOW_FULL"]
+    assert desk.health["used"] == {"hot": str(3 * 25_002_000)}
+
+
+def test_opens_again_as_the_window_rolls_on(tmp_path: Path) -> None:
+    limits = {"window_units_max": {"hot": "45000000"}, "window_s": 3600}
+    desk = Desk(tmp_path, registry=hot_registry(limits=limits))
+    assert desk.spend() == "signed"
+    desk.now += 3599
+    assert desk.spend() == "SIGNER_WINDOW_FULL"
+    desk.now += 2
+    assert desk.spend() == "signed"
+
+
+def test_counts_a_fee_bump_by_its_fee_only(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, registry=hot_registry(limits={"window_units_max": {"hot": "45000000"}}))
+    intent, mine = withdrawal(expires=desk.in_hours(1)), coin(desk.registry, "hot", 1, 90_000_000)
+    assert desk.spend(intent=intent, coins=[mine], fee=1_000) == "signed"
+    assert desk.spend(intent=intent, coins=[mine], fee=4_000) == "signed"
+    assert desk.health["used"] == {"hot": "25005000"}
+
+
+def test_cannot_be_drained_by_many_small_payouts(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, registry=hot_registry(limits={"window_units_max": {"hot": "30000000"}}))
+    paid = 0
+    for _ in range(60):
+        small = withdrawal(expires=desk.in_hours(1), amount=Amount(1_000_000, "BTC"))
+        paid += desk.spend(intent=small, fee=500) == "signed"
+    assert paid == 19  # 19 x 1,000,500 sats fit into two thirds of 30,000,000
+
+
+# Clocks.
+
+
+def test_refuses_while_the_clock_is_behind_what_it_wrote(desk: Desk) -> None:
+    assert desk.spend() == "signed"
+    desk.now -= 3600
+    assert desk.spend(intent=withdrawal(expires=desk.in_hours(1))) == "SIGNER_CLOCK_BACK"
+    assert desk.restart().health["state"] == "SIGNER_CLOCK_BACK"
+    desk.now += 3601
+    assert desk.spend() == "signed"
+
+
+def test_bears_the_small_steps_of_a_steered_clock(desk: Desk) -> None:
+    assert desk.spend() == "signed"
+    desk.now -= 1.5
+    assert desk.spend() == "signed"
+
+
+# Damage and restoration.
+
+
+def edit_line(number: int, **members: Any) -> Callable[[Path], None]:
+    def edit(file: Path) -> None:
+        lines = file.read_bytes().splitlines()
+        document = json.loads(lines[number])
+        document["details"].update(members)
+        lines[number] = canonical.encode(document)
+        file.write_bytes(b"\n".join(lines) + b"\n")
+
+    return edit
+
+
+def keep(first: int, end: int | None) -> Callable[[Path], None]:
+    def cut(file: Path) -> None:
+        file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[first:end]))
+
+    return cut
+
+
+@pytest.mark.parametrize(
+    ("expected", "damage"),
+    [
+        ("SIGNER_STORE_LOST", lambda file: file.unlink()),
+        ("SIGNER_STORE_LOST", lambda file: file.write_bytes(b"")),
+        ("SIGNER_STORE_DAMAGED", edit_line(1, units="1")),
+        ("SIGNER_STORE_DAMAGED", lambda file: file.write_bytes(b"{}\n")),
+        ("SIGNER_STORE_DAMAGED", lambda file: file.write_bytes(b"\xff" + file.read_bytes())),
+        ("SIGNER_STORE_DAMAGED", keep(1, None)),
+        ("SIGNER_STORE_RESTORED", keep(0, 3)),
+        # Its last weighty line edited, with every hash after it made to fit again.
+        ("SIGNER_STORE_RESTORED", edit_line(-2, units="1")),
+    ],
+)  # fmt: skip
+def test_signs_nothing_once_it_was_touched(desk: Desk, expected: str, damage: Callable[[Path], None]) -> None:
+    for _ in range(3):
+        assert desk.spend() == "signed"
+    if damage.__qualname__.startswith("edit_line") and expected.endswith("RESTORED"):
+        desk.file.write_bytes(b"".join(desk.file.read_bytes().splitlines(True)[:-1]))
+        damage = edit_line(-1, units="1")
+    desk.journal.close()
+    damage(desk.file)
+    desk.signer = desk._start()
+    assert desk.health["state"] == expected
+    assert desk.spend() == expected
+    signed = desk.token.signed
+    assert desk.spend() == expected
+    assert desk.token.signed == signed
+
+
+def test_knows_yesterdays_backup_from_today(desk: Desk) -> None:
+    assert desk.spend() == "signed"
+    backup = desk.file.read_bytes()
+    intent = withdrawal(expires=desk.in_hours(1))
+    assert desk.spend(intent=intent) == "signed"
+    desk.file.write_bytes(backup)
+    desk.restart()
+    assert desk.spend(intent=intent) == "SIGNER_STORE_RESTORED"
+
+
+def test_knows_another_token(desk: Desk) -> None:
+    assert desk.spend() == "signed"
+    desk.restart(token=SoftToken())
+    assert desk.spend() == "SIGNER_TOKEN_CHANGED"
+
+
+@pytest.mark.parametrize("torn", [b'{"at":1', b"x"])
+def test_forgets_a_line_that_was_never_finished(desk: Desk, torn: bytes) -> None:
+    assert desk.spend() == "signed"
+    with desk.file.open("ab") as file:
+        file.write(torn)
+    desk.restart()
+    assert desk.health["state"] == "ready"
+    assert desk.spend() == "signed"
+    assert desk.restart().health["state"] == "ready"
+
+
+class Crash(Exception):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize(
+    "step", ["before the line", "between line and anchor", "before the signature", "after it"]
+)
+def test_counts_a_spend_whenever_a_signature_may_exist(
+    desk: Desk, step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intent = withdrawal(expires=desk.in_hours(1))
+    mine = coin(desk.registry, "hot", 1, 90_000_000)
+    asked = request(desk.registry, [intent], coins=[mine])
+    assert desk.spend() == "signed"
+
+    def crash(*args: Any, **kwargs: Any) -> Any:
+        raise Crash
+
+    real_append = Journal.append
+
+    def append(self: Journal, event: str, details: Any, *, at_ms: int) -> Any:
+        if (step, event) in {("before the line", "spend"), ("after it", "signed")}:
+            raise Crash
+        return real_append(self, event, details, at_ms=at_ms)
+
+    monkeypatch.setattr(Journal, "append", append)
+    if step == "between line and anchor":
+        monkeypatch.setattr(SoftToken, "write", crash)
+    if step == "before the signature":
+        monkeypatch.setattr(SoftToken, "sign", crash)
+    with pytest.raises(Crash):
+        desk.ask(asked)
+    monkeypatch.undo()
+    desk.restart()
+    assert desk.health["state"] == "ready"
+    counted = step != "before the line"
+    assert (str(intent.reference) in desk.file.read_text()) is counted
+    assert desk.code(asked) == "signed"
+    assert desk.spend(intent=intent) == "SIGNER_REPLAY"
+
+
+def test_counts_a_spend_that_the_token_then_failed_to_sign(desk: Desk) -> None:
+    desk.token.broken = True
+    assert desk.spend() == "SIGNER_TOKEN_FAILED"
+    assert desk.health["used"] == {"hot": "25002000"}

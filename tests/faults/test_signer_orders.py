@@ -1,0 +1,200 @@
+"""Officers' orders to a signer …"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from custody.signer import requests
+from custody.signer.refusals import Refused
+from fixtures.authenticator import Authenticator
+from kernel.approval import Verb
+from tests import vault as vaults
+from tests.softtoken import Desk, hot_registry
+from tests.vault import ANA, BEN, CY, DOT, Message, order, request, withdrawal
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "state")
+
+
+def test_freezes_on_one_officers_word_and_thaws_on_a_quorums(desk: Desk) -> None:
+    freeze = order("signer.freeze", maker=DOT, officers=[DOT], verb=Verb.APPROVE, wallet="hot")
+    assert desk.code(freeze) == "obeyed"
+    assert desk.spend() == "SIGNER_FROZEN"
+    assert desk.restart().code(request(desk.registry, [withdrawal()])) == "SIGNER_FROZEN"
+    for officers in ([BEN], [BEN, BEN], [BEN, DOT], [BEN, ANA]):
+        assert desk.code(order("signer.release", officers=officers, wallet="hot")) != "obeyed"
+    approving = order("signer.release", verb=Verb.APPROVE, wallet="hot")
+    assert desk.code(approving) == "SIGNER_WRONG_VERB"
+    release = order("signer.release", wallet="hot")
+    assert desk.code(release) == "obeyed"
+    assert desk.spend() == "signed"
+
+
+def test_obeys_each_order_once(desk: Desk) -> None:
+    freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
+    release = order("signer.release", wallet="hot")
+    assert [desk.code(sent) for sent in (freeze, release)] == ["obeyed", "obeyed"]
+    assert desk.code(freeze) == "SIGNER_ORDER_USED"
+    # The same words again are another order, by the nonce that the officers signed.
+    again = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, nonce=b"\x08" * 32, wallet="hot")
+    assert desk.code(again) == "obeyed"
+    assert desk.code(release) == "SIGNER_ORDER_USED"
+    assert desk.restart().code(release) == "SIGNER_ORDER_USED"
+    assert desk.spend() == "SIGNER_FROZEN"
+
+
+def test_keeps_a_freeze_by_the_host_after_its_file_is_gone(desk: Desk) -> None:
+    (desk.state / "FREEZE").touch()
+    assert desk.spend() == "SIGNER_FROZEN"
+    release = order("signer.release", wallet="*")
+    assert desk.code(release) == "SIGNER_FROZEN"
+    (desk.state / "FREEZE").unlink()
+    assert desk.spend() == "SIGNER_FROZEN"
+    assert desk.code(release) == "obeyed"
+    assert desk.spend() == "signed"
+
+
+@pytest.mark.parametrize(
+    ("members", "expected"),
+    [
+        ({"wallet": "warm"}, "SIGNER_UNKNOWN_WALLET"),
+        ({"wallet": "hot", "deployment": "production"}, "SIGNER_WRONG_DEPLOYMENT"),
+        ({"wallet": "hot", "expires": "2020-01-01T00:00:00Z"}, "SIGNER_INTENT_EXPIRED"),
+        ({"wallet": "hot", "expires": "2099-01-01T00:00:00Z"}, "SIGNER_INTENT_TOO_LONG"),
+        ({"wallet": "hot", "surprise": "x"}, "SIGNER_BAD_ORDER"),
+        ({"wallet": "hot", "maker": "Ana"}, "SIGNER_BAD_ORDER"),
+        ({"wallet": ""}, "SIGNER_BAD_ORDER"),
+        ({}, "SIGNER_BAD_ORDER"),
+    ],
+)
+def test_refuses_an_order_of_another_shape(desk: Desk, members: dict[str, Any], expected: str) -> None:
+    assert desk.code(order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, **members)) == expected
+
+
+def damaged(desk: Desk) -> Desk:
+    assert desk.spend() == "signed"
+    desk.journal.close()
+    desk.file.unlink()
+    desk.signer = desk._start()
+    assert desk.health["state"] == "SIGNER_STORE_LOST"
+    return desk
+
+
+def reopening(desk: Desk, **changes: Any) -> Message:
+    standing = desk.health["journal"]["standing"]
+    return order("signer.reopen", **{"token": "hot-1", "standing": standing, **changes})
+
+
+def test_is_reopened_by_a_quorum_and_then_distrusts_older_intents(desk: Desk) -> None:
+    before = withdrawal(expires=desk.in_hours(24 * 7 - 1))
+    damaged(desk)
+    for wrong in ({"officers": [BEN]}, {"verb": Verb.APPROVE}, {"standing": "00" * 32}, {"token": "hot-2"}):
+        assert desk.code(reopening(desk, **wrong)) not in ("obeyed", "signed")
+    assert desk.code(reopening(desk)) == "obeyed"
+    assert desk.health["state"] == "ready"
+    assert desk.spend(intent=before) == "SIGNER_INTENT_BEFORE_REOPENING"
+    desk.restart()
+    assert desk.spend(intent=before) == "SIGNER_INTENT_BEFORE_REOPENING"
+    desk.now += 3600
+    assert desk.spend(intent=withdrawal(expires=desk.in_hours(24 * 7))) == "signed"
+    assert desk.restart().health["state"] == "ready"
+
+
+def test_cannot_be_reopened_twice_with_one_order(desk: Desk) -> None:
+    assert desk.spend() == "signed"
+    backup = desk.file.read_bytes()
+    assert desk.spend() == "signed"
+    desk.file.write_bytes(backup)
+    desk.restart()
+    once = reopening(desk)
+    assert desk.code(once) == "obeyed"
+    desk.file.write_bytes(backup)
+    desk.restart()
+    assert desk.health["state"] == "SIGNER_STORE_RESTORED"
+    assert desk.code(once) == "SIGNER_BAD_ORDER"
+
+
+def test_keeps_a_damaged_file_for_the_inquiry(desk: Desk) -> None:
+    assert desk.spend() == "signed"
+    desk.journal.close()
+    desk.file.write_bytes(b"rubbish\n")
+    desk.signer = desk._start()
+    assert desk.code(reopening(desk)) == "obeyed"
+    aside = list(desk.state.glob("journal.*.aside"))
+    assert [path.read_bytes() for path in aside] == [b"rubbish\n"]
+
+
+def test_is_reopened_after_the_clock_was_set_back_for_good(desk: Desk) -> None:
+    desk.now += 10 * 365 * 86400
+    assert desk.spend() == "signed"
+    desk.now -= 10 * 365 * 86400
+    assert desk.health["state"] == "SIGNER_CLOCK_BACK"
+    assert desk.code(reopening(desk)) == "obeyed"
+    desk.now += 3600
+    assert desk.spend(intent=withdrawal(expires=desk.in_hours(24 * 7))) == "signed"
+
+
+# The registry.
+
+
+def succession(desk: Desk, **changes: Any) -> tuple[Any, Message]:
+    new = hot_registry(**{"version": 2, "limits": {"fee_sats_max": "1"}, **changes})
+    return new, {"version": new.version, "digest": new.digest.hex()}
+
+
+def test_refuses_another_registry_that_nobody_ordered(desk: Desk) -> None:
+    assert desk.spend() == "signed"
+    new, _ = succession(desk)
+    desk.restart(registry=new)
+    assert desk.spend() == "SIGNER_REGISTRY_CHANGED"
+    assert desk.code(order("signer.release", wallet="hot")) == "SIGNER_REGISTRY_CHANGED"
+    desk.restart(registry=hot_registry())
+    assert desk.spend() == "signed"
+
+
+def test_takes_up_the_registry_that_officers_of_the_old_one_ordered(desk: Desk) -> None:
+    old = desk.registry
+    new, members = succession(desk)
+    desk.restart(registry=new, order=requests.order(order("signer.registry", **members)))
+    assert desk.spend() == "SIGNER_FEE_ABOVE_LIMIT"
+    # Back to the old one, even with its file untouched: versions only grow.
+    desk.restart(registry=old, order=None)
+    assert desk.spend() == "SIGNER_REGISTRY_CHANGED"
+
+
+@pytest.mark.parametrize(
+    ("changes", "how"),
+    [
+        ({"version": 1}, {}),
+        ({"deployment": "other"}, {}),
+        ({}, {"officers": [BEN]}),
+        ({}, {"officers": [BEN, DOT]}),
+        ({}, {"verb": Verb.APPROVE}),
+        ({}, {"digest": "00" * 32}),
+        ({}, {"version": 3}),
+    ],
+)
+def test_takes_up_no_registry_without_that(desk: Desk, changes: dict[str, Any], how: dict[str, Any]) -> None:
+
+    new, members = succession(desk, **changes)
+    with pytest.raises(Refused):
+        desk.restart(registry=new, order=requests.order(order("signer.registry", **{**members, **how})))
+
+
+def test_lets_no_new_officers_order_their_own_registry(desk: Desk) -> None:
+    """The attacker writes a registry with keys of their own and signs it with these."""
+
+    honest, bad = dict(vaults.KEYS), {officer: Authenticator() for officer in (BEN, CY)}
+    try:
+        vaults.KEYS.update(bad)
+        new, members = succession(desk)
+        forged = requests.order(order("signer.registry", **members))
+    finally:
+        vaults.KEYS.update(honest)
+    with pytest.raises(Refused, match="SIGNER_ASSERTION_SIGNATURE"):
+        desk.restart(registry=new, order=forged)
