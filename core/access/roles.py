@@ -52,7 +52,7 @@ approvals:request:withdraw        x     x    x     x     x    .    .
 audit:event:read                  .     x    .     .     x    x    .
 freezes:freeze:read               x     x    x     x     x    x    x
 freezes:freeze:pull               x     x    x     x     x    .    .
-freezes:freeze:release            x     x    x     x     .    .    .
+freezes:freeze:release            x     x    x     x     x    .    .
 freezes:freeze:approve_release    x     x    .     x     .    .    .
 health:probe:read                 x     x    x     x     x    x    x
 customers:customer:read           x     x    x     .     .    x    x

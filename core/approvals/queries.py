@@ -12,7 +12,7 @@ from core.access import rights
 from core.access.models import Identity
 from core.approvals import kinds
 from core.approvals.domain.requests import State
-from core.approvals.expiry import DatabaseClock
+from core.approvals.expiry import DUE, DatabaseClock
 from core.approvals.models import ApprovalRequest, ApprovalSignature
 from core.approvals.permissions import Permission
 from core.approvals.standing import standing_of
@@ -67,6 +67,12 @@ def about(subject: str) -> QuerySet[ApprovalRequest]:
     return (
         ApprovalRequest.objects.filter(subject=subject).select_related("maker").order_by("-opened_at", "-id")
     )
+
+
+def overdue(*, limit: int = 100) -> list[UUID]:
+    """Requests whose deadline has passed and that nobody has closed yet, the oldest first."""
+    rows = ApprovalRequest.objects.filter(DUE).order_by("opened_at")
+    return list(rows.values_list("pk", flat=True)[:limit])
 
 
 def needs_me(identity: Identity | None, *, now: datetime) -> list[ApprovalRequest]:

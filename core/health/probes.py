@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from types import MappingProxyType
@@ -27,7 +27,7 @@ class Reading:
 
     status: Status
     sentence: str
-    facts: Mapping[str, str | int | None] = MappingProxyType({})
+    facts: Mapping[str, str | int | None] = field(default_factory=dict)
 
 
 Probe: TypeAlias = Callable[[datetime], Reading]

@@ -1,0 +1,168 @@
+"""A freeze …"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from uuid import uuid4
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from core import freezes
+from core.action import action
+from core.actor import Actor
+from core.approvals.actions import submit_signature
+from core.approvals.actions.signatures import MakerCannotCheck, NotInQuorum
+from core.approvals.models import ApprovalRequest
+from core.audit.models import AuditEvent
+from core.freezes.actions import ask_release, freezing, pull_freeze, releases
+from core.freezes.models import Freeze
+from core.freezes.queries import history, in_force, is_frozen
+from core.outbox.models import OutboxMessage
+from core.refusals import NotAllowed, NotFound
+from kernel import canonical
+from tests.officers import Officer, Staff
+
+pytestmark = pytest.mark.django_db
+
+
+class Event(StrEnum):
+    ALARMED = "test.alarmed"
+
+
+@action(Event.ALARMED)
+def alarm(*, scope: str, actor: Actor, now: datetime) -> Freeze:
+    return freezes.pull(scope, reason="coins left without a payment", actor=actor, now=now)
+
+
+def pull(
+    officer: Officer, now: datetime, scope: str = "platform.withdrawals", reason: str = "odd transfers"
+) -> Freeze:
+    return pull_freeze(scope=scope, reason=reason, actor=officer.actor, now=now)
+
+
+def sign(officer: Officer, request: ApprovalRequest, now: datetime) -> ApprovalRequest:
+    return submit_signature(
+        request_id=request.pk, signed=officer.answer(request), actor=officer.actor, now=now
+    )
+
+
+def actions() -> list[str]:
+    return [event.doc["action"] for event in AuditEvent.objects.order_by("id")][1:]
+
+
+def test_stops_at_once(staff: Staff, now: datetime) -> None:
+    freezes.check("platform.withdrawals", "asset:BTC")
+    row = pull(staff.sam, now)
+    with pytest.raises(
+        freezes.Frozen, match="All withdrawals are frozen since 2026-11-21 03:00 UTC"
+    ) as caught:
+        freezes.check("asset:BTC", "platform.withdrawals")
+    assert (caught.value.status, caught.value.code) == (423, "frozen")
+    freezes.check("asset:BTC", "trader-api")
+    assert list(in_force()) == [row] == list(history())
+    assert is_frozen("platform.withdrawals")
+    assert actions() == ["freezes.freeze.pulled"]
+    assert OutboxMessage.objects.filter(topic="freezes.pulled").count() == 1
+
+
+def test_pulled_twice_is_one_freeze(staff: Staff, now: datetime) -> None:
+    assert pull(staff.sam, now) == pull(staff.ana, now, reason="me too")
+    assert Freeze.objects.get().reason == "odd transfers"
+    assert actions() == ["freezes.freeze.pulled"]
+
+
+def test_is_pulled_by_an_alarm_too(staff: Staff, robot: Actor, now: datetime) -> None:
+    assert alarm(scope="wallet:hot", actor=robot, now=now).pulled_by is None
+
+
+@pytest.mark.parametrize("who", ["dot", "eve"])
+def test_is_not_pulled_by_whoever_may_not(staff: Staff, now: datetime, who: str) -> None:
+    with pytest.raises(NotAllowed):
+        pull(getattr(staff, who), now)
+    assert not in_force().exists()
+    assert actions() == ["freezes.freeze.pulled.refused"]
+
+
+def test_says_why_and_what(staff: Staff, now: datetime) -> None:
+    with pytest.raises(freezing.ReasonMissing):
+        pull(staff.sam, now, reason=" ")
+    with pytest.raises(freezing.UnknownScope):
+        pull(staff.sam, now, scope="everything")
+    assert not Freeze.objects.exists()
+
+
+def test_ends_when_two_others_have_signed(staff: Staff, now: datetime) -> None:
+    freeze = pull(staff.sam, now)
+    request = ask_release(freeze_id=freeze.pk, reason="a false alarm", actor=staff.sam.actor, now=now)
+    payload = canonical.decode_object(bytes(request.payload))
+    assert (payload["scope"], payload["frozen_because"], payload["reason"]) == (
+        "platform.withdrawals",
+        "odd transfers",
+        "a false alarm",
+    )
+    sign(staff.ben, request, now)
+    assert is_frozen("platform.withdrawals")
+    assert sign(staff.ana, request, now).state == "consumed"
+    freezes.check("platform.withdrawals")
+    freeze.refresh_from_db()
+    assert (freeze.released_at, freeze.release_request) == (now, request.pk)
+    assert actions()[-2:] == ["approvals.request.signed", "freezes.freeze.released"]
+    assert OutboxMessage.objects.filter(topic="freezes.released").count() == 1
+    assert pull(staff.sam, now).pk != freeze.pk
+
+
+def test_is_not_released_by_its_asker_nor_by_an_auditor(staff: Staff, now: datetime) -> None:
+    freeze = pull(staff.sam, now)
+    request = ask_release(freeze_id=freeze.pk, reason="a false alarm", actor=staff.ben.actor, now=now)
+    with pytest.raises(MakerCannotCheck):
+        sign(staff.ben, request, now)
+    for outsider in (staff.dot, staff.sam):
+        with pytest.raises(NotInQuorum):
+            sign(outsider, request, now)
+    assert is_frozen("platform.withdrawals")
+
+
+def test_is_asked_back_with_a_reason_by_somebody_who_may(staff: Staff, now: datetime) -> None:
+    freeze = pull(staff.sam, now)
+    with pytest.raises(NotAllowed):
+        ask_release(freeze_id=freeze.pk, reason="please", actor=staff.dot.actor, now=now)
+    with pytest.raises(releases.ReasonMissing):
+        ask_release(freeze_id=freeze.pk, reason="", actor=staff.sam.actor, now=now)
+    with pytest.raises(NotFound):
+        ask_release(freeze_id=uuid4(), reason="x", actor=staff.sam.actor, now=now)
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE freezes_freeze SET released_at = now(), release_request = gen_random_uuid()",
+        "UPDATE freezes_freeze SET released_at = now(), release_request = (SELECT id FROM approvals_request)",
+        "UPDATE freezes_freeze SET released_at = now()",
+        "UPDATE freezes_freeze SET scope = 'asset:XRP'",
+        "DELETE FROM freezes_freeze",
+    ],
+)
+def test_is_not_lifted_by_sql(staff: Staff, now: datetime, sql: str) -> None:
+    freeze = pull(staff.sam, now)
+    request = ask_release(freeze_id=freeze.pk, reason="a false alarm", actor=staff.sam.actor, now=now)
+    sign(staff.ben, request, now)
+    with connection.cursor() as cursor:
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+    with (
+        pytest.raises(DatabaseError, match=r"approved release only|keeps|freeze_released_by_approval"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(sql)
+    assert is_frozen("platform.withdrawals")
+
+
+def test_is_not_lifted_by_the_release_of_another(staff: Staff, now: datetime) -> None:
+    first, second = pull(staff.sam, now), pull(staff.sam, now, scope="asset:BTC")
+    request = ask_release(freeze_id=first.pk, reason="a false alarm", actor=staff.sam.actor, now=now)
+    sign(staff.ben, request, now)
+    sign(staff.cy, request, now)
+    with pytest.raises(DatabaseError, match="approved release only"), transaction.atomic():
+        Freeze.objects.filter(pk=second.pk).update(released_at=now, release_request=request.pk)
