@@ -5,12 +5,14 @@ class KycConfig(AppConfig):
     name = "kyc"
 
     def ready(self) -> None:
-        from core import access, approvals
-        from kyc import subscribers  # noqa: F401 - registers them
+        from core import access, approvals, health
+        from kyc import probes, subscribers  # noqa: F401 - subscribers register themselves
         from kyc.actions import tiers
         from kyc.permissions import Permission
 
         access.register(Permission)
+        health.register("identity webhooks", probes.deliveries)
+        health.register("identity providers", probes.providers)
         approvals.register(
             approvals.Kind(
                 name=tiers.KIND,

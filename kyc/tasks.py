@@ -11,7 +11,7 @@ from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
-from celery import shared_task
+from celery import current_app, shared_task, signature
 from django.conf import settings
 
 from core import clock
@@ -105,10 +105,14 @@ def reconcile() -> None:
 
 @shared_task(name="kyc.expire", ignore_result=True)
 def expire() -> None:
-    """Nightly: end approvals whose time is over."""
+    """Every hour: end approvals whose time is over."""
     now = clock.now()
     for verification_id in queries.to_expire(now=now):
         actions.expire_verification(verification_id=verification_id, actor=READER, now=now)
+
+
+current_app.add_periodic_task(900.0, signature("kyc.reconcile"), name="kyc.reconcile")
+current_app.add_periodic_task(3600.0, signature("kyc.expire"), name="kyc.expire")
 
 
 def answer(provider: str, document: object) -> Answer:

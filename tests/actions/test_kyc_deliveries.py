@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from core.audit.models import AuditEvent
+from core.health import Status
 from core.outbox.models import OutboxMessage
-from kyc import actions, tasks, vault
+from kyc import actions, probes, tasks, vault
 from kyc.domain.verifications import State
 from kyc.models import Provider, UnverifiedDelivery, WebhookDelivery, WebhookEndpoint
 from kyc.vault import Place
@@ -185,3 +186,20 @@ def test_declaring_the_same_endpoint_again_writes_nothing_and_new_secrets_replac
     assert AuditEvent.objects.count() == events + 1
     with pytest.raises(ValueError, match="one secret, or two"):
         actions.declare_endpoint(provider=Provider.SUMSUB, secrets=[""], actor=ROBOT, now=NOW)
+
+
+def test_the_health_screen_says_what_waits_and_what_was_no_use(endpoint: WebhookEndpoint) -> None:
+    assert probes.deliveries(NOW).status is Status.UP
+    delivered(endpoint, b"rubbish")
+    assert probes.deliveries(NOW + MINUTE).status is Status.DEGRADED
+    actions.receive_delivery(endpoint_id=endpoint.pk, raw=b"{}", actor=ROBOT, now=NOW)
+    assert probes.deliveries(NOW + MINUTE).status is Status.DEGRADED
+    assert probes.deliveries(NOW + 6 * MINUTE).status is Status.DOWN
+
+
+def test_the_health_screen_says_which_provider_does_not_answer() -> None:
+    row = applicant(trader())
+    assert probes.providers(NOW).status is Status.UP
+    actions.note_trouble(applicant_id=row.pk, trouble="unavailable", actor=ROBOT, now=NOW)
+    reading = probes.providers(NOW)
+    assert (reading.status, reading.facts) == (Status.DEGRADED, {"applicants affected": 1})
