@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from devstack.users import TOKENS, Account, Accounts
+from devstack.users import DESK_GROUP, TOKENS, WEB_GROUP, Account, Accounts
 
 HOME: Final = Path(__file__).resolve().parents[1]
 SOCKET_PATH_MAX: Final = 90  # Linux allows 107 bytes, and file names follow
@@ -135,11 +135,15 @@ def make_folders(where: Layout, accounts: Accounts) -> None:
     ):
         of(user).own(where.var / name, mode=0o700)
     of("cs-db").own(where.run / "postgres", mode=0o755)
-    for name, user in (("redis", "cs-redis"), ("engine", "cs-engine")):
+    for name, user, group in (
+        ("redis", "cs-redis", WEB_GROUP),
+        ("engine", "cs-engine", WEB_GROUP),
+        ("engine-desk", "cs-engine", DESK_GROUP),
+    ):
         folder = of(user).own(where.run / name, mode=0o2750)
         if accounts.are_separate:
-            os.chown(folder, of(user).uid, accounts.web_gid())
-            folder.chmod(0o2750)
+            os.chown(folder, of(user).uid, accounts.gid(group))
+            folder.chmod(0o2750)  # sockets made inside belong to the group as well
     # Each web process makes its own socket in a folder of its own; the edge reaches all of them.
     for name, user in (("console", "cs-console"), ("trader", "cs-trader"), ("approver", "cs-approver")):
         of(user).own(where.run / name, mode=0o750)
@@ -253,8 +257,8 @@ class Environment:
             "DATABASE_URL": self.database_url("cs_console"),
             "REDIS_URL": f"unix://{run}/redis/redis.sock",
             "ENGINE_TARGET": f"unix:{run}/engine/orders.sock",
-            "ENGINE_TRANSFERS_TARGET": f"unix:{run}/engine/transfers.sock",
-            "ENGINE_ADMIN_TARGET": f"unix:{run}/engine/admin.sock",
+            "ENGINE_TRANSFERS_TARGET": f"unix:{run}/engine-desk/transfers.sock",
+            "ENGINE_ADMIN_TARGET": f"unix:{run}/engine-desk/admin.sock",
             "BITCOIN_RPC_URL": node,
             "SIGNERS_DIR": str(run / "signers"),
             "SUMSUB_URL": f"http://127.0.0.1:{self.sumsub_port}",

@@ -101,14 +101,15 @@ class Table:
         )
 
     def _engine(self) -> Process:
-        account, sockets = self.accounts.of("cs-engine"), self.run / "engine"
+        account = self.accounts.of("cs-engine")
+        sockets, desk = self.run / "engine", self.run / "engine-desk"
         return Process(
             name="engine",
             command=[
                 *(str(ENGINE), "serve", "--dir", str(self.var / "engine")),
                 *("--socket", str(sockets / "orders.sock")),
-                *("--transfers-socket", str(sockets / "transfers.sock")),
-                *("--admin-socket", str(sockets / "admin.sock")),
+                *("--transfers-socket", str(desk / "transfers.sock")),
+                *("--admin-socket", str(desk / "admin.sock")),
                 *(() if any((self.var / "engine").iterdir()) else ("--init",)),
             ],
             account=account,

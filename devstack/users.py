@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 GROUP: Final = "countersign"
-WEB_GROUP: Final = "countersign-web"  # may talk to Redis and to the engine
+WEB_GROUP: Final = "countersign-web"  # may talk to Redis, and send orders to the engine
+DESK_GROUP: Final = "countersign-desk"  # may move balances into the engine and govern its markets
 
 HOT_TOKENS: Final = ("hot-1", "hot-2", "hot-3")
 COLD_TOKENS: Final = ("cold-1", "cold-2", "cold-3", "cold-4", "cold-5")
@@ -32,6 +33,7 @@ USERS: Final = (
     *(f"cs-{token}" for token in TOKENS),
 )
 WEB_USERS: Final = frozenset({"cs-console", "cs-trader", "cs-worker"})
+_MEMBERS: Final = {WEB_GROUP: WEB_USERS, DESK_GROUP: frozenset({"cs-worker"})}
 
 SINGLE_USER_NOTE: Final = (
     "not root: every process runs as you, so the wall between the web tier and the HSM tokens is missing; "
@@ -86,19 +88,19 @@ class Accounts:
         if not self.are_separate:
             return Account(pwd.getpwuid(os.geteuid()).pw_name, os.geteuid(), os.getegid(), ())
         entry = pwd.getpwnam(name)
-        groups = (grp.getgrnam(WEB_GROUP).gr_gid,) if name in WEB_USERS else ()
+        groups = tuple(grp.getgrnam(group).gr_gid for group, members in _MEMBERS.items() if name in members)
         return Account(name, entry.pw_uid, grp.getgrnam(GROUP).gr_gid, groups)
 
-    def web_gid(self) -> int:
-        """The group that may reach Redis and the engine."""
-        return grp.getgrnam(WEB_GROUP).gr_gid if self.are_separate else os.getegid()
+    def gid(self, group: str) -> int:
+        """The number of one of the stack's groups."""
+        return grp.getgrnam(group).gr_gid if self.are_separate else os.getegid()
 
 
 def prepare() -> Accounts:
     """The accounts, made if they are missing. Without root there is only the caller's own."""
     if os.geteuid() != 0:
         return Accounts(are_separate=False)
-    for group in (GROUP, WEB_GROUP):
+    for group in (GROUP, *_MEMBERS):
         if not _is_known(grp.getgrnam, group):
             _run("groupadd", "--system", group)
     for user in USERS:

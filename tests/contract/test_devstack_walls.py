@@ -76,6 +76,13 @@ def test_nobody_reads_the_stacks_secrets_or_anothers_token(commands: Commands, u
         assert "Permission denied" in done.stderr, path
 
 
+def test_only_the_worker_reaches_the_engines_transfers_and_governance(commands: Commands) -> None:
+    desk = str(commands.environment.layout.run / "engine-desk")
+    assert commands.run_as("cs-worker", "/usr/bin/ls", desk).returncode == 0
+    for user in ("cs-console", "cs-trader", "cs-node", "cs-hot-1"):
+        assert "Permission denied" in commands.run_as(user, "/usr/bin/ls", desk).stderr
+
+
 def test_only_the_worker_reads_the_audit_logs_key(commands: Commands) -> None:
     from devstack.stack import _make_audit_key
 
