@@ -21,6 +21,7 @@ import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import BinaryIO, Final
 
@@ -106,21 +107,17 @@ def _notes(text: str) -> Iterator[str]:
 
 
 def _read(lines: Iterator[bytes], count: int, *, start: int) -> list[bytes]:
-    batch: list[bytes] = []
-    for line in lines if count else ():
-        if not line.endswith(b"\n"):
-            raise Wrong(f"event {start + len(batch)} is cut off: its line has no end")
-        batch.append(line)
-        if len(batch) == count:
-            break
+    batch = list(islice(lines, count))
+    if batch and not batch[-1].endswith(b"\n"):  # only a file's last line can lack its end
+        raise Wrong(f"event {start + len(batch) - 1} is cut off: its line has no end")
     if len(batch) < count:
         raise Wrong(f"event {start + len(batch)} is missing: a checkpoint covers {start + count} events")
     return batch
 
 
-def _leaf_hashes(batch: Sequence[bytes]) -> Iterator[bytes]:
+def _leaf_hashes(batch: Sequence[bytes]) -> list[bytes]:
     sha256 = hashlib.sha256
-    return (sha256(b"\x00" + line[:-1]).digest() for line in batch)
+    return [sha256(b"\x00" + line[:-1]).digest() for line in batch]
 
 
 def _first_bad(
