@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
@@ -34,6 +35,11 @@ def claim_due(*, now: datetime) -> list[UUID]:
             row.next_at = now + LEASE
         Delivery.objects.bulk_update(due, ["attempts", "next_at"])
     return [row.pk for row in due]
+
+
+def give_back(deliveries: Sequence[UUID], *, now: datetime) -> None:
+    """End the lease of deliveries that were claimed and could not be handed on."""
+    Delivery.objects.filter(pk__in=deliveries, done_at=None).update(next_at=now)
 
 
 def deliver(delivery_id: UUID, *, now: datetime) -> bool:

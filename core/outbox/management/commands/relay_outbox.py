@@ -1,10 +1,14 @@
+import logging
 from typing import Any
 
 from django.core.management.base import BaseCommand
+from kombu.exceptions import OperationalError
 
 from core import clock
 from core.daemon import lead
 from core.outbox import delivery, tasks
+
+log = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -15,8 +19,13 @@ class Command(BaseCommand):
 
 
 def relay() -> bool:
-    """Queue what is due; whether there was anything."""
+    """Queue what is due; whether there was anything. Without a broker, what was claimed stays due."""
     due = delivery.claim_due(now=clock.now())
-    for delivery_id in due:
-        tasks.deliver.delay(str(delivery_id))
+    for place, delivery_id in enumerate(due):
+        try:
+            tasks.deliver.delay(str(delivery_id))
+        except OperationalError as error:
+            log.error("the broker does not answer (%s): %d messages wait", error, len(due) - place)
+            delivery.give_back(due[place:], now=clock.now())
+            return False
     return bool(due)
