@@ -96,6 +96,7 @@ def request_withdrawal(
             "Nothing new was asked for: this client id names an earlier request.", withdrawal=used.pk
         )
     customer = Customer.objects.get(pk=customer_id)
+    _check_limit(customer, 0, now=now)  # a tier that may only look hears so, whatever the price feed does
     held, agreed = _terms(amount)
     price, value_cents = _valued(amount, now=now)
     _check_limit(customer, value_cents, now=now)
@@ -131,7 +132,7 @@ def request_withdrawal(
             "client_id": client_id,
         },
     )
-    announce(row, now=now)
+    announcing.moved(row, now=now)
     return row
 
 
@@ -156,38 +157,6 @@ def expire_withdrawal(*, withdrawal_id: UUID, actor: Actor, now: datetime) -> Wi
     return row
 
 
-class StillPayable(Refused):
-    """A transaction that pays this withdrawal could still be completed or confirmed."""
-
-    code = "withdrawal.still_payable"
-
-
-@action(Event.WITHDRAWAL_FAILED)
-def fail_withdrawal(*, withdrawal_id: UUID, reason: str, actor: Actor, now: datetime) -> Withdrawal:
-    """A withdrawal given up after it was built, with its funds free again.
-
-    Nobody can be paid twice by it: either no signature ever left a signer, or the intent is void by every
-    signer's clock and too few signatures exist (its coins then stay claimed), or a coin is spent for good.
-    """
-    target = f"custody.withdrawal/{withdrawal_id}"
-    entitled.officer_or_machine(actor, Permission.RELEASE_WITHDRAWAL, now=now, target=target)
-    row = locks.withdrawal(withdrawal_id)
-    payment = queries.payment_of(row)
-    if payment is not None and _can_never_pay(row, payment, now=now):
-        payment.locks.filter(released_at=None).update(released_at=now)
-    elif payment is not None and not _signers_will_not(row, payment, now=now):
-        raise StillPayable("Nothing was changed: its transaction could still be completed.", target=target)
-    end(
-        row,
-        State.FAILED,
-        event=Event.WITHDRAWAL_FAILED,
-        actor=actor,
-        now=now,
-        reason=entitled.said(reason, target=target),
-    )
-    return row
-
-
 def end(
     row: Withdrawal, state: State, *, event: Event, actor: Actor, now: datetime, reason: str = ""
 ) -> None:
@@ -201,14 +170,7 @@ def end(
     audit.record(
         event, row, actor=actor, now=now, before={"state": before}, after={"state": row.state}, reason=reason
     )
-    announce(row, now=now)
-
-
-def announce(row: Withdrawal, *, now: datetime) -> None:
-    """Tell whoever moves it on, and the screens that show it."""
-    outbox.publish(
-        WithdrawalMoved(withdrawal=row.pk, customer=row.customer_id, state=str(row.state)), now=now
-    )
+    announcing.moved(row, now=now)
 
 
 def stops(row: Withdrawal) -> tuple[str, ...]:
@@ -295,25 +257,3 @@ def _beneficiary(
         defaults={"label": name, "added_at": now},
     )
     return found
-
-
-def _can_never_pay(row: Withdrawal, payment: Payment, *, now: datetime) -> bool:
-    """No signature ever left a signer, or a coin of it was spent by another transaction, deep enough."""
-    if row.state == State.CONFLICTED:
-        spent = payment.locks.exclude(utxo__spent_by__in=["", payment.txid]).values_list(
-            "utxo__spent_in", flat=True
-        )
-        tip = queries.tip_height()
-        return any(deposits.is_final(height, tip, settings.NETWORK) for height in spent)
-    if payment.signatures.exists():
-        return False
-    if payment.asked_at is None:
-        return True
-    refused = set(payment.refusals.filter(refused_at__gte=payment.asked_at).values_list("token", flat=True))
-    return row.state == State.REFUSED and refused >= set(payment.wallet.tokens)
-
-
-def _signers_will_not(row: Withdrawal, payment: Payment, *, now: datetime) -> bool:
-    """Too few signatures exist, and no signer adds one: the intent is void for all their clocks."""
-    few = payment.signatures.count() < payment.wallet.threshold
-    return row.state == State.REFUSED and few and row.expires_at + withdrawals.CLOCKS_DIFFER_MAX <= now
