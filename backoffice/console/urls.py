@@ -1,7 +1,108 @@
-"""The console's screens: one line each, and each view names the permission that opens it."""
+"""The console's screens and acts: one line each, naming the permission without which it does not open."""
 
 from __future__ import annotations
 
-from django.urls import URLPattern
+from collections.abc import Callable
+from enum import StrEnum
+from typing import Any
 
-urlpatterns: list[URLPattern] = []
+from django.http import HttpResponseBase
+from django.urls import URLPattern, path
+from django.views.decorators.http import require_POST, require_safe
+
+from backoffice.console.permissions import Permission as Console
+from backoffice.console.views import (
+    adjustments,
+    approvals,
+    audit,
+    cases,
+    freezes,
+    health,
+    home,
+    markets,
+    refills,
+    treasury,
+    withdrawals,
+)
+from core.access import requires
+from core.approvals.permissions import Permission as Approvals
+from core.audit.permissions import Permission as Audit
+from core.freezes.permissions import Permission as Freezes
+from core.health.permissions import Permission as Health
+from custody.permissions import Permission as Custody
+from engine_bridge.permissions import Permission as Engine
+from kyc.permissions import Permission as Kyc
+
+View = Callable[..., HttpResponseBase]
+
+
+def screen(route: str, permission: StrEnum, view: View, name: str) -> URLPattern:
+    """A page: it is read, and reading changes nothing."""
+    return path(route, requires(permission)(require_safe(view)), name=name)
+
+
+def act(route: str, permission: StrEnum, view: View, name: str) -> URLPattern:
+    """A form's target: it is posted to, never followed."""
+    return path(route, requires(permission)(require_POST(view)), name=name)
+
+
+urlpatterns: list[Any] = [
+    screen("", Console.SEE_HOME, home.show, "home"),
+    screen("pulse", Console.SEE_HOME, home.pulse, "pulse"),
+    screen("approvals/", Approvals.SEE_REQUESTS, approvals.index, "approvals"),
+    screen("approvals/<uuid:request_id>/", Approvals.SEE_REQUESTS, approvals.show, "approval"),
+    screen("approvals/<uuid:request_id>.json", Approvals.SEE_REQUESTS, approvals.document, "approval_json"),
+    act("approvals/<uuid:request_id>/sign", Approvals.SEE_REQUESTS, approvals.sign, "sign"),
+    act("approvals/<uuid:request_id>/withdraw", Approvals.WITHDRAW_REQUEST, approvals.take_back, "take_back"),
+    screen("withdrawals/", Custody.SEE_WITHDRAWALS, withdrawals.index, "withdrawals"),
+    screen("withdrawals/<uuid:withdrawal_id>/", Custody.SEE_WITHDRAWALS, withdrawals.show, "withdrawal"),
+    screen(
+        "withdrawals/<uuid:withdrawal_id>.json",
+        Custody.SEE_WITHDRAWALS,
+        withdrawals.document,
+        "withdrawal_json",
+    ),
+    act(
+        "withdrawals/<uuid:withdrawal_id>/release", Custody.RELEASE_WITHDRAWAL, withdrawals.release, "release"
+    ),
+    act("withdrawals/<uuid:withdrawal_id>/reject", Custody.RELEASE_WITHDRAWAL, withdrawals.reject, "reject"),
+    act("withdrawals/<uuid:withdrawal_id>/fail", Custody.RELEASE_WITHDRAWAL, withdrawals.fail, "fail"),
+    screen("treasury/", Custody.SEE_TREASURY, treasury.show, "treasury"),
+    screen("treasury/refills.json", Custody.SEE_TREASURY, refills.documents, "refills_json"),
+    screen("treasury/refills/<uuid:refill_id>/", Custody.SEE_TREASURY, refills.show, "refill"),
+    screen("treasury/refills/<uuid:refill_id>.json", Custody.SEE_TREASURY, refills.document, "refill_json"),
+    act("treasury/refills/<uuid:refill_id>/request", Custody.PROPOSE_REFILL, refills.adopt, "adopt_refill"),
+    act(
+        "treasury/refills/<uuid:refill_id>/dismiss", Custody.PROPOSE_REFILL, refills.dismiss, "dismiss_refill"
+    ),
+    act("treasury/refills/<uuid:refill_id>/export", Custody.TRANSFER_BUNDLE, refills.export, "export_bundle"),
+    act(
+        "treasury/refills/<uuid:refill_id>/import",
+        Custody.TRANSFER_BUNDLE,
+        refills.bring_back,
+        "import_partial",
+    ),
+    screen("treasury/adjustments/", Custody.SEE_TREASURY, adjustments.index, "adjustments"),
+    act(
+        "treasury/adjustments/propose", Custody.PROPOSE_ADJUSTMENT, adjustments.propose, "propose_adjustment"
+    ),
+    screen("identity/", Kyc.SEE_CASES, cases.index, "cases"),
+    screen("identity/<uuid:case_id>/", Kyc.SEE_CASES, cases.show, "case"),
+    act("identity/<uuid:case_id>/evidence", Kyc.SEE_EVIDENCE, cases.evidence, "evidence"),
+    act("identity/<uuid:case_id>/take", Kyc.DECIDE_CASES, cases.take, "take_case"),
+    act("identity/<uuid:case_id>/close", Kyc.DECIDE_CASES, cases.close, "close_case"),
+    act("identity/<uuid:case_id>/propose", Kyc.DECIDE_CASES, cases.propose, "propose_tier"),
+    screen("markets/", Engine.SEE_MARKETS, markets.index, "markets"),
+    screen("markets/<slug:symbol>/", Engine.SEE_MARKETS, markets.show, "market"),
+    screen("audit/", Audit.SEE_EVENTS, audit.index, "audit"),
+    screen("audit/<int:event_id>/", Audit.SEE_EVENTS, audit.show, "event"),
+    screen("freezes/", Freezes.SEE_FREEZES, freezes.index, "freezes"),
+    act("freezes/pull", Freezes.PULL_FREEZE, freezes.pull, "pull_freeze"),
+    act("freezes/<uuid:freeze_id>/release", Freezes.ASK_RELEASE, freezes.ask_release, "ask_release"),
+    screen("health/", Health.SEE_PROBES, health.show, "health"),
+]
+
+handler400 = "backoffice.console.views.errors.bad_request"
+handler403 = "backoffice.console.views.errors.forbidden"
+handler404 = "backoffice.console.views.errors.not_found"
+handler500 = "backoffice.console.views.errors.failed"

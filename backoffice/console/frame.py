@@ -1,0 +1,128 @@
+"""What surrounds every screen: who is asking, what they may open, what waits for them, what is frozen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+
+from backoffice.console import waiting
+from core import access, clock
+from core.access.models import Identity
+from core.access.rights import roles_of
+from core.actor import Actor
+from core.freezes import queries as freezes
+from core.freezes.models import Freeze
+from core.refusals import Refused
+
+
+class StaffRequest(HttpRequest):
+    """A request as the access middleware hands it on; for the type checker."""
+
+    identity: Identity
+    actor: Actor
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Room:
+    """One entry of the navigation; `waits` names the count beside it."""
+
+    name: str
+    view: str
+    icon: str
+    permission: str
+    waits: str = ""
+
+
+ROOMS: Final = (
+    Room("Home", "home", "inbox", "console:home:read"),
+    Room("Approvals", "approvals", "signature", "approvals:request:read", "approvals"),
+    Room("Withdrawals", "withdrawals", "arrow-up-right", "custody:withdrawal:read", "withdrawals"),
+    Room("Treasury", "treasury", "landmark", "custody:treasury:read", "refills"),
+    Room("Identity", "cases", "user-check", "kyc:case:read", "cases"),
+    Room("Markets", "markets", "chart-candlestick", "engine:market:read"),
+    Room("Freezes", "freezes", "snowflake", "freezes:freeze:read"),
+    Room("Audit", "audit", "scroll-text", "audit:event:read"),
+    Room("Health", "health", "activity", "health:probe:read"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A room as this person sees it."""
+
+    room: Room
+    address: str
+    is_here: bool
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """Everything around the content."""
+
+    identity: Identity
+    roles: str
+    powers: frozenset[str]
+    entries: list[Entry]
+    frozen: list[Freeze]
+    deployment: str
+    deployment_kind: str
+    network: str
+
+
+def around(request: StaffRequest, *, now: datetime, here: str = "") -> Frame:
+    """The frame for whoever asks; `here` is the screen that is open, where it is not the one asked for."""
+    identity = request.identity
+    powers = access.powers(identity, now)
+    counts = waiting.counts(identity, now=now)
+    return Frame(
+        identity=identity,
+        roles=", ".join(sorted(role.label for role in roles_of(identity, now))) or "no role",
+        powers=powers,
+        entries=[
+            _entry(room, urlsplit(here).path or request.path, counts)
+            for room in ROOMS
+            if room.permission in powers
+        ],
+        frozen=list(freezes.in_force()[:5]) if "freezes:freeze:read" in powers else [],
+        deployment=settings.DEPLOYMENT,
+        deployment_kind=settings.DEPLOYMENT_KIND,
+        network=settings.NETWORK,
+    )
+
+
+def page(
+    request: StaffRequest,
+    template: str,
+    values: Mapping[str, Any] | None = None,
+    *,
+    refusal: Refused | None = None,
+    now: datetime | None = None,
+) -> HttpResponse:
+    """The screen inside its frame. A refusal is shown above it, and gives the answer its status."""
+    now = now or clock.now()
+    # What was typed comes back with a refusal, so that nobody writes a reason twice.
+    typed = request.POST if refusal is not None else {}
+    context = {
+        "frame": around(request, now=now),
+        "now": now,
+        "refusal": refusal,
+        "typed": typed,
+        **(values or {}),
+    }
+    return render(request, template, context, status=refusal.status if refusal else 200)
+
+
+def _entry(room: Room, path: str, counts: Mapping[str, int]) -> Entry:
+    address = reverse(room.view)
+    is_here = path == address if address == "/" else path.startswith(address)
+    return Entry(room, address, is_here, counts.get(room.waits, 0))

@@ -1,0 +1,142 @@
+"""A payload as the console shows it: the same members, in words.
+
+Officers do not have to believe this: the approver page decodes the same bytes by itself before anybody signs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.urls import NoReverseMatch, reverse
+
+from kernel import canonical
+from kernel.intent import BadIntent, time
+from kernel.money import Amount, UnknownAsset
+
+LABELS: Final[Mapping[str, str]] = {
+    "destination": "To",
+    "destination_label": "Known as",
+    "customer": "Customer",
+    "tier_before": "Tier now",
+    "tier": "Tier proposed",
+    "scope": "Scope",
+    "pulled_at": "Frozen since",
+    "frozen_because": "Frozen because",
+    "reason": "Because",
+    "reference": "Reference",
+    "fee_cap": "Network fee at most",
+    "source": "Out of wallet",
+    "network": "Network",
+    "expires": "Void after",
+    "maker": "Maker",
+    "policy": "Policy version",
+    "withdrawal": "Withdrawal",
+    "refill": "Refill",
+    "adjustment": "Adjustment",
+    "case": "Case",
+    "freeze": "Freeze",
+    "deployment": "Deployment",
+    "kind": "Kind",
+    "v": "Version",
+}
+"""What each member is called, in the order in which people want to know."""
+
+VIEWS: Final[Mapping[str, str]] = {
+    "custody.withdrawal": "withdrawal",
+    "custody.refill": "refill",
+    "kyc.case": "case",
+}
+_IDS: Final = frozenset({"customer", "maker", "withdrawal", "refill", "adjustment", "case", "freeze"})
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One member; `form` says how its value is drawn."""
+
+    label: str
+    value: str | Amount | datetime
+    form: str = "text"
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """What is asked: one large line, and everything else below it."""
+
+    headline: str
+    amount: Amount | None
+    lines: list[Line]
+
+
+def read(payload: bytes) -> Act:
+    """The payload in words. Every member appears, known or not; what cannot be read is shown as it stands."""
+    try:
+        members = canonical.decode_object(payload)
+    except canonical.NotCanonical as error:
+        return Act(f"This payload cannot be read ({error}). Do not sign it.", None, [])
+    amount = _amount(members, "amount")
+    shown = {"amount", "asset"} if amount else set()
+    names = [name for name in LABELS if name in members]
+    names += [name for name in members if name not in LABELS and name not in shown]
+    return Act(_headline(members), amount, [_line(name, members) for name in names])
+
+
+def headline(payload: bytes) -> str:
+    """The large line alone, for lists."""
+    act = read(payload)
+    return f"{act.headline} {act.amount} {act.amount.asset}" if act.amount else act.headline
+
+
+def address_of(subject: str) -> str:
+    """The console's own page about a row such as custody.withdrawal/0192…; empty where there is none."""
+    table, _, identifier = subject.partition("/")
+    if table == "custody.adjustment":
+        return reverse("adjustments")
+    if table == "freezes.freeze":
+        return reverse("freezes")
+    try:
+        return reverse(VIEWS[table], args=[identifier])
+    except (KeyError, NoReverseMatch):
+        return ""
+
+
+def _headline(members: Mapping[str, canonical.Value]) -> str:
+    match members.get("kind"):
+        case "custody.withdrawal":
+            return "Pay"
+        case "custody.refill":
+            return "Refill the hot wallet with"
+        case "custody.adjustment":
+            return "Credit"
+        case "kyc.tier":
+            return f"Raise a customer from tier {members.get('tier_before')} to tier {members.get('tier')}"
+        case "freezes.release":
+            return f"Release the freeze of {members.get('scope')}"
+        case kind:
+            return f"An act of the kind {kind}"
+
+
+def _line(name: str, members: Mapping[str, canonical.Value]) -> Line:
+    label, value = LABELS.get(name, name), members[name]
+    if name == "fee_cap" and (amount := _amount(members, name)):
+        return Line(label, amount, "amount")
+    if name in ("expires", "pulled_at") and isinstance(value, str):
+        try:
+            return Line(label, time(value), "moment")
+        except BadIntent:
+            return Line(label, value)
+    if name == "destination":
+        return Line(label, str(value), "address")
+    return Line(label, str(value), "mono" if name in _IDS else "text")
+
+
+def _amount(members: Mapping[str, canonical.Value], name: str) -> Amount | None:
+    units, asset = members.get(name), members.get("asset")
+    if not isinstance(units, str) or not units.isdecimal() or not isinstance(asset, str):
+        return None
+    try:
+        return Amount(int(units), asset)
+    except UnknownAsset:
+        return None

@@ -1,0 +1,167 @@
+"""Requests for approval: what is asked in decoded form, who has answered, the way to the approver."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import redirect
+
+from backoffice.console import frame, payloads
+from core import access, clock
+from core.access.models import Identity
+from core.approvals import actions, kinds, queries
+from core.approvals.domain.requests import State
+from core.approvals.models import ApprovalRequest
+from core.approvals.signed import Signed
+from core.approvals.standing import standing_of
+from core.refusals import Refused
+from kernel import canonical, encodings
+
+FIELDS: Final = {
+    "verb": "Verb",
+    "reason": "Reason",
+    "credential_id": "Passkey",
+    "authenticator_data": "Authenticator data",
+    "client_data": "Client data",
+    "signature": "Signature",
+}
+"""What an answer from the approver page consists of."""
+
+
+class Unreadable(Refused):
+    """The answer that was handed in is no answer."""
+
+    code = "console.unreadable_answer"
+    status = 422
+
+
+def index(request: frame.StaffRequest) -> HttpResponse:
+    """Every open request: those that this person can answer first."""
+    now = clock.now()
+    mine = queries.needs_me(request.identity, now=now)
+    known = {row.pk for row in mine}
+    rows = queries.open_requests(identity=request.identity, now=now)[:200]
+    others = [row for row in rows if row.pk not in known]
+    return frame.page(request, "console/approvals.html", {"mine": mine, "others": others}, now=now)
+
+
+def show(request: frame.StaffRequest, request_id: UUID, refusal: Refused | None = None) -> HttpResponse:
+    """One request, as what you see is what you sign."""
+    now = clock.now()
+    row = queries.request_for(request_id, identity=request.identity, now=now)
+    kind = kinds.named(row.kind)
+    standing = standing_of(row, now)
+    why_not = _why_not(row, request.identity, now)
+    values = {
+        "row": row,
+        "kind": kind,
+        "act": payloads.read(bytes(row.payload)),
+        "payload_text": bytes(row.payload).decode(errors="replace"),
+        "answer_fields": FIELDS.items(),
+        "standing": standing,
+        "seats": _seats(row, standing.counted),
+        "answers": row.signatures.select_related("officer", "credential").order_by("signed_at", "id"),
+        "why_not": why_not,
+        "approver": _link(row) if why_not is None else "",
+        "about": payloads.address_of(row.subject),
+        "is_maker": row.maker_id == request.identity.pk,
+    }
+    return frame.page(request, "console/approval.html", values, refusal=refusal, now=now)
+
+
+def document(request: frame.StaffRequest, request_id: UUID) -> HttpResponse:
+    """The same for programs that sign: the exact bytes, and what else the statement binds."""
+    row = queries.request_for(request_id, identity=request.identity, now=clock.now())
+    return JsonResponse(
+        {
+            "id": str(row.pk),
+            "kind": row.kind,
+            "state": row.state,
+            "deployment": row.deployment,
+            "nonce": bytes(row.nonce).hex(),
+            "payload": encodings.base64url(bytes(row.payload)),
+            "digest": bytes(row.digest).hex(),
+            "subject": row.subject,
+            "maker": str(row.maker_id),
+            "teams": row.teams,
+            "approve_by": row.approve_by,
+            "signatures": [
+                {"officer": str(answer.officer_id), "verb": answer.verb} for answer in row.signatures.all()
+            ],
+        }
+    )
+
+
+def sign(request: frame.StaffRequest, request_id: UUID) -> HttpResponse:
+    """Hand in an answer from the approver page."""
+    try:
+        try:
+            signed = Signed.from_fields(**{name: request.POST.get(name, "") for name in FIELDS})
+        except ValueError as error:
+            raise Unreadable(
+                "Nothing was recorded: this is no answer from the approver page. Open it again from here."
+            ) from error
+        row = actions.submit_signature(
+            request_id=request_id, signed=signed, actor=request.actor, now=clock.now()
+        )
+    except Refused as refusal:
+        return show(request, request_id, refusal)
+    said = "rejection" if signed.verb == "reject" else "approval"
+    messages.success(request, f"Your {said} is recorded. The request is {row.state} now.")
+    return redirect("approval", request_id)
+
+
+def take_back(request: frame.StaffRequest, request_id: UUID) -> HttpResponse:
+    """The maker takes the request back."""
+    reason = request.POST.get("reason", "")
+    try:
+        actions.withdraw_request(request_id=request_id, reason=reason, actor=request.actor, now=clock.now())
+    except Refused as refusal:
+        return show(request, request_id, refusal)
+    messages.success(request, "The request is taken back. Nothing of it will happen.")
+    return redirect("approval", request_id)
+
+
+def _link(row: ApprovalRequest) -> str:
+    """The approver page with this request in the fragment, which no server on the way gets to see."""
+    asked = {
+        "deployment": row.deployment,
+        "kind": row.kind,
+        "nonce": bytes(row.nonce).hex(),
+        "payload": encodings.base64url(bytes(row.payload)),
+        "request": str(row.pk),
+        "return": settings.CONSOLE_ORIGIN,
+    }
+    return f"{settings.APPROVER_ORIGIN}/#{encodings.base64url(canonical.encode(asked))}"
+
+
+def _why_not(row: ApprovalRequest, identity: Identity, now: datetime) -> str | None:
+    """Why this person is not asked to sign; None where they are. The action decides again for itself."""
+    if row.state != State.OPEN or (row.approve_by is not None and row.approve_by <= now):
+        return "No more answers are taken."
+    if row.maker_id == identity.pk:
+        return "You made this request, so others must answer it."
+    if any(answer.officer_id == identity.pk for answer in row.signatures.all()):
+        return "You have answered already."
+    if not access.allowed(identity, kinds.named(row.kind).permission, now):
+        return "Your role does not sign requests of this kind."
+    if not access.teams_of(identity, now) & row.teams.keys():
+        return "You stand in no team that this request asks for."
+    return kinds.named(row.kind).conflict(row, identity)
+
+
+def _seats(row: ApprovalRequest, counted: dict[str, str]) -> list[dict[str, str]]:
+    """The quorum as seats: which team each belongs to, and who has taken it."""
+    names = {str(answer.officer_id): answer.officer.display_name for answer in row.signatures.all()}
+    seats = []
+    for team, needed in sorted(row.teams.items()):
+        taken = [names.get(officer, "") for officer, their in counted.items() if their == team]
+        seats += [
+            {"team": team, "officer": taken[place] if place < len(taken) else ""} for place in range(needed)
+        ]
+    return seats

@@ -1,0 +1,126 @@
+"""Refills of the hot wallet: adopt a proposal, carry the bundle out, bring signatures back."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import redirect
+
+from backoffice.console import frame, trails
+from core import access, clock
+from core.refusals import Refused
+from custody import actions, queries
+from custody.domain.refills import ENDED, NEXT, State
+from custody.models import Refill
+from kernel import canonical
+
+PARTIAL_BYTES_MAX: Final = canonical.LENGTH_MAX
+SHOWN_MAX: Final = 50
+
+
+class NoFile(Refused):
+    """No file came, or one far larger than signatures are."""
+
+    code = "console.no_file"
+    status = 422
+
+
+def show(request: frame.StaffRequest, refill_id: UUID, refusal: Refused | None = None) -> HttpResponse:
+    """One refill: its amount, its request, its bundle, the cold signatures that have come back."""
+    now = clock.now()
+    row = queries.refill_for(refill_id, identity=request.identity, now=now)
+    payment = queries.payment_of(row)
+    values = {
+        "row": row,
+        "payment": payment,
+        "collected": queries.collected(payment) if payment else None,
+        "is_proposed": row.state == State.PROPOSED,
+        "is_exportable": row.state in (State.BUILT, State.EXPORTED),
+        "is_signable": row.state == State.EXPORTED,
+        "is_over": row.state in ENDED,
+        "is_dismissable": State.DISMISSED in NEXT[State(row.state)],
+        "may_propose": access.allowed(request.identity, "custody:refill:propose", now),
+        "may_carry": access.allowed(request.identity, "custody:bundle:transfer", now),
+        "trail": trails.about(row, identity=request.identity, now=now),
+    }
+    return frame.page(request, "console/refill.html", values, refusal=refusal, now=now)
+
+
+def document(request: frame.StaffRequest, refill_id: UUID) -> HttpResponse:
+    """Where it stands, for programs that wait for it."""
+    return JsonResponse(_told(queries.refill_for(refill_id, identity=request.identity, now=clock.now())))
+
+
+def documents(request: frame.StaffRequest) -> HttpResponse:
+    """The newest refills, for programs that wait for one to be proposed."""
+    rows = queries.refills_for(identity=request.identity, now=clock.now())[:SHOWN_MAX]
+    return JsonResponse({"refills": [_told(row) for row in rows]})
+
+
+def adopt(request: frame.StaffRequest, refill_id: UUID) -> HttpResponse:
+    """Put a proposal before the checkers."""
+    try:
+        row = actions.request_refill(refill_id=refill_id, actor=request.actor, now=clock.now())
+    except Refused as refusal:
+        return show(request, refill_id, refusal)
+    messages.success(request, "The refill is requested. You are its maker now, so others must approve it.")
+    return redirect("approval", row.request_id)
+
+
+def dismiss(request: frame.StaffRequest, refill_id: UUID) -> HttpResponse:
+    """Put a proposal aside."""
+    reason = request.POST.get("reason", "")
+    try:
+        actions.dismiss_refill(refill_id=refill_id, reason=reason, actor=request.actor, now=clock.now())
+    except Refused as refusal:
+        return show(request, refill_id, refusal)
+    messages.success(request, "The proposal is dismissed. Another comes while the wallet is still low.")
+    return redirect("refill", refill_id)
+
+
+def export(request: frame.StaffRequest, refill_id: UUID) -> HttpResponse:
+    """The bundle as a file, for the machines without a network."""
+    try:
+        data = actions.export_bundle(refill_id=refill_id, actor=request.actor, now=clock.now())
+    except Refused as refusal:
+        return show(request, refill_id, refusal)
+    response = HttpResponse(data, content_type="application/json")
+    response["Content-Disposition"] = f'attachment; filename="refill-{refill_id}.bundle.json"'
+    return response
+
+
+def bring_back(request: frame.StaffRequest, refill_id: UUID) -> HttpResponse:
+    """Take one cold signer's file; its signatures are checked against that token's own key."""
+    try:
+        actions.import_signatures(
+            refill_id=refill_id, data=_uploaded(request), actor=request.actor, now=clock.now()
+        )
+    except Refused as refusal:
+        return show(request, refill_id, refusal)
+    messages.success(request, "The signatures hold, and are stored.")
+    return redirect("refill", refill_id)
+
+
+def _uploaded(request: frame.StaffRequest) -> bytes:
+    file = request.FILES.get("partial")
+    if file is None or file.size is None or file.size > PARTIAL_BYTES_MAX:
+        raise NoFile("Nothing was imported: choose the file that the air-gapped signer wrote.")
+    return bytes(file.read())
+
+
+def _told(row: Refill) -> dict[str, Any]:
+    payment = queries.payment_of(row)
+    collected = queries.collected(payment) if payment else None
+    return {
+        "id": str(row.pk),
+        "state": str(row.state),
+        "request": str(row.request_id) if row.request_id else None,
+        "txid": payment.txid if payment else "",
+        "amount": str(row.amount),
+        "asset": row.asset,
+        "signed": list(collected.signed) if collected else [],
+        "threshold": collected.threshold if collected else None,
+    }

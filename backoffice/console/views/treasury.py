@@ -1,0 +1,37 @@
+"""The treasury: what is where, against what should be where."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from django.http import HttpResponse
+
+from backoffice.console import frame
+from core import clock
+from custody import queries
+from custody.domain.refills import ENDED
+
+COLD_TARGET_BPS: Final = 9_500
+"""The share that belongs in cold wallets; the rest is what hot ones may hold."""
+SHOWN_MAX: Final = 15
+
+
+def show(request: frame.StaffRequest) -> HttpResponse:
+    """Wallets against their targets, refills, deposits, and the chain as far as it was read."""
+    now = clock.now()
+    identity = request.identity
+    standings = queries.standings(identity=identity, now=now)
+    cold_bps = sum(row.share_bps for row in standings if row.wallet.tier == "cold")
+    values = {
+        "standings": standings,
+        "cold_bps": cold_bps,
+        "hot_bps": sum(row.share_bps for row in standings if row.wallet.tier == "hot"),
+        "cold_target_bps": COLD_TARGET_BPS,
+        "is_hot_heavy": bool(standings) and cold_bps < COLD_TARGET_BPS,
+        "refills": queries.refills_for(identity=identity, now=now)[:SHOWN_MAX],
+        "deposits": queries.deposits_for(identity=identity, now=now)[:SHOWN_MAX],
+        "tip": queries.tip(),
+        "price": queries.latest_price("BTC"),
+        "ended": ENDED,
+    }
+    return frame.page(request, "console/treasury.html", values, now=now)

@@ -1,0 +1,123 @@
+"""Withdrawals: the list, one of them whole, and what an officer decides about it."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import redirect
+
+from backoffice.console import frame, trails
+from core import access, clock
+from core.refusals import Refused
+from custody import actions, queries
+from custody.domain.withdrawals import ENDED, NEXT, State
+from kyc import queries as kyc
+
+SHOWN_MAX: Final = 100
+TABS: Final = {
+    "open": tuple(state for state in State if state not in ENDED),
+    "on hold": (State.ON_HOLD,),
+    "in trouble": (State.REFUSED, State.CONFLICTED),
+    "settled": (State.SETTLED,),
+    "unpaid": tuple(state for state in State if state in ENDED and state is not State.SETTLED),
+    "all": (),
+}
+"""What each tab of the list holds; no states at all stand for every one."""
+
+
+def index(request: frame.StaffRequest) -> HttpResponse:
+    """The newest of the chosen tab."""
+    now = clock.now()
+    tab = request.GET.get("tab", "open")
+    tab = tab if tab in TABS else "open"
+    rows = queries.withdrawals_for(identity=request.identity, now=now, states=TABS[tab])[:SHOWN_MAX]
+    values = {"rows": rows, "tab": tab, "tabs": list(TABS), "ended": ENDED, "shown_max": SHOWN_MAX}
+    return frame.page(request, "console/withdrawals.html", values, now=now)
+
+
+def show(request: frame.StaffRequest, withdrawal_id: UUID, refusal: Refused | None = None) -> HttpResponse:
+    """One withdrawal: what, where to, for whom, how far, and what can be decided."""
+    now = clock.now()
+    row = queries.withdrawal_for(withdrawal_id, identity=request.identity, now=now)
+    payment = queries.payment_of(row)
+    following = NEXT[State(row.state)]
+    tier = kyc.effective_tier(row.customer_id, now=now)
+    values = {
+        "row": row,
+        "payment": payment,
+        "collected": queries.collected(payment) if payment else None,
+        "tier": tier,
+        "allowance": queries.allowance(row.customer_id, tier=tier.rank, now=now),
+        "is_releasable": row.state == State.ON_HOLD,
+        "is_rejectable": State.REJECTED in following,
+        "is_failable": State.FAILED in following,
+        "is_over": row.state in ENDED,
+        "may_decide": access.allowed(request.identity, "custody:withdrawal:release", now),
+        "trail": trails.about(row, identity=request.identity, now=now),
+    }
+    return frame.page(request, "console/withdrawal.html", values, refusal=refusal, now=now)
+
+
+def document(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
+    """Where it stands, for programs that wait for it."""
+    row = queries.withdrawal_for(withdrawal_id, identity=request.identity, now=clock.now())
+    payment = queries.payment_of(row)
+    return JsonResponse(
+        {
+            "id": str(row.pk),
+            "state": str(row.state),
+            "request": str(row.request_id) if row.request_id else None,
+            "txid": payment.txid if payment else "",
+            "amount": str(row.amount),
+            "asset": row.asset,
+            "customer": str(row.customer_id),
+        }
+    )
+
+
+def release(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
+    """Put a withdrawal on hold before the checkers; whoever does it is its maker."""
+    try:
+        row = actions.release_from_screening(
+            withdrawal_id=withdrawal_id,
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return show(request, withdrawal_id, refusal)
+    messages.success(request, "Released from screening. You are its maker now, so others must approve it.")
+    return redirect("approval", row.request_id)
+
+
+def reject(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
+    """Refuse it; the customer's funds are free again."""
+    try:
+        actions.reject_withdrawal(
+            withdrawal_id=withdrawal_id,
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return show(request, withdrawal_id, refusal)
+    messages.success(request, "Rejected. The customer's funds are free again.")
+    return redirect("withdrawal", withdrawal_id)
+
+
+def fail(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
+    """Give up a withdrawal whose transaction can never pay."""
+    try:
+        actions.fail_withdrawal(
+            withdrawal_id=withdrawal_id,
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return show(request, withdrawal_id, refusal)
+    messages.success(request, "Given up. The customer's funds are free again.")
+    return redirect("withdrawal", withdrawal_id)

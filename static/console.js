@@ -1,0 +1,29 @@
+// What the console does beyond plain pages: it moves the focus to a refusal, and takes answers from the approver.
+
+// A screen reader and a keyboard both start where the news is.
+document.getElementById("refusal")?.focus();
+
+// The approver page comes back with the answer in the fragment, which no server has seen. It goes into the form of
+// this page; the officer sends it, and the server checks every byte of it.
+const ANSWER = ["verb", "reason", "credential_id", "authenticator_data", "client_data", "signature"];
+
+function answerIn(fragment) {
+  try {
+    const text = atob(fragment.slice(1).replaceAll("-", "+").replaceAll("_", "/"));
+    const answer = JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (part) => part.charCodeAt(0))));
+    return ANSWER.every((name) => typeof answer[name] === "string") ? answer : null;
+  } catch {
+    return null;
+  }
+}
+
+const form = document.getElementById("answer");
+const answer = form && location.hash.length > 64 ? answerIn(location.hash) : null;
+if (answer !== null) {
+  for (const name of ANSWER) form.elements[name].value = answer[name];
+  document.getElementById("answer-verb").textContent = answer.verb === "reject" ? "rejection" : "approval";
+  document.getElementById("answer-arrived").hidden = false;
+  document.getElementById("answer-asked").hidden = true;
+  history.replaceState(null, "", location.pathname);
+  document.getElementById("answer-send").focus();
+}
