@@ -180,7 +180,7 @@ def test_warns_where_no_witness_was_given(export: list[str], capsys: pytest.Capt
 
 
 def test_reads_well_over_a_hundred_thousand_events_a_second() -> None:
-    """On an idle core it is more than twice as fast; the best of three keeps a busy machine from mattering."""
+    """An idle core is more than twice as fast; the best of three keeps a busy machine from mattering."""
     lines = [event(number)[:-1] + b" " * 400 + b"\n" for number in range(20_000)]
     root = merkle.root(merkle.leaf(line[:-1]) for line in lines)
     signed = note.sign(note.Checkpoint(LOG.name, len(lines), root).text(), by=LOG, signer=SECRET.sign)
