@@ -59,7 +59,7 @@ def verify_identity(story: Story, scene: Scene) -> None:
         story.expect(
             answer.ok, f"{trader.name} starts verification and gets the provider's SDK token", found=answer
         )
-        knows = partial(scene.sumsub.applicant, trader.customer)
+        knows = partial(scene.sumsub.applicant, answer.first["applicant"])
         applicant = story.until("the provider knows the applicant", knows)
         made = scene.sumsub.complete(applicant["id"])
         story.says(
@@ -184,7 +184,9 @@ def refill(story: Story, scene: Scene) -> None:
     bundle = story.until("its bundle can be exported", lambda: scene.ana.bundle(refill_id), seconds=60)
     for token in ("cold-1", "cold-3", "cold-5"):
         answered = scene.sign_cold(token, bundle)
-        story.says(token, f"read the bundle from a file and wrote {len(answered)} bytes of partial signatures")
+        story.says(
+            token, f"read the bundle from a file and wrote {len(answered)} bytes of partial signatures"
+        )
         answer = scene.ana.import_signatures(refill_id, token, answered)
         story.expect(
             answer.status_code < 400, f"the console takes {token}'s signatures", found=answer.status_code
