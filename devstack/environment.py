@@ -117,6 +117,15 @@ def lock(where: Layout) -> IO[str]:
     return file
 
 
+def is_locked(where: Layout) -> bool:
+    """Whether a stack is running on this state."""
+    try:
+        lock(where).close()
+    except AlreadyRunning:
+        return True
+    return False
+
+
 def make_folders(where: Layout, accounts: Accounts) -> None:
     """Every folder with its owner and mode. Folders of secrets admit their owner only."""
     for folder in (where.var, where.run, where.var / "tokens", where.var / "signers"):

@@ -18,6 +18,9 @@ def run() -> int:
     if not (where.secrets / "stack.json").exists():
         print(f"there is no stack in {where.var} yet: start one with make run", file=sys.stderr)
         return 1
+    if not environments.is_locked(where):
+        print(f"no stack is running on {where.var}: start it with make run", file=sys.stderr)
+        return 1
     environment = Environment(where, environments.load_secrets(where, port=None))
     commands = Commands(environment, users.prepare())
     folder = where.var / "worker" / "export"
@@ -26,7 +29,7 @@ def run() -> int:
     for done in (books, exported):
         if done.returncode:
             print((done.stderr or done.stdout).strip()[-2000:], file=sys.stderr)
-            print("not verified. Is the stack running (make run)?", file=sys.stderr)
+            print("nothing was verified", file=sys.stderr)
             return 1
     print(books.stdout.strip())
     # Another program, without Django and without the database, judges the export.
