@@ -89,5 +89,5 @@ def check(*, tier: int, used: int, asked: int) -> None:
         return
     if limit <= 0:
         raise ViewOnly(f"tier {tier}")
-    if asked <= 0 or used + asked > limit:
+    if asked < 0 or used + asked > limit:
         raise LimitReached(limit, max(0, limit - used))
