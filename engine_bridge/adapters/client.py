@@ -54,7 +54,7 @@ class Bridge:
         self._session = self._on_loop(self._begin(), CONNECT_S)
 
     def submit(
-        self, commands: Sequence[Command], *, timeout_s: float = ANSWER_S
+        self, commands: Sequence[Command], *, timeout_s: float | None = None
     ) -> list[Result | OutcomeUnknown]:
         """The durable answer to each command, in order; OutcomeUnknown in the place of one that did not come.
 
@@ -65,7 +65,7 @@ class Bridge:
             raise EngineBusy(f"{self._session.depth} commands are waiting")
         entries = [Entry(encoding.command(command), Future()) for command in commands]
         self._loop.call_soon_threadsafe(self._session.hand_over, entries)
-        deadline = self._loop.time() + timeout_s
+        deadline = self._loop.time() + (ANSWER_S if timeout_s is None else timeout_s)
         answers = [self._answer(entry, deadline) for entry in entries]
         if all(isinstance(answer, EngineAway) for answer in answers):
             raise EngineAway("the engine went away before anything was sent")
@@ -101,6 +101,8 @@ class Bridge:
                 return EngineAway("not sent")
             return self._after_silence(entry)
         self._silences = 0
+        if result.code is ResultCode.FORGOTTEN:
+            return OutcomeUnknown()
         return EngineAway(result.code) if result.code in AWAY else result
 
     def _after_silence(self, entry: Entry) -> Result | OutcomeUnknown:
@@ -115,7 +117,8 @@ class Bridge:
         except EngineAway:
             return OutcomeUnknown()
         result = decoding.result(found)
-        return OutcomeUnknown() if result.code is ResultCode.UNKNOWN_COMMAND else result
+        unknown = result.code in {ResultCode.UNKNOWN_COMMAND, ResultCode.FORGOTTEN}
+        return OutcomeUnknown() if unknown else result
 
     def _wait_for_connection(self) -> None:
         """Return at once while connected; refuse at once while the circuit is open; else wait a moment."""
@@ -153,7 +156,10 @@ class Bridge:
 
     def _run(self) -> None:
         asyncio.set_event_loop(self._loop)
-        self._loop.run_forever()
+        try:
+            self._loop.run_forever()
+        finally:
+            self._loop.close()
 
     async def _begin(self) -> Session:
         session = Session(self.target, self._loop)

@@ -57,6 +57,9 @@ class Session:
         self._wake = asyncio.Event()
         self._session_id = secrets.token_bytes(16)
         self._next_seq = 1
+        self._used = self._resumed_at = 0
+        self._out_of_step: list[Entry] = []
+        self._is_out_of_step = False
         self._task: asyncio.Task[None] | None = None
         self._dropped = asyncio.Event()
         self.connected = False
@@ -141,9 +144,8 @@ class Session:
             call.cancel()
 
     async def _greet(self, call: Any) -> None:
-        first = min(self._unanswered, default=self._next_seq)
         hello = order_entry_pb2.Hello(
-            protocol_version=PROTOCOL, session_id=self._session_id, next_session_seq=first
+            protocol_version=PROTOCOL, session_id=self._session_id, next_session_seq=self._used + 1
         )
         await call.write(order_entry_pb2.ClientFrame(hello=hello))
         frame = await call.read()
@@ -158,18 +160,18 @@ class Session:
         self._resume(welcome.last_session_seq_applied)
 
     def _resume(self, last_applied: int) -> None:
-        """Put what is unanswered back in front. A session that the engine has no memory of starts anew."""
-        again = [self._unanswered[number] for number in sorted(self._unanswered)]
-        oldest = min(self._unanswered, default=self._next_seq)
+        """Put what is unanswered back in front. What the engine has taken keeps its number and is answered
+        again; the rest is numbered anew after the last number that the engine has used.
+        """
+        again = self._out_of_step + [self._unanswered[number] for number in sorted(self._unanswered)]
         self._unanswered.clear()
         self._frames.clear()
-        if last_applied + 1 < oldest or last_applied >= self._next_seq:
-            self._session_id = secrets.token_bytes(16)
-            self._next_seq = 1
-            for entry in again:
+        self._out_of_step.clear()
+        for entry in again:
+            if entry.command.session_seq > last_applied:
                 entry.command.session_seq = 0
-            self._waiting.extendleft(reversed(again))
-            raise EngineAway("the engine does not remember this session")
+        self._resumed_at = self._used = last_applied
+        self._next_seq = last_applied + 1
         self._waiting.extendleft(reversed(again))
 
     async def _send(self, call: Any) -> None:
@@ -180,7 +182,9 @@ class Session:
             while self._pongs:
                 pong = order_entry_pb2.Pong(nonce=self._pongs.popleft())
                 await call.write(order_entry_pb2.ClientFrame(pong=pong))
-            if self._waiting and len(self._frames) < FRAMES_IN_FLIGHT_MAX:
+            if self._is_out_of_step and not self._frames:
+                self._fall_into_step()
+            if self._waiting and not self._is_out_of_step and len(self._frames) < FRAMES_IN_FLIGHT_MAX:
                 await call.write(order_entry_pb2.ClientFrame(batch=self._next_batch()))
                 continue
             self._wake.clear()
@@ -226,9 +230,22 @@ class Session:
         else:
             self._frames.pop(entry.frame, None)
         result = decoding.result(wire)
+        if result.engine_seq and not result.duplicate:
+            self._used = wire.session_seq
+        elif wire.session_seq > self._resumed_at:
+            # Answered without being journaled: its number is still the next one, and what
+            # followed it must wait.
+            self._is_out_of_step = True
         if result.code is ResultCode.SESSION_GAP:
-            # Never journaled: say Hello again and send it under a number that is next.
-            self._unanswered[wire.session_seq] = entry
-            raise EngineAway("the engine misses a number of this session")
-        if not entry.answer.done():
+            self._out_of_step.append(entry)
+        elif not entry.answer.done():
             entry.answer.set_result(result)
+
+    def _fall_into_step(self) -> None:
+        """Number again, from the last number that the engine has used, what it refused for its number alone."""
+        for entry in self._out_of_step:
+            entry.command.session_seq = 0
+        self._waiting.extendleft(reversed(self._out_of_step))
+        self._out_of_step.clear()
+        self._next_seq = self._used + 1
+        self._is_out_of_step = False

@@ -40,6 +40,7 @@ class ResultCode(StrEnum):
     NOT_LEADER = "NOT_LEADER"
     FAILED = "FAILED"
     SESSION_GAP = "SESSION_GAP"
+    FORGOTTEN = "FORGOTTEN"
 
 
 AWAY: Final = frozenset({ResultCode.DRAINING, ResultCode.NOT_LEADER, ResultCode.FAILED})

@@ -110,6 +110,7 @@ class ResultCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RESULT_CODE_UNSUPPORTED: _ClassVar[ResultCode]
     RESULT_CODE_OVERFLOW: _ClassVar[ResultCode]
     RESULT_CODE_UNCHANGED: _ClassVar[ResultCode]
+    RESULT_CODE_FORGOTTEN: _ClassVar[ResultCode]
     RESULT_CODE_DRAINING: _ClassVar[ResultCode]
     RESULT_CODE_BUSY: _ClassVar[ResultCode]
     RESULT_CODE_NOT_LEADER: _ClassVar[ResultCode]
@@ -189,6 +190,7 @@ RESULT_CODE_NOT_EMPTY: ResultCode
 RESULT_CODE_UNSUPPORTED: ResultCode
 RESULT_CODE_OVERFLOW: ResultCode
 RESULT_CODE_UNCHANGED: ResultCode
+RESULT_CODE_FORGOTTEN: ResultCode
 RESULT_CODE_DRAINING: ResultCode
 RESULT_CODE_BUSY: ResultCode
 RESULT_CODE_NOT_LEADER: ResultCode

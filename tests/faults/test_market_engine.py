@@ -1,0 +1,160 @@
+"""The bridge, when something dies, ..."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from core import clock
+from engine_bridge import gateway, queries
+from engine_bridge.adapters.channel import EngineAway, OutcomeUnknown
+from engine_bridge.domain.orders import read
+from engine_bridge.domain.results import Result, ResultCode
+from engine_bridge.models import Instrument, Order
+from kernel.money import Amount
+from tests.traders import Trader
+from tests.trading import (
+    account,
+    code_of,
+    maker,
+    place,
+    sound,
+    taker,
+    terms,
+    until,
+)
+from tests.venue import Venue, venue_open
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def venue(db: None) -> Iterator[Venue]:
+    with venue_open() as opened:
+        yield opened
+
+
+@pytest.fixture
+def market(venue: Venue) -> Instrument:
+    return Instrument.objects.get(symbol="BTC-USDT")
+
+
+@pytest.fixture
+def tom(venue: Venue) -> Trader:
+    return maker(venue)
+
+
+@pytest.fixture
+def tia(venue: Venue) -> Trader:
+    return taker(venue)
+
+
+def test_keeps_answers_apart_under_many_threads(venue: Venue, tom: Trader) -> None:
+    number = account(tom).pk
+    market = Instrument.objects.get(pk=1)
+    seen: list[tuple[str, str]] = []
+    barrier = threading.Barrier(8)
+
+    def work(index: int) -> None:
+        barrier.wait()
+        for step in range(25):
+            size = f"0.{index + 1:03d}{step + 1:02d}"
+            order = read(
+                {"side": "sell", "ordType": "limit", "sz": size, "px": "90000", "tdMode": "cash"},
+                market.scale,
+            )
+            placed = gateway.place(number, [gateway.NewOrder(market, order)], now=clock.now())[0]
+            assert isinstance(placed.answer, Result)
+            if placed.answer.code is ResultCode.OK:
+                seen.append((market.scale.size(placed.answer.leaves_lots), size))
+
+    gateway.place(number, [gateway.NewOrder(market, terms("sell", "0.00001", "90000"))], now=clock.now())
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(seen) > 100
+    assert all(Amount.parse(told, "BTC") == Amount.parse(asked, "BTC") for told, asked in seen)
+
+
+def test_goes_on_after_a_command_that_was_not_journaled(venue: Venue, tom: Trader) -> None:
+    """A refusal before the journal leaves its number unused; what was sent behind it must not be lost."""
+    late = clock.now().timestamp() - 60
+    stale = datetime.fromtimestamp(late, tz=clock.now().tzinfo)
+    market = Instrument.objects.get(pk=1)
+    order = gateway.NewOrder(market, terms("sell", "0.001", "90000"))
+    for _ in range(3):
+        expired = gateway.place(account(tom).pk, [order], now=stale)[0]
+        assert code_of(expired) is ResultCode.EXPIRED
+        assert [code_of(placed) for placed in place(tom, *[order.terms] * 5)] == [ResultCode.OK] * 5
+
+
+def test_refuses_at_once_while_the_engine_is_away_and_recovers(venue: Venue, tom: Trader) -> None:
+    assert code_of(place(tom, terms("sell", "0.1", "40000"))[0]) is ResultCode.OK
+    venue.engine.kill()
+    with pytest.raises(EngineAway):
+        _until_away(tom)
+    began = time.monotonic()
+    with pytest.raises(EngineAway):
+        place(tom, terms("sell", "0.1", "40000"))
+    assert time.monotonic() - began < 0.1
+    venue.engine.start()
+    until(gateway.is_connected)
+    placed = place(tom, terms("sell", "0.1", "41000"))[0]
+    assert code_of(placed) is ResultCode.OK
+    venue.settle()
+    assert Order.objects.filter(state="live").count() == 2
+    assert sound()
+
+
+def test_calls_an_outcome_unknown_when_no_answer_comes(
+    venue: Venue, tom: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    place(tom, terms("sell", "0.1", "40000"))
+    monkeypatch.setattr("engine_bridge.adapters.client.ANSWER_S", 0.3)
+    monkeypatch.setattr("engine_bridge.adapters.client.QUERY_S", 0.3)
+    venue.engine.pause()
+    try:
+        placed = place(tom, terms("sell", "0.1", "40100", clOrdId="lost"))[0]
+        assert isinstance(placed.answer, OutcomeUnknown)
+    finally:
+        venue.engine.go_on()
+    until(gateway.is_connected)
+    venue.settle()
+    row = queries.order(account(tom), client_id="lost")
+    assert row is None or row.pk == placed.order_id
+
+
+def test_sends_again_what_was_unanswered_when_the_engine_died(venue: Venue, tom: Trader) -> None:
+    """The command waits out the restart; whichever way it went, there is one order."""
+    place(tom, terms("sell", "0.1", "40000"))
+    venue.engine.pause()
+    outcome: list[gateway.Placed] = []
+    number, market = account(tom).pk, Instrument.objects.get(pk=1)
+    order = gateway.NewOrder(market, terms("sell", "0.1", "40100", clOrdId="twice"))
+
+    def submit() -> None:
+        outcome.extend(gateway.place(number, [order], now=clock.now()))
+
+    thread = threading.Thread(target=submit)
+    thread.start()
+    time.sleep(0.3)
+    venue.engine.kill()
+    venue.engine.start()
+    thread.join()
+    assert code_of(outcome[0]) is ResultCode.OK
+    venue.settle()
+    assert Order.objects.filter(price_ticks=401_000).count() == 1
+    assert sound()
+
+
+def _until_away(trader: Trader) -> None:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        placed = place(trader, terms("sell", "0.001", "99000"))
+        assert isinstance(placed[0].answer, OutcomeUnknown)

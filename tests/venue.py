@@ -1,0 +1,223 @@
+"""The real engine for tests: a process of its own on sockets of its own, and settlement beside it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+from django.conf import settings
+from django.db import connections
+
+from core import clock, ledger
+from core.action import action
+from core.actor import system
+from core.ledger import AccountKind, Leg
+from core.outbox import delivery
+from customers.events import Event
+from engine_bridge import gateway, listing, queries
+from engine_bridge.adapters import administration
+from engine_bridge.adapters.channel import EngineAway
+from engine_bridge.daemons.settlement import Settlement
+from kernel.money import Amount
+
+ROOT: Final = Path(__file__).resolve().parents[1]
+START_S: Final = 10.0
+
+
+def binary() -> Path:
+    """The engine's binary, as `make setup` or CI has built it."""
+    given = os.environ.get("ENGINE_BINARY")
+    found = (
+        [Path(given)]
+        if given
+        else sorted(
+            (ROOT / "engine/target").glob("*/countersign-engine"), key=lambda path: path.stat().st_mtime
+        )
+    )
+    assert found, "build the engine first: cargo build --manifest-path engine/Cargo.toml"
+    return found[-1]
+
+
+class Engine:
+    """One engine over one journal. `kill` is kill -9; `start` again replays."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.orders, self.transfers, self.admin = (folder / f"{name}.sock" for name in ("o", "t", "a"))
+        self._process: subprocess.Popen[bytes] | None = None
+        self._log = (folder / "engine.log").open("ab")
+
+    def start(self) -> Engine:
+        journal = self.folder / "journal"
+        fresh = not journal.exists()
+        journal.mkdir(exist_ok=True)
+        command = [
+            str(binary()), "serve", "--dir", str(journal), "--socket", str(self.orders), "--transfers-socket",
+            str(self.transfers), "--admin-socket", str(self.admin), "--segment-mib", "1", "--no-fsync",
+        ]  # fmt: skip
+        self._process = subprocess.Popen(
+            command + (["--init"] if fresh else []), stdout=self._log, stderr=subprocess.STDOUT
+        )
+        self._wait_until_it_runs()
+        return self
+
+    def kill(self) -> None:
+        """kill -9, as a power cut would."""
+        self._end(signal.SIGKILL)
+
+    def stop(self) -> None:
+        """Ask it to end."""
+        if self._process is not None and self._process.poll() is None:
+            self._end(signal.SIGTERM)
+        self._log.close()
+
+    def pause(self) -> None:
+        """Leave it connected and dead: nothing answers."""
+        assert self._process is not None
+        self._process.send_signal(signal.SIGSTOP)
+
+    def go_on(self) -> None:
+        assert self._process is not None
+        self._process.send_signal(signal.SIGCONT)
+
+    def status(self) -> administration.ShardReading:
+        return administration.status(f"unix:{self.admin}")
+
+    def _end(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        self._process.wait(10)
+
+    def _wait_until_it_runs(self) -> None:
+        assert self._process is not None
+        deadline = time.monotonic() + START_S
+        while time.monotonic() < deadline:
+            if self._process.poll() is not None:
+                break
+            try:
+                if self.status().state == "running":
+                    return
+            except EngineAway:
+                time.sleep(0.02)
+        raise AssertionError((self.folder / "engine.log").read_text()[-2000:])
+
+
+class Venue:
+    """An engine with its markets listed, and settlement by hand (`settle`) or by a thread (`settling`)."""
+
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
+        self.settlement = Settlement(f"unix:{engine.transfers}")
+
+    def open(self) -> Venue:
+        list(listing.put_all(f"unix:{self.engine.admin}", actor=system("test"), now=clock.now()))
+        self.settle()
+        return self
+
+    def settle(self) -> None:
+        """Have everything written that the engine has done so far."""
+        wanted = self.engine.status().event_seq
+        deadline = time.monotonic() + 10
+        while queries.settlement().last_event_seq < wanted:
+            self.settlement.step()
+            view = queries.settlement()
+            assert not view.halted, view.halted
+            assert time.monotonic() < deadline, view
+
+    def deliver(self) -> None:
+        """Run what is due in the outbox of the engine's subscribers, once each."""
+        for delivery_id in delivery.claim_due(now=clock.now()):
+            delivery.deliver(delivery_id, now=clock.now())
+
+    @contextmanager
+    def settling(self) -> Iterator[None]:
+        """Settlement and the outbox at work beside the test, each as a worker would."""
+        stop = threading.Event()
+
+        def work() -> None:
+            settlement = Settlement(f"unix:{self.engine.transfers}")
+            try:
+                while not stop.is_set():
+                    if not settlement.step():
+                        stop.wait(0.02)
+            finally:
+                settlement.close()
+                connections.close_all()
+
+        def relay() -> None:
+            try:
+                while not stop.wait(0.02):
+                    self.deliver()
+            finally:
+                connections.close_all()
+
+        threads = [threading.Thread(target=target, daemon=True) for target in (work, relay)]
+        for thread in threads:
+            thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            for thread in threads:
+                thread.join(15)
+
+
+@contextmanager
+def engine_running() -> Iterator[Engine]:
+    """An engine in a folder of its own; socket paths stay short."""
+    with tempfile.TemporaryDirectory(prefix="cs-", dir="/tmp") as folder:
+        engine = Engine(Path(folder))
+        try:
+            yield engine.start()
+        finally:
+            engine.stop()
+
+
+@contextmanager
+def venue_open() -> Iterator[Venue]:
+    """An engine, this process's settings pointing at it, its markets listed and settled."""
+    before = {name: getattr(settings, name) for name in _TARGETS}
+    with engine_running() as engine:
+        for name, path in zip(_TARGETS, (engine.orders, engine.transfers, engine.admin), strict=True):
+            setattr(settings, name, f"unix:{path}")
+        venue = Venue(engine)
+        try:
+            yield venue.open()
+        finally:
+            venue.settlement.close()
+            gateway.close_bridge()
+            for name, value in before.items():
+                setattr(settings, name, value)
+
+
+_TARGETS: Final = ("ENGINE_TARGET", "ENGINE_TRANSFERS_TARGET", "ENGINE_ADMIN_TARGET")
+
+
+@action(Event.TIER_SET)
+def fund(*, customer: UUID, amount: Amount, actor: Any, now: datetime, reference: str) -> None:
+    """Money in a funding account, against the outside world."""
+    funding = ledger.account(AccountKind.CUSTOMER_FUNDING, amount.asset, customer)
+    outside = ledger.account(AccountKind.EXTERNAL, amount.asset)
+    ledger.post("test.fund", reference, [Leg(funding, amount), Leg(outside, -amount)], now=now)
+
+
+def give(customer: UUID, text: str, asset: str) -> None:
+    """Fund by decimal, e.g. give(tom.customer.pk, "1.5", "BTC")."""
+    reference = f"{customer}/{time.monotonic_ns()}"
+    fund(
+        customer=customer,
+        amount=Amount.parse(text, asset),
+        actor=system("test"),
+        now=clock.now(),
+        reference=reference,
+    )
