@@ -175,8 +175,7 @@ pub(crate) fn any_block_after(bytes: &[u8], seq: u64) -> Option<usize> {
     let magic = MAGIC.to_le_bytes();
     let mut at = 0;
     while at + HEADER <= bytes.len() {
-        let Some(found) = bytes[at..].iter().position(|&byte| byte == magic[0]) else { return None };
-        at += found;
+        at += bytes[at..].iter().position(|&byte| byte == magic[0])?;
         if bytes[at..].starts_with(&magic)
             && Sealed::read(&bytes[at..]).is_some_and(|block| block.first_seq > seq)
         {
