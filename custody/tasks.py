@@ -19,7 +19,7 @@ from core.actor import system
 from core.approvals import actions as approval_actions
 from core.refusals import Conflict, Refused
 from custody import actions, queries
-from custody.adapters import judge, pricing, screening, signer_client
+from custody.adapters import pricing, screening, signer_client
 from custody.adapters.bitcoin import BitcoinNode, Outcome
 from custody.domain import coins
 from custody.domain.coins import Coin, Script
@@ -39,6 +39,8 @@ BUILD_ATTEMPTS: Final = 5
 FEE_TARGET_BLOCKS: Final = 6
 REGTEST_FEERATE: Final = 2
 """A regtest node has seen no fees to learn from; on any other network an unknown fee rate waits."""
+SENDABLE: Final = frozenset({Step.SIGNED, Step.BROADCAST, Step.CONFLICTED})
+"""A rival may itself be reorganised away, so a conflicted payment is still offered to the node."""
 PRICED: Final = ("BTC", "USDT")
 
 
@@ -133,6 +135,8 @@ def finish(payment_id: UUID, *, now: datetime) -> None:
     standing = queries.collected(row)
     if row.raw or len(standing.signed) < standing.threshold:
         return
+    from custody.adapters import judge  # two large native libraries, of use to a worker only
+
     raw = judge.finalise(queries.signed_psbt(row))
     actions.store_signed(payment_id=row.pk, raw=raw, actor=PAYER, now=now)
 
@@ -140,7 +144,7 @@ def finish(payment_id: UUID, *, now: datetime) -> None:
 def send(payment_id: UUID, *, now: datetime) -> None:
     """Hand the stored bytes to the node, and report once it has them. Nothing is ever built anew here."""
     row = queries.payment(payment_id)
-    if not row.raw or row.owner.state == Step.SETTLED:
+    if not row.raw or row.owner.state not in SENDABLE:
         return
     with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
         answer = node.broadcast(bytes.fromhex(row.raw))

@@ -3,21 +3,13 @@
 from custody.actions.addresses import assign_address
 from custody.actions.adjustments import request_adjustment
 from custody.actions.blocks import OutOfPlace, read_blocks, unwind_block
-from custody.actions.payments import (
-    CoinTaken,
-    mark_asked,
-    report_broadcast,
-    report_refusal,
-    store_built,
-    store_signature,
-    store_signed,
-)
+from custody.actions.failures import fail_refill, fail_withdrawal
+from custody.actions.payments import CoinTaken, report_broadcast, store_built, store_signed
 from custody.actions.prices import report_price
 from custody.actions.refills import (
     NothingDue,
     dismiss_refill,
     export_bundle,
-    fail_refill,
     import_signatures,
     lapse_refill,
     propose_refill,
@@ -26,10 +18,10 @@ from custody.actions.refills import (
 from custody.actions.registry import load_registry
 from custody.actions.screenings import reject_withdrawal, release_from_screening, report_screening
 from custody.actions.settling import book_deposit, settle_payment
+from custody.actions.signatures import ask_again, mark_asked, report_refusal, store_signature
 from custody.actions.withdrawals import (
     cancel_withdrawal,
     expire_withdrawal,
-    fail_withdrawal,
     request_withdrawal,
 )
 
@@ -37,6 +29,7 @@ __all__ = [
     "CoinTaken",
     "NothingDue",
     "OutOfPlace",
+    "ask_again",
     "assign_address",
     "book_deposit",
     "cancel_withdrawal",

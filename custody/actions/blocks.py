@@ -13,9 +13,10 @@ from datetime import datetime
 from core import audit, freezes, outbox
 from core.action import action
 from core.actor import Actor
+from core.freezes.domain import scopes
 from core.refusals import Conflict
 from custody import locks, queries
-from custody.actions import payments
+from custody.actions import announcing
 from custody.domain import chain, deposits
 from custody.domain.chain import SeenBlock
 from custody.domain.payments import CONFIRMABLE, Step
@@ -62,7 +63,8 @@ def read_blocks(*, blocks: Sequence[SeenBlock], actor: Actor, now: datetime) -> 
 def unwind_block(*, block_hash: str, actor: Actor, now: datetime) -> None:
     """Take the highest block back: its coins wait for another block, what it spent is unspent again.
 
-    Deposits that were credited become `missing` and stay in the ledger until an officer has looked.
+    Deposits that were credited become `missing`: they stay in the ledger, and the customer is frozen, until
+    an officer has looked.
     """
     locks.chain()
     tip = queries.tip()
@@ -71,6 +73,9 @@ def unwind_block(*, block_hash: str, actor: Actor, now: datetime) -> None:
     gone = list(Deposit.objects.select_for_update(no_key=True).filter(height=tip.height).order_by("pk"))
     for deposit in gone:
         deposit.move_to(deposits.after_loss(deposits.State(deposit.state)), height=None)
+        if deposit.state == deposits.State.MISSING and deposit.customer_id is not None:
+            reason = f"Deposit {deposit.pk} was credited and then left the chain."
+            freezes.pull(scopes.customer(deposit.customer_id), reason=reason, actor=actor, now=now)
     lost = [f"{deposit} is {deposit.state}" for deposit in gone]
     payment_ids = list(Payment.objects.filter(height=tip.height).order_by("pk").values_list("pk", flat=True))
     lost += [_unconfirm(payment_id, actor=actor, now=now) for payment_id in payment_ids]
@@ -176,7 +181,7 @@ def _confirm(payment_id: object, height: int, *, actor: Actor, now: datetime) ->
         before={"state": before},
         after={"state": owner.state, "height": height},
     )
-    payments.announce(owner, now=now)
+    announcing.moved(owner, now=now)
     return f"{row} is confirmed"
 
 
@@ -194,7 +199,7 @@ def _unconfirm(payment_id: object, *, actor: Actor, now: datetime) -> str:
         before={"state": before, "height": row.height},
         after={"state": owner.state},
     )
-    payments.announce(owner, now=now)
+    announcing.moved(owner, now=now)
     return f"{row} left the chain"
 
 
@@ -214,5 +219,5 @@ def _conflict(payment: Payment, rival: str, *, actor: Actor, now: datetime) -> s
             before={"state": before},
             after={"state": owner.state, "rival": rival},
         )
-        payments.announce(owner, now=now)
+        announcing.moved(owner, now=now)
     return f"{row} has a rival"

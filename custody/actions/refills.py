@@ -12,7 +12,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import IntegrityError, transaction
 
-from core import approvals, audit, freezes, outbox
+from core import approvals, audit, freezes
 from core.action import action
 from core.actor import Actor
 from core.approvals import moving
@@ -20,12 +20,12 @@ from core.approvals.domain.requests import State as RequestState
 from core.approvals.models import ApprovalRequest
 from core.refusals import Refused
 from custody import locks, queries
-from custody.actions import entitled, payments
+from custody.actions import announcing, entitled, signatures
 from custody.actions.withdrawals import whole_seconds
-from custody.domain import deposits, refills
+from custody.domain import refills
 from custody.domain.refills import State
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
-from custody.events import Event, RefillMoved
+from custody.events import Event
 from custody.models import Address, Payment, Refill
 from custody.permissions import Permission
 from kernel import canonical, intent
@@ -42,12 +42,6 @@ class NotExportable(Refused):
     """The refill is not at the point where a bundle exists."""
 
     code = "refill.not_exportable"
-
-
-class StillPayable(Refused):
-    """The refill's transaction could still be completed or confirmed."""
-
-    code = "refill.still_payable"
 
 
 @action(Event.REFILL_PROPOSED)
@@ -81,7 +75,7 @@ def propose_refill(*, target: str, source: str, actor: Actor, now: datetime) -> 
         now=now,
         after={"state": row.state, "amount": need, "into": target},
     )
-    announce(row, now=now)
+    announcing.moved(row, now=now)
     return row
 
 
@@ -130,7 +124,7 @@ def request_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
         before={"state": State.PROPOSED},
         after={"state": row.state, "maker": maker.pk, "request": request.pk},
     )
-    announce(row, now=now)
+    announcing.moved(row, now=now)
     return row
 
 
@@ -141,7 +135,7 @@ def dismiss_refill(*, refill_id: UUID, reason: str, actor: Actor, now: datetime)
     entitled.officer(actor, Permission.PROPOSE_REFILL, now=now, target=target)
     row = locks.refill(refill_id)
     said = entitled.said(reason, target=target)
-    _close(row, State.DISMISSED, event=Event.REFILL_DISMISSED, actor=actor, now=now, reason=said)
+    end(row, State.DISMISSED, event=Event.REFILL_DISMISSED, actor=actor, now=now, reason=said)
     return row
 
 
@@ -158,7 +152,7 @@ def approve_refill(*, request: ApprovalRequest, actor: Actor, now: datetime) -> 
         before={"state": State.REQUESTED},
         after={"state": row.state, "digest": bytes(request.digest)},
     )
-    announce(row, now=now)
+    announcing.moved(row, now=now)
     return row
 
 
@@ -189,7 +183,7 @@ def export_bundle(*, refill_id: UUID, actor: Actor, now: datetime) -> bytes:
         before={"state": before},
         after={"state": row.state, "sha256": canonical.digest(data)},
     )
-    announce(row, now=now)
+    announcing.moved(row, now=now)
     return data
 
 
@@ -207,20 +201,16 @@ def import_signatures(*, refill_id: UUID, data: bytes, actor: Actor, now: dateti
     try:
         answer = canonical.decode_object(data.removesuffix(b"\n"))
     except canonical.NotCanonical as error:
-        raise payments.BadSignatures(f"Nothing was imported: {error}.", target=target) from error
-    signatures = answer.get("signatures")
-    if (
-        answer.get("type") != "signed"
-        or answer.get("txid") != payment.txid
-        or not isinstance(signatures, list)
-    ):
-        raise payments.BadSignatures(
+        raise signatures.BadSignatures(f"Nothing was imported: {error}.", target=target) from error
+    given = answer.get("signatures")
+    if answer.get("type") != "signed" or answer.get("txid") != payment.txid or not isinstance(given, list):
+        raise signatures.BadSignatures(
             "Nothing was imported: the file is no signer's answer about this transaction.", target=target
         )
-    return payments.store_signature(
+    return signatures.store_signature(
         payment_id=payment.pk,
         token=str(answer.get("token", "")),
-        signatures=[dict(item) for item in signatures if isinstance(item, Mapping)],
+        signatures=[dict(item) for item in given if isinstance(item, Mapping)],
         actor=actor,
         now=now,
     )
@@ -243,30 +233,7 @@ def lapse_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
     """A bundle that never came back, after its intent is void for every clock. Its coins stay claimed."""
     row = locks.refill(refill_id)
     if row.state == State.EXPORTED and row.expires_at and row.expires_at + CLOCKS_DIFFER_MAX <= now:
-        _close(row, State.LAPSED, event=Event.REFILL_LAPSED, actor=actor, now=now)
-    return row
-
-
-@action(Event.REFILL_FAILED)
-def fail_refill(*, refill_id: UUID, reason: str, actor: Actor, now: datetime) -> Refill:
-    """A refill given up: before its bundle left, or once a coin of it was spent elsewhere for good."""
-    target = f"custody.refill/{refill_id}"
-    entitled.officer_or_machine(actor, Permission.PROPOSE_REFILL, now=now, target=target)
-    row = locks.refill(refill_id)
-    payment = queries.payment_of(row)
-    if payment is not None and row.state == State.CONFLICTED:
-        rivals = payment.locks.exclude(utxo__spent_by__in=["", payment.txid]).values_list(
-            "utxo__spent_in", flat=True
-        )
-        tip = queries.tip_height()
-        if not any(deposits.is_final(height, tip, settings.NETWORK) for height in rivals):
-            raise StillPayable(
-                "Nothing was changed: its transaction could still be confirmed.", target=target
-            )
-    said = entitled.said(reason, target=target)
-    _close(row, State.FAILED, event=Event.REFILL_FAILED, actor=actor, now=now, reason=said)
-    if payment is not None:
-        payment.locks.filter(released_at=None).update(released_at=now)
+        end(row, State.LAPSED, event=Event.REFILL_LAPSED, actor=actor, now=now)
     return row
 
 
@@ -275,11 +242,11 @@ def close_with_request(
 ) -> Refill:
     """Carry the quorum's no, or its silence, into the refill."""
     row = locks.refill(Refill.objects.values_list("pk", flat=True).get(request=request))
-    _close(row, state, event=event, actor=actor, now=now)
+    end(row, state, event=event, actor=actor, now=now)
     return row
 
 
-def _close(row: Refill, state: State, *, event: Event, actor: Actor, now: datetime, reason: str = "") -> None:
+def end(row: Refill, state: State, *, event: Event, actor: Actor, now: datetime, reason: str = "") -> None:
     before = row.state
     row.move_to(state, reason=reason or row.reason)
     request = row.request
@@ -288,9 +255,4 @@ def _close(row: Refill, state: State, *, event: Event, actor: Actor, now: dateti
     audit.record(
         event, row, actor=actor, now=now, before={"state": before}, after={"state": row.state}, reason=reason
     )
-    announce(row, now=now)
-
-
-def announce(row: Refill, *, now: datetime) -> None:
-    """Tell whoever moves it on, and the screens that show it."""
-    outbox.publish(RefillMoved(refill=row.pk, state=str(row.state)), now=now)
+    announcing.moved(row, now=now)

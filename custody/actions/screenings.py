@@ -14,8 +14,8 @@ from core.action import action
 from core.actor import Actor
 from core.approvals.models import ApprovalRequest
 from custody import locks, queries
-from custody.actions import entitled
-from custody.actions.withdrawals import announce, end, whole_seconds
+from custody.actions import announcing, entitled
+from custody.actions.withdrawals import end, whole_seconds
 from custody.domain import beneficiaries, withdrawals
 from custody.domain.beneficiaries import Verdict
 from custody.domain.withdrawals import State
@@ -50,7 +50,7 @@ def report_screening(*, withdrawal_id: UUID, hits: Sequence[str], actor: Actor, 
         before={"state": State.REQUESTED},
         after={"state": row.state, "verdict": found.verdict, "reasons": found.reasons},
     )
-    announce(row, now=now)
+    announcing.moved(row, now=now)
     return row
 
 
@@ -76,7 +76,7 @@ def release_from_screening(*, withdrawal_id: UUID, reason: str, actor: Actor, no
         after={"state": row.state, "maker": maker.pk},
         reason=disposition,
     )
-    announce(row, now=now)
+    announcing.moved(row, now=now)
     return row
 
 
@@ -104,7 +104,7 @@ def approve_withdrawal(*, request: ApprovalRequest, actor: Actor, now: datetime)
         before={"state": State.SCREENED},
         after={"state": row.state, "request": request.pk, "digest": bytes(request.digest)},
     )
-    announce(row, now=now)
+    announcing.moved(row, now=now)
     return row
 
 

@@ -13,7 +13,7 @@ from core.actor import Actor
 from core.ledger import AccountKind, Leg
 from core.refusals import Conflict
 from custody import locks, queries
-from custody.actions import payments
+from custody.actions import announcing
 from custody.domain import deposits
 from custody.domain.deposits import State
 from custody.domain.payments import Step
@@ -90,7 +90,7 @@ def settle_payment(*, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
             "txid": row.txid,
         },
     )
-    payments.announce(owner, now=now)
+    announcing.moved(owner, now=now)
     return row
 
 

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from core import audit, freezes, ledger, outbox
+from core import audit, freezes, ledger
 from core.action import action
 from core.actor import Actor
 from core.approvals import moving
@@ -15,12 +15,11 @@ from core.approvals.domain.requests import State as RequestState
 from core.freezes.domain import scopes
 from core.refusals import NotAllowed, Refused
 from custody import locks, queries
-from custody.actions import entitled
-from custody.domain import beneficiaries, deposits, limits, withdrawals
+from custody.actions import announcing
+from custody.domain import beneficiaries, limits, withdrawals
 from custody.domain.withdrawals import State
-from custody.events import Event, WithdrawalMoved
-from custody.models import Address, Beneficiary, Payment, Withdrawal
-from custody.permissions import Permission
+from custody.events import Event
+from custody.models import Address, Beneficiary, Withdrawal
 from customers.models import Customer
 from kernel import script
 from kernel.bech32 import BadAddress

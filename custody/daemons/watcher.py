@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Collection
 from datetime import datetime
 from typing import Final
 
@@ -22,12 +23,12 @@ BLOCKS_AT_ONCE: Final = 100
 WATCHER: Final = system("block-watcher")
 
 
-def step(node: BitcoinNode, *, now: datetime) -> bool:
+def step(node: BitcoinNode, *, now: datetime, start: int = 0) -> bool:
     """Take back a block that left the chain, or read the next ones, then book what is final; whether it did
     any.
     """
     try:
-        moved = _follow(node, now=now)
+        moved = _follow(node, now=now, start=start)
     except (NodeUnreachable, NodeError) as error:
         log.warning("the node gives no blocks: %s", error)
         return False
@@ -57,13 +58,13 @@ def _booked(action: object, **arguments: object) -> bool:
     return True
 
 
-def _follow(node: BitcoinNode, *, now: datetime) -> bool:
+def _follow(node: BitcoinNode, *, now: datetime, start: int) -> bool:
     tip = queries.tip()
     if tip is not None and node.block_hash(tip.height) != tip.hash:
         log.warning("block %d %s left the chain", tip.height, tip.hash)
         actions.unwind_block(block_hash=tip.hash, actor=WATCHER, now=now)
         return True
-    blocks = _next(node, 0 if tip is None else tip.height + 1)
+    blocks = _next(node, start if tip is None else tip.height + 1)
     if not blocks:
         return False
     for line in actions.read_blocks(blocks=blocks, actor=WATCHER, now=now):
@@ -73,13 +74,15 @@ def _follow(node: BitcoinNode, *, now: datetime) -> bool:
 
 def _next(node: BitcoinNode, height: int) -> list[SeenBlock]:
     """The next blocks, up to the first that concerns us, so that quiet stretches cost one action."""
-    scripts, found = queries.watched(), list[SeenBlock]()
+    found: list[SeenBlock] = []
+    scripts: Collection[str] = ()
     while len(found) < BLOCKS_AT_ONCE:
         block_hash = node.block_hash(height)
+        scripts = scripts or (queries.watched().keys() if block_hash is not None else ())
         block = node.block(block_hash) if block_hash is not None else None
         if block is None or (found and block.previous != found[-1].hash):
             break
-        found.append(seen(block, scripts.keys()))
+        found.append(seen(block, scripts))
         own = queries.known_coins(found[-1].spent.keys())
         if chain.concerns(found[-1], coins=own, payments=queries.payments_in(found[-1].txids).keys()):
             break
@@ -87,7 +90,7 @@ def _next(node: BitcoinNode, height: int) -> list[SeenBlock]:
     return found
 
 
-def seen(block: Block, scripts: object) -> SeenBlock:
+def seen(block: Block, scripts: Collection[str]) -> SeenBlock:
     """The node's block reduced to what can concern us; the first block stands on nothing."""
     return SeenBlock(
         height=block.height,
@@ -97,7 +100,7 @@ def seen(block: Block, scripts: object) -> SeenBlock:
             Received(Outpoint(each.txid, out.index), out.amount.units, out.script.hex(), each.is_coinbase)
             for each in block.transactions
             for out in each.outputs
-            if out.amount.units > 0 and out.script.hex() in scripts  # type: ignore[operator]
+            if out.amount.units > 0 and out.script.hex() in scripts
         ),
         spent={
             Outpoint(spent.txid, spent.index): each.txid

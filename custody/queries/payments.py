@@ -125,8 +125,8 @@ def locked_outpoints(row: Payment) -> list[tuple[str, int]]:
 
 
 def payments_on_the_way() -> list[UUID]:
-    """Payments whose raw transaction is stored and that are not settled: each block may move them."""
-    states = {"signed", "broadcast", "confirmed", "conflicted"}
+    """Payments whose raw transaction is stored and in no block."""
+    states = {"signed", "broadcast", "conflicted"}
     return list(
         (
             Payment.objects.filter(withdrawal__state__in=states)

@@ -42,7 +42,7 @@ def fresh_vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
 
 @pytest.fixture
 def vault(fresh_vault: Vault, tmp_path: Path) -> Vault:
-    """A copy that has signed nothing: tokens remember their signer's journal, and other officers come each time."""
+    """A copy that has signed nothing: tokens remember their signer's journal, officers differ each time."""
     folder = tmp_path / "vault"
     copy_tree(fresh_vault.folder, folder)
     for path in folder.glob("*/softhsm2.conf"):

@@ -1,0 +1,156 @@
+"""A transaction before its signers: asked, answered, refused."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from core import audit, freezes, outbox
+from core.action import action
+from core.actor import Actor
+from core.refusals import Refused
+from custody import locks, queries
+from custody.actions import announcing, entitled, withdrawals
+from custody.actions.payments import NotAsApproved, update
+from custody.domain.withdrawals import State
+from custody.events import Event, SignatureStored
+from custody.models import Address, Payment, TokenRefusal, TokenSignature, Withdrawal
+from custody.permissions import Permission
+from kernel.psbt import Psbt
+
+
+class BadSignatures(Refused):
+    """The signatures are not this token's, or not over this transaction."""
+
+    code = "payment.bad_signatures"
+    status = 422
+
+
+@action(Event.PAYMENT_ASKED)
+def mark_asked(*, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
+    """Note that signers are about to be asked: from here on a signature may exist that we have not seen.
+
+    Said twice, or later, it changes nothing.
+    """
+    row = locks.payment(payment_id)
+    if row.owner.state == State.BUILT:
+        _ask(row, actor=actor, now=now)
+    return row
+
+
+@action(Event.PAYMENT_ASKED)
+def ask_again(*, withdrawal_id: UUID, reason: str, actor: Actor, now: datetime) -> Payment:
+    """After a refusal whose cause is gone: the same transaction before the same signers once more."""
+    target = f"custody.withdrawal/{withdrawal_id}"
+    entitled.officer(actor, Permission.RELEASE_WITHDRAWAL, now=now, target=target)
+    found = queries.payment_of(queries.withdrawal(withdrawal_id))
+    if found is None:
+        raise NotAsApproved("Nothing was asked: there is no transaction yet.", target=target)
+    row = locks.payment(found.pk)
+    if row.owner.state != State.REFUSED:
+        raise NotAsApproved(f"Nothing was asked: the withdrawal is {row.owner.state}.", target=target)
+    _ask(row, actor=actor, now=now, reason=entitled.said(reason, target=target))
+    return row
+
+
+@action(Event.PAYMENT_SIGNATURE_STORED)
+def store_signature(
+    *, payment_id: UUID, token: str, signatures: list[dict[str, object]], actor: Actor, now: datetime
+) -> Payment:
+    """One token's signatures over all inputs, each checked against that token's own key and this transaction.
+
+    The same token again changes nothing; later than needed is no error.
+    """
+    row = locks.payment(payment_id)
+    if row.signatures.filter(token=token).exists():
+        return row
+    _merged(row, token, signatures)
+    TokenSignature.objects.create(payment=row, token=token, signatures=signatures, received_at=now)
+    audit.record(
+        Event.PAYMENT_SIGNATURE_STORED,
+        row,
+        actor=actor,
+        now=now,
+        after={"token": token, "signed": row.signatures.count(), "threshold": row.wallet.threshold},
+    )
+    outbox.publish(SignatureStored(payment=row.pk, token=token), now=now)
+    return row
+
+
+@action(Event.PAYMENT_REFUSED)
+def report_refusal(
+    *, payment_id: UUID, token: str, code: str, detail: str, actor: Actor, now: datetime
+) -> Payment:
+    """That a signer said no, with its own code. Once too few could still say yes, the withdrawal is
+    refused.
+    """
+    row = locks.payment(payment_id)
+    since = row.asked_at or row.built_at
+    if row.refusals.filter(token=token, code=code[:64], refused_at__gte=since).exists():
+        return row
+    TokenRefusal.objects.create(payment=row, token=token, code=code[:64], detail=detail[:500], refused_at=now)
+    owner, before = row.owner, row.owner.state
+    refused = set(row.refusals.filter(refused_at__gte=since).values_list("token", flat=True))
+    refused -= set(row.signatures.values_list("token", flat=True))
+    hopeless = len(row.wallet.tokens) - len(refused) < row.wallet.threshold
+    if hopeless and isinstance(owner, Withdrawal) and owner.state == State.SIGNING:
+        owner.move_to(State.REFUSED, reason=f"{token}: {code}"[:500])
+    audit.record(
+        Event.PAYMENT_REFUSED,
+        row,
+        actor=actor,
+        now=now,
+        before={"state": before},
+        after={"state": owner.state, "token": token, "code": code},
+        reason=detail,
+    )
+    announcing.moved(owner, now=now)
+    return row
+
+
+def _ask(row: Payment, *, actor: Actor, now: datetime, reason: str = "") -> None:
+    owner = row.owner
+    if not isinstance(owner, Withdrawal):
+        raise NotAsApproved(
+            "Nothing was asked: cold signers are asked by bundle.", target=f"custody.payment/{row.pk}"
+        )
+    freezes.check(*withdrawals.stops(owner))
+    before = owner.state
+    owner.move_to(State.SIGNING)
+    update(row, asked_at=now)
+    audit.record(
+        Event.PAYMENT_ASKED,
+        row,
+        actor=actor,
+        now=now,
+        before={"state": before},
+        after={"state": owner.state},
+        reason=reason,
+    )
+    announcing.moved(owner, now=now)
+
+
+def _merged(row: Payment, token: str, signatures: list[dict[str, object]]) -> Psbt:
+    """The payment's PSBT with one token's signatures in it; BadSignatures where one is missing, foreign or
+    wrong.
+    """
+    target = f"custody.payment/{row.pk}"
+    base = Psbt.parse_base64(row.psbt)
+    if token not in row.wallet.tokens:
+        raise BadSignatures("Nothing was stored: no such token belongs to this wallet.", target=target)
+    place = row.wallet.tokens.index(token)
+    own = dict(Address.objects.filter(wallet=row.wallet).values_list("witness_script", "keys"))
+    expected = {index: own[spend.witness_script.hex()][place] for index, spend in enumerate(base.spends)}
+    try:
+        given = {
+            int(str(item["input"])): (str(item["public_key"]), str(item["signature"])) for item in signatures
+        }
+        if len(signatures) != len(expected) or {index: key for index, (key, _) in given.items()} != expected:
+            raise BadSignatures(
+                "Nothing was stored: not one signature of this token per input.", target=target
+            )
+        return base.with_signatures(
+            (index, bytes.fromhex(key), bytes.fromhex(signature)) for index, (key, signature) in given.items()
+        )
+    except (KeyError, ValueError) as error:
+        raise BadSignatures(f"Nothing was stored: {error}.", target=target) from error
