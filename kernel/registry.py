@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from kernel import canonical, encodings, policy, script, secp256k1, webauthn
@@ -76,13 +76,19 @@ class KindPolicy:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Caps that a signer keeps by itself."""
+    """Caps that a signer keeps by itself; mappings are per wallet, and a wallet not named has no such cap.
+
+    A payment counts alone, a destination what it got within the window, a window all that left the wallet.
+    """
 
     fee_sats_max: int
     feerate_sats_vb_max: int
     window_s: int
     window_units_max: Mapping[str, int]
+    payment_units_max: Mapping[str, int] = field(default_factory=dict)
+    destination_units_max: Mapping[str, int] = field(default_factory=dict)
     intent_life_s: int = _INTENT_LIFE_S
+    registry_delay_s: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,6 +220,10 @@ def _wallet(name: str, value: canonical.Value, network: str) -> Wallet:
     if any(len(row) != len(tokens) for row in keys):
         raise BadRegistry(f"wallet {name}: each address has one key of each token")
     wallet = Wallet(name, network, _positive(members, "m"), tokens, keys)
+    if 2 * wallet.threshold <= len(tokens):
+        # Each signer remembers what it signed. Only if any two quorums share a signer does every second
+        # version of a payment meet somebody who remembers the first.
+        raise BadRegistry(f"wallet {name}: the threshold is no majority of its tokens")
     for index in range(len(keys)):
         wallet.witness_script(index)
     return wallet
@@ -230,15 +240,28 @@ def _policy(members: Mapping[str, canonical.Value]) -> KindPolicy:
 
 
 def _limits(members: Mapping[str, canonical.Value], wallets: Mapping[str, Wallet]) -> Limits:
+    caps = ("payment_units_max", "destination_units_max")
     needed = {"fee_sats_max", "feerate_sats_vb_max", "window_s", "window_units_max"}
-    _exact(members, needed, ("intent_life_s",))
-    window_s, caps = _positive(members, "window_s"), _object(members["window_units_max"])
-    if window_s > _WINDOW_S_MAX or caps.keys() != wallets.keys():
+    _exact(members, needed, (*caps, "intent_life_s", "registry_delay_s"))
+    window_s, window = _positive(members, "window_s"), _caps(members, "window_units_max", wallets)
+    if window_s > _WINDOW_S_MAX or window.keys() != wallets.keys():
         raise BadRegistry("window_s is a year at most, and window_units_max names every wallet")
     return Limits(
-        _units(members, "fee_sats_max"),
-        _units(members, "feerate_sats_vb_max"),
-        window_s,
-        {name: _units(caps, name) for name in caps},
-        _positive(members, "intent_life_s") if "intent_life_s" in members else _INTENT_LIFE_S,
+        fee_sats_max=_units(members, "fee_sats_max"),
+        feerate_sats_vb_max=_units(members, "feerate_sats_vb_max"),
+        window_s=window_s,
+        window_units_max=window,
+        payment_units_max=_caps(members, "payment_units_max", wallets),
+        destination_units_max=_caps(members, "destination_units_max", wallets),
+        intent_life_s=_positive(members, "intent_life_s") if "intent_life_s" in members else _INTENT_LIFE_S,
+        registry_delay_s=_positive(members, "registry_delay_s") if "registry_delay_s" in members else 0,
     )
+
+
+def _caps(
+    members: Mapping[str, canonical.Value], name: str, wallets: Mapping[str, Wallet]
+) -> Mapping[str, int]:
+    caps = _object(members.get(name, {}))
+    if not caps.keys() <= wallets.keys():
+        raise BadRegistry(f"{name} names a wallet that does not exist")
+    return {wallet: _units(caps, wallet) for wallet in caps}

@@ -6,7 +6,6 @@ Serves one token on a unix socket until a termination signal; the PIN is one lin
 from __future__ import annotations
 
 import argparse
-import os
 import signal
 import sys
 from pathlib import Path
@@ -31,7 +30,7 @@ def main() -> int:
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)
-    os.umask(0o077)
+    starting.harden()
 
     def log(line: str) -> None:
         print(f"signer {options.token} {line}", flush=True)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -103,7 +102,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         verb.add_argument("--in", dest="source", type=Path, required=True, help="the bundle, or the order")
         verb.add_argument("--out", type=Path, required=True, help="where the answer goes")
     options = parser.parse_args(arguments)
-    os.umask(0o077)
+    starting.harden()
     try:
         return _run(options)
     except (Refused, BadBundle, WrongToken, MemoryInUse, starting.NoPin, OSError) as error:

@@ -14,7 +14,8 @@ Who approved: SIGNER_UNKNOWN_OFFICER, _WRONG_VERB, _MAKER_APPROVES, _OFFICER_TWI
   _BELOW_QUORUM, and SIGNER_ASSERTION_* for the codes of `kernel.webauthn` (challenge, origin, rp_id, ...).
 Outputs: SIGNER_OUTPUT_NOT_APPROVED, _INTENT_NOT_PAID, _CHANGE_TWICE.
 The fee: SIGNER_FEE_ABOVE_CAP (approved), _FEE_ABOVE_LIMIT, _FEERATE_ABOVE_LIMIT (registry).
-Memory, in `counters`: SIGNER_REPLAY, _WINDOW_FULL, _CLOCK_BACK, _FROZEN, _ORDER_USED.
+Memory, in `counters`: SIGNER_REPLAY, _PAYMENT_ABOVE_LIMIT, _DESTINATION_FULL, _WINDOW_FULL, _CLOCK_BACK,
+  _FROZEN, _ORDER_USED.
 Nothing is signed until officers say so, in `journal`: SIGNER_STORE_LOST, _STORE_DAMAGED, _STORE_RESTORED,
   _TOKEN_CHANGED, _REGISTRY_CHANGED.
 The token: SIGNER_KEY_MISSING, _KEY_WEAK, _TOKEN_FAILED, _BAD_SIGNATURE. The start: SIGNER_BAD_REGISTRY.
@@ -30,7 +31,7 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from custody.signer.refusals import Refused
-from custody.signer.requests import FREEZE, Order, Signed, Spend
+from custody.signer.requests import FREEZE, VETO, Order, Signed, Spend
 from kernel import quorum, script, webauthn
 from kernel.approval import Statement, Verb
 from kernel.bech32 import BadAddress
@@ -50,11 +51,11 @@ class Plan:
     key_indexes: tuple[int, ...]
     txid: str
     coins: frozenset[str]
-    payments: Mapping[str, int]  # reference of the intent -> units
+    payments: Mapping[str, tuple[str, int]]  # reference of the intent -> destination and units
     fee: int
 
 
-def judge(spend: Spend, *, token: str, registry: Registry, now: datetime, reopened: datetime | None) -> Plan:
+def judge(spend: Spend, *, token: str, registry: Registry, now: datetime) -> Plan:
     """The plan of a spend that every check let pass; Refused names the first that did not."""
     wallet = registry.wallets.get(spend.wallet)
     if wallet is None:
@@ -65,7 +66,7 @@ def judge(spend: Spend, *, token: str, registry: Registry, now: datetime, reopen
     if len(set(references)) != len(references):
         raise Refused("SIGNER_REPEATED_INTENT", "one intent stands in the request twice")
     for intent, signed in spend.intents:
-        _check_intent(intent, wallet=wallet, registry=registry, now=now, reopened=reopened)
+        _check_intent(intent, wallet=wallet, registry=registry, now=now)
         _check_approvals(
             signed,
             kind=intent.kind,
@@ -83,13 +84,16 @@ def judge(spend: Spend, *, token: str, registry: Registry, now: datetime, reopen
         key_indexes=key_indexes,
         txid=transaction.txid,
         coins=frozenset(str(spent.outpoint) for spent in transaction.inputs),
-        payments={reference(intent): intent.amount.units for intent, _ in spend.intents},
+        payments={reference(one): (one.destination, one.amount.units) for one, _ in spend.intents},
         fee=spend.psbt.fee,
     )
 
 
 def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) -> None:
-    """Nothing, if officers gave this order to this signer; else Refused. A freeze needs one officer only."""
+    """Nothing, if officers gave this order to this signer; else Refused.
+
+    To stop something (freeze, veto) any one officer is enough; all else takes a quorum that says release.
+    """
     if order.deployment != registry.deployment:
         raise Refused("SIGNER_WRONG_DEPLOYMENT", "the order is for another deployment")
     if order.token and order.token != token:
@@ -98,7 +102,8 @@ def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) 
         raise Refused("SIGNER_INTENT_EXPIRED", f"the order ended at {order.expires:%Y-%m-%d %H:%M:%S} UTC")
     if order.expires > now + timedelta(seconds=registry.limits.intent_life_s):
         raise Refused("SIGNER_INTENT_TOO_LONG", "no order is good for so long")
-    if order.kind == FREEZE:
+    stopping = order.kind in (FREEZE, VETO)
+    if stopping:
         teams: Mapping[str, int] = {}
     else:
         policy = registry.policies.get(order.kind) or _policy(registry, WITHDRAWAL)
@@ -108,7 +113,7 @@ def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) 
         kind=order.kind,
         maker=order.maker,
         teams=teams,
-        verb=Verb.APPROVE if order.kind == FREEZE else Verb.RELEASE,
+        verb=Verb.APPROVE if stopping else Verb.RELEASE,
         registry=registry,
     )
 
@@ -125,9 +130,7 @@ def _policy(registry: Registry, kind: str) -> KindPolicy:
         raise Refused("SIGNER_UNKNOWN_KIND", f"the registry has no policy for {kind}") from None
 
 
-def _check_intent(
-    intent: Intent, *, wallet: Wallet, registry: Registry, now: datetime, reopened: datetime | None
-) -> None:
+def _check_intent(intent: Intent, *, wallet: Wallet, registry: Registry, now: datetime) -> None:
     policy = _policy(registry, intent.kind)
     if intent.deployment != registry.deployment:
         raise Refused("SIGNER_WRONG_DEPLOYMENT", "the intent is for another deployment")
@@ -144,9 +147,6 @@ def _check_intent(
     life = timedelta(seconds=registry.limits.intent_life_s)
     if intent.expires > now + life:
         raise Refused("SIGNER_INTENT_TOO_LONG", f"no intent is good for more than {life}")
-    if reopened is not None and intent.expires <= reopened + life:
-        # Approved before the memory was lost, perhaps paid already: nobody here can know.
-        raise Refused("SIGNER_INTENT_BEFORE_REOPENING", "it may have been approved before the reopening")
     try:
         script.script_of(intent.destination, registry.network)
     except BadAddress as error:

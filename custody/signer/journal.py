@@ -19,7 +19,9 @@ from typing import Final, Protocol
 from custody.signer.refusals import Refused
 from kernel import canonical
 
-WEIGHTY: Final = frozenset({"genesis", "registry", "spend", "frozen", "released", "reopened"})
+WEIGHTY: Final = frozenset(
+    {"genesis", "registry", "announced", "vetoed", "spend", "frozen", "released", "reopened"}
+)
 NAMES_REGISTRY: Final = frozenset({"genesis", "registry", "reopened"})
 FIRST: Final = "0" * 64
 
@@ -68,7 +70,8 @@ class Journal:
         except OSError:
             os.close(self._descriptor)
             raise MemoryInUse(f"another signer has {folder} open") from None
-        self.entries: list[Entry] = []
+        self.weighty: list[Entry] = []
+        self.lines, self.last_ms, self._last = 0, 0, FIRST
         self.registry = ""
         self.fault: Refused | None = None
         self._load()
@@ -83,29 +86,23 @@ class Journal:
 
         The token's part makes it differ each time, so that an order cannot be used for a second restoration.
         """
-        last = next((entry.hash for entry in reversed(self.entries) if entry.weighty), FIRST)
+        last = self.weighty[-1].hash if self.weighty else FIRST
         return hashlib.sha256(last.encode() + (self._anchor.read() or b"")).hexdigest()
-
-    @property
-    def last_ms(self) -> int:
-        """The moment of the last line."""
-        return self.entries[-1].at_ms if self.entries else 0
 
     def append(self, event: str, details: Mapping[str, canonical.Value], *, at_ms: int) -> Entry:
         """Write one line, synced to disk; a weighty one is anchored on the token before this returns."""
         body = canonical.encode(
             {
-                "n": len(self.entries),
-                "prev": self.entries[-1].hash if self.entries else FIRST,
+                "n": self.lines,
+                "prev": self._last,
                 # Officers who reopen also vouch for the clock, even if it now stands earlier.
                 "at": at_ms if event == "reopened" else max(at_ms, self.last_ms),
                 "event": event,
                 "details": details,
             }
         )
-        os.write(self._descriptor, body + b"\n")
-        os.fsync(self._descriptor)
-        entry = _entry(body)
+        self._write(body + b"\n")
+        entry, _ = _entry(body)
         self._take(entry)
         if entry.weighty:
             self._pin(entry)
@@ -118,16 +115,34 @@ class Journal:
         self.fault = None
         return self.append("reopened", details, at_ms=at_ms)
 
+    def _write(self, line: bytes) -> None:
+        """The whole line on the disk, or OSError and nothing of it: a full disk must not spoil the file."""
+        size = os.fstat(self._descriptor).st_size
+        try:
+            if os.write(self._descriptor, line) != len(line):
+                raise OSError("the line was not written whole")
+            os.fsync(self._descriptor)
+        except OSError:
+            os.ftruncate(self._descriptor, size)
+            raise
+
     def _put_aside(self, at_ms: int) -> None:
         path = self._folder / _FILE
         path.rename(path.with_name(f"journal.{at_ms}.aside"))
         os.close(self._descriptor)
         self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self.entries = []
+        self._forget()
+
+    def _forget(self) -> None:
+        self.weighty.clear()
+        self.lines, self.last_ms, self._last = 0, 0, FIRST
 
     def _take(self, entry: Entry) -> None:
-        self.entries.append(entry)
+        # Only weighty lines are kept in memory: refusals are many where somebody tries.
+        if entry.weighty:
+            self.weighty.append(entry)
+        self.lines, self.last_ms, self._last = entry.number + 1, entry.at_ms, entry.hash
         if entry.event in NAMES_REGISTRY:
             self.registry = str(entry.details["digest"])
 
@@ -143,10 +158,11 @@ class Journal:
             for entry in self._read():
                 self._take(entry)
         except (ValueError, KeyError) as error:
-            self.entries, self.registry = [], str(pin.get("registry", ""))
+            self._forget()
+            self.registry = str(pin.get("registry", ""))
             self.fault = Refused("SIGNER_STORE_DAMAGED", f"the journal does not hold: {error}")
             return
-        weighty = [entry for entry in self.entries if entry.weighty]
+        weighty = self.weighty
         pins = [(entry.number, entry.hash) for entry in weighty]
         if pinned is None and [entry.event for entry in weighty] in ([], ["genesis"]):
             if weighty:
@@ -171,18 +187,21 @@ class Journal:
             os.ftruncate(self._descriptor, len(whole))
         previous, number = FIRST, 0
         for line in whole.splitlines():
-            entry = _entry(line)
-            if entry.number != number or canonical.decode_object(line)["prev"] != previous:
+            entry, before = _entry(line)
+            if entry.number != number or before != previous:
                 raise ValueError(f"line {number} does not follow the one before")
             previous, number = entry.hash, number + 1
             yield entry
 
 
-def _entry(body: bytes) -> Entry:
+def _entry(body: bytes) -> tuple[Entry, str]:
+    """The line, and the hash that it says the line before had."""
     document = canonical.decode_object(body)
-    number, at_ms, event, details = (document[name] for name in ("n", "at", "event", "details"))
+    number, at_ms, event, details, previous = (
+        document[name] for name in ("n", "at", "event", "details", "prev")
+    )
     if type(number) is not int or type(at_ms) is not int or not isinstance(event, str):
         raise ValueError("a line has a number, a moment and an event")
-    if not isinstance(details, Mapping):
-        raise ValueError("a line has details")
-    return Entry(number, at_ms, event, details, hashlib.sha256(body).hexdigest())
+    if not isinstance(details, Mapping) or not isinstance(previous, str):
+        raise ValueError("a line has details and the hash of the one before")
+    return Entry(number, at_ms, event, details, hashlib.sha256(body).hexdigest()), previous

@@ -38,6 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--count", type=int, required=True)
     parser.add_argument("--module", required=True)
     options = parser.parse_args(arguments)
+    starting.harden()
     try:
         token = Token(module=options.module, name=options.token, pin=starting.read_pin())
         keys = provision(token, options.count)

@@ -5,8 +5,10 @@
     python -m custody.signer.registry verify NEW --order FILE --old OLD
 
 The first start pins the file's digest in the journal and on the token and keeps a copy. Any other file is
-refused from then on, unless an order beside it (`signer.registry`, naming version and digest) carries the
-quorum of the officers who stand in the *old* file. Versions only grow.
+refused from then on, unless an order (`signer.registry`, naming version and digest) carries the quorum of the
+officers who stand in the *old* file. The order is announced to each signer (over its socket, or at the start
+with --registry-order); the old file's `registry_delay_s` later the new one may be started with, if no officer
+has vetoed it in between. Versions only grow.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """What a signer can be asked, read strictly: nothing unknown passes, nothing is guessed.
 
 There is no request to sign a digest. A sign request carries a whole PSBT and the intents behind it; an order
-(freeze, release, reopen, registry) carries its own payload. Both carry officers' approvals.
+(freeze, release, reopen, registry, veto) carries its own payload. Both carry officers' approvals.
 """
 
 from __future__ import annotations
@@ -25,6 +25,7 @@ FREEZE: Final = "signer.freeze"
 RELEASE: Final = "signer.release"
 REOPEN: Final = "signer.reopen"
 REGISTRY: Final = "signer.registry"
+VETO: Final = "signer.veto"
 
 _COMMON: Final = frozenset({"v", "kind", "deployment", "maker", "reason", "expires"})
 _ORDERS: Final[Mapping[str, frozenset[str]]] = {
@@ -32,6 +33,7 @@ _ORDERS: Final[Mapping[str, frozenset[str]]] = {
     RELEASE: _COMMON | {"wallet"},
     REOPEN: _COMMON | {"token", "standing"},
     REGISTRY: _COMMON | {"version", "digest"},
+    VETO: _COMMON | {"digest"},
 }
 
 

@@ -39,9 +39,9 @@ class Signer:
         self._clock = clock
         self.journal = Journal(state, token)
         self.memory = Memory.of(self.journal)
-        if not self.journal.entries and self.journal.fault is None:
+        if not self.journal.lines and self.journal.fault is None:
             self._remember("genesis", {"token": token.name, "serial": token.serial, **self._registry_entry()})
-        if order is not None and self.journal.fault is None and not self._pinned():
+        if self.journal.fault is None and not self._pinned():
             self._succeed(order)
         if self._pinned():
             self._keep_copy()
@@ -85,7 +85,7 @@ class Signer:
             "state": state,
             "why": why,
             "registry": {"version": self.registry.version, "digest": self.registry.digest.hex()},
-            "journal": {"lines": len(self.journal.entries), "standing": self.journal.standing},
+            "journal": {"lines": self.journal.lines, "standing": self.journal.standing},
             "frozen": dict(self.memory.frozen),
             "used": {
                 name: str(self.memory.used(name, limits=limits, now_ms=now_ms))
@@ -104,8 +104,9 @@ class Signer:
             token=self.token.name,
             registry=self.registry,
             now=datetime.fromtimestamp(now_ms / 1000, UTC),
-            reopened=self.memory.reopened,
         )
+        for intent, _ in spend.intents:
+            self.memory.check_reopened(intent.expires, limits=self.registry.limits)
         entry = self.memory.check(plan, limits=self.registry.limits, now_ms=now_ms)
         if entry is not None:
             # Remembered before the token is asked: a crash in between costs some of the window, no coin.
@@ -136,17 +137,29 @@ class Signer:
                 raise Refused("SIGNER_BAD_ORDER", "the order reopens another journal than the one found")
             self.journal.reopen({**_written(order), **self._registry_entry()}, at_ms=now_ms)
             self.memory = Memory.of(self.journal)
-        elif order.kind in (requests.FREEZE, requests.RELEASE):
-            event = "frozen" if order.kind == requests.FREEZE else "released"
-            if order.subject != EVERYTHING and order.subject not in self.registry.wallets:
-                raise Refused("SIGNER_UNKNOWN_WALLET", f"no wallet {order.subject[:40]!r}")
-            self._check_store()
-            if event == "released" and self._freeze_file():
-                raise Refused("SIGNER_FROZEN", f"first remove the file {FREEZE_FILE} on the host")
-            self._remember(event, {"wallet": order.subject, **_written(order)})
         else:
-            raise Refused("SIGNER_BAD_ORDER", "a registry is adopted at the start, with its order beside it")
+            self._check_store()
+            if order.kind != requests.FREEZE:
+                self.memory.check_reopened(order.expires, limits=self.registry.limits)
+            if order.kind in (requests.FREEZE, requests.RELEASE):
+                self._freeze_or_release(order)
+            elif order.kind == requests.VETO:
+                self._remember("vetoed", {"digest": order.subject, **_written(order)})
+            else:
+                self._announce(order)
         return {"v": 1, "type": "obeyed", "token": self.token.name, "kind": order.kind}
+
+    def _freeze_or_release(self, order: Order) -> None:
+        if order.subject != EVERYTHING and order.subject not in self.registry.wallets:
+            raise Refused("SIGNER_UNKNOWN_WALLET", f"no wallet {order.subject[:40]!r}")
+        if order.kind == requests.RELEASE and self._freeze_file():
+            raise Refused("SIGNER_FROZEN", f"first remove the file {FREEZE_FILE} on the host")
+        event = "frozen" if order.kind == requests.FREEZE else "released"
+        self._remember(event, {"wallet": order.subject, **_written(order)})
+
+    def _announce(self, order: Order) -> None:
+        members = {"version": str(order.version), "digest": order.subject}
+        self._remember("announced", {**members, **_written(order)})
 
     def _check_open(self, now_ms: int) -> None:
         self._check_store()
@@ -166,14 +179,20 @@ class Signer:
     def _pinned(self) -> bool:
         return self.journal.registry == self.registry.digest.hex()
 
-    def _succeed(self, order: Order) -> None:
-        """Take up the next registry, by the word of the officers who stand in the one before."""
+    def _succeed(self, order: Order | None) -> None:
+        """Take up the next registry, if the officers of the one before announced it, long enough ago."""
         old = read(self._state / COPY)
         if old.digest.hex() != self.journal.registry:
             raise Refused("SIGNER_REGISTRY_CHANGED", "the kept copy of the old registry was changed")
-        now = datetime.fromtimestamp(self._now_ms() / 1000, UTC)
-        check_successor(self.registry, old=old, order=order, token=self.token.name, now=now)
-        self._remember("registry", {**_written(order), **self._registry_entry()})
+        now_ms, digest = self._now_ms(), self.registry.digest.hex()
+        if order is not None and digest not in self.memory.announced:
+            now = datetime.fromtimestamp(now_ms / 1000, UTC)
+            check_successor(self.registry, old=old, order=order, token=self.token.name, now=now)
+            self.memory.check_order(order.signed.name)
+            self.memory.check_reopened(order.expires, limits=old.limits)
+            self._announce(order)
+        if self.memory.may_follow(self.registry, old=old, now_ms=now_ms):
+            self._remember("registry", self._registry_entry())
 
     def _keep_copy(self) -> None:
         path = self._state / COPY

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import ctypes
 import getpass
+import os
+import resource
 import sys
 import time
 from pathlib import Path
+from typing import Final
 
 from custody.signer.registry import read, read_order
 from custody.signer.signing import Signer
 from custody.signer.tokens import Token
+
+PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 
 
 class NoPin(RuntimeError):
@@ -34,6 +40,14 @@ def read_pin() -> str:
     if not pin:
         raise NoPin("give the PIN as one line on standard input")
     return pin
+
+
+def harden() -> None:
+    """No core dumps, no debugger of the same user: the PIN and the session stay in this process."""
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    os.umask(0o077)
+    if ctypes.CDLL(None).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0):
+        raise OSError("prctl(PR_SET_DUMPABLE) failed")
 
 
 def start(options: argparse.Namespace) -> Signer:

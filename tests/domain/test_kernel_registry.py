@@ -68,6 +68,11 @@ def test_keeps_its_digest_through_a_final_newline() -> None:
         (["officers", "ANA"], {"name": "Ana", "teams": ["x"], "public_key": KEYS[ANA].public_key_hex}),
         (["wallets", "hot", "m"], 4),
         (["wallets", "hot", "m"], 0),
+        (["wallets", "hot", "m"], 1),  # two quorums of one token each never meet
+        (["wallets", "cold", "m"], 2),
+        (["limits", "payment_units_max"], {"warm": "1"}),
+        (["limits", "destination_units_max"], {"hot": 1}),
+        (["limits", "registry_delay_s"], -1),
         (["wallets", "hot", "keys", 0, 0], KEYS_OF["hot-2"][0]),  # a key twice
         (["wallets", "hot", "keys", 0, 0], KEYS_OF["cold-1"][0]),  # a key in two wallets
         (["wallets", "hot", "keys", 0, 0], "02" + "00" * 32),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -72,6 +73,45 @@ def test_cannot_be_drained_by_many_small_payouts(tmp_path: Path) -> None:
         small = withdrawal(expires=desk.in_hours(1), amount=Amount(1_000_000, "BTC"))
         paid += desk.spend(intent=small, fee=500) == "signed"
     assert paid == 19  # 19 x 1,000,500 sats fit into two thirds of 30,000,000
+
+
+def test_caps_each_payment_alone(tmp_path: Path) -> None:
+    desk = Desk(tmp_path, registry=hot_registry(limits={"payment_units_max": {"hot": "25000000"}}))
+    assert desk.spend() == "signed"
+    larger = withdrawal(expires=desk.in_hours(1), amount=Amount(25_000_001, "BTC"))
+    assert desk.spend(intent=larger) == "SIGNER_PAYMENT_ABOVE_LIMIT"
+
+
+def test_caps_what_one_destination_gets(tmp_path: Path) -> None:
+    # 0.25 BTC each; two thirds of 0.9 BTC leave room for two payments to one destination.
+    desk = Desk(tmp_path, registry=hot_registry(limits={"destination_units_max": {"hot": "90000000"}}))
+    assert [desk.spend() for _ in range(3)] == ["signed", "signed", "SIGNER_DESTINATION_FULL"]
+    elsewhere = "bcrt1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qzf4jry"
+    assert desk.spend(intent=withdrawal(expires=desk.in_hours(1), destination=elsewhere)) == "signed"
+    # Two more in one transaction do not get around it either.
+    desk.now += 86_401
+    several = [withdrawal(expires=desk.in_hours(1)) for _ in range(3)]
+    assert desk.code(request(desk.registry, several)) == "SIGNER_DESTINATION_FULL"
+    assert desk.code(request(desk.registry, several[:2])) == "signed"
+
+
+# Disks.
+
+
+def test_signs_nothing_that_it_could_not_write_down(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert desk.spend() == "signed"
+    before, signed = desk.file.read_bytes(), desk.token.signed
+    real = os.write
+    monkeypatch.setattr(
+        "custody.signer.journal.os.write", lambda descriptor, data: real(descriptor, data[:40])
+    )
+    with pytest.raises(OSError, match="not written whole"):
+        desk.spend()
+    monkeypatch.undo()
+    assert desk.token.signed == signed
+    assert desk.file.read_bytes() == before
+    assert desk.spend() == "signed"
+    assert desk.restart().health["state"] == "ready"
 
 
 # Clocks.

@@ -198,3 +198,60 @@ def test_lets_no_new_officers_order_their_own_registry(desk: Desk) -> None:
         vaults.KEYS.update(honest)
     with pytest.raises(Refused, match="SIGNER_ASSERTION_SIGNATURE"):
         desk.restart(registry=new, order=forged)
+
+
+DELAY = 3_600
+
+
+def patient(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "patient", registry=hot_registry(limits={"registry_delay_s": DELAY}))
+
+
+def test_announces_a_registry_that_may_be_taken_up_after_its_delay(tmp_path: Path) -> None:
+    desk = patient(tmp_path)
+    new, members = succession(desk)
+    assert desk.code(order("signer.registry", **members)) == "obeyed"
+    desk.restart(registry=new)
+    assert desk.spend() == "SIGNER_REGISTRY_CHANGED"
+    desk.now += DELAY - 1
+    assert desk.restart().spend() == "SIGNER_REGISTRY_CHANGED"
+    desk.now += 2
+    assert desk.restart().spend() == "SIGNER_FEE_ABOVE_LIMIT"
+
+
+def test_announces_at_the_start_as_well(tmp_path: Path) -> None:
+    desk = patient(tmp_path)
+    new, members = succession(desk)
+    desk.restart(registry=new, order=requests.order(order("signer.registry", **members)))
+    assert desk.spend() == "SIGNER_REGISTRY_CHANGED"
+    desk.now += DELAY
+    assert desk.restart().spend() == "SIGNER_FEE_ABOVE_LIMIT"
+
+
+def test_lets_any_one_officer_veto_a_registry_within_its_delay(tmp_path: Path) -> None:
+    desk = patient(tmp_path)
+    new, members = succession(desk)
+    assert desk.code(order("signer.registry", **members)) == "obeyed"
+    veto = order("signer.veto", maker=DOT, officers=[DOT], verb=Verb.APPROVE, digest=members["digest"])
+    assert desk.code(veto) == "obeyed"
+    desk.now += DELAY + 1
+    assert desk.restart(registry=new).spend() == "SIGNER_REGISTRY_CHANGED"
+    again = requests.order(order("signer.registry", nonce=b"\x09" * 32, **members))
+    assert desk.restart(order=again).spend() == "SIGNER_REGISTRY_CHANGED"
+
+
+def test_forgets_announcements_of_officers_who_were_replaced(desk: Desk) -> None:
+    second, members = succession(desk)
+    third, later = succession(desk, version=3)
+    for announced in (members, later):
+        assert desk.code(order("signer.registry", **announced)) == "obeyed"
+    assert desk.restart(registry=second).spend() == "SIGNER_FEE_ABOVE_LIMIT"
+    assert desk.restart(registry=third).spend() == "SIGNER_REGISTRY_CHANGED"
+
+
+def test_distrusts_orders_from_before_a_reopening(desk: Desk) -> None:
+    release = order("signer.release", wallet="hot")
+    assert desk.code(reopening(damaged(desk))) == "obeyed"
+    assert desk.code(release) == "SIGNER_INTENT_BEFORE_REOPENING"
+    freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
+    assert desk.code(freeze) == "obeyed"
