@@ -237,7 +237,14 @@ class Table:
             self._asgi(
                 "trader",
                 doors="api hooks",
-                without=(*_HOOK_SECRETS, "AUDIT_KEY_FILE", "PKCS11_MODULE", "SIGNERS_DIR", "BITCOIN_RPC_URL"),
+                without=(
+                    *_PROVIDER_SECRETS,
+                    *_HOOK_SECRETS,
+                    "AUDIT_KEY_FILE",
+                    "PKCS11_MODULE",
+                    "SIGNERS_DIR",
+                    "BITCOIN_RPC_URL",
+                ),
             ),
         ]
 
