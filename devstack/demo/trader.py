@@ -5,13 +5,17 @@ from __future__ import annotations
 import base64
 import hmac
 import json
+import time
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
 
 import httpx
 
+from devstack.demo.story import StepFailed
 from kernel.money import Amount
+
+_TOO_MANY_REQUESTS = "50011"
 
 
 class Answer(dict[str, Any]):
@@ -25,6 +29,9 @@ class Answer(dict[str, Any]):
 
     @property
     def first(self) -> dict[str, Any]:
+        """The first row; empty where there is none. StepFailed where the call itself was refused."""
+        if self["code"] not in ("0", "1", "2"):
+            raise StepFailed(f"the API refused: HTTP {self.status}, {self['code']} {self['msg']}")
         rows = self.get("data") or [{}]
         return dict(rows[0])
 
@@ -142,6 +149,14 @@ class Trader:
         return self._send("POST", path, json.dumps(body).encode())
 
     def _send(self, method: str, target: str, body: bytes) -> Answer:
+        """One call; told to slow down, wait and ask again, as a client should."""
+        while True:
+            answer = self._send_once(method, target, body)
+            if answer["code"] != _TOO_MANY_REQUESTS:
+                return answer
+            time.sleep(1)
+
+    def _send_once(self, method: str, target: str, body: bytes) -> Answer:
         headers = {"Content-Type": "application/json"} if body else {}
         if self._key:
             stamp = datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%S.%f")[:-3] + "Z"
