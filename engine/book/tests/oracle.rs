@@ -138,7 +138,7 @@ fn step() -> impl Strategy<Value = Step> {
 fn config() -> ProptestConfig {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
     ProptestConfig {
-        cases: number("PROPTEST_CASES").unwrap_or(64) as u32,
+        cases: number("PROPTEST_CASES").unwrap_or(256) as u32,
         rng_seed: RngSeed::Fixed(number("SEED").unwrap_or(1)),
         failure_persistence: None,
         ..ProptestConfig::default()

@@ -30,7 +30,7 @@ impl Venue {
             }
             AdminBody::SetAccountFees { account_id, fees } => self.set_account_fees(*account_id, *fees, out),
             AdminBody::MassCancel(scope) => {
-                outcome.cancelled = self.cancel_scope(scope, Reason::MassCancel, out);
+                outcome.cancelled = self.cancel_scope(scope, Reason::MassCancel, false, out);
                 Code::Ok
             }
             AdminBody::RunAuction { .. } => Code::Unsupported,

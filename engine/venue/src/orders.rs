@@ -481,12 +481,22 @@ impl Venue {
         );
     }
 
-    /// Cancels all that matches, in book order; an owner's wish does not reach into a halted market.
-    pub(crate) fn cancel_scope(&mut self, scope: &Scope, reason: Reason, out: &mut Output) -> u32 {
+    /// Cancels all that matches, in book order. An owner's own wish does not reach into a halted market;
+    /// administration does, and so do clocks and lost connections, whose promise was made before the halt.
+    pub(crate) fn cancel_scope(
+        &mut self,
+        scope: &Scope,
+        reason: Reason,
+        by_owner: bool,
+        out: &mut Output,
+    ) -> u32 {
         let mut cancelled = 0;
         for at in 0..self.markets.len() as u32 {
             let market = &self.markets[at as usize];
             if scope.instrument_id != 0 && market.spec.instrument_id != scope.instrument_id {
+                continue;
+            }
+            if by_owner && matches!(market.state, State::Halted | State::Closed) {
                 continue;
             }
             let mut matching = Vec::new();

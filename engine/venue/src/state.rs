@@ -142,7 +142,7 @@ impl Venue {
             Command::OpenSession { session_id } => self.open_session(session_id),
             Command::CancelSession { session } => {
                 let scope = Scope { session: *session, ..Scope::default() };
-                outcome.cancelled = self.cancel_scope(&scope, Reason::Disconnect, out);
+                outcome.cancelled = self.cancel_scope(&scope, Reason::Disconnect, false, out);
             }
             Command::Tick => {}
             Command::Lead { epoch, logic_version } => {
@@ -171,7 +171,7 @@ impl Venue {
             OrderBody::Cancel(cancel) => self.cancel(cancel, outcome, out),
             OrderBody::Amend(amend) => self.amend(command, amend, outcome, out),
             OrderBody::CancelAll(scope) => {
-                outcome.cancelled = self.cancel_scope(scope, Reason::MassCancel, out);
+                outcome.cancelled = self.cancel_scope(scope, Reason::MassCancel, true, out);
             }
             OrderBody::CancelAllAfter { account_id, timeout_ms } => self.set_switch(*account_id, *timeout_ms),
         }
@@ -209,7 +209,7 @@ impl Venue {
                 Timer::CancelAllAfter(account_id) => {
                     self.switches.remove(&account_id);
                     let scope = Scope { account_id, ..Scope::default() };
-                    self.cancel_scope(&scope, Reason::CancelAllAfter, out);
+                    self.cancel_scope(&scope, Reason::CancelAllAfter, false, out);
                 }
             }
         }
