@@ -1,0 +1,86 @@
+"""What people may meet is written down (settings, commands, codes), and what is written down exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+HOME = Path(__file__).resolve().parents[2]
+DOCS = HOME / "docs"
+PAGES = [*sorted(DOCS.rglob("*.md")), *sorted(HOME.glob("*.md")), HOME / "engine/README.md"]
+
+SETTING = re.compile(r'(?:text|secret_file)\(\s*"([A-Z_]+)"')
+LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+CODE = re.compile(r"\bSIGNER_[A-Z_]+[A-Z]\b")
+
+
+def text_of(*parts: str) -> str:
+    return "\n".join(path.read_text() for part in parts for path in sorted(HOME.glob(part)))
+
+
+@pytest.mark.parametrize("name", sorted(set(SETTING.findall(text_of("backoffice/settings/*.py")))))
+def test_every_setting_is_in_the_configuration_page(name: str) -> None:
+    assert f"`{name}`" in (DOCS / "configuration.md").read_text()
+
+
+def test_every_setting_of_the_configuration_page_is_read_somewhere() -> None:
+    named = set(re.findall(r"^\| `([A-Z_]+)` \|", (DOCS / "configuration.md").read_text(), re.MULTILINE))
+    code = text_of(
+        "backoffice/**/*.py", "devstack/**/*.py", "cloudflared/*.py", "tests/contract/*.py", "custody/**/*.py"
+    )
+    assert named
+    assert not [name for name in sorted(named) if f'"{name}"' not in code]
+
+
+def test_every_replaceable_part_is_in_the_configuration_page() -> None:
+    from devstack.environment import REPLACEABLE
+
+    page = (DOCS / "configuration.md").read_text()
+    assert not [name for name in REPLACEABLE if f"`{name}`" not in page]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOME)))
+def test_every_link_leads_somewhere(page: Path) -> None:
+    links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
+    assert not [link for link in links if not (page.parent / link).exists()]
+
+
+def test_every_command_of_ours_is_in_the_list_and_the_list_names_no_other() -> None:
+    page = (DOCS / "commands.md").read_text()
+    apps = [folder for folder in HOME.iterdir() if (folder / "__init__.py").exists()]
+    found = [path for app in apps for path in app.glob("**/management/commands/[a-z]*.py")]
+    named = set(re.findall(r"^\| `([a-z_]+)` \|", page, re.MULTILINE))
+    assert named == {path.stem for path in found} | {"migrate"}
+    programs = re.findall(r"^\| `((?:custody|core)\.[a-z.]+)` \|", page, re.MULTILINE)
+    assert programs
+    for program in programs:
+        path = HOME / program.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists()
+
+
+def test_every_decision_is_listed() -> None:
+    index = (DOCS / "adr/0000-how-we-record-decisions.md").read_text()
+    decisions = [path.name for path in sorted((DOCS / "adr").glob("0*.md")) if path.name[:4] != "0000"]
+    assert decisions
+    assert not [name for name in decisions if f"({name})" not in index]
+
+
+def test_the_signers_runbook_names_codes_that_exist() -> None:
+    page = (DOCS / "runbooks/signer-refuses.md").read_text()
+    named = set(CODE.findall(page)) | {f"SIGNER{short}" for short in re.findall(r"`(_[A-Z_]+)`", page)}
+    code = text_of("custody/signer/*.py", "kernel/*.py")
+    known = set(CODE.findall(code)) | {
+        f"SIGNER{short}" for short in re.findall(r"[\s,(](_[A-Z_]+[A-Z])\b", code)
+    }
+    assert len(named) > 20
+    assert not sorted(named - known)
+
+
+def test_tiers_have_the_same_limits_wherever_they_are_written() -> None:
+    from custody.domain.limits import LIMITS
+    from kyc.domain.tiers import TIERS
+
+    ours = {tier.rank: tier.withdraw_usd_per_day for tier in TIERS}
+    assert {rank: None if usd is None else int(usd * 100) for rank, usd in ours.items()} == dict(LIMITS)
