@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -66,8 +67,8 @@ class Staff:
     sam: Officer
 
 
-def enrol(*, now: datetime) -> Staff:
-    """The staff of fixtures/staff.json, enrolled by the real founding action."""
+def enrol(*, now: datetime, more: Mapping[str, Role] | None = None) -> Staff:
+    """The staff of fixtures/staff.json, enrolled by the founding action; `more` adds roles by first name."""
     entries = json.loads(STAFF_FILE.read_text())["staff"]
     keys = [Authenticator() for _ in entries]
     people = [
@@ -76,10 +77,15 @@ def enrol(*, now: datetime) -> Staff:
             name=entry["name"],
             email=entry["email"],
             subject=entry["subject"],
-            roles=frozenset(map(Role, entry["roles"])),
+            roles=frozenset(map(Role, entry["roles"])) | _extra(entry["email"], more or {}),
             passkeys=(Passkey(key.credential_id, key.public_key_hex),),
         )
         for entry, key in zip(entries, keys, strict=True)
     ]
     rows = found_staff(people=people, actor=system("test"), now=now)
     return Staff(*(Officer(row, key) for row, key in zip(rows, keys, strict=True)))
+
+
+def _extra(email: str, more: Mapping[str, Role]) -> frozenset[Role]:
+    role = more.get(email.partition("@")[0])
+    return frozenset() if role is None else frozenset({role})

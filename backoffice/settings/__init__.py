@@ -68,6 +68,7 @@ INSTALLED_APPS = [
     "core.access",
     "core.approvals",
     "core.freezes",
+    "core.staff",
     "core.health",
     "customers",
     "kyc",

@@ -14,7 +14,6 @@ import pytest
 from django.db import connection
 
 from core import approvals
-from core.access.models import OfficerCredential
 from core.access.roles import Role
 from core.action import action
 from core.actor import Actor, system
@@ -24,7 +23,7 @@ from core.approvals.models import ApprovalRequest, ApprovalSignature
 from core.approvals.opening import AlreadyOpen
 from core.audit.models import AuditEvent
 from core.refusals import Refused
-from tests.officers import Officer, Staff, enrol
+from tests.officers import Officer, enrol
 
 ROUNDS = 8
 T = TypeVar("T")
@@ -123,8 +122,8 @@ def test_open_one_request(real_database: str, now: datetime) -> None:
 
 def test_decide_one_way(real_database: str, now: datetime) -> None:
     """One approves with the deciding signature while another rejects: whoever is second finds it decided."""
-    staff = enrol(now=now)
-    third = _third_signer(staff, now)
+    staff = enrol(now=now, more={"dot": Role.TREASURY_SIGNER})
+    third = staff.dot
     for _ in range(ROUNDS):
         row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
         sign(staff.ben, row, now)
@@ -151,10 +150,3 @@ def test_leave_one_event_per_answer(real_database: str, now: datetime) -> None:
     names = [event.doc["action"] for event in AuditEvent.objects.order_by("id")]
     assert names.count("approvals.request.signed") == ApprovalSignature.objects.count() == 2
     assert names.count("approvals.request.signed.refused") == 1
-
-
-def _third_signer(staff: Staff, now: datetime) -> Officer:
-    """Dot signs for treasury, too, in this test."""
-    staff.dot.identity.role_grants.create(role=Role.TREASURY_SIGNER, granted_at=now)
-    assert OfficerCredential.objects.filter(officer=staff.dot.identity).exists()
-    return staff.dot

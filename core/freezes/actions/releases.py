@@ -18,6 +18,7 @@ from core.freezes.events import Event, FreezeReleased
 from core.freezes.models import Freeze
 from core.freezes.permissions import Permission
 from core.refusals import NotAllowed, NotFound, Refused
+from kernel import canonical
 
 TEAMS: Final = {"officers": 2}
 
@@ -44,7 +45,7 @@ def ask_release(*, freeze_id: UUID, reason: str, actor: Actor, now: datetime) ->
         raise NotAllowed("Your role does not ask for a release.", target=_name(freeze_id))
     if not reason.strip():
         raise ReasonMissing("Nothing was asked: say why it is safe to let go.", target=_name(freeze_id))
-    payload = {
+    payload: dict[str, canonical.Value] = {
         "v": 1,
         "kind": KIND.name,
         "deployment": settings.DEPLOYMENT,

@@ -1,0 +1,1 @@
+"""Joining, changing roles, leaving: what one person never decides about another alone."""

@@ -1,0 +1,54 @@
+"""The one change that a single person makes: taking somebody's rights away, at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from core import audit, outbox
+from core.access import rights
+from core.access.models import Identity, Kind
+from core.access.permissions import Permission
+from core.action import action
+from core.actor import Actor
+from core.refusals import NotAllowed, NotFound, Refused
+from core.staff.events import Event, RightsChanged
+
+
+class ReasonMissing(Refused):
+    """A suspension says why."""
+
+    code = "staff.reason_missing"
+    status = 422
+
+
+@action(Event.SUSPENDED)
+def suspend_person(*, person: UUID, reason: str, actor: Actor, now: datetime) -> Identity:
+    """End all of somebody's rights now: their next request is refused, their signatures count no longer.
+
+    Coming back needs two others (`Restore`). Suspending somebody who is suspended changes nothing.
+    """
+    target = f"access.identity/{person}"
+    if not rights.allowed(rights.officer_behind(actor), Permission.SUSPEND_STAFF, now):
+        raise NotAllowed("Your role does not suspend people; nobody was suspended.", target=target)
+    if not reason.strip():
+        raise ReasonMissing("Nobody was suspended: say why.", target=target)
+    row = (
+        Identity.objects.select_for_update().filter(pk=person, kind__in=[Kind.OFFICER, Kind.SERVICE]).first()
+    )
+    if row is None:
+        raise NotFound("There is no such member of staff.", target=target)
+    if row.is_active:
+        Identity.objects.filter(pk=row.pk, is_active=True).update(is_active=False)
+        row.is_active = False
+        audit.record(
+            Event.SUSPENDED,
+            row,
+            actor=actor,
+            now=now,
+            before={"active": True},
+            after={"active": False},
+            reason=reason,
+        )
+        outbox.publish(RightsChanged(identity=str(row.pk), what="suspended"), now=now)
+    return row

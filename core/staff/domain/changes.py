@@ -1,0 +1,188 @@
+"""The changes to the staff that need others' consent, as they are signed.
+
+Each is a value with exactly one canonical payload, and can be read back from it: what is applied after the
+approval is what the officers saw, never a row that somebody could edit in between.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import ClassVar, Final, TypeAlias
+from uuid import UUID
+
+from kernel import canonical, encodings, webauthn
+
+HOURS_MAX: Final = 12
+"""A role for a time is for a shift, not for a season."""
+
+_EMAIL: Final = re.compile(r"[^@\s]+@[^@\s]+\.[^@\s]+")
+
+
+class BadChange(ValueError):
+    """The proposal is not one that could be applied; the sentence says what to mend."""
+
+
+@dataclass(frozen=True, slots=True)
+class Join:
+    """Somebody new, under the subject by which the edge knows them, with their first roles."""
+
+    kind: ClassVar[str] = "staff.join"
+    person: UUID
+    name: str
+    email: str
+    subject: str
+    roles: tuple[str, ...]
+
+    def facts(self) -> dict[str, canonical.Value]:
+        """The payload's own members."""
+        if not self.name.strip() or not self.subject.strip() or not _EMAIL.fullmatch(self.email):
+            raise BadChange("A name, an e-mail address and the subject at the edge are needed.")
+        if self.email != self.email.strip().lower():
+            raise BadChange("The e-mail address is written in lower case.")
+        return {"name": self.name, "email": self.email, "subject": self.subject, "roles": sorted(self.roles)}
+
+
+@dataclass(frozen=True, slots=True)
+class GrantRole:
+    """One more role, for good (`hours` 0) or for a shift."""
+
+    kind: ClassVar[str] = "staff.grant_role"
+    person: UUID
+    role: str
+    hours: int = 0
+
+    def facts(self) -> dict[str, canonical.Value]:
+        """The payload's own members."""
+        if not 0 <= self.hours <= HOURS_MAX:
+            raise BadChange(f"A role for a time lasts at most {HOURS_MAX} hours.")
+        return {"role": self.role, "hours": self.hours}
+
+
+@dataclass(frozen=True, slots=True)
+class EndRole:
+    """One role less."""
+
+    kind: ClassVar[str] = "staff.end_role"
+    person: UUID
+    role: str
+
+    def facts(self) -> dict[str, canonical.Value]:
+        """The payload's own members."""
+        return {"role": self.role}
+
+
+@dataclass(frozen=True, slots=True)
+class Leave:
+    """No role, no passkey, no entry any more."""
+
+    kind: ClassVar[str] = "staff.leave"
+    person: UUID
+
+    def facts(self) -> dict[str, canonical.Value]:
+        """The payload's own members."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Restore:
+    """Back after a suspension, with the roles that have not ended meanwhile."""
+
+    kind: ClassVar[str] = "staff.restore"
+    person: UUID
+
+    def facts(self) -> dict[str, canonical.Value]:
+        """The payload's own members."""
+        return {}
+
+
+@dataclass(frozen=True, slots=True)
+class Rebind:
+    """The same person under another subject, after the edge's account was made anew."""
+
+    kind: ClassVar[str] = "staff.rebind"
+    person: UUID
+    subject: str
+
+    def facts(self) -> dict[str, canonical.Value]:
+        """The payload's own members."""
+        if not self.subject.strip():
+            raise BadChange("The new subject is needed.")
+        return {"subject": self.subject}
+
+
+@dataclass(frozen=True, slots=True)
+class AddPasskey:
+    """One more passkey with which the person signs."""
+
+    kind: ClassVar[str] = "staff.add_passkey"
+    person: UUID
+    credential_id: str
+    public_key: str
+    label: str
+
+    def facts(self) -> dict[str, canonical.Value]:
+        """The payload's own members."""
+        try:
+            encodings.from_base64url(self.credential_id)
+            webauthn.public(encodings.from_hex(self.public_key))
+        except (encodings.BadEncoding, webauthn.BadPublicKey):
+            raise BadChange("This is no passkey's id and public key.") from None
+        if not self.label.strip() or not self.credential_id:
+            raise BadChange("A passkey has a label, by which its owner tells it from others.")
+        return {"credential_id": self.credential_id, "public_key": self.public_key, "label": self.label}
+
+
+@dataclass(frozen=True, slots=True)
+class RevokePasskey:
+    """A passkey that is lost or retired."""
+
+    kind: ClassVar[str] = "staff.revoke_passkey"
+    person: UUID
+    credential_id: str
+
+    def facts(self) -> dict[str, canonical.Value]:
+        """The payload's own members."""
+        return {"credential_id": self.credential_id}
+
+
+Change: TypeAlias = "Join | GrantRole | EndRole | Leave | Restore | Rebind | AddPasskey | RevokePasskey"
+BY_KIND: Final[Mapping[str, type[Change]]] = {
+    change.kind: change
+    for change in (Join, GrantRole, EndRole, Leave, Restore, Rebind, AddPasskey, RevokePasskey)
+}
+
+
+def payload(
+    change: Change, *, deployment: str, maker: UUID, name: str, reason: str
+) -> dict[str, canonical.Value]:
+    """What is signed; `name` is how the person is called now, for whoever reads it."""
+    return {
+        "v": 1,
+        "kind": change.kind,
+        "deployment": deployment,
+        "maker": str(maker),
+        "person": str(change.person),
+        "person_name": name,
+        "reason": reason,
+        **change.facts(),
+    }
+
+
+def read(data: bytes) -> Change:
+    """The change that these canonical bytes describe."""
+    members = canonical.decode_object(data)
+    made = BY_KIND[str(members["kind"])]
+    fields = {field.name: members[field.name] for field in dataclasses.fields(made) if field.name != "person"}
+    if "roles" in fields:
+        fields["roles"] = tuple(fields["roles"])  # type: ignore[arg-type]
+    return made(person=UUID(str(members["person"])), **fields)  # type: ignore[arg-type]
+
+
+def roles_given(change: Change) -> frozenset[str]:
+    """The roles that the change would give somebody."""
+    if isinstance(change, Join):
+        return frozenset(change.roles)
+    return frozenset({change.role}) if isinstance(change, GrantRole) else frozenset()

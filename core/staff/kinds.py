@@ -1,0 +1,43 @@
+"""The staff's kinds of approval: one per change, all decided by two officers who are not concerned."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from core.access.models import Identity
+from core.access.permissions import Permission
+from core.approvals.kinds import Kind
+from core.approvals.models import ApprovalRequest
+from core.staff.applying import apply
+from core.staff.domain import changes
+
+_TITLES: Final[Mapping[type[changes.Change], str]] = {
+    changes.Join: "Somebody joins",
+    changes.GrantRole: "A role is granted",
+    changes.EndRole: "A role ends",
+    changes.Leave: "Somebody leaves",
+    changes.Restore: "A suspension ends",
+    changes.Rebind: "An account is bound anew",
+    changes.AddPasskey: "A passkey is added",
+    changes.RevokePasskey: "A passkey is revoked",
+}
+
+
+def _concerned(request: ApprovalRequest, officer: Identity) -> str | None:
+    if request.subject == f"access.identity/{officer.pk}":
+        return "This is about yourself, so others must answer it."
+    return None
+
+
+KINDS: Final = tuple(
+    Kind(
+        name=change.kind,
+        permission=Permission.APPROVE_STAFF,
+        on_approved=apply,
+        title=title,
+        quorum_min=2,
+        conflict=_concerned,
+    )
+    for change, title in _TITLES.items()
+)
