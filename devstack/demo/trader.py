@@ -15,7 +15,7 @@ import httpx
 from devstack.demo.story import StepFailed
 from kernel.money import Amount
 
-_TOO_MANY_REQUESTS = "50011"
+_ASK_AGAIN = frozenset({"50011", "50013"})  # too many requests; busy, or no price yet
 
 
 class Answer(dict[str, Any]):
@@ -152,7 +152,7 @@ class Trader:
         """One call; told to slow down, wait and ask again, as a client should."""
         while True:
             answer = self._send_once(method, target, body)
-            if answer["code"] != _TOO_MANY_REQUESTS:
+            if answer["code"] not in _ASK_AGAIN:
                 return answer
             time.sleep(1)
 
