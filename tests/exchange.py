@@ -1,0 +1,117 @@
+"""A small exchange with one of everything that the console shows, each waiting for somebody."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from uuid import UUID
+
+from core import access
+from core.access.models import Identity, RoleGrant
+from core.access.roles import Role
+from core.approvals.models import ApprovalRequest
+from core.audit.models import AuditEvent
+from core.freezes.actions import pull_freeze
+from core.freezes.models import Freeze
+from custody import actions
+from custody.models import Adjustment, Refill, Withdrawal
+from engine_bridge.actions.markets import list_market
+from engine_bridge.domain.markets import LISTINGS
+from engine_bridge.models import Instrument
+from kernel.money import Amount
+from kyc.actions import open_case
+from kyc.domain.cases import Kind
+from kyc.models import Case, KycProfile
+from tests.officers import Staff
+from tests.treasury import BTC, ROBOT, Treasury
+
+
+@dataclass(frozen=True)
+class Exchange:
+    """The rows. `request` asks two of the treasury about `released`. Ana is the maker of everything;
+    Una answers customers' questions and may do less than anybody else with a role.
+    """
+
+    treasury: Treasury
+    held: Withdrawal
+    released: Withdrawal
+    refill: Refill
+    adjustment: Adjustment
+    case: Case
+    freeze: Freeze
+    market: Instrument
+    una: Identity
+
+    @property
+    def staff(self) -> Staff:
+        return self.treasury.staff
+
+    @property
+    def request(self) -> ApprovalRequest:
+        found = self.released.request
+        assert found is not None
+        return found
+
+    def row(self, name: str) -> UUID | str | int:
+        """What a URL's parameter of that name stands for."""
+        found = {
+            "request_id": self.request.pk,
+            "withdrawal_id": self.held.pk,
+            "refill_id": self.refill.pk,
+            "case_id": self.case.pk,
+            "freeze_id": self.freeze.pk,
+            "symbol": self.market.symbol,
+            "event_id": AuditEvent.objects.order_by("id").values_list("pk", flat=True)[0],
+        }
+        return found[name]
+
+    def holder(self, permission: str) -> Identity:
+        """The first of the cast who holds it, Ana before all others."""
+        return next(one for one in self._cast() if access.allowed(one, permission, self.treasury.now))
+
+    def stranger_to(self, permission: str) -> Identity | None:
+        """Somebody with a role who does not hold it; None where every role does."""
+        found = (one for one in self._cast() if not access.allowed(one, permission, self.treasury.now))
+        return next(found, None)
+
+    def _cast(self) -> list[Identity]:
+        staff = self.staff
+        return [one.identity for one in (staff.ana, staff.ben, staff.cy, staff.dot, staff.sam)] + [self.una]
+
+
+def stock(now: datetime) -> Exchange:
+    """Make it, by the same actions as anybody."""
+    treasury = Treasury.open(now, refill_below=BTC, target=2 * BTC)
+    ana = treasury.staff.ana
+    treasury.deposit(BTC // 2)
+    treasury.fund("cold", 10 * BTC)
+    released = treasury.screened(sats=6_000_000)
+    held = treasury.request(sats=4_000_000)
+    actions.report_screening(withdrawal_id=held.pk, hits=["on the list of mixers"], actor=ROBOT, now=now)
+    held.refresh_from_db()
+    refill = actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=now)
+    adjustment = actions.request_adjustment(
+        customer_id=treasury.tom.pk,
+        amount=Amount(25_000_000, "USDT"),
+        reason="wire transfer 4711 received",
+        reference="wire-4711",
+        actor=ana.actor,
+        now=now,
+    )
+    profile = KycProfile.objects.create(customer=treasury.tom, tier=2, officers_rank=2, created_at=now)
+    case = open_case(
+        profile_id=profile.pk, kind=Kind.REVIEW, reason="the selfie is blurred", actor=ana.actor, now=now
+    )
+    freeze = pull_freeze(
+        scope="market:BTC-USDT", reason="prices differ from every other venue", actor=ana.actor, now=now
+    )
+    market = list_market(listing=LISTINGS[0], actor=ROBOT, now=now)
+    return Exchange(treasury, held, released, refill, adjustment, case, freeze, market, _una(now))
+
+
+def _una(now: datetime) -> Identity:
+    row = Identity.objects.create(
+        kind="officer", email="una@countersign.example", display_name="Una Ulrich", access_subject="una"
+    )
+    RoleGrant.objects.create(identity=row, role=Role.SUPPORT, granted_at=now)
+    return row

@@ -1,0 +1,168 @@
+"""Every URL of the console …"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Final
+from uuid import UUID
+
+import pytest
+from django.db import connection, transaction
+from django.http import HttpResponse
+from django.test.utils import CaptureQueriesContext
+from django.urls import URLPattern, reverse
+
+from backoffice.console.urls import urlpatterns
+from core.access.models import Identity
+from core.access.requirement import permission_of
+from core.audit.models import AuditEvent
+from tests.doors import at_console
+from tests.exchange import Exchange
+
+CONSOLE: Final = "backoffice.console.urls"
+NOBODY: Final = UUID("01900000-dead-7000-8000-00000000dead")
+
+# One row per URL: its permission, written a second time by hand, and whether it is read or posted to.
+ROWS: Final = {
+    "home": ("console:home:read", "GET"),
+    "pulse": ("console:home:read", "GET"),
+    "approvals": ("approvals:request:read", "GET"),
+    "approval": ("approvals:request:read", "GET"),
+    "approval_json": ("approvals:request:read", "GET"),
+    "sign": ("approvals:request:read", "POST"),
+    "take_back": ("approvals:request:withdraw", "POST"),
+    "withdrawals": ("custody:withdrawal:read", "GET"),
+    "withdrawal": ("custody:withdrawal:read", "GET"),
+    "withdrawal_json": ("custody:withdrawal:read", "GET"),
+    "release": ("custody:withdrawal:release", "POST"),
+    "reject": ("custody:withdrawal:release", "POST"),
+    "fail": ("custody:withdrawal:release", "POST"),
+    "treasury": ("custody:treasury:read", "GET"),
+    "refills_json": ("custody:treasury:read", "GET"),
+    "refill": ("custody:treasury:read", "GET"),
+    "refill_json": ("custody:treasury:read", "GET"),
+    "adopt_refill": ("custody:refill:propose", "POST"),
+    "dismiss_refill": ("custody:refill:propose", "POST"),
+    "export_bundle": ("custody:bundle:transfer", "POST"),
+    "import_partial": ("custody:bundle:transfer", "POST"),
+    "adjustments": ("custody:treasury:read", "GET"),
+    "propose_adjustment": ("custody:adjustment:propose", "POST"),
+    "cases": ("kyc:case:read", "GET"),
+    "case": ("kyc:case:read", "GET"),
+    "evidence": ("kyc:evidence:read", "POST"),
+    "take_case": ("kyc:case:decide", "POST"),
+    "close_case": ("kyc:case:decide", "POST"),
+    "propose_tier": ("kyc:case:decide", "POST"),
+    "markets": ("engine:market:read", "GET"),
+    "market": ("engine:market:read", "GET"),
+    "audit": ("audit:event:read", "GET"),
+    "event": ("audit:event:read", "GET"),
+    "freezes": ("freezes:freeze:read", "GET"),
+    "pull_freeze": ("freezes:freeze:pull", "POST"),
+    "ask_release": ("freezes:freeze:release", "POST"),
+    "health": ("health:probe:read", "GET"),
+}
+FOR_EVERY_ROLE: Final = {
+    "console:home:read",
+    "custody:withdrawal:read",
+    "engine:market:read",
+    "freezes:freeze:read",
+    "health:probe:read",
+}
+"""Permissions that nobody with a role lacks."""
+
+Url = Callable[[str], AbstractContextManager[str]]
+
+PATTERNS: Final = {pattern.name: pattern for pattern in urlpatterns}
+SCREENS: Final = [name for name, (_, method) in ROWS.items() if method == "GET"]
+ACTS: Final = [name for name, (_, method) in ROWS.items() if method == "POST"]
+
+
+def test_stands_in_the_matrix_with_the_permission_that_it_declares() -> None:
+    assert all(isinstance(pattern, URLPattern) for pattern in urlpatterns), "an include() would hide URLs"
+    declared = {name: permission_of(pattern.callback) for name, pattern in PATTERNS.items()}
+    assert declared == {name: permission for name, (permission, _) in ROWS.items()}
+    assert len(PATTERNS) == len(urlpatterns), "two URLs share a name"
+
+
+def test_opens_for_staff_with_its_permission_and_for_nobody_else(url: Url, exchange: Exchange) -> None:
+    for name in ROWS:
+        with url(name) as address:
+            permission, method = ROWS[name]
+
+            def answer(
+                identity: Identity | None, method: str = method, address: str = address
+            ) -> HttpResponse:
+                return at_console(identity).generic(method, address)  # type: ignore[return-value]
+
+            before = AuditEvent.objects.count()
+            assert answer(None).status_code == 403
+            assert AuditEvent.objects.count() == before, "strangers must not be able to fill the log"
+            refused = answer(exchange.staff.eve.identity)
+            assert refused.status_code == 403
+            assert b"Your role does not open this page" in refused.content
+            assert AuditEvent.objects.count() == before + 1
+
+            without = exchange.stranger_to(permission)
+            assert (without is None) == (permission in FOR_EVERY_ROLE)
+            if without is not None:
+                assert answer(without).status_code == 403
+
+            admitted = answer(exchange.holder(permission))
+            assert admitted.status_code == 200 if method == "GET" else admitted.status_code != 403
+
+
+def test_answers_404_for_a_row_that_does_not_exist(url: Url, exchange: Exchange) -> None:
+    about_rows = [name for name, pattern in PATTERNS.items() if pattern.pattern.converters]
+    for name in about_rows:
+        with url(name):
+            nothing = {
+                parameter: {"symbol": "DOGE-USDT", "event_id": 999_999_999}.get(parameter, NOBODY)
+                for parameter in PATTERNS[name].pattern.converters
+            }
+            address = reverse(name, urlconf=CONSOLE, kwargs=nothing)
+            permission, method = ROWS[name]
+            assert at_console(exchange.holder(permission)).generic(method, address).status_code == 404
+
+
+def test_that_is_read_writes_nothing_and_takes_no_post(url: Url, exchange: Exchange) -> None:
+    for name in SCREENS:
+        with url(name) as address:
+            client = at_console(exchange.holder(ROWS[name][0]))
+            with CaptureQueriesContext(connection) as captured:
+                assert client.get(address).status_code == 200
+            writes = [query["sql"] for query in captured if not query["sql"].startswith("SELECT")]
+            assert writes == []
+            for verb in ("POST", "PUT", "PATCH", "DELETE"):
+                assert client.generic(verb, address).status_code == 405
+
+
+def test_that_is_posted_to_needs_a_form_of_ours_and_cannot_be_followed(url: Url, exchange: Exchange) -> None:
+    for name in ACTS:
+        with url(name) as address:
+            holder = exchange.holder(ROWS[name][0])
+            before = AuditEvent.objects.count()
+            forged = at_console(holder, checks_csrf=True).post(address, {"reason": "because"})
+            assert forged.status_code == 403
+            assert b"Nothing was changed" in forged.content
+            assert at_console(holder).get(address).status_code == 405
+            assert AuditEvent.objects.count() == before
+
+
+@pytest.fixture
+def url(exchange: Exchange, subtests: pytest.Subtests) -> Url:
+    """A URL's address, as a subtest of its own on the same exchange: what it changes is undone."""
+
+    @contextmanager
+    def opened(name: str) -> Iterator[str]:
+        kwargs = {parameter: exchange.row(parameter) for parameter in PATTERNS[name].pattern.converters}
+        with subtests.test(name):
+            # No atomic(): actions are durable, and so refuse to run inside one.
+            point = transaction.savepoint()
+            try:
+                yield reverse(name, urlconf=CONSOLE, kwargs=kwargs)
+            finally:
+                transaction.savepoint_rollback(point)
+
+    return opened
