@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, TypeVar
 from uuid import UUID
 
 from celery import current_app, shared_task, signature
@@ -25,6 +26,8 @@ from kyc.domain.deliveries import Meaning, Notice, from_onfido, from_sumsub
 from kyc.models import Provider, ProviderApplicant
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 TOKEN_TTL_S: Final = 1800
 TOKEN_MARGIN: Final = timedelta(seconds=60)
@@ -49,19 +52,31 @@ def classify(delivery_id: UUID, *, now: datetime) -> None:
 def prepare(applicant_id: UUID, level: str, *, now: datetime) -> None:
     """Make sure the provider knows the applicant at the level, and keep a token for its SDK."""
     row = queries.applicant(applicant_id)
-    with _trouble_noted(row, now), providers.client(row.provider) as client:
-        found = client.ensure_applicant(
-            external_user_id=row.external_user_id,
-            applicant_id=row.applicant_id,
-            level=level,
-            name=row.profile.customer.display_name,
+    with providers.client(row.provider) as client:
+        found = _ask(
+            row,
+            now,
+            lambda: client.ensure_applicant(
+                external_user_id=row.external_user_id,
+                applicant_id=row.applicant_id,
+                level=level,
+                name=row.profile.customer.display_name,
+            ),
         )
+        if found is None:
+            return
         actions.note_applicant(
             applicant_id=row.pk, provider_applicant_id=found, level=level, actor=READER, now=now
         )
-        token = client.sdk_token(
-            external_user_id=row.external_user_id, applicant_id=found, level=level, ttl_s=TOKEN_TTL_S
+        token = _ask(
+            row,
+            now,
+            lambda: client.sdk_token(
+                external_user_id=row.external_user_id, applicant_id=found, level=level, ttl_s=TOKEN_TTL_S
+            ),
         )
+    if token is None:
+        return
     until = now + timedelta(seconds=TOKEN_TTL_S) - TOKEN_MARGIN
     actions.keep_token(applicant_id=row.pk, level=level, token=token, until=until, actor=READER, now=now)
 
@@ -69,8 +84,8 @@ def prepare(applicant_id: UUID, level: str, *, now: datetime) -> None:
 def request_check(applicant_id: UUID, level: str, *, now: datetime) -> None:
     """Have Onfido check what the customer handed in, then look at how it stands."""
     row = queries.applicant(applicant_id)
-    with _trouble_noted(row, now), providers.onfido() as client:
-        client.ensure_check(applicant_id=row.applicant_id, level=level)
+    with providers.onfido() as client:
+        _ask(row, now, lambda: client.ensure_check(applicant_id=row.applicant_id, level=level))
     actions.want_read(applicant_id=row.pk, why="check requested", actor=READER, now=now)
 
 
@@ -81,8 +96,14 @@ def synchronise(applicant_id: UUID, *, now: datetime) -> None:
         return
     if row.provider == Provider.ONFIDO and not row.applicant_id:
         raise Unavailable("the applicant is not yet known there")
-    with _trouble_noted(row, now), providers.client(row.provider) as client:
-        document = client.read(external_user_id=row.external_user_id, applicant_id=row.applicant_id)
+    with providers.client(row.provider) as client:
+        document = _ask(
+            row,
+            now,
+            lambda: client.read(external_user_id=row.external_user_id, applicant_id=row.applicant_id),
+        )
+    if document is None:
+        return
     actions.apply_snapshot(
         applicant_id=row.pk,
         seq=row.requested_seq,
@@ -137,15 +158,17 @@ def _with_applicant(notice: Notice) -> Notice:
     return Notice(notice.meaning, notice.event, applicant_id=found, check_id=notice.check_id)
 
 
-class _trouble_noted:  # noqa: N801 - read as a statement: `with _trouble_noted(...)`
-    """Keep a provider's failure on the applicant, then let it rise."""
+def _ask(row: ProviderApplicant, now: datetime, question: Callable[[], T]) -> T | None:
+    """The provider's answer. Trouble is kept on the applicant; raised only where asking again soon may help.
 
-    def __init__(self, row: ProviderApplicant, now: datetime) -> None:
-        self._row, self._now = row, now
-
-    def __enter__(self) -> None:
+    None means that the provider knows no such applicant or refuses us: the regular comparison asks again, and
+    a customer's tier stays as it is, since a wrong address or a revoked key must not suspend everybody.
+    """
+    try:
+        return question()
+    except ProviderError as error:
+        actions.note_trouble(applicant_id=row.pk, trouble=error.code, actor=READER, now=now)
+        if isinstance(error, Unavailable):
+            raise
+        log.error("%s cannot be asked about applicant %s: %s", row.provider, row.pk, error)
         return None
-
-    def __exit__(self, kind: object, error: BaseException | None, _traceback: object) -> None:
-        if isinstance(error, ProviderError):
-            actions.note_trouble(applicant_id=self._row.pk, trouble=error.code, actor=READER, now=self._now)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from core import audit, outbox
@@ -13,9 +14,12 @@ from customers.models import Customer
 from kyc import locks
 from kyc.actions.transitions import move, settle_tier
 from kyc.domain import tiers, verifications
+from kyc.domain.tiers import Level
 from kyc.domain.verifications import State
 from kyc.events import AccessWanted, CaptureFinished, Event
 from kyc.models import KycProfile, Provider, ProviderApplicant, Verification
+
+BEING_CHECKED: Final = frozenset({State.SUBMITTED, State.ON_HOLD})
 
 
 class UnknownLevel(Refused):
@@ -64,6 +68,7 @@ def start_verification(
             "This verification is closed and cannot be started again; support can review it.",
             target=f"kyc.verification/{row.pk}",
         )
+    _check_nothing_is_lost(profile, row, known, now=now)
     applicant, _ = ProviderApplicant.objects.get_or_create(
         profile=profile, provider=provider, defaults={"level": level}
     )
@@ -106,6 +111,22 @@ def expire_verification(*, verification_id: UUID, actor: Actor, now: datetime) -
     tier = settle_tier(profile, why="verification expired", actor=actor, now=now)
     audit.record(Event.VERIFICATION_EXPIRED, row, actor=actor, now=now, after={"tier": tier})
     return row
+
+
+def _check_nothing_is_lost(profile: KycProfile, row: Verification, level: Level, *, now: datetime) -> None:
+    """Refuse a start that would move the provider's applicant away from something better or unfinished."""
+    for other in profile.verifications.all():
+        known = tiers.LEVELS.get(other.level)
+        is_valid = other.state == State.APPROVED and (other.expires_at is None or other.expires_at > now)
+        if is_valid and known is not None and known.rank >= level.rank:
+            raise NotOpen(
+                "You are verified at this level or a higher one already.", target=f"kyc.verification/{row.pk}"
+            )
+        if other.pk != row.pk and other.provider == row.provider and other.state in BEING_CHECKED:
+            raise NotOpen(
+                "Another level is being checked right now; start this one when that is done.",
+                target=f"kyc.verification/{row.pk}",
+            )
 
 
 def _profile(customer_id: UUID, *, now: datetime) -> KycProfile:

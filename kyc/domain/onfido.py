@@ -1,4 +1,4 @@
-"""Reading Onfido's check and reports into an answer. A workflow run is read by the same rules."""
+"""Reading Onfido's check and its reports into an answer."""
 
 from __future__ import annotations
 

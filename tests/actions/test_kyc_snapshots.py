@@ -10,7 +10,9 @@ from django.db import DatabaseError, transaction
 
 from core.audit.models import AuditEvent
 from core.outbox.models import OutboxMessage
+from customers.models import Customer
 from kyc import actions, queries
+from kyc.actions.verifications import CountryNotServed, NotOpen, UnknownLevel
 from kyc.domain.cases import Kind
 from kyc.domain.verifications import State
 from kyc.models import Case, ProviderSnapshot, Verification, VerificationTransition
@@ -106,8 +108,6 @@ def test_a_yes_with_something_wrong_grants_nothing(answer: object) -> None:
 
 
 def test_a_customer_from_a_country_not_served_cannot_begin() -> None:
-    from kyc.actions.verifications import CountryNotServed
-
     with pytest.raises(CountryNotServed):
         applicant(trader(country="IR"))
     assert AuditEvent.objects.filter(doc__action="kyc.verification.started.refused").count() == 1
@@ -156,3 +156,41 @@ def test_a_provider_s_document_does_not_lie_in_the_clear() -> None:
     assert profile.person is not None
     assert b"Trader" not in bytes(profile.person)
     assert "Trader" not in "".join(AuditEvent.objects.values_list("canon", flat=True))
+
+
+def start(customer: Customer, level: str) -> Verification:
+    return actions.start_verification(customer_id=customer.pk, level=level, actor=ROBOT, now=NOW)
+
+
+def test_nobody_starts_what_they_have_or_what_would_give_up_something_better() -> None:
+    tom = trader()
+    answered(applicant(tom), yes())
+    for level in ("kyc-standard", "kyc-basic"):
+        with pytest.raises(NotOpen, match="already"):
+            start(tom, level)
+    assert start(tom, "kyc-enhanced").state == State.NOT_STARTED
+
+
+def test_nobody_changes_level_while_another_is_being_checked() -> None:
+    tom = trader()
+    answered(applicant(tom), yes(state=State.SUBMITTED))
+    with pytest.raises(NotOpen, match="being checked"):
+        start(tom, "kyc-enhanced")
+    assert start(tom, "kyc-standard").state == State.SUBMITTED
+
+
+def test_a_final_no_cannot_be_started_again() -> None:
+    tom = trader()
+    answered(applicant(tom), yes(state=State.REJECTED_FINAL))
+    with pytest.raises(NotOpen, match="closed"):
+        start(tom, "kyc-standard")
+
+
+def test_levels_that_do_not_exist_cannot_be_started() -> None:
+    tom = trader()
+    with pytest.raises(UnknownLevel):
+        start(tom, "kyc-golden")
+    with pytest.raises(UnknownLevel):
+        actions.start_verification(
+            customer_id=tom.pk, level="kyb-institutional", provider="onfido", actor=ROBOT, now=NOW
+        )

@@ -194,6 +194,17 @@ def test_a_provider_that_is_down_leaves_the_tier_as_it_is_until_it_can_be_asked(
     assert ProviderApplicant.objects.get().trouble == ""
 
 
+def test_a_provider_that_refuses_us_suspends_nobody_and_is_not_asked_without_end(world: World) -> None:
+    tom, name, _ = approved(world)
+    world.steer("failures", {"mode": 401, "path": "/one$"})
+    world.steer(f"applicants/{name}/event", {"event": "applicantReset"})
+    world.arrived(4)
+    row = ProviderApplicant.objects.get()
+    assert (row.trouble, tier_of(tom)) == ("rejected", 2)
+    later = NOW + timedelta(hours=1)
+    assert queries.to_reconcile(now=later) == [row.pk]
+
+
 def test_a_lost_webhook_is_made_up_for_by_the_regular_comparison(world: World) -> None:
     tom, name = begun(world)
     world.steer(f"applicants/{name}/complete", {"deliver": False})
