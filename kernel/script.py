@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import hashlib
 from collections.abc import Sequence
 from typing import Final
@@ -28,6 +29,11 @@ class UnknownNetwork(ValueError):
 
 def sorted_multisig(threshold: int, keys: Sequence[bytes]) -> bytes:
     """The witness script of `sortedmulti(threshold, keys)`: compressed keys in the order of BIP 67."""
+    return _sorted_multisig(threshold, tuple(keys))
+
+
+@functools.lru_cache(maxsize=4096)
+def _sorted_multisig(threshold: int, keys: tuple[bytes, ...]) -> bytes:
     if not 1 <= threshold <= len(keys) <= KEYS_MAX:
         raise BadScript(f"{threshold} of {len(keys)}")
     if len(set(keys)) != len(keys):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Final
 
 from cryptography.exceptions import InvalidSignature
@@ -61,6 +62,7 @@ def verify(key: bytes, digest: bytes, der: bytes) -> None:
         raise BadSignature(str(error) or "the signature is not by this key over this digest") from None
 
 
+@functools.lru_cache(maxsize=4096)  # taking a square root per key is most of the cost of a check
 def _point(encoded: bytes) -> ec.EllipticCurvePublicKey:
     try:
         return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), encoded)

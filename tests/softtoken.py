@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -22,6 +23,7 @@ TOKENS = ("hot-1", "hot-2", "hot-3")
 ADDRESSES = 4
 
 
+@functools.cache
 def keys_of(token: str) -> list[SoftKey]:
     return [SoftKey(10_000 + 100 * TOKENS.index(token) + index) for index in range(ADDRESSES)]
 
