@@ -18,6 +18,7 @@ from typing import IO, Any, Final
 from devstack.users import DESK_GROUP, TOKENS, WEB_GROUP, Account, Accounts
 
 HOME: Final = Path(__file__).resolve().parents[1]
+DEFAULT_PORT: Final = 8000
 SOCKET_PATH_MAX: Final = 90  # Linux allows 107 bytes, and file names follow
 SOFTHSM: Final = "/usr/lib/softhsm/libsofthsm2.so"
 
@@ -187,7 +188,7 @@ def load_secrets(where: Layout, *, port: int | None) -> Secrets:
     path = where.secrets / "stack.json"
     if not path.exists():
         where.secrets.mkdir(mode=0o700, parents=True, exist_ok=True)
-        fresh = _make_secrets(port or 8000)
+        fresh = _make_secrets(port or DEFAULT_PORT)
         descriptor = os.open(path.with_suffix(".new"), os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as file:
             json.dump(fresh, file, indent=1)
@@ -252,12 +253,13 @@ class Environment:
     def __init__(self, where: Layout, secret: Secrets) -> None:
         self.layout = where
         self.secrets = secret
-        self.port = int(secret["port"])
-        self.node_port = free_port(18443)
-        self.sumsub_port = free_port(8101)
-        self.onfido_port = free_port(8102)
-        self.prices_port = free_port(8103)
-        run, port = where.run, self.port
+        self.port = port = int(secret["port"])
+        # The usual ports where there is one stack; any free ones beside it.
+        self.node_port = free_port(18443 if port == DEFAULT_PORT else 0)
+        self.sumsub_port = free_port(8101 if port == DEFAULT_PORT else 0)
+        self.onfido_port = free_port(8102 if port == DEFAULT_PORT else 0)
+        self.prices_port = free_port(8103 if port == DEFAULT_PORT else 0)
+        run = where.run
         outside = {name: os.environ[name] for name in REPLACEABLE if os.environ.get(name)}
         self.replaced = frozenset(outside)
         self.module = os.environ.get("PKCS11_MODULE", SOFTHSM)
