@@ -288,6 +288,14 @@ fn sweep<const SIDE: u8>(
         let mut slot = half.level(at).head;
         while slot != NONE && taker.leaves > 0 {
             let Node { order, next, .. } = nodes[slot as usize];
+            let mut reach = taker.leaves;
+            if let Some(budget) = taker.budget {
+                // A budget is only ever given with prices of at least one tick.
+                reach = reach.min(budget / price as u64);
+                if reach == 0 {
+                    return Stop::Budget;
+                }
+            }
             if taker.group != 0 && order.group == taker.group {
                 if taker.stp != Stp::CancelTaker {
                     unlink(nodes, half, slot);
@@ -300,14 +308,9 @@ fn sweep<const SIDE: u8>(
                 slot = next;
                 continue;
             }
-            let mut qty = order.leaves.min(taker.leaves);
-            if let Some(budget) = taker.budget {
-                // A budget is only ever given with prices of at least one tick.
-                qty = qty.min(budget / price as u64);
-                if qty == 0 {
-                    return Stop::Budget;
-                }
-                taker.budget = Some(budget - qty * price as u64);
+            let qty = order.leaves.min(reach);
+            if let Some(budget) = &mut taker.budget {
+                *budget -= qty * price as u64;
             }
             taker.leaves -= qty;
             let maker_leaves = order.leaves - qty;
@@ -327,6 +330,10 @@ fn sweep<const SIDE: u8>(
                 maker_leaves,
                 taker_leaves: taker.leaves,
             });
+            if maker_leaves > 0 {
+                // The taker, or its budget, ended in the middle of a maker: nobody behind it is met any more.
+                return if taker.leaves > 0 { Stop::Budget } else { Stop::Done };
+            }
             slot = next;
         }
     }

@@ -185,6 +185,17 @@ fn spends_a_budget_to_the_last_whole_lot_and_never_beyond() {
 }
 
 #[test]
+fn pulls_nobody_once_the_budget_is_spent() {
+    let mut book = Book::new();
+    rest(&mut book, Side::Sell, 10, 1, 5);
+    rest_of(&mut book, Side::Sell, 10, 2, 5, 7);
+    let buyer = Taker { budget: Some(25), leaves: u64::MAX, group: 7, ..taker(Side::Buy, 20, 0) };
+    let (heard, _, stop) = take(&mut book, buyer);
+    assert_eq!(heard.fills, [(1, 10, 2, 3)]);
+    assert_eq!((heard.pulled, stop, book.len()), (vec![], Stop::Budget, 2));
+}
+
+#[test]
 fn keeps_the_place_of_a_reduced_order() {
     let mut book = Book::new();
     let first = rest(&mut book, Side::Sell, 100, 1, 10);

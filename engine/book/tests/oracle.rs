@@ -49,6 +49,10 @@ impl Naive {
             if !accepts(price) {
                 break;
             }
+            let affordable = taker.budget.map_or(u64::MAX, |budget| budget / price as u64);
+            if affordable == 0 {
+                return (reports, Stop::Budget);
+            }
             if taker.group != 0 && maker.group == taker.group {
                 if taker.stp == Stp::CancelTaker {
                     return (reports, Stop::SelfTrade);
@@ -60,12 +64,8 @@ impl Naive {
                 }
                 continue;
             }
-            let mut qty = maker.leaves.min(taker.leaves);
+            let qty = maker.leaves.min(taker.leaves).min(affordable);
             if let Some(budget) = &mut taker.budget {
-                qty = qty.min(*budget / price as u64);
-                if qty == 0 {
-                    return (reports, Stop::Budget);
-                }
                 *budget -= qty * price as u64;
             }
             maker.leaves -= qty;

@@ -370,9 +370,9 @@ impl Venue {
         };
         outcome.filled = walked.filled;
         let reason = match walked.stop {
+            _ if walked.budget == Some(0) => Reason::Filled,
             Stop::SelfTrade => Reason::Stp,
             Stop::Budget => Reason::BudgetSpent,
-            Stop::Done if walked.budget == Some(0) => Reason::Filled,
             Stop::Done if walked.leaves == 0 => Reason::Filled,
             Stop::Done if matches!(order.tif, Tif::Gtc | Tif::Gtd) => {
                 outcome.leaves = walked.leaves;
