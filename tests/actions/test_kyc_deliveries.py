@@ -52,6 +52,12 @@ def test_equal_bytes_are_kept_once_and_audited_once(endpoint: WebhookEndpoint) -
     assert OutboxMessage.objects.filter(topic="kyc.delivery_received").count() == 1
 
 
+def test_two_events_with_one_correlation_id_are_two_deliveries(endpoint: WebhookEndpoint) -> None:
+    for event in ("applicantPending", "applicantReviewed"):
+        raw = body(event, correlationId="req-1")
+        assert actions.receive_delivery(endpoint_id=endpoint.pk, raw=raw, actor=ROBOT, now=NOW).is_new
+
+
 def test_a_body_that_claims_approval_only_asks_for_a_read(endpoint: WebhookEndpoint) -> None:
     tom = trader()
     applicant(tom)
