@@ -86,4 +86,5 @@ def _has_final_rival(payment: Payment) -> bool:
 
 
 def _release(payment: Payment, *, now: datetime) -> None:
+    Payment.objects.filter(pk=payment.pk).update(abandoned_at=now)
     payment.locks.filter(released_at=None).update(released_at=now)

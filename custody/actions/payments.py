@@ -6,7 +6,6 @@ from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db import IntegrityError, transaction
 
 from core import approvals, audit, freezes
 from core.action import action
@@ -21,6 +20,7 @@ from custody.models import (
     Address,
     Payment,
     Refill,
+    Utxo,
     UtxoLock,
     Wallet,
     Withdrawal,
@@ -60,6 +60,7 @@ def store_built(*, owner: Withdrawal | Refill, psbt: str, vsize: int, actor: Act
     if isinstance(row, Withdrawal):
         freezes.check(*withdrawals.stops(row))
     built = _checked(row, wallet, psbt)
+    claimed = _claimable(wallet, built)
     before = row.state
     row.move_to(Step.BUILT)
     approvals.consume(queries.request_of(row), now=now)
@@ -74,7 +75,7 @@ def store_built(*, owner: Withdrawal | Refill, psbt: str, vsize: int, actor: Act
         change_units=built.change,
         built_at=now,
     )
-    _claim(payment, built, now=now)
+    UtxoLock.objects.bulk_create(UtxoLock(utxo=coin, payment=payment, locked_at=now) for coin in claimed)
     audit.record(
         Event.PAYMENT_BUILT,
         payment,
@@ -159,28 +160,20 @@ def _checked(row: Withdrawal | Refill, wallet: Wallet, psbt: str) -> coins.Built
         ) from error
 
 
-def _claim(payment: Payment, built: coins.Built, *, now: datetime) -> None:
-    """Lock the coins; all are ours, confirmed, unspent, and free."""
+def _claimable(wallet: Wallet, built: coins.Built) -> list[Utxo]:
+    """The transaction's coins, locked; CoinTaken unless all are the wallet's, confirmed, unspent and
+    unclaimed.
+
+    Looked at before the payment is stored: two equal orders over the same coin are the very same transaction.
+    """
     wanted = {(outpoint.txid, outpoint.index) for outpoint in built.outpoints}
-    rows = locks.coins(wanted)
-    usable = [
-        coin
-        for coin in rows
-        if coin.wallet_id == payment.wallet_id and coin.height is not None and coin.spent_in is None
-    ]
-    if len(usable) != len(wanted):
+    found = locks.coins(wanted)
+    free = set(queries.free_coins(wallet).filter(pk__in=[coin.pk for coin in found]))
+    if len(free) != len(wanted):
         raise CoinTaken(
-            "Nothing was built: a coin is not free any more.", target=f"custody.payment/{payment.txid}"
+            "Nothing was built: a coin is not free any more.", target=f"custody.wallet/{wallet.pk}"
         )
-    try:
-        with transaction.atomic():
-            UtxoLock.objects.bulk_create(
-                UtxoLock(utxo=coin, payment=payment, locked_at=now) for coin in usable
-            )
-    except IntegrityError as error:
-        raise CoinTaken(
-            "Nothing was built: another payment claims a coin.", target=f"custody.payment/{payment.txid}"
-        ) from error
+    return found
 
 
 def _parsed(raw: bytes) -> Transaction:

@@ -87,6 +87,7 @@ def request_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
     target = f"custody.refill/{refill_id}"
     maker = entitled.officer(actor, Permission.PROPOSE_REFILL, now=now, target=target)
     row = locks.refill(refill_id)
+    row.check_step(State.REQUESTED)
     freezes.check(f"wallet:{row.source.name}", f"asset:{row.asset}")
     policy = queries.policy(intent.REFILL)
     expires = whole_seconds(now) + refills.INTENT_LIFE

@@ -130,6 +130,7 @@ def conflict(request: ApprovalRequest, officer: Identity) -> str | None:
 
 def _put_before_checkers(row: Withdrawal, maker: Identity, *, actor: Actor, now: datetime) -> None:
     """Open the request over the canonical intent, under the policy in force, and link it."""
+    row.check_step(State.SCREENED)
     policy = queries.policy(intent.WITHDRAWAL)
     expires = whole_seconds(now) + withdrawals.INTENT_LIFE
     meant = Intent(

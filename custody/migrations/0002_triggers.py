@@ -47,7 +47,9 @@ class Migration(migrations.Migration):
         fixed_columns("custody_withdrawal", free=ROAD),
         fixed_columns("custody_refill", free=ROAD),
         fixed_columns("custody_adjustment", free=["state", "request_id", "posted_at"]),
-        fixed_columns("custody_payment", free=["raw", "asked_at", "signed_at", "sent_at", "height"]),
+        fixed_columns(
+            "custody_payment", free=["raw", "asked_at", "signed_at", "sent_at", "height", "abandoned_at"]
+        ),
         fixed_columns("custody_deposit", free=["state", "height", "credited_at"]),
         fixed_columns("custody_address", free=["customer_id", "assigned_at"]),
         fixed_columns("custody_utxo", free=["height", "spent_in", "spent_by"]),

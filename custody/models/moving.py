@@ -29,28 +29,34 @@ class Moving(models.Model):
     class Meta:
         abstract = True
 
+    def check_step(self, target_state: StrEnum) -> tuple[StrEnum, StrEnum]:
+        """Where the row stands and where it may go; WrongState where the table has no such step."""
+        states = type(self).STATES
+        before, after = states(self.state), states(target_state)
+        try:
+            step(type(self).NEXT, before, after)
+        except WrongTurn as error:
+            raise WrongState(
+                f"Nothing was changed: {error}. Look at it again.", target=self._target()
+            ) from error
+        return before, after
+
     def move_to(self, target_state: StrEnum, **changes: Any) -> None:
         """Take the step and write `changes` with it, if the row still is where it was read.
 
         WrongState where the table has no such step, Conflict where somebody else moved the row first.
         """
-        states = type(self).STATES
-        before, state, target = (
-            states(self.state),
-            states(target_state),
-            f"{self._meta.label_lower}/{self.pk}",
-        )
-        try:
-            step(type(self).NEXT, before, state)
-        except WrongTurn as error:
-            raise WrongState(f"Nothing was changed: {error}. Look at it again.", target=target) from error
+        before, state = self.check_step(target_state)
         rows: models.Manager[Any] = type(self)._default_manager
         changed = rows.filter(pk=self.pk, state=before).update(state=state, **changes)
         if not changed:
-            raise Conflict("The row moved on meanwhile; look at it again.", target=target)
+            raise Conflict("The row moved on meanwhile; look at it again.", target=self._target())
         self.state = state
         for name, value in changes.items():
             setattr(self, name, value)
+
+    def _target(self) -> str:
+        return f"{self._meta.label_lower}/{self.pk}"
 
 
 def known(states: Iterable[StrEnum], name: str) -> models.CheckConstraint:

@@ -17,14 +17,15 @@ class Payment(models.Model):
     """One transaction, for one withdrawal or one refill; the owner's state says how far it has come.
 
     `psbt` and `txid` are final before anybody signs. `asked_at` is
-    set before the first signer is asked. `raw` is stored before it is sent, and sent again as it is.
+    set before the first signer is asked. An abandoned one has let go of its coins. `raw` is stored
+    before it is sent, and sent again as it is.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="payments")
     withdrawal = models.OneToOneField(Withdrawal, models.PROTECT, null=True, related_name="payment")
     refill = models.OneToOneField(Refill, models.PROTECT, null=True, related_name="payment")
-    txid = models.CharField(max_length=64, unique=True)
+    txid = models.CharField(max_length=64)
     psbt = models.TextField()
     fee_units = UnitsField()
     vsize = models.PositiveIntegerField()
@@ -35,10 +36,14 @@ class Payment(models.Model):
     signed_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     height = models.PositiveIntegerField(null=True)
+    abandoned_at = models.DateTimeField(null=True)
 
     class Meta:
         db_table = "custody_payment"
         constraints = [
+            models.UniqueConstraint(
+                fields=["txid"], condition=Q(abandoned_at__isnull=True), name="payment_txid_once"
+            ),
             models.CheckConstraint(
                 condition=Q(withdrawal__isnull=False, refill__isnull=True)
                 | Q(withdrawal__isnull=True, refill__isnull=False),

@@ -106,4 +106,4 @@ def known_coins(outpoints: Collection[Outpoint]) -> set[Outpoint]:
 
 def payments_in(txids: Collection[str]) -> dict[str, UUID]:
     """Which of these transactions are ours."""
-    return dict(Payment.objects.filter(txid__in=txids).values_list("txid", "pk"))
+    return dict(Payment.objects.filter(txid__in=txids, abandoned_at=None).values_list("txid", "pk"))

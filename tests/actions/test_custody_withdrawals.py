@@ -1,0 +1,359 @@
+"""A withdrawal …"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from core import ledger
+from core.action import action
+from core.approvals.models import ApprovalRequest
+from core.freezes import Frozen, pull
+from core.freezes.domain import scopes
+from core.refusals import NotAllowed, NotFound, Refused
+from custody import actions, queries
+from custody.actions import withdrawals as refusals
+from custody.actions.entitled import ReasonMissing
+from custody.domain import limits, withdrawals
+from custody.domain.beneficiaries import AUTOMATIC
+from custody.domain.limits import Quote
+from custody.events import Event
+from custody.models import Beneficiary, Withdrawal
+from custody.models.moving import WrongState
+from kernel.intent import Intent
+from kernel.money import Amount
+from tests.traces import Trace
+from tests.treasury import BTC, HOME, ROBOT, Treasury, customer_actor, outsider, trader
+
+pytestmark = pytest.mark.django_db
+
+SMALL = BTC // 10
+
+
+@pytest.fixture
+def treasury(now: datetime) -> Treasury:
+    """Tom at tier 2 with one bitcoin."""
+    found = Treasury.open(now)
+    found.deposit(BTC)
+    return found
+
+
+@action(Event.WITHDRAWAL_REQUESTED)
+def freeze(*, scope: str, actor: Any, now: datetime) -> None:
+    pull(scope, reason="a test", actor=actor, now=now)
+
+
+def test_is_requested_with_its_funds_on_hold(treasury: Treasury) -> None:
+    with Trace() as trace:
+        row = treasury.request(SMALL, client_id="rent")
+    row.refresh_from_db()
+    assert (row.state, row.amount, row.destination) == ("requested", Amount(SMALL, "BTC"), HOME)
+    assert (row.value_cents, row.price_cents, row.priced_at) == (6_000_00, 60_000_00, treasury.now)
+    assert row.expires_at == treasury.now + withdrawals.SCREEN_WITHIN
+    assert treasury.funding().held == row.amount + row.fee
+    assert trace.events == ["custody.withdrawal.requested"]
+    assert trace.topics == ["custody.withdrawal_moved"]
+
+
+def test_is_requested_once_under_one_client_id(treasury: Treasury) -> None:
+    first = treasury.request(SMALL, client_id="rent")
+    with Trace() as trace, pytest.raises(refusals.ClientIdUsed) as refusal:
+        treasury.request(SMALL, client_id="rent")
+    assert refusal.value.withdrawal == first.pk
+    assert Withdrawal.objects.count() == 1
+    assert treasury.funding().held == first.amount + first.fee
+    trace.only_refused("custody.withdrawal.requested")
+
+
+def test_may_use_another_customers_client_id(treasury: Treasury) -> None:
+    treasury.request(SMALL, client_id="rent")
+    tia = trader("Tia", tier=2)
+    treasury.deposit(BTC, tia)
+    row = treasury.request(SMALL, client_id="rent", customer_id=tia.pk, actor=customer_actor(tia))
+    assert row.customer_id == tia.pk
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"actor": outsider()}, NotAllowed),
+        ({"actor": ROBOT}, NotAllowed),
+        ({"sats": 9_999}, refusals.AmountRefused),
+        ({"amount": Amount(10**9, "USDT")}, refusals.AmountRefused),
+        ({"sats": BTC}, ledger.entries.InsufficientFunds),  # type: ignore[attr-defined]
+        ({"client_id": "x" * 33}, refusals.AmountRefused),
+        ({"client_id": "ä"}, refusals.AmountRefused),
+        ({"destination": "bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4"}, refusals.DestinationRefused),
+        ({"destination": HOME[:-1] + "q"}, refusals.DestinationRefused),
+        ({"destination": ""}, refusals.DestinationRefused),
+        ({"label": " "}, refusals.DestinationRefused),
+        ({"label": "a\u202eb"}, refusals.DestinationRefused),
+    ],
+)
+def test_is_refused_without_a_trace_but_the_refusal(
+    treasury: Treasury, changes: dict[str, Any], refusal: type[Refused]
+) -> None:
+    if changes.get("sats") == BTC:
+        treasury.tom.tier = 4
+        treasury.tom.save()
+    with Trace() as trace, pytest.raises(refusal):
+        treasury.request(**{"sats": SMALL} | changes)
+    assert not Withdrawal.objects.exists()
+    assert not Beneficiary.objects.exists()
+    assert treasury.funding().held.units == 0
+    trace.only_refused("custody.withdrawal.requested")
+
+
+def test_never_goes_to_an_address_of_ours(treasury: Treasury) -> None:
+    own = queries.deposit_address_of(treasury.tom.pk)
+    assert own is not None
+    for spelling in (own.address, own.address.upper()):
+        with pytest.raises(refusals.DestinationRefused):
+            treasury.request(SMALL, destination=spelling)
+
+
+def test_keeps_one_spelling_of_its_destination(treasury: Treasury) -> None:
+    assert treasury.request(SMALL, destination=HOME.upper()).destination == HOME
+
+
+@pytest.mark.parametrize("tier", [0, 1, 2])
+def test_stays_within_the_tiers_limit(treasury: Treasury, tier: int) -> None:
+    treasury.tom.tier = tier
+    treasury.tom.save()
+    asked = {0: 20_000, 1: 900_000, 2: BTC // 5}[tier]
+    wanted = refusals.TierTooLow if tier == 0 else refusals.LimitReached
+    with Trace() as trace, pytest.raises(wanted):
+        treasury.request(asked)
+    trace.only_refused("custody.withdrawal.requested")
+
+
+def test_counts_against_the_limit_for_24_hours(treasury: Treasury) -> None:
+    treasury.request(SMALL)
+    with pytest.raises(refusals.LimitReached, match=r"\$4,000\.00 of \$10,000\.00"):
+        treasury.request(SMALL)
+    later = treasury.now + limits.WINDOW
+    actions.report_price(quote=Quote("BTC", 60_000_00, later), source="test", actor=ROBOT, now=later)
+    treasury.request(SMALL, now=later)
+
+
+def test_counts_no_more_once_it_ended_unpaid(treasury: Treasury) -> None:
+    row = treasury.request(SMALL)
+    actions.cancel_withdrawal(withdrawal_id=row.pk, actor=customer_actor(treasury.tom), now=treasury.now)
+    treasury.request(SMALL)
+
+
+def test_needs_a_fresh_price(treasury: Treasury) -> None:
+    late = treasury.now + limits.PRICE_AGE_MAX + timedelta(seconds=1)
+    with Trace() as trace, pytest.raises(refusals.PriceUnknown):
+        treasury.request(SMALL, now=late)
+    trace.only_refused("custody.withdrawal.requested")
+
+
+@pytest.mark.parametrize("scope", ["platform.withdrawals", "asset:BTC", "wallet:hot", "customer"])
+def test_stops_at_a_freeze(treasury: Treasury, scope: str) -> None:
+    name = scopes.customer(treasury.tom.pk) if scope == "customer" else scope
+    freeze(scope=name, actor=ROBOT, now=treasury.now)
+    with pytest.raises(Frozen):
+        treasury.request(SMALL)
+
+
+def test_waits_on_hold_at_the_first_use_of_a_destination(treasury: Treasury) -> None:
+    row = treasury.request(SMALL)
+    with Trace() as trace:
+        row = actions.report_screening(withdrawal_id=row.pk, hits=[], actor=ROBOT, now=treasury.now)
+    assert (row.state, row.reason) == ("on_hold", "first use of this destination")
+    assert trace.events == ["custody.withdrawal.screened"]
+    assert trace.topics == ["custody.withdrawal_moved"]
+
+
+def test_is_screened_once(treasury: Treasury) -> None:
+    row = treasury.request(SMALL)
+    actions.report_screening(withdrawal_id=row.pk, hits=["listed"], actor=ROBOT, now=treasury.now)
+    with Trace() as trace:
+        again = actions.report_screening(withdrawal_id=row.pk, hits=[], actor=ROBOT, now=treasury.now)
+    assert again.state == "on_hold"
+    assert trace.events == []
+
+
+def test_released_by_an_officer_has_that_officer_as_its_maker(treasury: Treasury) -> None:
+    row = treasury.request(SMALL)
+    actions.report_screening(withdrawal_id=row.pk, hits=[], actor=ROBOT, now=treasury.now)
+    with Trace() as trace:
+        row = actions.release_from_screening(
+            withdrawal_id=row.pk, reason="Tom called", actor=treasury.staff.ana.actor, now=treasury.now
+        )
+    request = row.request
+    assert request is not None
+    assert (row.state, row.maker, request.maker) == ("screened", treasury.staff.ana.identity, row.maker)
+    assert request.teams == {"treasury": 2}
+    meant = Intent.parse(bytes(request.payload))
+    assert (meant.amount, meant.destination, meant.source) == (row.amount, row.destination, "hot")
+    assert (meant.reference, meant.customer, meant.maker) == (row.pk, row.customer_id, row.maker_id)
+    assert (meant.fee_cap, meant.destination_label, meant.expires) == (
+        row.fee_cap,
+        "Tom's home",
+        row.expires_at,
+    )
+    assert trace.events == ["approvals.request.opened", "custody.withdrawal.released"]
+    assert trace.topics == ["approvals.moved", "custody.withdrawal_moved"]
+
+
+def test_goes_to_a_cleared_destination_without_an_officers_look(treasury: Treasury) -> None:
+    treasury.screened(sats=1_000_000)
+    row = treasury.request(1_000_000)
+    row = actions.report_screening(withdrawal_id=row.pk, hits=[], actor=ROBOT, now=treasury.now)
+    assert (row.state, row.maker_id) == ("screened", AUTOMATIC)
+
+
+def test_waits_for_an_officer_when_a_cleared_destination_is_listed_later(treasury: Treasury) -> None:
+    treasury.screened(sats=1_000_000)
+    row = treasury.request(1_000_000)
+    row = actions.report_screening(withdrawal_id=row.pk, hits=["listed"], actor=ROBOT, now=treasury.now)
+    assert (row.state, row.reason) == ("on_hold", "listed")
+
+
+@pytest.mark.parametrize("who", ["ben", "dot", "eve", "sam", "tom", "robot"])
+def test_is_released_and_rejected_by_those_who_may_only(treasury: Treasury, who: str) -> None:
+    row = treasury.request(SMALL)
+    actions.report_screening(withdrawal_id=row.pk, hits=[], actor=ROBOT, now=treasury.now)
+    actor = {"tom": customer_actor(treasury.tom), "robot": ROBOT}.get(who) or getattr(
+        treasury.staff, who
+    ).actor
+    for deed, name in (
+        (actions.release_from_screening, "custody.withdrawal.released"),
+        (actions.reject_withdrawal, "custody.withdrawal.rejected"),
+    ):
+        with Trace() as trace, pytest.raises(NotAllowed):
+            deed(withdrawal_id=row.pk, reason="please", actor=actor, now=treasury.now)
+        trace.only_refused(name)
+    assert not ApprovalRequest.objects.exists()
+
+
+def test_is_decided_with_a_reason_only(treasury: Treasury) -> None:
+    row = treasury.request(SMALL)
+    actions.report_screening(withdrawal_id=row.pk, hits=[], actor=ROBOT, now=treasury.now)
+    for deed in (actions.release_from_screening, actions.reject_withdrawal):
+        with pytest.raises(ReasonMissing):
+            deed(withdrawal_id=row.pk, reason="  ", actor=treasury.staff.ana.actor, now=treasury.now)
+
+
+def test_gives_its_funds_back_when_rejected(treasury: Treasury) -> None:
+    row = treasury.request(SMALL)
+    actions.report_screening(withdrawal_id=row.pk, hits=[], actor=ROBOT, now=treasury.now)
+    with Trace() as trace:
+        row = actions.reject_withdrawal(
+            withdrawal_id=row.pk, reason="a mixer", actor=treasury.staff.ana.actor, now=treasury.now
+        )
+    assert (row.state, row.reason) == ("rejected", "a mixer")
+    assert treasury.funding().held.units == 0
+    assert trace.events == ["custody.withdrawal.rejected"]
+    assert trace.topics == ["custody.withdrawal_moved"]
+
+
+def test_is_approved_by_two_who_did_not_make_it(treasury: Treasury) -> None:
+    row = treasury.screened(sats=SMALL)
+    with Trace() as trace:
+        treasury.sign_off(row)
+    row.refresh_from_db()
+    assert row.state == "approved"
+    assert trace.events.count("custody.withdrawal.approved") == 1
+    assert trace.topics.count("custody.withdrawal_moved") == 1
+
+
+def test_is_rejected_with_the_checkers_reason(treasury: Treasury) -> None:
+    from core.approvals.actions import submit_signature
+
+    row, ben = treasury.screened(sats=SMALL), treasury.staff.ben
+    assert row.request is not None
+    submit_signature(
+        request_id=row.request.pk,
+        signed=ben.answer(row.request, "reject", "the label is odd"),
+        actor=ben.actor,
+        now=treasury.now,
+    )
+    row.refresh_from_db()
+    assert (row.state, row.reason) == ("rejected", "the label is odd")
+    assert treasury.funding().held.units == 0
+
+
+def test_cancelled_by_its_owner_takes_its_request_with_it(treasury: Treasury) -> None:
+    row = treasury.screened(sats=SMALL)
+    with Trace() as trace:
+        actions.cancel_withdrawal(withdrawal_id=row.pk, actor=customer_actor(treasury.tom), now=treasury.now)
+    row.refresh_from_db()
+    assert row.request is not None
+    assert (row.state, row.request.state) == ("cancelled", "withdrawn")
+    assert treasury.funding().held.units == 0
+    assert trace.events == ["custody.withdrawal.cancelled"]
+
+
+def test_is_nobody_elses_to_cancel(treasury: Treasury) -> None:
+    row = treasury.request(SMALL)
+    with Trace() as trace, pytest.raises(NotFound):
+        actions.cancel_withdrawal(
+            withdrawal_id=row.pk, actor=customer_actor(trader("Tia", tier=2)), now=treasury.now
+        )
+    trace.only_refused("custody.withdrawal.cancelled")
+    with pytest.raises(NotFound):
+        queries.withdrawal_of(trader("Eve", tier=2).pk, row.pk)
+
+
+def test_is_not_cancelled_once_it_is_approved(treasury: Treasury) -> None:
+    row = treasury.approved(sats=SMALL)
+    with Trace() as trace, pytest.raises(WrongState):
+        actions.cancel_withdrawal(withdrawal_id=row.pk, actor=customer_actor(treasury.tom), now=treasury.now)
+    trace.only_refused("custody.withdrawal.cancelled")
+    assert treasury.funding().held == row.amount + row.fee
+
+
+def test_expires_when_its_time_is_over_and_not_before(treasury: Treasury) -> None:
+    row = treasury.request(SMALL)
+    assert queries.overdue_withdrawals(now=treasury.now) == []
+    with Trace() as early:
+        actions.expire_withdrawal(withdrawal_id=row.pk, actor=ROBOT, now=treasury.now)
+    assert early.events == []
+    late = row.expires_at
+    assert queries.overdue_withdrawals(now=late) == [row.pk]
+    with Trace() as trace:
+        actions.expire_withdrawal(withdrawal_id=row.pk, actor=ROBOT, now=late)
+    row.refresh_from_db()
+    assert row.state == "expired"
+    assert treasury.funding().held.units == 0
+    assert trace.events == ["custody.withdrawal.expired"]
+
+
+def test_is_shown_to_officers_who_may_see_it_and_to_nobody_else(treasury: Treasury) -> None:
+    row, now = treasury.request(SMALL), treasury.now
+    for officer in (treasury.staff.ana, treasury.staff.ben, treasury.staff.dot):
+        assert queries.withdrawal_for(row.pk, identity=officer.identity, now=now) == row
+    for stranger in (treasury.staff.eve.identity, treasury.tom.identity, None):
+        assert list(queries.withdrawals_for(identity=stranger, now=now)) == []
+        with pytest.raises(NotFound):
+            queries.withdrawal_for(row.pk, identity=stranger, now=now)
+
+
+@pytest.mark.parametrize(
+    "change", ["units = 1", f"destination = '{HOME[:-1]}x'", "fee_cap_units = 1", "customer_id = NULL"]
+)
+def test_is_never_rewritten_in_the_database(treasury: Treasury, change: str) -> None:
+    treasury.request(SMALL)
+    for statement in (f"UPDATE custody_withdrawal SET {change}", "DELETE FROM custody_withdrawal"):
+        with pytest.raises(DatabaseError, match="keeps"), transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(statement)
+
+
+def test_is_not_checked_by_an_officer_who_is_the_customer(treasury: Treasury) -> None:
+    from core.access.models import Identity
+    from core.approvals.actions import submit_signature
+    from core.approvals.actions.signatures import ConflictOfInterest
+
+    row, ben = treasury.screened(sats=SMALL), treasury.staff.ben
+    Identity.objects.filter(pk=treasury.tom.pk).update(email=ben.identity.email.upper())
+    assert row.request is not None
+    with pytest.raises(ConflictOfInterest):
+        submit_signature(
+            request_id=row.request.pk, signed=ben.answer(row.request), actor=ben.actor, now=treasury.now
+        )
