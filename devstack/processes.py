@@ -38,17 +38,6 @@ def listens_on(path: Path) -> Callable[[], bool]:
     return probe
 
 
-def listens_at(port: int) -> Callable[[], bool]:
-    """Whether something accepts connections on this loopback port."""
-
-    def probe() -> bool:
-        with socket.socket() as client:
-            client.settimeout(1)
-            return client.connect_ex(("127.0.0.1", port)) == 0
-
-    return probe
-
-
 class Table:
     """Builds each process of one stack."""
 
@@ -97,7 +86,7 @@ class Table:
             "cs-node",
             *("devstack.standins.regtest", "--folder", str(folder / "chain")),
             *("--port", str(port), "--password-file", str(password)),
-            is_ready=listens_at(port),
+            ready_line="regtest node at height",
         )
 
     def _engine(self) -> Process:
@@ -132,7 +121,7 @@ class Table:
                     *("--app-token", values["SUMSUB_APP_TOKEN"], "--secret", values["SUMSUB_SECRET"]),
                     *("--webhook-url", webhooks["sumsub"]),
                     *("--webhook-secret", values["SUMSUB_WEBHOOK_SECRET"]),
-                    is_ready=listens_at(self.environment.sumsub_port),
+                    ready_line="listens at",
                 )
             )
         if "ONFIDO_URL" not in self.environment.replaced:
@@ -143,7 +132,7 @@ class Table:
                     *("devstack.standins.onfido", "--port", str(self.environment.onfido_port)),
                     *("--token", values["ONFIDO_TOKEN"], "--webhook-url", webhooks["onfido"]),
                     *("--webhook-token", values["ONFIDO_WEBHOOK_TOKEN"]),
-                    is_ready=listens_at(self.environment.onfido_port),
+                    ready_line="listens at",
                 )
             )
         if "PRICES_URL" not in self.environment.replaced:
@@ -152,7 +141,7 @@ class Table:
                     "prices",
                     "cs-node",
                     *("devstack.standins.prices", "--port", str(self.environment.prices_port)),
-                    is_ready=listens_at(self.environment.prices_port),
+                    ready_line="listens at",
                 )
             )
         found.append(
@@ -170,7 +159,7 @@ class Table:
                     "--service-aud",
                     values["ACCESS_SERVICE_AUD"],
                 ),
-                is_ready=listens_at(port),
+                ready_line="edge stand-in at",
             )
         )
         return found
@@ -312,13 +301,13 @@ class Table:
             folder=HOME,
         )
 
-    def _python(self, name: str, user: str, *module: str, is_ready: Callable[[], bool]) -> Process:
+    def _python(self, name: str, user: str, *module: str, ready_line: str) -> Process:
         account = self.accounts.of(user)
         return Process(
             name=name,
             command=[str(PYTHON), "-m", *module],
             account=account,
             environment=self.environment.plain(account),
-            is_ready=is_ready,
+            ready_line=ready_line,  # not a probe of the port, which a stranger could answer
             folder=HOME,
         )

@@ -111,6 +111,7 @@ class Supervisor:
                     raise StartFailed(self._report(each, f"was not ready after {seconds:.0f} s"))
             if waiting:
                 time.sleep(0.03)
+        self.check()  # nor may any that was started before be gone by now
 
     def _spawn(self, process: Process) -> _Running:
         parent = os.getpid()

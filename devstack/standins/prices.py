@@ -62,7 +62,9 @@ def main() -> None:
     parser.add_argument("--btc", default="60000", help="US dollars per bitcoin")
     parser.add_argument("--usdt", default="1", help="US dollars per USDT")
     options = parser.parse_args()
-    server(port=options.port, prices={"BTC": options.btc, "USDT": options.usdt}).serve_forever()
+    feed = server(port=options.port, prices={"BTC": options.btc, "USDT": options.usdt})
+    print(f"the price feed listens at {feed.url}", flush=True)
+    feed.serve_forever()
 
 
 if __name__ == "__main__":
