@@ -35,6 +35,15 @@ CHANGE_ONLY: Final[dict[str, str]] = {
 WORKER_ONLY: Final = ("audit_leaf", "audit_checkpoint")
 """The sealer's tables: readable by all, written by the worker's role alone."""
 
+NOT_FOR_TRADERS: Final = (
+    "access_role_grant",
+    "access_officer_credential",
+    "approvals_request",
+    "approvals_signature",
+    "freezes_freeze",
+)
+"""What the process that faces traders only reads: nobody's rights, consent or freezes change from there."""
+
 
 def statements() -> list[str]:
     """The SQL, in order, idempotent; run as the owner after migrating."""
@@ -59,6 +68,17 @@ def statements() -> list[str]:
             f"REVOKE UPDATE, DELETE ON {table} FROM {everybody}",
             f"GRANT UPDATE ({columns}) ON {table} TO {everybody}",
         ]
+    lines += [f"REVOKE INSERT, UPDATE, DELETE ON {table} FROM cs_trader" for table in NOT_FOR_TRADERS]
+    lines += [
+        f"REVOKE INSERT ({columns}) ON {table} FROM cs_trader"
+        for table, columns in ADD_ONLY.items()
+        if table in NOT_FOR_TRADERS
+    ]
+    lines += [
+        f"REVOKE UPDATE ({columns}) ON {table} FROM cs_trader"
+        for table, columns in CHANGE_ONLY.items()
+        if table in (*NOT_FOR_TRADERS, "access_identity")
+    ]
     for table in WORKER_ONLY:
         lines += [
             f"REVOKE INSERT, UPDATE, DELETE ON {table} FROM {everybody}",

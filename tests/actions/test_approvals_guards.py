@@ -137,6 +137,28 @@ def test_changes_no_term_of_a_request(row: ApprovalRequest, change: str) -> None
     as_owner(statement, row.pk, match="keeps every column")
 
 
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE approvals_request SET state = 'withdrawn'",
+        "INSERT INTO approvals_signature (id) VALUES (gen_random_uuid())",
+        "INSERT INTO access_role_grant (id) VALUES (gen_random_uuid())",
+        "INSERT INTO access_officer_credential (id) VALUES (gen_random_uuid())",
+        "UPDATE access_officer_credential SET sign_count = 0",
+        "UPDATE access_identity SET is_active = false",
+        "UPDATE freezes_freeze SET released_at = now()",
+        "INSERT INTO freezes_freeze (id) VALUES (gen_random_uuid())",
+    ],
+)
+def test_from_the_process_that_faces_traders_reaches_nobodys_rights(
+    row: ApprovalRequest, statement: str
+) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("RESET ROLE")
+        cursor.execute("SET ROLE cs_trader")
+        refused(statement, match=DENIED)
+
+
 def test_changes_no_digest(row: ApprovalRequest) -> None:
     refused("UPDATE approvals_request SET digest = sha256('x')", match="can only be updated to DEFAULT")
 
