@@ -361,6 +361,11 @@ def order(
     return {"v": 1, "type": "order", "payload": encodings.base64url(payload), "approvals": given}
 
 
+def payload_of(intent: Message) -> Message:
+    """The members of a request's intent."""
+    return canonical.decode_object(encodings.from_base64url(intent["payload"]))
+
+
 def signatures(answer: Message) -> list[tuple[int, bytes, bytes]]:
     """An answer's signatures in the form that a PSBT takes."""
     assert answer["type"] == "signed", answer

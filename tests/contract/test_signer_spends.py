@@ -16,7 +16,8 @@ from uuid import UUID
 
 import pytest
 
-from kernel import frames
+from kernel import canonical, frames
+from kernel.approval import Verb
 from kernel.money import Amount
 from kernel.psbt import Psbt
 from kernel.registry import Registry
@@ -224,3 +225,28 @@ def test_never_sign_for_a_wallet_that_is_not_theirs(
     """A signer's own wallet is checked before anything that the request says about it."""
     message = {**request(registry, [withdrawal(customer=UUID(int=1))]), "wallet": "cold"}
     assert signers["hot-1"].ask(message)["code"] == "SIGNER_UNKNOWN_WALLET"
+
+
+def test_are_asked_and_ordered_from_the_hosts_command_line(
+    vault: Vault, signers: dict[str, SignerProcess], tmp_path: Path
+) -> None:
+    def ask(*arguments: str) -> tuple[int, str]:
+        done = vaults.run(
+            tmp_path, "custody.signer.ask", "--socket", str(signers["hot-3"].path), *arguments, typed=""
+        )
+        return done.returncode, done.stdout + done.stderr
+
+    file = tmp_path / "order.json"
+    assert ask("health")[0] == 0
+    file.write_bytes(
+        canonical.encode(vaults.order("signer.freeze", officers=[vaults.CY], verb=Verb.APPROVE, wallet="*"))
+    )
+    assert ask("order", str(file)) == (0, '{"kind":"signer.freeze","token":"hot-3","type":"obeyed","v":1}\n')
+    code, shown = ask("health")
+    assert (code, '"state":"SIGNER_FROZEN"' in shown) == (1, True)
+    file.write_bytes(canonical.encode(vaults.order("signer.release", wallet="*")) + b"\n")
+    assert ask("order", str(file))[0] == 0
+    assert ask("health")[0] == 0
+    assert ask("order", str(file))[1].startswith('{"code":"SIGNER_ORDER_USED"')
+    file.write_bytes(b"{}")
+    assert ask("order", str(file))[0] == 1
