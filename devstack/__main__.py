@@ -24,8 +24,8 @@ def run() -> int:
     try:
         with stack.running() as up:
             values = up.environment.values
-            print(f"\nconsole   {values['CONSOLE_ORIGIN']}\ntrader API {values['API_ORIGIN']}", flush=True)
-            print("Ctrl-C stops everything; the state stays in " + str(up.environment.layout.var), flush=True)
+            print(f"\nconsole    {values['CONSOLE_ORIGIN']}\ntrader API {values['API_ORIGIN']}", flush=True)
+            print("Ctrl-C stops everything; the state stays in " + up.environment.layout.shown(), flush=True)
             up.wait()
     except KeyboardInterrupt:
         print("stopped", flush=True)

@@ -65,6 +65,11 @@ class Layout:
             run = Path("/tmp") / f"countersign-{os.getuid()}-{digest}"  # noqa: S108 -- owned and 0755, made below
         return cls(var=var, run=run)
 
+    def shown(self) -> str:
+        """The state folder as the person knows it, not as it is mounted for other OS users."""
+        home = os.environ.get("COUNTERSIGN_HOME")
+        return str(self.var).replace(str(HOME), home, 1) if home else str(self.var)
+
     @property
     def secrets(self) -> Path:
         return self.var / "secrets"
@@ -107,7 +112,7 @@ def lock(where: Layout) -> IO[str]:
         holder = file.read().strip() or "unknown"
         file.close()
         raise AlreadyRunning(
-            f"a stack is running on {where.var} already (process {holder}). "
+            f"a stack is running on {where.shown()} already (process {holder}). "
             "Stop it with Ctrl-C in its terminal, or give this one a state of its own: "
             "COUNTERSIGN_VAR=/some/folder PORT=8010 make run"
         ) from None
@@ -196,7 +201,7 @@ def load_secrets(where: Layout, *, port: int | None) -> Secrets:
     values = json.loads(path.read_text())
     if port is not None and port != values["port"]:
         raise WrongPort(
-            f"{where.var} was made for port {values['port']}: signers have pinned the approver's origin "
+            f"{where.shown()} was made for port {values['port']}: signers have pinned the approver's origin "
             f"with it. Use PORT={values['port']}, or another state folder (COUNTERSIGN_VAR)"
         )
     return Secrets(path, values)

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import IO, NoReturn
+from typing import IO, Final, NoReturn
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -123,14 +123,20 @@ def _forget_sockets(where: Layout) -> None:
         path.unlink(missing_ok=True)
 
 
+_ENDINGS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
 @contextmanager
 def _ending_on_terminate() -> Iterator[None]:
-    """Let a termination signal end the block as Ctrl-C does, so that everything is stopped in order."""
+    """Let a termination signal end the block as Ctrl-C does, so that everything is stopped in order.
+
+    Ctrl-C is among them: a shell that starts us in the background lets us inherit that it is ignored.
+    """
 
     def interrupt(_number: int, _frame: object) -> NoReturn:
         raise KeyboardInterrupt
 
-    before = {number: signal.signal(number, interrupt) for number in (signal.SIGTERM, signal.SIGHUP)}
+    before = {number: signal.signal(number, interrupt) for number in _ENDINGS}
     try:
         yield
     finally:

@@ -16,10 +16,10 @@ def run() -> int:
     """Check a stack that is running on this state; exit code 0 only if everything holds."""
     where = environments.layout()
     if not (where.secrets / "stack.json").exists():
-        print(f"there is no stack in {where.var} yet: start one with make run", file=sys.stderr)
+        print(f"there is no stack in {where.shown()} yet: start one with make run", file=sys.stderr)
         return 1
     if not environments.is_locked(where):
-        print(f"no stack is running on {where.var}: start it with make run", file=sys.stderr)
+        print(f"no stack is running on {where.shown()}: start it with make run", file=sys.stderr)
         return 1
     environment = Environment(where, environments.load_secrets(where, port=None))
     commands = Commands(environment, users.prepare())

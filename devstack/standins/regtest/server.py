@@ -15,6 +15,7 @@ from devstack.standins.regtest.rpc import BAD_REQUEST, NO_METHOD, Rpc, RpcError
 
 BODY_MAX: Final = 8 * 1024 * 1024
 PARSE_ERROR: Final = -32700
+_ORDINARY: Final = (-5, -8)  # "no such one", "above the tip": answers to a question, not worth a line
 
 
 def encode(value: Any) -> str:
@@ -83,7 +84,8 @@ class Handler(BaseHTTPRequestHandler):
             with self.server.lock:
                 result = self.server.rpc.call(method, request.get("params") or [])
         except RpcError as error:
-            self.server.log(f"{method}: {error} ({error.code})")
+            if error.code not in _ORDINARY:
+                self.server.log(f"{method}: {error} ({error.code})")
             status = {NO_METHOD: 404, BAD_REQUEST: 400}.get(error.code, 500)
             return status, _error(number, error.code, str(error))
         return 200, encode({"result": result, "error": None, "id": number})
