@@ -61,6 +61,7 @@ class Process:
 class _Running:
     process: Process
     handle: subprocess.Popen[bytes]
+    batch: int  # which call of start() it came up with; they also go down together
     last: deque[str] = field(default_factory=lambda: deque(maxlen=LAST_LINES))
     pump: threading.Thread | None = None
     has_said_ready: bool = False
@@ -85,6 +86,7 @@ class Supervisor:
         self._echo = echo
         self._out = out
         self._running: list[_Running] = []
+        self._batch = 0
         self._is_stopping = threading.Event()
         self._lock = threading.Lock()
 
@@ -98,6 +100,7 @@ class Supervisor:
 
     def start(self, *processes: Process) -> None:
         """Start these together and come back when all are ready; `StartFailed` names the one that is not."""
+        self._batch += 1
         fresh = [self._spawn(process) for process in processes]
         deadlines = {id(each): time.monotonic() + each.process.ready_within_s for each in fresh}
         waiting = list(fresh)
@@ -137,7 +140,7 @@ class Supervisor:
             )
         except OSError as error:
             raise StartFailed(f"{process.name} could not be started: {error}") from error
-        running = _Running(process, handle)
+        running = _Running(process, handle, self._batch)
         self._running.append(running)
         running.pump = threading.Thread(target=self._pump, args=(running,), daemon=True)
         running.pump.start()
@@ -206,19 +209,22 @@ class Supervisor:
     # --- Stop -------------------------------------------------------------------------------------
 
     def stop(self) -> None:
-        """End every process, the last started first, and wait until each is gone with its own children."""
+        """End every process, those started last first, and wait until each is gone with its own children."""
         self._is_stopping.set()
-        for each in reversed(self._running):
-            if each.handle.poll() is None:
-                each.handle.send_signal(each.process.stop_signal)
+        while self._running:
+            batch = [each for each in self._running if each.batch == self._running[-1].batch]
+            for each in batch:
+                if each.handle.poll() is None:
+                    each.handle.send_signal(each.process.stop_signal)
             deadline = time.monotonic() + self._stop_within_s
-            while each.handle.poll() is None and time.monotonic() < deadline:
+            while any(each.handle.poll() is None for each in batch) and time.monotonic() < deadline:
                 time.sleep(0.02)
-            _kill_group(each.handle.pid)  # what it left behind in its own session
-            each.handle.wait()
-            if each.pump is not None:
-                each.pump.join(timeout=2)
-        self._running.clear()
+            for each in batch:
+                _kill_group(each.handle.pid)  # what it left behind in its own session, or itself
+                each.handle.wait()
+                if each.pump is not None:
+                    each.pump.join(timeout=2)
+                self._running.remove(each)
 
 
 def _kill_group(pid: int) -> None:
