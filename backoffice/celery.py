@@ -8,4 +8,4 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backoffice.settings")
 
 app = Celery("countersign")
 app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks(["core.outbox", "custody", "kyc", "engine_bridge"])
+app.autodiscover_tasks(["core.outbox", "core.approvals", "custody", "kyc", "engine_bridge"])

@@ -7,10 +7,11 @@ class AccessConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from core import access
-        from core.access import checks  # noqa: F401 - importing it registers the system checks
+        from core import access, health
+        from core.access import checks, probes  # noqa: F401 - importing checks registers them
         from core.access.permissions import Permission
         from core.audit.permissions import Permission as AuditPermission
 
         access.register(Permission)
         access.register(AuditPermission)
+        health.register("edge keys", probes.edge_keys)

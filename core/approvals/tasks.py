@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from celery import shared_task
+from celery import current_app, shared_task, signature
 
 from core import clock
 from core.actor import system
@@ -15,3 +15,6 @@ def expire() -> None:
     """Close requests whose deadline has passed, so that screens and subjects need not guess."""
     for request_id in overdue():
         expire_request(request_id=request_id, actor=system("approvals-expiry"), now=clock.now())
+
+
+current_app.add_periodic_task(30.0, signature("approvals.expire"), name="approvals.expire")

@@ -21,6 +21,7 @@ from core.approvals.actions import signatures as refusals
 from core.approvals.models import ApprovalRequest, ApprovalSignature
 from core.approvals.opening import AlreadyOpen, NotApproved
 from core.approvals.queries import needs_me, open_requests, request_for, statement
+from core.approvals.tasks import expire
 from core.audit.models import AuditEvent
 from core.outbox.models import OutboxMessage
 from core.refusals import Conflict, NotAllowed, NotFound, Refused
@@ -371,3 +372,14 @@ def test_is_seen_by_those_who_may(staff: Staff, request_: ApprovalRequest, now: 
         assert list(open_requests(identity=stranger, now=now)) == []
         with pytest.raises(NotFound):
             request_for(request_.pk, identity=stranger, now=now)
+
+
+def test_that_is_overdue_is_closed_by_the_scheduler(
+    staff: Staff, kind: approvals.Kind, now: datetime
+) -> None:
+    late = ask(maker=staff.ana, actor=staff.ana.actor, now=now, approve_within=timedelta(microseconds=1))
+    open_ = ask(maker=staff.ana, actor=staff.ana.actor, now=now, subject="test.payment/2")
+    expire()
+    states = dict(ApprovalRequest.objects.values_list("pk", "state"))
+    assert states == {late.pk: "expired", open_.pk: "open"}
+    assert DECIDED == ["expired"]

@@ -12,9 +12,12 @@ from typing import Any
 
 import pytest
 
+from core.access import doors
 from core.access.adapters.keys import COOLDOWN_S, FRESH_S, STALE_S, BadKeySet, KeyStore, parse
 from core.access.domain.tokens import BadToken, Fault
+from core.access.probes import edge_keys
 from devstack.standins.edge_issuer import Issuer
+from tests.cast import NOW
 
 
 class Clock:
@@ -278,3 +281,16 @@ def test_keeps_the_stand_ins_keys_over_a_restart(issuer: Issuer, tmp_path: Path)
     second = Issuer(url="http://127.0.0.1:1", keys_file=file, people=[], services=[])
     assert first.certs() == second.certs()
     assert file.stat().st_mode & 0o777 == 0o600
+
+
+def test_says_on_the_health_screen_how_old_its_keys_are(
+    store: KeyStore, endpoint: Endpoint, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(doors, "key_store", lambda *_, **__: store)
+    seen = [edge_keys(NOW).status]
+    store.key_of(endpoint.kid)
+    endpoint.fault = fails
+    for seconds in (0, FRESH_S * 2 + 1, STALE_S):
+        clock.moment += seconds
+        seen.append(edge_keys(NOW).status)
+    assert seen == ["degraded", "up", "degraded", "down"]

@@ -1,0 +1,32 @@
+"""How the door is doing, for the health screen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.conf import settings
+
+from core.access import doors
+from core.access.adapters.keys import FRESH_S, STALE_S
+from core.health import Reading, Status
+
+
+def edge_keys(now: datetime) -> Reading:
+    """Whether this process could fetch the edge's keys of late; without them nobody comes in any more."""
+    age = doors.key_store(
+        settings.ACCESS_TEAM_URL, development=settings.DEPLOYMENT_KIND == "development"
+    ).age()
+    if not age.keys:
+        return Reading(Status.DEGRADED, age.error or "This process has not asked for the keys yet.")
+    facts: dict[str, str | int | None] = {
+        "keys": age.keys,
+        "age_s": int(age.seconds),
+        "last_error": age.error or None,
+    }
+    if age.seconds > STALE_S:
+        return Reading(Status.DOWN, "The keys are too old to be trusted; every token is refused.", facts)
+    if age.seconds > 2 * FRESH_S:
+        return Reading(
+            Status.DEGRADED, "The keys could not be fetched for a while; the old ones still serve.", facts
+        )
+    return Reading(Status.UP, "The keys are fresh.", facts)
