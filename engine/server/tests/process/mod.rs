@@ -1,0 +1,209 @@
+//! Starts, kills and talks to the real program.
+
+use std::collections::BTreeMap;
+use std::io::{BufRead, BufReader, Read};
+use std::path::PathBuf;
+use std::process::{Child, Command, Stdio};
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use countersign_wire::v1;
+use countersign_wire::v1::admin_client::AdminClient;
+use countersign_wire::v1::transfers_client::TransfersClient;
+use countersign_wire::v1::{
+    AssetSpec, InstrumentKind, InstrumentSpec, InstrumentState, NewOrder, OrderKind, PutAssetRequest,
+    PutInstrumentRequest, ResultCode, SetInstrumentStateRequest, Side, TimeInForce, Transfer, TransferBatch,
+    command,
+};
+use tempfile::TempDir;
+use tonic::transport::{Channel, Endpoint};
+
+pub const TOM: u64 = 11;
+pub const TIA: u64 = 12;
+const FUNDS: u64 = 1_000_000_000_000;
+
+pub struct Process {
+    folder: TempDir,
+    child: Option<Child>,
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Process {
+    pub fn fresh() -> Process {
+        Process { folder: TempDir::new().unwrap(), child: None }
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    pub fn sockets(&self) -> Vec<PathBuf> {
+        ["orders.sock", "transfers.sock", "admin.sock"].map(|name| self.path(name)).to_vec()
+    }
+
+    fn command(&self, prefix: &str, more: &[&str]) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign-engine"));
+        command.arg("serve").arg("--dir").arg(self.path("journal")).args(["--segment-mib", "1"]);
+        for (option, name) in
+            [("--socket", "orders"), ("--transfers-socket", "transfers"), ("--admin-socket", "admin")]
+        {
+            command.arg(option).arg(self.path(&format!("{prefix}{name}.sock")));
+        }
+        command.args(more).stderr(Stdio::piped());
+        command
+    }
+
+    pub async fn start(&mut self, more: &[&str]) {
+        let mut child = self.command("", more).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
+        loop {
+            let line = lines.next().expect("the engine becomes ready").unwrap();
+            if line.contains("ready") {
+                break;
+            }
+        }
+        // Nobody reads on; what it still says must not block it.
+        std::thread::spawn(move || lines.for_each(drop));
+        self.child = Some(child);
+    }
+
+    /// Starts one that is expected to refuse; gives what it said.
+    pub fn try_start(&self, more: &[&str]) -> String {
+        let mut child = self.command("second-", more).spawn().unwrap();
+        let mut said = String::new();
+        child.stderr.take().unwrap().read_to_string(&mut said).unwrap();
+        assert!(!child.wait().unwrap().success());
+        said
+    }
+
+    /// SIGKILL: nothing is flushed, nobody is told.
+    pub fn kill(&mut self) {
+        if let Some(mut child) = self.child.take() {
+            child.kill().ok();
+            child.wait().ok();
+        }
+    }
+
+    async fn connect(&self, name: &str) -> Channel {
+        let address = format!("unix://{}", self.path(name).display());
+        Endpoint::try_from(address).unwrap().connect().await.unwrap()
+    }
+
+    pub async fn orders(&self) -> Channel {
+        self.connect("orders.sock").await
+    }
+
+    pub async fn transfers(&self) -> Channel {
+        self.connect("transfers.sock").await
+    }
+
+    pub async fn admin(&self) -> Channel {
+        self.connect("admin.sock").await
+    }
+
+    /// Starts a new venue with BTC-USDT open and two funded traders.
+    pub async fn list_and_fund(&mut self) {
+        self.start(&["--init"]).await;
+        let mut admin = admin_client(self.admin().await);
+        for (asset_id, symbol, decimals) in [(1, "BTC", 8), (2, "USDT", 6)] {
+            let asset = Some(AssetSpec { asset_id, symbol: symbol.into(), decimals });
+            admin.put_asset(PutAssetRequest { asset, reference: vec![] }).await.unwrap();
+        }
+        let instrument = Some(InstrumentSpec {
+            instrument_id: 1,
+            kind: InstrumentKind::Spot as i32,
+            symbol: "BTC-USDT".into(),
+            base_asset_id: 1,
+            quote_asset_id: 2,
+            base_units_per_lot: 1_000,
+            quote_units_per_ticklot: 1,
+            min_price_ticks: 1,
+            max_price_ticks: 100_000_000,
+            min_qty_lots: 1,
+            max_qty_lots: 1_000_000,
+            maker_fee_ppm: 800,
+            taker_fee_ppm: 1_000,
+            price_band_ppm: 0,
+            reference_price_ticks: 0,
+        });
+        admin.put_instrument(PutInstrumentRequest { instrument, reference: vec![] }).await.unwrap();
+        let open = SetInstrumentStateRequest {
+            instrument_id: 1,
+            state: InstrumentState::Open as i32,
+            reference: b"opened".to_vec(),
+        };
+        let opened = admin.set_instrument_state(open).await.unwrap().into_inner();
+        assert_eq!(opened.code(), ResultCode::Ok);
+        let mut transfers = TransfersClient::new(self.transfers().await);
+        for account in [TOM, TIA] {
+            for asset in [1, 2] {
+                let done = transfers.submit(transfer(account, asset, FUNDS)).await.unwrap().into_inner();
+                assert_eq!(done.results[0].code(), ResultCode::Ok);
+            }
+        }
+    }
+}
+
+/// What all accounts together hold of each asset after [`Process::list_and_fund`].
+pub fn funded() -> BTreeMap<u32, u64> {
+    BTreeMap::from([(1, 2 * FUNDS), (2, 2 * FUNDS)])
+}
+
+pub fn admin_client(channel: Channel) -> AdminClient<Channel> {
+    AdminClient::new(channel)
+}
+
+pub fn transfer(account_id: u64, asset_id: u32, units_lo: u64) -> TransferBatch {
+    let transfer_id = Ids::default().next();
+    let transfer = Transfer { transfer_id, account_id, asset_id, into_venue: true, units_hi: 0, units_lo };
+    TransferBatch { transfers: vec![transfer] }
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() as u64
+}
+
+/// UUIDv7s.
+#[derive(Default)]
+pub struct Ids;
+
+impl Ids {
+    pub fn next(&mut self) -> Vec<u8> {
+        static COUNT: std::sync::atomic::AtomicU64 = std::sync::atomic::AtomicU64::new(0);
+        let count = COUNT.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+        let mut id = now_ms().to_be_bytes()[2..].to_vec();
+        id.extend([0x70, 0]);
+        id.extend(count.to_be_bytes());
+        id
+    }
+}
+
+pub fn limit(
+    command_id: Vec<u8>,
+    order_id: u64,
+    account_id: u64,
+    side: Side,
+    price: i64,
+    qty: u64,
+) -> v1::Command {
+    v1::Command {
+        command_id,
+        session_seq: 0,
+        expires_at_ms: now_ms() + 30_000,
+        body: Some(command::Body::NewOrder(NewOrder {
+            order_id,
+            instrument_id: 1,
+            side: side as i32,
+            kind: OrderKind::Limit as i32,
+            tif: TimeInForce::Gtc as i32,
+            price_ticks: price,
+            qty_lots: qty,
+            account_id,
+            ..NewOrder::default()
+        })),
+    }
+}

@@ -1,0 +1,248 @@
+//! The program ... (each test's name finishes the sentence): the real binary, real sockets, real kills.
+
+mod process;
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use countersign_wire::v1::event_feed_client::EventFeedClient;
+use countersign_wire::v1::order_entry_client::OrderEntryClient;
+use countersign_wire::v1::transfers_client::TransfersClient;
+use countersign_wire::v1::{
+    BalancesRequest, ClientFrame, CommandBatch, DrainRequest, Empty, Event, Hello, OpenOrdersRequest,
+    QueryCommandRequest, ResultCode, ResumeRequest, ServerFrame, Side, SubscribeRequest, client_frame, event,
+    server_frame,
+};
+use process::{Ids, Process, TIA, TOM, limit};
+use tokio_stream::wrappers::ReceiverStream;
+
+async fn events(process: &Process, from_event_seq: u64) -> Vec<Event> {
+    let mut feed = EventFeedClient::new(process.transfers().await);
+    let request = SubscribeRequest { from_event_seq, heartbeat_ms: 20, ..SubscribeRequest::default() };
+    let mut stream = feed.subscribe(request).await.unwrap().into_inner();
+    let mut events = Vec::new();
+    loop {
+        let batch = stream.message().await.unwrap().unwrap();
+        if batch.events.is_empty() {
+            return events;
+        }
+        assert_eq!(batch.first_event_seq, from_event_seq + events.len() as u64);
+        events.extend(batch.events);
+    }
+}
+
+async fn balances(process: &Process) -> BTreeMap<(u64, u32), (u64, u64)> {
+    let mut feed = EventFeedClient::new(process.orders().await);
+    let mut stream = feed.get_balances(BalancesRequest::default()).await.unwrap().into_inner();
+    let mut balances = BTreeMap::new();
+    while let Some(chunk) = stream.message().await.unwrap() {
+        for balance in chunk.balances {
+            let (available, held) = (balance.available.unwrap(), balance.held.unwrap());
+            balances.insert((balance.account_id, available.asset_id), (available.units_lo, held.units_lo));
+        }
+    }
+    balances
+}
+
+#[tokio::test]
+async fn keeps_every_acknowledged_command_through_kills_under_load() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    let mut ids = Ids::default();
+    let mut acknowledged: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
+    let mut known: Vec<Event> = Vec::new();
+    for round in 0..4u64 {
+        let mut orders = OrderEntryClient::new(process.orders().await);
+        let (sender, frames) = tokio::sync::mpsc::channel(64);
+        let hello = Hello {
+            protocol_version: 1,
+            session_id: ids.next(),
+            next_session_seq: 1,
+            cancel_on_disconnect: false,
+        };
+        sender.send(ClientFrame { frame: Some(client_frame::Frame::Hello(hello)) }).await.unwrap();
+        let mut answers = orders.session(ReceiverStream::new(frames)).await.unwrap().into_inner();
+        let mut made: Vec<ClientFrame> = Vec::new();
+        let mut session_seq = 0;
+        for frame in 0..400u64 {
+            let commands = (0..8)
+                .map(|at| {
+                    session_seq += 1;
+                    let order_id = round * 100_000 + frame * 8 + at + 1;
+                    let (account, side) = if at % 2 == 0 { (TOM, Side::Sell) } else { (TIA, Side::Buy) };
+                    let price = 1_000 + (order_id % 7) as i64;
+                    let mut command = limit(ids.next(), order_id, account, side, price, 1 + order_id % 5);
+                    command.session_seq = session_seq;
+                    command
+                })
+                .collect();
+            made.push(ClientFrame { frame: Some(client_frame::Frame::Batch(CommandBatch { commands })) });
+        }
+        let sending = tokio::spawn(async move {
+            for frame in made {
+                if sender.send(frame).await.is_err() {
+                    return;
+                }
+            }
+            std::future::pending::<()>().await;
+        });
+        let enough = 200 + 517 * round as usize;
+        let mut answered = 0;
+        while answered < enough {
+            match answers.message().await {
+                Ok(Some(ServerFrame { frame: Some(server_frame::Frame::Results(results)) })) => {
+                    for result in results.results {
+                        assert_eq!(result.code(), ResultCode::Ok);
+                        acknowledged.insert(result.command_id, result.engine_seq);
+                        answered += 1;
+                    }
+                }
+                Ok(Some(_)) => {}
+                Ok(None) | Err(_) => break,
+            }
+        }
+        process.kill();
+        // What was on its way to us when the process died was durable as well.
+        while let Ok(Some(frame)) = answers.message().await {
+            if let Some(server_frame::Frame::Results(results)) = frame.frame {
+                for result in results.results {
+                    acknowledged.insert(result.command_id, result.engine_seq);
+                }
+            }
+        }
+        sending.abort();
+        process.start(&[]).await;
+        let now = events(&process, 1).await;
+        assert!(now.len() >= known.len());
+        assert!(now[..known.len()] == known[..], "no event was told with another content");
+        known = now;
+    }
+    assert!(acknowledged.len() > 2_000);
+    let mut accepted: BTreeMap<&[u8], u64> = BTreeMap::new();
+    for event in &known {
+        if let Some(event::Body::Accepted(order)) = &event.body {
+            assert!(accepted.insert(&order.command_id, event.engine_seq).is_none(), "applied twice");
+        }
+    }
+    for (id, engine_seq) in &acknowledged {
+        assert_eq!(accepted.get(id.as_slice()), Some(engine_seq), "an acknowledged command is gone");
+    }
+    let mut sums: BTreeMap<u32, u64> = BTreeMap::new();
+    for ((_, asset), (available, held)) in balances(&process).await {
+        *sums.entry(asset).or_default() += available + held;
+    }
+    assert_eq!(sums, process::funded(), "every unit is somewhere");
+}
+
+#[tokio::test]
+async fn answers_a_retry_across_a_restart_with_the_first_outcome() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    let mut ids = Ids::default();
+    let batch = CommandBatch { commands: vec![limit(ids.next(), 1, TOM, Side::Sell, 100, 5)] };
+    let mut orders = OrderEntryClient::new(process.orders().await);
+    let first = orders.submit_batch(batch.clone()).await.unwrap().into_inner();
+    process.kill();
+    process.start(&[]).await;
+    let mut orders = OrderEntryClient::new(process.orders().await);
+    let again = orders.submit_batch(batch.clone()).await.unwrap().into_inner();
+    assert!(again.epoch > first.epoch);
+    assert!(again.results[0].duplicate);
+    assert_eq!(again.results[0].engine_seq, first.results[0].engine_seq);
+    let query = QueryCommandRequest { command_id: batch.commands[0].command_id.clone() };
+    assert_eq!(orders.query_command(query).await.unwrap().into_inner().code(), ResultCode::Ok);
+    let unknown = QueryCommandRequest { command_id: ids.next() };
+    let unknown = orders.query_command(unknown).await.unwrap().into_inner();
+    assert_eq!(unknown.code(), ResultCode::UnknownCommand);
+}
+
+#[tokio::test]
+async fn lets_no_identity_use_anothers_services() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    let unimplemented = |status: tonic::Status| assert_eq!(status.code(), tonic::Code::Unimplemented);
+    let mut admin = process::admin_client(process.orders().await);
+    unimplemented(admin.status(Empty {}).await.unwrap_err());
+    let mut admin = process::admin_client(process.transfers().await);
+    unimplemented(admin.status(Empty {}).await.unwrap_err());
+    for channel in [process.orders().await, process.admin().await] {
+        let mut transfers = TransfersClient::new(channel);
+        unimplemented(transfers.submit(process::transfer(TOM, 1, 5)).await.unwrap_err());
+    }
+    let mut orders = OrderEntryClient::new(process.transfers().await);
+    unimplemented(orders.submit_batch(CommandBatch::default()).await.unwrap_err());
+    for path in process.sockets() {
+        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions());
+        assert_eq!(mode & 0o777, 0o660);
+    }
+}
+
+#[tokio::test]
+async fn refuses_orders_while_it_drains_and_takes_them_again_after() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    let mut ids = Ids::default();
+    let mut admin = process::admin_client(process.admin().await);
+    let mut orders = OrderEntryClient::new(process.orders().await);
+    let drained = admin.drain(DrainRequest::default()).await.unwrap().into_inner();
+    assert_eq!(drained.state_hash.len(), 32);
+    let batch = CommandBatch { commands: vec![limit(ids.next(), 1, TOM, Side::Sell, 100, 5)] };
+    let refused = orders.submit_batch(batch.clone()).await.unwrap().into_inner();
+    assert_eq!(refused.results[0].code(), ResultCode::Draining);
+    assert_eq!(refused.results[0].command_id, batch.commands[0].command_id);
+    admin.resume(ResumeRequest::default()).await.unwrap();
+    let taken = orders.submit_batch(batch).await.unwrap().into_inner();
+    assert_eq!(taken.results[0].code(), ResultCode::Ok);
+}
+
+#[tokio::test]
+async fn cancels_the_orders_of_a_session_that_ends_if_it_asked_for_that() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    let mut ids = Ids::default();
+    let mut orders = OrderEntryClient::new(process.orders().await);
+    let (sender, frames) = tokio::sync::mpsc::channel(4);
+    let hello = Hello {
+        protocol_version: 1,
+        session_id: ids.next(),
+        next_session_seq: 1,
+        cancel_on_disconnect: true,
+    };
+    sender.send(ClientFrame { frame: Some(client_frame::Frame::Hello(hello)) }).await.unwrap();
+    let mut answers = orders.session(ReceiverStream::new(frames)).await.unwrap().into_inner();
+    answers.message().await.unwrap();
+    let mut command = limit(ids.next(), 1, TOM, Side::Sell, 100, 5);
+    command.session_seq = 1;
+    let batch = CommandBatch { commands: vec![command] };
+    sender.send(ClientFrame { frame: Some(client_frame::Frame::Batch(batch)) }).await.unwrap();
+    answers.message().await.unwrap();
+    let count = async |process: &Process| {
+        let mut feed = EventFeedClient::new(process.orders().await);
+        let mut open = feed.get_open_orders(OpenOrdersRequest::default()).await.unwrap().into_inner();
+        open.message().await.unwrap().unwrap().orders.len()
+    };
+    assert_eq!(count(&process).await, 1);
+    drop(sender);
+    for _ in 0..100 {
+        if count(&process).await == 0 {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    panic!("the order still rests");
+}
+
+#[tokio::test]
+async fn refuses_a_journal_that_somebody_else_writes() {
+    let mut process = Process::fresh();
+    process.start(&["--init"]).await;
+    let second = process.try_start(&[]);
+    assert!(second.contains("another process writes the journal"), "{second}");
+}
+
+#[tokio::test]
+async fn refuses_to_begin_without_a_journal_unless_told_to() {
+    let process = Process::fresh();
+    let refused = process.try_start(&[]);
+    assert!(refused.contains("--init"), "{refused}");
+}
