@@ -142,6 +142,62 @@ def less(output: Output, sats: int) -> Output:
     return replace(output, sats=output.sats - sats)
 
 
+def missing_first_byte_of(name: str) -> Tamper:
+    """One field of an assertion loses its first byte."""
+    return spoiled(lambda m: approval(m).update({name: encodings.base64url(bytes_of(m, name)[1:])}))
+
+
+def bytes_of(message: Message, name: str) -> bytes:
+    return encodings.from_base64url(approval(message)[name])
+
+
+def with_client_data(before: bytes, after: bytes) -> Tamper:
+    def edit(message: Message) -> None:
+        data = bytes_of(message, "client_data")
+        assert before in data
+        approval(message).update(client_data=encodings.base64url(data.replace(before, after)))
+
+    return spoiled(edit)
+
+
+def with_flags(flags: int) -> Tamper:
+    def edit(message: Message) -> None:
+        data = bytes_of(message, "authenticator_data")
+        changed = data[:32] + bytes([flags]) + data[33:]
+        approval(message).update(authenticator_data=encodings.base64url(changed))
+
+    return spoiled(edit)
+
+
+def repeated_field(data: bytes, psbt: Psbt) -> bytes:
+    sighash = b"\x01\x03\x04\x01\x00\x00\x00"
+    return data.replace(sighash, sighash * 2)
+
+
+def signed_already(data: bytes, psbt: Psbt) -> bytes:
+    transaction = psbt.transaction
+    signed = replace(transaction, inputs=(replace(transaction.inputs[0], script_sig=b"\x51"),))
+    old, new = transaction.encoded(), signed.encoded()
+    return data.replace(bytes([len(old)]) + old, bytes([len(new)]) + new)
+
+
+def other_previous(data: bytes, psbt: Psbt) -> bytes:
+    made = psbt.spends[0].previous
+    return data.replace(made.encoded(), replace(made, locktime=1).encoded())
+
+
+def foreign_signature(data: bytes, psbt: Psbt) -> bytes:
+    stranger = SoftKey(77)
+    field = b"\x22\x02" + stranger.public_key + b"\x47" + stranger.sign(b"\x01" * 32)[:70].ljust(70) + b"\x01"
+    sighash = b"\x01\x03\x04\x01\x00\x00\x00"
+    return data.replace(sighash, field + sighash)
+
+
+def more_than_there_is(data: bytes, psbt: Psbt) -> bytes:
+    change = psbt.transaction.outputs[1]
+    return data.replace(change.encoded(), replace(change, sats=change.sats + 10**9).encoded())
+
+
 def plain(registry: Registry) -> Psbt:
     return Psbt.parse_base64(request(registry, [withdrawal()])["psbt"])
 
@@ -302,4 +358,15 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
     ("member that is unknown", "SIGNER_BAD_REQUEST", spoiled(lambda m: m.update(digest="00" * 32))),
     ("raw digest", "SIGNER_BAD_REQUEST", lambda r: {"v": 1, "type": "sign_digest", "digest": "00" * 32}),
     ("other protocol version", "SIGNER_BAD_REQUEST", spoiled(lambda m: m.update(v=2))),
+    ("not unsigned", "SIGNER_PSBT_NOT_UNSIGNED", edited(signed_already)),
+    ("field twice", "SIGNER_PSBT_REPEATED_FIELD", edited(repeated_field)),
+    ("other previous transaction", "SIGNER_PSBT_WRONG_PREVIOUS_TRANSACTION", edited(other_previous)),
+    ("signature of a stranger", "SIGNER_PSBT_FOREIGN_SIGNATURE", edited(foreign_signature)),
+    ("more paid than there is", "SIGNER_PSBT_NEGATIVE_FEE", edited(more_than_there_is)),
+    ("enrolment passed off", "SIGNER_ASSERTION_TYPE", with_client_data(b"webauthn.get", b"webauthn.create")),
+    ("signed in a frame", "SIGNER_ASSERTION_CROSS_ORIGIN", with_client_data(b":false", b":true")),
+    ("client data cut", "SIGNER_ASSERTION_CLIENT_DATA", missing_first_byte_of("client_data")),
+    ("nobody touched it", "SIGNER_ASSERTION_USER_PRESENCE", with_flags(0x04)),
+    ("no PIN was asked", "SIGNER_ASSERTION_USER_VERIFICATION", with_flags(0x01)),
+    ("authenticator cut", "SIGNER_ASSERTION_AUTHENTICATOR_DATA", missing_first_byte_of("authenticator_data")),
 ]

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import ast
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from custody.signer import checks
+from kernel import psbt, webauthn
 from tests.vault import ROOT, TRUSTED_PYTHON
 
 TRUSTED_FOLDERS = ("kernel", "custody/signer")
@@ -118,3 +121,35 @@ def test_stay_small_enough_to_read_in_an_hour() -> None:
     signer = sum(count for path, count in lines.items() if path.parent.name == "signer")
     assert signer <= 2_000
     assert max(lines.values()) <= 360
+
+
+def refusal_codes() -> set[str]:
+    """Every code that a signer can give, read from its source and from the kernel's classes."""
+    text = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "custody/signer").glob("*.py"))
+    codes = set(re.findall(r'"(SIGNER_[A-Z_]+[A-Z])"', text))
+    codes |= {f"SIGNER_{reason.code}" for reason in [psbt.BadPsbt, *psbt.BadPsbt.__subclasses__()]}
+    return codes | {
+        "SIGNER_" + reason.code.upper().replace(".", "_") for reason in webauthn.BadAssertion.__subclasses__()
+    }
+
+
+# A request cannot lead to these: keys are checked when the registry is read, and a signer does not finalise.
+NOT_REACHABLE = {
+    "SIGNER_ASSERTION_PUBLIC_KEY",
+    "SIGNER_PSBT_DIFFERENT_TRANSACTION",
+    "SIGNER_PSBT_NOT_ENOUGH_SIGNATURES",
+}
+
+
+def test_name_every_code_of_a_refusal_in_one_table() -> None:
+    table = checks.__doc__ or ""
+    for code in refusal_codes():
+        family = code.startswith(("SIGNER_PSBT_", "SIGNER_ASSERTION_"))
+        assert family or code.removeprefix("SIGNER") in table, code
+
+
+def test_have_a_test_for_every_code_of_a_refusal() -> None:
+    here = Path(__file__)
+    paths = [path for path in (ROOT / "tests").rglob("*.py") if path != here]
+    tests = "".join(path.read_text(encoding="utf-8") for path in paths)
+    assert {code for code in refusal_codes() - NOT_REACHABLE if code not in tests} == set()

@@ -83,6 +83,12 @@ def test_refuse_a_refill_to_anywhere_but_the_hot_wallet(vault: Vault, tmp_path: 
         assert f"NOT SIGNED {code}" in done.stderr
 
 
+def test_refuse_to_sign_for_a_wallet_that_they_hold_no_key_of(vault: Vault, tmp_path: Path) -> None:
+    done, out = sign(vault, "cold-2", request(vault.registry, [withdrawal()]), tmp_path)
+    assert (done.returncode, out.exists()) == (1, False)
+    assert "NOT SIGNED SIGNER_NOT_IN_WALLET" in done.stderr
+
+
 def test_refuse_a_bundle_that_is_not_the_one_its_sum_names(vault: Vault, tmp_path: Path) -> None:
     registry = vault.registry
     coins = [coin(registry, "cold", 1, 300_000_000)]

@@ -215,3 +215,13 @@ def test_is_missed_at_the_start_where_the_registry_names_other_keys(tmp_path: Pa
     assert signer.process.stdout is not None
     with signer.process.stdout as output:
         assert "cannot start: SIGNER_KEY_MISSING" in output.read()
+
+
+def test_is_not_even_opened_for_a_registry_that_is_none(tmp_path: Path) -> None:
+    vault = Vault.build(tmp_path, hot=1, wallets=["hot"])
+    vault.registry_file.write_bytes(vault.registry_file.read_bytes().replace(b'"m":2', b'"m":1'))
+    signer = vault.start("hot-1")
+    assert signer.process.wait(20) == 1
+    assert signer.process.stdout is not None
+    with signer.process.stdout as output:
+        assert "cannot start: SIGNER_BAD_REGISTRY" in output.read()

@@ -147,6 +147,11 @@ def succession(desk: Desk, **changes: Any) -> tuple[Any, Message]:
     return new, {"version": new.version, "digest": new.digest.hex()}
 
 
+def test_signs_no_kind_of_act_that_the_registry_has_no_policy_for(desk: Desk) -> None:
+    refill = withdrawal(kind="custody.refill", customer=None, expires=desk.in_hours(1))
+    assert desk.spend(intent=refill) == "SIGNER_UNKNOWN_KIND"
+
+
 def test_refuses_another_registry_that_nobody_ordered(desk: Desk) -> None:
     assert desk.spend() == "signed"
     new, _ = succession(desk)
