@@ -151,7 +151,8 @@ CSRF_TRUSTED_ORIGINS = [CONSOLE_ORIGIN]
 SECURE_PROXY_SSL_HEADER = None
 SECURE_HSTS_SECONDS = 63_072_000 if SECURE else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE
-SECURE_REFERRER_POLICY = "no-referrer"
+# Nothing leaves the origin. "no-referrer" would make browsers send `Origin: null` with our own forms.
+SECURE_REFERRER_POLICY = "same-origin"
 SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 CONTENT_SECURITY_POLICY = {
