@@ -85,7 +85,11 @@ def create_api_key(
             f"No key was made: a passphrase has {PASSPHRASE_LENGTH_MIN} to {PASSPHRASE_LENGTH_MAX} "
             "characters."
         )
-    customer = Customer.objects.select_for_update().filter(pk=customer_id, identity__is_active=True).first()
+    customer = (
+        Customer.objects.select_for_update(of=("self",))
+        .filter(pk=customer_id, identity__is_active=True)
+        .first()
+    )
     if customer is None:
         raise NotFound(
             "No key was made: there is no such customer.", target=f"customers.customer/{customer_id}"
