@@ -7,8 +7,10 @@ class EngineBridgeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from core import access
-        from engine_bridge import events, subscribers  # noqa: F401 - declares messages, registers their readers
+        from core import access, health
+        from engine_bridge import events, probes, subscribers  # noqa: F401 - declares messages and their readers
         from engine_bridge.permissions import Permission
 
         access.register(Permission)
+        health.register("engine", probes.read_engine)
+        health.register("settlement", probes.read_settlement)

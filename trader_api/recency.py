@@ -9,7 +9,7 @@ from engine_bridge.models import EngineAccount
 from trader_api import store
 from trader_api.authentication import Trader
 
-PATIENCE_S: Final = 0.75
+PATIENCE_S: Final = 2.0
 
 
 def current(trader: Trader) -> EngineAccount | None:

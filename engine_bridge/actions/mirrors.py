@@ -7,9 +7,10 @@ from dataclasses import asdict
 from typing import Any, Final
 
 from engine_bridge import locks
-from engine_bridge.domain.bookkeeping import FEE_ACCOUNT, Break, Changes, FillRecord, OrderRecord
 from engine_bridge.domain.events import Note, OrderSpec
+from engine_bridge.domain.movements import Break
 from engine_bridge.domain.orders import OrderType, Side, StpMode
+from engine_bridge.domain.records import FEE_ACCOUNT, Changes, FillRecord, OrderRecord
 from engine_bridge.models import Fill, Instrument, Order, OrderNote, TradingBalance
 
 _CHANGING: Final = (

@@ -16,17 +16,10 @@ from core.ledger import accounts as ledger_accounts
 from core.ledger.models import Account
 from engine_bridge import locks
 from engine_bridge.actions import mirrors
-from engine_bridge.domain.bookkeeping import (
-    FEE_ACCOUNT,
-    Bookkeeper,
-    Break,
-    Changes,
-    TradeEntry,
-    TransferEntry,
-    orders_opened,
-    orders_touched,
-)
+from engine_bridge.domain.bookkeeping import Bookkeeper, orders_opened, orders_touched
 from engine_bridge.domain.events import Batch, Note
+from engine_bridge.domain.movements import Break
+from engine_bridge.domain.records import FEE_ACCOUNT, Changes, TradeEntry, TransferEntry
 from engine_bridge.domain.transfers import TransferState, move
 from engine_bridge.events import Event
 from engine_bridge.models import (

@@ -32,7 +32,8 @@ def _connect(pid: int, url: str) -> redis.Redis:
     return redis.Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0)
 
 
-def _redis() -> redis.Redis:
+def store() -> redis.Redis:
+    """This process's connection to Redis."""
     return _connect(os.getpid(), settings.REDIS_URL)
 
 
@@ -42,7 +43,7 @@ def _key(order_id: int) -> str:
 
 def leave(notes: Sequence[Note]) -> None:
     """Put the notes where settlement will look, before their orders are sent."""
-    with _redis().pipeline(transaction=False) as pipe:
+    with store().pipeline(transaction=False) as pipe:
         for note in notes:
             body = {
                 "account": note.account_id,
@@ -65,7 +66,7 @@ def find(order_ids: Iterable[int]) -> dict[int, Note]:
     wanted = sorted(order_ids)
     if not wanted:
         return {}
-    found = cast("list[bytes | None]", _redis().mget([_key(order_id) for order_id in wanted]))
+    found = cast("list[bytes | None]", store().mget([_key(order_id) for order_id in wanted]))
     return {
         order_id: _note(order_id, body)
         for order_id, body in zip(wanted, found, strict=True)

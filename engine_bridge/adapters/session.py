@@ -242,7 +242,7 @@ class Session:
             entry.answer.set_result(result)
 
     def _fall_into_step(self) -> None:
-        """Number again, from the last number that the engine has used, what it refused for its number alone."""
+        """Number again, after the last number that the engine used, what it refused for its number alone."""
         for entry in self._out_of_step:
             entry.command.session_seq = 0
         self._waiting.extendleft(reversed(self._out_of_step))

@@ -15,12 +15,13 @@ from core.refusals import Refused
 from engine_bridge import queries, tasks
 from engine_bridge.actions import halt_settlement, settle_batch
 from engine_bridge.actions.settlement import Gap
-from engine_bridge.adapters import notes, transfers
+from engine_bridge.adapters import administration, notes, transfers, vitals
 from engine_bridge.adapters.channel import EngineAway
 from engine_bridge.adapters.decoding import Undecodable
 from engine_bridge.adapters.feed import Feed
-from engine_bridge.domain.bookkeeping import Break, orders_opened
+from engine_bridge.domain.bookkeeping import orders_opened
 from engine_bridge.domain.events import Batch
+from engine_bridge.domain.movements import Break
 from engine_bridge.domain.transfers import ACKNOWLEDGED_AFTER
 from engine_bridge.models import Transfer
 
@@ -101,6 +102,7 @@ class Settlement:
         """Send again what the outbox may have given up on, and let the engine forget what is long closed."""
         if now - self._swept >= SWEEP_EVERY:
             self._swept = now
+            self._leave_vitals()
             if Transfer.objects.filter(state="pending", created_at__lt=now - SWEEP_EVERY).exists():
                 tasks.send_pending_transfers()
         if now - self._acknowledged >= ACKNOWLEDGE_EVERY:
@@ -110,3 +112,10 @@ class Settlement:
             )
             if done is not None and done.event_seq is not None:
                 transfers.acknowledge(settings.ENGINE_TRANSFERS_TARGET, through_event_seq=done.event_seq)
+
+    def _leave_vitals(self) -> None:
+        """For the health screen; settlement itself does not need them."""
+        try:
+            vitals.leave(administration.status(settings.ENGINE_ADMIN_TARGET))
+        except (EngineAway, notes.NotesDown) as error:
+            log.info("no vital signs of the engine: %s", error)

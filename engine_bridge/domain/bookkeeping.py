@@ -6,14 +6,10 @@ disagreement stops settlement before anything is written.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
-from datetime import datetime
-from typing import Final
-from uuid import UUID
+from dataclasses import replace
 
-from engine_bridge.domain import assets
+from engine_bridge.domain import movements
 from engine_bridge.domain.commands import client_mark
 from engine_bridge.domain.events import (
     Accepted,
@@ -27,104 +23,19 @@ from engine_bridge.domain.events import (
     Traded,
     TradeSide,
     TransferClosed,
-    Units,
 )
 from engine_bridge.domain.instruments import Scale
+from engine_bridge.domain.movements import Break, amount
 from engine_bridge.domain.orders import Side
+from engine_bridge.domain.records import (
+    Changes,
+    FillRecord,
+    OrderRecord,
+    TradeEntry,
+    TransferEntry,
+)
 from engine_bridge.domain.results import CANCELED_AT_ONCE, DONE_SOURCES, FILLED_REASONS, ResultCode
 from kernel.money import Amount
-
-FEE_ACCOUNT: Final = 0
-"""The engine's number of the venue's own account."""
-
-
-class Break(ValueError):
-    """The events cannot be true of the books we hold: something is missing or differs, and nothing is
-    written.
-    """
-
-
-@dataclass(slots=True)
-class OrderRecord:
-    """An order as its mirror row holds it. `held_units` are of the asset that it pays with."""
-
-    spec: OrderSpec
-    instrument_id: int
-    created_at: datetime
-    updated_at: datetime
-    accepted_seq: int
-    client_id: str = ""
-    tag: str = ""
-    state: str = "live"
-    cancel_source: str = ""
-    held_units: int = 0
-    filled_lots: int = 0
-    filled_ticklots: int = 0
-    fee_units: int = 0
-    last_trade_id: int = 0
-    last_price_ticks: int = 0
-    last_qty_lots: int = 0
-    last_fill_at: datetime | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class FillRecord:
-    id: int
-    trade_id: int
-    order_id: int
-    account_id: int
-    instrument_id: int
-    side: Side
-    taker: bool
-    price_ticks: int
-    qty_lots: int
-    fee: Amount
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class TradeEntry:
-    """A trade's postings: account number (0 is the venue's own) to amounts that sum to zero per asset."""
-
-    trade_id: int
-    legs: tuple[tuple[int, Amount], ...]
-    at: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class TransferEntry:
-    """A transfer's end. `refusal` is empty where the money moved."""
-
-    transfer_id: UUID
-    account_id: int
-    amount: Amount
-    into_venue: bool
-    refusal: str
-    event_seq: int
-    at: datetime
-
-
-@dataclass(slots=True)
-class Changes:
-    """Everything that one run of events changes."""
-
-    orders: dict[int, OrderRecord] = field(default_factory=dict)
-    fills: list[FillRecord] = field(default_factory=list)
-    entries: list[TradeEntry | TransferEntry] = field(default_factory=list)
-    totals: defaultdict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
-    holds: defaultdict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
-    moments: dict[tuple[int, str], datetime] = field(default_factory=dict)
-    states: dict[int, str] = field(default_factory=dict)
-
-    def add(self, account: int, asset: str, at: datetime, *, total: int = 0, held: int = 0) -> None:
-        """Change one balance."""
-        self.totals[account, asset] += total
-        self.holds[account, asset] += held
-        self.moments[account, asset] = at
-
-    def accounts(self) -> set[int]:
-        """The engine's numbers of everybody whose money or orders change."""
-        return {account for account, _ in self.moments} - {FEE_ACCOUNT}
 
 
 def orders_opened(events: Iterable[Event]) -> set[int]:
@@ -223,21 +134,18 @@ class Bookkeeper:
             raise Break(
                 f"trade {trade.trade_id} in instrument {event.instrument_id}, which is not listed here"
             )
-        base, quote = _amount(trade.base), _amount(trade.quote)
+        base, quote = amount(trade.base), amount(trade.quote)
         ticklots = trade.price_ticks * trade.qty_lots
         if base != scale.base_amount(trade.qty_lots) or quote != scale.quote_amount(ticklots):
             raise Break(f"trade {trade.trade_id} does not follow the scales of {scale.symbol}")
-        legs: defaultdict[tuple[int, str], int] = defaultdict(int)
         for taker, part in ((False, trade.maker), (True, trade.taker)):
             side = trade.taker_side if taker else trade.taker_side.opposite
-            received, paid = (base, quote) if side is Side.BUY else (quote, base)
-            fee = _amount(part.fee) if part.fee.units else Amount(0, received.asset)
+            received = base if side is Side.BUY else quote
+            fee = amount(part.fee) if part.fee.units else Amount(0, received.asset)
             if fee.asset != received.asset:
                 raise Break(f"trade {trade.trade_id} takes a fee in {fee.asset}, not in what is received")
-            legs[part.account_id, received.asset] += received.units - fee.units
-            legs[part.account_id, paid.asset] -= paid.units
-            legs[FEE_ACCOUNT, fee.asset] += fee.units
             self._fill(event, trade, part, side=side, taker=taker, fee=fee)
+        legs = movements.of_trade(trade)
         for (account, code), units in legs.items():
             self.changes.add(account, code, event.at, total=units)
         kept = tuple(
@@ -291,15 +199,14 @@ class Bookkeeper:
         self._set_held(record, 0)
 
     def _transfer(self, event: Event, body: TransferClosed) -> None:
-        amount = _amount(body.amount)
-        if not body.refusal:
-            units = amount.units if body.into_venue else -amount.units
-            self.changes.add(body.account_id, amount.asset, event.at, total=units)
+        moved = amount(body.amount)
+        for (account, code), units in movements.of_transfer(body).items():
+            self.changes.add(account, code, event.at, total=units)
         self.changes.entries.append(
             TransferEntry(
                 body.transfer_id,
                 body.account_id,
-                amount,
+                moved,
                 body.into_venue,
                 body.refusal,
                 event.event_seq,
@@ -324,10 +231,3 @@ class Bookkeeper:
         held = units - record.held_units
         self.changes.add(record.spec.account_id, paid_with, record.updated_at, held=held)
         record.held_units = units
-
-
-def _amount(units: Units) -> Amount:
-    try:
-        return Amount(units.units, assets.code(units.asset_id))
-    except assets.UntradedAsset:
-        raise Break(f"the engine moved asset {units.asset_id}, which is not listed here") from None

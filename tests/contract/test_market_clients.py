@@ -68,9 +68,8 @@ def served(real_database: str, tmp_path: Path) -> Iterator[Served]:
             quote=Quote("BTC", PRICE_CENTS, clock.now()), source="test", actor=ROBOT, now=clock.now()
         )
         tom, tia = maker(venue), taker(venue)
-        with venue.settling(), api_served(venue, tmp_path / "api.log") as origin:
-            with ExitStack() as opened:
-                yield Served(origin, venue, tom, tia, opened)
+        with venue.settling(), api_served(venue, tmp_path / "api.log") as origin, ExitStack() as opened:
+            yield Served(origin, venue, tom, tia, opened)
 
 
 def until(answer: Callable[[], Any], *, within_s: float = 15.0) -> Any:

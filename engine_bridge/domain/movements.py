@@ -1,0 +1,83 @@
+"""What one event moves between the engine's accounts, as signed units per account and asset."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from engine_bridge.domain import assets
+from engine_bridge.domain.events import Event, Traded, TransferClosed, Units
+from engine_bridge.domain.orders import Side
+from engine_bridge.domain.records import FEE_ACCOUNT
+from kernel.money import Amount
+
+Movements: TypeAlias = dict[tuple[int, str], int]
+
+
+class Break(ValueError):
+    """The events cannot be true of the books we hold: something is missing or differs. Nothing is written."""
+
+
+def amount(units: Units) -> Amount:
+    """The engine's sum as money; Break where its asset is not listed here."""
+    try:
+        return Amount(units.units, assets.code(units.asset_id))
+    except assets.UntradedAsset:
+        raise Break(f"the engine moved asset {units.asset_id}, which is not listed here") from None
+
+
+def of_trade(trade: Traded) -> Movements:
+    """Base one way, quote the other, and each side's fee out of what it receives to the venue's account."""
+    found: defaultdict[tuple[int, str], int] = defaultdict(int)
+    base, quote = amount(trade.base), amount(trade.quote)
+    for side, part in ((trade.taker_side.opposite, trade.maker), (trade.taker_side, trade.taker)):
+        received, paid = (base, quote) if side is Side.BUY else (quote, base)
+        found[part.account_id, received.asset] += received.units - part.fee.units
+        found[part.account_id, paid.asset] -= paid.units
+        found[FEE_ACCOUNT, received.asset] += part.fee.units
+    return dict(found)
+
+
+def of_transfer(body: TransferClosed) -> Movements:
+    """Into the account or out of it; nothing where it was refused."""
+    if body.refusal:
+        return {}
+    moved = amount(body.amount)
+    return {(body.account_id, moved.asset): moved.units if body.into_venue else -moved.units}
+
+
+def of_events(events: Iterable[Event]) -> Movements:
+    """The sum of what these events move."""
+    found: defaultdict[tuple[int, str], int] = defaultdict(int)
+    for event in events:
+        moved: Movements = {}
+        if isinstance(event.body, Traded):
+            moved = of_trade(event.body)
+        elif isinstance(event.body, TransferClosed):
+            moved = of_transfer(event.body)
+        for key, units in moved.items():
+            found[key] += units
+    return dict(found)
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One account's balance in the engine and in the ledger, where they are not the same."""
+
+    account: int
+    asset: str
+    engine_units: int
+    ledger_units: int
+
+
+def differences(
+    *, engine: Mapping[tuple[int, str], int], ledger: Mapping[tuple[int, str], int]
+) -> tuple[Difference, ...]:
+    """Every account and asset on which the two disagree; what one of them lacks counts as zero."""
+    return tuple(
+        Difference(account, asset, engine.get((account, asset), 0), ledger.get((account, asset), 0))
+        for account, asset in sorted(engine.keys() | ledger.keys())
+        if engine.get((account, asset), 0) != ledger.get((account, asset), 0)
+    )

@@ -1,0 +1,58 @@
+"""How the engine and its settlement are, for the health screen."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Final
+
+from core.health import Reading, Status
+from engine_bridge import queries
+from engine_bridge.adapters import vitals
+
+LAG_MAX: Final = 5_000
+"""So many events behind, and somebody should look."""
+PENDING_MAX: Final = timedelta(seconds=30)
+
+
+def read_engine(now: datetime) -> Reading:
+    """The engine's own word on itself, as of the last few seconds."""
+    found = vitals.find()
+    if found is None:
+        return Reading(Status.DOWN, "No word from the engine for half a minute: it, or settlement, is away.")
+    facts: dict[str, str | int | None] = {
+        "state": found.state,
+        "epoch": found.epoch,
+        "sequence": found.engine_seq,
+        "durable": found.durable_seq,
+        "events": found.event_seq,
+        "queue": found.queue_depth,
+        "open orders": found.open_orders,
+        "fsync p50 in us": found.fsync_p50_us,
+        "fsync p99 in us": found.fsync_p99_us,
+        "journal in bytes": found.journal_bytes,
+        "newest snapshot": found.snapshot_seq,
+        "version": found.version,
+    }
+    facts.update({f"consumer {name}": reached for name, reached in found.consumers.items()})
+    if found.state != "running":
+        return Reading(Status.DOWN, f"The engine is {found.state} and takes no orders.", facts)
+    return Reading(Status.UP, f"The engine runs in epoch {found.epoch}.", facts)
+
+
+def read_settlement(now: datetime) -> Reading:
+    """How far settlement is behind the engine, and whether it stands still."""
+    view, engine = queries.settlement(), vitals.find()
+    lag = max(0, engine.event_seq - view.last_event_seq) if engine else None
+    facts: dict[str, str | int | None] = {
+        "event": view.last_event_seq,
+        "behind by": lag,
+        "pending transfers": view.pending_transfers,
+        "epoch": view.epoch,
+    }
+    if view.halted:
+        return Reading(Status.DOWN, f"Settlement stands still: {view.halted}", facts)
+    if view.oldest_pending is not None and now - view.oldest_pending > PENDING_MAX:
+        return Reading(Status.DEGRADED, "A transfer has waited for the engine for too long.", facts)
+    if lag is not None and lag > LAG_MAX:
+        return Reading(Status.DEGRADED, f"Settlement is {lag} events behind the engine.", facts)
+    return Reading(Status.UP, f"Settled up to event {view.last_event_seq}.", facts)

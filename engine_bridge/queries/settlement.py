@@ -1,0 +1,94 @@
+"""How far settlement has come, and what the ledger holds at the venue as of it."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from django.db import connection
+
+from core import access
+from core.access.models import Identity
+from core.ledger import AccountKind
+from core.refusals import NotFound
+from engine_bridge.locks import SHARD
+from engine_bridge.models import (
+    EngineCursor,
+    Transfer,
+)
+from engine_bridge.permissions import Permission
+from engine_bridge.queries.traders import POLL_S
+
+_BOOKS: Final = """
+    SELECT coalesce((SELECT last_event_seq FROM engine_cursor WHERE shard = %s), 0),
+           CASE a.kind WHEN %s THEN 0 ELSE coalesce(e.id, -1) END, a.asset, a.units
+    FROM (SELECT 1) always
+    LEFT JOIN ledger_account a ON a.kind IN (%s, %s) AND a.units <> 0
+    LEFT JOIN engine_account e ON e.identity_id = a.owner"""
+
+
+@dataclass(frozen=True, slots=True)
+class SettlementView:
+    """How far settlement has come, and why it stands where it does."""
+
+    last_event_seq: int
+    last_engine_seq: int
+    epoch: int
+    settled_at: datetime | None
+    halted: str
+    pending_transfers: int
+    oldest_pending: datetime | None
+
+
+def trading_books() -> tuple[int, dict[tuple[int, str], int]]:
+    """Settlement's event, and by engine account and asset what the ledger holds at the venue as of it.
+
+    One statement, hence one moment. Account 0 is the venue's own and holds its fees; -1 would be
+    somebody whom the engine does not know.
+    """
+    with connection.cursor() as cursor:
+        fees, trading = AccountKind.ENGINE_FEES, AccountKind.CUSTOMER_TRADING
+        cursor.execute(_BOOKS, [SHARD, fees, fees, trading])
+        rows = cursor.fetchall()
+    return rows[0][0], {(number, asset): int(units) for _, number, asset, units in rows if units}
+
+
+def settled_engine_seq() -> int:
+    """The newest engine sequence whose events are in the mirrors."""
+    found = EngineCursor.objects.filter(shard=SHARD).values_list("last_engine_seq", flat=True).first()
+    return found or 0
+
+
+def wait_for_settlement(engine_seq: int, *, timeout_s: float) -> bool:
+    """Whether the mirrors reach this engine sequence within the time; looks every few milliseconds."""
+    deadline = time.monotonic() + timeout_s
+    while settled_engine_seq() < engine_seq:
+        if time.monotonic() >= deadline:
+            return False
+        time.sleep(POLL_S)
+    return True
+
+
+def settlement_for(officer: Identity | None, *, now: datetime) -> SettlementView:
+    """Settlement's state; NotFound for who may not see markets."""
+    if not access.allowed(officer, Permission.SEE_MARKETS, now):
+        raise NotFound("There is no such page.")
+    return settlement()
+
+
+def settlement() -> SettlementView:
+    """Settlement's state, for probes and commands."""
+    row = EngineCursor.objects.filter(shard=SHARD).first() or EngineCursor(shard=SHARD)
+    pending = Transfer.objects.filter(state="pending").order_by("created_at")
+    oldest = pending.first()
+    return SettlementView(
+        last_event_seq=row.last_event_seq,
+        last_engine_seq=row.last_engine_seq,
+        epoch=row.epoch,
+        settled_at=row.settled_at,
+        halted=row.halted,
+        pending_transfers=pending.count(),
+        oldest_pending=oldest.created_at if oldest else None,
+    )
