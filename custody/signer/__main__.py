@@ -41,7 +41,8 @@ def main() -> int:
     except (Refused, WrongToken, MemoryInUse, starting.NoPin, OSError) as error:
         log(f"cannot start: {error}")
         return 1
-    log(f"ready socket={options.socket} registry={signer.registry.version} state={signer.health()['state']}")
+    registry = f"{signer.registry.version}/{signer.registry.digest.hex()}"
+    log(f"ready socket={options.socket} registry={registry} state={signer.health()['state']}")
     try:
         server.serve(listener, answer=signer.answer, allowed=options.allow_uid, log=log)
     finally:

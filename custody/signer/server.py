@@ -40,7 +40,10 @@ def serve(
     log: Callable[[str], None],
     running: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Answer connections one by one until `running` says no. The system itself vouches for a peer's user."""
+    """Answer connections one by one until `running` says no. The system itself vouches for a peer's user.
+
+    A request that cannot be answered ends its connection, never the signer.
+    """
     while running():
         connection, _ = listener.accept()
         with connection:
@@ -51,8 +54,8 @@ def serve(
                 continue
             try:
                 _converse(connection, answer=answer, log=log, uid=uid)
-            except (OSError, frames.BadFrame) as error:
-                log(f"closed user={uid} why={type(error).__name__}")
+            except Exception as error:  # noqa: BLE001 - a person would have to type the PIN again
+                log(f"closed user={uid} why={type(error).__name__} {_plain(str(error))[:200]}")
 
 
 def _converse(

@@ -66,6 +66,10 @@ class Signer:
             return self._sign(message) if kind == "sign" else self._obey(message)
         except Refused as refusal:
             return self._refused(refusal)
+        except Exception:
+            # Whatever went wrong, what is remembered is what the journal says.
+            self.memory = Memory.of(self.journal)
+            raise
 
     def health(self) -> Message:
         """What an operator wants to know; nothing secret."""

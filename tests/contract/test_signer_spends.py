@@ -9,6 +9,7 @@ import contextlib
 import json
 import os
 import socket
+import threading
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,6 +17,8 @@ from uuid import UUID
 
 import pytest
 
+from custody.signer import ask as asking
+from custody.signer import server
 from kernel import canonical, frames
 from kernel.approval import Verb
 from kernel.money import Amount
@@ -250,3 +253,42 @@ def test_are_asked_and_ordered_from_the_hosts_command_line(
     assert ask("order", str(file))[1].startswith('{"code":"SIGNER_ORDER_USED"')
     file.write_bytes(b"{}")
     assert ask("order", str(file))[0] == 1
+
+
+def test_outlive_a_request_that_meets_a_bug(tmp_path: Path) -> None:
+    """The server is given an answer function that fails; the next connection is answered all the same."""
+    lines: list[str] = []
+    left = iter([True, True, False])
+
+    def answer(message: Message) -> Message:
+        if message["v"] == 1:
+            raise KeyError("a bug of ours\nwith a second line")
+        return message
+
+    listener = server.listen(tmp_path / "s.sock")
+    thread = threading.Thread(
+        target=server.serve,
+        args=(listener,),
+        kwargs={
+            "answer": answer,
+            "allowed": [os.getuid()],
+            "log": lines.append,
+            "running": lambda: next(left),
+        },
+    )
+    thread.start()
+    with pytest.raises(asking.NoAnswer):
+        asking.ask(tmp_path / "s.sock", {"v": 1})
+    assert asking.ask(tmp_path / "s.sock", {"v": 2}) == {"v": 2}
+    thread.join(10)
+    listener.close()
+    assert lines[0].startswith(f"closed user={os.getuid()} why=KeyError")
+    assert "\n" not in lines[0]
+
+
+def test_leave_a_living_socket_to_its_signer(tmp_path: Path) -> None:
+    first = server.listen(tmp_path / "s.sock")
+    with pytest.raises(FileExistsError):
+        server.listen(tmp_path / "s.sock")
+    first.close()
+    server.listen(tmp_path / "s.sock").close()

@@ -114,6 +114,24 @@ def test_signs_nothing_that_it_could_not_write_down(desk: Desk, monkeypatch: pyt
     assert desk.restart().health["state"] == "ready"
 
 
+@pytest.mark.parametrize("place", ["custody.signer.counters.Memory.add", "tests.softtoken.SoftToken.sign"])
+def test_is_what_the_journal_says_after_any_accident(
+    desk: Desk, place: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    intent, mine = withdrawal(expires=desk.in_hours(1)), coin(desk.registry, "hot", 1, 90_000_000)
+
+    def bug(*args: Any, **kwargs: Any) -> Any:
+        monkeypatch.undo()  # it happens once
+        raise RuntimeError("a bug of ours")
+
+    monkeypatch.setattr(place, bug)
+    with pytest.raises(RuntimeError):
+        desk.spend(intent=intent, coins=[mine])
+    assert desk.health["used"] == {"hot": "25002000"}
+    assert desk.spend(intent=intent) == "SIGNER_REPLAY"
+    assert desk.spend(intent=intent, coins=[mine]) == "signed"
+
+
 # Clocks.
 
 
