@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
@@ -55,7 +56,7 @@ def ask_again(*, withdrawal_id: UUID, reason: str, actor: Actor, now: datetime) 
 
 @action(Event.PAYMENT_SIGNATURE_STORED)
 def store_signature(
-    *, payment_id: UUID, token: str, signatures: list[dict[str, object]], actor: Actor, now: datetime
+    *, payment_id: UUID, token: str, signatures: Sequence[Mapping[str, object]], actor: Actor, now: datetime
 ) -> Payment:
     """One token's signatures over all inputs, each checked against that token's own key and this transaction.
 
@@ -65,7 +66,9 @@ def store_signature(
     if row.signatures.filter(token=token).exists():
         return row
     _merged(row, token, signatures)
-    TokenSignature.objects.create(payment=row, token=token, signatures=signatures, received_at=now)
+    TokenSignature.objects.create(
+        payment=row, token=token, signatures=[dict(item) for item in signatures], received_at=now
+    )
     audit.record(
         Event.PAYMENT_SIGNATURE_STORED,
         row,
@@ -130,7 +133,7 @@ def _ask(row: Payment, *, actor: Actor, now: datetime, reason: str = "") -> None
     announcing.moved(owner, now=now)
 
 
-def _merged(row: Payment, token: str, signatures: list[dict[str, object]]) -> Psbt:
+def _merged(row: Payment, token: str, signatures: Sequence[Mapping[str, object]]) -> Psbt:
     """The payment's PSBT with one token's signatures in it; BadSignatures where one is missing, foreign or
     wrong.
     """

@@ -35,6 +35,7 @@ from custody.queries.payments import (
     unfinished_withdrawals,
 )
 from custody.queries.treasury import (
+    NoPolicy,
     Standing,
     adjustment_for,
     adjustments_for,
@@ -73,6 +74,7 @@ from custody.queries.withdrawals import (
 __all__ = [
     "Allowance",
     "Collected",
+    "NoPolicy",
     "Standing",
     "adjustment_for",
     "adjustments_for",

@@ -1,0 +1,232 @@
+"""A refill …"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core import ledger
+from core.ledger import AccountKind, invariants
+from core.refusals import NotAllowed, NotFound
+from custody import actions, queries
+from custody.actions.refills import NotExportable, NothingDue
+from custody.actions.signatures import BadSignatures
+from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
+from custody.models import Refill
+from custody.models.moving import WrongState
+from kernel import canonical
+from kernel.intent import Intent
+from kernel.money import Amount
+from tests.traces import Trace
+from tests.treasury import BTC, ROBOT, Treasury, raw_of, signatures
+
+pytestmark = pytest.mark.django_db
+
+COLD = ("cold-1", "cold-3", "cold-5")
+
+
+@pytest.fixture
+def treasury(now: datetime) -> Treasury:
+    """Hot holds 1 BTC of Tom's and wants 3 when it falls below 2; cold holds 10."""
+    found = Treasury.open(now, refill_below=2 * BTC, target=3 * BTC)
+    found.deposit(BTC)
+    found.fund("cold", 10 * BTC)
+    return found
+
+
+def partial(payment: Any, signer: str, **changes: Any) -> bytes:
+    """The file that comes back from a cold signer."""
+    answer = {
+        "v": 1,
+        "type": "signed",
+        "token": signer,
+        "txid": payment.txid,
+        "signatures": signatures(payment.psbt, signer),
+    }
+    return canonical.encode(answer | changes) + b"\n"
+
+
+def exported(treasury: Treasury) -> Refill:
+    row = treasury.refill_requested()
+    treasury.sign_off(row)
+    treasury.built(queries.refill(row.pk))
+    actions.export_bundle(refill_id=row.pk, actor=treasury.staff.ana.actor, now=treasury.now)
+    return queries.refill(row.pk)
+
+
+def carry(treasury: Treasury, row: Refill, *tokens: str) -> None:
+    payment = queries.payment_of(row)
+    for token in tokens:
+        actions.import_signatures(
+            refill_id=row.pk, data=partial(payment, token), actor=treasury.staff.ana.actor, now=treasury.now
+        )
+
+
+def test_is_proposed_by_itself_up_to_the_target(treasury: Treasury) -> None:
+    with Trace() as trace:
+        row = actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=treasury.now)
+    hot = queries.wallet_named("hot")
+    assert (row.state, row.amount) == ("proposed", Amount(2 * BTC, "BTC"))
+    assert row.destination == hot.addresses.get(index=0).address
+    assert trace.events == ["custody.refill.proposed"]
+    assert trace.topics == ["custody.refill_moved"]
+
+
+def test_is_proposed_once_at_a_time(treasury: Treasury) -> None:
+    actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=treasury.now)
+    with Trace() as trace, pytest.raises(NothingDue):
+        actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=treasury.now)
+    trace.only_refused("custody.refill.proposed")
+
+
+def test_is_not_proposed_while_nothing_is_due(now: datetime) -> None:
+    treasury = Treasury.open(now, refill_below=BTC, target=3 * BTC)
+    treasury.deposit(BTC)
+    treasury.fund("cold", 10 * BTC)
+    with pytest.raises(NothingDue):
+        actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=now)
+    treasury.request(BTC // 10)
+    actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=now)
+
+
+def test_becomes_a_request_of_the_officer_who_adopts_it(treasury: Treasury) -> None:
+    row = actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=treasury.now)
+    for who in ("ben", "dot", "eve", "sam"):
+        with pytest.raises(NotAllowed):
+            actions.request_refill(
+                refill_id=row.pk, actor=getattr(treasury.staff, who).actor, now=treasury.now
+            )
+    with Trace() as trace:
+        row = actions.request_refill(refill_id=row.pk, actor=treasury.staff.ana.actor, now=treasury.now)
+    assert row.request is not None
+    meant = Intent.parse(bytes(row.request.payload))
+    assert (row.state, row.maker) == ("requested", treasury.staff.ana.identity)
+    assert (meant.amount, meant.destination, meant.source) == (row.amount, row.destination, "cold")
+    assert trace.events == ["approvals.request.opened", "custody.refill.requested"]
+    with pytest.raises(WrongState):
+        actions.request_refill(refill_id=row.pk, actor=treasury.staff.ana.actor, now=treasury.now)
+
+
+def test_is_put_aside_with_a_reason(treasury: Treasury) -> None:
+    row = actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=treasury.now)
+    row = actions.dismiss_refill(
+        refill_id=row.pk, reason="audit week", actor=treasury.staff.ana.actor, now=treasury.now
+    )
+    assert (row.state, row.reason) == ("dismissed", "audit week")
+    assert actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=treasury.now) != row
+
+
+def test_travels_as_a_bundle_that_is_the_same_each_time(treasury: Treasury) -> None:
+    row = treasury.refill_requested()
+    with pytest.raises(NotExportable):
+        actions.export_bundle(refill_id=row.pk, actor=treasury.staff.ana.actor, now=treasury.now)
+    treasury.sign_off(row)
+    payment = treasury.built(queries.refill(row.pk))
+    with Trace() as trace:
+        first = actions.export_bundle(refill_id=row.pk, actor=treasury.staff.ana.actor, now=treasury.now)
+    assert first == actions.export_bundle(refill_id=row.pk, actor=treasury.staff.ben.actor, now=treasury.now)
+    bundle = canonical.decode_object(first)
+    request = queries.sign_request(payment)
+    assert bundle == {
+        "v": 1,
+        "type": "bundle",
+        "request": request,
+        "sha256": canonical.digest(canonical.encode(request)).hex(),
+    }
+    assert queries.refill(row.pk).state == "exported"
+    assert trace.events == ["custody.payment.exported"]
+
+
+def test_comes_back_signed_and_moves_the_coins(treasury: Treasury) -> None:
+    row = exported(treasury)
+    carry(treasury, row, *COLD)
+    payment = queries.payment_of(row)
+    assert payment is not None
+    raw = queries.signed_psbt(payment).finalised().encoded()
+    actions.store_signed(payment_id=payment.pk, raw=raw, actor=ROBOT, now=treasury.now)
+    actions.report_broadcast(payment_id=payment.pk, actor=ROBOT, now=treasury.now)
+    treasury.mine(raw_of(queries.payment(payment.pk)), empty=1)
+    treasury.book()
+    assert queries.refill(row.pk).state == "settled"
+    hot, cold = queries.all_standings()
+    assert hot.total == Amount(3 * BTC, "BTC")
+    assert cold.total == Amount(8 * BTC, "BTC") - payment.fee
+    for kind, total in ((AccountKind.HOT_WALLET, hot.total), (AccountKind.COLD_WALLET, cold.total)):
+        assert ledger.balance(ledger.account(kind, "BTC")).posted == total
+    assert not any(invariants.broken().values())
+
+
+def test_takes_only_files_that_sign_it(treasury: Treasury) -> None:
+    row = exported(treasury)
+    payment = queries.payment_of(row)
+    assert payment is not None
+    for data in (
+        b"",
+        b"{}",
+        partial(payment, "cold-1", type="refused"),
+        partial(payment, "cold-1", txid="00" * 32),
+        partial(payment, "cold-1", token="cold-2"),
+        partial(payment, "cold-1", token="hot-1"),
+        partial(payment, "cold-1", signatures=[]),
+        partial(payment, "cold-1") + b" ",
+    ):
+        with Trace() as trace, pytest.raises(BadSignatures):
+            actions.import_signatures(
+                refill_id=row.pk, data=data, actor=treasury.staff.ana.actor, now=treasury.now
+            )
+        trace.only_refused("custody.payment.signature_stored")
+    assert queries.collected(payment).signed == ()
+
+
+def test_lapses_when_nobody_brings_it_back_and_keeps_its_coins(treasury: Treasury) -> None:
+    row = exported(treasury)
+    assert row.expires_at is not None
+    actions.lapse_refill(refill_id=row.pk, actor=ROBOT, now=row.expires_at)
+    assert queries.refill(row.pk).state == "exported"
+    late = row.expires_at + CLOCKS_DIFFER_MAX
+    assert queries.lapsing_refills(now=late) == [row.pk]
+    with Trace() as trace:
+        actions.lapse_refill(refill_id=row.pk, actor=ROBOT, now=late)
+    assert queries.refill(row.pk).state == "lapsed"
+    assert trace.events == ["custody.refill.lapsed"]
+    assert not queries.free_coins(row.source).exists()
+
+
+def test_that_lapsed_is_settled_if_it_turns_up_on_the_chain(treasury: Treasury) -> None:
+    row = exported(treasury)
+    carry(treasury, row, *COLD)
+    payment = queries.payment_of(row)
+    assert payment is not None
+    assert row.expires_at is not None
+    treasury.now = row.expires_at + CLOCKS_DIFFER_MAX + timedelta(days=1)
+    actions.lapse_refill(refill_id=row.pk, actor=ROBOT, now=treasury.now)
+    treasury.mine(queries.signed_psbt(payment).finalised(), empty=1)
+    treasury.book()
+    assert queries.refill(row.pk).state == "settled"
+    assert not any(invariants.broken().values())
+
+
+def test_is_given_up_before_its_bundle_left(treasury: Treasury) -> None:
+    row = treasury.refill_requested()
+    treasury.sign_off(row)
+    payment = treasury.built(queries.refill(row.pk))
+    actions.fail_refill(
+        refill_id=row.pk, reason="wrong week", actor=treasury.staff.ana.actor, now=treasury.now
+    )
+    assert queries.refill(row.pk).state == "failed"
+    assert queries.free_coins(payment.wallet).exists()
+    other = exported(treasury)
+    with pytest.raises(WrongState):
+        actions.fail_refill(refill_id=other.pk, reason="x", actor=treasury.staff.ana.actor, now=treasury.now)
+
+
+def test_is_shown_to_the_treasury_and_to_nobody_else(treasury: Treasury) -> None:
+    row, now = treasury.refill_requested(), treasury.now
+    assert queries.refill_for(row.pk, identity=treasury.staff.ben.identity, now=now) == row
+    for stranger in (treasury.staff.eve.identity, treasury.tom.identity, None):
+        assert list(queries.refills_for(identity=stranger, now=now)) == []
+        assert queries.standings(identity=stranger, now=now) == []
+        with pytest.raises(NotFound):
+            queries.refill_for(row.pk, identity=stranger, now=now)
