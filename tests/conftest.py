@@ -10,12 +10,17 @@ from uuid import uuid4
 
 import pytest
 from django.db import connection, connections
+from hypothesis import settings
 
 from core.actor import Actor, system
 from tests.cast import NOW
 
 if TYPE_CHECKING:
     from tests.officers import Staff
+
+# Properties give the same answer every time, and a busy machine no other one.
+settings.register_profile("short", derandomize=True, deadline=None, database=None)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
 @pytest.fixture
@@ -43,7 +48,7 @@ def django_db_setup(
     django_db_modify_db_settings: None,
     django_db_blocker: pytest.FixtureRequest,
 ) -> Iterator[None]:
-    """The migrated test database, also for a session in which no test but those of `real_database` needs one."""
+    """The migrated test database, also where only `real_database` asks for one."""
     from django.test.utils import setup_databases, teardown_databases
 
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
