@@ -120,7 +120,7 @@ class Scene:
     def books_are_sound(self) -> bool:
         """The ledger's invariants, and the ledger against the engine."""
         ledger = self.stack.manage("verify_ledger")
-        engine = self.stack.manage("reconcile_engine")
+        engine = self.stack.manage("compare_books")
         if ledger.returncode or engine.returncode:
             raise StepFailed(ledger.stdout + ledger.stderr + engine.stdout + engine.stderr)
         return True
