@@ -1,0 +1,219 @@
+"""Customers, officers and workers who act on one withdrawal at the same moment …"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+from functools import partial
+from typing import Any
+
+import pytest
+
+from core.approvals.actions import submit_signature
+from core.ledger import invariants
+from core.ledger.models import JournalEntry
+from core.refusals import Refused
+from custody import actions, queries
+from custody.actions.payments import CoinTaken
+from custody.actions.refills import NothingDue
+from custody.actions.withdrawals import ClientIdUsed, LimitReached
+from custody.models import Address, Payment, Refill, UtxoLock, Withdrawal
+from kernel.psbt import Psbt
+from tests.racing import at_once, done, refused
+from tests.treasury import BTC, ROBOT, Treasury, customer_actor, raw_of, signatures, trader
+
+ROUNDS = 3
+SMALL = BTC // 100
+
+
+@pytest.fixture
+def treasury(real_database: str, now: datetime) -> Treasury:
+    """Committed for real: Tom at tier 2 with one bitcoin."""
+    found = Treasury.open(now)
+    found.deposit(BTC)
+    return found
+
+
+def codes(results: list[Any]) -> set[str]:
+    return {refusal.code for refusal in refused(results)}
+
+
+def test_ask_once_however_often_they_click(treasury: Treasury) -> None:
+    for number in range(ROUNDS):
+        click = partial(treasury.request, SMALL, client_id=f"click{number}")
+        results = at_once(*[click] * 4)
+        assert len(done(results)) == 1
+        assert codes(results) == {ClientIdUsed.code}
+    assert Withdrawal.objects.count() == ROUNDS
+    row = Withdrawal.objects.all()[0]
+    assert treasury.funding().held.units == ROUNDS * (row.units + row.fee_units)
+
+
+def test_never_pass_the_limit_together(treasury: Treasury) -> None:
+    asks = [partial(treasury.request, BTC // 10, client_id=f"part{number}") for number in range(4)]
+    results = at_once(*asks)
+    assert len(done(results)) == 1
+    assert codes(results) == {LimitReached.code}
+    assert queries.used_cents(treasury.tom.pk, now=treasury.now) == 6_000_00
+
+
+def test_release_it_once(treasury: Treasury) -> None:
+    for _ in range(ROUNDS):
+        row = treasury.request(SMALL, destination=fresh(treasury))
+        actions.report_screening(withdrawal_id=row.pk, hits=[], actor=ROBOT, now=treasury.now)
+        release = partial(
+            actions.release_from_screening,
+            withdrawal_id=row.pk,
+            reason="seen",
+            actor=treasury.staff.ana.actor,
+            now=treasury.now,
+        )
+        results = at_once(release, release)
+        assert len(done(results)) == 1
+        assert codes(results) <= {"custody.wrong_state", "conflict", "approval.already_open"}
+        assert queries.withdrawal(row.pk).state == "screened"
+
+
+def test_screen_it_once(treasury: Treasury) -> None:
+    row = treasury.request(SMALL)
+    screen = partial(actions.report_screening, withdrawal_id=row.pk, hits=[], actor=ROBOT, now=treasury.now)
+    assert not refused(at_once(screen, screen))
+    assert queries.withdrawal(row.pk).state == "on_hold"
+
+
+def test_cancel_it_or_approve_it_and_never_both(treasury: Treasury) -> None:
+    for _ in range(ROUNDS):
+        row = treasury.screened(sats=SMALL, destination=fresh(treasury))
+        request, ben, cy = row.request, treasury.staff.ben, treasury.staff.cy
+        assert request is not None
+        submit_signature(request_id=request.pk, signed=ben.answer(request), actor=ben.actor, now=treasury.now)
+        deeds: list[Callable[[], object]] = [
+            partial(
+                actions.cancel_withdrawal,
+                withdrawal_id=row.pk,
+                actor=customer_actor(treasury.tom),
+                now=treasury.now,
+            ),
+            partial(
+                submit_signature,
+                request_id=request.pk,
+                signed=cy.answer(request),
+                actor=cy.actor,
+                now=treasury.now,
+            ),
+        ]
+        results = at_once(*deeds)
+        row, before = queries.withdrawal(row.pk), treasury.funding().held.units
+        assert len(done(results)) == 1
+        assert row.request is not None
+        assert (row.state, row.request.state) in {("cancelled", "withdrawn"), ("approved", "approved")}
+        if row.state == "approved":
+            actions.expire_withdrawal(withdrawal_id=row.pk, actor=ROBOT, now=row.expires_at)
+            assert treasury.funding().held.units < before
+        assert treasury.funding().held.units == 0
+
+
+def test_build_one_transaction_for_one_withdrawal(treasury: Treasury) -> None:
+    row = treasury.approved(sats=SMALL)
+    psbts = [treasury.psbt_for(row, rate=rate) for rate in (2, 3)]
+    builds = [
+        partial(actions.store_built, owner=row, psbt=psbt, vsize=vsize, actor=ROBOT, now=treasury.now)
+        for psbt, vsize in psbts
+    ]
+    results = at_once(*builds)
+    assert not refused(results)
+    assert len({payment.pk for payment in done(results)}) == 1
+    assert Payment.objects.count() == UtxoLock.objects.count() == 1
+
+
+@pytest.mark.parametrize("same", [True, False])
+def test_never_lock_one_coin_twice(treasury: Treasury, same: bool) -> None:
+    for number in range(ROUNDS):
+        rows = [treasury.approved(sats=SMALL + (0 if same else place)) for place in range(3)]
+        builds = []
+        for row in rows:
+            psbt, vsize = treasury.psbt_for(row)
+            builds.append(
+                partial(actions.store_built, owner=row, psbt=psbt, vsize=vsize, actor=ROBOT, now=treasury.now)
+            )
+        results = at_once(*builds)
+        assert len(done(results)) == 1
+        assert codes(results) == {CoinTaken.code}
+        assert Payment.objects.count() == UtxoLock.objects.count() == number + 1
+        treasury.deposit(BTC)
+
+
+def test_store_one_signed_transaction(treasury: Treasury) -> None:
+    payment = treasury.sign(treasury.signing(treasury.approved(sats=SMALL)), "hot-1", "hot-2", "hot-3")
+    base = Psbt.parse_base64(payment.psbt)
+    raws = []
+    for pair in (("hot-1", "hot-2"), ("hot-2", "hot-3")):
+        psbt = base
+        for token in pair:
+            psbt = psbt.with_signatures(
+                (item["input"], bytes.fromhex(item["public_key"]), bytes.fromhex(item["signature"]))
+                for item in signatures(payment.psbt, token)
+            )
+        raws.append(psbt.finalised().encoded())
+    stores = [
+        partial(actions.store_signed, payment_id=payment.pk, raw=raw, actor=ROBOT, now=treasury.now)
+        for raw in raws
+    ]
+    results = at_once(*stores)
+    assert not refused(results)
+    assert len({row.raw for row in done(results)}) == 1
+
+
+def test_settle_and_credit_once(treasury: Treasury) -> None:
+    payment = treasury.broadcast(treasury.approved(sats=SMALL))
+    treasury.mine(raw_of(payment), treasury.coin(Address.objects.get(index=1, wallet__name="hot").script, 7))
+    treasury.mine()
+    (deposit,) = queries.deposits_due(network="regtest")
+    settle = partial(actions.settle_payment, payment_id=payment.pk, actor=ROBOT, now=treasury.now)
+    credit = partial(actions.book_deposit, deposit_id=deposit, actor=ROBOT, now=treasury.now)
+    deeds: list[Callable[[], object]] = [settle, settle, credit, credit]
+    assert not refused(at_once(*deeds))
+    assert JournalEntry.objects.filter(kind="custody.withdrawal").count() == 1
+    assert JournalEntry.objects.filter(reference=str(deposit)).count() == 1
+    assert not any(invariants.broken().values())
+
+
+def test_read_each_block_once(treasury: Treasury) -> None:
+    block = treasury.block(treasury.coin(Address.objects.get(index=1, wallet__name="hot").script, 9))
+    read = partial(actions.read_blocks, blocks=[block], actor=ROBOT, now=treasury.now)
+    results = at_once(read, read)
+    assert len(done(results)) == 1
+    assert codes(results) == {"chain.out_of_place"}
+
+
+def test_share_no_address(treasury: Treasury) -> None:
+    people = [trader(f"T{number}", tier=0) for number in range(3)]
+    asks = [
+        partial(
+            actions.assign_address,
+            customer_id=person.pk,
+            asset="BTC",
+            actor=customer_actor(person),
+            now=treasury.now,
+        )
+        for person in people * 2
+    ]
+    results = at_once(*asks)
+    assert not refused(results)
+    assert len({row.pk for row in done(results)}) == 3
+
+
+def test_propose_one_refill(real_database: str, now: datetime) -> None:
+    treasury = Treasury.open(now, refill_below=BTC, target=2 * BTC)
+    treasury.fund("cold", 5 * BTC)
+    propose = partial(actions.propose_refill, target="hot", source="cold", actor=ROBOT, now=now)
+    results: list[Refill | Refused] = at_once(*[propose] * 4)
+    assert len(done(results)) == 1
+    assert codes(results) == {NothingDue.code}
+
+
+def fresh(treasury: Treasury) -> str:
+    """A destination that nobody has used."""
+    from devstack.demo.outside import Outsider
+
+    return Outsider.fresh_address()
