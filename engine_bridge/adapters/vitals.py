@@ -1,4 +1,4 @@
-"""The engine's own word on how it is, left in Redis by settlement for whoever may not open the admin socket."""
+"""The engine's own word on how it is, left in Redis for whoever may not open the admin socket."""
 
 from __future__ import annotations
 

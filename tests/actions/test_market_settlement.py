@@ -1,0 +1,304 @@
+"""Settling a batch ..."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+from uuid import UUID, uuid4
+
+import pytest
+
+from core import ledger
+from core.actor import Actor
+from core.audit.models import AuditEvent
+from core.ledger import AccountKind
+from core.ledger.invariants import broken
+from core.ledger.models import JournalEntry
+from engine_bridge import queries
+from engine_bridge.actions import halt_settlement, settle_batch
+from engine_bridge.actions.accounts import open_account
+from engine_bridge.actions.markets import list_market
+from engine_bridge.actions.settlement import Gap, StaleEpoch
+from engine_bridge.actions.transfers import (
+    BeyondAvailable,
+    EmptyTransfer,
+    OtherTransfer,
+    UntradedAsset,
+    start_transfer,
+)
+from engine_bridge.domain.commands import client_mark
+from engine_bridge.domain.events import Batch, Note
+from engine_bridge.domain.markets import LISTINGS
+from engine_bridge.domain.movements import Break
+from engine_bridge.domain.orders import OrderType, Side, StpMode
+from engine_bridge.models import Fill, Order, TradingBalance, Transfer
+from kernel.money import Amount
+from tests.events import BTC, USDT, Tape
+from tests.traders import Trader, enrol
+from tests.venue import give
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def tape() -> Tape:
+    written = Tape()
+    written.open_market()
+    return written
+
+
+@pytest.fixture
+def pair(db: None, robot: Actor, now: datetime) -> tuple[Trader, Trader]:
+    """Tom and Tia, engine accounts opened, one market listed."""
+    list_market(listing=LISTINGS[0], actor=robot, now=now)
+    found = enrol("Tom", now=now), enrol("Tia", now=now)
+    for trader, text, asset in zip(found, ("2", "200000"), ("BTC", "USDT"), strict=True):
+        open_account(customer_id=trader.customer.pk, now=now)
+        give(trader.customer.pk, text, asset)
+    return found
+
+
+def number(trader: Trader) -> int:
+    found = queries.account_of(trader.customer.pk)
+    assert found is not None
+    return found.pk
+
+
+def send(trader: Trader, text: str, asset: str, tape: Tape, now: datetime, **told: Any) -> Transfer:
+    """Start a transfer and have the engine close it on the tape."""
+    amount = Amount.parse(text, asset)
+    row = start_transfer(
+        customer_id=trader.customer.pk,
+        amount=amount,
+        into_venue=told.get("into", True),
+        actor=trader.actor,
+        now=now,
+    )
+    tape.transfer(row.pk, number(trader), BTC if asset == "BTC" else USDT, amount.units, **told)
+    return row
+
+
+def settle(batch: Batch, robot: Actor, now: datetime, notes: dict[int, Note] | None = None) -> None:
+    settle_batch(batch=batch, notes=notes or {}, actor=robot, now=now)
+
+
+def counts() -> tuple[int, ...]:
+    return (
+        JournalEntry.objects.count(),
+        Order.objects.count(),
+        Fill.objects.count(),
+        TradingBalance.objects.count(),
+        AuditEvent.objects.count(),
+        queries.settlement().last_event_seq,
+    )
+
+
+def a_deal(tape: Tape, pair: tuple[Trader, Trader], now: datetime) -> None:
+    tom, tia = pair
+    send(tom, "1", "BTC", tape, now)
+    send(tia, "100000", "USDT", tape, now)
+    tape.cross(number(tom), number(tia), 400_000, 1_000, part=400)
+
+
+def test_leaves_one_audit_event_and_moves_the_cursor(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    a_deal(tape, pair, now)
+    before = AuditEvent.objects.count()
+    settle(tape.batch(), robot, now)
+    written = AuditEvent.objects.order_by("-pk").first()
+    assert written is not None
+    assert (AuditEvent.objects.count() - before, written.doc["action"]) == (1, "engine.settlement.batch")
+    assert queries.settlement().last_event_seq == len(tape.events)
+    assert not any(broken().values())
+
+
+def test_writes_a_batch_once_however_often_it_comes(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    a_deal(tape, pair, now)
+    settle(tape.batch(), robot, now)
+    after = counts()
+    settle(tape.batch(), robot, now)
+    settle(tape.batch(3), robot, now)
+    assert counts() == after
+
+
+def test_takes_what_is_new_of_a_batch_that_overlaps(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    a_deal(tape, pair, now)
+    settle(tape.batch(1, 4), robot, now)
+    settle(tape.batch(2), robot, now)
+    assert (Fill.objects.count(), queries.settlement().last_event_seq) == (2, len(tape.events))
+
+
+def test_changes_nothing_when_events_are_missing(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    a_deal(tape, pair, now)
+    settle(tape.batch(1, 2), robot, now)
+    before = counts()
+    holed = Batch(1, 3, tape.batch(3).events[:1] + tape.batch(5).events, len(tape.events))
+    for batch in (tape.batch(4), holed):
+        with pytest.raises(Gap):
+            settle(batch, robot, now)
+    assert counts() == before
+
+
+def test_refuses_a_leader_that_was_replaced(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    a_deal(tape, pair, now)
+    settle(tape.batch(1, 2, epoch=3), robot, now)
+    with pytest.raises(StaleEpoch):
+        settle(tape.batch(3, epoch=2), robot, now)
+    settle(tape.batch(3, epoch=4), robot, now)
+    assert queries.settlement().epoch == 4
+
+
+def test_stops_at_a_transfer_that_nobody_started(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    tape.transfer(uuid4(), number(pair[0]), BTC, 5)
+    before = counts()
+    with pytest.raises(Break):
+        settle(tape.batch(), robot, now)
+    assert counts() == before
+
+
+@pytest.mark.parametrize("told", [{"units": 1}, {"asset": USDT}, {"into": False}])
+def test_stops_at_a_transfer_with_other_contents(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime, told: dict[str, Any]
+) -> None:
+    tom = pair[0]
+    amount = Amount.parse("1", "BTC")
+    row = start_transfer(
+        customer_id=tom.customer.pk, amount=amount, into_venue=True, actor=tom.actor, now=now
+    )
+    contents = {"asset": BTC, "units": amount.units, "into": True} | told
+    tape.transfer(row.pk, number(tom), contents["asset"], contents["units"], into=contents["into"])
+    with pytest.raises(Break):
+        settle(tape.batch(), robot, now)
+    row.refresh_from_db()
+    assert row.state == "pending"
+
+
+def test_stops_at_a_second_outcome_of_one_transfer(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    row = send(pair[0], "1", "BTC", tape, now)
+    tape.transfer(row.pk, number(pair[0]), BTC, row.units)
+    with pytest.raises(Break):
+        settle(tape.batch(), robot, now)
+
+
+def test_stops_at_an_account_that_was_never_opened(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    tape.cross(901, 902, 400_000, 1)
+    with pytest.raises(Break):
+        settle(tape.batch(), robot, now)
+
+
+def test_gives_money_back_from_transit_when_the_engine_refuses_it(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    tom = pair[0]
+    row = send(tom, "1", "BTC", tape, now, refusal="OVERFLOW")
+    settle(tape.batch(), robot, now)
+    row.refresh_from_db()
+    funding = ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", tom.customer.pk)
+    assert (row.state, row.reason, str(ledger.balance(funding).posted)) == ("refused", "OVERFLOW", "2")
+
+
+def test_finds_an_order_by_its_clients_name_even_without_its_note(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    tom = pair[0]
+    send(tom, "1", "BTC", tape, now)
+    account = queries.account_of(tom.customer.pk)
+    assert account is not None
+    spec = tape.accept(account.pk, Side.SELL, 400_000, 10, mark=client_mark(account.pk, "mine"))
+    settle(tape.batch(), robot, now)
+    row = queries.order(account, client_id="mine")
+    assert row is not None
+    assert (row.pk, row.client_id) == (spec.order_id, "")
+    assert queries.order(account, client_id="others") is None
+
+
+def test_believes_no_note_of_somebody_elses_order(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    tom, tia = pair
+    send(tom, "1", "BTC", tape, now)
+    spec = tape.accept(number(tom), Side.SELL, 400_000, 10)
+    note = Note(
+        spec.order_id,
+        number(tia),
+        1,
+        "stolen",
+        "tag",
+        Side.SELL,
+        OrderType.LIMIT,
+        1,
+        1,
+        0,
+        StpMode.CANCEL_MAKER,
+    )
+    settle(tape.batch(), robot, now, {spec.order_id: note})
+    assert Order.objects.get().client_id == ""
+
+
+def test_says_why_it_stands_until_it_goes_on(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    before = AuditEvent.objects.count()
+    for _ in range(2):
+        halt_settlement(reason="Gap: event 7 came after 2", actor=robot, now=now)
+    assert (queries.settlement().halted, AuditEvent.objects.count() - before) == (
+        "Gap: event 7 came after 2",
+        1,
+    )
+    settle(tape.batch(), robot, now)
+    assert queries.settlement().halted == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "refusal"),
+    [
+        ({"amount": Amount(0, "BTC")}, EmptyTransfer),
+        ({"amount": Amount(-1, "BTC")}, EmptyTransfer),
+        ({"amount": Amount(3 * 10**8, "BTC")}, ledger.entries.InsufficientFunds),  # type: ignore[attr-defined]
+        ({"into_venue": False}, BeyondAvailable),
+    ],
+)
+def test_starts_no_transfer_that_cannot_be(
+    pair: tuple[Trader, Trader], now: datetime, changes: dict[str, Any], refusal: type[Exception]
+) -> None:
+    tom = pair[0]
+    before, journal = AuditEvent.objects.count(), JournalEntry.objects.count()
+    values: dict[str, Any] = {"amount": Amount(1, "BTC"), "into_venue": True} | changes
+    with pytest.raises(refusal):
+        start_transfer(customer_id=tom.customer.pk, actor=tom.actor, now=now, **values)
+    assert Transfer.objects.count() == 0
+    assert (AuditEvent.objects.count() - before, JournalEntry.objects.count() - journal) == (1, 0)
+
+
+def test_starts_no_other_transfer_under_a_used_client_id(pair: tuple[Trader, Trader], now: datetime) -> None:
+    tom = pair[0]
+
+    def start(units: int) -> UUID:
+        return start_transfer(
+            customer_id=tom.customer.pk,
+            amount=Amount(units, "BTC"),
+            into_venue=True,
+            client_id="one",
+            actor=tom.actor,
+            now=now,
+        ).pk
+
+    assert start(5) == start(5)
+    with pytest.raises(OtherTransfer):
+        start(6)
+    assert UntradedAsset.code == "transfer.asset"
