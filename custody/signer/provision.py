@@ -5,6 +5,13 @@
 The PIN is one line on standard input. Prints one line of canonical JSON with the token's name, its serial,
 the public keys and what the token says about every private key. Keys that exist already are kept, so an
 interrupted run is simply repeated.
+
+    python -m custody.signer.provision --token hot-1 --forget --module LIB
+
+The way back when so many officers lost their passkeys that no quorum can order anything: it removes what the
+token remembers of the signer's journal. With the state folder removed as well, the next start is a genesis.
+Its registry gets another deployment's name, so that no approval from before can be used again. Whoever has PIN
+and host can do this. They could use the keys without the signer too, so it gives them nothing.
 """
 
 from __future__ import annotations
@@ -35,12 +42,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a program."""
     parser = argparse.ArgumentParser(prog="custody.signer.provision", description="Make a token's keys.")
     parser.add_argument("--token", required=True)
-    parser.add_argument("--count", type=int, required=True)
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--count", type=int, help="how many keys there shall be")
+    what.add_argument("--forget", action="store_true", help="remove the journal's anchor")
     parser.add_argument("--module", required=True)
     options = parser.parse_args(arguments)
     starting.harden()
     try:
         token = Token(module=options.module, name=options.token, pin=starting.read_pin())
+        if options.forget:
+            token.forget()
+            token.close()
+            print(f"{options.token} remembers no journal")
+            return 0
         keys = provision(token, options.count)
     except (WrongToken, Refused, starting.NoPin, pkcs11.PKCS11Error) as error:
         print(f"cannot provision {options.token}: {error or type(error).__name__}", file=sys.stderr)

@@ -4,7 +4,8 @@
     python -m custody.signer.registry diff OLD NEW
     python -m custody.signer.registry verify NEW --order FILE --old OLD
 
-The first start pins the file's digest in the journal and on the token and keeps a copy. Any other file is
+The first start pins the file's digest in the journal and on the token and keeps a copy; on mainnet it takes
+an order by the quorum of the very officers that the file names (--registry-order). Any other file is
 refused from then on, unless an order (`signer.registry`, naming version and digest) carries the quorum of the
 officers who stand in the *old* file. The order is announced to each signer (over its socket, or at the start
 with --registry-order); the old file's `registry_delay_s` later the new one may be started with, if no officer
@@ -44,17 +45,35 @@ def read_order(path: Path) -> requests.Order:
         raise Refused("SIGNER_BAD_ORDER", f"{path}: {error}") from None
 
 
+def check_genesis(new: Registry, *, order: requests.Order | None, token: str, now: datetime) -> None:
+    """Nothing, if a signer without a memory may begin with this registry; Refused otherwise.
+
+    Where real money is (mainnet), the officers in the file must have ordered it themselves: it shows that the
+    keys that were written down in the ceremony are theirs, and that a quorum of them can sign.
+    """
+    if order is None:
+        if new.network == "mainnet":
+            raise Refused("SIGNER_GENESIS_UNSIGNED", "begin with an order of the officers in the file")
+        return
+    _check_names(new, order)
+    checks.judge_order(order, token=token, registry=new, now=now)
+
+
 def check_successor(
     new: Registry, *, old: Registry, order: requests.Order, token: str, now: datetime
 ) -> None:
     """Nothing, if the officers of the old registry ordered exactly this new one; Refused otherwise."""
-    if order.kind != requests.REGISTRY or (order.version, order.subject) != (new.version, new.digest.hex()):
-        raise Refused("SIGNER_BAD_ORDER", "the order is not about this registry file")
+    _check_names(new, order)
     if new.version <= old.version:
         raise Refused("SIGNER_REGISTRY_CHANGED", f"version {new.version} does not follow {old.version}")
     if (new.deployment, new.network) != (old.deployment, old.network):
         raise Refused("SIGNER_REGISTRY_CHANGED", "deployment and network never change")
     checks.judge_order(order, token=token, registry=old, now=now)
+
+
+def _check_names(new: Registry, order: requests.Order) -> None:
+    if order.kind != requests.REGISTRY or (order.version, order.subject) != (new.version, new.digest.hex()):
+        raise Refused("SIGNER_BAD_ORDER", "the order is not about this registry file")
 
 
 def differences(old: canonical.Value, new: canonical.Value, where: str = "") -> Iterator[str]:

@@ -12,7 +12,7 @@ from custody.signer import checks, requests
 from custody.signer.counters import EVERYTHING, Memory
 from custody.signer.journal import Journal
 from custody.signer.refusals import Refused
-from custody.signer.registry import COPY, check_successor, read
+from custody.signer.registry import COPY, check_genesis, check_successor, read
 from custody.signer.requests import Order
 from custody.signer.tokens import Token
 from kernel import canonical
@@ -38,17 +38,27 @@ class Signer:
         self.token, self.registry, self._state = token, registry, state
         self._clock = clock
         self.journal = Journal(state, token)
+        try:
+            self._begin(order)
+        except Refused:
+            self.journal.close()
+            raise
+
+    def _begin(self, order: Order | None) -> None:
+        """Check the keys, then take the registry up: none is pinned that names other keys than these."""
+        token, registry = self.token, self.registry
         self.memory = Memory.of(self.journal)
+        for wallet in registry.wallets.values():
+            if token.name in wallet.tokens:
+                for index in range(len(wallet.keys)):
+                    token.check_key(index, public_key=wallet.key_of(token.name, index))
         if not self.journal.lines and self.journal.fault is None:
+            check_genesis(registry, order=order, token=token.name, now=self._now())
             self._remember("genesis", {"token": token.name, "serial": token.serial, **self._registry_entry()})
         if self.journal.fault is None and not self._pinned():
             self._succeed(order)
         if self._pinned():
             self._keep_copy()
-        for wallet in registry.wallets.values():
-            if token.name in wallet.tokens:
-                for index in range(len(wallet.keys)):
-                    token.check_key(index, public_key=wallet.key_of(token.name, index))
 
     def close(self) -> None:
         """Let go of the journal and the token."""
@@ -131,15 +141,13 @@ class Signer:
 
     def _obey(self, message: Mapping[str, canonical.Value]) -> Message:
         order = requests.order(message)
-        now_ms = self._now_ms()
-        now = datetime.fromtimestamp(now_ms / 1000, UTC)
         self._check_pinned()
         self.memory.check_order(order.signed.name)
-        checks.judge_order(order, token=self.token.name, registry=self.registry, now=now)
+        checks.judge_order(order, token=self.token.name, registry=self.registry, now=self._now())
         if order.kind == requests.REOPEN:
             if order.subject != self.journal.standing:
                 raise Refused("SIGNER_BAD_ORDER", "the order reopens another journal than the one found")
-            self.journal.reopen({**_written(order), **self._registry_entry()}, at_ms=now_ms)
+            self.journal.reopen({**_written(order), **self._registry_entry()}, at_ms=self._now_ms())
             self.memory = Memory.of(self.journal)
         else:
             self._check_store()
@@ -190,8 +198,7 @@ class Signer:
             raise Refused("SIGNER_REGISTRY_CHANGED", "the kept copy of the old registry was changed")
         now_ms, digest = self._now_ms(), self.registry.digest.hex()
         if order is not None and digest not in self.memory.announced:
-            now = datetime.fromtimestamp(now_ms / 1000, UTC)
-            check_successor(self.registry, old=old, order=order, token=self.token.name, now=now)
+            check_successor(self.registry, old=old, order=order, token=self.token.name, now=self._now())
             self.memory.check_order(order.signed.name)
             self.memory.check_reopened(order.expires, limits=old.limits)
             self._announce(order)
@@ -223,6 +230,9 @@ class Signer:
 
     def _registry_entry(self) -> Message:
         return {"version": str(self.registry.version), "digest": self.registry.digest.hex()}
+
+    def _now(self) -> datetime:
+        return datetime.fromtimestamp(self._now_ms() / 1000, UTC)
 
     def _now_ms(self) -> int:
         return int(self._clock() * 1000)

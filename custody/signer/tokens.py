@@ -173,6 +173,11 @@ class Token:
         """Replace the anchor: the new object first, so that there is always one."""
         self._steadily(lambda: self._replace_anchor(value))
 
+    def forget(self) -> None:
+        """Remove the anchor; the next journal is a first one."""
+        for found in list(self._anchors()):
+            found.destroy()
+
     def _replace_anchor(self, value: bytes) -> None:
         old = list(self._anchors())
         self._session.create_object(

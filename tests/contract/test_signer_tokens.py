@@ -225,3 +225,19 @@ def test_is_not_even_opened_for_a_registry_that_is_none(tmp_path: Path) -> None:
     assert signer.process.stdout is not None
     with signer.process.stdout as output:
         assert "cannot start: SIGNER_BAD_REGISTRY" in output.read()
+
+
+def test_forgets_its_journal_on_the_word_of_whoever_holds_its_pin(tmp_path: Path) -> None:
+    vault = Vault.build(tmp_path, hot=1, wallets=["hot"])
+    vault.start("hot-1").ready().stop()
+    state = tmp_path / "hot-1" / "state" / "journal.jsonl"
+    state.unlink()
+    signer = vault.start("hot-1").ready()
+    assert signer.ask({"v": 1, "type": "health"})["state"] == "SIGNER_STORE_LOST"
+    signer.stop()
+    state.unlink()
+    forget = ["--token", "hot-1", "--forget", "--module", vaults.MODULE]
+    assert vaults.run(tmp_path / "hot-1", "custody.signer.provision", *forget).returncode == 0
+    signer = vault.start("hot-1").ready()
+    assert signer.ask({"v": 1, "type": "health"})["state"] == "ready"
+    signer.stop()

@@ -260,3 +260,31 @@ def test_distrusts_orders_from_before_a_reopening(desk: Desk) -> None:
     assert desk.code(release) == "SIGNER_INTENT_BEFORE_REOPENING"
     freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
     assert desk.code(freeze) == "obeyed"
+
+
+def on_mainnet(tmp_path: Path, **how: Any) -> Desk:
+    registry = hot_registry(network="mainnet")
+    members = {"version": 1, "digest": registry.digest.hex(), **how}
+    return Desk(
+        tmp_path / "main", registry=registry, order=requests.order(order("signer.registry", **members))
+    )
+
+
+def test_begin_a_signer_for_real_money(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="SIGNER_GENESIS_UNSIGNED"):
+        Desk(tmp_path / "unsigned", registry=hot_registry(network="mainnet"))
+    for wrong in ({"officers": [BEN]}, {"digest": "00" * 32}, {"verb": Verb.APPROVE}, {"version": 2}):
+        with pytest.raises(Refused):
+            on_mainnet(tmp_path, **wrong)
+    assert on_mainnet(tmp_path).health["state"] == "ready"
+
+
+def test_pin_nothing_while_the_keys_are_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*args: Any, **kwargs: Any) -> None:
+        raise Refused("SIGNER_KEY_MISSING", "on purpose")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tests.softtoken.SoftToken.check_key", missing)
+        with pytest.raises(Refused, match="SIGNER_KEY_MISSING"):
+            Desk(tmp_path / "state")
+    assert (tmp_path / "state" / "journal.jsonl").read_bytes() == b""
