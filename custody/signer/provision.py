@@ -10,8 +10,8 @@ interrupted run is simply repeated.
 
 The way back when so many officers lost their passkeys that no quorum can order anything: it removes what the
 token remembers of the signer's journal. With the state folder removed as well, the next start is a genesis.
-Its registry gets another deployment's name, so that no approval from before can be used again. Whoever has PIN
-and host can do this. They could use the keys without the signer too, so it gives them nothing.
+Its registry gets another deployment's name, so that no approval from before can be used again. Whoever has
+PIN and host can do this. They could use the keys without the signer too, so it gives them nothing.
 """
 
 from __future__ import annotations
