@@ -63,7 +63,7 @@ class Story:
         while time.monotonic() < deadline:
             if not look():
                 raise StepFailed(f"step {self._step}: this did not last: {sentence}")
-            time.sleep(0.15)
+            time.sleep(0.5)
         print(f"   {self._paint('32', '✓')} {sentence}", flush=True)
 
     def _paint(self, code: str, text: str) -> str:
