@@ -7,10 +7,12 @@ class EngineBridgeConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from core import access, health
+        from core import access, approvals, health
         from engine_bridge import events, probes, subscribers  # noqa: F401 - declares messages and their readers
+        from engine_bridge.actions.halts import KIND
         from engine_bridge.permissions import Permission
 
         access.register(Permission)
+        approvals.register(KIND)
         health.register("engine", probes.read_engine)
         health.register("settlement", probes.read_settlement)

@@ -29,8 +29,6 @@ class TransferStarted:
 
 @outbox.message("engine.market_state_wanted")
 class MarketStateWanted:
-    """A market must change its state; whoever reads this tells the engine."""
+    """Officers want a market in another state; whoever reads this tells the engine what stands on its row."""
 
     instrument: int
-    state: str
-    reference: str

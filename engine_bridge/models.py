@@ -17,7 +17,11 @@ from engine_bridge.domain.transfers import TransferState
 
 
 class Instrument(models.Model):
-    """One market. The engine keeps its own copy, put there by a journaled command."""
+    """One market. The engine keeps its own copy, put there by a journaled command.
+
+    `state` is what the engine says, `wanted_state` what officers last decided; empty where nobody ever had
+    to.
+    """
 
     id = models.PositiveIntegerField(primary_key=True)
     symbol = models.CharField(max_length=30, unique=True)
@@ -28,6 +32,7 @@ class Instrument(models.Model):
     maker_fee_bps = models.PositiveIntegerField()
     taker_fee_bps = models.PositiveIntegerField()
     state = models.CharField(max_length=20, default="unlisted")
+    wanted_state = models.CharField(max_length=20, default="", blank=True)
     listed_at = models.DateTimeField()
 
     class Meta:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import F
 
 from engine_bridge.adapters import administration, transfers
 from engine_bridge.domain import assets
 from engine_bridge.domain.commands import MoveFunds
 from engine_bridge.domain.transfers import TransferState
-from engine_bridge.models import Transfer
+from engine_bridge.models import Instrument, Transfer
 
 
 def send_transfer(*, transfer_id: UUID) -> None:
@@ -30,11 +31,19 @@ def send_pending_transfers(*, limit: int = transfers.BATCH_MAX) -> int:
     return len(rows)
 
 
-def set_market_state(*, instrument: int, state: str, reference: str) -> None:
-    """Tell the engine a market's new state; the same state twice changes nothing. EngineAway."""
-    administration.set_state(
-        settings.ENGINE_ADMIN_TARGET, instrument=instrument, state=state, reference=UUID(reference).bytes
-    )
+def assert_market_state(*, instrument: int) -> None:
+    """Tell the engine the state that officers want of a market, if it is in another. EngineAway."""
+    row = Instrument.objects.filter(pk=instrument).exclude(wanted_state="").first()
+    if row is not None and row.state != row.wanted_state:
+        administration.set_state(settings.ENGINE_ADMIN_TARGET, instrument=row.pk, state=row.wanted_state)
+
+
+def assert_market_states() -> None:
+    """The same for every market: what a lost message left undone is done here."""
+    for number in (
+        Instrument.objects.exclude(wanted_state="").exclude(wanted_state=F("state")).values_list("pk")
+    ):
+        assert_market_state(instrument=number[0])
 
 
 def _move(row: Transfer) -> MoveFunds:

@@ -1,6 +1,14 @@
 """What can be done at the venue's edge."""
 
+from engine_bridge.actions.halts import ask_market_release, stop_market
 from engine_bridge.actions.settlement import clear_mirrors, halt_settlement, settle_batch
 from engine_bridge.actions.transfers import start_transfer
 
-__all__ = ["clear_mirrors", "halt_settlement", "settle_batch", "start_transfer"]
+__all__ = [
+    "ask_market_release",
+    "clear_mirrors",
+    "halt_settlement",
+    "settle_batch",
+    "start_transfer",
+    "stop_market",
+]

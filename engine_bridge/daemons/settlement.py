@@ -16,7 +16,7 @@ from engine_bridge import queries, tasks
 from engine_bridge.actions import halt_settlement, settle_batch
 from engine_bridge.actions.settlement import Gap
 from engine_bridge.adapters import administration, notes, transfers, vitals
-from engine_bridge.adapters.channel import EngineAway
+from engine_bridge.adapters.channel import EngineAway, EngineRefused
 from engine_bridge.adapters.decoding import Undecodable
 from engine_bridge.adapters.feed import Feed
 from engine_bridge.domain.bookkeeping import orders_opened
@@ -103,6 +103,7 @@ class Settlement:
         if now - self._swept >= SWEEP_EVERY:
             self._swept = now
             self._leave_vitals()
+            self._assert_markets()
             if Transfer.objects.filter(state="pending", created_at__lt=now - SWEEP_EVERY).exists():
                 tasks.send_pending_transfers()
         if now - self._acknowledged >= ACKNOWLEDGE_EVERY:
@@ -119,3 +120,10 @@ class Settlement:
             vitals.leave(administration.status(settings.ENGINE_ADMIN_TARGET))
         except (EngineAway, notes.NotesDown) as error:
             log.info("no vital signs of the engine: %s", error)
+
+    def _assert_markets(self) -> None:
+        """An officer's stop must reach the engine even where its message did not."""
+        try:
+            tasks.assert_market_states()
+        except (EngineAway, EngineRefused) as error:
+            log.warning("a market is not in the state that officers want: %s", error)

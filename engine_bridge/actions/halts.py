@@ -1,0 +1,144 @@
+"""Stopping a market, by one officer at once; and starting it again, by two who did not ask for it.
+
+What is wanted of a market stands on its row. A worker tells the engine whatever stands there by then, so that
+messages that overtake each other cannot open a market that was stopped after them.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from django.conf import settings
+
+from core import approvals, audit, outbox
+from core.access import rights
+from core.action import action
+from core.actor import Actor
+from core.approvals.kinds import Kind
+from core.approvals.models import ApprovalRequest
+from core.refusals import NotAllowed, NotFound, Refused
+from engine_bridge import locks
+from engine_bridge.domain.markets import STOPS
+from engine_bridge.events import Event, MarketStateWanted
+from engine_bridge.models import Instrument
+from engine_bridge.permissions import Permission
+from kernel import canonical
+
+TEAMS: Final = {"officers": 2}
+
+
+class UnknownStop(Refused):
+    """A market is halted or made cancel-only, nothing else."""
+
+    code = "market.unknown_stop"
+    status = 422
+
+
+class ReasonMissing(Refused):
+    """A stop and a release say why."""
+
+    code = "market.reason_missing"
+    status = 422
+
+
+class NotStopped(Refused):
+    """There is nothing to release."""
+
+    code = "market.not_stopped"
+
+
+@action(Event.MARKET_STOPPED)
+def stop_market(*, symbol: str, state: str, reason: str, actor: Actor, now: datetime) -> Instrument:
+    """Halt the market, or let it take cancellations only, as soon as the engine hears of it."""
+    target = _allowed(symbol, Permission.HALT_MARKETS, reason=reason, actor=actor, now=now)
+    if state not in STOPS:
+        raise UnknownStop("Nothing was stopped: choose halted or cancel_only.", target=target)
+    row = _claimed(symbol, target)
+    before = row.wanted_state
+    if before == state:
+        return row
+    _want(row, state, now=now)
+    audit.record(
+        Event.MARKET_STOPPED,
+        row,
+        actor=actor,
+        now=now,
+        before={"wanted": before, "state": row.state},
+        after={"wanted": state},
+        reason=reason.strip(),
+    )
+    return row
+
+
+@action(Event.MARKET_RELEASE_ASKED)
+def ask_market_release(*, symbol: str, reason: str, actor: Actor, now: datetime) -> ApprovalRequest:
+    """Open the request on which two others decide. The market stays stopped until they have."""
+    target = _allowed(symbol, Permission.HALT_MARKETS, reason=reason, actor=actor, now=now)
+    row = _claimed(symbol, target)
+    if row.wanted_state not in STOPS:
+        raise NotStopped("Nothing was asked: this market was not stopped.", target=target)
+    officer = rights.officer_behind(actor)
+    assert officer is not None
+    payload: dict[str, canonical.Value] = {
+        "v": 1,
+        "kind": KIND.name,
+        "deployment": settings.DEPLOYMENT,
+        "market": row.symbol,
+        "from": row.wanted_state,
+        "to": "open",
+        "reason": reason.strip(),
+        "maker": str(officer.pk),
+    }
+    audit.record(Event.MARKET_RELEASE_ASKED, row, actor=actor, now=now, reason=reason.strip())
+    return approvals.open(KIND, payload, maker=officer, teams=TEAMS, subject=row, actor=actor, now=now)
+
+
+def _release(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    """Want the market open, in the transaction of the deciding signature."""
+    number = int(request.subject.rpartition("/")[2])
+    row = Instrument.objects.select_for_update().get(pk=number)
+    if row.wanted_state not in STOPS:
+        raise NotStopped("This market was released already.", target=request.subject)
+    approvals.consume(request, now=now)
+    before = row.wanted_state
+    _want(row, "open", now=now)
+    audit.record(
+        Event.MARKET_RELEASED,
+        row,
+        actor=actor,
+        now=now,
+        before={"wanted": before},
+        after={"wanted": "open", "request": request.pk},
+    )
+
+
+def _want(row: Instrument, state: str, *, now: datetime) -> None:
+    Instrument.objects.filter(pk=row.pk, wanted_state=row.wanted_state).update(wanted_state=state)
+    row.wanted_state = state
+    outbox.publish(MarketStateWanted(instrument=row.pk), now=now)
+
+
+def _allowed(symbol: str, permission: Permission, *, reason: str, actor: Actor, now: datetime) -> str:
+    target = f"engine_bridge.instrument/{symbol[:30]}"
+    if not rights.allowed(rights.officer_behind(actor), permission, now):
+        raise NotAllowed("Your role does not stop or release markets; nothing was changed.", target=target)
+    if not reason.strip():
+        raise ReasonMissing("Nothing was changed: say why.", target=target)
+    return target
+
+
+def _claimed(symbol: str, target: str) -> Instrument:
+    row = locks.instrument(symbol)
+    if row is None:
+        raise NotFound("There is no such market.", target=target)
+    return row
+
+
+KIND: Final = Kind(
+    name="engine.market_release",
+    permission=Permission.APPROVE_MARKET_RELEASES,
+    on_approved=_release,
+    title="Release of a market",
+    quorum_min=2,
+)

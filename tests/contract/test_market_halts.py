@@ -1,0 +1,103 @@
+"""A market that must stop ..."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+
+import pytest
+
+from core import clock
+from core.approvals.actions import submit_signature
+from core.audit.models import AuditEvent
+from core.refusals import NotAllowed
+from engine_bridge import gateway, tasks
+from engine_bridge.actions import ask_market_release, stop_market
+from engine_bridge.actions.halts import NotStopped, ReasonMissing, UnknownStop
+from engine_bridge.domain.results import Result, ResultCode
+from engine_bridge.models import Instrument
+from tests.officers import Staff
+from tests.traders import Trader
+from tests.trading import account, code_of, maker, place, terms
+from tests.venue import Venue, venue_open
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def venue(db: None) -> Iterator[Venue]:
+    with venue_open() as opened:
+        yield opened
+
+
+@pytest.fixture
+def tom(venue: Venue) -> Trader:
+    return maker(venue)
+
+
+def state() -> tuple[str, str]:
+    row = Instrument.objects.get()
+    return row.state, row.wanted_state
+
+
+def stop(staff: Staff, now: datetime, to: str = "halted") -> None:
+    stop_market(symbol="BTC-USDT", state=to, reason="prices look wrong", actor=staff.sam.actor, now=now)
+
+
+def test_stops_when_one_officer_says_so(venue: Venue, tom: Trader, staff: Staff, now: datetime) -> None:
+    resting = place(tom, terms("sell", "0.1", "40000"))[0]
+    before = AuditEvent.objects.count()
+    stop(staff, now, "cancel_only")
+    assert AuditEvent.objects.count() - before == 1
+    venue.deliver()
+    venue.settle()
+    assert state() == ("cancel_only", "cancel_only")
+    assert code_of(place(tom, terms("sell", "0.1", "40000"))[0]) is ResultCode.INSTRUMENT_STATE
+    answer = gateway.cancel(account(tom).pk, [resting.order_id], now=clock.now())[0]
+    assert isinstance(answer, Result)
+    assert answer.code is ResultCode.OK
+
+
+def test_stops_even_if_the_message_is_lost(venue: Venue, staff: Staff, now: datetime) -> None:
+    stop(staff, now)
+    tasks.assert_market_states()
+    venue.settle()
+    assert state() == ("halted", "halted")
+
+
+def test_starts_again_when_two_others_agree(venue: Venue, tom: Trader, staff: Staff, now: datetime) -> None:
+    stop(staff, now)
+    venue.deliver()
+    request = ask_market_release(symbol="BTC-USDT", reason="feed repaired", actor=staff.ana.actor, now=now)
+    for officer in (staff.ben, staff.cy):
+        venue.settle()
+        assert state() == ("halted", "halted")
+        submit_signature(request_id=request.pk, signed=officer.answer(request), actor=officer.actor, now=now)
+    venue.deliver()
+    venue.settle()
+    assert state() == ("open", "open")
+    assert code_of(place(tom, terms("sell", "0.1", "40000"))[0]) is ResultCode.OK
+
+
+def test_obeys_what_was_wanted_last_whatever_message_comes_first(
+    venue: Venue, staff: Staff, now: datetime
+) -> None:
+    stop(staff, now, "cancel_only")
+    stop(staff, now, "halted")
+    number = Instrument.objects.get().pk
+    for _ in range(2):
+        tasks.assert_market_state(instrument=number)
+    venue.settle()
+    assert state() == ("halted", "halted")
+
+
+def test_is_not_stopped_by_everybody_or_for_no_reason(venue: Venue, staff: Staff, now: datetime) -> None:
+    with pytest.raises(NotAllowed):
+        stop_market(symbol="BTC-USDT", state="halted", reason="x", actor=staff.dot.actor, now=now)
+    with pytest.raises(ReasonMissing):
+        stop_market(symbol="BTC-USDT", state="halted", reason=" ", actor=staff.sam.actor, now=now)
+    with pytest.raises(UnknownStop):
+        stop(staff, now, "open")
+    with pytest.raises(NotStopped):
+        ask_market_release(symbol="BTC-USDT", reason="x", actor=staff.sam.actor, now=now)
+    assert state() == ("open", "")
