@@ -7,12 +7,16 @@ from datetime import datetime
 from uuid import UUID
 
 from core import access
-from core.access.models import Identity, RoleGrant
+from core.access.models import Identity
 from core.access.roles import Role
+from core.approvals.actions import submit_signature
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
 from core.freezes.actions import pull_freeze
 from core.freezes.models import Freeze
+from core.ids import new_id
+from core.staff.actions import propose_change
+from core.staff.domain import changes
 from custody import actions
 from custody.models import Adjustment, Refill, Withdrawal
 from engine_bridge.actions.markets import list_market
@@ -106,12 +110,16 @@ def stock(now: datetime) -> Exchange:
         scope="market:BTC-USDT", reason="prices differ from every other venue", actor=ana.actor, now=now
     )
     market = list_market(listing=LISTINGS[0], actor=ROBOT, now=now)
-    return Exchange(treasury, held, released, refill, adjustment, case, freeze, market, _una(now))
+    return Exchange(treasury, held, released, refill, adjustment, case, freeze, market, _una(treasury))
 
 
-def _una(now: datetime) -> Identity:
-    row = Identity.objects.create(
-        kind="officer", email="una@countersign.example", display_name="Una Ulrich", access_subject="una"
+def _una(treasury: Treasury) -> Identity:
+    """She joins as everybody joins after the founding: Ana proposes, Ben and Cy agree."""
+    joining = changes.Join(new_id(), "Una Ulrich", "una@countersign.example", "una", (Role.SUPPORT.value,))
+    request = propose_change(
+        change=joining, reason="answers the telephone", actor=treasury.staff.ana.actor, now=treasury.now
     )
-    RoleGrant.objects.create(identity=row, role=Role.SUPPORT, granted_at=now)
-    return row
+    for officer in (treasury.staff.ben, treasury.staff.cy):
+        signed = officer.answer(request)
+        submit_signature(request_id=request.pk, signed=signed, actor=officer.actor, now=treasury.now)
+    return Identity.objects.get(pk=joining.person)

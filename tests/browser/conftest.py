@@ -1,0 +1,185 @@
+"""A real browser before the real console and the real approver page, each on a port of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+from django.contrib.staticfiles.handlers import StaticFilesHandler
+from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
+from django.core.wsgi import get_wsgi_application
+from django.db import connections
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+
+from core import clock
+from core.access.models import Identity
+from tests import doors
+from tests.exchange import Exchange, stock
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+TRUSTED_PYTHON: Final = ROOT / ".venv-trusted/bin/python"
+CHROMIUM: Final = "/usr/bin/chromium"
+# Playwright's own loop runs in this thread, and Django would not touch the database beside it.
+os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
+
+
+class QuietHandler(WSGIRequestHandler):
+    """The development server without its log."""
+
+    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name for it
+        pass
+
+
+class Server(ThreadedWSGIServer):
+    """Threads give their database connections back when they are done."""
+
+    def process_request_thread(self, request: Any, client_address: Any) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            connections.close_all()
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that hangs up is no error."""
+
+
+@dataclass(frozen=True)
+class Site:
+    """Both origins, and what stands behind them."""
+
+    exchange: Exchange
+    console: str
+    approver: str
+
+
+@pytest.fixture(scope="session")
+def browser() -> Iterator[Browser]:
+    """Debian's Chromium."""
+    with sync_playwright() as playwright:
+        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield launched
+        launched.close()
+
+
+@pytest.fixture
+def site(
+    real_database: str, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> Iterator[Site]:
+    """The console over a database of its own, and the approver as the process that it is."""
+    doors.open_doors(settings, monkeypatch)
+    exchange = stock(clock.now())
+    server = Server(("127.0.0.1", 0), QuietHandler)
+    server.daemon_threads = True
+    server.set_app(StaticFilesHandler(get_wsgi_application()))
+    settings.CONSOLE_ORIGIN = f"http://console.localhost:{server.server_port}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    with _approver(settings.CONSOLE_ORIGIN, tmp_path / "approver.sock") as origin:
+        settings.APPROVER_ORIGIN = origin
+        thread.start()
+        try:
+            yield Site(exchange, settings.CONSOLE_ORIGIN, origin)
+        finally:
+            server.shutdown()
+            thread.join()
+            server.server_close()
+
+
+@contextmanager
+def _approver(console: str, path: Path) -> Iterator[str]:
+    """The approver's process in its own environment, reached over TCP through a plain relay."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+        origin = f"http://approver.localhost:{listener.getsockname()[1]}"
+        command = [str(TRUSTED_PYTHON), "-m", "custody.approver", "--socket", str(path)]
+        command += ["--origin", origin, "--rp-id", "approver.localhost"]
+        command += ["--console-origin", console, "--deployment", "test"]
+        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+            assert process.stdout is not None
+            assert b"ready" in process.stdout.readline()
+            threading.Thread(target=_relay, args=(listener, path), daemon=True).start()
+            try:
+                yield origin
+            finally:
+                listener.shutdown(socket.SHUT_RDWR)
+                process.terminate()
+
+
+def _relay(listener: socket.socket, path: Path) -> None:
+    """Bytes from each TCP connection to the unix socket and back, as the edge would carry them."""
+    while True:
+        try:
+            outer, _ = listener.accept()
+        except OSError:
+            return
+        threading.Thread(target=_carry, args=(outer, path), daemon=True).start()
+
+
+def _carry(outer: socket.socket, path: Path) -> None:
+    with outer, socket.socket(socket.AF_UNIX) as inner:
+        inner.connect(str(path))
+        back = threading.Thread(target=_pump, args=(inner, outer), daemon=True)
+        back.start()
+        _pump(outer, inner)
+        back.join()
+
+
+def _pump(source: socket.socket, sink: socket.socket) -> None:
+    with suppress(OSError):
+        while data := source.recv(65536):
+            sink.sendall(data)
+    with suppress(OSError):
+        sink.shutdown(socket.SHUT_RDWR)
+
+
+class Visit:
+    """A person's browser window, and everything that Chromium complained about in it."""
+
+    def __init__(self, context: BrowserContext, site: Site) -> None:
+        self.context, self.site = context, site
+        self.complaints: list[str] = []
+        self.page: Page = context.new_page()
+        self.page.on("console", self._hear)
+        self.page.on("pageerror", lambda error: self.complaints.append(str(error)))
+
+    def _hear(self, message: ConsoleMessage) -> None:
+        # Chromium also logs every 4xx page as an error of the network; those pages are ours, and meant.
+        if message.type in ("error", "warning") and "Failed to load resource" not in message.text:
+            self.complaints.append(message.text)
+
+    def open(self, path: str) -> Page:
+        """A page of the console."""
+        self.page.goto(self.site.console + path, wait_until="load")
+        return self.page
+
+
+@pytest.fixture
+def visit(browser: Browser, site: Site) -> Iterator[Any]:
+    """Make a window for somebody: `visit(identity, scheme="dark")`. Whoever complains fails the test."""
+    made: list[Visit] = []
+
+    def window(identity: Identity | None, **options: Any) -> Visit:
+        context = browser.new_context(
+            color_scheme=options.pop("scheme", "light"),
+            viewport=options.pop("viewport", {"width": 1360, "height": 900}),
+            **options,
+        )
+        if identity is not None:
+            context.set_extra_http_headers({doors.doors.ASSERTION: doors.token(identity)})
+        made.append(Visit(context, site))
+        return made[-1]
+
+    yield window
+    for each in made:
+        # Polls that are under way would find the database gone.
+        each.page.goto("about:blank")
+        each.context.close()
+    time.sleep(0.05)
+    assert [complaint for each in made for complaint in each.complaints] == []
