@@ -1,11 +1,248 @@
-//! What a book looks like from outside: the sum of its orders per price.
+//! What a book looks like from outside: the sum of its orders per price, followed event by event.
 
-use countersign_wire::v1::Level;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use countersign_venue::command::{Kind, Side, Tif};
+use countersign_venue::event::{Body, Event};
+use countersign_venue::{OpenOrder, Venue};
+use countersign_wire::v1::{BookFrame, Level};
+
+#[derive(Clone, Copy)]
+struct Shown {
+    side: Side,
+    price: i64,
+    leaves: u64,
+}
+
+/// One market's levels, and which of them have changed since the last frame.
+#[derive(Default)]
+struct Ladder {
+    orders: HashMap<u64, Shown>,
+    /// Quantity and number of orders per price.
+    bids: BTreeMap<i64, (u64, u32)>,
+    asks: BTreeMap<i64, (u64, u32)>,
+    touched: BTreeSet<(u8, i64)>,
+    book_seq: u64,
+    engine_seq: u64,
+    time_ns: u64,
+}
+
+impl Ladder {
+    fn half(&mut self, side: Side) -> &mut BTreeMap<i64, (u64, u32)> {
+        match side {
+            Side::Buy => &mut self.bids,
+            Side::Sell => &mut self.asks,
+        }
+    }
+
+    fn add(&mut self, order_id: u64, shown: Shown) {
+        let level = self.half(shown.side).entry(shown.price).or_default();
+        level.0 += shown.leaves;
+        level.1 += 1;
+        self.touched.insert((shown.side as u8, shown.price));
+        self.orders.insert(order_id, shown);
+    }
+
+    fn remove(&mut self, order_id: u64) -> Option<Shown> {
+        let shown = self.orders.remove(&order_id)?;
+        let half = self.half(shown.side);
+        if let Some(level) = half.get_mut(&shown.price) {
+            level.0 -= shown.leaves;
+            level.1 -= 1;
+            if level.1 == 0 {
+                half.remove(&shown.price);
+            }
+        }
+        self.touched.insert((shown.side as u8, shown.price));
+        Some(shown)
+    }
+
+    fn reduce(&mut self, order_id: u64, by: u64) {
+        let Some(shown) = self.orders.get_mut(&order_id) else { return };
+        shown.leaves -= by;
+        let (side, price) = (shown.side, shown.price);
+        if let Some(level) = self.half(side).get_mut(&price) {
+            level.0 -= by;
+        }
+        self.touched.insert((side as u8, price));
+    }
+
+    fn levels(&self) -> (Vec<Level>, Vec<Level>) {
+        let level = |(&price_ticks, &(qty_lots, orders)): (&i64, &(u64, u32))| Level {
+            price_ticks,
+            qty_lots,
+            orders,
+        };
+        (self.bids.iter().rev().map(level).collect(), self.asks.iter().map(level).collect())
+    }
+
+    fn checksum(&self) -> u32 {
+        let level = |(&price_ticks, &(qty_lots, orders)): (&i64, &(u64, u32))| Level {
+            price_ticks,
+            qty_lots,
+            orders,
+        };
+        let bids: Vec<Level> = self.bids.iter().rev().take(CHECKED).map(level).collect();
+        let asks: Vec<Level> = self.asks.iter().take(CHECKED).map(level).collect();
+        checksum(&bids, &asks)
+    }
+}
+
+/// The books of a venue as its events tell them.
+pub struct Depth {
+    ladders: BTreeMap<u32, Ladder>,
+    epoch: u64,
+    pub event_seq: u64,
+}
+
+impl Depth {
+    /// As the venue stands; events from `event_seq` + 1 on are to be followed.
+    pub fn of(venue: &Venue) -> Depth {
+        let mut depth =
+            Depth { ladders: BTreeMap::new(), epoch: venue.epoch(), event_seq: venue.event_seq() };
+        for market in venue.markets() {
+            let ladder = depth.ladders.entry(market.spec.instrument_id).or_default();
+            ladder.book_seq = venue.event_seq();
+            ladder.engine_seq = venue.engine_seq();
+            ladder.time_ns = venue.time_ns();
+        }
+        for OpenOrder { order_id, instrument_id, side, price, leaves, .. } in venue.open_orders(0, 0) {
+            let ladder = depth.ladders.entry(instrument_id).or_default();
+            ladder.add(order_id, Shown { side, price, leaves });
+            ladder.touched.clear();
+        }
+        depth
+    }
+
+    pub fn follow(&mut self, event: &Event) {
+        self.event_seq = event.seq;
+        if let Body::Marker { epoch, .. } = event.body {
+            self.epoch = epoch;
+        }
+        if event.instrument_id == 0 {
+            return;
+        }
+        let ladder = self.ladders.entry(event.instrument_id).or_default();
+        ladder.engine_seq = event.engine_seq;
+        ladder.time_ns = event.time_ns;
+        match &event.body {
+            // What may rest is shown from its acceptance; its trades, in the same command, take away from it.
+            Body::Accepted { order, .. }
+                if order.kind == Kind::Limit && matches!(order.tif, Tif::Gtc | Tif::Gtd) =>
+            {
+                ladder.add(order.order_id, Shown { side: order.side, price: order.price, leaves: order.qty });
+            }
+            Body::Trade(trade) => {
+                ladder.reduce(trade.maker_order_id, trade.qty);
+                ladder.reduce(trade.taker_order_id, trade.qty);
+            }
+            Body::Done(done) => {
+                ladder.remove(done.order_id);
+            }
+            Body::Amended { order_id, price, leaves, .. } => {
+                if let Some(shown) = ladder.remove(*order_id) {
+                    ladder.add(*order_id, Shown { price: *price, leaves: *leaves, ..shown });
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// What has changed since the last call. To be called between commands only.
+    pub fn deltas(&mut self) -> Vec<BookFrame> {
+        let (epoch, event_seq) = (self.epoch, self.event_seq);
+        let mut frames = Vec::new();
+        for (&instrument_id, ladder) in &mut self.ladders {
+            if ladder.touched.is_empty() {
+                continue;
+            }
+            let (mut bids, mut asks) = (Vec::new(), Vec::new());
+            for (side, price_ticks) in std::mem::take(&mut ladder.touched) {
+                let buy = side == Side::Buy as u8;
+                let half = if buy { &ladder.bids } else { &ladder.asks };
+                let (qty_lots, orders) = half.get(&price_ticks).copied().unwrap_or_default();
+                let level = Level { price_ticks, qty_lots, orders };
+                if buy { bids.push(level) } else { asks.push(level) }
+            }
+            bids.reverse();
+            frames.push(BookFrame {
+                instrument_id,
+                prev_book_seq: ladder.book_seq,
+                book_seq: event_seq,
+                engine_seq: ladder.engine_seq,
+                snapshot: false,
+                bids,
+                asks,
+                checksum: ladder.checksum(),
+                epoch,
+                event_seq,
+                engine_time_ns: ladder.time_ns,
+            });
+            ladder.book_seq = event_seq;
+        }
+        frames
+    }
+
+    /// The whole book; the checksum covers all of it, the levels as many as were asked for (0 = all).
+    pub fn snapshot(&self, instrument_id: u32, depth: usize) -> Option<BookFrame> {
+        let ladder = self.ladders.get(&instrument_id)?;
+        let (mut bids, mut asks) = ladder.levels();
+        let checksum = checksum(&bids, &asks);
+        if depth != 0 {
+            bids.truncate(depth);
+            asks.truncate(depth);
+        }
+        Some(BookFrame {
+            instrument_id,
+            prev_book_seq: 0,
+            book_seq: ladder.book_seq,
+            engine_seq: ladder.engine_seq,
+            snapshot: true,
+            bids,
+            asks,
+            checksum,
+            epoch: self.epoch,
+            event_seq: self.event_seq,
+            engine_time_ns: ladder.time_ns,
+        })
+    }
+}
+
+/// One book straight from the venue, for whoever asks once.
+pub fn look(venue: &Venue, instrument_id: u32, depth: usize) -> Option<BookFrame> {
+    let market = venue.market(instrument_id)?;
+    let side = |side| -> Vec<Level> {
+        let levels = market.book.levels(side);
+        levels.map(|(price_ticks, qty_lots, orders)| Level { price_ticks, qty_lots, orders }).collect()
+    };
+    let (mut bids, mut asks) = (side(Side::Buy), side(Side::Sell));
+    let checksum = checksum(&bids, &asks);
+    if depth != 0 {
+        bids.truncate(depth);
+        asks.truncate(depth);
+    }
+    Some(BookFrame {
+        instrument_id,
+        prev_book_seq: 0,
+        book_seq: venue.event_seq(),
+        engine_seq: venue.engine_seq(),
+        snapshot: true,
+        bids,
+        asks,
+        checksum,
+        epoch: venue.epoch(),
+        event_seq: venue.event_seq(),
+        engine_time_ns: venue.time_ns(),
+    })
+}
+
+/// Levels of each side that the checksum covers.
+const CHECKED: usize = 25;
 
 /// CRC-32 (IEEE) over the best 25 levels of each side, as the contract says: a client's own sum must come out equal.
 pub fn checksum(bids: &[Level], asks: &[Level]) -> u32 {
     let mut sum = !0u32;
-    for level in bids.iter().take(25).chain(asks.iter().take(25)) {
+    for level in bids.iter().take(CHECKED).chain(asks.iter().take(CHECKED)) {
         for byte in level.price_ticks.to_le_bytes().into_iter().chain(level.qty_lots.to_le_bytes()) {
             sum = TABLE[usize::from(sum as u8 ^ byte)] ^ (sum >> 8);
         }

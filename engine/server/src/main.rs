@@ -7,6 +7,7 @@ mod depth;
 mod engine;
 mod feed;
 mod market_data;
+mod metrics;
 mod orders;
 mod serve;
 mod transfers;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 countersign-engine serve --dir DIR --socket PATH --transfers-socket PATH --admin-socket PATH [--init]
                          [--socket-mode 660] [--segment-mib 64] [--threads 2] [--no-fsync]
+                         [--metrics 127.0.0.1:9464]
 countersign-engine verify --dir DIR
 
   serve    replays the journal in DIR and serves; --init lets it begin an empty one
@@ -34,6 +36,7 @@ pub struct Options {
     pub segment_bytes: u64,
     pub threads: usize,
     pub fsync: bool,
+    pub metrics: Option<String>,
 }
 
 fn main() -> ExitCode {
@@ -73,6 +76,7 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
         segment_bytes: 64 << 20,
         threads: 2,
         fsync: true,
+        metrics: None,
     };
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
@@ -91,6 +95,7 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
             }
             "--segment-mib" => options.segment_bytes = number(value()?)?.clamp(1, 4_096) << 20,
             "--threads" => options.threads = number(value()?)?.clamp(1, 64) as usize,
+            "--metrics" => options.metrics = Some(value()?.clone()),
             "--init" => options.init = true,
             "--no-fsync" => options.fsync = false,
             _ => return Err(format!("unknown option {name}\n{USAGE}")),

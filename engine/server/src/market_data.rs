@@ -1,55 +1,162 @@
-//! Public market data: what is listed, and the books.
+//! Public market data: what is listed, the books, the trades.
+//!
+//! Books are followed from the event archive, outside the engine thread, and only while somebody listens.
 
 use std::pin::Pin;
+use std::sync::{Arc, Mutex};
 
-use countersign_venue::Venue;
-use countersign_venue::command::Side;
+use countersign_venue::event::Body;
 use countersign_wire::v1::market_data_server::MarketData as Service;
-use countersign_wire::v1::{BookFrame, BookRequest, Empty, InstrumentList, Level, TradeBatch, TradesRequest};
+use countersign_wire::v1::{
+    BookFrame, BookRequest, Empty, InstrumentList, PublicTrade, TradeBatch, TradesRequest,
+};
+use tokio::sync::{broadcast, mpsc};
 use tokio_stream::Stream;
+use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use crate::archive::Cursor;
 use crate::convert;
-use crate::depth::checksum;
+use crate::depth::Depth;
 use crate::engine::{Engine, NotTaken};
 use crate::orders::unavailable;
 
+/// Frames that a consumer may lag behind before it is cut.
+const FRAMES: usize = 4_096;
+const EVENTS: usize = 4_096;
+
+#[derive(Clone)]
 pub struct MarketData {
     pub engine: Engine,
+    following: Arc<Mutex<Option<Following>>>,
+}
+
+/// The books while somebody listens.
+struct Following {
+    depth: Depth,
+    frames: broadcast::Sender<BookFrame>,
 }
 
 type Frames = Pin<Box<dyn Stream<Item = Result<BookFrame, Status>> + Send>>;
 type Trades = Pin<Box<dyn Stream<Item = Result<TradeBatch, Status>> + Send>>;
 
-/// A whole book as a frame; the checksum covers all of it, the levels as many as were asked for.
-pub fn snapshot(venue: &Venue, instrument_id: u32, depth: usize) -> Option<BookFrame> {
-    let market = venue.market(instrument_id)?;
-    let side = |side| -> Vec<Level> {
-        market
-            .book
-            .levels(side)
-            .map(|(price_ticks, qty_lots, orders)| Level { price_ticks, qty_lots, orders })
-            .collect()
-    };
-    let (mut bids, mut asks) = (side(Side::Buy), side(Side::Sell));
-    let checksum = checksum(&bids, &asks);
-    if depth != 0 {
-        bids.truncate(depth);
-        asks.truncate(depth);
+impl MarketData {
+    pub fn new(engine: Engine) -> MarketData {
+        MarketData { engine, following: Arc::default() }
     }
-    Some(BookFrame {
-        instrument_id,
-        prev_book_seq: 0,
-        book_seq: venue.event_seq(),
-        engine_seq: venue.engine_seq(),
-        snapshot: true,
-        bids,
-        asks,
-        checksum,
-        epoch: venue.epoch(),
-        event_seq: venue.event_seq(),
-        engine_time_ns: venue.time_ns(),
-    })
+
+    /// A snapshot, and every frame after it.
+    fn join(
+        &self,
+        instrument_id: u32,
+        depth: usize,
+    ) -> Option<(Option<BookFrame>, broadcast::Receiver<BookFrame>)> {
+        let following = self.following.lock().expect("nobody panics while holding it");
+        let following = following.as_ref()?;
+        // Both under one lock: no frame is missed and none comes twice.
+        Some((following.depth.snapshot(instrument_id, depth), following.frames.subscribe()))
+    }
+
+    /// Begins to follow the books unless that is under way.
+    async fn begin(&self) -> Result<(), Status> {
+        let looked = self.engine.look(Depth::of).await.map_err(|NotTaken(code)| unavailable(code))?;
+        let mut following = self.following.lock().expect("nobody panics while holding it");
+        if following.is_none() {
+            let cursor = Cursor::new(looked.event_seq + 1);
+            *following = Some(Following { depth: looked, frames: broadcast::channel(FRAMES).0 });
+            tokio::spawn(self.clone().follow(cursor));
+        }
+        Ok(())
+    }
+
+    async fn follow(self, mut cursor: Cursor) {
+        let mut newest = self.engine.shared.archive.watch();
+        loop {
+            let events = match self.engine.shared.archive.read(&mut cursor, EVENTS) {
+                Ok(events) => events,
+                Err(cause) => {
+                    eprintln!("engine: market data ends: the archive cannot be read: {cause}");
+                    *self.following.lock().expect("nobody panics while holding it") = None;
+                    return;
+                }
+            };
+            // Only whole commands are ever durable, so at the newest event no command is half told.
+            let durable = *newest.borrow_and_update();
+            {
+                let mut guard = self.following.lock().expect("nobody panics while holding it");
+                let Some(following) = guard.as_mut() else { return };
+                if following.frames.receiver_count() == 0 {
+                    *guard = None;
+                    return;
+                }
+                for event in &events {
+                    following.depth.follow(event);
+                }
+                if following.depth.event_seq >= durable {
+                    for frame in following.depth.deltas() {
+                        following.frames.send(frame).ok();
+                    }
+                }
+            }
+            if events.is_empty() {
+                tokio::select! {
+                    changed = newest.changed() => if changed.is_err() { return },
+                    // Looks from time to time whether anybody is still there.
+                    () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
+                }
+            }
+        }
+    }
+
+    async fn send_trades(
+        &self,
+        request: &TradesRequest,
+        sender: &mpsc::Sender<Result<TradeBatch, Status>>,
+    ) -> Result<(), Status> {
+        let shared = &self.engine.shared;
+        let mut newest = shared.archive.watch();
+        let from = match request.from_event_seq {
+            0 => *newest.borrow() + 1,
+            from => from,
+        };
+        let mut cursor = Cursor::new(from);
+        loop {
+            newest.borrow_and_update();
+            let events = shared
+                .archive
+                .read(&mut cursor, EVENTS)
+                .map_err(|cause| Status::data_loss(format!("the archive cannot be read: {cause}")))?;
+            let trades: Vec<PublicTrade> = events
+                .iter()
+                .filter(|event| request.instrument_id == 0 || event.instrument_id == request.instrument_id)
+                .filter_map(|event| match &event.body {
+                    Body::Trade(trade) => Some(PublicTrade {
+                        trade_id: event.seq,
+                        instrument_id: event.instrument_id,
+                        price_ticks: trade.price,
+                        qty_lots: trade.qty,
+                        taker_side: trade.taker_side as i32,
+                        engine_time_ns: event.time_ns,
+                    }),
+                    _ => None,
+                })
+                .collect();
+            if !trades.is_empty() {
+                let epoch = shared.live.lock().expect("nobody panics while holding it").epoch;
+                if sender.send(Ok(TradeBatch { epoch, trades })).await.is_err() {
+                    return Ok(());
+                }
+            }
+            if events.is_empty() {
+                tokio::select! {
+                    changed = newest.changed() => {
+                        changed.map_err(|_| Status::unavailable("the engine ends"))?;
+                    }
+                    () = sender.closed() => return Ok(()),
+                }
+            }
+        }
+    }
 }
 
 #[tonic::async_trait]
@@ -67,16 +174,62 @@ impl Service for MarketData {
 
     async fn get_book(&self, request: Request<BookRequest>) -> Result<Response<BookFrame>, Status> {
         let BookRequest { instrument_id, depth } = request.into_inner();
-        let looked = self.engine.look(move |venue| snapshot(venue, instrument_id, depth as usize));
+        if let Some((frame, _)) = self.join(instrument_id, depth as usize) {
+            return frame.map(Response::new).ok_or_else(|| Status::not_found("no such instrument"));
+        }
+        let looked = self.engine.look(move |venue| crate::depth::look(venue, instrument_id, depth as usize));
         let frame = looked.await.map_err(|NotTaken(code)| unavailable(code))?;
         frame.map(Response::new).ok_or_else(|| Status::not_found("no such instrument"))
     }
 
-    async fn subscribe_book(&self, _: Request<BookRequest>) -> Result<Response<Frames>, Status> {
-        Err(Status::unimplemented("not yet"))
+    async fn subscribe_book(&self, request: Request<BookRequest>) -> Result<Response<Frames>, Status> {
+        let BookRequest { instrument_id, depth } = request.into_inner();
+        let (first, mut frames) = loop {
+            if let Some(joined) = self.join(instrument_id, depth as usize) {
+                break joined;
+            }
+            self.begin().await?;
+        };
+        let first = first.ok_or_else(|| Status::not_found("no such instrument"))?;
+        let (sender, receiver) = mpsc::channel(64);
+        tokio::spawn(async move {
+            let mut frame = Ok(first);
+            loop {
+                let ends = frame.is_err();
+                if sender.send(frame).await.is_err() || ends {
+                    return;
+                }
+                frame = loop {
+                    let next = tokio::select! {
+                        next = frames.recv() => next,
+                        () = sender.closed() => return,
+                    };
+                    match next {
+                        Ok(next) if next.instrument_id == instrument_id => break Ok(next),
+                        Ok(_) => {}
+                        Err(broadcast::error::RecvError::Lagged(missed)) => {
+                            let told = format!("{missed} frames behind: take a new snapshot");
+                            break Err(Status::resource_exhausted(told));
+                        }
+                        Err(broadcast::error::RecvError::Closed) => {
+                            break Err(Status::unavailable("market data ends"));
+                        }
+                    }
+                };
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
-    async fn subscribe_trades(&self, _: Request<TradesRequest>) -> Result<Response<Trades>, Status> {
-        Err(Status::unimplemented("not yet"))
+    async fn subscribe_trades(&self, request: Request<TradesRequest>) -> Result<Response<Trades>, Status> {
+        let request = request.into_inner();
+        let (sender, receiver) = mpsc::channel(16);
+        let data = self.clone();
+        tokio::spawn(async move {
+            if let Err(status) = data.send_trades(&request, &sender).await {
+                sender.send(Err(status)).await.ok();
+            }
+        });
+        Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }

@@ -66,10 +66,8 @@ pub fn run(options: &Options) -> Result<(), String> {
 async fn serve(options: &Options, engine: Engine, replayed: u64) -> Result<(), String> {
     let consumers: Consumers = Arc::new(Mutex::new(BTreeMap::new()));
     let feed = Feed { engine: engine.clone(), consumers: consumers.clone() };
-    let market_data = || {
-        MarketDataServer::new(MarketData { engine: engine.clone() })
-            .max_decoding_message_size(MESSAGE_BYTES_MAX)
-    };
+    let books = MarketData::new(engine.clone());
+    let market_data = || MarketDataServer::new(books.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let feeds = || EventFeedServer::new(feed.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let orders =
         OrderEntryServer::new(Orders { engine: engine.clone() }).max_decoding_message_size(MESSAGE_BYTES_MAX);
@@ -78,6 +76,9 @@ async fn serve(options: &Options, engine: Engine, replayed: u64) -> Result<(), S
     let admin = AdminServer::new(Admin { engine: engine.clone(), consumers: consumers.clone() })
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
 
+    if let Some(address) = &options.metrics {
+        crate::metrics::serve(address, engine.clone(), consumers.clone()).await?;
+    }
     let (stop, stopped) = watch::channel(false);
     let servers = [
         (&options.socket, builder().add_service(orders).add_service(market_data()).add_service(feeds())),

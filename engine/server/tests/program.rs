@@ -6,12 +6,13 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use countersign_wire::v1::event_feed_client::EventFeedClient;
+use countersign_wire::v1::market_data_client::MarketDataClient;
 use countersign_wire::v1::order_entry_client::OrderEntryClient;
 use countersign_wire::v1::transfers_client::TransfersClient;
 use countersign_wire::v1::{
-    BalancesRequest, ClientFrame, CommandBatch, DrainRequest, Empty, Event, Hello, OpenOrdersRequest,
-    QueryCommandRequest, ResultCode, ResumeRequest, ServerFrame, Side, SubscribeRequest, client_frame, event,
-    server_frame,
+    BalancesRequest, BookFrame, BookRequest, CancelOrder, ClientFrame, CommandBatch, DrainRequest, Empty,
+    Event, Hello, OpenOrder, OpenOrdersRequest, QueryCommandRequest, ResultCode, ResumeRequest, ServerFrame,
+    Side, SubscribeRequest, TradesRequest, client_frame, command, event, server_frame,
 };
 use process::{Ids, Process, TIA, TOM, limit};
 use tokio_stream::wrappers::ReceiverStream;
@@ -48,7 +49,7 @@ async fn balances(process: &Process) -> BTreeMap<(u64, u32), (u64, u64)> {
 async fn keeps_every_acknowledged_command_through_kills_under_load() {
     let mut process = Process::fresh();
     process.list_and_fund().await;
-    let mut ids = Ids::default();
+    let mut ids = Ids;
     let mut acknowledged: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
     let mut known: Vec<Event> = Vec::new();
     for round in 0..4u64 {
@@ -138,7 +139,7 @@ async fn keeps_every_acknowledged_command_through_kills_under_load() {
 async fn answers_a_retry_across_a_restart_with_the_first_outcome() {
     let mut process = Process::fresh();
     process.list_and_fund().await;
-    let mut ids = Ids::default();
+    let mut ids = Ids;
     let batch = CommandBatch { commands: vec![limit(ids.next(), 1, TOM, Side::Sell, 100, 5)] };
     let mut orders = OrderEntryClient::new(process.orders().await);
     let first = orders.submit_batch(batch.clone()).await.unwrap().into_inner();
@@ -181,7 +182,7 @@ async fn lets_no_identity_use_anothers_services() {
 async fn refuses_orders_while_it_drains_and_takes_them_again_after() {
     let mut process = Process::fresh();
     process.list_and_fund().await;
-    let mut ids = Ids::default();
+    let mut ids = Ids;
     let mut admin = process::admin_client(process.admin().await);
     let mut orders = OrderEntryClient::new(process.orders().await);
     let drained = admin.drain(DrainRequest::default()).await.unwrap().into_inner();
@@ -199,7 +200,7 @@ async fn refuses_orders_while_it_drains_and_takes_them_again_after() {
 async fn cancels_the_orders_of_a_session_that_ends_if_it_asked_for_that() {
     let mut process = Process::fresh();
     process.list_and_fund().await;
-    let mut ids = Ids::default();
+    let mut ids = Ids;
     let mut orders = OrderEntryClient::new(process.orders().await);
     let (sender, frames) = tokio::sync::mpsc::channel(4);
     let hello = Hello {
@@ -230,6 +231,101 @@ async fn cancels_the_orders_of_a_session_that_ends_if_it_asked_for_that() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     panic!("the order still rests");
+}
+
+/// A client's own book: a snapshot, then deltas on top of it.
+#[derive(Default)]
+struct Mirror {
+    bids: BTreeMap<i64, (u64, u32)>,
+    asks: BTreeMap<i64, (u64, u32)>,
+    book_seq: u64,
+}
+
+impl Mirror {
+    fn apply(&mut self, frame: &BookFrame) {
+        if frame.snapshot {
+            *self = Mirror::default();
+        } else {
+            assert_eq!(frame.prev_book_seq, self.book_seq, "frames are chained");
+        }
+        self.book_seq = frame.book_seq;
+        for (half, levels) in [(&mut self.bids, &frame.bids), (&mut self.asks, &frame.asks)] {
+            for level in levels {
+                if level.qty_lots == 0 {
+                    half.remove(&level.price_ticks);
+                } else {
+                    half.insert(level.price_ticks, (level.qty_lots, level.orders));
+                }
+            }
+        }
+    }
+
+    fn of(orders: &[OpenOrder]) -> Mirror {
+        let mut mirror = Mirror::default();
+        for order in orders {
+            let half = if order.side() == Side::Buy { &mut mirror.bids } else { &mut mirror.asks };
+            let level = half.entry(order.price_ticks).or_default();
+            level.0 += order.leaves_lots;
+            level.1 += 1;
+        }
+        mirror
+    }
+}
+
+#[tokio::test]
+async fn tells_a_book_as_a_snapshot_and_deltas_that_lead_to_the_same_book() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    let mut ids = Ids;
+    let mut orders = OrderEntryClient::new(process.orders().await);
+    let mut data = MarketDataClient::new(process.orders().await);
+    let trades = TradesRequest { instrument_id: 1, from_event_seq: 1 };
+    let mut trades = data.subscribe_trades(trades).await.unwrap().into_inner();
+    let mut frames = None;
+    let mut traded = 0;
+    for round in 0..30u64 {
+        let mut commands: Vec<_> = (1..=40u64)
+            .map(|at| {
+                let order_id = round * 100 + at;
+                let (account, side) = if order_id % 3 == 0 { (TOM, Side::Sell) } else { (TIA, Side::Buy) };
+                let price = 1_000 + (order_id * 7 % 13) as i64 + if order_id % 3 == 0 { 4 } else { 0 };
+                limit(ids.next(), order_id, account, side, price, 1 + order_id % 5)
+            })
+            .collect();
+        for order_id in (round * 100 + 1..round * 100 + 40).step_by(5) {
+            let mut command = limit(ids.next(), 1, TOM, Side::Buy, 1, 1);
+            let account_id = if order_id % 3 == 0 { TOM } else { TIA };
+            command.body = Some(command::Body::Cancel(CancelOrder { order_id, account_id }));
+            commands.push(command);
+        }
+        orders.submit_batch(CommandBatch { commands }).await.unwrap();
+        if round == 10 {
+            let request = BookRequest { instrument_id: 1, depth: 0 };
+            frames = Some(data.subscribe_book(request).await.unwrap().into_inner());
+        }
+    }
+    let mut feed = EventFeedClient::new(process.orders().await);
+    let mut open = feed.get_open_orders(OpenOrdersRequest::default()).await.unwrap().into_inner();
+    let chunk = open.message().await.unwrap().unwrap();
+    assert!(chunk.last);
+    let truth = Mirror::of(&chunk.orders);
+    let mut mirror = Mirror::default();
+    let mut frames = frames.unwrap();
+    let mut count = 0;
+    while mirror.bids != truth.bids || mirror.asks != truth.asks {
+        let frame = tokio::time::timeout(Duration::from_secs(5), frames.message()).await;
+        mirror.apply(&frame.expect("the book is reached").unwrap().unwrap());
+        count += 1;
+    }
+    assert!(count > 1, "there were deltas");
+    for event in events(&process, 1).await {
+        traded += u64::from(matches!(event.body, Some(event::Body::Trade(_))));
+    }
+    let mut told = 0;
+    while told < traded {
+        told += trades.message().await.unwrap().unwrap().trades.len() as u64;
+    }
+    assert_eq!(told, traded);
 }
 
 #[tokio::test]

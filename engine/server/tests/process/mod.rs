@@ -158,7 +158,7 @@ pub fn admin_client(channel: Channel) -> AdminClient<Channel> {
 }
 
 pub fn transfer(account_id: u64, asset_id: u32, units_lo: u64) -> TransferBatch {
-    let transfer_id = Ids::default().next();
+    let transfer_id = Ids.next();
     let transfer = Transfer { transfer_id, account_id, asset_id, into_venue: true, units_hi: 0, units_lo };
     TransferBatch { transfers: vec![transfer] }
 }
@@ -168,7 +168,6 @@ fn now_ms() -> u64 {
 }
 
 /// UUIDv7s.
-#[derive(Default)]
 pub struct Ids;
 
 impl Ids {

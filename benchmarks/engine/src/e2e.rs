@@ -1,0 +1,371 @@
+//! Open-loop load over gRPC: when a command is sent is fixed beforehand, and its latency counts from then.
+
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+use std::process::{Child, Command as Program, Stdio};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+
+use countersign_wire::v1::admin_client::AdminClient;
+use countersign_wire::v1::order_entry_client::OrderEntryClient;
+use countersign_wire::v1::transfers_client::TransfersClient;
+use countersign_wire::v1::{
+    AssetSpec, CancelOrder, ClientFrame, Command, CommandBatch, Empty, Hello, InstrumentKind,
+    InstrumentSpec, InstrumentState, NewOrder, OrderKind, PutAssetRequest, PutInstrumentRequest,
+    SetInstrumentStateRequest, Side, TimeInForce, Transfer, TransferBatch, client_frame, command,
+    server_frame,
+};
+use hdrhistogram::Histogram;
+use tokio_stream::wrappers::UnboundedReceiverStream;
+use tonic::transport::{Channel, Endpoint};
+
+use crate::{number, option};
+
+const ACCOUNTS: u64 = 1_000;
+const BATCH_MAX: usize = 512;
+
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    let engine =
+        option(arguments, "--engine").ok_or("--engine is missing: the program to measure")?;
+    let rate = number(arguments, "--rate", 100_000)?.max(1);
+    let seconds = number(arguments, "--seconds", 5)?.max(1);
+    let fsync = !arguments.iter().any(|argument| argument == "--no-fsync");
+    let folder = match option(arguments, "--dir") {
+        Some(dir) => tempfile::tempdir_in(dir),
+        None => tempfile::tempdir(),
+    }
+    .map_err(|cause| cause.to_string())?;
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|cause| cause.to_string())?;
+    println!(
+        "{rate}/s offered for {seconds} s, open loop, latency from the scheduled time, one stream, unix socket"
+    );
+
+    let echo_socket = folder.path().join("echo.sock");
+    let echo = std::env::current_exe().map_err(|cause| cause.to_string())?;
+    let mut child = start(
+        Program::new(echo)
+            .arg("echo")
+            .arg("--socket")
+            .arg(&echo_socket),
+    )?;
+    let told = runtime.block_on(load(&echo_socket, rate, seconds));
+    child.kill().ok();
+    child.wait().ok();
+    println!("echo    {}", told?);
+
+    let path = |name: &str| folder.path().join(name);
+    let mut program = Program::new(engine);
+    program
+        .arg("serve")
+        .arg("--init")
+        .arg("--dir")
+        .arg(path("journal"))
+        .arg("--socket")
+        .arg(path("orders.sock"));
+    program
+        .arg("--transfers-socket")
+        .arg(path("transfers.sock"))
+        .arg("--admin-socket")
+        .arg(path("admin.sock"));
+    if !fsync {
+        program.arg("--no-fsync");
+    }
+    let mut child = start(&mut program)?;
+    let told = runtime.block_on(async {
+        prepare(&path("admin.sock"), &path("transfers.sock")).await?;
+        let told = load(&path("orders.sock"), rate, seconds).await?;
+        let mut admin = AdminClient::new(connect(&path("admin.sock")).await?);
+        let status = admin
+            .status(Empty {})
+            .await
+            .map_err(|status| status.to_string())?
+            .into_inner();
+        Ok::<_, String>((told, status))
+    });
+    child.kill().ok();
+    child.wait().ok();
+    let (told, status) = told?;
+    println!("{} {told}", if fsync { "durable" } else { "memory " });
+    println!(
+        "flushes p50 {} us, p99 {} us; {} commands, {} bytes of journal",
+        status.fsync_p50_us, status.fsync_p99_us, status.engine_seq, status.journal_bytes
+    );
+    Ok(())
+}
+
+/// Starts a program and waits until it says that it is ready.
+fn start(program: &mut Program) -> Result<Child, String> {
+    let mut child = program
+        .stderr(Stdio::piped())
+        .spawn()
+        .map_err(|cause| cause.to_string())?;
+    let mut lines = BufReader::new(child.stderr.take().ok_or("no stderr")?).lines();
+    for line in &mut lines {
+        let line = line.map_err(|cause| cause.to_string())?;
+        if line.contains("ready") {
+            thread::spawn(move || lines.for_each(drop));
+            return Ok(child);
+        }
+        eprintln!("{line}");
+    }
+    Err("the program ended before it was ready".into())
+}
+
+async fn connect(path: &Path) -> Result<Channel, String> {
+    Endpoint::try_from(format!("unix://{}", path.display()))
+        .map_err(|cause| cause.to_string())?
+        .initial_stream_window_size(4 << 20)
+        .initial_connection_window_size(8 << 20)
+        .connect()
+        .await
+        .map_err(|cause| cause.to_string())
+}
+
+async fn prepare(admin: &Path, transfers: &Path) -> Result<(), String> {
+    let failed = |status: tonic::Status| status.to_string();
+    let mut admin = AdminClient::new(connect(admin).await?);
+    for (asset_id, symbol) in [(1, "BTC"), (2, "USDT")] {
+        let asset = Some(AssetSpec {
+            asset_id,
+            symbol: symbol.into(),
+            decimals: 8,
+        });
+        admin
+            .put_asset(PutAssetRequest {
+                asset,
+                reference: vec![],
+            })
+            .await
+            .map_err(failed)?;
+    }
+    let instrument = Some(InstrumentSpec {
+        instrument_id: 1,
+        kind: InstrumentKind::Spot as i32,
+        symbol: "BTC-USDT".into(),
+        base_asset_id: 1,
+        quote_asset_id: 2,
+        base_units_per_lot: 1_000,
+        quote_units_per_ticklot: 1,
+        min_price_ticks: 1,
+        max_price_ticks: 100_000_000,
+        min_qty_lots: 1,
+        max_qty_lots: 1_000_000,
+        maker_fee_ppm: 800,
+        taker_fee_ppm: 1_000,
+        price_band_ppm: 0,
+        reference_price_ticks: 0,
+    });
+    admin
+        .put_instrument(PutInstrumentRequest {
+            instrument,
+            reference: vec![],
+        })
+        .await
+        .map_err(failed)?;
+    let state = InstrumentState::Open as i32;
+    let open = SetInstrumentStateRequest {
+        instrument_id: 1,
+        state,
+        reference: vec![],
+    };
+    admin.set_instrument_state(open).await.map_err(failed)?;
+    let mut client = TransfersClient::new(connect(transfers).await?);
+    let mut batch = TransferBatch::default();
+    for account_id in 1..=ACCOUNTS {
+        for asset_id in [1u32, 2] {
+            let mut transfer_id = vec![0; 16];
+            transfer_id[..8].copy_from_slice(&account_id.to_le_bytes());
+            transfer_id[15] = asset_id as u8;
+            batch.transfers.push(Transfer {
+                transfer_id,
+                account_id,
+                asset_id,
+                into_venue: true,
+                units_hi: 1,
+                units_lo: 0,
+            });
+            if batch.transfers.len() == 1_000 {
+                client
+                    .submit(std::mem::take(&mut batch))
+                    .await
+                    .map_err(failed)?;
+            }
+        }
+    }
+    Ok(())
+}
+
+fn now_ms() -> u64 {
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .map_or(0, |since| since.as_millis() as u64)
+}
+
+/// Command `at` of the load: orders near the middle, each cancelled a thousand commands later unless it traded.
+fn command(at: u64, now_ms: u64) -> Command {
+    let mut command_id = now_ms.to_be_bytes()[2..].to_vec();
+    command_id.extend([0x70, 0]);
+    command_id.extend(at.to_be_bytes());
+    let body = if at % 2 == 1 && at > 2_000 {
+        let order_id = (at - 1_001) / 2 * 2 + 2;
+        command::Body::Cancel(CancelOrder {
+            order_id,
+            account_id: 1 + order_id % ACCOUNTS,
+        })
+    } else {
+        let order_id = at + 2 - at % 2 + if at % 2 == 1 { 1_000_000_000 } else { 0 };
+        let noise = at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 40;
+        let side = if noise & 1 == 0 {
+            Side::Buy
+        } else {
+            Side::Sell
+        };
+        // One in sixteen is priced to trade.
+        let away = if noise & 0x1E == 0 {
+            -3
+        } else {
+            1 + (noise >> 5 & 63) as i64
+        };
+        let price = 100_000 + if side == Side::Buy { -away } else { away };
+        command::Body::NewOrder(NewOrder {
+            order_id,
+            instrument_id: 1,
+            side: side as i32,
+            kind: OrderKind::Limit as i32,
+            tif: TimeInForce::Gtc as i32,
+            price_ticks: price,
+            qty_lots: 1 + (noise >> 11 & 15),
+            account_id: 1 + order_id % ACCOUNTS,
+            ..NewOrder::default()
+        })
+    };
+    Command {
+        command_id,
+        session_seq: at + 1,
+        expires_at_ms: now_ms + 30_000,
+        body: Some(body),
+    }
+}
+
+async fn load(socket: &Path, rate: u64, seconds: u64) -> Result<String, String> {
+    let mut client = OrderEntryClient::new(connect(socket).await?);
+    let (sender, frames) = tokio::sync::mpsc::unbounded_channel();
+    let mut session_id = now_ms().to_be_bytes()[2..].to_vec();
+    session_id.extend([0x70, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
+    let hello = Hello {
+        protocol_version: 1,
+        session_id,
+        next_session_seq: 1,
+        cancel_on_disconnect: false,
+    };
+    sender
+        .send(ClientFrame {
+            frame: Some(client_frame::Frame::Hello(hello)),
+        })
+        .ok();
+    let answers = client.session(UnboundedReceiverStream::new(frames)).await;
+    let mut answers = answers.map_err(|status| status.to_string())?.into_inner();
+    answers
+        .message()
+        .await
+        .map_err(|status| status.to_string())?;
+
+    let total = rate * seconds;
+    let interval = Duration::from_nanos(1_000_000_000 / rate);
+    let begin = Instant::now() + Duration::from_millis(20);
+    let done = Arc::new(AtomicBool::new(false));
+    let hiccups = thread::spawn({
+        let done = Arc::clone(&done);
+        move || measure_hiccups(&done)
+    });
+    let sending = thread::spawn(move || {
+        let mut at = 0u64;
+        let mut frames = 0u64;
+        while at < total {
+            let elapsed = Instant::now().saturating_duration_since(begin);
+            let due = ((elapsed.as_nanos() / interval.as_nanos()) as u64).min(total);
+            if due > at {
+                let now_ms = now_ms();
+                while at < due {
+                    let upto = due.min(at + BATCH_MAX as u64);
+                    let commands = (at..upto).map(|at| command(at, now_ms)).collect();
+                    let frame = Some(client_frame::Frame::Batch(CommandBatch { commands }));
+                    if sender.send(ClientFrame { frame }).is_err() {
+                        return (sender, frames);
+                    }
+                    frames += 1;
+                    at = upto;
+                }
+            }
+            thread::sleep(Duration::from_micros(50));
+        }
+        (sender, frames)
+    });
+    let mut latencies =
+        Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).map_err(|cause| cause.to_string())?;
+    let (mut answered, mut refused) = (0u64, 0u64);
+    let mut last = Instant::now();
+    while answered < total {
+        let frame = answers
+            .message()
+            .await
+            .map_err(|status| status.to_string())?;
+        let Some(server_frame::Frame::Results(results)) =
+            frame.ok_or("the stream ended early")?.frame
+        else {
+            continue;
+        };
+        last = Instant::now();
+        for result in results.results {
+            answered += 1;
+            // A cancel of an order that traded is a regular answer; transport refusals are not.
+            refused += u64::from(result.code >= 100);
+            let at = result.session_seq - 1;
+            if at >= total / 10 {
+                let scheduled = begin + interval * at as u32;
+                latencies.saturating_record(
+                    last.saturating_duration_since(scheduled).as_micros().max(1) as u64,
+                );
+            }
+        }
+    }
+    done.store(true, Ordering::Relaxed);
+    let (_sender, frames) = sending.join().map_err(|_| "the sender panicked")?;
+    let hiccups = hiccups.join().map_err(|_| "the hiccup thread panicked")?;
+    let achieved = total as f64 / last.duration_since(begin).as_secs_f64();
+    let at = |share: f64| latencies.value_at_quantile(share);
+    Ok(format!(
+        "{:>9.0}/s  p50 {} p90 {} p99 {} p99.9 {} max {} us; {:.1} commands a frame; {refused} refused; \
+         hiccups of these cores p99 {} max {} us",
+        achieved,
+        at(0.5),
+        at(0.9),
+        at(0.99),
+        at(0.999),
+        latencies.max(),
+        total as f64 / frames.max(1) as f64,
+        hiccups.value_at_quantile(0.99),
+        hiccups.max(),
+    ))
+}
+
+/// How late a thread that only sleeps is woken: finer than this nothing can be claimed.
+fn measure_hiccups(done: &AtomicBool) -> Histogram<u64> {
+    let mut late = Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).expect("constant bounds");
+    while !done.load(Ordering::Relaxed) {
+        let began = Instant::now();
+        thread::sleep(Duration::from_millis(1));
+        late.saturating_record(
+            (began.elapsed().as_micros() as u64)
+                .saturating_sub(1_000)
+                .max(1),
+        );
+    }
+    late
+}

@@ -1,0 +1,97 @@
+//! Answers every frame at once and decides nothing: what the transport alone costs.
+
+use std::pin::Pin;
+
+use countersign_wire::v1::order_entry_server::{OrderEntry, OrderEntryServer};
+use countersign_wire::v1::{
+    ClientFrame, CommandBatch, CommandResult, QueryCommandRequest, ResultBatch, ServerFrame,
+    Welcome, client_frame, server_frame,
+};
+use tokio::net::UnixListener;
+use tokio_stream::wrappers::UnixListenerStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::transport::Server;
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::option;
+
+struct Echo;
+
+fn answer(batch: CommandBatch) -> ResultBatch {
+    let results = batch
+        .commands
+        .into_iter()
+        .map(|command| CommandResult {
+            session_seq: command.session_seq,
+            command_id: command.command_id,
+            code: 1,
+            engine_seq: command.session_seq,
+            order_id: 1,
+            engine_time_ns: command.expires_at_ms * 1_000_000,
+            ..CommandResult::default()
+        })
+        .collect();
+    ResultBatch {
+        epoch: 1,
+        results,
+        durable_seq: 0,
+    }
+}
+
+#[tonic::async_trait]
+impl OrderEntry for Echo {
+    type SessionStream = Pin<Box<dyn Stream<Item = Result<ServerFrame, Status>> + Send>>;
+
+    async fn session(
+        &self,
+        request: Request<Streaming<ClientFrame>>,
+    ) -> Result<Response<Self::SessionStream>, Status> {
+        let answers = request.into_inner().map(|frame| {
+            let frame = match frame?.frame {
+                Some(client_frame::Frame::Batch(batch)) => {
+                    server_frame::Frame::Results(answer(batch))
+                }
+                _ => server_frame::Frame::Welcome(Welcome::default()),
+            };
+            Ok(ServerFrame { frame: Some(frame) })
+        });
+        Ok(Response::new(Box::pin(answers)))
+    }
+
+    async fn submit_batch(
+        &self,
+        request: Request<CommandBatch>,
+    ) -> Result<Response<ResultBatch>, Status> {
+        Ok(Response::new(answer(request.into_inner())))
+    }
+
+    async fn query_command(
+        &self,
+        _: Request<QueryCommandRequest>,
+    ) -> Result<Response<CommandResult>, Status> {
+        Err(Status::unimplemented("an echo remembers nothing"))
+    }
+}
+
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    let socket = option(arguments, "--socket")
+        .ok_or("--socket is missing")?
+        .to_string();
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    runtime.map_err(|cause| cause.to_string())?.block_on(async {
+        std::fs::remove_file(&socket).ok();
+        let listener = UnixListener::bind(&socket).map_err(|cause| cause.to_string())?;
+        eprintln!("echo: ready");
+        Server::builder()
+            .initial_stream_window_size(4 << 20)
+            .initial_connection_window_size(8 << 20)
+            .max_frame_size(1 << 20)
+            .add_service(OrderEntryServer::new(Echo))
+            .serve_with_incoming(UnixListenerStream::new(listener))
+            .await
+            .map_err(|cause| cause.to_string())
+    })
+}

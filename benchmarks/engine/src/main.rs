@@ -1,0 +1,43 @@
+//! Benchmarks of the engine. `engine-bench core` and `engine-bench e2e`; the README says how they measure.
+
+mod core;
+mod e2e;
+mod echo;
+mod flow;
+
+use std::process::ExitCode;
+
+const USAGE: &str = "\
+engine-bench core [--messages 1000000] [--runs 7] [--scenario NAME] [--baseline COMMAND]
+engine-bench e2e --engine PATH [--rate 100000] [--seconds 5] [--no-fsync] [--dir DIR]
+engine-bench echo --socket PATH";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let rest = arguments.get(1..).unwrap_or_default();
+    let told = match arguments.first().map(String::as_str) {
+        Some("core") => core::run(rest),
+        Some("e2e") => e2e::run(rest),
+        Some("echo") => echo::run(rest),
+        _ => Err(USAGE.to_string()),
+    };
+    match told {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(message) => {
+            eprintln!("engine-bench: {message}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The value after `--name`, if it was given.
+pub fn option<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
+    let at = arguments.iter().position(|argument| argument == name)?;
+    arguments.get(at + 1).map(String::as_str)
+}
+
+pub fn number(arguments: &[String], name: &str, otherwise: u64) -> Result<u64, String> {
+    option(arguments, name).map_or(Ok(otherwise), |text| {
+        text.parse().map_err(|_| format!("{name} {text}?"))
+    })
+}
