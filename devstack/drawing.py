@@ -8,9 +8,10 @@ from __future__ import annotations
 import importlib
 import sys
 from collections.abc import Mapping
+from enum import StrEnum
 from pathlib import Path
 from types import ModuleType
-from typing import Any, Final
+from typing import Final
 
 from core.access.roles import HOLDERS, TEAMS, Role
 from devstack.environment import HOME
@@ -38,13 +39,14 @@ def states() -> str:
     """One diagram per state machine; the first state of the enumeration is where it begins."""
     lines = [_FRONT, "# State machines\n", "A move that is not drawn here is refused.\n"]
     for module in machines():
-        table: Mapping[Any, frozenset[Any]] = module.NEXT
+        table: Mapping[StrEnum, frozenset[StrEnum]] = module.NEXT
+        every = list(type(next(iter(table))))
         app, noun = module.__name__.split(".domain.")
-        first = next(iter(type(next(iter(table)))))
+        first = every[0]
         lines += [f"## {noun.replace('_', ' ').capitalize()} (`{app}`)\n"]
         lines += [_first_sentence(module), "", "```mermaid", "stateDiagram-v2", f"    [*] --> {first.value}"]
-        for state in type(first):
-            after = sorted(table.get(state, frozenset()), key=list(type(first)).index)
+        for state in every:
+            after = sorted(table.get(state, frozenset()), key=every.index)
             lines += [f"    {state.value} --> {target.value}" for target in after]
             lines += [] if after else [f"    {state.value} --> [*]"]
         lines += ["```", ""]
