@@ -3,13 +3,16 @@
 Each line is canonical JSON with the SHA-256 of the line before. What the signer may rely on later (spends,
 freezes, the registry) is "weighty": written and synced before the act; then the line's number and hash, and
 the registry's digest, are kept as an object on the token. So a file that was cut, edited or restored from a
-backup no longer meets its anchor, and the signer signs nothing until officers reopen it.
+backup no longer meets its anchor, and the signer signs nothing until officers reopen it. A weighty line also
+carries a MAC under a secret that the token keeps: whoever can write the file, but does not hold the PIN,
+cannot add the one line by which the file may be ahead of the token.
 """
 
 from __future__ import annotations
 
 import fcntl
 import hashlib
+import hmac
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -37,6 +40,9 @@ class Anchor(Protocol):
     def write(self, value: bytes) -> None:
         """Replace it, durably."""
 
+    def secret(self) -> bytes:
+        """A key that never changes, made at the first use."""
+
 
 class MemoryInUse(RuntimeError):
     """Another process has this signer's state folder open."""
@@ -63,7 +69,7 @@ class Journal:
 
     def __init__(self, folder: Path, anchor: Anchor) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder, self._anchor = folder, anchor
+        self._folder, self._anchor, self._secret = folder, anchor, anchor.secret()
         self._descriptor = os.open(folder / _FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -91,18 +97,19 @@ class Journal:
 
     def append(self, event: str, details: Mapping[str, canonical.Value], *, at_ms: int) -> Entry:
         """Write one line, synced to disk; a weighty one is anchored on the token before this returns."""
-        body = canonical.encode(
-            {
-                "n": self.lines,
-                "prev": self._last,
-                # Officers who reopen also vouch for the clock, even if it now stands earlier.
-                "at": at_ms if event == "reopened" else max(at_ms, self.last_ms),
-                "event": event,
-                "details": details,
-            }
-        )
+        members: dict[str, canonical.Value] = {
+            "n": self.lines,
+            "prev": self._last,
+            # Officers who reopen also vouch for the clock, even if it now stands earlier.
+            "at": at_ms if event == "reopened" else max(at_ms, self.last_ms),
+            "event": event,
+            "details": details,
+        }
+        if event in WEIGHTY:
+            members["mac"] = self._mac(members)
+        body = canonical.encode(members)
         self._write(body + b"\n")
-        entry, _ = _entry(body)
+        entry, _ = self._entry(body)
         self._take(entry)
         if entry.weighty:
             self._pin(entry)
@@ -187,21 +194,26 @@ class Journal:
             os.ftruncate(self._descriptor, len(whole))
         previous, number = FIRST, 0
         for line in whole.splitlines():
-            entry, before = _entry(line)
+            entry, before = self._entry(line)
             if entry.number != number or before != previous:
                 raise ValueError(f"line {number} does not follow the one before")
             previous, number = entry.hash, number + 1
             yield entry
 
+    def _entry(self, body: bytes) -> tuple[Entry, str]:
+        """The line, and the hash that it says the line before had; ValueError where it is not ours."""
+        document = canonical.decode_object(body)
+        mac = document.pop("mac", "")
+        number, at_ms, event, details, previous = (
+            document[name] for name in ("n", "at", "event", "details", "prev")
+        )
+        if type(number) is not int or type(at_ms) is not int or not isinstance(event, str):
+            raise ValueError("a line has a number, a moment and an event")
+        if not isinstance(details, Mapping) or not isinstance(previous, str):
+            raise ValueError("a line has details and the hash of the one before")
+        if event in WEIGHTY and not hmac.compare_digest(str(mac).encode(), self._mac(document).encode()):
+            raise ValueError(f"line {number} was not written by this signer")
+        return Entry(number, at_ms, event, details, hashlib.sha256(body).hexdigest()), previous
 
-def _entry(body: bytes) -> tuple[Entry, str]:
-    """The line, and the hash that it says the line before had."""
-    document = canonical.decode_object(body)
-    number, at_ms, event, details, previous = (
-        document[name] for name in ("n", "at", "event", "details", "prev")
-    )
-    if type(number) is not int or type(at_ms) is not int or not isinstance(event, str):
-        raise ValueError("a line has a number, a moment and an event")
-    if not isinstance(details, Mapping) or not isinstance(previous, str):
-        raise ValueError("a line has details and the hash of the one before")
-    return Entry(number, at_ms, event, details, hashlib.sha256(body).hexdigest()), previous
+    def _mac(self, members: Mapping[str, canonical.Value]) -> str:
+        return hmac.new(self._secret, canonical.encode(members), hashlib.sha256).hexdigest()

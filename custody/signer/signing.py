@@ -70,9 +70,9 @@ class Signer:
         kind = message.get("type")
         if message.get("v") != 1 or kind not in ("sign", "order", "health"):
             return self._refused(Refused("SIGNER_BAD_REQUEST", "no such version or type"))
-        if kind == "health":
-            return self.health()
         try:
+            if kind == "health":
+                return self.health()
             return self._sign(message) if kind == "sign" else self._obey(message)
         except Refused as refusal:
             return self._refused(refusal)
@@ -152,6 +152,7 @@ class Signer:
         else:
             self._check_store()
             if order.kind != requests.FREEZE:
+                self.memory.check_clock(self.journal, now_ms=self._now_ms())
                 self.memory.check_reopened(order.expires, limits=self.registry.limits)
             if order.kind in (requests.FREEZE, requests.RELEASE):
                 self._freeze_or_release(order)

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import os
+import secrets
 from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
@@ -23,6 +24,7 @@ from kernel import canonical, secp256k1
 
 SECP256K1: Final = ObjectIdentifier("1.3.132.0.10").dump()
 ANCHOR_LABEL: Final = "countersign-journal"
+MAC_KEY_LABEL: Final = "countersign-journal-key"
 DIGEST_BYTES: Final = 32
 
 T = TypeVar("T")
@@ -173,6 +175,29 @@ class Token:
         """Replace the anchor: the new object first, so that there is always one."""
         self._steadily(lambda: self._replace_anchor(value))
 
+    def secret(self) -> bytes:
+        """The key of the journal's MACs: 32 random bytes, made at the first use; the PIN guards it."""
+        return self._steadily(self._find_secret)
+
+    def _find_secret(self) -> bytes:
+        template = {Attribute.CLASS: ObjectClass.DATA, Attribute.LABEL: MAC_KEY_LABEL}
+        found = [bytes(item[Attribute.VALUE]) for item in self._session.get_objects(template)]
+        if not found:
+            found = [secrets.token_bytes(DIGEST_BYTES)]
+            self._keep(MAC_KEY_LABEL, found[0])
+        return found[0]
+
+    def _keep(self, label: str, value: bytes) -> None:
+        self._session.create_object(
+            {
+                Attribute.CLASS: ObjectClass.DATA,
+                Attribute.TOKEN: True,
+                Attribute.PRIVATE: True,
+                Attribute.LABEL: label,
+                Attribute.VALUE: value,
+            }
+        )
+
     def forget(self) -> None:
         """Remove the anchor; the next journal is a first one."""
         for found in list(self._anchors()):
@@ -180,15 +205,7 @@ class Token:
 
     def _replace_anchor(self, value: bytes) -> None:
         old = list(self._anchors())
-        self._session.create_object(
-            {
-                Attribute.CLASS: ObjectClass.DATA,
-                Attribute.TOKEN: True,
-                Attribute.PRIVATE: True,
-                Attribute.LABEL: ANCHOR_LABEL,
-                Attribute.VALUE: value,
-            }
-        )
+        self._keep(ANCHOR_LABEL, value)
         for found in old:
             found.destroy()
 

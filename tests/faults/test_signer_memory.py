@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -164,6 +165,19 @@ def edit_line(number: int, **members: Any) -> Callable[[Path], None]:
     return edit
 
 
+def append(event: str, mac: str = "", **details: Any) -> Callable[[Path], None]:
+    """A line of one's own that continues the chain; the file may be one such line ahead of the token."""
+
+    def forge(file: Path) -> None:
+        last = file.read_bytes().splitlines()[-1]
+        document = json.loads(last)
+        members = {"at": document["at"], "details": details, "event": event, "n": document["n"] + 1}
+        members |= {"prev": hashlib.sha256(last).hexdigest(), "mac": mac}
+        file.write_bytes(file.read_bytes() + canonical.encode(members) + b"\n")
+
+    return forge
+
+
 def keep(first: int, end: int | None) -> Callable[[Path], None]:
     def cut(file: Path) -> None:
         file.write_bytes(b"".join(file.read_bytes().splitlines(keepends=True)[first:end]))
@@ -181,16 +195,14 @@ def keep(first: int, end: int | None) -> Callable[[Path], None]:
         ("SIGNER_STORE_DAMAGED", lambda file: file.write_bytes(b"\xff" + file.read_bytes())),
         ("SIGNER_STORE_DAMAGED", keep(1, None)),
         ("SIGNER_STORE_RESTORED", keep(0, 3)),
-        # Its last weighty line edited, with every hash after it made to fit again.
-        ("SIGNER_STORE_RESTORED", edit_line(-2, units="1")),
+        ("SIGNER_STORE_DAMAGED", append("released", wallet="hot", reason="", maker="", order="")),
+        ("SIGNER_STORE_DAMAGED", append("registry", version="9", digest="00" * 32)),
+        ("SIGNER_STORE_DAMAGED", append("spend", mac="00" * 32)),
     ],
 )  # fmt: skip
 def test_signs_nothing_once_it_was_touched(desk: Desk, expected: str, damage: Callable[[Path], None]) -> None:
     for _ in range(3):
         assert desk.spend() == "signed"
-    if damage.__qualname__.startswith("edit_line") and expected.endswith("RESTORED"):
-        desk.file.write_bytes(b"".join(desk.file.read_bytes().splitlines(True)[:-1]))
-        damage = edit_line(-1, units="1")
     desk.journal.close()
     damage(desk.file)
     desk.signer = desk._start()
