@@ -474,6 +474,12 @@ fn refusal(reader: &mut Reader<'_>) -> Result<(Id, u64, u64, Code), Malformed> {
 }
 
 impl Event {
+    /// The event's own sequence and that of its command, without reading the rest.
+    pub fn sequences(bytes: &[u8]) -> Result<(u64, u64), Malformed> {
+        let mut reader = Reader::new(bytes);
+        Ok((reader.u64()?, reader.u64()?))
+    }
+
     pub fn decode(bytes: &[u8]) -> Result<Event, Malformed> {
         let mut reader = Reader::new(bytes);
         let event = Event {

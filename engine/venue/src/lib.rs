@@ -15,6 +15,7 @@ pub mod event;
 pub mod market;
 mod orders;
 mod screen;
+pub mod snapshot;
 mod state;
 mod transfers;
 

@@ -388,7 +388,13 @@ impl Venue {
                     expire_at_ms: order.expire_at_ms,
                     filled_ticklots: walked.filled_ticklots,
                 };
-                self.rest(at, order.order_id, account, order.stp_group, walked.leaves, details);
+                let resting = Resting {
+                    id: order.order_id,
+                    leaves: walked.leaves,
+                    group: order.stp_group,
+                    owner: account,
+                };
+                self.rest(at, resting, details);
                 return;
             }
             Stop::Done => Reason::IocRemainder,
@@ -416,9 +422,9 @@ impl Venue {
         );
     }
 
-    fn rest(&mut self, at: u32, order_id: u64, account: Handle, group: u64, leaves: u64, details: Details) {
+    pub(crate) fn rest(&mut self, at: u32, resting: Resting, details: Details) {
+        let order_id = resting.id;
         let market = &mut self.markets[at as usize];
-        let resting = Resting { id: order_id, leaves, group, owner: account };
         let slot = market.book.rest(details.side, details.price, resting);
         market.put_details(slot, details);
         self.index.insert(order_id, Place { market: at, slot });
@@ -655,7 +661,7 @@ impl Venue {
         let filled_ticklots = details.filled_ticklots + walked.filled_ticklots;
         if walked.stop == Stop::Done && walked.leaves > 0 {
             let details = Details { price, total, filled_ticklots, ..*details };
-            self.rest(place.market, resting.id, resting.owner, resting.group, walked.leaves, details);
+            self.rest(place.market, Resting { leaves: walked.leaves, ..*resting }, details);
             return Ok(());
         }
         let (_, _, released) =

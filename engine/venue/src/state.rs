@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use countersign_book::{Index, Map};
 use countersign_risk::{AssetIndex, Balance, Gate, Handle};
 
-use crate::codec::{Chain, Malformed, Put, digest};
+use crate::codec::{Chain, Malformed, digest};
 use crate::command::{AssetSpec, Command, Id, OrderBody, OrderCommand, Scope, Side, Stp, Tif};
 use crate::dedupe::{Dedupe, Outcome, Remembered};
 use crate::event::{Amount, Body, Code, Output, Reason};
@@ -335,80 +335,6 @@ impl Venue {
             }
         }
         orders
-    }
-
-    /// A hash over the canonical form of the whole state, balances and remembered outcomes included.
-    pub fn state_hash(&self) -> [u8; 32] {
-        let mut bytes = Vec::new();
-        for number in [self.epoch, self.engine_seq, self.event_seq, self.time_ns] {
-            bytes.put_u64(number);
-        }
-        bytes.extend_from_slice(&self.chain.bytes());
-        for asset in self.assets.values() {
-            asset.spec.encode(&mut bytes);
-        }
-        for market in self.markets() {
-            market.spec.encode(&mut bytes);
-            bytes.put_u8(market.state as u8);
-            bytes.put_i64(market.last_price);
-        }
-        for order in self.open_orders(0, 0) {
-            for number in [
-                order.order_id,
-                order.account_id,
-                u64::from(order.instrument_id),
-                order.side as u64,
-                order.total,
-                order.leaves,
-                order.owner_ref,
-                order.stp_group,
-                order.stp as u64,
-                order.tif as u64,
-                u64::from(order.post_only),
-                order.expire_at_ms,
-                u64::from(order.session),
-            ] {
-                bytes.put_u64(number);
-            }
-            bytes.put_i64(order.price);
-            bytes.put_u128(order.filled_ticklots);
-        }
-        for (account, asset, balance) in self.balances(&[]) {
-            bytes.put_u64(account);
-            bytes.put_u32(asset);
-            bytes.put_u128(balance.available);
-            bytes.put_u128(balance.held);
-        }
-        let mut fees: Vec<(u64, (u32, u32))> = (0..)
-            .zip(&self.fees)
-            .filter_map(|(handle, own)| Some((self.gate.account(handle), (*own)?)))
-            .collect();
-        fees.sort_unstable();
-        for (account, (maker, taker)) in fees {
-            bytes.put_u64(account);
-            bytes.put_u32(maker);
-            bytes.put_u32(taker);
-        }
-        for session in &self.sessions {
-            bytes.put_id(&session.id);
-            bytes.put_u64(session.last_seq);
-        }
-        for (event_seq, id) in &self.transfer_log {
-            bytes.put_u64(*event_seq);
-            bytes.put_id(id);
-            self.transfers[id].encode(&mut bytes);
-        }
-        for (account, at) in &self.switches {
-            bytes.put_u64(*account);
-            bytes.put_u64(*at);
-        }
-        for (id, remembered) in self.dedupe.current(self.time_ns / 1_000_000) {
-            bytes.put_id(&id);
-            remembered.encode(&mut bytes);
-        }
-        let mut hash = Chain::default();
-        hash.absorb(&bytes);
-        hash.bytes()
     }
 
     /// Checks every promise that the state makes about itself. For tests, and for a state that was read back.

@@ -203,6 +203,30 @@ proptest! {
         prop_assert_eq!(venue.open_orders(0, 0), desk.venue.open_orders(0, 0));
         tell_every_order_once(&desk);
     }
+
+    #[test]
+    fn a_snapshot_and_the_rest_of_the_journal_give_what_the_whole_journal_gives(
+        steps in prop::collection::vec(step(), 1..200),
+        share in 0usize..100,
+    ) {
+        let mut desk = modest();
+        play(&mut desk, steps);
+        let at = desk.journal.len() * share / 100;
+        let (before, told) = replayed(&desk, at);
+        let bytes = before.snapshot();
+        let mut venue = Venue::restore(&bytes).unwrap();
+        prop_assert_eq!(&venue.snapshot(), &bytes, "a snapshot writes itself again");
+        prop_assert_eq!(venue.next_timer_ns(), before.next_timer_ns());
+        let mut output = Output::default();
+        for (time_ns, record) in &desk.journal[at..] {
+            venue.replay(*time_ns, record, &mut output).unwrap();
+        }
+        prop_assert_eq!(venue.state_hash(), desk.venue.state_hash());
+        prop_assert_eq!(&output.bytes[..], &desk.bytes[told.len()..]);
+        for cut in [0, bytes.len() / 3, bytes.len() - 1] {
+            prop_assert!(Venue::restore(&bytes[..cut]).is_err());
+        }
+    }
 }
 
 /// From the events alone: every order that was accepted ends once, quantities add up, and no group trades with itself.
