@@ -1,0 +1,223 @@
+"""A worker that is killed while it pays …
+
+Each worker is a process of its own with its own connection, killed by SIGKILL before or after one of the
+steps between approval and the chain. Another worker then takes over as the relay would let it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+from collections import Counter
+from collections.abc import Callable, Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connections
+from pytest_django.fixtures import Settings
+
+from core.ledger import invariants
+from core.outbox import delivery
+from custody import actions, queries
+from custody.adapters import judge, signer_client
+from custody.adapters.bitcoin import BitcoinNode, Block
+from custody.daemons import watcher
+from custody.domain.limits import Quote
+from custody.models import Payment, Withdrawal
+from devstack.demo.outside import Outsider
+from devstack.standins.regtest import launch
+from kernel.transaction import Transaction
+from tests.treasury import BTC, PRICE_CENTS, ROBOT, Treasury, customer_actor, signatures
+
+pytestmark = pytest.mark.slow
+
+SMALL = BTC // 100
+LATER = timedelta(minutes=10)
+
+STEPS: list[tuple[Any, str]] = [
+    (actions, "store_built"),
+    (actions, "mark_asked"),
+    (signer_client, "ask"),
+    (actions, "store_signature"),
+    (judge, "finalise"),
+    (actions, "store_signed"),
+    (BitcoinNode, "broadcast"),
+    (actions, "report_broadcast"),
+]
+TICKS = 21
+"""Before and after each step; asking and storing happen twice, and the last tick is reached by nobody."""
+
+
+class World:
+    """A treasury on a real regtest chain, with soft keys behind the signers' client."""
+
+    def __init__(self, treasury: Treasury, node: BitcoinNode) -> None:
+        self.treasury, self.node, self.outside = treasury, node, Outsider(node)
+        self.outside.earn()
+
+    def fund(self, coins: int) -> None:
+        """So many coins for Tom, each enough for one withdrawal."""
+        tom, now = self.treasury.tom, self.treasury.now
+        address = actions.assign_address(customer_id=tom.pk, asset="BTC", actor=customer_actor(tom), now=now)
+        for _ in range(coins):
+            self.outside.pay(address.address, 2 * SMALL)
+        self.outside.mine(2)
+        self.follow()
+
+    def follow(self) -> None:
+        while watcher.step(self.node, now=self.treasury.now):
+            pass
+
+    def approved(self) -> Withdrawal:
+        """A withdrawal to a destination of its own, approved, at a fresh price."""
+        quote = Quote("BTC", PRICE_CENTS, self.treasury.now)
+        actions.report_price(quote=quote, source="test", actor=ROBOT, now=self.treasury.now)
+        return self.treasury.approved(sats=SMALL, destination=Outsider.fresh_address())
+
+    def paid(self) -> Counter[str]:
+        """What each address has received, over the whole chain and the mempool."""
+        held = [self.node.transaction(txid) for txid in self.node.mempool()]
+        for block in self.blocks():
+            held += block.transactions
+        total: Counter[str] = Counter()
+        for each in held:
+            for out in each.outputs if each is not None else ():
+                total[out.address or ""] += out.amount.units
+        return total
+
+    def blocks(self) -> Iterator[Block]:
+        height = 0
+        while (block_hash := self.node.block_hash(height)) and (block := self.node.block(block_hash)):
+            yield block
+            height += 1
+
+
+@pytest.fixture
+def world(real_database: str, settings: Settings, tmp_path: Path, now: datetime) -> Iterator[World]:
+    """Tom at tier 4 with one coin."""
+    with launch.running(tmp_path / "node") as url, BitcoinNode(url) as node:
+        settings.BITCOIN_RPC_URL = url
+        found = World(Treasury.open(now, tier=4), node)
+        found.fund(1)
+        yield found
+
+
+def soft_signer(_folder: Path, token: str, request: dict[str, Any]) -> signer_client.Signed:
+    return signer_client.Signed(token, signatures(request["psbt"], token))
+
+
+def work(*, now: datetime) -> None:
+    """Deliver what is due, as relay and worker do, until nothing is."""
+    while due := delivery.claim_due(now=now):
+        for delivery_id in due:
+            delivery.deliver(delivery_id, now=now)
+
+
+def killed_at(tick: int, *, now: datetime) -> bool:
+    """A worker in a process of its own that is killed at the tick; whether it lived to reach it."""
+    connections.close_all()
+    child = os.fork()
+    if child == 0:
+        try:
+            _arm(tick)
+            work(now=now)
+        finally:
+            os._exit(0)
+    _, status = os.waitpid(child, 0)
+    return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
+
+
+def _arm(tick: int) -> None:
+    """In the child: count the moments before and after every step, and die at the given one."""
+    passed = 0
+
+    def count() -> None:
+        nonlocal passed
+        passed += 1
+        if passed == tick:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def counted(step: Callable[..., Any]) -> Callable[..., Any]:
+        def run(*args: Any, **kwargs: Any) -> Any:
+            count()
+            result = step(*args, **kwargs)
+            count()
+            return result
+
+        return run
+
+    for owner, name in STEPS:
+        setattr(owner, name, counted(getattr(owner, name)))
+
+
+@pytest.fixture(autouse=True)
+def _soft_signers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(signer_client, "ask", soft_signer)
+
+
+def test_leaves_a_payment_that_the_next_worker_makes_once(world: World) -> None:
+    world.fund(TICKS)
+    now, rows = world.treasury.now, []
+    for tick in range(1, TICKS + 1):
+        rows.append(world.approved())
+        died = killed_at(tick, now=now)
+        assert died == (tick < TICKS), f"the worker passes {TICKS - 1} moments: {tick}"
+        world.treasury.now = now = now + LATER
+        work(now=now)
+        row = queries.withdrawal(rows[-1].pk)
+        assert row.state == "broadcast", f"killed at moment {tick}: {row.state}"
+    world.outside.mine(2)
+    world.follow()
+    work(now=now + LATER)
+    paid = world.paid()
+    for row in rows:
+        assert queries.withdrawal(row.pk).state == "settled"
+        assert paid[row.destination] == SMALL
+    assert Payment.objects.count() == len(rows)
+    assert world.treasury.funding().held.units == 0
+    assert not any(invariants.broken().values())
+
+
+def test_after_sending_leaves_bytes_that_are_sent_again_as_they_are(world: World) -> None:
+    row = world.approved()
+    assert killed_at(18, now=world.treasury.now)
+    payment = queries.payment_of(row)
+    assert payment is not None
+    assert (payment.owner.state, payment.sent_at) == ("signed", None)
+    sent = world.node.transaction(payment.txid)
+    assert sent is not None
+    assert sent.raw.hex() == payment.raw
+    world.outside.mine(1)
+    world.follow()
+    work(now=world.treasury.now + LATER)
+    assert queries.withdrawal(row.pk).state == "confirmed"
+    assert world.paid()[row.destination] == SMALL
+
+
+def test_before_sending_leaves_bytes_that_were_never_sent_and_are_not_made_anew(world: World) -> None:
+    row = world.approved()
+    assert killed_at(17, now=world.treasury.now)
+    payment = queries.payment_of(row)
+    assert payment is not None
+    assert payment.owner.state == "signed"
+    assert world.node.transaction(payment.txid) is None
+    stored = payment.raw
+    work(now=world.treasury.now + LATER)
+    sent = world.node.transaction(payment.txid)
+    assert sent is not None
+    assert (sent.raw.hex(), Transaction.parse(sent.raw).txid) == (stored, payment.txid)
+
+
+def test_finds_a_silent_signer_silent_and_asks_again_later(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    row, now = world.approved(), world.treasury.now
+    monkeypatch.undo()
+    work(now=now)
+    assert queries.withdrawal(row.pk).state == "signing"
+    monkeypatch.setattr(signer_client, "ask", soft_signer)
+    work(now=now + LATER)
+    assert queries.withdrawal(row.pk).state == "broadcast"
+    assert world.paid()[row.destination] == SMALL
