@@ -18,6 +18,7 @@ from custody.queries.deposits import (
 from custody.queries.payments import (
     Collected,
     collected,
+    count_stuck,
     lapsing_refills,
     locked_outpoints,
     overdue_requests,
@@ -31,8 +32,6 @@ from custody.queries.payments import (
     sign_request,
     signed_psbt,
     source_of,
-    unfinished_refills,
-    unfinished_withdrawals,
 )
 from custody.queries.treasury import (
     NoPolicy,
@@ -84,6 +83,7 @@ __all__ = [
     "change_script",
     "collected",
     "confirmations_of",
+    "count_stuck",
     "deposit_address_of",
     "deposit_for",
     "deposits_due",
@@ -121,8 +121,6 @@ __all__ = [
     "terms",
     "tip",
     "tip_height",
-    "unfinished_refills",
-    "unfinished_withdrawals",
     "unsignable_withdrawals",
     "used_cents",
     "wallet_named",

@@ -14,7 +14,8 @@ from core.approvals.expiry import DUE
 from core.approvals.models import ApprovalRequest
 from core.refusals import NotFound
 from custody.domain import deposits, refills
-from custody.models import Payment, Refill, UtxoLock, Withdrawal
+from custody.domain.withdrawals import State
+from custody.models import Deposit, Payment, Refill, UtxoLock, Withdrawal
 from custody.permissions import Permission
 from custody.queries.deposits import tip_height
 from kernel import encodings, intent
@@ -148,20 +149,16 @@ def payments_due(*, network: str) -> list[UUID]:
     )
 
 
-def unfinished_withdrawals() -> list[tuple[UUID, str]]:
-    """Withdrawals that a task should be moving on, with their states, oldest first."""
-    states = ("requested", "approved", "built", "signing", "signed", "broadcast")
-    return list(
-        Withdrawal.objects.filter(state__in=states).order_by("requested_at").values_list("pk", "state")[:200]
-    )
-
-
-def unfinished_refills() -> list[tuple[UUID, str]]:
-    """Refills that a task should be moving on, with their states."""
-    states = ("approved", "exported", "signed", "broadcast")
-    return list(
-        Refill.objects.filter(state__in=states).order_by("proposed_at").values_list("pk", "state")[:50]
-    )
+def count_stuck() -> dict[str, int]:
+    """How many of each kind wait for a person, because no machine can move them on."""
+    lost = Deposit.objects.filter(state=deposits.State.MISSING)
+    return {
+        "withdrawals refused by signers": Withdrawal.objects.filter(state=State.REFUSED).count(),
+        "withdrawals with a rival": Withdrawal.objects.filter(state=State.CONFLICTED).count(),
+        "refills with a rival": Refill.objects.filter(state=refills.State.CONFLICTED).count(),
+        "refills whose bundle never came back": Refill.objects.filter(state=refills.State.LAPSED).count(),
+        "credited deposits that left the chain": lost.count(),
+    }
 
 
 def lapsing_refills(*, now: datetime) -> list[UUID]:

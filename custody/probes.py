@@ -1,0 +1,68 @@
+"""The health screen's lines about coins: the watcher, payments that need a person, prices, the hot wallet."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django.db import connection
+
+from core.daemon import lock_key
+from core.health import Reading, Status
+from custody import queries
+from custody.domain import limits
+
+
+def read_watcher(now: datetime) -> Reading:
+    """Whether somebody follows the chain, and how far."""
+    tip = queries.tip()
+    facts = {"height": tip.height if tip else None, "hash": tip.hash if tip else None}
+    if not _is_led("block-watcher"):
+        return Reading(Status.DOWN, "Nobody follows the chain: deposits wait, payments do not settle.", facts)
+    if tip is None:
+        return Reading(Status.DEGRADED, "No block has been read yet.", facts)
+    return Reading(Status.UP, f"The chain is followed; block {tip.height} was the last.", facts)
+
+
+def read_payments(now: datetime) -> Reading:
+    """Whether something waits that no machine moves on."""
+    stuck = queries.count_stuck()
+    facts: dict[str, str | int | None] = dict(stuck)
+    named = ", ".join(f"{count} {what}" for what, count in stuck.items() if count)
+    if named:
+        return Reading(Status.DEGRADED, f"An officer must look: {named}.", facts)
+    return Reading(Status.UP, "Every payment and deposit is on its way.", facts)
+
+
+def read_prices(now: datetime) -> Reading:
+    """Whether withdrawals can be valued."""
+    price = queries.latest_price("BTC")
+    if price is None:
+        return Reading(Status.DOWN, "There is no price: withdrawals are refused.")
+    age_s = int((now - price.quoted_at).total_seconds())
+    facts: dict[str, str | int | None] = {"age_s": age_s, "source": price.source}
+    if age_s > limits.PRICE_AGE_MAX.total_seconds():
+        return Reading(Status.DOWN, f"The price is {age_s} s old: withdrawals are refused.", facts)
+    return Reading(Status.UP, f"The price is {age_s} s old.", facts)
+
+
+def read_hot_wallet(now: datetime) -> Reading:
+    """Whether the hot wallets hold what they should."""
+    low = [standing for standing in queries.all_standings() if standing.is_low]
+    facts: dict[str, str | int | None] = {each.wallet.name: str(each.total) for each in low}
+    if low:
+        names = ", ".join(f"{each.wallet.name} ({each.total} {each.total.asset})" for each in low)
+        return Reading(Status.DEGRADED, f"Below its threshold: {names}.", facts)
+    return Reading(Status.UP, "Every hot wallet is above its threshold.", facts)
+
+
+def _is_led(daemon: str) -> bool:
+    """Whether some process holds the daemon's advisory lock."""
+    key = lock_key(daemon)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT EXISTS (SELECT FROM pg_locks WHERE locktype = 'advisory' AND granted AND objsubid = 1"
+            " AND classid::bigint = %s AND objid::bigint = %s"
+            " AND database = (SELECT oid FROM pg_database WHERE datname = current_database()))",
+            [key >> 32, key & 0xFFFFFFFF],
+        )
+        return bool(cursor.fetchone()[0])
