@@ -12,17 +12,31 @@ from typing import Final
 
 from django.urls import NoReverseMatch, reverse
 
+from core.approvals import kinds
 from kernel import canonical
 from kernel.intent import BadIntent, time
 from kernel.money import Amount, UnknownAsset
 
 LABELS: Final[Mapping[str, str]] = {
+    "person_name": "Person",
+    "role": "Role",
+    "roles": "Roles",
+    "hours": "Hours (0: for good)",
+    "name": "Name",
+    "email": "E-mail",
+    "subject": "At the edge",
+    "label": "Label",
+    "credential_id": "Passkey",
+    "public_key": "Public key",
     "destination": "To",
     "destination_label": "Known as",
     "customer": "Customer",
     "tier_before": "Tier now",
     "tier": "Tier proposed",
     "scope": "Scope",
+    "market": "Market",
+    "from": "From",
+    "to": "To",
     "pulled_at": "Frozen since",
     "frozen_because": "Frozen because",
     "reason": "Because",
@@ -38,6 +52,7 @@ LABELS: Final[Mapping[str, str]] = {
     "adjustment": "Adjustment",
     "case": "Case",
     "freeze": "Freeze",
+    "person": "Person’s id",
     "deployment": "Deployment",
     "kind": "Kind",
     "v": "Version",
@@ -49,7 +64,20 @@ VIEWS: Final[Mapping[str, str]] = {
     "custody.refill": "refill",
     "kyc.case": "case",
 }
-_IDS: Final = frozenset({"customer", "maker", "withdrawal", "refill", "adjustment", "case", "freeze"})
+_IDS: Final = frozenset(
+    {
+        "customer",
+        "person",
+        "credential_id",
+        "public_key",
+        "maker",
+        "withdrawal",
+        "refill",
+        "adjustment",
+        "case",
+        "freeze",
+    }
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +124,8 @@ def address_of(subject: str) -> str:
         return reverse("adjustments")
     if table == "freezes.freeze":
         return reverse("freezes")
+    if table == "engine_bridge.instrument":
+        return reverse("markets")
     try:
         return reverse(VIEWS[table], args=[identifier])
     except (KeyError, NoReverseMatch):
@@ -114,6 +144,12 @@ def _headline(members: Mapping[str, canonical.Value]) -> str:
             return f"Raise a customer from tier {members.get('tier_before')} to tier {members.get('tier')}"
         case "freezes.release":
             return f"Release the freeze of {members.get('scope')}"
+        case "engine.market_release":
+            return f"Let {members.get('market')} trade again"
+        case str(kind) if kind in kinds.registered():
+            return (
+                f"{kinds.named(kind).title or kind}: {members.get('person_name') or members.get('subject')}"
+            )
         case kind:
             return f"An act of the kind {kind}"
 
@@ -129,6 +165,8 @@ def _line(name: str, members: Mapping[str, canonical.Value]) -> Line:
             return Line(label, value)
     if name == "destination":
         return Line(label, str(value), "address")
+    if isinstance(value, list):
+        return Line(label, ", ".join(map(str, value)))
     return Line(label, str(value), "mono" if name in _IDS else "text")
 
 

@@ -94,6 +94,8 @@ urlpatterns: list[Any] = [
     act("identity/<uuid:case_id>/propose", Kyc.DECIDE_CASES, cases.propose, "propose_tier"),
     screen("markets/", Engine.SEE_MARKETS, markets.index, "markets"),
     screen("markets/<slug:symbol>/", Engine.SEE_MARKETS, markets.show, "market"),
+    act("markets/<slug:symbol>/stop", Engine.HALT_MARKETS, markets.stop, "stop_market"),
+    act("markets/<slug:symbol>/release", Engine.HALT_MARKETS, markets.ask_release, "ask_market_release"),
     screen("audit/", Audit.SEE_EVENTS, audit.index, "audit"),
     screen("audit/<int:event_id>/", Audit.SEE_EVENTS, audit.show, "event"),
     screen("freezes/", Freezes.SEE_FREEZES, freezes.index, "freezes"),

@@ -56,6 +56,8 @@ ROWS: Final = {
     "propose_tier": ("kyc:case:decide", "POST"),
     "markets": ("engine:market:read", "GET"),
     "market": ("engine:market:read", "GET"),
+    "stop_market": ("engine:market:halt", "POST"),
+    "ask_market_release": ("engine:market:halt", "POST"),
     "audit": ("audit:event:read", "GET"),
     "event": ("audit:event:read", "GET"),
     "freezes": ("freezes:freeze:read", "GET"),

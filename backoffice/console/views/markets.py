@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
+from django.contrib import messages
 from django.http import HttpResponse
+from django.shortcuts import redirect
 
 from backoffice.console import frame
-from core import clock
-from engine_bridge import queries
+from core import access, clock
+from core.approvals import queries as approvals
+from core.approvals.models import ApprovalRequest
+from core.refusals import Refused
+from engine_bridge import actions, queries
+from engine_bridge.domain.markets import STOPS
+from engine_bridge.models import Instrument
+from engine_bridge.permissions import Permission
 
 DEPTH: Final = 12
 TRADES: Final = 20
@@ -24,8 +33,8 @@ def index(request: frame.StaffRequest) -> HttpResponse:
     return frame.page(request, "console/markets.html", values, now=now)
 
 
-def show(request: frame.StaffRequest, symbol: str) -> HttpResponse:
-    """One market: its terms, its book as settled, its last trades."""
+def show(request: frame.StaffRequest, symbol: str, refusal: Refused | None = None) -> HttpResponse:
+    """One market: its terms, its book as settled, its last trades, and the forms that stop and release it."""
     now = clock.now()
     market = queries.market_for(request.identity, symbol, now=now)
     book = queries.settled_book(market.instrument, depth=DEPTH)
@@ -34,5 +43,43 @@ def show(request: frame.StaffRequest, symbol: str) -> HttpResponse:
         "book": book,
         "trades": queries.public_trades(market.instrument)[:TRADES],
         "settlement": queries.settlement_for(request.identity, now=now),
+        "stops": sorted(STOPS),
+        "is_stopped": market.instrument.wanted_state in STOPS,
+        "release": _open_release(request, market.instrument, now),
+        "may_stop": access.allowed(request.identity, Permission.HALT_MARKETS, now),
     }
-    return frame.page(request, "console/market.html", values, now=now)
+    return frame.page(request, "console/market.html", values, refusal=refusal, now=now)
+
+
+def stop(request: frame.StaffRequest, symbol: str) -> HttpResponse:
+    """Halt the market, or let it take cancellations only."""
+    try:
+        row = actions.stop_market(
+            symbol=symbol,
+            state=request.POST.get("state", ""),
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return show(request, symbol, refusal)
+    messages.success(request, f"{row.symbol} is to be stopped; the engine is being told.")
+    return redirect("market", symbol)
+
+
+def ask_release(request: frame.StaffRequest, symbol: str) -> HttpResponse:
+    """Ask two others to agree that it may trade again."""
+    try:
+        asked = actions.ask_market_release(
+            symbol=symbol, reason=request.POST.get("reason", ""), actor=request.actor, now=clock.now()
+        )
+    except Refused as refusal:
+        return show(request, symbol, refusal)
+    messages.success(request, "The release is requested. The market stays stopped until two others agree.")
+    return redirect("approval", asked.pk)
+
+
+def _open_release(request: frame.StaffRequest, row: Instrument, now: datetime) -> ApprovalRequest | None:
+    subject = f"engine_bridge.instrument/{row.pk}"
+    rows = approvals.open_requests(identity=request.identity, now=now)
+    return next((found for found in rows if found.subject == subject), None)

@@ -44,6 +44,12 @@ const word = (value, name) => {
   }
   return value;
 };
+const token = (value, name) => {
+  if (typeof value !== "string" || !/^[A-Za-z0-9_-]{1,1400}$/.test(value)) {
+    throw new Unreadable(`The member ${name} is not base64url or hex.`);
+  }
+  return value;
+};
 const time = (value, name) => {
   const moment = typeof value === "string" && TIME.test(value) ? new Date(value) : null;
   if (moment === null || Number.isNaN(moment.getTime()) || moment.toISOString() !== value.replace("Z", ".000Z")) {
@@ -60,6 +66,11 @@ const units = (value, name) => {
   return value;
 };
 
+const names = (value, name) => {
+  if (!Array.isArray(value)) throw new Unreadable(`The member ${name} is not a list.`);
+  return value.map((item) => word(item, name));
+};
+
 const COMMON = { v: number, kind: word, deployment: word, maker: id };
 const PAYMENT = {
   ...COMMON, network: word, asset: word, amount: units, destination: word, destination_label: text,
@@ -73,6 +84,17 @@ const paymentLines = (act) => [
   line("Network fee", `at most ${decimal(act.fee_cap, act.asset)} ${act.asset}`),
   line("Void after", act.expires, "time"),
 ];
+
+const STAFF = { ...COMMON, person: id, person_name: text, reason: text };
+const role = (value) => value.replaceAll("_", " ");
+// One change to the staff: what it adds to the members, its large line, and the lines of its own.
+const staff = (noun, members, headline, lines = () => []) => ({
+  members: { ...STAFF, ...members },
+  noun,
+  headline,
+  lines: (act) => [line("Person", act.person_name), ...lines(act), line("Because", act.reason)],
+  details: (act) => [line("Person’s id", act.person, "mono")],
+});
 
 // Each kind: its members, what it is called, its one large line, and the lines below.
 export const ACTS = new Map([
@@ -121,6 +143,45 @@ export const ACTS = new Map([
     ],
     details: (act) => [line("Freeze", act.freeze, "mono")],
   }],
+  ["engine.market_release", {
+    members: { ...COMMON, market: word, from: word, to: word, reason: text },
+    noun: "release of a market",
+    headline: (act) => `Let ${act.market} trade again`,
+    lines: (act) => [
+      line("From", role(act.from)), line("To", role(act.to)), line("Safe again because", act.reason),
+    ],
+    details: () => [],
+  }],
+  ["staff.join", staff(
+    "change to the staff", { name: text, email: text, subject: text, roles: names },
+    (act) => `Let ${act.name} join`,
+    (act) => [
+      line("E-mail", act.email, "mono"), line("At the edge", act.subject, "mono"),
+      line("Roles", act.roles.map(role).join(", ") || "none"),
+    ],
+  )],
+  ["staff.grant_role", staff(
+    "change to the staff", { role: word, hours: number }, (act) => `Make ${act.person_name} ${role(act.role)}`,
+    (act) => [line("For", act.hours === 0 ? "good" : `${act.hours} hours`)],
+  )],
+  ["staff.end_role", staff(
+    "change to the staff", { role: word }, (act) => `End ${act.person_name}’s role of ${role(act.role)}`,
+  )],
+  ["staff.leave", staff("change to the staff", {}, (act) => `Let ${act.person_name} leave`)],
+  ["staff.restore", staff("change to the staff", {}, (act) => `End the suspension of ${act.person_name}`)],
+  ["staff.rebind", staff(
+    "change to the staff", { subject: text }, (act) => `Bind ${act.person_name} to another account`,
+    (act) => [line("At the edge", act.subject, "mono")],
+  )],
+  ["staff.add_passkey", staff(
+    "change to the staff", { credential_id: token, public_key: token, label: text },
+    (act) => `Give ${act.person_name} another passkey`,
+    (act) => [line("Label", act.label), line("Passkey", act.credential_id, "mono"), line("Key", act.public_key, "mono")],
+  )],
+  ["staff.revoke_passkey", staff(
+    "change to the staff", { credential_id: token }, (act) => `Revoke a passkey of ${act.person_name}`,
+    (act) => [line("Passkey", act.credential_id, "mono")],
+  )],
 ]);
 
 // What the payload means, from its decoded members; Unreadable says what keeps it from being signed.

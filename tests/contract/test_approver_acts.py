@@ -1,0 +1,125 @@
+"""The approver page's own reading of payloads …"""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from datetime import datetime
+from pathlib import Path
+from typing import Any, Final
+from uuid import UUID
+
+import pytest
+from playwright._impl._driver import compute_driver_executable
+
+from core import clock
+from core.approvals import kinds
+from core.approvals.models import ApprovalRequest
+from core.freezes.actions import ask_release
+from core.staff.domain import changes
+from custody.actions import request_refill
+from engine_bridge.actions import ask_market_release, stop_market
+from fixtures.authenticator import Authenticator
+from kernel import canonical
+from kernel.money import ASSETS
+from kyc.actions import propose_tier
+from tests.exchange import stock
+
+PAGE: Final = Path(__file__).resolve().parents[2] / "custody/approver/page"
+# Playwright brings a Node of its own, so nobody has to install one.
+NODE: Final = compute_driver_executable()[0]
+PERSON: Final = UUID("01900000-0000-7000-8000-0000000000b2")
+
+READ: Final = """
+import { readFileSync } from "node:fs";
+const { ACTS, DECIMALS, read, decimal } = await import(process.argv[1] + "/acts.js");
+const { decodeObject } = await import(process.argv[1] + "/canonical.js");
+const asked = JSON.parse(readFileSync(0, "utf-8"));
+const found = asked.map(({ hex, kind }) => {
+  try { return read(decodeObject(Buffer.from(hex, "hex")), { kind, deployment: "test" }); }
+  catch (error) { return { failed: `${error.name}: ${error.message}` }; }
+});
+console.log(JSON.stringify({ kinds: [...ACTS.keys()], decimals: Object.fromEntries(DECIMALS), found }));
+"""
+
+
+def read(asked: list[tuple[str, bytes]]) -> dict[str, Any]:
+    """What the page's scripts make of these payloads."""
+    given = json.dumps([{"kind": kind, "hex": payload.hex()} for kind, payload in asked])
+    command = [NODE, "--input-type=module", "-e", READ, str(PAGE)]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=True, timeout=30)
+    answer: dict[str, Any] = json.loads(done.stdout)
+    return answer
+
+
+def staff_changes() -> list[tuple[str, bytes]]:
+    """One payload of each change to the staff."""
+    key = Authenticator()
+    made: list[changes.Change] = [
+        changes.Join(PERSON, "Zoë O’Neill", "zoe@countersign.example", "5f1c", ("support", "sre")),
+        changes.GrantRole(PERSON, "senior_officer", 8),
+        changes.EndRole(PERSON, "sre"),
+        changes.Leave(PERSON),
+        changes.Restore(PERSON),
+        changes.Rebind(PERSON, "5f1d"),
+        changes.AddPasskey(PERSON, key.credential_id, key.public_key_hex, "blue key"),
+        changes.RevokePasskey(PERSON, key.credential_id),
+    ]
+    return [
+        (
+            change.kind,
+            canonical.encode(
+                changes.payload(
+                    change, deployment="test", maker=PERSON, name="Ben Brandt", reason="two\nlines"
+                )
+            ),
+        )
+        for change in made
+    ]
+
+
+@pytest.mark.django_db
+def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: datetime) -> None:
+    now = clock.now()
+    exchange = stock(now)
+    ana = exchange.staff.ana
+    request_refill(refill_id=exchange.refill.pk, actor=ana.actor, now=now)
+    ask_release(freeze_id=exchange.freeze.pk, reason="prices agree again", actor=ana.actor, now=now)
+    stop_market(symbol="BTC-USDT", state="halted", reason="one price", actor=ana.actor, now=now)
+    ask_market_release(symbol="BTC-USDT", reason="two prices", actor=ana.actor, now=now)
+    propose_tier(
+        case_id=exchange.case.pk,
+        tier=3,
+        reason="papers in order",
+        officer=ana.identity,
+        actor=ana.actor,
+        now=now,
+    )
+    opened = [(row.kind, bytes(row.payload)) for row in ApprovalRequest.objects.order_by("kind")]
+    answer = read([*opened, *staff_changes()])
+    assert sorted(answer["kinds"]) == sorted(kinds.registered())
+    assert {kind for kind, _ in [*opened, *staff_changes()]} == set(kinds.registered())
+    assert [found["failed"] for found in answer["found"] if "failed" in found] == []
+    headlines = {found["headline"] for found in answer["found"]}
+    assert {"Pay 0.06 BTC", "Credit 25 USDT", "Release the freeze of market:BTC-USDT"} <= headlines
+    assert {"Let Zoë O’Neill join", "Make Ben Brandt senior officer"} <= headlines
+
+
+def test_counts_each_assets_decimals_as_the_kernel_does() -> None:
+    assert read([])["decimals"] == {code: asset.decimals for code, asset in ASSETS.items()}
+
+
+def test_refuses_a_member_too_many_too_few_or_of_another_shape() -> None:
+    kind, payload = staff_changes()[1]
+    members = canonical.decode_object(payload)
+    wrong: list[dict[str, Any]] = [
+        {**members, "hours": "8"},
+        {**members, "more": 1},
+        {name: value for name, value in members.items() if name != "reason"},
+        {**members, "v": 2},
+        {**members, "person": "BEN"},
+        {**members, "deployment": "production"},
+        {**members, "__proto__": "x"},
+    ]
+    found = read([(kind, canonical.encode(each)) for each in wrong])["found"]
+    assert [each["failed"].partition(":")[0] for each in found] == ["Unreadable"] * len(wrong)

@@ -1,0 +1,239 @@
+"""A form on the console …"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
+from django.http import HttpResponse
+
+from core import clock
+from core.access.models import Identity
+from core.approvals.models import ApprovalRequest
+from core.audit.models import AuditEvent
+from core.freezes.models import Freeze
+from custody.models import Adjustment, Refill, Withdrawal
+from kernel import canonical, encodings
+from kernel.approval import Statement, Verb
+from tests import doors
+from tests.doors import at_console
+from tests.exchange import Exchange, stock
+from tests.officers import Officer
+from tests.treasury import signatures
+
+
+@pytest.fixture
+def exchange(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Exchange:
+    doors.open_doors(settings, monkeypatch)
+    return stock(clock.now())
+
+
+def send(identity: Identity, page: str, path: str, **fields: Any) -> Any:
+    """Open the page, take its token, send the form, as a browser without any script does."""
+    client = at_console(identity, checks_csrf=True)
+    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', client.get(page).content.decode())
+    assert found, f"no form on {page}"
+    return client.post(path, {**fields, "csrfmiddlewaretoken": found.group(1)})
+
+
+def refusal(answer: HttpResponse) -> str:
+    """The sentence on the page."""
+    found = re.search(r'id="refusal".*?<strong>(.*?)</strong>', answer.content.decode(), re.DOTALL)
+    assert found, "the page shows no refusal"
+    return found.group(1)
+
+
+def answered(officer: Officer, request: ApprovalRequest, verb: str = "approve", reason: str = "") -> Any:
+    """Sign what the console's JSON says, and send the answer in by its form."""
+    shown = at_console(officer.identity).get(f"/approvals/{request.pk}.json").json()
+    statement = Statement.about(
+        encodings.from_base64url(shown["payload"]),
+        verb=Verb(verb),
+        kind=shown["kind"],
+        deployment=shown["deployment"],
+        nonce=encodings.from_hex(shown["nonce"]),
+    )
+    assert statement.digest.hex() == shown["digest"]
+    signed = officer.passkey.sign(
+        statement, origin="http://approver.localhost:8000", rp_id="approver.localhost"
+    )
+    page = f"/approvals/{request.pk}/"
+    fields = {"verb": verb, "reason": reason, "credential_id": officer.passkey.credential_id, **signed}
+    return send(officer.identity, page, f"{page}sign", **fields)
+
+
+def test_releases_a_withdrawal_to_its_checkers(exchange: Exchange) -> None:
+    page = f"/withdrawals/{exchange.held.pk}/"
+    answer = send(exchange.staff.ana.identity, page, f"{page}release", reason="Tom called, papers seen")
+    request = Withdrawal.objects.get(pk=exchange.held.pk).request
+    assert request is not None
+    assert (answer.status_code, answer["Location"]) == (302, f"/approvals/{request.pk}/")
+
+
+def test_gives_back_what_was_typed_with_the_refusals_sentence(exchange: Exchange) -> None:
+    page = f"/withdrawals/{exchange.held.pk}/"
+    answer = send(exchange.staff.ana.identity, page, f"{page}release", reason="   ")
+    assert answer.status_code == 422
+    assert refusal(answer) == "Nothing was changed: say why."
+    fields = {"customer": "nobody", "amount": "1.5", "asset": "USDT", "reason": "a <b>wire</b>"}
+    adjust = "/treasury/adjustments/"
+    answer = send(exchange.staff.ana.identity, adjust, f"{adjust}propose", **fields)
+    assert answer.status_code == 422
+    assert refusal(answer) == "Nothing was asked: choose the customer by their id."
+    assert "a &lt;b&gt;wire&lt;/b&gt;</textarea>" in answer.content.decode()
+    assert 'value="USDT" selected' in answer.content.decode()
+
+
+def test_rejects_a_withdrawal_and_says_so(exchange: Exchange) -> None:
+    page = f"/withdrawals/{exchange.held.pk}/"
+    answer = send(exchange.staff.ana.identity, page, f"{page}reject", reason="a mixer")
+    assert (answer.status_code, answer["Location"]) == (302, page)
+    assert Withdrawal.objects.get(pk=exchange.held.pk).state == "rejected"
+    again = at_console(exchange.staff.ana.identity).post(f"{page}reject", {"reason": "a mixer"})
+    assert again.status_code == 409
+    told = at_console(exchange.staff.ana.identity).get(f"{page[:-1]}.json").json()
+    assert told["state"] == "rejected"
+    assert told["request"] is None
+
+
+def test_takes_two_signed_answers_and_none_of_the_makers(exchange: Exchange) -> None:
+    staff, request = exchange.staff, exchange.request
+    nonsense = at_console(staff.ben.identity).post(f"/approvals/{request.pk}/sign", {"verb": "approved"})
+    assert nonsense.status_code == 422
+    assert refusal(nonsense).startswith("Nothing was recorded: this is no answer from the approver page.")
+    forbidden = at_console(staff.ana.identity).post(f"/approvals/{request.pk}/sign", {"verb": "approve"})
+    assert forbidden.status_code == 403
+    assert refusal(forbidden) == "Your role does not sign requests of this kind."
+    assert b'id="to-approver"' not in at_console(staff.ana.identity).get(f"/approvals/{request.pk}/").content
+    first = answered(staff.ben, request)
+    assert (first.status_code, first["Location"]) == (302, f"/approvals/{request.pk}/")
+    page = at_console(staff.ben.identity).get(f"/approvals/{request.pk}/").content.decode()
+    assert "You have answered already." in page
+    assert answered(staff.cy, request).status_code == 302
+    assert ApprovalRequest.objects.get(pk=request.pk).state == "approved"
+    signers = at_console(staff.ana.identity).get(f"/approvals/{request.pk}.json").json()["signatures"]
+    assert sorted(one["officer"] for one in signers) == sorted(
+        [str(staff.ben.identity.pk), str(staff.cy.identity.pk)]
+    )
+
+
+def test_takes_a_request_back_for_its_maker_alone(exchange: Exchange) -> None:
+    page = f"/approvals/{exchange.request.pk}/"
+    refused = at_console(exchange.staff.ben.identity).post(f"{page}withdraw", {"reason": "no"})
+    assert refused.status_code == 403
+    assert refusal(refused) == "Only whoever made the request can take it back."
+    answer = send(exchange.staff.ana.identity, page, f"{page}withdraw", reason="the wrong one")
+    assert answer.status_code == 302
+    assert ApprovalRequest.objects.get(pk=exchange.request.pk).state == "withdrawn"
+
+
+def test_carries_a_refill_from_proposal_to_cold_signatures(exchange: Exchange) -> None:
+    ana, page = exchange.staff.ana.identity, f"/treasury/refills/{exchange.refill.pk}/"
+    assert send(ana, page, f"{page}request").status_code == 302
+    row = Refill.objects.get(pk=exchange.refill.pk)
+    assert row.request is not None
+    for officer in (exchange.staff.ben, exchange.staff.cy):
+        assert answered(officer, row.request).status_code == 302
+    payment = exchange.treasury.built(Refill.objects.get(pk=row.pk))
+    bundle = send(ana, page, f"{page}export")
+    assert bundle["Content-Disposition"] == f'attachment; filename="refill-{row.pk}.bundle.json"'
+    assert canonical.decode_object(bundle.content)["type"] == "bundle"
+    told = at_console(ana).get("/treasury/refills.json").json()["refills"][0]
+    assert (told["state"], told["signed"], told["threshold"]) == ("exported", [], 3)
+
+    for token, said in (("cold-1", 302), ("cold-2", 422)):
+        document = {
+            "v": 1,
+            "type": "signed",
+            "token": token,
+            "txid": payment.txid,
+            "signatures": signatures(payment.psbt, "cold-1"),
+        }
+        answer = send(ana, page, f"{page}import", partial=_file(canonical.encode(document) + b"\n"))
+        assert answer.status_code == said
+    assert at_console(ana).get(f"{page[:-1]}.json").json()["signed"] == ["cold-1"]
+    damaged = send(ana, page, f"{page}import", partial=_file(b'{"type": "signed"}'))
+    assert damaged.status_code == 422
+    assert refusal(send(ana, page, f"{page}import")).startswith("Nothing was imported: choose the file")
+
+
+def test_asks_for_a_credit_once_under_one_reference(exchange: Exchange) -> None:
+    fields = {
+        "customer": str(exchange.treasury.tom.pk),
+        "asset": "USDT",
+        "amount": "5000",
+        "reason": "wire transfer 4712",
+        "reference": "wire-4712",
+    }
+    page, ana = "/treasury/adjustments/", exchange.staff.ana.identity
+    answer = send(ana, page, f"{page}propose", **fields)
+    row = Adjustment.objects.get(reference="wire-4712")
+    assert row.request is not None
+    assert (answer.status_code, answer["Location"]) == (302, f"/approvals/{row.request.pk}/")
+    assert str(row.amount) == "5000"
+    assert refusal(send(ana, page, f"{page}propose", **fields)).startswith("Nothing was asked")
+
+
+def test_opens_evidence_only_after_writing_that_it_was_opened(exchange: Exchange) -> None:
+    page = f"/identity/{exchange.case.pk}/"
+    assert b"the selfie is blurred" not in at_console(exchange.staff.ana.identity).get(page).content
+    opened = send(exchange.staff.ana.identity, page, f"{page}evidence")
+    assert b"the selfie is blurred" in opened.content
+    newest = AuditEvent.objects.order_by("-id")[0].doc
+    assert (newest["action"], newest["actor"]["label"]) == ("kyc.person.read", "Ana Abelsen")
+
+
+def test_takes_closes_and_raises_cases(exchange: Exchange) -> None:
+    page, ana = f"/identity/{exchange.case.pk}/", exchange.staff.ana.identity
+    assert send(ana, page, f"{page}take").status_code == 302
+    assert b"Take the case" not in at_console(ana).get(page).content
+    assert refusal(send(ana, page, f"{page}propose", tier="2", reason="fine")).startswith(
+        "Nothing was proposed"
+    )
+    asked = send(ana, page, f"{page}propose", tier="3", reason="papers in order")
+    assert asked.status_code == 302
+    assert asked["Location"].startswith("/approvals/")
+    assert (
+        send(ana, asked["Location"], f"{asked['Location']}withdraw", reason="typing error").status_code == 302
+    )
+    assert refusal(send(ana, page, f"{page}close", outcome="party", reason="x")).startswith(
+        "Nothing was decided"
+    )
+    assert send(ana, page, f"{page}close", outcome="no_action", reason="all is well").status_code == 302
+    exchange.case.refresh_from_db()
+    assert exchange.case.state == "resolved"
+
+
+def test_stops_a_market_at_once_and_releases_it_by_three(exchange: Exchange) -> None:
+    page, sam = "/markets/BTC-USDT/", exchange.staff.sam.identity
+    assert refusal(send(sam, page, f"{page}stop", state="open", reason="x")).startswith("Nothing was stopped")
+    assert refusal(send(sam, page, f"{page}stop", state="halted")) == "Nothing was changed: say why."
+    assert send(sam, page, f"{page}stop", state="halted", reason="one price").status_code == 302
+    asked = send(sam, page, f"{page}release", reason="two prices")
+    request = ApprovalRequest.objects.get(kind="engine.market_release")
+    assert (asked.status_code, asked["Location"]) == (302, f"/approvals/{request.pk}/")
+    shown = at_console(exchange.staff.ben.identity).get(asked["Location"]).content.decode()
+    assert "Let BTC-USDT trade again" in shown
+
+
+def test_freezes_at_once_and_releases_by_three(exchange: Exchange) -> None:
+    page, ana = "/freezes/", exchange.staff.ana.identity
+    assert refusal(send(ana, page, f"{page}pull", scope="everything", reason="x")).startswith(
+        "Nothing of that name"
+    )
+    assert send(ana, page, f"{page}pull", scope="platform.withdrawals", reason="a leak").status_code == 302
+    row = Freeze.objects.get(scope="platform.withdrawals")
+    assert b"Frozen: platform.withdrawals" in at_console(exchange.staff.sam.identity).get("/").content
+    asked = send(ana, page, f"{page}{row.pk}/release", reason="closed it")
+    request = ApprovalRequest.objects.get(subject=f"freezes.freeze/{row.pk}")
+    assert (asked.status_code, asked["Location"]) == (302, f"/approvals/{request.pk}/")
+    for officer in (exchange.staff.ben, exchange.staff.cy):
+        assert answered(officer, request).status_code == 302
+    row.refresh_from_db()
+    assert row.released_at is not None
+
+
+def _file(data: bytes) -> Any:
+    return SimpleUploadedFile("cold-1.json", data, content_type="application/json")
