@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
+from uuid import UUID
 
 from django.db.models import Q
 
@@ -14,17 +16,7 @@ from core.actor import Actor
 
 def roles_of(identity: Identity | None, now: datetime) -> frozenset[Role]:
     """The roles that an active officer or service holds now; nobody else holds any."""
-    if identity is None:
-        return frozenset()
-    grants = RoleGrant.objects.filter(
-        Q(valid_until__isnull=True) | Q(valid_until__gt=now),
-        identity_id=identity.pk,
-        identity__is_active=True,
-        identity__kind__in=[Kind.OFFICER, Kind.SERVICE],
-        granted_at__lte=now,
-        revoked_at__isnull=True,
-    )
-    return frozenset(Role(role) for role in grants.values_list("role", flat=True))
+    return frozenset() if identity is None else _roles_of_all({identity.pk}, now)[identity.pk]
 
 
 def allowed(identity: Identity | None, permission: str, now: datetime) -> bool:
@@ -39,8 +31,30 @@ def powers(identity: Identity | None, now: datetime) -> frozenset[str]:
 
 def teams_of(identity: Identity | None, now: datetime) -> frozenset[str]:
     """The quorum teams that this person stands in now."""
-    roles = roles_of(identity, now)
-    return frozenset(team for team, members in TEAMS.items() if members & roles)
+    return frozenset() if identity is None else teams_of_all({identity.pk}, now)[identity.pk]
+
+
+def teams_of_all(people: Collection[UUID], now: datetime) -> dict[UUID, frozenset[str]]:
+    """The same for many people at once."""
+    return {
+        person: frozenset(team for team, members in TEAMS.items() if members & roles)
+        for person, roles in _roles_of_all(people, now).items()
+    }
+
+
+def _roles_of_all(people: Collection[UUID], now: datetime) -> dict[UUID, frozenset[Role]]:
+    held: dict[UUID, set[Role]] = {person: set() for person in people}
+    grants = RoleGrant.objects.filter(
+        Q(valid_until__isnull=True) | Q(valid_until__gt=now),
+        identity_id__in=held,
+        identity__is_active=True,
+        identity__kind__in=[Kind.OFFICER, Kind.SERVICE],
+        granted_at__lte=now,
+        revoked_at__isnull=True,
+    )
+    for person, role in grants.values_list("identity_id", "role"):
+        held[person].add(Role(role))
+    return {person: frozenset(roles) for person, roles in held.items()}
 
 
 def officer_behind(actor: Actor) -> Identity | None:

@@ -15,9 +15,10 @@ from core.approvals.domain.requests import State
 from core.approvals.expiry import DUE, DatabaseClock
 from core.approvals.models import ApprovalRequest, ApprovalSignature
 from core.approvals.permissions import Permission
-from core.approvals.standing import standing_of
+from core.approvals.standing import standings_of
 from core.refusals import NotFound
-from kernel.approval import SignedApproval, Statement, Verb
+from kernel.approval import SignedApproval, Verb
+from kernel.quorum import Standing
 from kernel.webauthn import Assertion
 
 
@@ -25,17 +26,6 @@ def signatures(request: ApprovalRequest) -> list[dict[str, Any]]:
     """The approving signatures in the form that signers take; rejections are not among them."""
     rows = request.signatures.filter(verb=Verb.APPROVE).order_by("signed_at", "id")
     return [_as_json(request, row) for row in rows]
-
-
-def statement(request: ApprovalRequest, verb: Verb) -> Statement:
-    """What an officer signs who answers so."""
-    return Statement(
-        verb=verb,
-        kind=request.kind,
-        deployment=request.deployment,
-        nonce=bytes(request.nonce),
-        digest=bytes(request.digest),
-    )
 
 
 def request_for(request_id: UUID, *, identity: Identity | None, now: datetime) -> ApprovalRequest:
@@ -88,11 +78,13 @@ def needs_me(identity: Identity | None, *, now: datetime) -> list[ApprovalReques
         .exclude(signatures__officer=identity)
         .order_by("approve_by", "id")
     )
-    return [
-        row
-        for row in rows
-        if teams & {team for team, missing in standing_of(row, now).missing.items() if missing}
-    ]
+    waiting = list(rows)
+    standings = standings_of(waiting, now)
+    return [row for row in waiting if teams & _missing(standings[row.pk])]
+
+
+def _missing(standing: Standing) -> set[str]:
+    return {team for team, count in standing.missing.items() if count}
 
 
 def _as_json(request: ApprovalRequest, row: ApprovalSignature) -> dict[str, Any]:

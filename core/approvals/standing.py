@@ -1,24 +1,43 @@
-"""Where a request stands, judged by the kernel over people as they are now."""
+"""Where requests stand, judged by the kernel over people as they are now."""
 
 from __future__ import annotations
 
+from collections import defaultdict
+from collections.abc import Sequence
 from datetime import datetime
+from uuid import UUID
 
 from core.access import rights
-from core.access.models import Identity
-from core.approvals.models import ApprovalRequest
+from core.approvals.models import ApprovalRequest, ApprovalSignature
+from core.approvals.statements import is_genuine
 from kernel.quorum import Given, Standing, judge
 
 
 def standing_of(request: ApprovalRequest, now: datetime) -> Standing:
-    """Count the answers. Someone who has left a team since signing no longer counts for it."""
-    answers = [
-        Given.by(row.officer_id, frozenset(row.teams) & teams_now(row.officer, now), row.verb)
-        for row in request.signatures.select_related("officer").order_by("signed_at", "id")
-    ]
-    return judge(request.teams, answers, maker=request.maker_id, rejections_needed=request.rejections_needed)
+    """Count the answers whose signatures hold. Who has left a team since signing counts for it no longer."""
+    return standings_of([request], now)[request.pk]
 
 
-def teams_now(officer: Identity, now: datetime) -> frozenset[str]:
-    """The teams that the officer stands in at this moment; none when suspended."""
-    return rights.teams_of(officer, now)
+def standings_of(requests: Sequence[ApprovalRequest], now: datetime) -> dict[UUID, Standing]:
+    """The same for many requests, in two questions to the database."""
+    given: dict[UUID, list[ApprovalSignature]] = defaultdict(list)
+    for row in (
+        ApprovalSignature.objects.filter(request__in=[request.pk for request in requests])
+        .select_related("credential")
+        .order_by("signed_at", "id")
+    ):
+        given[row.request_id].append(row)
+    teams = rights.teams_of_all({row.officer_id for rows in given.values() for row in rows}, now)
+    return {
+        request.pk: judge(
+            request.teams,
+            [
+                Given.by(row.officer_id, frozenset(row.teams) & teams[row.officer_id], row.verb)
+                for row in given[request.pk]
+                if is_genuine(request, row)
+            ],
+            maker=request.maker_id,
+            rejections_needed=request.rejections_needed,
+        )
+        for request in requests
+    }

@@ -11,7 +11,7 @@ from uuid import uuid4
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from core import approvals, privileges
+from core import approvals, audit, privileges
 from core.access.models import Identity
 from core.action import action
 from core.actor import Actor
@@ -19,6 +19,7 @@ from core.approvals import guards, kinds
 from core.approvals.actions import submit_signature
 from core.approvals.domain.requests import NEXT, State
 from core.approvals.models import ApprovalRequest, ApprovalSignature
+from core.approvals.opening import NotApproved
 from tests.officers import Officer, Staff
 
 pytestmark = pytest.mark.django_db
@@ -65,6 +66,12 @@ def ask(
         now=now,
         approve_within=approve_within,
     )
+
+
+@action(Event.ASKED)
+def act(*, request: ApprovalRequest, actor: Actor, now: datetime) -> ApprovalRequest:
+    audit.record(Event.ASKED, request, actor=actor, now=now)
+    return approvals.consume(request, now=now)
 
 
 @pytest.fixture
@@ -285,6 +292,16 @@ def test_signs_no_other_payload(row: ApprovalRequest, staff: Staff) -> None:
     with connection.cursor() as cursor:
         cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
     refused(sql, *values, match="signature_of_this_payload")
+
+
+def test_that_forges_signatures_gets_nothing_done(row: ApprovalRequest, staff: Staff, now: datetime) -> None:
+    """The database cannot check a passkey's signature; whoever acts upon the approval checks it again."""
+    with connection.cursor() as cursor:
+        for officer in (staff.ben, staff.cy):
+            cursor.execute(*signature_sql(officer, row))
+        cursor.execute("UPDATE approvals_request SET state = 'approved' WHERE id = %s", [row.pk])
+    with pytest.raises(NotApproved):
+        act(request=row, actor=staff.sam.actor, now=now)
 
 
 def test_signs_once(row: ApprovalRequest, staff: Staff, now: datetime) -> None:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Any
 
 import pytest
 from django.conf import settings
 
-from core import approvals
+from core import approvals, audit
 from core.access.models import Identity, OfficerCredential, RoleGrant
 from core.access.roles import Role
 from core.action import action
@@ -20,7 +21,8 @@ from core.approvals.actions import expire_request, submit_signature, withdraw_re
 from core.approvals.actions import signatures as refusals
 from core.approvals.models import ApprovalRequest, ApprovalSignature
 from core.approvals.opening import AlreadyOpen, NotApproved
-from core.approvals.queries import needs_me, open_requests, request_for, statement
+from core.approvals.queries import needs_me, open_requests, request_for
+from core.approvals.statements import statement
 from core.approvals.tasks import expire
 from core.audit.models import AuditEvent
 from core.outbox.models import OutboxMessage
@@ -84,6 +86,7 @@ def ask(
 
 @action(Event.ACTED)
 def act(*, request: ApprovalRequest, actor: Actor, now: datetime) -> ApprovalRequest:
+    audit.record(Event.ACTED, request, actor=actor, now=now)
     return approvals.consume(request, now=now)
 
 
@@ -383,3 +386,13 @@ def test_that_is_overdue_is_closed_by_the_scheduler(
     states = dict(ApprovalRequest.objects.values_list("pk", "state"))
     assert states == {late.pk: "expired", open_.pk: "open"}
     assert DECIDED == ["expired"]
+
+
+def test_costs_the_inbox_the_same_however_many_there_are(
+    staff: Staff, kind: approvals.Kind, now: datetime, django_assert_num_queries: Callable[[int], Any]
+) -> None:
+    for number in range(5):
+        row = ask(maker=staff.ana, actor=staff.ana.actor, now=now, subject=f"test.payment/{number}")
+        sign(staff.cy, row, now)
+    with django_assert_num_queries(5):
+        assert len(needs_me(staff.ben.identity, now=now)) == 5

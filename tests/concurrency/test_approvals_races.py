@@ -13,7 +13,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from core import approvals
+from core import approvals, audit
 from core.access.roles import Role
 from core.action import action
 from core.actor import Actor, system
@@ -56,6 +56,7 @@ def ask(*, maker: Officer, actor: Actor, now: datetime, subject: str = "") -> Ap
 
 @action(Event.ACTED)
 def act(*, request: ApprovalRequest, actor: Actor, now: datetime) -> ApprovalRequest:
+    audit.record(Event.ACTED, request, actor=actor, now=now)
     return approvals.consume(request, now=now)
 
 

@@ -18,9 +18,9 @@ from core.approvals.domain.requests import State
 from core.approvals.events import Event
 from core.approvals.expiry import expire_if_due
 from core.approvals.models import ApprovalRequest, ApprovalSignature
-from core.approvals.queries import statement
 from core.approvals.signed import Signed
 from core.approvals.standing import standing_of
+from core.approvals.statements import statement
 from core.refusals import NotAllowed, Refused
 from kernel import quorum, webauthn
 from kernel.approval import Verb
