@@ -1,0 +1,80 @@
+"""With a keyboard alone, or without any script, an officer …"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from playwright.sync_api import expect
+
+from custody.models import Withdrawal
+from tests.browser.conftest import Site
+from tests.browser.test_approver_page import tab_to
+
+pytestmark = [pytest.mark.browser, pytest.mark.slow]
+
+
+def test_walks_the_list_and_releases_a_withdrawal_by_keys(site: Site, visit: Any) -> None:
+    page = visit(site.exchange.staff.ana.identity).open("/")
+    page.keyboard.press("Tab")
+    expect(page.locator(".skip")).to_be_focused()
+    page.keyboard.press("Enter")
+    page.keyboard.press("j")
+    expect(page.locator("a.row").first).to_be_focused()
+    page.keyboard.press("j")
+    page.keyboard.press("k")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{site.console}/withdrawals/{site.exchange.held.pk}/")
+    tab_to(page, "#release-reason")
+    page.keyboard.type("jk? are letters here")
+    assert page.locator("#release-reason").input_value() == "jk? are letters here"
+    page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    expect(page.locator(".note")).to_contain_text("Released from screening.")
+    held = Withdrawal.objects.get(pk=site.exchange.held.pk)
+    assert held.request is not None
+    assert page.url == f"{site.console}/approvals/{held.request.pk}/"
+
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_visible()
+    page.uncheck("#keys-on")
+    page.keyboard.press("Escape")
+    page.keyboard.press("?")
+    expect(page.locator("#keys")).to_be_hidden()
+
+
+def test_sees_the_refusal_first_and_finds_what_was_typed(site: Site, visit: Any) -> None:
+    page = visit(site.exchange.staff.ana.identity).open("/treasury/adjustments/")
+    page.fill("#customer", "somebody")
+    page.fill("#amount", "12.5")
+    page.fill("#reason", "a wire arrived")
+    page.click("text=Ask for the credit")
+    expect(page.locator("#refusal")).to_be_focused()
+    expect(page.locator("#refusal")).to_contain_text("choose the customer by their id")
+    assert page.locator("#reason").input_value() == "a wire arrived"
+    assert page.locator("#amount").input_value() == "12.5"
+
+
+def test_gets_fresh_counts_without_losing_the_place(site: Site, visit: Any) -> None:
+    window = visit(site.exchange.staff.ana.identity)
+    window.page.clock.install()
+    page = window.open("/")
+    expect(page.locator("#side .count")).to_have_count(3)
+    page.locator("a.row").nth(1).focus()
+    focused = page.evaluate("document.activeElement.href")
+    Withdrawal.objects.filter(pk=site.exchange.held.pk).update(state="rejected")
+    page.clock.run_for(21_000)
+    expect(page.locator("#side .count")).to_have_count(2)
+    expect(page.locator("#mine-withdrawals")).to_have_count(0)
+    assert page.evaluate("document.activeElement.href") == focused
+
+
+def test_works_before_any_script(site: Site, visit: Any) -> None:
+    page = visit(site.exchange.staff.ana.identity, java_script_enabled=False).open(
+        "/withdrawals/?tab=on hold"
+    )
+    page.click("a.row")
+    page.fill("#release-reason", "Tom called")
+    page.click("button:has-text('Release')")
+    expect(page.locator(".note")).to_contain_text("Released from screening.")
+    expect(page.locator("main")).to_have_attribute("data-state", "open")
