@@ -58,7 +58,7 @@ class Exchange:
 
     def row(self, name: str) -> UUID | str | int:
         """What a URL's parameter of that name stands for."""
-        found = {
+        found: dict[str, UUID | str | int] = {
             "request_id": self.request.pk,
             "withdrawal_id": self.held.pk,
             "refill_id": self.refill.pk,

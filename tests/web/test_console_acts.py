@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
-from django.http import HttpResponse
 
 from core import clock
 from core.access.models import Identity
@@ -38,7 +37,7 @@ def send(identity: Identity, page: str, path: str, **fields: Any) -> Any:
     return client.post(path, {**fields, "csrfmiddlewaretoken": found.group(1)})
 
 
-def refusal(answer: HttpResponse) -> str:
+def refusal(answer: Any) -> str:
     """The sentence on the page."""
     found = re.search(r'id="refusal".*?<strong>(.*?)</strong>', answer.content.decode(), re.DOTALL)
     assert found, "the page shows no refusal"
@@ -144,7 +143,7 @@ def test_carries_a_refill_from_proposal_to_cold_signatures(exchange: Exchange) -
     assert (told["state"], told["signed"], told["threshold"]) == ("exported", [], 3)
 
     for token, said in (("cold-1", 302), ("cold-2", 422)):
-        document = {
+        document: dict[str, Any] = {
             "v": 1,
             "type": "signed",
             "token": token,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -155,7 +156,7 @@ def _why_not(row: ApprovalRequest, identity: Identity, now: datetime) -> str | N
     return kinds.named(row.kind).conflict(row, identity)
 
 
-def _seats(row: ApprovalRequest, counted: dict[str, str]) -> list[dict[str, str]]:
+def _seats(row: ApprovalRequest, counted: Mapping[str, str]) -> list[dict[str, str]]:
     """The quorum as seats: which team each belongs to, and who has taken it."""
     names = {str(answer.officer_id): answer.officer.display_name for answer in row.signatures.all()}
     seats = []
