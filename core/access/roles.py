@@ -13,7 +13,7 @@ from typing import Final
 
 
 class Role(StrEnum):
-    """What an officer is employed to do."""
+    """What an officer is employed to do; the last is for programs."""
 
     COMPLIANCE_OFFICER = "compliance_officer"
     SENIOR_OFFICER = "senior_officer"
@@ -22,6 +22,7 @@ class Role(StrEnum):
     SRE = "sre"
     AUDITOR = "auditor"
     SUPPORT = "support"
+    COLLECTOR = "collector"
 
     @property
     def label(self) -> str:
@@ -37,41 +38,43 @@ _COLUMNS: Final = (
     Role.SRE,
     Role.AUDITOR,
     Role.SUPPORT,
+    Role.COLLECTOR,
 )
 
-# Columns: compliance officer, senior officer (MLRO), treasury maker, treasury signer, SRE, auditor, support.
+# Columns: compliance officer, senior officer (MLRO), treasury maker, treasury signer, SRE, auditor, support,
+# and the collector of metrics, which is a program with a service token.
 _TABLE: Final = """
-                                 comp  sen  make  sign  sre  aud  sup
-console:home:read                 x     x    x     x     x    x    x
-access:staff:read                 x     x    .     x     x    x    .
-access:staff:propose              x     x    .     .     x    .    .
-access:staff:approve              x     x    .     x     .    .    .
-access:staff:suspend              x     x    .     x     x    .    .
-approvals:request:read            x     x    x     x     x    x    .
-approvals:request:withdraw        x     x    x     x     x    .    .
-audit:event:read                  .     x    .     .     x    x    .
-freezes:freeze:read               x     x    x     x     x    x    x
-freezes:freeze:pull               x     x    x     x     x    .    .
-freezes:freeze:release            x     x    x     x     x    .    .
-freezes:freeze:approve_release    x     x    .     x     .    .    .
-health:probe:read                 x     x    x     x     x    x    x
-customers:customer:read           x     x    x     .     .    x    x
-kyc:case:read                     x     x    .     .     .    x    x
-kyc:case:decide                   x     x    .     .     .    .    .
-kyc:tier:approve                  x     x    .     x     .    .    .
-kyc:evidence:read                 x     x    .     .     .    .    .
-custody:withdrawal:read           x     x    x     x     x    x    x
-custody:withdrawal:release        x     x    x     .     .    .    .
-custody:withdrawal:approve        .     x    .     x     .    .    .
-custody:treasury:read             x     x    x     x     x    x    .
-custody:refill:propose            .     .    x     .     .    .    .
-custody:refill:approve            .     x    .     x     .    .    .
-custody:bundle:transfer           .     .    x     x     .    .    .
-custody:adjustment:propose        x     x    x     .     .    .    .
-custody:adjustment:approve        .     x    .     x     .    .    .
-engine:market:read                x     x    x     x     x    x    x
-engine:market:halt                x     x    x     .     x    .    .
-engine:market:approve_release     .     x    .     x     .    .    .
+                                 comp  sen  make  sign  sre  aud  sup  col
+console:home:read                 x     x    x     x     x    x    x    .
+access:staff:read                 x     x    .     x     x    x    .    .
+access:staff:propose              x     x    .     .     x    .    .    .
+access:staff:approve              x     x    .     x     .    .    .    .
+access:staff:suspend              x     x    .     x     x    .    .    .
+approvals:request:read            x     x    x     x     x    x    .    .
+approvals:request:withdraw        x     x    x     x     x    .    .    .
+audit:event:read                  .     x    .     .     x    x    .    .
+freezes:freeze:read               x     x    x     x     x    x    x    .
+freezes:freeze:pull               x     x    x     x     x    .    .    .
+freezes:freeze:release            x     x    x     x     x    .    .    .
+freezes:freeze:approve_release    x     x    .     x     .    .    .    .
+health:probe:read                 x     x    x     x     x    x    x    x
+customers:customer:read           x     x    x     .     .    x    x    .
+kyc:case:read                     x     x    .     .     .    x    x    .
+kyc:case:decide                   x     x    .     .     .    .    .    .
+kyc:tier:approve                  x     x    .     x     .    .    .    .
+kyc:evidence:read                 x     x    .     .     .    .    .    .
+custody:withdrawal:read           x     x    x     x     x    x    x    .
+custody:withdrawal:release        x     x    x     .     .    .    .    .
+custody:withdrawal:approve        .     x    .     x     .    .    .    .
+custody:treasury:read             x     x    x     x     x    x    .    .
+custody:refill:propose            .     .    x     .     .    .    .    .
+custody:refill:approve            .     x    .     x     .    .    .    .
+custody:bundle:transfer           .     .    x     x     .    .    .    .
+custody:adjustment:propose        x     x    x     .     .    .    .    .
+custody:adjustment:approve        .     x    .     x     .    .    .    .
+engine:market:read                x     x    x     x     x    x    x    .
+engine:market:halt                x     x    x     .     x    .    .    .
+engine:market:approve_release     .     x    .     x     .    .    .    .
 """
 
 
@@ -105,6 +108,7 @@ GRANTED_BY: Final[Mapping[Role, frozenset[Role]]] = {
     Role.SRE: frozenset({Role.SRE, Role.SENIOR_OFFICER}),
     Role.AUDITOR: frozenset({Role.COMPLIANCE_OFFICER, Role.SENIOR_OFFICER}),
     Role.SUPPORT: frozenset({Role.COMPLIANCE_OFFICER, Role.SENIOR_OFFICER}),
+    Role.COLLECTOR: frozenset({Role.SRE, Role.SENIOR_OFFICER}),
 }
 
 

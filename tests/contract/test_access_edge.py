@@ -158,6 +158,17 @@ def test_passes_doors_with_their_own_proof_on_as_they_are(edge: Running, host: s
     assert "cf-access-jwt-assertion" not in headers_behind(answer)
 
 
+def test_answers_many_at_once(edge: Running) -> None:
+    async def crowd() -> list[int]:
+        limits = httpx.Limits(max_connections=20)
+        async with httpx.AsyncClient(base_url=edge.url, limits=limits, timeout=20) as client:
+            host = {"Host": f"api.localhost:{edge.port}"}
+            asked = [client.request("HEAD" if n % 2 else "GET", f"/{n}", headers=host) for n in range(60)]
+            return [answer.status_code for answer in await asyncio.gather(*asked)]
+
+    assert asyncio.run(crowd()) == [200] * 60
+
+
 def test_knows_no_other_door(edge: Running) -> None:
     assert edge.get("evil.example").status_code == 404
 
