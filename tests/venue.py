@@ -18,7 +18,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db import connections
 
-from core import clock, ledger
+from core import audit, clock, ledger
 from core.action import action
 from core.actor import system
 from core.ledger import AccountKind, Leg
@@ -127,7 +127,7 @@ class Venue:
     def settle(self) -> None:
         """Have everything written that the engine has done so far."""
         wanted = self.engine.status().event_seq
-        deadline = time.monotonic() + 10
+        deadline = time.monotonic() + 30
         while queries.settlement().last_event_seq < wanted:
             self.settlement.step()
             view = queries.settlement()
@@ -209,6 +209,7 @@ def fund(*, customer: UUID, amount: Amount, actor: Any, now: datetime, reference
     funding = ledger.account(AccountKind.CUSTOMER_FUNDING, amount.asset, customer)
     outside = ledger.account(AccountKind.EXTERNAL, amount.asset)
     ledger.post("test.fund", reference, [Leg(funding, amount), Leg(outside, -amount)], now=now)
+    audit.record(Event.TIER_SET, f"customers.customer/{customer}", actor=actor, now=now, reason="test money")
 
 
 def give(customer: UUID, text: str, asset: str) -> None:

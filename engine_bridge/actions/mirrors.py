@@ -47,7 +47,14 @@ def write_orders(records: Mapping[int, OrderRecord], *, opened: set[int]) -> Non
     """Insert the orders that entered, update the others."""
     rows = {number: _order(number, record) for number, record in records.items()}
     Order.objects.bulk_create(row for number, row in rows.items() if number in opened)
-    Order.objects.bulk_update([row for number, row in rows.items() if number not in opened], _CHANGING)
+    # An upsert of rows that are known to exist: one plain statement, where bulk_update writes a CASE
+    # per cell.
+    Order.objects.bulk_create(
+        (row for number, row in rows.items() if number not in opened),
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=_CHANGING,
+    )
 
 
 def write_fills(records: Iterable[FillRecord]) -> None:
@@ -75,24 +82,25 @@ def write_balances(changes: Changes) -> None:
     """Add the changes of totals and holds to the mirrors; Break where one would fall below zero or its
     holds.
     """
-    rows = locks.balances(changes.accounts())
-    fresh: list[TradingBalance] = []
+    known = locks.balances(changes.accounts())
+    rows: list[TradingBalance] = []
     for key, moment in sorted(changes.moments.items()):
         account, asset = key
         if account == FEE_ACCOUNT:
             continue
-        if key not in rows:
-            rows[key] = TradingBalance(account_id=account, asset=asset)
-            fresh.append(rows[key])
-        row = rows[key]
+        row = known.get(key) or TradingBalance(account_id=account, asset=asset)
         row.units += changes.totals[key]
         row.held += changes.holds[key]
         row.updated_at = moment
         if row.held < 0 or row.units < row.held:
             raise Break(f"engine account {account} would have {row.units} {asset} of which {row.held} held")
-    TradingBalance.objects.bulk_create(fresh)
-    known = [row for row in rows.values() if not any(row is new for new in fresh)]
-    TradingBalance.objects.bulk_update(known, ["units", "held", "updated_at"])
+        rows.append(row)
+    TradingBalance.objects.bulk_create(
+        rows,
+        update_conflicts=True,
+        unique_fields=["account", "asset"],
+        update_fields=["units", "held", "updated_at"],
+    )
 
 
 def write_states(states: Mapping[int, str]) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import groupby
 from uuid import UUID
 
 from core import audit, ledger
@@ -13,6 +14,7 @@ from core.action import action
 from core.actor import Actor
 from core.ledger import AccountKind, Leg
 from core.ledger import accounts as ledger_accounts
+from core.ledger.bulk import Draft, post_all
 from core.ledger.models import Account
 from engine_bridge import locks
 from engine_bridge.actions import mirrors
@@ -140,12 +142,19 @@ def _write(changes: Changes, opened: Iterable[int]) -> None:
     mirrors.write_states(changes.states)
     books = _Books(owners)
     ledger_accounts.locked(books.touched(changes.entries, transfers))
-    for entry in changes.entries:
-        if isinstance(entry, TradeEntry):
-            legs = [Leg(books.trading(number, amount.asset), amount) for number, amount in entry.legs]
-            ledger.post("engine.trade", f"{locks.SHARD}/{entry.trade_id}", legs, now=entry.at)
+    # In the order of the events: money must have arrived before it is traded, and be traded before it leaves.
+    for is_trade, run in groupby(changes.entries, key=lambda entry: isinstance(entry, TradeEntry)):
+        if is_trade:
+            post_all("engine.trade", [_draft(entry, books) for entry in run if isinstance(entry, TradeEntry)])
         else:
-            _close_transfer(entry, transfers, books)
+            for entry in run:
+                if isinstance(entry, TransferEntry):
+                    _close_transfer(entry, transfers, books)
+
+
+def _draft(entry: TradeEntry, books: _Books) -> Draft:
+    legs = [Leg(books.trading(number, amount.asset), amount) for number, amount in entry.legs]
+    return Draft(f"{locks.SHARD}/{entry.trade_id}", legs, entry.at)
 
 
 def _owners(changes: Changes) -> dict[int, UUID]:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import logging
-import queue
 import threading
+from collections import deque
 from collections.abc import Iterator
+from dataclasses import replace
 from types import TracebackType
-from typing import Any, Final
+from typing import Final
 
 import grpc
 
@@ -16,18 +16,21 @@ from engine_bridge.adapters.channel import EngineAway, is_away, open_channel
 from engine_bridge.domain.events import Batch
 from engine_bridge.wire import event_feed_pb2, event_feed_pb2_grpc
 
-log = logging.getLogger(__name__)
-
-BATCH_MAX: Final = 1024
+BATCH_MAX: Final = 512
 HEARTBEAT_MS: Final = 500
 SILENCE_S: Final = 5.0
 """No batch and no heartbeat for so long: the stream is dead, whatever the connection says."""
 CALL_S: Final = 10.0
-AHEAD_MAX: Final = 4
+AHEAD_MAX: Final = 8 * BATCH_MAX
+"""So many events may lie read and not yet taken; beyond that the stream is left to wait."""
 
 
 class Feed:
-    """A subscription from one sequence on. A thread reads, so that the owner can always look up and stop."""
+    """A subscription from one sequence on. A thread reads, so that the owner can always look up and stop.
+
+    Live events come one or two at a time; what has gathered by the time the owner looks is handed over as
+    one run.
+    """
 
     def __init__(self, target: str, *, from_event_seq: int, consumer: str) -> None:
         self._channel = open_channel(target)
@@ -35,24 +38,30 @@ class Feed:
             from_event_seq=from_event_seq, max_events=BATCH_MAX, heartbeat_ms=HEARTBEAT_MS, consumer=consumer
         )
         self._call = event_feed_pb2_grpc.EventFeedStub(self._channel).Subscribe(request)
-        self._read: queue.Queue[Any] = queue.Queue(AHEAD_MAX)
-        self._closed = threading.Event()
+        self._changed = threading.Condition()
+        self._read: deque[event_feed_pb2.EventBatch] = deque()
+        self._events = 0
+        self._end: BaseException | None = None
+        self._closed = False
         self._thread = threading.Thread(target=self._pump, name="engine-feed", daemon=True)
         self._thread.start()
 
     def next(self, timeout_s: float = SILENCE_S) -> Batch:
         """The next run of events, or an empty one as a sign of life; EngineAway where neither comes."""
-        try:
-            item = self._read.get(timeout=timeout_s)
-        except queue.Empty:
-            raise EngineAway("the event feed fell silent") from None
-        if isinstance(item, BaseException):
-            raise EngineAway(_reason(item)) from None
-        return decoding.batch(item)
+        with self._changed:
+            if not self._changed.wait_for(lambda: self._read or self._end is not None, timeout_s):
+                raise EngineAway("the event feed fell silent")
+            if not self._read:
+                raise EngineAway(_reason(self._end)) from None
+            taken = self._take()
+            self._changed.notify_all()
+        return _joined([decoding.batch(wire) for wire in taken])
 
     def close(self) -> None:
         """End the subscription."""
-        self._closed.set()
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
         self._call.cancel()
         self._thread.join(2.0)
         self._channel.close()
@@ -65,21 +74,52 @@ class Feed:
     ) -> None:
         self.close()
 
+    def _take(self) -> list[event_feed_pb2.EventBatch]:
+        """What has gathered, up to one batch's worth, of one epoch and without a hole."""
+        taken = [self._read.popleft()]
+        count = len(taken[0].events)
+        while self._read:
+            last, after = taken[-1], self._read[0]
+            follows = after.first_event_seq == last.first_event_seq + len(last.events)
+            if after.epoch != last.epoch or not follows or count + len(after.events) > BATCH_MAX:
+                break
+            taken.append(self._read.popleft())
+            count += len(after.events)
+        self._events -= count
+        return taken
+
     def _pump(self) -> None:
+        end: BaseException = EngineAway("the event feed ended")
         try:
             for wire in self._call:
-                self._put(wire)
-            self._put(EngineAway("the event feed ended"))
+                if not self._keep(wire):
+                    break
         except grpc.RpcError as error:
-            self._put(error)
+            end = error
+        with self._changed:
+            self._end = end
+            self._changed.notify_all()
 
-    def _put(self, item: Any) -> None:
-        while not self._closed.is_set():
-            try:
-                return self._read.put(item, timeout=0.5)
-            except queue.Full:
-                continue
-        return None
+    def _keep(self, wire: event_feed_pb2.EventBatch) -> bool:
+        """Lay a batch where `next` finds it, once there is room; False where nobody will take it any more."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._closed or self._events < AHEAD_MAX)
+            if self._closed:
+                return False
+            self._read.append(wire)
+            self._events += len(wire.events)
+            self._changed.notify_all()
+            return True
+
+
+def _joined(batches: list[Batch]) -> Batch:
+    if len(batches) == 1:
+        return batches[0]
+    return replace(
+        batches[0],
+        events=tuple(event for batch in batches for event in batch.events),
+        newest_event_seq=batches[-1].newest_event_seq,
+    )
 
 
 def read_range(target: str, *, first: int, last: int) -> Iterator[Batch]:
@@ -112,5 +152,5 @@ def balances(target: str) -> tuple[int, dict[tuple[int, int], tuple[int, int]]]:
     return event_seq, found
 
 
-def _reason(error: BaseException) -> str:
+def _reason(error: BaseException | None) -> str:
     return error.code().name if isinstance(error, grpc.Call) else str(error)

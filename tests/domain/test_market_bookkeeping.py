@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from dataclasses import replace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -113,7 +114,7 @@ def test_holds_what_stands_in_open_orders_and_nothing_else(
         assert (record.state == "filled") == (left == 0)
 
 
-def a_trade(**changes: object) -> tuple[list[Event], Event]:
+def a_trade(**changes: Any) -> tuple[list[Event], Event]:
     tape = Tape()
     tape.cross(1, 2, 400_000, 10, part=4)
     events = tape.events[:3]
@@ -133,7 +134,7 @@ def a_trade(**changes: object) -> tuple[list[Event], Event]:
         {"taker_side": Side.SELL},
     ],
 )
-def test_stops_at_a_trade_that_cannot_be_true(changes: dict[str, object]) -> None:
+def test_stops_at_a_trade_that_cannot_be_true(changes: dict[str, Any]) -> None:
     before, trade = a_trade(**changes)
     with pytest.raises(Break):
         keep([*before, trade])
