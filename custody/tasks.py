@@ -12,6 +12,7 @@ from typing import Final
 from uuid import UUID
 
 from celery import current_app, shared_task, signature
+from celery.signals import worker_ready
 from django.conf import settings
 
 from core import clock
@@ -21,7 +22,7 @@ from core.refusals import Conflict, Refused
 from custody import actions, queries
 from custody.adapters import pricing, screening, signer_client
 from custody.adapters.bitcoin import BitcoinNode, Outcome
-from custody.domain import coins
+from custody.domain import coins, limits
 from custody.domain.coins import Coin, Script
 from custody.domain.payments import Step
 from custody.models import Refill, Withdrawal
@@ -41,7 +42,7 @@ REGTEST_FEERATE: Final = 2
 """A regtest node has seen no fees to learn from; on any other network an unknown fee rate waits."""
 SENDABLE: Final = frozenset({Step.SIGNED, Step.BROADCAST, Step.CONFLICTED})
 """A rival may itself be reorganised away, so a conflicted payment is still offered to the node."""
-PRICED: Final = ("BTC", "USDT")
+PRICED: Final = ("BTC",)
 
 
 class TooFewSigners(Exception):
@@ -209,9 +210,17 @@ def fetch_prices(*, now: datetime) -> None:
     for asset in PRICED:
         try:
             found = pricing.quote(settings.PRICES_URL, asset)
+            if not limits.is_news(found, queries.latest_quote(asset)):
+                continue
             actions.report_price(quote=found, source=settings.PRICES_URL, actor=PRICER, now=now)
         except (pricing.NoQuote, Refused) as error:
             log.warning("no price: %s", error)
+
+
+@worker_ready.connect
+def _price_at_once(**_: object) -> None:
+    """The first price comes with the worker, not half a minute later."""
+    refresh_prices.delay()
 
 
 current_app.add_periodic_task(15.0, signature("custody.tend"), name="custody.tend")

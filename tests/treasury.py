@@ -53,38 +53,39 @@ def token_keys(wallet: str, tokens: int, indexes: int, first: int) -> dict[str, 
 KEYS: Final = token_keys("hot", 3, HOT, 1_000) | token_keys("cold", 5, COLD, 5_000)
 
 
+def described(wallet: str, threshold: int, tokens: int, indexes: int) -> dict[str, Any]:
+    """A wallet as the registry describes it."""
+    names = [f"{wallet}-{number}" for number in range(1, tokens + 1)]
+    rows = [[KEYS[name][index].public_key.hex() for name in names] for index in range(indexes)]
+    return {"m": threshold, "tokens": names, "keys": rows}
+
+
+REGISTRY: Final[dict[str, Any]] = {
+    "v": 1,
+    "version": 1,
+    "deployment": "test",
+    "network": "regtest",
+    "rp_id": "approver.localhost",
+    "origin": "http://approver.localhost:8000",
+    "officers": {},
+    "wallets": {"hot": described("hot", 2, 3, HOT), "cold": described("cold", 3, 5, COLD)},
+    "policies": {
+        WITHDRAWAL: {"teams": {"treasury": 2}, "source": "hot"},
+        REFILL: {"teams": {"treasury": 2}, "source": "cold", "destination": "hot/0"},
+    },
+    "limits": {
+        "fee_sats_max": "100000",
+        "feerate_sats_vb_max": "200",
+        "window_s": 86400,
+        "window_units_max": {"hot": "100000000000", "cold": "100000000000"},
+    },
+}
+"""Hot 2-of-3 and cold 3-of-5 over the soft keys."""
+
+
 def registry(deployment: str = "test") -> Registry:
-    """Hot 2-of-3 and cold 3-of-5 over the soft keys."""
-
-    def described(wallet: str, threshold: int, tokens: int, indexes: int) -> dict[str, Any]:
-        names = [f"{wallet}-{number}" for number in range(1, tokens + 1)]
-        rows = [[KEYS[name][index].public_key.hex() for name in names] for index in range(indexes)]
-        return {"m": threshold, "tokens": names, "keys": rows}
-
-    return Registry.parse(
-        canonical.encode(
-            {
-                "v": 1,
-                "version": 1,
-                "deployment": deployment,
-                "network": "regtest",
-                "rp_id": "approver.localhost",
-                "origin": "http://approver.localhost:8000",
-                "officers": {},
-                "wallets": {"hot": described("hot", 2, 3, HOT), "cold": described("cold", 3, 5, COLD)},
-                "policies": {
-                    WITHDRAWAL: {"teams": {"treasury": 2}, "source": "hot"},
-                    REFILL: {"teams": {"treasury": 2}, "source": "cold", "destination": "hot/0"},
-                },
-                "limits": {
-                    "fee_sats_max": "100000",
-                    "feerate_sats_vb_max": "200",
-                    "window_s": 86400,
-                    "window_units_max": {"hot": "100000000000", "cold": "100000000000"},
-                },
-            }
-        )
-    )
+    """The same, read."""
+    return Registry.parse(canonical.encode({**REGISTRY, "deployment": deployment}))
 
 
 @dataclass

@@ -94,7 +94,9 @@ def request_withdrawal(
         raise ClientIdUsed(
             "Nothing new was asked for: this client id names an earlier request.", withdrawal=used.pk
         )
-    customer = Customer.objects.get(pk=customer_id)
+    customer = Customer.objects.select_related("identity").get(pk=customer_id)
+    if not customer.identity.is_active:
+        raise NotAllowed("Nothing was asked for: this account is suspended.")
     _check_limit(customer, 0, now=now)  # a tier that may only look hears so, whatever the price feed does
     held, agreed = _terms(amount)
     price, value_cents = _valued(amount, now=now)
@@ -202,8 +204,7 @@ def _terms(amount: Amount) -> tuple[Amount, withdrawals.Terms]:
 
 
 def _valued(amount: Amount, *, now: datetime) -> tuple[limits.Quote, int]:
-    price = queries.latest_price(amount.asset)
-    quote = None if price is None else limits.Quote(price.asset, price.cents, price.quoted_at)
+    quote = queries.latest_quote(amount.asset)
     try:
         cents = limits.value(amount, quote, now=now)
     except limits.NoPrice as error:

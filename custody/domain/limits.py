@@ -67,6 +67,11 @@ class Quote:
     quoted_at: datetime
 
 
+def is_news(quote: Quote, last: Quote | None) -> bool:
+    """Whether a quote is worth storing: another price, or the same one when the last word on it grows old."""
+    return last is None or quote.cents != last.cents or quote.quoted_at >= last.quoted_at + PRICE_AGE_MAX / 2
+
+
 def limit_of(tier: int) -> int | None:
     """The window's limit in cents, None for no limit; an unknown tier withdraws nothing."""
     return LIMITS.get(tier, 0)

@@ -37,6 +37,79 @@ INSERT INTO access_identity (id, kind, email, display_name, is_active)
 VALUES ('01900000-0000-7000-8000-0000000005c0', 'service', '', 'Automatic screening', TRUE);
 """
 
+# The state tables of the domain once more, for everybody who writes SQL; a test compares the two.
+MOVES = {
+    "custody_withdrawal": """{
+    "requested": ["cancelled", "expired", "on_hold", "screened"],
+    "on_hold": ["cancelled", "expired", "rejected", "screened"],
+    "screened": ["approved", "cancelled", "expired", "rejected"],
+    "approved": ["built", "expired", "rejected"],
+    "built": ["failed", "signing"],
+    "signing": ["refused", "signed"],
+    "refused": ["failed", "signing"],
+    "signed": ["broadcast", "confirmed", "conflicted"],
+    "broadcast": ["confirmed", "conflicted"],
+    "confirmed": ["broadcast", "settled"],
+    "conflicted": ["confirmed", "failed"],
+    "settled": [],
+    "rejected": [],
+    "cancelled": [],
+    "expired": [],
+    "failed": []
+}""",
+    "custody_refill": """{
+    "proposed": ["dismissed", "requested"],
+    "requested": ["approved", "expired", "rejected"],
+    "approved": ["built", "expired", "rejected"],
+    "built": ["exported", "failed"],
+    "exported": ["confirmed", "lapsed", "signed"],
+    "signed": ["broadcast", "confirmed", "conflicted"],
+    "broadcast": ["confirmed", "conflicted"],
+    "confirmed": ["broadcast", "settled"],
+    "conflicted": ["confirmed", "failed"],
+    "lapsed": ["confirmed"],
+    "settled": [],
+    "dismissed": [],
+    "rejected": [],
+    "expired": [],
+    "failed": []
+}""",
+    "custody_deposit": """{
+    "seen": ["credited", "in_suspense", "orphaned"],
+    "orphaned": ["seen"],
+    "credited": ["missing"],
+    "in_suspense": ["missing"],
+    "missing": ["credited", "in_suspense"]
+}""",
+    "custody_adjustment": """{
+    "requested": ["expired", "posted", "rejected"],
+    "posted": [],
+    "rejected": [],
+    "expired": []
+}""",
+}
+STEP = """
+CREATE FUNCTION custody_step() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.state <> OLD.state AND NOT (TG_ARGV[0]::jsonb -> OLD.state) ? NEW.state THEN
+    RAISE EXCEPTION '% cannot go from % to %', TG_TABLE_NAME, OLD.state, NEW.state
+      USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+"""
+
+
+def moves(table: str) -> migrations.RunSQL:
+    """The operation that lets a row of `table` take listed steps only."""
+    return migrations.RunSQL(
+        sql=f"CREATE TRIGGER {table}_moves BEFORE UPDATE ON {table} FOR EACH ROW "
+        f"EXECUTE FUNCTION custody_step('{MOVES[table]}'); "
+        f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_moves;",
+        reverse_sql=f"DROP TRIGGER {table}_moves ON {table};",
+    )
+
+
 ROAD = ["state", "reason", "expires_at", "settled_at", "maker_id", "request_id"]
 
 
@@ -59,5 +132,7 @@ class Migration(migrations.Migration):
         append_only("custody_token_refusal"),
         append_only("custody_price"),
         migrations.RunSQL(sql=ONCE, reverse_sql=UNDO),
+        migrations.RunSQL(sql=STEP, reverse_sql="DROP FUNCTION custody_step();"),
+        *map(moves, MOVES),
         migrations.RunSQL(sql=SCREENING, reverse_sql=migrations.RunSQL.noop),
     ]

@@ -14,6 +14,7 @@ from core.access import rights
 from core.access.models import Identity
 from core.refusals import NotFound, Refused
 from custody.domain import refills, wallets
+from custody.domain.limits import Quote
 from custody.models import Address, Adjustment, PaymentPolicy, Price, Refill, Utxo, UtxoLock, Wallet
 from custody.permissions import Permission
 from custody.queries.deposits import tip_height
@@ -175,6 +176,12 @@ def adjustment_for(adjustment_id: UUID, *, identity: Identity | None, now: datet
 def latest_price(asset: str) -> Price | None:
     """The newest quote of an asset, however old: whoever uses it judges its age."""
     return Price.objects.filter(asset=asset).order_by("-quoted_at", "-fetched_at").first()
+
+
+def latest_quote(asset: str) -> Quote | None:
+    """The same as a value for reckoning."""
+    row = latest_price(asset)
+    return None if row is None else Quote(row.asset, row.cents, row.quoted_at)
 
 
 def _standing(row: Wallet, total: int, share_bps: int) -> Standing:

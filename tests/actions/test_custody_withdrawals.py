@@ -9,6 +9,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from core import ledger
+from core.access.models import Identity
 from core.action import action
 from core.approvals.models import ApprovalRequest
 from core.freezes import Frozen, pull
@@ -143,6 +144,20 @@ def test_counts_no_more_once_it_ended_unpaid(treasury: Treasury) -> None:
     row = treasury.request(SMALL)
     actions.cancel_withdrawal(withdrawal_id=row.pk, actor=customer_actor(treasury.tom), now=treasury.now)
     treasury.request(SMALL)
+
+
+def test_is_refused_to_who_may_only_look_even_without_a_price(treasury: Treasury) -> None:
+    treasury.tom.tier = 0
+    treasury.tom.save()
+    with pytest.raises(refusals.TierTooLow):
+        treasury.request(SMALL, now=treasury.now + timedelta(days=1))
+
+
+def test_is_refused_to_a_suspended_customer(treasury: Treasury) -> None:
+    Identity.objects.filter(pk=treasury.tom.pk).update(is_active=False)
+    with Trace() as trace, pytest.raises(NotAllowed):
+        treasury.request(SMALL)
+    trace.only_refused("custody.withdrawal.requested")
 
 
 def test_needs_a_fresh_price(treasury: Treasury) -> None:
@@ -346,7 +361,6 @@ def test_is_never_rewritten_in_the_database(treasury: Treasury, change: str) -> 
 
 
 def test_is_not_checked_by_an_officer_who_is_the_customer(treasury: Treasury) -> None:
-    from core.access.models import Identity
     from core.approvals.actions import submit_signature
     from core.approvals.actions.signatures import ConflictOfInterest
 

@@ -99,6 +99,14 @@ def test_cannot_be_reckoned_with_a_stale_price(age: timedelta, fresh: bool) -> N
             limits.value(Amount(1, "BTC"), quote, now=NOW)
 
 
+def test_is_told_a_price_when_it_changes_or_grows_old() -> None:
+    again = Quote("BTC", QUOTE.cents, NOW + timedelta(seconds=30))
+    assert limits.is_news(QUOTE, None)
+    assert not limits.is_news(again, QUOTE)
+    assert limits.is_news(Quote("BTC", QUOTE.cents + 1, again.quoted_at), QUOTE)
+    assert limits.is_news(Quote("BTC", QUOTE.cents, NOW + limits.PRICE_AGE_MAX / 2), QUOTE)
+
+
 @given(SATS, SATS, st.integers(min_value=1, max_value=10**9))
 def test_gains_nothing_by_being_split(one: int, other: int, cents: int) -> None:
     quote = Quote("BTC", cents, NOW)

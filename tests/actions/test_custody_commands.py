@@ -1,0 +1,74 @@
+"""A command of custody …"""
+
+from __future__ import annotations
+
+import io
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+
+from core.audit.models import AuditEvent
+from custody import actions, queries
+from custody.models import Address, Wallet
+from kernel import canonical
+from tests.treasury import BTC, COLD, HOT, REGISTRY, ROBOT, Treasury, signatures
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def registry_file(tmp_path: Path) -> Path:
+    path = tmp_path / "registry.json"
+    path.write_bytes(canonical.encode(REGISTRY) + b"\n")
+    return path
+
+
+def test_loads_the_registry_and_says_what_it_found(registry_file: Path) -> None:
+    said = io.StringIO()
+    call_command("load_registry", registry=registry_file, refill_below="1", target="2", stdout=said)
+    assert said.getvalue().splitlines() == [
+        f"cold: 3 of 5, {COLD} addresses",
+        f"hot: 2 of 3, {HOT} addresses",
+    ]
+    hot = Wallet.objects.get(name="hot")
+    assert (hot.refill_below, hot.target) == (BTC, 2 * BTC)
+    assert Address.objects.count() == HOT + COLD
+    assert AuditEvent.objects.filter(doc__action="custody.registry.loaded").count() == 1
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "targets"])
+def test_loads_nothing_from_a_file_that_is_wrong(registry_file: Path, damage: str) -> None:
+    if damage == "missing":
+        registry_file.unlink()
+    elif damage == "cut":
+        registry_file.write_bytes(registry_file.read_bytes()[:-40])
+    target = "0.5" if damage == "targets" else "2"
+    with pytest.raises(CommandError, match=r"registry\.json"):
+        call_command("load_registry", registry=registry_file, refill_below="1", target=target)
+    assert not Wallet.objects.exists()
+
+
+def test_carries_a_bundle_out_and_signatures_in(now: datetime, tmp_path: Path) -> None:
+    treasury = Treasury.open(now, refill_below=2 * BTC, target=3 * BTC)
+    treasury.fund("cold", 10 * BTC)
+    row = treasury.refill_requested()
+    said, bundle = io.StringIO(), tmp_path / "bundle.json"
+    with pytest.raises(CommandError, match="the refill is requested"):
+        call_command("export_bundle", row.pk, out=bundle)
+    treasury.sign_off(row)
+    payment = treasury.built(queries.refill(row.pk))
+    call_command("export_bundle", row.pk, out=bundle, stdout=said)
+    request = canonical.decode_object(bundle.read_bytes().removesuffix(b"\n"))
+    assert str(request["sha256"]) in said.getvalue()
+    answer: dict[str, Any] = {"v": 1, "type": "signed", "token": "cold-2", "txid": payment.txid}
+    partial = tmp_path / "partial.json"
+    partial.write_bytes(canonical.encode(answer | {"signatures": signatures(payment.psbt, "cold-2")}))
+    call_command("import_signatures", row.pk, partial, stdout=said)
+    assert "1 of 3 tokens have signed" in said.getvalue()
+    partial.write_bytes(b"{}")
+    with pytest.raises(CommandError, match=r"partial\.json"):
+        call_command("import_signatures", row.pk, partial)
+    actions.lapse_refill(refill_id=row.pk, actor=ROBOT, now=now)
