@@ -26,7 +26,9 @@ pub enum Message {
     },
 }
 
-pub const SCENARIOS: [&str; 5] = ["normal", "deep", "swing-25", "swing-40", "crash"];
+/// "deep" has 400,000 orders at 20,000 prices a side behind the activity; "churn" cancels and amends all over them,
+/// so that nearly every message misses the caches.
+pub const SCENARIOS: [&str; 6] = ["normal", "deep", "churn", "swing-25", "swing-40", "crash"];
 
 pub struct Flow {
     pub name: &'static str,
@@ -187,10 +189,11 @@ pub fn make(name: &'static str, count: usize) -> Flow {
         at: Map::default(),
         next_id: 1,
     };
-    let (middle, spread, far) = (100_000i64, 1, if name == "deep" { 20_000 } else { 400 });
+    let full = matches!(name, "deep" | "churn");
+    let (middle, spread, far) = (100_000i64, 1, if full { 20_000 } else { 400 });
     let mut before = Vec::new();
-    for _ in 0..if name == "deep" { 400_000 } else { 2_000 } {
-        let message = if name == "deep" {
+    for _ in 0..if full { 400_000 } else { 2_000 } {
+        let message = if full {
             // Evenly over the whole depth: many levels, each with a queue.
             let side = if maker.random.next() & 1 == 0 {
                 Side::Buy
@@ -218,6 +221,11 @@ pub fn make(name: &'static str, count: usize) -> Flow {
         };
         before.push(message);
     }
+    if name == "deep" {
+        // What lies there stays, unless somebody trades through it.
+        maker.live.clear();
+        maker.at.clear();
+    }
     let resting = maker.live.len();
     let mut messages = Vec::with_capacity(count);
     let mut drift = 0i64;
@@ -233,7 +241,7 @@ pub fn make(name: &'static str, count: usize) -> Flow {
                     rise @ 10_000..110_000 => -2_000 + (rise - 10_000) / 50,
                     _ => 0,
                 },
-                "deep" => 0,
+                "deep" | "churn" => 0,
                 _ => {
                     if at % 64 == 0 {
                         drift += maker.random.below(3) as i64 - 1;

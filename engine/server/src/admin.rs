@@ -22,10 +22,12 @@ use crate::convert;
 use crate::engine::{Engine, Entry, NotTaken};
 use crate::feed::Consumers;
 use crate::orders::unavailable;
+use crate::snapshots::Snapshots;
 
 pub struct Admin {
     pub engine: Engine,
     pub consumers: Consumers,
+    pub snapshots: Snapshots,
 }
 
 impl Admin {
@@ -82,7 +84,7 @@ pub fn status(engine: &Engine, consumers: &Consumers) -> ShardStatus {
         state_hash: live.chain.to_vec(),
         state_hash_seq: live.engine_seq,
         engine_time_ns: live.time_ns,
-        snapshot_seq: 0,
+        snapshot_seq: engine.shared.snapshot_seq.load(Ordering::Relaxed),
         journal_bytes: live.journal_bytes,
         fsync_p50_us,
         fsync_p99_us,
@@ -194,7 +196,7 @@ impl Service for Admin {
             looked.await.map_err(|NotTaken(code)| unavailable(code))?;
         if release_journal {
             self.engine.set_state(ShardState::Upgrading);
-            self.engine.stop();
+            self.engine.shared.released.notify_one();
         }
         Ok(Response::new(DrainResult { engine_seq, event_seq, state_hash, epoch }))
     }
@@ -218,7 +220,14 @@ impl Service for Admin {
     }
 
     async fn take_snapshot(&self, _: Request<Empty>) -> Result<Response<SnapshotInfo>, Status> {
-        Err(Status::unimplemented("not yet"))
+        let taken = self.snapshots.take().await.map_err(Status::internal)?;
+        Ok(Response::new(SnapshotInfo {
+            engine_seq: taken.engine_seq,
+            event_seq: taken.event_seq,
+            state_hash: taken.state_hash.to_vec(),
+            file: taken.file,
+            bytes: taken.bytes,
+        }))
     }
 
     async fn take_over(&self, _: Request<TakeOverRequest>) -> Result<Response<AdminResult>, Status> {

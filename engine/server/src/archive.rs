@@ -1,8 +1,8 @@
 //! Durable events on disk, for consumers that come late.
 //!
-//! The journal holds commands only; events are computed from it again at each start, always the same. So the archive
-//! needs no flush and no repair: a start writes it anew. Consumers read from it at their own pace and never from a
-//! queue, so that a slow one costs nobody anything.
+//! The journal holds commands only; events are computed from it, always the same. So the archive needs no flush of its
+//! own: what a snapshot stands for is flushed with it and verified at the next start, everything later is written anew.
+//! Consumers read from it at their own pace and never from a queue, so that a slow one costs nobody anything.
 
 use std::fs::{self, File, OpenOptions};
 use std::io;
@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, RwLock};
 
 use countersign_venue::Event;
+use countersign_venue::codec::Chain;
 use countersign_venue::event::split_event;
 use tokio::sync::watch;
 
@@ -76,8 +77,94 @@ impl Archive {
         Ok(archive)
     }
 
+    /// The archive that a former process left, cut behind event `last`, if it is whole and its events are the ones
+    /// that `chain` stands for. `None` if it is not: then everything has to be computed again.
+    pub fn reopen(folder: &Path, last: u64, chain: &[u8; 32]) -> io::Result<Option<Archive>> {
+        let archive = Archive {
+            folder: folder.to_path_buf(),
+            inner: RwLock::new(Inner {
+                files: Vec::new(),
+                marks: Vec::new(),
+                end: Place { file: 0, offset: 0 },
+                next_seq: 1,
+            }),
+            last: watch::channel(last).0,
+        };
+        let mut told = Chain::default();
+        let mut engine_seq = 0u64;
+        {
+            let mut inner = archive.inner.write().expect("no writer panics");
+            for number in 0.. {
+                let path = file_path(folder, number);
+                if !path.exists() || (inner.next_seq > last && number > 0) {
+                    break;
+                }
+                let file = OpenOptions::new().read(true).write(true).open(&path)?;
+                let bytes = fs::read(&path)?;
+                let mut offset = 0;
+                while inner.next_seq <= last
+                    && let Ok(Some((event, after))) = split_event(&bytes[offset..])
+                    && let Ok((seq, cause)) = Event::sequences(event)
+                {
+                    if seq != inner.next_seq || cause < engine_seq {
+                        return Ok(None);
+                    }
+                    if cause != engine_seq {
+                        // The chain takes in each command's events as one piece, also where there are none.
+                        for _ in engine_seq + 1..cause {
+                            told.absorb(&[]);
+                        }
+                        let length = length_of_command(&bytes[offset..], cause);
+                        told.absorb(&bytes[offset..offset + length]);
+                        engine_seq = cause;
+                    }
+                    let place = Place { file: number, offset: offset as u64 };
+                    let far = inner.marks.last().is_none_or(|(_, mark)| {
+                        mark.file != number || place.offset - mark.offset >= MARK_BYTES
+                    });
+                    if far {
+                        inner.marks.push((seq, place));
+                    }
+                    offset = bytes.len() - after.len();
+                    inner.next_seq = seq + 1;
+                }
+                if inner.next_seq > last {
+                    file.set_len(offset as u64)?;
+                }
+                inner.files.push(Arc::new(file));
+                inner.end = Place { file: number, offset: offset as u64 };
+            }
+            if inner.files.is_empty() || inner.next_seq != last + 1 {
+                return Ok(None);
+            }
+        }
+        archive.chain_up_to(told, engine_seq, chain)
+    }
+
+    /// Commands after the last event may have told nothing; they are in the chain nevertheless.
+    fn chain_up_to(self, mut told: Chain, engine_seq: u64, chain: &[u8; 32]) -> io::Result<Option<Archive>> {
+        const SILENT_MAX: u64 = 1 << 24;
+        for _ in engine_seq..engine_seq + SILENT_MAX {
+            if told.bytes() == *chain {
+                return Ok(Some(self));
+            }
+            told.absorb(&[]);
+        }
+        Ok(None)
+    }
+
+    /// Makes what was appended as durable as the journal is.
+    pub fn sync(&self) -> io::Result<()> {
+        let files = self.inner.read().expect("no writer panics").files.clone();
+        // Files are never written again once the next one is begun, so two are enough.
+        for file in files.iter().rev().take(2) {
+            file.sync_data()?;
+        }
+        File::open(&self.folder)?.sync_all()
+    }
+
     fn add_file(&self, number: usize) -> io::Result<()> {
-        let path = self.folder.join(format!("events-{number:06}.log"));
+        let path = file_path(&self.folder, number);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
         let mut inner = self.inner.write().expect("no writer panics");
         inner.files.push(Arc::new(file));
@@ -164,6 +251,21 @@ impl Archive {
         }
         Ok(events)
     }
+}
+
+fn file_path(folder: &Path, number: usize) -> PathBuf {
+    folder.join(format!("events-{number:06}.log"))
+}
+
+/// Bytes of the events at the beginning of `bytes` that command `engine_seq` caused.
+fn length_of_command(bytes: &[u8], engine_seq: u64) -> usize {
+    let mut rest = bytes;
+    while let Ok(Some((event, after))) = split_event(rest)
+        && Event::sequences(event).is_ok_and(|(_, cause)| cause == engine_seq)
+    {
+        rest = after;
+    }
+    bytes.len() - rest.len()
 }
 
 fn length_of(inner: &Inner, file: usize) -> io::Result<u64> {

@@ -103,6 +103,9 @@ pub struct Shared {
     pub retry_after_ms: AtomicU64,
     pub queued: AtomicU64,
     pub durability: Durability,
+    /// The journal was given up on purpose.
+    pub released: tokio::sync::Notify,
+    pub snapshot_seq: AtomicU64,
     applied_seq: AtomicU64,
 }
 
@@ -216,28 +219,57 @@ enum Held {
 pub struct Running {
     pub engine: Engine,
     pub scan: Scan,
-    threads: Vec<JoinHandle<()>>,
+    /// The state that the start began from, for the snapshots.
+    pub shadow: Venue,
+    pub threads: Vec<JoinHandle<()>>,
 }
 
 impl Running {
-    pub fn join(self) {
-        for thread in self.threads {
+    /// Waits until everything that was taken is durable and the journal is free.
+    pub fn join(threads: Vec<JoinHandle<()>>) {
+        for thread in threads {
             thread.join().ok();
         }
     }
 }
 
-/// Replays the journal, becomes its writer and begins to lead.
-pub fn start(folder: &Path, options: Options, init: bool) -> Result<Running, Error> {
+/// A venue that is up to date with its journal, and the archive of its events.
+struct Recovered {
+    journal: Journal,
+    venue: Venue,
+    archive: Archive,
+    scan: Scan,
+}
+
+/// Takes the journal's lock and brings `venue`, at whatever sequence it stands, up to the journal's end.
+///
+/// `reopened` is the archive up to where `venue` stands; a venue that stands at nothing needs none.
+fn recover(
+    folder: &Path,
+    options: Options,
+    init: bool,
+    mut venue: Venue,
+    reopen: impl Fn(&Venue) -> std::io::Result<Option<Archive>>,
+) -> Result<Option<Recovered>, Error> {
     let archive_error =
         |cause| Error::Io { doing: "write the archive in", path: folder.to_path_buf(), cause };
-    let mut venue = Venue::new();
     let mut output = Output::default();
     let mut archive: Option<Archive> = None;
-    let (journal, scan) = Journal::open(folder, options, init, 0, |record| {
+    let mut unusable = false;
+    let after = venue.engine_seq();
+    let began = venue.event_seq();
+    let first = |venue: &Venue| match venue.engine_seq() {
+        0 => Archive::create(&folder.join("events")).map(Some),
+        _ => reopen(venue),
+    };
+    let opened = Journal::open(folder, options, init, after, |record| {
         // The lock is held by now: nobody else writes below the folder.
         if archive.is_none() {
-            archive = Some(Archive::create(&folder.join("events")).map_err(|cause| cause.to_string())?);
+            archive = first(&venue).map_err(|cause| cause.to_string())?;
+            unusable = archive.is_none();
+        }
+        if unusable {
+            return Err("the archive does not fit the snapshot".into());
         }
         venue.replay(record.time_ns, record.bytes, &mut output).map_err(|cause| cause.to_string())?;
         if venue.engine_seq() != record.seq {
@@ -247,13 +279,46 @@ pub fn start(folder: &Path, options: Options, init: bool) -> Result<Running, Err
             flush_output(archive.as_ref(), &mut output).map_err(|cause| cause.to_string())?;
         }
         Ok(())
-    })?;
+    });
+    if unusable {
+        return Ok(None);
+    }
+    let (journal, scan) = opened?;
     let archive = match archive {
         Some(archive) => archive,
-        None => Archive::create(&folder.join("events")).map_err(archive_error)?,
+        None => match first(&venue).map_err(archive_error)? {
+            Some(archive) => archive,
+            None => return Ok(None),
+        },
     };
     flush_output(Some(&archive), &mut output).map_err(archive_error)?;
+    debug_assert!(venue.event_seq() >= began);
+    Ok(Some(Recovered { journal, venue, archive, scan }))
+}
 
+/// Becomes the journal's writer and begins to lead, from the newest snapshot or from `warm`, a venue that followed.
+pub fn start(folder: &Path, options: Options, init: bool, warm: Option<Venue>) -> Result<Running, Error> {
+    let events = folder.join("events");
+    let reopen = |venue: &Venue| Archive::reopen(&events, venue.event_seq(), &venue.chain());
+    let snapshot_error =
+        |cause| Error::Io { doing: "read the snapshots in", path: folder.to_path_buf(), cause };
+    let mut candidates = Vec::from_iter(warm);
+    candidates.extend(crate::snapshots::newest(folder).map_err(snapshot_error)?);
+    candidates.push(Venue::new());
+    for candidate in candidates {
+        let shadow = Venue::restore(&candidate.snapshot()).expect("a state writes what it reads");
+        if let Some(recovered) = recover(folder, options, init, candidate, reopen)? {
+            return lead(folder, options, recovered, shadow);
+        }
+        eprintln!(
+            "engine: the archive does not fit the snapshot; everything is computed again from the journal"
+        );
+    }
+    unreachable!("an empty venue needs no archive")
+}
+
+fn lead(folder: &Path, options: Options, recovered: Recovered, shadow: Venue) -> Result<Running, Error> {
+    let Recovered { journal, venue, archive, scan } = recovered;
     let (jobs, queue) = sync_channel(QUEUE);
     let durability = if options.fsync { Durability::Disk } else { Durability::Memory };
     let shared = Arc::new(Shared {
@@ -263,6 +328,8 @@ pub fn start(folder: &Path, options: Options, init: bool) -> Result<Running, Err
         retry_after_ms: AtomicU64::new(1_000),
         queued: AtomicU64::new(0),
         durability,
+        released: tokio::sync::Notify::new(),
+        snapshot_seq: AtomicU64::new(shadow.engine_seq()),
         applied_seq: AtomicU64::new(venue.engine_seq()),
     });
     let engine = Engine { jobs: jobs.clone(), shared: Arc::clone(&shared) };
@@ -285,7 +352,7 @@ pub fn start(folder: &Path, options: Options, init: bool) -> Result<Running, Err
     .collect::<Result<Vec<_>, _>>()
     .map_err(|cause| Error::Io { doing: "start threads for", path: folder.to_path_buf(), cause })?;
     leading.blocking_recv().expect("the engine leads before it takes anything else");
-    Ok(Running { engine, scan, threads })
+    Ok(Running { engine, scan, shadow, threads })
 }
 
 fn flush_output(archive: Option<&Archive>, output: &mut Output) -> std::io::Result<()> {

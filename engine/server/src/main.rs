@@ -10,6 +10,8 @@ mod market_data;
 mod metrics;
 mod orders;
 mod serve;
+mod snapshots;
+mod standby;
 mod transfers;
 mod verify;
 
@@ -19,10 +21,11 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 countersign-engine serve --dir DIR --socket PATH --transfers-socket PATH --admin-socket PATH [--init]
                          [--socket-mode 660] [--segment-mib 64] [--threads 2] [--no-fsync]
-                         [--metrics 127.0.0.1:9464]
+                         [--metrics 127.0.0.1:9464] [--snapshot-every 1000000] [--standby-socket PATH]
 countersign-engine verify --dir DIR
 
   serve    replays the journal in DIR and serves; --init lets it begin an empty one
+           --standby-socket: follows the leader of DIR, and serves once TakeOver was called there
   verify   reads the journal in DIR, changes nothing, prints how far it goes and the hash of the state it gives";
 
 #[derive(Debug)]
@@ -37,6 +40,8 @@ pub struct Options {
     pub threads: usize,
     pub fsync: bool,
     pub metrics: Option<String>,
+    pub snapshot_every: u64,
+    pub standby_socket: Option<PathBuf>,
 }
 
 fn main() -> ExitCode {
@@ -77,6 +82,8 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
         threads: 2,
         fsync: true,
         metrics: None,
+        snapshot_every: 1_000_000,
+        standby_socket: None,
     };
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
@@ -96,6 +103,8 @@ fn parse(arguments: &[String]) -> Result<Options, String> {
             "--segment-mib" => options.segment_bytes = number(value()?)?.clamp(1, 4_096) << 20,
             "--threads" => options.threads = number(value()?)?.clamp(1, 64) as usize,
             "--metrics" => options.metrics = Some(value()?.clone()),
+            "--snapshot-every" => options.snapshot_every = number(value()?)?,
+            "--standby-socket" => options.standby_socket = Some(value()?.into()),
             "--init" => options.init = true,
             "--no-fsync" => options.fsync = false,
             _ => return Err(format!("unknown option {name}\n{USAGE}")),

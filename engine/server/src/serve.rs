@@ -15,17 +15,19 @@ use countersign_wire::v1::order_entry_server::OrderEntryServer;
 use countersign_wire::v1::transfers_server::TransfersServer;
 use tokio::net::UnixListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::UnixListenerStream;
 use tonic::transport::Server;
 use tonic::transport::server::Router;
 
 use crate::Options;
 use crate::admin::Admin;
-use crate::engine::{Engine, start};
+use crate::engine::{Engine, Running, start};
 use crate::feed::{Consumers, Feed};
 use crate::market_data::MarketData;
 use crate::orders::Orders;
+use crate::snapshots::Snapshots;
+use crate::standby::{Following, Order, Standby, took_over};
 use crate::transfers::Transfers;
 
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
@@ -42,28 +44,71 @@ pub fn run(options: &Options) -> Result<(), String> {
         }
     }
     let journal = JournalOptions { segment_bytes: options.segment_bytes, fsync: options.fsync };
-    let running = start(&options.folder, journal, options.init).map_err(|error| error.to_string())?;
-    if running.scan.torn_bytes > 0 {
-        eprintln!("engine: cut a torn tail of {} bytes, none of it acknowledged", running.scan.torn_bytes);
-    }
-    if !options.fsync {
-        eprintln!("engine: --no-fsync: acknowledgements are not durable, for benchmarks only");
-    }
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.threads)
         .enable_all()
         .build()
         .map_err(|cause| format!("cannot start the runtime: {cause}"))?;
-    let served = runtime.block_on(serve(options, running.engine.clone(), running.scan.records));
-    running.engine.stop();
-    running.join();
+    let (warm, told) = match &options.standby_socket {
+        Some(socket) => {
+            let following = Following::start(&options.folder)?;
+            let Some(order) = runtime.block_on(follow(options, socket, &following))? else {
+                return Ok(());
+            };
+            (Some(following.finish()?), Some(order))
+        }
+        None => (None, None),
+    };
+    let running = start(&options.folder, journal, options.init, warm).map_err(|error| error.to_string())?;
+    let Running { engine, scan, shadow, threads } = running;
+    if scan.torn_bytes > 0 {
+        eprintln!("engine: cut a torn tail of {} bytes, none of it acknowledged", scan.torn_bytes);
+    }
+    if !options.fsync {
+        eprintln!("engine: --no-fsync: acknowledgements are not durable, for benchmarks only");
+    }
+    let snapshots = Snapshots::start(&options.folder, engine.clone(), shadow, options.snapshot_every);
+    if let Some(order) = told {
+        let live = engine.shared.live.lock().expect("nobody panics while holding it").clone();
+        order.reply.send(took_over(live.engine_seq, live.epoch)).ok();
+    }
+    let served = runtime.block_on(serve(options, &engine, &snapshots, scan.records));
+    // While the journal is still ours, nobody else can have bound these names.
     for path in [&options.socket, &options.transfers_socket, &options.admin_socket] {
         fs::remove_file(path).ok();
     }
+    engine.stop();
+    Running::join(threads);
     served
 }
 
-async fn serve(options: &Options, engine: Engine, replayed: u64) -> Result<(), String> {
+/// Follows the leader until this process is told to take over, or to end.
+async fn follow(options: &Options, socket: &Path, following: &Following) -> Result<Option<Order>, String> {
+    let (orders, mut ordered) = mpsc::channel(1);
+    let standby = Standby { folder: options.folder.clone(), venue: following.venue(), orders };
+    let listener = listen(socket, options.socket_mode)?;
+    tokio::spawn(
+        builder()
+            .add_service(AdminServer::new(standby))
+            .serve_with_incoming(UnixListenerStream::new(listener)),
+    );
+    eprintln!("engine: standby, following");
+    let failed = |cause| format!("cannot listen for signals: {cause}");
+    let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
+    let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    tokio::select! {
+        order = ordered.recv() => Ok(order),
+        _ = terminate.recv() => Ok(None),
+        _ = interrupt.recv() => Ok(None),
+    }
+}
+
+async fn serve(
+    options: &Options,
+    engine: &Engine,
+    snapshots: &Snapshots,
+    replayed: u64,
+) -> Result<(), String> {
     let consumers: Consumers = Arc::new(Mutex::new(BTreeMap::new()));
     let feed = Feed { engine: engine.clone(), consumers: consumers.clone() };
     let books = MarketData::new(engine.clone());
@@ -73,8 +118,12 @@ async fn serve(options: &Options, engine: Engine, replayed: u64) -> Result<(), S
         OrderEntryServer::new(Orders { engine: engine.clone() }).max_decoding_message_size(MESSAGE_BYTES_MAX);
     let transfers = TransfersServer::new(Transfers { engine: engine.clone() })
         .max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let admin = AdminServer::new(Admin { engine: engine.clone(), consumers: consumers.clone() })
-        .max_decoding_message_size(MESSAGE_BYTES_MAX);
+    let admin = AdminServer::new(Admin {
+        engine: engine.clone(),
+        consumers: consumers.clone(),
+        snapshots: snapshots.clone(),
+    })
+    .max_decoding_message_size(MESSAGE_BYTES_MAX);
 
     if let Some(address) = &options.metrics {
         crate::metrics::serve(address, engine.clone(), consumers.clone()).await?;
@@ -98,6 +147,7 @@ async fn serve(options: &Options, engine: Engine, replayed: u64) -> Result<(), S
     let served = tokio::select! {
         _ = terminate.recv() => Ok(()),
         _ = interrupt.recv() => Ok(()),
+        () = engine.shared.released.notified() => Ok(()),
         ended = tasks.join_next() => match ended {
             Some(Ok(Err(cause))) => Err(cause),
             _ => Ok(()),

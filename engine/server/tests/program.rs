@@ -12,7 +12,7 @@ use countersign_wire::v1::transfers_client::TransfersClient;
 use countersign_wire::v1::{
     BalancesRequest, BookFrame, BookRequest, CancelOrder, ClientFrame, CommandBatch, DrainRequest, Empty,
     Event, Hello, OpenOrder, OpenOrdersRequest, QueryCommandRequest, ResultCode, ResumeRequest, ServerFrame,
-    Side, SubscribeRequest, TradesRequest, client_frame, command, event, server_frame,
+    Side, SubscribeRequest, TakeOverRequest, TradesRequest, client_frame, command, event, server_frame,
 };
 use process::{Ids, Process, TIA, TOM, limit};
 use tokio_stream::wrappers::ReceiverStream;
@@ -341,4 +341,119 @@ async fn refuses_to_begin_without_a_journal_unless_told_to() {
     let process = Process::fresh();
     let refused = process.try_start(&[]);
     assert!(refused.contains("--init"), "{refused}");
+}
+
+/// Batches of one crossing pair after another; gives the ids.
+async fn trade(process: &Process, ids: &mut Ids, from: u64, count: u64) -> Vec<Vec<u8>> {
+    let mut orders = OrderEntryClient::new(process.orders().await);
+    let commands: Vec<_> = (from..from + count)
+        .map(|order_id| {
+            let (account, side) = if order_id % 2 == 0 { (TOM, Side::Sell) } else { (TIA, Side::Buy) };
+            limit(ids.next(), order_id, account, side, 1_000 + (order_id % 9) as i64, 1 + order_id % 4)
+        })
+        .collect();
+    let sent = commands.iter().map(|command| command.command_id.clone()).collect();
+    let results = orders.submit_batch(CommandBatch { commands }).await.unwrap().into_inner().results;
+    assert!(results.iter().all(|result| result.code() == ResultCode::Ok));
+    sent
+}
+
+#[tokio::test]
+async fn starts_from_a_snapshot_and_replays_only_what_came_after() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    let mut ids = Ids;
+    trade(&process, &mut ids, 1, 500).await;
+    let mut admin = process::admin_client(process.admin().await);
+    let taken = admin.take_snapshot(Empty {}).await.unwrap().into_inner();
+    assert_eq!(taken.state_hash.len(), 32);
+    trade(&process, &mut ids, 1_001, 100).await;
+    let (known, held) = (events(&process, 1).await, balances(&process).await);
+    process.kill();
+    process.start(&[]).await;
+    assert!(process.said.last().unwrap().contains("100 commands replayed"), "{:?}", process.said);
+    let now = events(&process, 1).await;
+    assert!(now[..known.len()] == known[..], "no event was told with another content");
+    assert_eq!(balances(&process).await, held);
+
+    process.kill();
+    let mut bytes = std::fs::read(&taken.file).unwrap();
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&taken.file, bytes).unwrap();
+    process.start(&[]).await;
+    assert!(process.said[0].contains("passed over"), "{:?}", process.said);
+    assert!(events(&process, 1).await[..known.len()] == known[..]);
+
+    process.kill();
+    std::fs::remove_dir_all(process.path("journal/events")).unwrap();
+    process.start(&[]).await;
+    assert!(events(&process, 1).await[..known.len()] == known[..], "events do not need their archive");
+    assert_eq!(balances(&process).await, held);
+}
+
+#[tokio::test]
+async fn hands_over_to_a_standby_in_less_than_two_seconds_and_loses_nothing() {
+    let mut first = Process::fresh();
+    first.list_and_fund().await;
+    let mut ids = Ids;
+    let mut second = first.standby().await;
+    let sent = trade(&first, &mut ids, 1, 600).await;
+    let mut standby = process::admin_client(first.connect("standby.sock").await);
+    let refused = standby.take_over(TakeOverRequest::default()).await.unwrap().into_inner();
+    assert_eq!(refused.code(), ResultCode::Busy, "two never lead");
+    let known = events(&first, 1).await;
+
+    let began = std::time::Instant::now();
+    let mut admin = process::admin_client(first.admin().await);
+    let drained = admin.drain(DrainRequest { release_journal: true, retry_after_ms: 500 }).await.unwrap();
+    let take_over = TakeOverRequest { wait_ms: 5_000, reference: vec![] };
+    let led = standby.take_over(take_over).await.unwrap().into_inner();
+    assert_eq!(led.code(), ResultCode::Ok);
+    assert_eq!(led.epoch, drained.get_ref().epoch + 1);
+    assert_eq!(led.engine_seq, drained.get_ref().engine_seq + 1);
+    assert!(first.ended());
+    for attempt in 0.. {
+        if second.path("orders.sock").exists() {
+            break;
+        }
+        assert!(attempt < 1_000);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    let took = began.elapsed();
+    assert!(took < Duration::from_secs(2), "{took:?}");
+    let now = events(&second, 1).await;
+    assert!(now[..known.len()] == known[..]);
+    let mut orders = OrderEntryClient::new(second.orders().await);
+    for command_id in sent.into_iter().step_by(50) {
+        let told = orders.query_command(QueryCommandRequest { command_id }).await.unwrap().into_inner();
+        assert_eq!((told.code(), told.duplicate), (ResultCode::Ok, true));
+    }
+    trade(&second, &mut ids, 10_001, 50).await;
+    second.kill();
+}
+
+#[tokio::test]
+async fn lets_a_standby_lead_after_a_kill() {
+    let mut first = Process::fresh();
+    first.list_and_fund().await;
+    let mut ids = Ids;
+    let mut second = first.standby().await;
+    trade(&first, &mut ids, 1, 600).await;
+    let (known, held) = (events(&first, 1).await, balances(&first).await);
+    first.kill();
+    let mut standby = process::admin_client(second.connect("standby.sock").await);
+    let led = standby.take_over(TakeOverRequest { wait_ms: 1_000, reference: vec![] }).await.unwrap();
+    assert_eq!(led.get_ref().code(), ResultCode::Ok);
+    // The sockets that the dead process left behind are replaced.
+    for attempt in 0.. {
+        if second.try_orders().await.is_some() {
+            break;
+        }
+        assert!(attempt < 1_000);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!(events(&second, 1).await[..known.len()] == known[..]);
+    assert_eq!(balances(&second).await, held);
+    second.kill();
 }

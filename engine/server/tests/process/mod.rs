@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
+use std::rc::Rc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use countersign_wire::v1;
@@ -22,8 +23,10 @@ pub const TIA: u64 = 12;
 const FUNDS: u64 = 1_000_000_000_000;
 
 pub struct Process {
-    folder: TempDir,
+    folder: Rc<TempDir>,
     child: Option<Child>,
+    /// What it printed until it was ready.
+    pub said: Vec<String>,
 }
 
 impl Drop for Process {
@@ -34,15 +37,28 @@ impl Drop for Process {
 
 impl Process {
     pub fn fresh() -> Process {
-        Process { folder: TempDir::new().unwrap(), child: None }
+        Process { folder: Rc::new(TempDir::new().unwrap()), child: None, said: Vec::new() }
     }
 
-    fn path(&self, name: &str) -> PathBuf {
+    pub fn path(&self, name: &str) -> PathBuf {
         self.folder.path().join(name)
     }
 
     pub fn sockets(&self) -> Vec<PathBuf> {
         ["orders.sock", "transfers.sock", "admin.sock"].map(|name| self.path(name)).to_vec()
+    }
+
+    /// A second process for the same journal and the same sockets, following until it is told to lead.
+    pub async fn standby(&self) -> Process {
+        let mut second = Process { folder: Rc::clone(&self.folder), child: None, said: Vec::new() };
+        let socket = self.path("standby.sock");
+        second.start(&["--standby-socket", socket.to_str().unwrap()]).await;
+        second
+    }
+
+    /// Waits until the process has ended by itself.
+    pub fn ended(&mut self) -> bool {
+        self.child.take().is_none_or(|mut child| child.wait().unwrap().success())
     }
 
     fn command(&self, prefix: &str, more: &[&str]) -> Command {
@@ -58,11 +74,13 @@ impl Process {
     }
 
     pub async fn start(&mut self, more: &[&str]) {
+        self.said.clear();
         let mut child = self.command("", more).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         loop {
             let line = lines.next().expect("the engine becomes ready").unwrap();
-            if line.contains("ready") {
+            self.said.push(line.clone());
+            if line.contains("ready") || line.contains("standby") {
                 break;
             }
         }
@@ -88,9 +106,14 @@ impl Process {
         }
     }
 
-    async fn connect(&self, name: &str) -> Channel {
+    pub async fn connect(&self, name: &str) -> Channel {
         let address = format!("unix://{}", self.path(name).display());
         Endpoint::try_from(address).unwrap().connect().await.unwrap()
+    }
+
+    pub async fn try_orders(&self) -> Option<Channel> {
+        let address = format!("unix://{}", self.path("orders.sock").display());
+        Endpoint::try_from(address).unwrap().connect().await.ok()
     }
 
     pub async fn orders(&self) -> Channel {

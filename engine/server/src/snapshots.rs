@@ -1,0 +1,201 @@
+//! Snapshots: taken beside the engine, from its journal, and so a running proof that a replay gives the same.
+//!
+//! A thread keeps a second venue, the shadow, and lets it follow the journal when a snapshot is due. The engine thread
+//! only says where it stands. If both disagree about the events up to there, the process ends: one of them is wrong.
+
+use std::fs::{self, File};
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::thread;
+use std::time::Duration;
+
+use countersign_journal::Follower;
+use countersign_venue::snapshot::hash;
+use countersign_venue::{LOGIC_VERSION, Output, Venue};
+use tokio::sync::oneshot;
+
+use crate::engine::Engine;
+
+const MAGIC: &[u8; 8] = b"CSSNAP01";
+/// Magic, logic version, length of the state, hash of the state.
+const HEADER: usize = 8 + 4 + 8 + 32;
+/// Older ones are deleted.
+const KEPT: usize = 2;
+
+#[derive(Clone, Debug)]
+pub struct Taken {
+    pub engine_seq: u64,
+    pub event_seq: u64,
+    pub state_hash: [u8; 32],
+    pub file: String,
+    pub bytes: u64,
+}
+
+type Asked = oneshot::Sender<Result<Taken, String>>;
+
+/// The way to the snapshot thread.
+#[derive(Clone)]
+pub struct Snapshots {
+    asks: Sender<Asked>,
+}
+
+impl Snapshots {
+    /// Starts the thread. `shadow` is where the engine began; a snapshot is due every `every` commands, 0 = never.
+    pub fn start(folder: &Path, engine: Engine, shadow: Venue, every: u64) -> Snapshots {
+        let (asks, asked) = channel();
+        let follower = Follower::new(folder, shadow.engine_seq());
+        let work = Work { folder: folder.to_path_buf(), engine, shadow, follower, every };
+        thread::Builder::new()
+            .name("snapshots".into())
+            .spawn(move || work.run(&asked))
+            .expect("a thread can start");
+        Snapshots { asks }
+    }
+
+    pub async fn take(&self) -> Result<Taken, String> {
+        let (reply, taken) = oneshot::channel();
+        self.asks.send(reply).map_err(|_| "the snapshot thread has ended".to_string())?;
+        taken.await.map_err(|_| "the snapshot thread has ended".to_string())?
+    }
+}
+
+struct Work {
+    folder: PathBuf,
+    engine: Engine,
+    shadow: Venue,
+    follower: Follower,
+    every: u64,
+}
+
+impl Work {
+    fn run(mut self, asked: &Receiver<Asked>) {
+        loop {
+            let ask = match asked.recv_timeout(Duration::from_secs(1)) {
+                Ok(ask) => Some(ask),
+                Err(RecvTimeoutError::Timeout) => None,
+                Err(RecvTimeoutError::Disconnected) => return,
+            };
+            let behind = self.engine.applied_seq() - self.engine.shared.snapshot_seq.load(Ordering::Relaxed);
+            if ask.is_none() && (self.every == 0 || behind < self.every) {
+                continue;
+            }
+            let taken = self.take();
+            if let Err(cause) = &taken {
+                eprintln!("engine: no snapshot was taken: {cause}");
+            }
+            if let Some(reply) = ask {
+                reply.send(taken).ok();
+            }
+        }
+    }
+
+    fn take(&mut self) -> Result<Taken, String> {
+        let (engine_seq, chain) = {
+            let live = self.engine.shared.live.lock().expect("nobody panics while holding it");
+            (live.engine_seq, live.chain)
+        };
+        let mut output = Output::default();
+        let (shadow, follower) = (&mut self.shadow, &mut self.follower);
+        let mut agreed = shadow.engine_seq() != engine_seq || shadow.chain() == chain;
+        while shadow.engine_seq() < engine_seq {
+            let read = follower.poll(|record| {
+                output.clear();
+                shadow
+                    .replay(record.time_ns, record.bytes, &mut output)
+                    .map_err(|cause| cause.to_string())?;
+                if shadow.engine_seq() == engine_seq {
+                    agreed = shadow.chain() == chain;
+                }
+                Ok(())
+            });
+            if read.map_err(|error| error.to_string())? == 0 {
+                return Err("the journal ends before what the engine has acknowledged".into());
+            }
+        }
+        if !agreed {
+            eprintln!("countersign-engine: the journal's replay differs from the engine at {engine_seq}");
+            std::process::abort();
+        }
+        let state = shadow.snapshot();
+        // They are appended a moment after they are durable.
+        let newest = self.engine.shared.archive.watch();
+        while *newest.borrow() < shadow.event_seq() {
+            thread::sleep(Duration::from_millis(1));
+        }
+        // Events up to here are not computed again at the next start: they must be as safe as the snapshot.
+        self.engine.shared.archive.sync().map_err(|cause| cause.to_string())?;
+        let taken = write(&self.folder, shadow, &state).map_err(|cause| cause.to_string())?;
+        self.engine.shared.snapshot_seq.store(taken.engine_seq, Ordering::Relaxed);
+        Ok(taken)
+    }
+}
+
+fn path_of(folder: &Path, engine_seq: u64) -> PathBuf {
+    folder.join(format!("snapshot-{engine_seq:020}.snap"))
+}
+
+fn write(folder: &Path, venue: &Venue, state: &[u8]) -> std::io::Result<Taken> {
+    let state_hash = hash(state);
+    let path = path_of(folder, venue.engine_seq());
+    let fresh = folder.join("next-snapshot");
+    let mut file = File::create(&fresh)?;
+    file.write_all(MAGIC)?;
+    file.write_all(&LOGIC_VERSION.to_le_bytes())?;
+    file.write_all(&(state.len() as u64).to_le_bytes())?;
+    file.write_all(&state_hash)?;
+    file.write_all(state)?;
+    file.sync_all()?;
+    fs::rename(&fresh, &path)?;
+    File::open(folder)?.sync_all()?;
+    let mut all = list(folder)?;
+    while all.len() > KEPT {
+        fs::remove_file(all.remove(0))?;
+    }
+    Ok(Taken {
+        engine_seq: venue.engine_seq(),
+        event_seq: venue.event_seq(),
+        state_hash,
+        file: path.display().to_string(),
+        bytes: (HEADER + state.len()) as u64,
+    })
+}
+
+/// Oldest first.
+fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
+    if !folder.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut paths: Vec<PathBuf> = fs::read_dir(folder)?
+        .filter_map(|entry| Some(entry.ok()?.path()))
+        .filter(|path| path.extension().is_some_and(|extension| extension == "snap"))
+        .collect();
+    paths.sort();
+    Ok(paths)
+}
+
+/// The newest snapshot that is whole and of this logic; a damaged one is passed over, loudly.
+pub fn newest(folder: &Path) -> std::io::Result<Option<Venue>> {
+    for path in list(folder)?.into_iter().rev() {
+        match read(&fs::read(&path)?) {
+            Ok(venue) => return Ok(Some(venue)),
+            Err(what) => eprintln!("engine: {} is passed over: {what}", path.display()),
+        }
+    }
+    Ok(None)
+}
+
+fn read(bytes: &[u8]) -> Result<Venue, String> {
+    let (header, state) = bytes.split_at_checked(HEADER).ok_or("it is cut short")?;
+    if &header[..8] != MAGIC {
+        return Err("it is no snapshot".into());
+    }
+    if header[8..12] != LOGIC_VERSION.to_le_bytes() {
+        return Err("another logic wrote it".into());
+    }
+    if header[12..20] != (state.len() as u64).to_le_bytes() || header[20..] != hash(state) {
+        return Err("its hash does not match".into());
+    }
+    Venue::restore(state).map_err(|cause| cause.to_string())
+}

@@ -1,0 +1,212 @@
+//! A second process that follows the journal of the first, ready to lead.
+//!
+//! It reads what the leader has written, and takes over when it is told to and the journal's lock is free: the lock
+//! goes with the leader's process, so two can never write. What it read ahead of a crash is verified again by the
+//! start, and the raised epoch tells every consumer that the leader has changed.
+
+use std::fs::File;
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use countersign_journal::Follower;
+use countersign_venue::{LOGIC_VERSION, Output, Venue};
+use countersign_wire::v1::admin_server::Admin as Service;
+use countersign_wire::v1::{
+    AdminResult, DrainRequest, DrainResult, Durability, Empty, MassCancelRequest, PutAssetRequest,
+    PutInstrumentRequest, ResultCode, ResumeRequest, RunAuctionRequest, SetAccountFeesRequest,
+    SetInstrumentStateRequest, SetPriceBandRequest, ShardState, ShardStatus, SnapshotInfo, TakeOverRequest,
+};
+use tokio::sync::{mpsc, oneshot};
+use tokio_stream::Stream;
+use tonic::{Request, Response, Status};
+
+/// How often the journal is looked at.
+const PAUSE: Duration = Duration::from_millis(2);
+
+pub struct Following {
+    venue: Arc<Mutex<Venue>>,
+    stop: Arc<AtomicBool>,
+    thread: JoinHandle<Result<(), String>>,
+}
+
+impl Following {
+    /// Begins with the newest snapshot, or with the journal.
+    pub fn start(folder: &Path) -> Result<Following, String> {
+        let newest = crate::snapshots::newest(folder).map_err(|cause| cause.to_string())?;
+        let venue = Arc::new(Mutex::new(newest.unwrap_or_default()));
+        let stop = Arc::new(AtomicBool::new(false));
+        let after = venue.lock().expect("nobody panics while holding it").engine_seq();
+        let mut follower = Follower::new(folder, after);
+        let (followed, stopped) = (Arc::clone(&venue), Arc::clone(&stop));
+        let follow = move || {
+            let mut output = Output::default();
+            while !stopped.load(Ordering::Relaxed) {
+                let mut venue = followed.lock().expect("nobody panics while holding it");
+                let read = follower.poll(|record| {
+                    output.clear();
+                    venue
+                        .replay(record.time_ns, record.bytes, &mut output)
+                        .map_err(|cause| cause.to_string())?;
+                    Ok(())
+                });
+                drop(venue);
+                if read.map_err(|error| error.to_string())? == 0 {
+                    thread::sleep(PAUSE);
+                }
+            }
+            Ok(())
+        };
+        let thread = thread::Builder::new().name("follow".into()).spawn(follow);
+        Ok(Following { venue, stop, thread: thread.map_err(|cause| cause.to_string())? })
+    }
+
+    /// Ends following; gives the venue as far as it came.
+    pub fn finish(self) -> Result<Venue, String> {
+        self.stop.store(true, Ordering::Relaxed);
+        self.thread.join().map_err(|_| "the following thread panicked".to_string())??;
+        let mut venue = self.venue.lock().expect("nobody panics while holding it");
+        Ok(std::mem::take(&mut *venue))
+    }
+
+    pub fn venue(&self) -> Arc<Mutex<Venue>> {
+        Arc::clone(&self.venue)
+    }
+}
+
+/// Told to lead; the answer is given when it does.
+pub struct Order {
+    pub reply: oneshot::Sender<AdminResult>,
+}
+
+pub struct Standby {
+    pub folder: PathBuf,
+    pub venue: Arc<Mutex<Venue>>,
+    pub orders: mpsc::Sender<Order>,
+}
+
+impl Standby {
+    /// Whether some process holds the journal.
+    fn is_led(&self) -> bool {
+        let lock = File::open(self.folder.join("LOCK"));
+        lock.is_ok_and(|lock| lock.try_lock_shared().is_err())
+    }
+
+    fn told(&self) -> ShardStatus {
+        let venue = self.venue.lock().expect("nobody panics while holding it");
+        ShardStatus {
+            epoch: venue.epoch(),
+            state: ShardState::Standby as i32,
+            engine_seq: venue.engine_seq(),
+            event_seq: venue.event_seq(),
+            logic_version: LOGIC_VERSION,
+            state_hash: venue.chain().to_vec(),
+            state_hash_seq: venue.engine_seq(),
+            engine_time_ns: venue.time_ns(),
+            open_orders: venue.open_orders_count() as u64,
+            accounts: venue.accounts_count() as u64,
+            version: env!("CARGO_PKG_VERSION").to_string(),
+            ..ShardStatus::default()
+        }
+    }
+}
+
+fn follows<T>() -> Result<Response<T>, Status> {
+    Err(Status::failed_precondition("this process follows another one; ask the leader"))
+}
+
+type Statuses = Pin<Box<dyn Stream<Item = Result<ShardStatus, Status>> + Send>>;
+
+#[tonic::async_trait]
+impl Service for Standby {
+    type WatchStatusStream = Statuses;
+
+    async fn take_over(&self, request: Request<TakeOverRequest>) -> Result<Response<AdminResult>, Status> {
+        let patience = Duration::from_millis(request.into_inner().wait_ms.into());
+        let began = Instant::now();
+        while self.is_led() {
+            if began.elapsed() >= patience {
+                return Ok(Response::new(AdminResult {
+                    code: ResultCode::Busy as i32,
+                    detail: "the leader lives: drain it with release_journal first".into(),
+                    ..AdminResult::default()
+                }));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+        let (reply, answer) = oneshot::channel();
+        let gone = || Status::failed_precondition("this process leads already");
+        self.orders.send(Order { reply }).await.map_err(|_| gone())?;
+        Ok(Response::new(answer.await.map_err(|_| gone())?))
+    }
+
+    async fn status(&self, _: Request<Empty>) -> Result<Response<ShardStatus>, Status> {
+        Ok(Response::new(self.told()))
+    }
+
+    async fn watch_status(&self, _: Request<Empty>) -> Result<Response<Statuses>, Status> {
+        Ok(Response::new(Box::pin(tokio_stream::once(Ok(self.told())))))
+    }
+
+    async fn put_asset(&self, _: Request<PutAssetRequest>) -> Result<Response<AdminResult>, Status> {
+        follows()
+    }
+
+    async fn put_instrument(
+        &self,
+        _: Request<PutInstrumentRequest>,
+    ) -> Result<Response<AdminResult>, Status> {
+        follows()
+    }
+
+    async fn set_instrument_state(
+        &self,
+        _: Request<SetInstrumentStateRequest>,
+    ) -> Result<Response<AdminResult>, Status> {
+        follows()
+    }
+
+    async fn set_price_band(&self, _: Request<SetPriceBandRequest>) -> Result<Response<AdminResult>, Status> {
+        follows()
+    }
+
+    async fn set_account_fees(
+        &self,
+        _: Request<SetAccountFeesRequest>,
+    ) -> Result<Response<AdminResult>, Status> {
+        follows()
+    }
+
+    async fn run_auction(&self, _: Request<RunAuctionRequest>) -> Result<Response<AdminResult>, Status> {
+        follows()
+    }
+
+    async fn mass_cancel(&self, _: Request<MassCancelRequest>) -> Result<Response<AdminResult>, Status> {
+        follows()
+    }
+
+    async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResult>, Status> {
+        follows()
+    }
+
+    async fn resume(&self, _: Request<ResumeRequest>) -> Result<Response<AdminResult>, Status> {
+        follows()
+    }
+
+    async fn take_snapshot(&self, _: Request<Empty>) -> Result<Response<SnapshotInfo>, Status> {
+        follows()
+    }
+}
+
+pub fn took_over(engine_seq: u64, epoch: u64) -> AdminResult {
+    AdminResult {
+        code: ResultCode::Ok as i32,
+        engine_seq,
+        epoch,
+        durability: Durability::Disk as i32,
+        ..AdminResult::default()
+    }
+}
