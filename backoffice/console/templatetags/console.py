@@ -154,6 +154,12 @@ def short(identifier: object) -> str:
 
 
 @register.filter
+def fact(value: object) -> str:
+    """A probe's fact: numbers and words whole, hashes by their end."""
+    return short(value) if len(str(value)) > 40 else str(value)
+
+
+@register.filter
 def groups(text: str, length: int = 8) -> SafeString:
     """A hash or address in groups. The gaps are drawn, so that a copy holds none."""
     parts = ((text[at : at + length],) for at in range(0, len(text), length))
