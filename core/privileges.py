@@ -44,11 +44,29 @@ NOT_FOR_TRADERS: Final = (
 )
 """What the process that faces traders only reads: nobody's rights, consent or freezes change from there."""
 
+# A trigger that says "approvals_request" must mean the real one. Without this a role could put a temporary
+# table of that name in its way, and the guards would believe what it holds.
+OWN_NAMES_ONLY: Final = """
+DO $$
+DECLARE
+  one regprocedure;
+BEGIN
+  EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
+  FOR one IN SELECT oid FROM pg_proc
+              WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'
+                AND coalesce(array_to_string(proconfig, ','), '') NOT LIKE '%search_path=%'
+  LOOP
+    EXECUTE format('ALTER FUNCTION %s SET search_path = public, pg_temp', one);
+  END LOOP;
+END $$
+"""
+
 
 def statements() -> list[str]:
     """The SQL, in order, idempotent; run as the owner after migrating."""
     everybody = ", ".join(ROLES)
     lines = [
+        OWN_NAMES_ONLY,
         "REVOKE ALL ON SCHEMA public FROM PUBLIC",
         f"GRANT USAGE ON SCHEMA public TO {everybody}",
         f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO {everybody}",

@@ -304,6 +304,27 @@ def test_that_forges_signatures_gets_nothing_done(row: ApprovalRequest, staff: S
         act(request=row, actor=staff.sam.actor, now=now)
 
 
+def test_puts_no_table_of_its_own_in_the_way(row: ApprovalRequest) -> None:
+    forged = (
+        "CREATE TEMPORARY TABLE approvals_signature"
+        " (request_id uuid, officer_id uuid, digest bytea, verb text, teams text[])"
+    )
+    refused(forged, match=DENIED)
+    with connection.cursor() as cursor:
+        cursor.execute("RESET ROLE")
+        cursor.execute(forged)
+        cursor.execute(
+            "INSERT INTO pg_temp.approvals_signature"
+            " SELECT %s, id, %s, 'approve', '{treasury}' FROM access_identity WHERE kind = 'officer'",
+            [row.pk, bytes(row.digest)],
+        )
+    refused("UPDATE approvals_request SET state = 'approved' WHERE id = %s", row.pk, match="quorum")
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER FUNCTION approvals_quorum_met(uuid) RESET search_path")
+        cursor.execute("SELECT approvals_quorum_met(%s)", [row.pk])
+        assert cursor.fetchone() == (True,), "so the fixed search path is what refused it"
+
+
 def test_signs_once(row: ApprovalRequest, staff: Staff, now: datetime) -> None:
     sign(staff.ben, row, now)
     sql, values = signature_sql(staff.ben, row)
