@@ -121,10 +121,10 @@ def _entitled(row: ApprovalRequest, *, actor: Actor, now: datetime) -> Identity:
     """The acting officer, if their answer would count."""
     kind = kinds.named(row.kind)
     officer = rights.officer_behind(actor)
+    if officer is not None and officer.pk == row.maker_id:
+        raise MakerCannotCheck("You made this request, so others must answer it.", target=moving.target(row))
     if officer is None or not rights.allowed(officer, kind.permission, now):
         raise NotInQuorum("Your role does not sign requests of this kind.", target=moving.target(row))
-    if officer.pk == row.maker_id:
-        raise MakerCannotCheck("You made this request, so others must answer it.", target=moving.target(row))
     if not rights.teams_of(officer, now) & row.teams.keys():
         raise NotInQuorum("You stand in no team that this request asks for.", target=moving.target(row))
     if interest := kind.conflict(row, officer):
