@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
-from devstack.demo import attacks, verification
+from devstack.demo import attacks, desk, verification
 from devstack.demo.scene import Scene
 from devstack.demo.story import Story
 from kernel.money import Amount
@@ -142,7 +142,8 @@ def withdraw(story: Story, scene: Scene) -> None:
     request = scene.ana.release(scene.withdrawal)
     story.says("Ana", f"releases it from screening and so is its maker: approval {request}")
     refused, _ = scene.ana.sign(request)
-    story.expect(refused.status_code >= 400, f"Ana cannot approve what she made (HTTP {refused.status_code})")
+    story.expect(refused.status_code >= 400, f"Ana cannot approve it herself (HTTP {refused.status_code})")
+    story.says("the console", desk.refusal(refused.text))
     scene.approval = request
     scene.approve(story, request, scene.ben, scene.cy)
 

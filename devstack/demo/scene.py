@@ -22,7 +22,7 @@ from kernel import script
 from kernel.money import Amount
 from kernel.registry import Registry
 
-COLD_FUNDS = Amount.parse("9.5", "BTC")
+COLD_FUNDS = Amount.parse("14.5", "BTC")
 
 
 class Provider:
