@@ -204,21 +204,23 @@ _TARGETS: Final = ("ENGINE_TARGET", "ENGINE_TRANSFERS_TARGET", "ENGINE_ADMIN_TAR
 
 
 @action(Event.TIER_SET)
-def fund(*, customer: UUID, amount: Amount, actor: Any, now: datetime, reference: str) -> None:
-    """Money in a funding account, against the outside world."""
-    funding = ledger.account(AccountKind.CUSTOMER_FUNDING, amount.asset, customer)
+def fund(
+    *, customer: UUID, amount: Amount, kind: AccountKind, actor: Any, now: datetime, reference: str
+) -> None:
+    """Money in a customer's account, against the outside world."""
+    funding = ledger.account(kind, amount.asset, customer)
     outside = ledger.account(AccountKind.EXTERNAL, amount.asset)
     ledger.post("test.fund", reference, [Leg(funding, amount), Leg(outside, -amount)], now=now)
     audit.record(Event.TIER_SET, f"customers.customer/{customer}", actor=actor, now=now, reason="test money")
 
 
-def give(customer: UUID, text: str, asset: str) -> None:
+def give(customer: UUID, text: str, asset: str, *, kind: AccountKind = AccountKind.CUSTOMER_FUNDING) -> None:
     """Fund by decimal, e.g. give(tom.customer.pk, "1.5", "BTC")."""
-    reference = f"{customer}/{time.monotonic_ns()}"
     fund(
         customer=customer,
         amount=Amount.parse(text, asset),
+        kind=kind,
         actor=system("test"),
         now=clock.now(),
-        reference=reference,
+        reference=f"{customer}/{time.monotonic_ns()}",
     )

@@ -88,7 +88,7 @@ class Bridge:
         """End the stream and the thread."""
         try:
             self._on_loop(self._end(), 2.0)
-        except (FutureTimeout, RuntimeError):
+        except EngineAway:
             log.warning("the engine bridge did not end in time")
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(2.0)

@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import random
 import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime
+from io import StringIO
 
 import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
 
 from core import clock
+from core.ledger import AccountKind
 from engine_bridge import gateway, queries
-from engine_bridge.adapters.channel import EngineAway, OutcomeUnknown
+from engine_bridge.adapters.channel import EngineAway, EngineBusy, OutcomeUnknown
+from engine_bridge.comparing import compare
 from engine_bridge.domain.orders import read
 from engine_bridge.domain.results import Result, ResultCode
 from engine_bridge.models import Instrument, Order
@@ -27,7 +33,7 @@ from tests.trading import (
     terms,
     until,
 )
-from tests.venue import Venue, venue_open
+from tests.venue import Venue, give, venue_open
 
 pytestmark = pytest.mark.django_db
 
@@ -151,6 +157,76 @@ def test_sends_again_what_was_unanswered_when_the_engine_died(venue: Venue, tom:
     venue.settle()
     assert Order.objects.filter(price_ticks=401_000).count() == 1
     assert sound()
+
+
+@pytest.mark.slow
+def test_loses_and_doubles_nothing_that_was_acknowledged_under_kills(
+    venue: Venue, tom: Trader, tia: Trader
+) -> None:
+    """Four writers, five deaths at random moments; then every answer is held against mirrors and books."""
+    chance = random.Random(20261121)
+    told: list[tuple[int, Result]] = []
+    stop = threading.Event()
+    market = Instrument.objects.get(pk=1)
+    place(tom, terms("sell", "0.00001", "90000"))
+
+    def write(trader_number: int, side: str, seed: int) -> None:
+        mine = random.Random(seed)
+        while not stop.wait(0.01):
+            size, price = f"0.000{mine.randint(10, 99)}", str(40_000 + mine.randint(-3, 3))
+            fields = {"side": side, "ordType": "limit", "tdMode": "cash", "sz": size, "px": price}
+            order = gateway.NewOrder(market, read(fields, market.scale))
+            try:
+                placed = gateway.place(trader_number, [order], now=clock.now())[0]
+            except (EngineAway, EngineBusy):
+                time.sleep(0.01)
+                continue
+            if isinstance(placed.answer, Result):
+                told.append((placed.order_id, placed.answer))
+        connection.close()
+
+    writers = [
+        threading.Thread(target=write, args=(account(who).pk, side, seed))
+        for seed, (who, side) in enumerate([(tom, "sell"), (tia, "buy")] * 2)
+    ]
+    for thread in writers:
+        thread.start()
+    for _ in range(5):
+        time.sleep(chance.uniform(0.2, 0.5))
+        venue.engine.kill()
+        venue.engine.start()
+    time.sleep(0.3)
+    stop.set()
+    for thread in writers:
+        thread.join()
+    venue.settle()
+    accepted = {number: answer for number, answer in told if answer.code is ResultCode.OK}
+    stored = {row.pk: row for row in Order.objects.filter(pk__in=accepted)}
+    assert len(accepted) > 50
+    assert stored.keys() == accepted.keys()
+    assert all(stored[number].filled_lots >= answer.filled_lots for number, answer in accepted.items())
+    found = compare(f"unix:{venue.engine.transfers}")
+    assert (found.differences, found.settled_seq) == ((), found.event_seq)
+    assert sound()
+
+
+def test_sees_where_the_books_differ(venue: Venue, tom: Trader) -> None:
+    """Money at the venue that the engine never heard of is found, and the command ends with an error."""
+    assert compare(f"unix:{venue.engine.transfers}").differences == ()
+    call_command("compare_books", stdout=StringIO())
+    give(tom.customer.pk, "1", "USDT", kind=AccountKind.CUSTOMER_TRADING)
+    found = compare(f"unix:{venue.engine.transfers}").differences
+    assert [(item.asset, item.engine_units, item.ledger_units) for item in found] == [("USDT", 0, 1_000_000)]
+    with pytest.raises(CommandError):
+        call_command("compare_books", stdout=StringIO(), stderr=StringIO())
+
+
+def test_adds_what_is_not_settled_yet_before_it_compares(venue: Venue, tom: Trader, tia: Trader) -> None:
+    place(tom, terms("sell", "0.5", "40000"))
+    place(tia, terms("buy", "0.2", "40000"))
+    found = compare(f"unix:{venue.engine.transfers}")
+    assert found.settled_seq < found.event_seq
+    assert found.differences == ()
 
 
 def _until_away(trader: Trader) -> None:
