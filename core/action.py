@@ -1,7 +1,8 @@
 """The wrapper of every write: one durable transaction, and an audit event for every refusal.
 
 Only the outermost action opens the transaction. An action called inside another one joins it, so that the
-whole deed commits or vanishes together.
+whole deed commits or vanishes together. The database is told the act's id: a change to a guarded table
+without an audit event of the same act cannot commit (`core.audit.tripwire`).
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
-from django.db import transaction
+from django.db import connection, transaction
 
 from core.ids import new_id
 from core.refusals import Refused
@@ -65,12 +66,20 @@ def action(event: StrEnum) -> Callable[[Callable[P, R]], Callable[P, R]]:
 
 
 def _run_durable(function: Callable[..., R], args: Any, kwargs: Any) -> R:
+    from core.audit import tripwire
+
+    shared = connection.in_atomic_block  # a test's, which never commits: `durable` allows no other
+    act = new_id()
     with transaction.atomic(durable=True):
-        token = _current.set(new_id())
+        tripwire.open_act(act)
+        token = _current.set(act)
         try:
-            return function(*args, **kwargs)
+            result = function(*args, **kwargs)
         finally:
             _current.reset(token)
+        if shared:
+            tripwire.close_act()
+    return result
 
 
 def _audit_refusal(event: StrEnum, refusal: Refused, kwargs: Any) -> None:

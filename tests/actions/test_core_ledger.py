@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 import pytest
 from django.db import DatabaseError, IntegrityError, connection, transaction
 
-from core import ledger
+from core import audit, ledger
 from core.action import NoOpenAction, action
 from core.actor import Actor
 from core.ledger import AccountKind, Leg, invariants
@@ -28,12 +28,14 @@ def deposit(*, owner: UUID, units: int, reference: str, actor: Actor, now: datet
     wallet = ledger.account(AccountKind.HOT_WALLET, "BTC")
     customer = ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", owner)
     legs = [Leg(customer, Amount(units, "BTC")), Leg(wallet, Amount(-units, "BTC"))]
+    audit.record(Event.MOVED, f"test/{reference}", actor=actor, now=now)
     return ledger.post("test.deposit", reference, legs, now=now)
 
 
 @action(Event.MOVED)
 def reserve(*, owner: UUID, units: int, reference: str, actor: Actor, now: datetime) -> Hold:
     customer = ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", owner)
+    audit.record(Event.MOVED, f"test/{reference}", actor=actor, now=now)
     return ledger.hold(customer, Amount(units, "BTC"), reference, now=now)
 
 
@@ -42,11 +44,13 @@ def pay(*, owner: UUID, units: int, reference: str, actor: Actor, now: datetime)
     wallet = ledger.account(AccountKind.HOT_WALLET, "BTC")
     customer = ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", owner)
     legs = [Leg(customer, Amount(-units, "BTC")), Leg(wallet, Amount(units, "BTC"))]
+    audit.record(Event.MOVED, f"test/{reference}", actor=actor, now=now)
     return ledger.post_hold(reference, "test.payment", reference, legs, now=now)
 
 
 @action(Event.MOVED)
 def void(*, reference: str, actor: Actor, now: datetime) -> Hold:
+    audit.record(Event.MOVED, f"test/{reference}", actor=actor, now=now)
     return ledger.void_hold(reference, now=now)
 
 

@@ -7,7 +7,7 @@ from uuid import UUID, uuid4
 
 from django.db import connection
 
-from core import ledger
+from core import audit, ledger
 from core.action import action
 from core.actor import Actor
 from core.ledger import AccountKind, Leg, invariants
@@ -26,6 +26,7 @@ def deposit(*, owner: UUID, actor: Actor, now: datetime) -> None:
     wallet = ledger.account(AccountKind.HOT_WALLET, "BTC")
     legs = [Leg(customer, Amount(100, "BTC")), Leg(wallet, Amount(-100, "BTC"))]
     ledger.post("test.deposit", str(owner), legs, now=now)
+    audit.record(Event.MOVED, f"test/{owner}", actor=actor, now=now)
 
 
 @action(Event.MOVED)
@@ -33,6 +34,7 @@ def reserve(*, owner: UUID, reference: str, actor: Actor, now: datetime) -> None
     ledger.hold(
         ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", owner), Amount(60, "BTC"), reference, now=now
     )
+    audit.record(Event.MOVED, f"test/{reference}", actor=actor, now=now)
 
 
 def test_leave_one_hold(real_database: str, robot: Actor, now: datetime) -> None:

@@ -1,0 +1,70 @@
+"""The tables whose every change needs an audit event, and those that need none, with the reason.
+
+Each table of ours stands in exactly one of the two lists; a test compares them with the models.
+"""
+
+from __future__ import annotations
+
+from typing import Final
+
+_EVERY_COLUMN: Final = ""
+
+GUARDED: Final[dict[str, str]] = {
+    # Money.
+    "ledger_entry": _EVERY_COLUMN,
+    "ledger_posting": _EVERY_COLUMN,
+    "ledger_hold": _EVERY_COLUMN,
+    "custody_adjustment": _EVERY_COLUMN,
+    "custody_beneficiary": _EVERY_COLUMN,
+    "custody_withdrawal": _EVERY_COLUMN,
+    "custody_refill": _EVERY_COLUMN,
+    "custody_payment": _EVERY_COLUMN,
+    "custody_payment_policy": _EVERY_COLUMN,
+    "custody_token_signature": _EVERY_COLUMN,
+    "custody_token_refusal": _EVERY_COLUMN,
+    "custody_utxo_lock": _EVERY_COLUMN,
+    "custody_wallet": _EVERY_COLUMN,
+    "custody_address": _EVERY_COLUMN,
+    "custody_deposit": _EVERY_COLUMN,
+    "custody_price": _EVERY_COLUMN,
+    "engine_transfer": _EVERY_COLUMN,
+    "engine_instrument": _EVERY_COLUMN,
+    # Rights, consent and freezes.
+    "access_identity": _EVERY_COLUMN,
+    "access_role_grant": _EVERY_COLUMN,
+    "access_officer_credential": _EVERY_COLUMN,
+    "approvals_request": _EVERY_COLUMN,
+    "approvals_signature": _EVERY_COLUMN,
+    "freezes_freeze": _EVERY_COLUMN,
+    # Customers and what was decided about them.
+    "customers_customer": _EVERY_COLUMN,
+    "customers_api_key": "revoked_at",  # `last_used_at` moves with every use
+    "kyc_profile": _EVERY_COLUMN,
+    "kyc_verification": _EVERY_COLUMN,
+    "kyc_verification_transition": _EVERY_COLUMN,
+    "kyc_case": _EVERY_COLUMN,
+    "kyc_case_event": _EVERY_COLUMN,
+}
+"""Table to the columns whose UPDATE counts; INSERT and DELETE always count."""
+
+FREE: Final[dict[str, str]] = {
+    "audit_event": "the log itself",
+    "audit_leaf": "the log itself",
+    "audit_checkpoint": "the log itself",
+    "outbox_message": "follows the act that announced it",
+    "outbox_delivery": "bookkeeping of deliveries",
+    "ledger_account": "opened empty; its sums are kept by the database from postings and holds",
+    "engine_account": "a number without balance or rights",
+    "engine_cursor": "how far the engine's events were read",
+    "engine_order": "a mirror of the engine's journal",
+    "engine_order_note": "a mirror of the engine's journal",
+    "engine_fill": "a mirror of the engine's journal",
+    "engine_trading_balance": "a mirror of the engine's journal",
+    "custody_block": "a mirror of the chain",
+    "custody_utxo": "a mirror of the chain",
+    "kyc_webhook_endpoint": "written by the owner when a provider is connected",
+    "kyc_webhook_delivery": "bytes as they arrived",
+    "kyc_unverified_delivery": "bytes as they arrived",
+    "kyc_provider_applicant": "a mirror of the provider's file",
+    "kyc_provider_snapshot": "a mirror of the provider's file",
+}
