@@ -42,7 +42,7 @@ def credentials(key: str) -> signatures.Credentials | None:
     """What is needed to check a call signed with this key, while the key and its customer are in force."""
     row = (
         ApiKey.objects.filter(key=key, revoked_at=None, customer__identity__is_active=True)
-        .only("id", "key", "customer_id", "secret", "passphrase", "scopes", "ip_allowlist")
+        .only("id", "key", "customer_id", "secret", "passphrase", "scopes", "ip_allowlist", "last_used_at")
         .first()
     )
     if row is None:
@@ -55,6 +55,7 @@ def credentials(key: str) -> signatures.Credentials | None:
         passphrase=bytes(row.passphrase),
         scopes=frozenset(row.scopes),
         ip_allowlist=tuple(row.ip_allowlist),
+        last_used_at=row.last_used_at,
     )
 
 

@@ -17,6 +17,7 @@ from rest_framework.request import Request
 from core import clock
 from core.actor import Actor
 from customers import queries as customers
+from customers.actions import note_use
 from customers.domain.signatures import Call, CallRefused
 from trader_api import store
 from trader_api.errors import ApiError
@@ -62,6 +63,7 @@ class KeyAuthentication(BaseAuthentication):
             raise ApiError(str(refusal.code), str(refusal), status=401) from None
         if call.method not in SAFE and not store.first_use(call.key.encode(), call.sign.encode()):
             raise ApiError("50042", "This signed request was received before.")
+        note_use(found, now=clock.now())
         actor = Actor(
             identity=found.customer,
             kind="customer",

@@ -6,7 +6,7 @@ import ipaddress
 import secrets
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -18,11 +18,13 @@ from core.actor import Actor
 from core.ids import new_id
 from core.refusals import NotFound, Refused
 from customers.domain.secrets import NONCE_BYTES, hash_passphrase, seal
+from customers.domain.signatures import Credentials
 from customers.events import Event
 from customers.models import ApiKey, Customer
 
 SCOPES: Final = frozenset({"read", "trade", "withdraw"})
 KEYS_MAX: Final = 20
+NOTED_EVERY: Final = timedelta(minutes=1)
 PASSPHRASE_LENGTH_MIN: Final = 8
 PASSPHRASE_LENGTH_MAX: Final = 64
 
@@ -131,6 +133,13 @@ def revoke_api_key(*, key: str, customer_id: UUID, actor: Actor, now: datetime) 
         row.revoked_at = now
         audit.record(Event.API_KEY_REVOKED, row, actor=actor, now=now, after={"key": row.key})
     return row
+
+
+def note_use(credentials: Credentials, *, now: datetime) -> None:
+    """Remember that the key was used, to the minute, for its owner to see. No act, so no event."""
+    last = credentials.last_used_at
+    if last is None or now - last >= NOTED_EVERY:
+        ApiKey.objects.filter(pk=credentials.row).update(last_used_at=now)
 
 
 def _network(entry: str) -> str:

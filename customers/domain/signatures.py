@@ -34,6 +34,7 @@ class Credentials:
     passphrase: bytes
     scopes: frozenset[str]
     ip_allowlist: tuple[str, ...]
+    last_used_at: datetime | None = None
 
     def __repr__(self) -> str:
         return f"Credentials({self.key})"

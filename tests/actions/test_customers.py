@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any
 from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.hashers import check_password
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 
+from core import privileges
 from core.access.models import Identity
 from core.action import NoOpenAction, action
 from core.actor import Actor
@@ -18,7 +19,15 @@ from core.audit.models import AuditEvent
 from core.outbox.models import OutboxMessage
 from core.refusals import NotFound, Refused
 from customers import queries
-from customers.actions import api_keys, create_api_key, revoke_api_key, set_tier, sign_up, signing_up
+from customers.actions import (
+    api_keys,
+    create_api_key,
+    note_use,
+    revoke_api_key,
+    set_tier,
+    sign_up,
+    signing_up,
+)
 from customers.domain.signatures import Call, CallRefused, sign
 from customers.models import ApiKey, Customer
 from tests.officers import Staff
@@ -187,6 +196,37 @@ def test_signs_calls_with_a_key(tom: Customer, robot: Actor, now: datetime) -> N
         with pytest.raises(CallRefused) as caught:
             queries.authenticate(call(made, **changes), now=now)
         assert caught.value.code == expected
+
+
+def test_sees_to_the_minute_when_a_key_was_used(tom: Customer, robot: Actor, now: datetime) -> None:
+    made = key_for(tom, robot, now)
+    seen = []
+    for seconds in (0, 59, 60):
+        moment = now + timedelta(seconds=seconds)
+        found = queries.credentials(made.row.key)
+        assert found is not None
+        note_use(found, now=moment)
+        seen.append(ApiKey.objects.get().last_used_at)
+    assert seen == [now, now, now + timedelta(seconds=60)]
+
+
+def test_comes_in_through_the_trader_apis_database_role(robot: Actor, now: datetime) -> None:
+    with connection.cursor() as cursor:
+        for name in privileges.ROLES:
+            cursor.execute(
+                f"DO $$ BEGIN CREATE ROLE {name};"
+                " EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"
+            )
+        for statement in privileges.statements():
+            cursor.execute(statement)
+        cursor.execute("SET ROLE cs_trader")
+        try:
+            tia = sign_up(email="tia@example.com", password=PASSWORD, country="DE", actor=robot, now=now)
+            made = key_for(tia, robot, now)
+            note_use(queries.authenticate(call(made), now=now), now=now)
+            revoke_api_key(key=made.row.key, customer_id=tia.pk, actor=robot, now=now)
+        finally:
+            cursor.execute("RESET ROLE")
 
 
 @pytest.mark.parametrize("ending", ["revoked", "suspended"])
