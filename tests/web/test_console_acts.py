@@ -104,7 +104,7 @@ def test_takes_two_signed_answers_and_none_of_the_makers(exchange: Exchange) -> 
     assert refusal(nonsense).startswith("Nothing was recorded: this is no answer from the approver page.")
     forbidden = at_console(staff.ana.identity).post(f"/approvals/{request.pk}/sign", {"verb": "approve"})
     assert forbidden.status_code == 403
-    assert refusal(forbidden) == "Your role does not sign requests of this kind."
+    assert refusal(forbidden) == "You made this request, so others must answer it."
     assert b'id="to-approver"' not in at_console(staff.ana.identity).get(f"/approvals/{request.pk}/").content
     first = answered(staff.ben, request)
     assert (first.status_code, first["Location"]) == (302, f"/approvals/{request.pk}/")

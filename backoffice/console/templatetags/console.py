@@ -133,11 +133,17 @@ def span(length: timedelta) -> str:
 
 
 @register.filter
-def state(value: StrEnum | str) -> SafeString:
+def state(value: StrEnum | str, tone: str = "") -> SafeString:
     """A state as a badge, with a colour for what it means to whoever looks."""
-    return format_html(
-        '<span class="state" data-tone="{}">{}</span>', TONES.get(str(value), "over"), spelled(value)
-    )
+    felt = tone or TONES.get(str(value), "over")
+    words = "acted upon" if value == "consumed" else spelled(value)
+    return format_html('<span class="state" data-tone="{}">{}</span>', felt, words)
+
+
+@register.filter
+def market_state(value: str) -> SafeString:
+    """The same for a market, which is well when it is open."""
+    return state(value, {"open": "good", "halted": "bad", "cancel_only": "bad"}.get(value, "over"))
 
 
 @register.filter

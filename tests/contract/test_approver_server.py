@@ -1,0 +1,144 @@
+"""The approver's process …"""
+
+from __future__ import annotations
+
+import http.client
+import os
+import signal
+import socket
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from custody.approver.server import BadPin, Pins, files
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PYTHON: Final = ROOT / ".venv-trusted/bin/python"
+HOST: Final = "approver.example.com"
+PINS: Final = {
+    "APPROVER_ORIGIN": f"https://{HOST}",
+    "APPROVER_RP_ID": HOST,
+    "CONSOLE_ORIGIN": "https://console.example.com",
+    "DEPLOYMENT": 'de<mo>"',
+}
+
+
+class Unix(http.client.HTTPConnection):
+    """HTTP over the socket."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__(HOST, timeout=10)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(10)
+        self.sock.connect(str(self._path))
+
+
+@contextmanager
+def running(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+    command = [str(PYTHON), "-m", "custody.approver", "--socket", str(path)]
+    environment = {"PATH": os.environ["PATH"], **PINS}
+    with subprocess.Popen(command, cwd=ROOT, env=environment, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        assert b"ready" in process.stdout.readline()
+        try:
+            yield process
+        finally:
+            process.terminate()
+
+
+def ask(
+    path: Path, target: str, *, method: str = "GET", host: str = HOST
+) -> tuple[int, dict[str, str], bytes]:
+    connection = Unix(path)
+    try:
+        connection.putrequest(method, target, skip_host=True)
+        connection.putheader("Host", host)
+        connection.endheaders()
+        answer = connection.getresponse()
+        return answer.status, dict(answer.getheaders()), answer.read()
+    finally:
+        connection.close()
+
+
+def test_serves_its_files_under_the_strictest_policy_and_nothing_else(tmp_path: Path) -> None:
+    path = tmp_path / "approver.sock"
+    with running(path):
+        status, headers, body = ask(path, "/")
+        assert status == 200
+        assert headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'; ")
+        assert "connect-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["Permissions-Policy"].startswith("publickey-credentials-get=(self),")
+        assert headers["Strict-Transport-Security"].startswith("max-age=")
+        assert headers["Cache-Control"] == "no-store"
+        assert b'content="de&lt;mo&gt;&quot;"' in body
+        assert b"<script>" not in body
+        assert b" style=" not in body
+        for target, expected in (
+            ("/acts.js", 200),
+            ("/index.html", 404),
+            ("/../server.py", 404),
+            ("//", 404),
+        ):
+            assert ask(path, target)[0] == expected
+        assert ask(path, "/", host="console.example.com")[0] == 421
+        assert ask(path, "/", method="HEAD")[::2] == (200, b"")
+        refused = ask(path, "/", method="POST")
+        assert refused[0] == 501
+        assert refused[1]["Content-Security-Policy"] == headers["Content-Security-Policy"]
+
+
+def test_takes_over_a_dead_socket_never_a_living_one_and_leaves_none(tmp_path: Path) -> None:
+    path = tmp_path / "approver.sock"
+    with running(path) as first:
+        command = [str(PYTHON), "-m", "custody.approver", "--socket", str(path)]
+        second = subprocess.run(
+            command, cwd=ROOT, env={"PATH": "", **PINS}, capture_output=True, check=False, timeout=20
+        )
+        assert (second.returncode, b"in use" in second.stderr) == (1, True)
+        first.send_signal(signal.SIGKILL)
+        first.wait()
+    assert path.exists()
+    with running(path) as third:
+        assert ask(path, "/")[0] == 200
+        third.send_signal(signal.SIGTERM)
+        assert third.wait(timeout=10) == 0
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("origin", "approver.example.com"),
+        ("origin", "https://approver.example.com/"),
+        ("console_origin", ""),
+        ("console_origin", "javascript:alert(1)"),
+        ("rp_id", "example.org"),
+        ("rp_id", "ver.example.com"),
+        ("deployment", ""),
+    ],
+)
+def test_does_not_start_on_a_pin_that_is_none(name: str, value: str) -> None:
+    good = dict(zip(("origin", "rp_id", "console_origin", "deployment"), PINS.values(), strict=True))
+    assert "/" in files(Pins(**good))
+    with pytest.raises(BadPin):
+        Pins(**{**good, name: value})
+
+
+def test_imports_nothing_of_ours_and_no_package() -> None:
+    probe = (
+        "import sys; before = set(sys.modules); import custody.approver.server; "
+        "print(*sorted({name for name in set(sys.modules) - before}))"
+    )
+    done = subprocess.run([str(PYTHON), "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
+    loaded = {name.split(".")[0] for name in done.stdout.split()}
+    ours = {name for name in done.stdout.split() if name.split(".")[0] == "custody"}
+    assert ours == {"custody", "custody.approver", "custody.approver.server"}
+    assert loaded.isdisjoint({"kernel", "core", "django", "cryptography", "pkcs11"})
