@@ -149,7 +149,8 @@ def test_takes_json_only(tom: Trader) -> None:
 
 
 def test_slows_down_who_asks_too_often() -> None:
-    answers = [Api().get("/api/v5/public/time") for _ in range(30)]
+    api = Api()
+    answers = [api.get("/api/v5/public/time") for _ in range(30)]
     limited = [answer for answer in answers if answer.status_code == 429]
     assert limited
     assert {code(answer) for answer in limited} == {"50011"}

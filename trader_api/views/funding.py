@@ -12,6 +12,7 @@ from rest_framework.response import Response
 
 from core.ledger import AccountKind
 from core.ledger.models import Account
+from core.refusals import NotFound
 from custody import queries as custody
 from custody.actions import assign_address, cancel_withdrawal, request_withdrawal
 from engine_bridge import queries
@@ -122,11 +123,11 @@ class CancelWithdrawal(PrivateEndpoint):
 
     def post(self, request: Request) -> Response:
         """Take a withdrawal back, before it is approved."""
-        row = cancel_withdrawal(
-            withdrawal_id=identifier(object_of(request), "wdId", unknown="58215"),
-            actor=self.trader.actor,
-            now=self.now,
-        )
+        wanted = identifier(object_of(request), "wdId", unknown="58215")
+        try:
+            row = cancel_withdrawal(withdrawal_id=wanted, actor=self.trader.actor, now=self.now)
+        except NotFound:
+            raise ApiError("58215", "The wdId does not exist.") from None
         return ok([{"wdId": str(row.pk)}])
 
 

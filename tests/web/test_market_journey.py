@@ -1,0 +1,186 @@
+"""A trader's program from its first call on ..."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from core import clock
+from core.audit.models import AuditEvent
+from core.freezes.actions import pull_freeze
+from custody.actions import load_registry, report_price
+from custody.domain.limits import Quote
+from custody.domain.wallets import Targets
+from customers.models import ApiKey
+from kernel.money import Amount
+from tests.officers import Staff
+from tests.traders import Api, Trader, enrol
+from tests.treasury import HOME, PRICE_CENTS, ROBOT, registry
+from tests.venue import give
+
+pytestmark = pytest.mark.django_db
+
+OWN = "/api/countersign/v1"
+READS = """
+    public/time public/instruments?instType=SPOT account/balance account/config account/positions
+    account/trade-fee?instType=SPOT asset/balances asset/currencies asset/deposit-history
+    asset/withdrawal-history trade/orders-pending trade/fills trade/orders-history?instType=SPOT
+"""
+TOM = {"email": "Tom@Example.com", "password": "a long password", "country": "CH"}
+
+
+def row(response: Any) -> dict[str, Any]:
+    body = json.loads(response.content)
+    assert body["code"] == "0", body
+    return dict(body["data"][0])
+
+
+def code(response: Any) -> str:
+    return str(json.loads(response.content)["code"])
+
+
+@pytest.fixture
+def treasury(db: None, now: datetime) -> None:
+    targets = Targets(Amount(0, "BTC"), Amount(0, "BTC"))
+    load_registry(registry=registry(), targets=targets, actor=ROBOT, now=now)
+
+
+def test_signs_up_and_makes_a_key_that_works() -> None:
+    made = row(Api().post(f"{OWN}/signup", TOM))
+    assert made["tier"] == "0"
+    keys = {"email": "tom@example.com", "password": TOM["password"], "passphrase": "correct horse"}
+    key = row(Api().post(f"{OWN}/api-keys", keys | {"scopes": ["trade", "withdraw"]}))
+    assert key["scopes"] == ["read", "trade", "withdraw"]
+    stored = ApiKey.objects.get(key=key["apiKey"])
+    assert key["secretKey"].encode() not in bytes(stored.secret)
+    trader = Trader(stored.customer, key["apiKey"], key["secretKey"])
+    assert row(Api(trader).get(f"{OWN}/kyc")) == {"tier": "0", "name": "E-mail", "opens": []}
+
+
+@pytest.mark.parametrize(
+    ("changes", "wanted"),
+    [
+        ({"email": "nobody"}, "51000"),
+        ({"password": "short"}, "51000"),
+        ({"country": "Switzerland"}, "51000"),
+        ({"email": ""}, "50014"),
+        ({"email": ["a@b.c"]}, "51000"),
+        ({"email": "tom@example.com\x00"}, "51000"),
+    ],
+)
+def test_learns_what_is_wrong_with_a_sign_up(changes: dict[str, Any], wanted: str) -> None:
+    assert code(Api().post(f"{OWN}/signup", TOM | changes)) == wanted
+
+
+def test_signs_up_once() -> None:
+    row(Api().post(f"{OWN}/signup", TOM))
+    assert code(Api().post(f"{OWN}/signup", TOM)) == "50071"
+
+
+def test_gets_no_key_with_a_wrong_password() -> None:
+    row(Api().post(f"{OWN}/signup", TOM))
+    keys: dict[str, object] = {"email": TOM["email"], "password": "a wrong password", "scopes": ["read"]}
+    keys["passphrase"] = "correct horse"
+    response = Api().post(f"{OWN}/api-keys", keys)
+    assert (response.status_code, code(response)) == (401, "50114")
+
+
+def test_may_look_and_nothing_else_at_tier_0(treasury: None, now: datetime) -> None:
+    api = Api(enrol("Tom", now=now, tier=0))
+    report_price(quote=Quote("BTC", PRICE_CENTS, clock.now()), source="test", actor=ROBOT, now=clock.now())
+    withdrawal = {"ccy": "BTC", "amt": "0.01", "dest": "4", "toAddr": HOME, "chain": "BTC-Bitcoin"}
+    refused = json.loads(api.post("/api/v5/asset/withdrawal", withdrawal).content)
+    assert (refused["code"], "tier 0" in refused["msg"]) == ("58200", True)
+    order = {"instId": "BTC-USDT", "side": "buy", "ordType": "limit", "sz": "1", "px": "1", "tdMode": "cash"}
+    assert code(api.post("/api/v5/trade/order", order)) == "50027"
+    assert code(api.get("/api/v5/asset/deposit-address?ccy=BTC")) == "50027"
+    assert (
+        code(api.post("/api/v5/asset/transfer", {"ccy": "BTC", "amt": "1", "from": "6", "to": "18"}))
+        == "50027"
+    )
+    assert code(api.get("/api/v5/account/balance")) == "0"
+
+
+def test_starts_verification_and_is_told_how_it_stands(now: datetime) -> None:
+    api = Api(enrol("Tom", now=now, tier=0))
+    begun = row(api.post(f"{OWN}/kyc", {"level": "kyc-standard"}))
+    assert (begun["level"], begun["token"]) == ("kyc-standard", "")
+    assert begun["applicant"]
+    assert code(api.post(f"{OWN}/kyc", {"level": "nothing"})) == "51000"
+
+
+def test_keeps_one_deposit_address(treasury: None, now: datetime) -> None:
+    api = Api(enrol("Tom", now=now))
+    first = row(api.get("/api/v5/asset/deposit-address?ccy=BTC"))
+    assert (first["chain"], first["selected"]) == ("BTC-Bitcoin", True)
+    assert row(api.get("/api/v5/asset/deposit-address?ccy=BTC"))["addr"] == first["addr"]
+    assert code(api.get("/api/v5/asset/deposit-address?ccy=ETH")) == "51012"
+
+
+def test_is_told_of_a_freeze_in_the_codes_of_each_act(treasury: None, staff: Staff, now: datetime) -> None:
+    tom = enrol("Trader", now=now)
+    give(tom.customer.pk, "1", "BTC")
+    api = Api(tom)
+    order = {"instId": "BTC-USDT", "side": "buy", "ordType": "limit", "sz": "1", "px": "1", "tdMode": "cash"}
+    transfer = {"ccy": "BTC", "amt": "1", "from": "6", "to": "18"}
+    withdrawal = {"ccy": "BTC", "amt": "0.01", "dest": "4", "toAddr": HOME}
+    pull_freeze(scope="platform.withdrawals", reason="drill", actor=staff.sam.actor, now=now)
+    assert code(api.post("/api/v5/asset/withdrawal", withdrawal)) == "58204"
+    pull_freeze(scope=f"customer:{tom.customer.pk}", reason="drill", actor=staff.sam.actor, now=now)
+    assert code(api.post("/api/v5/asset/transfer", transfer)) == "50007"
+    assert code(api.post("/api/v5/trade/order", order)) == "50007"
+    assert code(api.get("/api/v5/asset/balances")) == "0"
+
+
+def test_sees_nothing_of_somebody_else(now: datetime) -> None:
+    tia = Api(enrol("Tia", now=now))
+    give(enrol("Tom", now=now).customer.pk, "1", "BTC")
+    assert json.loads(tia.get("/api/v5/asset/balances").content)["data"] == []
+    unknown = "0192f0c1-2b3c-7d4e-8f90-a1b2c3d4e5f6"
+    assert code(tia.get(f"/api/v5/asset/transfer-state?transId={unknown}")) == "58129"
+    assert code(tia.post("/api/v5/asset/cancel-withdrawal", {"wdId": unknown})) == "58215"
+
+
+def test_reads_leave_no_trace(treasury: None, now: datetime) -> None:
+    api = Api(enrol("Tom", now=now))
+    before = AuditEvent.objects.count()
+    for target in READS.split():
+        assert code(api.get(f"/api/v5/{target}")) == "0", target
+    assert AuditEvent.objects.count() == before
+
+
+json_values = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=20),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+NAMES = """
+    instId side ordType sz px tdMode clOrdId ccy amt from to dest toAddr chain clientId rcvrInfo ordId wdId
+    type instIdCode tag level
+"""
+TARGETS = """
+    trade/order trade/batch-orders trade/cancel-order trade/cancel-batch-orders asset/transfer
+    asset/withdrawal asset/cancel-withdrawal
+"""
+names, targets = st.sampled_from(NAMES.split()), st.sampled_from(TARGETS.split())
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(target=targets, body=st.dictionaries(names, json_values, max_size=6), wrapped=st.booleans())
+def test_is_never_answered_with_a_failure_of_ours(
+    monkeypatch: pytest.MonkeyPatch, tom: Trader, target: str, body: dict[str, Any], wrapped: bool
+) -> None:
+    monkeypatch.setattr("trader_api.limits.SLACK_PERCENT", 10**6)
+    response = Api(tom).post(f"/api/v5/{target}", [body] if wrapped else body)
+    assert response.status_code in {200, 400, 401, 429}, (response.content, body)
+    assert code(response) != "50026"
+
+
+@pytest.fixture
+def tom(db: None, now: datetime) -> Trader:
+    return enrol("Tom", now=now)
