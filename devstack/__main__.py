@@ -35,6 +35,14 @@ def run() -> int:
     return 0
 
 
+def _test(arguments: list[str]) -> int:
+    try:
+        return testing.run(arguments)
+    except EXPECTED as error:
+        print(f"\n{error}", file=sys.stderr, flush=True)
+        return 1
+
+
 def main() -> int:
     match sys.argv[1:]:
         case ["run"]:
@@ -42,7 +50,7 @@ def main() -> int:
         case ["verify"]:
             return verify.run()
         case ["test", "--", *arguments]:
-            return testing.run(arguments)
+            return _test(arguments)
         case _:
             print(__doc__, file=sys.stderr)
             return 2

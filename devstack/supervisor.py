@@ -172,7 +172,7 @@ class Supervisor:
         return next(each.handle.pid for each in self._running if each.process.name == name)
 
     def _check_alive(self, each: _Running, error: type[RuntimeError], what: str) -> None:
-        code = each.handle.poll()
+        code = _exit_code(each.handle)
         if code is None or self._is_stopping.is_set():
             return
         if each.pump is not None:
@@ -214,10 +214,10 @@ class Supervisor:
         while self._running:
             batch = [each for each in self._running if each.batch == self._running[-1].batch]
             for each in batch:
-                if each.handle.poll() is None:
+                if _exit_code(each.handle) is None:
                     each.handle.send_signal(each.process.stop_signal)
             deadline = time.monotonic() + self._stop_within_s
-            while any(each.handle.poll() is None for each in batch) and time.monotonic() < deadline:
+            while any(_exit_code(each.handle) is None for each in batch) and time.monotonic() < deadline:
                 time.sleep(0.02)
             for each in batch:
                 _kill_group(each.handle.pid)  # what it left behind in its own session, or itself
@@ -225,6 +225,16 @@ class Supervisor:
                 if each.pump is not None:
                     each.pump.join(timeout=2)
                 self._running.remove(each)
+
+
+def _exit_code(handle: subprocess.Popen[bytes]) -> int | None:
+    """How the process ended, without reaping it: until `stop` does, nothing else can get its number."""
+    if handle.returncode is not None:
+        return handle.returncode
+    ended = os.waitid(os.P_PID, handle.pid, os.WEXITED | os.WNOHANG | os.WNOWAIT)
+    if ended is None:
+        return None
+    return ended.si_status if ended.si_code == os.CLD_EXITED else -ended.si_status
 
 
 def _kill_group(pid: int) -> None:

@@ -66,6 +66,6 @@ def _run_in(base: Path, accounts: users.Accounts, arguments: list[str]) -> int:
             )
             values["REDIS_URL"] = f"unix://{folder}/redis.sock"
         supervisor.start(*wanted)
-        return subprocess.run(
-            [sys.executable, "-m", "pytest", *arguments], check=False, cwd=HOME, env=values
-        ).returncode
+        done = subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False, cwd=HOME, env=values)
+        supervisor.check()  # a service that went down explains failures better than they do
+        return done.returncode
