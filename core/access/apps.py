@@ -8,10 +8,11 @@ class AccessConfig(AppConfig):
 
     def ready(self) -> None:
         from core import access, health
-        from core.access import checks, probes  # noqa: F401 - importing checks registers them
+        from core.access import checks, probes
         from core.access.permissions import Permission
         from core.audit.permissions import Permission as AuditPermission
 
+        checks.refuse_unsafe_start()
         access.register(Permission)
         access.register(AuditPermission)
         health.register("edge keys", probes.edge_keys)

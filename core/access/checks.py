@@ -9,10 +9,12 @@ from urllib.parse import urlsplit
 
 from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
+from django.core.exceptions import ImproperlyConfigured
 
 _TEAM: Final = re.compile(r"https://[a-z0-9-]+\.cloudflareaccess\.com")
 _AUDIENCE: Final = re.compile(r"[0-9a-f]{64}")
 _TAGS: Final = ("ACCESS_CONSOLE_AUD", "ACCESS_SERVICE_AUD")
+_ORIGINS: Final = ("CONSOLE_ORIGIN", "SERVICE_ORIGIN", "API_ORIGIN", "HOOKS_ORIGIN", "APPROVER_ORIGIN")
 _KINDS: Final = ("development", "production")
 
 
@@ -35,9 +37,28 @@ def check_edge(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]
         )
     if "core.access.middleware.AccessMiddleware" not in settings.MIDDLEWARE:
         found.append(Error("AccessMiddleware is missing", id="access.E005"))
-    if settings.DEPLOYMENT_KIND != "development":
-        found += _production()
+    found += _development() if settings.DEPLOYMENT_KIND == "development" else _production()
     return found
+
+
+def refuse_unsafe_start() -> None:
+    """ImproperlyConfigured where any check fails: servers and workers run no system checks of their own."""
+    if found := check_edge():
+        raise ImproperlyConfigured("; ".join(f"{message.id}: {message.msg}" for message in found))
+
+
+def _development() -> list[CheckMessage]:
+    """A public deployment that forgot to say what it is must not pass for a developer's machine."""
+    return [
+        Error(f"{name} is public, so DEPLOYMENT_KIND must be production", id="access.E006")
+        for name in _ORIGINS
+        if not _is_local(getattr(settings, name))
+    ]
+
+
+def _is_local(origin: str) -> bool:
+    host = urlsplit(origin).hostname or ""
+    return host in ("localhost", "127.0.0.1", "::1") or host.endswith(".localhost")
 
 
 def _production() -> list[CheckMessage]:
@@ -56,11 +77,11 @@ def _production() -> list[CheckMessage]:
         for name in _TAGS
         if len(set(getattr(settings, name))) < 4
     ]
-    for name in ("CONSOLE_ORIGIN", "SERVICE_ORIGIN", "API_ORIGIN", "HOOKS_ORIGIN", "APPROVER_ORIGIN"):
-        parts = urlsplit(getattr(settings, name))
-        host = parts.hostname or ""
-        if parts.scheme != "https" or host == "localhost" or host.endswith(".localhost"):
-            found.append(Error(f"{name} must be a public https:// origin", id="access.E012"))
+    found += [
+        Error(f"{name} must be a public https:// origin", id="access.E012")
+        for name in _ORIGINS
+        if urlsplit(getattr(settings, name)).scheme != "https" or _is_local(getattr(settings, name))
+    ]
     if settings.DEBUG:
         found.append(Error("DEBUG shows secrets to whoever causes an error", id="access.E013"))
     if not settings.SESSION_COOKIE_NAME.startswith("__Host-") or not settings.SESSION_COOKIE_SECURE:
