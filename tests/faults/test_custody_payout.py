@@ -11,6 +11,7 @@ import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -116,20 +117,25 @@ def work(*, now: datetime) -> None:
 
 
 def killed_at(tick: int, *, now: datetime) -> bool:
-    """A worker in a process of its own that is killed at the tick; whether it lived to reach it."""
+    """A worker that is killed at the tick; whether it lived to reach it."""
+    return killed(partial(work, now=now), STEPS, tick)
+
+
+def killed(job: Callable[[], object], steps: list[tuple[Any, str]], tick: int) -> bool:
+    """A process of its own that does the job and is killed at the tick; whether it lived to reach it."""
     connections.close_all()
     child = os.fork()
     if child == 0:
         try:
-            _arm(tick)
-            work(now=now)
+            _arm(steps, tick)
+            job()
         finally:
             os._exit(0)
     _, status = os.waitpid(child, 0)
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
-def _arm(tick: int) -> None:
+def _arm(steps: list[tuple[Any, str]], tick: int) -> None:
     """In the child: count the moments before and after every step, and die at the given one."""
     passed = 0
 
@@ -148,7 +154,7 @@ def _arm(tick: int) -> None:
 
         return run
 
-    for owner, name in STEPS:
+    for owner, name in steps:
         setattr(owner, name, counted(getattr(owner, name)))
 
 
@@ -221,3 +227,24 @@ def test_finds_a_silent_signer_silent_and_asks_again_later(
     work(now=now + LATER)
     assert queries.withdrawal(row.pk).state == "broadcast"
     assert world.paid()[row.destination] == SMALL
+
+
+def test_as_block_watcher_leaves_books_that_the_next_one_completes(world: World) -> None:
+    """Killed around reading a block, crediting and settling; each deposit and payment is booked once."""
+    steps = [(actions, "read_blocks"), (actions, "book_deposit"), (actions, "settle_payment")]
+    moments = 8  # the block that holds something, the two on top of it, one deposit, one payment
+    rows, before = [], world.treasury.funding().posted.units
+    for tick in range(1, moments + 2):
+        rows.append(world.approved())
+        work(now=world.treasury.now)
+        own = queries.deposit_address_of(world.treasury.tom.pk)
+        assert own is not None
+        world.outside.pay(own.address, 2 * SMALL)
+        world.outside.mine(3)
+        died = killed(world.follow, steps, tick)
+        assert died == (tick <= moments), f"the watcher passes {moments} moments: {tick}"
+        world.follow()
+        assert queries.withdrawal(rows[-1].pk).state == "settled"
+    fees = sum(row.fee_units for row in rows)
+    assert world.treasury.funding().posted.units == before + len(rows) * SMALL - fees
+    assert not any(invariants.broken().values())
