@@ -51,7 +51,7 @@ class Endpoint(APIView):
         self.count(request)
 
     def count(self, request: Request) -> None:
-        count_by_address(self.limit, request, now=self.now)
+        count_by_address(self.limit, request, endpoint=type(self).__name__, now=self.now)
 
     def handle_exception(self, exc: Exception) -> Any:
         # DRF turns 401 into 403 where no authenticator names a challenge; ours name their own status.
@@ -73,7 +73,7 @@ class PrivateEndpoint(Endpoint):
 
     def count(self, request: Request) -> None:
         if self.count_here:
-            count_by_user(self.limit, self.trader, now=self.now)
+            count_by_user(self.limit, self.trader, what=type(self).__name__, now=self.now)
 
 
 def body_of(request: Request) -> Any:

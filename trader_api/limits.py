@@ -58,16 +58,14 @@ SIGN_UP: Final = Limit("sign-up", 10, window_ms=60_000)
 KYC: Final = Limit("kyc", 5)
 
 
-def count_by_address(limit: Limit, request: Request, *, now: datetime) -> None:
-    """Count a public request; 50011 above the limit."""
-    _count(limit, address_of(request), 1, now)
+def count_by_address(limit: Limit, request: Request, *, endpoint: str, now: datetime) -> None:
+    """Count a public request to one endpoint; 50011 above the limit."""
+    _count(limit, f"{endpoint}:{address_of(request)}", 1, now)
 
 
-def count_by_user(
-    limit: Limit, trader: Trader, *, now: datetime, instrument: str = "", weight: int = 1
-) -> None:
-    """Count a private request, or its orders; 50011 above the limit."""
-    _count(limit, f"{trader.customer_id}:{instrument}", weight, now)
+def count_by_user(limit: Limit, trader: Trader, *, what: str, now: datetime, weight: int = 1) -> None:
+    """Count a private request to one endpoint, or orders in one instrument; 50011 above the limit."""
+    _count(limit, f"{trader.customer_id}:{what}", weight, now)
 
 
 def address_of(request: Request) -> str:

@@ -41,7 +41,7 @@ def count_orders(
     """Count orders per user and instrument, as OKX does; each one of a batch counts."""
     names = [str(item.get("instId") or item.get("instIdCode") or "") for item in items]
     for name in sorted(set(names)):
-        limits.count_by_user(limit, trader, now=now, instrument=name[:40], weight=names.count(name))
+        limits.count_by_user(limit, trader, what=name[:40], now=now, weight=names.count(name))
 
 
 def place(

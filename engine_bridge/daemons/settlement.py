@@ -41,6 +41,7 @@ class Settlement:
         self._target = target
         self._feed: Feed | None = None
         self._gaps = 0
+        self._waits = False
         self._swept = self._acknowledged = self._halted = datetime.min.replace(tzinfo=clock.now().tzinfo)
 
     def step(self) -> bool:
@@ -50,12 +51,15 @@ class Settlement:
             return False
         try:
             batch = self._next()
+            self._waits = False
             if batch.events:
                 self.settle(batch)
                 self._gaps = 0
             self._sweep(now)
         except EngineAway as away:
-            log.info("settlement waits for the engine: %s", away)
+            if not self._waits:
+                log.warning("settlement waits for the engine: %s", away)
+            self._waits = True
             self.close()
             return False
         except Gap as gap:
