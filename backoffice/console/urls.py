@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from enum import StrEnum
 from typing import Any
 
-from django.http import HttpResponseBase
+from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST, require_safe
 
@@ -16,6 +17,7 @@ from backoffice.console.views import (
     approvals,
     audit,
     cases,
+    errors,
     freezes,
     health,
     home,
@@ -42,8 +44,23 @@ def screen(route: str, permission: StrEnum, view: View, name: str) -> URLPattern
 
 
 def act(route: str, permission: StrEnum, view: View, name: str) -> URLPattern:
-    """A form's target: it is posted to, never followed."""
-    return path(route, requires(permission)(require_POST(view)), name=name)
+    """A form's target: it is posted to, never followed, and from no other site."""
+    return path(route, requires(permission)(require_POST(from_here(view))), name=name)
+
+
+def from_here(view: View) -> View:
+    """Run the view unless the browser itself says that another origin sent the form.
+
+    A second line behind the CSRF token, which falls alone wherever somebody can set cookies for our domain.
+    """
+
+    @functools.wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
+            return errors.forbidden(request)
+        return view(request, *args, **kwargs)
+
+    return guarded
 
 
 urlpatterns: list[Any] = [

@@ -148,6 +148,9 @@ def test_that_is_posted_to_needs_a_form_of_ours_and_cannot_be_followed(url: Url,
             forged = at_console(holder, checks_csrf=True).post(address, {"reason": "because"})
             assert forged.status_code == 403
             assert b"Nothing was changed" in forged.content
+            for site in ("cross-site", "same-site", "none"):
+                sent = at_console(holder).post(address, headers={"Sec-Fetch-Site": site})
+                assert sent.status_code == 403
             assert at_console(holder).get(address).status_code == 405
             assert AuditEvent.objects.count() == before
 
