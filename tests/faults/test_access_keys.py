@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import json
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -102,21 +101,20 @@ def test_refreshes_in_the_background_when_no_longer_fresh(
     store: KeyStore, endpoint: Endpoint, clock: Clock
 ) -> None:
     store.key_of(endpoint.kid)
-    gate = threading.Event()
+    gate, released = threading.Event(), []
     good = json.dumps(endpoint.issuer.certs()).encode()
 
     def slow() -> bytes:
-        gate.wait(5)
+        released.append(gate.wait(30))
         return good
 
     endpoint.fault = slow
     clock.moment += FRESH_S + 1
-    began = time.monotonic()
     for _ in range(50):
         assert store.key_of(endpoint.kid)
-    assert time.monotonic() - began < 1
     gate.set()
     settle()
+    assert released == [True]  # by us, after everybody had their key: nobody waited for the endpoint
     assert endpoint.calls == 2
     assert store.age().seconds == 0
 
@@ -213,30 +211,29 @@ def test_lets_everybody_through_while_one_waits_for_a_hung_endpoint(
     store: KeyStore, endpoint: Endpoint, clock: Clock
 ) -> None:
     store.key_of(endpoint.kid)
-    gate = threading.Event()
+    gate, released = threading.Event(), []
 
     def hang() -> bytes:
-        gate.wait(5)
+        released.append(gate.wait(30))
         return fails()
 
     endpoint.fault = hang
     clock.moment += FRESH_S + 1
-    took: list[float] = []
+    got: list[object] = []
 
     def ask() -> None:
-        began = time.monotonic()
-        store.key_of(endpoint.kid)
-        took.append(time.monotonic() - began)
+        got.append(store.key_of(endpoint.kid))
 
     threads = [threading.Thread(target=ask) for _ in range(8)]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(5)
+        thread.join(25)
+    answered = len(got)
     gate.set()
     settle()
-    assert len(took) == 8
-    assert max(took) < 1
+    assert answered == 8
+    assert released == [True]
     assert endpoint.calls == 2
 
 
