@@ -39,7 +39,8 @@ def database(url: str) -> dict[str, object]:
         "PASSWORD": unquote(parts.password or ""),
         "HOST": query.get("host", [parts.hostname or ""])[0],
         "PORT": str(parts.port or ""),
-        "CONN_MAX_AGE": 60,
+        # An ASGI request runs on a thread of its own: a connection kept for the next one would only leak.
+        "CONN_MAX_AGE": 0,
         "CONN_HEALTH_CHECKS": True,
         "OPTIONS": {
             "application_name": os.environ.get("PROCESS_NAME", "countersign"),
