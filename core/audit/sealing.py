@@ -14,8 +14,9 @@ from kernel import merkle
 BATCH: Final = 5000
 
 # Only transactions that ended before the oldest one still running: none can appear behind the cursor later.
+# The text has a name of its own: ORDER BY prefers output columns, and as text "1000" stands before "999".
 _NEXT: Final = """
-SELECT id, txid::text, canon FROM audit_event
+SELECT id, txid::text AS txid_text, canon FROM audit_event
 WHERE (txid, id) > (%s::text::xid8, %s) AND txid < pg_snapshot_xmin(pg_current_snapshot())
 ORDER BY txid, id LIMIT %s
 """
