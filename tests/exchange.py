@@ -64,6 +64,7 @@ class Exchange:
             "refill_id": self.refill.pk,
             "case_id": self.case.pk,
             "freeze_id": self.freeze.pk,
+            "person": self.una.pk,
             "symbol": self.market.symbol,
             "event_id": AuditEvent.objects.order_by("id").values_list("pk", flat=True)[0],
         }

@@ -50,6 +50,7 @@ ROOMS: Final = (
     Room("Identity", "cases", "user-check", "kyc:case:read", "cases"),
     Room("Markets", "markets", "chart-candlestick", "engine:market:read"),
     Room("Freezes", "freezes", "snowflake", "freezes:freeze:read"),
+    Room("Staff", "staff", "users", "access:staff:read"),
     Room("Audit", "audit", "scroll-text", "audit:event:read"),
     Room("Health", "health", "activity", "health:probe:read"),
 )

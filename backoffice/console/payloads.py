@@ -63,6 +63,7 @@ VIEWS: Final[Mapping[str, str]] = {
     "custody.withdrawal": "withdrawal",
     "custody.refill": "refill",
     "kyc.case": "case",
+    "access.identity": "person",
 }
 _IDS: Final = frozenset(
     {

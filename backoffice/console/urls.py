@@ -23,10 +23,12 @@ from backoffice.console.views import (
     home,
     markets,
     refills,
+    staff,
     treasury,
     withdrawals,
 )
 from core.access import requires
+from core.access.permissions import Permission as Access
 from core.approvals.permissions import Permission as Approvals
 from core.audit.permissions import Permission as Audit
 from core.freezes.permissions import Permission as Freezes
@@ -118,6 +120,11 @@ urlpatterns: list[Any] = [
     screen("freezes/", Freezes.SEE_FREEZES, freezes.index, "freezes"),
     act("freezes/pull", Freezes.PULL_FREEZE, freezes.pull, "pull_freeze"),
     act("freezes/<uuid:freeze_id>/release", Freezes.ASK_RELEASE, freezes.ask_release, "ask_release"),
+    screen("staff/", Access.SEE_STAFF, staff.index, "staff"),
+    act("staff/join", Access.PROPOSE_STAFF, staff.join, "join"),
+    screen("staff/<uuid:person>/", Access.SEE_STAFF, staff.show, "person"),
+    act("staff/<uuid:person>/suspend", Access.SUSPEND_STAFF, staff.suspend, "suspend"),
+    act("staff/<uuid:person>/propose", Access.PROPOSE_STAFF, staff.propose, "propose_change"),
     screen("health/", Health.SEE_PROBES, health.show, "health"),
 ]
 

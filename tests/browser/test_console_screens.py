@@ -41,6 +41,8 @@ def screens(site: Site) -> dict[str, str]:
         "case": f"/identity/{exchange.case.pk}/",
         "markets": "/markets/",
         "market": f"/markets/{exchange.market.symbol}/",
+        "staff": "/staff/",
+        "person": f"/staff/{exchange.una.pk}/",
         "audit": "/audit/",
         "event": f"/audit/{AuditEvent.objects.order_by('id').values_list('pk', flat=True)[2]}/",
         "freezes": "/freezes/",

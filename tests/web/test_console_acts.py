@@ -205,6 +205,32 @@ def test_takes_closes_and_raises_cases(exchange: Exchange) -> None:
     assert exchange.case.state == "resolved"
 
 
+def test_suspends_at_once_and_changes_the_staff_by_approval(exchange: Exchange) -> None:
+    ana, page = exchange.staff.ana.identity, f"/staff/{exchange.una.pk}/"
+    assert refusal(send(ana, page, f"{page}propose", reason="x")).startswith("Nothing was proposed: choose")
+    fields = {"change": "grant_role", "role": "auditor", "hours": "8", "reason": "Dot is on holiday"}
+    asked = send(ana, page, f"{page}propose", **fields)
+    request = ApprovalRequest.objects.get(kind="staff.grant_role")
+    assert asked["Location"] == f"/approvals/{request.pk}/"
+    for officer in (exchange.staff.ben, exchange.staff.cy):
+        assert answered(officer, request).status_code == 302
+    assert "auditor, support" in at_console(ana).get(page).content.decode()
+
+    new = {
+        "name": "Zoë",
+        "email": "zoe@countersign.example",
+        "subject": "5f1c",
+        "roles": ["support", "auditor"],
+    }
+    assert refusal(send(ana, "/staff/", "/staff/join", **new)) == "Nothing was proposed: say why."
+    joined = send(ana, "/staff/", "/staff/join", **new, reason="starts on Monday")
+    assert "Zoë" in at_console(ana).get(joined["Location"]).content.decode()
+
+    assert send(ana, page, f"{page}suspend", reason="lost her key").status_code == 302
+    assert at_console(exchange.una).get("/").status_code == 403
+    assert "Your access is suspended" in at_console(exchange.una).get("/").content.decode()
+
+
 def test_stops_a_market_at_once_and_releases_it_by_three(exchange: Exchange) -> None:
     page, sam = "/markets/BTC-USDT/", exchange.staff.sam.identity
     assert refusal(send(sam, page, f"{page}stop", state="open", reason="x")).startswith("Nothing was stopped")

@@ -1,0 +1,115 @@
+"""The staff: who may do what, one person's rights taken away at once, everything else by approval."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+
+from backoffice.console import frame, trails
+from core import access, clock
+from core.access.permissions import Permission
+from core.access.roles import Role
+from core.approvals import queries as approvals
+from core.ids import new_id
+from core.refusals import Refused
+from core.staff import actions, queries
+from core.staff.domain import changes
+
+OFFERED: Final = tuple(role for role in Role if role is not Role.COLLECTOR)
+"""What people can be; the collector is a program."""
+
+
+class Misspelt(Refused):
+    """The form asks for no change that there is."""
+
+    code = "console.misspelt"
+    status = 422
+
+
+def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpResponse:
+    """Everybody with their roles, and the form by which somebody joins."""
+    now = clock.now()
+    values = {
+        "members": queries.members(officer=request.identity, now=now),
+        "roles": OFFERED,
+        "chosen": request.POST.getlist("roles") if refusal else [],
+        "may_propose": access.allowed(request.identity, Permission.PROPOSE_STAFF, now),
+    }
+    return frame.page(request, "console/staff.html", values, refusal=refusal, now=now)
+
+
+def show(request: frame.StaffRequest, person: UUID, refusal: Refused | None = None) -> HttpResponse:
+    """One person: roles held and past, passkeys, and what can be done."""
+    now = clock.now()
+    member = queries.member(person, officer=request.identity, now=now)
+    values = {
+        "member": member,
+        "grants": queries.grants_of(person),
+        "asked": approvals.about(f"access.identity/{person}")[:10],
+        "roles": OFFERED,
+        "hours_max": changes.HOURS_MAX,
+        "may_suspend": access.allowed(request.identity, Permission.SUSPEND_STAFF, now),
+        "may_propose": access.allowed(request.identity, Permission.PROPOSE_STAFF, now),
+        "trail": trails.about(member.identity, identity=request.identity, now=now),
+    }
+    return frame.page(request, "console/person.html", values, refusal=refusal, now=now)
+
+
+def suspend(request: frame.StaffRequest, person: UUID) -> HttpResponse:
+    """End all of somebody's rights, now."""
+    try:
+        row = actions.suspend_person(
+            person=person, reason=request.POST.get("reason", ""), actor=request.actor, now=clock.now()
+        )
+    except Refused as refusal:
+        return show(request, person, refusal)
+    messages.success(request, f"{row.display_name} is suspended. Coming back takes two others.")
+    return redirect("person", person)
+
+
+def propose(request: frame.StaffRequest, person: UUID) -> HttpResponse:
+    """Put a change before two others."""
+    try:
+        asked = actions.propose_change(
+            change=_change(request, person),
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return show(request, person, refusal)
+    messages.success(request, "The change is proposed. It happens once two others have signed it.")
+    return redirect("approval", asked.pk)
+
+
+def join(request: frame.StaffRequest) -> HttpResponse:
+    """Put somebody new before two others."""
+    fields = {name: request.POST.get(name, "").strip() for name in ("name", "email", "subject")}
+    change = changes.Join(new_id(), roles=tuple(request.POST.getlist("roles")), **fields)
+    try:
+        asked = actions.propose_change(
+            change=change, reason=request.POST.get("reason", ""), actor=request.actor, now=clock.now()
+        )
+    except Refused as refusal:
+        return index(request, refusal)
+    messages.success(request, "The joining is proposed. It happens once two others have signed it.")
+    return redirect("approval", asked.pk)
+
+
+def _change(request: frame.StaffRequest, person: UUID) -> changes.Change:
+    role, hours = request.POST.get("role", ""), request.POST.get("hours", "0")
+    match request.POST.get("change"):
+        case "grant_role":
+            return changes.GrantRole(person, role, int(hours) if hours.isdecimal() and len(hours) < 4 else -1)
+        case "end_role":
+            return changes.EndRole(person, role)
+        case "leave":
+            return changes.Leave(person)
+        case "restore":
+            return changes.Restore(person)
+        case _:
+            raise Misspelt("Nothing was proposed: choose what is to change.")
