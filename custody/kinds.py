@@ -89,5 +89,6 @@ ADJUSTMENT: Final = Kind(
     on_rejected=_adjustment_rejected,
     on_expired=_adjustment_expired,
     title="Adjustment of a balance",
+    quorum_min=2,
     conflict=adjustments.conflict,
 )
