@@ -27,7 +27,9 @@ def main() -> int:
                 story.says("up", process)
             values = up.environment.values
             story.proof("deployment", values["DEPLOYMENT"])
+            story.watch = up.supervisor.check
             journey.run(story, Scene.on(up))
+            up.supervisor.check()
             print("\nEvery step held.", flush=True)
             if os.environ.get("EXIT"):
                 return 0

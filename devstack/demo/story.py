@@ -15,15 +15,21 @@ class StepFailed(Exception):
 
 
 class Story:
-    """Prints to a terminal or a file; colour only on a terminal."""
+    """Prints to a terminal or a file; colour only on a terminal.
+
+    `watch` is called at every step and while waiting: it raises when a process of the stack has died, so that
+    no step can hold on a stack that no longer stands.
+    """
 
     def __init__(self) -> None:
+        self.watch: Callable[[], None] = lambda: None
         self._colour = sys.stdout.isatty()
         self._step = 0
         self._started = time.monotonic()
 
     def step(self, title: str) -> None:
         """Begin the next numbered step."""
+        self.watch()
         self._step += 1
         seconds = time.monotonic() - self._started
         print(
@@ -51,6 +57,7 @@ class Story:
         """Look again and again until there is something; StepFailed after the given time."""
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
+            self.watch()
             found = look()
             if found:
                 return found
