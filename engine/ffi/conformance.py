@@ -5,8 +5,8 @@
     tracebook-conformance qualify --profile fifo-full-v1 --output-dir OUT \
         --candidate-cmd "python engine/ffi/conformance.py engine/target/debug/libcountersign_ffi.so"
 
-Speaks the suite's line protocol on standard input and output; only decimals and names are translated here, who
-trades with whom is decided in Rust.
+Speaks the suite's line protocol on standard input and output; only decimals and names are translated here
+(who trades with whom is decided in Rust).
 """
 
 from __future__ import annotations

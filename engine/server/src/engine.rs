@@ -134,8 +134,8 @@ impl Engine {
         self.shared.state.store(state as u8, Ordering::Release);
     }
 
-    /// Hands commands in, if the shard takes any.
-    pub fn submit(&self, entries: Vec<Entry>, reply: Reply) -> Result<(), NotTaken> {
+    /// Hands commands in, if the shard takes any; otherwise they come back.
+    pub fn submit(&self, entries: Vec<Entry>, reply: Reply) -> Result<(), (NotTaken, Vec<Entry>)> {
         let refused = match self.state() {
             ShardState::Running => None,
             ShardState::Draining | ShardState::Upgrading => Some(Code::Draining),
@@ -143,29 +143,37 @@ impl Engine {
             ShardState::Failed | ShardState::Unspecified => Some(Code::Failed),
         };
         match refused {
-            Some(code) => Err(NotTaken(code)),
-            None => self.send(Job::Commands { entries, reply }),
+            Some(code) => Err((NotTaken(code), entries)),
+            None => self.put(Job::Commands { entries, reply }).map_err(|(reason, job)| match job {
+                Job::Commands { entries, .. } => (reason, entries),
+                _ => (reason, Vec::new()),
+            }),
         }
     }
 
     /// Administration gets through while orders are refused.
     pub fn send(&self, job: Job) -> Result<(), NotTaken> {
+        self.put(job).map_err(|(reason, _)| reason)
+    }
+
+    fn put(&self, job: Job) -> Result<(), (NotTaken, Job)> {
         // Counted before it is sent, so that the engine thread never takes it off before it was put on.
         self.shared.queued.fetch_add(1, Ordering::Relaxed);
         self.jobs.try_send(job).map_err(|error| {
             self.shared.queued.fetch_sub(1, Ordering::Relaxed);
             match error {
-                TrySendError::Full(_) => NotTaken(Code::Busy),
-                TrySendError::Disconnected(_) => NotTaken(Code::Failed),
+                TrySendError::Full(job) => (NotTaken(Code::Busy), job),
+                TrySendError::Disconnected(job) => (NotTaken(Code::Failed), job),
             }
         })
     }
 
     /// Submits and waits for the answers.
-    pub async fn ask(&self, entries: Vec<Entry>) -> Result<Answers, NotTaken> {
+    pub async fn ask(&self, entries: Vec<Entry>) -> Result<Answers, (NotTaken, Vec<Entry>)> {
         let (reply, answers) = oneshot::channel();
         self.submit(entries, Reply::Once(reply))?;
-        answers.await.map_err(|_| NotTaken(Code::Failed))
+        // Taken and never answered: the process is ending, and what became of it is unknown.
+        Ok(answers.await.unwrap_or_else(|_| Answers { told: Vec::new(), durable_seq: 0, epoch: 0 }))
     }
 
     /// The same for administration.

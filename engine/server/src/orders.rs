@@ -51,12 +51,12 @@ fn results(answers: Answers, durability: Durability) -> ResultBatch {
 }
 
 /// The same refusal for commands that never reached the engine thread.
-fn refused(tags: Vec<(Vec<u8>, u64)>, NotTaken(code): NotTaken, epoch: u64) -> ResultBatch {
-    let results = tags
+fn refused(entries: Vec<Entry>, NotTaken(code): NotTaken, epoch: u64) -> ResultBatch {
+    let results = entries
         .into_iter()
-        .map(|(command_id, session_seq)| CommandResult {
-            session_seq,
-            command_id,
+        .map(|entry| CommandResult {
+            session_seq: entry.session_seq,
+            command_id: entry.id,
             code: code as i32,
             ..CommandResult::default()
         })
@@ -107,11 +107,11 @@ impl OrderEntry for Orders {
         if batch.commands.len() > BATCH_MAX {
             return Err(Status::invalid_argument(format!("a batch holds at most {BATCH_MAX} commands")));
         }
-        let tags = tags_of(&batch);
-        let epoch = self.epoch();
+        let count = batch.commands.len();
         match self.engine.ask(entries(batch, 0)).await {
+            Ok(answers) if answers.told.len() < count => Err(Status::unavailable("the engine ends")),
             Ok(answers) => Ok(Response::new(results(answers, self.engine.shared.durability))),
-            Err(reason) => Ok(Response::new(refused(tags, reason, epoch))),
+            Err((reason, entries)) => Ok(Response::new(refused(entries, reason, self.epoch()))),
         }
     }
 
@@ -138,10 +138,6 @@ pub fn unavailable(code: Code) -> Status {
     Status::unavailable(format!("the engine does not take this now: {code:?}"))
 }
 
-fn tags_of(batch: &CommandBatch) -> Vec<(Vec<u8>, u64)> {
-    batch.commands.iter().map(|command| (command.command_id.clone(), command.session_seq)).collect()
-}
-
 impl Orders {
     fn epoch(&self) -> u64 {
         self.engine.shared.live.lock().expect("nobody panics while holding it").epoch
@@ -163,7 +159,7 @@ impl Orders {
         if seen.0.is_none() {
             let entry =
                 Entry { id: Vec::new(), session_seq: 0, command: Ok(Command::OpenSession { session_id }) };
-            self.engine.ask(vec![entry]).await.map_err(|NotTaken(code)| unavailable(code))?;
+            self.engine.ask(vec![entry]).await.map_err(|(NotTaken(code), _)| unavailable(code))?;
             seen = stand(self.engine.clone()).await?;
         }
         let (known, epoch, durable_seq) = seen;
@@ -202,11 +198,11 @@ async fn pump(
         }
         let Ok(permit) = permits.acquire_many(count as u32).await else { return Ok(()) };
         permit.forget();
-        let tags = tags_of(&batch);
-        if let Err(reason) = engine.submit(entries(batch, session), Reply::Stream(answers.clone())) {
+        let taken = engine.submit(entries(batch, session), Reply::Stream(answers.clone()));
+        if let Err((reason, entries)) = taken {
             permits.add_permits(count);
             let epoch = engine.shared.live.lock().expect("nobody panics while holding it").epoch;
-            let results = server_frame::Frame::Results(refused(tags, reason, epoch));
+            let results = server_frame::Frame::Results(refused(entries, reason, epoch));
             if frames.send(Ok(ServerFrame { frame: Some(results) })).is_err() {
                 return Ok(());
             }

@@ -25,7 +25,7 @@ impl Service for Transfers {
         if batch.transfers.len() > BATCH_MAX {
             return Err(Status::invalid_argument(format!("a batch holds at most {BATCH_MAX} transfers")));
         }
-        let ids: Vec<Vec<u8>> = batch.transfers.iter().map(|transfer| transfer.transfer_id.clone()).collect();
+        let count = batch.transfers.len();
         let entries = batch
             .transfers
             .iter()
@@ -46,16 +46,17 @@ impl Service for Transfers {
             durability: durability as i32,
         };
         let batch = match self.engine.ask(entries).await {
+            Ok(answers) if answers.told.len() < count => return Err(Status::unavailable("the engine ends")),
             Ok(answers) => TransferResultBatch {
                 epoch: answers.epoch,
                 durable_seq: answers.durable_seq,
                 results: answers.told.into_iter().map(told).collect(),
             },
-            Err(NotTaken(code)) => TransferResultBatch {
-                results: ids
+            Err((NotTaken(code), entries)) => TransferResultBatch {
+                results: entries
                     .into_iter()
-                    .map(|transfer_id| TransferResult {
-                        transfer_id,
+                    .map(|entry| TransferResult {
+                        transfer_id: entry.id,
                         code: code as i32,
                         ..TransferResult::default()
                     })
@@ -99,8 +100,9 @@ impl Service for Transfers {
         let through_event_seq = request.into_inner().through_event_seq;
         let entry =
             Entry { id: Vec::new(), session_seq: 0, command: Ok(Command::Acknowledge { through_event_seq }) };
-        let answers = self.engine.ask(vec![entry]).await.map_err(|NotTaken(code)| unavailable(code))?;
-        let outcome = answers.told[0].outcome;
+        let answers = self.engine.ask(vec![entry]).await.map_err(|(NotTaken(code), _)| unavailable(code))?;
+        let told = answers.told.first().ok_or_else(|| Status::unavailable("the engine ends"))?;
+        let outcome = told.outcome;
         Ok(Response::new(AcknowledgeResult { engine_seq: outcome.engine_seq, forgotten: outcome.filled }))
     }
 }

@@ -87,12 +87,22 @@ impl Dedupe {
 
     pub fn remember(&mut self, id: Id, remembered: Remembered) {
         let stamp = time_ms(&id) >> BUCKET_BITS;
-        let bucket = &mut self.buckets[(stamp % BUCKETS) as usize];
-        if bucket.stamp != stamp {
-            bucket.outcomes.clear();
-            bucket.stamp = stamp;
+        if self.buckets[(stamp % BUCKETS) as usize].stamp != stamp {
+            self.begin(stamp);
         }
+        let bucket = &mut self.buckets[(stamp % BUCKETS) as usize];
         bucket.outcomes.insert(id, remembered);
+    }
+
+    /// Begins a bucket as large as the busiest one just before: growing it step by step would stall for milliseconds.
+    fn begin(&mut self, stamp: u64) {
+        let recent = stamp.saturating_sub(3)..stamp;
+        let before = self.buckets.iter().filter(|bucket| recent.contains(&bucket.stamp));
+        let expected = before.map(|bucket| bucket.outcomes.len()).max().unwrap_or(0);
+        let bucket = &mut self.buckets[(stamp % BUCKETS) as usize];
+        bucket.outcomes.clear();
+        bucket.outcomes.reserve(expected + expected / 8);
+        bucket.stamp = stamp;
     }
 
     /// Everything that a retry could still ask for, sorted, for snapshots and state hashes.
