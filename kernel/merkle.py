@@ -67,16 +67,52 @@ def root(leaves: Iterable[bytes]) -> bytes:
     return Frontier().extended(leaves).root()
 
 
+Span = tuple[int, int]
+"""A run of leaves, from the first to behind the last."""
+
+
+def inclusion_spans(size: int, index: int) -> list[Span]:
+    """The subtrees whose roots show leaf `index` in a tree of that size, from the leaf upwards."""
+    if not 0 <= index < size:
+        raise BadProof("no such leaf")
+    spans: list[Span] = []
+    first, end = 0, size
+    while end - first > 1:
+        middle = first + _split(end - first)
+        if index < middle:
+            spans.append((middle, end))
+            end = middle
+        else:
+            spans.append((first, middle))
+            first = middle
+    return spans[::-1]
+
+
+def consistency_spans(new_size: int, size: int) -> list[Span]:
+    """The subtrees whose roots show that a tree of `size` leaves is the beginning of a larger one."""
+    if not 0 < size <= new_size:
+        raise BadProof("the older tree is empty or larger")
+    spans: list[Span] = []
+    first, end, whole = 0, new_size, True
+    while size != end:
+        middle = first + _split(end - first)
+        if size <= middle:
+            spans.append((middle, end))
+            end = middle
+        else:
+            spans.append((first, middle))
+            first, whole = middle, False
+    return ([] if whole else [(first, end)]) + spans[::-1]
+
+
 def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
     """The path that shows leaf `index` under the root of these leaf hashes."""
-    if not 0 <= index < len(leaves):
-        raise BadProof("no such leaf")
-    if len(leaves) == 1:
-        return []
-    split = _split(len(leaves))
-    if index < split:
-        return [*inclusion_proof(leaves[:split], index), root(leaves[split:])]
-    return [*inclusion_proof(leaves[split:], index - split), root(leaves[:split])]
+    return [root(leaves[first:end]) for first, end in inclusion_spans(len(leaves), index)]
+
+
+def consistency_proof(leaves: Sequence[bytes], size: int) -> list[bytes]:
+    """The path that shows that the tree of the first `size` leaf hashes is the beginning of this one."""
+    return [root(leaves[first:end]) for first, end in consistency_spans(len(leaves), size)]
 
 
 def verify_inclusion(proof: Sequence[bytes], *, leaf_hash: bytes, index: int, size: int, root: bytes) -> None:
@@ -97,13 +133,6 @@ def verify_inclusion(proof: Sequence[bytes], *, leaf_hash: bytes, index: int, si
         place, last = place >> 1, last >> 1
     if last or found != root:
         raise BadProof("the proof leads to another root")
-
-
-def consistency_proof(leaves: Sequence[bytes], size: int) -> list[bytes]:
-    """The path that shows that the tree of the first `size` leaf hashes is the beginning of this one."""
-    if not 0 < size <= len(leaves):
-        raise BadProof("the older tree is empty or larger")
-    return _subproof(leaves, size, whole=True)
 
 
 def verify_consistency(
@@ -148,12 +177,3 @@ def _check_lengths(hashes: Iterable[bytes]) -> None:
 def _split(size: int) -> int:
     """The largest power of two below `size`."""
     return 1 << (size - 1).bit_length() - 1
-
-
-def _subproof(leaves: Sequence[bytes], size: int, *, whole: bool) -> list[bytes]:
-    if size == len(leaves):
-        return [] if whole else [root(leaves)]
-    split = _split(len(leaves))
-    if size <= split:
-        return [*_subproof(leaves[:split], size, whole=whole), root(leaves[split:])]
-    return [*_subproof(leaves[split:], size - split, whole=False), root(leaves[:split])]
