@@ -26,13 +26,14 @@ CHANGE_ONLY: Final[dict[str, str]] = {
     "access_role_grant": "revoked_at",
     "access_officer_credential": "sign_count, revoked_at",
     "approvals_request": "state",
+    "audit_subject": "wrapped, destroyed_at",
     "freezes_freeze": "released_at, release_request",
     "customers_customer": "password, tier",
     "customers_api_key": "last_used_at, revoked_at",
 }
 """Table to the only columns that roles may update; no DELETE. Triggers judge the values."""
 
-WORKER_ONLY: Final = ("audit_leaf", "audit_checkpoint")
+WORKER_ONLY: Final = ("audit_leaf", "audit_checkpoint", "audit_tile", "audit_cosignature")
 """The sealer's tables: readable by all, written by the worker's role alone."""
 
 NOT_FOR_TRADERS: Final = (
@@ -97,6 +98,9 @@ def statements() -> list[str]:
         for table, columns in CHANGE_ONLY.items()
         if table in (*NOT_FOR_TRADERS, "access_identity")
     ]
+    lines.append(
+        f"REVOKE UPDATE ({CHANGE_ONLY['audit_subject']}) ON audit_subject FROM cs_trader, cs_console"
+    )
     for table in WORKER_ONLY:
         lines += [
             f"REVOKE INSERT, UPDATE, DELETE ON {table} FROM {everybody}",

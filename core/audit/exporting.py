@@ -1,32 +1,92 @@
-"""Exports for the offline verifier: events in leaf order, and every checkpoint."""
+"""Exports for the offline verifier: events in leaf order, checkpoints with their cosignatures, and the key.
+
+An export covers whole spans between checkpoints: it begins at one and ends at one, so that its first event
+and its last are proven by what it contains. It reads in pages and holds nothing back in memory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Final
 
-from core.audit.models import AuditCheckpoint, AuditLeaf
-from kernel import note
+from core.audit import witnesses
+from core.audit.models import AuditCheckpoint, AuditCosignature, AuditLeaf
+from core.refusals import NotFound
+from kernel import encodings, note
 
-
-def sealed_texts() -> Iterator[str]:
-    """The canonical text of each sealed event, in leaf order."""
-    rows = AuditLeaf.objects.order_by("index").values_list("event__canon", flat=True)
-    return rows.iterator(chunk_size=5000)
-
-
-def checkpoint_notes() -> Iterator[str]:
-    """Each signed note, smallest tree first."""
-    return AuditCheckpoint.objects.order_by("size").values_list("note", flat=True).iterator()
+PAGE: Final = 5000
+LATEST_SEALING: Final = timedelta(hours=1)
+"""An act's transaction ends by time-out within seconds, so its event is sealed well within this."""
 
 
-def write(folder: Path, verifier: note.Verifier) -> tuple[Path, Path, Path]:
-    """Write `events.jsonl`, `checkpoints.txt` and `key.txt` into the folder; their paths."""
+@dataclass(frozen=True, slots=True)
+class Span:
+    """Events from `first` to behind `end`, both of them sizes of checkpoints."""
+
+    first: int
+    end: int
+    frontier: tuple[str, ...] = ()
+
+
+def span(*, since: datetime | None, until: datetime | None, among: Sequence[witnesses.Witness] = ()) -> Span:
+    """The smallest span of whole checkpoints that holds every event of that time; NotFound if none is sealed.
+
+    It ends at a checkpoint that all those witnesses have cosigned, if there is one: the newest of all may be
+    a moment too young.
+    """
+    heads = AuditCheckpoint.objects.order_by("size")
+    end = heads.filter(sealed_at__gte=until + LATEST_SEALING).first() if until else None
+    end = end or _cosigned(among) or heads.last()
+    if end is None:
+        raise NotFound("Nothing was exported: no event is sealed yet. Sam can look at the sealer.")
+    first = heads.filter(sealed_at__lt=since, size__lt=end.size).last() if since else None
+    return Span(first.size, end.size, tuple(first.frontier)) if first else Span(0, end.size)
+
+
+def texts(of: Span) -> Iterator[tuple[int, str]]:
+    """Leaf index and canonical text of each event, in order."""
+    for start in range(of.first, of.end, PAGE):
+        rows = AuditLeaf.objects.filter(index__gte=start, index__lt=min(start + PAGE, of.end))
+        yield from rows.order_by("index").values_list("index", "event__canon")
+
+
+def notes(of: Span) -> Iterator[str]:
+    """Each signed note of the span, with the witnesses' lines under the log's own."""
+    lines: dict[int, list[str]] = {}
+    for row in AuditCosignature.objects.filter(size__gte=of.first, size__lte=of.end).order_by("witness"):
+        lines.setdefault(row.size, []).append(row.line)
+    heads = AuditCheckpoint.objects.filter(size__gte=of.first, size__lte=of.end).order_by("size")
+    for size, text in heads.values_list("size", "note").iterator(chunk_size=PAGE):
+        yield text + "".join(f"{line}\n" for line in lines.get(size, ()))
+
+
+def write(folder: Path, verifier: note.Verifier, of: Span) -> tuple[Path, ...]:
+    """Write `events.jsonl`, `checkpoints.txt`, `key.txt` and, for a span, `start.txt` into the folder."""
     folder.mkdir(parents=True, exist_ok=True)
     events, checkpoints, key = folder / "events.jsonl", folder / "checkpoints.txt", folder / "key.txt"
+    start = folder / "start.txt"
     with events.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(text + "\n" for text in sealed_texts())
+        file.writelines(text + "\n" for _, text in texts(of))
     with checkpoints.open("w", encoding="utf-8", newline="\n") as file:
-        file.write("\n".join(checkpoint_notes()))
+        for number, text in enumerate(notes(of)):
+            file.write(f"\n{text}" if number else text)
     key.write_text(f"{verifier}\n", encoding="utf-8")
-    return events, checkpoints, key
+    if not of.first:
+        start.unlink(missing_ok=True)
+        return events, checkpoints, key
+    nodes = [encodings.base64_standard(bytes.fromhex(node)) for node in of.frontier]
+    start.write_text("\n".join([str(of.first), *nodes]) + "\n", encoding="utf-8")
+    return events, checkpoints, key, start
+
+
+def _cosigned(among: Sequence[witnesses.Witness]) -> AuditCheckpoint | None:
+    """The newest checkpoint that each of these witnesses has cosigned."""
+    sizes: set[int] | None = None
+    for witness in among:
+        rows = AuditCosignature.objects.filter(witness=witness.cosigner.name).order_by("-size")
+        mine = set(rows.values_list("size", flat=True)[:1000])
+        sizes = mine if sizes is None else sizes & mine
+    return AuditCheckpoint.objects.filter(size=max(sizes)).first() if sizes else None

@@ -39,6 +39,7 @@ GUARDED: Final[dict[str, str]] = {
     # Customers and what was decided about them.
     "customers_customer": _EVERY_COLUMN,
     "customers_api_key": "revoked_at",  # `last_used_at` moves with every use
+    "audit_subject": _EVERY_COLUMN,
     "kyc_profile": _EVERY_COLUMN,
     "kyc_verification": _EVERY_COLUMN,
     "kyc_verification_transition": _EVERY_COLUMN,
@@ -51,6 +52,8 @@ FREE: Final[dict[str, str]] = {
     "audit_event": "the log itself",
     "audit_leaf": "the log itself",
     "audit_checkpoint": "the log itself",
+    "audit_tile": "the log itself",
+    "audit_cosignature": "the log itself",
     "outbox_message": "follows the act that announced it",
     "outbox_delivery": "bookkeeping of deliveries",
     "ledger_account": "opened empty; its sums are kept by the database from postings and holds",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from django.db import models
-from django.db.models import F
+from django.db.models import F, Q
 from django.db.models.functions import Cast
 
 
@@ -49,3 +49,50 @@ class AuditCheckpoint(models.Model):
 
     class Meta:
         db_table = "audit_checkpoint"
+
+
+class AuditTile(models.Model):
+    """256 neighbouring hashes of the tree, kept so that proofs need not read every event. Append-only."""
+
+    pk = models.CompositePrimaryKey("level", "index")
+    level = models.PositiveSmallIntegerField()
+    index = models.BigIntegerField()
+    hashes = models.BinaryField()
+
+    class Meta:
+        db_table = "audit_tile"
+
+
+class AuditCosignature(models.Model):
+    """A witness's signature line under the checkpoint of that size, checked before. Append-only."""
+
+    size = models.BigIntegerField()
+    witness = models.CharField(max_length=200)
+    line = models.CharField(max_length=400)
+    at = models.DateTimeField(help_text="when the witness saw it, by its own clock")
+
+    class Meta:
+        db_table = "audit_cosignature"
+        constraints = [
+            models.UniqueConstraint(fields=["witness", "size"], name="audit_cosigned_once"),
+            models.CheckConstraint(condition=Q(size__gt=0), name="audit_cosigned_something"),
+        ]
+
+
+class AuditSubject(models.Model):
+    """The key of one person's texts in events, wrapped; empty once the person was erased."""
+
+    subject = models.CharField(max_length=120, primary_key=True)
+    wrapped = models.BinaryField(help_text="AES-256-GCM under FIELD_KEY, bound to the subject")
+    destroyed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "audit_subject"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(destroyed_at=None) ^ Q(wrapped=b""), name="audit_subject_gone_or_not"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.subject

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from django.db.models import QuerySet
 
-from core.audit.models import AuditCheckpoint, AuditEvent, AuditLeaf
+from core.audit import tree
+from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent, AuditLeaf
 from core.refusals import NotFound
-from kernel import merkle
 
 
 def events(
@@ -56,9 +57,20 @@ def proof(row: AuditEvent) -> Proof | None:
     leaf = AuditLeaf.objects.filter(event=row).first()
     if checkpoint is None or leaf is None or leaf.index >= checkpoint.size:
         return None
-    texts = AuditLeaf.objects.filter(index__lt=checkpoint.size).order_by("index")
-    leaves = [
-        merkle.leaf(canon.encode()) for canon in texts.values_list("event__canon", flat=True).iterator()
-    ]
-    path = merkle.inclusion_proof(leaves, leaf.index)
+    path = tree.inclusion_proof(checkpoint.size, leaf.index)
     return Proof(leaf.index, checkpoint.size, [step.hex() for step in path], checkpoint.note)
+
+
+@dataclass(frozen=True)
+class Witnessed:
+    """How far one witness has come: the largest tree that it cosigned, and when."""
+
+    name: str
+    size: int
+    at: datetime
+
+
+def witnessed() -> list[Witnessed]:
+    """The newest cosignature of each witness, by name."""
+    rows = AuditCosignature.objects.order_by("witness", "-size").distinct("witness")
+    return [Witnessed(row.witness, row.size, row.at) for row in rows]

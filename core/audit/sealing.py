@@ -8,6 +8,7 @@ from typing import Final
 
 from django.db import connection, transaction
 
+from core.audit import tree
 from core.audit.models import AuditCheckpoint, AuditLeaf
 from kernel import merkle
 
@@ -18,7 +19,7 @@ BATCH: Final = 5000
 _NEXT: Final = """
 SELECT id, txid::text AS txid_text, canon FROM audit_event
 WHERE (txid, id) > (%s::text::xid8, %s) AND txid < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY txid, id LIMIT %s
+ORDER BY audit_event.txid, audit_event.id LIMIT %s
 """
 
 
@@ -41,6 +42,7 @@ def seal_next(seal: Seal, *, now: datetime) -> int:
             return 0
         leaves = [AuditLeaf(index=frontier.size + place, event_id=row[0]) for place, row in enumerate(rows)]
         AuditLeaf.objects.bulk_create(leaves, batch_size=1000)
+        before = frontier.size
         frontier = frontier.extended(merkle.leaf(canon.encode()) for _, _, canon in rows)
         AuditCheckpoint.objects.create(
             size=frontier.size,
@@ -50,4 +52,5 @@ def seal_next(seal: Seal, *, now: datetime) -> int:
             frontier=[node.hex() for node in frontier.nodes],
             sealed_at=now,
         )
+        tree.keep_full_tiles(before, frontier.size)
     return len(rows)

@@ -54,7 +54,7 @@ def install() -> None:
         tables = set(connection.introspection.table_names(cursor))
         stands = _standing()
         for table, columns in GUARDED.items():
-            made = _TRIGGER.format(table=table, columns=f" OF {columns}" if columns else "")
+            made = trigger(table, columns)
             mark = hashlib.sha256(made.encode()).hexdigest()[:16]
             if table not in tables or stands.get(table) == mark:
                 continue
@@ -62,6 +62,11 @@ def install() -> None:
             cursor.execute(made)
             cursor.execute(f"ALTER TABLE {table} ENABLE ALWAYS TRIGGER {table}_audited")
             cursor.execute(f"COMMENT ON TRIGGER {table}_audited ON {table} IS '{mark}'")
+
+
+def trigger(table: str, columns: str = "") -> str:
+    """The SQL that puts the tripwire on a table; `columns` names those whose UPDATE counts, if not all."""
+    return _TRIGGER.format(table=table, columns=f" OF {columns}" if columns else "")
 
 
 def guarded() -> set[str]:

@@ -1,12 +1,18 @@
 """The offline audit verifier: an export, the log's checkpoints and its public key in, a verdict out.
 
-    python -m core.audit.verifier EVENTS.jsonl --checkpoints FILE --key FILE [--witness FILE] [--leaves FILE]
+    python -m core.audit.verifier EVENTS.jsonl --checkpoints FILE --key FILE
+        [--witness-key FILE]... [--witness FILE]... [--start FILE] [--leaves FILE]
 
 EVENTS.jsonl holds one event per line, the canonical text exactly as it was sealed, in leaf order.
 FILE of --checkpoints holds signed notes one after the other, smallest tree first, with empty lines between.
 FILE of --key holds one verifier key (`name+hash+base64`); the name is the log's origin.
-FILE of --witness holds what a witness last saw: `size base64-root`, one line. Give it: without a witness,
-  nobody can tell a log that was cut back or rewritten with its stolen key from a younger, honest one.
+FILE of --witness-key holds a witness's verifier key, from that witness: it must have cosigned the last
+  checkpoint. Then no history was signed anew with the log's stolen key, unless the witness's was stolen too.
+FILE of --witness holds what a witness last saw, from that witness: `size base64-root`, one line. Then nothing
+  was cut off behind. Give both: without a witness nobody can tell a log that was cut back or rewritten from a
+  younger, honest one.
+FILE of --start holds the tree in front of an export that does not begin with the first event: its size, and
+  the roots of its perfect subtrees, one per line. They are checked against the checkpoint of that size.
 FILE of --leaves holds the leaf hashes as the witness or an earlier export kept them, 32 bytes each. With them
   a changed event is named exactly; without them, the span between two checkpoints is.
 
@@ -21,13 +27,15 @@ import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import Any, BinaryIO, Final
 
-from kernel import canonical, encodings, merkle, note
+from kernel import canonical, cosignature, encodings, merkle, note
 
 _DASH: Final = "\N{EM DASH}"
+_EMPTY: Final = merkle.Frontier()
 
 
 class Wrong(Exception):
@@ -42,6 +50,8 @@ class Verdict:
     checkpoints: int
     root: bytes
     witnessed: bool
+    first: int = 0
+    cosigned: tuple[tuple[str, int], ...] = ()
 
 
 def verify(
@@ -49,22 +59,33 @@ def verify(
     *,
     checkpoints: str,
     key: note.Verifier,
-    witness: tuple[int, bytes] | None = None,
+    witnesses: Sequence[tuple[int, bytes]] = (),
+    cosigners: Sequence[cosignature.Cosigner] = (),
+    start: merkle.Frontier = _EMPTY,
     leaves: bytes | None = None,
 ) -> Verdict:
     """The verdict over a whole export; Wrong names the first fault. Reads the events once, as a stream."""
-    heads = _heads(checkpoints, key)
+    pieces = list(_notes(checkpoints))
+    heads = _heads(pieces, key)
     if not heads:
         raise Wrong("there is no checkpoint, so nothing is sealed")
+    cosigned = tuple((by.name, _cosigned(heads[-1], pieces[-1], by)) for by in cosigners)
     marks = {head.size: head.root for head in heads}
-    if witness is not None:
-        size, root = witness
+    for size, root in witnesses:
         if size > heads[-1].size:
             raise Wrong(f"the log is shorter than witnessed: {heads[-1].size} events, the witness saw {size}")
+        if size < start.size:
+            continue  # the witness saw less than lies in front of this export
         if marks.setdefault(size, root) != root:
             raise Wrong(f"the log was rewritten: the witness saw another root at {size} events")
-    tree, lines = merkle.Frontier(), iter(events)
+    if start.size and marks.get(start.size) != start.root():
+        raise Wrong(
+            f"the tree in front of the export is not the one of the checkpoint at {start.size} events"
+        )
+    tree, lines = start, iter(events)
     for size in sorted(marks):
+        if size < start.size:
+            raise Wrong(f"the checkpoint at {size} events lies in front of the export's start, {start.size}")
         batch = _read(lines, size - tree.size, start=tree.size)
         grown = tree.extended(_leaf_hashes(batch))
         if grown.root() != marks[size]:
@@ -72,13 +93,21 @@ def verify(
         tree = grown
     if next(lines, None) is not None:
         raise Wrong(f"event {tree.size} is the first behind the last checkpoint: the tail is not sealed")
-    return Verdict(tree.size, len(heads), tree.root(), witness is not None)
+    return Verdict(tree.size, len(heads), tree.root(), bool(witnesses), start.size, cosigned)
 
 
-def _heads(text: str, key: note.Verifier) -> list[note.Checkpoint]:
+def _cosigned(head: note.Checkpoint, piece: str, by: cosignature.Cosigner) -> int:
+    """When the witness cosigned the last checkpoint."""
+    try:
+        return cosignature.check(head.text(), cosignature.lines_of(piece), by=by)
+    except note.BadNote as error:
+        raise Wrong(f"the last checkpoint, at {head.size} events: {error}") from None
+
+
+def _heads(pieces: Sequence[str], key: note.Verifier) -> list[note.Checkpoint]:
     """Every checkpoint, its signature checked, sizes growing."""
     heads: list[note.Checkpoint] = []
-    for number, piece in enumerate(_notes(text)):
+    for number, piece in enumerate(pieces):
         try:
             head = note.Checkpoint.parse(note.open_note(piece, by=key))
         except note.BadNote as error:
@@ -148,33 +177,65 @@ def _parse_witness(text: str) -> tuple[int, bytes]:
     return int(parts[0]), encodings.from_base64_standard(parts[1])
 
 
+def _parse_start(text: str) -> merkle.Frontier:
+    size, *nodes = text.split()
+    if not size.isdecimal():
+        raise ValueError("a start file holds a size and roots, one per line")
+    return merkle.Frontier(int(size), tuple(encodings.from_base64_standard(node) for node in nodes))
+
+
+def _said(verdict: Verdict) -> str:
+    """The verdict in one line."""
+    said = f"OK {verdict.events - verdict.first} events"
+    if verdict.first:
+        said += f" ({verdict.first} to {verdict.events - 1})"
+    said += f" under {verdict.checkpoints} checkpoints, root {encodings.base64_standard(verdict.root)}"
+    for name, at in verdict.cosigned:
+        said += f"; cosigned by {name} at {datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    if not verdict.witnessed:
+        said += "; no witness's memory given, so a log that was cut back would pass"
+    if not verdict.cosigned and not verdict.witnessed:
+        said += ", and one that was signed anew"
+    return said
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a program; the exit code is the verdict."""
     parser = argparse.ArgumentParser(prog="audit-verify", description="Check an audit export offline.")
     parser.add_argument("events", type=Path, help="the events, one canonical text per line")
     parser.add_argument("--checkpoints", type=Path, required=True, help="the signed notes")
     parser.add_argument("--key", type=Path, required=True, help="the log's verifier key")
-    parser.add_argument("--witness", type=Path, help="the size and root that a witness last saw")
+    many: dict[str, Any] = {"type": Path, "action": "append", "default": []}
+    parser.add_argument("--witness-key", **many, help="the key of a witness that must have cosigned")
+    parser.add_argument("--witness", **many, help="the size and root that a witness last saw")
+    parser.add_argument("--start", type=Path, help="the tree in front of an export of a span")
     parser.add_argument("--leaves", type=Path, help="leaf hashes kept elsewhere, 32 bytes each")
     options = parser.parse_args(arguments)
     try:
         key = note.Verifier.parse(options.key.read_text(encoding="utf-8"))
         checkpoints = options.checkpoints.read_text(encoding="utf-8")
-        witness = _parse_witness(options.witness.read_text(encoding="utf-8")) if options.witness else None
+        witnesses = [_parse_witness(path.read_text(encoding="utf-8")) for path in options.witness]
+        keys = [path.read_text(encoding="utf-8") for path in options.witness_key]
+        cosigners = [cosignature.Cosigner.parse(text) for text in keys]
+        start = _parse_start(options.start.read_text(encoding="utf-8")) if options.start else _EMPTY
         leaves = options.leaves.read_bytes() if options.leaves else None
         with options.events.open("rb") as events:
-            verdict = verify(events, checkpoints=checkpoints, key=key, witness=witness, leaves=leaves)
+            verdict = verify(
+                events,
+                checkpoints=checkpoints,
+                key=key,
+                witnesses=witnesses,
+                cosigners=cosigners,
+                start=start,
+                leaves=leaves,
+            )
     except Wrong as fault:
         print(f"FAIL {fault}")
         return 1
     except (OSError, ValueError) as error:
         print(f"UNREADABLE {error}", file=sys.stderr)
         return 2
-    print(
-        f"OK {verdict.events} events under {verdict.checkpoints} checkpoints, "
-        f"root {encodings.base64_standard(verdict.root)}"
-        + ("" if verdict.witnessed else "; no witness given, so a log cut back or re-signed would pass")
-    )
+    print(_said(verdict))
     return 0
 
 

@@ -77,6 +77,7 @@ def sign_up(
     except IntegrityError:
         raise EmailTaken("Nobody was signed up: this address has an account already.") from None
     customer = Customer.objects.create(identity=identity, password=make_password(password), country=country)
-    audit.record(Event.SIGNED_UP, customer, actor=actor, now=now, after={"country": country, "tier": 0})
+    after = {"country": country, "tier": 0, "email": audit.personal(audit.name_of(customer), address)}
+    audit.record(Event.SIGNED_UP, customer, actor=actor, now=now, after=after)
     outbox.publish(CustomerSignedUp(customer=str(identity.pk)), now=now)
     return customer

@@ -1,5 +1,6 @@
 """The sealer …"""
 
+import time
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -39,6 +40,15 @@ def log_key(tmp_path: Path) -> tuple[note.Verifier, sealing.Seal]:
     return key.load(path, origin="countersign/test/audit")
 
 
+def seal_all(seal: sealing.Seal, *, now: datetime) -> int:
+    """Seal what waits; how many. Transactions of the cluster's other databases may hold the sealer up."""
+    deadline, sealed = time.monotonic() + 60, 0
+    while AuditEvent.objects.filter(leaf=None).exists():
+        assert time.monotonic() < deadline
+        sealed += sealing.seal_next(seal, now=now)
+    return sealed
+
+
 def test_seals_each_event_once_under_a_root_that_anybody_can_recompute(
     real_database: str,
     log_key: tuple[note.Verifier, sealing.Seal],
@@ -49,10 +59,11 @@ def test_seals_each_event_once_under_a_root_that_anybody_can_recompute(
     verifier, seal = log_key
     for count in (3, 4, 1):
         do(count=count, actor=robot, now=now)
-        assert sealing.seal_next(seal, now=now) == count
+        assert seal_all(seal, now=now) == count
         assert sealing.seal_next(seal, now=now) == 0
     assert [row.size for row in AuditCheckpoint.objects.order_by("size")] == [3, 7, 8]
-    events, checkpoints, public = exporting.write(tmp_path / "export", verifier)
+    span = exporting.span(since=None, until=None)
+    events, checkpoints, public = exporting.write(tmp_path / "export", verifier, span)
     leaves = [merkle.leaf(line.encode()) for line in events.read_text().splitlines()]
     arguments = [str(events), "--checkpoints", str(checkpoints), "--key", str(public)]
     assert audit_verifier.main(arguments) == 0
@@ -73,6 +84,18 @@ def test_seals_each_event_once_under_a_root_that_anybody_can_recompute(
         )
 
 
+def test_reads_transactions_in_the_order_of_their_numbers(
+    real_database: str, log_key: tuple[note.Verifier, sealing.Seal], now: datetime
+) -> None:
+    _, seal = log_key
+    with connection.cursor() as cursor:
+        for txid in (10, 9, 100, 99):
+            cursor.execute("INSERT INTO audit_event (canon, txid) VALUES ('{}', %s::text::xid8)", [str(txid)])
+    assert seal_all(seal, now=now) == 4
+    assert AuditCheckpoint.objects.get().last_txid == "100"
+    assert sealing.seal_next(seal, now=now) == 0
+
+
 def test_leaves_no_gap_behind_a_transaction_that_is_still_open(
     real_database: str, log_key: tuple[note.Verifier, sealing.Seal], robot: Actor, now: datetime
 ) -> None:
@@ -85,4 +108,4 @@ def test_leaves_no_gap_behind_a_transaction_that_is_still_open(
         do(count=2, actor=robot, now=now)
         assert sealing.seal_next(seal, now=now) == 0
         slow.commit()
-    assert sealing.seal_next(seal, now=now) == 3
+    assert seal_all(seal, now=now) == 3

@@ -62,6 +62,12 @@ def test_verify_the_audit_log_without_django() -> None:
     assert set(ours) <= {"core", "core.lazy", "core.audit", "core.audit.verifier"}
 
 
+def test_witness_the_audit_log_without_django() -> None:
+    foreign, ours = run("core.audit.witness")
+    assert foreign == []
+    assert set(ours) <= {"core", "core.lazy", "core.audit", "core.audit.witness"}
+
+
 def test_live_in_an_environment_that_has_no_django_at_all() -> None:
     done = subprocess.run(
         [str(TRUSTED_PYTHON), "-c", "import importlib.util as u; print(u.find_spec('django'))"],

@@ -1,21 +1,64 @@
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
-from core.audit import exporting, key
+from core import clock
+from core.actor import system
+from core.audit import exporting, key, ocsf, witnesses
+from core.audit.actions import export_log
+from core.audit.writing import timestamp
+
+
+def moment(text: str) -> datetime:
+    """A time in ISO 8601; without a zone it is UTC."""
+    found = datetime.fromisoformat(text)
+    return found if found.tzinfo else found.replace(tzinfo=UTC)
 
 
 class Command(BaseCommand):
     help = (
-        "Write sealed events, checkpoints and the log's public key into a folder, for the offline verifier."
+        "Write sealed events, checkpoints with cosignatures and the log's key into a folder, for the offline "
+        "verifier; or OCSF for a SIEM. The export itself is audited."
     )
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("folder", type=Path)
+        parser.add_argument("--since", type=moment, help="the first moment that matters")
+        parser.add_argument("--until", type=moment, help="the moment before which events matter")
+        parser.add_argument("--form", choices=("jsonl", "ocsf"), default="jsonl")
+        parser.add_argument("--reason", default="asked for on the command line")
 
     def handle(self, *args: Any, **options: Any) -> None:
         verifier, _ = key.load(settings.AUDIT_KEY_FILE, origin=settings.AUDIT_ORIGIN)
-        for path in exporting.write(options["folder"], verifier):
+        folder, since, until = options["folder"], options["since"], options["until"]
+        span = export_log(
+            since=since,
+            until=until,
+            form=options["form"],
+            reason=options["reason"],
+            among=witnesses.read(settings.AUDIT_WITNESSES_FILE),
+            actor=system("export"),
+            now=clock.now(),
+        )
+        for path in exporting.write(folder, verifier, span):
             self.stdout.write(str(path))
+        if options["form"] == "ocsf":
+            path = folder / "events.ocsf.jsonl"
+            with path.open("w", encoding="utf-8", newline="\n") as file:
+                file.writelines(_ocsf_lines(span, since, until))
+            self.stdout.write(str(path))
+
+
+def _ocsf_lines(span: exporting.Span, since: datetime | None, until: datetime | None) -> Iterator[str]:
+    """One OCSF object per event of exactly that time."""
+    first = timestamp(since) if since else ""
+    end = timestamp(until) if until else "9"
+    for index, text in exporting.texts(span):
+        event = json.loads(text)
+        if first <= event.get("at", "") < end:
+            yield json.dumps(ocsf.of(event, index=index, log=settings.AUDIT_ORIGIN), sort_keys=True) + "\n"

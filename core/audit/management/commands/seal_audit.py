@@ -4,7 +4,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from core import clock
-from core.audit import key, sealing
+from core.audit import cosigning, key, sealing, witnesses
 from core.daemon import lead
 
 
@@ -16,8 +16,16 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         _, seal = key.load(settings.AUDIT_KEY_FILE, origin=settings.AUDIT_ORIGIN)
+        among = witnesses.read(settings.AUDIT_WITNESSES_FILE)
+
+        def step() -> bool:
+            sealed = sealing.seal_next(seal, now=clock.now())
+            if sealed < sealing.BATCH:  # while more waits, sealing comes first
+                cosigning.collect(among)
+            return sealed == sealing.BATCH
+
         if options["once"]:
-            while sealing.seal_next(seal, now=clock.now()):
+            while step():
                 pass
             return
-        lead("audit-sealer", lambda: sealing.seal_next(seal, now=clock.now()) > 0, interval_s=0.2)
+        lead("audit-sealer", step, interval_s=0.2)

@@ -1,0 +1,13 @@
+"""What the audit log says of itself."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Event(StrEnum):
+    """Events of the log's own area."""
+
+    EXPORTED = "audit.exported"
+    SUBJECT_FORGOTTEN = "audit.subject_forgotten"
+    PERSONAL_READ = "audit.personal_read"

@@ -1,0 +1,204 @@
+"""An export of the audit log …"""
+
+import io
+import json
+import threading
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.core.management import call_command
+
+from core.actor import Actor
+from core.audit import cosigning, exporting, key, ocsf, sealing, tree, witnesses
+from core.audit import verifier as offline
+from core.audit.actions import export_log
+from core.audit.models import AuditCosignature, AuditEvent, AuditTile
+from core.audit.witness import Server, Witness
+from core.refusals import NotFound
+from kernel import merkle, note
+from tests.actions.test_core_audit_sealing import do, seal_all
+
+ORIGIN = "countersign/test/audit"
+
+
+@pytest.fixture
+def log_key(tmp_path: Path) -> Path:
+    path = tmp_path / "audit.pem"
+    path.write_bytes(
+        Ed25519PrivateKey.generate().private_bytes(
+            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+        )
+    )
+    return path
+
+
+@pytest.fixture
+def log(log_key: Path) -> tuple[note.Verifier, sealing.Seal]:
+    return key.load(log_key, origin=ORIGIN)
+
+
+@pytest.fixture
+def among(tmp_path: Path, log: tuple[note.Verifier, sealing.Seal]) -> Iterator[list[witnesses.Witness]]:
+    """Two witnesses, each answering on a socket of its own."""
+    found, servers = [], []
+    for number in (1, 2):
+        state = tmp_path / f"w{number}"
+        one = Witness(name=f"witness.example/{number}", log=log[0], state=state)
+        path = tmp_path / f"w{number}.sock"
+        server = Server(path, one)
+        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        servers.append(server)
+        found.append(witnesses.Witness(one.cosigner, path))
+    yield found
+    for server in servers:
+        server.shutdown()
+        server.server_close()
+
+
+def seal(log: tuple[note.Verifier, sealing.Seal], now: datetime) -> None:
+    seal_all(log[1], now=now)
+
+
+def verify(folder: Path, *more: str) -> int:
+    files = [str(folder / "events.jsonl"), "--checkpoints", str(folder / "checkpoints.txt")]
+    return offline.main([*files, "--key", str(folder / "key.txt"), *more])
+
+
+def test_carries_what_every_witness_cosigned(
+    real_database: str,
+    log: tuple[note.Verifier, sealing.Seal],
+    among: list[witnesses.Witness],
+    robot: Actor,
+    now: datetime,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for count in (3, 600, 1):
+        do(count=count, actor=robot, now=now)
+        seal(log, now)
+        assert cosigning.collect(among) == 2
+    assert cosigning.collect(among) == 0
+    assert AuditCosignature.objects.count() == 6
+    do(count=2, actor=robot, now=now)
+    seal(log, now)  # nobody has cosigned this one yet
+    folder = tmp_path / "export"
+    exporting.write(folder, log[0], exporting.span(since=None, until=None, among=among))
+    given = []
+    for number in (1, 2):
+        state = tmp_path / f"w{number}"
+        given += ["--witness-key", str(state / "key.txt"), "--witness", str(state / "seen")]
+    assert verify(folder, *given) == 0
+    said = capsys.readouterr().out
+    assert said.startswith("OK 604 events under 3 checkpoints")
+    assert "cosigned by witness.example/1" in said
+    assert "would pass" not in said
+
+
+def test_finds_its_way_with_a_witness_that_knows_more_or_less_than_we_remember(
+    real_database: str,
+    log: tuple[note.Verifier, sealing.Seal],
+    among: list[witnesses.Witness],
+    robot: Actor,
+    now: datetime,
+) -> None:
+    do(count=5, actor=robot, now=now)
+    seal(log, now)
+    head = exporting.notes(exporting.span(since=None, until=None))
+    witnesses.ask(among[0], old=0, proof=[], note=next(head))  # and the answer is lost
+    do(count=5, actor=robot, now=now)
+    seal(log, now)
+    assert cosigning.collect(among) == 2
+    do(count=1, actor=robot, now=now)
+    seal(log, now)
+    gone = witnesses.Witness(among[0].cosigner, among[0].socket.with_name("nobody"))
+    assert cosigning.collect([gone, among[1]]) == 1
+
+
+def test_of_a_time_range_is_proven_from_checkpoint_to_checkpoint(
+    real_database: str,
+    log: tuple[note.Verifier, sealing.Seal],
+    robot: Actor,
+    now: datetime,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    for hour in range(6):
+        moment = now + timedelta(hours=3 * hour)
+        do(count=4 + hour, actor=robot, now=moment)
+        seal(log, moment)
+    since, until = now + timedelta(hours=6), now + timedelta(hours=9)
+    span = exporting.span(since=since, until=until)
+    assert (span.first, span.end) == (9, 30)
+    folder = tmp_path / "export"
+    exporting.write(folder, log[0], span)
+    start = ("--start", str(folder / "start.txt"))
+    assert verify(folder, *start) == 0
+    assert capsys.readouterr().out.startswith("OK 21 events (9 to 29) under 4 checkpoints")
+    assert verify(folder) == 1
+    lines = (folder / "events.jsonl").read_bytes().splitlines(keepends=True)
+    (folder / "events.jsonl").write_bytes(b"".join([*lines[:7], b"{}\n", *lines[8:]]))
+    assert verify(folder, *start) == 1
+    assert "one of the events 15 to 21" in capsys.readouterr().out
+    (folder / "start.txt").write_text((folder / "start.txt").read_text().replace("9\n", "8\n", 1))
+    assert verify(folder, *start) in (1, 2)
+
+
+def test_is_on_record_before_it_is_written(
+    real_database: str, log: tuple[note.Verifier, sealing.Seal], robot: Actor, now: datetime
+) -> None:
+    with pytest.raises(NotFound):
+        export_log(since=None, until=None, form="jsonl", reason="why", actor=robot, now=now)
+    do(count=3, actor=robot, now=now)
+    seal(log, now)
+    export_log(since=None, until=None, form="jsonl", reason="why", actor=robot, now=now)
+    newest = AuditEvent.objects.order_by("-id")[0].doc
+    assert (newest["action"], newest["reason"], newest["after"]["end"]) == ("audit.exported", "why", 4)
+
+
+def test_comes_as_ocsf_too(
+    real_database: str, log_key: Path, settings: object, robot: Actor, now: datetime, tmp_path: Path
+) -> None:
+    settings.AUDIT_KEY_FILE = log_key  # type: ignore[attr-defined]
+    do(count=3, actor=robot, now=now)
+    seal(key.load(log_key, origin=ORIGIN), now)
+    call_command("seal_audit", once=True)
+    call_command("export_audit", str(tmp_path / "out"), form="ocsf", since=now, stdout=io.StringIO())
+    rows = [json.loads(line) for line in (tmp_path / "out" / "events.ocsf.jsonl").read_text().splitlines()]
+    assert [row["metadata"]["sequence"] for row in rows] == [0, 1, 2]
+    assert {row["type_uid"] for row in rows} == {row["class_uid"] * 100 + row["activity_id"] for row in rows}
+    assert rows[0]["unmapped"]["action"] == rows[0]["activity_name"] == "test.done"
+
+
+@pytest.mark.parametrize(
+    ("action", "class_uid", "activity"),
+    [
+        ("audit.exported", 6001, 7),
+        ("access.door_refused", 3002, 1),
+        ("customers.signed_up", 3001, 99),
+        ("custody.withdrawal_approved", 3004, 99),
+        ("kyc.evidence_read", 6005, 1),
+        ("something.else", 6003, 99),
+    ],
+)
+def test_has_the_ocsf_class_of_the_act(action: str, class_uid: int, activity: int) -> None:
+    row = ocsf.of({"action": action, "at": "2026-11-21T00:00:00.5Z"}, index=7, log=ORIGIN)
+    assert (row["class_uid"], row["activity_id"], row["time"]) == (class_uid, activity, 1_795_219_200_500)
+
+
+def test_proves_from_kept_tiles_what_all_the_leaves_would_prove(
+    real_database: str, log: tuple[note.Verifier, sealing.Seal], robot: Actor, now: datetime
+) -> None:
+    for count in (200, 100, 3, 700):
+        do(count=count, actor=robot, now=now)
+        seal(log, now)
+    assert list(AuditTile.objects.order_by("index").values_list("level", "index")) == [(0, 0), (0, 1), (0, 2)]
+    texts = [text for _, text in exporting.texts(exporting.span(since=None, until=None))]
+    leaves = [merkle.leaf(text.encode()) for text in texts]
+    for size, index in ((1003, 0), (1003, 1002), (1003, 700), (300, 256), (303, 255), (256, 9)):
+        assert tree.inclusion_proof(size, index) == merkle.inclusion_proof(leaves[:size], index)
+    for new, old in ((1003, 300), (1003, 256), (303, 300), (1003, 1003), (1003, 1), (512, 511)):
+        assert tree.consistency_proof(new, old) == merkle.consistency_proof(leaves[:new], old)

@@ -1,0 +1,139 @@
+"""The witness …"""
+
+from __future__ import annotations
+
+import io
+from pathlib import Path
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from core.audit import verifier, witness
+from core.audit.verifier import Wrong
+from core.audit.witness import NoMemory, Witness
+from kernel import canonical, cosignature, encodings, merkle, note
+
+SECRET = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
+THIEF = Ed25519PrivateKey.from_private_bytes(b"\x08" * 32)
+LOG = note.Verifier("countersign/test/audit", SECRET.public_key().public_bytes_raw())
+LINES = [canonical.encode({"v": 1, "n": number}) for number in range(40)]
+LEAVES = [merkle.leaf(line) for line in LINES]
+FORGED = [merkle.leaf(line + b" ") for line in LINES]
+
+
+def head(
+    size: int, *, leaves: list[bytes] = LEAVES, by: Ed25519PrivateKey = SECRET, origin: str = LOG.name
+) -> str:
+    name = note.Verifier(origin, by.public_key().public_bytes_raw())
+    text = note.Checkpoint(origin, size, merkle.root(leaves[:size])).text()
+    return note.sign(text, by=name, signer=by.sign)
+
+
+def request(old: int, size: int, *, leaves: list[bytes] = LEAVES, signed: str = "") -> bytes:
+    proof = merkle.consistency_proof(leaves[:size], old) if 0 < old <= size else []
+    lines = [f"old {old}", *(encodings.base64_standard(step) for step in proof)]
+    return ("\n".join(lines) + "\n\n" + (signed or head(size, leaves=leaves))).encode()
+
+
+@pytest.fixture
+def one(tmp_path: Path) -> Witness:
+    return Witness(name="witness.example/1", log=LOG, state=tmp_path / "state")
+
+
+def test_cosigns_a_log_that_only_grows(one: Witness) -> None:
+    for old, size in ((0, 3), (3, 3), (3, 17), (17, 40)):
+        answer = one.add(request(old, size), at=1_790_000_000)
+        assert answer.status == 200, answer
+        text = note.open_note(head(size) + answer.body, by=LOG)
+        assert cosignature.check(text, answer.body.splitlines(), by=one.cosigner) == 1_790_000_000
+    assert one.seen() == f"40 {encodings.base64_standard(merkle.root(LEAVES))}\n"
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "said"),
+    [
+        (request(9, 17), 409, "17"),
+        (request(0, 17), 409, "17"),
+        (request(17, 17, leaves=FORGED), 409, "17"),
+        (request(17, 30, leaves=FORGED), 422, "other roots"),
+        (request(17, 30).replace(b"old 17\n", b"old 17\nAAAA\n"), 422, "length"),
+        (request(17, 9), 400, "larger"),
+        (request(17, 30, signed=head(30, by=THIEF)), 403, "not signed"),
+        (request(17, 30, signed=head(30, origin="another/log")), 403, "not signed"),
+        (request(17, 30)[:-20], 400, ""),
+        (b"", 400, "old N"),
+        (b"old -1\n\n" + head(30).encode(), 400, "old N"),
+        (b"old 17\n" + b"AAAA\n" * 64 + b"\n" + head(30).encode(), 400, "old N"),
+        (b"\xff" * 90, 400, ""),
+    ],
+    ids=[
+        "behind",
+        "from nothing",
+        "equal size, other root",
+        "rewritten and re-signed",
+        "spoiled proof",
+        "rolled back",
+        "stranger's key",
+        "other log",
+        "cut off",
+        "empty",
+        "negative",
+        "endless proof",
+        "rubbish",
+    ],
+)
+def test_refuses_and_stays_where_it_is(one: Witness, body: bytes, status: int, said: str) -> None:
+    assert one.add(request(0, 17), at=1).status == 200
+    seen = one.seen()
+    answer = one.add(body, at=2)
+    assert answer.status == status, answer
+    assert said in answer.body
+    assert one.seen() == seen
+
+
+def test_remembers_after_a_restart_and_does_not_start_without_its_memory(
+    one: Witness, tmp_path: Path
+) -> None:
+    one.add(request(0, 17), at=1)
+    again = Witness(name="witness.example/1", log=LOG, state=tmp_path / "state")
+    assert (again.seen(), again.cosigner) == (one.seen(), one.cosigner)
+    assert again.add(request(0, 9), at=2).status == 409
+    (tmp_path / "state" / "seen").unlink()
+    with pytest.raises(NoMemory):
+        Witness(name="witness.example/1", log=LOG, state=tmp_path / "state")
+
+
+def test_has_it_on_disk_before_it_answers(one: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*_: object, **__: object) -> None:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(witness, "_replace", full)
+    with pytest.raises(OSError, match="no space"):
+        one.add(request(0, 17), at=1)
+    assert one.size == 0
+
+
+def verdict(one: Witness, *, leaves: list[bytes], lines: list[bytes], signed: str) -> verifier.Verdict:
+    return verifier.verify(
+        io.BytesIO(b"".join(line + b"\n" for line in lines)),
+        checkpoints=signed,
+        key=LOG,
+        witnesses=[witness.parse_seen(one.seen())],
+        cosigners=[one.cosigner],
+    )
+
+
+def test_lets_the_verifier_tell_rollback_and_a_history_signed_anew(one: Witness) -> None:
+    first = one.add(request(0, 17), at=1).body
+    last = one.add(request(17, 40), at=2).body
+    honest = verdict(one, leaves=LEAVES, lines=LINES, signed=head(40) + last)
+    assert honest.cosigned == (("witness.example/1", 2),)
+    with pytest.raises(Wrong, match="shorter than witnessed: 17 events, the witness saw 40"):
+        verdict(one, leaves=LEAVES, lines=LINES[:17], signed=head(17) + first)
+    forged = [line + b" " for line in LINES]
+    with pytest.raises(Wrong, match=r"not cosigned by witness\.example/1"):
+        verdict(one, leaves=FORGED, lines=forged, signed=head(40, leaves=FORGED))
+    with pytest.raises(Wrong, match=r"the cosignature of witness\.example/1 is wrong"):
+        verdict(one, leaves=FORGED, lines=forged, signed=head(40, leaves=FORGED) + last)
+    with pytest.raises(Wrong, match="not cosigned by"):
+        verdict(one, leaves=LEAVES, lines=LINES, signed=head(40))
