@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from devstack.users import DESK_GROUP, TOKENS, WEB_GROUP, Account, Accounts
+from devstack.users import DESK_GROUP, TOKENS, WEB_GROUP, WITNESSES, Account, Accounts
 
 HOME: Final = Path(__file__).resolve().parents[1]
 DEFAULT_PORT: Final = 8000
@@ -86,6 +86,18 @@ class Layout:
     def audit_key(self) -> Path:
         return self.var / "worker" / "audit-key.pem"
 
+    @property
+    def audit_public(self) -> Path:
+        return self.var / "audit-key.txt"
+
+    @property
+    def audit_witnesses(self) -> Path:
+        return self.var / "audit-witnesses.txt"
+
+    def witness(self, name: str) -> Path:
+        """Where a witness keeps its key and what it has seen; others may read the latter."""
+        return self.var / "witnesses" / name
+
     def token(self, name: str) -> Path:
         """The token's own folder: only its OS user may enter it."""
         return self.var / "tokens" / name
@@ -134,7 +146,10 @@ def is_locked(where: Layout) -> bool:
 
 def make_folders(where: Layout, accounts: Accounts) -> None:
     """Every folder with its owner and mode. Folders of secrets admit their owner only."""
-    for folder in (where.var, where.run, where.var / "tokens", where.var / "signers"):
+    for folder in (
+        *(where.var, where.run),
+        *(where.var / name for name in ("tokens", "signers", "witnesses")),
+    ):
         folder.mkdir(parents=True, exist_ok=True)
         folder.chmod(0o755)
     where.secrets.mkdir(mode=0o700, exist_ok=True)
@@ -166,6 +181,9 @@ def make_folders(where: Layout, accounts: Accounts) -> None:
     signers.mkdir(exist_ok=True)
     # Each signer makes its socket here, and nobody can replace another's.
     signers.chmod(0o1777)
+    for witness in WITNESSES:
+        of(f"cs-{witness}").own(where.witness(witness), mode=0o755)
+        of(f"cs-{witness}").own(where.run / witness, mode=0o755)
     for token in TOKENS:
         of(f"cs-{token}").own(where.token(token), mode=0o700)
         of(f"cs-{token}").own(where.signer_state(token), mode=0o700)
@@ -299,6 +317,7 @@ class Environment:
             "SECRET_KEY": secret["secret_key"],
             "FIELD_KEY": secret["field_key"],
             "AUDIT_KEY_FILE": str(where.audit_key),
+            "AUDIT_WITNESSES_FILE": str(where.audit_witnesses),
             "REGISTRY_FILE": str(where.registry),
             "PKCS11_MODULE": self.module,
             "SCREENING_LIST": os.environ.get("SCREENING_LIST", str(HOME / "fixtures" / "screening.txt")),

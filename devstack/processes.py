@@ -12,7 +12,7 @@ from devstack import tokens
 from devstack.environment import HOME, Environment
 from devstack.postgres import Postgres
 from devstack.supervisor import Process
-from devstack.users import HOT_TOKENS, Accounts
+from devstack.users import HOT_TOKENS, WITNESSES, Accounts
 
 PYTHON: Final = HOME / ".venv" / "bin" / "python"
 ENGINE: Final = HOME / "engine" / "target" / "debug" / "countersign-engine"
@@ -190,6 +190,25 @@ class Table:
             ready_line=" ready ",
             folder=HOME,
         )
+
+    def witnesses(self) -> list[Process]:
+        """Two witnesses of the audit log, each with its own OS user, key and memory."""
+        where = self.environment.layout
+        return [
+            Process(
+                name=name,
+                command=[
+                    *(str(tokens.TRUSTED_PYTHON), "-m", "core.audit.witness"),
+                    *("--name", f"{name}.countersign.example", "--log", str(where.audit_public)),
+                    *("--state", str(where.witness(name)), "--socket", str(self.run / name / "witness.sock")),
+                ],
+                account=self.accounts.of(f"cs-{name}"),
+                environment=self.environment.plain(self.accounts.of(f"cs-{name}")),
+                ready_line=" ready at size ",
+                folder=HOME,
+            )
+            for name in WITNESSES
+        ]
 
     def approver(self) -> Process:
         """The page on which officers sign: its own process, host and virtual environment."""

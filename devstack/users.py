@@ -20,6 +20,7 @@ DESK_GROUP: Final = "countersign-desk"  # may move balances into the engine and 
 HOT_TOKENS: Final = ("hot-1", "hot-2", "hot-3")
 COLD_TOKENS: Final = ("cold-1", "cold-2", "cold-3", "cold-4", "cold-5")
 TOKENS: Final = HOT_TOKENS + COLD_TOKENS
+WITNESSES: Final = ("witness-1", "witness-2")  # of the audit log; elsewhere they belong to somebody else
 
 USERS: Final = (
     "cs-db",
@@ -31,6 +32,7 @@ USERS: Final = (
     "cs-worker",
     "cs-approver",
     *(f"cs-{token}" for token in TOKENS),
+    *(f"cs-{witness}" for witness in WITNESSES),
 )
 WEB_USERS: Final = frozenset({"cs-console", "cs-trader", "cs-worker"})
 _MEMBERS: Final = {WEB_GROUP: WEB_USERS, DESK_GROUP: frozenset({"cs-worker"})}

@@ -10,6 +10,7 @@ from devstack.demo.scene import Scene
 from devstack.demo.story import Story
 from devstack.environment import HOME
 from devstack.tokens import TRUSTED_PYTHON
+from devstack.users import WITNESSES
 
 
 def run(story: Story, scene: Scene) -> None:
@@ -17,27 +18,68 @@ def run(story: Story, scene: Scene) -> None:
     story.step("The books and the audit log are checked; one flipped byte is found")
     story.expect(scene.books_are_sound(), "every invariant of the ledger holds")
     folder = scene.stack.environment.layout.var / "worker" / "export"
+    witnesses = _witnesses(scene)  # before the export: what they saw must be in it
     sealed = scene.stack.manage("export_audit", str(folder))
     story.expect(sealed.returncode == 0, "the audit log is exported", found=sealed.stderr[-400:])
     events = folder / "events.jsonl"
     lines = events.read_bytes().splitlines()
     story.proof("sealed events", len(lines))
-    verdict = _verify(folder, events)
-    story.expect(verdict.returncode == 0, "the offline verifier, without Django or database, finds it whole")
+    is_whole = any(b'"action":"custody.refill' in line for line in lines)
+    story.expect(is_whole, "the acts of a moment ago are among them")
+    verdict = _verify(folder, events, *witnesses)
+    story.expect(
+        verdict.returncode == 0,
+        "the offline verifier, without Django or database, finds it whole, with the keys and memories of two "
+        "witnesses",
+        found=verdict.stdout + verdict.stderr,
+    )
     story.says("verifier", verdict.stdout.strip().splitlines()[-1])
+    _cut_back(story, folder, witnesses)
     bad = folder / "flipped.jsonl"
     place = len(lines) // 2
     flipped = bytearray(events.read_bytes())
     at = sum(len(line) + 1 for line in lines[:place]) + lines[place].index(b'"action":"') + len(b'"action":"')
     flipped[at] ^= 0x01
     bad.write_bytes(flipped)
-    verdict = _verify(folder, bad)
+    verdict = _verify(folder, bad, *witnesses)
     action = json.loads(lines[place])["action"]
     story.expect(verdict.returncode == 1, f"with one bit of event {place} ({action}) flipped, it fails")
     story.says("verifier", (verdict.stdout + verdict.stderr).strip().splitlines()[-1])
 
 
-def _verify(folder: Path, events: Path) -> subprocess.CompletedProcess[str]:
-    command = [str(TRUSTED_PYTHON), "-m", "core.audit.verifier", str(events)]
+def _cut_back(story: Story, folder: Path, witnesses: list[str]) -> None:
+    """The log as it was at its first checkpoint: every signature holds, and only a witness knows better."""
+    older = folder / "older"
+    older.mkdir(exist_ok=True)
+    head, signatures = (folder / "checkpoints.txt").read_text().split("\n\n")[:2]
+    (older / "checkpoints.txt").write_text(f"{head}\n\n{signatures.rstrip()}\n")
+    (older / "key.txt").write_text((folder / "key.txt").read_text())
+    size = int(head.split("\n")[1])
+    lines = (folder / "events.jsonl").read_bytes().splitlines(keepends=True)[:size]
+    (older / "events.jsonl").write_bytes(b"".join(lines))
+    alone = _verify(older, older / "events.jsonl")
+    story.expect(alone.returncode == 0, f"cut back to its first {size} events it still verifies by itself")
+    memories = [part for part in witnesses if not part.endswith("key.txt") and part != "--witness-key"]
+    verdict = _verify(older, older / "events.jsonl", *memories)
+    story.expect(verdict.returncode == 1, "but not against what the witnesses have seen")
+    story.says("verifier", verdict.stdout.strip().splitlines()[-1])
+
+
+def _witnesses(scene: Scene) -> list[str]:
+    """Each witness's key and memory, as its operator would hand them to an auditor, and now."""
+    where = scene.stack.environment.layout
+    desk = where.var / "auditor"
+    desk.mkdir(exist_ok=True)
+    parts = []
+    for name in WITNESSES:
+        for flag, file in (("--witness-key", "key.txt"), ("--witness", "seen")):
+            copy = desk / f"{name}.{file}"
+            copy.write_text((where.witness(name) / file).read_text())
+            parts += [flag, str(copy)]
+    return parts
+
+
+def _verify(folder: Path, events: Path, *more: str) -> subprocess.CompletedProcess[str]:
+    command = [str(TRUSTED_PYTHON), "-m", "core.audit.verifier", str(events), *more]
     command += ["--checkpoints", str(folder / "checkpoints.txt"), "--key", str(folder / "key.txt")]
     return subprocess.run(command, capture_output=True, text=True, check=False, cwd=HOME)

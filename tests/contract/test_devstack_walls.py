@@ -87,7 +87,7 @@ def test_only_the_worker_reads_the_audit_logs_key(commands: Commands) -> None:
     from devstack.stack import _make_audit_key
 
     layout = commands.environment.layout
-    _make_audit_key(layout, commands.accounts)
+    _make_audit_key(layout, commands.accounts, origin="countersign/test/audit")
     assert commands.run_as("cs-worker", "/usr/bin/cat", str(layout.audit_key)).returncode == 0
     for user in ("cs-console", "cs-trader", "cs-node"):
         assert commands.run_as(user, "/usr/bin/cat", str(layout.audit_key)).returncode != 0
