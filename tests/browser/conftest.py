@@ -33,14 +33,18 @@ os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
 
 class QuietHandler(WSGIRequestHandler):
-    """The development server without its log."""
+    """The development server without its log; a browser that says nothing for so long is gone."""
+
+    timeout = 5
 
     def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name for it
         pass
 
 
 class Server(ThreadedWSGIServer):
-    """Threads give their database connections back when they are done."""
+    """Threads give their database connections back when they are done, and closing waits for all of them."""
+
+    daemon_threads = False
 
     def process_request_thread(self, request: Any, client_address: Any) -> None:
         try:
@@ -61,13 +65,18 @@ class Site:
     approver: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium."""
+    """Debian's Chromium.
+
+    While Playwright's loop runs, Django keeps this thread's connections apart from those of before and after.
+    So the loop ends with the module, and its connections with it: nobody else would ever close them.
+    """
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
         yield launched
         launched.close()
+        connections.close_all()
 
 
 @pytest.fixture
@@ -78,7 +87,6 @@ def site(
     doors.open_doors(settings, monkeypatch)
     exchange = stock(clock.now())
     server = Server(("127.0.0.1", 0), QuietHandler)
-    server.daemon_threads = True
     server.set_app(StaticFilesHandler(get_wsgi_application()))
     settings.CONSOLE_ORIGIN = f"http://console.localhost:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
@@ -161,7 +169,7 @@ class Visit:
 
 
 @pytest.fixture
-def visit(browser: Browser, site: Site) -> Iterator[Any]:
+def visit(site: Site, browser: Browser) -> Iterator[Any]:
     """Make a window for somebody: `visit(identity, scheme="dark")`. Whoever complains fails the test."""
     made: list[Visit] = []
 
