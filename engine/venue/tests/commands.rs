@@ -88,10 +88,11 @@ fn of_a_session_follows_the_one_before() {
     };
     let (code, first) = numbered(&mut desk, 1, 1);
     assert_eq!(code, Code::Ok);
-    assert_eq!(numbered(&mut desk, 3, 2).0, Code::SessionGap);
+    assert_eq!(numbered(&mut desk, 1, 2).0, Code::SessionGap);
     assert_eq!(desk.give(first).0.code, Code::Ok, "a retry is a retry, whatever its number");
-    assert_eq!(numbered(&mut desk, 2, 3).0, Code::Ok);
-    assert_eq!(desk.venue.session(&session_id), Some((session, 2)));
+    assert_eq!(numbered(&mut desk, 2, 0).0, Code::BadCommand);
+    assert_eq!(numbered(&mut desk, 3, 3).0, Code::Ok, "a refusal before it does not stop the session");
+    assert_eq!(desk.venue.session(&session_id), Some((session, 3)));
     let (outcome, _) = desk.give(Command::CancelSession { session });
     assert_eq!(outcome.cancelled, 2);
 }
