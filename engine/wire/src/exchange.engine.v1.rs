@@ -539,7 +539,7 @@ pub enum ResultCode {
     NotLeader = 102,
     /// the shard stopped itself
     Failed = 103,
-    /// session_seq is not the next one: say Hello again
+    /// session_seq is not above the last one applied: say Hello again
     SessionGap = 104,
 }
 impl ResultCode {
@@ -3466,7 +3466,8 @@ pub struct Command {
     /// A retry repeats the command byte for byte.
     #[prost(bytes = "vec", tag = "1")]
     pub command_id: ::prost::alloc::vec::Vec<u8>,
-    /// dense per session, from 1; 0 in SubmitBatch
+    /// Grows per session, from 1; 0 in SubmitBatch. It is not part of what a retry repeats: a command that was refused
+    /// before it was journaled is sent again under the next number.
     #[prost(uint64, tag = "2")]
     pub session_seq: u64,
     /// Unix time; refused afterwards. At most 60 s ahead.
