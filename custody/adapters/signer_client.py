@@ -44,15 +44,6 @@ def ask(folder: Path, token: str, request: Mapping[str, canonical.Value]) -> Sig
     return read_answer(token, _exchange(folder / f"{token}.sock", request))
 
 
-def is_healthy(folder: Path, token: str) -> bool:
-    """Whether the token's signer answers and says that it could sign."""
-    try:
-        answer = _exchange(folder / f"{token}.sock", {"v": 1, "type": "health"})
-    except SignerUnreachable:
-        return False
-    return answer.get("type") != "refused"
-
-
 def read_answer(token: str, answer: Mapping[str, canonical.Value]) -> Signed | Declined:
     """A signer's message as a value; SignerUnreachable where it is none, or another token's."""
     if answer.get("type") == "refused":
