@@ -60,7 +60,7 @@ BEGIN
       JOIN approvals_request AS r ON r.id = s.request_id AND r.digest = s.digest
                                  AND r.maker_id <> s.officer_id
       JOIN access_identity AS officer ON officer.id = s.officer_id AND officer.is_active
-     WHERE s.request_id = request AND s.verb = 'approve' AND s.teams::text[] && chosen;
+     WHERE s.request_id = request AND s.verb = r.agreeing AND s.teams::text[] && chosen;
     IF given < needed THEN
       RETURN false;
     END IF;
@@ -121,6 +121,10 @@ BEGIN
    WHERE id = NEW.request_id AND approve_by > clock_timestamp() FOR NO KEY UPDATE;
   IF NOT FOUND OR asked.state <> 'open' THEN
     RAISE EXCEPTION 'the request is not open' USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NEW.verb NOT IN ('reject', asked.agreeing) THEN
+    RAISE EXCEPTION 'the request is answered by % or reject', asked.agreeing
+      USING ERRCODE = 'restrict_violation';
   END IF;
   IF NOT EXISTS (SELECT FROM access_identity
                  WHERE id = NEW.officer_id AND is_active AND kind = 'officer') THEN

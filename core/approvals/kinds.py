@@ -8,6 +8,8 @@ from datetime import datetime
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
+from kernel.approval import Verb
+
 if TYPE_CHECKING:
     from core.access.models import Identity
     from core.actor import Actor
@@ -43,6 +45,7 @@ class Kind:
     """A kind of act under approval. `permission` is what an officer needs to sign, beside standing in a team.
 
     `quorum_min` is the least number of people besides the maker that any request of this kind may ask for.
+    `agreeing` is the verb that counts towards the quorum; signers let go of something on release alone.
     """
 
     name: str
@@ -53,6 +56,7 @@ class Kind:
     title: str = ""
     quorum_min: int = 1
     conflict: Conflict = no_conflict
+    agreeing: Verb = Verb.APPROVE
 
 
 class UnknownKind(LookupError):

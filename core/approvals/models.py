@@ -17,7 +17,9 @@ from django.db.models import F, Func, Q
 
 from core.approvals.domain.requests import State
 from core.ids import new_id
+from kernel.approval import Verb
 
+AGREEING: Final = (Verb.APPROVE.value, Verb.RELEASE.value)
 WINDOW_MAX: Final = timedelta(days=7)
 
 
@@ -47,6 +49,11 @@ class ApprovalRequest(models.Model):
     )
     teams = models.JSONField()
     rejections_needed = models.PositiveSmallIntegerField(default=1)
+    agreeing = models.CharField(
+        max_length=8,
+        default=AGREEING[0],
+        help_text="the verb that counts: release where a signer is to let go",
+    )
     state = models.CharField(
         max_length=16, default=State.OPEN.value, choices=[(s.value, s.value) for s in State]
     )
@@ -64,6 +71,7 @@ class ApprovalRequest(models.Model):
                 condition=Q(state__in=[s.value for s in State]), name="request_state_known"
             ),
             models.CheckConstraint(condition=Q(rejections_needed__gte=1), name="request_rejectable"),
+            models.CheckConstraint(condition=Q(agreeing__in=AGREEING), name="request_agreeing_known"),
             models.CheckConstraint(
                 condition=Q(approve_within__gt=timedelta(0), approve_within__lte=WINDOW_MAX)
                 & Q(execute_within__gt=timedelta(0), execute_within__lte=WINDOW_MAX),
@@ -91,7 +99,7 @@ class ApprovalSignature(models.Model):
     digest = models.BinaryField()
     officer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="approval_signatures")
     credential = models.ForeignKey("access.OfficerCredential", models.PROTECT, related_name="+")
-    verb = models.CharField(max_length=8, choices=[("approve", "approve"), ("reject", "reject")])
+    verb = models.CharField(max_length=8, choices=[(v.value, v.value) for v in Verb])
     reason = models.CharField(max_length=2000, blank=True)
     teams = ArrayField(models.CharField(max_length=32))
     authenticator_data = models.BinaryField()
@@ -111,9 +119,11 @@ class ApprovalSignature(models.Model):
             models.UniqueConstraint(fields=["request", "officer"], name="signature_person_once"),
             models.UniqueConstraint(fields=["request", "credential"], name="signature_key_once"),
             models.CheckConstraint(condition=~Q(officer=F("maker")), name="signature_never_maker"),
-            models.CheckConstraint(condition=Q(verb__in=["approve", "reject"]), name="signature_verb_known"),
             models.CheckConstraint(
-                condition=Q(verb="approve") | Q(reason__regex=r"\S"), name="signature_rejection_reasoned"
+                condition=Q(verb__in=[v.value for v in Verb]), name="signature_verb_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(verb="reject") | Q(reason__regex=r"\S"), name="signature_rejection_reasoned"
             ),
         ]
 

@@ -83,6 +83,7 @@ def open(  # noqa: A001 - read as approvals.open(...)
         subject=about,
         teams=dict(teams),
         rejections_needed=rejections_needed,
+        agreeing=declared.agreeing.value,
         approve_within=approve_within,
         execute_within=execute_within,
     )

@@ -23,8 +23,8 @@ from kernel.webauthn import Assertion
 
 
 def signatures(request: ApprovalRequest) -> list[dict[str, Any]]:
-    """The approving signatures in the form that signers take; rejections are not among them."""
-    rows = request.signatures.filter(verb=Verb.APPROVE).order_by("signed_at", "id")
+    """The agreeing signatures in the form that signers take; rejections are not among them."""
+    rows = request.signatures.filter(verb=request.agreeing).order_by("signed_at", "id")
     return [_as_json(request, row) for row in rows]
 
 

@@ -10,6 +10,7 @@ from uuid import UUID
 from core.access import rights
 from core.approvals.models import ApprovalRequest, ApprovalSignature
 from core.approvals.statements import is_genuine
+from kernel.approval import Verb
 from kernel.quorum import Given, Standing, judge
 
 
@@ -38,6 +39,7 @@ def standings_of(requests: Sequence[ApprovalRequest], now: datetime) -> dict[UUI
             ],
             maker=request.maker_id,
             rejections_needed=request.rejections_needed,
+            agreeing=Verb(request.agreeing),
         )
         for request in requests
     }

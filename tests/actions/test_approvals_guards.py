@@ -130,6 +130,7 @@ def signature_sql(officer: Officer, row: ApprovalRequest, **changes: object) -> 
         "kind = 'other'",
         "teams = '{\"treasury\": 1}'",
         "rejections_needed = 9",
+        "agreeing = 'release'",
         "approve_within = interval '6 days'",
         "approve_by = approve_by + interval '1 hour'",
         "execute_by = execute_by + interval '1 hour'",
@@ -236,6 +237,7 @@ def test_inserts_no_request_that_is_better_off(row: ApprovalRequest, staff: Staf
         "subject": "s",
         "teams": '{"treasury": 2}',
         "rejections_needed": 1,
+        "agreeing": "approve",
         "state": "open",
         "approve_within": timedelta(hours=1),
         "execute_within": timedelta(hours=1),
@@ -265,10 +267,11 @@ def test_backdates_nothing(row: ApprovalRequest, staff: Staff) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO approvals_request (id, kind, deployment, payload, nonce, maker_id, subject, teams,"
-            " rejections_needed, state, approve_within, execute_within, opened_at, approve_by, execute_by)"
+            " rejections_needed, agreeing, state, approve_within, execute_within, opened_at, approve_by,"
+            " execute_by)"
             " SELECT gen_random_uuid(), kind, deployment, payload, sha256('n'), maker_id, 'x', teams, 1,"
-            " 'open', approve_within, execute_within, now() + interval '1 day', now() + interval '9 days',"
-            " 'infinity'"
+            " agreeing, 'open', approve_within, execute_within, now() + interval '1 day',"
+            " now() + interval '9 days', 'infinity'"
             " FROM approvals_request RETURNING approve_by < now() + interval '61 minutes',"
             " execute_by < now() + interval '121 minutes'"
         )
@@ -363,6 +366,11 @@ def test_signs_nothing_after_the_deadline_even_in_an_old_transaction(staff: Staf
 def test_rejects_nothing_without_a_reason(row: ApprovalRequest, staff: Staff) -> None:
     sql, values = signature_sql(staff.ben, row, verb="reject", reason=" \n")
     refused(sql, *values, match="signature_rejection_reasoned")
+
+
+def test_answers_by_no_verb_that_the_request_does_not_take(row: ApprovalRequest, staff: Staff) -> None:
+    sql, values = signature_sql(staff.ben, row, verb="release")
+    refused(sql, *values, match="answered by approve or reject")
 
 
 def test_silences_no_trigger(row: ApprovalRequest) -> None:

@@ -21,7 +21,7 @@ from core.approvals.actions import expire_request, submit_signature, withdraw_re
 from core.approvals.actions import signatures as refusals
 from core.approvals.models import ApprovalRequest, ApprovalSignature
 from core.approvals.opening import AlreadyOpen, NotApproved
-from core.approvals.queries import needs_me, open_requests, request_for
+from core.approvals.queries import needs_me, open_requests, request_for, signatures
 from core.approvals.statements import statement
 from core.approvals.tasks import expire
 from core.audit.models import AuditEvent
@@ -396,3 +396,25 @@ def test_costs_the_inbox_the_same_however_many_there_are(
         sign(staff.cy, row, now)
     with django_assert_num_queries(5):
         assert len(needs_me(staff.ben.identity, now=now)) == 5
+
+
+def test_that_lets_go_is_answered_by_release_alone(
+    staff: Staff, kind: approvals.Kind, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        patch.setitem(kinds._registered, "test.payment", replace(kind, agreeing=Verb.RELEASE))
+        row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+    assert row.agreeing == "release"
+    with pytest.raises(refusals.AnotherVerb):
+        sign(staff.ben, row, now)
+    assert sign(staff.ben, row, now, "release").state == "open"
+    assert sign(staff.cy, row, now, "release").state == "approved"
+    assert {one["verb"] for one in signatures(row)} == {"release"}
+
+
+def test_that_does_something_is_not_answered_by_release(
+    staff: Staff, request_: ApprovalRequest, now: datetime
+) -> None:
+    with pytest.raises(refusals.AnotherVerb):
+        sign(staff.ben, request_, now, "release")
+    assert not request_.signatures.exists()

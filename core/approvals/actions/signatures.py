@@ -63,6 +63,12 @@ class ReasonMissing(Refused):
     status = 422
 
 
+class AnotherVerb(Refused):
+    """The answer is by a verb that this request does not take."""
+
+    code = "approval.another_verb"
+
+
 class UnknownCredential(NotAllowed):
     """The passkey is not enrolled for this officer, or was revoked."""
 
@@ -94,6 +100,11 @@ def submit_signature(*, request_id: UUID, signed: Signed, actor: Actor, now: dat
         raise NotOpen(f"The request is {row.state}; no more answers are taken.", target=moving.target(row))
     if row.signatures.filter(officer=officer).exists():
         raise SignedAlready("You have already answered this request.", target=moving.target(row))
+    if signed.verb not in (Verb.REJECT, Verb(row.agreeing)):
+        raise AnotherVerb(
+            f"Nothing was recorded: this request is answered by {row.agreeing} or reject.",
+            target=moving.target(row),
+        )
     if signed.verb is Verb.REJECT and not signed.reason.strip():
         raise ReasonMissing("Nothing was recorded: say why you reject.", target=moving.target(row))
     credential = _verified(row, officer, signed)

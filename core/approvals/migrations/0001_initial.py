@@ -52,6 +52,14 @@ class Migration(migrations.Migration):
                 ("teams", models.JSONField()),
                 ("rejections_needed", models.PositiveSmallIntegerField(default=1)),
                 (
+                    "agreeing",
+                    models.CharField(
+                        default="approve",
+                        help_text="the verb that counts: release where a signer is to let go",
+                        max_length=8,
+                    ),
+                ),
+                (
                     "state",
                     models.CharField(
                         choices=[
@@ -97,7 +105,10 @@ class Migration(migrations.Migration):
                 ("digest", models.BinaryField()),
                 (
                     "verb",
-                    models.CharField(choices=[("approve", "approve"), ("reject", "reject")], max_length=8),
+                    models.CharField(
+                        choices=[("approve", "approve"), ("reject", "reject"), ("release", "release")],
+                        max_length=8,
+                    ),
                 ),
                 ("reason", models.CharField(blank=True, max_length=2000)),
                 (
@@ -188,6 +199,12 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="approvalrequest",
             constraint=models.CheckConstraint(
+                condition=models.Q(("agreeing__in", ("approve", "release"))), name="request_agreeing_known"
+            ),
+        ),
+        migrations.AddConstraint(
+            model_name="approvalrequest",
+            constraint=models.CheckConstraint(
                 condition=models.Q(
                     ("approve_within__gt", timedelta(0)),
                     ("approve_within__lte", timedelta(days=7)),
@@ -221,13 +238,16 @@ class Migration(migrations.Migration):
         migrations.AddConstraint(
             model_name="approvalsignature",
             constraint=models.CheckConstraint(
-                condition=models.Q(("verb__in", ["approve", "reject"])), name="signature_verb_known"
+                condition=models.Q(("verb__in", ["approve", "reject", "release"])),
+                name="signature_verb_known",
             ),
         ),
         migrations.AddConstraint(
             model_name="approvalsignature",
             constraint=models.CheckConstraint(
-                condition=models.Q(("verb", "approve"), ("reason__regex", r"\S"), _connector="OR"),
+                condition=models.Q(
+                    models.Q(("verb", "reject"), _negated=True), ("reason__regex", r"\S"), _connector="OR"
+                ),
                 name="signature_rejection_reasoned",
             ),
         ),
