@@ -1,18 +1,16 @@
-"""Keys and signatures of Bitcoin's curve: compressed points, strict DER, low S."""
+"""Keys and signatures of Bitcoin's curve: compressed points, strict DER, low S.
+
+The curve's arithmetic is libsecp256k1 (through coincurve), the library that decides on the network itself. It
+is some ten times faster than OpenSSL here, and a signer checks every signature before it leaves.
+"""
 
 from __future__ import annotations
 
 import functools
 from typing import Final
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.asymmetric.utils import (
-    Prehashed,
-    decode_dss_signature,
-    encode_dss_signature,
-)
+from coincurve import PublicKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 ORDER: Final = 0xFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFFEBAAEDCE6AF48A03BBFD25E8CD0364141
 
@@ -25,7 +23,7 @@ class BadSignature(ValueError):
     """The signature is not strict DER, is high in S, or is not by the key over the digest."""
 
 
-def public(key: bytes) -> ec.EllipticCurvePublicKey:
+def public(key: bytes) -> PublicKey:
     """The public key of 33 compressed bytes."""
     if len(key) != 33:
         raise BadKey("a key is 33 compressed bytes")
@@ -36,7 +34,7 @@ def compress(point: bytes) -> bytes:
     """33 bytes from the 65 of an uncompressed point, which must lie on the curve."""
     if len(point) != 65 or point[0] != 4:
         raise BadKey("an uncompressed point is 65 bytes")
-    return _point(point).public_bytes(serialization.Encoding.X962, serialization.PublicFormat.CompressedPoint)
+    return _point(point).format(compressed=True)
 
 
 def low_s(raw: bytes) -> bytes:
@@ -57,14 +55,16 @@ def verify(key: bytes, digest: bytes, der: bytes) -> None:
         r, s = decode_dss_signature(der)
         if encode_dss_signature(r, s) != der or not 0 < r < ORDER or not 0 < s <= ORDER // 2:
             raise BadSignature("not strict DER with a low S")
-        public(key).verify(der, digest, ec.ECDSA(Prehashed(hashes.SHA256())))
-    except (InvalidSignature, ValueError) as error:
-        raise BadSignature(str(error) or "the signature is not by this key over this digest") from None
+        right = public(key).verify(der, digest, hasher=None)
+    except ValueError as error:
+        raise BadSignature(str(error)) from None
+    if not right:
+        raise BadSignature("the signature is not by this key over this digest")
 
 
 @functools.lru_cache(maxsize=4096)  # taking a square root per key is most of the cost of a check
-def _point(encoded: bytes) -> ec.EllipticCurvePublicKey:
+def _point(encoded: bytes) -> PublicKey:
     try:
-        return ec.EllipticCurvePublicKey.from_encoded_point(ec.SECP256K1(), encoded)
+        return PublicKey(encoded)
     except ValueError as error:
         raise BadKey(str(error)) from None

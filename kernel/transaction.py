@@ -35,7 +35,11 @@ class Reader:
 
     def integer(self, count: int) -> int:
         """A little-endian number of `count` bytes."""
-        return int.from_bytes(self.take(count), "little")
+        start = self.position
+        self.position = end = start + count
+        if end > len(self.data):
+            raise BadTransaction("the bytes end too early")
+        return int.from_bytes(self.data[start:end], "little")
 
     def compact(self) -> int:
         """A compact size in its shortest form."""

@@ -6,6 +6,7 @@ Serves one token on a unix socket until a termination signal; the PIN is one lin
 from __future__ import annotations
 
 import argparse
+import gc
 import signal
 import sys
 from pathlib import Path
@@ -43,6 +44,8 @@ def main() -> int:
         return 1
     registry = f"{signer.registry.version}/{signer.registry.digest.hex()}"
     log(f"ready socket={options.socket} registry={registry} state={signer.health()['state']}")
+    gc.collect()
+    gc.freeze()  # what lives as long as the process is not looked through again and again
     try:
         server.serve(listener, answer=signer.answer, allowed=options.allow_uid, log=log)
     finally:

@@ -16,7 +16,7 @@ from kernel import psbt, webauthn
 from tests.vault import ROOT, TRUSTED_PYTHON
 
 TRUSTED_FOLDERS = ("kernel", "custody/signer")
-ALLOWED_OUTSIDE = {"cryptography", "pkcs11", "asn1crypto"}
+ALLOWED_OUTSIDE = {"coincurve", "cryptography", "pkcs11", "asn1crypto"}
 
 PROBE = """
 import importlib, pkgutil, sys
