@@ -27,6 +27,7 @@ CHANGE_ONLY: Final[dict[str, str]] = {
     "access_officer_credential": "sign_count, revoked_at",
     "approvals_request": "state",
     "audit_subject": "wrapped, destroyed_at",
+    "custody_signer_order": "state, request_id, assertion",
     "freezes_freeze": "released_at, release_request",
     "customers_customer": "password, tier",
     "customers_api_key": "last_used_at, revoked_at",
@@ -41,6 +42,7 @@ NOT_FOR_TRADERS: Final = (
     "access_officer_credential",
     "approvals_request",
     "approvals_signature",
+    "custody_signer_order",
     "freezes_freeze",
 )
 """What the process that faces traders only reads: nobody's rights, consent or freezes change from there."""

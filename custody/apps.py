@@ -7,13 +7,14 @@ class CustodyConfig(AppConfig):
     def ready(self) -> None:
         from core import access, approvals, health
         from custody import events, probes, subscribers  # noqa: F401 - declares messages, registers their readers
-        from custody.kinds import ADJUSTMENT, REFILL, WITHDRAWAL
+        from custody.kinds import ADJUSTMENT, ORDERS, REFILL, WITHDRAWAL
         from custody.permissions import Permission
 
         access.register(Permission)
-        for kind in (WITHDRAWAL, REFILL, ADJUSTMENT):
+        for kind in (WITHDRAWAL, REFILL, ADJUSTMENT, *ORDERS):
             approvals.register(kind)
         health.register("chain", probes.read_watcher)
         health.register("payments", probes.read_payments)
         health.register("prices", probes.read_prices)
         health.register("hot wallet", probes.read_hot_wallet)
+        health.register("signers", probes.read_signers)

@@ -46,6 +46,12 @@ class Event(StrEnum):
     ADJUSTMENT_POSTED = "custody.adjustment.posted"
     ADJUSTMENT_REJECTED = "custody.adjustment.rejected"
     ADJUSTMENT_EXPIRED = "custody.adjustment.expired"
+    ORDER_DRAFTED = "custody.signer_order.drafted"
+    ORDER_ASKED = "custody.signer_order.asked"
+    ORDER_SIGNED = "custody.signer_order.signed"
+    ORDER_ANSWERED = "custody.signer_order.answered"
+    ORDER_REJECTED = "custody.signer_order.rejected"
+    ORDER_EXPIRED = "custody.signer_order.expired"
     REGISTRY_LOADED = "custody.registry.loaded"
     PRICE_REPORTED = "custody.price.reported"
 
@@ -106,6 +112,14 @@ class AdjustmentMoved:
     """An adjustment reached a state."""
 
     adjustment: UUID
+    state: str
+
+
+@outbox.message("custody.signer_order_moved")
+class SignerOrderMoved:
+    """An officers' order to the signers reached a state."""
+
+    order: UUID
     state: str
 
 

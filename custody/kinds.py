@@ -8,13 +8,16 @@ from typing import Final
 from core.actor import Actor
 from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalRequest
-from custody.actions import adjustments, refills, screenings
+from custody.actions import adjustments, orders, refills, screenings
 from custody.domain.adjustments import State as AdjustmentState
+from custody.domain.orders import Kind as Order
+from custody.domain.orders import State as OrderState
 from custody.domain.refills import State as RefillState
 from custody.domain.withdrawals import State as WithdrawalState
 from custody.events import Event
 from custody.permissions import Permission
 from kernel import intent
+from kernel.approval import Verb
 
 
 def _withdrawal_approved(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
@@ -92,3 +95,35 @@ ADJUSTMENT: Final = Kind(
     quorum_min=2,
     conflict=adjustments.conflict,
 )
+
+
+def _order_released(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    orders.give_order(request=request, actor=actor, now=now)
+
+
+def _order_rejected(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    orders.close_with_request(request, OrderState.REJECTED, event=Event.ORDER_REJECTED, actor=actor, now=now)
+
+
+def _order_expired(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    orders.close_with_request(request, OrderState.EXPIRED, event=Event.ORDER_EXPIRED, actor=actor, now=now)
+
+
+ORDERS: Final = tuple(
+    Kind(
+        name=order.value,
+        permission=Permission.APPROVE_ORDER,
+        on_approved=_order_released,
+        on_rejected=_order_rejected,
+        on_expired=_order_expired,
+        title=title,
+        quorum_min=2,
+        agreeing=Verb.RELEASE,
+    )
+    for order, title in (
+        (Order.RELEASE, "Release of the signers"),
+        (Order.REOPEN, "Reopening of a signer"),
+        (Order.REGISTRY, "New registry for the signers"),
+    )
+)
+"""The orders that a quorum gives; a stop is not among them, because one officer gives it alone."""

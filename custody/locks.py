@@ -1,7 +1,7 @@
 """Claiming rows: what every action begins with.
 
 Always in this order, so that two actions cannot wait for each other: approval request, owner (withdrawal,
-refill, adjustment), payment, coins, ledger accounts.
+refill, adjustment, order), payment, coins, ledger accounts.
 """
 
 from __future__ import annotations
@@ -13,9 +13,19 @@ from django.db import connection, models
 
 from core.approvals import locks as approval_locks
 from core.refusals import Conflict, NotFound
-from custody.models import Address, Adjustment, Deposit, Payment, Refill, Utxo, Wallet, Withdrawal
+from custody.models import (
+    Address,
+    Adjustment,
+    Deposit,
+    Payment,
+    Refill,
+    SignerOrder,
+    Utxo,
+    Wallet,
+    Withdrawal,
+)
 
-O = TypeVar("O", Withdrawal, Refill, Adjustment)  # noqa: E741 - owner
+O = TypeVar("O", Withdrawal, Refill, Adjustment, SignerOrder)  # noqa: E741 - owner
 M = TypeVar("M", bound=models.Model)
 
 _CUSTOMER_LOCKS = 0x63757374  # the namespace of advisory locks on customers' withdrawals
@@ -34,6 +44,11 @@ def refill(refill_id: UUID) -> Refill:
 def adjustment(adjustment_id: UUID) -> Adjustment:
     """The adjustment with its request, locked; NotFound."""
     return _owner(Adjustment, adjustment_id, "adjustment", None)
+
+
+def signer_order(order_id: UUID) -> SignerOrder:
+    """The order with its request, locked; NotFound."""
+    return _owner(SignerOrder, order_id, "signerorder", None)
 
 
 def payment(payment_id: UUID) -> Payment:

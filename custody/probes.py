@@ -55,6 +55,18 @@ def read_hot_wallet(now: datetime) -> Reading:
     return Reading(Status.UP, "Every hot wallet is above its threshold.", facts)
 
 
+def read_signers(now: datetime) -> Reading:
+    """Whether each signer with a socket answers, and signs."""
+    found = queries.signer_states()
+    facts: dict[str, str | int | None] = dict(found)
+    if not found:
+        return Reading(Status.DEGRADED, "No signer has been asked yet.", facts)
+    idle = [f"{token} ({state})" for token, state in found.items() if state != "ready"]
+    if idle:
+        return Reading(Status.DEGRADED, f"These signers do not sign: {', '.join(idle)}.", facts)
+    return Reading(Status.UP, f"All {len(found)} signers with a socket answer and sign.", facts)
+
+
 def _is_led(daemon: str) -> bool:
     """Whether some process holds the daemon's advisory lock."""
     key = lock_key(daemon)

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from core import outbox
 from custody import actions, queries, tasks
-from custody.events import BlockRead, RefillMoved, SignatureStored, WithdrawalMoved
+from custody.events import BlockRead, RefillMoved, SignatureStored, SignerOrderMoved, WithdrawalMoved
 
 
 @outbox.subscriber(WithdrawalMoved, name="custody.move_withdrawal")
@@ -53,3 +53,10 @@ def follow_block(message: BlockRead, *, now: datetime) -> None:
     """After a block: send what it did not take, and see whether the hot wallet has run low."""
     tasks.send_again(now=now)
     tasks.look_for_refill(now=now)
+
+
+@outbox.subscriber(SignerOrderMoved, name="custody.carry_order")
+def carry_order(message: SignerOrderMoved, *, now: datetime) -> None:
+    """Bring a signed order to the signers at once."""
+    if message.state == "signed":
+        tasks.carry_order(message.order, now=now)

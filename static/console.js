@@ -21,7 +21,7 @@ const form = document.getElementById("answer");
 const answer = form && location.hash.length > 64 ? answerIn(location.hash) : null;
 if (answer !== null) {
   for (const name of ANSWER) form.elements[name].value = answer[name];
-  document.getElementById("answer-verb").textContent = answer.verb === "reject" ? "rejection" : "approval";
+  document.getElementById("answer-verb").textContent = { reject: "rejection", release: "release" }[answer.verb] ?? "approval";
   document.getElementById("answer-arrived").hidden = false;
   document.getElementById("answer-asked").hidden = true;
   history.replaceState(null, "", location.pathname);

@@ -18,7 +18,7 @@ from core.ids import new_id
 from core.staff.actions import propose_change
 from core.staff.domain import changes
 from custody import actions
-from custody.models import Adjustment, Refill, Withdrawal
+from custody.models import Adjustment, Refill, SignerOrder, Withdrawal
 from engine_bridge.actions.markets import list_market
 from engine_bridge.domain.markets import LISTINGS
 from engine_bridge.models import Instrument
@@ -44,6 +44,7 @@ class Exchange:
     case: Case
     freeze: Freeze
     market: Instrument
+    order: SignerOrder
     una: Identity
 
     @property
@@ -62,6 +63,7 @@ class Exchange:
             "request_id": self.request.pk,
             "withdrawal_id": self.held.pk,
             "refill_id": self.refill.pk,
+            "order_id": self.order.pk,
             "case_id": self.case.pk,
             "freeze_id": self.freeze.pk,
             "person": self.una.pk,
@@ -111,7 +113,12 @@ def stock(now: datetime) -> Exchange:
         scope="market:BTC-USDT", reason="prices differ from every other venue", actor=ana.actor, now=now
     )
     market = list_market(listing=LISTINGS[0], actor=ROBOT, now=now)
-    return Exchange(treasury, held, released, refill, adjustment, case, freeze, market, _una(treasury))
+    order = actions.draft_freeze(
+        wallet="hot", reason="a laptop of treasury was stolen", actor=ana.actor, now=now
+    )
+    order = actions.sign_order(order_id=order.pk, signed=ana.order(order), actor=ana.actor, now=now)
+    una = _una(treasury)
+    return Exchange(treasury, held, released, refill, adjustment, case, freeze, market, order, una)
 
 
 def _una(treasury: Treasury) -> Identity:

@@ -18,6 +18,7 @@ from core.access.roles import Role
 from core.actor import Actor, system
 from core.approvals.models import ApprovalRequest
 from core.approvals.signed import Signed
+from custody.models import SignerOrder
 from fixtures.authenticator import Authenticator
 from kernel.approval import Statement, Verb
 
@@ -45,8 +46,23 @@ class Officer:
         statement = Statement(
             Verb(verb), request.kind, request.deployment, bytes(request.nonce), bytes(request.digest)
         )
+        return self._signed(statement, reason)
+
+    def order(self, order: SignerOrder) -> Signed:
+        """What the approver page would hand in for a stop that this officer drafted."""
+        return self._signed(
+            Statement.about(
+                bytes(order.payload),
+                verb=Verb.APPROVE,
+                kind=order.kind,
+                deployment=settings.DEPLOYMENT,
+                nonce=bytes(order.nonce),
+            )
+        )
+
+    def _signed(self, statement: Statement, reason: str = "") -> Signed:
         return Signed(
-            verb=Verb(verb),
+            verb=statement.verb,
             credential_id=self.passkey.credential_id,
             assertion=self.passkey.assertion(
                 statement.challenge(), origin=settings.APPROVER_ORIGIN, rp_id=settings.APPROVER_RP_ID

@@ -33,6 +33,11 @@ LABELS: Final[Mapping[str, str]] = {
     "customer": "Customer",
     "tier_before": "Tier now",
     "tier": "Tier proposed",
+    "wallet": "Wallet (*: all)",
+    "token": "Signer",
+    "standing": "What it found",
+    "version": "Registry’s version",
+    "digest": "Registry’s digest",
     "scope": "Scope",
     "market": "Market",
     "from": "From",
@@ -77,6 +82,8 @@ _IDS: Final = frozenset(
         "adjustment",
         "case",
         "freeze",
+        "standing",
+        "digest",
     }
 )
 
@@ -123,6 +130,8 @@ def address_of(subject: str) -> str:
     table, _, identifier = subject.partition("/")
     if table == "custody.adjustment":
         return reverse("adjustments")
+    if table == "custody.signer":
+        return reverse("signers")
     if table == "freezes.freeze":
         return reverse("freezes")
     if table == "engine_bridge.instrument":
@@ -147,12 +156,27 @@ def _headline(members: Mapping[str, canonical.Value]) -> str:
             return f"Release the freeze of {members.get('scope')}"
         case "engine.market_release":
             return f"Let {members.get('market')} trade again"
+        case "signer.freeze":
+            return f"Freeze {_signers(members)}"
+        case "signer.veto":
+            return "Veto a registry that was announced to the signers"
+        case "signer.release":
+            return f"Let {_signers(members)} sign again"
+        case "signer.reopen":
+            return f"Let the signer {members.get('token')} begin a new memory"
+        case "signer.registry":
+            return f"Let the signers take up registry {members.get('version')}"
         case str(kind) if kind in kinds.registered():
             return (
                 f"{kinds.named(kind).title or kind}: {members.get('person_name') or members.get('subject')}"
             )
         case kind:
             return f"An act of the kind {kind}"
+
+
+def _signers(members: Mapping[str, canonical.Value]) -> str:
+    wallet = members.get("wallet")
+    return "every signer" if wallet == "*" else f"the signers of the {wallet} wallet"
 
 
 def _line(name: str, members: Mapping[str, canonical.Value]) -> Line:

@@ -23,6 +23,7 @@ from backoffice.console.views import (
     home,
     markets,
     refills,
+    signers,
     staff,
     treasury,
     withdrawals,
@@ -101,6 +102,20 @@ urlpatterns: list[Any] = [
         refills.bring_back,
         "import_partial",
     ),
+    screen("treasury/signers/", Custody.SEE_SIGNERS, signers.index, "signers"),
+    act("treasury/signers/freeze", Custody.STOP_SIGNERS, signers.freeze, "freeze_signers"),
+    act("treasury/signers/veto", Custody.STOP_SIGNERS, signers.veto, "veto_registry"),
+    act("treasury/signers/release", Custody.ORDER_SIGNERS, signers.release, "release_signers"),
+    act("treasury/signers/reopen", Custody.ORDER_SIGNERS, signers.reopen, "reopen_signer"),
+    act("treasury/signers/registry", Custody.ORDER_SIGNERS, signers.registry, "announce_registry"),
+    screen("treasury/signers/orders/<uuid:order_id>/", Custody.SEE_SIGNERS, signers.show, "signer_order"),
+    screen(
+        "treasury/signers/orders/<uuid:order_id>.json",
+        Custody.SEE_SIGNERS,
+        signers.document,
+        "signer_order_file",
+    ),
+    act("treasury/signers/orders/<uuid:order_id>/sign", Custody.STOP_SIGNERS, signers.sign, "sign_order"),
     screen("treasury/adjustments/", Custody.SEE_TREASURY, adjustments.index, "adjustments"),
     act(
         "treasury/adjustments/propose", Custody.PROPOSE_ADJUSTMENT, adjustments.propose, "propose_adjustment"

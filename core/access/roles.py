@@ -70,6 +70,10 @@ custody:treasury:read             x     x    x     x     x    x    .    .
 custody:refill:propose            .     .    x     .     .    .    .    .
 custody:refill:approve            .     x    .     x     .    .    .    .
 custody:bundle:transfer           .     .    x     x     .    .    .    .
+custody:signer:read               x     x    x     x     x    x    .    .
+custody:signer:stop               x     x    x     x     .    .    .    .
+custody:signer:order              .     x    x     x     .    .    .    .
+custody:signer:approve_order      .     x    .     x     .    .    .    .
 custody:adjustment:propose        x     x    x     .     .    .    .    .
 custody:adjustment:approve        .     x    .     x     .    .    .    .
 engine:market:read                x     x    x     x     x    x    x    .

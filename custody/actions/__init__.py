@@ -4,6 +4,17 @@ from custody.actions.addresses import assign_address
 from custody.actions.adjustments import request_adjustment
 from custody.actions.blocks import OutOfPlace, read_blocks, unwind_block
 from custody.actions.failures import fail_refill, fail_withdrawal
+from custody.actions.orders import (
+    ask_registry,
+    ask_release_of_signers,
+    ask_reopening,
+    draft_freeze,
+    draft_veto,
+    expire_order,
+    report_answer,
+    report_health,
+    sign_order,
+)
 from custody.actions.payments import CoinTaken, report_broadcast, store_built, store_signed
 from custody.actions.prices import report_price
 from custody.actions.refills import (
@@ -30,10 +41,16 @@ __all__ = [
     "NothingDue",
     "OutOfPlace",
     "ask_again",
+    "ask_registry",
+    "ask_release_of_signers",
+    "ask_reopening",
     "assign_address",
     "book_deposit",
     "cancel_withdrawal",
     "dismiss_refill",
+    "draft_freeze",
+    "draft_veto",
+    "expire_order",
     "expire_withdrawal",
     "export_bundle",
     "fail_refill",
@@ -46,7 +63,9 @@ __all__ = [
     "read_blocks",
     "reject_withdrawal",
     "release_from_screening",
+    "report_answer",
     "report_broadcast",
+    "report_health",
     "report_price",
     "report_refusal",
     "report_screening",
@@ -54,6 +73,7 @@ __all__ = [
     "request_refill",
     "request_withdrawal",
     "settle_payment",
+    "sign_order",
     "store_built",
     "store_signature",
     "store_signed",

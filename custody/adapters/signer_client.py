@@ -44,6 +44,33 @@ def ask(folder: Path, token: str, request: Mapping[str, canonical.Value]) -> Sig
     return read_answer(token, _exchange(folder / f"{token}.sock", request))
 
 
+@dataclass(frozen=True, slots=True)
+class Obeyed:
+    """The signer did what officers ordered, now or when it was told before."""
+
+    token: str
+
+
+def order(folder: Path, token: str, message: Mapping[str, canonical.Value]) -> Obeyed | Declined:
+    """Hand an officers' order over. Handing it over again is harmless: it is obeyed once."""
+    answer = _exchange(folder / f"{token}.sock", message)
+    if answer.get("token") != token:
+        raise SignerUnreachable(f"{token} gave an answer that is none")
+    if answer.get("type") == "obeyed" or answer.get("code") == "SIGNER_ORDER_USED":
+        return Obeyed(token)
+    if answer.get("type") != "refused":
+        raise SignerUnreachable(f"{token} gave an answer that is none")
+    return Declined(token, str(answer.get("code", "")), str(answer.get("detail", "")))
+
+
+def health(folder: Path, token: str) -> dict[str, canonical.Value]:
+    """What the signer says of itself."""
+    answer = _exchange(folder / f"{token}.sock", {"v": 1, "type": "health"})
+    if answer.get("type") != "health" or answer.get("token") != token:
+        raise SignerUnreachable(f"{token} gave an answer that is none")
+    return answer
+
+
 def read_answer(token: str, answer: Mapping[str, canonical.Value]) -> Signed | Declined:
     """A signer's message as a value; SignerUnreachable where it is none, or another token's."""
     if answer.get("type") == "refused":

@@ -2,6 +2,7 @@
 
 from custody.models.adjustments import Adjustment
 from custody.models.chain import Block, Deposit, Price
+from custody.models.orders import OrderAnswer, SignerHealth, SignerOrder
 from custody.models.payments import Payment, TokenRefusal, TokenSignature, UtxoLock
 from custody.models.policies import PaymentPolicy
 from custody.models.refills import Refill
@@ -14,10 +15,13 @@ __all__ = [
     "Beneficiary",
     "Block",
     "Deposit",
+    "OrderAnswer",
     "Payment",
     "PaymentPolicy",
     "Price",
     "Refill",
+    "SignerHealth",
+    "SignerOrder",
     "TokenRefusal",
     "TokenSignature",
     "Utxo",

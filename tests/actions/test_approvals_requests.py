@@ -16,7 +16,7 @@ from core.access.models import Identity, OfficerCredential, RoleGrant
 from core.access.roles import Role
 from core.action import action
 from core.actor import Actor
-from core.approvals import kinds
+from core.approvals import assertions, kinds
 from core.approvals.actions import expire_request, submit_signature, withdraw_request
 from core.approvals.actions import signatures as refusals
 from core.approvals.models import ApprovalRequest, ApprovalSignature
@@ -205,7 +205,7 @@ def test_refuses_an_approval_replayed_as_a_rejection(
     staff: Staff, request_: ApprovalRequest, now: datetime
 ) -> None:
     twisted = replace(staff.ben.answer(request_, "reject", "no"), verb=Verb.APPROVE)
-    with pytest.raises(refusals.BadSignature, match=r"assertion\.challenge"):
+    with pytest.raises(assertions.BadSignature, match=r"assertion\.challenge"):
         submit_signature(request_id=request_.pk, signed=twisted, actor=staff.ben.actor, now=now)
 
 
@@ -213,23 +213,23 @@ def test_refuses_an_approval_of_another_request(kind: approvals.Kind, staff: Sta
     first = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
     second = ask(maker=staff.ana, actor=staff.ana.actor, now=now, subject="test.payment/2")
     assert first.digest == second.digest
-    with pytest.raises(refusals.BadSignature, match=r"assertion\.challenge"):
+    with pytest.raises(assertions.BadSignature, match=r"assertion\.challenge"):
         submit_signature(request_id=second.pk, signed=staff.ben.answer(first), actor=staff.ben.actor, now=now)
 
 
 def test_refuses_a_colleagues_passkey(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
-    with pytest.raises(refusals.UnknownCredential):
+    with pytest.raises(assertions.UnknownCredential):
         submit_signature(
             request_id=request_.pk, signed=staff.cy.answer(request_), actor=staff.ben.actor, now=now
         )
     named = replace(staff.cy.answer(request_), credential_id=staff.ben.passkey.credential_id)
-    with pytest.raises(refusals.BadSignature, match=r"assertion\.signature"):
+    with pytest.raises(assertions.BadSignature, match=r"assertion\.signature"):
         submit_signature(request_id=request_.pk, signed=named, actor=staff.ben.actor, now=now)
 
 
 def test_refuses_a_revoked_passkey(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
     OfficerCredential.objects.filter(officer=staff.ben.identity).update(revoked_at=now)
-    with pytest.raises(refusals.UnknownCredential):
+    with pytest.raises(assertions.UnknownCredential):
         sign(staff.ben, request_, now)
 
 
@@ -237,7 +237,7 @@ def test_refuses_a_passkey_that_counts_backwards(
     staff: Staff, request_: ApprovalRequest, now: datetime
 ) -> None:
     OfficerCredential.objects.filter(officer=staff.ben.identity).update(sign_count=2**32)
-    with pytest.raises(refusals.CounterWentBack):
+    with pytest.raises(assertions.CounterWentBack):
         sign(staff.ben, request_, now)
 
 
@@ -250,7 +250,7 @@ def test_refuses_an_answer_given_on_another_page(
         rp_id=settings.APPROVER_RP_ID,
     )
     signed = approvals.Signed(Verb.APPROVE, staff.ben.passkey.credential_id, assertion)
-    with pytest.raises(refusals.BadSignature, match=r"assertion\.origin"):
+    with pytest.raises(assertions.BadSignature, match=r"assertion\.origin"):
         submit_signature(request_id=request_.pk, signed=signed, actor=staff.ben.actor, now=now)
 
 

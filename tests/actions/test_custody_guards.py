@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from custody.domain import adjustments, deposits, refills, withdrawals
+from custody.domain import adjustments, deposits, orders, refills, withdrawals
 from custody.models import Withdrawal
 from tests.treasury import BTC, Treasury
 
@@ -22,6 +22,7 @@ TABLES: dict[str, Mapping[Any, frozenset[Any]]] = {
     "custody_refill": refills.NEXT,
     "custody_deposit": deposits.NEXT,
     "custody_adjustment": adjustments.NEXT,
+    "custody_signer_order": orders.NEXT,
 }
 
 

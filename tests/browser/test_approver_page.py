@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.approvals.models import ApprovalRequest
+from custody.models import SignerOrder
 from kernel import canonical, encodings
 from tests.browser.conftest import Site
 from tests.browser.passkeys import plug_in
@@ -73,6 +74,36 @@ def test_takes_a_rejection_only_with_a_reason_and_works_by_keys_alone(site: Site
     page.keyboard.press("Enter")
     assert recorded(page) == "Your rejection is recorded. The request is rejected now."
     assert request.signatures.get().reason == "The customer did not call."
+
+
+def test_takes_one_officers_order_to_stop_and_nothing_else_for_an_answer(site: Site, visit: Any) -> None:
+    ana = site.exchange.staff.ana
+    page = visit(ana.identity).open("/treasury/signers/")
+    plug_in(page, ana.passkey)
+    for scheme, rules in (("light", ALL_RULES), ("dark", COLOURS)):
+        page.emulate_media(color_scheme=scheme)
+        assert violations(page, rules) == []
+        keep(page, f"signers-{scheme}")
+    page.select_option("#stop-wallet", "hot")
+    page.fill("#stop-reason", "a laptop of treasury was stolen")
+    page.click("text=Draft the freeze")
+    digest = bare(page, "#digest-value")
+    keep(page, "signer-order")
+    page.click("#to-approver")
+    expect(page.locator("h1#headline")).to_have_text("Freeze the signers of the hot wallet")
+    expect(page.locator("#kicker")).to_have_text("You are asked about an order to the signers")
+    assert bare(page, "#digest") == digest
+    expect(page.locator("#reject-choice")).to_be_hidden()
+    page.check("#verb-approve")
+    keep(page, "sign-freeze")
+    page.click("#sign")
+    page.wait_for_url(f"{site.console}/treasury/signers/orders/*/")
+    expect(page.locator("#answer-arrived")).to_contain_text("Your signed approval has arrived")
+    page.click("#answer-send")
+    assert recorded(page) == "Signed. The signers are being told; their answers appear here."
+    assert violations(page, ALL_RULES) == []
+    keep(page, "signer-order-signed")
+    assert SignerOrder.objects.filter(state="signed", assertion__officer=str(ana.identity.pk)).count() == 2
 
 
 def test_refuses_whatever_it_cannot_read_to_the_last_byte(site: Site, visit: Any) -> None:

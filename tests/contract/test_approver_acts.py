@@ -17,7 +17,10 @@ from core.approvals import kinds
 from core.approvals.models import ApprovalRequest
 from core.freezes.actions import ask_release
 from core.staff.domain import changes
+from custody import actions
 from custody.actions import request_refill
+from custody.domain.orders import STOPS
+from custody.models import SignerOrder
 from engine_bridge.actions import ask_market_release, stop_market
 from fixtures.authenticator import Authenticator
 from kernel import canonical
@@ -87,6 +90,11 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
     ask_release(freeze_id=exchange.freeze.pk, reason="prices agree again", actor=ana.actor, now=now)
     stop_market(symbol="BTC-USDT", state="halted", reason="one price", actor=ana.actor, now=now)
     ask_market_release(symbol="BTC-USDT", reason="two prices", actor=ana.actor, now=now)
+    actions.ask_release_of_signers(wallet="*", reason="all is well", actor=ana.actor, now=now)
+    actions.ask_registry(version=2, registry_digest="ab" * 32, reason="Dot", actor=ana.actor, now=now)
+    actions.draft_veto(registry_digest="ab" * 32, reason="not Dot", actor=ana.actor, now=now)
+    actions.report_health(token="hot-1", said={"journal": {"standing": "cd" * 32}}, now=now)
+    actions.ask_reopening(token="hot-1", reason="its disk died", actor=ana.actor, now=now)
     propose_tier(
         case_id=exchange.case.pk,
         tier=3,
@@ -96,12 +104,17 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
         now=now,
     )
     opened = [(row.kind, bytes(row.payload)) for row in ApprovalRequest.objects.order_by("kind")]
-    answer = read([*opened, *staff_changes()])
-    assert sorted(answer["kinds"]) == sorted(kinds.registered())
+    stops = [(row.kind, bytes(row.payload)) for row in SignerOrder.objects.filter(request=None)]
+    answer = read([*opened, *staff_changes(), *stops])
+    assert set(answer["kinds"]) == {*kinds.registered(), *STOPS}
+    assert {kind for kind, _ in stops} == STOPS
     assert {kind for kind, _ in [*opened, *staff_changes()]} == set(kinds.registered())
     assert [found["failed"] for found in answer["found"] if "failed" in found] == []
     headlines = {found["headline"] for found in answer["found"]}
     assert {"Pay 0.06 BTC", "Credit 25 USDT", "Release the freeze of market:BTC-USDT"} <= headlines
+    assert {"Freeze the signers of the hot wallet", "Let every signer sign again"} <= headlines
+    answers = {found["verb"]: found["answers"] for found in answer["found"]}
+    assert answers == {"approve": ["approve"], "release": ["release", "reject"]}
     assert {"Let Zoë O’Neill join", "Make Ben Brandt senior officer"} <= headlines
 
 

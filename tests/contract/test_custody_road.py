@@ -13,25 +13,34 @@ from pytest_django.fixtures import Settings
 
 from core import clock, ledger
 from core.approvals.actions import submit_signature
+from core.freezes.models import Freeze
 from core.ledger import AccountKind, invariants
 from custody import actions, queries, tasks
 from custody.adapters.bitcoin import BitcoinNode
 from custody.daemons import watcher
 from custody.domain.limits import Quote
 from custody.domain.wallets import Targets
-from custody.models import Address, Refill, Withdrawal
+from custody.models import Address, Refill, SignerHealth, SignerOrder, Withdrawal
 from customers.models import Customer
 from devstack.demo.outside import Outsider
 from devstack.standins.regtest import launch
 from kernel import canonical
 from kernel.money import Amount
 from kernel.registry import Registry
-from tests.officers import Staff, enrol
+from tests.officers import Officer, Staff, enrol
 from tests.treasury import BTC, ROBOT, customer_actor, trader
 from tests.vault import MODULE, NAMES, Vault, copy_tree, registry_document, run
 
 pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
+FORGED = {
+    "officer": "01900000-0000-7000-8000-0000000000a1",
+    "verb": "approve",
+    "nonce": "00" * 32,
+    "authenticator_data": "AAAA",
+    "client_data": "AAAA",
+    "signature": "AAAA",
+}
 HOT = ("hot-1", "hot-2", "hot-3")
 
 
@@ -233,3 +242,55 @@ def sign_cold(scene: Scene, token: str, bundle: bytes) -> bytes:
     )
     assert done.returncode == 0, done.stderr
     return (desk / "out").read_bytes()
+
+
+def test_stops_at_an_officers_signed_freeze_whatever_the_database_says(scene: Scene) -> None:
+    ana, ben, cy = scene.staff.ana, scene.staff.ben, scene.staff.cy
+    order = actions.draft_freeze(wallet="hot", reason="a laptop was stolen", actor=ana.actor, now=scene.now)
+    scene.settle_down()
+    tasks.look_at_signers(now=scene.now)
+    assert set(queries.signer_states().values()) == {"ready"}, "a draft freezes nobody"
+    # Somebody who owns the database writes that it was signed; signers want the signature.
+    SignerOrder.objects.filter(pk=order.pk).update(state="signed", assertion=FORGED)
+    tasks.carry_order(order.pk, now=scene.now)
+    assert queries.signer_order(order.pk).state == "refused"
+    tasks.look_at_signers(now=scene.now)
+    assert not any(row.frozen for row in SignerHealth.objects.all())
+
+    order = actions.draft_freeze(wallet="hot", reason="a laptop was stolen", actor=ana.actor, now=scene.now)
+    actions.sign_order(order_id=order.pk, signed=ana.order(order), actor=ana.actor, now=scene.now)
+    scene.settle_down()
+    assert queries.signer_order(order.pk).state == "obeyed"
+    assert not Freeze.objects.exists(), "no row of ours is what stops the signers"
+    row = withdraw(scene)
+    assert row.state == "refused"
+    payment = queries.payment_of(row)
+    assert payment is not None
+    assert {refusal.code for refusal in payment.refusals.all()} == {"SIGNER_FROZEN"}
+
+    # Nor does any row free them: one officer's release, called a quorum's by the database, is one officer's.
+    SignerHealth.objects.update(state="ready", frozen={})
+    alone = actions.ask_release_of_signers(wallet="*", reason="it was found", actor=ana.actor, now=scene.now)
+    release(scene, alone, ben)
+    SignerOrder.objects.filter(pk=alone.pk).update(state="signed")
+    tasks.carry_order(alone.pk, now=scene.now)
+    assert {answer.code for answer in alone.answers.all()} == {"SIGNER_BELOW_QUORUM"}
+
+    order = actions.ask_release_of_signers(
+        wallet="hot", reason="it was found", actor=ana.actor, now=scene.now
+    )
+    release(scene, order, cy)
+    release(scene, order, ben)
+    scene.settle_down()
+    assert queries.signer_order(order.pk).state == "obeyed"
+    actions.ask_again(withdrawal_id=row.pk, reason="released", actor=ana.actor, now=scene.now)
+    scene.settle_down()
+    assert queries.withdrawal(row.pk).state == "broadcast"
+
+
+def release(scene: Scene, order: SignerOrder, officer: Officer) -> None:
+    """The officer's release, given as on the approver page."""
+    request = order.request
+    assert request is not None
+    signed = officer.answer(request, "release")
+    submit_signature(request_id=request.pk, signed=signed, actor=officer.actor, now=scene.now)

@@ -21,6 +21,8 @@ from core.approvals.models import ApprovalRequest
 from core.approvals.signed import Signed
 from core.approvals.standing import standing_of
 from core.refusals import Refused
+from custody import queries as custody
+from custody.models import SignerOrder
 from kernel import canonical, encodings
 
 FIELDS: Final = {
@@ -54,6 +56,9 @@ def index(request: frame.StaffRequest) -> HttpResponse:
 def show(request: frame.StaffRequest, request_id: UUID, refusal: Refused | None = None) -> HttpResponse:
     """One request, as what you see is what you sign."""
     now = clock.now()
+    if custody.orders_for(identity=request.identity, now=now).filter(pk=request_id).exists():
+        # The approver page comes back here for everything; a stop has no request, and a page of its own.
+        return redirect("signer_order", request_id)
     row = queries.request_for(request_id, identity=request.identity, now=now)
     kind = kinds.named(row.kind)
     standing = standing_of(row, now)
@@ -68,7 +73,7 @@ def show(request: frame.StaffRequest, request_id: UUID, refusal: Refused | None 
         "seats": _seats(row, standing.counted),
         "answers": row.signatures.select_related("officer", "credential").order_by("signed_at", "id"),
         "why_not": why_not,
-        "approver": _link(row) if why_not is None else "",
+        "approver": link(row) if why_not is None else "",
         "about": payloads.address_of(row.subject),
         "is_maker": row.maker_id == request.identity.pk,
     }
@@ -101,18 +106,13 @@ def document(request: frame.StaffRequest, request_id: UUID) -> HttpResponse:
 def sign(request: frame.StaffRequest, request_id: UUID) -> HttpResponse:
     """Hand in an answer from the approver page."""
     try:
-        try:
-            signed = Signed.from_fields(**{name: request.POST.get(name, "") for name in FIELDS})
-        except ValueError as error:
-            raise Unreadable(
-                "Nothing was recorded: this is no answer from the approver page. Open it again from here."
-            ) from error
+        signed = answer_in(request.POST)
         row = actions.submit_signature(
             request_id=request_id, signed=signed, actor=request.actor, now=clock.now()
         )
     except Refused as refusal:
         return show(request, request_id, refusal)
-    said = "rejection" if signed.verb == "reject" else "approval"
+    said = {"reject": "rejection", "release": "release"}.get(signed.verb, "approval")
     messages.success(request, f"Your {said} is recorded. The request is {row.state} now.")
     return redirect("approval", request_id)
 
@@ -128,10 +128,10 @@ def take_back(request: frame.StaffRequest, request_id: UUID) -> HttpResponse:
     return redirect("approval", request_id)
 
 
-def _link(row: ApprovalRequest) -> str:
+def link(row: ApprovalRequest | SignerOrder) -> str:
     """The approver page with this request in the fragment, which no server on the way gets to see."""
     asked = {
-        "deployment": row.deployment,
+        "deployment": settings.DEPLOYMENT,
         "kind": row.kind,
         "nonce": bytes(row.nonce).hex(),
         "payload": encodings.base64url(bytes(row.payload)),
@@ -139,6 +139,16 @@ def _link(row: ApprovalRequest) -> str:
         "return": settings.CONSOLE_ORIGIN,
     }
     return f"{settings.APPROVER_ORIGIN}/#{encodings.base64url(canonical.encode(asked))}"
+
+
+def answer_in(fields: Mapping[str, str]) -> Signed:
+    """The answer that the approver page put into the form; Unreadable where it is none."""
+    try:
+        return Signed.from_fields(**{name: fields.get(name, "") for name in FIELDS})
+    except ValueError as error:
+        raise Unreadable(
+            "Nothing was recorded: this is no answer from the approver page. Open it again from here."
+        ) from error
 
 
 def _why_not(row: ApprovalRequest, identity: Identity, now: datetime) -> str | None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 
 from core import audit
@@ -14,6 +13,7 @@ from core.access.models import Identity, OfficerCredential
 from core.action import action
 from core.actor import Actor
 from core.approvals import kinds, locks, moving
+from core.approvals.assertions import verified
 from core.approvals.domain.requests import State
 from core.approvals.events import Event
 from core.approvals.expiry import expire_if_due
@@ -22,7 +22,7 @@ from core.approvals.signed import Signed
 from core.approvals.standing import standing_of
 from core.approvals.statements import statement
 from core.refusals import NotAllowed, Refused
-from kernel import quorum, webauthn
+from kernel import quorum
 from kernel.approval import Verb
 
 
@@ -69,24 +69,6 @@ class AnotherVerb(Refused):
     code = "approval.another_verb"
 
 
-class UnknownCredential(NotAllowed):
-    """The passkey is not enrolled for this officer, or was revoked."""
-
-    code = "approval.unknown_credential"
-
-
-class BadSignature(NotAllowed):
-    """The assertion does not sign this verb on this request; the sentence holds the kernel's code."""
-
-    code = "approval.bad_signature"
-
-
-class CounterWentBack(NotAllowed):
-    """The authenticator counted lower than before: there may be a copy of it."""
-
-    code = "approval.counter"
-
-
 @action(Event.SIGNED)
 def submit_signature(*, request_id: UUID, signed: Signed, actor: Actor, now: datetime) -> ApprovalRequest:
     """Count one officer's answer; it may decide the request, and what follows then happens here, too.
@@ -107,7 +89,9 @@ def submit_signature(*, request_id: UUID, signed: Signed, actor: Actor, now: dat
         )
     if signed.verb is Verb.REJECT and not signed.reason.strip():
         raise ReasonMissing("Nothing was recorded: say why you reject.", target=moving.target(row))
-    credential = _verified(row, officer, signed)
+    credential = verified(
+        statement(row, signed.verb), officer=officer, signed=signed, target=moving.target(row)
+    )
     signature = _stored(row, officer, credential, signed, now)
     standing = standing_of(row, now)
     audit.record(
@@ -141,37 +125,6 @@ def _entitled(row: ApprovalRequest, *, actor: Actor, now: datetime) -> Identity:
     if interest := kind.conflict(row, officer):
         raise ConflictOfInterest(interest, target=moving.target(row))
     return officer
-
-
-def _verified(row: ApprovalRequest, officer: Identity, signed: Signed) -> OfficerCredential:
-    credential = (
-        OfficerCredential.objects.select_for_update(no_key=True)
-        .filter(credential_id=signed.credential_id, officer=officer, revoked_at=None)
-        .first()
-    )
-    if credential is None:
-        raise UnknownCredential("This passkey is not enrolled for you.", target=moving.target(row))
-    try:
-        count = webauthn.verify(
-            signed.assertion,
-            public_key=bytes.fromhex(credential.public_key),
-            challenge=statement(row, signed.verb).challenge(),
-            origin=settings.APPROVER_ORIGIN,
-            rp_id=settings.APPROVER_RP_ID,
-        )
-    except webauthn.BadAssertion as error:
-        raise BadSignature(
-            f"Your passkey's answer was not accepted ({error.code}); open the approver page again.",
-            target=moving.target(row),
-        ) from error
-    if (count or credential.sign_count) and count <= credential.sign_count:
-        raise CounterWentBack(
-            "Your passkey counted backwards, so there may be a copy of it; have it replaced.",
-            target=moving.target(row),
-        )
-    if count:
-        OfficerCredential.objects.filter(pk=credential.pk).update(sign_count=count)
-    return credential
 
 
 def _stored(

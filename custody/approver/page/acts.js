@@ -96,7 +96,23 @@ const staff = (noun, members, headline, lines = () => []) => ({
   details: (act) => [line("Person’s id", act.person, "mono")],
 });
 
-// Each kind: its members, what it is called, its one large line, and the lines below.
+const ORDER = { ...COMMON, reason: text, expires: time };
+const whose = (wallet) => (wallet === "*" ? "every signer" : `the signers of the ${wallet} wallet`);
+// One order to the signers. A stop is given by whoever drafted it, alone, and so cannot be rejected either.
+const order = (members, { verb, answers, headline, lines }) => ({
+  members: { ...ORDER, ...members },
+  noun: "order to the signers",
+  verb,
+  answers,
+  headline,
+  lines: (act) => [...lines(act), line("Because", act.reason), line("Void after", act.expires, "time")],
+  details: () => [],
+});
+const stop = (members, rest) => order(members, { verb: "approve", answers: ["approve"], ...rest });
+const letGo = (members, rest) => order(members, { verb: "release", answers: ["release", "reject"], ...rest });
+
+// Each kind: its members, what it is called, its one large line, and the lines below. `verb` is the one that agrees,
+// approve where none is named, and `answers` are those that can be given.
 export const ACTS = new Map([
   ["custody.withdrawal", {
     members: { ...PAYMENT, withdrawal: id, customer: id },
@@ -182,6 +198,28 @@ export const ACTS = new Map([
     "change to the staff", { credential_id: token }, (act) => `Revoke a passkey of ${act.person_name}`,
     (act) => [line("Passkey", act.credential_id, "mono")],
   )],
+  ["signer.freeze", stop({ wallet: word }, {
+    headline: (act) => `Freeze ${whose(act.wallet)}`,
+    lines: () => [line("Until", "others release them; you cannot do that alone")],
+  })],
+  ["signer.veto", stop({ digest: token }, {
+    headline: () => "Veto a registry that was announced to the signers",
+    lines: (act) => [line("Registry’s digest", act.digest, "mono")],
+  })],
+  ["signer.release", letGo({ wallet: word }, {
+    headline: (act) => `Let ${whose(act.wallet)} sign again`,
+    lines: () => [],
+  })],
+  ["signer.reopen", letGo({ token: word, standing: token }, {
+    headline: (act) => `Let the signer ${act.token} begin a new memory`,
+    lines: (act) => [line("What it found", act.standing, "mono", "Compare it with the signer’s own health line.")],
+  })],
+  ["signer.registry", letGo({ version: number, digest: token }, {
+    headline: (act) => `Let the signers take up registry ${act.version}`,
+    lines: (act) => [
+      line("Registry’s digest", act.digest, "mono", "Compare it with “signer registry show” on a machine of your own."),
+    ],
+  })],
 ]);
 
 // What the payload means, from its decoded members; Unreadable says what keeps it from being signed.
@@ -204,6 +242,8 @@ export function read(members, { kind, deployment }) {
     lines: act.lines(found),
     details: [line("Maker", found.maker, "mono"), ...act.details(found)],
     expires: found.expires ?? null,
+    verb: act.verb ?? "approve",
+    answers: act.answers ?? ["approve", "reject"],
   };
 }
 

@@ -8,6 +8,9 @@ const MEMBERS = ["deployment", "kind", "nonce", "payload", "request", "return"];
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const ASK_WITHIN_MS = 120_000;
 
+// What each agreeing verb is called on the page.
+const SAID = new Map([["approve", "Approve"], ["release", "Release"]]);
+
 const at = (id) => document.getElementById(id);
 const pinned = (name) => document.querySelector(`meta[name="countersign-${name}"]`).content;
 
@@ -33,11 +36,14 @@ async function asked(fragment) {
 function show(found) {
   const { act, digest } = found;
   document.title = `${act.headline} · Countersign approver`;
-  at("kicker").textContent = `You are asked about a ${act.noun}`;
+  at("kicker").textContent = `You are asked about ${/^[aeiou]/.test(act.noun) ? "an" : "a"} ${act.noun}`;
   at("headline").textContent = act.headline;
   at("lines").replaceChildren(...act.lines.flatMap(asLine));
   at("details").replaceChildren(...act.details.flatMap(asLine));
   at("digest").replaceChildren(...grouped(hex(digest), 8));
+  at("verb-approve").value = act.verb;
+  at("verb-approve").labels[0].firstChild.data = `${SAID.get(act.verb)} `;
+  at("reject-choice").hidden = !act.answers.includes("reject");
   at("back").href = `${pinned("console")}/approvals/${found.request}/`;
   if (act.expires !== null && Date.parse(act.expires) <= Date.now()) {
     at("late").textContent =
@@ -99,8 +105,7 @@ function follow() {
   const verb = chosen();
   at("reason-field").hidden = verb !== "reject";
   at("reason").required = verb === "reject";
-  at("sign").textContent = verb === null ? "Choose an answer first"
-    : verb === "approve" ? "Approve with passkey" : "Reject with passkey";
+  at("sign").textContent = verb === null ? "Choose an answer first" : `${SAID.get(verb) ?? "Reject"} with passkey`;
   at("sign").dataset.verb = verb ?? "";
 }
 

@@ -1,0 +1,186 @@
+"""The signers, and officers' orders to them: one officer stops, a quorum lets go."""
+
+from __future__ import annotations
+
+from typing import Final
+from uuid import UUID
+
+from django.contrib import messages
+from django.http import HttpResponse, JsonResponse
+from django.shortcuts import redirect
+
+from backoffice.console import frame, payloads
+from backoffice.console.views import approvals
+from core import access, clock
+from core.refusals import Refused
+from custody import actions, queries
+from custody.domain.orders import EVERYTHING, Kind, State
+from custody.models import SignerOrder
+from custody.permissions import Permission
+from kernel import canonical
+from kernel.registry import BadRegistry, Registry
+
+SHOWN_MAX: Final = 50
+PENDING: Final = (State.SIGNING, State.SIGNED, State.OBEYED)
+"""A registry in one of these may still be taken up, so it can be vetoed."""
+REGISTRY_BYTES_MAX: Final = 4_000_000
+
+
+class NoRegistry(Refused):
+    """The file is no registry."""
+
+    code = "console.no_registry"
+    status = 422
+
+
+def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpResponse:
+    """How each signer is, what was ordered, and the forms that stop them or ask to let go."""
+    now = clock.now()
+    rows = queries.orders_for(identity=request.identity, now=now)
+    signers = queries.signers_for(identity=request.identity, now=now)
+    values = {
+        "signers": signers,
+        "wallets": sorted({wallet.name for _, wallet, _ in signers}),
+        "tokens": [token for token, _, _ in signers],
+        "everything": EVERYTHING,
+        "orders": rows[:SHOWN_MAX],
+        "announced": rows.filter(kind=Kind.REGISTRY, state__in=PENDING)[:5],
+        "may_stop": access.allowed(request.identity, Permission.STOP_SIGNERS, now),
+        "may_order": access.allowed(request.identity, Permission.ORDER_SIGNERS, now),
+    }
+    return frame.page(request, "console/signers.html", values, refusal=refusal, now=now)
+
+
+def freeze(request: frame.StaffRequest) -> HttpResponse:
+    """Draft a freeze; the officer's passkey, on the approver page, makes it an order."""
+    try:
+        row = actions.draft_freeze(
+            wallet=request.POST.get("wallet", ""),
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return index(request, refusal)
+    return redirect("signer_order", row.pk)
+
+
+def veto(request: frame.StaffRequest) -> HttpResponse:
+    """Draft a veto of a registry that was announced."""
+    try:
+        row = actions.draft_veto(
+            registry_digest=request.POST.get("digest", "").strip(),
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return index(request, refusal)
+    return redirect("signer_order", row.pk)
+
+
+def release(request: frame.StaffRequest) -> HttpResponse:
+    """Ask a quorum to let the signers of a wallet sign again."""
+    try:
+        row = actions.ask_release_of_signers(
+            wallet=request.POST.get("wallet", ""),
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return index(request, refusal)
+    return _asked(request, row)
+
+
+def reopen(request: frame.StaffRequest) -> HttpResponse:
+    """Ask a quorum to let a signer begin a new memory."""
+    try:
+        row = actions.ask_reopening(
+            token=request.POST.get("token", ""),
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return index(request, refusal)
+    return _asked(request, row)
+
+
+def registry(request: frame.StaffRequest) -> HttpResponse:
+    """Ask a quorum to announce the registry in the file that was handed in."""
+    try:
+        found = _registry_in(request)
+        row = actions.ask_registry(
+            version=found.version,
+            registry_digest=found.digest.hex(),
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return index(request, refusal)
+    return _asked(request, row)
+
+
+def show(request: frame.StaffRequest, order_id: UUID, refusal: Refused | None = None) -> HttpResponse:
+    """One order: what it says, who signed, and what each signer answered."""
+    now = clock.now()
+    row = queries.order_for(order_id, identity=request.identity, now=now)
+    answers = {answer.token: answer for answer in row.answers.all()}
+    signs = row.state == State.SIGNING and row.request is None and row.maker_id == request.identity.pk
+    values = {
+        "row": row,
+        "act": payloads.read(bytes(row.payload)),
+        "digest": canonical.digest(bytes(row.payload)),
+        "told": [(token, answers.get(token)) for token in row.tokens],
+        "signs": signs,
+        "approver": approvals.link(row) if signs else "",
+        "answer_fields": approvals.FIELDS.items(),
+    }
+    return frame.page(request, "console/signer_order.html", values, refusal=refusal, now=now)
+
+
+def document(request: frame.StaffRequest, order_id: UUID) -> HttpResponse:
+    """The signed order as a file: for signers without a socket, and for a host's command line."""
+    row = queries.order_for(order_id, identity=request.identity, now=clock.now())
+    if row.state in (State.SIGNING, State.REJECTED) or (row.request is None and row.assertion is None):
+        return JsonResponse(
+            {"error": "Nobody has signed this order, so there is nothing to carry."}, status=409
+        )
+    answer = HttpResponse(
+        canonical.encode(dict(queries.order_message(row))) + b"\n", content_type="application/json"
+    )
+    answer["Content-Disposition"] = f'attachment; filename="{row.kind}-{row.pk}.json"'
+    return answer
+
+
+def sign(request: frame.StaffRequest, order_id: UUID) -> HttpResponse:
+    """Hand in the officer's own signature under a stop."""
+    try:
+        row = actions.sign_order(
+            order_id=order_id,
+            signed=approvals.answer_in(request.POST),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return show(request, order_id, refusal)
+    messages.success(request, "Signed. The signers are being told; their answers appear here.")
+    return redirect("signer_order", row.pk)
+
+
+def _asked(request: frame.StaffRequest, row: SignerOrder) -> HttpResponse:
+    messages.success(request, "The order is requested. You are its maker, so others must sign it.")
+    return redirect("approval", row.request_id)
+
+
+def _registry_in(request: frame.StaffRequest) -> Registry:
+    file = request.FILES.get("registry")
+    data = file.read(REGISTRY_BYTES_MAX + 1) if file is not None else b""
+    if not data or len(data) > REGISTRY_BYTES_MAX:
+        raise NoRegistry("Nothing was asked: choose the new registry's file.")
+    try:
+        return Registry.parse(data)
+    except (canonical.NotCanonical, BadRegistry) as error:
+        raise NoRegistry(f"Nothing was asked: this is no registry ({error}).") from None

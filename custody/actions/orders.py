@@ -1,0 +1,337 @@
+"""Officers' orders to the signers: drafted, signed, carried over, answered."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from django.conf import settings
+
+from core import approvals, audit, outbox
+from core.access.models import Identity
+from core.action import action
+from core.actor import Actor
+from core.approvals.assertions import verified
+from core.approvals.models import ApprovalRequest
+from core.approvals.signed import Signed
+from core.ids import new_id
+from core.refusals import NotAllowed, Refused
+from custody import locks, queries
+from custody.actions import entitled
+from custody.domain import orders
+from custody.domain.orders import EVERYTHING, STOPS, Kind, State
+from custody.events import Event, SignerOrderMoved
+from custody.models import OrderAnswer, SignerHealth, SignerOrder, Wallet
+from custody.permissions import Permission
+from kernel import canonical, intent
+from kernel.approval import NONCE_BYTES, SignedApproval, Statement, Verb
+from kernel.canonical import digest
+
+SILENT: Final = "silent"
+
+
+class UnknownSubject(Refused):
+    """No wallet, signer or registry of that name."""
+
+    code = "custody.order_subject"
+    status = 422
+
+
+class NotYours(NotAllowed):
+    """Only the officer who drafted a stop signs it."""
+
+    code = "custody.order_not_yours"
+
+
+class OrderExpired(Refused):
+    """It was drafted too long ago."""
+
+    code = "custody.order_expired"
+
+
+@action(Event.ORDER_DRAFTED)
+def draft_freeze(*, wallet: str, reason: str, actor: Actor, now: datetime) -> SignerOrder:
+    """A freeze of one wallet's signers, or of every signer (`*`), for the drafting officer to sign alone."""
+    target = f"custody.wallet/{wallet[:32]}"
+    return _draft(
+        Kind.FREEZE, wallet, {"wallet": wallet}, _tokens(wallet), reason, target=target, actor=actor, now=now
+    )
+
+
+@action(Event.ORDER_DRAFTED)
+def draft_veto(*, registry_digest: str, reason: str, actor: Actor, now: datetime) -> SignerOrder:
+    """A veto of a registry that was announced to the signers, for the drafting officer to sign alone."""
+    announced = SignerOrder.objects.filter(kind=Kind.REGISTRY, subject=registry_digest).exists()
+    target = f"custody.registry/{registry_digest[:64]}"
+    if not announced:
+        raise UnknownSubject("Nothing was drafted: no registry of that digest was announced.", target=target)
+    return _draft(
+        Kind.VETO,
+        registry_digest,
+        {"digest": registry_digest},
+        _tokens(EVERYTHING),
+        reason,
+        target=target,
+        actor=actor,
+        now=now,
+    )
+
+
+@action(Event.ORDER_SIGNED)
+def sign_order(*, order_id: UUID, signed: Signed, actor: Actor, now: datetime) -> SignerOrder:
+    """Take the one signature that a stop needs, by the passkey of the officer who drafted it."""
+    row = locks.signer_order(order_id)
+    officer = entitled.officer(actor, Permission.STOP_SIGNERS, now=now, target=_name(row))
+    if row.maker_id != officer.pk or Kind(row.kind) not in STOPS:
+        raise NotYours("Only the officer who drafted this order signs it.", target=_name(row))
+    if row.expires_at <= now:
+        raise OrderExpired("Nothing was sent: the order is a day old. Draft it again.", target=_name(row))
+    row.check_step(State.SIGNED)
+    statement = Statement.about(
+        bytes(row.payload),
+        verb=Verb.APPROVE,
+        kind=row.kind,
+        deployment=settings.DEPLOYMENT,
+        nonce=bytes(row.nonce),
+    )
+    verified(statement, officer=officer, signed=signed, target=_name(row))
+    approval = SignedApproval(str(officer.pk), Verb.APPROVE, bytes(row.nonce), signed.assertion)
+    row.move_to(State.SIGNED, assertion=approval.as_json())
+    _record(Event.ORDER_SIGNED, row, before=State.SIGNING, actor=actor, now=now)
+    return row
+
+
+@action(Event.ORDER_ASKED)
+def ask_release_of_signers(*, wallet: str, reason: str, actor: Actor, now: datetime) -> SignerOrder:
+    """A request, to a quorum, that the signers of a wallet (or `*`) may sign again."""
+    target = f"custody.wallet/{wallet[:32]}"
+    return _ask(
+        Kind.RELEASE, wallet, {"wallet": wallet}, _tokens(wallet), reason, target=target, actor=actor, now=now
+    )
+
+
+@action(Event.ORDER_ASKED)
+def ask_reopening(*, token: str, reason: str, actor: Actor, now: datetime) -> SignerOrder:
+    """A request that a signer which lost its memory, or was given an old one, may begin a new one.
+
+    It names the standing that the signer itself last reported, so that it reopens that very find once.
+    """
+    target = f"custody.signer/{token[:64]}"
+    health = SignerHealth.objects.filter(token=token).first()
+    if health is None or not health.standing:
+        raise UnknownSubject(
+            "Nothing was asked: that signer has not said what it found. See that it runs.", target=target
+        )
+    about: dict[str, canonical.Value] = {"token": token, "standing": health.standing}
+    return _ask(Kind.REOPEN, token, about, [token], reason, target=target, actor=actor, now=now)
+
+
+@action(Event.ORDER_ASKED)
+def ask_registry(
+    *, version: int, registry_digest: str, reason: str, actor: Actor, now: datetime
+) -> SignerOrder:
+    """A request that the signers may take up the registry of this version and digest, after its delay."""
+    about: dict[str, canonical.Value] = {"version": version, "digest": registry_digest}
+    return _ask(
+        Kind.REGISTRY,
+        registry_digest,
+        about,
+        _tokens(EVERYTHING),
+        reason,
+        target=f"custody.registry/{version}",
+        actor=actor,
+        now=now,
+    )
+
+
+@action(Event.ORDER_SIGNED)
+def give_order(*, request: ApprovalRequest, actor: Actor, now: datetime) -> SignerOrder:
+    """Send what a quorum released on its way, in the transaction of the deciding signature."""
+    row = _of(request)
+    approvals.consume(request, now=now)
+    row.move_to(State.SIGNED)
+    _record(Event.ORDER_SIGNED, row, before=State.SIGNING, actor=actor, now=now)
+    return row
+
+
+def close_with_request(
+    request: ApprovalRequest, state: State, *, event: Event, actor: Actor, now: datetime
+) -> SignerOrder:
+    """Carry the quorum's no, or its silence, into the order."""
+    row = _of(request)
+    row.move_to(state)
+    _record(event, row, before=State.SIGNING, actor=actor, now=now)
+    return row
+
+
+@action(Event.ORDER_ANSWERED)
+def report_answer(
+    *, order_id: UUID, token: str, obeyed: bool, code: str, detail: str, actor: Actor, now: datetime
+) -> SignerOrder:
+    """Store a signer's answer, once; the last one decides what became of the order."""
+    row = locks.signer_order(order_id)
+    made = OrderAnswer.objects.get_or_create(
+        order=row,
+        token=token,
+        defaults={"obeyed": obeyed, "code": code[:64], "detail": detail[:400], "answered_at": now},
+    )[1]
+    before = State(row.state)
+    answers = {answer.token: answer.obeyed for answer in row.answers.all()}
+    after = orders.outcome(answers, asked=frozenset(row.tokens))
+    if made and before is State.SIGNED and after is not before:
+        row.move_to(after)
+        outbox.publish(SignerOrderMoved(order=row.pk, state=str(after)), now=now)
+    audit.record(
+        Event.ORDER_ANSWERED,
+        row,
+        actor=actor,
+        now=now,
+        before={"state": before},
+        after={"state": row.state, "token": token, "obeyed": obeyed, "code": code},
+    )
+    return row
+
+
+@action(Event.ORDER_EXPIRED)
+def expire_order(*, order_id: UUID, actor: Actor, now: datetime) -> SignerOrder:
+    """Close an order that nobody signed, or that a signer did not answer, within its day."""
+    row = locks.signer_order(order_id)
+    if row.expires_at > now:
+        raise Refused("The order is not over yet.", target=_name(row))
+    before = State(row.state)
+    row.move_to(State.EXPIRED)
+    _record(Event.ORDER_EXPIRED, row, before=before, actor=actor, now=now)
+    return row
+
+
+def report_health(*, token: str, said: Mapping[str, canonical.Value] | None, now: datetime) -> None:
+    """Mirror what a signer says of itself; None where it did not answer. A mirror needs no audit event."""
+    changes: dict[str, object] = {"asked_at": now}
+    if said is not None:
+        registry, journal = said.get("registry"), said.get("journal")
+        version = registry.get("version") if isinstance(registry, Mapping) else 0
+        standing = journal.get("standing") if isinstance(journal, Mapping) else ""
+        changes |= {
+            "state": str(said.get("state", ""))[:64],
+            "why": str(said.get("why", ""))[:400],
+            "standing": str(standing)[:64],
+            "registry_version": version if isinstance(version, int) else 0,
+            "frozen": said.get("frozen", {}),
+            "used": said.get("used", {}),
+            "answered_at": now,
+        }
+    SignerHealth.objects.update_or_create(
+        token=token, defaults=changes, create_defaults={"state": SILENT, **changes}
+    )
+
+
+def _draft(
+    kind: Kind,
+    subject: str,
+    about: Mapping[str, canonical.Value],
+    tokens: list[str],
+    reason: str,
+    *,
+    target: str,
+    actor: Actor,
+    now: datetime,
+) -> SignerOrder:
+    maker = entitled.officer(actor, Permission.STOP_SIGNERS, now=now, target=target)
+    row = _stored(kind, subject, about, tokens, maker, entitled.said(reason, target=target), now=now)
+    _record(Event.ORDER_DRAFTED, row, before=None, actor=actor, now=now)
+    return row
+
+
+def _ask(
+    kind: Kind,
+    subject: str,
+    about: Mapping[str, canonical.Value],
+    tokens: list[str],
+    reason: str,
+    *,
+    target: str,
+    actor: Actor,
+    now: datetime,
+) -> SignerOrder:
+    maker = entitled.officer(actor, Permission.ORDER_SIGNERS, now=now, target=target)
+    row = _stored(kind, subject, about, tokens, maker, entitled.said(reason, target=target), now=now)
+    row.request = approvals.open(
+        kind.value,
+        canonical.decode_object(bytes(row.payload)),
+        maker=maker,
+        teams=queries.teams_of_order(kind),
+        subject=f"custody.signer/{kind}/{subject}",
+        actor=actor,
+        now=now,
+        nonce=bytes(row.nonce),
+    )
+    row.save(update_fields=["request"])
+    _record(Event.ORDER_ASKED, row, before=None, actor=actor, now=now)
+    return row
+
+
+def _stored(
+    kind: Kind,
+    subject: str,
+    about: Mapping[str, canonical.Value],
+    tokens: list[str],
+    maker: Identity,
+    reason: str,
+    *,
+    now: datetime,
+) -> SignerOrder:
+    members = orders.payload(
+        kind, about, deployment=settings.DEPLOYMENT, maker=str(maker.pk), reason=reason, now=now
+    )
+    return SignerOrder.objects.create(
+        id=new_id(),
+        kind=kind,
+        subject=subject,
+        reason=reason,
+        payload=canonical.encode(members),
+        nonce=secrets.token_bytes(NONCE_BYTES),
+        tokens=tokens,
+        maker=maker,
+        made_at=now,
+        expires_at=intent.time(str(members["expires"])),
+    )
+
+
+def _tokens(wallet: str) -> list[str]:
+    """The signers that can be reached for this wallet: those of hot wallets. Cold ones are brought a file."""
+    rows = Wallet.objects.all() if wallet == EVERYTHING else Wallet.objects.filter(name=wallet)
+    if not rows:
+        raise UnknownSubject(
+            "Nothing was drafted: there is no such wallet.", target=f"custody.wallet/{wallet[:32]}"
+        )
+    return sorted({token for row in rows if row.tier == "hot" for token in row.tokens})
+
+
+def _of(request: ApprovalRequest) -> SignerOrder:
+    return locks.signer_order(SignerOrder.objects.values_list("pk", flat=True).get(request=request))
+
+
+def _record(event: Event, row: SignerOrder, *, before: State | None, actor: Actor, now: datetime) -> None:
+    audit.record(
+        event,
+        row,
+        actor=actor,
+        now=now,
+        before={"state": before} if before else None,
+        after={
+            "state": row.state,
+            "kind": row.kind,
+            "subject": row.subject,
+            "digest": digest(bytes(row.payload)),
+            "request": row.request_id,
+        },
+        reason=row.reason,
+    )
+    outbox.publish(SignerOrderMoved(order=row.pk, state=str(row.state)), now=now)
+
+
+def _name(row: SignerOrder) -> str:
+    return f"custody.signerorder/{row.pk}"

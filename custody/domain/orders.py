@@ -1,0 +1,81 @@
+"""Officers' orders to the signers: what each kind says, and the life of one.
+
+The payloads are those that `custody.signer.requests` reads. To stop something one officer's signature is
+enough; whatever lets go again takes the quorum that the signers' own registry names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+from kernel import canonical
+from kernel.intent import time_text
+
+EVERYTHING: Final = "*"
+GOOD_FOR: Final = timedelta(days=1)
+
+
+class Kind(StrEnum):
+    """What signers can be told. The names are those of their registry's policies."""
+
+    FREEZE = "signer.freeze"
+    VETO = "signer.veto"
+    RELEASE = "signer.release"
+    REOPEN = "signer.reopen"
+    REGISTRY = "signer.registry"
+
+
+STOPS: Final = frozenset({Kind.FREEZE, Kind.VETO})
+"""One officer gives these alone."""
+
+
+class State(StrEnum):
+    """`signing` waits for officers; `signed` is on its way to the signers."""
+
+    SIGNING = "signing"
+    SIGNED = "signed"
+    OBEYED = "obeyed"
+    REFUSED = "refused"
+    REJECTED = "rejected"
+    EXPIRED = "expired"
+
+
+NEXT: Final[Mapping[State, frozenset[State]]] = {
+    State.SIGNING: frozenset({State.SIGNED, State.REJECTED, State.EXPIRED}),
+    State.SIGNED: frozenset({State.OBEYED, State.REFUSED, State.EXPIRED}),
+    State.OBEYED: frozenset(),
+    State.REFUSED: frozenset(),
+    State.REJECTED: frozenset(),
+    State.EXPIRED: frozenset(),
+}
+
+
+def payload(
+    kind: Kind,
+    about: Mapping[str, canonical.Value],
+    *,
+    deployment: str,
+    maker: str,
+    reason: str,
+    now: datetime,
+) -> dict[str, canonical.Value]:
+    """The members that officers sign; `about` is the wallet, the token and its standing, or the registry."""
+    return {
+        "v": 1,
+        "kind": kind.value,
+        "deployment": deployment,
+        "maker": maker,
+        "reason": reason,
+        "expires": time_text((now + GOOD_FOR).replace(microsecond=0)),
+        **about,
+    }
+
+
+def outcome(answers: Mapping[str, bool], *, asked: frozenset[str]) -> State:
+    """Where an order stands after these answers (token to whether it obeyed): signed while any is missing."""
+    if asked - answers.keys():
+        return State.SIGNED
+    return State.OBEYED if all(answers[token] for token in asked) else State.REFUSED

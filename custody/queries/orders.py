@@ -1,0 +1,105 @@
+"""Reads of officers' orders to the signers, and of the signers themselves."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import datetime
+from uuid import UUID
+
+from django.db.models import QuerySet
+
+from core import approvals
+from core.access import rights
+from core.access.models import Identity
+from core.refusals import NotFound
+from custody.domain.orders import Kind, State
+from custody.models import PaymentPolicy, SignerHealth, SignerOrder, Wallet
+from custody.permissions import Permission
+from custody.queries.treasury import policy
+from kernel import canonical, encodings, intent
+
+
+def orders_for(*, identity: Identity | None, now: datetime) -> QuerySet[SignerOrder]:
+    """Orders, newest first, for an officer who may see the signers; none for everybody else. Slice it."""
+    rows = SignerOrder.objects.select_related("maker", "request").prefetch_related("answers")
+    if not rights.allowed(identity, Permission.SEE_SIGNERS, now):
+        return rows.none()
+    return rows.order_by("-made_at", "-id")
+
+
+def order_for(order_id: UUID, *, identity: Identity | None, now: datetime) -> SignerOrder:
+    """One order, likewise; NotFound for everybody else."""
+    row = orders_for(identity=identity, now=now).filter(pk=order_id).first()
+    if row is None:
+        raise NotFound("There is no such order.", target=f"custody.signerorder/{order_id}")
+    return row
+
+
+def signer_order(order_id: UUID) -> SignerOrder:
+    """One order, for our own machines; NotFound."""
+    row = SignerOrder.objects.filter(pk=order_id).first()
+    if row is None:
+        raise NotFound("There is no such order.", target=f"custody.signerorder/{order_id}")
+    return row
+
+
+def signers_for(*, identity: Identity | None, now: datetime) -> list[tuple[str, Wallet, SignerHealth | None]]:
+    """Each token with its wallet and what its signer last said; nothing for who may not see the signers."""
+    if not rights.allowed(identity, Permission.SEE_SIGNERS, now):
+        return []
+    known = SignerHealth.objects.in_bulk()
+    return [
+        (token, wallet, known.get(token))
+        for wallet in Wallet.objects.order_by("-tier", "name")
+        for token in wallet.tokens
+    ]
+
+
+def signer_states() -> dict[str, str]:
+    """Token to state of the signers that have a socket; `silent` where the last question was not answered."""
+    return {
+        row.token: "silent" if row.is_silent else row.state
+        for row in SignerHealth.objects.filter(token__in=reachable_tokens()).order_by("token")
+    }
+
+
+def reachable_tokens() -> list[str]:
+    """The tokens whose signers have a socket."""
+    return sorted({token for row in Wallet.objects.filter(tier="hot") for token in row.tokens})
+
+
+def orders_on_the_way() -> list[UUID]:
+    """Signed orders that a signer has not answered yet, the oldest first."""
+    rows = SignerOrder.objects.filter(state=State.SIGNED).order_by("made_at")
+    return list(rows.values_list("pk", flat=True))
+
+
+def overdue_orders(*, now: datetime) -> list[UUID]:
+    """Orders whose day is over: unsigned stops, and signed ones that somebody did not answer."""
+    rows = SignerOrder.objects.filter(expires_at__lte=now).order_by("made_at")
+    waiting = rows.filter(state=State.SIGNED) | rows.filter(state=State.SIGNING, request=None)
+    return list(waiting.values_list("pk", flat=True))
+
+
+def unanswered_by(order: SignerOrder) -> list[str]:
+    """The signers that are still to be told."""
+    told = set(order.answers.values_list("token", flat=True))
+    return [token for token in order.tokens if token not in told]
+
+
+def order_message(order: SignerOrder) -> Mapping[str, canonical.Value]:
+    """The order as signers take it, from a socket or from a file."""
+    given = approvals.signatures(order.request) if order.request is not None else [order.assertion]
+    return {
+        "v": 1,
+        "type": "order",
+        "payload": encodings.base64url(bytes(order.payload)),
+        "approvals": [dict(each) for each in given if each],
+    }
+
+
+def teams_of_order(kind: Kind) -> Mapping[str, int]:
+    """The quorum that the signers' registry wants for an order: its own, or else a withdrawal's."""
+    own = PaymentPolicy.objects.filter(kind=kind.value).first()
+    teams: Mapping[str, int] = (own or policy(intent.WITHDRAWAL)).teams
+    return teams

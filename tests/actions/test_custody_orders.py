@@ -1,0 +1,226 @@
+"""An officers' order to the signers …"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core.access.models import Identity
+from core.access.roles import Role
+from core.approvals.actions import submit_signature
+from core.approvals.actions.signatures import AnotherVerb
+from core.approvals.assertions import BadSignature
+from core.audit.models import AuditEvent
+from core.outbox.models import OutboxMessage
+from core.refusals import Conflict, NotAllowed, NotFound, Refused
+from custody import actions, queries
+from custody.actions import orders as refusals
+from custody.models import OrderAnswer, SignerHealth, SignerOrder
+from custody.signer import requests
+from kernel.approval import Verb
+from tests.officers import Officer
+from tests.treasury import ROBOT, Treasury
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def treasury(now: datetime) -> Treasury:
+    return Treasury.open(now)
+
+
+def drafted(treasury: Treasury, by: Officer | None = None, wallet: str = "hot") -> SignerOrder:
+    officer = by or treasury.staff.ana
+    return actions.draft_freeze(
+        wallet=wallet, reason="a laptop was stolen", actor=officer.actor, now=treasury.now
+    )
+
+
+def signed(treasury: Treasury, row: SignerOrder, by: Officer | None = None) -> SignerOrder:
+    officer = by or treasury.staff.ana
+    return actions.sign_order(
+        order_id=row.pk, signed=officer.order(row), actor=officer.actor, now=treasury.now
+    )
+
+
+def counts() -> tuple[int, int]:
+    return AuditEvent.objects.count(), OutboxMessage.objects.count()
+
+
+def test_to_stop_is_given_by_one_officer_alone(treasury: Treasury) -> None:
+    row = drafted(treasury)
+    assert (row.state, row.tokens) == ("signing", ["hot-1", "hot-2", "hot-3"])
+    before = counts()
+    row = signed(treasury, row)
+    assert row.state == "signed"
+    assert counts() == (before[0] + 1, before[1] + 1)
+    read = requests.order(queries.order_message(row))
+    assert (read.kind, read.subject, read.maker) == (
+        "signer.freeze",
+        "hot",
+        str(treasury.staff.ana.identity.pk),
+    )
+    assert [approval.verb for approval in read.signed.approvals] == [Verb.APPROVE]
+
+
+def test_to_stop_is_signed_by_nobody_else_and_about_nothing_else(treasury: Treasury) -> None:
+    mine, other = drafted(treasury), drafted(treasury, wallet="*")
+    ana, ben = treasury.staff.ana, treasury.staff.ben
+    with pytest.raises(refusals.NotYours):
+        signed(treasury, mine, by=ben)
+    with pytest.raises(BadSignature, match=r"assertion\.challenge"):
+        actions.sign_order(order_id=mine.pk, signed=ana.order(other), actor=ana.actor, now=treasury.now)
+    mine.refresh_from_db()
+    assert (mine.state, mine.assertion) == ("signing", None)
+
+
+def test_comes_from_no_role_that_may_not_give_it(treasury: Treasury) -> None:
+    for officer in (treasury.staff.dot, treasury.staff.eve, treasury.staff.sam):
+        with pytest.raises(NotAllowed):
+            drafted(treasury, by=officer)
+        with pytest.raises(NotAllowed):
+            actions.ask_release_of_signers(
+                wallet="hot", reason="found again", actor=officer.actor, now=treasury.now
+            )
+    assert not SignerOrder.objects.exists()
+
+
+@pytest.mark.parametrize(
+    ("wallet", "reason", "error"),
+    [("warm", "because", refusals.UnknownSubject), ("hot", " \n", Refused), ("", "because", Refused)],
+)
+def test_says_what_it_is_about_and_why(
+    treasury: Treasury, wallet: str, reason: str, error: type[Refused]
+) -> None:
+    with pytest.raises(error):
+        actions.draft_freeze(wallet=wallet, reason=reason, actor=treasury.staff.ana.actor, now=treasury.now)
+    assert not SignerOrder.objects.exists()
+
+
+def test_is_void_after_a_day(treasury: Treasury) -> None:
+    row = drafted(treasury)
+    later = treasury.now + timedelta(days=1, seconds=1)
+    ana = treasury.staff.ana
+    with pytest.raises(refusals.OrderExpired):
+        actions.sign_order(order_id=row.pk, signed=ana.order(row), actor=ana.actor, now=later)
+    assert queries.overdue_orders(now=treasury.now) == []
+    assert queries.overdue_orders(now=later) == [row.pk]
+    with pytest.raises(Refused, match="not over yet"):
+        actions.expire_order(order_id=row.pk, actor=ROBOT, now=treasury.now)
+    assert actions.expire_order(order_id=row.pk, actor=ROBOT, now=later).state == "expired"
+    with pytest.raises(Conflict):
+        actions.expire_order(order_id=row.pk, actor=ROBOT, now=later)
+
+
+def answer(treasury: Treasury, row: SignerOrder, officer: Officer, verb: str, reason: str = "") -> None:
+    assert row.request is not None
+    submit_signature(
+        request_id=row.request.pk,
+        signed=officer.answer(row.request, verb, reason),
+        actor=officer.actor,
+        now=treasury.now,
+    )
+    row.refresh_from_db()
+
+
+def test_to_let_go_takes_two_others_who_say_release(treasury: Treasury) -> None:
+    staff = treasury.staff
+    row = actions.ask_release_of_signers(
+        wallet="*", reason="the laptop was found", actor=staff.ana.actor, now=treasury.now
+    )
+    with pytest.raises(AnotherVerb):
+        answer(treasury, row, staff.ben, "approve")
+    with pytest.raises(NotAllowed):
+        answer(treasury, row, staff.ana, "release")
+    answer(treasury, row, staff.ben, "release")
+    assert row.state == "signing"
+    answer(treasury, row, staff.cy, "release")
+    assert (row.state, row.request.state if row.request else "") == ("signed", "consumed")
+    read = requests.order(queries.order_message(row))
+    assert [approval.verb for approval in read.signed.approvals] == [Verb.RELEASE] * 2
+    assert {approval.nonce for approval in read.signed.approvals} == {bytes(row.nonce)}
+
+
+def test_to_let_go_ends_with_a_rejection(treasury: Treasury) -> None:
+    row = actions.ask_release_of_signers(
+        wallet="hot", reason="all is well", actor=treasury.staff.ana.actor, now=treasury.now
+    )
+    answer(treasury, row, treasury.staff.ben, "reject", "it is not")
+    assert row.state == "rejected"
+
+
+def test_to_reopen_names_what_the_signer_itself_found(treasury: Treasury) -> None:
+    ana = treasury.staff.ana
+    with pytest.raises(refusals.UnknownSubject):
+        actions.ask_reopening(token="hot-1", reason="disk died", actor=ana.actor, now=treasury.now)
+    said: dict[str, Any] = {
+        "state": "SIGNER_STORE_LOST",
+        "why": "no journal",
+        "journal": {"lines": 0, "standing": "ab" * 32},
+        "registry": {"version": 3, "digest": "cd" * 32},
+        "frozen": {},
+        "used": {},
+    }
+    actions.report_health(token="hot-1", said=said, now=treasury.now)
+    row = actions.ask_reopening(token="hot-1", reason="disk died", actor=ana.actor, now=treasury.now)
+    assert row.tokens == ["hot-1"]
+    assert requests.order({**queries.order_message(row), "approvals": []}).subject == "ab" * 32
+
+
+def test_to_take_up_a_registry_can_be_vetoed_by_one(treasury: Treasury) -> None:
+    ana, ben = treasury.staff.ana, treasury.staff.ben
+    with pytest.raises(refusals.UnknownSubject):
+        actions.draft_veto(registry_digest="ab" * 32, reason="no", actor=ben.actor, now=treasury.now)
+    row = actions.ask_registry(
+        version=2, registry_digest="ab" * 32, reason="Dot signs too", actor=ana.actor, now=treasury.now
+    )
+    assert requests.order({**queries.order_message(row), "approvals": []}).version == 2
+    veto = actions.draft_veto(
+        registry_digest="ab" * 32, reason="nobody told me", actor=ben.actor, now=treasury.now
+    )
+    assert signed(treasury, veto, by=ben).state == "signed"
+
+
+def test_is_done_once_every_signer_has_answered_and_remembers_each_first_word(treasury: Treasury) -> None:
+    row = signed(treasury, drafted(treasury))
+
+    def told(token: str, *, obeyed: bool = True) -> str:
+        found = actions.report_answer(
+            order_id=row.pk,
+            token=token,
+            obeyed=obeyed,
+            code="" if obeyed else "SIGNER_BAD_ORDER",
+            detail="",
+            actor=ROBOT,
+            now=treasury.now,
+        )
+        return str(found.state)
+
+    assert [told("hot-1"), told("hot-2")] == ["signed", "signed"]
+    assert told("hot-2", obeyed=False) == "signed"
+    assert OrderAnswer.objects.get(token="hot-2").obeyed
+    assert queries.unanswered_by(row) == ["hot-3"]
+    assert told("hot-3") == "obeyed"
+    other = signed(treasury, drafted(treasury, wallet="*"))
+    row = other
+    assert [told("hot-1"), told("hot-2", obeyed=False), told("hot-3")] == ["signed", "signed", "refused"]
+
+
+def test_and_the_signers_themselves_are_seen_by_those_who_may(treasury: Treasury) -> None:
+    actions.report_health(token="hot-1", said=None, now=treasury.now)
+    row, now = drafted(treasury), treasury.now
+    dot, una = treasury.staff.dot.identity, _with_role(Role.SUPPORT)
+    assert queries.order_for(row.pk, identity=dot, now=now) == row
+    assert [token for token, _, _ in queries.signers_for(identity=dot, now=now)][:3] == row.tokens
+    assert queries.signer_states() == {"hot-1": "silent"}
+    assert SignerHealth.objects.get().is_silent
+    for stranger in (treasury.staff.eve.identity, una, None):
+        assert queries.signers_for(identity=stranger, now=now) == []
+        with pytest.raises(NotFound):
+            queries.order_for(row.pk, identity=stranger, now=now)
+
+
+def _with_role(role: Role) -> Identity | None:
+    return Identity.objects.filter(role_grants__role=role).first()
