@@ -82,17 +82,21 @@ class Statement:
 class SignedApproval:
     """One officer's statement with its assertion, as it travels to the signers.
 
-    As JSON: `officer` and `verb` are text, `nonce` is hex as in the statement, the other three are base64url.
+    As JSON: `officer` and `verb` are text, `nonce` is hex as in the statement, all others are base64url. The
+    confirmation (see `kernel.confirmation`) is there only where the officer gave one.
     """
 
     officer: str
     verb: Verb
     nonce: bytes
     assertion: Assertion
+    confirmation: bytes = b""
 
     def as_json(self) -> dict[str, canonical.Value]:
         """The JSON-able form."""
+        confirmed = {"confirmation": encodings.base64url(self.confirmation)} if self.confirmation else {}
         return {
+            **confirmed,
             "officer": self.officer,
             "verb": self.verb.value,
             "nonce": self.nonce.hex(),
@@ -104,10 +108,10 @@ class SignedApproval:
     @classmethod
     def from_json(cls, value: canonical.Value) -> SignedApproval:
         """Read `as_json`'s form back, strictly; BadStatement names what is wrong."""
-        if not isinstance(value, Mapping) or sorted(value) != sorted(_MEMBERS):
+        if not isinstance(value, Mapping) or sorted(value.keys() - {"confirmation"}) != sorted(_MEMBERS):
             raise BadStatement(f"an approval has exactly the members {', '.join(_MEMBERS)}")
         texts = {name: part for name, part in value.items() if isinstance(part, str)}
-        if len(texts) != len(_MEMBERS):
+        if len(texts) != len(value):
             raise BadStatement("every member of an approval is text")
         try:
             assertion = Assertion(
@@ -115,7 +119,8 @@ class SignedApproval:
                 client_data=encodings.from_base64url(texts["client_data"]),
                 signature=encodings.from_base64url(texts["signature"]),
             )
+            confirmation = encodings.from_base64url(texts.get("confirmation", ""))
             nonce, verb = encodings.from_hex(texts["nonce"]), Verb(texts["verb"])
         except ValueError as error:
             raise BadStatement(str(error)) from None
-        return cls(texts["officer"], verb, nonce, assertion)
+        return cls(texts["officer"], verb, nonce, assertion, confirmation)

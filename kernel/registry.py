@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from kernel import canonical, encodings, policy, script, secp256k1, webauthn
+from kernel import canonical, confirmation, encodings, policy, script, secp256k1, webauthn
 from kernel.intent import BadIntent, uuid
 
 _NETWORKS: Final = frozenset({"mainnet", "testnet", "signet", "regtest"})
@@ -29,12 +29,16 @@ class BadRegistry(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Officer:
-    """A person whose passkey is pinned: `public_key` is an uncompressed P-256 point."""
+    """A person whose passkey is pinned: `public_key` is an uncompressed P-256 point.
+
+    `decoder_key` is the Ed25519 key of their offline decoder, for what is above a policy's `confirm_above`.
+    """
 
     id: str
     name: str
     teams: frozenset[str]
     public_key: bytes
+    decoder_key: bytes = b""
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,12 +70,20 @@ class Wallet:
 
 @dataclass(frozen=True, slots=True)
 class KindPolicy:
-    """Who must approve a kind of act, and where money may go (`destination`: hot/0; empty: anywhere)."""
+    """Who must approve a kind of act, and where money may go (`destination`: hot/0; empty: anywhere).
+
+    More units than `confirm_above` are approved only with each officer's second signature, by their decoder.
+    """
 
     teams: Mapping[str, int]
     version: int = 1
     source: str = ""
     destination: str = ""
+    confirm_above: int | None = None
+
+    def wants_confirmation(self, units: int) -> bool:
+        """Whether each approval of so much must be confirmed on an offline decoder."""
+        return self.confirm_above is not None and units > self.confirm_above
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,10 +216,14 @@ def _units(value: Mapping[str, canonical.Value], name: str) -> int:
 
 def _officer(identity: str, value: canonical.Value) -> Officer:
     members = _object(value)
-    _exact(members, {"name", "teams", "public_key"})
+    _exact(members, {"name", "teams", "public_key"}, ("decoder_key",))
     key = encodings.from_hex(_text(members, "public_key"))
     webauthn.public(key)
-    return Officer(str(uuid(identity)), _text(members, "name"), frozenset(_texts(members, "teams")), key)
+    decoder = encodings.from_hex(_text(members, "decoder_key")) if "decoder_key" in members else b""
+    if len(decoder) not in (0, confirmation.KEY_BYTES):
+        raise BadRegistry("a decoder's key is 32 bytes")
+    name, teams = _text(members, "name"), frozenset(_texts(members, "teams"))
+    return Officer(str(uuid(identity)), name, teams, key, decoder)
 
 
 def _wallet(name: str, value: canonical.Value, network: str) -> Wallet:
@@ -230,12 +246,13 @@ def _wallet(name: str, value: canonical.Value, network: str) -> Wallet:
 
 
 def _policy(members: Mapping[str, canonical.Value]) -> KindPolicy:
-    _exact(members, {"teams"}, ("version", "source", "destination"))
+    _exact(members, {"teams"}, ("version", "source", "destination", "confirm_above"))
     return KindPolicy(
         policy.teams(members["teams"]),
         _positive(members, "version") if "version" in members else 1,
         _text(members, "source") if "source" in members else "",
         _text(members, "destination") if "destination" in members else "",
+        _units(members, "confirm_above") if "confirm_above" in members else None,
     )
 
 

@@ -18,8 +18,10 @@ from pathlib import Path
 from typing import Any
 from uuid import UUID, uuid4
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from fixtures.authenticator import Authenticator
-from kernel import canonical, encodings, frames, script
+from kernel import canonical, confirmation, encodings, frames, script
 from kernel.approval import Statement, Verb
 from kernel.intent import REFILL, WITHDRAWAL, Intent, time_text
 from kernel.money import Amount
@@ -45,6 +47,11 @@ TEAMS = {ANA: ["compliance", "treasury"], BEN: ["treasury"], CY: ["treasury"], D
 NAMES = {ANA: "Ana", BEN: "Ben", CY: "Cy", DOT: "Dot"}
 KEYS = {
     officer: Authenticator(f"{number:064x}") for number, officer in enumerate((ANA, BEN, CY, DOT), start=4001)
+}
+
+DECODERS = {
+    officer: Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32)
+    for number, officer in enumerate(KEYS, start=41)
 }
 
 DESTINATION = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
@@ -170,6 +177,7 @@ def registry_document(wallets: Message, **changes: Any) -> Message:
                 "name": NAMES[officer],
                 "teams": TEAMS[officer],
                 "public_key": KEYS[officer].public_key_hex,
+                "decoder_key": DECODERS[officer].public_key().public_bytes_raw().hex(),
             }
             for officer in KEYS
         },
@@ -275,13 +283,19 @@ def approvals(
     deployment: str = DEPLOYMENT,
     origin: str = ORIGIN,
     rp_id: str = RP_ID,
+    confirmed: Mapping[str, Ed25519PrivateKey] | None = None,
+    seen: bytes | None = None,
 ) -> list[Message]:
-    """What these officers' passkeys say about the payload."""
+    """What these officers' passkeys say about the payload, and those decoders about what they were shown."""
     statement = Statement(verb, kind, deployment, nonce, canonical.digest(payload))
-    return [
-        dict(KEYS[officer].approve(statement, officer=officer, origin=origin, rp_id=rp_id).as_json())
-        for officer in officers
-    ]
+    shown = replace(statement, digest=canonical.digest(seen)) if seen else statement
+    found = []
+    for officer in officers:
+        given = KEYS[officer].approve(statement, officer=officer, origin=origin, rp_id=rp_id)
+        if confirmed and officer in confirmed:
+            given = replace(given, confirmation=confirmed[officer].sign(confirmation.message(shown)))
+        found.append(dict(given.as_json()))
+    return found
 
 
 def coin(registry: Registry, wallet: str, index: int, sats: int) -> tuple[Outpoint, Transaction, bytes]:

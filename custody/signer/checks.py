@@ -11,7 +11,8 @@ What the intent was approved for: SIGNER_WRONG_DEPLOYMENT, _WRONG_NETWORK, _WRON
   _WRONG_POLICY, _WRONG_DESTINATION, _UNKNOWN_KIND.
 Time, by the signer's own clock: SIGNER_INTENT_EXPIRED, _INTENT_TOO_LONG, _INTENT_BEFORE_REOPENING.
 Who approved: SIGNER_UNKNOWN_OFFICER, _WRONG_VERB, _MAKER_APPROVES, _OFFICER_TWICE, _NONCES_DIFFER,
-  _BELOW_QUORUM, and SIGNER_ASSERTION_* for the codes of `kernel.webauthn` (challenge, origin, rp_id, ...).
+  _BELOW_QUORUM, _UNCONFIRMED, _CONFIRMATION_WRONG, and SIGNER_ASSERTION_* for the codes of
+  `kernel.webauthn` (challenge, origin, rp_id, ...).
 Outputs: SIGNER_OUTPUT_NOT_APPROVED, _INTENT_NOT_PAID, _CHANGE_TWICE.
 The fee: SIGNER_FEE_ABOVE_CAP (approved), _FEE_ABOVE_LIMIT, _FEERATE_ABOVE_LIMIT (registry).
 Memory, in `counters`: SIGNER_REPLAY, _PAYMENT_ABOVE_LIMIT, _DESTINATION_FULL, _WINDOW_FULL, _CLOCK_BACK,
@@ -33,11 +34,11 @@ from typing import Final
 
 from custody.signer.refusals import Refused
 from custody.signer.requests import FREEZE, VETO, Order, Signed, Spend
-from kernel import quorum, script, webauthn
-from kernel.approval import Statement, Verb
+from kernel import confirmation, quorum, script, webauthn
+from kernel.approval import SignedApproval, Statement, Verb
 from kernel.bech32 import BadAddress
 from kernel.intent import WITHDRAWAL, Intent
-from kernel.registry import KindPolicy, Registry, Wallet
+from kernel.registry import KindPolicy, Officer, Registry, Wallet
 from kernel.transaction import multisig_vsize
 
 ASSET: Final = "BTC"
@@ -75,6 +76,7 @@ def judge(spend: Spend, *, token: str, registry: Registry, now: datetime) -> Pla
             teams=registry.policies[intent.kind].teams,
             verb=Verb.APPROVE,
             registry=registry,
+            confirmed=registry.policies[intent.kind].wants_confirmation(intent.amount.units),
         )
     key_indexes = _own_coins(spend, wallet)
     _check_outputs(spend, wallet, registry.network)
@@ -159,7 +161,14 @@ def _check_intent(intent: Intent, *, wallet: Wallet, registry: Registry, now: da
 
 
 def _check_approvals(
-    signed: Signed, *, kind: str, maker: str, teams: Mapping[str, int], verb: Verb, registry: Registry
+    signed: Signed,
+    *,
+    kind: str,
+    maker: str,
+    teams: Mapping[str, int],
+    verb: Verb,
+    registry: Registry,
+    confirmed: bool = False,
 ) -> None:
     approvals = signed.approvals
     if len({approval.nonce for approval in approvals}) > 1:
@@ -186,6 +195,8 @@ def _check_approvals(
                 origin=registry.origin,
                 rp_id=registry.rp_id,
             )
+            if confirmed or approval.confirmation:
+                _check_confirmation(approval, statement, officer)
         except webauthn.BadAssertion as error:
             code = "SIGNER_" + error.code.upper().replace(".", "_")
             raise Refused(code, f"{officer.name}: {error}") from None
@@ -193,6 +204,16 @@ def _check_approvals(
             raise Refused("SIGNER_BAD_APPROVAL", str(error)) from None
         given.append(quorum.Given(officer.id, officer.teams, approval.verb))
     _check_quorum(teams, given, maker=maker, verb=verb)
+
+
+def _check_confirmation(approval: SignedApproval, statement: Statement, officer: Officer) -> None:
+    """The officer's decoder must have signed the same statement as the passkey."""
+    if not approval.confirmation or not officer.decoder_key:
+        raise Refused("SIGNER_UNCONFIRMED", f"{officer.name} did not confirm it on an offline decoder")
+    try:
+        confirmation.verify(approval.confirmation, statement=statement, key=officer.decoder_key)
+    except confirmation.BadConfirmation as error:
+        raise Refused("SIGNER_CONFIRMATION_WRONG", f"{officer.name}: {error}") from None
 
 
 def _check_quorum(teams: Mapping[str, int], given: Sequence[quorum.Given], *, maker: str, verb: Verb) -> None:

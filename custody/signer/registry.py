@@ -99,6 +99,8 @@ def describe(registry: Registry) -> Iterator[str]:
     for officer in registry.officers.values():
         yield f"  officer {officer.name} ({', '.join(sorted(officer.teams))}) {officer.id}"
         yield f"          key {officer.public_key.hex()}"
+        if officer.decoder_key:
+            yield f"          decoder {officer.decoder_key.hex()}"
     for wallet in registry.wallets.values():
         yield f"  wallet  {wallet.name}: {wallet.threshold} of {', '.join(wallet.tokens)}"
         yield f"          {len(wallet.keys)} addresses, the first is {wallet.address(0)}"
@@ -107,6 +109,8 @@ def describe(registry: Registry) -> Iterator[str]:
         needed = " and ".join(f"{count} of {team}" for team, count in policy.teams.items())
         way = f"{policy.source or '-'} to {policy.destination or 'any address'}"
         yield f"  policy  {kind} v{policy.version}: {needed}; {way}"
+        if policy.confirm_above is not None:
+            yield f"          above {policy.confirm_above} units each confirms on an offline decoder"
     limits = registry.limits
     yield f"  limits  fee {limits.fee_sats_max} sats, {limits.feerate_sats_vb_max} sats/vB"
     yield f"          window {limits.window_s} s, intents live {limits.intent_life_s} s at most"
