@@ -25,6 +25,11 @@ CHANGE_ONLY: Final[dict[str, str]] = {
     "access_identity": "email, display_name, access_subject, is_active",
     "access_role_grant": "revoked_at",
     "access_officer_credential": "sign_count, revoked_at",
+    "factors_passkey": "state, sign_count, ended_at",
+    "factors_code": (
+        "state, last_step, drift, throttling_failure_timestamp, throttling_failure_count, ended_at"
+    ),
+    "factors_challenge": "used_at, outcome, factor",
     "approvals_request": "state",
     "audit_subject": "wrapped, destroyed_at",
     "custody_signer_order": "state, request_id, assertion",
@@ -40,6 +45,9 @@ WORKER_ONLY: Final = ("audit_leaf", "audit_checkpoint", "audit_tile", "audit_cos
 NOT_FOR_TRADERS: Final = (
     "access_role_grant",
     "access_officer_credential",
+    "factors_passkey",
+    "factors_code",
+    "factors_challenge",
     "approvals_request",
     "approvals_signature",
     "custody_signer_order",

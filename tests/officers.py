@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -12,14 +14,15 @@ from uuid import UUID
 
 from django.conf import settings
 
-from core.access.actions.founding import Founder, Passkey, found_staff
+from core.access.actions.founding import Founder, Passkey
 from core.access.models import Identity
 from core.access.roles import Role
 from core.actor import Actor, system
 from core.approvals.models import ApprovalRequest
 from core.approvals.signed import Signed
+from core.factors.actions.founding import FirstFactors, found
 from custody.models import SignerOrder
-from fixtures.authenticator import Authenticator
+from fixtures.authenticator import App, Authenticator
 from kernel.approval import Statement, Verb
 
 STAFF_FILE: Final = Path(__file__).resolve().parents[1] / "fixtures/staff.json"
@@ -31,6 +34,16 @@ class Officer:
 
     identity: Identity
     passkey: Authenticator
+
+    @property
+    def key(self) -> Authenticator:
+        """The passkey for the console."""
+        return console_key(self.identity.pk)
+
+    @property
+    def app(self) -> App:
+        """The authenticator app."""
+        return authenticator_app(self.identity.pk)
 
     @property
     def actor(self) -> Actor:
@@ -98,8 +111,32 @@ def enrol(*, now: datetime, more: Mapping[str, Role] | None = None) -> Staff:
         )
         for entry, key in zip(entries, keys, strict=True)
     ]
-    rows = found_staff(people=people, actor=system("test"), now=now)
+    rows = found(people=people, factors=first_factors(people), actor=system("test"), now=now)
     return Staff(*(Officer(row, key) for row, key in zip(rows, keys, strict=True)))
+
+
+def first_factors(people: Sequence[Founder]) -> dict[UUID, FirstFactors]:
+    """A passkey for the console and an authenticator app for each."""
+    return {
+        person.id: FirstFactors(
+            passkeys=(Passkey(key.credential_id, key.public_key_hex, "key on the ring"),),
+            secrets=(authenticator_app(person.id).secret,),
+        )
+        for person in people
+        for key in (console_key(person.id),)
+    }
+
+
+@functools.cache
+def console_key(person: UUID) -> Authenticator:
+    """The same passkey for the same person in every test, so that whoever knows the person can use it."""
+    return Authenticator(hashlib.sha256(b"console" + person.bytes).hexdigest())
+
+
+@functools.cache
+def authenticator_app(person: UUID) -> App:
+    """The same for their app."""
+    return App(hashlib.sha256(b"app" + person.bytes).digest()[:20])
 
 
 def _extra(email: str, more: Mapping[str, Role]) -> frozenset[Role]:

@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
-from backoffice.settings.environment import database, secret_file, text
+from backoffice.settings.environment import certificates, database, secret_file, text
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 DEBUG = False
@@ -56,8 +56,6 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "django_otp",
-    "django_otp.plugins.otp_totp",
-    "django_otp.plugins.otp_static",
     "django_htmx",
     "template_partials",
     "channels",
@@ -69,6 +67,7 @@ INSTALLED_APPS = [
     "core.approvals",
     "core.freezes",
     "core.staff",
+    "core.factors",
     "core.health",
     "customers",
     "kyc",
@@ -124,6 +123,10 @@ CELERY_TASK_SERIALIZER = "json"
 CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_TASK_DEFAULT_QUEUE = "countersign"
+
+# Which models of passkeys the console admits (any, where empty), and whose certificates vouch for a model.
+PASSKEY_AAGUIDS = frozenset(text("PASSKEY_AAGUIDS", "").split())
+PASSKEY_ROOTS = certificates(secret_file("PASSKEY_ROOTS_FILE"))
 
 AUTH_USER_MODEL = "access.Identity"
 # No password logs anybody in to the console: the edge's token does.

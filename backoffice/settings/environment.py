@@ -26,6 +26,14 @@ def secret_file(name: str) -> Path | None:
     return Path(value) if value else None
 
 
+def certificates(path: Path | None) -> tuple[bytes, ...]:
+    """Each certificate of a PEM file; none without one."""
+    if path is None:
+        return ()
+    end = b"-----END CERTIFICATE-----"
+    return tuple(part.strip() + b"\n" + end + b"\n" for part in path.read_bytes().split(end) if part.strip())
+
+
 def database(url: str) -> dict[str, object]:
     """Django's settings for postgresql://user:password@host:port/name?host=/socket/folder."""
     parts = urlsplit(url)

@@ -22,6 +22,8 @@ _CLASSES: Final[tuple[tuple[str, tuple[int, int], int], ...]] = (
     ("access.door", _AUTHENTICATION, 1),  # Logon
     ("access.view", _AUTHENTICATION, 1),
     ("access.", _USER_ACCESS, _OTHER),
+    ("factors.ceremony", _AUTHENTICATION, 1),
+    ("factors.", _ACCOUNT_CHANGE, _OTHER),
     ("staff.", _USER_ACCESS, 1),  # Assign Privileges
     ("approvals.", _ENTITY_MANAGEMENT, _OTHER),
     ("freezes.", _ENTITY_MANAGEMENT, _OTHER),

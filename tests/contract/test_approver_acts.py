@@ -15,6 +15,7 @@ from playwright._impl._driver import compute_driver_executable
 from core import clock
 from core.approvals import kinds
 from core.approvals.models import ApprovalRequest
+from core.factors.domain.enrolments import Code, Enrolment, Passkey, payload
 from core.freezes.actions import ask_release
 from core.staff.domain import changes
 from custody import actions
@@ -81,6 +82,19 @@ def staff_changes() -> list[tuple[str, bytes]]:
     ]
 
 
+def enrolments() -> list[tuple[str, bytes]]:
+    """One payload of each new authenticator."""
+    key, factor = Authenticator(), UUID(int=7)
+    made: list[Enrolment] = [
+        Passkey(factor, PERSON, "blue key", key.credential_id, key.public_key_hex, str(factor), "packed"),
+        Code(factor, PERSON, "telephone", "ab" * 32),
+    ]
+    return [
+        (each.kind, canonical.encode(payload(each, deployment="test", name="Ben Brandt", reason="a loss")))
+        for each in made
+    ]
+
+
 @pytest.mark.django_db
 def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: datetime) -> None:
     now = clock.now()
@@ -105,10 +119,11 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
     )
     opened = [(row.kind, bytes(row.payload)) for row in ApprovalRequest.objects.order_by("kind")]
     stops = [(row.kind, bytes(row.payload)) for row in SignerOrder.objects.filter(request=None)]
-    answer = read([*opened, *staff_changes(), *stops])
+    approved = [*opened, *staff_changes(), *enrolments()]
+    answer = read([*approved, *stops])
     assert set(answer["kinds"]) == {*kinds.registered(), *STOPS}
     assert {kind for kind, _ in stops} == STOPS
-    assert {kind for kind, _ in [*opened, *staff_changes()]} == set(kinds.registered())
+    assert {kind for kind, _ in approved} == set(kinds.registered())
     assert [found["failed"] for found in answer["found"] if "failed" in found] == []
     headlines = {found["headline"] for found in answer["found"]}
     assert {"Pay 0.06 BTC", "Credit 25 USDT", "Release the freeze of market:BTC-USDT"} <= headlines

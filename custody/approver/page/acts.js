@@ -220,6 +220,19 @@ export const ACTS = new Map([
       line("Registry’s digest", act.digest, "mono", "Compare it with “signer registry show” on a machine of your own."),
     ],
   })],
+  ["factors.enrol_passkey", staff(
+    "new authenticator", { factor: id, label: text, credential_id: token, public_key: token, aaguid: id, attestation: word },
+    (act) => `Let ${act.person_name} come in with another passkey`,
+    (act) => [
+      line("Label", act.label), line("Passkey", act.credential_id, "mono"), line("Key", act.public_key, "mono"),
+      line("Model", act.aaguid, "mono"), line("Attestation", act.attestation),
+    ],
+  )],
+  ["factors.enrol_code", staff(
+    "new authenticator", { factor: id, label: text, fingerprint: token },
+    (act) => `Let ${act.person_name} use another authenticator app`,
+    (act) => [line("Label", act.label), line("Fingerprint", act.fingerprint, "mono")],
+  )],
 ]);
 
 // What the payload means, from its decoded members; Unreadable says what keeps it from being signed.

@@ -1,7 +1,8 @@
-"""`manage.py found_staff FILE [--passkeys FILE]`: enrol the founding staff of a new deployment."""
+"""`manage.py found_staff FILE [--passkeys FILE] [--factors FILE]`: enrol the founding staff."""
 
 from __future__ import annotations
 
+import base64
 import json
 from pathlib import Path
 from typing import Any
@@ -10,9 +11,10 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from core import clock
-from core.access.actions.founding import FoundedAlready, Founder, FoundingService, Passkey, found_staff
+from core.access.actions.founding import FoundedAlready, Founder, FoundingService, Passkey
 from core.access.roles import Role
 from core.actor import system
+from core.factors.actions.founding import FirstFactors, found
 
 
 class Command(BaseCommand):
@@ -27,13 +29,25 @@ class Command(BaseCommand):
             type=Path,
             help='{officer\'s id: [{"credential_id":…,"public_key":…,"label":…}]}: keys to sign with',
         )
+        parser.add_argument(
+            "--factors",
+            type=Path,
+            help='{officer\'s id: {"passkeys":[…as above…],"secrets":[base32,…]}}: to come in with',
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         document = json.loads(options["file"].read_text())
         keys = json.loads(options["passkeys"].read_text()) if options["passkeys"] else {}
         people, services = parse(document, keys)
+        factors = parse_factors(json.loads(options["factors"].read_text())) if options["factors"] else {}
         try:
-            found_staff(people=people, services=services, actor=system("founding"), now=clock.now())
+            found(
+                people=people,
+                services=services,
+                factors=factors,
+                actor=system("founding"),
+                now=clock.now(),
+            )
         except FoundedAlready as refusal:
             raise CommandError(str(refusal)) from None
         self.stdout.write(f"enrolled {len(people)} officers and {len(services)} services")
@@ -63,3 +77,14 @@ def parse(
         for entry in document.get("services", [])
     ]
     return people, services
+
+
+def parse_factors(document: dict[str, dict[str, Any]]) -> dict[UUID, FirstFactors]:
+    """Each founder's first authenticators, by the founder's id."""
+    return {
+        UUID(person): FirstFactors(
+            passkeys=tuple(Passkey(**key) for key in given.get("passkeys", [])),
+            secrets=tuple(base64.b32decode(secret) for secret in given.get("secrets", [])),
+        )
+        for person, given in document.items()
+    }

@@ -1,0 +1,15 @@
+from django.apps import AppConfig
+
+
+class FactorsConfig(AppConfig):
+    name = "core.factors"
+    label = "factors"
+
+    def ready(self) -> None:
+        from core import access, approvals
+        from core.factors.kinds import KINDS
+        from core.factors.permissions import Permission
+
+        access.register(Permission)
+        for kind in KINDS:
+            approvals.register(kind)

@@ -1,0 +1,33 @@
+"""Which ceremony is strong enough for which act: the one table that answers "a code, or a passkey?"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import timedelta
+from enum import StrEnum
+from typing import Final
+
+from core.factors.domain.factors import Kind
+
+CHALLENGE_FOR: Final = timedelta(seconds=60)
+"""How long a challenge can be answered."""
+RECENT_FOR: Final = timedelta(minutes=10)
+"""How long one ceremony opens the screens of `RECENT`. It does not slide: looking does not prolong it."""
+
+
+class Needs(StrEnum):
+    """What a line of the console's URLs asks for, beside its permission."""
+
+    MONEY = "money"
+    ACT = "act"
+    RECENT = "recent"
+
+
+STRONG_ENOUGH: Final[Mapping[Needs, frozenset[Kind]]] = {
+    # Moves money or lets it move again: a code can be talked out of somebody, and relayed by another site.
+    Needs.MONEY: frozenset({Kind.PASSKEY}),
+    # A fresh ceremony over exactly this act.
+    Needs.ACT: frozenset({Kind.PASSKEY, Kind.CODE}),
+    # Only reads: one ceremony of any kind in the last ten minutes, or a fresh one.
+    Needs.RECENT: frozenset({Kind.PASSKEY, Kind.CODE}),
+}

@@ -1,0 +1,30 @@
+"""What the factors app writes into the audit log and announces."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from core import outbox
+
+
+class Event(StrEnum):
+    """The life of an authenticator, and each ceremony: challenged, then accepted or refused."""
+
+    STAFF_FOUNDED = "factors.staff.founded"
+    BEGUN = "factors.factor.begun"
+    PROPOSED = "factors.factor.proposed"
+    ADDED = "factors.factor.added"
+    DROPPED = "factors.factor.dropped"
+    ENDED = "factors.factor.ended"
+    CHALLENGED = "factors.ceremony.challenged"
+    ACCEPTED = "factors.ceremony.accepted"
+    REFUSED = "factors.ceremony.refused"
+
+
+@outbox.message("factors.changed")
+class FactorsChanged:
+    """Somebody's authenticators are other than before; they are told, so that nobody gains one in silence."""
+
+    identity: str
+    factor: str
+    what: str

@@ -1,0 +1,26 @@
+"""The kinds of approval by which an authenticator becomes worth something: one other officer agrees."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from core.access.permissions import Permission
+from core.approvals.kinds import Kind
+from core.factors.applying import activate, drop
+from core.factors.domain import enrolments
+
+KINDS: Final = tuple(
+    Kind(
+        name=enrolment.kind,
+        permission=Permission.APPROVE_STAFF,
+        on_approved=activate,
+        on_rejected=drop,
+        on_expired=drop,
+        title=title,
+        quorum_min=1,
+    )
+    for enrolment, title in (
+        (enrolments.Passkey, "A passkey for the console is added"),
+        (enrolments.Code, "An authenticator app is added"),
+    )
+)

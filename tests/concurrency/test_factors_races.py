@@ -1,0 +1,70 @@
+"""Two answers at the same moment …"""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pytest
+
+from core import clock
+from core.audit.models import AuditEvent
+from core.factors.actions import Outcome, answer_challenge, issue_challenge
+from core.factors.domain import acts
+from core.factors.domain.strength import STRONG_ENOUGH, Needs
+from core.factors.given import Given, Touched, Typed
+from core.factors.models import Challenge
+from tests.officers import Officer, enrol
+from tests.racing import at_once, done
+
+ROUNDS = 6
+SESSION = "a" * 64
+DIGEST = b"\x06" * 32
+
+
+def asked(officer: Officer) -> Challenge:
+    return issue_challenge(
+        purpose=Needs.ACT, act="x", digest=DIGEST, session=SESSION, actor=officer.actor, now=clock.now()
+    )
+
+
+def answered(officer: Officer, row: Challenge, given: Given) -> Outcome:
+    return answer_challenge(
+        challenge_id=row.pk,
+        given=given,
+        purpose=Needs.ACT,
+        digest=DIGEST,
+        session=SESSION,
+        admits=STRONG_ENOUGH[Needs.ACT],
+        actor=officer.actor,
+        now=clock.now(),
+    )
+
+
+@pytest.mark.usefixtures("real_database")
+def test_to_one_question_one_is_heard() -> None:
+    ana = enrol(now=clock.now()).ana
+    for _ in range(ROUNDS):
+        row = asked(ana)
+        challenge = acts.challenge(bytes(row.nonce), DIGEST)
+        where = {"origin": "http://console.localhost:8000", "rp_id": "console.localhost"}
+        # Each is good by itself: two assertions, with two counters, over the same question.
+        given = [Touched(ana.key.credential_id, ana.key.assertion(challenge, **where)) for _ in range(4)]
+        faults = [one.fault for one in done(at_once(*(partial(answered, ana, row, each) for each in given)))]
+        assert "" in faults or "factors.counter" in faults
+        assert faults.count("challenge.used") == 3
+        assert len([fault for fault in faults if fault != "challenge.used"]) == 1
+    events = AuditEvent.objects.filter(doc__action__startswith="factors.ceremony.")
+    assert events.count() == ROUNDS * 5
+
+
+@pytest.mark.usefixtures("real_database")
+def test_with_one_code_to_two_questions_one_is_heard() -> None:
+    staff = enrol(now=clock.now())
+    for officer in (staff.ana, staff.ben, staff.cy, staff.dot):
+        typed = Typed(officer.app.code(clock.now().timestamp()))
+        rows = [asked(officer) for _ in range(3)]
+        faults = [
+            one.fault for one in done(at_once(*(partial(answered, officer, row, typed) for row in rows)))
+        ]
+        assert faults.count("") == 1
+        assert set(faults) <= {"", "factors.wrong_code", "factors.wait"}
