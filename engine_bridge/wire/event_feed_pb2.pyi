@@ -120,7 +120,7 @@ class OrderRejected(_message.Message):
     def __init__(self, order_id: _Optional[int] = ..., account_id: _Optional[int] = ..., command_id: _Optional[bytes] = ..., code: _Optional[_Union[_types_pb2.ResultCode, str]] = ...) -> None: ...
 
 class Trade(_message.Message):
-    __slots__ = ("trade_id", "price_ticks", "qty_lots", "taker_side", "maker_order_id", "taker_order_id", "maker_leaves_lots", "taker_leaves_lots", "maker_account_id", "taker_account_id", "maker_fee", "taker_fee", "base", "quote", "maker_held", "taker_held")
+    __slots__ = ("trade_id", "price_ticks", "qty_lots", "taker_side", "maker_order_id", "taker_order_id", "maker_leaves_lots", "taker_leaves_lots", "maker_account_id", "taker_account_id", "maker_fee", "taker_fee", "base", "quote", "maker_held", "taker_held", "auction")
     TRADE_ID_FIELD_NUMBER: _ClassVar[int]
     PRICE_TICKS_FIELD_NUMBER: _ClassVar[int]
     QTY_LOTS_FIELD_NUMBER: _ClassVar[int]
@@ -137,6 +137,7 @@ class Trade(_message.Message):
     QUOTE_FIELD_NUMBER: _ClassVar[int]
     MAKER_HELD_FIELD_NUMBER: _ClassVar[int]
     TAKER_HELD_FIELD_NUMBER: _ClassVar[int]
+    AUCTION_FIELD_NUMBER: _ClassVar[int]
     trade_id: int
     price_ticks: int
     qty_lots: int
@@ -153,7 +154,8 @@ class Trade(_message.Message):
     quote: _types_pb2.Amount
     maker_held: _types_pb2.Amount
     taker_held: _types_pb2.Amount
-    def __init__(self, trade_id: _Optional[int] = ..., price_ticks: _Optional[int] = ..., qty_lots: _Optional[int] = ..., taker_side: _Optional[_Union[_types_pb2.Side, str]] = ..., maker_order_id: _Optional[int] = ..., taker_order_id: _Optional[int] = ..., maker_leaves_lots: _Optional[int] = ..., taker_leaves_lots: _Optional[int] = ..., maker_account_id: _Optional[int] = ..., taker_account_id: _Optional[int] = ..., maker_fee: _Optional[_Union[_types_pb2.Amount, _Mapping]] = ..., taker_fee: _Optional[_Union[_types_pb2.Amount, _Mapping]] = ..., base: _Optional[_Union[_types_pb2.Amount, _Mapping]] = ..., quote: _Optional[_Union[_types_pb2.Amount, _Mapping]] = ..., maker_held: _Optional[_Union[_types_pb2.Amount, _Mapping]] = ..., taker_held: _Optional[_Union[_types_pb2.Amount, _Mapping]] = ...) -> None: ...
+    auction: bool
+    def __init__(self, trade_id: _Optional[int] = ..., price_ticks: _Optional[int] = ..., qty_lots: _Optional[int] = ..., taker_side: _Optional[_Union[_types_pb2.Side, str]] = ..., maker_order_id: _Optional[int] = ..., taker_order_id: _Optional[int] = ..., maker_leaves_lots: _Optional[int] = ..., taker_leaves_lots: _Optional[int] = ..., maker_account_id: _Optional[int] = ..., taker_account_id: _Optional[int] = ..., maker_fee: _Optional[_Union[_types_pb2.Amount, _Mapping]] = ..., taker_fee: _Optional[_Union[_types_pb2.Amount, _Mapping]] = ..., base: _Optional[_Union[_types_pb2.Amount, _Mapping]] = ..., quote: _Optional[_Union[_types_pb2.Amount, _Mapping]] = ..., maker_held: _Optional[_Union[_types_pb2.Amount, _Mapping]] = ..., taker_held: _Optional[_Union[_types_pb2.Amount, _Mapping]] = ..., auction: _Optional[bool] = ...) -> None: ...
 
 class OrderDone(_message.Message):
     __slots__ = ("order_id", "reason", "filled_lots", "cancelled_lots", "filled_ticklots_hi", "filled_ticklots_lo", "account_id", "released")
@@ -244,16 +246,18 @@ class ShardMarker(_message.Message):
     def __init__(self, epoch: _Optional[int] = ..., state: _Optional[_Union[_types_pb2.ShardState, str]] = ..., logic_version: _Optional[int] = ...) -> None: ...
 
 class AuctionIndicative(_message.Message):
-    __slots__ = ("price_ticks", "matched_lots", "unmatched_lots", "unmatched_side")
+    __slots__ = ("price_ticks", "matched_lots", "unmatched_lots", "unmatched_side", "uncrossed")
     PRICE_TICKS_FIELD_NUMBER: _ClassVar[int]
     MATCHED_LOTS_FIELD_NUMBER: _ClassVar[int]
     UNMATCHED_LOTS_FIELD_NUMBER: _ClassVar[int]
     UNMATCHED_SIDE_FIELD_NUMBER: _ClassVar[int]
+    UNCROSSED_FIELD_NUMBER: _ClassVar[int]
     price_ticks: int
     matched_lots: int
     unmatched_lots: int
     unmatched_side: _types_pb2.Side
-    def __init__(self, price_ticks: _Optional[int] = ..., matched_lots: _Optional[int] = ..., unmatched_lots: _Optional[int] = ..., unmatched_side: _Optional[_Union[_types_pb2.Side, str]] = ...) -> None: ...
+    uncrossed: bool
+    def __init__(self, price_ticks: _Optional[int] = ..., matched_lots: _Optional[int] = ..., unmatched_lots: _Optional[int] = ..., unmatched_side: _Optional[_Union[_types_pb2.Side, str]] = ..., uncrossed: _Optional[bool] = ...) -> None: ...
 
 class TransferApplied(_message.Message):
     __slots__ = ("transfer_id", "account_id", "into_venue", "amount")

@@ -7,9 +7,11 @@
 //! Cost: a price level is found in a B-tree, the best one is cached, the orders of a level are a linked list inside
 //! one slab. So resting, cancelling and trading do not depend on how deep the book is.
 
+mod auction;
 mod hash;
 mod side;
 
+pub use auction::{Clearing, Party, Ring};
 pub use hash::{FixedHasher, Index, Map};
 use side::{Half, NONE};
 

@@ -62,6 +62,7 @@ fn sentence(code: Code, detail: &str) -> String {
         Code::NotEmpty => "orders rest in the book, or balances are counted in these units",
         Code::Unsupported => "this engine does not build that",
         Code::PriceOutOfRange => "the price lies outside the instrument's range",
+        Code::PriceBand => "the auction would clear outside the price band",
         Code::TooManyOrders => "the shard's limit is reached",
         _ => "it was refused",
     };

@@ -271,6 +271,7 @@ fn told_body(seq: u64, body: &Body) -> event::Body {
                 quote: sum(trade.quote_asset_id, trade.quote),
                 maker_held: sum(maker_pays, trade.maker_held),
                 taker_held: sum(taker_pays, trade.taker_held),
+                auction: trade.auction,
             })
         }
         Body::Done(done) => event::Body::Done(v1::OrderDone {
@@ -323,6 +324,13 @@ fn told_body(seq: u64, body: &Body) -> event::Body {
                 default_fees: fees.is_none(),
             })
         }
+        Body::Auction { indication, uncrossed } => event::Body::Auction(v1::AuctionIndicative {
+            price_ticks: indication.price,
+            matched_lots: indication.matched,
+            unmatched_lots: indication.unmatched,
+            unmatched_side: indication.surplus.map_or(0, |side| side as i32),
+            uncrossed: *uncrossed,
+        }),
         Body::Marker { epoch, logic_version } => event::Body::Marker(v1::ShardMarker {
             epoch: *epoch,
             state: v1::ShardState::Running as i32,

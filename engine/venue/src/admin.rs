@@ -33,7 +33,9 @@ impl Venue {
                 outcome.cancelled = self.cancel_scope(scope, Reason::MassCancel, false, out);
                 Code::Ok
             }
-            AdminBody::RunAuction { .. } => Code::Unsupported,
+            AdminBody::RunAuction { instrument_id, then } => {
+                self.run_auction(reference, *instrument_id, *then, out)
+            }
         };
     }
 
@@ -99,6 +101,7 @@ impl Venue {
                     quote,
                     book: Book::new(),
                     details: Vec::new(),
+                    call: None,
                 });
             }
         }
@@ -112,9 +115,6 @@ impl Venue {
         if market.state == state {
             return Code::Unchanged;
         }
-        if state == State::Auction {
-            return Code::Unsupported;
-        }
         if !next(market.state).contains(&state) {
             return Code::InstrumentState;
         }
@@ -125,7 +125,11 @@ impl Venue {
             return Code::NotEmpty;
         }
         market.state = state;
+        self.end_call(at);
         self.tell_instrument(instrument_id, reference, out);
+        if state == State::Auction {
+            self.call_auction(at, out);
+        }
         Code::Ok
     }
 
@@ -168,7 +172,7 @@ impl Venue {
         Code::Ok
     }
 
-    fn tell_instrument(&mut self, instrument_id: u32, reference: &Id, out: &mut Output) {
+    pub(crate) fn tell_instrument(&mut self, instrument_id: u32, reference: &Id, out: &mut Output) {
         let Some(market) = self.market(instrument_id) else { return };
         let body = Body::Instrument {
             spec: market.spec.clone(),

@@ -8,10 +8,16 @@
 //! good without being recorded: malformed, expired or forgotten commands.
 
 mod admin;
+mod amend;
+pub mod auction;
+mod cancel;
 pub mod codec;
 pub mod command;
+mod command_bytes;
 pub mod dedupe;
 pub mod event;
+mod event_bytes;
+mod floor;
 pub mod market;
 mod orders;
 mod screen;

@@ -1,8 +1,11 @@
 //! One market: its rules, its state, its book, and what the book need not know about each order.
 
+use std::collections::BTreeMap;
+
 use countersign_book::{Book, Slot};
 use countersign_risk::AssetIndex;
 
+use crate::auction::Call;
 use crate::command::{InstrumentSpec, Side, State, Stp, Tif};
 
 /// Beside the book's order, under the same slot.
@@ -38,6 +41,8 @@ pub struct Market {
     pub quote: AssetIndex,
     pub book: Book,
     pub details: Vec<Details>,
+    /// While the market is in `AUCTION`.
+    pub call: Option<Call>,
 }
 
 /// The largest quantity and notional that an instrument may allow: sums of as many orders as may rest still fit.
@@ -106,10 +111,16 @@ impl Market {
         }
     }
 
+    /// The last trade's price, or the operator's where nothing was traded since; 0 = neither.
+    #[inline]
+    pub fn anchor(&self) -> i64 {
+        if self.last_price != 0 { self.last_price } else { self.spec.reference_price }
+    }
+
     /// Whether the price is further on the paying side than the band allows.
     #[inline]
     pub fn is_outside_band(&self, side: Side, price: i64) -> bool {
-        let anchor = if self.last_price != 0 { self.last_price } else { self.spec.reference_price };
+        let anchor = self.anchor();
         if self.spec.price_band_ppm == 0 || anchor == 0 {
             return false;
         }
@@ -127,6 +138,28 @@ impl Market {
             (Some(bid), Some(ask)) => bid >= ask,
             _ => false,
         }
+    }
+
+    /// Only an auction leaves a book crossed, and even there no group stands against itself.
+    pub fn audit(&self) -> Result<(), String> {
+        self.book.audit()?;
+        if !self.is_crossed() {
+            return Ok(());
+        }
+        let symbol = &self.spec.symbol;
+        if matches!(self.state, State::Open | State::PostOnly) {
+            return Err(format!("{symbol} is open and crossed"));
+        }
+        let mut asks = BTreeMap::new();
+        for (price, _, order) in self.book.orders(Side::Sell).filter(|(_, _, order)| order.group != 0) {
+            asks.entry(order.group).or_insert(price);
+        }
+        for (price, _, order) in self.book.orders(Side::Buy) {
+            if asks.get(&order.group).is_some_and(|&ask| ask <= price) {
+                return Err(format!("group {} stands against itself in {symbol}", order.group));
+            }
+        }
+        Ok(())
     }
 
     pub fn put_details(&mut self, slot: Slot, details: Details) {

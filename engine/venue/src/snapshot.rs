@@ -6,6 +6,7 @@
 use countersign_book::{Book, Resting};
 use countersign_risk::Balance;
 
+use crate::auction::{Call, Indication};
 use crate::codec::{Chain, Malformed, Put, Reader};
 use crate::command::{AssetSpec, InstrumentSpec, Side, State, Tif, side_from_number, stp_from_number};
 use crate::dedupe::{Outcome, Remembered};
@@ -84,6 +85,11 @@ impl Venue {
         market.spec.encode(out);
         out.put_u8(market.state as u8);
         out.put_i64(market.last_price);
+        out.put_bool(market.call.is_some());
+        if let Some(call) = &market.call {
+            call.told.encode(out);
+            out.put_u64(call.due_ns);
+        }
         out.put_u64(market.book.len() as u64);
         for side in [Side::Buy, Side::Sell] {
             for (price, slot, order) in market.book.orders(side) {
@@ -176,6 +182,16 @@ impl Venue {
         let state = State::from_number(i32::from(reader.u8()?)).ok_or(Malformed("no such state"))?;
         let last_price = reader.i64()?;
         let at = self.markets.len() as u32;
+        let call = match reader.bool()? {
+            true => Some(Call { told: Indication::decode(reader)?, due_ns: reader.u64()? }),
+            false => None,
+        };
+        if call.is_some() != (state == State::Auction) {
+            return Err(Malformed("an auction without its clock"));
+        }
+        if let Some(call) = &call {
+            self.timers.insert((call.due_ns, Timer::Indication(at)));
+        }
         self.market_of.insert(spec.instrument_id, at);
         self.markets.push(Market {
             spec,
@@ -185,6 +201,7 @@ impl Venue {
             quote,
             book: Book::new(),
             details: Vec::new(),
+            call,
         });
         for _ in 0..reader.u64()? {
             let side = side_from_number(i32::from(reader.u8()?)).ok_or(Malformed("no such side"))?;

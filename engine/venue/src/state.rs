@@ -18,6 +18,8 @@ pub const LOGIC_VERSION: u32 = 1;
 /// A limit on everything: resting orders of one shard.
 pub const ORDERS_MAX: usize = 1 << 22;
 
+pub(crate) const NS_PER_MS: u64 = 1_000_000;
+
 pub(crate) struct Asset {
     pub spec: AssetSpec,
     pub index: AssetIndex,
@@ -33,6 +35,8 @@ pub(crate) struct Session {
 pub(crate) enum Timer {
     Order(u64),
     CancelAllAfter(u64),
+    /// The place of a market that is in `AUCTION`.
+    Indication(u32),
 }
 
 pub struct Venue {
@@ -189,7 +193,7 @@ impl Venue {
             self.timers.remove(&(at, Timer::CancelAllAfter(account_id)));
         }
         if timeout_ms != 0 {
-            let at = self.time_ns + timeout_ms * 1_000_000;
+            let at = self.time_ns + timeout_ms * NS_PER_MS;
             self.switches.insert(account_id, at);
             self.timers.insert((at, Timer::CancelAllAfter(account_id)));
         }
@@ -206,6 +210,7 @@ impl Venue {
                         self.end_order(place, Reason::Expired, out);
                     }
                 }
+                Timer::Indication(at) => self.indicate(at, false, out),
                 Timer::CancelAllAfter(account_id) => {
                     self.switches.remove(&account_id);
                     let scope = Scope { account_id, ..Scope::default() };
@@ -343,10 +348,7 @@ impl Venue {
         let mut held: Map<(u64, u32), u128> = Map::default();
         let mut resting = 0;
         for (at, market) in (0u32..).zip(&self.markets) {
-            market.book.audit()?;
-            if market.state == crate::command::State::Open && market.is_crossed() {
-                return Err(format!("{} is open and crossed", market.spec.symbol));
-            }
+            market.audit()?;
             for side in [Side::Buy, Side::Sell] {
                 for (_, slot, order) in market.book.orders(side) {
                     resting += 1;

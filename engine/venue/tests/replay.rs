@@ -21,6 +21,7 @@ enum Step {
     Switch(u64, u64),
     Transfer { account: u64, asset: u32, units: u128, into: bool },
     State(State),
+    RunAuction(State),
     Fees(u64, Option<(u32, u32)>),
     Band(u32),
     Retry(usize),
@@ -70,7 +71,8 @@ fn step() -> impl Strategy<Value = Step> {
         6 => Just(State::Open),
         1 => Just(State::PostOnly),
         1 => Just(State::CancelOnly),
-        1 => Just(State::Halted),
+        2 => Just(State::Halted),
+        3 => Just(State::Auction),
     ];
     prop_oneof![
         24 => order(),
@@ -87,6 +89,7 @@ fn step() -> impl Strategy<Value = Step> {
         2 => (account(), prop_oneof![Just(BTC), Just(USDT)], 1u128..50_000, any::<bool>())
             .prop_map(|(account, asset, units, into)| Step::Transfer { account, asset, units, into }),
         1 => states.prop_map(Step::State),
+        2 => prop_oneof![4 => Just(State::Open), 1 => Just(State::PostOnly)].prop_map(Step::RunAuction),
         1 => (account(), prop::option::of((0u32..3_000, 0u32..3_000))).prop_map(|(a, fees)| Step::Fees(a, fees)),
         1 => (0u32..200_000).prop_map(Step::Band),
         2 => any::<usize>().prop_map(Step::Retry),
@@ -158,6 +161,10 @@ fn play(desk: &mut Desk, steps: Vec<Step>) {
             }
             Step::State(state) => {
                 desk.admin(AdminBody::SetState { instrument_id: MARKET, state });
+                continue;
+            }
+            Step::RunAuction(then) => {
+                desk.admin(AdminBody::RunAuction { instrument_id: MARKET, then });
                 continue;
             }
             Step::Fees(account_id, fees) => {

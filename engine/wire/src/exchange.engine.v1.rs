@@ -301,7 +301,7 @@ pub enum InstrumentState {
     Unspecified = 0,
     /// orders may be cancelled, nothing else
     Preopen = 1,
-    /// limit orders rest unmatched until the auction is run
+    /// limit orders (GTC, GTD) rest unmatched until the auction is run; no post-only
     Auction = 2,
     Open = 3,
     /// only orders that rest
@@ -672,7 +672,8 @@ pub struct SetAccountFeesRequest {
     #[prost(bytes = "vec", tag = "5")]
     pub reference: ::prost::alloc::vec::Vec<u8>,
 }
-/// Uncrosses an instrument in AUCTION: most volume, then least left over, then nearest the reference price.
+/// Uncrosses an instrument in AUCTION at one price: most volume, then least left over, then nearest the last trade's
+/// price (the reference price where there is none). Refused with PRICE_BAND outside the band.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RunAuctionRequest {
     #[prost(uint32, tag = "1")]
@@ -2029,7 +2030,7 @@ pub struct Trade {
     /// = event_seq
     #[prost(uint64, tag = "1")]
     pub trade_id: u64,
-    /// always the maker's
+    /// always the maker's; of an auction, its one price
     #[prost(sint64, tag = "2")]
     pub price_ticks: i64,
     #[prost(uint64, tag = "3")]
@@ -2065,6 +2066,10 @@ pub struct Trade {
     pub maker_held: ::core::option::Option<Amount>,
     #[prost(message, optional, tag = "16")]
     pub taker_held: ::core::option::Option<Amount>,
+    /// Traded in a call auction, where nobody takes: the maker's fields name the buy, the taker's the sell, and both paid
+    /// their maker's fee.
+    #[prost(bool, tag = "17")]
+    pub auction: bool,
 }
 /// The last event of an order.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
@@ -2153,6 +2158,8 @@ pub struct ShardMarker {
     #[prost(uint32, tag = "3")]
     pub logic_version: u32,
 }
+/// What the auction would do now, at most once a second while it collects; or, uncrossed, what it does: its trades
+/// follow.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AuctionIndicative {
     /// 0: nothing crosses
@@ -2165,6 +2172,8 @@ pub struct AuctionIndicative {
     /// unspecified when nothing is left over
     #[prost(enumeration = "Side", tag = "4")]
     pub unmatched_side: i32,
+    #[prost(bool, tag = "5")]
+    pub uncrossed: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TransferApplied {

@@ -1,0 +1,103 @@
+//! Orders leave: by their owner, by administration, by a clock.
+
+use crate::command::{Cancel, Scope, Side, State};
+use crate::dedupe::Outcome;
+use crate::event::{Amount, Body, Code, Done, Output, Reason};
+use crate::market::Place;
+use crate::state::{NS_PER_MS, Timer, Venue};
+
+impl Venue {
+    pub(crate) fn cancel(&mut self, cancel: &Cancel, outcome: &mut Outcome, out: &mut Output) {
+        outcome.order_id = cancel.order_id;
+        match self.find_own(cancel.order_id, cancel.account_id) {
+            Ok(place) => {
+                let market = &self.markets[place.market as usize];
+                let resting = market.book.order(place.slot);
+                outcome.filled = market.details[place.slot as usize].total - resting.leaves;
+                self.end_order(place, Reason::Cancelled, out);
+                outcome.cancelled = 1;
+            }
+            Err(code) => outcome.code = code,
+        }
+    }
+
+    pub(crate) fn find_own(&self, order_id: u64, account_id: u64) -> Result<Place, Code> {
+        let place = self.index.get(&order_id).copied().ok_or(Code::UnknownOrder)?;
+        let market = &self.markets[place.market as usize];
+        if self.gate.account(market.book.order(place.slot).owner) != account_id {
+            return Err(Code::NotOwner);
+        }
+        if matches!(market.state, State::Halted | State::Closed) {
+            return Err(Code::InstrumentState);
+        }
+        Ok(place)
+    }
+
+    /// Takes a resting order out of its book, gives its hold back and tells why.
+    pub(crate) fn end_order(&mut self, place: Place, reason: Reason, out: &mut Output) {
+        let market = &mut self.markets[place.market as usize];
+        let details = market.details[place.slot as usize];
+        let resting = market.book.remove(details.side, place.slot);
+        let (asset, asset_id, units) = market.hold_of(details.side, details.price, resting.leaves);
+        let instrument_id = market.spec.instrument_id;
+        self.index.remove(&resting.id);
+        if details.expire_at_ms != 0 {
+            self.timers.remove(&(details.expire_at_ms * NS_PER_MS, Timer::Order(resting.id)));
+        }
+        self.gate.release(asset, resting.owner, units);
+        let account_id = self.gate.account(resting.owner);
+        self.emit(
+            instrument_id,
+            &Body::Done(Done {
+                order_id: resting.id,
+                account_id,
+                reason,
+                filled: details.total - resting.leaves,
+                cancelled: resting.leaves,
+                filled_ticklots: details.filled_ticklots,
+                released: Amount { asset_id, units },
+            }),
+            out,
+        );
+    }
+
+    /// Cancels all that matches, in book order. An owner's own wish does not reach into a halted market;
+    /// administration does, and so do clocks and lost connections, whose promise was made before the halt.
+    pub(crate) fn cancel_scope(
+        &mut self,
+        scope: &Scope,
+        reason: Reason,
+        by_owner: bool,
+        out: &mut Output,
+    ) -> u32 {
+        let mut cancelled = 0;
+        for at in 0..self.markets.len() as u32 {
+            let market = &self.markets[at as usize];
+            if scope.instrument_id != 0 && market.spec.instrument_id != scope.instrument_id {
+                continue;
+            }
+            if by_owner && matches!(market.state, State::Halted | State::Closed) {
+                continue;
+            }
+            let mut matching = Vec::new();
+            for side in [Side::Buy, Side::Sell] {
+                for (_, slot, resting) in market.book.orders(side) {
+                    let details = &market.details[slot as usize];
+                    let matches = (scope.account_id == 0
+                        || self.gate.account(resting.owner) == scope.account_id)
+                        && (scope.owner_ref == 0 || details.owner_ref == scope.owner_ref)
+                        && (scope.stp_group == 0 || resting.group == scope.stp_group)
+                        && (scope.session == 0 || details.session == scope.session);
+                    if matches {
+                        matching.push(slot);
+                    }
+                }
+            }
+            for slot in matching {
+                self.end_order(Place { market: at, slot }, reason, out);
+                cancelled += 1;
+            }
+        }
+        cancelled
+    }
+}
