@@ -6,21 +6,34 @@ facts from the web tier: it compares the file's digest with the one it pinned.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from typing import Final
 
-from kernel import canonical, confirmation, encodings, policy, script, secp256k1, webauthn
+from kernel import (
+    canonical,
+    confirmation,
+    customer,
+    encodings,
+    lane,
+    members,
+    note,
+    policy,
+    script,
+    secp256k1,
+    webauthn,
+)
+from kernel.cosignature import Cosigner
 from kernel.intent import BadIntent, uuid
 
 _NETWORKS: Final = frozenset({"mainnet", "testnet", "signet", "regtest"})
 _MEMBERS: Final = frozenset(
     {"v", "version", "deployment", "network", "rp_id", "origin", "officers", "wallets", "policies", "limits"}
 )
-_UNITS = re.compile(r"0|[1-9][0-9]{0,18}")
+_OPTIONAL: Final = frozenset({"customers", "lanes", "recovery", "rules", "witnesses"})
 _WINDOW_S_MAX: Final = 366 * 86_400
 _INTENT_LIFE_S: Final = 7 * 86_400
+RECOVERY_DELAY_S_MIN: Final = 3 * 86_400
 
 
 class BadRegistry(ValueError):
@@ -67,6 +80,10 @@ class Wallet:
         """The compressed public key that this token holds for address `index`."""
         return self.keys[index][self.tokens.index(token)]
 
+    def share(self, limit: int) -> int:
+        """What one of the wallet's signers lets through of a limit for all of them."""
+        return lane.share(limit, threshold=self.threshold, tokens=len(self.tokens))
+
 
 @dataclass(frozen=True, slots=True)
 class KindPolicy:
@@ -104,6 +121,25 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True)
+class Witnesses:
+    """Who must have seen a signer's log, and how recently, before it spends; for these tokens only."""
+
+    keys: tuple[Cosigner, ...]
+    quorum: int
+    age_s_max: int
+    tokens: frozenset[str]
+
+
+@dataclass(frozen=True, slots=True)
+class Recovery:
+    """Who may order new officers when no quorum of the old ones is left, and after how long a delay."""
+
+    officers: Mapping[str, Officer]
+    quorum: int
+    delay_s: int
+
+
+@dataclass(frozen=True, slots=True)
 class Registry:
     """One version of the pinned facts."""
 
@@ -117,6 +153,11 @@ class Registry:
     policies: Mapping[str, KindPolicy]
     limits: Limits
     encoded: bytes
+    customers: customer.Site | None = None
+    lanes: Mapping[str, lane.Lane] = field(default_factory=dict)
+    witnesses: Witnesses | None = None
+    recovery: Recovery | None = None
+    rules: policy.Policy | None = None
 
     @property
     def digest(self) -> bytes:
@@ -128,38 +169,47 @@ class Registry:
         """Read the file strictly (one final newline may stand); BadRegistry or NotCanonical says why not."""
         data = data.removesuffix(b"\n")
         document = canonical.decode_object(data)
-        if frozenset(document) != _MEMBERS or document["v"] != 1:
-            odd = ", ".join(sorted(frozenset(document) ^ _MEMBERS)) or "v"
-            raise BadRegistry(f"version 1 of a registry has other members: {odd}")
-        network = _text(document, "network")
-        if network not in _NETWORKS:
-            raise BadRegistry(f"unknown network {network[:20]!r}")
         try:
-            officers = {name: _officer(name, part) for name, part in _object(document["officers"]).items()}
-            wallets = {
-                name: _wallet(name, part, network) for name, part in _object(document["wallets"]).items()
-            }
-            policies = {kind: _policy(_object(part)) for kind, part in _object(document["policies"]).items()}
-        except (webauthn.BadPublicKey, secp256k1.BadKey, script.BadScript) as error:
+            return cls._read(document, data)
+        except (webauthn.BadPublicKey, secp256k1.BadKey, script.BadScript, note.BadNote) as error:
             raise BadRegistry(str(error)) from None
-        except (policy.BadPolicy, encodings.BadEncoding, BadIntent) as error:
+        except (policy.BadPolicy, encodings.BadEncoding, BadIntent, members.BadMember) as error:
             raise BadRegistry(str(error)) from None
-        if len({officer.public_key for officer in officers.values()}) != len(officers):
+
+    @classmethod
+    def _read(cls, document: Mapping[str, canonical.Value], data: bytes) -> Registry:
+        members.exact(document, set(_MEMBERS), tuple(_OPTIONAL))
+        network = members.text(document, "network")
+        if document["v"] != 1 or network not in _NETWORKS:
+            raise BadRegistry(f"not version 1, or unknown network {network[:20]!r}")
+        parts = {name: members.an_object(document[name]) for name in ("officers", "wallets", "policies")}
+        officers = {name: _officer(name, part) for name, part in parts["officers"].items()}
+        wallets = {name: _wallet(name, part, network) for name, part in parts["wallets"].items()}
+        recovery = _recovery(document["recovery"]) if "recovery" in document else None
+        people = [*officers.values(), *(recovery.officers.values() if recovery else ())]
+        if len({one.public_key for one in people}) != len(people) or len({one.id for one in people}) != len(
+            people
+        ):
             raise BadRegistry("two officers share a key, so one person could count twice")
         pool = [key for wallet in wallets.values() for keys in wallet.keys for key in keys]
         if len(set(pool)) != len(pool):
             raise BadRegistry("a signing key stands in two places")
         return cls(
-            version=_positive(document, "version"),
-            deployment=_text(document, "deployment"),
+            version=members.positive(document, "version"),
+            deployment=members.text(document, "deployment"),
             network=network,
-            rp_id=_text(document, "rp_id"),
-            origin=_text(document, "origin"),
+            rp_id=members.text(document, "rp_id"),
+            origin=members.text(document, "origin"),
             officers=officers,
             wallets=wallets,
-            policies=policies,
-            limits=_limits(_object(document["limits"]), wallets),
+            policies={kind: _policy(members.an_object(part)) for kind, part in parts["policies"].items()},
+            limits=_limits(members.an_object(document["limits"]), wallets),
             encoded=data,
+            customers=_site(document["customers"]) if "customers" in document else None,
+            lanes=_lanes(document.get("lanes", {}), wallets),
+            witnesses=_witnesses(document["witnesses"], wallets) if "witnesses" in document else None,
+            recovery=recovery,
+            rules=_rules(document["rules"]) if "rules" in document else None,
         )
 
     def own_address(self, name: str) -> tuple[str, int]:
@@ -172,70 +222,33 @@ class Registry:
         return wallet, int(index)
 
 
-def _object(value: canonical.Value) -> Mapping[str, canonical.Value]:
-    if not isinstance(value, Mapping):
-        raise BadRegistry("an object was expected")
-    return value
-
-
-def _exact(value: Mapping[str, canonical.Value], needed: set[str], optional: Sequence[str] = ()) -> None:
-    odd = needed - value.keys() | value.keys() - needed - set(optional)
-    if odd:
-        raise BadRegistry(f"missing or unknown: {', '.join(sorted(odd))}")
-
-
-def _text(value: Mapping[str, canonical.Value], name: str) -> str:
-    found = value[name]
-    if not isinstance(found, str) or not found:
-        raise BadRegistry(f"{name} is text that is not empty")
-    return found
-
-
-def _texts(value: Mapping[str, canonical.Value], name: str) -> list[str]:
-    found = value[name]
-    if not isinstance(found, list) or not found or not all(isinstance(item, str) and item for item in found):
-        raise BadRegistry(f"{name} is a list of texts that is not empty")
-    if len(set(found)) != len(found):
-        raise BadRegistry(f"{name} repeats itself")
-    return [str(item) for item in found]
-
-
-def _positive(value: Mapping[str, canonical.Value], name: str) -> int:
-    found = value[name]
-    if type(found) is not int or found < 1:
-        raise BadRegistry(f"{name} is a positive integer")
-    return found
-
-
-def _units(value: Mapping[str, canonical.Value], name: str) -> int:
-    found = value[name]
-    if not isinstance(found, str) or not _UNITS.fullmatch(found):
-        raise BadRegistry(f"{name} is a decimal string of units")
-    return int(found)
-
-
 def _officer(identity: str, value: canonical.Value) -> Officer:
-    members = _object(value)
-    _exact(members, {"name", "teams", "public_key"}, ("decoder_key",))
-    key = encodings.from_hex(_text(members, "public_key"))
-    webauthn.public(key)
-    decoder = encodings.from_hex(_text(members, "decoder_key")) if "decoder_key" in members else b""
+    part = members.an_object(value)
+    members.exact(part, {"name", "teams", "public_key"}, ("decoder_key",))
+    decoder = encodings.from_hex(members.text(part, "decoder_key")) if "decoder_key" in part else b""
     if len(decoder) not in (0, confirmation.KEY_BYTES):
         raise BadRegistry("a decoder's key is 32 bytes")
-    name, teams = _text(members, "name"), frozenset(_texts(members, "teams"))
-    return Officer(str(uuid(identity)), name, teams, key, decoder)
+    return replace(_person(identity, part, frozenset(members.texts(part, "teams"))), decoder_key=decoder)
+
+
+def _person(identity: str, part: Mapping[str, canonical.Value], teams: frozenset[str]) -> Officer:
+    key = encodings.from_hex(members.text(part, "public_key"))
+    webauthn.public(key)
+    return Officer(str(uuid(identity)), members.text(part, "name"), teams, key)
 
 
 def _wallet(name: str, value: canonical.Value, network: str) -> Wallet:
-    members = _object(value)
-    _exact(members, {"m", "tokens", "keys"})
-    tokens, rows = tuple(_texts(members, "tokens")), members["keys"]
+    part = members.an_object(value)
+    members.exact(part, {"m", "tokens", "keys"})
+    tokens, rows = tuple(members.texts(part, "tokens")), part["keys"]
     if not isinstance(rows, list) or not rows:
         raise BadRegistry(f"wallet {name} has no keys")
-    keys = tuple(tuple(encodings.from_hex(text) for text in _texts({"keys": row}, "keys")) for row in rows)
+    keys = tuple(
+        tuple(encodings.from_hex(text) for text in members.texts({"keys": row}, "keys")) for row in rows
+    )
     if any(len(row) != len(tokens) for row in keys):
         raise BadRegistry(f"wallet {name}: each address has one key of each token")
-    wallet = Wallet(name, network, _positive(members, "m"), tokens, keys)
+    wallet = Wallet(name, network, members.positive(part, "m"), tokens, keys)
     if 2 * wallet.threshold <= len(tokens):
         # Each signer remembers what it signed. Only if any two quorums share a signer does every second
         # version of a payment meet somebody who remembers the first.
@@ -245,40 +258,81 @@ def _wallet(name: str, value: canonical.Value, network: str) -> Wallet:
     return wallet
 
 
-def _policy(members: Mapping[str, canonical.Value]) -> KindPolicy:
-    _exact(members, {"teams"}, ("version", "source", "destination", "confirm_above"))
+def _policy(part: Mapping[str, canonical.Value]) -> KindPolicy:
+    members.exact(part, {"teams"}, ("version", "source", "destination", "confirm_above"))
     return KindPolicy(
-        policy.teams(members["teams"]),
-        _positive(members, "version") if "version" in members else 1,
-        _text(members, "source") if "source" in members else "",
-        _text(members, "destination") if "destination" in members else "",
-        _units(members, "confirm_above") if "confirm_above" in members else None,
+        policy.teams(part["teams"]),
+        members.positive(part, "version") if "version" in part else 1,
+        members.text(part, "source") if "source" in part else "",
+        members.text(part, "destination") if "destination" in part else "",
+        members.units(part, "confirm_above") if "confirm_above" in part else None,
     )
 
 
-def _limits(members: Mapping[str, canonical.Value], wallets: Mapping[str, Wallet]) -> Limits:
+def _limits(part: Mapping[str, canonical.Value], wallets: Mapping[str, Wallet]) -> Limits:
     caps = ("payment_units_max", "destination_units_max")
     needed = {"fee_sats_max", "feerate_sats_vb_max", "window_s", "window_units_max"}
-    _exact(members, needed, (*caps, "intent_life_s", "registry_delay_s"))
-    window_s, window = _positive(members, "window_s"), _caps(members, "window_units_max", wallets)
+    members.exact(part, needed, (*caps, "intent_life_s", "registry_delay_s"))
+    window_s, window = members.positive(part, "window_s"), _caps(part, "window_units_max", wallets)
     if window_s > _WINDOW_S_MAX or window.keys() != wallets.keys():
         raise BadRegistry("window_s is a year at most, and window_units_max names every wallet")
     return Limits(
-        fee_sats_max=_units(members, "fee_sats_max"),
-        feerate_sats_vb_max=_units(members, "feerate_sats_vb_max"),
+        fee_sats_max=members.units(part, "fee_sats_max"),
+        feerate_sats_vb_max=members.units(part, "feerate_sats_vb_max"),
         window_s=window_s,
         window_units_max=window,
-        payment_units_max=_caps(members, "payment_units_max", wallets),
-        destination_units_max=_caps(members, "destination_units_max", wallets),
-        intent_life_s=_positive(members, "intent_life_s") if "intent_life_s" in members else _INTENT_LIFE_S,
-        registry_delay_s=_positive(members, "registry_delay_s") if "registry_delay_s" in members else 0,
+        payment_units_max=_caps(part, "payment_units_max", wallets),
+        destination_units_max=_caps(part, "destination_units_max", wallets),
+        intent_life_s=members.positive(part, "intent_life_s") if "intent_life_s" in part else _INTENT_LIFE_S,
+        registry_delay_s=members.positive(part, "registry_delay_s") if "registry_delay_s" in part else 0,
     )
 
 
-def _caps(
-    members: Mapping[str, canonical.Value], name: str, wallets: Mapping[str, Wallet]
-) -> Mapping[str, int]:
-    caps = _object(members.get(name, {}))
+def _caps(part: Mapping[str, canonical.Value], name: str, wallets: Mapping[str, Wallet]) -> Mapping[str, int]:
+    caps = members.an_object(part.get(name, {}))
     if not caps.keys() <= wallets.keys():
         raise BadRegistry(f"{name} names a wallet that does not exist")
-    return {wallet: _units(caps, wallet) for wallet in caps}
+    return {wallet: members.units(caps, wallet) for wallet in caps}
+
+
+def _site(value: canonical.Value) -> customer.Site:
+    part = members.an_object(value)
+    members.exact(part, {"rp_id", "origin"})
+    return customer.Site(members.text(part, "rp_id"), members.text(part, "origin"))
+
+
+def _lanes(value: canonical.Value, wallets: Mapping[str, Wallet]) -> Mapping[str, lane.Lane]:
+    part = members.an_object(value)
+    if not part.keys() <= wallets.keys():
+        raise BadRegistry("lanes name a wallet that does not exist")
+    return {name: lane.Lane.read(section) for name, section in part.items()}
+
+
+def _witnesses(value: canonical.Value, wallets: Mapping[str, Wallet]) -> Witnesses:
+    part = members.an_object(value)
+    members.exact(part, {"keys", "quorum", "age_s_max", "tokens"})
+    keys = tuple(Cosigner.parse(text) for text in members.texts(part, "keys"))
+    quorum, tokens = members.positive(part, "quorum"), frozenset(members.texts(part, "tokens"))
+    if len({key.public_key for key in keys}) != len(keys) or len({key.name for key in keys}) != len(keys):
+        raise BadRegistry("two witnesses share a name or a key")
+    if quorum > len(keys) or not tokens <= {token for wallet in wallets.values() for token in wallet.tokens}:
+        raise BadRegistry("witnesses: more are needed than named, or a token is unknown")
+    return Witnesses(keys, quorum, members.positive(part, "age_s_max"), tokens)
+
+
+def _recovery(value: canonical.Value) -> Recovery:
+    part = members.an_object(value)
+    members.exact(part, {"officers", "quorum", "delay_s"})
+    officers: dict[str, Officer] = {}
+    for identity, person in members.an_object(part["officers"]).items():
+        found = members.an_object(person)
+        members.exact(found, {"name", "public_key"})
+        officers[identity] = _person(identity, found, frozenset({"recovery"}))
+    quorum, delay_s = members.positive(part, "quorum"), members.positive(part, "delay_s")
+    if not 2 <= quorum <= len(officers) or not RECOVERY_DELAY_S_MIN <= delay_s <= _WINDOW_S_MAX:
+        raise BadRegistry("recovery takes two officers at least, and three days to a year of delay")
+    return Recovery(officers, quorum, delay_s)
+
+
+def _rules(value: canonical.Value) -> policy.Policy:
+    return policy.Policy.parse(canonical.encode(value))

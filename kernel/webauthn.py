@@ -112,6 +112,11 @@ class Assertion:
     client_data: bytes
     signature: bytes
 
+    @property
+    def name(self) -> str:
+        """Names what was signed, whatever the signature: one act of one authenticator."""
+        return hashlib.sha256(self.authenticator_data + hashlib.sha256(self.client_data).digest()).hexdigest()
+
 
 def verify(assertion: Assertion, *, public_key: bytes, challenge: bytes, origin: str, rp_id: str) -> int:
     """The authenticator's sign count, once every check has passed; else the BadAssertion that names why."""

@@ -8,15 +8,18 @@ The transaction's own proof: SIGNER_PSBT_*, the codes of `kernel.psbt`: previous
   wrong, an amount that lies, another signature type than ALL, a repeated coin, an unknown field, ...
 The wallet: SIGNER_UNKNOWN_WALLET, _NOT_IN_WALLET (this token is none of its keys), _FOREIGN_COIN.
 What the intent was approved for: SIGNER_WRONG_DEPLOYMENT, _WRONG_NETWORK, _WRONG_ASSET, _WRONG_SOURCE,
-  _WRONG_POLICY, _WRONG_DESTINATION, _UNKNOWN_KIND.
+  _WRONG_POLICY, _WRONG_DESTINATION, _UNKNOWN_KIND, _NO_RULE.
 Time, by the signer's own clock: SIGNER_INTENT_EXPIRED, _INTENT_TOO_LONG, _INTENT_BEFORE_REOPENING.
 Who approved: SIGNER_UNKNOWN_OFFICER, _WRONG_VERB, _MAKER_APPROVES, _OFFICER_TWICE, _NONCES_DIFFER,
   _BELOW_QUORUM, _UNCONFIRMED, _CONFIRMATION_WRONG, and SIGNER_ASSERTION_* for the codes of
   `kernel.webauthn` (challenge, origin, rp_id, ...).
 Outputs: SIGNER_OUTPUT_NOT_APPROVED, _INTENT_NOT_PAID, _CHANGE_TWICE.
 The fee: SIGNER_FEE_ABOVE_CAP (approved), _FEE_ABOVE_LIMIT, _FEERATE_ABOVE_LIMIT (registry).
-Memory, in `counters`: SIGNER_REPLAY, _PAYMENT_ABOVE_LIMIT, _DESTINATION_FULL, _WINDOW_FULL, _CLOCK_BACK,
-  _FROZEN, _ORDER_USED.
+Memory, in `counters`: SIGNER_REPLAY, _INTENT_CHANGED, _PAYMENT_ABOVE_LIMIT, _DESTINATION_FULL, _WINDOW_FULL,
+  _CLOCK_BACK, _FROZEN, _ORDER_USED, _COUNTER (a passkey's sign count did not grow).
+The unattended lane, in `lanes` and `counters`: SIGNER_NO_LANE, _UNKNOWN_BENEFICIARY, _COOLING_OFF,
+  _ATTESTATION_OLD, _BOOKS_BROKEN, _LANE_REOPENING. What it learns from: SIGNER_BAD_STATEMENT,
+  _UNKNOWN_CUSTOMER, _LEARNT_ENOUGH, _BAD_ATTESTATION; _CUSTOMER_KEY_CHANGED is no refusal but an alert.
 Nothing is signed until officers say so, in `journal`: SIGNER_STORE_LOST, _STORE_DAMAGED, _STORE_RESTORED,
   _TOKEN_CHANGED, _REGISTRY_CHANGED.
 The token: SIGNER_KEY_MISSING, _KEY_WEAK, _TOKEN_FAILED, _BAD_SIGNATURE. The start:
@@ -33,11 +36,12 @@ from datetime import datetime, timedelta
 from typing import Final
 
 from custody.signer.refusals import Refused
-from custody.signer.requests import FREEZE, VETO, Order, Signed, Spend
-from kernel import confirmation, quorum, script, webauthn
+from custody.signer.requests import FREEZE, RECOVERY, VETO, Order, Signed, Spend
+from kernel import confirmation, policy, quorum, script, webauthn
 from kernel.approval import SignedApproval, Statement, Verb
 from kernel.bech32 import BadAddress
 from kernel.intent import WITHDRAWAL, Intent
+from kernel.lane import Lane
 from kernel.registry import KindPolicy, Officer, Registry, Wallet
 from kernel.transaction import multisig_vsize
 
@@ -55,10 +59,25 @@ class Plan:
     coins: frozenset[str]
     payments: Mapping[str, tuple[str, int]]  # reference of the intent -> destination and units
     fee: int
+    sightings: tuple[Sighting, ...] = ()
+    lane: Lane | None = None
 
 
-def judge(spend: Spend, *, token: str, registry: Registry, now: datetime) -> Plan:
-    """The plan of a spend that every check let pass; Refused names the first that did not."""
+@dataclass(frozen=True, slots=True)
+class Sighting:
+    """A passkey's sign count in an approval that was given after `since`, and a name of that assertion."""
+
+    officer: str
+    count: int
+    name: str
+    since: datetime
+
+
+def judge(spend: Spend, *, token: str, registry: Registry, now: datetime, lane: Lane | None = None) -> Plan:
+    """The plan of a spend that every check let pass; Refused names the first that did not.
+
+    With a lane that lets it through, no officer is asked; all else is checked as always.
+    """
     wallet = registry.wallets.get(spend.wallet)
     if wallet is None:
         raise Refused("SIGNER_UNKNOWN_WALLET", f"no wallet {spend.wallet[:40]!r}")
@@ -67,17 +86,21 @@ def judge(spend: Spend, *, token: str, registry: Registry, now: datetime) -> Pla
     references = [reference(intent) for intent, _ in spend.intents]
     if len(set(references)) != len(references):
         raise Refused("SIGNER_REPEATED_INTENT", "one intent stands in the request twice")
+    sightings: list[Sighting] = []
     for intent, signed in spend.intents:
         _check_intent(intent, wallet=wallet, registry=registry, now=now)
-        _check_approvals(
-            signed,
-            kind=intent.kind,
-            maker=str(intent.maker),
-            teams=registry.policies[intent.kind].teams,
-            verb=Verb.APPROVE,
-            registry=registry,
-            confirmed=registry.policies[intent.kind].wants_confirmation(intent.amount.units),
-        )
+        if lane is None:
+            sightings += _check_approvals(
+                signed,
+                kind=intent.kind,
+                maker=str(intent.maker),
+                teams=_teams(intent, registry),
+                verb=Verb.APPROVE,
+                officers=registry.officers,
+                registry=registry,
+                expires=intent.expires,
+                confirmed=registry.policies[intent.kind].wants_confirmation(intent.amount.units),
+            )
     key_indexes = _own_coins(spend, wallet)
     _check_outputs(spend, wallet, registry.network)
     _check_fee(spend, wallet, registry)
@@ -89,13 +112,16 @@ def judge(spend: Spend, *, token: str, registry: Registry, now: datetime) -> Pla
         coins=frozenset(str(spent.outpoint) for spent in transaction.inputs),
         payments={reference(one): (one.destination, one.amount.units) for one, _ in spend.intents},
         fee=spend.psbt.fee,
+        sightings=tuple(sightings),
+        lane=lane,
     )
 
 
-def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) -> None:
-    """Nothing, if officers gave this order to this signer; else Refused.
+def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) -> list[Sighting]:
+    """The sign counts of an order that officers gave to this signer; else Refused.
 
-    To stop something (freeze, veto) any one officer is enough; all else takes a quorum that says release.
+    To stop something (freeze, veto) any one officer is enough, one for recovery too; all else takes a quorum
+    that says release. A recovery is ordered by the quorum of those officers who are there for nothing else.
     """
     if order.deployment != registry.deployment:
         raise Refused("SIGNER_WRONG_DEPLOYMENT", "the order is for another deployment")
@@ -105,19 +131,25 @@ def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) 
         raise Refused("SIGNER_INTENT_EXPIRED", f"the order ended at {order.expires:%Y-%m-%d %H:%M:%S} UTC")
     if order.expires > now + timedelta(seconds=registry.limits.intent_life_s):
         raise Refused("SIGNER_INTENT_TOO_LONG", "no order is good for so long")
-    stopping = order.kind in (FREEZE, VETO)
+    stopping, recovery = order.kind in (FREEZE, VETO), registry.recovery
+    officers, teams = registry.officers, dict[str, int]()
     if stopping:
-        teams: Mapping[str, int] = {}
+        officers = {**officers, **(recovery.officers if recovery else {})}
+    elif order.kind == RECOVERY:
+        if recovery is None:
+            raise Refused("SIGNER_UNKNOWN_KIND", "the registry names nobody for a recovery")
+        officers, teams = recovery.officers, {"recovery": recovery.quorum}
     else:
-        policy = registry.policies.get(order.kind) or _policy(registry, WITHDRAWAL)
-        teams = policy.teams
-    _check_approvals(
+        teams = dict((registry.policies.get(order.kind) or _policy(registry, WITHDRAWAL)).teams)
+    return _check_approvals(
         order.signed,
         kind=order.kind,
         maker=order.maker,
         teams=teams,
         verb=Verb.APPROVE if stopping else Verb.RELEASE,
+        officers=officers,
         registry=registry,
+        expires=order.expires,
     )
 
 
@@ -134,30 +166,51 @@ def _policy(registry: Registry, kind: str) -> KindPolicy:
 
 
 def _check_intent(intent: Intent, *, wallet: Wallet, registry: Registry, now: datetime) -> None:
-    policy = _policy(registry, intent.kind)
+    ours = _policy(registry, intent.kind)
     if intent.deployment != registry.deployment:
         raise Refused("SIGNER_WRONG_DEPLOYMENT", "the intent is for another deployment")
     if intent.network != registry.network:
         raise Refused("SIGNER_WRONG_NETWORK", f"the intent is for {intent.network[:20]}")
     if intent.amount.asset != ASSET or intent.amount.units < 1:
         raise Refused("SIGNER_WRONG_ASSET", f"only positive amounts of {ASSET} are signed here")
-    if intent.source != wallet.name or policy.source != wallet.name:
+    if intent.source != wallet.name or ours.source != wallet.name:
         raise Refused("SIGNER_WRONG_SOURCE", f"{intent.kind} does not spend from {wallet.name}")
-    if intent.policy != policy.version:
-        raise Refused("SIGNER_WRONG_POLICY", f"approved under policy {intent.policy}, not {policy.version}")
+    if intent.policy != ours.version:
+        raise Refused("SIGNER_WRONG_POLICY", f"approved under policy {intent.policy}, not {ours.version}")
     if intent.expires <= now:
         raise Refused("SIGNER_INTENT_EXPIRED", f"it ended at {intent.expires:%Y-%m-%d %H:%M:%S} UTC")
     life = timedelta(seconds=registry.limits.intent_life_s)
     if intent.expires > now + life:
         raise Refused("SIGNER_INTENT_TOO_LONG", f"no intent is good for more than {life}")
     try:
-        script.script_of(intent.destination, registry.network)
+        output_script = script.script_of(intent.destination, registry.network)
+        plain = script.address_of(output_script, registry.network)
     except BadAddress as error:
         raise Refused("SIGNER_WRONG_DESTINATION", str(error)) from None
-    if policy.destination:
-        name, index = registry.own_address(policy.destination)
+    if plain != intent.destination:
+        # Limits count per destination, so each has one spelling.
+        raise Refused("SIGNER_WRONG_DESTINATION", "the address is not in its usual spelling")
+    if ours.destination:
+        name, index = registry.own_address(ours.destination)
         if intent.destination != registry.wallets[name].address(index):
-            raise Refused("SIGNER_WRONG_DESTINATION", f"{intent.kind} pays to {policy.destination} only")
+            raise Refused("SIGNER_WRONG_DESTINATION", f"{intent.kind} pays to {ours.destination} only")
+
+
+def _teams(intent: Intent, registry: Registry) -> Mapping[str, int]:
+    """Who must approve: by the registry's rules on facts that this signer reads itself, or by the kind."""
+    if registry.rules is None:
+        return registry.policies[intent.kind].teams
+    facts: Mapping[str, policy.Fact] = {
+        "kind": intent.kind,
+        "asset": intent.amount.asset,
+        "amount": intent.amount.units,
+        "source": intent.source,
+        "destination": intent.destination,
+    }
+    try:
+        return registry.rules.rule_for(facts).teams
+    except LookupError as error:
+        raise Refused("SIGNER_NO_RULE", str(error)) from None
 
 
 def _check_approvals(
@@ -167,15 +220,19 @@ def _check_approvals(
     maker: str,
     teams: Mapping[str, int],
     verb: Verb,
+    officers: Mapping[str, Officer],
     registry: Registry,
+    expires: datetime,
     confirmed: bool = False,
-) -> None:
+) -> list[Sighting]:
     approvals = signed.approvals
+    since = expires - timedelta(seconds=registry.limits.intent_life_s)
+    sightings: list[Sighting] = []
     if len({approval.nonce for approval in approvals}) > 1:
         raise Refused("SIGNER_NONCES_DIFFER", "approvals of one request share its nonce")
     given: list[quorum.Given] = []
     for approval in approvals:
-        officer = registry.officers.get(approval.officer)
+        officer = officers.get(approval.officer)
         if officer is None:
             raise Refused("SIGNER_UNKNOWN_OFFICER", f"{approval.officer[:40]} is not pinned here")
         if approval.verb is not verb:
@@ -188,7 +245,7 @@ def _check_approvals(
             statement = Statement.about(
                 signed.payload, verb=verb, kind=kind, deployment=registry.deployment, nonce=approval.nonce
             )
-            webauthn.verify(
+            count = webauthn.verify(
                 approval.assertion,
                 public_key=officer.public_key,
                 challenge=statement.challenge(),
@@ -203,7 +260,9 @@ def _check_approvals(
         except ValueError as error:
             raise Refused("SIGNER_BAD_APPROVAL", str(error)) from None
         given.append(quorum.Given(officer.id, officer.teams, approval.verb))
+        sightings.append(Sighting(officer.id, count, approval.assertion.name, since))
     _check_quorum(teams, given, maker=maker, verb=verb)
+    return sightings
 
 
 def _check_confirmation(approval: SignedApproval, statement: Statement, officer: Officer) -> None:

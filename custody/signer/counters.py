@@ -3,27 +3,32 @@
 Two rules stop double payment and slow draining:
 
 * An intent is signed again only if the new transaction shares a coin with *every* version signed before, so
-  that at most one of them can ever confirm.
+  that at most one of them can ever confirm, and only if it pays the same: what was counted stays true.
 * What leaves a wallet, and what reaches one destination, within the rolling window stays below this signer's
   share, limit x m / n. With full shares, rotating quorums of m of n signers could together sign n / m times
-  the limit.
+  the limit. What the unattended lane pays has counters of its own.
+
+And it remembers the sign counts of officers' passkeys: a copied authenticator counts on from where it was.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from custody.signer.checks import Plan
+from custody.signer.checks import Plan, Sighting
 from custody.signer.journal import Entry, Journal
+from custody.signer.lanes import Lanes
 from custody.signer.refusals import Refused
-from kernel import canonical
-from kernel.registry import Limits, Registry, Wallet
+from kernel import canonical, members
+from kernel.lane import Lane
+from kernel.registry import Limits, Registry
 
 CLOCK_SLACK_MS: Final = 2_000  # a clock being steered by NTP may step back this much
 EVERYTHING: Final = "*"
+LANE: Final = "/lane"  # hot/lane: what the hot wallet pays unattended
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +39,7 @@ class Spent:
     wallet: str
     units: int
     paid: Mapping[str, int]
+    unattended: bool = False
 
 
 @dataclass(slots=True)
@@ -42,9 +48,13 @@ class Memory:
 
     spends: list[Spent] = field(default_factory=list)
     versions: dict[str, list[frozenset[str]]] = field(default_factory=dict)  # intent -> coins of each version
+    payments: dict[str, tuple[str, int]] = field(default_factory=dict)  # intent -> destination and units
+    counts: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)  # officer: count: act, when
+    lanes: Lanes = field(default_factory=Lanes)
     signed: set[str] = field(default_factory=set)  # transaction ids
     frozen: dict[str, str] = field(default_factory=dict)  # wallet or * -> reason
-    announced: dict[str, tuple[int, int]] = field(default_factory=dict)  # digest -> version, moment
+    announced: dict[str, tuple[int, int]] = field(default_factory=dict)  # digest -> version, good from
+    recoveries: set[str] = field(default_factory=set)  # digests announced by recovery officers
     vetoed: set[str] = field(default_factory=set)  # registry digests
     orders: set[str] = field(default_factory=set)  # names of orders obeyed
     reopened: datetime | None = None
@@ -62,16 +72,18 @@ class Memory:
         details = entry.details
         if entry.event == "spend":
             coins = frozenset(_texts(details["coins"]))
-            for intent in _texts(details["intents"]):
+            for intent, payment in members.an_object(details["intents"]).items():
+                destination, units = _texts(payment)
                 self.versions.setdefault(intent, []).append(coins)
+                self.payments[intent] = destination, int(units)
             self.signed.add(str(details["txid"]))
-            paid = details["paid"]
             self.spends.append(
                 Spent(
                     entry.at_ms,
                     str(details["wallet"]),
                     int(str(details["units"])),
-                    {to: int(str(units)) for to, units in paid.items()} if isinstance(paid, Mapping) else {},
+                    {to: int(str(units)) for to, units in members.an_object(details["paid"]).items()},
+                    bool(details["unattended"]),
                 )
             )
         elif entry.event == "frozen":
@@ -81,29 +93,42 @@ class Memory:
         elif entry.event == "registry":
             self.announced.clear()  # by officers who may not be officers any more
         elif entry.event == "announced":
-            self.announced[str(details["digest"])] = (int(str(details["version"])), entry.at_ms)
+            self.announced[str(details["digest"])] = (
+                int(str(details["version"])),
+                entry.at_ms + int(str(details["delay_s"])) * 1000,
+            )
+            (self.recoveries.add if details["recovery"] else self.recoveries.discard)(str(details["digest"]))
         elif entry.event == "vetoed":
             self.vetoed.add(str(details["digest"]))
         if "order" in details:
             self.orders.add(str(details["order"]))
+        for officer, seen in members.an_object(details.get("counts", {})).items():
+            for name, count in members.an_object(seen).items():
+                self.counts.setdefault(officer, {})[int(str(count))] = name, entry.at_ms
+        self.lanes.add(entry)
         if entry.event == "reopened":
             self.reopened = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
 
-    def used(self, wallet: str, *, limits: Limits, now_ms: int) -> int:
+    def used(self, wallet: str, *, window_s: int, now_ms: int, unattended: bool = False) -> int:
         """Units that left the wallet within the window, by this signer's signatures."""
-        return sum(spent.units for spent in self._recent(wallet, limits, now_ms))
+        return sum(spent.units for spent in self._recent(wallet, window_s, now_ms, unattended))
 
-    def reached(self, destination: str, wallet: str, *, limits: Limits, now_ms: int) -> int:
+    def _reached(self, destination: str, wallet: str, *, window_s: int, now_ms: int, unattended: bool) -> int:
         """Units of the wallet that one destination got within the window."""
-        return sum(spent.paid.get(destination, 0) for spent in self._recent(wallet, limits, now_ms))
+        recent = self._recent(wallet, window_s, now_ms, unattended)
+        return sum(spent.paid.get(destination, 0) for spent in recent)
 
-    def _recent(self, wallet: str, limits: Limits, now_ms: int) -> Iterator[Spent]:
-        start = now_ms - limits.window_s * 1000
-        return (spent for spent in self.spends if spent.wallet == wallet and spent.at_ms > start)
+    def _recent(self, wallet: str, window_s: int, now_ms: int, unattended: bool) -> Iterator[Spent]:
+        start = now_ms - window_s * 1000
+        for spent in reversed(self.spends):  # in the order of their moments, but where officers reopened
+            if spent.at_ms <= start:
+                return
+            if spent.wallet == wallet and spent.unattended is unattended:
+                yield spent
 
-    def check_frozen(self, wallet: str) -> None:
-        """Refuse where the wallet, or everything, is frozen."""
-        for name in (EVERYTHING, wallet):
+    def check_frozen(self, wallet: str, *, unattended: bool = False) -> None:
+        """Refuse where the wallet, its lane, or everything, is frozen."""
+        for name in (EVERYTHING, wallet, *([wallet + LANE] if unattended else [])):
             if name in self.frozen:
                 raise Refused("SIGNER_FROZEN", f"frozen: {self.frozen[name][:200]}")
 
@@ -121,9 +146,34 @@ class Memory:
     def may_follow(self, new: Registry, *, old: Registry, now_ms: int) -> bool:
         """Whether officers announced this registry, the delay is over, and none of them stopped it."""
         digest = new.digest.hex()
-        version, at_ms = self.announced.get(digest, (0, 0))
+        version, from_ms = self.announced.get(digest, (0, 0))
         is_successor = version == new.version > old.version and digest not in self.vetoed
-        return is_successor and now_ms >= at_ms + old.limits.registry_delay_s * 1000
+        return is_successor and now_ms >= from_ms
+
+    def check_counts(self, sightings: Sequence[Sighting]) -> dict[str, canonical.Value]:
+        """The part of a journal entry that remembers passkeys' sign counts; Refused where one did not grow.
+
+        Approvals reach a signer in another order than they were given, so a count must exceed what was seen
+        before its own request can have been made, and no count may stand under two different acts. A
+        passkey that syncs between devices always says zero; one that ever counted may not.
+        """
+        new: dict[str, dict[str, int]] = {}
+        for one in sightings:
+            seen, fresh = self.counts.get(one.officer, {}), new.setdefault(one.officer, {})
+            if one.count == 0:
+                if any(seen) or any(fresh.values()):
+                    raise Refused("SIGNER_COUNTER", f"{one.officer}'s passkey counted before, and not now")
+            elif one.count in seen:
+                if seen[one.count][0] != one.name:
+                    raise Refused("SIGNER_COUNTER", f"{one.officer}'s passkey said one count twice: a copy?")
+                continue
+            else:
+                since_ms = int(one.since.timestamp() * 1000)
+                behind = any(count >= one.count for count, (_, at_ms) in seen.items() if at_ms < since_ms)
+                if behind or one.count in fresh.values():
+                    raise Refused("SIGNER_COUNTER", f"{one.officer}'s passkey did not count on: a copy?")
+            fresh[one.name] = one.count
+        return {"counts": {officer: dict(fresh) for officer, fresh in new.items() if fresh}}
 
     def check_clock(self, journal: Journal, *, now_ms: int) -> None:
         """Refuse where the clock went back: windows and expiries would be worth nothing."""
@@ -134,21 +184,29 @@ class Memory:
 
     def check(self, plan: Plan, *, limits: Limits, now_ms: int) -> Mapping[str, canonical.Value] | None:
         """The journal entry that this spend needs, or None where the same transaction was signed before."""
+        counts = self.check_counts(plan.sightings)
         if plan.txid in self.signed:
             return None
-        for intent in plan.payments:
+        for intent, payment in plan.payments.items():
             for coins in self.versions.get(intent, ()):
                 if coins.isdisjoint(plan.coins):
                     raise Refused("SIGNER_REPLAY", f"{intent} was signed before, over other coins")
+            if self.payments.get(intent, payment) != payment:
+                raise Refused("SIGNER_INTENT_CHANGED", f"{intent} was signed before, and paid something else")
         paid = self._new_payments(plan)
-        self._check_limits(plan, paid, limits=limits, now_ms=now_ms)
+        if plan.lane is None:
+            self._check_limits(plan, paid, limits=limits, now_ms=now_ms)
+        else:
+            self._check_lane(plan, plan.lane, paid, now_ms=now_ms)
         return {
             "wallet": plan.wallet.name,
             "txid": plan.txid,
             "units": str(sum(paid.values()) + plan.fee),
             "paid": {destination: str(units) for destination, units in paid.items()},
             "coins": sorted(plan.coins),
-            "intents": sorted(plan.payments),
+            "intents": {name: [to, str(units)] for name, (to, units) in plan.payments.items()},
+            "unattended": plan.lane is not None,
+            **counts,
         }
 
     def _new_payments(self, plan: Plan) -> dict[str, int]:
@@ -160,28 +218,60 @@ class Memory:
         return paid
 
     def _check_limits(self, plan: Plan, paid: Mapping[str, int], *, limits: Limits, now_ms: int) -> None:
-        wallet = plan.wallet
-        most = limits.payment_units_max.get(wallet.name)
+        most = limits.payment_units_max.get(plan.wallet.name)
         for intent, (_, units) in plan.payments.items():
             if most is not None and units > most:
                 raise Refused("SIGNER_PAYMENT_ABOVE_LIMIT", f"{intent} pays {units} units, {most} at most")
-        per_destination = limits.destination_units_max.get(wallet.name)
+        self._check_window(
+            plan,
+            paid,
+            window_s=limits.window_s,
+            destination_max=limits.destination_units_max.get(plan.wallet.name),
+            window_max=limits.window_units_max[plan.wallet.name],
+            now_ms=now_ms,
+        )
+
+    def _check_lane(self, plan: Plan, lane: Lane, paid: Mapping[str, int], *, now_ms: int) -> None:
+        """Nobody approved this: the fee counts like a payment, and a new memory waits for a whole window."""
+        reopened_ms = 0 if self.reopened is None else int(self.reopened.timestamp() * 1000)
+        if now_ms < reopened_ms + lane.window_s * 1000:
+            raise Refused("SIGNER_LANE_REOPENING", "the lane rests for a window after a reopening")
+        whole = sum(units for _, units in plan.payments.values()) + plan.fee
+        if whole > lane.transaction_units_max:
+            raise Refused("SIGNER_PAYMENT_ABOVE_LIMIT", f"{whole} units unattended in one transaction")
+        self._check_window(
+            plan,
+            paid,
+            window_s=lane.window_s,
+            destination_max=lane.destination_units_max,
+            window_max=lane.window_units_max,
+            now_ms=now_ms,
+        )
+
+    def _check_window(
+        self,
+        plan: Plan,
+        paid: Mapping[str, int],
+        *,
+        window_s: int,
+        destination_max: int | None,
+        window_max: int,
+        now_ms: int,
+    ) -> None:
+        wallet, unattended = plan.wallet, plan.lane is not None
         for destination, units in paid.items():
-            got = self.reached(destination, wallet.name, limits=limits, now_ms=now_ms)
-            if per_destination is not None and got + units > _share(per_destination, wallet):
+            got = self._reached(
+                destination, wallet.name, window_s=window_s, now_ms=now_ms, unattended=unattended
+            )
+            if destination_max is not None and got + units > wallet.share(destination_max):
                 raise Refused("SIGNER_DESTINATION_FULL", f"{destination} got {got} units within the window")
         asked = sum(paid.values()) + plan.fee
-        used = self.used(wallet.name, limits=limits, now_ms=now_ms)
-        share = _share(limits.window_units_max[wallet.name], wallet)
-        if used + asked > share:
+        used = self.used(wallet.name, window_s=window_s, now_ms=now_ms, unattended=unattended)
+        if used + asked > wallet.share(window_max):
             raise Refused(
                 "SIGNER_WINDOW_FULL",
-                f"{used} of {share} units were used in {limits.window_s} s, {asked} asked",
+                f"{used} of {wallet.share(window_max)} units were used in {window_s} s, {asked} asked",
             )
-
-
-def _share(limit: int, wallet: Wallet) -> int:
-    return limit * wallet.threshold // len(wallet.tokens)
 
 
 def _texts(value: canonical.Value) -> list[str]:

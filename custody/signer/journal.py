@@ -24,6 +24,7 @@ from kernel import canonical
 
 WEIGHTY: Final = frozenset(
     {"genesis", "registry", "announced", "vetoed", "spend", "frozen", "released", "reopened"}
+    | {"customer_key", "beneficiary", "unbalanced", "balanced", "cosigned", "forked"}
 )
 NAMES_REGISTRY: Final = frozenset({"genesis", "registry", "reopened"})
 FIRST: Final = "0" * 64

@@ -61,18 +61,31 @@ def check_genesis(new: Registry, *, order: requests.Order | None, token: str, no
 
 def check_successor(
     new: Registry, *, old: Registry, order: requests.Order, token: str, now: datetime
-) -> None:
-    """Nothing, if the officers of the old registry ordered exactly this new one; Refused otherwise."""
+) -> list[checks.Sighting]:
+    """The order's sign counts, if officers of the old registry ordered exactly this new one; else Refused."""
     _check_names(new, order)
     if new.version <= old.version:
         raise Refused("SIGNER_REGISTRY_CHANGED", f"version {new.version} does not follow {old.version}")
     if (new.deployment, new.network) != (old.deployment, old.network):
         raise Refused("SIGNER_REGISTRY_CHANGED", "deployment and network never change")
-    checks.judge_order(order, token=token, registry=old, now=now)
+    if order.kind == requests.RECOVERY:
+        check_recovery(new, old=old)
+    return checks.judge_order(order, token=token, registry=old, now=now)
+
+
+def check_recovery(new: Registry, *, old: Registry) -> None:
+    """Nothing, if nothing but the officers differ: a recovery brings people back, and moves no limit."""
+    before, after = (canonical.decode_object(one.encoded) for one in (old, new))
+    for document in (before, after):
+        for name in ("officers", "version"):
+            document.pop(name)
+    if before != after:
+        raise Refused("SIGNER_REGISTRY_CHANGED", "a recovery changes officers and nothing else")
 
 
 def _check_names(new: Registry, order: requests.Order) -> None:
-    if order.kind != requests.REGISTRY or (order.version, order.subject) != (new.version, new.digest.hex()):
+    named = (order.version, order.subject)
+    if order.kind not in (requests.REGISTRY, requests.RECOVERY) or named != (new.version, new.digest.hex()):
         raise Refused("SIGNER_BAD_ORDER", "the order is not about this registry file")
 
 

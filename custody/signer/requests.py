@@ -1,7 +1,8 @@
 """What a signer can be asked, read strictly: nothing unknown passes, nothing is guessed.
 
 There is no request to sign a digest. A sign request carries a whole PSBT and the intents behind it; an order
-(freeze, release, reopen, registry, veto) carries its own payload. Both carry officers' approvals.
+(freeze, release, reopen, registry, recovery, veto) carries its own payload. Both carry officers' approvals;
+an unattended one carries none. `learn` brings what a customer signed, `attest` what a reconciler signed.
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from custody.signer.refusals import Refused
 from kernel import canonical, encodings
 from kernel.approval import BadStatement, SignedApproval
 from kernel.intent import BadIntent, Intent, time, uuid
+from kernel.lane import Attestation, BadAttestation
 from kernel.psbt import BadPsbt, Psbt
 
 INTENTS_MAX: Final = 200
@@ -25,6 +27,7 @@ FREEZE: Final = "signer.freeze"
 RELEASE: Final = "signer.release"
 REOPEN: Final = "signer.reopen"
 REGISTRY: Final = "signer.registry"
+RECOVERY: Final = "signer.recovery"
 VETO: Final = "signer.veto"
 
 _COMMON: Final = frozenset({"v", "kind", "deployment", "maker", "reason", "expires"})
@@ -33,6 +36,7 @@ _ORDERS: Final[Mapping[str, frozenset[str]]] = {
     RELEASE: _COMMON | {"wallet"},
     REOPEN: _COMMON | {"token", "standing"},
     REGISTRY: _COMMON | {"version", "digest"},
+    RECOVERY: _COMMON | {"version", "digest"},
     VETO: _COMMON | {"digest"},
 }
 
@@ -58,6 +62,24 @@ class Spend:
     wallet: str
     psbt: Psbt
     intents: tuple[tuple[Intent, Signed], ...]
+    unattended: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """A customer's statement and the proof that the customer's key signed it."""
+
+    payload: bytes
+    proof: canonical.Value
+
+
+@dataclass(frozen=True, slots=True)
+class Attested:
+    """What a reconciler said, and its signature."""
+
+    payload: bytes
+    signature: bytes
+    said: Attestation
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +97,8 @@ class Order:
     version: int = 0
 
 
-def spend(message: Mapping[str, canonical.Value]) -> Spend:
-    """Read a sign request; Refused names the first fault."""
+def spend(message: Mapping[str, canonical.Value], *, unattended: bool = False) -> Spend:
+    """Read a sign request; Refused names the first fault. An unattended one has payloads and no approvals."""
     _exact(message, {"v", "type", "wallet", "psbt", "intents"})
     wallet, text, items = message["wallet"], message["psbt"], message["intents"]
     if not isinstance(wallet, str) or not isinstance(text, str) or not isinstance(items, list):
@@ -87,7 +109,27 @@ def spend(message: Mapping[str, canonical.Value]) -> Spend:
         psbt = Psbt.parse_base64(text)
     except BadPsbt as error:
         raise Refused(f"SIGNER_{error.code}", str(error)) from None
-    return Spend(wallet, psbt, tuple(_intent(item) for item in items))
+    if unattended:
+        items = [{"payload": item, "approvals": []} for item in items]
+    return Spend(wallet, psbt, tuple(_intent(item) for item in items), unattended)
+
+
+def learnt(message: Mapping[str, canonical.Value]) -> Learnt:
+    """Read what a customer signed."""
+    _exact(message, {"v", "type", "payload", "proof"})
+    return Learnt(_bytes(message["payload"], "SIGNER_BAD_STATEMENT"), message["proof"])
+
+
+def attested(message: Mapping[str, canonical.Value]) -> Attested:
+    """Read what a reconciler signed."""
+    _exact(message, {"v", "type", "payload", "signature"})
+    payload, signature = (
+        _bytes(message[name], "SIGNER_BAD_ATTESTATION") for name in ("payload", "signature")
+    )
+    try:
+        return Attested(payload, signature, Attestation.parse(payload))
+    except BadAttestation as error:
+        raise Refused("SIGNER_BAD_ATTESTATION", str(error)) from None
 
 
 def order(message: Mapping[str, canonical.Value]) -> Order:
@@ -141,6 +183,15 @@ def _signed(value: canonical.Value) -> Signed:
         return Signed(payload, tuple(SignedApproval.from_json(item) for item in approvals))
     except BadStatement as error:
         raise Refused("SIGNER_BAD_APPROVAL", str(error)) from None
+
+
+def _bytes(value: canonical.Value, code: str) -> bytes:
+    if not isinstance(value, str):
+        raise Refused("SIGNER_BAD_REQUEST", "bytes travel as text")
+    try:
+        return encodings.from_base64url(value)
+    except encodings.BadEncoding as error:
+        raise Refused(code, str(error)) from None
 
 
 def _exact(message: Mapping[str, canonical.Value], members: set[str]) -> None:

@@ -8,14 +8,15 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
-from custody.signer import checks, requests
-from custody.signer.counters import EVERYTHING, Memory
+from custody.signer import checks, lanes, requests
+from custody.signer.counters import EVERYTHING, LANE, Memory
 from custody.signer.journal import Journal
 from custody.signer.refusals import Refused
-from custody.signer.registry import COPY, check_genesis, check_successor, read
-from custody.signer.requests import Order
+from custody.signer.registry import COPY, check_genesis, check_recovery, check_successor, read
+from custody.signer.requests import Attested, Order, Spend
 from custody.signer.tokens import Token
 from kernel import canonical
+from kernel.intent import time_text
 from kernel.registry import Registry
 
 Message = dict[str, canonical.Value]
@@ -37,6 +38,15 @@ class Signer:
     ) -> None:
         self.token, self.registry, self._state = token, registry, state
         self._clock = clock
+        self._attested: dict[str, Attested] = {}
+        self._acts: Mapping[str, Callable[[Mapping[str, canonical.Value]], Message]] = {
+            "sign": lambda message: self._sign(requests.spend(message)),
+            "sign_unattended": lambda message: self._sign(requests.spend(message, unattended=True)),
+            "learn": self._learn,
+            "attest": self._attest,
+            "order": self._obey,
+            "health": lambda message: self.health(),
+        }
         self.journal = Journal(state, token)
         try:
             self._begin(order)
@@ -66,14 +76,12 @@ class Signer:
         self.token.close()
 
     def answer(self, message: Mapping[str, canonical.Value]) -> Message:
-        """The answer to one message; every one but a health question is written down before it is given."""
-        kind = message.get("type")
-        if message.get("v") != 1 or kind not in ("sign", "order", "health"):
+        """The answer to one message. What was signed, obeyed, learnt or refused is written down before."""
+        act = self._acts.get(str(message.get("type")))
+        if message.get("v") != 1 or act is None:
             return self._refused(Refused("SIGNER_BAD_REQUEST", "no such version or type"))
         try:
-            if kind == "health":
-                return self.health()
-            return self._sign(message) if kind == "sign" else self._obey(message)
+            return act(message)
         except Refused as refusal:
             return self._refused(refusal)
         except Exception:
@@ -102,22 +110,38 @@ class Signer:
             "journal": {"lines": self.journal.lines, "standing": self.journal.standing},
             "frozen": dict(self.memory.frozen),
             "used": {
-                name: str(self.memory.used(name, limits=limits, now_ms=now_ms))
+                name: str(self.memory.used(name, window_s=limits.window_s, now_ms=now_ms))
                 for name, wallet in self.registry.wallets.items()
                 if self.token.name in wallet.tokens
             },
+            "lanes": {
+                name: {
+                    "used": str(
+                        self.memory.used(name, window_s=lane.window_s, now_ms=now_ms, unattended=True)
+                    ),
+                    "share": str(self.registry.wallets[name].share(lane.window_units_max)),
+                    "attested": time_text(self._attested[name].said.time) if name in self._attested else "",
+                    "broken": name in self.memory.lanes.breaks,
+                }
+                for name, lane in self.registry.lanes.items()
+            },
         }
 
-    def _sign(self, message: Mapping[str, canonical.Value]) -> Message:
-        spend = requests.spend(message)
+    def _sign(self, spend: Spend) -> Message:
         now_ms = self._now_ms()
         self._check_open(now_ms)
-        self.memory.check_frozen(spend.wallet)
+        self.memory.check_frozen(spend.wallet, unattended=spend.unattended)
+        lane = None
+        if spend.unattended:
+            lane = self.memory.lanes.check(
+                spend, registry=self.registry, attestations=self._attested, now_ms=now_ms
+            )
         plan = checks.judge(
             spend,
             token=self.token.name,
             registry=self.registry,
             now=datetime.fromtimestamp(now_ms / 1000, UTC),
+            lane=lane,
         )
         for intent, _ in spend.intents:
             self.memory.check_reopened(intent.expires, limits=self.registry.limits)
@@ -139,15 +163,51 @@ class Signer:
             "signatures": signatures,
         }
 
+    def _learn(self, message: Mapping[str, canonical.Value]) -> Message:
+        """Take in what a customer signed. Its age begins now, by this signer's own clock."""
+        learnt, now_ms = requests.learnt(message), self._now_ms()
+        self._check_open(now_ms)
+        entry = self.memory.lanes.learn(learnt, registry=self.registry, now_ms=now_ms)
+        if entry is not None:
+            self._remember(*entry)
+        replaced = entry is not None and bool(entry[1].get("replaces"))
+        return {
+            "v": 1,
+            "type": "learnt",
+            "token": self.token.name,
+            "new": entry is not None,
+            # Another key for a known customer: somebody should ask that customer, not the web tier.
+            "alert": "SIGNER_CUSTOMER_KEY_CHANGED" if replaced else "",
+        }
+
+    def _attest(self, message: Mapping[str, canonical.Value]) -> Message:
+        """Take in what a reconciler saw. Only the newest counts; a break is remembered until it is mended."""
+        attested, now_ms = requests.attested(message), self._now_ms()
+        self._check_open(now_ms)
+        said = attested.said
+        by = lanes.check_attestation(attested, registry=self.registry, now=self._now())
+        broken = self.memory.lanes.breaks.get(said.wallet)
+        before = self._attested.get(said.wallet)
+        if before is None or said.time > before.said.time:
+            details: Message = {"wallet": said.wallet, "by": by, "height": said.height}
+            details |= {"on_chain": str(said.on_chain), "in_books": str(said.in_books)}
+            if not said.agrees and (broken is None or said.time > broken):
+                self._remember("unbalanced", {**details, "time": said.time.isoformat()})
+            elif said.agrees and broken is not None and said.time > broken:
+                self._remember("balanced", details)
+            self._attested[said.wallet] = attested
+        return {"v": 1, "type": "attested", "token": self.token.name, "agrees": said.agrees}
+
     def _obey(self, message: Mapping[str, canonical.Value]) -> Message:
         order = requests.order(message)
         self._check_pinned()
         self.memory.check_order(order.signed.name)
-        checks.judge_order(order, token=self.token.name, registry=self.registry, now=self._now())
+        sightings = checks.judge_order(order, token=self.token.name, registry=self.registry, now=self._now())
+        written = _written(order) | self.memory.check_counts(sightings)
         if order.kind == requests.REOPEN:
             if order.subject != self.journal.standing:
                 raise Refused("SIGNER_BAD_ORDER", "the order reopens another journal than the one found")
-            self.journal.reopen({**_written(order), **self._registry_entry()}, at_ms=self._now_ms())
+            self.journal.reopen({**written, **self._registry_entry()}, at_ms=self._now_ms())
             self.memory = Memory.of(self.journal)
         else:
             self._check_store()
@@ -155,24 +215,28 @@ class Signer:
                 self.memory.check_clock(self.journal, now_ms=self._now_ms())
                 self.memory.check_reopened(order.expires, limits=self.registry.limits)
             if order.kind in (requests.FREEZE, requests.RELEASE):
-                self._freeze_or_release(order)
+                self._freeze_or_release(order, written)
             elif order.kind == requests.VETO:
-                self._remember("vetoed", {"digest": order.subject, **_written(order)})
+                self._remember("vetoed", {"digest": order.subject, **written})
             else:
-                self._announce(order)
+                self._announce(order, written, registry=self.registry)
         return {"v": 1, "type": "obeyed", "token": self.token.name, "kind": order.kind}
 
-    def _freeze_or_release(self, order: Order) -> None:
-        if order.subject != EVERYTHING and order.subject not in self.registry.wallets:
+    def _freeze_or_release(self, order: Order, written: Message) -> None:
+        wallets = self.registry.wallets
+        if order.subject not in {EVERYTHING, *wallets, *(name + LANE for name in wallets)}:
             raise Refused("SIGNER_UNKNOWN_WALLET", f"no wallet {order.subject[:40]!r}")
         if order.kind == requests.RELEASE and self._freeze_file():
             raise Refused("SIGNER_FROZEN", f"first remove the file {FREEZE_FILE} on the host")
         event = "frozen" if order.kind == requests.FREEZE else "released"
-        self._remember(event, {"wallet": order.subject, **_written(order)})
+        self._remember(event, {"wallet": order.subject, **written})
 
-    def _announce(self, order: Order) -> None:
-        members = {"version": str(order.version), "digest": order.subject}
-        self._remember("announced", {**members, **_written(order)})
+    def _announce(self, order: Order, written: Message, *, registry: Registry) -> None:
+        delay_s, recovery = registry.limits.registry_delay_s, order.kind == requests.RECOVERY
+        if recovery and registry.recovery is not None:
+            delay_s = registry.recovery.delay_s
+        members = {"version": str(order.version), "digest": order.subject, "delay_s": str(delay_s)}
+        self._remember("announced", {**members, "recovery": recovery, **written})
 
     def _check_open(self, now_ms: int) -> None:
         self._check_store()
@@ -199,11 +263,16 @@ class Signer:
             raise Refused("SIGNER_REGISTRY_CHANGED", "the kept copy of the old registry was changed")
         now_ms, digest = self._now_ms(), self.registry.digest.hex()
         if order is not None and digest not in self.memory.announced:
-            check_successor(self.registry, old=old, order=order, token=self.token.name, now=self._now())
+            sightings = check_successor(
+                self.registry, old=old, order=order, token=self.token.name, now=self._now()
+            )
             self.memory.check_order(order.signed.name)
             self.memory.check_reopened(order.expires, limits=old.limits)
-            self._announce(order)
+            written = _written(order) | self.memory.check_counts(sightings)
+            self._announce(order, written, registry=old)
         if self.memory.may_follow(self.registry, old=old, now_ms=now_ms):
+            if digest in self.memory.recoveries:
+                check_recovery(self.registry, old=old)
             self._remember("registry", self._registry_entry())
 
     def _keep_copy(self) -> None:

@@ -171,7 +171,7 @@ def test_write_every_answer_into_their_own_chained_journal(
     lines = (vault.folder / "hot-2" / "state" / "journal.jsonl").read_bytes().splitlines()
     entries = [json.loads(line) for line in lines]
     assert [entry["event"] for entry in entries[-3:]] == ["spend", "signed", "refused"]
-    assert entries[-3]["details"]["intents"] == [f"custody.withdrawal/{intent.reference}"]
+    assert list(entries[-3]["details"]["intents"]) == [f"custody.withdrawal/{intent.reference}"]
     assert entries[-1]["details"]["code"] == "SIGNER_FEE_ABOVE_CAP"
     assert [entry["n"] for entry in entries] == list(range(len(entries)))
     state = vault.folder / "hot-2" / "state"

@@ -13,9 +13,12 @@ import pytest
 
 from custody.signer.journal import Journal, MemoryInUse
 from kernel import canonical
+from kernel.approval import Verb
 from kernel.money import Amount
+from kernel.webauthn import Assertion
+from tests import vault as vaults
 from tests.softtoken import Desk, SoftToken, hot_registry
-from tests.vault import coin, request, withdrawal
+from tests.vault import BEN, coin, request, withdrawal
 
 
 @pytest.fixture
@@ -94,6 +97,72 @@ def test_caps_what_one_destination_gets(tmp_path: Path) -> None:
     several = [withdrawal(expires=desk.in_hours(1)) for _ in range(3)]
     assert desk.code(request(desk.registry, several)) == "SIGNER_DESTINATION_FULL"
     assert desk.code(request(desk.registry, several[:2])) == "signed"
+
+
+# Passkeys that count.
+
+
+class Counting:
+    """Ben's passkey says these counts, one after the other."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, *counts: int) -> None:
+        real, left = vaults.KEYS[BEN].assertion, iter(counts)
+
+        def counted(challenge: bytes, **how: Any) -> Assertion:
+            vaults.KEYS[BEN]._count = COUNTED + next(left) - 1
+            with monkeypatch.context() as patch:
+                patch.setattr("fixtures.authenticator.time.time", lambda: 0)
+                return real(challenge, **how)
+
+        monkeypatch.setattr(vaults.KEYS[BEN], "assertion", counted)
+
+
+COUNTED = 2**31
+
+
+def in_turn(desk: Desk, count: int) -> list[str]:
+    return [desk.spend() for _ in range(count)]
+
+
+def test_takes_counts_out_of_order_only_from_what_can_have_been_given_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = Desk(tmp_path, registry=hot_registry(limits={"intent_life_s": 3600}))
+    Counting(monkeypatch, 5, 4, 6, 3, 7)
+    # The fourth was given, by its request's age, after counts 5 and 6 had been seen here.
+    assert in_turn(desk, 3) == ["signed"] * 3
+    desk.now += 3601
+    assert in_turn(desk.restart(), 2) == ["SIGNER_COUNTER", "signed"]
+
+
+def test_knows_a_copied_passkey_by_a_count_said_twice(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    Counting(monkeypatch, 5, 5, 6, 6)
+    assert in_turn(desk, 2) == ["signed", "SIGNER_COUNTER"]
+    # Nor twice within one request.
+    both = [withdrawal(expires=desk.in_hours(1)) for _ in range(2)]
+    assert desk.code(request(desk.registry, both)) == "SIGNER_COUNTER"
+
+
+def test_counts_one_approval_once_however_often_it_comes(desk: Desk) -> None:
+    intent, mine = withdrawal(expires=desk.in_hours(1)), coin(desk.registry, "hot", 1, 90_000_000)
+    message = request(desk.registry, [intent], coins=[mine])
+    assert [desk.code(message), desk.restart().code(message)] == ["signed", "signed"]
+    dearer = {**request(desk.registry, [intent], coins=[mine], fee=4_000), "intents": message["intents"]}
+    assert desk.code(dearer) == "signed"
+
+
+def test_takes_the_zero_of_synced_passkeys_only_if_it_was_always_zero(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Counting(monkeypatch, -COUNTED, -COUNTED, 1, -COUNTED)
+    assert in_turn(desk, 4) == ["signed", "signed", "signed", "SIGNER_COUNTER"]
+
+
+def test_counts_the_orders_of_officers_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    Counting(monkeypatch, 5, 5)
+    freeze = vaults.order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
+    assert desk.code(freeze) == "obeyed"
+    assert desk.code(vaults.order("signer.release", wallet="hot", nonce=b"\x08" * 32)) == "SIGNER_COUNTER"
 
 
 # Disks.

@@ -1,0 +1,166 @@
+"""The unattended lane: what this signer knows of customers, and when it pays without officers.
+
+Whoever owns the web tier can invent a customer, a key and a destination, but not the time that this signer
+has known them. A first key counts from this signer's own clock; a destination counts from when it was
+learnt, and not before its key has itself been known for a cooling-off. A customer who shows another key
+starts again with nothing: that is an event for people, so the answer says so and the journal keeps it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Final
+
+from custody.signer.journal import Entry
+from custody.signer.refusals import Refused
+from custody.signer.requests import Attested, Learnt, Spend
+from kernel import canonical, customer, encodings, lane, script
+from kernel.bech32 import BadAddress
+from kernel.intent import WITHDRAWAL
+from kernel.registry import Registry
+
+CLOCKS_APART_S: Final = 120  # a reconciler's clock may be this much ahead of ours
+LEARNT_PER_DAY_MAX: Final = 20_000  # a flood of invented customers must not fill the disk
+_DAY_MS: Final = 86_400_000
+
+
+@dataclass(slots=True)
+class Known:
+    """A customer: the key, since when, and the destinations with the moment each was learnt."""
+
+    key: customer.Key
+    since_ms: int
+    destinations: dict[str, int] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Lanes:
+    """Customers and reconciliations, as the journal and the latest messages tell."""
+
+    customers: dict[str, Known] = field(default_factory=dict)
+    breaks: dict[str, datetime] = field(default_factory=dict)  # wallet -> when its books did not agree
+    learnt_ms: list[int] = field(default_factory=list)
+
+    def add(self, entry: Entry) -> None:
+        """Take one entry of the journal in."""
+        details = entry.details
+        if entry.event == "customer_key":
+            key = customer.Key(str(details["algorithm"]), bytes.fromhex(str(details["public_key"])))
+            self.customers[str(details["customer"])] = Known(key, entry.at_ms)
+            self.learnt_ms.append(entry.at_ms)
+        elif entry.event == "beneficiary":
+            known = self.customers[str(details["customer"])]
+            known.destinations[str(details["destination"])] = entry.at_ms
+            self.learnt_ms.append(entry.at_ms)
+        elif entry.event == "unbalanced":
+            self.breaks[str(details["wallet"])] = datetime.fromisoformat(str(details["time"]))
+        elif entry.event == "balanced":
+            self.breaks.pop(str(details["wallet"]), None)
+
+    def learn(
+        self, learnt: Learnt, *, registry: Registry, now_ms: int
+    ) -> tuple[str, Mapping[str, canonical.Value]] | None:
+        """The journal entry for what a customer signed; None where it is known already; else Refused."""
+        try:
+            said = customer.parse(learnt.payload)
+        except customer.BadCustomerStatement as error:
+            raise Refused("SIGNER_BAD_STATEMENT", str(error)) from None
+        if said.deployment != registry.deployment:
+            raise Refused("SIGNER_WRONG_DEPLOYMENT", "the statement is for another deployment")
+        name, known = str(said.customer), self.customers.get(str(said.customer))
+        if isinstance(said, customer.BeneficiaryStatement):
+            if known is None:
+                raise Refused("SIGNER_UNKNOWN_CUSTOMER", f"no key of customer {name} is known here")
+            _check_proof(known.key, learnt, registry)
+            _check_destination(said, registry)
+            if said.destination in known.destinations:
+                return None
+            self._check_flood(now_ms)
+            return "beneficiary", {"customer": name, "destination": said.destination}
+        _check_proof(said.key, learnt, registry)
+        if known is not None and known.key == said.key:
+            return None
+        self._check_flood(now_ms)
+        return "customer_key", {
+            "customer": name,
+            "algorithm": said.key.algorithm,
+            "public_key": said.key.public_key.hex(),
+            "replaces": known.key.public_key.hex() if known is not None else "",
+        }
+
+    def usable_ms(self, name: str, destination: str, *, cooling_off_s: int) -> int | None:
+        """From when on the lane pays this customer's destination; None where it is not known at all."""
+        known = self.customers.get(name)
+        since = known.destinations.get(destination) if known is not None else None
+        if known is None or since is None:
+            return None
+        return max(since, known.since_ms + cooling_off_s * 1000) + cooling_off_s * 1000
+
+    def check(
+        self, spend: Spend, *, registry: Registry, attestations: Mapping[str, Attested], now_ms: int
+    ) -> lane.Lane:
+        """The lane that lets this spend through, without a look at its counters; else Refused."""
+        section = registry.lanes.get(spend.wallet)
+        if section is None:
+            raise Refused("SIGNER_NO_LANE", f"{spend.wallet[:40]} pays nothing without officers")
+        for intent, _ in spend.intents:
+            if intent.kind != WITHDRAWAL:
+                raise Refused("SIGNER_NO_LANE", f"{intent.kind} always takes officers")
+            usable = self.usable_ms(
+                str(intent.customer), intent.destination, cooling_off_s=section.cooling_off_s
+            )
+            if usable is None:
+                raise Refused("SIGNER_UNKNOWN_BENEFICIARY", "the customer never signed this destination")
+            if now_ms < usable:
+                raise Refused("SIGNER_COOLING_OFF", f"known too short: {(usable - now_ms) // 1000} s to go")
+        attested = attestations.get(spend.wallet)
+        if spend.wallet in self.breaks:
+            raise Refused("SIGNER_BOOKS_BROKEN", f"chain and books of {spend.wallet} do not agree")
+        age_s = None if attested is None else now_ms / 1000 - attested.said.time.timestamp()
+        if age_s is None or age_s > section.attestation_age_s_max:
+            raise Refused("SIGNER_ATTESTATION_OLD", "no fresh word that chain and books agree")
+        return section
+
+    def _check_flood(self, now_ms: int) -> None:
+        recent = self.learnt_ms[-LEARNT_PER_DAY_MAX:]
+        if len(recent) == LEARNT_PER_DAY_MAX and recent[0] > now_ms - _DAY_MS:
+            raise Refused("SIGNER_LEARNT_ENOUGH", f"{LEARNT_PER_DAY_MAX} statements within a day")
+
+
+def check_attestation(attested: Attested, *, registry: Registry, now: datetime) -> str:
+    """The reconciler's name, if a pinned one said this about a wallet with a lane, and not in the future."""
+    said = attested.said
+    section = registry.lanes.get(said.wallet)
+    if section is None:
+        raise Refused("SIGNER_NO_LANE", f"{said.wallet[:40]} pays nothing without officers")
+    if (said.deployment, said.network) != (registry.deployment, registry.network):
+        raise Refused("SIGNER_WRONG_DEPLOYMENT", "the attestation is for another deployment or network")
+    try:
+        name = lane.check_attestation(attested.payload, attested.signature, by=section.reconcilers)
+    except lane.BadAttestation as error:
+        raise Refused("SIGNER_BAD_ATTESTATION", str(error)) from None
+    if said.time.timestamp() > now.timestamp() + CLOCKS_APART_S:
+        raise Refused("SIGNER_BAD_ATTESTATION", "it was made in the future")
+    return name
+
+
+def _check_proof(key: customer.Key, learnt: Learnt, registry: Registry) -> None:
+    try:
+        key.check(learnt.payload, learnt.proof, site=registry.customers)
+    except (customer.BadCustomerStatement, encodings.BadEncoding) as error:
+        raise Refused("SIGNER_BAD_STATEMENT", str(error)) from None
+
+
+def _check_destination(said: customer.BeneficiaryStatement, registry: Registry) -> None:
+    if said.network != registry.network:
+        raise Refused("SIGNER_WRONG_NETWORK", f"the statement is for {said.network[:20]}")
+    if said.asset != "BTC":
+        raise Refused("SIGNER_WRONG_ASSET", "only destinations of BTC are learnt here")
+    try:
+        plain = script.address_of(script.script_of(said.destination, registry.network), registry.network)
+    except BadAddress as error:
+        raise Refused("SIGNER_WRONG_DESTINATION", str(error)) from None
+    if plain != said.destination:
+        raise Refused("SIGNER_WRONG_DESTINATION", "the address is not in its usual spelling")

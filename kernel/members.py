@@ -1,0 +1,62 @@
+"""Members of canonical objects, read strictly: the right names and types, nothing missing, nothing more."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+
+from kernel import canonical
+
+_UNITS = re.compile(r"0|[1-9][0-9]{0,18}")
+
+
+class BadMember(ValueError):
+    """A member is missing, unknown, or of another type."""
+
+
+def an_object(value: canonical.Value) -> Mapping[str, canonical.Value]:
+    """The object that was expected here."""
+    if not isinstance(value, Mapping):
+        raise BadMember("an object was expected")
+    return value
+
+
+def exact(value: Mapping[str, canonical.Value], needed: set[str], optional: Sequence[str] = ()) -> None:
+    """Nothing, if these members stand here and no other."""
+    odd = needed - value.keys() | value.keys() - needed - set(optional)
+    if odd:
+        raise BadMember(f"missing or unknown: {', '.join(sorted(odd))}")
+
+
+def text(value: Mapping[str, canonical.Value], name: str) -> str:
+    """A text that is not empty."""
+    found = value[name]
+    if not isinstance(found, str) or not found:
+        raise BadMember(f"{name} is text that is not empty")
+    return found
+
+
+def texts(value: Mapping[str, canonical.Value], name: str) -> list[str]:
+    """A list of different texts that is not empty."""
+    found = value[name]
+    if not isinstance(found, list) or not found or not all(isinstance(item, str) and item for item in found):
+        raise BadMember(f"{name} is a list of texts that is not empty")
+    if len(set(found)) != len(found):
+        raise BadMember(f"{name} repeats itself")
+    return [str(item) for item in found]
+
+
+def positive(value: Mapping[str, canonical.Value], name: str) -> int:
+    """A whole number above zero."""
+    found = value[name]
+    if type(found) is not int or found < 1:
+        raise BadMember(f"{name} is a positive integer")
+    return found
+
+
+def units(value: Mapping[str, canonical.Value], name: str) -> int:
+    """An amount in native units, written as a decimal string."""
+    found = value[name]
+    if not isinstance(found, str) or not _UNITS.fullmatch(found):
+        raise BadMember(f"{name} is a decimal string of units")
+    return int(found)
