@@ -1,9 +1,8 @@
 """Lets the public conformance suite `tracebook-conformance` drive the book through its C interface.
 
-    pip install tracebook-conformance==0.6.0
-    cargo build -p countersign-ffi
-    tracebook-conformance qualify --profile fifo-full-v1 --output-dir OUT \
-        --candidate-cmd "python engine/ffi/conformance.py engine/target/debug/libcountersign_ffi.so"
+    bin/conformance [generated traces per profile] [seed]
+
+runs it; `make test` does so with few traces, `make soak` with many.
 
 Speaks the suite's line protocol on standard input and output; only decimals and names are translated here
 (who trades with whom is decided in Rust).
