@@ -8,6 +8,8 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
 from custody.signer.journal import Journal
 from custody.signer.refusals import Refused
 from custody.signer.requests import Order
@@ -67,6 +69,20 @@ class SoftToken(Token):
 
     def secret(self) -> bytes:
         return b"\x05" * 32
+
+    def log_key(self) -> bytes:
+        return self._log.public_key().public_bytes_raw()
+
+    def sign_head(self, text: bytes) -> bytes:
+        return self._log.sign(text)
+
+    def probe(self) -> None:
+        if self.broken:
+            raise Refused("SIGNER_TOKEN_FAILED", "broken on purpose")
+
+    @property
+    def _log(self) -> Ed25519PrivateKey:
+        return Ed25519PrivateKey.from_private_bytes(self.name.encode().ljust(32))
 
 
 @dataclass

@@ -20,8 +20,8 @@ from typing import Final
 from custody.signer import requests, starting
 from custody.signer.journal import MemoryInUse
 from custody.signer.refusals import Refused
-from custody.signer.registry import read
 from custody.signer.signing import Message
+from custody.signer.succession import read
 from custody.signer.tokens import WrongToken
 from kernel import canonical, script
 from kernel.bech32 import BadAddress

@@ -21,7 +21,8 @@ The unattended lane, in `lanes` and `counters`: SIGNER_NO_LANE, _UNKNOWN_BENEFIC
   _ATTESTATION_OLD, _BOOKS_BROKEN, _LANE_REOPENING. What it learns from: SIGNER_BAD_STATEMENT,
   _UNKNOWN_CUSTOMER, _LEARNT_ENOUGH, _BAD_ATTESTATION; _CUSTOMER_KEY_CHANGED is no refusal but an alert.
 Nothing is signed until officers say so, in `journal`: SIGNER_STORE_LOST, _STORE_DAMAGED, _STORE_RESTORED,
-  _TOKEN_CHANGED, _REGISTRY_CHANGED.
+  _TOKEN_CHANGED, _REGISTRY_CHANGED; in `watched`, by what witnesses saw: SIGNER_LOG_FORKED. Until witnesses
+  have seen the journal since the start, and lately: SIGNER_UNWITNESSED. What they say: _BAD_COSIGNATURE.
 The token: SIGNER_KEY_MISSING, _KEY_WEAK, _TOKEN_FAILED, _BAD_SIGNATURE. The start:
   SIGNER_BAD_REGISTRY, _GENESIS_UNSIGNED.
 The socket only logs SIGNER_UNKNOWN_PEER and hangs up.

@@ -58,6 +58,8 @@ class Memory:
     vetoed: set[str] = field(default_factory=set)  # registry digests
     orders: set[str] = field(default_factory=set)  # names of orders obeyed
     reopened: datetime | None = None
+    cosigned: int = 0  # the largest head of the log that witnesses were seen to have cosigned
+    forked: bool = False
 
     @classmethod
     def of(cls, journal: Journal) -> Memory:
@@ -106,8 +108,14 @@ class Memory:
             for name, count in members.an_object(seen).items():
                 self.counts.setdefault(officer, {})[int(str(count))] = name, entry.at_ms
         self.lanes.add(entry)
-        if entry.event == "reopened":
+        if entry.event == "cosigned":
+            self.cosigned = int(str(details["size"]))
+        elif entry.event == "forked":
+            self.forked = True
+        elif entry.event == "reopened":
             self.reopened = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
+            if details["new_log"]:
+                self.cosigned, self.forked = 0, False
 
     def used(self, wallet: str, *, window_s: int, now_ms: int, unattended: bool = False) -> int:
         """Units that left the wallet within the window, by this signer's signatures."""
@@ -131,6 +139,11 @@ class Memory:
         for name in (EVERYTHING, wallet, *([wallet + LANE] if unattended else [])):
             if name in self.frozen:
                 raise Refused("SIGNER_FROZEN", f"frozen: {self.frozen[name][:200]}")
+
+    def check_forked(self) -> None:
+        """Refuse once a head was shown that this journal does not lead to."""
+        if self.forked:
+            raise Refused("SIGNER_LOG_FORKED", "witnesses saw another journal than this one: it was put back")
 
     def check_order(self, name: str) -> None:
         """Refuse an order that was obeyed before: a release must not end the next freeze too."""

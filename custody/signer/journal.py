@@ -14,11 +14,13 @@ import fcntl
 import hashlib
 import hmac
 import os
+from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
+from custody.signer.log import LINES_BYTES_MAX, LINES_MAX, Tree
 from custody.signer.refusals import Refused
 from kernel import canonical
 
@@ -79,7 +81,8 @@ class Journal:
             raise MemoryInUse(f"another signer has {folder} open") from None
         self.weighty: list[Entry] = []
         self.lines, self.last_ms, self._last = 0, 0, FIRST
-        self.registry = ""
+        self.registry = self.branch = ""
+        self.tree, self._starts, self._size = Tree(), array("Q"), 0  # where each line begins in the file
         self.fault: Refused | None = None
         self._load()
 
@@ -111,10 +114,24 @@ class Journal:
         body = canonical.encode(members)
         self._write(body + b"\n")
         entry, _ = self._entry(body)
-        self._take(entry)
+        self._take(entry, body)
         if entry.weighty:
             self._pin(entry)
         return entry
+
+    def between(self, start: int, end: int) -> list[str]:
+        """Lines of the file from `start` to before `end`, or fewer where they are many or long."""
+        found: list[str] = []
+        left = LINES_BYTES_MAX
+        for number in range(start, min(end, start + LINES_MAX)):
+            first = self._starts[number]
+            until = self._starts[number + 1] if number + 1 < len(self._starts) else self._size
+            line = os.pread(self._descriptor, until - first, first)
+            left -= len(line)
+            if found and left < 0:
+                break
+            found.append(line.removesuffix(b"\n").decode())
+        return found
 
     def reopen(self, details: Mapping[str, canonical.Value], *, at_ms: int) -> Entry:
         """Start to trust again, on officers' word. A damaged file is put aside, not deleted."""
@@ -145,14 +162,20 @@ class Journal:
     def _forget(self) -> None:
         self.weighty.clear()
         self.lines, self.last_ms, self._last = 0, 0, FIRST
+        self.tree, self._starts, self._size = Tree(), array("Q"), 0
 
-    def _take(self, entry: Entry) -> None:
+    def _take(self, entry: Entry, body: bytes) -> None:
+        self.tree.append(body)
+        self._starts.append(self._size)
+        self._size += len(body) + 1
         # Only weighty lines are kept in memory: refusals are many where somebody tries.
         if entry.weighty:
             self.weighty.append(entry)
         self.lines, self.last_ms, self._last = entry.number + 1, entry.at_ms, entry.hash
         if entry.event in NAMES_REGISTRY:
             self.registry = str(entry.details["digest"])
+        if entry.event == "reopened":
+            self.branch = str(entry.details["branch"])
 
     def _pin(self, entry: Entry) -> None:
         self._anchor.write(
@@ -163,8 +186,8 @@ class Journal:
         pinned = self._anchor.read()
         pin = canonical.decode_object(pinned) if pinned is not None else {}
         try:
-            for entry in self._read():
-                self._take(entry)
+            for entry, body in self._read():
+                self._take(entry, body)
         except (ValueError, KeyError) as error:
             self._forget()
             self.registry = str(pin.get("registry", ""))
@@ -187,7 +210,7 @@ class Journal:
             self.fault = Refused(code, "the journal is not the one that the token remembers")
             self.registry = str(pin["registry"])
 
-    def _read(self) -> Iterator[Entry]:
+    def _read(self) -> Iterator[tuple[Entry, bytes]]:
         data = (self._folder / _FILE).read_bytes()
         whole, torn = data[: data.rfind(b"\n") + 1], data[data.rfind(b"\n") + 1 :]
         if torn:
@@ -199,7 +222,7 @@ class Journal:
             if entry.number != number or before != previous:
                 raise ValueError(f"line {number} does not follow the one before")
             previous, number = entry.hash, number + 1
-            yield entry
+            yield entry, line
 
     def _entry(self, body: bytes) -> tuple[Entry, str]:
         """The line, and the hash that it says the line before had; ValueError where it is not ours."""

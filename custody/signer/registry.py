@@ -1,15 +1,12 @@
-"""The registry file at the signer: taken up once, changed only by an officers' order, shown to people.
+"""Registry files for people: what a version says, what the next one changes, and who ordered it.
 
     python -m custody.signer.registry show FILE
     python -m custody.signer.registry diff OLD NEW
-    python -m custody.signer.registry verify NEW --order FILE --old OLD
+    python -m custody.signer.registry verify FIRST [ORDER NEXT]... [--genesis ORDER]
 
-The first start pins the file's digest in the journal and on the token and keeps a copy; on mainnet it takes
-an order by the quorum of the very officers that the file names (--registry-order). Any other file is
-refused from then on, unless an order (`signer.registry`, naming version and digest) carries the quorum of the
-officers who stand in the *old* file. The order is announced to each signer (over its socket, or at the start
-with --registry-order); the old file's `registry_delay_s` later the new one may be started with, if no officer
-has vetoed it in between. Versions only grow.
+`verify` walks a chain of versions, each with the order that brought it, and names the first that does not
+hold; with --genesis, the first version must have been ordered by every officer in it. It asks nobody: files
+are enough. Which version a signer believes is decided in `succession`.
 """
 
 from __future__ import annotations
@@ -17,95 +14,22 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from custody.signer import checks, requests
+from custody.signer import succession
 from custody.signer.refusals import Refused
-from kernel import canonical
-from kernel.registry import BadRegistry, Registry
+from custody.signer.requests import Order
+from kernel import canonical, lane
+from kernel.money import Amount
+from kernel.registry import Registry, Wallet
 
-COPY: Final = "registry.json"
-
-
-def read(path: Path) -> Registry:
-    """The registry in a file; Refused where it is none."""
-    try:
-        return Registry.parse(path.read_bytes())
-    except (canonical.NotCanonical, BadRegistry) as error:
-        raise Refused("SIGNER_BAD_REGISTRY", f"{path}: {error}") from None
-
-
-def read_order(path: Path) -> requests.Order:
-    """The order in a file: the same message that a socket would take."""
-    try:
-        return requests.order(canonical.decode_object(path.read_bytes().removesuffix(b"\n")))
-    except canonical.NotCanonical as error:
-        raise Refused("SIGNER_BAD_ORDER", f"{path}: {error}") from None
-
-
-def check_genesis(new: Registry, *, order: requests.Order | None, token: str, now: datetime) -> None:
-    """Nothing, if a signer without a memory may begin with this registry; Refused otherwise.
-
-    Where real money is (mainnet), the officers in the file must have ordered it themselves: it shows that the
-    keys that were written down in the ceremony are theirs, and that a quorum of them can sign.
-    """
-    if order is None:
-        if new.network == "mainnet":
-            raise Refused("SIGNER_GENESIS_UNSIGNED", "begin with an order of the officers in the file")
-        return
-    _check_names(new, order)
-    checks.judge_order(order, token=token, registry=new, now=now)
-
-
-def check_successor(
-    new: Registry, *, old: Registry, order: requests.Order, token: str, now: datetime
-) -> list[checks.Sighting]:
-    """The order's sign counts, if officers of the old registry ordered exactly this new one; else Refused."""
-    _check_names(new, order)
-    if new.version <= old.version:
-        raise Refused("SIGNER_REGISTRY_CHANGED", f"version {new.version} does not follow {old.version}")
-    if (new.deployment, new.network) != (old.deployment, old.network):
-        raise Refused("SIGNER_REGISTRY_CHANGED", "deployment and network never change")
-    if order.kind == requests.RECOVERY:
-        check_recovery(new, old=old)
-    return checks.judge_order(order, token=token, registry=old, now=now)
-
-
-def check_recovery(new: Registry, *, old: Registry) -> None:
-    """Nothing, if nothing but the officers differ: a recovery brings people back, and moves no limit."""
-    before, after = (canonical.decode_object(one.encoded) for one in (old, new))
-    for document in (before, after):
-        for name in ("officers", "version"):
-            document.pop(name)
-    if before != after:
-        raise Refused("SIGNER_REGISTRY_CHANGED", "a recovery changes officers and nothing else")
-
-
-def _check_names(new: Registry, order: requests.Order) -> None:
-    named = (order.version, order.subject)
-    if order.kind not in (requests.REGISTRY, requests.RECOVERY) or named != (new.version, new.digest.hex()):
-        raise Refused("SIGNER_BAD_ORDER", "the order is not about this registry file")
-
-
-def differences(old: canonical.Value, new: canonical.Value, where: str = "") -> Iterator[str]:
-    """One line per changed leaf, `path: before -> after`."""
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for name in sorted(old.keys() | new.keys()):
-            path = f"{where}/{name}"
-            if name not in old:
-                yield f"{path}: added {_short(new[name])}"
-            elif name not in new:
-                yield f"{path}: removed {_short(old[name])}"
-            else:
-                yield from differences(old[name], new[name], path)
-    elif old != new:
-        yield f"{where}: {_short(old)} -> {_short(new)}"
+_BRIEF: Final = timedelta(seconds=1)
 
 
 def describe(registry: Registry) -> Iterator[str]:
-    """The registry in plain lines."""
+    """The registry in plain lines, in the order in which a person compares them."""
     yield f"registry version {registry.version} of {registry.deployment} on {registry.network}"
     yield f"  digest  {registry.digest.hex()}"
     yield f"  officers sign at {registry.origin} (relying party {registry.rp_id})"
@@ -117,16 +41,112 @@ def describe(registry: Registry) -> Iterator[str]:
     for wallet in registry.wallets.values():
         yield f"  wallet  {wallet.name}: {wallet.threshold} of {', '.join(wallet.tokens)}"
         yield f"          {len(wallet.keys)} addresses, the first is {wallet.address(0)}"
-        yield f"          at most {registry.limits.window_units_max[wallet.name]} units per window"
+        yield f"          at most {_btc(registry.limits.window_units_max[wallet.name])} per window"
     for kind, policy in registry.policies.items():
-        needed = " and ".join(f"{count} of {team}" for team, count in policy.teams.items())
         way = f"{policy.source or '-'} to {policy.destination or 'any address'}"
-        yield f"  policy  {kind} v{policy.version}: {needed}; {way}"
+        yield f"  policy  {kind} v{policy.version}: {_teams(policy.teams)}; {way}"
         if policy.confirm_above is not None:
             yield f"          above {policy.confirm_above} units each confirms on an offline decoder"
+    for rule in registry.rules.rules if registry.rules else ():
+        when = " and ".join(f"{one.fact} {one.comparison} {one.value}" for one in rule.when) or "always"
+        yield f"  rule    {rule.name}: {when}: {_teams(rule.teams)}"
     limits = registry.limits
     yield f"  limits  fee {limits.fee_sats_max} sats, {limits.feerate_sats_vb_max} sats/vB"
     yield f"          window {limits.window_s} s, intents live {limits.intent_life_s} s at most"
+    yield f"          a new registry waits {limits.registry_delay_s} s for a veto"
+    for name, section in registry.lanes.items():
+        yield from _lane(section, registry.wallets[name])
+    if registry.customers is not None:
+        yield f"  customers' passkeys count at {registry.customers.origin}"
+    if registry.witnesses is not None:
+        who, found = registry.witnesses, sorted(registry.witnesses.tokens)
+        yield f"  witnesses {who.quorum} of {len(who.keys)} within {who.age_s_max} s, for {', '.join(found)}"
+        for key in who.keys:
+            yield f"          {key}"
+    if registry.recovery is not None:
+        back = registry.recovery
+        yield f"  recovery {back.quorum} of {len(back.officers)}, after {back.delay_s} s without a veto"
+        for officer in back.officers.values():
+            yield f"          {officer.name} {officer.id} key {officer.public_key.hex()}"
+
+
+def _lane(section: lane.Lane, wallet: Wallet) -> Iterator[str]:
+    yield f"  lane    {wallet.name} pays unattended, in {section.window_s} s:"
+    yield f"          {_btc(section.transaction_units_max)} per transaction"
+    yield f"          {_btc(section.destination_units_max)} per destination"
+    yield f"          {_btc(section.window_units_max)} in all, {_btc(_share(section, wallet))} per signer"
+    yield f"          to what it has known for {section.cooling_off_s} s, twice that for a new key"
+    yield f"          while books agreed within {section.attestation_age_s_max} s, says one of:"
+    for name, key in section.reconcilers.items():
+        yield f"            {name} {key.hex()}"
+    yield "          worst loss per window, all of the web tier and its database lost:"
+    for lost in range(wallet.threshold):
+        worst = lane.worst_loss(
+            section.window_units_max,
+            threshold=wallet.threshold,
+            tokens=len(wallet.tokens),
+            hosts_lost=lost,
+        )
+        also = f" and {lost} signers' hosts with it" if lost else ""
+        yield f"            {_btc(worst)}{also}"
+
+
+def _share(section: lane.Lane, wallet: Wallet) -> int:
+    return wallet.share(section.window_units_max)
+
+
+def differences(old: Registry, new: Registry) -> Iterator[str]:
+    """What the new version changes, in words."""
+    yield f"version {old.version} -> {new.version}"
+    before, after = canonical.decode_object(old.encoded), canonical.decode_object(new.encoded)
+    before.pop("version"), after.pop("version")
+    for path, was, becomes in _changes(before, after, ()):
+        yield _words(path, was, becomes, old=old, new=new)
+
+
+_Path = tuple[str, ...]
+
+
+def _changes(
+    old: canonical.Value, new: canonical.Value, path: _Path
+) -> Iterator[tuple[_Path, canonical.Value, canonical.Value]]:
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        for name in sorted(old.keys() | new.keys()):
+            yield from _changes(old.get(name), new.get(name), (*path, name))
+    elif old != new:
+        yield path, old, new
+
+
+def _words(
+    path: _Path, was: canonical.Value, becomes: canonical.Value, *, old: Registry, new: Registry
+) -> str:
+    what = " / ".join(path)
+    if path[0] == "officers":
+        officer = new.officers.get(path[1]) or old.officers[path[1]]
+        what = " / ".join((f"officer {officer.name} ({path[1]})", *path[2:]))
+        if path[2:] == ("public_key",):
+            return f"{what}: ANOTHER PASSKEY, {was} -> {becomes}"
+    if was is None:
+        return f"{what}: added: {_text(becomes)}"
+    if becomes is None:
+        return f"{what}: removed, was {_text(was)}"
+    return f"{what}: {_text(was)} -> {_text(becomes)}"
+
+
+def verify(chain: Sequence[Registry], orders: Sequence[Order], *, genesis: Order | None) -> Iterator[str]:
+    """One line per version whose order holds; Refused at the first that does not.
+
+    Orders are judged at a moment when they were good: an old chain is checked long after its orders expired.
+    """
+    first = chain[0]
+    if genesis is not None:
+        succession.check_genesis(first, order=genesis, token=genesis.token, now=genesis.expires - _BRIEF)
+        yield f"version {first.version} {first.digest.hex()}: ordered by every officer in it"
+    else:
+        yield f"version {first.version} {first.digest.hex()}: taken as given"
+    for old, new, order in zip(chain, chain[1:], orders, strict=False):
+        succession.check_successor(new, old=old, order=order, token=order.token, now=order.expires - _BRIEF)
+        yield f"version {new.version} {new.digest.hex()}: {order.kind} by officers of version {old.version}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -137,34 +157,41 @@ def main(arguments: Sequence[str] | None = None) -> int:
     diff = verbs.add_parser("diff", help="what changed")
     diff.add_argument("old", type=Path)
     diff.add_argument("new", type=Path)
-    verify = verbs.add_parser("verify", help="whether the officers of the old file ordered the new one")
-    verify.add_argument("new", type=Path)
-    verify.add_argument("--old", type=Path, required=True)
-    verify.add_argument("--order", type=Path, required=True)
+    check = verbs.add_parser("verify", help="whether each version was ordered by the one before")
+    check.add_argument("first", type=Path)
+    check.add_argument("rest", type=Path, nargs="*", metavar="ORDER NEXT")
+    check.add_argument("--genesis", type=Path, help="the order of the first version")
     options = parser.parse_args(arguments)
     try:
         if options.verb == "show":
-            lines = list(describe(read(options.file)))
+            lines = list(describe(succession.read(options.file)))
         elif options.verb == "diff":
-            old, new = (path.read_bytes().removesuffix(b"\n") for path in (options.old, options.new))
-            lines = list(differences(canonical.decode(old), canonical.decode(new))) or ["no difference"]
+            lines = list(differences(succession.read(options.old), succession.read(options.new)))
         else:
-            check_successor(
-                read(options.new),
-                old=read(options.old),
-                order=read_order(options.order),
-                token="",
-                now=datetime.now(UTC),
-            )
-            lines = ["the officers of the old registry ordered this one"]
-    except (Refused, OSError, canonical.NotCanonical) as error:
-        print(error, file=sys.stderr)
+            if len(options.rest) % 2:
+                parser.error("each further version comes behind its order")
+            chain = [succession.read(path) for path in (options.first, *options.rest[1::2])]
+            orders = [succession.read_order(path) for path in options.rest[::2]]
+            genesis = succession.read_order(options.genesis) if options.genesis else None
+            for line in verify(chain, orders, genesis=genesis):
+                print(line, flush=True)
+            return 0
+    except (Refused, OSError) as error:
+        print(f"DOES NOT HOLD {error}" if options.verb == "verify" else error, file=sys.stderr)
         return 1
     print("\n".join(lines))
     return 0
 
 
-def _short(value: canonical.Value) -> str:
+def _teams(teams: Mapping[str, int]) -> str:
+    return " and ".join(f"{count} of {team}" for team, count in teams.items())
+
+
+def _btc(units: int) -> str:
+    return f"{Amount(units, 'BTC')} BTC"
+
+
+def _text(value: canonical.Value) -> str:
     text = canonical.encode(value).decode()
     return text if len(text) <= 120 else text[:117] + "..."
 

@@ -99,7 +99,7 @@ class Order:
 
 def spend(message: Mapping[str, canonical.Value], *, unattended: bool = False) -> Spend:
     """Read a sign request; Refused names the first fault. An unattended one has payloads and no approvals."""
-    _exact(message, {"v", "type", "wallet", "psbt", "intents"})
+    exact(message, {"v", "type", "wallet", "psbt", "intents"})
     wallet, text, items = message["wallet"], message["psbt"], message["intents"]
     if not isinstance(wallet, str) or not isinstance(text, str) or not isinstance(items, list):
         raise Refused("SIGNER_BAD_REQUEST", "wallet and psbt are text, intents is a list")
@@ -116,13 +116,13 @@ def spend(message: Mapping[str, canonical.Value], *, unattended: bool = False) -
 
 def learnt(message: Mapping[str, canonical.Value]) -> Learnt:
     """Read what a customer signed."""
-    _exact(message, {"v", "type", "payload", "proof"})
+    exact(message, {"v", "type", "payload", "proof"})
     return Learnt(_bytes(message["payload"], "SIGNER_BAD_STATEMENT"), message["proof"])
 
 
 def attested(message: Mapping[str, canonical.Value]) -> Attested:
     """Read what a reconciler signed."""
-    _exact(message, {"v", "type", "payload", "signature"})
+    exact(message, {"v", "type", "payload", "signature"})
     payload, signature = (
         _bytes(message[name], "SIGNER_BAD_ATTESTATION") for name in ("payload", "signature")
     )
@@ -134,7 +134,7 @@ def attested(message: Mapping[str, canonical.Value]) -> Attested:
 
 def order(message: Mapping[str, canonical.Value]) -> Order:
     """Read an order to the signer; Refused names the first fault."""
-    _exact(message, {"v", "type", "payload", "approvals"})
+    exact(message, {"v", "type", "payload", "approvals"})
     signed = _signed({"payload": message["payload"], "approvals": message["approvals"]})
     try:
         document = canonical.decode_object(signed.payload)
@@ -171,7 +171,7 @@ def _intent(value: canonical.Value) -> tuple[Intent, Signed]:
 def _signed(value: canonical.Value) -> Signed:
     if not isinstance(value, Mapping):
         raise Refused("SIGNER_BAD_REQUEST", "a payload and its approvals were expected")
-    _exact(value, {"payload", "approvals"})
+    exact(value, {"payload", "approvals"})
     text, approvals = value["payload"], value["approvals"]
     if not isinstance(text, str) or not isinstance(approvals, list) or len(approvals) > APPROVALS_MAX:
         raise Refused("SIGNER_BAD_REQUEST", f"payload is text, approvals a list of {APPROVALS_MAX} at most")
@@ -194,7 +194,16 @@ def _bytes(value: canonical.Value, code: str) -> bytes:
         raise Refused(code, str(error)) from None
 
 
-def _exact(message: Mapping[str, canonical.Value], members: set[str]) -> None:
+def cosigned(message: Mapping[str, canonical.Value]) -> str:
+    """Read a note that witnesses cosigned."""
+    exact(message, {"v", "type", "note"})
+    if not isinstance(text := message["note"], str):
+        raise Refused("SIGNER_BAD_REQUEST", "a note is text")
+    return text
+
+
+def exact(message: Mapping[str, canonical.Value], members: set[str]) -> None:
+    """Nothing, if these members stand in the message and no other; Refused otherwise."""
     if set(message) != members:
         odd = ", ".join(sorted(set(message) ^ members))
         raise Refused("SIGNER_BAD_REQUEST", f"missing or unknown: {odd}")

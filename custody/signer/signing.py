@@ -12,15 +12,17 @@ from custody.signer import checks, lanes, requests
 from custody.signer.counters import EVERYTHING, LANE, Memory
 from custody.signer.journal import Journal
 from custody.signer.refusals import Refused
-from custody.signer.registry import COPY, check_genesis, check_recovery, check_successor, read
 from custody.signer.requests import Attested, Order, Spend
+from custody.signer.succession import COPY, check_genesis, check_recovery, check_successor, read
 from custody.signer.tokens import Token
+from custody.signer.watched import Watched
 from kernel import canonical
 from kernel.intent import time_text
 from kernel.registry import Registry
 
 Message = dict[str, canonical.Value]
 
+PROBE_EVERY_MS: Final = 60_000
 FREEZE_FILE: Final = "FREEZE"  # whoever runs the host may stop the signer; only officers start it again
 
 
@@ -39,12 +41,17 @@ class Signer:
         self.token, self.registry, self._state = token, registry, state
         self._clock = clock
         self._attested: dict[str, Attested] = {}
+        self._probed_ms = 0
         self._acts: Mapping[str, Callable[[Mapping[str, canonical.Value]], Message]] = {
             "sign": lambda message: self._sign(requests.spend(message)),
             "sign_unattended": lambda message: self._sign(requests.spend(message, unattended=True)),
             "learn": self._learn,
             "attest": self._attest,
             "order": self._obey,
+            "log_head": self._log,
+            "log_proof": self._log,
+            "log_entries": self._log,
+            "log_cosigned": self._log,
             "health": lambda message: self.health(),
         }
         self.journal = Journal(state, token)
@@ -69,6 +76,14 @@ class Signer:
             self._succeed(order)
         if self._pinned():
             self._keep_copy()
+        self._watch()
+
+    def _watch(self) -> None:
+        self.watched = Watched(
+            token=self.token, registry=self.registry, journal=self.journal, remember=self._remember
+        )
+        if self.journal.fault is None and self._pinned():
+            self.watched.start()
 
     def close(self) -> None:
         """Let go of the journal and the token."""
@@ -95,6 +110,8 @@ class Signer:
         try:
             self._check_open(now_ms)
             self.memory.check_frozen(EVERYTHING)
+            self.watched.check(now_ms)
+            self._probe(now_ms)
             state, why = "ready", ""
         except Refused as refusal:
             state, why = refusal.code, refusal.detail
@@ -127,9 +144,16 @@ class Signer:
             },
         }
 
+    def _probe(self, now_ms: int) -> None:
+        """Let the token prove once a minute that it still signs."""
+        if now_ms >= self._probed_ms + PROBE_EVERY_MS:
+            self.token.probe()
+            self._probed_ms = now_ms
+
     def _sign(self, spend: Spend) -> Message:
         now_ms = self._now_ms()
         self._check_open(now_ms)
+        self.watched.check(now_ms)
         self.memory.check_frozen(spend.wallet, unattended=spend.unattended)
         lane = None
         if spend.unattended:
@@ -198,6 +222,15 @@ class Signer:
             self._attested[said.wallet] = attested
         return {"v": 1, "type": "attested", "token": self.token.name, "agrees": said.agrees}
 
+    def _log(self, message: Mapping[str, canonical.Value]) -> Message:
+        """What a collector asks for, to carry it to the witnesses, and what it brings back."""
+        if message["type"] == "log_cosigned":
+            self._check_store()
+            return self.watched.cosigned(message, memory=self.memory, now_s=self._now_ms() / 1000)
+        watched = self.watched
+        acts = {"log_head": watched.head, "log_proof": watched.proof, "log_entries": watched.entries}
+        return acts[str(message["type"])](message)
+
     def _obey(self, message: Mapping[str, canonical.Value]) -> Message:
         order = requests.order(message)
         self._check_pinned()
@@ -207,8 +240,11 @@ class Signer:
         if order.kind == requests.REOPEN:
             if order.subject != self.journal.standing:
                 raise Refused("SIGNER_BAD_ORDER", "the order reopens another journal than the one found")
-            self.journal.reopen({**written, **self._registry_entry()}, at_ms=self._now_ms())
+            lost, now_ms = self.journal.fault is not None or self.memory.forked, self._now_ms()
+            branch: Message = {"new_log": lost, "branch": str(now_ms) if lost else self.journal.branch}
+            self.journal.reopen({**written, **self._registry_entry(), **branch}, at_ms=now_ms)
             self.memory = Memory.of(self.journal)
+            self._watch()
         else:
             self._check_store()
             if order.kind != requests.FREEZE:
@@ -247,6 +283,7 @@ class Signer:
     def _check_store(self) -> None:
         if self.journal.fault is not None:
             raise self.journal.fault
+        self.memory.check_forked()
         self._check_pinned()
 
     def _check_pinned(self) -> None:

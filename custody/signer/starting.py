@@ -12,8 +12,8 @@ import time
 from pathlib import Path
 from typing import Final
 
-from custody.signer.registry import read, read_order
 from custody.signer.signing import Signer
+from custody.signer.succession import read, read_order
 from custody.signer.tokens import Token
 
 PR_SET_DUMPABLE: Final = 4  # linux/prctl.h

@@ -1,4 +1,4 @@
-"""The token: one PKCS#11 session for life, ECDSA on secp256k1, nothing else.
+"""The token: one PKCS#11 session for life, ECDSA on secp256k1, and Ed25519 for the heads of its log.
 
 Facts that shape this file: python-pkcs11 asks the module for no locking; the login belongs to the process and
 ends with the session that made it; private keys of a lost login look as if they were missing; raw ECDSA takes
@@ -16,13 +16,16 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, TypeVar
 
 import pkcs11
-from asn1crypto.core import ObjectIdentifier, OctetString
+from asn1crypto.core import ObjectIdentifier, OctetString, PrintableString
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass, _pkcs11
 
 from custody.signer.refusals import Refused
 from kernel import canonical, secp256k1
 
 SECP256K1: Final = ObjectIdentifier("1.3.132.0.10").dump()
+ED25519: Final = PrintableString("edwards25519").dump()
+HEALTH_ID: Final = b"health"
+LOG_ID: Final = b"log"
 ANCHOR_LABEL: Final = "countersign-journal"
 MAC_KEY_LABEL: Final = "countersign-journal-key"
 DIGEST_BYTES: Final = 32
@@ -95,6 +98,7 @@ class Token:
         self.name = name
         self._pin: str | None = pin
         self._handles: dict[int, Any] = {}
+        self._log_key: bytes | None = None
         try:
             self._library = _LockingLibrary(module)
             self._library.initialize()
@@ -123,7 +127,7 @@ class Token:
     def check_key(self, index: int, *, public_key: bytes) -> None:
         """Refuse where key `index` is missing, not the pinned one, or could ever have left the token."""
         try:
-            key, point = self._private(index), self._point(index)
+            key, point = self._key_with(_identifier(index)), self._point(_identifier(index))
         except pkcs11.PKCS11Error:
             raise Refused("SIGNER_KEY_MISSING", f"{self.name} has no key {index}") from None
         weak = [attribute.name for attribute, value in _EXPECTED.items() if bool(key[attribute]) is not value]
@@ -139,25 +143,74 @@ class Token:
             self._session.get_objects({Attribute.ID: identifier, Attribute.CLASS: ObjectClass.PRIVATE_KEY})
         ):
             raise WrongToken(f"{self.name} has a key {index} already")
+        self._generate(identifier, f"{self.name}/{index}")
+        return self._point(identifier)
+
+    def _generate(self, identifier: bytes, label: str) -> None:
         parameters = self._session.create_domain_parameters(
             KeyType.EC, {Attribute.EC_PARAMS: SECP256K1}, local=True
         )
         parameters.generate_keypair(
             store=True,
-            label=f"{self.name}/{index}",
+            label=label,
             id=identifier,
             capabilities=MechanismFlag.SIGN | MechanismFlag.VERIFY,
             private_template=dict(_PRIVATE),
             public_template={Attribute.MODIFIABLE: False},
         )
-        return self._point(index)
 
     def public_key(self, index: int) -> bytes | None:
         """The compressed public key `index`, or None where the token has none."""
         try:
-            return self._point(index)
+            return self._point(_identifier(index))
         except pkcs11.NoSuchKey:
             return None
+
+    def log_key(self) -> bytes:
+        """The Ed25519 public key that signs heads of this signer's log; made at the first use."""
+        if self._log_key is None:
+            self._log_key = self._steadily(self._find_log_key)
+        return self._log_key
+
+    def sign_head(self, text: bytes) -> bytes:
+        """The Ed25519 signature of a log head. The key signs nothing else."""
+        return self._steadily(lambda: bytes(self._key_with(LOG_ID).sign(text, mechanism=Mechanism.EDDSA)))
+
+    def probe(self) -> None:
+        """Nothing, if the token signs and the signature verifies, by a key that is for nothing else."""
+        digest = secrets.token_bytes(DIGEST_BYTES)
+        raw = self._steadily(lambda: self._probed(digest))
+        try:
+            secp256k1.verify(self._point(HEALTH_ID), digest, secp256k1.low_s(raw))
+        except secp256k1.BadSignature as error:
+            raise Refused("SIGNER_BAD_SIGNATURE", f"the health key: {error}") from None
+
+    def _probed(self, digest: bytes) -> bytes:
+        try:
+            key = self._key_with(HEALTH_ID)
+        except pkcs11.NoSuchKey:
+            self._generate(HEALTH_ID, "countersign-health")
+            key = self._key_with(HEALTH_ID)
+        return bytes(key.sign(digest, mechanism=Mechanism.ECDSA))
+
+    def _find_log_key(self) -> bytes:
+        template = {Attribute.CLASS: ObjectClass.PUBLIC_KEY, Attribute.ID: LOG_ID}
+        if not list(self._session.get_objects(template)):
+            parameters = self._session.create_domain_parameters(
+                KeyType.EC_EDWARDS, {Attribute.EC_PARAMS: ED25519}, local=True
+            )
+            parameters.generate_keypair(
+                mechanism=Mechanism.EC_EDWARDS_KEY_PAIR_GEN,
+                store=True,
+                label="countersign-log",
+                id=LOG_ID,
+                capabilities=MechanismFlag.SIGN | MechanismFlag.VERIFY,
+                private_template=dict(_PRIVATE),
+                public_template={Attribute.MODIFIABLE: False},
+            )
+        key = self._session.get_key(object_class=ObjectClass.PUBLIC_KEY, id=LOG_ID)
+        point = bytes(key[Attribute.EC_POINT])
+        return point if len(point) == 32 else bytes(OctetString.load(point).native)
 
     @staticmethod
     def expected() -> list[tuple[str, bool]]:
@@ -252,14 +305,14 @@ class Token:
     def _raw(self, index: int, digest: bytes) -> bytes:
         key = self._handles.get(index)
         if key is None:
-            key = self._handles[index] = self._private(index)
+            key = self._handles[index] = self._key_with(_identifier(index))
         return bytes(key.sign(digest, mechanism=Mechanism.ECDSA))
 
-    def _private(self, index: int) -> Any:
-        return self._session.get_key(object_class=ObjectClass.PRIVATE_KEY, id=_identifier(index))
+    def _key_with(self, identifier: bytes) -> Any:
+        return self._session.get_key(object_class=ObjectClass.PRIVATE_KEY, id=identifier)
 
-    def _point(self, index: int) -> bytes:
-        key = self._session.get_key(object_class=ObjectClass.PUBLIC_KEY, id=_identifier(index))
+    def _point(self, identifier: bytes) -> bytes:
+        key = self._session.get_key(object_class=ObjectClass.PUBLIC_KEY, id=identifier)
         point = bytes(key[Attribute.EC_POINT])
         # DER OCTET STRING by the standard; some modules give the point as it is.
         return secp256k1.compress(point if len(point) == 65 else bytes(OctetString.load(point).native))

@@ -19,9 +19,10 @@ import pytest
 
 from custody.signer import ask as asking
 from custody.signer import server
-from kernel import canonical, frames
+from kernel import canonical, frames, merkle
 from kernel.approval import Verb
 from kernel.money import Amount
+from kernel.note import Checkpoint, Verifier, open_note
 from kernel.psbt import Psbt
 from kernel.registry import Registry
 from kernel.transaction import Output, Transaction
@@ -182,6 +183,25 @@ def test_say_how_they_are(signers: dict[str, SignerProcess], registry: Registry)
     answer = signers["hot-3"].ask({"v": 1, "type": "health"})
     assert (answer["type"], answer["token"], answer["state"]) == ("health", "hot-3", "ready")
     assert answer["registry"] == {"version": 1, "digest": registry.digest.hex()}
+
+
+def test_sign_the_heads_of_their_logs_inside_the_token(signers: dict[str, SignerProcess]) -> None:
+    signer = signers["hot-2"]
+    first = signer.ask({"v": 1, "type": "log_head"})
+    signer.ask({"v": 1, "type": "nothing"})
+    second = signer.ask({"v": 1, "type": "log_head"})
+    assert first["key"] == second["key"]
+    verifier = Verifier.parse(first["key"])
+    assert verifier.name == "countersign-test/signer/hot-2"
+    old, new = (Checkpoint.parse(open_note(one["note"], by=verifier)) for one in (first, second))
+    assert new.size == old.size + 1
+    proof = signer.ask({"v": 1, "type": "log_proof", "old": old.size, "size": new.size})["hashes"]
+    hashes = [bytes.fromhex(item) for item in proof]
+    merkle.verify_consistency(hashes, size=old.size, root=old.root, new_size=new.size, new_root=new.root)
+    lines: list[str] = []
+    while len(lines) < new.size:
+        lines += signer.ask({"v": 1, "type": "log_entries", "start": len(lines), "end": new.size})["lines"]
+    assert merkle.root(merkle.leaf(line.encode()) for line in lines) == new.root
 
 
 def test_hang_up_on_garbage_and_go_on(signers: dict[str, SignerProcess]) -> None:

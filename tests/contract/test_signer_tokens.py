@@ -118,7 +118,7 @@ def test_says_that_its_keys_were_made_inside_and_can_never_leave(folder: Path) -
         folder,
         """
         from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
-        private = token._private(0)
+        private = token._key_with(b'\\x00\\x00')
         for attribute, value in token.expected():
             assert bool(private[Attribute[attribute]]) is value, attribute
         for attribute in (Attribute.VALUE,):

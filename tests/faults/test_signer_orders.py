@@ -267,7 +267,8 @@ def test_distrusts_orders_from_before_a_reopening(desk: Desk) -> None:
 
 def on_mainnet(tmp_path: Path, **how: Any) -> Desk:
     registry = hot_registry(network="mainnet")
-    members = {"version": 1, "digest": registry.digest.hex(), **how}
+    members = {"version": 1, "digest": registry.digest.hex(), "maker": RIA, "officers": [ANA, BEN, CY, DOT]}
+    members |= how
     return Desk(
         tmp_path / "main", registry=registry, order=requests.order(order("signer.registry", **members))
     )
@@ -276,7 +277,13 @@ def on_mainnet(tmp_path: Path, **how: Any) -> Desk:
 def test_begin_a_signer_for_real_money(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="SIGNER_GENESIS_UNSIGNED"):
         Desk(tmp_path / "unsigned", registry=hot_registry(network="mainnet"))
-    for wrong in ({"officers": [BEN]}, {"digest": "00" * 32}, {"verb": Verb.APPROVE}, {"version": 2}):
+    for wrong in (
+        {"officers": [BEN]},
+        {"officers": [ANA, BEN, CY]},
+        {"digest": "00" * 32},
+        {"verb": Verb.APPROVE},
+        {"version": 2},
+    ):
         with pytest.raises(Refused):
             on_mainnet(tmp_path, **wrong)
     assert on_mainnet(tmp_path).health["state"] == "ready"

@@ -1,0 +1,96 @@
+"""The signer's side of the witnesses: heads, proofs and lines out, cosigned heads in, and shut until then."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Callable, Mapping
+
+from custody.signer import log, requests
+from custody.signer.counters import Memory
+from custody.signer.journal import Journal
+from custody.signer.refusals import Refused
+from custody.signer.tokens import Token
+from kernel import canonical, note
+from kernel.registry import Registry
+
+Details = Mapping[str, canonical.Value]
+
+
+class Watched:
+    """The log of one running signer, and the newest head of it that witnesses were seen to have cosigned."""
+
+    def __init__(
+        self, *, token: Token, registry: Registry, journal: Journal, remember: Callable[[str, Details], None]
+    ) -> None:
+        self._token, self._registry, self._journal, self._remember = token, registry, journal, remember
+        found = registry.witnesses
+        self._witnesses = found if found is not None and token.name in found.tokens else None
+        self._started_at = 0
+        self._seen: log.Seen | None = None
+
+    def start(self) -> None:
+        """One random line, so that a head which contains it was made, and cosigned, after this start."""
+        self._seen = None
+        if self._witnesses is not None:
+            self._started_at = self._journal.lines
+            registry = {"version": str(self._registry.version), "digest": self._registry.digest.hex()}
+            self._remember("started", {"nonce": secrets.token_hex(16), **registry})
+
+    def check(self, now_ms: int) -> None:
+        """Refuse where witnesses are named and none has seen this journal since it was opened, or lately."""
+        if self._witnesses is None:
+            return
+        if self._seen is None:
+            raise Refused("SIGNER_UNWITNESSED", "no witnesses have seen this journal since the start")
+        if now_ms > (self._seen.at + self._witnesses.age_s_max) * 1000:
+            raise Refused("SIGNER_UNWITNESSED", f"no witnesses saw it for {self._witnesses.age_s_max} s")
+
+    def head(self, message: Details) -> dict[str, canonical.Value]:
+        """The signed head of the log, for witnesses, and the key to check it with."""
+        requests.exact(message, {"v", "type"})
+        verifier, tree = self._verifier(), self._journal.tree
+        head = note.Checkpoint(verifier.name, tree.size, tree.root(tree.size))
+        signed = note.sign(head.text(), by=verifier, signer=self._token.sign_head)
+        return self._answer("log_head", {"note": signed, "key": str(verifier)})
+
+    def proof(self, message: Details) -> dict[str, canonical.Value]:
+        """That the log of `old` lines is the beginning of that of `size`."""
+        old, size = self._places(message, "old", "size")
+        hashes: list[canonical.Value] = [item.hex() for item in self._journal.tree.consistency(old, size)]
+        return self._answer("log_proof", {"hashes": hashes})
+
+    def entries(self, message: Details) -> dict[str, canonical.Value]:
+        """Lines of the log, as many of those asked for as fit into an answer."""
+        start, end = self._places(message, "start", "end")
+        lines: list[canonical.Value] = [*self._journal.between(start, end)]
+        return self._answer("log_entries", {"start": start, "lines": lines})
+
+    def cosigned(self, message: Details, *, memory: Memory, now_s: float) -> dict[str, canonical.Value]:
+        """Take in a cosigned head. One that this journal does not lead to shows that it was put back."""
+        text = requests.cosigned(message)
+        verifier, tree = self._verifier(), self._journal.tree
+        head = log.read_head(text, by=verifier)
+        if head.size > tree.size or tree.root(head.size) != head.root:
+            self._remember("forked", {"size": str(head.size), "root": head.root.hex()})
+            memory.check_forked()
+        if self._witnesses is not None:
+            seen = log.read_cosigned(text, by=verifier, witnesses=self._witnesses, now_s=now_s)
+            if head.size > max(self._started_at, memory.cosigned - 1):
+                self._seen = max(seen, self._seen or seen, key=lambda one: one.at)
+            if head.size > memory.cosigned + 1:  # one more line would be the one written here
+                self._remember("cosigned", {"size": str(head.size), "root": head.root.hex()})
+        return self._answer("cosigned", {"open": self._seen is not None})
+
+    def _verifier(self) -> note.Verifier:
+        name = log.origin(self._registry.deployment, self._token.name, self._journal.branch)
+        return note.Verifier(name, self._token.log_key())
+
+    def _places(self, message: Details, first: str, end: str) -> tuple[int, int]:
+        requests.exact(message, {"v", "type", first, end})
+        low, high, size = message[first], message[end], self._journal.tree.size
+        if type(low) is not int or type(high) is not int or not 0 <= low <= high <= size:
+            raise Refused("SIGNER_BAD_REQUEST", f"{first} and {end} are places in a log of {size} lines")
+        return low, high
+
+    def _answer(self, kind: str, members: Details) -> dict[str, canonical.Value]:
+        return {"v": 1, "type": kind, "token": self._token.name, **members}

@@ -1,0 +1,199 @@
+"""The registry, for people …"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from custody.signer.registry import describe, differences
+from kernel import canonical, encodings
+from kernel.approval import Verb
+from kernel.registry import Registry
+from tests import vault as vaults
+from tests.customers import SITE, section
+from tests.softtoken import hot_registry
+from tests.vault import ANA, BEN, CY, DOT, Message, Vault
+from tests.watchers import section as witnesses
+
+LEADER = "01900000-0000-7000-8000-0000000000f0"
+OFFICERS = (ANA, BEN, CY, DOT)
+
+
+def write(folder: Path, name: str, document: Any) -> str:
+    path = folder / name
+    path.write_bytes(canonical.encode(document) + b"\n")
+    return str(path)
+
+
+Brought = tuple[Vault, list[str], list[str], str]
+
+
+@pytest.fixture(scope="module")
+def brought(tmp_path_factory: pytest.TempPathFactory) -> Brought:
+    """What comes to the ceremony: tokens with their records, enrolment files, the template."""
+    folder = tmp_path_factory.mktemp("ceremony")
+    vault = Vault.build(folder, hot=1, wallets=["hot"])
+    records = []
+    for token in ("hot-1", "hot-2", "hot-3"):
+        made = vaults.run(
+            folder / token,
+            "custody.signer.provision",
+            *("--token", token, "--count", "1", "--module", vaults.MODULE),
+        )
+        records.append(write(folder, f"{token}.json", json.loads(made.stdout)))
+    officers = [
+        write(
+            folder,
+            f"{vaults.NAMES[officer]}.json",
+            {"v": 1, "type": "enrolment", "officer": officer, **vault.document["officers"][officer]},
+        )
+        for officer in OFFICERS
+    ]
+    plain = {
+        name: value for name, value in vault.document.items() if name not in ("v", "version", "officers")
+    }
+    plain["wallets"] = {"hot": {"m": 2, "tokens": ["hot-1", "hot-2", "hot-3"]}}
+    plain["network"] = "mainnet"
+    return vault, records, officers, write(folder, "template.json", plain)
+
+
+def genesis(folder: Path, *arguments: str) -> tuple[int, str]:
+    done = vaults.run(folder, "custody.signer.genesis", *arguments, typed="")
+    return done.returncode, done.stdout + done.stderr
+
+
+def signed(folder: Path, payload: bytes, *officers: str) -> list[str]:
+    """Each officer's approval, as the approver page hands it out."""
+    given = vaults.approvals(payload, kind="signer.registry", verb=Verb.RELEASE, officers=officers)
+    return [write(folder, f"approval-{one['officer'][-2:]}.json", one) for one in given]
+
+
+def test_begins_in_a_ceremony_in_which_every_officer_signs(brought: Brought, tmp_path: Path) -> None:
+    vault, records, officers, template = brought
+    out = ["--out", str(vault.registry_file)]
+    code, said = genesis(
+        tmp_path, "build", "--template", template, "--officer", *officers, "--token", *records, *out
+    )
+    assert code == 0, said
+    registry = Registry.parse(vault.registry_file.read_bytes())
+    assert f"  digest  {registry.digest.hex()}" in said.splitlines()
+    payload = tmp_path / "payload.json"
+    asked = ["order", "--registry", str(vault.registry_file), "--reason", "genesis", "--out", str(payload)]
+    assert genesis(tmp_path, *asked, "--maker", BEN)[1].startswith("NOT MADE the maker of the genesis")
+    assert genesis(tmp_path, *asked, "--maker", LEADER)[0] == 0
+    collect = ["collect", "--registry", str(vault.registry_file), "--payload", str(payload)]
+    collect += ["--out", str(tmp_path / "order.json"), "--approval"]
+    body = payload.read_bytes().removesuffix(b"\n")
+    code, said = genesis(tmp_path, *collect, *signed(tmp_path, body, ANA, BEN, CY))
+    assert (code, "SIGNER_GENESIS_UNSIGNED: not signed by Dot" in said) == (1, True)
+    assert genesis(tmp_path, *collect, *signed(tmp_path, body, *OFFICERS))[0] == 0
+    # A signer for real money starts with that order and not without it.
+    refused = vault.start("hot-1")
+    assert refused.process.wait(20) == 1
+    assert refused.process.stdout is not None
+    with refused.process.stdout as output:
+        assert "SIGNER_GENESIS_UNSIGNED" in output.read()
+    vault.start("hot-1", "--registry-order", str(tmp_path / "order.json")).ready().stop()
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ("weak", "the keys of hot-1 are not safe: never_extractable"),
+        ("missing", "no record of hot-3"),
+        ("twice", "not one enrolment of one officer"),
+        ("more", "NotCanonical"),
+    ],
+)
+def test_is_not_made_of_anything_less(brought: Brought, tmp_path: Path, wrong: str, why: str) -> None:
+    _, records, officers, template = brought
+    if wrong == "weak":
+        record = json.loads(Path(records[0]).read_bytes())
+        record["attributes"]["never_extractable"] = False
+        records = [write(tmp_path, "hot-1.json", record), *records[1:]]
+    elif wrong == "missing":
+        records = records[:-1]
+    elif wrong == "twice":
+        officers = [*officers, officers[0]]
+    else:
+        template, why = str(tmp_path / "spaced.json"), "NOT MADE"
+        Path(template).write_bytes(b"{ }")
+    out = ["--out", str(tmp_path / "out.json")]
+    code, said = genesis(
+        tmp_path, "build", "--template", template, "--officer", *officers, "--token", *records, *out
+    )
+    assert (code, (tmp_path / "out.json").exists()) == (1, False)
+    assert why in said
+
+
+def rich_registry(**changes: Any) -> Registry:
+    return hot_registry(
+        **{"lanes": {"hot": section()}, "customers": SITE, "witnesses": witnesses(), **changes}
+    )
+
+
+def test_is_shown_with_what_can_be_lost() -> None:
+    lines = list(describe(rich_registry()))
+    assert "  lane    hot pays unattended, in 86400 s:" in lines
+    at = lines.index("          worst loss per window, all of the web tier and its database lost:")
+    assert lines[at + 1 : at + 3] == [
+        "            0.15 BTC",
+        "            0.2 BTC and 1 signers' hosts with it",
+    ]
+    assert "  witnesses 2 of 3 within 3600 s, for hot-1" in lines
+
+
+def test_says_in_words_what_a_new_version_changes() -> None:
+    old = rich_registry()
+    officers = canonical.decode_object(old.encoded)["officers"]
+    assert isinstance(officers, dict)
+    swapped = {
+        **officers,
+        BEN: {**officers[BEN], "public_key": vaults.Authenticator("66" * 32).public_key_hex},
+    }
+    del swapped[DOT]
+    new = rich_registry(version=2, officers=swapped, limits={"fee_sats_max": "1"}, lanes={})
+    lines = list(differences(old, new))
+    assert lines[0] == "version 1 -> 2"
+    assert any(line.startswith("lanes / hot: removed, was {") for line in lines)
+    assert 'limits / fee_sats_max: "100000" -> "1"' in lines
+    assert any(line.startswith(f"officer Ben ({BEN}) / public_key: ANOTHER PASSKEY, 04") for line in lines)
+    assert any(line.startswith(f"officer Dot ({DOT}): removed, was {{") for line in lines)
+
+
+def ordered(registry: Registry, **how: Any) -> Message:
+    return vaults.order(
+        "signer.registry", **{"version": registry.version, "digest": registry.digest.hex(), **how}
+    )
+
+
+def test_is_verified_as_a_chain_of_versions_with_their_orders(tmp_path: Path) -> None:
+    versions = [rich_registry(version=n, limits={"fee_sats_max": str(n)}) for n in (1, 2, 3)]
+    files = [str(tmp_path / f"v{one.version}.json") for one in versions]
+    for file, one in zip(files, versions, strict=True):
+        Path(file).write_bytes(one.encoded + b"\n")
+    first = write(tmp_path, "first.json", ordered(versions[0], maker=LEADER, officers=OFFICERS))
+    orders = [write(tmp_path, f"order-{one.version}.json", ordered(one)) for one in versions[1:]]
+
+    def verify(*arguments: str) -> tuple[int, list[str]]:
+        done = vaults.run(tmp_path, "custody.signer.registry", "verify", *arguments, typed="")
+        return done.returncode, (done.stdout + done.stderr).splitlines()
+
+    chain = [files[0], orders[0], files[1], orders[1], files[2]]
+    code, said = verify("--genesis", first, *chain)
+    assert (code, len(said)) == (0, 3)
+    assert said[0].endswith("ordered by every officer in it")
+    # Versions or orders swapped, left out, or signed by too few.
+    few = write(tmp_path, "few.json", ordered(versions[2], officers=[BEN]))
+    for wrong in (
+        [files[0], orders[1], files[1]],
+        [files[1], orders[0], files[0]],
+        [files[0], orders[0], files[1], few, files[2]],
+        [files[0], encodings.base64url(b"no such file"), files[1]],
+    ):
+        code, said = verify(*wrong)
+        assert code == 1
+        assert said[-1].startswith("DOES NOT HOLD")
