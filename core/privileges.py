@@ -16,7 +16,7 @@ ADD_ONLY: Final[dict[str, str]] = {
     "ledger_posting": "entry_id, account_id, asset, units",
     "approvals_signature": (
         "id, request_id, maker_id, digest, officer_id, credential_id, verb, reason, teams,"
-        " authenticator_data, client_data, signature, signed_at"
+        " authenticator_data, client_data, signature, confirmation, signed_at"
     ),
 }
 """Table to the columns that roles may insert; no UPDATE, no DELETE."""

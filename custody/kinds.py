@@ -8,6 +8,7 @@ from typing import Final
 from core.actor import Actor
 from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalRequest
+from custody import confirming
 from custody.actions import adjustments, orders, refills, screenings
 from custody.domain.adjustments import State as AdjustmentState
 from custody.domain.orders import Kind as Order
@@ -75,6 +76,7 @@ WITHDRAWAL: Final = Kind(
     title="Withdrawal",
     quorum_min=2,
     conflict=screenings.conflict,
+    confirms=confirming.decoder_key,
 )
 REFILL: Final = Kind(
     name=intent.REFILL,
@@ -84,6 +86,7 @@ REFILL: Final = Kind(
     on_expired=_refill_expired,
     title="Refill of the hot wallet",
     quorum_min=2,
+    confirms=confirming.decoder_key,
 )
 ADJUSTMENT: Final = Kind(
     name=adjustments.KIND,

@@ -5,7 +5,7 @@ document.getElementById("refusal")?.focus();
 
 // The approver page comes back with the answer in the fragment, which no server has seen. It goes into the form of
 // this page; the officer sends it, and the server checks every byte of it.
-const ANSWER = ["verb", "reason", "credential_id", "authenticator_data", "client_data", "signature"];
+const ANSWER = ["verb", "reason", "credential_id", "authenticator_data", "client_data", "signature", "confirmation"];
 
 function answerIn(fragment) {
   try {

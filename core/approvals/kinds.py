@@ -30,6 +30,13 @@ class Conflict(Protocol):
         """A sentence that says which, or None."""
 
 
+class Confirms(Protocol):
+    """Which decoder must confirm this officer's agreement to the request."""
+
+    def __call__(self, request: ApprovalRequest, officer: Identity) -> bytes | None:
+        """The decoder's public key; b"" where the officer should have one and has none; None if not asked."""
+
+
 def nothing(request: ApprovalRequest, *, actor: Actor, now: datetime) -> object:
     """For kinds that only watch the request's own state."""
     return None
@@ -40,11 +47,17 @@ def no_conflict(request: ApprovalRequest, officer: Identity) -> str | None:
     return None
 
 
+def no_confirmation(request: ApprovalRequest, officer: Identity) -> bytes | None:
+    """For kinds in which the passkey's word is enough."""
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Kind:
     """A kind of act under approval. `permission` is what an officer needs to sign, beside standing in a team.
 
     `quorum_min` is the least number of people besides the maker that any request of this kind may ask for.
+    `confirms` says whose agreement must be confirmed on an offline decoder.
     `agreeing` is the verb that counts towards the quorum; signers let go of something on release alone.
     """
 
@@ -57,6 +70,7 @@ class Kind:
     quorum_min: int = 1
     conflict: Conflict = no_conflict
     agreeing: Verb = Verb.APPROVE
+    confirms: Confirms = no_confirmation
 
 
 class UnknownKind(LookupError):

@@ -105,6 +105,9 @@ class ApprovalSignature(models.Model):
     authenticator_data = models.BinaryField()
     client_data = models.BinaryField()
     signature = models.BinaryField()
+    confirmation = models.BinaryField(
+        default=b"", help_text="by the officer's offline decoder, over the same statement"
+    )
     assertion = models.GeneratedField(
         expression=_sha256("authenticator_data", "client_data", "signature"),
         output_field=models.BinaryField(),

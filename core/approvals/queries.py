@@ -97,5 +97,6 @@ def _as_json(request: ApprovalRequest, row: ApprovalSignature) -> dict[str, Any]
             client_data=bytes(row.client_data),
             signature=bytes(row.signature),
         ),
+        confirmation=bytes(row.confirmation),
     )
     return dict(approval.as_json())

@@ -11,12 +11,16 @@ from kernel.webauthn import Assertion
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The verb, its reason, which passkey (base64url without padding), and the assertion."""
+    """The verb, its reason, which passkey (base64url without padding), and the assertion.
+
+    `confirmation` is the offline decoder's signature, where the officer gave one.
+    """
 
     verb: Verb
     credential_id: str
     assertion: Assertion
     reason: str = ""
+    confirmation: bytes = b""
 
     @classmethod
     def from_fields(
@@ -28,6 +32,7 @@ class Signed:
         client_data: str,
         signature: str,
         reason: str = "",
+        confirmation: str = "",
     ) -> Signed:
         """From the form's text fields (base64url); ValueError where one is not what it should be."""
         return cls(
@@ -39,4 +44,5 @@ class Signed:
                 signature=encodings.from_base64url(signature),
             ),
             reason=reason.strip(),
+            confirmation=encodings.from_base64url(confirmation.strip()),
         )

@@ -19,6 +19,7 @@ GUARDED: Final[dict[str, str]] = {
     "custody_withdrawal": _EVERY_COLUMN,
     "custody_refill": _EVERY_COLUMN,
     "custody_payment": _EVERY_COLUMN,
+    "custody_decoder_key": _EVERY_COLUMN,
     "custody_payment_policy": _EVERY_COLUMN,
     "custody_token_signature": _EVERY_COLUMN,
     "custody_token_refusal": _EVERY_COLUMN,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import UUID
 
 from django.conf import settings
 
@@ -12,7 +13,7 @@ from core.actor import Actor
 from core.refusals import Refused
 from custody.domain.wallets import Targets
 from custody.events import Event, RegistryLoaded
-from custody.models import Address, PaymentPolicy, Wallet
+from custody.models import Address, DecoderKey, PaymentPolicy, Wallet
 from kernel.registry import Registry
 from kernel.registry import Wallet as Described
 
@@ -42,9 +43,11 @@ def load_registry(*, registry: Registry, targets: Targets, actor: Actor, now: da
                 "version": policy.version,
                 "teams": dict(policy.teams),
                 "source": policy.source,
+                "confirm_above": policy.confirm_above,  # type: ignore[misc]
                 "registry_version": registry.version,
             },
         )
+    _take_up_decoders(registry)
     audit.record(
         Event.REGISTRY_LOADED,
         f"custody.registry/{registry.version}",
@@ -54,6 +57,15 @@ def load_registry(*, registry: Registry, targets: Targets, actor: Actor, now: da
     )
     outbox.publish(RegistryLoaded(version=registry.version), now=now)
     return wallets
+
+
+def _take_up_decoders(registry: Registry) -> None:
+    decoders = {UUID(officer.id): officer.decoder_key.hex() for officer in registry.officers.values()}
+    DecoderKey.objects.exclude(officer__in=[one for one, key in decoders.items() if key]).delete()
+    for officer, key in decoders.items():
+        if key:
+            values = {"public_key": key, "registry_version": registry.version}
+            DecoderKey.objects.update_or_create(officer=officer, defaults=values)
 
 
 def _wallet(described: Described, registry: Registry, targets: Targets) -> Wallet:

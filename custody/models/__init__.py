@@ -4,7 +4,7 @@ from custody.models.adjustments import Adjustment
 from custody.models.chain import Block, Deposit, Price
 from custody.models.orders import OrderAnswer, SignerHealth, SignerOrder
 from custody.models.payments import Payment, TokenRefusal, TokenSignature, UtxoLock
-from custody.models.policies import PaymentPolicy
+from custody.models.policies import DecoderKey, PaymentPolicy
 from custody.models.refills import Refill
 from custody.models.wallets import Address, Utxo, Wallet
 from custody.models.withdrawals import Beneficiary, Withdrawal
@@ -14,6 +14,7 @@ __all__ = [
     "Adjustment",
     "Beneficiary",
     "Block",
+    "DecoderKey",
     "Deposit",
     "OrderAnswer",
     "Payment",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.db import models
 
+from core.fields import UnitsField
 from core.ids import new_id
 
 
@@ -15,6 +16,7 @@ class PaymentPolicy(models.Model):
     version = models.PositiveIntegerField()
     teams = models.JSONField()
     source = models.CharField(max_length=32)
+    confirm_above = UnitsField(null=True, blank=True)  # type: ignore[misc]
     registry_version = models.PositiveIntegerField()
 
     class Meta:
@@ -22,3 +24,17 @@ class PaymentPolicy(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.version}"
+
+
+class DecoderKey(models.Model):
+    """The public key of an officer's offline decoder; signers hold the same in their pinned registry."""
+
+    officer = models.UUIDField(primary_key=True)
+    public_key = models.CharField(max_length=64)
+    registry_version = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "custody_decoder_key"
+
+    def __str__(self) -> str:
+        return f"decoder of {self.officer}"

@@ -116,6 +116,7 @@ def signature_sql(officer: Officer, row: ApprovalRequest, **changes: object) -> 
         "authenticator_data": b"a",
         "client_data": uuid4().bytes,
         "signature": b"s",
+        "confirmation": b"",
         **changes,
     }
     places = ", ".join(["%s"] * len(values))

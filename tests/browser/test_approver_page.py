@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,9 +11,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from core.approvals.models import ApprovalRequest
-from custody.models import SignerOrder
+from custody.models import DecoderKey, PaymentPolicy, SignerOrder
 from kernel import canonical, encodings
-from tests.browser.conftest import Site
+from tests.browser.conftest import ROOT, Site
 from tests.browser.passkeys import plug_in
 from tests.browser.test_console_screens import ALL_RULES, COLOURS, keep, violations
 
@@ -106,11 +107,53 @@ def test_takes_one_officers_order_to_stop_and_nothing_else_for_an_answer(site: S
     assert SignerOrder.objects.filter(state="signed", assertion__officer=str(ana.identity.pk)).count() == 2
 
 
+def test_has_much_money_read_again_by_an_offline_decoder(site: Site, visit: Any, tmp_path: Path) -> None:
+    request, ben = site.exchange.request, site.exchange.staff.ben
+    key = tmp_path / "ben.pem"
+    public = decoder("key", "--out", str(key), typed="horse\n")
+    PaymentPolicy.objects.filter(kind=request.kind).update(confirm_above=5_000_000)
+    DecoderKey.objects.update_or_create(
+        officer=ben.identity.pk, defaults={"public_key": public, "registry_version": 1}
+    )
+    page = visit(ben.identity).open(f"/approvals/{request.pk}/")
+    plug_in(page, ben.passkey)
+    expect(page.get_by_text("So much is also confirmed")).to_be_visible()
+    page.click("#to-approver")
+    page.check("#verb-approve")
+    for scheme, rules in (("light", ALL_RULES), ("dark", COLOURS)):
+        page.emulate_media(color_scheme=scheme)
+        assert violations(page, rules) == []
+        keep(page, f"confirm-{scheme}")
+    page.fill("#confirmation", "something else")
+    page.click("#sign")
+    expect(page.locator("#problem")).to_contain_text("86 characters")
+    photo = tmp_path / "photo.png"
+    page.locator("#qr").screenshot(path=photo)
+    digest = bare(page, "#digest")
+    said = decoder("confirm", "--key", str(key), "--image", str(photo), typed=f"{digest[:8]}\nhorse\n")
+    assert "pays      0.06 BTC" in said
+    page.fill("#confirmation", said.split("CONFIRMED ")[1].strip())
+    page.click("#sign")
+    page.wait_for_url(f"{site.console}/approvals/{request.pk}/")
+    page.click("#answer-send")
+    assert recorded(page) == "Your approval is recorded. The request is open now."
+    assert len(bytes(request.signatures.get().confirmation)) == 64
+    expect(page.get_by_text("and an offline decoder")).to_be_visible()
+
+
+def decoder(*arguments: str, typed: str) -> str:
+    """The offline decoder's program, as an officer runs it."""
+    command = [str(ROOT / ".venv-decoder/bin/python"), "-m", "custody.decoder", *arguments]
+    done = subprocess.run(command, input=typed, capture_output=True, text=True, check=True, cwd=ROOT)
+    return done.stdout.strip()
+
+
 def test_refuses_whatever_it_cannot_read_to_the_last_byte(site: Site, visit: Any) -> None:
     request = site.exchange.request
     page = visit(None).page
     payload = bytes(request.payload)
     good: dict[str, Any] = {
+        "confirm": "no",
         "deployment": "test",
         "kind": request.kind,
         "nonce": bytes(request.nonce).hex(),

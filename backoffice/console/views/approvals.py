@@ -21,6 +21,7 @@ from core.approvals.models import ApprovalRequest
 from core.approvals.signed import Signed
 from core.approvals.standing import standing_of
 from core.refusals import Refused
+from custody import confirming
 from custody import queries as custody
 from custody.models import SignerOrder
 from kernel import canonical, encodings
@@ -32,6 +33,7 @@ FIELDS: Final = {
     "authenticator_data": "Authenticator data",
     "client_data": "Client data",
     "signature": "Signature",
+    "confirmation": "Offline decoder’s confirmation",
 }
 """What an answer from the approver page consists of."""
 
@@ -69,6 +71,7 @@ def show(request: frame.StaffRequest, request_id: UUID, refusal: Refused | None 
         "act": payloads.read(bytes(row.payload)),
         "payload_text": bytes(row.payload).decode(errors="replace"),
         "answer_fields": FIELDS.items(),
+        "confirms": is_confirmed(row),
         "standing": standing,
         "seats": _seats(row, standing.counted),
         "answers": row.signatures.select_related("officer", "credential").order_by("signed_at", "id"),
@@ -92,6 +95,7 @@ def document(request: frame.StaffRequest, request_id: UUID) -> HttpResponse:
             "nonce": bytes(row.nonce).hex(),
             "payload": encodings.base64url(bytes(row.payload)),
             "digest": bytes(row.digest).hex(),
+            "confirm": is_confirmed(row),
             "subject": row.subject,
             "maker": str(row.maker_id),
             "teams": row.teams,
@@ -130,7 +134,9 @@ def take_back(request: frame.StaffRequest, request_id: UUID) -> HttpResponse:
 
 def link(row: ApprovalRequest | SignerOrder) -> str:
     """The approver page with this request in the fragment, which no server on the way gets to see."""
+    confirms = isinstance(row, ApprovalRequest) and is_confirmed(row)
     asked = {
+        "confirm": "yes" if confirms else "no",
         "deployment": settings.DEPLOYMENT,
         "kind": row.kind,
         "nonce": bytes(row.nonce).hex(),
@@ -139,6 +145,11 @@ def link(row: ApprovalRequest | SignerOrder) -> str:
         "return": settings.CONSOLE_ORIGIN,
     }
     return f"{settings.APPROVER_ORIGIN}/#{encodings.base64url(canonical.encode(asked))}"
+
+
+def is_confirmed(row: ApprovalRequest) -> bool:
+    """Whether agreeing to this request takes an offline decoder as well."""
+    return kinds.named(row.kind).confirms is not kinds.no_confirmation and confirming.is_needed(row)
 
 
 def answer_in(fields: Mapping[str, str]) -> Signed:

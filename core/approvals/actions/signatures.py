@@ -13,7 +13,7 @@ from core.access.models import Identity, OfficerCredential
 from core.action import action
 from core.actor import Actor
 from core.approvals import kinds, locks, moving
-from core.approvals.assertions import verified
+from core.approvals.assertions import confirmed, verified
 from core.approvals.domain.requests import State
 from core.approvals.events import Event
 from core.approvals.expiry import expire_if_due
@@ -92,6 +92,7 @@ def submit_signature(*, request_id: UUID, signed: Signed, actor: Actor, now: dat
     credential = verified(
         statement(row, signed.verb), officer=officer, signed=signed, target=moving.target(row)
     )
+    confirmed(row, officer=officer, signed=signed)
     signature = _stored(row, officer, credential, signed, now)
     standing = standing_of(row, now)
     audit.record(
@@ -144,6 +145,7 @@ def _stored(
                 authenticator_data=signed.assertion.authenticator_data,
                 client_data=signed.assertion.client_data,
                 signature=signed.assertion.signature,
+                confirmation=signed.confirmation,
             )
     except IntegrityError as error:
         raise NotOpen(

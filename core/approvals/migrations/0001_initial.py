@@ -121,6 +121,12 @@ class Migration(migrations.Migration):
                 ("client_data", models.BinaryField()),
                 ("signature", models.BinaryField()),
                 (
+                    "confirmation",
+                    models.BinaryField(
+                        default=b"", help_text="by the officer's offline decoder, over the same statement"
+                    ),
+                ),
+                (
                     "assertion",
                     models.GeneratedField(
                         db_persist=True,

@@ -1,12 +1,14 @@
 // The signing page: decode the request in the fragment, show what it means, ask the passkey, go back.
 
-import { NotCanonical, decodeObject } from "./canonical.js";
+import { NotCanonical, decodeObject, encodeTexts } from "./canonical.js";
 import { Unreadable, read } from "./acts.js";
+import { encodeQR } from "./qr.js";
 import { base64url, challengeOf, digestOf, fromBase64url, hex } from "./statement.js";
 
-const MEMBERS = ["deployment", "kind", "nonce", "payload", "request", "return"];
+const MEMBERS = ["confirm", "deployment", "kind", "nonce", "payload", "request", "return"];
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const ASK_WITHIN_MS = 120_000;
+const QR_PIXELS = 5;
 
 // What each agreeing verb is called on the page.
 const SAID = new Map([["approve", "Approve"], ["release", "Release"]]);
@@ -23,14 +25,14 @@ async function asked(fragment) {
   if (link.size !== MEMBERS.length || !texts.every((value) => typeof value === "string")) {
     throw new Unreadable("The link carries something else than a request.");
   }
-  const [deployment, kind, nonce, encoded, request, origin] = texts;
+  const [confirm, deployment, kind, nonce, encoded, request, origin] = texts;
   if (!/^[0-9a-f]{64}$/.test(nonce) || !UUID.test(request)) throw new Unreadable("The request has no proper name.");
   if (deployment !== pinned("deployment")) throw new Unreadable("The request belongs to another deployment.");
   if (origin !== pinned("console")) throw new Unreadable("The link did not come from this deployment’s console.");
   const payload = fromBase64url(encoded);
   if (payload === null) throw new Unreadable("The payload is damaged.");
   const act = read(decodeObject(payload), { kind, deployment });
-  return { act, kind, deployment, nonce, request, digest: await digestOf(payload) };
+  return { act, kind, deployment, nonce, request, encoded, confirm: confirm === "yes", digest: await digestOf(payload) };
 }
 
 function show(found) {
@@ -41,6 +43,8 @@ function show(found) {
   at("lines").replaceChildren(...act.lines.flatMap(asLine));
   at("details").replaceChildren(...act.details.flatMap(asLine));
   at("digest").replaceChildren(...grouped(hex(digest), 8));
+  at("confirmation-field").hidden = !found.confirm;
+  drawQr(at("qr"), decoderText(found));
   at("verb-approve").value = act.verb;
   at("verb-approve").labels[0].firstChild.data = `${SAID.get(act.verb)} `;
   at("reject-choice").hidden = !act.answers.includes("reject");
@@ -97,6 +101,31 @@ function refuse(sentence) {
   at("main").focus();
 }
 
+// What the offline decoder reads: all that the statement binds, and the payload's own bytes.
+function decoderText({ deployment, kind, nonce, encoded }) {
+  const members = [["deployment", deployment], ["kind", kind], ["nonce", nonce], ["payload", encoded]];
+  return new TextDecoder().decode(encodeTexts(new Map(members)));
+}
+
+// Black on white whatever the page's colours are: scanners want it so.
+function drawQr(canvas, text) {
+  let modules;
+  try {
+    modules = encodeQR(text, "raw", { ecc: "low", encoding: "byte", border: 4 });
+  } catch {
+    at("qr-field").hidden = true; // longer than the largest code: no payment is
+    return;
+  }
+  canvas.width = canvas.height = modules.length * QR_PIXELS;
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "#fff";
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  pen.fillStyle = "#000";
+  modules.forEach((row, y) => row.forEach((dark, x) => {
+    if (dark) pen.fillRect(x * QR_PIXELS, y * QR_PIXELS, QR_PIXELS, QR_PIXELS);
+  }));
+}
+
 function chosen() {
   return new FormData(at("answer")).get("verb");
 }
@@ -105,6 +134,9 @@ function follow() {
   const verb = chosen();
   at("reason-field").hidden = verb !== "reject";
   at("reason").required = verb === "reject";
+  const confirms = verb !== null && verb !== "reject" && !at("confirmation-field").hidden;
+  at("confirmation").required = confirms;
+  if (confirms) at("qr-field").open = true;
   at("sign").textContent = verb === null ? "Choose an answer first" : `${SAID.get(verb) ?? "Reject"} with passkey`;
   at("sign").dataset.verb = verb ?? "";
 }
@@ -116,6 +148,12 @@ async function sign(found) {
   if (verb === "reject" && reason === "") {
     problem("Nothing was signed: write why you reject it.");
     at("reason").focus();
+    return;
+  }
+  const confirmation = verb === "reject" ? "" : at("confirmation").value.trim();
+  if (found.confirm && verb !== "reject" && !/^[A-Za-z0-9_-]{86}$/.test(confirmation)) {
+    problem("Nothing was signed: scan or paste the confirmation that your offline decoder shows, 86 characters.");
+    at("confirmation").focus();
     return;
   }
   at("sign").disabled = true;
@@ -138,6 +176,7 @@ async function sign(found) {
       authenticator_data: base64url(new Uint8Array(authenticatorData)),
       client_data: base64url(new Uint8Array(clientDataJSON)),
       signature: base64url(new Uint8Array(signature)),
+      confirmation,
     };
     at("status").textContent = "Signed. Going back to the console…";
     const fragment = base64url(new TextEncoder().encode(JSON.stringify(answer)));
