@@ -8,7 +8,11 @@ from uuid import UUID
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """`identity` is None for a daemon or task; `subject` is the edge's name for the person."""
+    """`identity` is None for a daemon or task; `subject` is the edge's name for the person.
+
+    `proof` names the ceremony in which the person confirmed this very act; `under` the elevations in force,
+    so that what was done in one can be told from what anybody of the role may do.
+    """
 
     identity: UUID | None
     kind: str
@@ -17,6 +21,8 @@ class Actor:
     device: str = ""
     ip: str = ""
     request_id: str = ""
+    proof: str = ""
+    under: str = ""
 
 
 def system(name: str) -> Actor:

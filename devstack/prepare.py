@@ -1,7 +1,7 @@
 """Bring the database up to date. Every step may be repeated.
 
-    python -m devstack.prepare owner STAFF PASSKEYS   migrations, privileges, founding staff, webhooks
-    python -m devstack.prepare worker                 wallets from the registry, markets in the engine
+    python -m devstack.prepare owner STAFF PASSKEYS FACTORS   migrations, privileges, founding staff, webhooks
+    python -m devstack.prepare worker                         wallets from the registry, markets in the engine
 
 The first prints one line of JSON: the addresses at which the providers deliver their webhooks.
 """
@@ -17,7 +17,7 @@ import django
 from django.core.management import call_command
 
 
-def as_owner(staff: Path, passkeys: Path) -> None:
+def as_owner(staff: Path, passkeys: Path, factors: Path) -> None:
     """What only the database's owner may do, and what must be there before anybody can come in."""
     call_command("migrate", verbosity=0, interactive=False)
     call_command("grant_roles", verbosity=0, stdout=io.StringIO())
@@ -25,7 +25,7 @@ def as_owner(staff: Path, passkeys: Path) -> None:
     from core.access.models import Identity
 
     if not Identity.objects.filter(kind="officer").exists():
-        call_command("found_staff", str(staff), passkeys=passkeys, stdout=io.StringIO())
+        call_command("found_staff", str(staff), passkeys=passkeys, factors=factors, stdout=io.StringIO())
     declared = io.StringIO()
     call_command("declare_webhooks", stdout=declared)
     addresses = declared.getvalue().split()
@@ -42,8 +42,8 @@ def main() -> None:
     """Run as a program."""
     django.setup()
     match sys.argv[1:]:
-        case ["owner", staff, passkeys]:
-            as_owner(Path(staff), Path(passkeys))
+        case ["owner", staff, passkeys, factors]:
+            as_owner(Path(staff), Path(passkeys), Path(factors))
         case ["worker"]:
             as_worker()
         case _:

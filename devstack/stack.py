@@ -77,8 +77,9 @@ def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -
 def _prepare_as_owner(environment: Environment) -> dict[str, str]:
     """Migrations, privileges and founding staff, as the database's owner; where each provider delivers."""
     public = environment.layout.secrets / "passkeys-public.json"
+    factors = environment.layout.secrets / "console-keys-public.json"
     done = subprocess.run(
-        [str(PYTHON), "-m", "devstack.prepare", "owner", str(tokens.STAFF_FILE), str(public)],
+        [str(PYTHON), "-m", "devstack.prepare", "owner", str(tokens.STAFF_FILE), str(public), str(factors)],
         capture_output=True,
         text=True,
         check=False,

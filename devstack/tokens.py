@@ -137,8 +137,18 @@ def _run(
 
 
 def _passkeys(where: Layout) -> dict[str, Authenticator]:
-    """A software passkey per member of staff, kept for the demo's scripted officers."""
-    path = where.secrets / "passkeys.json"
+    """Two software passkeys per member of staff, for the two hosts, kept for the demo's scripted officers."""
+    console = _kept(where.secrets / "console-keys.json")
+    first = {identity: {"passkeys": [_public(key)]} for identity, key in console.items()}
+    (where.secrets / "console-keys-public.json").write_text(json.dumps(first, indent=1))
+    keys = _kept(where.secrets / "passkeys.json")
+    public = {identity: [_public(key)] for identity, key in keys.items()}
+    (where.secrets / "passkeys-public.json").write_text(json.dumps(public, indent=1))
+    return keys
+
+
+def _kept(path: Path) -> dict[str, Authenticator]:
+    """A passkey per member of staff by their id; the file holds the secrets by e-mail."""
     known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
     staff = json.loads(STAFF_FILE.read_text())["staff"]
     keys = {person["id"]: Authenticator(known.get(person["email"])) for person in staff}
@@ -146,18 +156,15 @@ def _passkeys(where: Layout) -> dict[str, Authenticator]:
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump(fresh, file, indent=1)
-    public = {
-        identity: [
-            {
-                "credential_id": key.credential_id,
-                "public_key": key.public_key_hex,
-                "label": "software passkey",
-            }
-        ]
-        for identity, key in keys.items()
-    }
-    (where.secrets / "passkeys-public.json").write_text(json.dumps(public, indent=1))
     return keys
+
+
+def _public(key: Authenticator) -> dict[str, str]:
+    return {
+        "credential_id": key.credential_id,
+        "public_key": key.public_key_hex,
+        "label": "software passkey",
+    }
 
 
 def _registry(

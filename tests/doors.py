@@ -5,17 +5,24 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
+from dataclasses import dataclass
+from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
+from uuid import UUID
 
 import pytest
+from django.conf import settings
 from django.test import Client
 
+from backoffice.console.ceremony import ASKED
 from core.access import doors
 from core.access.adapters.keys import KeyStore
 from core.access.models import Identity
 from devstack.standins.edge_issuer import Issuer, Person
-from tests.officers import STAFF_FILE
+from fixtures.authenticator import Authenticator
+from kernel import encodings
+from tests.officers import STAFF_FILE, console_key
 
 TEAM: Final = "https://countersign.cloudflareaccess.com"
 CONSOLE_AUD: Final = "c1" * 32
@@ -55,9 +62,82 @@ def token(identity: Identity) -> str:
     return issuer().user_token(person, CONSOLE_AUD)
 
 
-def at_console(identity: Identity | None, *, checks_csrf: bool = False) -> Client:
+class Browser(Client):
+    """A person at the console, who confirms what they are asked to confirm, with their own passkey.
+
+    The ceremony goes over HTTP like everything else: the question's page is read, its form sent back.
+    """
+
+    person: UUID | None = None
+    confirms = True
+
+    def generic(self, method: str, path: str, *args: Any, **how: Any) -> Any:
+        answer = super().generic(method, path, *args, **how)
+        if answer.status_code != ASKED or not self.confirms or self.person is None:
+            return answer
+        form = confirmation(answer.content.decode())
+        assert form is not None, "the page that asks has no form"
+        fields = {**form.fields, **form.touched(console_key(self.person))}
+        return super().post(form.address, fields, headers=how.get("headers"))
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """The form of a page that asks: where it goes, what it carries, and what is to be signed."""
+
+    address: str
+    fields: dict[str, list[str]]
+    challenge: bytes
+    rp_id: str
+
+    def touched(self, key: Authenticator, **how: Any) -> dict[str, str]:
+        """What the page's script would fill in."""
+        where = {"origin": settings.CONSOLE_ORIGIN, "rp_id": self.rp_id, **how}
+        given = key.assertion(self.challenge, **where)
+        return {
+            "stepup_credential_id": key.credential_id,
+            "stepup_authenticator_data": encodings.base64url(given.authenticator_data),
+            "stepup_client_data": encodings.base64url(given.client_data),
+            "stepup_signature": encodings.base64url(given.signature),
+        }
+
+
+class _Forms(HTMLParser):
+    """Reads the form named `ceremony`."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.form: dict[str, str] | None = None
+        self.fields: dict[str, list[str]] = {}
+        self._inside = False
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        found = {name: value or "" for name, value in attrs}
+        if tag == "form":
+            self._inside = found.get("id") == "ceremony"
+            self.form = found if self._inside else self.form
+        elif tag == "input" and self._inside and found.get("type") == "hidden":
+            self.fields.setdefault(found["name"], []).append(found["value"])
+
+    def handle_endtag(self, tag: str) -> None:
+        self._inside = self._inside and tag != "form"
+
+
+def confirmation(page: str) -> Confirmation | None:
+    """The form on a page that asks for a ceremony; None where it has none."""
+    reader = _Forms()
+    reader.feed(page)
+    if reader.form is None:
+        return None
+    challenge = encodings.from_base64url(reader.form["data-challenge"])
+    return Confirmation(reader.form["action"], reader.fields, challenge, reader.form["data-rp"])
+
+
+def at_console(identity: Identity | None, *, checks_csrf: bool = False, confirms: bool = True) -> Browser:
     """A client at the console's door; without an identity it carries no token."""
     headers = {"Host": CONSOLE}
     if identity is not None:
         headers[doors.ASSERTION] = token(identity)
-    return Client(enforce_csrf_checks=checks_csrf, headers=headers)
+    client = Browser(enforce_csrf_checks=checks_csrf, headers=headers)
+    client.person, client.confirms = identity.pk if identity else None, confirms
+    return client

@@ -6,12 +6,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
+from django.conf import settings
+
 from core import access
 from core.access.models import Identity
 from core.access.roles import Role
 from core.approvals.actions import submit_signature
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
+from core.factors.actions import issue_challenge, propose_passkey
+from core.factors.actions.registering import REGISTER
+from core.factors.domain import acts
+from core.factors.models import Passkey
 from core.freezes.actions import pull_freeze
 from core.freezes.models import Freeze
 from core.ids import new_id
@@ -22,11 +28,12 @@ from custody.models import Adjustment, Refill, SignerOrder, Withdrawal
 from engine_bridge.actions.markets import list_market
 from engine_bridge.domain.markets import LISTINGS
 from engine_bridge.models import Instrument
+from fixtures.authenticator import Authenticator
 from kernel.money import Amount
 from kyc.actions import open_case
 from kyc.domain.cases import Kind
 from kyc.models import Case, KycProfile
-from tests.officers import Staff
+from tests.officers import Officer, Staff
 from tests.treasury import BTC, ROBOT, Treasury
 
 
@@ -67,6 +74,7 @@ class Exchange:
             "case_id": self.case.pk,
             "freeze_id": self.freeze.pk,
             "person": self.una.pk,
+            "factor_id": Passkey.objects.get(user=self.una).pk,
             "symbol": self.market.symbol,
             "event_id": AuditEvent.objects.order_by("id").values_list("pk", flat=True)[0],
         }
@@ -130,4 +138,29 @@ def _una(treasury: Treasury) -> Identity:
     for officer in (treasury.staff.ben, treasury.staff.cy):
         signed = officer.answer(request)
         submit_signature(request_id=request.pk, signed=signed, actor=officer.actor, now=treasury.now)
-    return Identity.objects.get(pk=joining.person)
+    una = Officer(Identity.objects.get(pk=joining.person), Authenticator())
+    _first_passkey(una, treasury)
+    return una.identity
+
+
+def _first_passkey(una: Officer, treasury: Treasury) -> None:
+    """She registers a passkey for the console, and Ben agrees that it is hers."""
+    session, digest = "0" * 64, bytes(32)
+    row = issue_challenge(
+        purpose=REGISTER, act="x", digest=digest, session=session, actor=una.actor, now=treasury.now
+    )
+    made = una.key.registration(
+        acts.challenge(bytes(row.nonce), digest), origin=settings.CONSOLE_ORIGIN, rp_id="console.localhost"
+    )
+    request = propose_passkey(
+        challenge_id=row.pk,
+        session=session,
+        label="key on the ring",
+        reason="her first day",
+        actor=una.actor,
+        now=treasury.now,
+        **made,
+    )
+    ben = treasury.staff.ben
+    signed = ben.answer(request)
+    submit_signature(request_id=request.pk, signed=signed, actor=ben.actor, now=treasury.now)

@@ -11,11 +11,13 @@ from django.http import HttpRequest, HttpResponseBase
 from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST, require_safe
 
+from backoffice.console.ceremony import confirmed
 from backoffice.console.permissions import Permission as Console
 from backoffice.console.views import (
     adjustments,
     approvals,
     audit,
+    authenticators,
     cases,
     errors,
     freezes,
@@ -32,6 +34,8 @@ from core.access import requires
 from core.access.permissions import Permission as Access
 from core.approvals.permissions import Permission as Approvals
 from core.audit.permissions import Permission as Audit
+from core.factors.domain.strength import Needs
+from core.factors.permissions import Permission as Factors
 from core.freezes.permissions import Permission as Freezes
 from core.health.permissions import Permission as Health
 from custody.permissions import Permission as Custody
@@ -46,9 +50,10 @@ def screen(route: str, permission: StrEnum, view: View, name: str) -> URLPattern
     return path(route, requires(permission)(require_safe(view)), name=name)
 
 
-def act(route: str, permission: StrEnum, view: View, name: str) -> URLPattern:
-    """A form's target: it is posted to, never followed, and from no other site."""
-    return path(route, requires(permission)(require_POST(from_here(view))), name=name)
+def act(route: str, permission: StrEnum, view: View, name: str, step_up: Needs | None = None) -> URLPattern:
+    """A form's target: posted to and never followed, from no other site, and where marked only confirmed."""
+    inner = view if step_up is None else confirmed(step_up, view)
+    return path(route, requires(permission)(require_POST(from_here(inner))), name=name)
 
 
 def from_here(view: View) -> View:
@@ -83,19 +88,47 @@ urlpatterns: list[Any] = [
         "withdrawal_json",
     ),
     act(
-        "withdrawals/<uuid:withdrawal_id>/release", Custody.RELEASE_WITHDRAWAL, withdrawals.release, "release"
+        "withdrawals/<uuid:withdrawal_id>/release",
+        Custody.RELEASE_WITHDRAWAL,
+        withdrawals.release,
+        "release",
+        step_up=Needs.MONEY,
     ),
-    act("withdrawals/<uuid:withdrawal_id>/reject", Custody.RELEASE_WITHDRAWAL, withdrawals.reject, "reject"),
-    act("withdrawals/<uuid:withdrawal_id>/fail", Custody.RELEASE_WITHDRAWAL, withdrawals.fail, "fail"),
+    act(
+        "withdrawals/<uuid:withdrawal_id>/reject",
+        Custody.RELEASE_WITHDRAWAL,
+        withdrawals.reject,
+        "reject",
+        step_up=Needs.ACT,
+    ),
+    act(
+        "withdrawals/<uuid:withdrawal_id>/fail",
+        Custody.RELEASE_WITHDRAWAL,
+        withdrawals.fail,
+        "fail",
+        step_up=Needs.MONEY,
+    ),
     screen("treasury/", Custody.SEE_TREASURY, treasury.show, "treasury"),
     screen("treasury/refills.json", Custody.SEE_TREASURY, refills.documents, "refills_json"),
     screen("treasury/refills/<uuid:refill_id>/", Custody.SEE_TREASURY, refills.show, "refill"),
     screen("treasury/refills/<uuid:refill_id>.json", Custody.SEE_TREASURY, refills.document, "refill_json"),
-    act("treasury/refills/<uuid:refill_id>/request", Custody.PROPOSE_REFILL, refills.adopt, "adopt_refill"),
+    act(
+        "treasury/refills/<uuid:refill_id>/request",
+        Custody.PROPOSE_REFILL,
+        refills.adopt,
+        "adopt_refill",
+        step_up=Needs.MONEY,
+    ),
     act(
         "treasury/refills/<uuid:refill_id>/dismiss", Custody.PROPOSE_REFILL, refills.dismiss, "dismiss_refill"
     ),
-    act("treasury/refills/<uuid:refill_id>/export", Custody.TRANSFER_BUNDLE, refills.export, "export_bundle"),
+    act(
+        "treasury/refills/<uuid:refill_id>/export",
+        Custody.TRANSFER_BUNDLE,
+        refills.export,
+        "export_bundle",
+        step_up=Needs.MONEY,
+    ),
     act(
         "treasury/refills/<uuid:refill_id>/import",
         Custody.TRANSFER_BUNDLE,
@@ -105,9 +138,22 @@ urlpatterns: list[Any] = [
     screen("treasury/signers/", Custody.SEE_SIGNERS, signers.index, "signers"),
     act("treasury/signers/freeze", Custody.STOP_SIGNERS, signers.freeze, "freeze_signers"),
     act("treasury/signers/veto", Custody.STOP_SIGNERS, signers.veto, "veto_registry"),
-    act("treasury/signers/release", Custody.ORDER_SIGNERS, signers.release, "release_signers"),
-    act("treasury/signers/reopen", Custody.ORDER_SIGNERS, signers.reopen, "reopen_signer"),
-    act("treasury/signers/registry", Custody.ORDER_SIGNERS, signers.registry, "announce_registry"),
+    act(
+        "treasury/signers/release",
+        Custody.ORDER_SIGNERS,
+        signers.release,
+        "release_signers",
+        step_up=Needs.MONEY,
+    ),
+    act(
+        "treasury/signers/reopen", Custody.ORDER_SIGNERS, signers.reopen, "reopen_signer", step_up=Needs.MONEY
+    ),
+    act(
+        "treasury/signers/registry",
+        Custody.ORDER_SIGNERS,
+        signers.registry,
+        "announce_registry",
+    ),
     screen("treasury/signers/orders/<uuid:order_id>/", Custody.SEE_SIGNERS, signers.show, "signer_order"),
     screen(
         "treasury/signers/orders/<uuid:order_id>.json",
@@ -118,28 +164,66 @@ urlpatterns: list[Any] = [
     act("treasury/signers/orders/<uuid:order_id>/sign", Custody.STOP_SIGNERS, signers.sign, "sign_order"),
     screen("treasury/adjustments/", Custody.SEE_TREASURY, adjustments.index, "adjustments"),
     act(
-        "treasury/adjustments/propose", Custody.PROPOSE_ADJUSTMENT, adjustments.propose, "propose_adjustment"
+        "treasury/adjustments/propose",
+        Custody.PROPOSE_ADJUSTMENT,
+        adjustments.propose,
+        "propose_adjustment",
+        step_up=Needs.MONEY,
     ),
     screen("identity/", Kyc.SEE_CASES, cases.index, "cases"),
     screen("identity/<uuid:case_id>/", Kyc.SEE_CASES, cases.show, "case"),
-    act("identity/<uuid:case_id>/evidence", Kyc.SEE_EVIDENCE, cases.evidence, "evidence"),
+    act(
+        "identity/<uuid:case_id>/evidence", Kyc.SEE_EVIDENCE, cases.evidence, "evidence", step_up=Needs.RECENT
+    ),
     act("identity/<uuid:case_id>/take", Kyc.DECIDE_CASES, cases.take, "take_case"),
     act("identity/<uuid:case_id>/close", Kyc.DECIDE_CASES, cases.close, "close_case"),
-    act("identity/<uuid:case_id>/propose", Kyc.DECIDE_CASES, cases.propose, "propose_tier"),
+    act(
+        "identity/<uuid:case_id>/propose", Kyc.DECIDE_CASES, cases.propose, "propose_tier", step_up=Needs.ACT
+    ),
     screen("markets/", Engine.SEE_MARKETS, markets.index, "markets"),
     screen("markets/<slug:symbol>/", Engine.SEE_MARKETS, markets.show, "market"),
     act("markets/<slug:symbol>/stop", Engine.HALT_MARKETS, markets.stop, "stop_market"),
-    act("markets/<slug:symbol>/release", Engine.HALT_MARKETS, markets.ask_release, "ask_market_release"),
+    act(
+        "markets/<slug:symbol>/release",
+        Engine.HALT_MARKETS,
+        markets.ask_release,
+        "ask_market_release",
+        step_up=Needs.MONEY,
+    ),
     screen("audit/", Audit.SEE_EVENTS, audit.index, "audit"),
     screen("audit/<int:event_id>/", Audit.SEE_EVENTS, audit.show, "event"),
     screen("freezes/", Freezes.SEE_FREEZES, freezes.index, "freezes"),
     act("freezes/pull", Freezes.PULL_FREEZE, freezes.pull, "pull_freeze"),
-    act("freezes/<uuid:freeze_id>/release", Freezes.ASK_RELEASE, freezes.ask_release, "ask_release"),
+    act(
+        "freezes/<uuid:freeze_id>/release",
+        Freezes.ASK_RELEASE,
+        freezes.ask_release,
+        "ask_release",
+        step_up=Needs.MONEY,
+    ),
     screen("staff/", Access.SEE_STAFF, staff.index, "staff"),
-    act("staff/join", Access.PROPOSE_STAFF, staff.join, "join"),
+    act("staff/join", Access.PROPOSE_STAFF, staff.join, "join", step_up=Needs.ACT),
     screen("staff/<uuid:person>/", Access.SEE_STAFF, staff.show, "person"),
-    act("staff/<uuid:person>/suspend", Access.SUSPEND_STAFF, staff.suspend, "suspend"),
-    act("staff/<uuid:person>/propose", Access.PROPOSE_STAFF, staff.propose, "propose_change"),
+    act("staff/<uuid:person>/suspend", Access.SUSPEND_STAFF, staff.suspend, "suspend", step_up=Needs.ACT),
+    act(
+        "staff/<uuid:person>/propose",
+        Access.PROPOSE_STAFF,
+        staff.propose,
+        "propose_change",
+        step_up=Needs.ACT,
+    ),
+    screen("authenticators/", Factors.OWN, authenticators.index, "authenticators"),
+    act("authenticators/code", Factors.OWN, authenticators.begin_code, "begin_code", step_up=Needs.ENROL),
+    act("authenticators/code/<uuid:factor_id>", Factors.OWN, authenticators.propose_code, "propose_code"),
+    act(
+        "authenticators/passkey",
+        Factors.OWN,
+        authenticators.begin_passkey,
+        "begin_passkey",
+        step_up=Needs.ENROL,
+    ),
+    act("authenticators/passkey/propose", Factors.OWN, authenticators.propose_passkey, "propose_passkey"),
+    act("authenticators/<uuid:factor_id>/end", Factors.OWN, authenticators.end, "end_factor"),
     screen("health/", Health.SEE_PROBES, health.show, "health"),
 ]
 

@@ -102,6 +102,8 @@ def _write(
                 "device": actor.device,
                 "ip": actor.ip,
                 "request": actor.request_id,
+                **({"proof": actor.proof} if actor.proof else {}),
+                **({"under": actor.under} if actor.under else {}),
             },
             "target": name_of(target),
             "before": _plain(before),

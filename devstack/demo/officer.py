@@ -1,9 +1,11 @@
-"""An officer at the console, scripted: an Access token, plain forms, and a software passkey."""
+"""An officer at the console, scripted: an Access token, plain forms, and software passkeys."""
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 
@@ -13,6 +15,8 @@ from kernel import encodings
 from kernel.approval import Statement, Verb
 
 _CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
+_CHALLENGE = re.compile(r'data-challenge="([^"]+)"')
+_HIDDEN = re.compile(r'<input type="hidden" name="([^"]+)" value="([^"]*)"')
 
 
 class Officer:
@@ -27,11 +31,12 @@ class Officer:
         approver_origin: str,
         rp_id: str,
         private_key: str,
+        console_key: str,
     ) -> None:
         self.email = email
         self._console = console_origin
         self._approver, self._rp_id = approver_origin, rp_id
-        self._passkey = Authenticator(private_key)
+        self._passkey, self._key = Authenticator(private_key), Authenticator(console_key)
         token = httpx.post(f"{address}/cdn-cgi/access/token", json={"email": email}, timeout=10)
         token.raise_for_status()
         self._http = httpx.Client(
@@ -56,12 +61,34 @@ class Officer:
         if found is None:
             raise StepFailed(f"{self.email} finds no form on {page}")
         files = fields.pop("files", None)
-        return self._http.post(
-            path,
-            data={**fields, "csrfmiddlewaretoken": found.group(1)},
-            files=files,
-            headers={"Origin": self._console},
+        answer = self._send(path, {**fields, "csrfmiddlewaretoken": found.group(1)}, files)
+        if answer.status_code != httpx.codes.UNAUTHORIZED:
+            return answer
+        return self._send(path, self._confirm(answer.text), None)
+
+    def _send(self, path: str, fields: dict[str, Any], files: Any) -> httpx.Response:
+        return self._http.post(path, data=fields, files=files, headers={"Origin": self._console})
+
+    def _confirm(self, page: str) -> dict[str, Any]:
+        """What the page that asks for a ceremony carries, with the passkey's answer to its question."""
+        form = page.partition('id="ceremony"')[2].partition("</form>")[0]
+        asked = _CHALLENGE.search(form)
+        if asked is None:
+            raise StepFailed(f"{self.email} is asked to confirm, and finds no question")
+        fields: dict[str, Any] = {}
+        for name, value in _HIDDEN.findall(form):
+            fields.setdefault(html.unescape(name), []).append(html.unescape(value))
+        host = urlsplit(self._console).hostname or ""
+        given = self._key.assertion(
+            encodings.from_base64url(asked.group(1)), origin=self._console, rp_id=host
         )
+        return {
+            **fields,
+            "stepup_credential_id": self._key.credential_id,
+            "stepup_authenticator_data": encodings.base64url(given.authenticator_data),
+            "stepup_client_data": encodings.base64url(given.client_data),
+            "stepup_signature": encodings.base64url(given.signature),
+        }
 
     def sign(
         self, request_id: str, verb: str = "approve", reason: str = ""

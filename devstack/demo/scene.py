@@ -73,6 +73,7 @@ class Scene:
         values = stack.environment.values
         address = values["ACCESS_TEAM_URL"]
         keys = json.loads((stack.environment.layout.secrets / "passkeys.json").read_text())
+        console_keys = json.loads((stack.environment.layout.secrets / "console-keys.json").read_text())
 
         def officer(kind: type[Officer], email: str) -> Any:
             return kind(
@@ -82,6 +83,7 @@ class Scene:
                 approver_origin=values["APPROVER_ORIGIN"],
                 rp_id=values["APPROVER_RP_ID"],
                 private_key=keys[email],
+                console_key=console_keys[email],
             )
 
         node = BitcoinNode(values["BITCOIN_RPC_URL"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -9,13 +10,16 @@ from playwright.sync_api import expect
 
 from custody.models import Withdrawal
 from tests.browser.conftest import Site
+from tests.browser.passkeys import plug_in
 from tests.browser.test_approver_page import tab_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 
 def test_walks_the_list_and_releases_a_withdrawal_by_keys(site: Site, visit: Any) -> None:
-    page = visit(site.exchange.staff.ana.identity).open("/")
+    ana = site.exchange.staff.ana
+    page = visit(ana.identity).open("/")
+    plug_in(page, ana.key, rp_id="console.localhost")
     page.keyboard.press("Tab")
     expect(page.locator(".skip")).to_be_focused()
     page.keyboard.press("Enter")
@@ -29,6 +33,10 @@ def test_walks_the_list_and_releases_a_withdrawal_by_keys(site: Site, visit: Any
     page.keyboard.type("jk? are letters here")
     assert page.locator("#release-reason").input_value() == "jk? are letters here"
     page.keyboard.press("Tab")
+    page.keyboard.press("Enter")
+    # What was typed is there to be read, and the next key confirms exactly that.
+    expect(page.locator(".words")).to_have_text("jk? are letters here")
+    expect(page.locator("#touch")).to_be_focused()
     page.keyboard.press("Enter")
     expect(page.locator(".note")).to_contain_text("Released from screening.")
     held = Withdrawal.objects.get(pk=site.exchange.held.pk)
@@ -44,11 +52,14 @@ def test_walks_the_list_and_releases_a_withdrawal_by_keys(site: Site, visit: Any
 
 
 def test_sees_the_refusal_first_and_finds_what_was_typed(site: Site, visit: Any) -> None:
-    page = visit(site.exchange.staff.ana.identity).open("/treasury/adjustments/")
+    ana = site.exchange.staff.ana
+    page = visit(ana.identity).open("/treasury/adjustments/")
+    plug_in(page, ana.key, rp_id="console.localhost")
     page.fill("#customer", "somebody")
     page.fill("#amount", "12.5")
     page.fill("#reason", "a wire arrived")
     page.click("text=Ask for the credit")
+    page.click("#touch")
     expect(page.locator("#refusal")).to_be_focused()
     expect(page.locator("#refusal")).to_contain_text("choose the customer by their id")
     assert page.locator("#reason").input_value() == "a wire arrived"
@@ -70,11 +81,16 @@ def test_gets_fresh_counts_without_losing_the_place(site: Site, visit: Any) -> N
 
 
 def test_works_before_any_script(site: Site, visit: Any) -> None:
-    page = visit(site.exchange.staff.ana.identity, java_script_enabled=False).open(
-        "/withdrawals/?tab=on hold"
-    )
+    ana = site.exchange.staff.ana
+    page = visit(ana.identity, java_script_enabled=False).open("/withdrawals/?tab=on hold")
     page.click("a.row")
     page.fill("#release-reason", "Tom called")
     page.click("button:has-text('Release')")
-    expect(page.locator(".note")).to_contain_text("Released from screening.")
-    expect(page.locator("main")).to_have_attribute("data-state", "open")
+    expect(page.locator("main")).to_contain_text("This moves money, so a code is not enough.")
+    page.goto(f"{site.console}/withdrawals/{site.exchange.held.pk}/")
+    page.click("summary:has-text('Reject')")
+    page.fill("#reject-reason", "a mixer")
+    page.click("button:has-text('Reject')")
+    page.fill("#stepup_code", ana.app.code(time.time()))
+    page.click("text=Confirm with the code")
+    expect(page.locator("main")).to_have_attribute("data-state", "rejected")

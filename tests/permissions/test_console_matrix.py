@@ -13,6 +13,7 @@ from django.http import HttpResponse
 from django.test.utils import CaptureQueriesContext
 from django.urls import URLPattern, reverse
 
+from backoffice.console.ceremony import SENTENCES, needs_of
 from backoffice.console.urls import urlpatterns
 from core.access.models import Identity
 from core.access.requirement import permission_of
@@ -77,11 +78,38 @@ ROWS: Final = {
     "freezes": ("freezes:freeze:read", "GET"),
     "pull_freeze": ("freezes:freeze:pull", "POST"),
     "ask_release": ("freezes:freeze:release", "POST"),
+    "authenticators": ("factors:own:manage", "GET"),
+    "begin_code": ("factors:own:manage", "POST"),
+    "propose_code": ("factors:own:manage", "POST"),
+    "begin_passkey": ("factors:own:manage", "POST"),
+    "propose_passkey": ("factors:own:manage", "POST"),
+    "end_factor": ("factors:own:manage", "POST"),
     "health": ("health:probe:read", "GET"),
+}
+# What is confirmed by a ceremony, and which: `money` by a passkey alone. Each change here is a decision.
+CONFIRMED: Final = {
+    "release": "money",
+    "reject": "act",
+    "fail": "money",
+    "adopt_refill": "money",
+    "export_bundle": "money",
+    "propose_adjustment": "money",
+    "evidence": "recent",
+    "propose_tier": "act",
+    "ask_market_release": "money",
+    "ask_release": "money",
+    "release_signers": "money",
+    "reopen_signer": "money",
+    "join": "act",
+    "suspend": "act",
+    "propose_change": "act",
+    "begin_code": "enrol",
+    "begin_passkey": "enrol",
 }
 FOR_EVERY_ROLE: Final = {
     "console:home:read",
     "custody:withdrawal:read",
+    "factors:own:manage",
     "engine:market:read",
     "freezes:freeze:read",
     "health:probe:read",
@@ -100,6 +128,12 @@ def test_stands_in_the_matrix_with_the_permission_that_it_declares() -> None:
     declared = {name: permission_of(pattern.callback) for name, pattern in PATTERNS.items()}
     assert declared == {name: permission for name, (permission, _) in ROWS.items()}
     assert len(PATTERNS) == len(urlpatterns), "two URLs share a name"
+
+
+def test_is_confirmed_by_a_ceremony_where_it_matters() -> None:
+    marked = {name: needs_of(pattern.callback) for name, pattern in PATTERNS.items()}
+    assert {name: needs for name, needs in marked.items() if needs} == CONFIRMED
+    assert set(CONFIRMED) <= set(SENTENCES), "the person is told what they confirm"
 
 
 def test_opens_for_staff_with_its_permission_and_for_nobody_else(url: Url, exchange: Exchange) -> None:

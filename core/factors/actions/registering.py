@@ -25,7 +25,7 @@ from core.factors.events import Event
 from core.factors.models import Code, Factor, Passkey
 from core.factors.queries import factors_of
 from core.ids import new_id
-from core.refusals import NotAllowed, Refused
+from core.refusals import NotAllowed, NotFound, Refused
 
 TEAMS: Final = {"officers": 1}
 REGISTER: Final = "register"
@@ -91,7 +91,9 @@ def propose_code(
     """Show that the app works, and put it before the second person. The code used here is used for good."""
     person = _person(actor)
     row = Code.objects.select_for_update().filter(pk=factor_id, user=person, state=State.DRAFT).first()
-    if row is None or row.begun_at + DRAFT_FOR <= now:
+    if row is None:
+        raise NotFound("There is no such secret of yours.", target=f"factors.code/{factor_id}")
+    if row.begun_at + DRAFT_FOR <= now:
         raise NotRegistered("Nothing was registered: this secret is no longer waiting. Begin again.")
     step = judging.matching_step(row, digits, now=now)
     if step is None:

@@ -21,6 +21,7 @@ class Needs(StrEnum):
     MONEY = "money"
     ACT = "act"
     RECENT = "recent"
+    ENROL = "enrol"
 
 
 STRONG_ENOUGH: Final[Mapping[Needs, frozenset[Kind]]] = {
@@ -30,4 +31,6 @@ STRONG_ENOUGH: Final[Mapping[Needs, frozenset[Kind]]] = {
     Needs.ACT: frozenset({Kind.PASSKEY, Kind.CODE}),
     # Only reads: one ceremony of any kind in the last ten minutes, or a fresh one.
     Needs.RECENT: frozenset({Kind.PASSKEY, Kind.CODE}),
+    # Begins a registration, which a second person decides: a fresh ceremony, where one is possible.
+    Needs.ENROL: frozenset({Kind.PASSKEY, Kind.CODE}),
 }

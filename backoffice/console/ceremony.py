@@ -1,0 +1,180 @@
+"""Confirming an act: the second mark on a line of the URLs, beside its permission.
+
+A marked act does not run until whoever asks has answered a question about exactly this method, route, target
+and these fields, with an authenticator of their own. The question is a page that carries the whole form, so
+nothing that was typed is lost, and that works without a script wherever a code is enough.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, ClassVar, Final
+
+from django.http import HttpResponse, HttpResponseBase
+
+from backoffice.console import frame
+from core import clock
+from core.access import doors
+from core.factors import actions, judging, queries
+from core.factors.domain import acts
+from core.factors.domain.factors import Kind
+from core.factors.domain.strength import CHALLENGE_FOR, STRONG_ENOUGH, Needs
+from core.factors.given import FIELDS, read
+from core.factors.models import Passkey
+from core.refusals import Refused
+from kernel import encodings
+
+View = Callable[..., HttpResponseBase]
+
+ASKED: Final = 401
+_APART: Final = frozenset({"csrfmiddlewaretoken", *FIELDS})
+
+SENTENCES: Final[Mapping[str, str]] = {
+    "release": "Release this withdrawal to its checkers",
+    "reject": "Reject this withdrawal",
+    "fail": "Give up this withdrawal and return its hold",
+    "adopt_refill": "Put this refill before its checkers",
+    "export_bundle": "Export the bundle for the cold signers",
+    "propose_adjustment": "Ask for a credit to a customer",
+    "evidence": "Open a person’s evidence",
+    "propose_tier": "Propose a tier for a customer",
+    "ask_market_release": "Ask that a market may trade again",
+    "ask_release": "Ask for the release of a freeze",
+    "release_signers": "Ask that frozen signers may sign again",
+    "reopen_signer": "Ask that a signer may begin a new memory",
+    "join": "Propose that somebody joins",
+    "suspend": "End all rights of a colleague",
+    "propose_change": "Propose a change to the staff",
+    "take_factor": "Take away an authenticator of a colleague",
+    "begin_code": "Register another authenticator app of yours",
+    "begin_passkey": "Register another passkey of yours",
+}
+"""What the person confirms, in words; every marked line has one."""
+
+
+class Unconfirmed(Refused):
+    """The ceremony did not hold: nothing was done, and the same page asks again."""
+
+    status: ClassVar[int] = ASKED
+
+    def __init__(self, outcome: actions.Outcome) -> None:
+        super().__init__(f"Nothing was done. {outcome.sentence}")
+        self.code = outcome.fault  # type: ignore[misc]
+
+
+def confirmed(needs: Needs, view: View) -> View:
+    """Run the view only after a ceremony that is strong enough; see `core.factors.domain.strength`."""
+
+    @functools.wraps(view)
+    def guarded(request: frame.StaffRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if _is_open(request, needs):
+            return view(request, *args, **kwargs)
+        digest = act_of(request, kwargs)
+        answer = read(request.POST)
+        if answer is None:
+            return _ask(request, needs, digest)
+        challenge, given = answer
+        outcome = actions.answer_challenge(
+            challenge_id=challenge,
+            given=given,
+            purpose=needs,
+            digest=digest,
+            session=session_of(request),
+            admits=STRONG_ENOUGH[needs],
+            actor=request.actor,
+            now=clock.now(),
+        )
+        if outcome.fault:
+            return _ask(request, needs, digest, Unconfirmed(outcome))
+        request.actor = replace(request.actor, proof=f"factors.challenge/{challenge}")
+        return view(request, *args, **kwargs)
+
+    guarded.needs = needs  # type: ignore[attr-defined]
+    return guarded
+
+
+def needs_of(view: Any) -> Needs | None:
+    """The mark of a view, looking through what wraps it; None where it has none."""
+    while view is not None:
+        if found := getattr(view, "needs", None):
+            return Needs(found)
+        view = getattr(view, "__wrapped__", None)
+    return None
+
+
+def act_of(request: frame.StaffRequest, target: Mapping[str, Any]) -> bytes:
+    """The digest of what this request asks for."""
+    fields = {name: values for name, values in request.POST.lists() if name not in _APART}
+    uploads: Mapping[str, Any] = request.FILES
+    files = {name: hashlib.sha256(file.read()).hexdigest() for name, file in uploads.items()}
+    for file in uploads.values():
+        file.seek(0)
+    assert request.method is not None
+    return acts.digest(
+        method=request.method,
+        route=_route(request),
+        target={name: str(value) for name, value in target.items()},
+        fields=fields,
+        files=files,
+    )
+
+
+def session_of(request: Any) -> str:
+    """What a challenge is bound to beside the person: this sitting at the console."""
+    return hashlib.sha256(request.headers.get(doors.ASSERTION, "").encode()).hexdigest()
+
+
+def question(request: frame.StaffRequest, *, purpose: str, act: str, digest: bytes) -> dict[str, str]:
+    """A fresh challenge as a page's script takes it."""
+    row = actions.issue_challenge(
+        purpose=purpose,
+        act=act,
+        digest=digest,
+        session=session_of(request),
+        actor=request.actor,
+        now=clock.now(),
+    )
+    return {
+        "id": str(row.pk),
+        "challenge": encodings.base64url(acts.challenge(bytes(row.nonce), digest)),
+        "rp_id": judging.rp_id(),
+    }
+
+
+def _is_open(request: frame.StaffRequest, needs: Needs) -> bool:
+    """Whether nothing needs to be asked: lately confirmed reading, or nothing yet to confirm with."""
+    if needs is Needs.RECENT:
+        return queries.confirmed_lately(request.identity, session=session_of(request))
+    return needs is Needs.ENROL and not queries.active(request.identity)
+
+
+def _ask(
+    request: frame.StaffRequest, needs: Needs, digest: bytes, refusal: Refused | None = None
+) -> HttpResponse:
+    """The page that asks, with the form inside it. It says 401: the person is known, the consent is not."""
+    mine = [factor for factor in queries.active(request.identity) if factor.kind in STRONG_ENOUGH[needs]]
+    route = _route(request)
+    values = {
+        "sentence": SENTENCES[route],
+        "carried": [
+            (name, value) for name, values in request.POST.lists() if name not in _APART for value in values
+        ],
+        "question": question(request, purpose=needs, act=route, digest=digest),
+        "seconds": int(CHALLENGE_FOR.total_seconds()),
+        "passkeys": [factor.credential_id for factor in mine if isinstance(factor, Passkey)],
+        "takes_code": any(factor.kind is Kind.CODE for factor in mine),
+        "money": needs is Needs.MONEY,
+        "address": request.path,
+    }
+    answer = frame.page(request, "console/confirm.html", values, refusal=refusal)
+    answer.status_code = ASKED
+    answer["WWW-Authenticate"] = "Ceremony"
+    return answer
+
+
+def _route(request: frame.StaffRequest) -> str:
+    match = request.resolver_match
+    return (match.url_name or "") if match else ""

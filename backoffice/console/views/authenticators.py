@@ -1,0 +1,133 @@
+"""One's own authenticators: what one comes in with, registering another, and saying that one is lost."""
+
+from __future__ import annotations
+
+import base64
+from typing import Any, Final
+from urllib.parse import quote
+from uuid import UUID
+
+import segno
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect
+
+from backoffice.console import ceremony, frame
+from core import clock
+from core.approvals import queries as approvals
+from core.factors import actions, queries
+from core.factors.actions.registering import REGISTER, Draft
+from core.factors.domain import acts
+from core.factors.models import Passkey
+from core.refusals import Refused
+from kernel import encodings
+
+ISSUER: Final = "Countersign"
+KINDS: Final = ("factors.enrol_passkey", "factors.enrol_code", "staff.add_passkey")
+
+
+def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpResponse:
+    """All of them, with what still waits for a second person."""
+    asked = approvals.about(f"access.identity/{request.identity.pk}").filter(kind__in=KINDS, state="open")
+    values = {
+        "factors": queries.factors_of(request.identity.pk),
+        "signing": request.identity.credentials.filter(revoked_at=None).order_by("added_at"),
+        "asked": list(asked),
+    }
+    return frame.page(request, "console/authenticators.html", values, refusal=refusal)
+
+
+def begin_code(request: frame.StaffRequest) -> HttpResponse:
+    """Show a fresh secret, this once."""
+    try:
+        draft = actions.begin_code(label=request.POST.get("label", ""), actor=request.actor, now=clock.now())
+    except Refused as refusal:
+        return index(request, refusal)
+    return _secret(request, draft)
+
+
+def propose_code(request: frame.StaffRequest, factor_id: UUID) -> HttpResponse:
+    """Take the first code of a new app, and ask the second person."""
+    try:
+        asked = actions.propose_code(
+            factor_id=factor_id,
+            digits="".join(request.POST.get("code", "").split()),
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return index(request, refusal)
+    messages.success(request, "The app works. It counts once another officer has approved it.")
+    return redirect("approval", asked.pk)
+
+
+def begin_passkey(request: frame.StaffRequest) -> HttpResponse:
+    """The page on which the browser makes a new passkey."""
+    me = request.identity
+    digest = acts.digest(
+        method="POST", route="propose_passkey", target={"person": str(me.pk)}, fields={}, files={}
+    )
+    values: dict[str, Any] = {
+        "question": ceremony.question(request, purpose=REGISTER, act="propose_passkey", digest=digest),
+        "user": encodings.base64url(me.pk.bytes),
+        "known": [key.credential_id for key in queries.factors_of(me.pk) if isinstance(key, Passkey)],
+        "issuer": ISSUER,
+    }
+    return frame.page(request, "console/new_passkey.html", values)
+
+
+def propose_passkey(request: frame.StaffRequest) -> HttpResponse:
+    """Take what the authenticator made, and ask the second person."""
+    try:
+        challenge = UUID(request.POST.get("challenge", ""))
+    except ValueError:
+        challenge = UUID(int=0)
+    try:
+        asked = actions.propose_passkey(
+            challenge_id=challenge,
+            session=ceremony.session_of(request),
+            client_data=request.POST.get("client_data", ""),
+            attestation_object=request.POST.get("attestation_object", ""),
+            label=request.POST.get("label", ""),
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return index(request, refusal)
+    messages.success(request, "The passkey is registered. It counts once another officer has approved it.")
+    return redirect("approval", asked.pk)
+
+
+def end(request: frame.StaffRequest, factor_id: UUID) -> HttpResponse:
+    """Lost, broken or replaced: worth nothing from now on."""
+    try:
+        row = actions.end_factor(
+            factor_id=factor_id,
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        if refusal.status == 404:
+            raise
+        return index(request, refusal)
+    messages.success(request, f"“{row.label}” opens nothing any more. A new one needs another officer again.")
+    return redirect("authenticators")
+
+
+def _secret(request: frame.StaffRequest, draft: Draft) -> HttpResponse:
+    secret = base64.b32encode(draft.secret).decode()
+    name = quote(f"{ISSUER}:{request.identity.email}")
+    code = segno.make(f"otpauth://totp/{name}?secret={secret}&issuer={ISSUER}", error="m")
+    rows = list(code.matrix_iter(border=4))
+    values = {
+        "draft": draft.code,
+        "secret": secret,
+        "size": len(rows),
+        "path": "".join(
+            f"M{x} {y}h1v1h-1z" for y, row in enumerate(rows) for x, dark in enumerate(row) if dark
+        ),
+    }
+    return frame.page(request, "console/new_code.html", values)
