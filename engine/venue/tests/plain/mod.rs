@@ -1,0 +1,464 @@
+//! A venue so plain that it can be checked by reading: one list of orders in the order of their arrival, nothing
+//! cached, nothing indexed. What an account holds is counted anew from its orders each time it is asked for.
+#![allow(dead_code)]
+
+mod auction;
+mod matching;
+
+use std::collections::BTreeMap;
+
+use countersign_venue::auction::Indication;
+use countersign_venue::command::{
+    AdminBody, Amend, Cancel, Command, InstrumentSpec, NewOrder, OrderBody, Scope, Side, State, Stp, Tif,
+    Transfer,
+};
+use countersign_venue::event::{Body, Code, Event, Reason};
+
+/// What an event says, without what only identifies it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Told {
+    Accepted(u64, u128),
+    Rejected(u64, Code),
+    Trade(Trade),
+    Done { order: u64, reason: Reason, filled: u64, cancelled: u64, ticklots: u128, released: u128 },
+    Amended { order: u64, price: i64, total: u64, leaves: u64, kept: bool, held: u128 },
+    AmendRejected(u64, Code),
+    Auction(u32, Indication, bool),
+    State(u32, State, i64, u32, i64),
+    Transfer(Code),
+    Fees(u64, Option<(u32, u32)>),
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Trade {
+    pub auction: bool,
+    pub price: i64,
+    pub qty: u64,
+    pub orders: [u64; 2],
+    pub leaves: [u64; 2],
+    pub fees: [u128; 2],
+    pub held: [u128; 2],
+}
+
+pub fn told(event: &Event) -> Told {
+    match &event.body {
+        Body::Accepted { order, held, .. } => Told::Accepted(order.order_id, held.units),
+        Body::Rejected { order_id, code, .. } => Told::Rejected(*order_id, *code),
+        Body::Trade(trade) => Told::Trade(Trade {
+            auction: trade.auction,
+            price: trade.price,
+            qty: trade.qty,
+            orders: [trade.maker_order_id, trade.taker_order_id],
+            leaves: [trade.maker_leaves, trade.taker_leaves],
+            fees: [trade.maker_fee, trade.taker_fee],
+            held: [trade.maker_held, trade.taker_held],
+        }),
+        Body::Done(done) => Told::Done {
+            order: done.order_id,
+            reason: done.reason,
+            filled: done.filled,
+            cancelled: done.cancelled,
+            ticklots: done.filled_ticklots,
+            released: done.released.units,
+        },
+        Body::Amended { order_id, price, total, leaves, kept, held, .. } => Told::Amended {
+            order: *order_id,
+            price: *price,
+            total: *total,
+            leaves: *leaves,
+            kept: *kept,
+            held: held.units,
+        },
+        Body::AmendRejected { order_id, code, .. } => Told::AmendRejected(*order_id, *code),
+        Body::Auction { indication, uncrossed } => {
+            Told::Auction(event.instrument_id, *indication, *uncrossed)
+        }
+        Body::Instrument { spec, state, last_price, .. } => {
+            let (id, band, reference) = (spec.instrument_id, spec.price_band_ppm, spec.reference_price);
+            Told::State(id, *state, *last_price, band, reference)
+        }
+        Body::Transfer { code, .. } => Told::Transfer(*code),
+        Body::Account { account_id, fees } => Told::Fees(*account_id, *fees),
+        other => panic!("{other:?} is not part of the flow"),
+    }
+}
+
+#[derive(Clone, Debug)]
+pub struct Order {
+    pub id: u64,
+    pub account: u64,
+    pub market: usize,
+    pub side: Side,
+    pub price: i64,
+    pub total: u64,
+    pub filled: u64,
+    pub ticklots: u128,
+    pub budget: Option<u64>,
+    pub group: u64,
+    pub stp: Stp,
+    pub post_only: bool,
+    pub owner_ref: u64,
+    pub expire_ns: u64,
+}
+
+impl Order {
+    pub fn leaves(&self) -> u64 {
+        if self.budget.is_some() { u64::MAX } else { self.total - self.filled }
+    }
+}
+
+pub struct Market {
+    pub spec: InstrumentSpec,
+    pub state: State,
+    pub last: i64,
+    /// What was told last, and when it is looked at again.
+    pub call: Option<(Indication, u64)>,
+}
+
+#[derive(Default)]
+pub struct Plain {
+    pub now: u64,
+    /// In the order of arrival. An order that loses its place is taken out and put at the end.
+    pub orders: Vec<Order>,
+    /// All that an account owns of an asset, held or not.
+    pub owned: BTreeMap<(u64, u32), u128>,
+    pub accounts: Vec<u64>,
+    pub fees: BTreeMap<u64, (u32, u32)>,
+    pub markets: Vec<Market>,
+    pub switches: BTreeMap<u64, u64>,
+    pub told: Vec<Told>,
+}
+
+pub fn fee(units: u128, ppm: u32) -> u128 {
+    (units * u128::from(ppm)).div_ceil(1_000_000)
+}
+
+impl Plain {
+    pub fn hold(&self, order: &Order) -> (u32, u128) {
+        let spec = &self.markets[order.market].spec;
+        match (order.side, order.budget) {
+            (Side::Buy, Some(budget)) => {
+                (spec.quote_asset_id, u128::from(budget) * u128::from(spec.quote_units_per_ticklot))
+            }
+            (Side::Buy, None) => {
+                let ticklots = order.price as u128 * u128::from(order.leaves());
+                (spec.quote_asset_id, ticklots * u128::from(spec.quote_units_per_ticklot))
+            }
+            (Side::Sell, _) => {
+                (spec.base_asset_id, u128::from(order.leaves()) * u128::from(spec.base_units_per_lot))
+            }
+        }
+    }
+
+    pub fn held(&self, account: u64, asset: u32) -> u128 {
+        let own = self.orders.iter().filter(|order| order.account == account);
+        own.map(|order| self.hold(order)).filter(|hold| hold.0 == asset).map(|hold| hold.1).sum()
+    }
+
+    pub fn available(&self, account: u64, asset: u32) -> u128 {
+        self.owned.get(&(account, asset)).copied().unwrap_or(0) - self.held(account, asset)
+    }
+
+    /// Where the orders of one side stand, best price first, oldest first within it.
+    pub fn queue(&self, market: usize, side: Side) -> Vec<usize> {
+        let stands = |at: &usize| self.orders[*at].market == market && self.orders[*at].side == side;
+        let mut queue: Vec<usize> = (0..self.orders.len()).filter(stands).collect();
+        queue.sort_by_key(|&at| match side {
+            Side::Buy => -self.orders[at].price,
+            Side::Sell => self.orders[at].price,
+        });
+        queue
+    }
+
+    pub fn find(&self, id: u64) -> Option<usize> {
+        self.orders.iter().position(|order| order.id == id)
+    }
+
+    pub fn market_at(&self, instrument_id: u32) -> usize {
+        self.markets
+            .iter()
+            .position(|market| market.spec.instrument_id == instrument_id)
+            .expect("it is listed")
+    }
+
+    fn end(&mut self, id: u64, reason: Reason) {
+        let order = self.orders.remove(self.find(id).expect("it stands"));
+        let (_, released) = self.hold(&order);
+        self.done(&order, reason, order.leaves(), released);
+    }
+
+    pub fn done(&mut self, order: &Order, reason: Reason, cancelled: u64, released: u128) {
+        self.told.push(Told::Done {
+            order: order.id,
+            reason,
+            filled: order.filled,
+            cancelled,
+            ticklots: order.ticklots,
+            released,
+        });
+    }
+
+    /// What a command does; gives its code and how many orders it cancelled.
+    pub fn apply(&mut self, now: u64, command: &Command) -> (Code, u32) {
+        self.now = now;
+        self.told.clear();
+        self.fire();
+        match command {
+            Command::Tick => (Code::Ok, 0),
+            Command::Transfer(transfer) => (self.transfer(transfer), 0),
+            Command::Order(order) => match &order.body {
+                OrderBody::New(order) => (self.enter(order), 0),
+                OrderBody::Cancel(cancel) => self.cancel(cancel),
+                OrderBody::Amend(amend) => self.amend(amend),
+                OrderBody::CancelAll(scope) => (Code::Ok, self.cancel_all(*scope, Reason::MassCancel, true)),
+                OrderBody::CancelAllAfter { account_id, timeout_ms } => {
+                    self.switches.remove(account_id);
+                    if *timeout_ms != 0 {
+                        self.switches.insert(*account_id, now + timeout_ms * 1_000_000);
+                    }
+                    (Code::Ok, 0)
+                }
+            },
+            Command::Admin { body: AdminBody::MassCancel(scope), .. } => {
+                (Code::Ok, self.cancel_all(*scope, Reason::MassCancel, false))
+            }
+            Command::Admin { body, .. } => (self.admin(body), 0),
+            other => panic!("{other:?} is not part of the flow"),
+        }
+    }
+
+    /// Clocks that have run out, the earliest first: orders, then switches, then auctions.
+    fn fire(&mut self) {
+        loop {
+            let orders = self.orders.iter().filter(|order| order.expire_ns != 0);
+            let orders = orders.map(|order| (order.expire_ns, 0, order.id));
+            let switches = self.switches.iter().map(|(&account, &due)| (due, 1, account));
+            let calls = (0..).zip(&self.markets).filter_map(|(at, market)| Some((market.call?.1, 2, at)));
+            let Some((due, kind, whose)) = orders.chain(switches).chain(calls).min() else { return };
+            if due > self.now {
+                return;
+            }
+            match kind {
+                0 => self.end(whose, Reason::Expired),
+                1 => {
+                    self.switches.remove(&whose);
+                    let scope = Scope { account_id: whose, ..Scope::default() };
+                    self.cancel_all(scope, Reason::CancelAllAfter, false);
+                }
+                _ => self.indicate(whose as usize, false),
+            }
+        }
+    }
+
+    fn transfer(&mut self, transfer: &Transfer) -> Code {
+        let Transfer { account_id, asset_id, into_venue, units, .. } = *transfer;
+        let code = if into_venue || self.available(account_id, asset_id) >= units {
+            let owned = self.owned.entry((account_id, asset_id)).or_default();
+            *owned = if into_venue { *owned + units } else { *owned - units };
+            Code::Ok
+        } else {
+            Code::InsufficientBalance
+        };
+        self.told.push(Told::Transfer(code));
+        code
+    }
+
+    fn admin(&mut self, body: &AdminBody) -> Code {
+        match *body {
+            AdminBody::SetAccountFees { account_id, fees } => {
+                if self.fees.get(&account_id).copied() == fees {
+                    return Code::Unchanged;
+                }
+                self.fees.remove(&account_id);
+                self.fees.extend(fees.map(|fees| (account_id, fees)));
+                self.told.push(Told::Fees(account_id, fees));
+                Code::Ok
+            }
+            AdminBody::SetPriceBand { instrument_id, price_band_ppm, reference_price } => {
+                let at = self.market_at(instrument_id);
+                let market = &mut self.markets[at];
+                if reference_price != 0 {
+                    market.spec.reference_price = reference_price;
+                    market.last = 0;
+                }
+                market.spec.price_band_ppm = price_band_ppm;
+                self.tell_state(at);
+                Code::Ok
+            }
+            AdminBody::SetState { instrument_id, state } => {
+                let at = self.market_at(instrument_id);
+                let from = self.markets[at].state;
+                if from == state {
+                    return Code::Unchanged;
+                }
+                let trades = matches!(state, State::Open | State::PostOnly);
+                let allowed = match from {
+                    State::Open | State::PostOnly => state != State::Auction,
+                    State::Auction => !trades,
+                    _ => true,
+                };
+                if !allowed || (trades && self.is_crossed(at)) {
+                    return Code::InstrumentState;
+                }
+                self.markets[at].state = state;
+                self.markets[at].call = None;
+                self.tell_state(at);
+                if state == State::Auction {
+                    self.indicate(at, true);
+                }
+                Code::Ok
+            }
+            AdminBody::RunAuction { instrument_id, then } => {
+                self.run_auction(self.market_at(instrument_id), then)
+            }
+            _ => panic!("{body:?} is not part of the flow"),
+        }
+    }
+
+    pub fn tell_state(&mut self, at: usize) {
+        let Market { spec, state, last, .. } = &self.markets[at];
+        let (id, band, reference) = (spec.instrument_id, spec.price_band_ppm, spec.reference_price);
+        self.told.push(Told::State(id, *state, *last, band, reference));
+    }
+
+    fn cancel(&mut self, cancel: &Cancel) -> (Code, u32) {
+        match self.own(cancel.order_id, cancel.account_id) {
+            Ok(_) => {
+                self.end(cancel.order_id, Reason::Cancelled);
+                (Code::Ok, 1)
+            }
+            Err(code) => (code, 0),
+        }
+    }
+
+    pub fn own(&self, id: u64, account: u64) -> Result<usize, Code> {
+        let at = self.find(id).ok_or(Code::UnknownOrder)?;
+        if self.orders[at].account != account {
+            return Err(Code::NotOwner);
+        }
+        match self.markets[self.orders[at].market].state {
+            State::Halted | State::Closed => Err(Code::InstrumentState),
+            _ => Ok(at),
+        }
+    }
+
+    fn cancel_all(&mut self, scope: Scope, reason: Reason, by_owner: bool) -> u32 {
+        let mut cancelled = 0;
+        for market in 0..self.markets.len() {
+            let Market { spec, state, .. } = &self.markets[market];
+            let elsewhere = scope.instrument_id != 0 && scope.instrument_id != spec.instrument_id;
+            if elsewhere || (by_owner && matches!(state, State::Halted | State::Closed)) {
+                continue;
+            }
+            let both = [self.queue(market, Side::Buy), self.queue(market, Side::Sell)].concat();
+            let ids: Vec<u64> = both
+                .into_iter()
+                .map(|at| &self.orders[at])
+                .filter(|order| scope.account_id == 0 || scope.account_id == order.account)
+                .filter(|order| scope.owner_ref == 0 || scope.owner_ref == order.owner_ref)
+                .filter(|order| scope.stp_group == 0 || scope.stp_group == order.group)
+                .map(|order| order.id)
+                .collect();
+            for id in ids {
+                self.end(id, reason);
+                cancelled += 1;
+            }
+        }
+        cancelled
+    }
+
+    pub fn is_outside_band(&self, market: usize, side: Side, price: i64) -> bool {
+        let Market { spec, .. } = &self.markets[market];
+        let anchor = self.anchor(market).unwrap_or(0);
+        // Millionths of the anchor on either side, compared without dividing.
+        let (price, anchor, band) = (price as i128 * 1_000_000, anchor as i128, spec.price_band_ppm as i128);
+        anchor != 0
+            && band != 0
+            && match side {
+                Side::Buy => price > anchor * (1_000_000 + band),
+                Side::Sell => price < anchor * (1_000_000 - band),
+            }
+    }
+
+    pub fn anchor(&self, market: usize) -> Option<i64> {
+        let Market { spec, last, .. } = &self.markets[market];
+        [*last, spec.reference_price].into_iter().find(|&price| price != 0)
+    }
+
+    pub fn is_crossed(&self, market: usize) -> bool {
+        let best = |side| self.queue(market, side).first().map(|&at| self.orders[at].price);
+        matches!((best(Side::Buy), best(Side::Sell)), (Some(bid), Some(ask)) if bid >= ask)
+    }
+
+    pub fn maker_ppm(&self, market: usize, account: u64) -> u32 {
+        self.fees.get(&account).map_or(self.markets[market].spec.maker_fee_ppm, |own| own.0)
+    }
+
+    pub fn taker_ppm(&self, market: usize, account: u64) -> u32 {
+        self.fees.get(&account).map_or(self.markets[market].spec.taker_fee_ppm, |own| own.1)
+    }
+
+    /// Base one way, quote the other, each side's fee out of what it receives.
+    pub fn settle(
+        &mut self,
+        market: usize,
+        price: i64,
+        qty: u64,
+        buyer: (u64, u32),
+        seller: (u64, u32),
+    ) -> [u128; 2] {
+        let spec = self.markets[market].spec.clone();
+        let base = u128::from(qty) * u128::from(spec.base_units_per_lot);
+        let quote = price as u128 * u128::from(qty) * u128::from(spec.quote_units_per_ticklot);
+        let fees = [fee(base, buyer.1), fee(quote, seller.1)];
+        *self.owned.get_mut(&(buyer.0, spec.quote_asset_id)).expect("it pays") -= quote;
+        *self.owned.get_mut(&(seller.0, spec.base_asset_id)).expect("it pays") -= base;
+        for (account, asset, units) in [
+            (buyer.0, spec.base_asset_id, base - fees[0]),
+            (seller.0, spec.quote_asset_id, quote - fees[1]),
+            (0, spec.base_asset_id, fees[0]),
+            (0, spec.quote_asset_id, fees[1]),
+        ] {
+            *self.owned.entry((account, asset)).or_default() += units;
+        }
+        self.markets[market].last = price;
+        fees
+    }
+
+    pub fn rests(tif: Tif) -> bool {
+        matches!(tif, Tif::Gtc | Tif::Gtd)
+    }
+
+    pub fn fresh(&self, order: &NewOrder) -> Order {
+        Order {
+            id: order.order_id,
+            account: order.account_id,
+            market: self.market_at(order.instrument_id),
+            side: order.side,
+            price: order.price,
+            total: order.qty,
+            filled: 0,
+            ticklots: 0,
+            budget: (order.budget != 0).then_some(order.budget),
+            group: order.stp_group,
+            stp: order.stp,
+            post_only: order.post_only,
+            owner_ref: order.owner_ref,
+            expire_ns: order.expire_at_ms * 1_000_000,
+        }
+    }
+
+    fn amend(&mut self, amend: &Amend) -> (Code, u32) {
+        let at = match self.own(amend.order_id, amend.account_id) {
+            Ok(at) => at,
+            Err(code) => return (code, 0),
+        };
+        let Err(code) = self.try_amend(at, amend) else { return (Code::Ok, 0) };
+        self.told.push(Told::AmendRejected(amend.order_id, code));
+        if amend.cancel_on_fail {
+            self.end(amend.order_id, Reason::AmendFailed);
+            return (code, 1);
+        }
+        (code, 0)
+    }
+}
