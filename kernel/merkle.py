@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 EMPTY_ROOT: Final = hashlib.sha256(b"").digest()
@@ -113,6 +113,47 @@ def inclusion_proof(leaves: Sequence[bytes], index: int) -> list[bytes]:
 def consistency_proof(leaves: Sequence[bytes], size: int) -> list[bytes]:
     """The path that shows that the tree of the first `size` leaf hashes is the beginning of this one."""
     return [root(leaves[first:end]) for first, end in consistency_spans(len(leaves), size)]
+
+
+@dataclass(slots=True)
+class Tree:
+    """A Merkle tree (RFC 6962) that keeps the root of each perfect subtree: 64 bytes a leaf, quick proofs."""
+
+    levels: list[bytearray] = field(default_factory=lambda: [bytearray()])
+
+    @property
+    def size(self) -> int:
+        """How many leaves there are."""
+        return len(self.levels[0]) // HASH_BYTES
+
+    def append(self, data: bytes) -> None:
+        """One more leaf."""
+        found = leaf(data)
+        for level in range(len(self.levels) + 1):
+            if level == len(self.levels):
+                self.levels.append(bytearray())
+            row = self.levels[level]
+            row += found
+            if len(row) // HASH_BYTES % 2:
+                return
+            found = node(bytes(row[-2 * HASH_BYTES : -HASH_BYTES]), found)
+
+    def root(self, size: int) -> bytes:
+        """The root over the first `size` leaves."""
+        return self._span(0, size) if size else EMPTY_ROOT
+
+    def consistency(self, old: int, size: int) -> list[bytes]:
+        """The proof that the tree of `old` leaves is the beginning of the one of `size`."""
+        return [self._span(*span) for span in consistency_spans(size, old)] if old else []
+
+    def _span(self, first: int, end: int) -> bytes:
+        count = end - first
+        level = (count - 1).bit_length()
+        if count == 1 << level:
+            place = (first >> level) * HASH_BYTES
+            return bytes(self.levels[level][place : place + HASH_BYTES])
+        middle = first + (1 << level - 1)
+        return node(self._span(first, middle), self._span(middle, end))
 
 
 def verify_inclusion(proof: Sequence[bytes], *, leaf_hash: bytes, index: int, size: int, root: bytes) -> None:

@@ -20,9 +20,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from custody.signer.log import LINES_BYTES_MAX, LINES_MAX, Tree
+from custody.signer.log import LINES_BYTES_MAX, LINES_MAX
 from custody.signer.refusals import Refused
 from kernel import canonical
+from kernel.merkle import Tree
 
 WEIGHTY: Final = frozenset(
     {"genesis", "registry", "announced", "vetoed", "spend", "frozen", "released", "reopened"}

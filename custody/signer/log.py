@@ -8,59 +8,16 @@ this line and that enough witnesses have cosigned. Nobody can have prepared one.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 from custody.signer.refusals import Refused
-from kernel import canonical, cosignature, merkle, note
+from kernel import canonical, cosignature, note
 from kernel.registry import Witnesses
 
 LINES_MAX: Final = 500
 LINES_BYTES_MAX: Final = 100_000  # escaped as text inside an answer, still within one frame
 CLOCKS_APART_S: Final = 120
-
-_HASH: Final = merkle.HASH_BYTES
-
-
-@dataclass(slots=True)
-class Tree:
-    """A Merkle tree (RFC 6962) that keeps the root of each perfect subtree: 64 bytes a leaf, quick proofs."""
-
-    levels: list[bytearray] = field(default_factory=lambda: [bytearray()])
-
-    @property
-    def size(self) -> int:
-        """How many leaves there are."""
-        return len(self.levels[0]) // _HASH
-
-    def append(self, data: bytes) -> None:
-        """One more leaf."""
-        found = merkle.leaf(data)
-        for level in range(len(self.levels) + 1):
-            if level == len(self.levels):
-                self.levels.append(bytearray())
-            row = self.levels[level]
-            row += found
-            if len(row) // _HASH % 2:
-                return
-            found = merkle.node(bytes(row[-2 * _HASH : -_HASH]), found)
-
-    def root(self, size: int) -> bytes:
-        """The root over the first `size` leaves."""
-        return self._span(0, size) if size else merkle.EMPTY_ROOT
-
-    def consistency(self, old: int, size: int) -> list[bytes]:
-        """The proof that the tree of `old` leaves is the beginning of the one of `size`."""
-        return [self._span(*span) for span in merkle.consistency_spans(size, old)] if old else []
-
-    def _span(self, first: int, end: int) -> bytes:
-        count = end - first
-        level = (count - 1).bit_length()
-        if count == 1 << level:
-            place = (first >> level) * _HASH
-            return bytes(self.levels[level][place : place + _HASH])
-        middle = first + (1 << level - 1)
-        return merkle.node(self._span(first, middle), self._span(middle, end))
 
 
 @dataclass(frozen=True, slots=True)

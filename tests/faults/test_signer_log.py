@@ -9,8 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custody.signer.log import LINES_BYTES_MAX, LINES_MAX, Tree
+from custody.signer.log import LINES_BYTES_MAX, LINES_MAX
 from kernel import merkle
+from kernel.merkle import Tree
 from tests.softtoken import Desk, SoftToken, hot_registry
 from tests.vault import Message, order, withdrawal
 from tests.watchers import WATCHERS, Fork, Watcher, cosigned, section
