@@ -140,7 +140,12 @@ class Vault:
         return Registry.parse(canonical.encode(self.document))
 
     def start(
-        self, token: str, *extra: str, state: Path | None = None, uid: int | None = None
+        self,
+        token: str,
+        *extra: str,
+        state: Path | None = None,
+        uid: int | None = None,
+        pin: str = PIN,
     ) -> SignerProcess:
         """Start the signer of a token."""
         path = self.folder / f"{token}.sock"
@@ -158,7 +163,7 @@ class Vault:
             text=True,
         )
         assert process.stdin is not None
-        process.stdin.write(PIN + "\n")
+        process.stdin.write(pin + "\n" if pin else "")
         process.stdin.close()
         return SignerProcess(token, path, process)
 
@@ -205,11 +210,12 @@ class SignerProcess:
     process: subprocess.Popen[str]
     lines: list[str] = field(default_factory=list)
 
-    def ready(self) -> SignerProcess:
-        """Wait for its first line, which says whether it could start."""
+    def ready(self, word: str = "ready") -> SignerProcess:
+        """Wait for the line that says whether it could start."""
         assert self.process.stdout is not None
-        self.lines.append(self.process.stdout.readline())
-        assert " ready " in self.lines[0], self.lines[0] + self.process.stdout.read()
+        while not self.lines or f" {word} socket=" not in self.lines[-1]:
+            self.lines.append(self.process.stdout.readline())
+            assert self.lines[-1], "".join(self.lines)
         return self
 
     def ask(self, message: Mapping[str, Any]) -> Message:

@@ -1,21 +1,25 @@
 """python -m custody.signer --token hot-1 --registry FILE --socket PATH --state DIR --module LIB --allow-uid N
 
-Serves one token on a unix socket until a termination signal; the PIN is one line on standard input.
+Serves one token on a unix socket until a termination signal. It starts locked: an operator types the PIN at
+the terminal, or enters it later with `custody.signer.ask --socket PATH unlock`. A supervisor may hand it over
+as one line on standard input; it is never taken from an argument, the environment or a file.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import gc
 import signal
 import sys
 from pathlib import Path
 from types import FrameType
 
-from custody.signer import server, starting
+from custody.signer import server, starting, succession
 from custody.signer.journal import MemoryInUse
+from custody.signer.locked import Door
 from custody.signer.refusals import Refused
-from custody.signer.tokens import WrongToken
+from custody.signer.tokens import WrongPin, WrongToken
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -36,22 +40,32 @@ def main() -> int:
     def log(line: str) -> None:
         print(f"signer {options.token} {line}", flush=True)
 
+    door = Door(options, own_user=server.own_user(), log=log)
     try:
-        signer = starting.start(options)
+        succession.read(options.registry)
+        with contextlib.suppress(starting.NoPin):
+            door.open(starting.read_pin())
+    except WrongPin as error:
+        log(f"locked: {error}")
+    except (Refused, WrongToken, MemoryInUse, OSError) as error:
+        if getattr(error, "code", "") != "SIGNER_PIN_REFUSED":
+            log(f"cannot start: {error}")
+            return 1
+        log(f"locked: {error}")
+    try:
         listener = server.listen(options.socket)
-    except (Refused, WrongToken, MemoryInUse, starting.NoPin, OSError) as error:
+    except OSError as error:
         log(f"cannot start: {error}")
         return 1
-    registry = f"{signer.registry.version}/{signer.registry.digest.hex()}"
-    log(f"ready socket={options.socket} registry={registry} state={signer.health()['state']}")
+    log(f"{'ready' if door.signer else 'locked'} socket={options.socket} {door.standing()}".strip())
     gc.collect()
     gc.freeze()  # what lives as long as the process is not looked through again and again
     try:
-        server.serve(listener, answer=signer.answer, allowed=options.allow_uid, log=log)
+        server.serve(listener, answer=door.answer, allowed=door.users, log=log)
     finally:
         listener.close()
         options.socket.unlink(missing_ok=True)
-        signer.close()
+        door.close()
     return 0
 
 

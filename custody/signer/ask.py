@@ -2,9 +2,11 @@
 
     python -m custody.signer.ask --socket PATH health
     python -m custody.signer.ask --socket PATH order FILE
+    python -m custody.signer.ask --socket PATH unlock
 
 `health` prints the signer's answer. `order` hands an officers' order over (freeze, release, reopen, registry,
-veto): a file with the canonical message, as it travels. Exit code 0: ready, or obeyed; 1: anything else.
+recovery, veto): a file with the canonical message, as it travels. `unlock` asks for the PIN at the terminal
+and hands it over; run it as the signer's own user. Exit code 0: ready, obeyed or unlocked; 1: anything else.
 """
 
 from __future__ import annotations
@@ -16,6 +18,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
+from custody.signer import starting
 from custody.signer.signing import Message
 from kernel import canonical, frames
 
@@ -43,17 +46,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     verbs = parser.add_subparsers(dest="verb", required=True)
     verbs.add_parser("health", help="how it is")
     verbs.add_parser("order", help="hand an order over").add_argument("file", type=Path)
+    verbs.add_parser("unlock", help="enter the PIN of a signer that waits for it")
     options = parser.parse_args(arguments)
     try:
         message: Mapping[str, canonical.Value] = {"v": 1, "type": "health"}
         if options.verb == "order":
             message = canonical.decode_object(options.file.read_bytes().removesuffix(b"\n"))
+        elif options.verb == "unlock":
+            message = {"v": 1, "type": "unlock", "pin": starting.read_pin()}
         answer = ask(options.socket, message)
-    except (OSError, NoAnswer, frames.BadFrame, canonical.NotCanonical) as error:
+    except (OSError, NoAnswer, starting.NoPin, frames.BadFrame, canonical.NotCanonical) as error:
         print(error, file=sys.stderr)
         return 1
     print(canonical.encode(answer).decode())
-    return 0 if answer.get("type") == "obeyed" or answer.get("state") == "ready" else 1
+    return 0 if answer.get("type") in ("obeyed", "unlocked") or answer.get("state") == "ready" else 1
 
 
 def _exactly(connection: socket.socket, count: int) -> bytes:

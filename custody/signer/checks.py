@@ -24,8 +24,8 @@ Nothing is signed until officers say so, in `journal`: SIGNER_STORE_LOST, _STORE
   _TOKEN_CHANGED, _REGISTRY_CHANGED; in `watched`, by what witnesses saw: SIGNER_LOG_FORKED. Until witnesses
   have seen the journal since the start, and lately: SIGNER_UNWITNESSED. What they say: _BAD_COSIGNATURE.
 The token: SIGNER_KEY_MISSING, _KEY_WEAK, _TOKEN_FAILED, _BAD_SIGNATURE. The start:
-  SIGNER_BAD_REGISTRY, _GENESIS_UNSIGNED.
-The socket only logs SIGNER_UNKNOWN_PEER and hangs up.
+  SIGNER_BAD_REGISTRY, _GENESIS_UNSIGNED. The PIN, in `locked`: SIGNER_LOCKED, _PIN_REFUSED, _NOT_OPERATOR.
+A user that may not ask gets SIGNER_UNKNOWN_PEER, or is hung up on.
 """
 
 from __future__ import annotations

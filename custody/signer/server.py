@@ -35,7 +35,7 @@ def listen(path: Path) -> socket.socket:
 def serve(
     listener: socket.socket,
     *,
-    answer: Callable[[Message], Message],
+    answer: Callable[[Message, int], Message],
     allowed: Collection[int],
     log: Callable[[str], None],
     running: Callable[[], bool] = lambda: True,
@@ -61,13 +61,13 @@ def serve(
 def _converse(
     connection: socket.socket,
     *,
-    answer: Callable[[Message], Message],
+    answer: Callable[[Message, int], Message],
     log: Callable[[str], None],
     uid: int,
 ) -> None:
     while header := _receive(connection, frames.HEADER_BYTES, may_end=True):
         message = frames.decode_body(_receive(connection, frames.body_length(header)))
-        reply = answer(message)
+        reply = answer(message, uid)
         log(_line(reply, uid))
         connection.sendall(frames.encode(reply))
 

@@ -12,10 +12,14 @@ import time
 from pathlib import Path
 from typing import Final
 
+from custody.signer.refusals import Refused
 from custody.signer.signing import Signer
 from custody.signer.succession import read, read_order
-from custody.signer.tokens import Token
+from custody.signer.tokens import Token, WrongPin
 
+ATTEMPTS_FILE: Final = "pin-attempts"
+PIN_ATTEMPTS_MAX: Final = 3  # tokens lock themselves after three to fifteen
+PIN_WAIT_S: Final = 60
 PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
 
 
@@ -50,9 +54,77 @@ def harden() -> None:
         raise OSError("prctl(PR_SET_DUMPABLE) failed")
 
 
-def start(options: argparse.Namespace) -> Signer:
+class Attempts:
+    """How often a wrong PIN was tried in a row, kept across restarts.
+
+    A token locks itself for good after a few wrong PINs; so we stop before it does, and a supervisor that
+    restarts us with the same wrong PIN gets no further than a person would.
+    """
+
+    def __init__(self, state: Path) -> None:
+        self._file = state / ATTEMPTS_FILE
+
+    def check(self, now_s: float) -> None:
+        """Refuse before the token is asked, where it was asked too often or too lately."""
+        count, at = self._read()
+        if count >= PIN_ATTEMPTS_MAX:
+            raise Refused(
+                "SIGNER_PIN_REFUSED", f"{count} wrong PINs: find the right one, then remove {self._file}"
+            )
+        if count > 1 and now_s < at + PIN_WAIT_S:
+            raise Refused(
+                "SIGNER_PIN_REFUSED", f"wait {int(at + PIN_WAIT_S - now_s) + 1} s after {count} wrong PINs"
+            )
+
+    def wrong(self, now_s: float) -> None:
+        """One more; on the disk before anybody can try again."""
+        count, _ = self._read()
+        self._file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(self._file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="ascii") as file:
+            file.write(f"{count + 1} {int(now_s)}\n")
+            file.flush()
+            os.fsync(descriptor)
+
+    def right(self) -> None:
+        """Begin to count anew."""
+        self._file.unlink(missing_ok=True)
+
+    def _read(self) -> tuple[int, int]:
+        if not self._file.exists():
+            return 0, 0
+        parts = self._file.read_text(encoding="ascii").split()
+        if len(parts) != 2 or not all(part.isdecimal() for part in parts):
+            return PIN_ATTEMPTS_MAX, 0  # cut short by a crash: better once too few than once too many
+        return int(parts[0]), int(parts[1])
+
+
+def start(options: argparse.Namespace, pin: str) -> Signer:
     """A signer that has logged in, checked its keys and read its memory."""
     registry = read(options.registry)
     order = read_order(options.registry_order) if options.registry_order else None
-    token = Token(module=options.module, name=options.token, pin=read_pin())
-    return Signer(token=token, registry=registry, state=options.state, clock=time.time, order=order)
+    attempts = Attempts(options.state)
+    attempts.check(time.time())
+    try:
+        token = Token(module=options.module, name=options.token, pin=pin)
+    except WrongPin:
+        attempts.wrong(time.time())
+        raise
+    attempts.right()
+    try:
+        return Signer(token=token, registry=registry, state=options.state, clock=time.time, order=order)
+    except BaseException:
+        token.close()
+        raise
+
+
+def enter(token: Token, options: argparse.Namespace, pin: str) -> None:
+    """The PIN for a running signer whose token refused the one before."""
+    attempts = Attempts(options.state)
+    attempts.check(time.time())
+    try:
+        token.enter(pin)
+    except WrongPin:
+        attempts.wrong(time.time())
+        raise
+    attempts.right()

@@ -59,6 +59,10 @@ class WrongToken(RuntimeError):
     """The folder holds no token of that name, or more than one."""
 
 
+class WrongPin(WrongToken):
+    """The token refused the PIN."""
+
+
 class _Arguments(ctypes.Structure):
     _fields_ = [
         *((name, ctypes.c_void_p) for name in ("create", "destroy", "lock", "unlock")),
@@ -102,15 +106,36 @@ class Token:
         try:
             self._library = _LockingLibrary(module)
             self._library.initialize()
-            self._log_in(pin)
         except pkcs11.PKCS11Error as error:
             raise WrongToken(f"{name} cannot be opened: {type(error).__name__} {error}".strip()) from None
+        try:
+            self._log_in(pin)
+        except pkcs11.PKCS11Error as error:
+            self._library.finalize()
+            kind = WrongPin if isinstance(error, (pkcs11.PinIncorrect, pkcs11.PinLocked)) else WrongToken
+            raise kind(f"{name} cannot be opened: {type(error).__name__} {error}".strip()) from None
+        except WrongToken:
+            self._library.finalize()
+            raise
 
     def close(self) -> None:
         """Log out and leave the module."""
         with contextlib.suppress(pkcs11.PKCS11Error):
             self._session.close()
         self._library.finalize()
+
+    def enter(self, pin: str) -> None:
+        """Another PIN, after the token refused the one before; WrongPin where it refuses this one too."""
+        with contextlib.suppress(pkcs11.PKCS11Error):
+            self._session.close()
+        self._handles.clear()
+        try:
+            self._log_in(pin)
+        except (pkcs11.PinIncorrect, pkcs11.PinLocked) as error:
+            raise WrongPin(f"{self.name} cannot be opened: {type(error).__name__}") from None
+        except pkcs11.PKCS11Error as error:
+            raise WrongToken(f"{self.name} cannot be opened: {type(error).__name__}") from None
+        self._pin = pin
 
     def sign(self, index: int, digest: bytes, *, public_key: bytes) -> bytes:
         """Strict DER with low S by key `index`, verified against the pinned public key before it leaves."""
@@ -290,7 +315,7 @@ class Token:
     def _log_in_again(self) -> None:
         self._handles.clear()
         if self._pin is None:
-            raise Refused("SIGNER_TOKEN_FAILED", "the PIN was refused; restart the signer with the right one")
+            raise Refused("SIGNER_TOKEN_FAILED", "the PIN was refused; an operator must enter the right one")
         with contextlib.suppress(pkcs11.PKCS11Error):
             self._session.close()
         try:

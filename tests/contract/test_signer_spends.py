@@ -231,15 +231,30 @@ def test_answer_several_messages_on_one_connection(signers: dict[str, SignerProc
             assert b'"ready"' in vaults._exactly(connection, frames.body_length(header))
 
 
-def test_speak_to_no_user_but_the_allowed_ones(tmp_path: Path) -> None:
-    vault = Vault.build(tmp_path, hot=1, wallets=["hot"])
-    signer = vault.start("hot-1", uid=os.getuid() + 1).ready()
+def test_hang_up_on_users_that_they_do_not_know(tmp_path: Path) -> None:
+    lines: list[str] = []
+    left = iter([True, False])
+    listener = server.listen(tmp_path / "s.sock")
+    how = {"answer": lambda message, uid: message, "allowed": [os.getuid() + 1], "log": lines.append}
+    thread = threading.Thread(
+        target=server.serve, args=(listener,), kwargs={**how, "running": lambda: next(left)}
+    )
+    thread.start()
     with socket.socket(socket.AF_UNIX) as connection:
         connection.settimeout(10)
-        connection.connect(str(signer.path))
+        connection.connect(str(tmp_path / "s.sock"))
         assert connection.recv(10) == b""
+    thread.join(10)
+    listener.close()
+    assert lines == [f"refused user={os.getuid()} code=SIGNER_UNKNOWN_PEER"]
+
+
+def test_let_their_operator_unlock_them_and_ask_for_nothing(tmp_path: Path) -> None:
+    vault = Vault.build(tmp_path, hot=2, wallets=["hot"])
+    signer = vault.start("hot-1", uid=os.getuid() + 1).ready()
+    assert signer.ask({"v": 1, "type": "health"})["state"] == "ready"
+    assert signer.ask(request(vault.registry, [withdrawal()]))["code"] == "SIGNER_UNKNOWN_PEER"
     signer.stop()
-    assert f"refused user={os.getuid()} code=SIGNER_UNKNOWN_PEER" in signer.lines[-1]
 
 
 def test_never_sign_for_a_wallet_that_is_not_theirs(
@@ -280,7 +295,7 @@ def test_outlive_a_request_that_meets_a_bug(tmp_path: Path) -> None:
     lines: list[str] = []
     left = iter([True, True, False])
 
-    def answer(message: Message) -> Message:
+    def answer(message: Message, uid: int) -> Message:
         if message["v"] == 1:
             raise KeyError("a bug of ours\nwith a second line")
         return message

@@ -1,0 +1,94 @@
+"""The signer's door while nobody has entered the PIN: it answers, signs nothing, and waits for an operator.
+
+The PIN comes over the same socket (`custody.signer.ask … unlock`), and only from the signer's own user or
+from root: the programs that may ask for signatures may not guess at it, and who may enter it may not ask for
+signatures. A wrong PIN does not end the process, so no supervisor starts it again and again with the same
+wrong one until the token locks itself for good.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Mapping
+from typing import Final
+
+from custody.signer import requests, starting
+from custody.signer.journal import MemoryInUse
+from custody.signer.refusals import Refused
+from custody.signer.signing import Message, Signer
+from custody.signer.tokens import WrongPin, WrongToken
+from kernel import canonical
+
+ROOT: Final = 0
+
+
+class Door:
+    """A signer that may still be locked."""
+
+    def __init__(self, options: argparse.Namespace, *, own_user: int, log: Callable[[str], None]) -> None:
+        self.signer: Signer | None = None
+        self._options, self._operators, self._log = options, {own_user, ROOT}, log
+        self._why = "nobody has entered the PIN"
+
+    def open(self, pin: str) -> None:
+        """Log in and become a signer. WrongPin, Refused and what else a start can meet leave it locked."""
+        try:
+            self.signer = starting.start(self._options, pin)
+        except (WrongPin, Refused) as error:
+            self._why = str(error)
+            raise
+
+    @property
+    def users(self) -> set[int]:
+        """Who may speak to it at all."""
+        return self._operators | set(self._options.allow_uid)
+
+    def standing(self) -> str:
+        """For the log: which registry holds, and how it is."""
+        if self.signer is None:
+            return ""
+        registry = self.signer.registry
+        state = self.signer.health()["state"]
+        return f"registry={registry.version}/{registry.digest.hex()} state={state}"
+
+    def answer(self, message: Mapping[str, canonical.Value], uid: int) -> Message:
+        """The answer to one message of that user."""
+        if message.get("type") == "unlock":
+            try:
+                return self._unlock(message, uid)
+            except Refused as refusal:
+                return self._refused(refusal)
+        if uid not in self._options.allow_uid and message.get("type") != "health":
+            return self._refused(Refused("SIGNER_UNKNOWN_PEER", f"user {uid} may unlock, and nothing else"))
+        if self.signer is not None:
+            return self.signer.answer(message)
+        if message.get("type") == "health":
+            state: Message = {"state": "SIGNER_LOCKED", "why": self._why}
+            return {"v": 1, "type": "health", "token": self._options.token, **state}
+        return self._refused(Refused("SIGNER_LOCKED", self._why))
+
+    def close(self) -> None:
+        """Let go of what is open."""
+        if self.signer is not None:
+            self.signer.close()
+
+    def _unlock(self, message: Mapping[str, canonical.Value], uid: int) -> Message:
+        requests.exact(message, {"v", "type", "pin"})
+        pin = message["pin"]
+        if uid not in self._operators:
+            raise Refused("SIGNER_NOT_OPERATOR", "the PIN is taken from the signer's own user only")
+        if not isinstance(pin, str) or not pin:
+            raise Refused("SIGNER_BAD_REQUEST", "a PIN is text that is not empty")
+        try:
+            if self.signer is None:
+                self.open(pin)
+                self._log(f"unlocked {self.standing()}")
+            else:
+                starting.enter(self.signer.token, self._options, pin)
+        except (WrongToken, MemoryInUse, OSError) as error:
+            raise Refused("SIGNER_LOCKED", str(error)) from None
+        return {"v": 1, "type": "unlocked", "token": self._options.token}
+
+    def _refused(self, refusal: Refused) -> Message:
+        told: Message = {"code": refusal.code, "detail": refusal.detail[:400]}
+        return {"v": 1, "type": "refused", "token": self._options.token, **told}
