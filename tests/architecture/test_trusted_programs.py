@@ -156,6 +156,14 @@ def test_name_every_code_of_a_refusal_in_one_table() -> None:
         assert family or code.removeprefix("SIGNER") in table, code
 
 
+def test_have_a_line_in_the_runbook_for_every_code_of_a_refusal() -> None:
+    page = (ROOT / "docs/runbooks/signer-refuses.md").read_text(encoding="utf-8")
+    families = ("SIGNER_PSBT_", "SIGNER_ASSERTION_")
+    codes = {code for code in refusal_codes() if not code.startswith(families)}
+    assert {code for code in codes if f"`{code}`" not in page and f"`{code[6:]}`" not in page} == set()
+    assert all(f"`{family}*`" in page for family in families)
+
+
 def test_have_a_test_for_every_code_of_a_refusal() -> None:
     here = Path(__file__)
     paths = [path for path in (ROOT / "tests").rglob("*.py") if path != here]
