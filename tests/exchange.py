@@ -9,7 +9,7 @@ from uuid import UUID
 from django.conf import settings
 
 from core import access
-from core.access.models import Identity
+from core.access.models import Identity, OfficerCredential, RoleGrant
 from core.access.roles import Role
 from core.approvals.actions import submit_signature
 from core.approvals.models import ApprovalRequest
@@ -74,6 +74,8 @@ class Exchange:
             "case_id": self.case.pk,
             "freeze_id": self.freeze.pk,
             "person": self.una.pk,
+            "grant": RoleGrant.objects.get(identity=self.una, valid_until__isnull=False).pk,
+            "credential": OfficerCredential.objects.get(officer=self.staff.ana.identity).pk,
             "factor_id": Passkey.objects.get(user=self.una).pk,
             "symbol": self.market.symbol,
             "event_id": AuditEvent.objects.order_by("id").values_list("pk", flat=True)[0],
@@ -130,14 +132,17 @@ def stock(now: datetime) -> Exchange:
 
 
 def _una(treasury: Treasury) -> Identity:
-    """She joins as everybody joins after the founding: Ana proposes, Ben and Cy agree."""
+    """She joins as everybody joins after the founding: Ana proposes, Ben and Cy agree. Today she also
+    holds her role for a shift, so that there is an elevation, which gives her nothing more.
+    """
     joining = changes.Join(new_id(), "Una Ulrich", "una@countersign.example", "una", (Role.SUPPORT.value,))
-    request = propose_change(
-        change=joining, reason="answers the telephone", actor=treasury.staff.ana.actor, now=treasury.now
-    )
-    for officer in (treasury.staff.ben, treasury.staff.cy):
-        signed = officer.answer(request)
-        submit_signature(request_id=request.pk, signed=signed, actor=officer.actor, now=treasury.now)
+    for change in (joining, changes.GrantRole(joining.person, Role.SUPPORT.value, hours=2)):
+        request = propose_change(
+            change=change, reason="answers the telephone", actor=treasury.staff.ana.actor, now=treasury.now
+        )
+        for officer in (treasury.staff.ben, treasury.staff.cy):
+            signed = officer.answer(request)
+            submit_signature(request_id=request.pk, signed=signed, actor=officer.actor, now=treasury.now)
     una = Officer(Identity.objects.get(pk=joining.person), Authenticator())
     _first_passkey(una, treasury)
     return una.identity

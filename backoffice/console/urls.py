@@ -19,6 +19,7 @@ from backoffice.console.views import (
     audit,
     authenticators,
     cases,
+    elevations,
     errors,
     freezes,
     health,
@@ -203,6 +204,10 @@ urlpatterns: list[Any] = [
     ),
     screen("staff/", Access.SEE_STAFF, staff.index, "staff"),
     act("staff/join", Access.PROPOSE_STAFF, staff.join, "join", step_up=Needs.ACT),
+    screen("staff/elevations/", Access.SEE_STAFF, elevations.index, "elevations"),
+    act("staff/elevations/ask", Access.ASK_ELEVATION, elevations.ask, "ask_elevation", step_up=Needs.ACT),
+    screen("staff/elevations/<uuid:grant>/", Access.SEE_STAFF, elevations.show, "elevation"),
+    act("staff/elevations/<uuid:grant>/end", Factors.OWN, elevations.end, "end_elevation"),
     screen("staff/<uuid:person>/", Access.SEE_STAFF, staff.show, "person"),
     act("staff/<uuid:person>/suspend", Access.SUSPEND_STAFF, staff.suspend, "suspend", step_up=Needs.ACT),
     act(
@@ -210,6 +215,20 @@ urlpatterns: list[Any] = [
         Access.PROPOSE_STAFF,
         staff.propose,
         "propose_change",
+        step_up=Needs.ACT,
+    ),
+    act(
+        "staff/<uuid:person>/authenticators/<uuid:factor_id>/take",
+        Access.SUSPEND_STAFF,
+        staff.take_factor,
+        "take_factor",
+        step_up=Needs.ACT,
+    ),
+    act(
+        "staff/<uuid:person>/passkeys/<uuid:credential>/take",
+        Access.SUSPEND_STAFF,
+        staff.take_passkey,
+        "take_passkey",
         step_up=Needs.ACT,
     ),
     screen("authenticators/", Factors.OWN, authenticators.index, "authenticators"),
@@ -223,6 +242,16 @@ urlpatterns: list[Any] = [
         step_up=Needs.ENROL,
     ),
     act("authenticators/passkey/propose", Factors.OWN, authenticators.propose_passkey, "propose_passkey"),
+    act(
+        "authenticators/signing",
+        Factors.OWN,
+        authenticators.propose_signing,
+        "propose_signing",
+        step_up=Needs.ENROL,
+    ),
+    act(
+        "authenticators/signing/<uuid:credential>/end", Factors.OWN, authenticators.end_signing, "end_signing"
+    ),
     act("authenticators/<uuid:factor_id>/end", Factors.OWN, authenticators.end, "end_factor"),
     screen("health/", Health.SEE_PROBES, health.show, "health"),
 ]

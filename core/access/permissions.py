@@ -18,6 +18,7 @@ class Permission(StrEnum):
     SEE_STAFF = "access:staff:read"
     PROPOSE_STAFF = "access:staff:propose"
     APPROVE_STAFF = "access:staff:approve"
+    ASK_ELEVATION = "access:elevation:ask"
     SUSPEND_STAFF = "access:staff:suspend"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, TypeVar
 
 from django.http import HttpResponseBase
@@ -39,6 +40,7 @@ def requires(permission: str) -> Callable[[View], View]:
                     "Your role does not open this page. A senior officer can have your role changed.",
                     code="not_allowed",
                 )
+            request.actor = replace(request.actor, under=rights.elevations_of(request.identity, now))
             return view(request, *args, **kwargs)
 
         guarded.permission = str(permission)  # type: ignore[attr-defined]

@@ -29,8 +29,25 @@ def powers(identity: Identity | None, now: datetime) -> frozenset[str]:
     return permissions_of(roles_of(identity, now))
 
 
+def standing_roles_of(identity: Identity | None, now: datetime) -> frozenset[Role]:
+    """Those of the roles that are not held for a time: what somebody may grant goes by these alone."""
+    if identity is None:
+        return frozenset()
+    return _roles_of_all({identity.pk}, now, standing=True)[identity.pk]
+
+
+def elevations_of(identity: Identity, now: datetime) -> str:
+    """The names of this person's elevations in force, as their audit events carry them; empty without one."""
+    grants = RoleGrant.objects.filter(
+        identity=identity, revoked_at=None, granted_at__lte=now, valid_until__gt=now
+    )
+    return " ".join(
+        f"access.rolegrant/{grant}" for grant in grants.order_by("id").values_list("pk", flat=True)
+    )
+
+
 def teams_of(identity: Identity | None, now: datetime) -> frozenset[str]:
-    """The quorum teams that this person stands in now."""
+    """The quorum teams that this person stands in now. A role held for a time gives a seat in none."""
     return frozenset() if identity is None else teams_of_all({identity.pk}, now)[identity.pk]
 
 
@@ -38,11 +55,13 @@ def teams_of_all(people: Collection[UUID], now: datetime) -> dict[UUID, frozense
     """The same for many people at once."""
     return {
         person: frozenset(team for team, members in TEAMS.items() if members & roles)
-        for person, roles in _roles_of_all(people, now).items()
+        for person, roles in _roles_of_all(people, now, standing=True).items()
     }
 
 
-def _roles_of_all(people: Collection[UUID], now: datetime) -> dict[UUID, frozenset[Role]]:
+def _roles_of_all(
+    people: Collection[UUID], now: datetime, *, standing: bool = False
+) -> dict[UUID, frozenset[Role]]:
     held: dict[UUID, set[Role]] = {person: set() for person in people}
     grants = RoleGrant.objects.filter(
         Q(valid_until__isnull=True) | Q(valid_until__gt=now),
@@ -52,6 +71,8 @@ def _roles_of_all(people: Collection[UUID], now: datetime) -> dict[UUID, frozens
         granted_at__lte=now,
         revoked_at__isnull=True,
     )
+    if standing:
+        grants = grants.filter(valid_until__isnull=True)
     for person, role in grants.values_list("identity_id", "role"):
         held[person].add(Role(role))
     return {person: frozenset(roles) for person, roles in held.items()}

@@ -50,6 +50,7 @@ access:staff:read                 x     x    .     x     x    x    .    .
 access:staff:propose              x     x    .     .     x    .    .    .
 access:staff:approve              x     x    .     x     .    .    .    .
 access:staff:suspend              x     x    .     x     x    .    .    .
+access:elevation:ask              .     .    .     .     x    .    .    .
 factors:own:manage                x     x    x     x     x    x    x    .
 approvals:request:read            x     x    x     x     x    x    .    .
 approvals:request:withdraw        x     x    x     x     x    .    .    .

@@ -18,6 +18,7 @@ class Event(StrEnum):
     SUBJECT_BOUND = "staff.person.subject_bound"
     ROLE_GRANTED = "staff.role.granted"
     ROLE_ENDED = "staff.role.ended"
+    ELEVATION_ENDED = "staff.elevation.ended"
     PASSKEY_ADDED = "staff.passkey.added"
     PASSKEY_REVOKED = "staff.passkey.revoked"
 

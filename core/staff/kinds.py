@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Final
 
+from core import clock
+from core.access import rights
 from core.access.models import Identity
 from core.access.permissions import Permission
+from core.access.roles import GRANTED_BY, Role
 from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalRequest
 from core.staff.applying import apply
@@ -27,7 +30,19 @@ _TITLES: Final[Mapping[type[changes.Change], str]] = {
 def _concerned(request: ApprovalRequest, officer: Identity) -> str | None:
     if request.subject == f"access.identity/{officer.pk}":
         return "This is about yourself, so others must answer it."
+    if request.subject == f"access.identity/{request.maker_id}" and request.kind == changes.GrantRole.kind:
+        return _above_own_role(request, officer)
     return None
+
+
+def _above_own_role(request: ApprovalRequest, officer: Identity) -> str | None:
+    """Somebody asks for a role for themselves: whoever agrees to it grants it, and so must be able to."""
+    change = changes.read(bytes(request.payload))
+    given = {Role(role) for role in changes.roles_given(change)}
+    held = rights.standing_roles_of(officer, clock.now())
+    if all(held & GRANTED_BY[role] for role in given):
+        return None
+    return "Your own role does not grant this one; others must answer it."
 
 
 KINDS: Final = tuple(

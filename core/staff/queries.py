@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from core.access import rights
 from core.access.models import Identity, Kind, OfficerCredential, RoleGrant
 from core.access.permissions import Permission
+from core.approvals.models import ApprovalRequest
+from core.audit.models import AuditEvent
 from core.refusals import NotFound
+from kernel import canonical
+
+DEEDS_MAX: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +47,44 @@ def member(person: UUID, *, officer: Identity | None, now: datetime) -> Member:
 def grants_of(person: UUID) -> list[RoleGrant]:
     """All roles that somebody holds or held, newest first; the caller has decided that they may be seen."""
     return list(RoleGrant.objects.filter(identity_id=person).order_by("-granted_at", "-id"))
+
+
+@dataclass(frozen=True, slots=True)
+class Elevation:
+    """A role held for a time: `asked` is the request with its reason; `deeds` is what was done in it."""
+
+    grant: RoleGrant
+    asked: ApprovalRequest | None
+    in_force: bool
+    deeds: Sequence[AuditEvent] = ()
+
+    @property
+    def reason(self) -> str:
+        """What it was asked for."""
+        return str(canonical.decode_object(bytes(self.asked.payload))["reason"]) if self.asked else ""
+
+
+def elevations(*, officer: Identity | None, now: datetime, limit: int = 50) -> list[Elevation]:
+    """The newest first, for whoever may see the staff; nobody else sees any."""
+    if not rights.allowed(officer, Permission.SEE_STAFF, now):
+        return []
+    grants = RoleGrant.objects.filter(valid_until__isnull=False).select_related("identity")
+    return [_elevation(grant, now) for grant in grants.order_by("-granted_at", "-id")[:limit]]
+
+
+def elevation(grant: UUID, *, officer: Identity | None, now: datetime) -> Elevation:
+    """One of them with all its deeds, oldest first; NotFound."""
+    row = RoleGrant.objects.filter(pk=grant, valid_until__isnull=False).select_related("identity").first()
+    if row is None or not rights.allowed(officer, Permission.SEE_STAFF, now):
+        raise NotFound("There is no such elevation.", target=f"access.rolegrant/{grant}")
+    deeds = AuditEvent.objects.filter(doc__actor__under__contains=f"access.rolegrant/{row.pk}").order_by("id")
+    return replace(_elevation(row, now), deeds=list(deeds[:DEEDS_MAX]))
+
+
+def _elevation(grant: RoleGrant, now: datetime) -> Elevation:
+    asked = ApprovalRequest.objects.filter(pk=grant.request).first() if grant.request else None
+    in_force = grant.revoked_at is None and grant.valid_until is not None and grant.valid_until > now
+    return Elevation(grant, asked, in_force)
 
 
 def _member(row: Identity, now: datetime) -> Member:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from http import HTTPStatus
 from typing import Any, Final
 from urllib.parse import quote
 from uuid import UUID
@@ -20,6 +21,8 @@ from core.factors.actions.registering import REGISTER, Draft
 from core.factors.domain import acts
 from core.factors.models import Passkey
 from core.refusals import Refused
+from core.staff import actions as staff
+from core.staff.domain import changes
 from kernel import encodings
 
 ISSUER: Final = "Countersign"
@@ -110,10 +113,43 @@ def end(request: frame.StaffRequest, factor_id: UUID) -> HttpResponse:
             now=clock.now(),
         )
     except Refused as refusal:
-        if refusal.status == 404:
+        if refusal.status == HTTPStatus.NOT_FOUND:
             raise
         return index(request, refusal)
     messages.success(request, f"“{row.label}” opens nothing any more. A new one needs another officer again.")
+    return redirect("authenticators")
+
+
+def propose_signing(request: frame.StaffRequest) -> HttpResponse:
+    """Put a passkey of one's own for the approver page before two others."""
+    change = changes.AddPasskey(
+        request.identity.pk,
+        *(request.POST.get(name, "").strip() for name in ("credential_id", "public_key", "label")),
+    )
+    try:
+        asked = staff.propose_change(
+            change=change, reason=request.POST.get("reason", ""), actor=request.actor, now=clock.now()
+        )
+    except Refused as refusal:
+        return index(request, refusal)
+    messages.success(request, "The passkey is proposed. It signs once two others have agreed.")
+    return redirect("approval", asked.pk)
+
+
+def end_signing(request: frame.StaffRequest, credential: UUID) -> HttpResponse:
+    """A signing passkey of one's own is lost: it signs nothing from now on."""
+    try:
+        row = staff.revoke_passkey(
+            credential=credential,
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        if refusal.status == HTTPStatus.NOT_FOUND:
+            raise
+        return index(request, refusal)
+    messages.success(request, f"“{row.label}” signs nothing any more. A new one needs two others.")
     return redirect("authenticators")
 
 

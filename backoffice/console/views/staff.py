@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Final
 from uuid import UUID
 
@@ -14,8 +15,10 @@ from core import access, clock
 from core.access.permissions import Permission
 from core.access.roles import Role
 from core.approvals import queries as approvals
+from core.factors import actions as factor_actions
+from core.factors import queries as factors
 from core.ids import new_id
-from core.refusals import Refused
+from core.refusals import NotFound, Refused
 from core.staff import actions, queries
 from core.staff.domain import changes
 
@@ -52,6 +55,8 @@ def show(request: frame.StaffRequest, person: UUID, refusal: Refused | None = No
         "asked": approvals.about(f"access.identity/{person}")[:10],
         "roles": OFFERED,
         "hours_max": changes.HOURS_MAX,
+        "factors": factors.factors_of(person),
+        "is_me": person == request.identity.pk,
         "may_suspend": access.allowed(request.identity, Permission.SUSPEND_STAFF, now),
         "may_propose": access.allowed(request.identity, Permission.PROPOSE_STAFF, now),
         "trail": trails.about(member.identity, identity=request.identity, now=now),
@@ -100,6 +105,48 @@ def join(request: frame.StaffRequest) -> HttpResponse:
     return redirect("approval", asked.pk)
 
 
+def take_factor(request: frame.StaffRequest, person: UUID, factor_id: UUID) -> HttpResponse:
+    """A colleague has lost an authenticator: it opens nothing from now on."""
+    queries.member(person, officer=request.identity, now=clock.now())
+    if factor_id not in {factor.pk for factor in factors.factors_of(person)}:
+        raise NotFound("There is no such authenticator.", target=f"access.identity/{person}")
+    try:
+        row = factor_actions.end_factor(
+            factor_id=factor_id,
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return _or_404(request, person, refusal)
+    messages.success(request, f"“{row.label}” opens nothing any more.")
+    return redirect("person", person)
+
+
+def take_passkey(request: frame.StaffRequest, person: UUID, credential: UUID) -> HttpResponse:
+    """A colleague has lost a signing passkey: it signs nothing from now on."""
+    member = queries.member(person, officer=request.identity, now=clock.now())
+    if credential not in {key.pk for key in member.passkeys}:
+        raise NotFound("There is no such passkey.", target=f"access.identity/{person}")
+    try:
+        row = actions.revoke_passkey(
+            credential=credential,
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return _or_404(request, person, refusal)
+    messages.success(request, f"“{row.label}” signs nothing any more.")
+    return redirect("person", person)
+
+
+def _or_404(request: frame.StaffRequest, person: UUID, refusal: Refused) -> HttpResponse:
+    if refusal.status == HTTPStatus.NOT_FOUND:
+        raise refusal
+    return show(request, person, refusal)
+
+
 def _change(request: frame.StaffRequest, person: UUID) -> changes.Change:
     role, hours = request.POST.get("role", ""), request.POST.get("hours", "0")
     match request.POST.get("change"):
@@ -111,5 +158,7 @@ def _change(request: frame.StaffRequest, person: UUID) -> changes.Change:
             return changes.Leave(person)
         case "restore":
             return changes.Restore(person)
+        case "rebind":
+            return changes.Rebind(person, request.POST.get("subject", "").strip())
         case _:
             raise Misspelt("Nothing was proposed: choose what is to change.")

@@ -1,4 +1,8 @@
-"""Asking for a change to the staff; two others decide."""
+"""Asking for a change to the staff; two others decide.
+
+Whoever asks for others grants nothing above their own role. An SRE may ask for a role for themselves, for a
+shift; then it is the two who answer that must be able to grant it (`core.staff.kinds`).
+"""
 
 from __future__ import annotations
 
@@ -49,11 +53,20 @@ def propose_change(*, change: changes.Change, reason: str, actor: Actor, now: da
     own_passkey = (
         isinstance(change, changes.AddPasskey | changes.RevokePasskey) and actor.identity == change.person
     )
-    if maker is None or not (own_passkey or rights.allowed(maker, Permission.PROPOSE_STAFF, now)):
+    own_elevation = (
+        isinstance(change, changes.GrantRole)
+        and change.person == actor.identity
+        and change.hours > 0
+        and rights.allowed(maker, Permission.ASK_ELEVATION, now)
+    )
+    if maker is None or not (
+        own_passkey or own_elevation or rights.allowed(maker, Permission.PROPOSE_STAFF, now)
+    ):
         raise NotAllowed("Your role does not propose changes to the staff.", target=target)
     if not reason.strip():
         raise CannotPropose("Nothing was proposed: say why.", target=target)
-    _within_own_role(change, maker, now)
+    if not own_elevation:
+        _within_own_role(change, maker, now)
     name = _name_of(change)
     try:
         payload = changes.payload(
@@ -84,7 +97,7 @@ def _within_own_role(change: changes.Change, maker: Identity, now: datetime) -> 
         )
     if unknown := given - set(Role):
         raise CannotPropose(f"There is no role {', '.join(sorted(unknown))}.")
-    held = rights.roles_of(maker, now)
+    held = rights.standing_roles_of(maker, now)
     above = sorted(role for role in given if not held & GRANTED_BY[Role(role)])
     if above:
         raise AboveOwnRole(f"Your own role does not grant {', '.join(above)}; a senior officer's may.")

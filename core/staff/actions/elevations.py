@@ -1,0 +1,40 @@
+"""Ending an elevation before its time: at once, by the person or by whoever may suspend people."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from core import audit, outbox
+from core.access import rights
+from core.access.models import RoleGrant
+from core.access.permissions import Permission
+from core.action import action
+from core.actor import Actor
+from core.refusals import NotFound, Refused
+from core.staff.events import Event, RightsChanged
+
+
+class EndedAlready(Refused):
+    """It has ended by itself, or somebody was quicker."""
+
+    code = "staff.elevation_ended"
+
+
+@action(Event.ELEVATION_ENDED)
+def end_elevation(*, grant: UUID, actor: Actor, now: datetime) -> RoleGrant:
+    """The role held for a time is held no longer."""
+    row = RoleGrant.objects.select_for_update().filter(pk=grant, valid_until__isnull=False).first()
+    officer = rights.officer_behind(actor)
+    mine = row is not None and officer is not None and row.identity_id == officer.pk
+    if row is None or not (mine or rights.allowed(officer, Permission.SUSPEND_STAFF, now)):
+        raise NotFound("There is no such elevation.", target=f"access.rolegrant/{grant}")
+    if row.revoked_at is not None or row.valid_until is None or row.valid_until <= now:
+        raise EndedAlready("It has ended already.", target=f"access.rolegrant/{grant}")
+    RoleGrant.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=now)
+    row.revoked_at = now
+    audit.record(
+        Event.ELEVATION_ENDED, row, actor=actor, now=now, after={"person": row.identity_id, "role": row.role}
+    )
+    outbox.publish(RightsChanged(identity=str(row.identity_id), what=Event.ELEVATION_ENDED.value), now=now)
+    return row
