@@ -78,6 +78,7 @@ class Engine:
     def stop(self) -> None:
         """Ask it to end."""
         if self._process is not None and self._process.poll() is None:
+            self.go_on()  # a test that failed may have left it paused
             self._end(signal.SIGTERM)
         self._log.close()
 
@@ -85,6 +86,7 @@ class Engine:
         """Leave it connected and dead: nothing answers."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def go_on(self) -> None:
         assert self._process is not None

@@ -15,7 +15,7 @@ import grpc
 from engine_bridge.adapters import decoding
 from engine_bridge.adapters.channel import EngineAway, EngineRefused, is_away, open_channel
 from engine_bridge.domain.markets import Listing
-from engine_bridge.domain.results import ResultCode
+from engine_bridge.domain.results import ResultCode, engine_time
 from engine_bridge.wire import admin_pb2, admin_pb2_grpc, market_data_pb2_grpc, types_pb2
 
 CALL_S: Final = 5.0
@@ -64,7 +64,7 @@ def status(target: str) -> ShardReading:
         snapshot_seq=wire.snapshot_seq,
         state_hash=wire.state_hash.hex(),
         state_hash_seq=wire.state_hash_seq,
-        engine_time=decoding.moment(wire.engine_time_ns),
+        engine_time=engine_time(wire.engine_time_ns),
         version=wire.version,
         consumers={item.name: item.sent_event_seq for item in wire.consumers},
     )

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
 from engine_bridge.domain import events
 from engine_bridge.domain.orders import OrderType, Side, StpMode
-from engine_bridge.domain.results import Result, ResultCode
+from engine_bridge.domain.results import Result, ResultCode, engine_time
 from engine_bridge.wire import event_feed_pb2, order_entry_pb2, types_pb2
-
-_EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 
 _SIDES: Final[dict[int, Side]] = {types_pb2.SIDE_BUY: Side.BUY, types_pb2.SIDE_SELL: Side.SELL}
 STP: Final = {
@@ -38,11 +35,6 @@ class Undecodable(ValueError):
     """The engine speaks of something that this version of the bridge does not know."""
 
 
-def moment(engine_time_ns: int) -> datetime:
-    """Engine time, to the microsecond."""
-    return _EPOCH + timedelta(microseconds=engine_time_ns // 1000)
-
-
 def code(number: int) -> ResultCode:
     """A result code by its number."""
     try:
@@ -54,13 +46,13 @@ def code(number: int) -> ResultCode:
 def result(wire: order_entry_pb2.CommandResult) -> Result:
     """One command's answer."""
     return Result(
-        code=code(wire.code),
-        engine_seq=wire.engine_seq,
-        order_id=wire.order_id,
-        filled_lots=wire.filled_lots,
-        leaves_lots=wire.leaves_lots,
-        duplicate=wire.duplicate,
-        at=moment(wire.engine_time_ns),
+        code(wire.code),
+        wire.engine_seq,
+        wire.order_id,
+        wire.filled_lots,
+        wire.leaves_lots,
+        wire.duplicate,
+        wire.engine_time_ns,
     )
 
 
@@ -89,7 +81,7 @@ def event(wire: event_feed_pb2.Event) -> events.Event:
     return events.Event(
         event_seq=wire.event_seq,
         engine_seq=wire.engine_seq,
-        at=moment(wire.engine_time_ns),
+        at=engine_time(wire.engine_time_ns),
         instrument_id=wire.instrument_id,
         body=_body(wire),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from engine_bridge.domain.commands import CancelOrder, Command, MoveFunds, PlaceOrder
+from engine_bridge.domain.commands import Command, MoveFunds, PlaceOrder
 from engine_bridge.domain.orders import OrderType, Side, StpMode
 from engine_bridge.wire import order_entry_pb2, transfers_pb2, types_pb2
 
@@ -16,24 +16,33 @@ _STP: Final = {
     StpMode.CANCEL_TAKER: types_pb2.STP_MODE_CANCEL_TAKER,
     StpMode.CANCEL_BOTH: types_pb2.STP_MODE_CANCEL_BOTH,
 }
-_KINDS: Final = {OrderType.MARKET: types_pb2.ORDER_KIND_MARKET}
-_TIF: Final = {
-    OrderType.MARKET: types_pb2.TIME_IN_FORCE_IOC,
-    OrderType.IOC: types_pb2.TIME_IN_FORCE_IOC,
-    OrderType.FOK: types_pb2.TIME_IN_FORCE_FOK,
+_LIMIT: Final = types_pb2.ORDER_KIND_LIMIT
+_TYPES: Final = {
+    OrderType.LIMIT: (_LIMIT, types_pb2.TIME_IN_FORCE_GTC, False),
+    OrderType.POST_ONLY: (_LIMIT, types_pb2.TIME_IN_FORCE_GTC, True),
+    OrderType.IOC: (_LIMIT, types_pb2.TIME_IN_FORCE_IOC, False),
+    OrderType.FOK: (_LIMIT, types_pb2.TIME_IN_FORCE_FOK, False),
+    OrderType.MARKET: (types_pb2.ORDER_KIND_MARKET, types_pb2.TIME_IN_FORCE_IOC, False),
 }
 
 
 def command(value: Command) -> order_entry_pb2.Command:
-    """A command; its place in the session is filled in when it is sent."""
-    wire = order_entry_pb2.Command(command_id=value.command_id.bytes, expires_at_ms=value.expires_at_ms)
-    match value:
-        case PlaceOrder():
-            _place(wire.new_order, value)
-        case CancelOrder():
-            wire.cancel.order_id = value.order_id
-            wire.cancel.account_id = value.account_id
+    """A command of its own; its place in the session is filled in when it is sent."""
+    wire = order_entry_pb2.Command()
+    fill(wire, value)
     return wire
+
+
+def fill(wire: order_entry_pb2.Command, value: Command) -> None:
+    """Write a command into an empty message, such as one that was just added to a batch."""
+    wire.command_id = value.command_id.bytes
+    wire.expires_at_ms = value.expires_at_ms
+    if isinstance(value, PlaceOrder):
+        _place(wire.new_order, value)
+    else:
+        cancel = wire.cancel
+        cancel.order_id = value.order_id
+        cancel.account_id = value.account_id
 
 
 def _place(wire: order_entry_pb2.NewOrder, value: PlaceOrder) -> None:
@@ -41,9 +50,7 @@ def _place(wire: order_entry_pb2.NewOrder, value: PlaceOrder) -> None:
     wire.order_id = value.order_id
     wire.instrument_id = value.instrument_id
     wire.side = _SIDES[terms.side]
-    wire.kind = _KINDS.get(terms.order_type, types_pb2.ORDER_KIND_LIMIT)
-    wire.tif = _TIF.get(terms.order_type, types_pb2.TIME_IN_FORCE_GTC)
-    wire.post_only = terms.order_type is OrderType.POST_ONLY
+    wire.kind, wire.tif, wire.post_only = _TYPES[terms.order_type]
     wire.price_ticks = terms.price_ticks
     wire.qty_lots = terms.qty_lots
     wire.budget_ticklots = terms.budget_ticklots
