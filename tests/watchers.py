@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kernel import cosignature, merkle, note
-from tests.softtoken import Desk
 from tests.vault import Message
+
+
+class Asked(Protocol):
+    """A signer that can be asked, in this process or another."""
+
+    def ask(self, message: Message) -> Message: ...
 
 
 class Fork(Exception):
@@ -21,7 +28,7 @@ class Watcher:
         self.cosigner = cosignature.Cosigner(name, self._key.public_key().public_bytes_raw())
         self.size, self.root = 0, merkle.EMPTY_ROOT
 
-    def line(self, desk: Desk, signed: Message, at: float) -> str:
+    def line(self, desk: Asked, signed: Message, at: float) -> str:
         """Its cosignature on the desk's head."""
         text = note.open_note(signed["note"], by=note.Verifier.parse(signed["key"]))
         head = note.Checkpoint.parse(text)
@@ -48,8 +55,8 @@ def section(**changes: object) -> Message:
     return {"keys": keys, "quorum": 2, "age_s_max": 3600, "tokens": ["hot-1"], **changes}
 
 
-def cosigned(desk: Desk, *watchers: Watcher, at: float | None = None) -> Message:
-    """The desk's present head with the cosignatures of these witnesses, as a collector brings it back."""
+def cosigned(desk: Asked, *watchers: Watcher, at: float) -> Message:
+    """The signer's present head with the cosignatures of these witnesses, as a collector brings it back."""
     signed = desk.ask({"v": 1, "type": "log_head"})
-    lines = [watcher.line(desk, signed, desk.now if at is None else at) for watcher in watchers]
+    lines = [watcher.line(desk, signed, at) for watcher in watchers]
     return {"v": 1, "type": "log_cosigned", "note": signed["note"] + "".join(line + "\n" for line in lines)}

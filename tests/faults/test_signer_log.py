@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from custody.signer.log import LINES_BYTES_MAX, LINES_MAX
 from kernel import merkle
 from kernel.merkle import Tree
+from tests import watchers as bystanders
 from tests.softtoken import Desk, SoftToken, hot_registry
 from tests.vault import Message, order, withdrawal
-from tests.watchers import WATCHERS, Fork, Watcher, cosigned, section
+from tests.watchers import WATCHERS, Fork, Watcher, section
 
 
 @pytest.fixture
@@ -25,6 +26,10 @@ def desk(tmp_path: Path) -> Desk:
 @pytest.fixture
 def watchers() -> list[Watcher]:
     return [Watcher(name) for name in WATCHERS]
+
+
+def cosigned(desk: Desk, *watchers: Watcher, at: float | None = None) -> Message:
+    return bystanders.cosigned(desk, *watchers, at=desk.now if at is None else at)
 
 
 def span(desk: Desk, kind: str, **places: int) -> Message:
