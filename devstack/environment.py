@@ -177,6 +177,8 @@ def make_folders(where: Layout, accounts: Accounts) -> None:
     # Each web process makes its own socket in a folder of its own; the edge reaches all of them.
     for name, user in (("console", "cs-console"), ("trader", "cs-trader"), ("approver", "cs-approver")):
         of(user).own(where.run / name, mode=0o750)
+    of("cs-approver").own(where.run / "approver-log", mode=0o755)
+    of("cs-approver").own(where.var / "approver", mode=0o711)
     signers = where.run / "signers"
     signers.mkdir(exist_ok=True)
     # Each signer makes its socket here, and nobody can replace another's.

@@ -215,7 +215,12 @@ class Table:
         account, path = self.accounts.of("cs-approver"), self.run / "approver" / "approver.sock"
         return Process(
             name="approver",
-            command=[str(tokens.TRUSTED_PYTHON), "-m", "custody.approver", "--socket", str(path)],
+            command=[
+                *(str(tokens.TRUSTED_PYTHON), "-m", "custody.approver", "--socket", str(path)),
+                *("--state", str(self.var / "approver"), "--registry", str(self.environment.layout.registry)),
+                *("--log-socket", str(self.run / "approver-log" / "log.sock")),
+                *("--allow-uid", str(self.accounts.of("cs-worker").uid)),
+            ],
             account=account,
             environment=self.environment.plain(account)
             | {

@@ -1,6 +1,7 @@
 """The page on which officers sign: a small process of its own, on a host of its own.
 
-It imports nothing of ours, holds no secret and keeps no state: it serves a handful of files and says which
-deployment, console and relying party they belong to. What is signed, the browser decodes and computes itself,
-so a console that lies about a request gains nothing, and signers accept assertions from this origin only.
+It imports the kernel and nothing else of ours. It serves a handful of files, says which deployment, console
+and relying party they belong to, and writes down each signature before the console sees it. What is signed,
+the browser decodes and computes itself, so a console that lies about a request gains nothing, and signers
+accept assertions from this origin only.
 """

@@ -1,4 +1,10 @@
-"""The approver's process: `python -m custody.approver --socket PATH`, pins by option or environment."""
+"""The approver's process, with its page on one socket and its log on another; pins by option or environment.
+
+    python -m custody.approver --socket PATH --state DIR --registry FILE --log-socket PATH --allow-uid N
+
+`--state` is the log's own folder, `--registry` the signers' public file, by which the log tells officers from
+strangers; `--allow-uid` names who may ask for the log's heads.
+"""
 
 from __future__ import annotations
 
@@ -8,9 +14,13 @@ import os
 import signal
 import sys
 import threading
+import time
 from pathlib import Path
 
+from custody.approver.log import LogDamaged, LogInUse, SigningLog
 from custody.approver.server import BadPin, Pins, listen
+from custody.approver.watching import Watch
+from kernel.registry import Registry
 
 PINS = {
     "origin": "APPROVER_ORIGIN",
@@ -24,24 +34,43 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT."""
     parser = argparse.ArgumentParser(prog="python -m custody.approver", description=__doc__)
     parser.add_argument("--socket", type=Path, required=True)
+    parser.add_argument("--state", type=Path, required=True, help="where the log lives")
+    parser.add_argument("--registry", type=Path, required=True, help="whose passkeys are officers'")
+    parser.add_argument("--log-socket", type=Path, required=True, help="where witnesses' collector asks")
+    parser.add_argument("--allow-uid", type=int, action="append", required=True, help="who may ask there")
     for name, variable in PINS.items():
         parser.add_argument(
             f"--{name.replace('_', '-')}", default=os.environ.get(variable, ""), help=f"or {variable}"
         )
     given = parser.parse_args()
+    os.umask(0o077)
     try:
         pins = Pins(**{name: getattr(given, name) for name in PINS})
-        server = listen(given.socket, pins)
-    except (BadPin, OSError) as error:
+        log = SigningLog(
+            given.state,
+            deployment=pins.deployment,
+            registry=lambda: Registry.parse(given.registry.read_bytes()),
+            origin=pins.origin,
+            rp_id=pins.rp_id,
+            clock=time.time,
+        )
+        watch = Watch(given.log_socket, log, allowed=given.allow_uid)
+        server = listen(given.socket, pins, log)
+    except (BadPin, LogInUse, LogDamaged, OSError) as error:
         print(f"approver: {error}", file=sys.stderr)
         return 1
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: threading.Thread(target=server.shutdown).start())
+    threading.Thread(target=watch.serve_forever, kwargs={"poll_interval": 0.2}, daemon=True).start()
     print(f"approver: ready at {given.socket} for {pins.origin}", flush=True)
     with server:
         server.serve_forever(poll_interval=0.2)
-    with contextlib.suppress(FileNotFoundError):
-        given.socket.unlink()
+    watch.shutdown()
+    watch.server_close()
+    log.close()
+    for path in (given.socket, given.log_socket):
+        with contextlib.suppress(FileNotFoundError):
+            path.unlink()
     return 0
 
 

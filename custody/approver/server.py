@@ -1,4 +1,4 @@
-"""A static server on a unix socket: a fixed set of files, read once, under the strictest policy."""
+"""A server on a unix socket: a fixed set of files under the strictest policy, and one log to write to."""
 
 from __future__ import annotations
 
@@ -16,6 +16,12 @@ from string import Template
 from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
+from custody.approver.log import Given, NotASignature, SigningLog, TooManyStrangers
+from kernel import canonical
+from kernel.registry import BadRegistry
+
+LOG_PATH: Final = "/log"
+LOG_BYTES_MAX: Final = 64 * 1024
 PAGE: Final = Path(__file__).resolve().parent / "page"
 IDLE_S_MAX: Final = 15
 TYPES: Final = {
@@ -25,14 +31,14 @@ TYPES: Final = {
     ".svg": "image/svg+xml",
     ".woff2": "font/woff2",
 }
-# The page talks to nobody: no fetch, no form, no frame, no inline anything. It leaves by navigation alone.
+# The page talks to its own log and nobody else: no form, no frame, no inline anything.
 POLICY: Final[Mapping[str, str]] = {
     "default-src": "'none'",
     "script-src": "'self'",
     "style-src": "'self'",
     "font-src": "'self'",
     "img-src": "'self'",
-    "connect-src": "'none'",
+    "connect-src": "'self'",
     "form-action": "'none'",
     "base-uri": "'none'",
     "frame-ancestors": "'none'",
@@ -104,13 +110,15 @@ def files(pins: Pins) -> dict[str, File]:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """GET and HEAD of those paths, for the page's own host; nothing else is understood."""
+    """For the page's own host: GET and HEAD of those paths, POST of a signature to its log, nothing else."""
 
     protocol_version = "HTTP/1.1"
     server_version = "approver"
     sys_version = ""
     timeout = IDLE_S_MAX
     files: ClassVar[Mapping[str, File]] = {}
+    log: ClassVar[SigningLog]
+    origin: ClassVar[str] = ""
     host: ClassVar[str] = ""
     is_secure: ClassVar[bool] = False
 
@@ -121,6 +129,33 @@ class Handler(BaseHTTPRequestHandler):
     def do_HEAD(self) -> None:
         """Its headers."""
         self._answer()
+
+    def do_POST(self) -> None:
+        """Write one signature down, before the page hands it to the console."""
+        length = self.headers.get("Content-Length", "")
+        if self.headers.get_all("Host") != [self.host]:
+            self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+        elif self.path != LOG_PATH:
+            self.send_error(HTTPStatus.NOT_FOUND)
+        elif self.headers.get_all("Origin") != [self.origin]:
+            self.send_error(HTTPStatus.FORBIDDEN)
+        elif not length.isascii() or not length.isdigit() or int(length) > LOG_BYTES_MAX:
+            self.send_error(HTTPStatus.REQUEST_ENTITY_TOO_LARGE)
+        else:
+            self._write_down(self.rfile.read(int(length)))
+
+    def _write_down(self, data: bytes) -> None:
+        try:
+            place = self.log.add(Given.parse(data))
+        except NotASignature:
+            self.send_error(HTTPStatus.UNPROCESSABLE_ENTITY)
+        except TooManyStrangers:
+            self.send_error(HTTPStatus.TOO_MANY_REQUESTS)
+        except (OSError, BadRegistry, canonical.NotCanonical) as error:
+            print(f"approver: the log cannot be written: {error}", flush=True)
+            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
+        else:
+            self._send(HTTPStatus.OK, File("text/plain; charset=utf-8", f"{place}\n".encode()))
 
     def _answer(self) -> None:
         if self.headers.get_all("Host") != [self.host]:
@@ -165,7 +200,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     request_queue_size = 64
 
 
-def listen(path: Path, pins: Pins) -> Server:
+def listen(path: Path, pins: Pins, log: SigningLog) -> Server:
     """A server bound to the socket's path. A socket that a dead process left there is taken away first."""
     if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _is_alive(path):
         path.unlink()
@@ -174,6 +209,8 @@ def listen(path: Path, pins: Pins) -> Server:
         (Handler,),
         {
             "files": files(pins),
+            "log": log,
+            "origin": pins.origin,
             "host": urlsplit(pins.origin).netloc,
             "is_secure": pins.origin.startswith("https://"),
         },

@@ -22,8 +22,10 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, s
 
 from core import clock
 from core.access.models import Identity
+from kernel import canonical
 from tests import doors
 from tests.exchange import Exchange, stock
+from tests.treasury import REGISTRY
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 TRUSTED_PYTHON: Final = ROOT / ".venv-trusted/bin/python"
@@ -63,6 +65,7 @@ class Site:
     exchange: Exchange
     console: str
     approver: str
+    folder: Path
 
 
 @pytest.fixture(scope="module")
@@ -90,11 +93,11 @@ def site(
     server.set_app(StaticFilesHandler(get_wsgi_application()))
     settings.CONSOLE_ORIGIN = f"http://console.localhost:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    with _approver(settings.CONSOLE_ORIGIN, tmp_path / "approver.sock") as origin:
+    with _approver(settings.CONSOLE_ORIGIN, tmp_path, exchange) as origin:
         settings.APPROVER_ORIGIN = origin
         thread.start()
         try:
-            yield Site(exchange, settings.CONSOLE_ORIGIN, origin)
+            yield Site(exchange, settings.CONSOLE_ORIGIN, origin, tmp_path)
         finally:
             server.shutdown()
             thread.join()
@@ -102,13 +105,25 @@ def site(
 
 
 @contextmanager
-def _approver(console: str, path: Path) -> Iterator[str]:
+def _approver(console: str, folder: Path, exchange: Exchange) -> Iterator[str]:
     """The approver's process in its own environment, reached over TCP through a plain relay."""
+    path = folder / "approver.sock"
+    officers = {
+        str(officer.identity.pk): {
+            "name": officer.identity.display_name,
+            "teams": ["treasury"],
+            "public_key": officer.passkey.public_key_hex,
+        }
+        for officer in (exchange.staff.ana, exchange.staff.ben, exchange.staff.cy)
+    }
+    (folder / "registry.json").write_bytes(canonical.encode({**REGISTRY, "officers": officers}))
     with closing(socket.create_server(("127.0.0.1", 0))) as listener:
         origin = f"http://approver.localhost:{listener.getsockname()[1]}"
         command = [str(TRUSTED_PYTHON), "-m", "custody.approver", "--socket", str(path)]
         command += ["--origin", origin, "--rp-id", "approver.localhost"]
-        command += ["--console-origin", console, "--deployment", "test"]
+        command += ["--console-origin", console, "--deployment", "test", "--state", str(folder)]
+        command += ["--registry", str(folder / "registry.json"), "--log-socket", str(folder / "log.sock")]
+        command += ["--allow-uid", str(os.getuid())]
         with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
             assert process.stdout is not None
             assert b"ready" in process.stdout.readline()

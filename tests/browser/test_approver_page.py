@@ -50,6 +50,11 @@ def test_shows_what_the_payload_says_and_brings_a_passkeys_answer_back(site: Sit
         assert recorded(page) == f"Your approval is recorded. The request is {state} now."
         assert ApprovalRequest.objects.get(pk=request.pk).state == state
     assert request.signatures.filter(verb="approve").count() == 2
+    written = [json.loads(line) for line in (site.folder / "signatures.jsonl").read_text().splitlines()]
+    staff = site.exchange.staff
+    assert [line["officer"] for line in written] == [str(one.identity.pk) for one in (staff.ben, staff.cy)]
+    stored = set(request.signatures.values_list("assertion", flat=True))
+    assert {line["assertion"] for line in written} == {bytes(one).hex() for one in stored}
 
 
 def test_takes_a_rejection_only_with_a_reason_and_works_by_keys_alone(site: Site, visit: Any) -> None:

@@ -178,18 +178,37 @@ async function sign(found) {
       signature: base64url(new Uint8Array(signature)),
       confirmation,
     };
+    await writeDown({ ...found, ...answer });
     at("status").textContent = "Signed. Going back to the console…";
     const fragment = base64url(new TextEncoder().encode(JSON.stringify(answer)));
     location.assign(`${pinned("console")}/approvals/${found.request}/#${fragment}`);
   } catch (error) {
     at("status").textContent = "";
     problem(
-      error instanceof DOMException && error.name === "NotAllowedError"
+      error instanceof NotWrittenDown ? error.message : error instanceof DOMException && error.name === "NotAllowedError"
         ? "Nothing was signed: the passkey was not used, or took too long. You can try again."
         : `Nothing was signed: the browser could not use a passkey (${error.name}). Try the key you enrolled for this page.`,
     );
     at("sign").disabled = false;
   }
+}
+
+// This page's own log has every signature before anybody else: one that it does not take is handed to nobody.
+class NotWrittenDown extends Error {}
+
+async function writeDown(given) {
+  const members = ["authenticator_data", "client_data", "credential_id", "deployment", "kind", "nonce", "request",
+    "signature", "verb"].map((name) => [name, given[name]]);
+  const body = encodeTexts(new Map([...members, ["digest", hex(given.digest)]]));
+  let status = "no answer";
+  try {
+    const reply = await fetch("/log", { method: "POST", body, headers: { "Content-Type": "application/json" } });
+    if (reply.ok) return;
+    status = reply.status;
+  } catch { /* said below, whatever it was */ }
+  throw new NotWrittenDown(
+    `Nothing was handed to the console: this page’s own log did not take your signature (${status}). Try again; if this stays, tell the SRE on duty.`,
+  );
 }
 
 function problem(sentence) {

@@ -1,0 +1,248 @@
+"""The approver's own log: every signature that was given on the page, before the console gets to see it.
+
+One canonical line per signature, in a file that only grows, under a Merkle tree whose heads witnesses cosign.
+Whoever owns the console and its database can lose an officer's answer, or make one up; they cannot make the
+page's own record of it disappear, nor put one there.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from kernel import canonical, encodings, note, webauthn
+from kernel.approval import BadStatement, Statement, Verb
+from kernel.merkle import Tree
+from kernel.registry import Officer, Registry
+
+LINES_MAX: Final = 500
+LINES_BYTES_MAX: Final = 100_000
+STRANGERS_PER_HOUR: Final = 60
+_MEMBERS: Final = frozenset(
+    {"request", "verb", "kind", "deployment", "nonce", "digest"}
+    | {"credential_id", "authenticator_data", "client_data", "signature"}
+)
+
+
+class NotASignature(ValueError):
+    """What was handed in is no signature that this page can have given."""
+
+
+class TooManyStrangers(Exception):
+    """Keys that the registry does not know have filled their share of this hour."""
+
+
+class LogInUse(Exception):
+    """Another process writes this log."""
+
+
+class LogDamaged(Exception):
+    """A line is not what a log of ours holds: somebody must look before anything is added."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """One signature as the page hands it in, checked as far as it can be without knowing whose it is."""
+
+    request: str
+    statement: Statement
+    assertion: webauthn.Assertion
+    credential_id: str
+
+    @classmethod
+    def parse(cls, data: bytes) -> Given:
+        """Read the page's JSON; NotASignature."""
+        try:
+            members = canonical.decode_object(data)
+            texts = {name: value for name, value in members.items() if isinstance(value, str)}
+            if frozenset(members) != _MEMBERS or len(texts) != len(members):
+                raise NotASignature("other members than those of a signature")
+            return cls(
+                request=texts["request"],
+                statement=Statement(
+                    verb=Verb(texts["verb"]),
+                    kind=texts["kind"],
+                    deployment=texts["deployment"],
+                    nonce=encodings.from_hex(texts["nonce"]),
+                    digest=encodings.from_hex(texts["digest"]),
+                ),
+                assertion=webauthn.Assertion(
+                    authenticator_data=encodings.from_base64url(texts["authenticator_data"]),
+                    client_data=encodings.from_base64url(texts["client_data"]),
+                    signature=encodings.from_base64url(texts["signature"]),
+                ),
+                credential_id=texts["credential_id"],
+            )
+        except (canonical.NotCanonical, encodings.BadEncoding, BadStatement, ValueError) as error:
+            raise NotASignature(str(error)) from None
+
+    @property
+    def name(self) -> str:
+        """The assertion's own hash: the same signature handed in again is the same line."""
+        parts = (self.assertion.authenticator_data, self.assertion.client_data, self.assertion.signature)
+        return hashlib.sha256(b"".join(parts)).hexdigest()
+
+    def officer(self, registry: Registry, *, origin: str, rp_id: str) -> Officer | None:
+        """Whose passkey signed, among the registry's officers; None for a key that it does not know."""
+        for officer in registry.officers.values():
+            with contextlib.suppress(webauthn.BadAssertion):
+                webauthn.verify(
+                    self.assertion,
+                    public_key=officer.public_key,
+                    challenge=self.statement.challenge(),
+                    origin=origin,
+                    rp_id=rp_id,
+                )
+                return officer
+        return None
+
+
+class SigningLog:
+    """The file, its tree and its key. One process writes it."""
+
+    def __init__(
+        self,
+        folder: Path,
+        *,
+        deployment: str,
+        registry: Callable[[], Registry],
+        origin: str,
+        rp_id: str,
+        clock: Callable[[], float],
+    ) -> None:
+        self._registry, self._origin, self._rp_id, self._clock = registry, origin, rp_id, clock
+        self._deployment = deployment
+        self._key = _key(folder / "log-key.pem")
+        self.verifier = note.Verifier(f"{deployment}/approver", self._key.public_key().public_bytes_raw())
+        public = folder / "log-key.txt"
+        public.write_text(f"{self.verifier}\n")
+        public.chmod(0o644)
+        self._lock = threading.Lock()
+        self._file = (folder / "signatures.jsonl").open("a+b")
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LogInUse(f"{self._file.name} is in use by another process") from None
+        self.tree, self._lines = Tree(), list[bytes]()
+        self._places: dict[str, int] = {}
+        self._strangers: list[float] = []
+        self._read()
+
+    def add(self, given: Given) -> int:
+        """The place of this signature's line, which is durable; the same signature again has that place."""
+        with self._lock:
+            if given.name in self._places:
+                return self._places[given.name]
+            if given.statement.deployment != self._deployment:
+                raise NotASignature("the signature is about another deployment")
+            officer = given.officer(self._registry(), origin=self._origin, rp_id=self._rp_id)
+            now_s = self._clock()
+            if officer is None:
+                self._admit_stranger(now_s)
+            said = given.statement
+            line = canonical.encode(
+                {
+                    "v": 1,
+                    "at_ms": str(int(now_s * 1000)),
+                    "officer": officer.id if officer else "",
+                    "credential_id": given.credential_id,
+                    "verb": said.verb.value,
+                    "kind": said.kind,
+                    "request": given.request,
+                    "nonce": said.nonce.hex(),
+                    "digest": said.digest.hex(),
+                    "assertion": given.name,
+                }
+            )
+            self._file.write(line + b"\n")
+            self._file.flush()
+            os.fsync(self._file.fileno())
+            self._take(line, given.name)
+            return self.tree.size - 1
+
+    def head(self) -> str:
+        """The signed note of the tree's head."""
+        with self._lock:
+            head = note.Checkpoint(self.verifier.name, self.tree.size, self.tree.root(self.tree.size))
+        return note.sign(head.text(), by=self.verifier, signer=self._key.sign)
+
+    def proof(self, old: int, size: int) -> list[bytes]:
+        """That the log of `old` lines is the beginning of that of `size`."""
+        return self.tree.consistency(old, size)
+
+    def entries(self, start: int, end: int) -> list[str]:
+        """Lines from `start` on, as many of those up to `end` as fit into an answer."""
+        found: list[str] = []
+        room = LINES_BYTES_MAX
+        for line in self._lines[start : min(end, start + LINES_MAX)]:
+            room -= len(line)
+            if room < 0:
+                break
+            found.append(line.decode())
+        return found
+
+    def close(self) -> None:
+        """Let another process write."""
+        self._file.close()
+
+    def _admit_stranger(self, now_s: float) -> None:
+        """Officers whose key no registry knows yet sign, too; the internet must not fill the disk."""
+        self._strangers = [at for at in self._strangers if at > now_s - 3600]
+        if len(self._strangers) >= STRANGERS_PER_HOUR:
+            raise TooManyStrangers
+        self._strangers.append(now_s)
+
+    def _read(self) -> None:
+        """Every whole line; a torn last one was never answered, and is cut off."""
+        self._file.seek(0)
+        data = self._file.read()
+        whole = data[: data.rfind(b"\n") + 1]
+        if len(whole) < len(data):
+            self._file.truncate(len(whole))
+        for line in whole.splitlines():
+            try:
+                members = canonical.decode_object(line)
+            except canonical.NotCanonical as error:
+                raise LogDamaged(f"line {self.tree.size + 1} of {self._file.name}: {error}") from None
+            self._take(line, _text(members, "assertion"))
+
+    def _take(self, line: bytes, name: str) -> None:
+        self._places[name] = self.tree.size
+        self.tree.append(line)
+        self._lines.append(line)
+
+
+def _key(path: Path) -> Ed25519PrivateKey:
+    """The key of the log's heads, made at the first start."""
+    if not path.exists():
+        made = Ed25519PrivateKey.generate()
+        descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        with os.fdopen(descriptor, "wb") as file:
+            file.write(
+                made.private_bytes(
+                    serialization.Encoding.PEM,
+                    serialization.PrivateFormat.PKCS8,
+                    serialization.NoEncryption(),
+                )
+            )
+    key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise LogDamaged(f"{path} holds another kind of key")
+    return key
+
+
+def _text(members: Mapping[str, canonical.Value], name: str) -> str:
+    value = members.get(name)
+    if not isinstance(value, str):
+        raise LogDamaged(f"a line without {name}")
+    return value

@@ -1,0 +1,215 @@
+"""The approver's own log …"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Final
+
+import pytest
+
+from custody.approver.log import STRANGERS_PER_HOUR
+from fixtures.authenticator import Authenticator
+from kernel import canonical, encodings, frames, merkle, note
+from kernel.approval import Statement, Verb
+from tests.contract.test_approver_server import PYTHON, ROOT, Unix
+from tests.vault import BEN, DEPLOYMENT, KEYS, registry_document
+
+ORIGIN: Final = "http://approver.localhost:8000"
+PINS: Final = {
+    "APPROVER_ORIGIN": ORIGIN,
+    "APPROVER_RP_ID": "approver.localhost",
+    "CONSOLE_ORIGIN": "http://console.localhost:8000",
+    "DEPLOYMENT": DEPLOYMENT,
+}
+REQUEST: Final = "01900000-0000-7000-8000-00000000abcd"
+
+
+@dataclass
+class Approver:
+    """The process, its folder, and a way to ask it."""
+
+    folder: Path
+    process: subprocess.Popen[bytes]
+
+    def hand_in(
+        self, body: bytes, *, origin: str = ORIGIN, host: str = "approver.localhost:8000", claims: int = 0
+    ) -> int:
+        """The status; a body that only claims its length is refused before it is sent."""
+        connection = Unix(self.folder / "approver.sock")
+        try:
+            connection.putrequest("POST", "/log", skip_host=True)
+            for name, value in (
+                ("Host", host),
+                ("Origin", origin),
+                ("Content-Length", str(claims or len(body))),
+            ):
+                connection.putheader(name, value)
+            connection.endheaders(body)
+            answer = connection.getresponse()
+            self.said = answer.read().decode().strip()
+            return answer.status
+        finally:
+            connection.close()
+
+    def ask(self, **message: Any) -> dict[str, Any]:
+        """One question on the log's own socket."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(10)
+            connection.connect(str(self.folder / "log.sock"))
+            with suppress(ConnectionError):
+                connection.sendall(frames.encode({"v": 1, **message}))
+            data = b""
+            with suppress(ConnectionError):  # hung up on: nothing came
+                while piece := connection.recv(65536):
+                    data += piece
+                    if len(data) > 4 and len(data) == 4 + frames.body_length(data[:4]):
+                        break
+            return frames.decode_body(data[4:]) if data else {}
+
+    @property
+    def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in self.file.read_text().splitlines()]
+
+    @property
+    def file(self) -> Path:
+        return self.folder / "state" / "signatures.jsonl"
+
+
+@contextmanager
+def running(folder: Path, *, uid: int | None = None) -> Iterator[Approver]:
+    state, registry = folder / "state", folder / "registry.json"
+    state.mkdir(exist_ok=True)
+    document = registry_document({})
+    document["limits"]["window_units_max"] = {}
+    registry.write_bytes(canonical.encode(document))
+    command = [str(PYTHON), "-m", "custody.approver", "--socket", str(folder / "approver.sock")]
+    command += ["--state", str(state), "--registry", str(registry)]
+    command += ["--log-socket", str(folder / "log.sock")]
+    command += ["--allow-uid", str(os.getuid() if uid is None else uid)]
+    environment = {"PATH": os.environ["PATH"], **PINS}
+    with subprocess.Popen(
+        command, cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        assert process.stderr is not None
+        line = process.stdout.readline()
+        assert b"ready" in line, process.stderr.read()
+        try:
+            yield Approver(folder, process)
+        finally:
+            process.terminate()
+
+
+def given(key: Authenticator = KEYS[BEN], *, payload: bytes = b"{}", **changes: Any) -> bytes:
+    """What the page hands in after a passkey has signed."""
+    said = Statement(Verb.APPROVE, "custody.withdrawal", DEPLOYMENT, b"\x07" * 32, canonical.digest(payload))
+    said = replace(said, **changes.pop("said", {}))
+    made = key.assertion(said.challenge(), origin=ORIGIN, rp_id="approver.localhost")
+    members = {
+        "request": REQUEST,
+        "verb": said.verb.value,
+        "kind": said.kind,
+        "deployment": said.deployment,
+        "nonce": said.nonce.hex(),
+        "digest": said.digest.hex(),
+        "credential_id": key.credential_id,
+        "authenticator_data": encodings.base64url(made.authenticator_data),
+        "client_data": encodings.base64url(made.client_data),
+        "signature": encodings.base64url(made.signature),
+    }
+    return canonical.encode({**members, **changes})
+
+
+def test_writes_down_whose_passkey_signed_what_and_each_signature_once(tmp_path: Path) -> None:
+    with running(tmp_path) as approver:
+        first, second = given(), given(payload=b'{"v":1}')
+        assert [approver.hand_in(body) for body in (first, second, first)] == [200, 200, 200]
+        assert approver.said == "0"
+        lines = approver.lines
+        assert [line["officer"] for line in lines] == [BEN, BEN]
+        assert lines[0]["digest"] == canonical.digest(b"{}").hex()
+        assert (lines[0]["request"], lines[0]["verb"]) == (REQUEST, "approve")
+
+
+def test_shows_witnesses_heads_that_only_grow(tmp_path: Path) -> None:
+    with running(tmp_path) as approver:
+        approver.hand_in(given())
+        older = approver.ask(type="log_head")
+        for number in range(4):
+            approver.hand_in(given(payload=b'{"n":%d}' % number))
+        newer = approver.ask(type="log_head")
+        key = note.Verifier.parse((tmp_path / "state" / "log-key.txt").read_text())
+        assert newer["key"] == str(key)
+        old, new = (note.Checkpoint.parse(note.open_note(one["note"], by=key)) for one in (older, newer))
+        assert (old.origin, old.size, new.size) == (f"{DEPLOYMENT}/approver", 1, 5)
+        proof = approver.ask(type="log_proof", old=1, size=5)["hashes"]
+        merkle.verify_consistency(
+            [bytes.fromhex(one) for one in proof], size=1, root=old.root, new_size=5, new_root=new.root
+        )
+        entries = approver.ask(type="log_entries", start=0, end=5)["lines"]
+        assert merkle.root(merkle.leaf(line.encode()) for line in entries) == new.root
+        beyond = {"type": "log_proof", "old": 4, "size": 9}
+        for wrong in (beyond, {"type": "sign"}, {"type": "log_head", "x": 1}):
+            assert approver.ask(**wrong) == {}
+
+
+def test_speaks_to_nobody_but_the_collector(tmp_path: Path) -> None:
+    with running(tmp_path, uid=os.getuid() + 1) as approver:
+        assert approver.ask(type="log_head") == {}
+
+
+def test_takes_nothing_from_another_page_or_about_another_deployment(tmp_path: Path) -> None:
+    with running(tmp_path) as approver:
+        assert approver.hand_in(b"", origin="http://console.localhost:8000") == 403
+        assert approver.hand_in(b"", host="console.localhost:8000") == 421
+        assert approver.hand_in(given(said={"deployment": "elsewhere"})) == 422
+        assert approver.hand_in(given(verb="execute")) == 422
+        assert approver.hand_in(given(more="x")) == 422
+        assert approver.hand_in(b"{}") == 422
+        assert approver.hand_in(b"", claims=64 * 1024 + 1) == 413
+        assert approver.lines == []
+
+
+def test_marks_strangers_and_lets_them_fill_no_disk(tmp_path: Path) -> None:
+    stranger = Authenticator()
+    with running(tmp_path) as approver:
+        for number in range(STRANGERS_PER_HOUR):
+            assert approver.hand_in(given(stranger, payload=b'{"n":%d}' % number)) == 200
+        assert approver.hand_in(given(stranger)) == 429
+        assert approver.hand_in(given()) == 200
+        assert [line["officer"] for line in approver.lines] == [""] * STRANGERS_PER_HOUR + [BEN]
+
+
+def test_outlives_a_kill_and_cuts_what_was_torn(tmp_path: Path) -> None:
+    with running(tmp_path) as approver:
+        approver.hand_in(given())
+        approver.process.send_signal(signal.SIGKILL)
+        approver.process.wait()
+        with approver.file.open("ab") as file:
+            file.write(b'{"assertion":"ab')
+    with running(tmp_path) as approver:
+        assert approver.hand_in(given(payload=b'{"n":1}')) == 200
+        assert approver.said == "1"
+        assert len(approver.lines) == 2
+
+
+def test_is_not_written_on_once_it_is_damaged(tmp_path: Path) -> None:
+    with running(tmp_path) as approver:
+        approver.hand_in(given())
+        file = approver.file
+    for _ in range(100):
+        if not (tmp_path / "approver.sock").exists():
+            break
+        time.sleep(0.05)
+    file.write_bytes(b"rubbish\n" + file.read_bytes())
+    with pytest.raises(AssertionError, match="line 1 of"), running(tmp_path):
+        pass
