@@ -83,6 +83,16 @@ class Layout:
         return self.var / "registry.json"
 
     @property
+    def registry_order(self) -> Path:
+        """The order by every officer that signers begin with."""
+        return self.var / "registry-order.json"
+
+    @property
+    def ceremony(self) -> Path:
+        """What was brought to the ceremony of the first registry, and made in it."""
+        return self.var / "ceremony"
+
+    @property
     def audit_key(self) -> Path:
         return self.var / "worker" / "audit-key.pem"
 
@@ -241,6 +251,7 @@ def _make_secrets(port: int) -> dict[str, Any]:
         "onfido_webhook_token": secrets.token_hex(24),
         "console_aud": secrets.token_hex(32),
         "service_aud": secrets.token_hex(32),
+        "reconciler_key": secrets.token_hex(32),
         "pins": {token: f"{secrets.randbelow(10**8):08d}" for token in TOKENS},
         "so_pins": {token: f"{secrets.randbelow(10**8):08d}" for token in TOKENS},
     }

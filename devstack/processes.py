@@ -181,6 +181,7 @@ class Table:
             command=[
                 *(str(tokens.TRUSTED_PYTHON), "-m", "custody.signer", "--token", token),
                 *("--registry", str(self.environment.layout.registry), "--socket", str(path)),
+                *self._first_order(token),
                 *("--state", str(self.environment.layout.signer_state(token))),
                 *("--module", self.environment.module, "--allow-uid", str(allowed)),
             ],
@@ -190,6 +191,12 @@ class Table:
             ready_line=" ready ",
             folder=HOME,
         )
+
+    def _first_order(self, token: str) -> list[str]:
+        """A signer without a memory begins with the order of the ceremony; later ones reach its socket."""
+        where = self.environment.layout
+        begun = (where.signer_state(token) / "journal.jsonl").exists()
+        return [] if begun else ["--registry-order", str(where.registry_order)]
 
     def witnesses(self) -> list[Process]:
         """Two witnesses of the audit log, each with its own OS user, key and memory."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,6 +18,7 @@ from devstack.environment import Environment, Layout
 from devstack.postgres import Postgres
 from devstack.processes import PYTHON
 from devstack.supervisor import Supervisor
+from kernel import lane
 from kernel.registry import Registry
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give processes users of their own")
@@ -101,6 +103,26 @@ def test_the_registry_names_the_keys_that_the_tokens_hold(commands: Commands) ->
     assert registry.policies["custody.refill"].destination == "hot/0"
     treasury = sorted(o.name for o in registry.officers.values() if "treasury" in o.teams)
     assert treasury == ["Ben Brandt", "Cy Castellan"]
+
+
+def test_the_registry_was_ordered_by_every_officer_in_it(commands: Commands) -> None:
+    layout = commands.environment.layout
+    verify = ["verify", "--genesis", str(layout.registry_order), str(layout.registry)]
+    done = subprocess.run(
+        [str(tokens.TRUSTED_PYTHON), "-m", "custody.signer.registry", *verify],
+        cwd=environment.HOME,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout.endswith("ordered by every officer in it\n"), done.stderr
+    # What the threat model cites: all of the web tier and its database lost, per day.
+    hot = Registry.parse(layout.registry.read_bytes()).wallets["hot"]
+    section = Registry.parse(layout.registry.read_bytes()).lanes["hot"]
+    worst = lane.worst_loss(
+        section.window_units_max, threshold=hot.threshold, tokens=len(hot.tokens), hosts_lost=0
+    )
+    assert (worst, section.window_s) == (6_000_000, 86_400)
 
 
 def test_making_tokens_again_changes_nothing(commands: Commands) -> None:
