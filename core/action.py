@@ -1,26 +1,29 @@
-"""The wrapper of every write: one durable transaction, and an audit event for every refusal.
+"""The wrapper of every write: one durable transaction, and an audit event for every refusal and failure.
 
 Only the outermost action opens the transaction. An action called inside another one joins it, so that the
-whole deed commits or vanishes together. The database is told the act's id: a change to a guarded table
-without an audit event of the same act cannot commit (`core.audit.tripwire`).
+whole deed commits or vanishes together. A change to a guarded table without an audit event of the act cannot
+commit (`core.audit.tripwire`).
 """
 
 from __future__ import annotations
 
 import functools
+import logging
 from collections.abc import Callable
 from contextvars import ContextVar
 from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
-from django.db import connection, transaction
+from django.db import DatabaseError, connection, transaction
 
 from core.ids import new_id
 from core.refusals import Refused
 
 P = ParamSpec("P")
 R = TypeVar("R")
+
+log = logging.getLogger(__name__)
 
 _current: ContextVar[UUID | None] = ContextVar("action", default=None)
 
@@ -45,7 +48,8 @@ def is_open() -> bool:
 def action(event: StrEnum) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Run the function as one action named `event`; its keyword arguments include `actor` and `now`.
 
-    A `Refused` rolls everything back; then "<event>.refused" is recorded in a transaction of its own.
+    A `Refused` rolls everything back; then "<event>.refused" is recorded in a transaction of its own, and
+    "<event>.failed" after every other exception, which goes on its way.
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -56,7 +60,10 @@ def action(event: StrEnum) -> Callable[[Callable[P, R]], Callable[P, R]]:
             try:
                 return _run_durable(function, args, kwargs)
             except Refused as refusal:
-                _audit_refusal(event, refusal, kwargs)
+                _audit_alone(event, refusal, kwargs)
+                raise
+            except Exception as error:
+                _audit_failure(event, error, kwargs)
                 raise
 
         run.event = event  # type: ignore[attr-defined]
@@ -71,7 +78,7 @@ def _run_durable(function: Callable[..., R], args: Any, kwargs: Any) -> R:
     shared = connection.in_atomic_block  # a test's, which never commits: `durable` allows no other
     act = new_id()
     with transaction.atomic(durable=True):
-        tripwire.open_act(act)
+        tripwire.open_act(act, shared=shared)
         token = _current.set(act)
         try:
             result = function(*args, **kwargs)
@@ -82,12 +89,26 @@ def _run_durable(function: Callable[..., R], args: Any, kwargs: Any) -> R:
     return result
 
 
-def _audit_refusal(event: StrEnum, refusal: Refused, kwargs: Any) -> None:
-    from core.audit.writing import record_refusal
+def _audit_alone(event: StrEnum, error: Refused | Exception, kwargs: Any) -> None:
+    """What did not happen, in a transaction of its own: it survives the rollback."""
+    from core.audit.writing import record_failure, record_refusal
 
     with transaction.atomic(durable=True):
         token = _current.set(new_id())
         try:
-            record_refusal(event, refusal, actor=kwargs["actor"], now=kwargs["now"])
+            if isinstance(error, Refused):
+                record_refusal(event, error, actor=kwargs["actor"], now=kwargs["now"])
+            else:
+                record_failure(event, error, actor=kwargs["actor"], now=kwargs["now"])
         finally:
             _current.reset(token)
+
+
+def _audit_failure(event: StrEnum, error: Exception, kwargs: Any) -> None:
+    """The same for what nobody foresaw. Where the database itself is gone, the log file has to do."""
+    if "actor" not in kwargs or "now" not in kwargs:
+        return  # the call itself was wrong: nobody tried anything
+    try:
+        _audit_alone(event, error, kwargs)
+    except DatabaseError:
+        log.exception("%s failed by %s, and that could not be recorded", event, type(error).__name__)

@@ -11,7 +11,7 @@ from typing import Final
 ROLES: Final = ("cs_console", "cs_trader", "cs_worker")
 
 ADD_ONLY: Final[dict[str, str]] = {
-    "audit_event": "canon",
+    "audit_event": "canon, act",
     "ledger_entry": "id, kind, reference, posted_at",
     "ledger_posting": "entry_id, account_id, asset, units",
     "approvals_signature": (

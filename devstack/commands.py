@@ -29,7 +29,7 @@ class Commands:
         """Run a program as that user; `secret` is what it reads from standard input."""
         account = self.accounts.of(user)
         token = user.removeprefix("cs-")
-        if token in users.TOKENS:
+        if token in (*users.TOKENS, users.NOTARY):
             variables = tokens.signer_environment(self.environment, account, token)
         elif user in users.WEB_USERS:
             variables = self.environment.django(account, role=user.replace("-", "_"), name="command")

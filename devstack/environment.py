@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
-from devstack.users import DESK_GROUP, TOKENS, WEB_GROUP, WITNESSES, Account, Accounts
+from devstack.users import DESK_GROUP, NOTARY, TOKENS, WEB_GROUP, WITNESSES, Account, Accounts
 
 HOME: Final = Path(__file__).resolve().parents[1]
 DEFAULT_PORT: Final = 8000
@@ -83,18 +83,9 @@ class Layout:
         return self.var / "registry.json"
 
     @property
-    def registry_order(self) -> Path:
-        """The order by every officer that signers begin with."""
-        return self.var / "registry-order.json"
-
-    @property
-    def ceremony(self) -> Path:
-        """What was brought to the ceremony of the first registry, and made in it."""
-        return self.var / "ceremony"
-
-    @property
-    def audit_key(self) -> Path:
-        return self.var / "worker" / "audit-key.pem"
+    def notary(self) -> Path:
+        """Where the notary keeps what it signed last."""
+        return self.var / "notary"
 
     @property
     def audit_public(self) -> Path:
@@ -196,6 +187,9 @@ def make_folders(where: Layout, accounts: Accounts) -> None:
     for witness in WITNESSES:
         of(f"cs-{witness}").own(where.witness(witness), mode=0o755)
         of(f"cs-{witness}").own(where.run / witness, mode=0o755)
+    of(f"cs-{NOTARY}").own(where.notary, mode=0o755)
+    of(f"cs-{NOTARY}").own(where.run / NOTARY, mode=0o755)
+    of(f"cs-{NOTARY}").own(where.token(NOTARY), mode=0o700)
     for token in TOKENS:
         of(f"cs-{token}").own(where.token(token), mode=0o700)
         of(f"cs-{token}").own(where.signer_state(token), mode=0o700)
@@ -251,9 +245,8 @@ def _make_secrets(port: int) -> dict[str, Any]:
         "onfido_webhook_token": secrets.token_hex(24),
         "console_aud": secrets.token_hex(32),
         "service_aud": secrets.token_hex(32),
-        "reconciler_key": secrets.token_hex(32),
-        "pins": {token: f"{secrets.randbelow(10**8):08d}" for token in TOKENS},
-        "so_pins": {token: f"{secrets.randbelow(10**8):08d}" for token in TOKENS},
+        "pins": {token: f"{secrets.randbelow(10**8):08d}" for token in (*TOKENS, NOTARY)},
+        "so_pins": {token: f"{secrets.randbelow(10**8):08d}" for token in (*TOKENS, NOTARY)},
     }
 
 
@@ -329,12 +322,18 @@ class Environment:
             "APPROVER_RP_ID": "approver.localhost",
             "SECRET_KEY": secret["secret_key"],
             "FIELD_KEY": secret["field_key"],
-            "AUDIT_KEY_FILE": str(where.audit_key),
+            "AUDIT_KEY_FILE": str(where.audit_public),
+            "AUDIT_NOTARY_SOCKET": str(run / NOTARY / "notary.sock"),
             "AUDIT_WITNESSES_FILE": str(where.audit_witnesses),
             "REGISTRY_FILE": str(where.registry),
             "PKCS11_MODULE": self.module,
             "SCREENING_LIST": os.environ.get("SCREENING_LIST", str(HOME / "fixtures" / "screening.txt")),
         } | outside
+
+    @property
+    def audit_origin(self) -> str:
+        """The audit log's name in its checkpoints."""
+        return f"countersign/{self.values['DEPLOYMENT']}/audit"
 
     def database_url(self, role: str) -> str:
         """How this role reaches the embedded database; one set from outside stands for every role."""

@@ -12,7 +12,7 @@ from devstack import tokens
 from devstack.environment import HOME, Environment
 from devstack.postgres import Postgres
 from devstack.supervisor import Process
-from devstack.users import HOT_TOKENS, WITNESSES, Accounts
+from devstack.users import HOT_TOKENS, NOTARY, WITNESSES, Accounts
 
 PYTHON: Final = HOME / ".venv" / "bin" / "python"
 ENGINE: Final = HOME / "engine" / "target" / "debug" / "countersign-engine"
@@ -181,7 +181,6 @@ class Table:
             command=[
                 *(str(tokens.TRUSTED_PYTHON), "-m", "custody.signer", "--token", token),
                 *("--registry", str(self.environment.layout.registry), "--socket", str(path)),
-                *self._first_order(token),
                 *("--state", str(self.environment.layout.signer_state(token))),
                 *("--module", self.environment.module, "--allow-uid", str(allowed)),
             ],
@@ -192,11 +191,23 @@ class Table:
             folder=HOME,
         )
 
-    def _first_order(self, token: str) -> list[str]:
-        """A signer without a memory begins with the order of the ceremony; later ones reach its socket."""
-        where = self.environment.layout
-        begun = (where.signer_state(token) / "journal.jsonl").exists()
-        return [] if begun else ["--registry-order", str(where.registry_order)]
+    def notary(self) -> Process:
+        """The only holder of the audit log's signing key; the sealer alone may ask it."""
+        account, path = self.accounts.of(f"cs-{NOTARY}"), self.run / NOTARY / "notary.sock"
+        return Process(
+            name=NOTARY,
+            command=[
+                *(str(tokens.TRUSTED_PYTHON), "-m", "core.audit.notary", "serve", "--token", NOTARY),
+                *("--module", self.environment.module, "--origin", self.environment.audit_origin),
+                *("--state", str(self.environment.layout.notary), "--socket", str(path)),
+                *("--allow-uid", str(self.accounts.of("cs-worker").uid)),
+            ],
+            account=account,
+            environment=tokens.signer_environment(self.environment, account, NOTARY),
+            secret=self.environment.secrets.pin(NOTARY),
+            ready_line=" ready ",
+            folder=HOME,
+        )
 
     def witnesses(self) -> list[Process]:
         """Two witnesses of the audit log, each with its own OS user, key and memory."""
@@ -249,7 +260,7 @@ class Table:
                 without=(
                     *_PROVIDER_SECRETS,
                     *_HOOK_SECRETS,
-                    "AUDIT_KEY_FILE",
+                    "AUDIT_NOTARY_SOCKET",
                     "PKCS11_MODULE",
                     "BITCOIN_RPC_URL",
                 ),
@@ -260,7 +271,7 @@ class Table:
                 without=(
                     *_PROVIDER_SECRETS,
                     *_HOOK_SECRETS,
-                    "AUDIT_KEY_FILE",
+                    "AUDIT_NOTARY_SOCKET",
                     "PKCS11_MODULE",
                     "SIGNERS_DIR",
                     "BITCOIN_RPC_URL",

@@ -12,17 +12,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Final, NoReturn
 
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-
 from devstack import environment as environments
 from devstack import tokens, users
 from devstack.commands import Commands
 from devstack.environment import HOME, Environment, Layout
 from devstack.processes import PYTHON, Table
 from devstack.supervisor import StartFailed, Supervisor
-from devstack.users import Accounts
-from kernel import note
 
 
 @dataclass(frozen=True)
@@ -56,7 +51,6 @@ def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -
         if not accounts.are_separate:
             tell(users.SINGLE_USER_NOTE)
         environment = Environment(where, secret)
-        _make_audit_key(where, accounts, origin=f"countersign/{secret['deployment']}/audit")
         table = Table(environment, accounts)
         with Supervisor(log_folder=where.logs, echo=echo, out=out) as supervisor, _ending_on_terminate():
             if "DATABASE_URL" not in environment.replaced:
@@ -65,9 +59,10 @@ def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -
             if "DATABASE_URL" not in environment.replaced:
                 table.postgres.prepare_database()
             tokens.prepare(environment, accounts)
+            tokens.prepare_notary(environment, accounts, origin=environment.audit_origin)
             webhooks = _prepare_as_owner(environment)
             _prepare_as_worker(Commands(environment, accounts))
-            supervisor.start(*table.witnesses())
+            supervisor.start(table.notary(), *table.witnesses())
             _name_witnesses(where)
             supervisor.start(*table.signers(), table.approver(), *table.web(), *table.workers())
             supervisor.start(*table.outside(webhooks))
@@ -115,31 +110,6 @@ def _name_witnesses(where: Layout) -> None:
         for name in users.WITNESSES
     ]
     where.audit_witnesses.write_text("\n".join(lines) + "\n")
-
-
-def _make_audit_key(where: Layout, accounts: Accounts, *, origin: str) -> None:
-    """The log's signing key, readable by the sealer's user alone, and the public one for everybody."""
-    if where.audit_key.exists() and where.audit_public.exists():
-        return
-    if where.audit_key.exists():
-        found = serialization.load_pem_private_key(where.audit_key.read_bytes(), password=None)
-        assert isinstance(found, Ed25519PrivateKey)
-        _publish(where, found, origin)
-        return
-    key = Ed25519PrivateKey.generate()
-    _publish(where, key, origin)
-    pem = key.private_bytes(
-        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-    )
-    descriptor = os.open(where.audit_key, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    with os.fdopen(descriptor, "wb") as file:
-        file.write(pem)
-    accounts.of("cs-worker").own_file(where.audit_key, mode=0o400)
-
-
-def _publish(where: Layout, key: Ed25519PrivateKey, origin: str) -> None:
-    """The verifier key of the log, which its witnesses are given."""
-    where.audit_public.write_text(f"{note.Verifier(origin, key.public_key().public_bytes_raw())}\n")
 
 
 def _forget_sockets(where: Layout) -> None:

@@ -1,7 +1,8 @@
-"""The HSM tokens: one SoftHSM token per signer in a folder that only its OS user may enter.
+"""The HSM tokens: one SoftHSM token per signer in a folder that only its OS user may enter, and the
+genesis registry.
 
 A real deployment makes keys in a ceremony and writes the registry from its record. Here the same programs
-run by themselves (`genesis`), and the officers' passkeys are software keys that the demo holds.
+run by themselves, and the officers' passkeys are software keys that the demo holds.
 """
 
 from __future__ import annotations
@@ -10,20 +11,25 @@ import json
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
-from devstack import genesis
+from core.access.roles import TEAMS, Role
 from devstack.environment import HOME, SOFTHSM, Environment, Layout
-from devstack.users import HOT_TOKENS, TOKENS, Account, Accounts
+from devstack.users import COLD_TOKENS, HOT_TOKENS, NOTARY, TOKENS, Account, Accounts
 from fixtures.authenticator import Authenticator
+from kernel import canonical
+from kernel.registry import Registry
 
-TRUSTED_PYTHON: Final = genesis.TRUSTED_PYTHON
-STAFF_FILE: Final = genesis.STAFF_FILE
+TRUSTED_PYTHON: Final = HOME / ".venv-trusted" / "bin" / "python"
+STAFF_FILE: Final = HOME / "fixtures" / "staff.json"
 
 HOT_KEYS: Final = 32
 COLD_KEYS: Final = 8
+HOT_THRESHOLD: Final = 2
+COLD_THRESHOLD: Final = 3
 
 _CONFIG: Final = """\
 directories.tokendir = {folder}
@@ -62,10 +68,28 @@ def prepare(environment: Environment, accounts: Accounts) -> None:
             zip(TOKENS, pool.map(lambda token: _provision(environment, accounts, token), TOKENS), strict=True)
         )
     passkeys = _passkeys(where)
-    try:
-        genesis.hold(environment, records, passkeys)
-    except genesis.CeremonyFailed as error:
-        raise CannotProvision(str(error)) from None
+    data = canonical.encode(_registry(environment, records, passkeys)) + b"\n"
+    Registry.parse(data)
+    fresh = where.registry.with_suffix(".new")
+    fresh.write_bytes(data)
+    fresh.chmod(0o644)
+    fresh.replace(where.registry)
+
+
+def prepare_notary(environment: Environment, accounts: Accounts, *, origin: str) -> None:
+    """The notary's token with the log's key, its empty memory, and the public key for everybody; once."""
+    where = environment.layout
+    if where.audit_public.exists():
+        return
+    if environment.module == SOFTHSM:
+        _initialise(environment, accounts.of(f"cs-{NOTARY}"), NOTARY)
+    command = [
+        *(str(TRUSTED_PYTHON), "-m", "core.audit.notary", "provision", "--token", NOTARY),
+        *("--module", environment.module, "--origin", origin, "--state", str(where.notary)),
+    ]
+    pin = environment.secrets.pin(NOTARY)
+    printed = _run(accounts.of(f"cs-{NOTARY}"), command, environment, NOTARY, secret=pin)
+    where.audit_public.write_text(printed)
 
 
 def _initialise(environment: Environment, account: Account, token: str) -> None:
@@ -156,4 +180,47 @@ def _public(key: Authenticator) -> dict[str, str]:
         "credential_id": key.credential_id,
         "public_key": key.public_key_hex,
         "label": "software passkey",
+    }
+
+
+def _registry(
+    environment: Environment, records: Mapping[str, Mapping[str, Any]], passkeys: Mapping[str, Authenticator]
+) -> dict[str, canonical.Value]:
+    """The genesis registry: who approves, which keys make the wallets, and what no approval can exceed."""
+    officers: dict[str, canonical.Value] = {}
+    for person in json.loads(STAFF_FILE.read_text())["staff"]:
+        roles = {Role(role) for role in person["roles"]}
+        teams: list[canonical.Value] = [team for team, members in sorted(TEAMS.items()) if members & roles]
+        if teams:
+            key = passkeys[person["id"]].public_key_hex
+            officers[person["id"]] = {"name": person["name"], "teams": teams, "public_key": key}
+
+    def wallet(threshold: int, tokens: tuple[str, ...], count: int) -> dict[str, canonical.Value]:
+        rows: list[canonical.Value] = [
+            [str(records[token]["public_keys"][index]) for token in tokens] for index in range(count)
+        ]
+        return {"m": threshold, "tokens": list(tokens), "keys": rows}
+
+    return {
+        "v": 1,
+        "version": 1,
+        "deployment": environment.values["DEPLOYMENT"],
+        "network": environment.values["NETWORK"],
+        "rp_id": environment.values["APPROVER_RP_ID"],
+        "origin": environment.values["APPROVER_ORIGIN"],
+        "officers": officers,
+        "wallets": {
+            "hot": wallet(HOT_THRESHOLD, HOT_TOKENS, HOT_KEYS),
+            "cold": wallet(COLD_THRESHOLD, COLD_TOKENS, COLD_KEYS),
+        },
+        "policies": {
+            "custody.withdrawal": {"teams": {"treasury": 2}, "source": "hot"},
+            "custody.refill": {"teams": {"treasury": 2}, "source": "cold", "destination": "hot/0"},
+        },
+        "limits": {
+            "fee_sats_max": "100000",
+            "feerate_sats_vb_max": "200",
+            "window_s": 86_400,
+            "window_units_max": {"hot": "1000000000", "cold": "5000000000"},
+        },
     }

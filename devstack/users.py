@@ -20,6 +20,7 @@ DESK_GROUP: Final = "countersign-desk"  # may move balances into the engine and 
 HOT_TOKENS: Final = ("hot-1", "hot-2", "hot-3")
 COLD_TOKENS: Final = ("cold-1", "cold-2", "cold-3", "cold-4", "cold-5")
 TOKENS: Final = HOT_TOKENS + COLD_TOKENS
+NOTARY: Final = "notary"  # the token, and the program, that sign the audit log's heads
 WITNESSES: Final = ("witness-1", "witness-2")  # of the audit log; elsewhere they belong to somebody else
 
 USERS: Final = (
@@ -33,6 +34,7 @@ USERS: Final = (
     "cs-approver",
     *(f"cs-{token}" for token in TOKENS),
     *(f"cs-{witness}" for witness in WITNESSES),
+    f"cs-{NOTARY}",
 )
 WEB_USERS: Final = frozenset({"cs-console", "cs-trader", "cs-worker"})
 _MEMBERS: Final = {WEB_GROUP: WEB_USERS, DESK_GROUP: frozenset({"cs-worker"})}

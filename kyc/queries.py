@@ -138,7 +138,8 @@ def evidence(row: Case, *, identity: Identity | None, actor: Actor, now: datetim
     """The personal data of a case. An audit event naming the fields is written before anything is opened."""
     if not access.allowed(identity, Permission.SEE_EVIDENCE, now):
         raise NotFound("There is no such evidence.", target=f"kyc.case/{row.pk}")
-    audit.record_read(Event.PERSON_READ, row, actor=actor, now=now, fields=["person", "comment", "notes"])
+    fields = ["person", "comment", "notes"]
+    audit.record_read(Event.PERSON_READ, row, of=row.profile.customer, actor=actor, now=now, fields=fields)
     profile, verification = row.profile, row.verification
     person: dict[str, str] = {}
     if profile.person:

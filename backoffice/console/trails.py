@@ -21,4 +21,4 @@ def about(row: Model, *, identity: Identity, now: datetime) -> list[AuditEvent] 
     """What happened to the row, newest first; None for somebody who may not read the log."""
     if not access.allowed(identity, Permission.SEE_EVENTS, now):
         return None
-    return list(queries.events(target=name_of(row), limit=LENGTH_MAX))
+    return queries.events(target=name_of(row), limit=LENGTH_MAX)

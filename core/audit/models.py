@@ -2,39 +2,81 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.db import models
-from django.db.models import F, Q
+from django.db.models import Q
 from django.db.models.functions import Cast
+from django.utils.functional import cached_property
+
+from core.audit.domain.reading import read
+
+
+class _Documents(models.Manager["AuditEvent"]):
+    """Events with `doc` as a column, parsed anew by the database each time: to look at, not to search."""
+
+    def get_queryset(self) -> models.QuerySet[AuditEvent]:
+        return super().get_queryset().annotate(doc=Cast("canon", models.JSONField()))  # type: ignore[no-redef]
 
 
 class AuditEvent(models.Model):
     """One fact, as the canonical JSON text that was hashed. Append-only.
 
-    The column `txid` (the writing transaction, set by the database) orders events for the sealer, so that no
-    event can appear later behind its cursor; Django never writes it.
+    The database makes the number from the writing transaction's, so that the numbers order events for the
+    sealer, and none can appear later behind its cursor. `act` is empty where nothing was changed: a read, a
+    refusal, a failure. What can be searched for is kept beside the leaf, once the event is sealed.
     """
 
     id = models.BigAutoField(primary_key=True)
     canon = models.TextField()
-    doc = models.GeneratedField(
-        expression=Cast(F("canon"), models.JSONField()), output_field=models.JSONField(), db_persist=True
-    )
+    act = models.UUIDField(null=True)
+
+    texts = models.Manager()
+    objects = _Documents()
 
     class Meta:
         db_table = "audit_event"
+        default_manager_name = "texts"
 
     def __str__(self) -> str:
         return f"audit event {self.pk}"
 
+    @cached_property
+    def doc(self) -> dict[str, Any]:
+        """The event as it may be shown; a text that the application did not write reads as no act at all."""
+        return read(self.canon)
+
 
 class AuditLeaf(models.Model):
-    """Where an event stands in the tree. Append-only."""
+    """Where an event stands in the tree, and what it can be found by. Append-only.
+
+    Made from the sealed text by the sealer, off the hot path. No foreign key: events cannot disappear, and
+    the sealer has just read them.
+    """
 
     index = models.BigIntegerField(primary_key=True)
-    event = models.OneToOneField(AuditEvent, on_delete=models.PROTECT, related_name="leaf")
+    event = models.OneToOneField(
+        AuditEvent, on_delete=models.PROTECT, related_name="leaf", db_constraint=False
+    )
+    at = models.DateTimeField(null=True)
+    action = models.CharField(max_length=200, db_collation="C")
+    target = models.CharField(max_length=300)
+    actor = models.CharField(max_length=200)
+    person = models.CharField(max_length=300, help_text="of whom personal data was read, else empty")
+    under = models.CharField(max_length=300, help_text="the elevations it was done under, else empty")
+    fault = models.CharField(max_length=40, help_text="what the sealer found wrong with the event")
 
     class Meta:
         db_table = "audit_leaf"
+        indexes = [
+            models.Index(fields=["action", "event"], name="audit_leaf_action"),
+            models.Index(fields=["target", "event"], name="audit_leaf_target"),
+            models.Index(fields=["actor", "event"], name="audit_leaf_actor"),
+            models.Index(fields=["person", "event"], name="audit_leaf_person", condition=~Q(person="")),
+            models.Index(fields=["actor", "event"], name="audit_leaf_reader", condition=~Q(person="")),
+            models.Index(fields=["event"], name="audit_leaf_under", condition=~Q(under="")),
+            models.Index(fields=["event"], name="audit_leaf_fault", condition=~Q(fault="")),
+        ]
 
 
 class AuditCheckpoint(models.Model):
@@ -42,7 +84,6 @@ class AuditCheckpoint(models.Model):
 
     size = models.BigIntegerField(primary_key=True)
     note = models.TextField()
-    last_txid = models.CharField(max_length=20)
     last_id = models.BigIntegerField()
     frontier = models.JSONField()
     sealed_at = models.DateTimeField()

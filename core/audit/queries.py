@@ -4,28 +4,80 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Final
 
 from django.db.models import QuerySet
 
 from core.audit import tree
+from core.audit.domain.reading import found_by
 from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent, AuditLeaf
 from core.refusals import NotFound
 
+TAIL_MAX: Final = 1000
+"""Unsealed events that a search looks through; more only wait where the sealer does not run."""
+
 
 def events(
-    *, action: str = "", target: str = "", actor: str = "", before_id: int | None = None, limit: int = 100
-) -> QuerySet[AuditEvent]:
-    """The newest events first: of an exact target, of actions that begin so, of an actor's label."""
-    rows = AuditEvent.objects.select_related("leaf").order_by("-id")
+    *,
+    action: str = "",
+    target: str = "",
+    actor: str = "",
+    person: str = "",
+    reads: bool = False,
+    under: str = "",
+    before_id: int | None = None,
+    limit: int = 100,
+) -> list[AuditEvent]:
+    """The newest events first: of an exact target, of actions that begin so, of an actor's label.
+
+    `person` asks for reads of that person's data, `reads` for all such reads, `under` for the deeds of an
+    elevation. What the sealer has not reached
+    yet is read as text.
+    """
+    found = []
+    for row in _tail(before_id):
+        about = found_by(row.canon, act=row.act)
+        if (
+            about.action.startswith(action)
+            and target in ("", about.target)
+            and actor in ("", about.actor)
+            and under in about.under
+            and (about.person == person if person else about.person or not reads)
+        ):
+            found.append(row)
+    leaves = AuditLeaf.objects.select_related("event").order_by("-event_id")
     if action:
-        rows = rows.filter(doc__action__startswith=action)
+        leaves = leaves.filter(action__startswith=action)
     if target:
-        rows = rows.filter(doc__target=target)
+        leaves = leaves.filter(target=target)
     if actor:
-        rows = rows.filter(doc__actor__label=actor)
+        leaves = leaves.filter(actor=actor)
+    if person:
+        leaves = leaves.filter(person=person)
+    elif reads:
+        leaves = leaves.exclude(person="")
+    if under:
+        leaves = leaves.exclude(under="").filter(under__contains=under)
+    if before_id is not None:
+        leaves = leaves.filter(event_id__lt=before_id)
+    for leaf in leaves[: max(0, limit - len(found))]:
+        leaf.event.leaf = leaf
+        found.append(leaf.event)
+    return found[:limit]
+
+
+def _tail(before_id: int | None) -> list[AuditEvent]:
+    """The newest events that are not sealed."""
+    last = newest_checkpoint()
+    rows = AuditEvent.texts.filter(id__gt=last.last_id if last else 0)
     if before_id is not None:
         rows = rows.filter(id__lt=before_id)
-    return rows[:limit]
+    return list(rows.order_by("-id")[:TAIL_MAX])
+
+
+def faults() -> QuerySet[AuditLeaf]:
+    """Sealed events with which something is wrong, newest first."""
+    return AuditLeaf.objects.exclude(fault="").order_by("-event_id")
 
 
 @dataclass(frozen=True)
@@ -40,7 +92,7 @@ class Proof:
 
 def event(event_id: int) -> AuditEvent:
     """One event; NotFound."""
-    row = AuditEvent.objects.select_related("leaf").filter(pk=event_id).first()
+    row = AuditEvent.texts.select_related("leaf").filter(pk=event_id).first()
     if row is None:
         raise NotFound("There is no such audit event.")
     return row

@@ -2,55 +2,80 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from django.db import connection, transaction
 
 from core.audit import tree
-from core.audit.models import AuditCheckpoint, AuditLeaf
+from core.audit.domain.reading import found_by
+from core.audit.growing import Growth
+from core.audit.models import AuditCheckpoint
 from kernel import merkle
+
+log = logging.getLogger(__name__)
 
 BATCH: Final = 5000
 
-# Only transactions that ended before the oldest one still running: none can appear behind the cursor later.
-# The text has a name of its own: ORDER BY prefers output columns, and as text "1000" stands before "999".
+# Only transactions that ended before the oldest one still running: an event's number begins with that of its
+# transaction, so none can appear behind the cursor later.
 _NEXT: Final = """
-SELECT id, txid::text AS txid_text, canon FROM audit_event
-WHERE (txid, id) > (%s::text::xid8, %s) AND txid < pg_snapshot_xmin(pg_current_snapshot())
-ORDER BY audit_event.txid, audit_event.id LIMIT %s
+SELECT id, act, canon FROM audit_event
+WHERE id > %s AND id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 20
+ORDER BY id LIMIT %s
 """
+_KEEP: Final = "COPY audit_leaf (index, event_id, at, action, target, actor, person, under, fault) FROM STDIN"
 
 
-Seal = Callable[[int, bytes], str]
-"""Signs a tree head, given its size and root; gives the whole signed note."""
+Seal = Callable[[int, bytes, Growth], str]
+"""Signs a tree head, given its size, its root and what proves that it continues; the whole signed note."""
 
 
 def seal_next(seal: Seal, *, now: datetime) -> int:
-    """Seal up to BATCH waiting events in one transaction; how many. The caller is the only sealer."""
+    """Seal up to BATCH waiting events; how many. The caller is the only sealer.
+
+    The head is signed while no transaction is open. Dying before it is written does no harm: the events still
+    wait, in the same order, and the next head continues the one that was signed.
+    """
+    frontier, cursor_at = _written()
+    with connection.cursor() as cursor:
+        cursor.execute(_NEXT, [cursor_at, BATCH])
+        rows = cursor.fetchall()
+    if not rows:
+        return 0
+    hashes = [merkle.leaf(canon.encode()) for _, _, canon in rows]
+    grown = frontier.extended(hashes)
+    signed = seal(grown.size, grown.root(), Growth(frontier, hashes))
     with transaction.atomic():
-        last = AuditCheckpoint.objects.order_by("-size").first()
-        frontier, cursor_at = merkle.Frontier(), ("0", 0)
-        if last is not None:
-            frontier = merkle.Frontier(last.size, tuple(bytes.fromhex(node) for node in last.frontier))
-            cursor_at = (last.last_txid, last.last_id)
-        with connection.cursor() as cursor:
-            cursor.execute(_NEXT, [*cursor_at, BATCH])
-            rows = cursor.fetchall()
-        if not rows:
-            return 0
-        leaves = [AuditLeaf(index=frontier.size + place, event_id=row[0]) for place, row in enumerate(rows)]
-        AuditLeaf.objects.bulk_create(leaves, batch_size=1000)
-        before = frontier.size
-        frontier = frontier.extended(merkle.leaf(canon.encode()) for _, _, canon in rows)
+        _keep_leaves(rows, first=frontier.size)
         AuditCheckpoint.objects.create(
-            size=frontier.size,
-            note=seal(frontier.size, frontier.root()),
-            last_txid=rows[-1][1],
+            size=grown.size,
+            note=signed,
             last_id=rows[-1][0],
-            frontier=[node.hex() for node in frontier.nodes],
+            frontier=[node.hex() for node in grown.nodes],
             sealed_at=now,
         )
-        tree.keep_full_tiles(before, frontier.size)
+        tree.keep_full_tiles(frontier.size, grown.size)
     return len(rows)
+
+
+def _written() -> tuple[merkle.Frontier, int]:
+    """The tree as it is written, and the last event in it."""
+    last = AuditCheckpoint.objects.order_by("-size").first()
+    if last is None:
+        return merkle.Frontier(), 0
+    return merkle.Frontier(last.size, tuple(bytes.fromhex(node) for node in last.frontier)), last.last_id
+
+
+def _keep_leaves(rows: Sequence[tuple[int, UUID | None, str]], *, first: int) -> None:
+    """Each event's place, and what it can be found by. One that lies is sealed too, and named."""
+    with connection.cursor() as cursor, cursor.copy(_KEEP) as copy:
+        for index, (number, act, canon) in enumerate(rows, first):
+            found = found_by(canon, act=act)
+            if found.fault:
+                log.error("audit event %s: %s", number, found.fault)
+            row = (found.at, found.action, found.target, found.actor, found.person, found.under, found.fault)
+            copy.write_row((index, number, *row))

@@ -37,6 +37,7 @@ def record(
         actor=actor,
         now=now,
         action=actions.current(),
+        is_act=True,
         before=before,
         after=after,
         reason=reason,
@@ -44,12 +45,23 @@ def record(
 
 
 def record_read(
-    event: StrEnum, target: models.Model | str, *, actor: Actor, now: datetime, fields: Sequence[str] = ()
+    event: StrEnum,
+    target: models.Model | str,
+    *,
+    of: models.Model | str,
+    actor: Actor,
+    now: datetime,
+    fields: Sequence[str] = (),
 ) -> AuditEvent:
-    """Write that personal data or evidence is about to be shown. Call it before the response is made."""
+    """Write that data of the person `of` is about to be shown. Call it before anything is opened."""
     with transaction.atomic():
         return _write(
-            str(event), target, actor=actor, now=now, action=new_id(), after={"fields": list(fields)}
+            str(event),
+            target,
+            actor=actor,
+            now=now,
+            action=new_id(),
+            after={"fields": list(fields), "person": name_of(of)},
         )
 
 
@@ -63,6 +75,18 @@ def record_refusal(event: StrEnum, refusal: Refused, *, actor: Actor, now: datet
         action=actions.current(),
         after={"code": refusal.code},
         reason=str(refusal),
+    )
+
+
+def record_failure(event: StrEnum, error: Exception, *, actor: Actor, now: datetime) -> AuditEvent:
+    """Write that an action broke off. The error's kind only: its text may hold anything."""
+    return _write(
+        f"{event}.failed",
+        "",
+        actor=actor,
+        now=now,
+        action=actions.current(),
+        after={"error": type(error).__name__},
     )
 
 
@@ -83,6 +107,7 @@ def _write(
     actor: Actor,
     now: datetime,
     action: UUID,
+    is_act: bool = False,
     before: Mapping[str, Any] | None = None,
     after: Mapping[str, Any] | None = None,
     reason: str = "",
@@ -111,7 +136,7 @@ def _write(
             "reason": reason,
         }
     )
-    return AuditEvent.objects.create(canon=canon.decode())
+    return AuditEvent.objects.create(canon=canon.decode(), act=action if is_act else None)
 
 
 def _plain(value: Any) -> Any:

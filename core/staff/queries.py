@@ -12,6 +12,7 @@ from core.access import rights
 from core.access.models import Identity, Kind, OfficerCredential, RoleGrant
 from core.access.permissions import Permission
 from core.approvals.models import ApprovalRequest
+from core.audit import queries as log
 from core.audit.models import AuditEvent
 from core.refusals import NotFound
 from kernel import canonical
@@ -77,8 +78,8 @@ def elevation(grant: UUID, *, officer: Identity | None, now: datetime) -> Elevat
     row = RoleGrant.objects.filter(pk=grant, valid_until__isnull=False).select_related("identity").first()
     if row is None or not rights.allowed(officer, Permission.SEE_STAFF, now):
         raise NotFound("There is no such elevation.", target=f"access.rolegrant/{grant}")
-    deeds = AuditEvent.objects.filter(doc__actor__under__contains=f"access.rolegrant/{row.pk}").order_by("id")
-    return replace(_elevation(row, now), deeds=list(deeds[:DEEDS_MAX]))
+    deeds = log.events(under=f"access.rolegrant/{row.pk}", limit=DEEDS_MAX)
+    return replace(_elevation(row, now), deeds=deeds[::-1])
 
 
 def _elevation(grant: RoleGrant, now: datetime) -> Elevation:

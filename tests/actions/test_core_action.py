@@ -103,3 +103,17 @@ def test_leaves_a_trace_that_raw_sql_cannot_take_back(attack: str, robot: Actor,
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(attack)
     assert AuditEvent.objects.count() == 1
+
+
+def test_that_breaks_off_leaves_its_failure(robot: Actor, now: datetime) -> None:
+    @action(Event.DONE)
+    def broken(*, actor: Actor, now: datetime) -> None:
+        audit.record(Event.DONE, "thing/x", actor=actor, now=now)
+        raise ZeroDivisionError("secrets may stand here")
+
+    with pytest.raises(ZeroDivisionError):
+        broken(actor=robot, now=now)
+    event = AuditEvent.objects.get()
+    assert (event.doc["action"], event.doc["after"]) == ("test.done.failed", {"error": "ZeroDivisionError"})
+    assert event.act is None
+    assert "secrets" not in event.canon

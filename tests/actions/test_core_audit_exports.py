@@ -8,12 +8,10 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import call_command
 
 from core.actor import Actor
-from core.audit import cosigning, exporting, key, ocsf, sealing, tree, witnesses
+from core.audit import cosigning, exporting, ocsf, sealing, tree, witnesses
 from core.audit import verifier as offline
 from core.audit.actions import export_log
 from core.audit.models import AuditCosignature, AuditEvent, AuditTile
@@ -21,24 +19,14 @@ from core.audit.witness import Server, Witness
 from core.refusals import NotFound
 from kernel import merkle, note
 from tests.actions.test_core_audit_sealing import do, seal_all
+from tests.notaries import soft_log
 
 ORIGIN = "countersign/test/audit"
 
 
 @pytest.fixture
-def log_key(tmp_path: Path) -> Path:
-    path = tmp_path / "audit.pem"
-    path.write_bytes(
-        Ed25519PrivateKey.generate().private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return path
-
-
-@pytest.fixture
-def log(log_key: Path) -> tuple[note.Verifier, sealing.Seal]:
-    return key.load(log_key, origin=ORIGIN)
+def log(tmp_path: Path) -> tuple[note.Verifier, sealing.Seal]:
+    return soft_log(tmp_path, origin=ORIGIN)
 
 
 @pytest.fixture
@@ -160,12 +148,16 @@ def test_is_on_record_before_it_is_written(
 
 
 def test_comes_as_ocsf_too(
-    real_database: str, log_key: Path, settings: object, robot: Actor, now: datetime, tmp_path: Path
+    real_database: str,
+    log: tuple[note.Verifier, sealing.Seal],
+    settings: object,
+    robot: Actor,
+    now: datetime,
+    tmp_path: Path,
 ) -> None:
-    settings.AUDIT_KEY_FILE = log_key  # type: ignore[attr-defined]
+    settings.AUDIT_KEY_FILE, settings.AUDIT_ORIGIN = tmp_path / "key.txt", ORIGIN  # type: ignore[attr-defined]
     do(count=3, actor=robot, now=now)
-    seal(key.load(log_key, origin=ORIGIN), now)
-    call_command("seal_audit", once=True)
+    seal(log, now)
     call_command("export_audit", str(tmp_path / "out"), form="ocsf", since=now, stdout=io.StringIO())
     rows = [json.loads(line) for line in (tmp_path / "out" / "events.ocsf.jsonl").read_text().splitlines()]
     assert [row["metadata"]["sequence"] for row in rows] == [0, 1, 2]

@@ -1,22 +1,25 @@
 """The sealer …"""
 
 import time
+from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from uuid import uuid4
 
 import pytest
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connection
 
 from core import audit
 from core.action import action
 from core.actor import Actor
-from core.audit import exporting, key, queries, sealing
+from core.audit import exporting, queries, sealing
 from core.audit import verifier as audit_verifier
+from core.audit.growing import Growth
 from core.audit.models import AuditCheckpoint, AuditEvent
+from core.audit.notarizing import NotSealed
 from kernel import merkle, note
+from tests.notaries import seal_by, soft_log, soft_notary
 
 
 class Event(StrEnum):
@@ -31,13 +34,7 @@ def do(*, count: int, actor: Actor, now: datetime) -> None:
 
 @pytest.fixture
 def log_key(tmp_path: Path) -> tuple[note.Verifier, sealing.Seal]:
-    path = tmp_path / "audit.pem"
-    path.write_bytes(
-        Ed25519PrivateKey.generate().private_bytes(
-            serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
-        )
-    )
-    return key.load(path, origin="countersign/test/audit")
+    return soft_log(tmp_path, origin="countersign/test/audit")
 
 
 def seal_all(seal: sealing.Seal, *, now: datetime) -> int:
@@ -90,9 +87,9 @@ def test_reads_transactions_in_the_order_of_their_numbers(
     _, seal = log_key
     with connection.cursor() as cursor:
         for txid in (10, 9, 100, 99):
-            cursor.execute("INSERT INTO audit_event (canon, txid) VALUES ('{}', %s::text::xid8)", [str(txid)])
+            cursor.execute("INSERT INTO audit_event (canon, id) VALUES ('{}', %s::bigint << 20)", [txid])
     assert seal_all(seal, now=now) == 4
-    assert AuditCheckpoint.objects.get().last_txid == "100"
+    assert AuditCheckpoint.objects.get().last_id >> 20 == 100
     assert sealing.seal_next(seal, now=now) == 0
 
 
@@ -109,3 +106,92 @@ def test_leaves_no_gap_behind_a_transaction_that_is_still_open(
         assert sealing.seal_next(seal, now=now) == 0
         slow.commit()
     assert seal_all(seal, now=now) == 3
+
+
+@pytest.mark.parametrize(
+    ("canon", "fault"),
+    [
+        ("no json", "no event"),
+        ("[]", "no event"),
+        ('{"at":"2026-01-01T00:00:00Z","action":"a","act":"x"}', "another act"),
+    ],
+)
+def test_names_an_event_that_lies(
+    real_database: str,
+    log_key: tuple[note.Verifier, sealing.Seal],
+    canon: str,
+    fault: str,
+    robot: Actor,
+    now: datetime,
+) -> None:
+    AuditEvent.texts.create(canon=canon, act=uuid4())
+    assert len(queries.events()) == 1  # the screen still stands
+    do(count=1, actor=robot, now=now)
+    assert seal_all(log_key[1], now=now) == 2
+    assert [(leaf.fault, leaf.event.canon) for leaf in queries.faults()] == [(fault, canon)]
+    assert len(queries.events()) == 2
+
+
+def test_lets_events_be_found_before_and_after(
+    real_database: str, log_key: tuple[note.Verifier, sealing.Seal], robot: Actor, now: datetime
+) -> None:
+    def found(**asked: object) -> list[str]:
+        return [row.doc["target"] for row in queries.events(**asked)]  # type: ignore[arg-type]
+
+    do(count=2, actor=robot, now=now)
+    under = replace(robot, under="access.rolegrant/7")
+    audit.record_read(Event.DONE, "case/1", of="person/tom", actor=under, now=now)
+    for _ in range(2):
+        assert found() == ["case/1", "thing/1", "thing/0"]
+        assert found(target="thing/1") == found(action="test.", before_id=queries.events()[0].pk, limit=1)
+        assert (
+            found(person="person/tom") == found(reads=True) == found(under="access.rolegrant/7") == ["case/1"]
+        )
+        assert found(actor="nobody") == found(action="x") == found(person="person/tia") == []
+        assert len(found(actor=robot.label)) == 3
+        seal_all(log_key[1], now=now)
+
+
+def test_goes_on_after_dying_between_the_notarys_signature_and_its_own_write(
+    real_database: str, robot: Actor, now: datetime, tmp_path: Path
+) -> None:
+    notary = soft_notary(tmp_path, origin="countersign/test/audit")
+
+    def dies(size: int, root: bytes, growth: Growth) -> str:
+        seal_by(notary)(size, root, growth)
+        raise KeyboardInterrupt
+
+    do(count=5, actor=robot, now=now)
+    seal_all(seal_by(notary), now=now)
+    do(count=300, actor=robot, now=now)
+    with pytest.raises(KeyboardInterrupt):
+        seal_all(dies, now=now)
+    assert (notary.size, AuditCheckpoint.objects.get().size) == (305, 5)
+    do(count=4, actor=robot, now=now)
+    seal_all(seal_by(notary), now=now)
+    assert notary.size == AuditCheckpoint.objects.order_by("-size")[0].size == 309
+
+
+def test_gets_no_signature_for_a_database_that_was_rolled_back_or_a_fork(
+    real_database: str, robot: Actor, now: datetime, tmp_path: Path
+) -> None:
+    notary = soft_notary(tmp_path, origin="countersign/test/audit")
+    do(count=5, actor=robot, now=now)
+    seal_all(seal_by(notary), now=now)
+    do(count=300, actor=robot, now=now)
+    seal_all(seal_by(notary), now=now)
+    with connection.cursor() as cursor:  # the owner puts an old copy back: the newer rows are gone
+        cursor.execute("SET session_replication_role = replica")
+        for table in ("audit_event", "audit_leaf", "audit_checkpoint", "audit_tile"):
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER ALL")
+        cursor.execute("DELETE FROM audit_leaf WHERE index >= 5")
+        cursor.execute("DELETE FROM audit_checkpoint WHERE size > 5")
+        cursor.execute("DELETE FROM audit_tile")
+        cursor.execute("DELETE FROM audit_event WHERE id > (SELECT last_id FROM audit_checkpoint)")
+    do(count=3, actor=robot, now=now)
+    with pytest.raises(NotSealed, match="cut back"):
+        seal_all(seal_by(notary), now=now)
+    do(count=400, actor=robot, now=now)
+    with pytest.raises(NotSealed, match="NOTARY_LOG_REWRITTEN"):
+        seal_all(seal_by(notary), now=now)
+    assert (notary.size, AuditCheckpoint.objects.get().size) == (305, 5)

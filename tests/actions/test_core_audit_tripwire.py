@@ -47,7 +47,7 @@ def forgetful(*, actor: Actor, now: datetime) -> None:
 @action(Event.DONE)
 def reading_is_not_acting(*, actor: Actor, now: datetime) -> None:
     post(now, "read")
-    audit.record_read(Event.DONE, "thing/1", actor=actor, now=now)
+    audit.record_read(Event.DONE, "thing/1", of="person/1", actor=actor, now=now)
 
 
 def test_lets_a_change_with_its_event_commit(real_database: str, robot: Actor, now: datetime) -> None:

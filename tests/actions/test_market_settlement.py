@@ -88,7 +88,7 @@ def counts() -> tuple[int, ...]:
         Order.objects.count(),
         Fill.objects.count(),
         TradingBalance.objects.count(),
-        AuditEvent.objects.count(),
+        AuditEvent.objects.exclude(doc__action__endswith=".failed").count(),
         queries.settlement().last_event_seq,
     )
 

@@ -68,6 +68,13 @@ def test_witness_the_audit_log_without_django() -> None:
     assert set(ours) <= {"core", "core.lazy", "core.audit", "core.audit.witness"}
 
 
+def test_sign_the_audit_logs_heads_without_django() -> None:
+    foreign, ours = run("core.audit.notary", "core.audit.notary.memory", "core.audit.notary.token")
+    assert foreign == []
+    below = ("core.audit.notary", "core.trusted")
+    assert [name for name in ours if not name.startswith(below)] == ["core", "core.audit", "core.lazy"]
+
+
 def test_live_in_an_environment_that_has_no_django_at_all() -> None:
     done = subprocess.run(
         [str(TRUSTED_PYTHON), "-c", "import importlib.util as u; print(u.find_spec('django'))"],

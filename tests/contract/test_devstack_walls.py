@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import shutil
-import subprocess
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,9 +16,11 @@ from devstack import environment, tokens, users
 from devstack.commands import Commands
 from devstack.environment import Environment, Layout
 from devstack.postgres import Postgres
-from devstack.processes import PYTHON
+from devstack.processes import PYTHON, Table
 from devstack.supervisor import Supervisor
-from kernel import lane
+from devstack.tokens import TRUSTED_PYTHON
+from kernel import merkle, note
+from kernel.note import Verifier
 from kernel.registry import Registry
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give processes users of their own")
@@ -85,14 +87,53 @@ def test_only_the_worker_reaches_the_engines_transfers_and_governance(commands: 
         assert "Permission denied" in commands.run_as(user, "/usr/bin/ls", desk).stderr
 
 
-def test_only_the_worker_reads_the_audit_logs_key(commands: Commands) -> None:
-    from devstack.stack import _make_audit_key
-
+def test_only_the_notary_opens_the_audit_logs_key(commands: Commands) -> None:
     layout = commands.environment.layout
-    _make_audit_key(layout, commands.accounts, origin="countersign/test/audit")
-    assert commands.run_as("cs-worker", "/usr/bin/cat", str(layout.audit_key)).returncode == 0
-    for user in ("cs-console", "cs-trader", "cs-node"):
-        assert commands.run_as(user, "/usr/bin/cat", str(layout.audit_key)).returncode != 0
+    tokens.prepare_notary(commands.environment, commands.accounts, origin=commands.environment.audit_origin)
+    public = layout.audit_public.read_text()
+    assert Verifier.parse(public).name == commands.environment.audit_origin
+    asked = [
+        *(str(TRUSTED_PYTHON), "-m", "core.audit.notary", "provision", "--token", "notary"),
+        *("--module", commands.environment.module, "--origin", commands.environment.audit_origin),
+        *("--state", str(layout.notary)),
+    ]
+    pin = commands.environment.secrets.pin("notary") + "\n"
+    assert commands.run_as("cs-notary", *asked, secret=pin).stdout == public
+    config = {"SOFTHSM2_CONF": str(tokens.configuration(layout, "notary"))}
+    for user in ("cs-console", "cs-trader", "cs-worker", "cs-hot-1"):
+        done = commands.run_as(user, *asked, secret=pin, extra=config)
+        assert (done.returncode, public in done.stdout) == (1, False)
+    wrong = commands.run_as("cs-notary", *asked, secret="0000\n")
+    assert "cannot start: notary cannot be opened: PinIncorrect" in wrong.stdout
+
+
+ASK_NOTARY = """
+import sys
+from pathlib import Path
+from core.trusted.serving import ask
+root = sys.argv[2]
+print(ask(Path(sys.argv[1]), {"v": 1, "type": "sign", "size": 1, "root": root, "proof": []}, patience_s=9)[0])
+"""
+
+
+def test_only_the_sealers_user_has_heads_signed_and_only_by_a_continued_log(
+    commands: Commands, where: Layout, tmp_path: Path
+) -> None:
+    tokens.prepare_notary(commands.environment, commands.accounts, origin=commands.environment.audit_origin)
+    log = Verifier.parse(where.audit_public.read_text())
+
+    def ask(user: str, leaf: bytes) -> str:
+        place, root = str(where.run / "notary" / "notary.sock"), merkle.leaf(leaf).hex()
+        return commands.run_as(user, str(TRUSTED_PYTHON), "-c", ASK_NOTARY, place, root).stdout
+
+    table = Table(commands.environment, commands.accounts)
+    with Supervisor(log_folder=tmp_path, echo=False) as supervisor:
+        supervisor.start(table.notary())
+        assert "signed" not in ask("cs-console", b"one")
+        answer = ast.literal_eval(ask("cs-worker", b"one"))
+        head = note.Checkpoint.parse(note.open_note(answer["note"], by=log))
+        assert (head.size, head.root) == (1, merkle.leaf(b"one"))
+        assert ast.literal_eval(ask("cs-worker", b"other"))["code"] == "NOTARY_LOG_REWRITTEN"
 
 
 def test_the_registry_names_the_keys_that_the_tokens_hold(commands: Commands) -> None:
@@ -103,26 +144,6 @@ def test_the_registry_names_the_keys_that_the_tokens_hold(commands: Commands) ->
     assert registry.policies["custody.refill"].destination == "hot/0"
     treasury = sorted(o.name for o in registry.officers.values() if "treasury" in o.teams)
     assert treasury == ["Ben Brandt", "Cy Castellan"]
-
-
-def test_the_registry_was_ordered_by_every_officer_in_it(commands: Commands) -> None:
-    layout = commands.environment.layout
-    verify = ["verify", "--genesis", str(layout.registry_order), str(layout.registry)]
-    done = subprocess.run(
-        [str(tokens.TRUSTED_PYTHON), "-m", "custody.signer.registry", *verify],
-        cwd=environment.HOME,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.stdout.endswith("ordered by every officer in it\n"), done.stderr
-    # What the threat model cites: all of the web tier and its database lost, per day.
-    hot = Registry.parse(layout.registry.read_bytes()).wallets["hot"]
-    section = Registry.parse(layout.registry.read_bytes()).lanes["hot"]
-    worst = lane.worst_loss(
-        section.window_units_max, threshold=hot.threshold, tokens=len(hot.tokens), hosts_lost=0
-    )
-    assert (worst, section.window_s) == (6_000_000, 86_400)
 
 
 def test_making_tokens_again_changes_nothing(commands: Commands) -> None:

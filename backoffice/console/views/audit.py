@@ -19,12 +19,10 @@ def index(request: frame.StaffRequest) -> HttpResponse:
     """The newest events, filtered."""
     chosen = {name: request.GET.get(name, "").strip()[:200] for name in FILTERS}
     before = request.GET.get("before", "")
-    rows = list(
-        queries.events(
-            **chosen,
-            before_id=int(before) if before.isdecimal() and len(before) < 19 else None,
-            limit=SHOWN + 1,
-        )
+    rows = queries.events(
+        **chosen,
+        before_id=int(before) if before.isdecimal() and len(before) < 19 else None,
+        limit=SHOWN + 1,
     )
     values = {
         "rows": rows[:SHOWN],

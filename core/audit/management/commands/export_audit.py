@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand
 
 from core import clock
 from core.actor import system
-from core.audit import exporting, key, ocsf, witnesses
+from core.audit import exporting, notarizing, ocsf, witnesses
 from core.audit.actions import export_log
 from core.audit.writing import timestamp
 
@@ -34,7 +34,7 @@ class Command(BaseCommand):
         parser.add_argument("--reason", default="asked for on the command line")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        verifier, _ = key.load(settings.AUDIT_KEY_FILE, origin=settings.AUDIT_ORIGIN)
+        verifier = notarizing.verifier(settings.AUDIT_KEY_FILE, origin=settings.AUDIT_ORIGIN)
         folder, since, until = options["folder"], options["since"], options["until"]
         span = export_log(
             since=since,

@@ -1,11 +1,14 @@
+import logging
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from core import clock
-from core.audit import cosigning, key, sealing, witnesses
+from core.audit import cosigning, notarizing, sealing, witnesses
 from core.daemon import lead
+
+log = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
@@ -15,11 +18,16 @@ class Command(BaseCommand):
         parser.add_argument("--once", action="store_true", help="seal what waits, then end")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        _, seal = key.load(settings.AUDIT_KEY_FILE, origin=settings.AUDIT_ORIGIN)
+        log_key = notarizing.verifier(settings.AUDIT_KEY_FILE, origin=settings.AUDIT_ORIGIN)
+        seal = notarizing.notary(settings.AUDIT_NOTARY_SOCKET, log=log_key)
         among = witnesses.read(settings.AUDIT_WITNESSES_FILE)
 
         def step() -> bool:
-            sealed = sealing.seal_next(seal, now=clock.now())
+            try:
+                sealed = sealing.seal_next(seal, now=clock.now())
+            except notarizing.NotSealed as error:
+                log.error("nothing is sealed: %s", error)
+                return False
             if sealed < sealing.BATCH:  # while more waits, sealing comes first
                 cosigning.collect(among)
             return sealed == sealing.BATCH

@@ -1,0 +1,1 @@
+"""What an audit event's text says, without a database."""
