@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 from playwright.sync_api import Page, expect
 
+from backoffice.console.views.approvals import link
 from core.approvals.models import ApprovalRequest
 from custody.models import DecoderKey, PaymentPolicy, SignerOrder
 from kernel import canonical, encodings
@@ -55,6 +56,42 @@ def test_shows_what_the_payload_says_and_brings_a_passkeys_answer_back(site: Sit
     assert [line["officer"] for line in written] == [str(one.identity.pk) for one in (staff.ben, staff.cy)]
     stored = set(request.signatures.values_list("assertion", flat=True))
     assert {line["assertion"] for line in written} == {bytes(one).hex() for one in stored}
+
+
+def test_shows_what_would_be_signed_to_officers_whose_console_shows_something_else(
+    site: Site, visit: Any
+) -> None:
+    """A console in other hands displays request A, and links to request B under A's name."""
+    shown, meant = site.exchange.request, site.exchange.treasury.screened(sats=5_000_000).request
+    assert meant is not None
+    ben = site.exchange.staff.ben
+    page = visit(ben.identity).page
+    plug_in(page, ben.passkey)
+
+    page.add_init_script(
+        f"addEventListener('DOMContentLoaded', () => {{ document.getElementById('to-approver')"
+        f"?.setAttribute('href', {json.dumps(link(meant))}); }});"
+    )
+    page.goto(f"{site.console}/approvals/{shown.pk}/")
+    expect(page.locator(".big")).to_contain_text("0.06 BTC")
+    digest = bare(page, "#digest-value")
+    page.click("#to-approver")
+    expect(page.locator("h1#headline")).to_have_text("Pay 0.05 BTC")
+    assert bare(page, "#digest") != digest
+    assert (site.folder / "signatures.jsonl").read_bytes() == b"", "nobody signs what they did not ask for"
+
+    # The officer signs A after all, on an honest link; the console hands the answer in as one to B.
+    page.goto(link(shown))
+    page.reload()
+    page.check("#verb-approve")
+    page.click("#sign")
+    page.wait_for_url(f"{site.console}/approvals/{shown.pk}/")
+    page.eval_on_selector(
+        "#answer", "(form, address) => { form.action = address; }", f"/approvals/{meant.pk}/sign"
+    )
+    page.click("#answer-send")
+    assert "assertion.challenge" in recorded(page)
+    assert not meant.signatures.exists()
 
 
 def test_takes_a_rejection_only_with_a_reason_and_works_by_keys_alone(site: Site, visit: Any) -> None:
