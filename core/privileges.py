@@ -29,6 +29,7 @@ CHANGE_ONLY: Final[dict[str, str]] = {
     "factors_code": (
         "state, last_step, drift, throttling_failure_timestamp, throttling_failure_count, ended_at"
     ),
+    "factors_glass": "state, seconded_by_id, second_key_id, opened_at, ends_at, ended_at, ended_by_id",
     "factors_challenge": "used_at, outcome, factor",
     "approvals_request": "state",
     "audit_subject": "wrapped, destroyed_at",
@@ -47,6 +48,7 @@ NOT_FOR_TRADERS: Final = (
     "access_officer_credential",
     "factors_passkey",
     "factors_code",
+    "factors_glass",
     "factors_challenge",
     "approvals_request",
     "approvals_signature",

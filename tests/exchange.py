@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from uuid import UUID
 
@@ -14,7 +14,7 @@ from core.access.roles import Role
 from core.approvals.actions import submit_signature
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
-from core.factors.actions import issue_challenge, propose_passkey
+from core.factors.actions import ask_glass, issue_challenge, propose_passkey
 from core.factors.actions.registering import REGISTER
 from core.factors.domain import acts
 from core.factors.models import Passkey
@@ -33,7 +33,8 @@ from kernel.money import Amount
 from kyc.actions import open_case
 from kyc.domain.cases import Kind
 from kyc.models import Case, KycProfile
-from tests.officers import Officer, Staff
+from tests.emergencies import at_the_safe
+from tests.officers import SAFES, Officer, Staff
 from tests.treasury import BTC, ROBOT, Treasury
 
 
@@ -66,6 +67,8 @@ class Exchange:
 
     def row(self, name: str) -> UUID | str | int:
         """What a URL's parameter of that name stands for."""
+        if name == "glass_id":
+            return self._asked_glass()
         found: dict[str, UUID | str | int] = {
             "request_id": self.request.pk,
             "withdrawal_id": self.held.pk,
@@ -81,6 +84,15 @@ class Exchange:
             "event_id": AuditEvent.objects.order_by("id").values_list("pk", flat=True)[0],
         }
         return found[name]
+
+    def _asked_glass(self) -> UUID:
+        """An emergency that Una has asked for; made when it is looked for, so that nothing else sees it."""
+        una = Officer(self.una, Authenticator())
+        return ask_glass(
+            reason="a drill",
+            actor=replace(una.actor, proof=at_the_safe(una, SAFES[1])),
+            now=self.treasury.now,
+        ).pk
 
     def holder(self, permission: str) -> Identity:
         """The first of the cast who holds it, Ana before all others."""

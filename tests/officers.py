@@ -25,6 +25,7 @@ from custody.models import SignerOrder
 from fixtures.authenticator import App, Authenticator
 from kernel.approval import Statement, Verb
 
+SAFES: Final = ("upstairs", "downstairs")
 STAFF_FILE: Final = Path(__file__).resolve().parents[1] / "fixtures/staff.json"
 
 
@@ -111,7 +112,16 @@ def enrol(*, now: datetime, more: Mapping[str, Role] | None = None) -> Staff:
         )
         for entry, key in zip(entries, keys, strict=True)
     ]
-    rows = found(people=people, factors=first_factors(people), actor=system("test"), now=now)
+    rows = found(
+        people=people,
+        factors=first_factors(people),
+        sealed=[
+            Passkey(key.credential_id, key.public_key_hex, f"safe {place}")
+            for place, key in enumerate(map(sealed_key, SAFES), 1)
+        ],
+        actor=system("test"),
+        now=now,
+    )
     return Staff(*(Officer(row, key) for row, key in zip(rows, keys, strict=True)))
 
 
@@ -131,6 +141,12 @@ def first_factors(people: Sequence[Founder]) -> dict[UUID, FirstFactors]:
 def console_key(person: UUID) -> Authenticator:
     """The same passkey for the same person in every test, so that whoever knows the person can use it."""
     return Authenticator(hashlib.sha256(b"console" + person.bytes).hexdigest())
+
+
+@functools.cache
+def sealed_key(safe: str) -> Authenticator:
+    """The key in a safe."""
+    return Authenticator(hashlib.sha256(f"safe {safe}".encode()).hexdigest())
 
 
 @functools.cache

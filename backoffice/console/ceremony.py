@@ -20,7 +20,7 @@ from core import clock
 from core.access import doors
 from core.factors import actions, judging, queries
 from core.factors.domain import acts
-from core.factors.domain.factors import Kind
+from core.factors.domain.factors import Kind, State
 from core.factors.domain.strength import CHALLENGE_FOR, STRONG_ENOUGH, Needs
 from core.factors.given import FIELDS, read
 from core.factors.models import Passkey
@@ -51,6 +51,10 @@ SENTENCES: Final[Mapping[str, str]] = {
     "ask_elevation": "Ask for a role for a shift, for yourself",
     "take_passkey": "Take away a signing passkey of a colleague",
     "propose_signing": "Propose another signing passkey of yours",
+    "ask_glass": "Break the glass, as the first of two",
+    "second_glass": "Break the glass, as the second of two",
+    "begin_sealed": "Register another key for a safe",
+    "take_sealed": "Take away a key that lies in a safe",
     "take_factor": "Take away an authenticator of a colleague",
     "begin_code": "Register another authenticator app of yours",
     "begin_passkey": "Register another passkey of yours",
@@ -158,7 +162,10 @@ def _ask(
     request: frame.StaffRequest, needs: Needs, digest: bytes, refusal: Refused | None = None
 ) -> HttpResponse:
     """The page that asks, with the form inside it. It says 401: the person is known, the consent is not."""
-    mine = [factor for factor in queries.active(request.identity) if factor.kind in STRONG_ENOUGH[needs]]
+    if needs is Needs.SEALED:
+        mine: list[Any] = queries.sealed_keys(states=[State.ACTIVE])
+    else:
+        mine = [each for each in queries.active(request.identity) if each.kind in STRONG_ENOUGH[needs]]
     route = _route(request)
     values = {
         "sentence": SENTENCES[route],
@@ -170,6 +177,7 @@ def _ask(
         "passkeys": [factor.credential_id for factor in mine if isinstance(factor, Passkey)],
         "takes_code": any(factor.kind is Kind.CODE for factor in mine),
         "money": needs is Needs.MONEY,
+        "from_safe": needs is Needs.SEALED,
         "address": request.path,
     }
     answer = frame.page(request, "console/confirm.html", values, refusal=refusal)

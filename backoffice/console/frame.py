@@ -18,6 +18,8 @@ from core import access, clock
 from core.access.models import Identity
 from core.access.rights import roles_of
 from core.actor import Actor
+from core.factors.models import Glass
+from core.factors.queries import glass_in_force
 from core.freezes import queries as freezes
 from core.freezes.models import Freeze
 from core.refusals import Refused
@@ -75,6 +77,7 @@ class Frame:
     powers: frozenset[str]
     entries: list[Entry]
     frozen: list[Freeze]
+    emergency: Glass | None
     deployment: str
     deployment_kind: str
     network: str
@@ -95,6 +98,7 @@ def around(request: StaffRequest, *, now: datetime, here: str = "") -> Frame:
             if room.permission in powers
         ],
         frozen=list(freezes.in_force()[:5]) if "freezes:freeze:read" in powers else [],
+        emergency=glass_in_force(),
         deployment=settings.DEPLOYMENT,
         deployment_kind=settings.DEPLOYMENT_KIND,
         network=settings.NETWORK,

@@ -13,7 +13,7 @@ from typing import Final
 
 
 class Role(StrEnum):
-    """What an officer is employed to do; the last is for programs."""
+    """What an officer is employed to do; then one for programs, and one for those who break the glass."""
 
     COMPLIANCE_OFFICER = "compliance_officer"
     SENIOR_OFFICER = "senior_officer"
@@ -23,11 +23,13 @@ class Role(StrEnum):
     AUDITOR = "auditor"
     SUPPORT = "support"
     COLLECTOR = "collector"
+    BREAK_GLASS = "break_glass"
 
     @property
     def label(self) -> str:
         """The role's name as people write it."""
-        return "SRE" if self is Role.SRE else self.value.replace("_", " ")
+        odd = {Role.SRE: "SRE", Role.BREAK_GLASS: "break-glass"}
+        return odd.get(self, self.value.replace("_", " "))
 
 
 _COLUMNS: Final = (
@@ -84,6 +86,28 @@ engine:market:approve_release     .     x    .     x     .    .    .    .
 """
 
 
+# What the two who break the glass may do for half an hour, whoever they are: see, stop, freeze, suspend.
+# Nothing that lets money move, no approval, and not the audit log.
+BREAK_GLASS: Final = frozenset(
+    {
+        "console:home:read",
+        "access:staff:read",
+        "access:staff:suspend",
+        "approvals:request:read",
+        "freezes:freeze:read",
+        "freezes:freeze:pull",
+        "health:probe:read",
+        "custody:withdrawal:read",
+        "custody:treasury:read",
+        "custody:signer:read",
+        "custody:signer:stop",
+        "engine:market:read",
+        "engine:market:halt",
+        "factors:own:manage",
+    }
+)
+
+
 def _parsed(table: str) -> Mapping[str, frozenset[Role]]:
     lines = [line.split() for line in table.strip().splitlines()][1:]
     for permission, *cells in lines:
@@ -96,7 +120,10 @@ def _parsed(table: str) -> Mapping[str, frozenset[Role]]:
     }
 
 
-HOLDERS: Final[Mapping[str, frozenset[Role]]] = _parsed(_TABLE)
+HOLDERS: Final[Mapping[str, frozenset[Role]]] = {
+    permission: holders | {Role.BREAK_GLASS} if permission in BREAK_GLASS else holders
+    for permission, holders in _parsed(_TABLE).items()
+}
 
 # Teams are what policies ask quorums of. A person in two teams still counts once.
 TEAMS: Final[Mapping[str, frozenset[Role]]] = {
@@ -115,6 +142,7 @@ GRANTED_BY: Final[Mapping[Role, frozenset[Role]]] = {
     Role.AUDITOR: frozenset({Role.COMPLIANCE_OFFICER, Role.SENIOR_OFFICER}),
     Role.SUPPORT: frozenset({Role.COMPLIANCE_OFFICER, Role.SENIOR_OFFICER}),
     Role.COLLECTOR: frozenset({Role.SRE, Role.SENIOR_OFFICER}),
+    Role.BREAK_GLASS: frozenset(),
 }
 
 

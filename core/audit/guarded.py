@@ -38,6 +38,7 @@ GUARDED: Final[dict[str, str]] = {
     "access_officer_credential": _EVERY_COLUMN,
     "factors_passkey": _EVERY_COLUMN,
     "factors_code": _EVERY_COLUMN,
+    "factors_glass": _EVERY_COLUMN,
     "factors_challenge": _EVERY_COLUMN,
     "approvals_request": _EVERY_COLUMN,
     "approvals_signature": _EVERY_COLUMN,

@@ -6,10 +6,12 @@ class FactorsConfig(AppConfig):
     label = "factors"
 
     def ready(self) -> None:
-        from core import access, approvals
+        from core import access, approvals, health
+        from core.factors import probes
         from core.factors.kinds import KINDS
         from core.factors.permissions import Permission
 
         access.register(Permission)
         for kind in KINDS:
             approvals.register(kind)
+        health.register("break-glass", probes.break_glass)

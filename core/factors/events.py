@@ -18,6 +18,9 @@ class Event(StrEnum):
     ENDED = "factors.factor.ended"
     CHALLENGED = "factors.ceremony.challenged"
     ACCEPTED = "factors.ceremony.accepted"
+    GLASS_ASKED = "factors.glass.asked"
+    GLASS_OPENED = "factors.glass.opened"
+    GLASS_ENDED = "factors.glass.ended"
     REFUSED = "factors.ceremony.refused"
 
 
@@ -27,4 +30,13 @@ class FactorsChanged:
 
     identity: str
     factor: str
+    what: str
+
+
+@outbox.message("factors.officer_alerted")
+class OfficerAlerted:
+    """One officer is told that an emergency was asked for, began or is over. Each active officer gets one."""
+
+    identity: str
+    glass: str
     what: str

@@ -14,6 +14,7 @@ from django_otp.oath import TOTP
 from core.factors import vault
 from core.factors.domain import acts
 from core.factors.domain.factors import State
+from core.factors.domain.strength import Needs
 from core.factors.given import Given, Touched, Typed
 from core.factors.models import Challenge, Code, Factor, Passkey
 from kernel import webauthn
@@ -41,11 +42,12 @@ def judge(row: Challenge, given: Given, *, now: datetime) -> Factor:
 
 
 def _passkey(row: Challenge, given: Touched) -> Passkey:
-    found: Passkey | None = (
-        Passkey.objects.select_for_update(no_key=True)
-        .filter(user_id=row.identity_id, credential_id=given.credential_id, state=State.ACTIVE)
-        .first()
-    )
+    usable = Passkey.objects.select_for_update(no_key=True).filter(state=State.ACTIVE)
+    if row.purpose == Needs.SEALED:
+        usable = usable.filter(sealed=True)
+    else:
+        usable = usable.filter(sealed=False, user_id=row.identity_id)
+    found: Passkey | None = usable.filter(credential_id=given.credential_id).first()
     if found is None:
         raise Wrong("factors.unknown")
     try:

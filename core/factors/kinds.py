@@ -17,10 +17,11 @@ KINDS: Final = tuple(
         on_rejected=drop,
         on_expired=drop,
         title=title,
-        quorum_min=1,
+        quorum_min=quorum,
     )
-    for enrolment, title in (
-        (enrolments.Passkey, "A passkey for the console is added"),
-        (enrolments.Code, "An authenticator app is added"),
+    for enrolment, title, quorum in (
+        (enrolments.Passkey, "A passkey for the console is added", 1),
+        (enrolments.Code, "An authenticator app is added", 1),
+        (enrolments.SealedKey, "A key for the safe is added", 2),
     )
 )

@@ -14,6 +14,7 @@ from django.db import models
 from django.db.models import Q
 from django_otp.models import Device, ThrottlingMixin
 
+from core.factors.domain import glass
 from core.factors.domain.factors import Kind, State
 from core.ids import new_id
 
@@ -58,6 +59,9 @@ class Passkey(Factor):
     attestation = models.CharField(max_length=20, help_text="format of the attestation statement")
     attestation_object = models.BinaryField(help_text="as the authenticator gave it")
     client_data = models.BinaryField(help_text="what the attestation was made over")
+    sealed = models.BooleanField(
+        default=False, help_text="lies in a safe for an emergency; `user` only registered it"
+    )
 
     class Meta:
         db_table = "factors_passkey"
@@ -98,6 +102,40 @@ class Code(ThrottlingMixin, Factor):  # type: ignore[misc]
     def get_throttle_factor(self) -> int:
         """Waiting 1, 2, 4, 8 … seconds after each wrong code in a row."""
         return 1
+
+
+class Glass(models.Model):
+    """One emergency: two people, each with another sealed key, who then may stop and see for half an hour."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    state = models.CharField(max_length=8, choices=[(state.value, state.value) for state in glass.State])
+    reason = models.CharField(max_length=500)
+    asked_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    first_key = models.ForeignKey(Passkey, models.PROTECT, related_name="+")
+    asked_at = models.DateTimeField(editable=False, null=True)
+    seconded_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    second_key = models.ForeignKey(Passkey, models.PROTECT, null=True, related_name="+")
+    opened_at = models.DateTimeField(null=True)
+    ends_at = models.DateTimeField(null=True)
+    ended_at = models.DateTimeField(null=True)
+    ended_by = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        db_table = "factors_glass"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=[state.value for state in glass.State]), name="glass_state_known"
+            ),
+            models.CheckConstraint(
+                condition=Q(seconded_by=None) | ~Q(seconded_by=models.F("asked_by")), name="glass_two_people"
+            ),
+            models.CheckConstraint(
+                condition=Q(second_key=None) | ~Q(second_key=models.F("first_key")), name="glass_two_keys"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.state}: {self.reason}"
 
 
 class Challenge(models.Model):

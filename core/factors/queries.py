@@ -7,16 +7,44 @@ from uuid import UUID
 
 from core.access.models import Identity
 from core.approvals.expiry import DatabaseClock
+from core.factors.domain import glass
 from core.factors.domain.factors import State
 from core.factors.domain.strength import RECENT_FOR
-from core.factors.models import Challenge, Code, Factor, Passkey
+from core.factors.models import Challenge, Code, Factor, Glass, Passkey
 
 
 def factors_of(person: UUID, *, states: Sequence[State] = (State.PENDING, State.ACTIVE)) -> list[Factor]:
     """Somebody's authenticators in these states, oldest first; the caller answers for their being seen."""
     wanted = {"user_id": person, "state__in": list(states)}
-    found: list[Factor] = [*Passkey.objects.filter(**wanted), *Code.objects.filter(**wanted)]
+    keys = Passkey.objects.filter(sealed=False, **wanted)
+    found: list[Factor] = [*keys, *Code.objects.filter(**wanted)]
     return sorted(found, key=lambda factor: (factor.begun_at, factor.pk))
+
+
+def sealed_keys(*, states: Sequence[State] = (State.PENDING, State.ACTIVE)) -> list[Passkey]:
+    """The keys in the safes, oldest first."""
+    rows = Passkey.objects.filter(sealed=True, state__in=list(states)).select_related("user")
+    return list(rows.order_by("begun_at", "id"))
+
+
+def glass_in_force() -> Glass | None:
+    """The emergency that lasts now, by the database's clock, if there is one."""
+    rows = Glass.objects.filter(state=glass.State.OPEN, ends_at__gt=DatabaseClock())
+    return rows.select_related("asked_by", "seconded_by").first()
+
+
+def glass_waiting() -> Glass | None:
+    """An emergency that one person has asked for, and that a second may open now."""
+    rows = Glass.objects.filter(state=glass.State.ASKED, asked_at__gt=DatabaseClock() - glass.SECOND_WITHIN)
+    return rows.select_related("asked_by").order_by("-asked_at").first()
+
+
+def glasses(*, limit: int = 20) -> list[Glass]:
+    """Every emergency, the newest first; the caller has decided that they may be seen."""
+    rows = Glass.objects.exclude(state=glass.State.ASKED).select_related(
+        "asked_by", "seconded_by", "ended_by"
+    )
+    return list(rows.order_by("-asked_at")[:limit])
 
 
 def active(identity: Identity) -> list[Factor]:

@@ -183,12 +183,13 @@ def test_that_is_an_app_shows_first_that_it_works(staff: Staff) -> None:
 
     for digits, how in (
         ("000000" if app.code(now.timestamp()) != "000000" else "000001", {}),
-        (app.code(now.timestamp()), {"actor": staff.ana.actor}),
         (app.code(now.timestamp()), {"reason": " "}),
         (app.code(now.timestamp() + 600), {"now": now + timedelta(minutes=10)}),
     ):
         with pytest.raises(NotRegistered):
             propose(digits, **how)
+    with pytest.raises(NotFound):
+        propose(app.code(now.timestamp()), actor=staff.ana.actor)
     request = propose(app.code(now.timestamp()))
     payload = canonical.decode_object(bytes(request.payload))
     assert (payload["kind"], payload["fingerprint"]) == ("factors.enrol_code", draft.code.fingerprint)

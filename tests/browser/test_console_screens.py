@@ -44,6 +44,7 @@ def screens(site: Site) -> dict[str, str]:
         "staff": "/staff/",
         "person": f"/staff/{exchange.una.pk}/",
         "authenticators": "/authenticators/",
+        "emergencies": "/emergencies/",
         "elevations": "/staff/elevations/",
         "elevation": f"/staff/elevations/{exchange.row('grant')}/",
         "audit": "/audit/",

@@ -15,7 +15,7 @@ from playwright._impl._driver import compute_driver_executable
 from core import clock
 from core.approvals import kinds
 from core.approvals.models import ApprovalRequest
-from core.factors.domain.enrolments import Code, Enrolment, Passkey, payload
+from core.factors.domain.enrolments import Code, Enrolment, Passkey, SealedKey, payload
 from core.freezes.actions import ask_release
 from core.staff.domain import changes
 from custody import actions
@@ -87,6 +87,7 @@ def enrolments() -> list[tuple[str, bytes]]:
     key, factor = Authenticator(), UUID(int=7)
     made: list[Enrolment] = [
         Passkey(factor, PERSON, "blue key", key.credential_id, key.public_key_hex, str(factor), "packed"),
+        SealedKey(factor, PERSON, "safe 1", key.credential_id, key.public_key_hex, str(factor), "packed"),
         Code(factor, PERSON, "telephone", "ab" * 32),
     ]
     return [

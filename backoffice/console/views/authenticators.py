@@ -12,10 +12,12 @@ import segno
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
+from django.urls import reverse
 
 from backoffice.console import ceremony, frame
 from core import clock
 from core.approvals import queries as approvals
+from core.approvals.models import ApprovalRequest
 from core.factors import actions, queries
 from core.factors.actions.registering import REGISTER, Draft
 from core.factors.domain import acts
@@ -67,15 +69,21 @@ def propose_code(request: frame.StaffRequest, factor_id: UUID) -> HttpResponse:
 
 def begin_passkey(request: frame.StaffRequest) -> HttpResponse:
     """The page on which the browser makes a new passkey."""
+    return registering(request, route="propose_passkey", title="A new passkey", back="authenticators")
+
+
+def registering(request: frame.StaffRequest, *, route: str, title: str, back: str) -> HttpResponse:
+    """The page that makes one, and sends it to `route`."""
     me = request.identity
-    digest = acts.digest(
-        method="POST", route="propose_passkey", target={"person": str(me.pk)}, fields={}, files={}
-    )
+    digest = acts.digest(method="POST", route=route, target={"person": str(me.pk)}, fields={}, files={})
     values: dict[str, Any] = {
-        "question": ceremony.question(request, purpose=REGISTER, act="propose_passkey", digest=digest),
+        "question": ceremony.question(request, purpose=REGISTER, act=route, digest=digest),
         "user": encodings.base64url(me.pk.bytes),
         "known": [key.credential_id for key in queries.factors_of(me.pk) if isinstance(key, Passkey)],
         "issuer": ISSUER,
+        "title": title,
+        "target": reverse(route),
+        "back": reverse(back),
     }
     return frame.page(request, "console/new_passkey.html", values)
 
@@ -83,24 +91,30 @@ def begin_passkey(request: frame.StaffRequest) -> HttpResponse:
 def propose_passkey(request: frame.StaffRequest) -> HttpResponse:
     """Take what the authenticator made, and ask the second person."""
     try:
-        challenge = UUID(request.POST.get("challenge", ""))
-    except ValueError:
-        challenge = UUID(int=0)
-    try:
-        asked = actions.propose_passkey(
-            challenge_id=challenge,
-            session=ceremony.session_of(request),
-            client_data=request.POST.get("client_data", ""),
-            attestation_object=request.POST.get("attestation_object", ""),
-            label=request.POST.get("label", ""),
-            reason=request.POST.get("reason", ""),
-            actor=request.actor,
-            now=clock.now(),
-        )
+        asked = registered(request, sealed=False)
     except Refused as refusal:
         return index(request, refusal)
     messages.success(request, "The passkey is registered. It counts once another officer has approved it.")
     return redirect("approval", asked.pk)
+
+
+def registered(request: frame.StaffRequest, *, sealed: bool) -> ApprovalRequest:
+    """What the page sent, put before others."""
+    try:
+        challenge = UUID(request.POST.get("challenge", ""))
+    except ValueError:
+        challenge = UUID(int=0)
+    return actions.propose_passkey(
+        challenge_id=challenge,
+        session=ceremony.session_of(request),
+        client_data=request.POST.get("client_data", ""),
+        attestation_object=request.POST.get("attestation_object", ""),
+        label=request.POST.get("label", ""),
+        reason=request.POST.get("reason", ""),
+        sealed=sealed,
+        actor=request.actor,
+        now=clock.now(),
+    )
 
 
 def end(request: frame.StaffRequest, factor_id: UUID) -> HttpResponse:

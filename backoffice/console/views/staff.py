@@ -22,8 +22,8 @@ from core.refusals import NotFound, Refused
 from core.staff import actions, queries
 from core.staff.domain import changes
 
-OFFERED: Final = tuple(role for role in Role if role is not Role.COLLECTOR)
-"""What people can be; the collector is a program."""
+OFFERED: Final = tuple(role for role in Role if role not in (Role.COLLECTOR, Role.BREAK_GLASS))
+"""What people can be: the collector is a program, and only two sealed keys break the glass."""
 
 
 class Misspelt(Refused):

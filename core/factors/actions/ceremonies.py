@@ -17,6 +17,7 @@ from core.approvals.expiry import DatabaseClock
 from core.factors import judging
 from core.factors.domain import acts
 from core.factors.domain.factors import Kind
+from core.factors.domain.strength import Needs
 from core.factors.events import Event
 from core.factors.given import Given, Touched
 from core.factors.models import Challenge
@@ -141,10 +142,12 @@ def _judged(
 ) -> Outcome:
     if bytes(row.digest) != digest:
         return Outcome("challenge.other_act")
-    if (Kind.PASSKEY if isinstance(given, Touched) else Kind.CODE) not in admits:
+    touched = Kind.SEALED if row.purpose == Needs.SEALED else Kind.PASSKEY
+    kind = touched if isinstance(given, Touched) else Kind.CODE
+    if kind not in admits:
         return Outcome("challenge.too_weak")
     try:
         factor = judging.judge(row, given, now=now)
     except judging.Wrong as wrong:
         return Outcome(str(wrong))
-    return Outcome("", factor.pk, factor.kind)
+    return Outcome("", factor.pk, kind)

@@ -35,6 +35,7 @@ def found(
     people: Sequence[Founder],
     services: Sequence[FoundingService] = (),
     factors: Mapping[UUID, FirstFactors],
+    sealed: Sequence[SigningPasskey] = (),
     actor: Actor,
     now: datetime,
 ) -> list[Identity]:
@@ -50,11 +51,14 @@ def found(
             *(_passkey(officer, key, now) for key in mine.passkeys),
             *(_code(officer, secret, now) for secret in mine.secrets),
         ]
-    audit.record(Event.STAFF_FOUNDED, "access/staff", actor=actor, now=now, after={"factors": given})
+    safe = [_passkey(officers[0], key, now, sealed=True) for key in sealed]
+    audit.record(
+        Event.STAFF_FOUNDED, "access/staff", actor=actor, now=now, after={"factors": given, "sealed": safe}
+    )
     return officers
 
 
-def _passkey(officer: Identity, key: SigningPasskey, now: datetime) -> str:
+def _passkey(officer: Identity, key: SigningPasskey, now: datetime, *, sealed: bool = False) -> str:
     row = Passkey.objects.create(
         user=officer,
         name=key.label,
@@ -66,6 +70,7 @@ def _passkey(officer: Identity, key: SigningPasskey, now: datetime) -> str:
         attestation="founding",
         attestation_object=b"",
         client_data=b"",
+        sealed=sealed,
     )
     return f"passkey/{row.pk}"
 

@@ -14,6 +14,7 @@ from django.db import IntegrityError, transaction
 from core import approvals, audit
 from core.access import rights
 from core.access.models import Identity
+from core.access.permissions import Permission
 from core.action import action
 from core.actor import Actor
 from core.approvals.models import ApprovalRequest
@@ -28,6 +29,7 @@ from core.ids import new_id
 from core.refusals import NotAllowed, NotFound, Refused
 
 TEAMS: Final = {"officers": 1}
+SAFE_TEAMS: Final = {"officers": 2}
 REGISTER: Final = "register"
 """The purpose of a challenge that a new passkey answers."""
 SECRET_BYTES: Final = 20
@@ -115,12 +117,19 @@ def propose_passkey(
     attestation_object: str,
     label: str,
     reason: str,
+    sealed: bool = False,
     actor: Actor,
     now: datetime,
 ) -> ApprovalRequest:
-    """Take a new passkey as the authenticator made it, and put exactly this key before the second person."""
+    """Take a new passkey as the authenticator made it, and put exactly this key before the second person.
+
+    A `sealed` one goes into a safe, whoever registers it, and two others decide about it.
+    """
     person = _person(actor)
-    _room_for_one_more(person)
+    if not sealed:
+        _room_for_one_more(person)
+    elif not rights.allowed(person, Permission.PROPOSE_STAFF, now):
+        raise NotAllowed("Your role does not register keys for the safes.")
     asked = claim(challenge_id, purpose=REGISTER, session=session, actor=actor)
     if asked is None:
         raise NotRegistered("Nothing was registered: the question was too old. Begin again.")
@@ -145,6 +154,7 @@ def propose_passkey(
         attestation=found.attestation,
         attestation_object=found.attestation_object,
         client_data=found.client_data,
+        sealed=sealed,
     )
     try:
         with transaction.atomic():
@@ -153,7 +163,7 @@ def propose_passkey(
         if "unique" not in str(error):
             raise
         raise KnownAlready("Nothing was registered: this passkey is known already.") from error
-    enrolment = enrolments.Passkey(
+    enrolment = (enrolments.SealedKey if sealed else enrolments.Passkey)(
         row.pk, person.pk, row.label, row.credential_id, row.public_key, row.aaguid, row.attestation
     )
     return _put_before_another(enrolment, row, person, reason=reason, actor=actor, now=now)
@@ -179,11 +189,12 @@ def _put_before_another(
         after={"kind": enrolment.kind, **enrolment.facts()},
         reason=reason.strip(),
     )
+    teams = SAFE_TEAMS if isinstance(enrolment, enrolments.SealedKey) else TEAMS
     payload = enrolments.payload(
         enrolment, deployment=settings.DEPLOYMENT, name=person.display_name, reason=reason.strip()
     )
     return approvals.open(
-        enrolment.kind, payload, maker=person, teams=TEAMS, subject=target, actor=actor, now=now
+        enrolment.kind, payload, maker=person, teams=teams, subject=target, actor=actor, now=now
     )
 
 

@@ -49,6 +49,13 @@ class Passkey(Enrolment):
 
 
 @dataclass(frozen=True, slots=True)
+class SealedKey(Passkey):
+    """A passkey that goes into a safe for an emergency; the person only registers it."""
+
+    kind: ClassVar[str] = "factors.enrol_sealed"
+
+
+@dataclass(frozen=True, slots=True)
 class Code(Enrolment):
     """An authenticator app; the secret itself is named by its fingerprint."""
 

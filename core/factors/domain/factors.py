@@ -8,15 +8,18 @@ from typing import Final
 
 
 class Kind(StrEnum):
-    """A passkey proves a person on our page; a code proves them to whoever it is typed into."""
+    """A passkey proves a person on our page; a code proves them to whoever it is typed into. A sealed key is
+    a passkey that lies in a safe, and proves only that somebody opened it.
+    """
 
     PASSKEY = "passkey"
     CODE = "code"
+    SEALED = "sealed"
 
     @property
     def label(self) -> str:
         """As people say it."""
-        return "passkey" if self is Kind.PASSKEY else "authenticator app"
+        return {"passkey": "passkey", "code": "authenticator app", "sealed": "sealed key"}[self.value]
 
 
 class State(StrEnum):

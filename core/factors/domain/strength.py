@@ -22,6 +22,7 @@ class Needs(StrEnum):
     ACT = "act"
     RECENT = "recent"
     ENROL = "enrol"
+    SEALED = "sealed"
 
 
 STRONG_ENOUGH: Final[Mapping[Needs, frozenset[Kind]]] = {
@@ -31,6 +32,8 @@ STRONG_ENOUGH: Final[Mapping[Needs, frozenset[Kind]]] = {
     Needs.ACT: frozenset({Kind.PASSKEY, Kind.CODE}),
     # Only reads: one ceremony of any kind in the last ten minutes, or a fresh one.
     Needs.RECENT: frozenset({Kind.PASSKEY, Kind.CODE}),
+    # Breaks the glass: a key out of the safe, and no other.
+    Needs.SEALED: frozenset({Kind.SEALED}),
     # Begins a registration, which a second person decides: a fresh ceremony, where one is possible.
     Needs.ENROL: frozenset({Kind.PASSKEY, Kind.CODE}),
 }

@@ -36,7 +36,7 @@ END $$;
 CREATE FUNCTION factors_passkey_activates() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF NEW.state = 'active' AND OLD.state <> 'active' AND NOT staff_just_approved(
-       'factors.enrol_passkey', NEW.user_id,
+       CASE WHEN NEW.sealed THEN 'factors.enrol_sealed' ELSE 'factors.enrol_passkey' END, NEW.user_id,
        jsonb_build_object('factor', NEW.id, 'credential_id', NEW.credential_id, 'public_key', NEW.public_key)) THEN
     RAISE EXCEPTION 'an authenticator needs the approval of another' USING ERRCODE = 'restrict_violation';
   END IF;
@@ -290,6 +290,13 @@ class Migration(migrations.Migration):
                 ),
                 ("attestation_object", models.BinaryField(help_text="as the authenticator gave it")),
                 ("client_data", models.BinaryField(help_text="what the attestation was made over")),
+                (
+                    "sealed",
+                    models.BooleanField(
+                        default=False,
+                        help_text="lies in a safe for an emergency; `user` only registered it",
+                    ),
+                ),
                 (
                     "user",
                     models.ForeignKey(

@@ -48,6 +48,9 @@ ALTER TABLE access_identity ENABLE ALWAYS TRIGGER staff_identity_guard;
 
 CREATE FUNCTION staff_grant_guard() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+  IF NEW.role = 'break_glass' THEN
+    RETURN NEW; -- no approval gives this one: core.factors guards it
+  END IF;
   IF staff_is_being_founded()
      OR NEW.valid_until IS NULL AND (
           staff_just_approved('staff.join', NEW.identity_id, jsonb_build_object('roles', jsonb_build_array(NEW.role)))

@@ -228,6 +228,14 @@ export const ACTS = new Map([
       line("Model", act.aaguid, "mono"), line("Attestation", act.attestation),
     ],
   )],
+  ["factors.enrol_sealed", staff(
+    "key for a safe", { factor: id, label: text, credential_id: token, public_key: token, aaguid: id, attestation: word },
+    (act) => `Put another key for emergencies into a safe`,
+    (act) => [
+      line("Label", act.label), line("Passkey", act.credential_id, "mono"), line("Key", act.public_key, "mono"),
+      line("Model", act.aaguid, "mono"), line("Attestation", act.attestation),
+    ],
+  )],
   ["factors.enrol_code", staff(
     "new authenticator", { factor: id, label: text, fingerprint: token },
     (act) => `Let ${act.person_name} use another authenticator app`,

@@ -32,19 +32,23 @@ class Command(BaseCommand):
         parser.add_argument(
             "--factors",
             type=Path,
-            help='{officer\'s id: {"passkeys":[…as above…],"secrets":[base32,…]}}: to come in with',
+            help='{officer\'s id: {"passkeys":[…as above…],"secrets":[base32,…]},'
+            ' "sealed":[…keys for the safes…]}: to come in with',
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
         document = json.loads(options["file"].read_text())
         keys = json.loads(options["passkeys"].read_text()) if options["passkeys"] else {}
         people, services = parse(document, keys)
-        factors = parse_factors(json.loads(options["factors"].read_text())) if options["factors"] else {}
+        given = json.loads(options["factors"].read_text()) if options["factors"] else {}
+        sealed = [Passkey(**key) for key in given.pop("sealed", [])]
+        factors = parse_factors(given)
         try:
             found(
                 people=people,
                 services=services,
                 factors=factors,
+                sealed=sealed,
                 actor=system("founding"),
                 now=clock.now(),
             )

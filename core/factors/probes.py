@@ -1,0 +1,31 @@
+"""How emergencies stand, for the health screen."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+
+from core.factors import queries
+from core.factors.domain.factors import State
+from core.health import Reading, Status
+
+KEYS_WANTED: Final = 2
+
+
+def break_glass(now: datetime) -> Reading:
+    """Whether the glass is broken, and whether there are keys to break it with."""
+    row = queries.glass_in_force()
+    if row is not None:
+        return Reading(
+            Status.DOWN,
+            f"The glass is broken: {row.asked_by} and {row.seconded_by} act under it. Anybody can end it.",
+            {"ends_at": row.ends_at.isoformat() if row.ends_at else None},
+        )
+    keys = len(queries.sealed_keys(states=[State.ACTIVE]))
+    if keys < KEYS_WANTED:
+        return Reading(
+            Status.DEGRADED,
+            "There are fewer than two sealed keys: nobody can break the glass.",
+            {"keys": keys},
+        )
+    return Reading(Status.UP, "The glass is whole, and there are keys for an emergency.", {"keys": keys})

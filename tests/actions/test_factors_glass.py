@@ -1,0 +1,212 @@
+"""Breaking the glass …"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, connection, transaction
+
+from core import clock
+from core.access import allowed, powers, teams_of
+from core.access.models import RoleGrant
+from core.access.roles import BREAK_GLASS, HOLDERS, TEAMS, Role
+from core.actor import Actor
+from core.audit.models import AuditEvent
+from core.factors import queries
+from core.factors.actions import ask_glass, end_glass, open_glass
+from core.factors.actions.emergencies import NoSealedKey, NotBroken, TwoPeople
+from core.factors.domain.glass import NEXT, State
+from core.factors.models import Glass, Passkey
+from core.health import probes
+from core.outbox.models import OutboxMessage
+from core.refusals import NotAllowed
+from core.staff.actions.proposals import AboveOwnRole, propose_change
+from core.staff.domain import changes
+from tests import doors
+from tests.emergencies import at_the_safe
+from tests.officers import SAFES, Officer, Staff
+
+pytestmark = pytest.mark.django_db
+
+
+def holding(officer: Officer, safe: str = SAFES[0]) -> Actor:
+    return replace(officer.actor, proof=at_the_safe(officer, safe))
+
+
+def broken(staff: Staff) -> Glass:
+    """Dot the auditor and Ana are the only ones in the building."""
+    row = ask_glass(reason="the vault is on fire", actor=holding(staff.dot), now=clock.now())
+    return open_glass(glass_id=row.pk, actor=holding(staff.ana, SAFES[1]), now=clock.now())
+
+
+def test_takes_two_people_and_two_keys(staff: Staff) -> None:
+    now = clock.now()
+    with pytest.raises(NoSealedKey):
+        ask_glass(reason="fire", actor=staff.dot.actor, now=now)
+    row = ask_glass(reason="fire", actor=holding(staff.dot), now=now)
+    assert not allowed(staff.dot.identity, "freezes:freeze:pull", now)
+    for actor in (holding(staff.dot, SAFES[1]), holding(staff.ana)):
+        with pytest.raises(TwoPeople):
+            open_glass(glass_id=row.pk, actor=actor, now=now)
+    with pytest.raises(NoSealedKey):
+        open_glass(
+            glass_id=row.pk, actor=replace(staff.ana.actor, proof=f"factors.challenge/{row.pk}"), now=now
+        )
+    # Somebody else's ceremony is not mine.
+    proof = at_the_safe(staff.cy, SAFES[1])
+    with pytest.raises(NoSealedKey):
+        open_glass(glass_id=row.pk, actor=replace(staff.ana.actor, proof=proof), now=now)
+    opened = open_glass(glass_id=row.pk, actor=holding(staff.ana, SAFES[1]), now=now)
+    assert opened.state == "open"
+    assert allowed(staff.dot.identity, "freezes:freeze:pull", clock.now())
+
+
+def test_lasts_half_an_hour_on_a_named_set_that_pays_nothing(staff: Staff) -> None:
+    row = broken(staff)
+    assert row.opened_at is not None
+    assert row.ends_at == row.opened_at + timedelta(minutes=30)
+    dot, now = staff.dot.identity, clock.now()
+    assert powers(dot, now) >= BREAK_GLASS
+    assert {each.rpartition(":")[2] for each in BREAK_GLASS} == {
+        "read",
+        "pull",
+        "halt",
+        "stop",
+        "suspend",
+        "manage",
+    }
+    assert not {each for each in BREAK_GLASS if each.startswith("audit:")}
+    assert {each for each, holders in HOLDERS.items() if Role.BREAK_GLASS in holders} == BREAK_GLASS
+    assert not any(Role.BREAK_GLASS in members for members in TEAMS.values())
+    assert teams_of(dot, now) == frozenset()
+    later = row.ends_at + timedelta(seconds=1)
+    assert not allowed(dot, "freezes:freeze:pull", later)
+
+
+def test_is_told_to_every_officer_and_shown_on_every_screen(
+    staff: Staff, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doors.open_doors(settings, monkeypatch)
+    assert probes.read("break-glass", now=clock.now()).status == "up"
+    row = broken(staff)
+    told = OutboxMessage.objects.filter(topic="factors.officer_alerted", body__what="opened")
+    assert told.count() == 6
+    assert probes.read("break-glass", now=clock.now()).status == "down"
+    page = doors.at_console(staff.sam.identity).get("/health/").content.decode()
+    assert "The glass is broken by Dot Duarte and Ana Abelsen: the vault is on fire" in page
+    # Anybody ends it from there.
+    ended = doors.at_console(staff.sam.identity).post(f"/emergencies/{row.pk}/end")
+    assert ended.status_code == 302
+    page = doors.at_console(staff.sam.identity).get("/health/").content.decode()
+    assert "The glass is broken by" not in page
+    assert not allowed(staff.dot.identity, "freezes:freeze:pull", clock.now())
+    told = OutboxMessage.objects.filter(topic="factors.officer_alerted", body__what="ended")
+    assert told.count() == 6
+
+
+def test_goes_over_http_with_the_keys_of_two_safes(
+    staff: Staff, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    doors.open_doors(settings, monkeypatch)
+    dot, ana = doors.at_console(staff.dot.identity), doors.at_console(staff.ana.identity)
+    ana.safe = SAFES[1]
+    assert dot.post("/freezes/pull", {"scope": "asset:BTC", "reason": "fire"}).status_code == 403
+    assert dot.post("/emergencies/ask", {"reason": "fire"}).status_code == 302
+    row = Glass.objects.get()
+    assert ana.post(f"/emergencies/{row.pk}/second").status_code == 302
+    assert dot.post("/freezes/pull", {"scope": "asset:BTC", "reason": "fire"}).status_code == 302
+    grant = RoleGrant.objects.get(identity=staff.dot.identity, role=Role.BREAK_GLASS)
+    deed = AuditEvent.objects.filter(doc__action="freezes.freeze.pulled").get().doc
+    assert deed["actor"]["under"] == f"access.rolegrant/{grant.pk}"
+    seen = doors.at_console(staff.sam.identity).get(f"/staff/elevations/{grant.pk}/").content.decode()
+    assert "freezes.freeze.pulled" in seen
+    # A person's own passkey is no key out of a safe.
+    end_glass(glass_id=row.pk, actor=staff.sam.actor, now=clock.now())
+    monkeypatch.setattr(doors, "sealed_key", lambda safe: staff.dot.key)
+    refused = dot.post("/emergencies/ask", {"reason": "fire"})
+    assert refused.status_code == 401
+    assert 'data-code="factors.unknown"' in refused.content.decode()
+
+
+def test_gives_no_way_to_grant_it(staff: Staff) -> None:
+    with pytest.raises(AboveOwnRole):
+        propose_change(
+            change=changes.GrantRole(staff.eve.identity.pk, "break_glass", 2),
+            reason="x",
+            actor=staff.ana.actor,
+            now=clock.now(),
+        )
+
+
+def test_ends_once_and_waits_ten_minutes_for_the_second(staff: Staff) -> None:
+    now = clock.now()
+    row = ask_glass(reason="fire", actor=holding(staff.dot), now=now)
+    assert queries.glass_waiting() == row
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE factors_glass DISABLE TRIGGER USER")
+        cursor.execute("UPDATE factors_glass SET asked_at = clock_timestamp() - interval '10 minutes'")
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        cursor.execute("ALTER TABLE factors_glass ENABLE TRIGGER USER")
+    assert queries.glass_waiting() is None
+    with pytest.raises(NotBroken, match="too long ago"):
+        open_glass(glass_id=row.pk, actor=holding(staff.ana, SAFES[1]), now=now)
+    end_glass(glass_id=row.pk, actor=staff.sam.actor, now=now)
+    with pytest.raises(NotBroken):
+        end_glass(glass_id=row.pk, actor=staff.sam.actor, now=now)
+    with pytest.raises(NotAllowed):
+        end_glass(glass_id=broken(staff).pk, actor=staff.eve.actor, now=now)
+    with pytest.raises(NotBroken, match="lasts already"):
+        ask_glass(reason="fire", actor=holding(staff.sam), now=now)
+
+
+OPENS = "UPDATE factors_glass SET state = 'open', "
+ANA = "(SELECT id FROM access_identity WHERE email LIKE 'ana%')"
+KEY = "(SELECT id FROM factors_passkey WHERE {} LIMIT 1)"
+GRANTS = (
+    "INSERT INTO access_role_grant (id, identity_id, role, granted_at, valid_until, request)"
+    " SELECT gen_random_uuid(), asked_by_id, 'break_glass', now(), now() + interval '30 minutes', id"
+    " FROM factors_glass"
+)
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "UPDATE factors_glass SET state = 'open'",
+        f"{OPENS} seconded_by_id = asked_by_id, second_key_id = {KEY.format('sealed')}",
+        f"{OPENS} seconded_by_id = {ANA}, second_key_id = first_key_id",
+        f"{OPENS} seconded_by_id = {ANA}, second_key_id = {KEY.format('NOT sealed')}",
+        "UPDATE factors_glass SET ends_at = now() + interval '1 day'",
+        "DELETE FROM factors_glass",
+        GRANTS,
+    ],
+)
+def test_takes_two_against_sql_as_well(staff: Staff, statement: str) -> None:
+    ask_glass(reason="fire", actor=holding(staff.dot), now=clock.now())
+    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute(statement)
+
+
+def test_has_one_table_of_steps_in_code_and_database() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT prosrc FROM pg_proc WHERE proname = 'factors_glass_moves'")
+        source = cursor.fetchone()[0]
+    for before in State:
+        for after in State:
+            assert (f"('{before}', '{after}')" in source) == (after in NEXT[before])
+
+
+def test_never_uses_a_sealed_key_for_anything_else(staff: Staff) -> None:
+    from tests.actions.test_factors_ceremonies import act, answered, asked, touched
+
+    row, digest = asked(staff.ana, act()), act()
+    given = touched(staff.ana, row, digest)
+    sealed = Passkey.objects.get(name="safe 1")
+    assert sealed.user_id == staff.ana.identity.pk, "she registered it"
+    given = replace(given, credential_id=sealed.credential_id)
+    assert answered(staff.ana, row, given, digest).fault == "factors.unknown"
+    assert sealed not in queries.active(staff.ana.identity)
