@@ -153,22 +153,31 @@ def _run(
 
 
 def _passkeys(where: Layout) -> dict[str, Authenticator]:
-    """Two software passkeys per member of staff, for the two hosts, kept for the demo's scripted officers."""
-    console = _kept(where.secrets / "console-keys.json")
-    first = {identity: {"passkeys": [_public(key)]} for identity, key in console.items()}
+    """Two software passkeys per member of staff, for the two hosts, kept for the demo's scripted officers.
+
+    And two that stand for the sealed keys in the safes.
+    """
+    console = _kept(where.secrets / "console-keys.json", _emails())
+    safes = _kept(where.secrets / "sealed-keys.json", {place: place for place in ("safe 1", "safe 2")})
+    first: dict[str, object] = {identity: {"passkeys": [_public(key)]} for identity, key in console.items()}
+    first["sealed"] = [_public(key) | {"label": place} for place, key in safes.items()]
     (where.secrets / "console-keys-public.json").write_text(json.dumps(first, indent=1))
-    keys = _kept(where.secrets / "passkeys.json")
+    keys = _kept(where.secrets / "passkeys.json", _emails())
     public = {identity: [_public(key)] for identity, key in keys.items()}
     (where.secrets / "passkeys-public.json").write_text(json.dumps(public, indent=1))
     return keys
 
 
-def _kept(path: Path) -> dict[str, Authenticator]:
-    """A passkey per member of staff by their id; the file holds the secrets by e-mail."""
+def _emails() -> dict[str, str]:
+    """Each member of staff's e-mail by their id."""
+    return {person["id"]: person["email"] for person in json.loads(STAFF_FILE.read_text())["staff"]}
+
+
+def _kept(path: Path, names: Mapping[str, str]) -> dict[str, Authenticator]:
+    """A passkey for each id; the file holds the secrets by the names."""
     known: dict[str, str] = json.loads(path.read_text()) if path.exists() else {}
-    staff = json.loads(STAFF_FILE.read_text())["staff"]
-    keys = {person["id"]: Authenticator(known.get(person["email"])) for person in staff}
-    fresh = {person["email"]: keys[person["id"]].private_key_hex for person in staff}
+    keys = {identity: Authenticator(known.get(name)) for identity, name in names.items()}
+    fresh = {name: keys[identity].private_key_hex for identity, name in names.items()}
     descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
     with os.fdopen(descriptor, "w") as file:
         json.dump(fresh, file, indent=1)
