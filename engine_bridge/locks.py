@@ -24,10 +24,13 @@ def transfers(ids: Iterable[UUID]) -> dict[UUID, Transfer]:
     return {row.pk: row for row in rows.order_by("pk")}
 
 
-def balances(accounts: Iterable[int]) -> dict[tuple[int, str], TradingBalance]:
-    """All trading balances of these accounts, locked."""
-    rows = TradingBalance.objects.select_for_update().filter(account_id__in=set(accounts))
-    return {(row.account_id, row.asset): row for row in rows.order_by("pk")}
+def balances(accounts: Iterable[int]) -> dict[tuple[int, str], tuple[int, int]]:
+    """Units and held of all trading balances of these accounts, locked."""
+    rows = TradingBalance.objects.select_for_update().filter(account_id__in=set(accounts)).order_by("pk")
+    return {
+        (account, asset): (units, held)
+        for account, asset, units, held in rows.values_list("account_id", "asset", "units", "held")
+    }
 
 
 def instrument(symbol: str) -> Instrument | None:

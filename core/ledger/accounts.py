@@ -4,12 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import TypeAlias
 from uuid import UUID
+
+from django.db.models import Q
 
 from core.ledger.kinds import AccountKind, side
 from core.ledger.models import Account
 from kernel import money
 from kernel.money import Amount
+
+Key: TypeAlias = tuple[AccountKind, str, UUID | None]
+"""Kind, asset and owner: what an account is found by."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,3 +45,22 @@ def locked(rows: Iterable[Account]) -> dict[UUID, Account]:
     """The rows again, locked in the one order that all writers use, so that two writers cannot deadlock."""
     wanted = sorted({row.pk for row in rows})
     return {row.pk: row for row in Account.objects.select_for_update().filter(pk__in=wanted).order_by("pk")}
+
+
+def lock(ids: Iterable[UUID]) -> None:
+    """Lock the accounts, in the one order that all writers use, so that two writers cannot deadlock."""
+    rows = Account.objects.select_for_update().filter(pk__in=sorted(ids)).order_by("pk")
+    list(rows.values_list("pk"))
+
+
+def found(wanted: Iterable[Key]) -> dict[Key, UUID]:
+    """The ids of the accounts, all looked up at once; those that nobody asked for before are made."""
+    keys = set(wanted)
+    rows = Account.objects.filter(
+        kind__in={kind for kind, _, _ in keys}, asset__in={asset for _, asset, _ in keys}
+    ).filter(Q(owner=None) | Q(owner__in={owner for _, _, owner in keys if owner is not None}))
+    known = {
+        (AccountKind(kind), asset, owner): number
+        for number, kind, asset, owner in rows.values_list("pk", "kind", "asset", "owner")
+    }
+    return {key: known[key] if key in known else account(*key).pk for key in keys}

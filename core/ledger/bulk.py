@@ -2,46 +2,80 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
+from uuid import UUID
+
+from django.db import connection
 
 from core import action
+from core.copying import copy_rows
+from core.ids import new_id
 from core.ledger import accounts
-from core.ledger.entries import Leg, _check, _same_legs
-from core.ledger.models import JournalEntry, Posting
+from core.ledger.entries import ReferenceReused, Unbalanced
+
+Legs: TypeAlias = Sequence[tuple[UUID, str, int]]
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """An entry to be written: `reference` is unique within the kind."""
+    """An entry to be written. A leg is (account, asset, signed units); `reference` is unique in its kind."""
 
+    kind: str
     reference: str
-    legs: Sequence[Leg]
+    legs: Legs
     posted_at: datetime
 
 
-def post_all(kind: str, drafts: Sequence[Draft]) -> int:
+def post_all(drafts: Sequence[Draft]) -> int:
     """Write the entries that are not there yet, inside the open action; how many those were.
 
-    A reference that was posted before must have been posted with the same legs. An account that would be
-    overdrawn is refused by the database, with everything else of the action.
+    A reference that was posted before must have been posted with the same legs. All legs reach their accounts
+    together: one that would be overdrawn by their sum is refused by the database, with everything else of the
+    action.
     """
     action.current()
     for draft in drafts:
-        _check(draft.legs)
-    accounts.locked(leg.account for draft in drafts for leg in draft.legs)
-    wanted = {draft.reference: draft for draft in drafts}
-    known = JournalEntry.objects.filter(kind=kind, reference__in=list(wanted)).prefetch_related("postings")
-    for entry in known:
-        _same_legs(entry, wanted.pop(entry.reference).legs)
-    made = JournalEntry.objects.bulk_create(
-        JournalEntry(kind=kind, reference=draft.reference, posted_at=draft.posted_at)
-        for draft in wanted.values()
-    )
-    Posting.objects.bulk_create(
-        Posting(entry=entry, account_id=leg.account.pk, asset=leg.amount.asset, units=leg.amount.units)
-        for entry in made
-        for leg in wanted[entry.reference].legs
-    )
-    return len(made)
+        _check(draft)
+    names = {account: str(account) for account in {leg[0] for draft in drafts for leg in draft.legs}}
+    accounts.lock(names)
+    known = _known(drafts)
+    entries: list[tuple[UUID, str, str, datetime]] = []
+    postings: list[tuple[UUID, str, str, int]] = []
+    for draft in drafts:
+        legs = known.get((draft.kind, draft.reference))
+        if legs is None:
+            number = new_id()
+            entries.append((number, draft.kind, draft.reference, draft.posted_at))
+            postings += [(number, names[account], asset, units) for account, asset, units in draft.legs]
+        elif legs != sorted((account, units) for account, _, units in draft.legs):
+            raise ReferenceReused(f"{draft.kind} {draft.reference} was posted with other legs")
+    copy_rows("ledger_entry", ("id", "kind", "reference", "posted_at"), entries)
+    copy_rows("ledger_posting", ("entry_id", "account_id", "asset", "units"), postings)
+    return len(entries)
+
+
+def _check(draft: Draft) -> None:
+    sums: defaultdict[str, int] = defaultdict(int)
+    for _, asset, units in draft.legs:
+        sums[asset] += units
+    if not draft.legs or any(sums.values()):
+        raise Unbalanced(f"the legs of {draft.kind} {draft.reference} do not sum to zero: {dict(sums)}")
+
+
+def _known(drafts: Sequence[Draft]) -> dict[tuple[str, str], list[tuple[UUID, int]]]:
+    """The legs of those that were posted before."""
+    found: defaultdict[tuple[str, str], list[tuple[UUID, int]]] = defaultdict(list)
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT e.kind, e.reference, p.account_id, p.units"
+            " FROM ledger_entry e JOIN ledger_posting p ON p.entry_id = e.id"
+            " WHERE e.kind = ANY (%s) AND e.reference = ANY (%s)",
+            [sorted({draft.kind for draft in drafts}), [draft.reference for draft in drafts]],
+        )
+        for kind, reference, account, units in cursor.fetchall():
+            found[kind, reference].append((account, int(units)))
+    return {key: sorted(legs) for key, legs in found.items()}

@@ -53,7 +53,7 @@ class JournalEntry(models.Model):
 
 
 class Posting(models.Model):
-    """One leg. A trigger adds it to its account; a deferred one refuses an unbalanced entry. Append-only."""
+    """One leg. A trigger adds it to its account and refuses legs that do not balance. Append-only."""
 
     id = models.BigAutoField(primary_key=True)
     entry = models.ForeignKey(JournalEntry, on_delete=models.PROTECT, related_name="postings")

@@ -1,80 +1,152 @@
-"""Writing the mirrors in bulk: orders, fills, balances, market states. Only settlement calls these."""
+"""Writing the mirrors in bulk: orders, fills, balances, market states. Only settlement calls these.
+
+New rows come by COPY, changed ones by one UPDATE from arrays: a statement for a table, however many rows.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from operator import attrgetter
 from typing import Any, Final
 
+from django.db import connection
+from psycopg import sql
+
+from core.copying import copy_rows
 from engine_bridge import locks
 from engine_bridge.domain.events import Note, OrderSpec
 from engine_bridge.domain.movements import Break
 from engine_bridge.domain.orders import OrderType, Side, StpMode
 from engine_bridge.domain.records import FEE_ACCOUNT, Changes, FillRecord, OrderRecord
-from engine_bridge.models import Fill, Instrument, Order, OrderNote, TradingBalance
+from engine_bridge.models import Instrument, Order, OrderNote
 
-_CHANGING: Final = (
+_SPEC: Final = (
+    "account_id",
+    "side",
+    "order_type",
     "price_ticks",
     "qty_lots",
-    "state",
-    "cancel_source",
-    "held_units",
-    "filled_lots",
-    "filled_ticklots",
-    "fee_units",
-    "last_trade_id",
-    "last_price_ticks",
-    "last_qty_lots",
-    "last_fill_at",
-    "updated_at",
+    "budget_ticklots",
+    "stp",
+    "client_mark",
 )
+_KEPT: Final = ("instrument_id", "created_at", "accepted_seq", "client_id", "tag")
+_CHANGING: Final = {
+    "price_ticks": "bigint",
+    "qty_lots": "bigint",
+    "state": "text",
+    "cancel_source": "text",
+    "held_units": "numeric",
+    "filled_lots": "bigint",
+    "filled_ticklots": "numeric",
+    "fee_units": "numeric",
+    "last_trade_id": "bigint",
+    "last_price_ticks": "bigint",
+    "last_qty_lots": "bigint",
+    "last_fill_at": "timestamptz",
+    "updated_at": "timestamptz",
+}
+_OWN: Final = tuple(name for name in _CHANGING if name not in _SPEC)
+"""What changes of an order, less its terms."""
+
+_NOTE: Final = {
+    "order_id": "bigint",
+    "account_id": "bigint",
+    "instrument_id": "integer",
+    "client_id": "text",
+    "tag": "text",
+    "side": "text",
+    "order_type": "text",
+    "price_ticks": "bigint",
+    "qty_lots": "bigint",
+    "budget_ticklots": "bigint",
+    "stp": "text",
+}
+_FILL: Final = (
+    "id",
+    "trade_id",
+    "order_id",
+    "account_id",
+    "instrument_id",
+    "side",
+    "taker",
+    "price_ticks",
+    "qty_lots",
+    "fee_units",
+    "fee_asset",
+    "traded_at",
+)
+_kept, _own, _note_fields = attrgetter(*_KEPT), attrgetter(*_OWN), attrgetter(*_NOTE)
+_SIDES: Final = {side.value: side for side in Side}
+_TYPES: Final = {order_type.value: order_type for order_type in OrderType}
+_MODES: Final = {mode.value: mode for mode in StpMode}
+
+_BALANCE: Final = {
+    "account_id": "bigint",
+    "asset": "text",
+    "units": "numeric",
+    "held": "numeric",
+    "updated_at": "timestamptz",
+}
 
 
 def store_notes(found: Mapping[int, Note], *, wanted: Iterable[int]) -> dict[int, Note]:
     """Keep the notes that were found; give back those of the wanted orders, stored now or before."""
-    OrderNote.objects.bulk_create(
-        [OrderNote(**asdict(note)) for note in found.values()], ignore_conflicts=True
+    _from_arrays(
+        "INSERT INTO engine_order_note ({names}) SELECT * FROM {rows} ON CONFLICT DO NOTHING",
+        _NOTE,
+        [_note_fields(note) for note in found.values()],
     )
-    return {row.order_id: _note(row) for row in OrderNote.objects.filter(pk__in=set(wanted))}
+    rows = OrderNote.objects.filter(pk__in=list(wanted)).values_list(*_NOTE)
+    return {row[0]: _note(*row) for row in rows}
 
 
 def orders(ids: Iterable[int]) -> dict[int, OrderRecord]:
     """The stored orders with these ids."""
-    return {row.pk: _record(row) for row in Order.objects.filter(pk__in=set(ids))}
+    rows = Order.objects.filter(pk__in=list(ids)).values_list("pk", *_SPEC, *_KEPT, *_OWN)
+    return {row[0]: _record(row) for row in rows}
 
 
 def write_orders(records: Mapping[int, OrderRecord], *, opened: set[int]) -> None:
     """Insert the orders that entered, update the others."""
-    rows = {number: _order(number, record) for number, record in records.items()}
-    Order.objects.bulk_create(row for number, row in rows.items() if number in opened)
-    # An upsert of rows that are known to exist: one plain statement, where bulk_update writes a CASE
-    # per cell.
-    Order.objects.bulk_create(
-        (row for number, row in rows.items() if number not in opened),
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=_CHANGING,
+    copy_rows(
+        "engine_order",
+        ("id", *_SPEC, *_KEPT, *_OWN),
+        [_row(number, record) for number, record in records.items() if number in opened],
+    )
+    _from_arrays(
+        "UPDATE engine_order SET {changes} FROM {rows} AS new ({names}) WHERE engine_order.id = new.id",
+        {"id": "bigint"} | _CHANGING,
+        [
+            (number, record.spec.price_ticks, record.spec.qty_lots, *_own(record))
+            for number, record in records.items()
+            if number not in opened
+        ],
     )
 
 
 def write_fills(records: Iterable[FillRecord]) -> None:
     """Insert the fills."""
-    Fill.objects.bulk_create(
-        Fill(
-            id=record.id,
-            trade_id=record.trade_id,
-            order_id=record.order_id,
-            account_id=record.account_id,
-            instrument_id=record.instrument_id,
-            side=record.side,
-            taker=record.taker,
-            price_ticks=record.price_ticks,
-            qty_lots=record.qty_lots,
-            fee_units=record.fee.units,
-            fee_asset=record.fee.asset,
-            traded_at=record.at,
-        )
-        for record in records
+    copy_rows(
+        "engine_fill",
+        _FILL,
+        [
+            (
+                record.id,
+                record.trade_id,
+                record.order_id,
+                record.account_id,
+                record.instrument_id,
+                record.side.value,
+                record.taker,
+                record.price_ticks,
+                record.qty_lots,
+                record.fee.units,
+                record.fee.asset,
+                record.at,
+            )
+            for record in records
+        ],
     )
 
 
@@ -83,23 +155,23 @@ def write_balances(changes: Changes) -> None:
     holds.
     """
     known = locks.balances(changes.accounts())
-    rows: list[TradingBalance] = []
+    rows = []
     for key, moment in sorted(changes.moments.items()):
         account, asset = key
         if account == FEE_ACCOUNT:
             continue
-        row = known.get(key) or TradingBalance(account_id=account, asset=asset)
-        row.units += changes.totals[key]
-        row.held += changes.holds[key]
-        row.updated_at = moment
-        if row.held < 0 or row.units < row.held:
-            raise Break(f"engine account {account} would have {row.units} {asset} of which {row.held} held")
-        rows.append(row)
-    TradingBalance.objects.bulk_create(
+        units, held = known.get(key, (0, 0))
+        units += changes.totals[key]
+        held += changes.holds[key]
+        if held < 0 or units < held:
+            raise Break(f"engine account {account} would have {units} {asset} of which {held} held")
+        rows.append((account, asset, units, held, moment))
+    _from_arrays(
+        "INSERT INTO engine_trading_balance ({names}) SELECT * FROM {rows}"
+        " ON CONFLICT (account_id, asset) DO UPDATE"
+        " SET units = excluded.units, held = excluded.held, updated_at = excluded.updated_at",
+        _BALANCE,
         rows,
-        update_conflicts=True,
-        unique_fields=["account", "asset"],
-        update_fields=["units", "held", "updated_at"],
     )
 
 
@@ -109,69 +181,52 @@ def write_states(states: Mapping[int, str]) -> None:
         Instrument.objects.filter(pk=number).update(state=state)
 
 
-def _note(row: OrderNote) -> Note:
+def _from_arrays(statement: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:
+    """Run the statement once over all rows: `{rows}` stands for them, one array for a column."""
+    if not rows:
+        return
+    name = {column: sql.Identifier(column) for column in columns}
+    arrays = [sql.SQL("{}::{}[]").format(sql.Placeholder(), sql.SQL(kind)) for kind in columns.values()]
+    changes = [sql.SQL("{0} = new.{0}").format(name[column]) for column in _CHANGING if column in name]
+    whole = sql.SQL(statement).format(
+        names=sql.SQL(", ").join(name.values()),
+        changes=sql.SQL(", ").join(changes),
+        rows=sql.SQL("unnest({})").format(sql.SQL(", ").join(arrays)),
+    )
+    with connection.cursor() as cursor:
+        cursor.execute(whole, [list(column) for column in zip(*rows, strict=True)])  # type: ignore[arg-type]
+
+
+def _note(
+    order_id: int, account_id: int, instrument_id: int, client_id: str, tag: str, side: str, order_type: str,
+    price_ticks: int, qty_lots: int, budget_ticklots: int, stp: str,
+) -> Note:  # fmt: skip
     return Note(
-        order_id=row.order_id,
-        account_id=row.account_id,
-        instrument_id=row.instrument_id,
-        client_id=row.client_id,
-        tag=row.tag,
-        side=Side(row.side),
-        order_type=OrderType(row.order_type),
-        price_ticks=row.price_ticks,
-        qty_lots=row.qty_lots,
-        budget_ticklots=row.budget_ticklots,
-        stp=StpMode(row.stp),
-    )
+        order_id, account_id, instrument_id, client_id, tag, _SIDES[side], _TYPES[order_type], price_ticks,
+        qty_lots, budget_ticklots, _MODES[stp],
+    )  # fmt: skip
 
 
-def _record(row: Order) -> OrderRecord:
+def _record(row: Sequence[Any]) -> OrderRecord:
+    number, account, side, order_type, price, lots, budget, stp, mark, *kept = row
     spec = OrderSpec(
-        order_id=row.pk,
-        account_id=row.account_id,
-        side=Side(row.side),
-        order_type=OrderType(row.order_type),
-        price_ticks=row.price_ticks,
-        qty_lots=row.qty_lots,
-        budget_ticklots=row.budget_ticklots,
-        stp=StpMode(row.stp),
-        mark=row.client_mark,
+        number, account, _SIDES[side], _TYPES[order_type], price, lots, budget, _MODES[stp], mark
     )
-    same: dict[str, Any] = {name: getattr(row, name) for name in _SAME}
-    return OrderRecord(spec=spec, **same)
+    return OrderRecord(spec, **dict(zip(_KEPT + _OWN, kept, strict=True)))
 
 
-_SAME: Final = (
-    "instrument_id",
-    "created_at",
-    "updated_at",
-    "accepted_seq",
-    "client_id",
-    "tag",
-    "state",
-    "cancel_source",
-    "held_units",
-    "filled_lots",
-    "filled_ticklots",
-    "fee_units",
-    "last_trade_id",
-    "last_price_ticks",
-    "last_qty_lots",
-    "last_fill_at",
-)
-
-
-def _order(number: int, record: OrderRecord) -> Order:
+def _row(number: int, record: OrderRecord) -> tuple[Any, ...]:
     spec = record.spec
-    return Order(
-        id=number,
-        account_id=spec.account_id,
-        side=spec.side,
-        order_type=spec.order_type,
-        price_ticks=spec.price_ticks,
-        qty_lots=spec.qty_lots,
-        budget_ticklots=spec.budget_ticklots,
-        stp=spec.stp,
-        client_mark=spec.mark,
-        **{name: getattr(record, name) for name in _SAME},
+    return (
+        number,
+        spec.account_id,
+        spec.side.value,
+        spec.order_type.value,
+        spec.price_ticks,
+        spec.qty_lots,
+        spec.budget_ticklots,
+        spec.stp.value,
+        spec.mark,
+        *_kept(record),
+        *_own(record),
     )

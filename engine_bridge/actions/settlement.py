@@ -4,18 +4,17 @@ it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from datetime import datetime
-from itertools import groupby
 from uuid import UUID
 
-from core import audit, ledger
+from core import audit
 from core.action import action
 from core.actor import Actor
-from core.ledger import AccountKind, Leg
+from core.ledger import AccountKind
 from core.ledger import accounts as ledger_accounts
+from core.ledger.accounts import Key
 from core.ledger.bulk import Draft, post_all
-from core.ledger.models import Account
 from engine_bridge import locks
 from engine_bridge.actions import mirrors
 from engine_bridge.domain.bookkeeping import Bookkeeper, orders_opened, orders_touched
@@ -135,26 +134,14 @@ def clear_mirrors(*, actor: Actor, now: datetime, reason: str, shard: int = lock
 
 def _write(changes: Changes, opened: Iterable[int]) -> None:
     owners = _owners(changes)
-    transfers = locks.transfers(e.transfer_id for e in changes.entries if isinstance(e, TransferEntry))
+    closed = [entry for entry in changes.entries if isinstance(entry, TransferEntry)]
+    transfers = locks.transfers(entry.transfer_id for entry in closed)
     mirrors.write_orders(changes.orders, opened=set(opened))
     mirrors.write_fills(changes.fills)
     mirrors.write_balances(changes)
     mirrors.write_states(changes.states)
-    books = _Books(owners)
-    ledger_accounts.locked(books.touched(changes.entries, transfers))
-    # In the order of the events: money must have arrived before it is traded, and be traded before it leaves.
-    for is_trade, run in groupby(changes.entries, key=lambda entry: isinstance(entry, TradeEntry)):
-        if is_trade:
-            post_all("engine.trade", [_draft(entry, books) for entry in run if isinstance(entry, TradeEntry)])
-        else:
-            for entry in run:
-                if isinstance(entry, TransferEntry):
-                    _close_transfer(entry, transfers, books)
-
-
-def _draft(entry: TradeEntry, books: _Books) -> Draft:
-    legs = [Leg(books.trading(number, amount.asset), amount) for number, amount in entry.legs]
-    return Draft(f"{locks.SHARD}/{entry.trade_id}", legs, entry.at)
+    # One statement for all postings: what arrives and what is traded on reach an account together.
+    post_all(_drafts(changes, owners, {entry.transfer_id: _close(entry, transfers) for entry in closed}))
 
 
 def _owners(changes: Changes) -> dict[int, UUID]:
@@ -166,47 +153,50 @@ def _owners(changes: Changes) -> dict[int, UUID]:
     return owners
 
 
-class _Books:
-    """The ledger accounts behind engine accounts, each looked up once."""
+def _drafts(changes: Changes, owners: Mapping[int, UUID], transfers: Mapping[UUID, Transfer]) -> list[Draft]:
+    """The journal entries of trades and transfers, in the order of their events."""
 
-    def __init__(self, owners: Mapping[int, UUID]) -> None:
-        self._owners = owners
-        self._found: dict[tuple[AccountKind, str, UUID | None], Account] = {}
-
-    def trading(self, number: int, asset: str) -> Account:
+    def trading(number: int, asset: str) -> Key:
         if number == FEE_ACCOUNT:
-            return self._account(AccountKind.ENGINE_FEES, asset, None)
-        return self._account(AccountKind.CUSTOMER_TRADING, asset, self._owners[number])
+            return AccountKind.ENGINE_FEES, asset, None
+        return AccountKind.CUSTOMER_TRADING, asset, owners[number]
 
-    def of_transfer(self, row: Transfer) -> tuple[Account, Account, Account]:
-        """Funding, in transit, trading."""
-        owner = row.account.identity_id
-        return (
-            self._account(AccountKind.CUSTOMER_FUNDING, row.asset, owner),
-            self._account(AccountKind.IN_TRANSIT, row.asset, owner),
-            self._account(AccountKind.CUSTOMER_TRADING, row.asset, owner),
-        )
-
-    def touched(
-        self, entries: Sequence[TradeEntry | TransferEntry], transfers: Mapping[UUID, Transfer]
-    ) -> list[Account]:
-        """Every account that the entries will post to: locked first, in the ledger's one order."""
-        found: list[Account] = []
-        for entry in entries:
-            if isinstance(entry, TradeEntry):
-                found += [self.trading(number, amount.asset) for number, amount in entry.legs]
-            elif entry.transfer_id in transfers:
-                found += self.of_transfer(transfers[entry.transfer_id])
-        return found
-
-    def _account(self, kind: AccountKind, asset: str, owner: UUID | None) -> Account:
-        key = (kind, asset, owner)
-        if key not in self._found:
-            self._found[key] = ledger.account(kind, asset, owner)
-        return self._found[key]
+    keys = {(number, asset): trading(number, asset) for number, asset in changes.moments}
+    wanted = set(keys.values())
+    ends: dict[UUID, tuple[Key, Key]] = {}
+    for row in transfers.values():
+        if (found := _ends(row)) is not None:
+            ends[row.pk] = found
+            wanted.update(found)
+    ids = ledger_accounts.found(wanted)
+    numbers = {key: ids[account] for key, account in keys.items()}
+    drafts: list[Draft] = []
+    for entry in changes.entries:
+        if isinstance(entry, TradeEntry):
+            legs = [(numbers[number, asset], asset, units) for number, asset, units in entry.legs]
+            drafts.append(Draft("engine.trade", f"{locks.SHARD}/{entry.trade_id}", legs, entry.at))
+        elif entry.transfer_id in ends:
+            source, target = ends[entry.transfer_id]
+            units, asset = entry.amount.units, entry.amount.asset
+            legs = [(ids[source], asset, -units), (ids[target], asset, units)]
+            kind = "engine.transfer_returned" if entry.refusal else "engine.transfer_settled"
+            drafts.append(Draft(kind, str(entry.transfer_id), legs, entry.at))
+    return drafts
 
 
-def _close_transfer(entry: TransferEntry, transfers: Mapping[UUID, Transfer], books: _Books) -> None:
+def _ends(row: Transfer) -> tuple[Key, Key] | None:
+    """From which account to which a closed transfer's money goes; None where it stays."""
+    funding, transit, trading = (
+        (kind, row.asset, row.account.identity_id)
+        for kind in (AccountKind.CUSTOMER_FUNDING, AccountKind.IN_TRANSIT, AccountKind.CUSTOMER_TRADING)
+    )
+    if row.state == TransferState.REFUSED:
+        return (transit, funding) if row.into_venue else None
+    return (transit, trading) if row.into_venue else (trading, funding)
+
+
+def _close(entry: TransferEntry, transfers: Mapping[UUID, Transfer]) -> Transfer:
+    """The transfer's row in its last state; Break where the engine speaks of another one."""
     row = transfers.get(entry.transfer_id)
     if row is None:
         raise Break(f"the engine closed transfer {entry.transfer_id}, which was never started")
@@ -224,12 +214,4 @@ def _close_transfer(entry: TransferEntry, transfers: Mapping[UUID, Transfer], bo
         row.state, row.event_seq = state, entry.event_seq
     elif (row.event_seq, row.state) != (entry.event_seq, outcome):
         raise Break(f"transfer {row.pk} has two outcomes: event {row.event_seq} and event {entry.event_seq}")
-    funding, transit, trading = books.of_transfer(row)
-    if entry.refusal:
-        if row.into_venue:
-            legs = [Leg(transit, -amount), Leg(funding, amount)]
-            ledger.post("engine.transfer_returned", str(row.pk), legs, now=entry.at)
-        return
-    source, target = (transit, trading) if row.into_venue else (trading, funding)
-    legs = [Leg(source, -amount), Leg(target, amount)]
-    ledger.post("engine.transfer_settled", str(row.pk), legs, now=entry.at)
+    return row

@@ -21,7 +21,9 @@ HEARTBEAT_MS: Final = 500
 SILENCE_S: Final = 5.0
 """No batch and no heartbeat for so long: the stream is dead, whatever the connection says."""
 CALL_S: Final = 10.0
-AHEAD_MAX: Final = 8 * BATCH_MAX
+GATHERED_MAX: Final = 4 * BATCH_MAX
+"""So many are handed over as one run: settlement's cost is by statement as well as by row."""
+AHEAD_MAX: Final = 4 * GATHERED_MAX
 """So many events may lie read and not yet taken; beyond that the stream is left to wait."""
 
 
@@ -75,13 +77,13 @@ class Feed:
         self.close()
 
     def _take(self) -> list[event_feed_pb2.EventBatch]:
-        """What has gathered, up to one batch's worth, of one epoch and without a hole."""
+        """What has gathered, up to one run's worth, of one epoch and without a hole."""
         taken = [self._read.popleft()]
         count = len(taken[0].events)
         while self._read:
             last, after = taken[-1], self._read[0]
             follows = after.first_event_seq == last.first_event_seq + len(last.events)
-            if after.epoch != last.epoch or not follows or count + len(after.events) > BATCH_MAX:
+            if after.epoch != last.epoch or not follows or count + len(after.events) > GATHERED_MAX:
                 break
             taken.append(self._read.popleft())
             count += len(after.events)

@@ -148,9 +148,7 @@ class Bookkeeper:
         legs = movements.of_trade(trade)
         for (account, code), units in legs.items():
             self.changes.add(account, code, event.at, total=units)
-        kept = tuple(
-            (account, Amount(units, code)) for (account, code), units in sorted(legs.items()) if units
-        )
+        kept = tuple((account, code, units) for (account, code), units in sorted(legs.items()) if units)
         if kept:
             self.changes.entries.append(TradeEntry(trade.trade_id, kept, event.at))
 

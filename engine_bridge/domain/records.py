@@ -56,10 +56,10 @@ class FillRecord:
 
 @dataclass(frozen=True, slots=True)
 class TradeEntry:
-    """A trade's postings: account number (0 is the venue's own) to amounts that sum to zero per asset."""
+    """A trade's postings: account number (0 is the venue's own), asset, units; they sum to zero per asset."""
 
     trade_id: int
-    legs: tuple[tuple[int, Amount], ...]
+    legs: tuple[tuple[int, str, int], ...]
     at: datetime
 
 

@@ -10,6 +10,7 @@ from django.db import DatabaseError, IntegrityError, connection, transaction
 from core import audit, ledger
 from core.action import NoOpenAction, action
 from core.actor import Actor
+from core.copying import copy_rows
 from core.ledger import AccountKind, Leg, invariants
 from core.ledger.entries import InsufficientFunds, ReferenceReused, Unbalanced
 from core.ledger.holds import HoldClosed
@@ -154,6 +155,26 @@ def test_refuses_an_unbalanced_entry_at_commit_whoever_wrote_it(robot: Actor, no
             "INSERT INTO ledger_posting (entry_id, account_id, asset, units) VALUES (%s, %s, 'BTC', 7)",
             [entry.pk, row.pk],
         )
+
+
+LEG = ("entry_id", "account_id", "asset", "units")
+
+
+def test_refuses_a_leg_whose_counterpart_would_come_later(robot: Actor, now: datetime) -> None:
+    """Each statement balances by itself: between two of them nobody may see money that is not there."""
+    entry = deposit(owner=uuid4(), units=500, reference="d1", actor=robot, now=now)
+    row = Account.objects.get(kind="hot_wallet")
+    columns = "INSERT INTO ledger_posting (entry_id, account_id, asset, units)"
+    one = f"SELECT '{entry.pk}'::uuid, '{row.pk}'::uuid, 'BTC', 7"
+    with connection.cursor() as cursor:
+        with pytest.raises(IntegrityError, match="does not sum to zero"), transaction.atomic():
+            cursor.execute(f"{columns} {one}")
+        with pytest.raises(IntegrityError), transaction.atomic():
+            copy_rows("ledger_posting", LEG, [(entry.pk, row.pk, "BTC", 7)])
+        with pytest.raises(IntegrityError), transaction.atomic():
+            cursor.execute(f"SET session_replication_role = replica; {columns} {one}")
+        cursor.execute(f"{columns} VALUES (%s, %s, 'BTC', 7), (%s, %s, 'BTC', -7)", [entry.pk, row.pk] * 2)
+    assert not any(invariants.broken().values())
 
 
 def test_refuses_a_posting_in_another_asset(robot: Actor, now: datetime) -> None:

@@ -54,9 +54,9 @@ def test_writes_entries_that_sum_to_zero(deals: list[tuple[int, int, int, int, i
     for entry in keep(tape_of(deals).events).entries:
         assert isinstance(entry, TradeEntry)
         sums: defaultdict[str, int] = defaultdict(int)
-        for _, amount in entry.legs:
-            sums[amount.asset] += amount.units
-            assert amount.units != 0
+        for _, asset, units in entry.legs:
+            sums[asset] += units
+            assert units != 0
         assert not any(sums.values())
 
 
@@ -67,8 +67,8 @@ def test_moves_in_all_what_its_entries_move(deals: list[tuple[int, int, int, int
     posted: defaultdict[tuple[int, str], int] = defaultdict(int)
     for entry in changes.entries:
         assert isinstance(entry, TradeEntry)
-        for account, amount in entry.legs:
-            posted[account, amount.asset] += amount.units
+        for account, asset, units in entry.legs:
+            posted[account, asset] += units
     moved = {key: units for key, units in changes.totals.items() if units}
     assert {key: units for key, units in posted.items() if units} == moved
     assert {key: units for key, units in of_events(tape.events).items() if units} == moved

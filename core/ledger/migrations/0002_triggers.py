@@ -29,24 +29,24 @@ END $$;
 CREATE TRIGGER ledger_account_guard BEFORE INSERT OR UPDATE ON ledger_account
   FOR EACH ROW EXECUTE FUNCTION ledger_account_guard();
 
-CREATE FUNCTION ledger_posting_applied() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
-  SET search_path = public AS $$
+-- Once for a statement, over all rows that it added. Each statement must balance by itself, so every entry
+-- balances at any moment, not only at commit; and no row of before needs to be read again, since none can change.
+CREATE FUNCTION ledger_postings_made() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+  SET search_path = public, pg_temp AS $$
+DECLARE
+  unbalanced uuid;
 BEGIN
-  UPDATE ledger_account SET units = units + NEW.units WHERE id = NEW.account_id;
-  RETURN NULL;
-END $$;
-CREATE TRIGGER ledger_posting_applied AFTER INSERT ON ledger_posting
-  FOR EACH ROW EXECUTE FUNCTION ledger_posting_applied();
-
-CREATE FUNCTION ledger_entry_balanced() RETURNS trigger LANGUAGE plpgsql AS $$
-BEGIN
-  IF EXISTS (SELECT 1 FROM ledger_posting WHERE entry_id = NEW.entry_id GROUP BY asset HAVING sum(units) <> 0) THEN
-    RAISE EXCEPTION 'journal entry % does not sum to zero', NEW.entry_id USING ERRCODE = 'check_violation';
+  SELECT entry_id INTO unbalanced FROM made GROUP BY entry_id, asset HAVING sum(units) <> 0 LIMIT 1;
+  IF FOUND THEN
+    RAISE EXCEPTION 'journal entry % does not sum to zero', unbalanced USING ERRCODE = 'check_violation';
   END IF;
+  UPDATE ledger_account SET units = ledger_account.units + moved.units
+    FROM (SELECT account_id, sum(units) AS units FROM made GROUP BY account_id) moved
+    WHERE ledger_account.id = moved.account_id;
   RETURN NULL;
 END $$;
-CREATE CONSTRAINT TRIGGER ledger_entry_balanced AFTER INSERT ON ledger_posting DEFERRABLE INITIALLY DEFERRED
-  FOR EACH ROW EXECUTE FUNCTION ledger_entry_balanced();
+CREATE TRIGGER ledger_postings_made AFTER INSERT ON ledger_posting REFERENCING NEW TABLE AS made
+  FOR EACH STATEMENT EXECUTE FUNCTION ledger_postings_made();
 
 CREATE FUNCTION ledger_hold_applied() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
   SET search_path = public AS $$
@@ -70,8 +70,7 @@ CREATE TRIGGER ledger_hold_applied BEFORE INSERT OR UPDATE OR DELETE ON ledger_h
   FOR EACH ROW EXECUTE FUNCTION ledger_hold_applied();
 
 ALTER TABLE ledger_account ENABLE ALWAYS TRIGGER ledger_account_guard;
-ALTER TABLE ledger_posting ENABLE ALWAYS TRIGGER ledger_posting_applied;
-ALTER TABLE ledger_posting ENABLE ALWAYS TRIGGER ledger_entry_balanced;
+ALTER TABLE ledger_posting ENABLE ALWAYS TRIGGER ledger_postings_made;
 ALTER TABLE ledger_hold ENABLE ALWAYS TRIGGER ledger_hold_applied;
 """
 
