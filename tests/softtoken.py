@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -57,6 +58,9 @@ class SoftToken(Token):
             raise Refused("SIGNER_TOKEN_FAILED", "broken on purpose")
         self.signed += 1
         return keys_of(self.name)[index].sign(digest)
+
+    def sign_all(self, wanted: Sequence[tuple[int, bytes, bytes]]) -> list[bytes]:
+        return [self.sign(index, digest, public_key=key) for index, digest, key in wanted]
 
     def check_key(self, index: int, *, public_key: bytes) -> None:
         assert keys_of(self.name)[index].public_key == public_key

@@ -173,11 +173,14 @@ class Signer:
         if entry is not None:
             # Remembered before the token is asked: a crash in between costs some of the window, no coin.
             self._remember("spend", entry)
-        signatures: list[canonical.Value] = []
-        for place, (index, digest) in enumerate(zip(plan.key_indexes, spend.psbt.digests(), strict=True)):
-            key = plan.wallet.key_of(self.token.name, index)
-            signature = self.token.sign(index, digest, public_key=key) + b"\x01"
-            signatures.append({"input": place, "public_key": key.hex(), "signature": signature.hex()})
+        wanted = [
+            (index, digest, plan.wallet.key_of(self.token.name, index))
+            for index, digest in zip(plan.key_indexes, spend.psbt.digests(), strict=True)
+        ]
+        signatures: list[canonical.Value] = [
+            {"input": place, "public_key": wanted[place][2].hex(), "signature": (der + b"\x01").hex()}
+            for place, der in enumerate(self.token.sign_all(wanted))
+        ]
         self._remember("signed", {"txid": plan.txid, "wallet": plan.wallet.name, "again": entry is None})
         return {
             "v": 1,

@@ -9,16 +9,17 @@ earlier success means "log in again", exactly 32 bytes are signed, and no signat
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import os
 import secrets
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final, TypeVar
 
 import pkcs11
 from asn1crypto.core import ObjectIdentifier, OctetString, PrintableString
-from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass, _pkcs11
+from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 
+from custody.signer.module import LockingLibrary
 from custody.signer.refusals import Refused
 from kernel import canonical, secp256k1
 
@@ -29,10 +30,11 @@ LOG_ID: Final = b"log"
 ANCHOR_LABEL: Final = "countersign-journal"
 MAC_KEY_LABEL: Final = "countersign-journal-key"
 DIGEST_BYTES: Final = 32
+LOGIN_TRIES: Final = 5
+LOGIN_WAIT_S: Final = 0.05
 
 T = TypeVar("T")
 
-_OS_LOCKING_OK: Final = 2
 _PRIVATE: Final[Mapping[Attribute, bool]] = {
     Attribute.PRIVATE: True,
     Attribute.SENSITIVE: True,
@@ -63,38 +65,6 @@ class WrongPin(WrongToken):
     """The token refused the PIN."""
 
 
-class _Arguments(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("create", "destroy", "lock", "unlock")),
-        ("flags", ctypes.c_ulong),
-        ("reserved", ctypes.c_void_p),
-    ]
-
-
-class _LockingLibrary(_pkcs11.lib):
-    """The module, initialised with locking; one per process."""
-
-    _process: int | None = None
-
-    def initialize(self) -> None:
-        if self._process == os.getpid():
-            return
-        code = ctypes.CDLL(self.so).C_Initialize(ctypes.byref(_Arguments(flags=_OS_LOCKING_OK)))
-        if code:
-            # 0x191 would mean that somebody else initialised it, perhaps without locks: not good enough.
-            raise pkcs11.PKCS11Error(f"C_Initialize 0x{code:x}")
-        self._process = os.getpid()
-
-    def finalize(self) -> None:
-        ctypes.CDLL(self.so).C_Finalize(None)
-        self._process = None
-
-    initialized = property(lambda self: self._process == os.getpid())
-
-    def unload(self) -> None:
-        """The module stays loaded for the life of the process."""
-
-
 class Token:
     """One logged-in token. Not for several threads."""
 
@@ -104,25 +74,32 @@ class Token:
         self._handles: dict[int, Any] = {}
         self._log_key: bytes | None = None
         try:
-            self._library = _LockingLibrary(module)
-            self._library.initialize()
+            self._library = LockingLibrary(module)
         except pkcs11.PKCS11Error as error:
-            raise WrongToken(f"{name} cannot be opened: {type(error).__name__} {error}".strip()) from None
-        try:
-            self._log_in(pin)
-        except pkcs11.PKCS11Error as error:
-            self._library.finalize()
-            kind = WrongPin if isinstance(error, (pkcs11.PinIncorrect, pkcs11.PinLocked)) else WrongToken
-            raise kind(f"{name} cannot be opened: {type(error).__name__} {error}".strip()) from None
-        except WrongToken:
-            self._library.finalize()
-            raise
+            raise self._cannot_open(error) from None
+        for attempt in range(LOGIN_TRIES):
+            try:
+                self._library.initialize()
+                self._log_in(pin)
+                break
+            except (pkcs11.PinIncorrect, pkcs11.PinLocked) as error:
+                self._library.finalize()  # and never again by itself
+                raise WrongPin(f"{name} cannot be opened: {type(error).__name__}") from None
+            except (pkcs11.PKCS11Error, WrongToken) as error:
+                self._library.finalize()
+                if attempt == LOGIN_TRIES - 1:
+                    raise self._cannot_open(error) from None
+                # Another process logging in rewrites the token's file, and it is read half-written.
+                time.sleep(LOGIN_WAIT_S * 2**attempt)
 
     def close(self) -> None:
         """Log out and leave the module."""
         with contextlib.suppress(pkcs11.PKCS11Error):
             self._session.close()
         self._library.finalize()
+
+    def _cannot_open(self, error: Exception) -> WrongToken:
+        return WrongToken(f"{self.name} cannot be opened: {type(error).__name__} {error}".strip())
 
     def enter(self, pin: str) -> None:
         """Another PIN, after the token refused the one before; WrongPin where it refuses this one too."""
@@ -139,15 +116,27 @@ class Token:
 
     def sign(self, index: int, digest: bytes, *, public_key: bytes) -> bytes:
         """Strict DER with low S by key `index`, verified against the pinned public key before it leaves."""
+        return _checked(self._asked(index, digest), index, digest, public_key)
+
+    def sign_all(self, wanted: Sequence[tuple[int, bytes, bytes]]) -> list[bytes]:
+        """The same for several (index, digest, public key): none leaves before all are verified.
+
+        While the token makes the next signature, another thread verifies the last; it never sees the token.
+        """
+        if len(wanted) == 1:
+            ((index, digest, key),) = wanted
+            return [self.sign(index, digest, public_key=key)]
+        with ThreadPoolExecutor(max_workers=1) as judge:
+            found = [
+                judge.submit(_checked, self._asked(index, digest), index, digest, key)
+                for index, digest, key in wanted
+            ]
+            return [one.result() for one in found]
+
+    def _asked(self, index: int, digest: bytes) -> bytes:
         if len(digest) != DIGEST_BYTES:
             raise Refused("SIGNER_TOKEN_FAILED", f"only {DIGEST_BYTES} bytes are signed")
-        raw = self._steadily(lambda: self._raw(index, digest))
-        try:
-            der = secp256k1.low_s(raw)
-            secp256k1.verify(public_key, digest, der)
-        except secp256k1.BadSignature as error:
-            raise Refused("SIGNER_BAD_SIGNATURE", f"key {index} is not the pinned one: {error}") from None
-        return der
+        return self._steadily(lambda: self._raw(index, digest))
 
     def check_key(self, index: int, *, public_key: bytes) -> None:
         """Refuse where key `index` is missing, not the pinned one, or could ever have left the token."""
@@ -341,6 +330,15 @@ class Token:
         point = bytes(key[Attribute.EC_POINT])
         # DER OCTET STRING by the standard; some modules give the point as it is.
         return secp256k1.compress(point if len(point) == 65 else bytes(OctetString.load(point).native))
+
+
+def _checked(raw: bytes, index: int, digest: bytes, public_key: bytes) -> bytes:
+    try:
+        der = secp256k1.low_s(raw)
+        secp256k1.verify(public_key, digest, der)
+    except secp256k1.BadSignature as error:
+        raise Refused("SIGNER_BAD_SIGNATURE", f"key {index} is not the pinned one: {error}") from None
+    return der
 
 
 def _identifier(index: int) -> bytes:

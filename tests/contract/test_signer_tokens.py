@@ -165,6 +165,80 @@ def test_with_a_key_that_could_leave_is_not_used(tmp_path: Path) -> None:
     )
 
 
+def test_is_not_opened_through_a_module_that_somebody_initialised_without_locks(folder: Path) -> None:
+    program = f"""
+        import ctypes
+        assert ctypes.CDLL({vaults.MODULE!r}).C_Initialize(None) == 0
+        from custody.signer.tokens import Token, WrongToken
+        try:
+            Token(module={vaults.MODULE!r}, name="hot-1", pin={vaults.PIN!r})
+        except WrongToken as error:
+            assert "0x191" in str(error), error
+            raise SystemExit(0)
+        raise SystemExit(1)
+    """
+    holds(folder, program, begin="")
+
+
+def test_bears_several_processes_that_log_in_at_once(folder: Path) -> None:
+    """A login rewrites the token's file; who reads it in that moment finds no token, or a broken one."""
+    program = f"""
+        from custody.signer.tokens import Token
+        for _ in range(4):
+            token = Token(module={vaults.MODULE!r}, name="hot-1", pin={vaults.PIN!r})
+            token.sign(0, b"x" * 32, public_key=token.public_key(0))
+            token.close()
+    """
+    racing = [
+        subprocess.Popen(
+            [str(vaults.TRUSTED_PYTHON), "-c", textwrap.dedent(program)],
+            env=vaults.environment(folder),
+            cwd=vaults.ROOT,
+            stderr=subprocess.PIPE,
+        )
+        for _ in range(4)
+    ]
+    said = [process.communicate(timeout=60)[1].decode() for process in racing]
+    assert [process.returncode for process in racing] == [0] * 4, said
+
+
+def test_verifies_many_signatures_while_it_makes_them_and_lets_none_out_before(folder: Path) -> None:
+    holds(
+        folder,
+        """
+        other = token.public_key(1)
+        wanted = [(number % 2, bytes([number]) * 32, (key, other)[number % 2]) for number in range(40)]
+        for (_, digest, public), der in zip(wanted, token.sign_all(wanted), strict=True):
+            secp256k1.verify(public, digest, der)
+        wanted[7] = (1, wanted[7][1], key)  # the one key's signature for the other's
+        assert refusal(lambda: token.sign_all(wanted)) == "SIGNER_BAD_SIGNATURE"
+        wanted[7] = (1, b"short", other)
+        assert refusal(lambda: token.sign_all(wanted)) == "SIGNER_TOKEN_FAILED"
+        """,
+    )
+
+
+def test_proves_that_it_signs_with_a_key_that_is_for_nothing_else(folder: Path) -> None:
+    holds(
+        folder,
+        """
+        from custody.signer.tokens import HEALTH_ID, LOG_ID
+        token.probe()
+        token.probe()
+        assert token._point(HEALTH_ID) not in (token.public_key(0), token.public_key(1))
+        before = token.log_key()
+        token._session.close()
+        token.probe()
+        assert token.log_key() == before and len(token.sign_head(b"head")) == 64
+        for identifier in (HEALTH_ID, LOG_ID):
+            private = token._key_with(identifier)
+            for attribute, value in token.expected():
+                assert bool(private[pkcs11.Attribute[attribute]]) is value, attribute
+        token.forget()
+        """,
+    )
+
+
 def test_keeps_one_anchor_and_gives_the_newest_back(folder: Path) -> None:
     holds(
         folder,
