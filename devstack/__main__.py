@@ -1,10 +1,10 @@
-"""`python -m devstack run | verify | test -- <pytest arguments>`."""
+"""`python -m devstack run | witnesses | verify | test -- <pytest arguments>`."""
 
 from __future__ import annotations
 
 import sys
 
-from devstack import environment, stack, supervisor, testing, tokens, users, verify
+from devstack import environment, stack, supervisor, testing, tokens, users, verify, witnessing
 from devstack.postgres import CannotInitialise
 
 EXPECTED = (
@@ -47,6 +47,8 @@ def main() -> int:
     match sys.argv[1:]:
         case ["run"]:
             return run()
+        case ["witnesses"]:
+            return witnessing.run()
         case ["verify"]:
             return verify.run()
         case ["test", "--", *arguments]:

@@ -92,6 +92,11 @@ class Layout:
         return self.var / "audit-key.txt"
 
     @property
+    def watched_logs(self) -> Path:
+        """The keys and sockets of the trusted programs' own logs."""
+        return self.var / "watched-logs.txt"
+
+    @property
     def audit_witnesses(self) -> Path:
         return self.var / "audit-witnesses.txt"
 
@@ -325,6 +330,7 @@ class Environment:
             "AUDIT_KEY_FILE": str(where.audit_public),
             "AUDIT_NOTARY_SOCKET": str(run / NOTARY / "notary.sock"),
             "AUDIT_WITNESSES_FILE": str(where.audit_witnesses),
+            "WATCHED_LOGS_FILE": str(where.watched_logs),
             "REGISTRY_FILE": str(where.registry),
             "PKCS11_MODULE": self.module,
             "SCREENING_LIST": os.environ.get("SCREENING_LIST", str(HOME / "fixtures" / "screening.txt")),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import socket
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -12,7 +13,7 @@ from devstack import tokens
 from devstack.environment import HOME, Environment
 from devstack.postgres import Postgres
 from devstack.supervisor import Process
-from devstack.users import HOT_TOKENS, NOTARY, WITNESSES, Accounts
+from devstack.users import HOT_TOKENS, NOTARY, WITNESSES, Account, Accounts
 
 PYTHON: Final = HOME / ".venv" / "bin" / "python"
 ENGINE: Final = HOME / "engine" / "target" / "debug" / "countersign-engine"
@@ -209,8 +210,28 @@ class Table:
             folder=HOME,
         )
 
+    def other_supervisor(self) -> Process:
+        """The witnesses' own supervisor, which this one starts and knows nothing more of."""
+        account = Account("witnesses", os.geteuid(), os.getegid(), ())
+        return Process(
+            name="witnesses",
+            command=[str(PYTHON), "-m", "devstack", "witnesses"],
+            account=account,
+            environment=self.environment.plain(account) | {"COUNTERSIGN_VAR": str(self.var)},
+            ready_line="witnesses are up",
+            folder=HOME,
+        )
+
+    def logs(self) -> list[Path]:
+        """The sockets at which trusted programs show their own logs."""
+        signers = [] if "SIGNERS_DIR" in self.environment.replaced else HOT_TOKENS
+        return [
+            *(self.run / "signers" / f"{token}.sock" for token in signers),
+            self.run / "approver-log" / "log.sock",
+        ]
+
     def witnesses(self) -> list[Process]:
-        """Two witnesses of the audit log, each with its own OS user, key and memory."""
+        """Two witnesses of every log, each with its own OS user, key and memory."""
         where = self.environment.layout
         return [
             Process(
@@ -218,11 +239,12 @@ class Table:
                 command=[
                     *(str(tokens.TRUSTED_PYTHON), "-m", "core.audit.witness"),
                     *("--name", f"{name}.countersign.example", "--log", str(where.audit_public)),
+                    *("--log", str(where.watched_logs)),
                     *("--state", str(where.witness(name)), "--socket", str(self.run / name / "witness.sock")),
                 ],
                 account=self.accounts.of(f"cs-{name}"),
                 environment=self.environment.plain(self.accounts.of(f"cs-{name}")),
-                ready_line=" ready at size ",
+                ready_line=" ready",
                 folder=HOME,
             )
             for name in WITNESSES
@@ -326,6 +348,7 @@ class Table:
             "watcher": "watch_chain",
             "settlement": "settle",
             "sealer": "seal_audit",
+            "collector": "collect_cosignatures",
         }
 
     def _work(self, name: str, *module: str, command: str = "", ready_line: str = "") -> Process:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import IO, Final, NoReturn
 
 from devstack import environment as environments
-from devstack import tokens, users
+from devstack import pinning, tokens, users
 from devstack.commands import Commands
 from devstack.environment import HOME, Environment, Layout
 from devstack.processes import PYTHON, Table
@@ -62,9 +62,11 @@ def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -
             tokens.prepare_notary(environment, accounts, origin=environment.audit_origin)
             webhooks = _prepare_as_owner(environment)
             _prepare_as_worker(Commands(environment, accounts))
-            supervisor.start(table.notary(), *table.witnesses())
+            supervisor.start(table.notary(), *table.signers(), table.approver())
+            pinning.pin(Commands(environment, accounts), table.logs())
+            supervisor.start(table.other_supervisor())
             _name_witnesses(where)
-            supervisor.start(*table.signers(), table.approver(), *table.web(), *table.workers())
+            supervisor.start(*table.web(), *table.workers())
             supervisor.start(*table.outside(webhooks))
             yield Stack(environment, accounts, supervisor, table)
 

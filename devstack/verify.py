@@ -5,11 +5,19 @@ from __future__ import annotations
 import subprocess
 import sys
 
+from core.audit.witness import seen_path
 from devstack import environment as environments
 from devstack import users
 from devstack.commands import Commands
-from devstack.environment import HOME, Environment
+from devstack.environment import HOME, Environment, Layout
 from devstack.tokens import TRUSTED_PYTHON
+
+
+def _witness(where: Layout, name: str, origin: str) -> list[str]:
+    """The verifier's arguments for what a witness says of itself."""
+    folder, copy = where.witness(name), where.var / f"{name}.seen.txt"
+    copy.write_text(seen_path(folder, origin).read_text())
+    return ["--witness-key", str(folder / "key.txt"), "--witness", str(copy)]
 
 
 def run() -> int:
@@ -24,6 +32,8 @@ def run() -> int:
     environment = Environment(where, environments.load_secrets(where, port=None))
     commands = Commands(environment, users.prepare())
     folder = where.var / "worker" / "export"
+    # What witnesses saw before the export must be in it.
+    seen = [word for name in users.WITNESSES for word in _witness(where, name, environment.audit_origin)]
     books = commands.manage("verify_ledger")
     exported = commands.manage("export_audit", str(folder))
     for done in (books, exported):
@@ -37,6 +47,8 @@ def run() -> int:
         [
             *(str(TRUSTED_PYTHON), "-m", "core.audit.verifier", str(folder / "events.jsonl")),
             *("--checkpoints", str(folder / "checkpoints.txt"), "--key", str(folder / "key.txt")),
+            *("--logs", str(folder / "logs.txt"), "--log-keys", str(where.watched_logs)),
+            *seen,
         ],
         check=False,
         cwd=HOME,

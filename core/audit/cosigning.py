@@ -1,67 +1,86 @@
-"""Collecting cosignatures: each witness is shown the newest checkpoint, after it was sealed and committed."""
+"""Collecting cosignatures: the newest head of every log is carried to every witness, and back to its log.
+
+No transaction is open meanwhile. A witness that says no, or nothing, is asked again at the next turn; the
+screens show how far each has come. Neither log nor witness need trust the collector: it carries notes and
+makes none.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
-from core.audit import tree, witnesses
-from core.audit.models import AuditCheckpoint, AuditCosignature
+from core.audit import witnesses
+from core.audit.models import AuditCosignature
+from core.audit.sources import Silent, Source
 from core.audit.witnesses import Unwilling, Witness
-from kernel import cosignature
+from kernel import cosignature, note
 
 log = logging.getLogger(__name__)
 
+AGAIN_AFTER: Final = timedelta(minutes=2)
+"""A head that does not change is shown again, so that a signer's witnesses are never long ago."""
 
-def collect(among: Sequence[Witness]) -> int:
-    """Ask every witness that has not cosigned the newest checkpoint; how many did now.
 
-    No transaction is open meanwhile. A witness that says no, or nothing, is asked again after the next
-    sealing; the health screen shows how far each has come.
-    """
-    newest = AuditCheckpoint.objects.order_by("-size").first()
-    if newest is None:
+def collect(source: Source, among: Sequence[Witness], *, now: datetime) -> int:
+    """Ask every witness that has not cosigned this log's newest head lately; how many did now."""
+    try:
+        signed = source.head()
+        if signed is None:
+            return 0
+        return _collect(source, signed, among, now)
+    except Silent as error:
+        log.warning("no head of %s: %s", source.log.name, error)
         return 0
-    have = set(AuditCosignature.objects.filter(size=newest.size).values_list("witness", flat=True))
-    count = 0
+
+
+def _collect(source: Source, signed: str, among: Sequence[Witness], now: datetime) -> int:
+    head = note.Checkpoint.parse(note.open_note(signed, by=source.log))
+    have = {
+        row.witness: row
+        for row in AuditCosignature.objects.filter(log=source.log.name, size=head.size).order_by("at")
+    }
+    lines, count = [], 0
     for witness in among:
-        if witness.cosigner.name in have:
+        known = have.get(witness.cosigner.name)
+        if known is not None and known.at > now - AGAIN_AFTER:
+            lines.append(known.line)
             continue
         try:
-            line = _cosigned(witness, newest)
-            at = cosignature.check(_text(newest), [line], by=witness.cosigner)
+            line = _cosigned(source, witness, head, signed)
+            at = cosignature.check(head.text(), [line], by=witness.cosigner)
         except (Unwilling, ValueError) as error:
-            log.warning("no cosignature on %s events: %s", newest.size, error)
+            log.warning("no cosignature on %s entries of %s: %s", head.size, source.log.name, error)
             continue
         AuditCosignature.objects.create(
-            size=newest.size,
+            log=source.log.name,
+            size=head.size,
             witness=witness.cosigner.name,
+            note=signed,
             line=line,
             at=datetime.fromtimestamp(at, UTC),
         )
+        lines.append(line)
         count += 1
+    if count:
+        source.give(signed + "".join(f"{line}\n" for line in lines))
     return count
 
 
-def _cosigned(witness: Witness, newest: AuditCheckpoint) -> str:
+def _cosigned(source: Source, witness: Witness, head: note.Checkpoint, signed: str) -> str:
     """Its signature line; where it has seen more or less than we remember, from there."""
-    mine = AuditCosignature.objects.filter(witness=witness.cosigner.name, size__lte=newest.size)
+    mine = AuditCosignature.objects.filter(
+        log=source.log.name, witness=witness.cosigner.name, size__lte=head.size
+    )
     old = mine.order_by("-size").values_list("size", flat=True).first() or 0
     try:
-        return _ask(witness, newest, old=old)
+        return witnesses.ask(witness, old=old, proof=source.proof(old, head.size), note=signed)
     except Unwilling as error:
         if error.seen is None or error.seen == old:
             raise
-        if error.seen > newest.size:
-            raise Unwilling(f"{error}: more than this log holds ({newest.size})") from None
-        return _ask(witness, newest, old=error.seen)
-
-
-def _ask(witness: Witness, newest: AuditCheckpoint, *, old: int) -> str:
-    proof = tree.consistency_proof(newest.size, old)
-    return witnesses.ask(witness, old=old, proof=proof, note=newest.note)
-
-
-def _text(checkpoint: AuditCheckpoint) -> str:
-    return checkpoint.note.rpartition("\n\n")[0] + "\n"
+        if error.seen > head.size:
+            raise Unwilling(f"{error}: more than the log holds ({head.size})") from None
+        proof = source.proof(error.seen, head.size)
+        return witnesses.ask(witness, old=error.seen, proof=proof, note=signed)

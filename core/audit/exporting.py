@@ -12,6 +12,8 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
+from django.db.models import Count
+
 from core.audit import witnesses
 from core.audit.models import AuditCheckpoint, AuditCosignature, AuditLeaf
 from core.refusals import NotFound
@@ -55,16 +57,40 @@ def texts(of: Span) -> Iterator[tuple[int, str]]:
 
 def notes(of: Span) -> Iterator[str]:
     """Each signed note of the span, with the witnesses' lines under the log's own."""
-    lines: dict[int, list[str]] = {}
-    for row in AuditCosignature.objects.filter(size__gte=of.first, size__lte=of.end).order_by("witness"):
-        lines.setdefault(row.size, []).append(row.line)
+    lines: dict[int, dict[str, str]] = {}
+    rows = AuditCosignature.objects.filter(log=_origin(), size__gte=of.first, size__lte=of.end)
+    for row in rows.order_by("witness", "at"):
+        lines.setdefault(row.size, {})[row.witness] = row.line
     heads = AuditCheckpoint.objects.filter(size__gte=of.first, size__lte=of.end).order_by("size")
     for size, text in heads.values_list("size", "note").iterator(chunk_size=PAGE):
-        yield text + "".join(f"{line}\n" for line in lines.get(size, ()))
+        yield text + "".join(f"{line}\n" for line in lines.get(size, {}).values())
+
+
+def other_heads() -> Iterator[str]:
+    """The newest head of each other log that was cosigned by every witness which ever cosigned that log."""
+    rows = AuditCosignature.objects.exclude(log=_origin())
+    for name in rows.order_by("log").values_list("log", flat=True).distinct():
+        mine = rows.filter(log=name)
+        everybody = mine.values("witness").distinct().count()
+        sizes = mine.values("size").annotate(many=Count("witness", distinct=True)).filter(many=everybody)
+        size = sizes.order_by("-size").values_list("size", flat=True).first()
+        if size is not None:
+            under = list(mine.filter(size=size).order_by("at"))
+            lines = {row.witness: row.line for row in under if row.note == under[-1].note}
+            yield under[-1].note + "".join(f"{lines[witness]}\n" for witness in sorted(lines))
+
+
+def _origin() -> str:
+    """The log's name, as its own checkpoints say it."""
+    first = AuditCheckpoint.objects.values_list("note", flat=True).first()
+    return first.partition("\n")[0] if first else ""
 
 
 def write(folder: Path, verifier: note.Verifier, of: Span) -> tuple[Path, ...]:
-    """Write `events.jsonl`, `checkpoints.txt`, `key.txt` and, for a span, `start.txt` into the folder."""
+    """Write `events.jsonl`, `checkpoints.txt`, `key.txt`, `logs.txt` and, for a span, `start.txt`.
+
+    `logs.txt` holds the newest cosigned head of each trusted program's own log.
+    """
     folder.mkdir(parents=True, exist_ok=True)
     events, checkpoints, key = folder / "events.jsonl", folder / "checkpoints.txt", folder / "key.txt"
     start = folder / "start.txt"
@@ -74,6 +100,7 @@ def write(folder: Path, verifier: note.Verifier, of: Span) -> tuple[Path, ...]:
         for number, text in enumerate(notes(of)):
             file.write(f"\n{text}" if number else text)
     key.write_text(f"{verifier}\n", encoding="utf-8")
+    (folder / "logs.txt").write_text("\n".join(other_heads()), encoding="utf-8")
     if not of.first:
         start.unlink(missing_ok=True)
         return events, checkpoints, key
@@ -86,7 +113,7 @@ def _cosigned(among: Sequence[witnesses.Witness]) -> AuditCheckpoint | None:
     """The newest checkpoint that each of these witnesses has cosigned."""
     sizes: set[int] | None = None
     for witness in among:
-        rows = AuditCosignature.objects.filter(witness=witness.cosigner.name).order_by("-size")
+        rows = AuditCosignature.objects.filter(log=_origin(), witness=witness.cosigner.name).order_by("-size")
         mine = set(rows.values_list("size", flat=True)[:1000])
         sizes = mine if sizes is None else sizes & mine
     return AuditCheckpoint.objects.filter(size=max(sizes)).first() if sizes else None

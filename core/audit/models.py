@@ -105,8 +105,10 @@ class AuditTile(models.Model):
 
 
 class AuditCosignature(models.Model):
-    """A witness's signature line under the checkpoint of that size, checked before. Append-only."""
+    """A witness's signature line under a head of some log, checked before. Append-only."""
 
+    log = models.CharField(max_length=200, help_text="the log's name")
+    note = models.TextField(help_text="the head that it stands under")
     size = models.BigIntegerField()
     witness = models.CharField(max_length=200)
     line = models.CharField(max_length=400)
@@ -115,8 +117,8 @@ class AuditCosignature(models.Model):
     class Meta:
         db_table = "audit_cosignature"
         constraints = [
-            models.UniqueConstraint(fields=["witness", "size"], name="audit_cosigned_once"),
-            models.CheckConstraint(condition=Q(size__gt=0), name="audit_cosigned_something"),
+            models.UniqueConstraint(fields=["log", "witness", "size", "at"], name="audit_cosigned_once"),
+            models.CheckConstraint(condition=Q(size__gte=0), name="audit_cosigned_size"),
         ]
 
 

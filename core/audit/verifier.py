@@ -2,6 +2,7 @@
 
     python -m core.audit.verifier EVENTS.jsonl --checkpoints FILE --key FILE
         [--witness-key FILE]... [--witness FILE]... [--start FILE] [--leaves FILE]
+        [--logs FILE --log-keys FILE]
 
 EVENTS.jsonl holds one event per line, the canonical text exactly as it was sealed, in leaf order.
 FILE of --checkpoints holds signed notes one after the other, smallest tree first, with empty lines between.
@@ -15,6 +16,9 @@ FILE of --start holds the tree in front of an export that does not begin with th
   the roots of its perfect subtrees, one per line. They are checked against the checkpoint of that size.
 FILE of --leaves holds the leaf hashes as the witness or an earlier export kept them, 32 bytes each. With them
   a changed event is named exactly; without them, the span between two checkpoints is.
+FILE of --logs holds the newest heads of other logs (the signers', the approver's, the vault's) as signed
+  notes; FILE of --log-keys holds a line for each log that begins with its verifier key. Each must have a head
+  there that its key signed and every given witness cosigned.
 
 Exit code 0: every event is under the last checkpoint and every checkpoint holds. 1: something is wrong, and
 the first bad event is named. 2: the files cannot be read. It needs no Django, no database and no network.
@@ -94,6 +98,26 @@ def verify(
     if next(lines, None) is not None:
         raise Wrong(f"event {tree.size} is the first behind the last checkpoint: the tail is not sealed")
     return Verdict(tree.size, len(heads), tree.root(), bool(witnesses), start.size, cosigned)
+
+
+def verify_heads(
+    text: str, *, keys: Sequence[note.Verifier], cosigners: Sequence[cosignature.Cosigner]
+) -> list[note.Checkpoint]:
+    """The head of each of these logs; Wrong names the first log without one that holds."""
+    pieces = {piece.partition("\n")[0]: piece for piece in _notes(text)}
+    found = []
+    for key in keys:
+        piece = pieces.get(key.name)
+        if piece is None:
+            raise Wrong(f"the log {key.name} has no cosigned head")
+        try:
+            head = note.Checkpoint.parse(note.open_note(piece, by=key))
+            for by in cosigners:
+                cosignature.check(head.text(), cosignature.lines_of(piece), by=by)
+        except note.BadNote as error:
+            raise Wrong(f"the head of {key.name}: {error}") from None
+        found.append(head)
+    return found
 
 
 def _cosigned(head: note.Checkpoint, piece: str, by: cosignature.Cosigner) -> int:
@@ -210,7 +234,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--witness", **many, help="the size and root that a witness last saw")
     parser.add_argument("--start", type=Path, help="the tree in front of an export of a span")
     parser.add_argument("--leaves", type=Path, help="leaf hashes kept elsewhere, 32 bytes each")
+    parser.add_argument("--logs", type=Path, help="the newest cosigned heads of other logs")
+    parser.add_argument("--log-keys", type=Path, help="the keys of other logs, one a line")
     options = parser.parse_args(arguments)
+    others: list[note.Checkpoint] = []
     try:
         key = note.Verifier.parse(options.key.read_text(encoding="utf-8"))
         checkpoints = options.checkpoints.read_text(encoding="utf-8")
@@ -229,6 +256,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 start=start,
                 leaves=leaves,
             )
+        if options.logs and options.log_keys:
+            names = options.log_keys.read_text(encoding="utf-8").splitlines()
+            others = verify_heads(
+                options.logs.read_text(encoding="utf-8"),
+                keys=[note.Verifier.parse(line.split()[0]) for line in names if line.strip()],
+                cosigners=cosigners,
+            )
     except Wrong as fault:
         print(f"FAIL {fault}")
         return 1
@@ -236,6 +270,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"UNREADABLE {error}", file=sys.stderr)
         return 2
     print(_said(verdict))
+    for head in others:
+        print(f"OK {head.origin} at {head.size}, root {encodings.base64_standard(head.root)}")
     return 0
 
 

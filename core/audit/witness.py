@@ -1,14 +1,15 @@
 """A witness: a small program, run apart from the application, that no rewritten log gets past.
 
-    python -m core.audit.witness --name NAME --log KEYFILE --state DIR --socket PATH
+    python -m core.audit.witness --name NAME --log KEYFILE [--log KEYFILE]... --state DIR --socket PATH
 
-It remembers the largest tree of one log that it has seen, and cosigns a checkpoint only when the log's key
+It remembers the largest tree of each log that it was given, and cosigns a checkpoint only when that log's key
 signed it and a proof shows that it appends to that tree. So a log that was cut back, or rewritten and signed
 anew with its own stolen key, finds nobody to cosign it. It speaks `POST /add-checkpoint` of C2SP's
-tlog-witness over a unix socket, and answers `GET /seen` with `size base64-root`.
+tlog-witness over a unix socket, and answers `GET /seen` with a line `size base64-root origin` per log.
 
-DIR is made at the first start: `key.pem` (its own Ed25519 key), `key.txt` (for auditors) and `seen` (what it
-last saw). A witness whose key is there but whose memory is missing does not start: it would vouch for
+A KEYFILE holds a line for each log: its verifier key, and whatever else, which is not for witnesses. DIR is
+made at the first start: `key.pem` (its own Ed25519 key), `key.txt` (for auditors), and `seen/` with a file
+for each log. A witness that has watched a log and has no memory of it does not start: it would vouch for
 anything. It needs no Django and no database.
 """
 
@@ -25,6 +26,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import UnixStreamServer
 from typing import Final
+from urllib.parse import quote
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -49,37 +51,15 @@ class Answer:
     kind: str = "text/plain; charset=utf-8"
 
 
-class Witness:
-    """One log's witness: what it has seen, and its key."""
+class _Memory:
+    """What was seen of one log. Check and write are one step under its lock."""
 
-    def __init__(self, *, name: str, log: note.Verifier, state: Path) -> None:
-        self._log, self._seen_file, self._lock = log, state / "seen", threading.Lock()
-        self._key = _key(state)
-        self.cosigner = cosignature.Cosigner(name, self._key.public_key().public_bytes_raw())
-        _replace(state / "key.txt", f"{self.cosigner}\n", mode=0o644)
-        self.size, self.root = parse_seen(self._seen_file.read_text(encoding="ascii"))
+    def __init__(self, log: note.Verifier, path: Path) -> None:
+        self.log, self._path, self._lock = log, path, threading.Lock()
+        self.size, self.root = parse_seen(path.read_text(encoding="ascii"))
 
-    def seen(self) -> str:
-        """The largest tree that it has cosigned."""
-        return f"{self.size} {encodings.base64_standard(self.root)}\n"
-
-    def add(self, body: bytes, *, at: int) -> Answer:
-        """Cosign the checkpoint of a request, or say why not. What it saw is on disk before it answers."""
-        try:
-            old, proof, signed = _parse(body)
-        except (ValueError, UnicodeDecodeError) as error:
-            return Answer(400, f"{error}\n")
-        try:
-            text = note.open_note(signed, by=self._log)
-            head = note.Checkpoint.parse(text)
-        except note.NotSigned as error:
-            return Answer(403, f"{error}\n")
-        except note.BadNote as error:
-            return Answer(400, f"{error}\n")
-        if head.origin != self._log.name:
-            return Answer(404, "another log\n")
-        if old > head.size:
-            return Answer(400, "the old size is larger than the checkpoint\n")
+    def extend(self, head: note.Checkpoint, *, old: int, proof: Sequence[bytes]) -> Answer | None:
+        """Remember the head, on disk, or say why not."""
         with self._lock:
             if old != self.size or (old == head.size and head.root != self.root):
                 return Answer(409, f"{self.size}\n", kind="text/x.tlog.size")
@@ -90,8 +70,54 @@ class Witness:
             except merkle.BadProof as error:
                 return Answer(422, f"{error}\n")
             if head.size > self.size:
-                _replace(self._seen_file, f"{head.size} {encodings.base64_standard(head.root)}\n", mode=0o644)
+                line = f"{head.size} {encodings.base64_standard(head.root)}\n"
+                _replace(self._path, line, mode=0o644)
                 self.size, self.root = head.size, head.root
+        return None
+
+
+class Witness:
+    """What it has seen of each of its logs, and its key."""
+
+    def __init__(self, *, name: str, logs: Sequence[note.Verifier], state: Path) -> None:
+        self._key = _key(state)
+        self.cosigner = cosignature.Cosigner(name, self._key.public_key().public_bytes_raw())
+        _replace(state / "key.txt", f"{self.cosigner}\n", mode=0o644)
+        self._logs = {log.name: _Memory(log, _seen_file(state, log.name)) for log in logs}
+        if len(self._logs) != len(logs):
+            raise ValueError("two keys for one log: a witness is given one")
+
+    def seen(self) -> str:
+        """The largest tree of each log that it has cosigned."""
+        return "".join(
+            f"{one.size} {encodings.base64_standard(one.root)} {name}\n" for name, one in self._logs.items()
+        )
+
+    def size(self, log: str) -> int:
+        """How many entries of that log it has seen."""
+        return self._logs[log].size
+
+    def add(self, body: bytes, *, at: int) -> Answer:
+        """Cosign the checkpoint of a request, or say why not. What it saw is on disk before it answers."""
+        try:
+            old, proof, signed = _parse(body)
+        except (ValueError, UnicodeDecodeError) as error:
+            return Answer(400, f"{error}\n")
+        memory = self._logs.get(signed.partition("\n")[0])
+        if memory is None:
+            return Answer(404, "another log\n")
+        try:
+            text = note.open_note(signed, by=memory.log)
+            head = note.Checkpoint.parse(text)
+        except note.NotSigned as error:
+            return Answer(403, f"{error}\n")
+        except note.BadNote as error:
+            return Answer(400, f"{error}\n")
+        if old > head.size:
+            return Answer(400, "the old size is larger than the checkpoint\n")
+        refused = memory.extend(head, old=old, proof=proof)
+        if refused is not None:
+            return refused
         return Answer(200, cosignature.cosign(text, by=self.cosigner, signer=self._key.sign, at=at) + "\n")
 
 
@@ -123,20 +149,37 @@ def _key(state: Path) -> Ed25519PrivateKey:
     """The witness's key; made, with an empty memory, at the first start only."""
     path, seen = state / "key.pem", state / "seen"
     if not path.exists():
-        state.mkdir(parents=True, exist_ok=True)
+        seen.mkdir(parents=True, exist_ok=True)
         fresh = Ed25519PrivateKey.generate()
-        if not seen.exists():
-            _replace(seen, f"0 {encodings.base64_standard(merkle.EMPTY_ROOT)}\n", mode=0o644)
         pem = fresh.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
+        _replace(state / "watched", "", mode=0o644)
         _replace(path, pem.decode(), mode=0o400)
-    if not seen.exists():
+    if not seen.is_dir() or not (state / "watched").exists():
         raise NoMemory(f"{seen} is missing: a witness that forgot would vouch for anything")
     key = serialization.load_pem_private_key(path.read_bytes(), password=None)
     if not isinstance(key, Ed25519PrivateKey):
         raise NoMemory(f"{path} holds no Ed25519 key")
     return key
+
+
+def seen_path(state: Path, log: str) -> Path:
+    """The file with what was seen of that log: `size base64-root`, as the verifier takes it."""
+    return state / "seen" / quote(log, safe="")
+
+
+def _seen_file(state: Path, log: str) -> Path:
+    """Its memory of a log; an empty one only for a log that it was never given before."""
+    path, watched = seen_path(state, log), state / "watched"
+    names = watched.read_text(encoding="ascii").split()
+    if log not in names:
+        if not path.exists():
+            _replace(path, f"0 {encodings.base64_standard(merkle.EMPTY_ROOT)}\n", mode=0o644)
+        _replace(watched, "".join(f"{name}\n" for name in [*names, log]), mode=0o644)
+    if not path.exists():
+        raise NoMemory(f"{path} is missing: a witness that forgot would vouch for anything")
+    return path
 
 
 def _replace(path: Path, text: str, *, mode: int) -> None:
@@ -202,20 +245,21 @@ class _Handler(BaseHTTPRequestHandler):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a program until stopped."""
-    parser = argparse.ArgumentParser(prog="audit-witness", description="Cosign one log's checkpoints.")
+    parser = argparse.ArgumentParser(prog="audit-witness", description="Cosign logs' checkpoints.")
     parser.add_argument("--name", required=True, help="the witness's name in its cosignatures")
-    parser.add_argument("--log", type=Path, required=True, help="file with the log's verifier key")
+    parser.add_argument("--log", type=Path, action="append", required=True, help="file with logs' keys")
     parser.add_argument("--state", type=Path, required=True, help="folder of its key and memory")
     parser.add_argument("--socket", type=Path, required=True, help="unix socket to listen on")
     options = parser.parse_args(arguments)
     try:
-        log = note.Verifier.parse(options.log.read_text(encoding="utf-8"))
-        witness = Witness(name=options.name, log=log, state=options.state)
+        lines = [line for path in options.log for line in path.read_text(encoding="utf-8").splitlines()]
+        logs = [note.Verifier.parse(line.split()[0]) for line in lines if line.strip()]
+        witness = Witness(name=options.name, logs=logs, state=options.state)
     except (OSError, ValueError, NoMemory) as error:
         print(f"witness: {error}", file=sys.stderr)
         return 2
     with Server(options.socket, witness) as server:
-        print(f"witness {witness.cosigner.name} of {log.name} ready at size {witness.size}", flush=True)
+        print(f"witness {witness.cosigner.name} of {len(logs)} logs ready", flush=True)
         server.serve_forever()
     return 0
 

@@ -6,6 +6,7 @@ import json
 import subprocess
 from pathlib import Path
 
+from core.audit.witness import seen_path
 from devstack.demo.scene import Scene
 from devstack.demo.story import Story
 from devstack.environment import HOME
@@ -26,14 +27,20 @@ def run(story: Story, scene: Scene) -> None:
     story.proof("sealed events", len(lines))
     is_whole = any(b'"action":"custody.refill' in line for line in lines)
     story.expect(is_whole, "the acts of a moment ago are among them")
-    verdict = _verify(folder, events, *witnesses)
+    logs = (
+        "--logs",
+        str(folder / "logs.txt"),
+        "--log-keys",
+        str(scene.stack.environment.layout.watched_logs),
+    )
+    verdict = _verify(folder, events, *witnesses, *logs)
     story.expect(
         verdict.returncode == 0,
         "the offline verifier, without Django or database, finds it whole, with the keys and memories of two "
-        "witnesses",
+        "witnesses, and the logs of signers and approver cosigned too",
         found=verdict.stdout + verdict.stderr,
     )
-    story.says("verifier", verdict.stdout.strip().splitlines()[-1])
+    story.says("verifier", verdict.stdout.strip().splitlines()[0])
     _cut_back(story, folder, witnesses)
     bad = folder / "flipped.jsonl"
     place = len(lines) // 2
@@ -59,7 +66,7 @@ def _cut_back(story: Story, folder: Path, witnesses: list[str]) -> None:
     (older / "events.jsonl").write_bytes(b"".join(lines))
     alone = _verify(older, older / "events.jsonl")
     story.expect(alone.returncode == 0, f"cut back to its first {size} events it still verifies by itself")
-    memories = [part for part in witnesses if not part.endswith("key.txt") and part != "--witness-key"]
+    memories = [part for part in witnesses if not part.endswith(".key.txt") and part != "--witness-key"]
     verdict = _verify(older, older / "events.jsonl", *memories)
     story.expect(verdict.returncode == 1, "but not against what the witnesses have seen")
     story.says("verifier", verdict.stdout.strip().splitlines()[-1])
@@ -72,9 +79,11 @@ def _witnesses(scene: Scene) -> list[str]:
     desk.mkdir(exist_ok=True)
     parts = []
     for name in WITNESSES:
-        for flag, file in (("--witness-key", "key.txt"), ("--witness", "seen")):
-            copy = desk / f"{name}.{file}"
-            copy.write_text((where.witness(name) / file).read_text())
+        folder = where.witness(name)
+        seen = seen_path(folder, scene.stack.environment.audit_origin)
+        for flag, file, kind in (("--witness-key", folder / "key.txt", "key"), ("--witness", seen, "seen")):
+            copy = desk / f"{name}.{kind}.txt"
+            copy.write_text(file.read_text())
             parts += [flag, str(copy)]
     return parts
 

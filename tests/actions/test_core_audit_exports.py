@@ -2,12 +2,15 @@
 
 import io
 import json
+import os
 import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import call_command
 
 from core.actor import Actor
@@ -15,8 +18,11 @@ from core.audit import cosigning, exporting, ocsf, sealing, tree, witnesses
 from core.audit import verifier as offline
 from core.audit.actions import export_log
 from core.audit.models import AuditCosignature, AuditEvent, AuditTile
-from core.audit.witness import Server, Witness
+from core.audit.sources import OwnLog, ProgramsLog
+from core.audit.witness import Server, Witness, seen_path
 from core.refusals import NotFound
+from core.trusted import serving
+from core.vault.log import Log
 from kernel import merkle, note
 from tests.actions.test_core_audit_sealing import do, seal_all
 from tests.notaries import soft_log
@@ -29,14 +35,13 @@ def log(tmp_path: Path) -> tuple[note.Verifier, sealing.Seal]:
     return soft_log(tmp_path, origin=ORIGIN)
 
 
-@pytest.fixture
-def among(tmp_path: Path, log: tuple[note.Verifier, sealing.Seal]) -> Iterator[list[witnesses.Witness]]:
+@contextmanager
+def watching(folder: Path, log: note.Verifier) -> Iterator[list[witnesses.Witness]]:
     """Two witnesses, each answering on a socket of its own."""
     found, servers = [], []
     for number in (1, 2):
-        state = tmp_path / f"w{number}"
-        one = Witness(name=f"witness.example/{number}", log=log[0], state=state)
-        path = tmp_path / f"w{number}.sock"
+        one = Witness(name=f"witness.example/{number}", logs=[log], state=folder / f"w{number}")
+        path = folder / f"w{number}.sock"
         server = Server(path, one)
         threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
         servers.append(server)
@@ -45,6 +50,12 @@ def among(tmp_path: Path, log: tuple[note.Verifier, sealing.Seal]) -> Iterator[l
     for server in servers:
         server.shutdown()
         server.server_close()
+
+
+@pytest.fixture
+def among(tmp_path: Path, log: tuple[note.Verifier, sealing.Seal]) -> Iterator[list[witnesses.Witness]]:
+    with watching(tmp_path, log[0]) as found:
+        yield found
 
 
 def seal(log: tuple[note.Verifier, sealing.Seal], now: datetime) -> None:
@@ -68,8 +79,8 @@ def test_carries_what_every_witness_cosigned(
     for count in (3, 600, 1):
         do(count=count, actor=robot, now=now)
         seal(log, now)
-        assert cosigning.collect(among) == 2
-    assert cosigning.collect(among) == 0
+        assert cosigning.collect(OwnLog(log[0]), among, now=now) == 2
+    assert cosigning.collect(OwnLog(log[0]), among, now=now) == 0
     assert AuditCosignature.objects.count() == 6
     do(count=2, actor=robot, now=now)
     seal(log, now)  # nobody has cosigned this one yet
@@ -78,7 +89,7 @@ def test_carries_what_every_witness_cosigned(
     given = []
     for number in (1, 2):
         state = tmp_path / f"w{number}"
-        given += ["--witness-key", str(state / "key.txt"), "--witness", str(state / "seen")]
+        given += ["--witness-key", str(state / "key.txt"), "--witness", str(seen_path(state, ORIGIN))]
     assert verify(folder, *given) == 0
     said = capsys.readouterr().out
     assert said.startswith("OK 604 events under 3 checkpoints")
@@ -99,11 +110,44 @@ def test_finds_its_way_with_a_witness_that_knows_more_or_less_than_we_remember(
     witnesses.ask(among[0], old=0, proof=[], note=next(head))  # and the answer is lost
     do(count=5, actor=robot, now=now)
     seal(log, now)
-    assert cosigning.collect(among) == 2
+    assert cosigning.collect(OwnLog(log[0]), among, now=now) == 2
     do(count=1, actor=robot, now=now)
     seal(log, now)
     gone = witnesses.Witness(among[0].cosigner, among[0].socket.with_name("nobody"))
-    assert cosigning.collect([gone, among[1]]) == 1
+    assert cosigning.collect(OwnLog(log[0]), [gone, among[1]], now=now) == 1
+
+
+def test_carries_the_heads_of_trusted_programs_and_brings_them_back(
+    real_database: str, now: datetime, tmp_path: Path
+) -> None:
+    """The vault's log here; signers and the approver speak the same."""
+    kept = Log(tmp_path / "openings.jsonl", origin="countersign/vault", key=Ed25519PrivateKey.generate())
+    told: list[str] = []
+
+    def answer(message: serving.Message, _uid: int) -> serving.Message:
+        if message["type"] == "log_cosigned":
+            told.append(str(message["note"]))
+        return kept.answer(message) or {}
+
+    listener = serving.listen(tmp_path / "vault.sock")
+    served = {"answer": answer, "allowed": [os.getuid()], "log": print, "running": lambda: True}
+    threading.Thread(target=serving.serve, args=[listener], kwargs=served, daemon=True).start()
+    source = ProgramsLog(kept.verifier, tmp_path / "vault.sock")
+    with watching(tmp_path, kept.verifier) as asked:
+        assert cosigning.collect(source, asked, now=now) == 2  # an empty log has a head, too
+        for count in (1, 5):
+            for _ in range(count):
+                kept.add({"v": 1})
+            assert cosigning.collect(source, asked, now=now) == 2
+            for shown in (told[-1], "\n".join(exporting.other_heads())):
+                heads = offline.verify_heads(
+                    shown, keys=[kept.verifier], cosigners=[w.cosigner for w in asked]
+                )
+                assert heads[0].size == kept.tree.size
+        thief = note.Verifier("countersign/vault", b"\1" * 32)
+        assert cosigning.collect(ProgramsLog(thief, tmp_path / "vault.sock"), asked, now=now) == 0
+        assert cosigning.collect(ProgramsLog(kept.verifier, tmp_path / "gone"), asked, now=now) == 0
+    kept.close()
 
 
 def test_of_a_time_range_is_proven_from_checkpoint_to_checkpoint(

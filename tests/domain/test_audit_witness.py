@@ -37,7 +37,7 @@ def request(old: int, size: int, *, leaves: list[bytes] = LEAVES, signed: str = 
 
 @pytest.fixture
 def one(tmp_path: Path) -> Witness:
-    return Witness(name="witness.example/1", log=LOG, state=tmp_path / "state")
+    return Witness(name="witness.example/1", logs=[LOG], state=tmp_path / "state")
 
 
 def test_cosigns_a_log_that_only_grows(one: Witness) -> None:
@@ -46,7 +46,7 @@ def test_cosigns_a_log_that_only_grows(one: Witness) -> None:
         assert answer.status == 200, answer
         text = note.open_note(head(size) + answer.body, by=LOG)
         assert cosignature.check(text, answer.body.splitlines(), by=one.cosigner) == 1_790_000_000
-    assert one.seen() == f"40 {encodings.base64_standard(merkle.root(LEAVES))}\n"
+    assert one.seen() == f"40 {encodings.base64_standard(merkle.root(LEAVES))} {LOG.name}\n"
 
 
 @pytest.mark.parametrize(
@@ -59,7 +59,7 @@ def test_cosigns_a_log_that_only_grows(one: Witness) -> None:
         (request(17, 30).replace(b"old 17\n", b"old 17\nAAAA\n"), 422, "length"),
         (request(17, 9), 400, "larger"),
         (request(17, 30, signed=head(30, by=THIEF)), 403, "not signed"),
-        (request(17, 30, signed=head(30, origin="another/log")), 403, "not signed"),
+        (request(17, 30, signed=head(30, origin="another/log")), 404, "another log"),
         (request(17, 30)[:-20], 400, ""),
         (b"", 400, "old N"),
         (b"old -1\n\n" + head(30).encode(), 400, "old N"),
@@ -95,12 +95,12 @@ def test_remembers_after_a_restart_and_does_not_start_without_its_memory(
     one: Witness, tmp_path: Path
 ) -> None:
     one.add(request(0, 17), at=1)
-    again = Witness(name="witness.example/1", log=LOG, state=tmp_path / "state")
+    again = Witness(name="witness.example/1", logs=[LOG], state=tmp_path / "state")
     assert (again.seen(), again.cosigner) == (one.seen(), one.cosigner)
     assert again.add(request(0, 9), at=2).status == 409
-    (tmp_path / "state" / "seen").unlink()
+    witness.seen_path(tmp_path / "state", LOG.name).unlink()
     with pytest.raises(NoMemory):
-        Witness(name="witness.example/1", log=LOG, state=tmp_path / "state")
+        Witness(name="witness.example/1", logs=[LOG], state=tmp_path / "state")
 
 
 def test_has_it_on_disk_before_it_answers(one: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -110,7 +110,7 @@ def test_has_it_on_disk_before_it_answers(one: Witness, monkeypatch: pytest.Monk
     monkeypatch.setattr(witness, "_replace", full)
     with pytest.raises(OSError, match="no space"):
         one.add(request(0, 17), at=1)
-    assert one.size == 0
+    assert one.size(LOG.name) == 0
 
 
 def verdict(one: Witness, *, leaves: list[bytes], lines: list[bytes], signed: str) -> verifier.Verdict:
@@ -118,7 +118,7 @@ def verdict(one: Witness, *, leaves: list[bytes], lines: list[bytes], signed: st
         io.BytesIO(b"".join(line + b"\n" for line in lines)),
         checkpoints=signed,
         key=LOG,
-        witnesses=[witness.parse_seen(one.seen())],
+        witnesses=[witness.parse_seen(one.seen().rpartition(" ")[0])],
         cosigners=[one.cosigner],
     )
 
@@ -137,3 +137,35 @@ def test_lets_the_verifier_tell_rollback_and_a_history_signed_anew(one: Witness)
         verdict(one, leaves=FORGED, lines=forged, signed=head(40, leaves=FORGED) + last)
     with pytest.raises(Wrong, match="not cosigned by"):
         verdict(one, leaves=LEAVES, lines=LINES, signed=head(40))
+
+
+def test_vouches_for_the_heads_of_other_logs_too(one: Witness) -> None:
+    line = one.add(request(0, 17), at=1).body
+    signed = head(17)
+    found = verifier.verify_heads(f"{signed}{line}\n", keys=[LOG], cosigners=[one.cosigner])
+    assert [item.size for item in found] == [17]
+    with pytest.raises(Wrong, match="not cosigned by"):
+        verifier.verify_heads(signed, keys=[LOG], cosigners=[one.cosigner])
+    stranger = note.Verifier("countersign/test/signer", LOG.public_key)
+    with pytest.raises(Wrong, match="countersign/test/signer has no cosigned head"):
+        verifier.verify_heads(signed, keys=[LOG, stranger], cosigners=[])
+    with pytest.raises(Wrong, match="not signed by"):
+        verifier.verify_heads(head(17, by=THIEF), keys=[LOG], cosigners=[])
+
+
+def test_keeps_each_of_several_logs_apart(tmp_path: Path) -> None:
+    other = note.Verifier("countersign/test/other", THIEF.public_key().public_bytes_raw())
+    state = tmp_path / "state"
+    one = Witness(name="witness.example/1", logs=[LOG, other], state=state)
+    assert one.add(request(0, 17), at=1).status == 200
+    crossed = head(9, leaves=FORGED, origin=other.name)  # the first log's key under the other's name
+    assert one.add(request(0, 9, leaves=FORGED, signed=crossed), at=2).status == 403
+    honest = head(9, leaves=FORGED, by=THIEF, origin=other.name)
+    assert one.add(request(0, 9, leaves=FORGED, signed=honest), at=3).status == 200
+    assert (one.size(LOG.name), one.size(other.name)) == (17, 9)
+    third = note.Verifier("countersign/test/third", LOG.public_key)
+    assert Witness(name="w", logs=[LOG, other, third], state=state).size(third.name) == 0
+    witness.seen_path(state, other.name).unlink()
+    with pytest.raises(NoMemory):
+        Witness(name="w", logs=[other], state=state)
+    assert Witness(name="w", logs=[LOG], state=state).size(LOG.name) == 17

@@ -26,6 +26,8 @@ class Migration(migrations.Migration):
                         auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
                     ),
                 ),
+                ("log", models.CharField(help_text="the log's name", max_length=200)),
+                ("note", models.TextField(help_text="the head that it stands under")),
                 ("size", models.BigIntegerField()),
                 ("witness", models.CharField(max_length=200)),
                 ("line", models.CharField(max_length=400)),
@@ -34,8 +36,10 @@ class Migration(migrations.Migration):
             options={
                 "db_table": "audit_cosignature",
                 "constraints": [
-                    models.UniqueConstraint(fields=("witness", "size"), name="audit_cosigned_once"),
-                    models.CheckConstraint(condition=Q(size__gt=0), name="audit_cosigned_something"),
+                    models.UniqueConstraint(
+                        fields=("log", "witness", "size", "at"), name="audit_cosigned_once"
+                    ),
+                    models.CheckConstraint(condition=Q(size__gte=0), name="audit_cosigned_size"),
                 ],
             },
         ),

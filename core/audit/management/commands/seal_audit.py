@@ -5,7 +5,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from core import clock
-from core.audit import cosigning, notarizing, sealing, witnesses
+from core.audit import notarizing, sealing
 from core.daemon import lead
 
 log = logging.getLogger(__name__)
@@ -20,7 +20,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         log_key = notarizing.verifier(settings.AUDIT_KEY_FILE, origin=settings.AUDIT_ORIGIN)
         seal = notarizing.notary(settings.AUDIT_NOTARY_SOCKET, log=log_key)
-        among = witnesses.read(settings.AUDIT_WITNESSES_FILE)
 
         def step() -> bool:
             try:
@@ -28,8 +27,6 @@ class Command(BaseCommand):
             except notarizing.NotSealed as error:
                 log.error("nothing is sealed: %s", error)
                 return False
-            if sealed < sealing.BATCH:  # while more waits, sealing comes first
-                cosigning.collect(among)
             return sealed == sealing.BATCH
 
         if options["once"]:

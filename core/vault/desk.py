@@ -1,0 +1,137 @@
+"""What the vault answers: it opens one person's texts for a named reader and purpose, and writes that down.
+
+A caller cannot open anything silently or in bulk: the line in the log is durable before the plain text
+leaves, and one reader, and one calling process, see only so many people an hour. The person is part of what
+is sealed, so that a caller cannot name one and open another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from core.trusted.serving import Message
+from core.vault import boxes
+from core.vault.log import Log
+from core.vault.quota import Quota
+from kernel import canonical, encodings
+
+TEXT_MAX: Final = 300
+ITEMS_MAX: Final = 500
+
+Answer = dict[str, canonical.Value]
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """A wish to see texts of one person."""
+
+    subject: str
+    actor: str
+    purpose: str
+    event: str
+    wrapped: bytes
+    items: tuple[tuple[str, bytes], ...]
+
+    @classmethod
+    def parse(cls, message: Message) -> Question:
+        """Read it; ValueError, KeyError or TypeError for any other shape."""
+        texts = [message[name] for name in ("subject", "actor", "purpose", "event")]
+        if not all(isinstance(text, str) and 0 < len(text) <= TEXT_MAX for text in texts):
+            raise ValueError("who asks, about whom, what for and under which event are named")
+        items = message["items"]
+        if not isinstance(items, list) or not 0 < len(items) <= ITEMS_MAX:
+            raise ValueError("some texts are asked for")
+        pairs = []
+        for item in items:
+            if not isinstance(item, dict):
+                raise TypeError("an item is a place and a sealed text")
+            place, sealed = item["place"], item["sealed"]
+            if not isinstance(place, str) or not 0 < len(place) <= TEXT_MAX:
+                raise ValueError("a place is named")
+            pairs.append((place, encodings.from_base64url(str(sealed))))
+        subject, actor, purpose, event = map(str, texts)
+        wrapped = encodings.from_base64url(str(message["wrapped"]))
+        return cls(subject, actor, purpose, event, wrapped, tuple(pairs))
+
+
+class Vault:
+    """The holder of the one private key."""
+
+    def __init__(
+        self,
+        *,
+        key: X25519PrivateKey,
+        log: Log,
+        clock: Callable[[], float],
+        per_actor: int,
+        per_caller: int,
+        alarm: Callable[[str], None],
+    ) -> None:
+        self._key, self.log, self._clock, self._alarm = key, log, clock, alarm
+        self._actors, self._callers = Quota(per_actor), Quota(per_caller)
+        self._remember()
+
+    def answer(self, message: Message, uid: int) -> Message:
+        """`open`, or a question of the collector about the log."""
+        if message.get("type") != "open":
+            return self.log.answer(message) or _refused("VAULT_UNKNOWN_QUESTION")
+        try:
+            asked = Question.parse(message)
+        except (ValueError, KeyError, TypeError):
+            return _refused("VAULT_BAD_QUESTION")
+        return self._open(asked, uid)
+
+    def _open(self, asked: Question, uid: int) -> Answer:
+        now_s, caller = self._clock(), f"uid:{uid}"
+        within = self._actors.admits(asked.actor, asked.subject, now_s=now_s)
+        if not within or not self._callers.admits(caller, asked.subject, now_s=now_s):
+            self._alarm(f"quota: {asked.actor} through user {uid} asked for one person too many")
+            return self._write(asked, uid, now_s, "VAULT_QUOTA")
+        try:
+            person = boxes.open_person(asked.wrapped, self._key, subject=asked.subject)
+            plain = [
+                boxes.open_sealed(sealed, person, bound_to=f"{asked.subject}|{place}")
+                for place, sealed in asked.items
+            ]
+        except boxes.NotOurs:
+            return self._write(asked, uid, now_s, "VAULT_NOT_OURS")
+        self._write(asked, uid, now_s, "")
+        self._count(asked.actor, caller, asked.subject, now_s)
+        return {"v": 1, "type": "opened", "texts": [encodings.base64url(text) for text in plain]}
+
+    def _write(self, asked: Question, uid: int, now_s: float, code: str) -> Answer:
+        """The line, on disk; what is said where nothing was opened."""
+        self.log.add(
+            {
+                "v": 1,
+                "at_ms": str(int(now_s * 1000)),
+                "caller": str(uid),
+                "actor": asked.actor,
+                "subject": asked.subject,
+                "purpose": asked.purpose,
+                "event": asked.event,
+                "places": [place for place, _ in asked.items],
+                "code": code,
+            }
+        )
+        return _refused(code)
+
+    def _count(self, actor: str, caller: str, subject: str, now_s: float) -> None:
+        self._actors.count(actor, subject, now_s=now_s)
+        self._callers.count(caller, subject, now_s=now_s)
+
+    def _remember(self) -> None:
+        """The last hour counts after a restart, too: it stands in the log."""
+        for line in self.log.lines:
+            said: Mapping[str, canonical.Value] = canonical.decode_object(line[:-1])
+            if not said["code"]:
+                at_s = int(str(said["at_ms"])) / 1000
+                self._count(str(said["actor"]), f"uid:{said['caller']}", str(said["subject"]), at_s)
+
+
+def _refused(code: str) -> Answer:
+    return {"v": 1, "type": "refused", "code": code}
