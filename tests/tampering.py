@@ -307,6 +307,11 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
     ("good for too long", "SIGNER_INTENT_TOO_LONG", with_intent(expires=vaults.in_hours(24 * 8))),
     ("refill out of the hot wallet", "SIGNER_WRONG_SOURCE", refill_from_hot),
     ("destination that is no address here", "SIGNER_WRONG_DESTINATION", mainnet_destination),
+    (
+        "destination in another spelling, which no limit would know again",
+        "SIGNER_WRONG_DESTINATION",
+        with_intent(destination=vaults.DESTINATION.upper()),
+    ),
     ("kind without a policy", "SIGNER_BAD_INTENT", relabel_payload(kind="custody.adjustment")),
     ("changed payload", "SIGNER_ASSERTION_CHALLENGE", relabel_payload(destination_label="somebody else")),
     ("payload with one more member", "SIGNER_BAD_INTENT", relabel_payload(surprise="x")),

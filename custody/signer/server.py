@@ -85,7 +85,9 @@ def _receive(connection: socket.socket, count: int, *, may_end: bool = False) ->
 
 
 def _line(reply: Message, uid: int) -> str:
-    shown = {name: reply[name] for name in ("type", "code", "txid", "kind", "state") if name in reply}
+    shown = {
+        name: reply[name] for name in ("type", "code", "alert", "txid", "kind", "state") if name in reply
+    }
     return " ".join([f"{name}={_plain(value)}" for name, value in shown.items()] + [f"user={uid}"])
 
 

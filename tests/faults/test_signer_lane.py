@@ -252,8 +252,12 @@ def many(desk: Desk, count: int) -> list[str]:
 
 
 def test_drains_no_further_than_its_share_however_many_destinations_there_are(desk: Desk) -> None:
-    paid = [pay(desk, destination=destination, fee=500) for destination in many(desk, 12)]
+    *first, last = many(desk, 13)
+    paid = [pay(desk, destination=destination, fee=500) for destination in first]
     assert paid == ["signed"] * 9 + ["SIGNER_WINDOW_FULL"] * 3  # 9 x 1,000,500 in two thirds of 0.15 BTC
+    rest = 10_000_000 - 9 * 1_000_500
+    assert pay(desk, destination=last, fee=500, amount=Amount(rest, "BTC")) == "SIGNER_WINDOW_FULL"
+    assert pay(desk, destination=last, fee=500, amount=Amount(rest - 500, "BTC")) == "signed"
 
 
 def test_lets_nobody_burn_more_in_fees_than_the_window_holds(desk: Desk) -> None:
