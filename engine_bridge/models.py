@@ -71,6 +71,8 @@ class EngineCursor(models.Model):
     epoch = models.PositiveBigIntegerField(default=0)
     settled_at = models.DateTimeField(null=True)
     halted = models.TextField(default="", blank=True)
+    rebuilt_to = models.PositiveBigIntegerField(default=0)
+    """How far the mirrors had come when they were last emptied: until then they are being rebuilt."""
 
     class Meta:
         db_table = "engine_cursor"

@@ -8,4 +8,5 @@ from enum import StrEnum
 class Permission(StrEnum):
     SEE_MARKETS = "engine:market:read"
     HALT_MARKETS = "engine:market:halt"
+    REBUILD_MIRRORS = "engine:mirrors:rebuild"
     APPROVE_MARKET_RELEASES = "engine:market:approve_release"

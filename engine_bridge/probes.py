@@ -16,7 +16,7 @@ PENDING_MAX: Final = timedelta(seconds=30)
 
 def read_engine(now: datetime) -> Reading:
     """The engine's own word on itself, as of the last few seconds."""
-    found = vitals.find()
+    found = vitals.find(now)
     if found is None:
         return Reading(Status.DOWN, "No word from the engine for half a minute: it, or settlement, is away.")
     facts: dict[str, str | int | None] = {
@@ -41,7 +41,7 @@ def read_engine(now: datetime) -> Reading:
 
 def read_settlement(now: datetime) -> Reading:
     """How far settlement is behind the engine, and whether it stands still."""
-    view, engine = queries.settlement(), vitals.find()
+    view, engine = queries.settlement(), vitals.find(now)
     lag = max(0, engine.event_seq - view.last_event_seq) if engine else None
     facts: dict[str, str | int | None] = {
         "event": view.last_event_seq,
@@ -51,6 +51,9 @@ def read_settlement(now: datetime) -> Reading:
     }
     if view.halted:
         return Reading(Status.DOWN, f"Settlement stands still: {view.halted}", facts)
+    if view.is_rebuilding:
+        sentence = f"The mirrors are being rebuilt: event {view.last_event_seq} of {view.rebuilt_to}."
+        return Reading(Status.DEGRADED, sentence, facts)
     if view.oldest_pending is not None and now - view.oldest_pending > PENDING_MAX:
         return Reading(Status.DEGRADED, "A transfer has waited for the engine for too long.", facts)
     if lag is not None and lag > LAG_MAX:

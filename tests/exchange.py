@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from uuid import UUID
 
 from django.conf import settings
@@ -26,6 +26,8 @@ from core.staff.domain import changes
 from custody import actions
 from custody.models import Adjustment, Refill, SignerOrder, Withdrawal
 from engine_bridge.actions.markets import list_market
+from engine_bridge.adapters import vitals
+from engine_bridge.adapters.administration import ShardReading
 from engine_bridge.domain.markets import LISTINGS
 from engine_bridge.models import Instrument
 from fixtures.authenticator import Authenticator
@@ -36,6 +38,15 @@ from kyc.models import Case, KycProfile
 from tests.emergencies import at_the_safe
 from tests.officers import SAFES, Officer, Staff
 from tests.treasury import BTC, ROBOT, Treasury
+
+HEARD = ShardReading(
+    epoch=3, state="running", engine_seq=48_210, durable_seq=48_210, event_seq=91_877, queue_depth=2,
+    open_orders=418, accounts=37, fsync_p50_us=142, fsync_p99_us=611, journal_bytes=71_303_168,
+    snapshot_seq=40_000, state_hash="5f2c" * 16, state_hash_seq=40_000,
+    engine_time=datetime(2026, 11, 21, 3, tzinfo=UTC), version="0.1.0",
+    consumers={"settlement": 91_877, "archive": 91_800},
+)  # fmt: skip
+"""The engine's last word, as settlement would have left it."""
 
 
 @dataclass(frozen=True)
@@ -135,6 +146,7 @@ def stock(now: datetime) -> Exchange:
         scope="market:BTC-USDT", reason="prices differ from every other venue", actor=ana.actor, now=now
     )
     market = list_market(listing=LISTINGS[0], actor=ROBOT, now=now)
+    vitals.leave(HEARD, now=now)
     order = actions.draft_freeze(
         wallet="hot", reason="a laptop of treasury was stolen", actor=ana.actor, now=now
     )

@@ -42,6 +42,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "evidence": "Open a person’s evidence",
     "propose_tier": "Propose a tier for a customer",
     "ask_market_release": "Ask that a market may trade again",
+    "rebuild_mirrors": "Rebuild the mirrors of the engine",
     "ask_release": "Ask for the release of a freeze",
     "release_signers": "Ask that frozen signers may sign again",
     "reopen_signer": "Ask that a signer may begin a new memory",

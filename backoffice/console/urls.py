@@ -21,6 +21,7 @@ from backoffice.console.views import (
     cases,
     elevations,
     emergencies,
+    engine,
     errors,
     freezes,
     health,
@@ -182,6 +183,8 @@ urlpatterns: list[Any] = [
     act(
         "identity/<uuid:case_id>/propose", Kyc.DECIDE_CASES, cases.propose, "propose_tier", step_up=Needs.ACT
     ),
+    screen("engine/", Engine.SEE_MARKETS, engine.show, "engine"),
+    act("engine/rebuild", Engine.REBUILD_MIRRORS, engine.rebuild, "rebuild_mirrors", step_up=Needs.ACT),
     screen("markets/", Engine.SEE_MARKETS, markets.index, "markets"),
     screen("markets/<slug:symbol>/", Engine.SEE_MARKETS, markets.show, "market"),
     act("markets/<slug:symbol>/stop", Engine.HALT_MARKETS, markets.stop, "stop_market"),

@@ -83,6 +83,7 @@ custody:adjustment:approve        .     x    .     x     .    .    .    .
 engine:market:read                x     x    x     x     x    x    x    .
 engine:market:halt                x     x    x     .     x    .    .    .
 engine:market:approve_release     .     x    .     x     .    .    .    .
+engine:mirrors:rebuild            .     .    .     .     x    .    .    .
 """
 
 

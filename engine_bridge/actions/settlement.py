@@ -124,7 +124,10 @@ def clear_mirrors(*, actor: Actor, now: datetime, reason: str, shard: int = lock
     Order.objects.all().delete()
     TradingBalance.objects.all().delete()
     EngineCursor.objects.filter(pk=cursor.pk, last_event_seq=reached).update(
-        last_event_seq=0, last_engine_seq=0, settled_at=None
+        last_event_seq=0,
+        last_engine_seq=0,
+        settled_at=None,
+        rebuilt_to=max(reached, cursor.rebuilt_to),
     )
     audit.record(
         Event.MIRRORS_CLEARED, cursor, actor=actor, now=now, before={"event": reached}, reason=reason

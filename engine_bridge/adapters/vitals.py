@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, cast
 
@@ -12,23 +13,42 @@ from django.db import connection
 from engine_bridge.adapters import notes
 from engine_bridge.adapters.administration import ShardReading
 
-KEPT: Final = timedelta(seconds=30)
+FRESH: Final = timedelta(seconds=30)
 """Older news is no news: the engine, or settlement, is not there."""
+KEPT: Final = timedelta(days=7)
+"""How long the last word is shown, with its age, after there is no newer one."""
 
 
-def leave(reading: ShardReading) -> None:
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What the engine said last, and when."""
+
+    reading: ShardReading
+    taken_at: datetime
+
+
+def leave(reading: ShardReading, *, now: datetime) -> None:
     """Put the reading where the console looks."""
     body = dataclasses.asdict(reading) | {"engine_time": reading.engine_time.isoformat()}
-    notes.store().set(_key(), json.dumps(body), px=int(KEPT.total_seconds() * 1000))
+    text = json.dumps({"reading": body, "taken_at": now.isoformat()})
+    notes.store().set(_key(), text, px=int(KEPT.total_seconds() * 1000))
 
 
-def find() -> ShardReading | None:
+def find(now: datetime) -> ShardReading | None:
     """The newest reading, if it is fresh."""
+    found = last()
+    return found.reading if found is not None and now - found.taken_at <= FRESH else None
+
+
+def last() -> Vitals | None:
+    """The newest reading, however old."""
     found = cast("bytes | None", notes.store().get(_key()))
     if found is None:
         return None
-    body = json.loads(found)
-    return ShardReading(**(body | {"engine_time": datetime.fromisoformat(body["engine_time"])}))
+    told = json.loads(found)
+    body = told["reading"]
+    reading = ShardReading(**(body | {"engine_time": datetime.fromisoformat(body["engine_time"])}))
+    return Vitals(reading, datetime.fromisoformat(told["taken_at"]))
 
 
 def _key() -> str:

@@ -40,7 +40,7 @@ class Settlement:
     def __init__(self, target: str) -> None:
         self._target = target
         self._feed: Feed | None = None
-        self._gaps = 0
+        self._gaps = self._reached = 0
         self._waits = False
         self._swept = self._acknowledged = self._halted = datetime.min.replace(tzinfo=clock.now().tzinfo)
 
@@ -55,6 +55,9 @@ class Settlement:
             if batch.events:
                 self.settle(batch)
                 self._gaps = 0
+                self._reached = batch.last_event_seq
+            elif queries.settled_event_seq() != self._reached:
+                self.close()  # the mirrors were emptied to be rebuilt: begin again from the cursor
             self._sweep(now)
         except EngineAway as away:
             if not self._waits:
@@ -90,8 +93,8 @@ class Settlement:
 
     def _next(self) -> Batch:
         if self._feed is None:
-            first = queries.settlement().last_event_seq + 1
-            self._feed = Feed(self._target, from_event_seq=first, consumer=NAME)
+            self._reached = queries.settled_event_seq()
+            self._feed = Feed(self._target, from_event_seq=self._reached + 1, consumer=NAME)
         return self._feed.next()
 
     def _halt(self, reason: Exception, now: datetime) -> None:
@@ -106,7 +109,7 @@ class Settlement:
         """Send again what the outbox may have given up on, and let the engine forget what is long closed."""
         if now - self._swept >= SWEEP_EVERY:
             self._swept = now
-            self._leave_vitals()
+            self._leave_vitals(now)
             self._assert_markets()
             if Transfer.objects.filter(state="pending", created_at__lt=now - SWEEP_EVERY).exists():
                 tasks.send_pending_transfers()
@@ -118,10 +121,10 @@ class Settlement:
             if done is not None and done.event_seq is not None:
                 transfers.acknowledge(settings.ENGINE_TRANSFERS_TARGET, through_event_seq=done.event_seq)
 
-    def _leave_vitals(self) -> None:
+    def _leave_vitals(self, now: datetime) -> None:
         """For the health screen; settlement itself does not need them."""
         try:
-            vitals.leave(administration.status(settings.ENGINE_ADMIN_TARGET))
+            vitals.leave(administration.status(settings.ENGINE_ADMIN_TARGET), now=now)
         except (EngineAway, notes.NotesDown) as error:
             log.info("no vital signs of the engine: %s", error)
 

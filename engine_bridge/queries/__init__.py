@@ -16,6 +16,7 @@ from engine_bridge.queries.markets import (
 from engine_bridge.queries.settlement import (
     SettlementView,
     settled_engine_seq,
+    settled_event_seq,
     settlement,
     settlement_for,
     trading_books,
@@ -54,6 +55,7 @@ __all__ = [
     "public_trades",
     "settled_book",
     "settled_engine_seq",
+    "settled_event_seq",
     "settlement",
     "settlement_for",
     "ticker",

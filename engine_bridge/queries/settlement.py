@@ -40,6 +40,12 @@ class SettlementView:
     halted: str
     pending_transfers: int
     oldest_pending: datetime | None
+    rebuilt_to: int
+
+    @property
+    def is_rebuilding(self) -> bool:
+        """Whether the mirrors were emptied and have not come back to where they had been."""
+        return self.last_event_seq < self.rebuilt_to
 
 
 def trading_books() -> tuple[int, dict[tuple[int, str], int]]:
@@ -58,6 +64,12 @@ def trading_books() -> tuple[int, dict[tuple[int, str], int]]:
 def settled_engine_seq() -> int:
     """The newest engine sequence whose events are in the mirrors."""
     found = EngineCursor.objects.filter(shard=SHARD).values_list("last_engine_seq", flat=True).first()
+    return found or 0
+
+
+def settled_event_seq() -> int:
+    """The newest event that is in the mirrors."""
+    found = EngineCursor.objects.filter(shard=SHARD).values_list("last_event_seq", flat=True).first()
     return found or 0
 
 
@@ -91,4 +103,5 @@ def settlement() -> SettlementView:
         halted=row.halted,
         pending_transfers=pending.count(),
         oldest_pending=oldest.created_at if oldest else None,
+        rebuilt_to=row.rebuilt_to,
     )

@@ -41,6 +41,7 @@ def screens(site: Site) -> dict[str, str]:
         "case": f"/identity/{exchange.case.pk}/",
         "markets": "/markets/",
         "market": f"/markets/{exchange.market.symbol}/",
+        "engine": "/engine/",
         "staff": "/staff/",
         "person": f"/staff/{exchange.una.pk}/",
         "authenticators": "/authenticators/",
