@@ -13,7 +13,7 @@ import pytest
 
 from core import clock
 from core.ids import new_id
-from engine_bridge.adapters import client, encoding, session
+from engine_bridge.adapters import administration, client, encoding, feed, session
 from engine_bridge.adapters.channel import EngineAway, EngineBusy, OutcomeUnknown
 from engine_bridge.adapters.client import Bridge
 from engine_bridge.domain.commands import ORDER_LIFETIME_MS, CancelOrder, Command, PlaceOrder
@@ -106,6 +106,46 @@ def test_answers_a_batch_beside_the_stream_and_again_with_its_first_outcome(
     assert journaled(engine) == before
     with pytest.raises(ValueError, match="at most"):
         bridge.submit_batch(cancels(session.BATCH_MAX + 1))
+
+
+def test_has_one_outcome_for_a_command_that_two_streams_bring_at_once(engine: Engine, bridge: Bridge) -> None:
+    other = Bridge(f"unix:{engine.orders}")
+    assert other.connected()
+    before = journaled(engine)
+    asked, found = cancels(400), {}
+    threads = [
+        threading.Thread(target=lambda line=line: found.update({line: line.submit(asked)}))
+        for line in (bridge, other)
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    other.close()
+    told = [[answer.engine_seq for answer in found[line]] for line in (bridge, other)]
+    assert told[0] == told[1]
+    assert journaled(engine) - before == 400
+    firsts = [one.duplicate != two.duplicate for one, two in zip(found[bridge], found[other], strict=True)]
+    assert all(firsts), "each was new to one of the two and known to the other"
+
+
+def test_keeps_a_slow_reader_of_events_waiting_and_loses_it_nothing(
+    engine: Engine, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Far more events than may lie ahead of it; the engine and everybody else go on meanwhile."""
+    monkeypatch.setattr(feed, "AHEAD_MAX", 8)
+    with feed.Feed(f"unix:{engine.transfers}", from_event_seq=1, consumer="slow") as slow:
+        for index in range(200):
+            administration.put_asset(f"unix:{engine.admin}", number=index + 10, code=f"A{index}", decimals=8)
+        assert numbers(bridge.submit(cancels(1))) == [1]
+        reached, newest = 0, engine.status().event_seq
+        assert newest >= 200
+        while reached < newest:
+            batch = slow.next()
+            if batch.events:
+                assert batch.first_event_seq == reached + 1
+                reached = batch.last_event_seq
+                time.sleep(0.001)
 
 
 def test_goes_on_when_the_engine_dies_in_the_middle_of_a_batch(engine: Engine, bridge: Bridge) -> None:

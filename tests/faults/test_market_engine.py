@@ -158,10 +158,11 @@ def test_sends_again_what_was_unanswered_when_the_engine_died(venue: Venue, tom:
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("deaths", [5, pytest.param(300, marks=pytest.mark.soak)])
 def test_loses_and_doubles_nothing_that_was_acknowledged_under_kills(
-    venue: Venue, tom: Trader, tia: Trader
+    venue: Venue, tom: Trader, tia: Trader, deaths: int
 ) -> None:
-    """Four writers, five deaths at random moments; then every answer is held against mirrors and books."""
+    """Four writers, deaths at random moments; then every answer is held against mirrors and books."""
     chance = random.Random(20261121)
     told: list[tuple[int, Result]] = []
     stop = threading.Event()
@@ -189,7 +190,7 @@ def test_loses_and_doubles_nothing_that_was_acknowledged_under_kills(
     ]
     for thread in writers:
         thread.start()
-    for _ in range(5):
+    for _ in range(deaths):
         time.sleep(chance.uniform(0.2, 0.5))
         venue.engine.kill()
         venue.engine.start()
