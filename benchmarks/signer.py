@@ -1,11 +1,12 @@
 """Signatures per second through a signer, against its raw token in the same run.
 
-    python -m benchmarks.signer [--inputs 60] [--rounds 5]
+    python -m benchmarks.signer [--inputs 60] [--rounds 5] [--instructions]
 
 The raw token signs digests with nothing around it. The signer takes a whole transaction over its socket,
 checks approvals, policy and outputs, writes its journal, anchors it on the token, signs every input and
 verifies each signature before it leaves. Prints both, their ratio, the machine and the method. CPU time is
-printed too, since on a busy machine the clock on the wall says little.
+printed too, since on a busy machine the clock on the wall says little. With --instructions both are run under
+callgrind instead, and what one more round costs is counted: the same on every machine, busy or not.
 """
 
 from __future__ import annotations
@@ -13,12 +14,14 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import re
 import subprocess
 import tempfile
 import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from kernel import frames
 from tests import vault as vaults
 from tests.vault import Vault, coin, request, withdrawal
 
@@ -31,6 +34,29 @@ start, cpu = time.perf_counter(), time.process_time()
 for number in range({count}):
     token._raw(1, number.to_bytes(32, "big"))
 print({count} / (time.perf_counter() - start), (time.process_time() - cpu) / {count} * 1000)
+"""
+
+
+_COUNTED = """
+import sys, time
+from pathlib import Path
+from custody.signer.signing import Signer
+from custody.signer.succession import read
+from custody.signer.tokens import Token
+from kernel import frames
+way, folder, rounds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
+token = Token(module={module!r}, name="hot-1", pin={pin!r})
+if way == "raw":
+    for number in range({inputs} * rounds):
+        token._raw(1, number.to_bytes(32, "big"))
+else:
+    state = folder / f"counted-{{rounds}}"
+    token.forget()
+    signer = Signer(token=token, registry=read(folder / "registry.json"), state=state, clock=time.time)
+    for number in range(rounds):
+        answer = signer.answer(frames.decode_body((folder / f"message-{{number}}").read_bytes()))
+        assert answer["type"] == "signed", answer
+        frames.encode(answer)
 """
 
 
@@ -82,6 +108,30 @@ def signer_rate(vault: Vault, *, inputs: int, rounds: int) -> tuple[Rate, float]
         signer.stop()
 
 
+def instructions(vault: Vault, *, inputs: int) -> tuple[float, float]:
+    """Instructions for one signature: by the raw token, and through a signer."""
+    for number in range(3):
+        coins = [coin(vault.registry, "hot", 1, 30_000_000) for _ in range(inputs)]
+        message = request(vault.registry, [withdrawal()], coins=coins, fee=3_000)
+        (vault.folder / f"message-{number}").write_bytes(frames.encode(message)[frames.HEADER_BYTES :])
+    program = _COUNTED.format(module=vaults.MODULE, pin=vaults.PIN, inputs=inputs)
+
+    def counted(way: str, rounds: int) -> int:
+        valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
+        done = subprocess.run(
+            [*valgrind, str(vaults.TRUSTED_PYTHON), "-c", program, way, str(vault.folder), str(rounds)],
+            env=vaults.environment(vault.folder / "hot-1"),
+            cwd=vaults.ROOT,
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return int(re.findall(r"Collected : ([0-9]+)", done.stderr)[0])
+
+    raw, whole = ((counted(way, 3) - counted(way, 1)) / (2 * inputs) for way in ("raw", "signer"))
+    return raw, whole
+
+
 def cpu_s(pid: int) -> float:
     """Seconds of CPU that a process has used."""
     fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
@@ -93,7 +143,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--inputs", type=int, default=60)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--instructions", action="store_true", help="count them under callgrind; slow")
     options = parser.parse_args()
+    if options.instructions:
+        with tempfile.TemporaryDirectory() as folder:
+            vault = Vault.build(Path(folder), hot=2, wallets=["hot"])
+            raw_count, whole = instructions(vault, inputs=options.inputs)
+        print(f"raw token  {raw_count:12,.0f} instructions for a signature")
+        print(f"signer     {whole:12,.0f}, {options.inputs} inputs at once")
+        print(f"ratio      {raw_count / whole:12.2f}")
+        return
     with tempfile.TemporaryDirectory() as folder:
         vault = Vault.build(Path(folder), hot=2, wallets=["hot"])
         raw = raw_rate(vault, options.inputs * options.rounds)
