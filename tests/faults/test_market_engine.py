@@ -6,7 +6,7 @@ import random
 import threading
 import time
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 from io import StringIO
 
 import pytest
@@ -20,7 +20,7 @@ from engine_bridge.adapters.channel import EngineAway, EngineBusy, OutcomeUnknow
 from engine_bridge.comparing import compare
 from engine_bridge.domain.orders import read
 from engine_bridge.domain.results import Result, ResultCode
-from engine_bridge.models import Instrument, Order
+from engine_bridge.models import Fill, Instrument, Order
 from kernel.money import Amount
 from tests.traders import Trader
 from tests.trading import (
@@ -31,6 +31,7 @@ from tests.trading import (
     sound,
     taker,
     terms,
+    trading,
     until,
 )
 from tests.venue import Venue, give, venue_open
@@ -206,6 +207,30 @@ def test_loses_and_doubles_nothing_that_was_acknowledged_under_kills(
     assert all(stored[number].filled_lots >= answer.filled_lots for number, answer in accepted.items())
     found = compare(f"unix:{venue.engine.transfers}")
     assert (found.differences, found.settled_seq) == ((), found.event_seq)
+    assert sound()
+
+
+def test_halts_at_a_row_that_the_database_refuses_and_goes_on_when_the_cause_is_gone(
+    venue: Venue, tom: Trader, tia: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Settlement may not reject a trade: it stands, says why, and has written nothing of the batch."""
+    monkeypatch.setattr("engine_bridge.daemons.settlement.RETRY_HALTED", timedelta(0))
+    ask = place(tom, terms("sell", "0.5", "40000"))[0]
+    place(tia, terms("buy", "0.2", "40000"))
+    before, moment = queries.settlement().last_event_seq, clock.now()
+    in_the_way = Order.objects.create(
+        pk=ask.order_id, account=account(tom), instrument_id=1, side="sell", order_type="limit",
+        price_ticks=1, qty_lots=1, stp="cancel_maker", state="live", accepted_seq=1, created_at=moment,
+        updated_at=moment,
+    )  # fmt: skip
+    until(lambda: venue.settlement.step() is False or bool(queries.settlement().halted))
+    view = queries.settlement()
+    assert (view.last_event_seq, view.halted.partition(":")[0]) == (before, "IntegrityError")
+    assert (Fill.objects.count(), trading(tom, "USDT")) == (0, "0")
+    in_the_way.delete()
+    venue.settlement.step()
+    venue.settle()
+    assert (queries.settlement().halted, Fill.objects.count(), trading(tom, "USDT")) == ("", 2, "7993.6")
     assert sound()
 
 
