@@ -30,6 +30,10 @@ SERVICE_AUD: Final = "5a" * 32
 CONSOLE: Final = "console.localhost"
 
 
+_sittings: dict[UUID, str] = {}
+"""Each person's session of this test, so that a second window of theirs need not be entered again."""
+
+
 @functools.cache
 def issuer() -> Issuer:
     """One edge with one set of keys for the whole run."""
@@ -43,7 +47,8 @@ def issuer() -> Issuer:
 
 
 def open_doors(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Make the application believe this edge."""
+    """Make the application believe this edge. Nobody sits at the console yet."""
+    _sittings.clear()
     settings.ACCESS_TEAM_URL = TEAM
     settings.ACCESS_CONSOLE_AUD, settings.ACCESS_SERVICE_AUD = CONSOLE_AUD, SERVICE_AUD
     store = KeyStore(lambda: json.dumps(issuer().certs()).encode(), development=True)
@@ -70,15 +75,41 @@ class Browser(Client):
 
     person: UUID | None = None
     confirms = True
+    enters = True
     safe = SAFES[0]
+
+    def enter(self) -> None:
+        """Start a session, as whoever comes in does."""
+        assert self.person is not None
+        self.enters, confirms, self.confirms = False, self.confirms, False
+        try:
+            page = self.get("/").content.decode()
+            form = confirmation(page, "enter")
+            assert form is not None, "the page at the entrance has no form"
+            asked = confirmation(self.post(form.address, form.fields).content.decode())
+            assert asked is not None, "nobody is asked for an authenticator"
+            fields = {**asked.fields, **asked.touched(console_key(self.person))}
+            assert self.post(asked.address, fields).status_code == 302
+        finally:
+            self.enters, self.confirms = True, confirms
+        _sittings[self.person] = self.cookies[settings.SESSION_COOKIE_NAME].value
 
     def generic(self, method: str, path: str, *args: Any, **how: Any) -> Any:
         answer = super().generic(method, path, *args, **how)
+        if (
+            answer.status_code == ASKED
+            and self.person is not None
+            and self.enters
+            and b'id="enter"' in answer.content
+        ):
+            self.enter()
+            answer = super().generic(method, path, *args, **how)
         if answer.status_code != ASKED or not self.confirms or self.person is None:
             return answer
-        self.confirms = False  # one answer to one question
         form = confirmation(answer.content.decode())
-        assert form is not None, "the page that asks has no form"
+        if form is None:
+            return answer
+        self.confirms = False  # one answer to one question
         key = sealed_key(self.safe) if "a sealed key" in answer.content.decode() else console_key(self.person)
         fields = {**form.fields, **form.touched(key)}
         try:
@@ -109,10 +140,11 @@ class Confirmation:
 
 
 class _Forms(HTMLParser):
-    """Reads the form named `ceremony`."""
+    """Reads the form of that id."""
 
-    def __init__(self) -> None:
+    def __init__(self, name: str) -> None:
         super().__init__()
+        self.name = name
         self.form: dict[str, str] | None = None
         self.fields: dict[str, list[str]] = {}
         self._inside = False
@@ -120,7 +152,7 @@ class _Forms(HTMLParser):
     def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
         found = {name: value or "" for name, value in attrs}
         if tag == "form":
-            self._inside = found.get("id") == "ceremony"
+            self._inside = found.get("id") == self.name
             self.form = found if self._inside else self.form
         elif tag == "input" and self._inside and found.get("type") == "hidden":
             self.fields.setdefault(found["name"], []).append(found["value"])
@@ -129,21 +161,25 @@ class _Forms(HTMLParser):
         self._inside = self._inside and tag != "form"
 
 
-def confirmation(page: str) -> Confirmation | None:
+def confirmation(page: str, name: str = "ceremony") -> Confirmation | None:
     """The form on a page that asks for a ceremony; None where it has none."""
-    reader = _Forms()
+    reader = _Forms(name)
     reader.feed(page)
     if reader.form is None:
         return None
-    challenge = encodings.from_base64url(reader.form["data-challenge"])
-    return Confirmation(reader.form["action"], reader.fields, challenge, reader.form["data-rp"])
+    challenge = encodings.from_base64url(reader.form.get("data-challenge", ""))
+    return Confirmation(reader.form["action"], reader.fields, challenge, reader.form.get("data-rp", ""))
 
 
-def at_console(identity: Identity | None, *, checks_csrf: bool = False, confirms: bool = True) -> Browser:
+def at_console(
+    identity: Identity | None, *, checks_csrf: bool = False, confirms: bool = True, fresh: bool = False
+) -> Browser:
     """A client at the console's door; without an identity it carries no token."""
     headers = {"Host": CONSOLE}
     if identity is not None:
         headers[doors.ASSERTION] = token(identity)
     client = Browser(enforce_csrf_checks=checks_csrf, headers=headers)
     client.person, client.confirms = identity.pk if identity else None, confirms
+    if identity is not None and not fresh and identity.pk in _sittings:
+        client.cookies[settings.SESSION_COOKIE_NAME] = _sittings[identity.pk]
     return client

@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Final
 from django.http import HttpResponse, HttpResponseBase
 
 from backoffice.console import frame
+from backoffice.console.entering import session_of
 from core import clock
-from core.access import doors
 from core.factors import actions, judging, queries
 from core.factors.domain import acts
 from core.factors.domain.factors import Kind, State
@@ -33,6 +33,7 @@ ASKED: Final = 401
 _APART: Final = frozenset({"csrfmiddlewaretoken", *FIELDS})
 
 SENTENCES: Final[Mapping[str, str]] = {
+    "enter": "Start your session",
     "release": "Release this withdrawal to its checkers",
     "reject": "Reject this withdrawal",
     "fail": "Give up this withdrawal and return its hold",
@@ -128,11 +129,6 @@ def act_of(request: frame.StaffRequest, target: Mapping[str, Any]) -> bytes:
         fields=fields,
         files=files,
     )
-
-
-def session_of(request: Any) -> str:
-    """What a challenge is bound to beside the person: this sitting at the console."""
-    return hashlib.sha256(request.headers.get(doors.ASSERTION, "").encode()).hexdigest()
 
 
 def question(request: frame.StaffRequest, *, purpose: str, act: str, digest: bytes) -> dict[str, str]:

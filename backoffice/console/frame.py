@@ -14,6 +14,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from backoffice.console import waiting
+from backoffice.console.entering import is_inside
 from core import access, clock
 from core.access.models import Identity
 from core.access.rights import roles_of
@@ -86,8 +87,10 @@ class Frame:
 def around(request: StaffRequest, *, now: datetime, here: str = "") -> Frame:
     """The frame for whoever asks; `here` is the screen that is open, where it is not the one asked for."""
     identity = request.identity
-    powers = access.powers(identity, now)
-    counts = waiting.counts(identity, now=now)
+    # Before the session is entered, the few pages that open show nothing of what is behind them.
+    known = is_inside(request)
+    powers = access.powers(identity, now) if known else frozenset()
+    counts = waiting.counts(identity, now=now) if known else {}
     return Frame(
         identity=identity,
         roles=", ".join(sorted(role.label for role in roles_of(identity, now))) or "no role",

@@ -12,6 +12,7 @@ from django.urls import URLPattern, path
 from django.views.decorators.http import require_POST, require_safe
 
 from backoffice.console.ceremony import confirmed
+from backoffice.console.entering import enter, inside, leave
 from backoffice.console.permissions import Permission as Console
 from backoffice.console.views import (
     adjustments,
@@ -48,15 +49,26 @@ from kyc.permissions import Permission as Kyc
 View = Callable[..., HttpResponseBase]
 
 
-def screen(route: str, permission: StrEnum, view: View, name: str) -> URLPattern:
-    """A page: it is read, and reading changes nothing."""
-    return path(route, requires(permission)(require_safe(view)), name=name)
+def screen(
+    route: str, permission: StrEnum, view: View, name: str, before_entering: bool = False
+) -> URLPattern:
+    """A page: it is read, and reading changes nothing. It opens in a session that was entered."""
+    shown = view if before_entering else inside(view)
+    return path(route, requires(permission)(require_safe(shown)), name=name)
 
 
-def act(route: str, permission: StrEnum, view: View, name: str, step_up: Needs | None = None) -> URLPattern:
+def act(
+    route: str,
+    permission: StrEnum,
+    view: View,
+    name: str,
+    step_up: Needs | None = None,
+    before_entering: bool = False,
+) -> URLPattern:
     """A form's target: posted to and never followed, from no other site, and where marked only confirmed."""
     inner = view if step_up is None else confirmed(step_up, view)
-    return path(route, requires(permission)(require_POST(from_here(inner))), name=name)
+    done = inner if before_entering else inside(inner)
+    return path(route, requires(permission)(require_POST(from_here(done))), name=name)
 
 
 def from_here(view: View) -> View:
@@ -75,6 +87,8 @@ def from_here(view: View) -> View:
 
 
 urlpatterns: list[Any] = [
+    act("enter", Factors.OWN, enter, "enter", step_up=Needs.ENTER, before_entering=True),
+    act("leave", Factors.OWN, leave, "leave"),
     screen("", Console.SEE_HOME, home.show, "home"),
     screen("pulse", Console.SEE_HOME, home.pulse, "pulse"),
     screen("approvals/", Approvals.SEE_REQUESTS, approvals.index, "approvals"),
@@ -235,16 +249,24 @@ urlpatterns: list[Any] = [
         "take_passkey",
         step_up=Needs.ACT,
     ),
-    screen("emergencies/", Factors.OWN, emergencies.index, "emergencies"),
-    act("emergencies/ask", Factors.OWN, emergencies.ask, "ask_glass", step_up=Needs.SEALED),
+    screen("emergencies/", Factors.OWN, emergencies.index, "emergencies", before_entering=True),
+    act(
+        "emergencies/ask",
+        Factors.OWN,
+        emergencies.ask,
+        "ask_glass",
+        step_up=Needs.SEALED,
+        before_entering=True,
+    ),
     act(
         "emergencies/<uuid:glass_id>/second",
         Factors.OWN,
         emergencies.second,
         "second_glass",
         step_up=Needs.SEALED,
+        before_entering=True,
     ),
-    act("emergencies/<uuid:glass_id>/end", Factors.OWN, emergencies.end, "end_glass"),
+    act("emergencies/<uuid:glass_id>/end", Factors.OWN, emergencies.end, "end_glass", before_entering=True),
     act(
         "emergencies/keys/begin",
         Access.PROPOSE_STAFF,
@@ -260,17 +282,37 @@ urlpatterns: list[Any] = [
         "take_sealed",
         step_up=Needs.ACT,
     ),
-    screen("authenticators/", Factors.OWN, authenticators.index, "authenticators"),
-    act("authenticators/code", Factors.OWN, authenticators.begin_code, "begin_code", step_up=Needs.ENROL),
-    act("authenticators/code/<uuid:factor_id>", Factors.OWN, authenticators.propose_code, "propose_code"),
+    screen("authenticators/", Factors.OWN, authenticators.index, "authenticators", before_entering=True),
+    act(
+        "authenticators/code",
+        Factors.OWN,
+        authenticators.begin_code,
+        "begin_code",
+        step_up=Needs.ENROL,
+        before_entering=True,
+    ),
+    act(
+        "authenticators/code/<uuid:factor_id>",
+        Factors.OWN,
+        authenticators.propose_code,
+        "propose_code",
+        before_entering=True,
+    ),
     act(
         "authenticators/passkey",
         Factors.OWN,
         authenticators.begin_passkey,
         "begin_passkey",
         step_up=Needs.ENROL,
+        before_entering=True,
     ),
-    act("authenticators/passkey/propose", Factors.OWN, authenticators.propose_passkey, "propose_passkey"),
+    act(
+        "authenticators/passkey/propose",
+        Factors.OWN,
+        authenticators.propose_passkey,
+        "propose_passkey",
+        before_entering=True,
+    ),
     act(
         "authenticators/signing",
         Factors.OWN,

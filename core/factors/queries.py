@@ -9,7 +9,7 @@ from core.access.models import Identity
 from core.approvals.expiry import DatabaseClock
 from core.factors.domain import glass
 from core.factors.domain.factors import State
-from core.factors.domain.strength import RECENT_FOR
+from core.factors.domain.strength import RECENT_FOR, SESSION_FOR, Needs
 from core.factors.models import Challenge, Code, Factor, Glass, Passkey
 
 
@@ -50,6 +50,26 @@ def glasses(*, limit: int = 20) -> list[Glass]:
 def active(identity: Identity) -> list[Factor]:
     """The authenticators that this person can use now."""
     return factors_of(identity.pk, states=[State.ACTIVE])
+
+
+def entered(identity: Identity, *, challenge: str) -> bool:
+    """Whether a session that was entered by this ceremony still stands.
+
+    The ceremony was this person's own, is not too old, and its authenticator is still theirs. Whoever holds
+    the glass open has entered by the key of the safe.
+    """
+    row = Challenge.objects.filter(
+        pk=challenge, identity=identity, outcome="accepted", used_at__gt=DatabaseClock() - SESSION_FOR
+    ).first()
+    if row is None:
+        return False
+    if row.purpose == Needs.SEALED:
+        lasting = glass_in_force()
+        return lasting is not None and identity.pk in (lasting.asked_by_id, lasting.seconded_by_id)
+    theirs = {"pk": row.factor, "user": identity, "state": State.ACTIVE}
+    return row.purpose == Needs.ENTER and (
+        Passkey.objects.filter(sealed=False, **theirs).exists() or Code.objects.filter(**theirs).exists()
+    )
 
 
 def confirmed_lately(identity: Identity, *, session: str) -> bool:

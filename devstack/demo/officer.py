@@ -51,7 +51,12 @@ class Officer:
         return self._passkey.credential_id
 
     def get(self, path: str) -> httpx.Response:
-        """A page or a download."""
+        """A page or a download. Whoever is still outside starts a session first."""
+        answer = self._http.get(path)
+        if answer.status_code != httpx.codes.UNAUTHORIZED or 'id="enter"' not in answer.text:
+            return answer
+        fields = dict(_HIDDEN.findall(answer.text))
+        self._send("/enter", self._confirm(self._send("/enter", fields, None).text), None)
         return self._http.get(path)
 
     def post(self, page: str, path: str, **fields: Any) -> httpx.Response:

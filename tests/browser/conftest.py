@@ -187,11 +187,11 @@ class Visit:
 
 
 @pytest.fixture
-def visit(site: Site, browser: Browser) -> Iterator[Any]:
+def visit(site: Site, browser: Browser, settings: Any) -> Iterator[Any]:
     """Make a window for somebody: `visit(identity, scheme="dark")`. Whoever complains fails the test."""
     made: list[Visit] = []
 
-    def window(identity: Identity | None, **options: Any) -> Visit:
+    def window(identity: Identity | None, *, enters: bool = True, **options: Any) -> Visit:
         context = browser.new_context(
             color_scheme=options.pop("scheme", "light"),
             viewport=options.pop("viewport", {"width": 1360, "height": 900}),
@@ -199,6 +199,13 @@ def visit(site: Site, browser: Browser) -> Iterator[Any]:
         )
         if identity is not None:
             context.set_extra_http_headers({doors.doors.ASSERTION: doors.token(identity)})
+            if enters:
+                person = doors.at_console(identity, fresh=True)
+                person.enter()
+                name = settings.SESSION_COOKIE_NAME
+                context.add_cookies(
+                    [{"name": name, "value": person.cookies[name].value, "url": site.console}]
+                )
         made.append(Visit(context, site))
         return made[-1]
 

@@ -26,6 +26,8 @@ NOBODY: Final = UUID("01900000-dead-7000-8000-00000000dead")
 
 # One row per URL: its permission, written a second time by hand, and whether it is read or posted to.
 ROWS: Final = {
+    "enter": ("factors:own:manage", "POST"),
+    "leave": ("factors:own:manage", "POST"),
     "home": ("console:home:read", "GET"),
     "pulse": ("console:home:read", "GET"),
     "approvals": ("approvals:request:read", "GET"),
@@ -105,6 +107,7 @@ ROWS: Final = {
 }
 # What is confirmed by a ceremony, and which: `money` by a passkey alone. Each change here is a decision.
 CONFIRMED: Final = {
+    "enter": "enter",
     "release": "money",
     "reject": "act",
     "fail": "money",
@@ -206,6 +209,7 @@ def test_that_is_read_writes_nothing_and_takes_no_post(url: Url, exchange: Excha
     for name in SCREENS:
         with url(name) as address:
             client = at_console(exchange.holder(ROWS[name][0]))
+            client.enter()
             with CaptureQueriesContext(connection) as captured:
                 assert client.get(address).status_code == 200
             writes = [query["sql"] for query in captured if not query["sql"].startswith("SELECT")]

@@ -107,7 +107,7 @@ def test_is_not_done_from_another_session_or_by_another_person(exchange: Exchang
     ana, client = ana_of(exchange)
     form = ask(client, exchange)
     given = form.touched(ana.key)
-    elsewhere = at_console(ana.identity, confirms=False)
+    elsewhere = at_console(ana.identity, confirms=False, fresh=True)
     assert fault(send(elsewhere, form, **given)) == "challenge.unknown"
     form = ask(client, exchange)
     assert fault(send(client, form, **form.touched(exchange.staff.ben.key))) == "factors.unknown"
@@ -160,12 +160,22 @@ def test_takes_a_code_without_any_script_but_not_for_money(exchange: Exchange) -
     assert Withdrawal.objects.get(pk=exchange.held.pk).state == "rejected"
 
 
-def test_is_out_of_reach_without_an_authenticator(exchange: Exchange) -> None:
+def test_is_out_of_reach_without_an_authenticator_that_is_enough(exchange: Exchange) -> None:
     ana, client = ana_of(exchange)
-    for key in Passkey.objects.filter(user=ana.identity):
+    page = f"/withdrawals/{exchange.held.pk}/release"
+    ask(client, exchange)
+    for key in Passkey.objects.filter(user=ana.identity, sealed=False):
         client.post(f"/authenticators/{key.pk}/end", {"reason": "lost"})
-    answer = client.post(f"/withdrawals/{exchange.held.pk}/release", {"reason": REASON})
+    # The session ends with the authenticator that entered it; the app that is left may enter, and no more.
+    client.enters = False
+    answer = client.post(page, {"reason": REASON})
     assert answer.status_code == 401
+    assert b"Nothing was done: your session had ended." in answer.content
+    form = confirmation(client.post("/enter", {"next": "/withdrawals/"}).content.decode())
+    assert form is not None
+    entered = send(client, form, stepup_code=ana.app.code(clock.now().timestamp()))
+    assert (entered.status_code, entered["Location"]) == (302, "/withdrawals/")
+    answer = client.post(page, {"reason": REASON})
     assert "You have no authenticator that is enough for this" in html.unescape(answer.content.decode())
     assert calm(exchange)
 
@@ -179,7 +189,7 @@ def test_that_only_reads_is_confirmed_for_ten_minutes(exchange: Exchange) -> Non
     assert b"the selfie is blurred" not in answer.content
     assert b"the selfie is blurred" in send(client, form, **form.touched(ana.key)).content
     assert b"the selfie is blurred" in client.post(page).content
-    assert at_console(ana.identity, confirms=False).post(page).status_code == 401
+    assert at_console(ana.identity, confirms=False, fresh=True).post(page).status_code == 401
     # Money is asked about each time, whatever was confirmed a moment ago.
     ask(client, exchange)
 

@@ -15,6 +15,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from backoffice.console import ceremony, frame
+from backoffice.console.entering import session_of
 from core import clock
 from core.approvals import queries as approvals
 from core.approvals.models import ApprovalRequest
@@ -54,7 +55,7 @@ def begin_code(request: frame.StaffRequest) -> HttpResponse:
 def propose_code(request: frame.StaffRequest, factor_id: UUID) -> HttpResponse:
     """Take the first code of a new app, and ask the second person."""
     try:
-        asked = actions.propose_code(
+        actions.propose_code(
             factor_id=factor_id,
             digits="".join(request.POST.get("code", "").split()),
             reason=request.POST.get("reason", ""),
@@ -64,7 +65,7 @@ def propose_code(request: frame.StaffRequest, factor_id: UUID) -> HttpResponse:
     except Refused as refusal:
         return index(request, refusal)
     messages.success(request, "The app works. It counts once another officer has approved it.")
-    return redirect("approval", asked.pk)
+    return redirect("authenticators")
 
 
 def begin_passkey(request: frame.StaffRequest) -> HttpResponse:
@@ -91,11 +92,11 @@ def registering(request: frame.StaffRequest, *, route: str, title: str, back: st
 def propose_passkey(request: frame.StaffRequest) -> HttpResponse:
     """Take what the authenticator made, and ask the second person."""
     try:
-        asked = registered(request, sealed=False)
+        registered(request, sealed=False)
     except Refused as refusal:
         return index(request, refusal)
     messages.success(request, "The passkey is registered. It counts once another officer has approved it.")
-    return redirect("approval", asked.pk)
+    return redirect("authenticators")
 
 
 def registered(request: frame.StaffRequest, *, sealed: bool) -> ApprovalRequest:
@@ -106,7 +107,7 @@ def registered(request: frame.StaffRequest, *, sealed: bool) -> ApprovalRequest:
         challenge = UUID(int=0)
     return actions.propose_passkey(
         challenge_id=challenge,
-        session=ceremony.session_of(request),
+        session=session_of(request),
         client_data=request.POST.get("client_data", ""),
         attestation_object=request.POST.get("attestation_object", ""),
         label=request.POST.get("label", ""),

@@ -10,7 +10,7 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 
-from backoffice.console import frame
+from backoffice.console import entering, frame
 from backoffice.console.views.authenticators import registered, registering
 from core import access, clock
 from core.access.models import RoleGrant
@@ -44,6 +44,7 @@ def ask(request: frame.StaffRequest) -> HttpResponse:
         actions.ask_glass(reason=request.POST.get("reason", ""), actor=request.actor, now=clock.now())
     except Refused as refusal:
         return index(request, refusal)
+    entering.hold(request)
     messages.success(
         request, "The first key is in. Another person must use the other one within ten minutes."
     )
@@ -56,6 +57,7 @@ def second(request: frame.StaffRequest, glass_id: UUID) -> HttpResponse:
         actions.open_glass(glass_id=glass_id, actor=request.actor, now=clock.now())
     except Refused as refusal:
         return _or_404(request, refusal)
+    entering.hold(request)
     messages.success(request, "The glass is broken. It ends in thirty minutes, or when anybody ends it.")
     return redirect("emergencies")
 

@@ -15,6 +15,10 @@ RECENT_FOR: Final = timedelta(minutes=10)
 """How long one ceremony opens the screens of `RECENT`. It does not slide: looking does not prolong it."""
 
 
+SESSION_FOR: Final = timedelta(hours=8)
+"""How long a session lasts at most, whatever is done in it."""
+
+
 class Needs(StrEnum):
     """What a line of the console's URLs asks for, beside its permission."""
 
@@ -23,6 +27,7 @@ class Needs(StrEnum):
     RECENT = "recent"
     ENROL = "enrol"
     SEALED = "sealed"
+    ENTER = "enter"
 
 
 STRONG_ENOUGH: Final[Mapping[Needs, frozenset[Kind]]] = {
@@ -32,6 +37,8 @@ STRONG_ENOUGH: Final[Mapping[Needs, frozenset[Kind]]] = {
     Needs.ACT: frozenset({Kind.PASSKEY, Kind.CODE}),
     # Only reads: one ceremony of any kind in the last ten minutes, or a fresh one.
     Needs.RECENT: frozenset({Kind.PASSKEY, Kind.CODE}),
+    # Starts a session.
+    Needs.ENTER: frozenset({Kind.PASSKEY, Kind.CODE}),
     # Breaks the glass: a key out of the safe, and no other.
     Needs.SEALED: frozenset({Kind.SEALED}),
     # Begins a registration, which a second person decides: a fresh ceremony, where one is possible.
