@@ -92,6 +92,15 @@ class Layout:
         return self.var / "audit-key.txt"
 
     @property
+    def vault(self) -> Path:
+        """The vault's keys and its log: only its OS user may enter."""
+        return self.var / "vault"
+
+    @property
+    def vault_public(self) -> Path:
+        return self.var / "vault-key.txt"
+
+    @property
     def watched_logs(self) -> Path:
         """The keys and sockets of the trusted programs' own logs."""
         return self.var / "watched-logs.txt"
@@ -192,6 +201,8 @@ def make_folders(where: Layout, accounts: Accounts) -> None:
     for witness in WITNESSES:
         of(f"cs-{witness}").own(where.witness(witness), mode=0o755)
         of(f"cs-{witness}").own(where.run / witness, mode=0o755)
+    of("cs-vault").own(where.vault, mode=0o700)
+    of("cs-vault").own(where.run / "vault", mode=0o755)
     of(f"cs-{NOTARY}").own(where.notary, mode=0o755)
     of(f"cs-{NOTARY}").own(where.run / NOTARY, mode=0o755)
     of(f"cs-{NOTARY}").own(where.token(NOTARY), mode=0o700)
@@ -241,6 +252,7 @@ def _make_secrets(port: int) -> dict[str, Any]:
         "port": port,
         "deployment": f"demo-{secrets.token_hex(4)}",
         "secret_key": secrets.token_urlsafe(48),
+        "vault_passphrase": secrets.token_urlsafe(24),
         "field_key": base64.b64encode(secrets.token_bytes(32)).decode(),
         "rpc_password": secrets.token_hex(16),
         "sumsub_app_token": f"sbx:{secrets.token_hex(16)}",
@@ -330,11 +342,18 @@ class Environment:
             "AUDIT_KEY_FILE": str(where.audit_public),
             "AUDIT_NOTARY_SOCKET": str(run / NOTARY / "notary.sock"),
             "AUDIT_WITNESSES_FILE": str(where.audit_witnesses),
+            "VAULT_KEY_FILE": str(where.vault_public),
+            "VAULT_SOCKET": str(run / "vault" / "vault.sock"),
             "WATCHED_LOGS_FILE": str(where.watched_logs),
             "REGISTRY_FILE": str(where.registry),
             "PKCS11_MODULE": self.module,
             "SCREENING_LIST": os.environ.get("SCREENING_LIST", str(HOME / "fixtures" / "screening.txt")),
         } | outside
+
+    @property
+    def vault_origin(self) -> str:
+        """The name of the vault's own log."""
+        return f"{self.values['DEPLOYMENT']}/vault"
 
     @property
     def audit_origin(self) -> str:

@@ -210,6 +210,24 @@ class Table:
             folder=HOME,
         )
 
+    def vault(self) -> Process:
+        """The only holder of the key that opens personal data; console and worker may ask."""
+        account, path = self.accounts.of("cs-vault"), self.run / "vault" / "vault.sock"
+        askers = [str(self.accounts.of(user).uid) for user in ("cs-console", "cs-worker")]
+        return Process(
+            name="vault",
+            command=[
+                *(str(tokens.TRUSTED_PYTHON), "-m", "core.vault", "serve", "--socket", str(path)),
+                *("--state", str(self.environment.layout.vault), "--origin", self.environment.vault_origin),
+                *(word for uid in dict.fromkeys(askers) for word in ("--allow-uid", uid)),
+            ],
+            account=account,
+            environment=self.environment.plain(account),
+            secret=self.environment.secrets["vault_passphrase"],
+            ready_line=" ready ",
+            folder=HOME,
+        )
+
     def other_supervisor(self) -> Process:
         """The witnesses' own supervisor, which this one starts and knows nothing more of."""
         account = Account("witnesses", os.geteuid(), os.getegid(), ())
@@ -228,6 +246,7 @@ class Table:
         return [
             *(self.run / "signers" / f"{token}.sock" for token in signers),
             self.run / "approver-log" / "log.sock",
+            self.run / "vault" / "vault.sock",
         ]
 
     def witnesses(self) -> list[Process]:

@@ -59,10 +59,11 @@ def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -
             if "DATABASE_URL" not in environment.replaced:
                 table.postgres.prepare_database()
             tokens.prepare(environment, accounts)
+            tokens.prepare_vault(environment, accounts)
             tokens.prepare_notary(environment, accounts, origin=environment.audit_origin)
             webhooks = _prepare_as_owner(environment)
             _prepare_as_worker(Commands(environment, accounts))
-            supervisor.start(table.notary(), *table.signers(), table.approver())
+            supervisor.start(table.notary(), table.vault(), *table.signers(), table.approver())
             pinning.pin(Commands(environment, accounts), table.logs())
             supervisor.start(table.other_supervisor())
             _name_witnesses(where)

@@ -92,6 +92,29 @@ def prepare_notary(environment: Environment, accounts: Accounts, *, origin: str)
     where.audit_public.write_text(printed)
 
 
+def prepare_vault(environment: Environment, accounts: Accounts) -> None:
+    """The vault's keys under its passphrase, and the public one for everybody; once."""
+    where, account = environment.layout, accounts.of("cs-vault")
+    if where.vault_public.exists():
+        return
+    done = subprocess.run(
+        [
+            *(str(TRUSTED_PYTHON), "-m", "core.vault", "provision"),
+            *("--state", str(where.vault), "--origin", environment.vault_origin),
+        ],
+        input=environment.secrets["vault_passphrase"] + "\n",
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=HOME,
+        env=environment.plain(account),
+        **account.switch(),
+    )
+    if done.returncode:
+        raise CannotProvision(f"the vault: {(done.stderr or done.stdout).strip()}")
+    where.vault_public.write_text(done.stdout)
+
+
 def _initialise(environment: Environment, account: Account, token: str) -> None:
     """An empty token with its own PINs."""
     where, folder = environment.layout, environment.layout.token(token)

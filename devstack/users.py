@@ -35,6 +35,7 @@ USERS: Final = (
     *(f"cs-{token}" for token in TOKENS),
     *(f"cs-{witness}" for witness in WITNESSES),
     f"cs-{NOTARY}",
+    "cs-vault",  # opens personal data, and nothing else does
 )
 WEB_USERS: Final = frozenset({"cs-console", "cs-trader", "cs-worker"})
 _MEMBERS: Final = {WEB_GROUP: WEB_USERS, DESK_GROUP: frozenset({"cs-worker"})}

@@ -138,25 +138,24 @@ def evidence(row: Case, *, identity: Identity | None, actor: Actor, now: datetim
     """The personal data of a case. An audit event naming the fields is written before anything is opened."""
     if not access.allowed(identity, Permission.SEE_EVIDENCE, now):
         raise NotFound("There is no such evidence.", target=f"kyc.case/{row.pk}")
-    fields = ["person", "comment", "notes"]
-    audit.record_read(Event.PERSON_READ, row, of=row.profile.customer, actor=actor, now=now, fields=fields)
     profile, verification = row.profile, row.verification
-    person: dict[str, str] = {}
+    fields = ["person", "comment", "notes"]
+    read = audit.record_read(Event.PERSON_READ, row, of=profile.customer, actor=actor, now=now, fields=fields)
+    entries = list(row.events.order_by("at", "id"))
+    sealed = [(Place.NOTE, entry.pk, bytes(entry.note)) for entry in entries]
     if profile.person:
-        person = json.loads(vault.unseal(profile.person, place=Place.PERSON, row=profile.pk))
-    comment = ""
+        sealed.append((Place.PERSON, profile.pk, bytes(profile.person)))
     if verification is not None and verification.comment:
-        comment = vault.unseal(verification.comment, place=Place.COMMENT, row=verification.pk).decode()
+        sealed.append((Place.COMMENT, verification.pk, bytes(verification.comment)))
+    sealed = [one for one in sealed if one[2]]
+    texts = vault.open_for(profile.customer_id, sealed, read=read)
+    words = {(place, key): text.decode() for (place, key, _), text in zip(sealed, texts or (), strict=False)}
     notes = [
-        Line(
-            entry.at,
-            entry.kind,
-            entry.actor,
-            vault.unseal(entry.note, place=Place.NOTE, row=entry.pk).decode(),
-        )
-        for entry in row.events.order_by("at", "id")
+        Line(entry.at, entry.kind, entry.actor, words.get((Place.NOTE, entry.pk), "")) for entry in entries
     ]
-    return Evidence(person, comment, notes)
+    person = words.get((Place.PERSON, profile.pk), "")
+    comment = words.get((Place.COMMENT, verification.pk), "") if verification else ""
+    return Evidence(json.loads(person) if person else {}, comment, notes)
 
 
 def history(profile: KycProfile) -> list[Line]:

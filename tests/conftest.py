@@ -58,6 +58,15 @@ def django_db_setup(
         teardown_databases(made, verbosity=0)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """The real vault behind its socket, in a thread; every process that tests start is told of it."""
+    from tests.vaults import serving
+
+    with serving(tmp_path_factory.mktemp("vault")):
+        yield
+
+
 @pytest.fixture(scope="session")
 def _template(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
     """A migrated database that nobody is connected to, to be cloned."""

@@ -126,7 +126,8 @@ class AuditSubject(models.Model):
     """The key of one person's texts in events, wrapped; empty once the person was erased."""
 
     subject = models.CharField(max_length=120, primary_key=True)
-    wrapped = models.BinaryField(help_text="AES-256-GCM under FIELD_KEY, bound to the subject")
+    public = models.BinaryField(help_text="what seals for the person")
+    wrapped = models.BinaryField(help_text="what opens, sealed to the vault and bound to the subject")
     destroyed_at = models.DateTimeField(null=True)
 
     class Meta:

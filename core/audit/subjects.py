@@ -1,57 +1,122 @@
-"""Personal data in events: sealed per person, so that one person can be erased and the log still verifies.
+"""Personal data: sealed per person, opened only by the vault, gone with one key while the log still verifies.
 
-An event carries the sealed text, and the tree is built over that. The person's key lies in a table of its
-own, wrapped by FIELD_KEY. Destroying the key makes every such text of that person unreadable, in the log, in
-every export and behind every witness, while each hash stays what it was. (A backup of the table holds the key
-until the backup is gone.)
+Anybody here may seal: a person's public key lies in a table, and no process of the application holds a key
+that opens. To open, the vault is asked under an event of the log that names the reader, the person and the
+purpose; it keeps a log of its own and admits so many people an hour. So a web process that was taken over
+reads nothing silently, and nothing in bulk.
+
+An event carries the sealed text, and the tree is built over that. Destroying the person's key makes every
+such text of theirs unreadable, in the log, in every export and behind every witness, while each hash stays
+what it was. (A backup of the table holds the wrapped key until the backup is gone.)
 """
 
 from __future__ import annotations
 
-import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
-from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 from django.conf import settings
 
 from core import action as actions
-from core.audit.models import AuditSubject
-from kernel import encodings
+from core.audit.models import AuditEvent, AuditSubject
+from core.refusals import Refused
+from core.trusted import serving
+from core.vault import boxes
+from kernel import canonical, encodings, frames
 
-_KEY_BYTES: Final = 32
-_NONCE_BYTES: Final = 12
-_LABEL: Final = b"countersign/audit/personal/v1|"
+PLACE: Final = "audit_event"
+_PATIENCE_S: Final = 5.0
+
+
+class NotOpened(Refused):
+    """The vault did not open it."""
+
+    code = "not_opened"
+    status = 503
+
+
+class TooManyPeople(NotOpened):
+    """The reader, or the process, has seen as many people as an hour admits."""
+
+    code = "too_many_people"
+    status = 429
+
+
+class NoReadOnRecord(RuntimeError):
+    """Personal data was asked for without an event that says so."""
+
+
+def seal(subject: str, plain: bytes, *, place: str) -> bytes:
+    """Sealed for that person and place, inside the open action; nothing at all for a person who was erased.
+
+    `subject` names the person, e.g. "customers.customer/0192…".
+    """
+    actions.current()
+    row = AuditSubject.objects.filter(subject=subject).first()
+    if row is None:
+        public, wrapped = boxes.new_person(subject, vault_key())
+        fresh = AuditSubject(subject=subject, public=public, wrapped=wrapped)
+        AuditSubject.objects.bulk_create([fresh], ignore_conflicts=True)
+        row = AuditSubject.objects.get(subject=subject)
+    if row.destroyed_at is not None:
+        return b""
+    return boxes.seal(plain, bytes(row.public), bound_to=f"{subject}|{place}")
 
 
 def personal(subject: str, text: str) -> dict[str, str]:
-    """The text as an event may carry it; `subject` names the person, e.g. "customers.customer/0192…".
-
-    For a person who was erased nothing is sealed any more: the event says only that.
-    """
-    actions.current()
-    fresh = secrets.token_bytes(_KEY_BYTES)
-    AuditSubject.objects.bulk_create(
-        [AuditSubject(subject=subject, wrapped=_sealed(settings.FIELD_KEY, fresh, subject))],
-        ignore_conflicts=True,
-    )
-    key = _key(subject)
-    if key is None:
-        return {"subject": subject, "sealed": ""}
-    return {"subject": subject, "sealed": encodings.base64url(_sealed(key, text.encode(), subject))}
-
-
-def reveal(value: Mapping[str, Any]) -> str | None:
-    """The text of a value that `personal` made; None once the person was erased. Record the read first."""
-    subject, sealed = str(value["subject"]), str(value["sealed"])
-    key = _key(subject)
-    return _opened(key, encodings.from_base64url(sealed), subject).decode() if key and sealed else None
+    """The text as an event may carry it."""
+    sealed = seal(subject, text.encode(), place=PLACE)
+    return {"subject": subject, "sealed": encodings.base64url(sealed) if sealed else ""}
 
 
 def is_personal(value: object) -> bool:
     """Whether an event's value is a sealed text."""
     return isinstance(value, Mapping) and value.keys() == {"subject", "sealed"}
+
+
+def opened(subject: str, items: Sequence[tuple[str, bytes]], *, read: AuditEvent) -> list[bytes] | None:
+    """What was sealed at these places, for the read that is on record; None once the person was erased.
+
+    `read` is what `audit.record_read` gave for this very person: reader, purpose and event are taken from it.
+    """
+    event = read.doc
+    after = event.get("after")
+    if not isinstance(after, Mapping) or after.get("person") != subject or read.pk is None:
+        raise NoReadOnRecord(f"no read of {subject} is on record")
+    row = AuditSubject.objects.filter(subject=subject).first()
+    if row is None or row.destroyed_at is not None or not items:
+        return None if items else []
+    actor = event["actor"]
+    question: dict[str, canonical.Value] = {
+        "v": 1,
+        "type": "open",
+        "subject": subject,
+        "actor": f"{actor['kind']}/{actor['identity'] or actor['label']}",
+        "purpose": str(event["action"]),
+        "event": str(event["id"]),
+        "wrapped": encodings.base64url(bytes(row.wrapped)),
+        "items": [{"place": place, "sealed": encodings.base64url(sealed)} for place, sealed in items],
+    }
+    try:
+        answer = serving.ask(settings.VAULT_SOCKET, question, patience_s=_PATIENCE_S)[0]
+    except (OSError, frames.BadFrame, canonical.NotCanonical):
+        raise NotOpened("Nothing was opened: the vault does not answer. Ask Sam.") from None
+    texts = answer.get("texts")
+    if answer.get("code") == "VAULT_QUOTA":
+        raise TooManyPeople("Nothing was opened: you have looked at as many people as an hour admits.")
+    if not isinstance(texts, list) or len(texts) != len(items):
+        raise NotOpened(f"Nothing was opened: the vault says {answer.get('code')}. Ask Sam.")
+    return [encodings.from_base64url(str(text)) for text in texts]
+
+
+def reveal(value: Mapping[str, Any], *, read: AuditEvent) -> str | None:
+    """The text of a value that `personal` made; None once the person was erased."""
+    subject, sealed = str(value["subject"]), str(value["sealed"])
+    if not sealed:
+        return None
+    texts = opened(subject, [(PLACE, encodings.from_base64url(sealed))], read=read)
+    return texts[0].decode() if texts else None
 
 
 def destroy(subject: str, *, now: datetime) -> bool:
@@ -61,17 +126,6 @@ def destroy(subject: str, *, now: datetime) -> bool:
     return rows.update(wrapped=b"", destroyed_at=now) == 1
 
 
-def _key(subject: str) -> bytes | None:
-    row = AuditSubject.objects.filter(subject=subject).first()
-    if row is None or row.destroyed_at is not None:
-        return None
-    return _opened(settings.FIELD_KEY, bytes(row.wrapped), subject)
-
-
-def _sealed(key: bytes, plain: bytes, subject: str) -> bytes:
-    nonce = secrets.token_bytes(_NONCE_BYTES)
-    return nonce + AESGCM(key).encrypt(nonce, plain, _LABEL + subject.encode())
-
-
-def _opened(key: bytes, sealed: bytes, subject: str) -> bytes:
-    return AESGCM(key).decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _LABEL + subject.encode())
+def vault_key() -> bytes:
+    """The vault's public key: the first word of its file."""
+    return encodings.from_hex(settings.VAULT_KEY_FILE.read_text(encoding="ascii").split()[0])

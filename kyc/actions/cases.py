@@ -59,7 +59,7 @@ def bring_up(
 def write(row: Case, kind: str, note: str, *, actor: Actor, now: datetime) -> CaseEvent:
     """Add one line to the case's history: a primitive."""
     event = CaseEvent(case=row, kind=kind, actor=actor.label, at=now)
-    event.note = vault.seal(note.encode(), place=Place.NOTE, row=event.pk)
+    event.note = vault.seal_for(row.profile.customer_id, note.encode(), place=Place.NOTE, row=event.pk)
     event.save(force_insert=True)
     return event
 

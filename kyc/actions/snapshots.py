@@ -127,7 +127,7 @@ def _outcome(
 
 def _keep(row: ProviderApplicant, seq: int, started_at: datetime, body: bytes) -> ProviderSnapshot:
     snapshot = ProviderSnapshot(applicant=row, seq=seq, started_at=started_at)
-    snapshot.body = vault.seal(body, place=Place.SNAPSHOT, row=snapshot.pk)
+    snapshot.body = vault.seal_for(row.profile.customer_id, body, place=Place.SNAPSHOT, row=snapshot.pk)
     snapshot.body_sha256 = body_digest(snapshot.body)
     snapshot.save(force_insert=True)
     return snapshot
@@ -143,12 +143,14 @@ def _verification(profile: KycProfile, provider: str, level: str, *, now: dateti
 
 def _write_words(row: Verification, answer: Answer) -> None:
     row.labels, row.message = list(answer.labels), answer.message
+    comment = answer.comment.encode()
     row.comment = (
-        vault.seal(answer.comment.encode(), place=Place.COMMENT, row=row.pk) if answer.comment else None
+        vault.seal_for(row.profile.customer_id, comment, place=Place.COMMENT, row=row.pk) if comment else None
     )
     row.save(update_fields=["labels", "message", "comment"])
 
 
 def _write_person(profile: KycProfile, answer: Answer) -> None:
-    sealed = vault.seal(json.dumps(dict(answer.person)).encode(), place=Place.PERSON, row=profile.pk)
+    person = json.dumps(dict(answer.person)).encode()
+    sealed = vault.seal_for(profile.customer_id, person, place=Place.PERSON, row=profile.pk)
     KycProfile.objects.filter(pk=profile.pk).update(person=sealed)

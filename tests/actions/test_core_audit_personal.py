@@ -2,17 +2,22 @@
 
 from datetime import datetime
 from enum import StrEnum
+from pathlib import Path
 
 import pytest
 from django.db import DatabaseError, connection, transaction
+from django.test import override_settings
 
 from core import audit
 from core.action import NoOpenAction, action
-from core.actor import Actor
+from core.actor import Actor, system
 from core.audit import subjects
 from core.audit.actions import forget_subject
 from core.audit.models import AuditEvent, AuditSubject
-from kernel import merkle
+from core.audit.subjects import NoReadOnRecord, NotOpened, TooManyPeople
+from kernel import canonical, merkle
+from tests.cast import NOW
+from tests.vaults import serving
 
 pytestmark = pytest.mark.django_db
 TOM, TIA = "customers.customer/tom", "customers.customer/tia"
@@ -27,9 +32,13 @@ def meet(*, subject: str, email: str, actor: Actor, now: datetime) -> None:
     audit.record(Event.MET, subject, actor=actor, now=now, after={"email": audit.personal(subject, email)})
 
 
+def read(of: str) -> AuditEvent:
+    return audit.record_read(Event.MET, "a list", of=of, actor=system("reader"), now=NOW, fields=["email"])
+
+
 def emails() -> list[str | None]:
-    rows = AuditEvent.objects.filter(doc__action="test.met").order_by("id")
-    return [subjects.reveal(row.doc["after"]["email"]) for row in rows]
+    rows = list(AuditEvent.objects.filter(doc__action="test.met", act__isnull=False).order_by("id"))
+    return [subjects.reveal(row.doc["after"]["email"], read=read(row.doc["target"])) for row in rows]
 
 
 def test_is_sealed_and_read_back(robot: Actor, now: datetime) -> None:
@@ -48,7 +57,7 @@ def test_is_gone_with_its_key_while_every_hash_stays(robot: Actor, now: datetime
     assert forget_subject(subject=TOM, reason="asked for it", actor=robot, now=now)
     assert not forget_subject(subject=TOM, reason="asked twice", actor=robot, now=now)
     assert emails() == [None, "tia@example.com"]
-    rows = list(AuditEvent.objects.order_by("id"))
+    rows = list(AuditEvent.objects.exclude(act=None).order_by("id"))
     assert merkle.root(merkle.leaf(row.canon.encode()) for row in rows[:2]) == before
     assert (rows[2].doc["action"], len(rows)) == ("audit.subject_forgotten", 3)
     meet(subject=TOM, email="tom@example.net", actor=robot, now=now)
@@ -58,7 +67,10 @@ def test_is_gone_with_its_key_while_every_hash_stays(robot: Actor, now: datetime
 def test_is_bound_to_the_person(robot: Actor, now: datetime) -> None:
     meet(subject=TOM, email="tom@example.com", actor=robot, now=now)
     value = AuditEvent.objects.get().doc["after"]["email"]
-    assert subjects.reveal({**value, "subject": TIA}) is None
+    assert subjects.reveal({**value, "subject": TIA}, read=read(TIA)) is None
+    meet(subject=TIA, email="tia@example.com", actor=robot, now=now)
+    with pytest.raises(NotOpened, match="VAULT_NOT_OURS"):
+        subjects.reveal({**value, "subject": TIA}, read=read(TIA))
     with pytest.raises(NoOpenAction):
         audit.personal(TOM, "x")
 
@@ -71,3 +83,56 @@ def test_cannot_be_rekeyed_by_raw_sql(attack: str, robot: Actor, now: datetime) 
     meet(subject=TOM, email="tom@example.com", actor=robot, now=now)
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(attack)
+
+
+def test_is_opened_only_for_a_read_of_that_person_that_is_on_record(robot: Actor, now: datetime) -> None:
+    meet(subject=TOM, email="tom@example.com", actor=robot, now=now)
+    met = AuditEvent.objects.get()
+    value = met.doc["after"]["email"]
+    for other in (met, read(TIA), AuditEvent(canon=read(TOM).canon)):
+        with pytest.raises(NoReadOnRecord):
+            subjects.reveal(value, read=other)
+    assert subjects.reveal(value, read=read(TOM)) == "tom@example.com"
+
+
+def test_needs_the_vault_which_writes_down_who_what_and_why(
+    robot: Actor, now: datetime, tmp_path: Path
+) -> None:
+    with serving(tmp_path) as vault:
+        meet(subject=TOM, email="tom@example.com", actor=robot, now=now)
+        value = AuditEvent.objects.get().doc["after"]["email"]
+        event = read(TOM)
+        assert subjects.reveal(value, read=event) == "tom@example.com"
+        (line,) = (canonical.decode_object(line[:-1]) for line in vault.log.lines)
+        assert (line["subject"], line["actor"], line["purpose"]) == (TOM, "system/reader", "test.met")
+        assert (line["event"], line["code"]) == (event.doc["id"], "")
+    (tmp_path / "vault.sock").unlink()
+    with (
+        pytest.raises(NotOpened, match="does not answer"),
+        override_settings(VAULT_SOCKET=tmp_path / "vault.sock"),
+    ):
+        subjects.reveal(value, read=event)
+
+
+def test_stops_at_the_quota_whoever_a_web_process_says_it_asks_for(
+    robot: Actor, now: datetime, tmp_path: Path
+) -> None:
+    with serving(tmp_path, per_actor=2, per_caller=3) as vault:
+        people = [f"customers.customer/{number}" for number in range(5)]
+        for person in people:
+            meet(subject=person, email="x@example.com", actor=robot, now=now)
+        values = [row.doc["after"]["email"] for row in AuditEvent.objects.order_by("id")]
+
+        def look(number: int, reader: str) -> str | None:
+            event = audit.record_read(
+                Event.MET, "a list", of=people[number], actor=system(reader), now=now, fields=["email"]
+            )
+            return subjects.reveal(values[number], read=event)
+
+        assert look(0, "ana") == look(1, "ana") == look(1, "ana") == "x@example.com"
+        with pytest.raises(TooManyPeople):
+            look(2, "ana")
+        assert look(2, "ben") == "x@example.com"
+        with pytest.raises(TooManyPeople):
+            look(3, "cy")  # a new name does not help: the process itself has a quota
+        assert [canonical.decode_object(line[:-1])["code"] for line in vault.log.lines][-1] == "VAULT_QUOTA"

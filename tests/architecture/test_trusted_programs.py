@@ -75,6 +75,37 @@ def test_sign_the_audit_logs_heads_without_django() -> None:
     assert [name for name in ours if not name.startswith(below)] == ["core", "core.audit", "core.lazy"]
 
 
+def test_open_personal_data_without_django() -> None:
+    foreign, ours = run("core.vault", "core.vault.desk", "core.vault.log", "core.trusted")
+    assert foreign == []
+    assert [name for name in ours if not name.startswith(("core.vault", "core.trusted"))] == ["core"]
+
+
+# Where the application asks the vault, and under which event: each reader of personal data stands here.
+READERS = {
+    "core/audit/subjects.py": {"reveal"},
+    "kyc/queries.py": {"evidence"},
+    "kyc/vault.py": {"open_for"},
+}
+
+
+def test_are_asked_for_personal_data_only_under_a_read_on_record() -> None:
+    """A read is what `record_read` gives; `subjects.opened` refuses every other event when it runs."""
+    found: dict[str, set[str]] = {}
+    for folder in OURS:
+        for path in sorted((ROOT / folder).rglob("*.py")):
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+                if not isinstance(node, ast.FunctionDef):
+                    continue
+                calls = [call for call in ast.walk(node) if isinstance(call, ast.Call)]
+                names = {getattr(call.func, "attr", getattr(call.func, "id", "")) for call in calls}
+                if names & {"opened", "open_for", "reveal"}:
+                    found.setdefault(str(path.relative_to(ROOT)), set()).add(node.name)
+                    handed = {argument.arg for argument in node.args.kwonlyargs}
+                    assert "record_read" in names or "read" in handed, f"{path}: {node.name}"
+    assert found == READERS
+
+
 def test_live_in_an_environment_that_has_no_django_at_all() -> None:
     done = subprocess.run(
         [str(TRUSTED_PYTHON), "-c", "import importlib.util as u; print(u.find_spec('django'))"],

@@ -107,6 +107,33 @@ def test_only_the_notary_opens_the_audit_logs_key(commands: Commands) -> None:
     assert "cannot start: notary cannot be opened: PinIncorrect" in wrong.stdout
 
 
+ASK_VAULT = """
+import sys
+from pathlib import Path
+from core.trusted.serving import ask
+print(ask(Path(sys.argv[1]), {"v": 1, "type": "open"}, patience_s=9)[0]["code"])
+"""
+
+
+def test_the_vaults_key_is_its_own_and_the_trader_api_cannot_even_ask(
+    commands: Commands, where: Layout, tmp_path: Path
+) -> None:
+    tokens.prepare_vault(commands.environment, commands.accounts)
+    for user in ("cs-console", "cs-worker", "cs-trader", "cs-notary"):
+        assert "Permission denied" in commands.run_as(user, "/usr/bin/ls", str(where.vault)).stderr
+    place = str(where.run / "vault" / "vault.sock")
+    table = Table(commands.environment, commands.accounts)
+    with Supervisor(log_folder=tmp_path, echo=False) as supervisor:
+        supervisor.start(table.vault())
+        for user, said in (("cs-console", "VAULT_BAD_QUESTION\n"), ("cs-worker", "VAULT_BAD_QUESTION\n")):
+            assert commands.run_as(user, str(TRUSTED_PYTHON), "-c", ASK_VAULT, place).stdout == said
+        refused = commands.run_as("cs-trader", str(TRUSTED_PYTHON), "-c", ASK_VAULT, place)
+        assert (refused.stdout, "ConnectionError" in refused.stderr or "Reset" in refused.stderr) == (
+            "",
+            True,
+        )
+
+
 ASK_NOTARY = """
 import sys
 from pathlib import Path

@@ -11,9 +11,10 @@ class Migration(migrations.Migration):
             name="AuditSubject",
             fields=[
                 ("subject", models.CharField(max_length=120, primary_key=True, serialize=False)),
+                ("public", models.BinaryField(help_text="what seals for the person")),
                 (
                     "wrapped",
-                    models.BinaryField(help_text="AES-256-GCM under FIELD_KEY, bound to the subject"),
+                    models.BinaryField(help_text="what opens, sealed to the vault and bound to the subject"),
                 ),
                 ("destroyed_at", models.DateTimeField(null=True)),
             ],

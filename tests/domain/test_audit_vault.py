@@ -1,0 +1,162 @@
+"""The vault …"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
+
+from core.vault import boxes
+from core.vault.boxes import NotOurs
+from core.vault.desk import Vault
+from core.vault.log import Log, LogDamaged
+from core.vault.quota import WINDOW_S
+from kernel import canonical, encodings, merkle, note
+
+KEY = X25519PrivateKey.from_private_bytes(b"\x05" * 32)
+SIGNER = Ed25519PrivateKey.from_private_bytes(b"\x06" * 32)
+PUBLIC = KEY.public_key().public_bytes_raw()
+
+
+class Desk:
+    """A vault with a clock that tests move."""
+
+    def __init__(self, folder: Path, **limits: int) -> None:
+        self.now, self.alarms = 1_790_000_000.0, list[str]()
+        self.folder, self.limits = folder, {"per_actor": 2, "per_caller": 9} | limits
+        self.people: dict[str, tuple[bytes, bytes]] = {}
+        self.start()
+
+    def start(self) -> None:
+        self.log = Log(self.folder / "openings.jsonl", origin="countersign/test/vault", key=SIGNER)
+        self.vault = Vault(
+            key=KEY, log=self.log, clock=lambda: self.now, alarm=self.alarms.append, **self.limits
+        )
+
+    def ask(self, person: str, *, actor: str = "officer/ana", uid: int = 7, **changes: Any) -> str:
+        if person not in self.people:
+            self.people[person] = boxes.new_person(person, PUBLIC)
+        public, wrapped = self.people[person]
+        sealed = boxes.seal(b"words", public, bound_to=f"{person}|note/1")
+        message = {
+            "v": 1,
+            "type": "open",
+            "subject": person,
+            "actor": actor,
+            "purpose": "kyc.person.read",
+            "event": "e1",
+            "wrapped": encodings.base64url(wrapped),
+            "items": [{"place": "note/1", "sealed": encodings.base64url(sealed)}],
+        } | changes
+        answer = self.vault.answer(message, uid)
+        if answer["type"] == "opened":
+            assert answer["texts"] == [encodings.base64url(b"words")]
+        return str(answer.get("code", answer["type"]))
+
+    @property
+    def codes(self) -> list[str]:
+        return [str(canonical.decode_object(line[:-1])["code"]) for line in self.log.lines]
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def test_opens_and_has_written_it_down_before(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert desk.ask("tom") == "opened"
+    assert desk.codes == [""]
+
+    def full(_: object) -> int:
+        raise OSError("no space left on device")
+
+    monkeypatch.setattr(desk.log, "add", full)
+    with pytest.raises(OSError, match="no space"):
+        desk.ask("tom")
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"subject": ""},
+        {"actor": 7},
+        {"purpose": "x" * 301},
+        {"event": None},
+        {"items": []},
+        {"items": [{"place": "note/1", "sealed": "x" * 500}] * 501},
+        {"items": ["note"]},
+        {"wrapped": "!"},
+    ],
+)
+def test_wants_to_know_who_whom_and_why(desk: Desk, changes: dict[str, Any]) -> None:
+    assert desk.ask("tom", **changes) == "VAULT_BAD_QUESTION"
+    assert desk.codes == []
+
+
+def test_opens_nothing_of_another_person_or_place(desk: Desk) -> None:
+    desk.ask("tia")
+    theirs = {"wrapped": encodings.base64url(desk.people["tia"][1])}
+    assert desk.ask("tom", **theirs) == "VAULT_NOT_OURS"  # tia's key under tom's name
+    sealed = boxes.seal(b"words", desk.people["tia"][0], bound_to="tia|note/1")
+    moved = [{"place": "note/2", "sealed": encodings.base64url(sealed)}]
+    assert desk.ask("tia", items=moved) == "VAULT_NOT_OURS"
+    assert desk.codes == ["", "VAULT_NOT_OURS", "VAULT_NOT_OURS"]
+    with pytest.raises(NotOurs):
+        boxes.open_person(b"", KEY, subject="tom")
+
+
+def test_lets_one_reader_see_so_many_people_an_hour(desk: Desk) -> None:
+    assert [desk.ask(name) for name in ("tom", "tia", "tom", "ted")] == ["opened"] * 3 + ["VAULT_QUOTA"]
+    assert desk.ask("ted", actor="officer/ben") == "opened"
+    assert desk.alarms == ["quota: officer/ana through user 7 asked for one person too many"]
+    desk.now += WINDOW_S
+    assert desk.ask("ted") == "opened"
+
+
+def test_lets_one_process_see_so_many_whatever_names_it_gives(desk: Desk) -> None:
+    found = [desk.ask(f"person-{number}", actor=f"officer/{number}") for number in range(11)]
+    assert found == ["opened"] * 9 + ["VAULT_QUOTA"] * 2
+    assert desk.ask("person-10", uid=8) == "opened"
+
+
+def test_counts_on_after_a_restart(desk: Desk) -> None:
+    assert [desk.ask(name) for name in ("tom", "tia")] == ["opened", "opened"]
+    with pytest.raises(LogDamaged):
+        desk.start()
+    desk.log.close()
+    desk.start()
+    assert desk.ask("ted") == "VAULT_QUOTA"
+
+
+def test_shows_witnesses_a_log_that_only_grows(desk: Desk) -> None:
+    desk.ask("tom")
+    first = note.Checkpoint.parse(note.open_note(desk.log.head(), by=desk.log.verifier))
+    for _ in range(4):
+        desk.ask("tom")
+    last = note.Checkpoint.parse(note.open_note(desk.log.head(), by=desk.log.verifier))
+    proof = desk.vault.answer({"v": 1, "type": "log_proof", "old": 1, "size": 5}, 7)["hashes"]
+    assert isinstance(proof, list)
+    merkle.verify_consistency(
+        [bytes.fromhex(str(step)) for step in proof],
+        size=first.size,
+        root=first.root,
+        new_size=last.size,
+        new_root=last.root,
+    )
+    lines = desk.vault.answer({"v": 1, "type": "log_entries", "start": 0, "end": 9}, 7)["lines"]
+    assert isinstance(lines, list)
+    assert merkle.root(merkle.leaf(str(line).encode()) for line in lines) == last.root
+    assert desk.vault.answer({"v": 1, "type": "log_proof", "old": 4, "size": 9}, 7)["type"] == "refused"
+
+
+def test_forgets_a_line_that_was_never_finished(desk: Desk) -> None:
+    desk.ask("tom")
+    desk.log.close()
+    with (desk.folder / "openings.jsonl").open("ab") as file:
+        file.write(b'{"half')
+    desk.start()
+    desk.ask("tom")
+    assert desk.codes == ["", ""]
