@@ -41,6 +41,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "export_bundle": "Export the bundle for the cold signers",
     "propose_adjustment": "Ask for a credit to a customer",
     "evidence": "Open a person’s evidence",
+    "export_log": "Take events out of the audit log",
     "propose_tier": "Propose a tier for a customer",
     "ask_market_release": "Ask that a market may trade again",
     "rebuild_mirrors": "Rebuild the mirrors of the engine",

@@ -57,6 +57,7 @@ factors:own:manage                x     x    x     x     x    x    x    .
 approvals:request:read            x     x    x     x     x    x    .    .
 approvals:request:withdraw        x     x    x     x     x    .    .    .
 audit:event:read                  .     x    .     .     x    x    .    .
+audit:event:export                .     x    .     .     .    x    .    .
 freezes:freeze:read               x     x    x     x     x    x    x    .
 freezes:freeze:pull               x     x    x     x     x    .    .    .
 freezes:freeze:release            x     x    x     x     x    .    .    .

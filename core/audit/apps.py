@@ -9,7 +9,12 @@ class AuditConfig(AppConfig):
     label = "audit"
 
     def ready(self) -> None:
+        from core import health
+        from core.audit import probing
+
         post_migrate.connect(guard_tables, sender=self)
+        health.register("audit log", probing.read_log)
+        health.register("witnesses", probing.read_witnesses)
 
 
 def guard_tables(**_: Any) -> None:

@@ -104,9 +104,14 @@ def write(folder: Path, verifier: note.Verifier, of: Span) -> tuple[Path, ...]:
     if not of.first:
         start.unlink(missing_ok=True)
         return events, checkpoints, key
-    nodes = [encodings.base64_standard(bytes.fromhex(node)) for node in of.frontier]
-    start.write_text("\n".join([str(of.first), *nodes]) + "\n", encoding="utf-8")
+    start.write_text(start_of(of), encoding="utf-8")
     return events, checkpoints, key, start
+
+
+def start_of(of: Span) -> str:
+    """The tree in front of the span, as the verifier takes it."""
+    nodes = [encodings.base64_standard(bytes.fromhex(node)) for node in of.frontier]
+    return "\n".join([str(of.first), *nodes]) + "\n"
 
 
 def _cosigned(among: Sequence[witnesses.Witness]) -> AuditCheckpoint | None:

@@ -9,3 +9,4 @@ class Permission(StrEnum):
     """Reading who did what; writing happens by acting."""
 
     SEE_EVENTS = "audit:event:read"
+    EXPORT_EVENTS = "audit:event:export"

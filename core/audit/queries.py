@@ -113,16 +113,23 @@ def proof(row: AuditEvent) -> Proof | None:
     return Proof(leaf.index, checkpoint.size, [step.hex() for step in path], checkpoint.note)
 
 
+def waiting() -> int:
+    """How many events are not sealed yet."""
+    last = newest_checkpoint()
+    return AuditEvent.texts.filter(id__gt=last.last_id if last else 0).count()
+
+
 @dataclass(frozen=True)
 class Witnessed:
-    """How far one witness has come: the largest tree that it cosigned, and when."""
+    """How far one witness has come with one log: the largest tree that it cosigned, and when it last did."""
 
+    log: str
     name: str
     size: int
     at: datetime
 
 
 def witnessed() -> list[Witnessed]:
-    """The newest cosignature of each witness, by name."""
-    rows = AuditCosignature.objects.order_by("witness", "-size").distinct("witness")
-    return [Witnessed(row.witness, row.size, row.at) for row in rows]
+    """The newest cosignature of each witness under each log."""
+    rows = AuditCosignature.objects.order_by("log", "witness", "-size", "-at").distinct("log", "witness")
+    return [Witnessed(row.log, row.witness, row.size, row.at) for row in rows]

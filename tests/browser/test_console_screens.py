@@ -49,6 +49,8 @@ def screens(site: Site) -> dict[str, str]:
         "elevations": "/staff/elevations/",
         "elevation": f"/staff/elevations/{exchange.row('grant')}/",
         "audit": "/audit/",
+        "reads": "/audit/reads/",
+        "seals": "/audit/seals/",
         "event": f"/audit/{AuditEvent.objects.order_by('id').values_list('pk', flat=True)[2]}/",
         "freezes": "/freezes/",
         "health": "/health/",

@@ -3,16 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Final
 
-from django.http import HttpResponse
+from asgiref.sync import sync_to_async
+from django.conf import settings
+from django.core.handlers.asgi import ASGIRequest
+from django.http import HttpResponse, StreamingHttpResponse
+from django.http.response import HttpResponseBase
 
 from backoffice.console import frame
-from core import clock
-from core.audit import queries
+from core import access, clock
+from core.audit import packing, queries, witnesses
+from core.audit.actions import export_log
+from core.audit.exporting import Span
+from core.audit.permissions import Permission
+from core.refusals import Refused
 
 SHOWN: Final = 50
 FILTERS: Final = ("action", "target", "actor")
+Form = Callable[[Span, datetime | None, datetime | None], Iterator[bytes]]
+FORMS: Final[Mapping[str, Form]] = {"jsonl": packing.whole, "ocsf": packing.ocsf_lines}
+
+
+class BadExport(Refused):
+    """The form asks for something that there is not."""
+
+    code = "bad_export"
+    status = 400
 
 
 def index(request: frame.StaffRequest) -> HttpResponse:
@@ -20,7 +39,9 @@ def index(request: frame.StaffRequest) -> HttpResponse:
     chosen = {name: request.GET.get(name, "").strip()[:200] for name in FILTERS}
     before = request.GET.get("before", "")
     rows = queries.events(
-        **chosen,
+        action=chosen["action"],
+        target=chosen["target"],
+        actor=chosen["actor"],
         before_id=int(before) if before.isdecimal() and len(before) < 19 else None,
         limit=SHOWN + 1,
     )
@@ -31,6 +52,85 @@ def index(request: frame.StaffRequest) -> HttpResponse:
         "checkpoint": queries.newest_checkpoint(),
     }
     return frame.page(request, "console/audit.html", values, now=clock.now())
+
+
+def reads(request: frame.StaffRequest) -> HttpResponse:
+    """Who read what of whom: by reader, by person read."""
+    chosen = {name: request.GET.get(name, "").strip()[:300] for name in ("actor", "person")}
+    before = request.GET.get("before", "")
+    rows = queries.events(
+        actor=chosen["actor"],
+        person=chosen["person"],
+        reads=True,
+        before_id=int(before) if before.isdecimal() and len(before) < 19 else None,
+        limit=SHOWN + 1,
+    )
+    older = rows[SHOWN - 1].pk if len(rows) > SHOWN else None
+    values = {"rows": rows[:SHOWN], "older": older, "chosen": chosen}
+    return frame.page(request, "console/reads.html", values, now=clock.now())
+
+
+def seals(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpResponse:
+    """The newest checkpoint, how far each witness has come with each log, and the form that exports."""
+    now = clock.now()
+    values = {
+        "checkpoint": queries.newest_checkpoint(),
+        "waiting": queries.waiting(),
+        "witnessed": queries.witnessed(),
+        "faults": queries.faults()[:SHOWN],
+        "may_export": access.allowed(request.identity, Permission.EXPORT_EVENTS, now),
+    }
+    return frame.page(request, "console/seals.html", values, refusal=refusal, now=now)
+
+
+def export(request: frame.StaffRequest) -> HttpResponseBase:
+    """An export as a stream, once it is on record who takes it and why."""
+    form = request.POST.get("form", "")
+    try:
+        since, until = (_moment(request.POST.get(name, "")) for name in ("since", "until"))
+        if form not in FORMS:
+            raise BadExport("Nothing was exported: choose a form.")
+        if not request.POST.get("reason", "").strip():
+            raise BadExport("Nothing was exported: say what it is for.")
+        span = export_log(
+            since=since,
+            until=until,
+            form=form,
+            reason=request.POST.get("reason", ""),
+            among=witnesses.read(settings.AUDIT_WITNESSES_FILE),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return seals(request, refusal)
+    pieces = FORMS[form](span, since, until)
+    answer = StreamingHttpResponse(_for(request, pieces), content_type="application/octet-stream")
+    name = f"audit-{span.first}-{span.end}.{'zip' if form == 'jsonl' else 'ocsf.jsonl'}"
+    answer["Content-Disposition"] = f'attachment; filename="{name}"'
+    return answer
+
+
+def _for(request: frame.StaffRequest, pieces: Iterator[bytes]) -> Iterator[bytes] | AsyncIterator[bytes]:
+    """As the server in front takes it: ASGI reads an asynchronous stream piece by piece."""
+    return _stepwise(pieces) if isinstance(request, ASGIRequest) else pieces
+
+
+async def _stepwise(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
+    def step() -> bytes:
+        return next(pieces, b"")
+
+    while piece := await sync_to_async(step)():
+        yield piece
+
+
+def _moment(text: str) -> datetime | None:
+    """A time that a form sent, in UTC; none where the field was left empty."""
+    if not text:
+        return None
+    try:
+        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+    except ValueError:
+        raise BadExport("Nothing was exported: a time is like 2026-11-28T08:00.") from None
 
 
 def show(request: frame.StaffRequest, event_id: int) -> HttpResponse:

@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 
 from backoffice.console import frame
 from core import access, clock
+from core.audit.subjects import NotOpened
 from core.refusals import Refused
 from kyc import actions, queries
 from kyc.domain import cases, tiers
@@ -68,7 +69,10 @@ def evidence(request: frame.StaffRequest, case_id: UUID) -> HttpResponse:
     """The case with its personal data opened; that it was opened is in the audit log before it is shown."""
     now = clock.now()
     row = queries.case(case_id, identity=request.identity, now=now)
-    opened = queries.evidence(row, identity=request.identity, actor=request.actor, now=now)
+    try:
+        opened = queries.evidence(row, identity=request.identity, actor=request.actor, now=now)
+    except NotOpened as refusal:
+        return show(request, case_id, refusal)
     return show(request, case_id, opened=opened)
 
 

@@ -1,5 +1,3 @@
-import json
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -9,9 +7,8 @@ from django.core.management.base import BaseCommand
 
 from core import clock
 from core.actor import system
-from core.audit import exporting, notarizing, ocsf, witnesses
+from core.audit import exporting, notarizing, packing, witnesses
 from core.audit.actions import export_log
-from core.audit.writing import timestamp
 
 
 def moment(text: str) -> datetime:
@@ -49,16 +46,6 @@ class Command(BaseCommand):
             self.stdout.write(str(path))
         if options["form"] == "ocsf":
             path = folder / "events.ocsf.jsonl"
-            with path.open("w", encoding="utf-8", newline="\n") as file:
-                file.writelines(_ocsf_lines(span, since, until))
+            with path.open("wb") as file:
+                file.writelines(packing.ocsf_lines(span, since, until))
             self.stdout.write(str(path))
-
-
-def _ocsf_lines(span: exporting.Span, since: datetime | None, until: datetime | None) -> Iterator[str]:
-    """One OCSF object per event of exactly that time."""
-    first = timestamp(since) if since else ""
-    end = timestamp(until) if until else "9"
-    for index, text in exporting.texts(span):
-        event = json.loads(text)
-        if first <= event.get("at", "") < end:
-            yield json.dumps(ocsf.of(event, index=index, log=settings.AUDIT_ORIGIN), sort_keys=True) + "\n"
