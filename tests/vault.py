@@ -32,7 +32,7 @@ from kernel.transaction import Input, Outpoint, Output, Transaction
 ROOT = Path(__file__).parent.parent
 TRUSTED_PYTHON = Path(os.environ.get("TRUSTED_PYTHON", ROOT / ".venv-trusted/bin/python"))
 MODULE = os.environ.get("PKCS11_MODULE", "/usr/lib/softhsm/libsofthsm2.so")
-PIN = "4711"
+PIN = "quiz-4711"  # no hex digits and no base64: it cannot stand in a digest by chance
 
 ORIGIN = "http://approver.localhost:8000"
 RP_ID = "approver.localhost"

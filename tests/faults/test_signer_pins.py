@@ -16,7 +16,7 @@ from custody.signer.starting import PIN_WAIT_S, Attempts
 from tests import vault as vaults
 from tests.vault import Message, SignerProcess, Vault, request, withdrawal
 
-RIGHT, WRONG = vaults.PIN, "9999"
+RIGHT, WRONG = vaults.PIN, "wrong-quiz"
 
 
 @pytest.fixture(scope="module")
