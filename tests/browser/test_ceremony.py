@@ -88,3 +88,17 @@ def test_registers_an_authenticator_app(site: Site, visit: Any) -> None:
     page.click("#touch")
     expect(page.locator("h1")).to_have_text("Put this secret into your app")
     looked_at(page, "new-code")
+
+
+def test_starts_a_session_with_two_keystrokes(site: Site, visit: Any) -> None:
+    ana = site.exchange.staff.ana
+    page = visit(ana.identity, enters=False).open("/withdrawals/")
+    plug_in(page, ana.key, rp_id="console.localhost")
+    expect(page.locator("h1")).to_have_text("Start your session")
+    looked_at(page, "enter")
+    page.keyboard.press("Enter")
+    expect(page.locator("#touch")).to_be_focused()
+    looked_at(page, "enter-confirm")
+    page.keyboard.press("Enter")
+    page.wait_for_url(f"{site.console}/withdrawals/")
+    expect(page.locator("h1")).to_have_text("Withdrawals")
