@@ -109,9 +109,8 @@ class Sides:
             self.theirs.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(stage)))
             found = self.theirs.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(stage)))
             rows += found.fetchall()[0][0]
-        event = self.ours.execute(
-            "SELECT canon, doc->>'act' FROM audit_event ORDER BY id DESC LIMIT 1"
-        ).fetchall()[0]
+        found = self.ours.execute("SELECT canon, act::text FROM audit_event ORDER BY id DESC LIMIT 1")
+        event: tuple[str, str] = found.fetchall()[0]
         return rows, event
 
     def function(self, batch: Any, event: tuple[str, str]) -> float:
@@ -119,7 +118,7 @@ class Sides:
         begun = time.perf_counter()
         with self.theirs.transaction():
             self.theirs.execute("SELECT set_config('countersign.act', %s, true)", [event[1]])
-            self.theirs.execute("INSERT INTO audit_event (canon) VALUES (%s)", [event[0]])
+            self.theirs.execute("INSERT INTO audit_event (canon, act) VALUES (%s, %s)", event)
             self.theirs.execute(
                 "SELECT bench_settle(%s, %s)", [batch.first_event_seq - 1, batch.last_event_seq]
             )
