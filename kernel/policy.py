@@ -6,13 +6,18 @@ A document is canonical JSON:
 
 Numbers in conditions are decimal strings, because money does not fit JSON's integers. A fact that a rule asks
 for and that is not given refuses the act instead of skipping the rule: a missing price must not make a
-withdrawal cheaper to approve.
+withdrawal cheaper to approve. A rule may say `deny` (a sentence) instead of teams.
+
+Windows are judged before the rules: `{"name":"a day","when":[["kind","is","custody.withdrawal"]],
+"sum":"usd_cents","per":"customer","seconds":86400,"at_most":"5000000","teams":{"officers":2},"rejections":1}`.
+When the sum over what was asked for in the last seconds, this act included, is above the bound, the window
+decides. docs/policy.md is the reference of the language.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
@@ -22,6 +27,13 @@ Fact: TypeAlias = "str | int | bool | None"
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,77}")
 _COMPARISONS: Final = frozenset({"at_most", "below", "at_least", "above"})
+_RULE_SHAPES: Final = (["name", "rejections", "teams", "when"], ["deny", "name", "when"])
+_WINDOW_MEMBERS: Final = frozenset({"sum", "per", "seconds", "at_most"})
+
+COUNT: Final = "count"
+MEASURES: Final = ("usd_cents", "amount", COUNT)
+SUBJECTS: Final = ("customer", "destination", "asset", "maker")
+WINDOW_S_MAX: Final = 31 * 24 * 3600
 
 
 class BadPolicy(ValueError):
@@ -30,6 +42,14 @@ class BadPolicy(ValueError):
 
 class NoRuleMatches(LookupError):
     """No rule covers these facts, so nobody can approve the act."""
+
+
+class Denied(NoRuleMatches):
+    """The rule that matches says no; `rule` is its name and `sentence` what it says to people."""
+
+    def __init__(self, rule: str, sentence: str) -> None:
+        super().__init__(f"{rule}: {sentence}")
+        self.rule, self.sentence = rule, sentence
 
 
 class FactMissing(LookupError):
@@ -62,49 +82,137 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who must approve when every condition holds."""
+    """Who must approve when every condition holds; a rule with `deny` lets nobody."""
 
     name: str
     when: tuple[Condition, ...]
     teams: Mapping[str, int]
     rejections: int = 1
+    deny: str = ""
+
+    def matches(self, facts: Mapping[str, Fact]) -> bool:
+        """Whether every condition holds; FactMissing where that cannot be told."""
+        return all(condition.holds(facts) for condition in self.when)
+
+    def agreed(self) -> Rule:
+        """The rule itself, or Denied."""
+        if self.deny:
+            raise Denied(self.name, self.deny)
+        return self
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """A rolling sum per customer, destination, asset or maker. Above the bound, `rule` decides."""
+
+    rule: Rule
+    measure: str
+    per: str
+    seconds: int
+    at_most: int
+
+    def subject(self, facts: Mapping[str, Fact]) -> str:
+        """Whose sum it is; FactMissing where the act does not say."""
+        found = facts.get(self.per)
+        if type(found) is not str or not found:
+            raise FactMissing(self.per)
+        return found
+
+    def total(self, acts: Iterable[Mapping[str, Fact]]) -> int:
+        """The sum over the acts that the window covers. One that cannot be counted refuses the whole sum."""
+        return sum(self._counted(facts) for facts in acts if self.rule.matches(facts))
+
+    def _counted(self, facts: Mapping[str, Fact]) -> int:
+        if self.measure == COUNT:
+            return 1
+        found = facts.get(self.measure)
+        if type(found) is not int or found < 0:
+            raise FactMissing(self.measure)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """An ordered list of rules under one version number."""
+    """Windows and an ordered list of rules under one version number."""
 
     version: int
     rules: tuple[Rule, ...]
+    windows: tuple[Window, ...] = ()
 
-    def rule_for(self, facts: Mapping[str, Fact]) -> Rule:
-        """The first rule whose conditions all hold; NoRuleMatches or FactMissing otherwise."""
+    def windows_for(self, facts: Mapping[str, Fact]) -> tuple[Window, ...]:
+        """The windows that count this act, in their order; their sums are what `rule_for` must be given."""
+        return tuple(window for window in self.windows if window.rule.matches(facts))
+
+    def rule_for(self, facts: Mapping[str, Fact], sums: Mapping[str, int] | None = None) -> Rule:
+        """The first window that is overrun, else the first rule that matches. Denied, NoRuleMatches or
+        FactMissing otherwise.
+
+        `sums` holds, by the window's name, what was asked for before this act. Without the sum of a window
+        that counts the act nothing is decided, so nobody can hide the past by not telling it.
+        """
+        for window in self.windows_for(facts):
+            before = (sums or {}).get(window.rule.name)
+            if type(before) is not int or before < 0:
+                raise FactMissing(window.rule.name)
+            if before + window.total([facts]) > window.at_most:
+                return window.rule.agreed()
         for rule in self.rules:
-            if all(condition.holds(facts) for condition in rule.when):
-                return rule
+            if rule.matches(facts):
+                return rule.agreed()
         raise NoRuleMatches(f"no rule of policy version {self.version} covers this act")
 
     @classmethod
     def parse(cls, data: bytes) -> Policy:
         """Read a canonical document strictly; BadPolicy names the first fault."""
         document = canonical.decode_object(data)
+        windows = document.pop("windows", [])
         if sorted(document) != ["rules", "v", "version"] or document["v"] != 1:
-            raise BadPolicy("a policy has exactly the members v (1), version and rules")
+            raise BadPolicy("a policy has exactly the members v (1), version, rules and perhaps windows")
         version, rules = document["version"], document["rules"]
         if type(version) is not int or version < 1 or not isinstance(rules, list) or not rules:
             raise BadPolicy("version is a positive integer and rules is a list that is not empty")
-        return cls(version, tuple(_rule(rule) for rule in rules))
+        if not isinstance(windows, list):
+            raise BadPolicy("windows is a list")
+        found = cls(version, tuple(_rule(rule) for rule in rules), tuple(_window(part) for part in windows))
+        names = [rule.name for rule in (*found.rules, *(window.rule for window in found.windows))]
+        if len(set(names)) != len(names):
+            raise BadPolicy("every rule and window has a name of its own")
+        return found
 
 
 def _rule(value: canonical.Value) -> Rule:
-    if not isinstance(value, Mapping) or sorted(value) != ["name", "rejections", "teams", "when"]:
-        raise BadPolicy("a rule has exactly the members name, when, teams and rejections")
-    name, when, rejections = value["name"], value["when"], value["rejections"]
+    if not isinstance(value, Mapping) or sorted(value) not in _RULE_SHAPES:
+        raise BadPolicy("a rule has exactly the members name, when, and teams and rejections or deny")
+    name, when = value["name"], value["when"]
     if not isinstance(name, str) or not name or not isinstance(when, list):
         raise BadPolicy("a rule has a name and a list of conditions")
+    conditions = tuple(_condition(name, item) for item in when)
+    if "deny" in value:
+        deny = value["deny"]
+        if not isinstance(deny, str) or not deny.strip():
+            raise BadPolicy(f"rule {name}: deny is a sentence")
+        return Rule(name, conditions, {}, deny=deny)
+    rejections = value["rejections"]
     if type(rejections) is not int or rejections < 1:
         raise BadPolicy(f"rule {name}: rejections is a positive integer")
-    return Rule(name, tuple(_condition(name, item) for item in when), teams(value["teams"]), rejections)
+    return Rule(name, conditions, teams(value["teams"]), rejections)
+
+
+def _window(value: canonical.Value) -> Window:
+    if not isinstance(value, Mapping) or not value.keys() >= _WINDOW_MEMBERS:
+        raise BadPolicy("a window has the members sum, per, seconds and at_most beside those of a rule")
+    rule = _rule({name: part for name, part in value.items() if name not in _WINDOW_MEMBERS})
+    measure, per, seconds, bound = (value[name] for name in ("sum", "per", "seconds", "at_most"))
+    if measure not in MEASURES or per not in SUBJECTS:
+        raise BadPolicy(f"window {rule.name}: sums {'/'.join(MEASURES)} per {'/'.join(SUBJECTS)}")
+    if type(seconds) is not int or not 1 <= seconds <= WINDOW_S_MAX:
+        raise BadPolicy(f"window {rule.name}: seconds is between 1 and {WINDOW_S_MAX}")
+    if not isinstance(bound, str) or not _WHOLE.fullmatch(bound):
+        raise BadPolicy(f"window {rule.name}: at_most is a whole number as text")
+    one_asset = any(part.fact == "asset" and part.comparison == "is" for part in rule.when)
+    if measure == "amount" and per != "asset" and not one_asset:
+        raise BadPolicy(f"window {rule.name}: amounts of different assets cannot be summed; name one asset")
+    return Window(rule, str(measure), str(per), seconds, int(bound))
 
 
 def teams(value: canonical.Value) -> dict[str, int]:

@@ -335,4 +335,7 @@ def _recovery(value: canonical.Value) -> Recovery:
 
 
 def _rules(value: canonical.Value) -> policy.Policy:
-    return policy.Policy.parse(canonical.encode(value))
+    found = policy.Policy.parse(canonical.encode(value))
+    if found.windows:
+        raise BadRegistry("rules of a registry have no windows: signers count by their own limits")
+    return found

@@ -49,7 +49,7 @@ def describe(registry: Registry) -> Iterator[str]:
             yield f"          above {policy.confirm_above} units each confirms on an offline decoder"
     for rule in registry.rules.rules if registry.rules else ():
         when = " and ".join(f"{one.fact} {one.comparison} {one.value}" for one in rule.when) or "always"
-        yield f"  rule    {rule.name}: {when}: {_teams(rule.teams)}"
+        yield f"  rule    {rule.name}: {when}: {rule.deny or _teams(rule.teams)}"
     limits = registry.limits
     yield f"  limits  fee {limits.fee_sats_max} sats, {limits.feerate_sats_vb_max} sats/vB"
     yield f"          window {limits.window_s} s, intents live {limits.intent_life_s} s at most"

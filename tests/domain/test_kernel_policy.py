@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel import canonical, policy
-from kernel.policy import BadPolicy, FactMissing, NoRuleMatches, Policy
+from kernel.policy import BadPolicy, Denied, FactMissing, NoRuleMatches, Policy
 
 
 def document(*rules: dict[str, Any], **changes: Any) -> bytes:
@@ -18,6 +20,11 @@ def document(*rules: dict[str, Any], **changes: Any) -> bytes:
 
 def rule(name: str, *when: list[Any], **changes: Any) -> dict[str, Any]:
     return {"name": name, "when": list(when), "teams": {"treasury": 2}, "rejections": 1, **changes}
+
+
+def window(name: str, *when: list[Any], **changes: Any) -> dict[str, Any]:
+    bounds = {"sum": "usd_cents", "per": "customer", "seconds": 60, "at_most": "100", **changes}
+    return {"name": name, "when": list(when), "teams": {"officers": 3}, "rejections": 1, **bounds}
 
 
 LADDER = Policy.parse(
@@ -83,6 +90,18 @@ def test_joins_teams_of_a_rule() -> None:
         document(rule("a", ["kind", "is", 1])),
         document(rule("a", ["kind", "is"])),
         document(rule("a", "kind")),  # type: ignore[arg-type]
+        document(rule("a"), rule("a")),
+        document(rule("a", deny="no")),
+        document({"name": "a", "when": [], "deny": " "}),
+        document(rule("a"), windows={}),
+        document(rule("a"), windows=[rule("w")]),
+        document(rule("a"), windows=[window("a")]),
+        document(rule("a"), windows=[window("w", sum="balance")]),
+        document(rule("a"), windows=[window("w", per="country")]),
+        document(rule("a"), windows=[window("w", seconds=0)]),
+        document(rule("a"), windows=[window("w", seconds=2_678_401)]),
+        document(rule("a"), windows=[window("w", at_most=5)]),
+        document(rule("a"), windows=[window("w", sum="amount")]),
     ],
 )
 def test_of_another_shape_is_refused(data: bytes) -> None:
@@ -114,3 +133,104 @@ def test_needs_a_person_in_every_team_it_names() -> None:
     assert policy.teams({"treasury": 2}) == {"treasury": 2}
     with pytest.raises(BadPolicy):
         policy.teams(["treasury"])
+
+
+def test_can_say_no_in_a_sentence() -> None:
+    no = {"name": "nights", "when": [["hour", "below", "6"]], "deny": "Nobody pays at night."}
+    found = Policy.parse(document(no, rule("rest")))
+    assert found.rule_for({"hour": 6}).name == "rest"
+    with pytest.raises(Denied, match="Nobody pays at night") as refusal:
+        found.rule_for({"hour": 5})
+    assert refusal.value.rule == "nights"
+
+
+def test_judges_its_windows_before_its_rules() -> None:
+    found = Policy.parse(document(rule("all"), windows=[window("day", ["kind", "is", "pay"])]))
+    facts = {"kind": "pay", "customer": "tom", "usd_cents": 40}
+    assert found.rule_for(facts, {"day": 60}).name == "all"
+    assert found.rule_for(facts, {"day": 61}).name == "day"
+    assert found.rule_for({"kind": "other"}).name == "all"
+
+
+@pytest.mark.parametrize("sums", [None, {}, {"day": None}, {"day": -5}, {"day": True}])
+def test_decides_nothing_without_the_sum_of_its_window(sums: Any) -> None:
+    found = Policy.parse(document(rule("all"), windows=[window("day")]))
+    with pytest.raises(FactMissing, match="day"):
+        found.rule_for({"customer": "tom", "usd_cents": 0}, sums)
+
+
+facts_lists = st.lists(
+    st.fixed_dictionaries({"asset": st.sampled_from(["BTC", "ETH"]), "amount": st.integers(0, 10**30)}),
+    max_size=8,
+)
+
+
+@given(facts_lists, st.sampled_from(["amount", "count"]))
+def test_sums_a_window_as_one_would_by_hand(acts: list[dict[str, Any]], measure: str) -> None:
+    [found] = Policy.parse(
+        document(rule("a"), windows=[window("w", ["asset", "is", "BTC"], sum=measure)])
+    ).windows
+    by_hand = 0
+    for act in acts:
+        if act["asset"] == "BTC":
+            by_hand += act["amount"] if measure == "amount" else 1
+    assert found.total(acts) == by_hand
+
+
+def test_refuses_a_sum_with_a_part_that_cannot_be_counted() -> None:
+    [found] = Policy.parse(document(rule("a"), windows=[window("w")])).windows
+    with pytest.raises(FactMissing):
+        found.total([{"usd_cents": 5}, {"amount": 5}])
+
+
+ladders = st.lists(
+    st.tuples(st.sampled_from(["at_most", "above"]), st.integers(0, 9), st.integers(1, 4)),
+    min_size=1,
+    max_size=6,
+)
+
+
+def ladder(steps: list[tuple[str, int, int]]) -> Policy:
+    return Policy.parse(
+        document(
+            *(
+                rule(str(place), ["usd", how, str(bound)], teams={"treasury": people})
+                for place, (how, bound, people) in enumerate(steps)
+            )
+        )
+    )
+
+
+@given(ladders, ladders, st.integers(0, 10))
+def test_never_changes_an_earlier_match_when_rules_are_added_below(
+    above: list[tuple[str, int, int]], below: list[tuple[str, int, int]], usd: int
+) -> None:
+    try:
+        before = ladder(above).rule_for({"usd": usd})
+    except NoRuleMatches:
+        return
+    assert ladder(above + below).rule_for({"usd": usd}) == before
+
+
+@given(ladders, st.integers(0, 10), st.sets(st.sampled_from(["usd", "kind"]), min_size=1))
+def test_never_asks_for_fewer_when_a_fact_is_missing(
+    steps: list[tuple[str, int, int]], usd: int, gone: set[str]
+) -> None:
+    full = {"usd": usd, "kind": "pay"}
+    known = {name: value for name, value in full.items() if name not in gone}
+    try:
+        fewer = ladder(steps).rule_for(known)
+    except (FactMissing, NoRuleMatches):
+        return
+    assert fewer.teams == ladder(steps).rule_for(full).teams
+
+
+def test_of_the_reference_is_read_and_judges_as_it_says() -> None:
+    reference = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
+    shown = Policy.parse(canonical.encode(json.loads(reference.split("```json")[1].split("```")[0])))
+    act = {"kind": "custody.withdrawal", "customer": "tom", "usd_cents": 10_000_001, "hour": 3}
+    assert shown.rule_for(act, {"a customer's day": 0}).name == "a customer's day"
+    small = {**act, "usd_cents": 100}
+    assert shown.rule_for(small, {"a customer's day": 0}).name == "withdrawals"
+    with pytest.raises(NoRuleMatches):
+        shown.rule_for({**small, "kind": "custody.sweep"})

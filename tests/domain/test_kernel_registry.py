@@ -102,3 +102,12 @@ def test_with_a_fault_is_refused(path: list[Any], value: Any) -> None:
 def test_names_only_addresses_that_it_has(name: str) -> None:
     with pytest.raises(BadRegistry):
         parse(document()).own_address(name)
+
+
+def test_has_no_rules_with_windows_because_signers_believe_nobodys_sums() -> None:
+    rule = {"name": "all", "when": [], "teams": {"treasury": 2}, "rejections": 1}
+    window = {**rule, "name": "day", "sum": "count", "per": "maker", "seconds": 60, "at_most": "5"}
+    found = parse({**document(), "rules": {"v": 1, "version": 1, "rules": [rule]}})
+    assert found.rules is not None
+    with pytest.raises(BadRegistry, match="windows"):
+        parse({**document(), "rules": {"v": 1, "version": 1, "rules": [rule], "windows": [window]}})

@@ -326,6 +326,17 @@ def test_leave_the_teams_to_the_registrys_rules_where_it_has_some(tmp_path: Path
     assert pay(30_000_001, BEN, CY, DOT) == "SIGNER_NO_RULE"
 
 
+def test_refuse_what_a_rule_of_the_registry_denies_whatever_stands_below_it(tmp_path: Path) -> None:
+    deny = {"name": "huge", "when": [["amount", "above", "25000000"]], "deny": "Nobody pays that at once."}
+    document = {"v": 1, "version": 1, "rules": [deny, rule("rest", 10**9, {"treasury": 1})]}
+    desk = Desk(tmp_path / "denied", registry=hot_registry(rules=document))
+    said = [
+        desk.spend(withdrawal(amount=Amount(units, "BTC"), expires=desk.in_hours(1)), officers=(BEN, CY))
+        for units in (25_000_000, 25_000_001)
+    ]
+    assert said == ["signed", "SIGNER_NO_RULE"]
+
+
 # The way back from a lost quorum.
 
 RIA, SAM = "01900000-0000-7000-8000-0000000000e5", "01900000-0000-7000-8000-0000000000f6"
