@@ -46,7 +46,8 @@ def found_by(canon: str, *, act: UUID | None) -> Found:
     event = read(canon)
     actor = event.get("actor") or {}
     after, under = event.get("after"), actor.get("under")
-    person = after.get("person", "") if isinstance(after, Mapping) else ""
+    is_read = act is None and isinstance(after, Mapping) and isinstance(after.get("fields"), list)
+    person = after.get("person", "") if is_read and isinstance(after, Mapping) else ""
     moment = _moment(event.get("at"))
     action = _short(event.get("action"), _ACTION_MAX)
     fault = ""
