@@ -246,7 +246,7 @@ fn command(at: u64, now_ms: u64) -> Command {
         })
     };
     Command {
-        command_id,
+        command_id: command_id.into(),
         session_seq: at + 1,
         expires_at_ms: now_ms + 30_000,
         body: Some(body),

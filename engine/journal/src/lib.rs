@@ -11,13 +11,19 @@
 //! Segments are filled with zeros before they are used: a write that only replaces bytes needs no metadata flush,
 //! which makes it three times as fast.
 
+mod attic;
 mod block;
+mod lock;
 mod read;
+mod seam;
 mod segment;
 mod write;
 
+pub use attic::{Retired, retire};
 pub use block::{Block, Record};
+pub use lock::{beat, fence, is_led, last_beat};
 pub use read::{Follower, Scan, scan};
+pub use seam::{Seam, Step};
 pub use write::{Journal, Options};
 
 use std::fmt;

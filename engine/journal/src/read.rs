@@ -1,12 +1,12 @@
 //! Reading a journal: from its beginning, verifying everything, or following one that another process writes.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::block::{self, Record, Sealed};
 use crate::segment::{self, Header};
-use crate::{Error, io_error};
+use crate::{Error, attic, io_error};
 
 /// What [`scan`] found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +49,14 @@ pub fn scan(
     let count = segments.len();
     for (at, (first, path)) in segments.into_iter().enumerate() {
         let last = at + 1 == count;
-        let bytes = fs::read(&path).map_err(io_error("read", &path))?;
+        let bytes = match attic::read(&path) {
+            // It went to the attic while we looked.
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
+                attic::read(&attic::path_of(folder, first))
+            }
+            read => read,
+        };
+        let bytes = bytes.map_err(io_error("read", &path))?;
         let corrupt = |offset: usize, what: &str| Error::Corrupt {
             path: path.clone(),
             offset: offset as u64,
@@ -182,7 +189,7 @@ impl Follower {
             if used == 0 {
                 // Nothing more here; perhaps the writer has gone on to the next segment.
                 let next = segment::path_of(&self.folder, self.next_seq);
-                if !next.exists() {
+                if !next.exists() && !attic::path_of(&self.folder, self.next_seq).exists() {
                     return Ok(seen);
                 }
                 self.at = None;
@@ -191,11 +198,17 @@ impl Follower {
     }
 
     fn open_segment(&mut self) -> Result<bool, Error> {
-        let segments = segment::list(&self.folder)?;
-        let Some((first, path)) = segments.into_iter().rfind(|(first, _)| *first <= self.next_seq) else {
-            return Ok(false);
+        let (first, path, file) = loop {
+            let segments = segment::list(&self.folder)?;
+            let found = segments.into_iter().rfind(|(first, _)| *first <= self.next_seq);
+            let Some((first, path)) = found else { return Ok(false) };
+            match attic::open(&path) {
+                Ok(file) => break (first, path, file),
+                // It went to the attic while we looked.
+                Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {}
+                Err(cause) => return Err(Error::Io { doing: "open", path, cause }),
+            }
         };
-        let file = File::open(&path).map_err(io_error("open", &path))?;
         let mut header = [0; segment::HEADER];
         file.read_exact_at(&mut header, 0).map_err(io_error("read", &path))?;
         let header = Header::read(&header)

@@ -2,12 +2,14 @@
 //!
 //! Header (64 bytes, little-endian): magic, first sequence, checksum of the block before, checksum of the header.
 
+use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use crate::{Error, io_error};
+use crate::seam::{Seam, Step};
+use crate::{Error, attic, io_error};
 
 pub(crate) const HEADER: usize = 64;
 const MAGIC: &[u8; 8] = b"CSJRNL01";
@@ -38,17 +40,27 @@ impl Header {
     }
 }
 
+pub(crate) const SUFFIX: &str = ".seg";
+
 pub(crate) fn path_of(folder: &Path, first_seq: u64) -> PathBuf {
-    folder.join(format!("journal-{first_seq:020}.seg"))
+    folder.join(format!("journal-{first_seq:020}{SUFFIX}"))
 }
 
-/// The segments of a folder by their first sequence.
+/// The segments of a folder by their first sequence, those in the attic too. One that lies in both places is read from
+/// its own: the copy was made and the segment not yet deleted.
 pub(crate) fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
+    let mut segments: BTreeMap<u64, PathBuf> = attic::list(folder)?.into_iter().collect();
+    segments.extend(named(folder, SUFFIX)?);
+    Ok(segments.into_iter().collect())
+}
+
+/// Files called `journal-SEQUENCE` and then `suffix`, in order.
+pub(crate) fn named(folder: &Path, suffix: &str) -> Result<Vec<(u64, PathBuf)>, Error> {
     let mut segments = Vec::new();
     for entry in fs::read_dir(folder).map_err(io_error("list", folder))? {
         let path = entry.map_err(io_error("list", folder))?.path();
         let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-        let first = name.strip_prefix("journal-").and_then(|name| name.strip_suffix(".seg"));
+        let first = name.strip_prefix("journal-").and_then(|name| name.strip_suffix(suffix));
         if let Some(first) = first.and_then(|digits| digits.parse().ok()) {
             segments.push((first, path));
         }
@@ -58,7 +70,7 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
 }
 
 /// A file of zeros, really written and flushed: only then do later writes need no metadata.
-pub(crate) fn prepare(path: &Path, length: u64) -> Result<File, Error> {
+pub(crate) fn prepare(path: &Path, length: u64, seam: &Seam) -> Result<File, Error> {
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -70,6 +82,7 @@ pub(crate) fn prepare(path: &Path, length: u64) -> Result<File, Error> {
     let mut left = length;
     while left > 0 {
         let part = left.min(zeros.len() as u64) as usize;
+        seam.pass(Step::Fill).map_err(io_error("fill", path))?;
         file.write_all(&zeros[..part]).map_err(io_error("fill", path))?;
         left -= part as u64;
     }
@@ -78,11 +91,20 @@ pub(crate) fn prepare(path: &Path, length: u64) -> Result<File, Error> {
 }
 
 /// Turns a prepared file into the segment that begins at `header.first_seq`.
-pub(crate) fn adopt(folder: &Path, prepared: &Path, file: &File, header: Header) -> Result<(), Error> {
-    file.write_all_at(&header.bytes(), 0).map_err(io_error("write", prepared))?;
+pub(crate) fn adopt(
+    folder: &Path,
+    prepared: &Path,
+    file: &File,
+    header: Header,
+    seam: &Seam,
+) -> Result<(), Error> {
+    seam.pass(Step::Head)
+        .and_then(|()| file.write_all_at(&header.bytes(), 0))
+        .map_err(io_error("write", prepared))?;
     file.sync_all().map_err(io_error("flush", prepared))?;
     let path = path_of(folder, header.first_seq);
-    fs::rename(prepared, &path).map_err(io_error("rename", &path))?;
+    seam.pass(Step::Name).and_then(|()| fs::rename(prepared, &path)).map_err(io_error("rename", &path))?;
+    seam.pass(Step::NameFlush).map_err(io_error("flush", folder))?;
     sync_folder(folder)
 }
 

@@ -1,26 +1,29 @@
 //! Writing: one process, one lock, one flush per block.
 
-use std::fs::{self, File, OpenOptions, TryLockError};
+use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
 
 use crate::block::{Block, Record};
+use crate::lock::Lock;
 use crate::read::{Scan, Tail, scan};
+use crate::seam::{Seam, Step};
 use crate::segment::{self, Header};
 use crate::{Error, io_error};
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 pub struct Options {
     pub segment_bytes: u64,
     /// Without it nothing is durable: for benchmarks that show what the disk costs.
     pub fsync: bool,
+    pub seam: Seam,
 }
 
 impl Default for Options {
     fn default() -> Self {
-        Options { segment_bytes: 64 << 20, fsync: true }
+        Options { segment_bytes: 64 << 20, fsync: true, seam: Seam::default() }
     }
 }
 
@@ -35,7 +38,7 @@ pub struct Journal {
     prepared: mpsc::Receiver<Result<(PathBuf, File), Error>>,
     wanted: mpsc::Sender<()>,
     /// Released when the process ends, however it ends.
-    _lock: File,
+    lock: Lock,
 }
 
 /// Says that a journal was begun here, so that lost segments are not taken for a fresh start.
@@ -45,7 +48,7 @@ impl Journal {
     /// Takes the folder's lock, replays every record above `after`, cuts a torn tail, and stands ready to append.
     pub fn open(
         folder: &Path,
-        options: Options,
+        options: &Options,
         init: bool,
         after: u64,
         visit: impl FnMut(Record<'_>) -> Result<(), String>,
@@ -55,7 +58,7 @@ impl Journal {
         } else if !folder.is_dir() {
             return Err(Error::Empty(folder.to_path_buf()));
         }
-        let lock = take_lock(folder)?;
+        let lock = Lock::take(folder)?;
         if segment::list(folder)?.is_empty() {
             let mark = folder.join(MARK);
             if after > 0 || mark.exists() {
@@ -65,8 +68,8 @@ impl Journal {
                 return Err(Error::Empty(folder.to_path_buf()));
             }
             let fresh = folder.join("next-segment");
-            let file = segment::prepare(&fresh, options.segment_bytes)?;
-            segment::adopt(folder, &fresh, &file, Header { first_seq: 1, before: 0 })?;
+            let file = segment::prepare(&fresh, options.segment_bytes, &options.seam)?;
+            segment::adopt(folder, &fresh, &file, Header { first_seq: 1, before: 0 }, &options.seam)?;
             fs::write(&mark, b"").map_err(io_error("write", &mark))?;
             segment::sync_folder(folder)?;
         }
@@ -81,11 +84,12 @@ impl Journal {
         let (wanted, wants) = mpsc::channel();
         let (ready, prepared) = mpsc::sync_channel(1);
         let path = folder.join("next-segment");
+        let filling = options.clone();
         thread::Builder::new()
             .name("segments".into())
             .spawn(move || {
                 for () in wants {
-                    let file = segment::prepare(&path, options.segment_bytes);
+                    let file = segment::prepare(&path, filling.segment_bytes, &filling.seam);
                     if ready.send(file.map(|file| (path.clone(), file))).is_err() {
                         return;
                     }
@@ -94,7 +98,7 @@ impl Journal {
             .map_err(io_error("start a thread for", folder))?;
         let journal = Journal {
             folder: folder.to_path_buf(),
-            options,
+            options: options.clone(),
             file,
             offset: tail.offset,
             length: tail.length,
@@ -102,7 +106,7 @@ impl Journal {
             next_seq: scanned.next_seq,
             prepared,
             wanted,
-            _lock: lock,
+            lock,
         };
         journal.want_segment_past(tail.length / 2, tail.offset);
         Ok((journal, scanned))
@@ -110,6 +114,11 @@ impl Journal {
 
     pub fn next_seq(&self) -> u64 {
         self.next_seq
+    }
+
+    /// Says that the writer lives.
+    pub fn beat(&self) -> Result<(), Error> {
+        self.lock.beat()
     }
 
     /// Makes a block durable. After an error the journal must not be used again: what the disk holds is unknown.
@@ -120,11 +129,14 @@ impl Journal {
         if self.offset + length > self.length {
             self.next_segment(length)?;
         }
-        self.file
-            .write_all_at(block.bytes(), self.offset)
+        let seam = &self.options.seam;
+        seam.pass(Step::Append)
+            .and_then(|()| self.file.write_all_at(block.bytes(), self.offset))
             .map_err(io_error("append to the journal in", &self.folder))?;
         if self.options.fsync {
-            self.file.sync_data().map_err(io_error("flush the journal in", &self.folder))?;
+            seam.pass(Step::Flush)
+                .and_then(|()| self.file.sync_data())
+                .map_err(io_error("flush the journal in", &self.folder))?;
         }
         let before = self.offset;
         self.offset += length;
@@ -154,31 +166,17 @@ impl Journal {
             }
             Err(_) => {
                 let path = self.folder.join("next-segment");
-                let file = segment::prepare(&path, self.options.segment_bytes)?;
+                let file = segment::prepare(&path, self.options.segment_bytes, &self.options.seam)?;
                 (path, file)
             }
         };
         let length = self.options.segment_bytes.max(segment::HEADER as u64 + block);
-        segment::adopt(&self.folder, &path, &file, Header { first_seq: self.next_seq, before: self.sum })?;
+        let header = Header { first_seq: self.next_seq, before: self.sum };
+        segment::adopt(&self.folder, &path, &file, header, &self.options.seam)?;
         self.file = file;
         self.offset = segment::HEADER as u64;
         self.length = length;
         Ok(())
-    }
-}
-
-fn take_lock(folder: &Path) -> Result<File, Error> {
-    let path = folder.join("LOCK");
-    let file = OpenOptions::new()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path)
-        .map_err(io_error("open", &path))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Error::Locked(folder.to_path_buf())),
-        Err(TryLockError::Error(cause)) => Err(Error::Io { doing: "lock", path, cause }),
     }
 }
 

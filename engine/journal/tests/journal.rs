@@ -3,16 +3,18 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use countersign_journal::{Block, Error, Follower, Journal, Options, scan};
+use countersign_journal::{Block, Error, Follower, Journal, Options, Seam, scan};
 use tempfile::TempDir;
 
-const SMALL: Options = Options { segment_bytes: 4_096, fsync: false };
+fn small() -> Options {
+    Options { segment_bytes: 4_096, fsync: false, seam: Seam::default() }
+}
 
 type Seen = Vec<(u64, u64, Vec<u8>)>;
 
 fn open(folder: &Path, init: bool) -> Result<(Journal, Seen, u64), Error> {
     let mut seen = Seen::new();
-    let (journal, scan) = Journal::open(folder, SMALL, init, 0, |record| {
+    let (journal, scan) = Journal::open(folder, &small(), init, 0, |record| {
         seen.push((record.seq, record.time_ns, record.bytes.to_vec()));
         Ok(())
     })?;

@@ -7,6 +7,7 @@ use std::time::Duration;
 use countersign_venue::command::{AdminBody, Scope};
 use countersign_venue::market::check_spec;
 use countersign_venue::{Code, Command, LOGIC_VERSION};
+use countersign_wire::Bytes;
 use countersign_wire::v1::admin_server::Admin as Service;
 use countersign_wire::v1::{
     AdminResult, ConsumerStatus, DrainRequest, DrainResult, Empty, MassCancelRequest, PutAssetRequest,
@@ -36,7 +37,7 @@ impl Admin {
         command: Result<Command, Code>,
         detail: &str,
     ) -> Result<Response<AdminResult>, Status> {
-        let entry = Entry { id: Vec::new(), session_seq: 0, command };
+        let entry = Entry { id: Bytes::new(), session_seq: 0, command };
         let answers = self.engine.command(entry).await.map_err(|NotTaken(code)| unavailable(code))?;
         let outcome = answers.told[0].outcome;
         let detail = if outcome.code == Code::Ok { String::new() } else { sentence(outcome.code, detail) };

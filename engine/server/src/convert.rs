@@ -7,6 +7,7 @@ use countersign_venue::command::{
 use countersign_venue::event::{Amount, Body, Code, Event};
 use countersign_venue::market::Market;
 use countersign_venue::{OpenOrder, Outcome};
+use countersign_wire::Bytes;
 use countersign_wire::v1;
 use countersign_wire::v1::{command, event};
 
@@ -173,7 +174,7 @@ fn sum(asset_id: u32, units: u128) -> Option<v1::Amount> {
 }
 
 pub fn told_result(
-    command_id: &[u8],
+    command_id: Bytes,
     session_seq: u64,
     outcome: &Outcome,
     duplicate: bool,
@@ -181,7 +182,7 @@ pub fn told_result(
 ) -> v1::CommandResult {
     v1::CommandResult {
         session_seq,
-        command_id: command_id.to_vec(),
+        command_id,
         code: outcome.code as i32,
         engine_seq: outcome.engine_seq,
         order_id: outcome.order_id,

@@ -1,18 +1,27 @@
 //! Figures for Prometheus, on a loopback port: one answer per connection, whatever was asked.
 
 use std::fmt::Write;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use countersign_wire::v1::ShardState;
+use countersign_wire::v1::{ResultCode, ShardState};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::admin::status;
-use crate::engine::Engine;
+use crate::engine::{COMMANDS_MAX, Engine};
 use crate::feed::Consumers;
+use crate::identity::Denials;
+use crate::live::Buckets;
 
 /// Serves until the process ends. Only loopback addresses are taken: the figures are not secret, but not public.
-pub async fn serve(address: &str, engine: Engine, consumers: Consumers) -> Result<(), String> {
+pub async fn serve(
+    address: &str,
+    engine: Engine,
+    consumers: Consumers,
+    denials: Arc<Denials>,
+) -> Result<(), String> {
     let failed = |cause: std::io::Error| format!("cannot serve metrics on {address}: {cause}");
     let listener = TcpListener::bind(address).await.map_err(failed)?;
     if !listener.local_addr().map_err(failed)?.ip().is_loopback() {
@@ -21,7 +30,7 @@ pub async fn serve(address: &str, engine: Engine, consumers: Consumers) -> Resul
     tokio::spawn(async move {
         loop {
             let Ok((mut stream, _)) = listener.accept().await else { continue };
-            let body = page(&engine, &consumers);
+            let body = page(&engine, &consumers, &denials);
             tokio::spawn(async move {
                 let answer = async {
                     let mut request = [0; 4_096];
@@ -46,23 +55,34 @@ pub async fn serve(address: &str, engine: Engine, consumers: Consumers) -> Resul
 /// Name, kind, what it says, value.
 type Figure = (&'static str, &'static str, &'static str, u64);
 
-fn page(engine: &Engine, consumers: &Consumers) -> String {
+fn page(engine: &Engine, consumers: &Consumers, denials: &Denials) -> String {
     let status = status(engine, consumers);
-    let blocks = engine.shared.live.lock().expect("nobody panics while holding it").blocks;
-    let figures: [Figure; 13] = [
+    let live = engine.shared.live.lock().expect("nobody panics while holding it").clone();
+    let undurable = status.engine_seq.saturating_sub(status.durable_seq);
+    let sessions = engine.shared.sessions.load(Ordering::Relaxed);
+    let figures: [Figure; 17] = [
         ("up", "gauge", "1 while commands are taken.", u64::from(status.state() == ShardState::Running)),
         ("epoch", "gauge", "Grows with each change of leader.", status.epoch),
         ("commands_total", "counter", "Commands applied.", status.engine_seq),
         ("durable_commands_total", "counter", "Commands that are safe on disk.", status.durable_seq),
+        ("undurable_commands", "gauge", "Commands applied and not yet safe.", undurable),
         ("events_total", "counter", "Durable events.", status.event_seq),
-        ("queue_depth", "gauge", "Jobs that wait for the engine thread.", status.queue_depth.into()),
+        ("queue_depth", "gauge", "Commands that wait for the engine thread.", status.queue_depth.into()),
+        ("queue_limit", "gauge", "Beyond so many clients hear BUSY.", COMMANDS_MAX),
+        ("sessions", "gauge", "Order entry streams that are open.", sessions),
         ("open_orders", "gauge", "Orders that rest.", status.open_orders),
         ("accounts", "gauge", "Accounts that were ever touched.", status.accounts),
         ("journal_bytes", "counter", "Bytes written to the journal.", status.journal_bytes),
-        ("journal_blocks_total", "counter", "Flushes since the start.", blocks),
+        ("journal_blocks_total", "counter", "Flushes since the start.", live.blocks),
         ("flush_p50_microseconds", "gauge", "Of the latest flushes.", status.fsync_p50_us),
         ("flush_p99_microseconds", "gauge", "Of the latest flushes.", status.fsync_p99_us),
         ("snapshot_seq", "gauge", "Command that the newest snapshot includes.", status.snapshot_seq),
+        (
+            "snapshot_behind_commands",
+            "gauge",
+            "What a start would have to replay.",
+            status.durable_seq.saturating_sub(status.snapshot_seq),
+        ),
     ];
     let mut page = String::new();
     for (name, kind, help, value) in figures {
@@ -70,17 +90,55 @@ fn page(engine: &Engine, consumers: &Consumers) -> String {
         writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}\n{name} {value}")
             .expect("writing to a string");
     }
-    let name = "countersign_engine_consumer_lag_events";
-    writeln!(page, "# HELP {name} Durable events not yet sent to a consumer.\n# TYPE {name} gauge")
-        .expect("writing to a string");
-    for consumer in &status.consumers {
-        let label: String = consumer
-            .name
-            .chars()
-            .filter(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(*letter))
-            .collect();
-        let lag = status.event_seq.saturating_sub(consumer.sent_event_seq);
-        writeln!(page, "{name}{{consumer=\"{label}\"}} {lag}").expect("writing to a string");
-    }
+    histogram(&mut page, "flush_microseconds", "One write and flush of a block.", &live.flush_us);
+    histogram(&mut page, "block_commands", "Commands that one flush made durable.", &live.block_commands);
+    let mut labelled = |name: &str, kind: &str, help: &str, values: Vec<(String, u64)>| {
+        let name = format!("countersign_engine_{name}");
+        writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("writing to a string");
+        for (labels, value) in values {
+            writeln!(page, "{name}{{{labels}}} {value}").expect("writing to a string");
+        }
+    };
+    let state = |state: ShardState| {
+        let name = state.as_str_name().trim_start_matches("SHARD_STATE_").to_ascii_lowercase();
+        (format!("state=\"{name}\""), u64::from(status.state() == state))
+    };
+    let states = STATES.map(state).to_vec();
+    labelled("state", "gauge", "1 for the state that the shard is in.", states);
+    let refused = engine.shared.refusals.told().map(|(code, count)| {
+        let name = ResultCode::try_from(code).map_or("unknown", |code| code.as_str_name());
+        let reason = name.trim_start_matches("RESULT_CODE_").to_ascii_lowercase();
+        (format!("reason=\"{reason}\""), count)
+    });
+    labelled("refused_commands_total", "counter", "Commands refused, by reason.", refused.collect());
+    let denied = denials.told().into_iter().map(|((identity, service), count)| {
+        (format!("identity=\"{identity}\",service=\"{service}\""), count)
+    });
+    labelled("denied_calls_total", "counter", "Calls that their identity may not make.", denied.collect());
+    let lags = status.consumers.iter().map(|consumer| {
+        let label = consumer.name.chars();
+        let label: String =
+            label.filter(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(*letter)).collect();
+        (format!("consumer=\"{label}\""), status.event_seq.saturating_sub(consumer.sent_event_seq))
+    });
+    let help = "Durable events not yet sent to a consumer.";
+    labelled("consumer_lag_events", "gauge", help, lags.collect());
     page
+}
+
+const STATES: [ShardState; 4] =
+    [ShardState::Running, ShardState::Draining, ShardState::Upgrading, ShardState::Failed];
+
+fn histogram(page: &mut String, name: &str, help: &str, buckets: &Buckets) {
+    let name = format!("countersign_engine_{name}");
+    let mut told = format!("# HELP {name} {help}\n# TYPE {name} histogram\n");
+    let mut total = 0;
+    for (bucket, count) in buckets.counts.iter().enumerate() {
+        total += count;
+        let bound =
+            if bucket + 1 == Buckets::COUNT { "+Inf".to_string() } else { (1u64 << bucket).to_string() };
+        writeln!(told, "{name}_bucket{{le=\"{bound}\"}} {total}").expect("writing to a string");
+    }
+    writeln!(told, "{name}_sum {}\n{name}_count {total}", buckets.sum).expect("writing to a string");
+    page.push_str(&told);
 }

@@ -2,20 +2,23 @@
 
 use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use countersign_venue::{Code, Command};
+use countersign_wire::Bytes;
 use countersign_wire::v1::order_entry_server::OrderEntry;
 use countersign_wire::v1::{
     ClientFrame, CommandBatch, CommandResult, Durability, Hello, QueryCommandRequest, ResultBatch,
-    ServerFrame, Welcome, client_frame, server_frame,
+    ServerFrame, ShardState, ShardStatus, Welcome, client_frame, server_frame,
 };
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::convert;
-use crate::engine::{Answers, Engine, Entry, Job, NotTaken, Reply, Told};
+use crate::engine::{self, Answers, Engine, Entry, Job, NotTaken, Reply};
+use crate::feed::Consumers;
 
 /// Commands in one frame.
 pub const BATCH_MAX: usize = 4_096;
@@ -25,6 +28,7 @@ const PROTOCOL: u32 = 1;
 
 pub struct Orders {
     pub engine: Engine,
+    pub consumers: Consumers,
 }
 
 fn entries(batch: CommandBatch, session: u32) -> Vec<Entry> {
@@ -40,12 +44,12 @@ fn entries(batch: CommandBatch, session: u32) -> Vec<Entry> {
 }
 
 fn results(answers: Answers, durability: Durability) -> ResultBatch {
-    let told = |told: &Told| {
-        convert::told_result(&told.id, told.session_seq, &told.outcome, told.duplicate, durability)
+    let told = |told: engine::Told| {
+        convert::told_result(told.id, told.session_seq, &told.outcome, told.duplicate, durability)
     };
     ResultBatch {
         epoch: answers.epoch,
-        results: answers.told.iter().map(told).collect(),
+        results: answers.told.into_iter().map(told).collect(),
         durable_seq: answers.durable_seq,
     }
 }
@@ -64,6 +68,36 @@ fn refused(entries: Vec<Entry>, NotTaken(code): NotTaken, epoch: u64) -> ResultB
     ResultBatch { epoch, results, durable_seq: 0 }
 }
 
+/// What a session is told. It waits in a queue that holds no more commands than the session has permits: a client
+/// that does not read its answers is not read either.
+pub enum Told {
+    Welcome(Welcome),
+    Answers(Answers),
+    Refused(ResultBatch),
+    Status(Box<ShardStatus>),
+    Ended(Status),
+}
+
+impl Told {
+    /// Into a frame, with the permits that it gives back.
+    fn frame(self, durability: Durability) -> (Result<ServerFrame, Status>, usize) {
+        let (frame, permits) = match self {
+            Told::Welcome(welcome) => (server_frame::Frame::Welcome(welcome), 0),
+            Told::Answers(answers) => {
+                let permits = answers.told.len().max(1);
+                (server_frame::Frame::Results(results(answers, durability)), permits)
+            }
+            Told::Refused(batch) => {
+                let permits = batch.results.len().max(1);
+                (server_frame::Frame::Results(batch), permits)
+            }
+            Told::Status(status) => (server_frame::Frame::Status(*status), 0),
+            Told::Ended(status) => return (Err(status), 0),
+        };
+        (Ok(ServerFrame { frame: Some(frame) }), permits)
+    }
+}
+
 type Frames = Pin<Box<dyn Stream<Item = Result<ServerFrame, Status>> + Send>>;
 
 #[tonic::async_trait]
@@ -77,29 +111,36 @@ impl OrderEntry for Orders {
             return Err(Status::invalid_argument("the first frame of a session is Hello"));
         };
         let (session, welcome) = self.welcome(&hello).await?;
-        let (frames_tx, frames) = mpsc::unbounded_channel();
-        let (answers_tx, answers) = mpsc::unbounded_channel();
+        let (told_tx, told) = mpsc::unbounded_channel();
         let permits = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
         let engine = self.engine.clone();
+        let consumers = self.consumers.clone();
         let durability = engine.shared.durability;
-        frames_tx.send(Ok(ServerFrame { frame: Some(server_frame::Frame::Welcome(welcome)) })).ok();
+        told_tx.send(Told::Welcome(welcome)).ok();
         let freed = Arc::clone(&permits);
-        let answered = UnboundedReceiverStream::new(answers).map(move |answers: Answers| {
-            freed.add_permits(answers.told.len());
-            Ok(ServerFrame { frame: Some(server_frame::Frame::Results(results(answers, durability))) })
+        let frames = UnboundedReceiverStream::new(told).map(move |told: Told| {
+            let (frame, permits) = told.frame(durability);
+            freed.add_permits(permits);
+            frame
         });
         tokio::spawn(async move {
-            if let Err(status) = pump(&engine, &mut inbound, session, &permits, &answers_tx, &frames_tx).await
-            {
-                frames_tx.send(Err(status)).ok();
+            engine.shared.sessions.fetch_add(1, Ordering::Relaxed);
+            let mut states = engine.shared.state.subscribe();
+            let pumped = tokio::select! {
+                pumped = pump(&engine, &mut inbound, session, &permits, &told_tx) => pumped,
+                () = tell_states(&engine, &consumers, &mut states, &told_tx) => Ok(()),
+            };
+            if let Err(status) = pumped {
+                told_tx.send(Told::Ended(status)).ok();
             }
             if hello.cancel_on_disconnect {
-                let entry =
-                    Entry { id: Vec::new(), session_seq: 0, command: Ok(Command::CancelSession { session }) };
+                let command = Ok(Command::CancelSession { session });
+                let entry = Entry { id: Bytes::new(), session_seq: 0, command };
                 engine.send(Job::Commands { entries: vec![entry], reply: Reply::Nobody }).ok();
             }
+            engine.shared.sessions.fetch_sub(1, Ordering::Relaxed);
         });
-        Ok(Response::new(Box::pin(UnboundedReceiverStream::new(frames).merge(answered))))
+        Ok(Response::new(Box::pin(frames)))
     }
 
     async fn submit_batch(&self, request: Request<CommandBatch>) -> Result<Response<ResultBatch>, Status> {
@@ -129,7 +170,8 @@ impl OrderEntry for Orders {
             venue.query(&id, now_ms)
         });
         let answer = looked.await.map_err(|NotTaken(code)| unavailable(code))?;
-        let result = convert::told_result(&command_id, 0, &answer.outcome, answer.duplicate, durability);
+        let result =
+            convert::told_result(command_id.into(), 0, &answer.outcome, answer.duplicate, durability);
         Ok(Response::new(result))
     }
 }
@@ -158,7 +200,7 @@ impl Orders {
         let mut seen = stand(self.engine.clone()).await?;
         if seen.0.is_none() {
             let entry =
-                Entry { id: Vec::new(), session_seq: 0, command: Ok(Command::OpenSession { session_id }) };
+                Entry { id: Bytes::new(), session_seq: 0, command: Ok(Command::OpenSession { session_id }) };
             self.engine.ask(vec![entry]).await.map_err(|(NotTaken(code), _)| unavailable(code))?;
             seen = stand(self.engine.clone()).await?;
         }
@@ -175,14 +217,28 @@ impl Orders {
     }
 }
 
+/// Pushes each change of the shard's state, until the session's other end is gone.
+async fn tell_states(
+    engine: &Engine,
+    consumers: &Consumers,
+    states: &mut watch::Receiver<ShardState>,
+    told: &mpsc::UnboundedSender<Told>,
+) {
+    while states.changed().await.is_ok() {
+        states.borrow_and_update();
+        if told.send(Told::Status(Box::new(crate::admin::status(engine, consumers)))).is_err() {
+            return;
+        }
+    }
+}
+
 /// Reads frames until the client is done.
 async fn pump(
     engine: &Engine,
     inbound: &mut Streaming<ClientFrame>,
     session: u32,
     permits: &Semaphore,
-    answers: &mpsc::UnboundedSender<Answers>,
-    frames: &mpsc::UnboundedSender<Result<ServerFrame, Status>>,
+    told: &mpsc::UnboundedSender<Told>,
 ) -> Result<(), Status> {
     while let Some(frame) = inbound.message().await? {
         let batch = match frame.frame {
@@ -196,14 +252,13 @@ async fn pump(
         if count > BATCH_MAX {
             return Err(Status::invalid_argument(format!("a batch holds at most {BATCH_MAX} commands")));
         }
-        let Ok(permit) = permits.acquire_many(count as u32).await else { return Ok(()) };
+        // Also a batch without commands has an answer that waits to be read.
+        let Ok(permit) = permits.acquire_many(count.max(1) as u32).await else { return Ok(()) };
         permit.forget();
-        let taken = engine.submit(entries(batch, session), Reply::Stream(answers.clone()));
+        let taken = engine.submit(entries(batch, session), Reply::Stream(told.clone()));
         if let Err((reason, entries)) = taken {
-            permits.add_permits(count);
             let epoch = engine.shared.live.lock().expect("nobody panics while holding it").epoch;
-            let results = server_frame::Frame::Results(refused(entries, reason, epoch));
-            if frames.send(Ok(ServerFrame { frame: Some(results) })).is_err() {
+            if told.send(Told::Refused(refused(entries, reason, epoch))).is_err() {
                 return Ok(());
             }
         }

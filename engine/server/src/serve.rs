@@ -1,36 +1,42 @@
 //! Sockets and services.
 
-use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
-use countersign_journal::Options as JournalOptions;
+use countersign_journal::{Error as JournalError, Options as JournalOptions, Seam};
 use countersign_wire::v1::admin_server::AdminServer;
 use countersign_wire::v1::event_feed_server::EventFeedServer;
 use countersign_wire::v1::market_data_server::MarketDataServer;
 use countersign_wire::v1::order_entry_server::OrderEntryServer;
 use countersign_wire::v1::transfers_server::TransfersServer;
-use tokio::net::UnixListener;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener, UnixStream};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::UnixListenerStream;
+use tokio_stream::{Stream, StreamExt};
+use tonic::service::Routes;
 use tonic::transport::Server;
-use tonic::transport::server::Router;
 
-use crate::Options;
 use crate::admin::Admin;
-use crate::engine::{Engine, Running, start};
+use crate::engine::Engine;
 use crate::feed::{Consumers, Feed};
+use crate::identity::{Denials, GateLayer, Identity, Known, Peer};
 use crate::market_data::MarketData;
+use crate::options::Options;
 use crate::orders::Orders;
 use crate::snapshots::Snapshots;
-use crate::standby::{Following, Order, Standby, took_over};
+use crate::standby::{Following, Order, Standby, leaderless, took_over};
+use crate::start::{Running, start};
+use crate::tls;
 use crate::transfers::Transfers;
 
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
+/// Calls under way on one connection.
+const STREAMS_MAX: u32 = 1_024;
 
 /// Serves until it is told to stop; then everything that was taken is made durable first.
 pub fn run(options: &Options) -> Result<(), String> {
@@ -43,23 +49,31 @@ pub fn run(options: &Options) -> Result<(), String> {
             return Err(format!("{name} is missing"));
         }
     }
-    let journal = JournalOptions { segment_bytes: options.segment_bytes, fsync: options.fsync };
+    let journal =
+        JournalOptions { segment_bytes: options.segment_bytes, fsync: options.fsync, seam: Seam::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.threads)
         .enable_all()
         .build()
         .map_err(|cause| format!("cannot start the runtime: {cause}"))?;
-    let (warm, told) = match &options.standby_socket {
-        Some(socket) => {
-            let following = Following::start(&options.folder)?;
-            let Some(order) = runtime.block_on(follow(options, socket, &following))? else {
-                return Ok(());
-            };
-            (Some(following.finish()?), Some(order))
+    let (running, told) = loop {
+        let (warm, told) = match &options.standby_socket {
+            Some(socket) => {
+                let following = Following::start(&options.folder)?;
+                let Some(order) = runtime.block_on(follow(options, socket, &following))? else {
+                    return Ok(());
+                };
+                (Some(following.finish()?), order.reply)
+            }
+            None => (None, None),
+        };
+        match start(&options.folder, &journal, options.init, warm) {
+            Ok(running) => break (running, told),
+            // Another standby was quicker. Then there is somebody to follow again.
+            Err(JournalError::Locked(_)) if options.take_over_alone => {}
+            Err(error) => return Err(error.to_string()),
         }
-        None => (None, None),
     };
-    let running = start(&options.folder, journal, options.init, warm).map_err(|error| error.to_string())?;
     let Running { engine, scan, shadow, threads } = running;
     if scan.torn_bytes > 0 {
         eprintln!("engine: cut a torn tail of {} bytes, none of it acknowledged", scan.torn_bytes);
@@ -67,10 +81,11 @@ pub fn run(options: &Options) -> Result<(), String> {
     if !options.fsync {
         eprintln!("engine: --no-fsync: acknowledgements are not durable, for benchmarks only");
     }
-    let snapshots = Snapshots::start(&options.folder, engine.clone(), shadow, options.snapshot_every);
-    if let Some(order) = told {
+    let snapshots =
+        Snapshots::start(&options.folder, engine.clone(), shadow, options.snapshot_every, options.attic_keep);
+    if let Some(reply) = told {
         let live = engine.shared.live.lock().expect("nobody panics while holding it").clone();
-        order.reply.send(took_over(live.engine_seq, live.epoch)).ok();
+        reply.send(took_over(live.engine_seq, live.epoch)).ok();
     }
     let served = runtime.block_on(serve(options, &engine, &snapshots, scan.records));
     // While the journal is still ours, nobody else can have bound these names.
@@ -82,22 +97,28 @@ pub fn run(options: &Options) -> Result<(), String> {
     served
 }
 
-/// Follows the leader until this process is told to take over, or to end.
+/// Follows the leader until this process is told to take over, sees that it must, or is told to end.
 async fn follow(options: &Options, socket: &Path, following: &Following) -> Result<Option<Order>, String> {
     let (orders, mut ordered) = mpsc::channel(1);
     let standby = Standby { folder: options.folder.clone(), venue: following.venue(), orders };
     let listener = listen(socket, options.socket_mode)?;
-    tokio::spawn(
-        builder()
-            .add_service(AdminServer::new(standby))
-            .serve_with_incoming(UnixListenerStream::new(listener)),
-    );
+    let routes = Routes::new(AdminServer::new(standby));
+    let incoming = known(listener, Identity::Admin);
+    let gate = GateLayer(Arc::default());
+    tokio::spawn(builder().layer(gate).add_routes(routes).serve_with_incoming(incoming));
     eprintln!("engine: standby, following");
     let failed = |cause| format!("cannot listen for signals: {cause}");
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
     let mut interrupt = signal(SignalKind::interrupt()).map_err(failed)?;
+    let alone = async {
+        match options.take_over_alone {
+            true => leaderless(&options.folder, Duration::from_millis(options.silence_ms)).await,
+            false => std::future::pending().await,
+        }
+    };
     tokio::select! {
         order = ordered.recv() => Ok(order),
+        () = alone => Ok(Some(Order { reply: None })),
         _ = terminate.recv() => Ok(None),
         _ = interrupt.recv() => Ok(None),
     }
@@ -109,35 +130,28 @@ async fn serve(
     snapshots: &Snapshots,
     replayed: u64,
 ) -> Result<(), String> {
-    let consumers: Consumers = Arc::new(Mutex::new(BTreeMap::new()));
-    let feed = Feed { engine: engine.clone(), consumers: consumers.clone() };
-    let books = MarketData::new(engine.clone());
-    let market_data = || MarketDataServer::new(books.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let feeds = || EventFeedServer::new(feed.clone()).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let orders =
-        OrderEntryServer::new(Orders { engine: engine.clone() }).max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let transfers = TransfersServer::new(Transfers { engine: engine.clone() })
-        .max_decoding_message_size(MESSAGE_BYTES_MAX);
-    let admin = AdminServer::new(Admin {
-        engine: engine.clone(),
-        consumers: consumers.clone(),
-        snapshots: snapshots.clone(),
-    })
-    .max_decoding_message_size(MESSAGE_BYTES_MAX);
-
+    let consumers = Consumers::default();
+    let denials = Arc::new(Denials::default());
+    let routes = routes(engine, &consumers, snapshots);
     if let Some(address) = &options.metrics {
-        crate::metrics::serve(address, engine.clone(), consumers.clone()).await?;
+        crate::metrics::serve(address, engine.clone(), consumers.clone(), Arc::clone(&denials)).await?;
     }
     let (stop, stopped) = watch::channel(false);
-    let servers = [
-        (&options.socket, builder().add_service(orders).add_service(market_data()).add_service(feeds())),
-        (&options.transfers_socket, builder().add_service(transfers).add_service(feeds())),
-        (&options.admin_socket, builder().add_service(admin).add_service(market_data()).add_service(feeds())),
-    ];
     let mut tasks = tokio::task::JoinSet::new();
-    for (path, router) in servers {
-        let listener = listen(path, options.socket_mode)?;
-        tasks.spawn(answer(router, listener, stopped.clone()));
+    for (path, identity) in [
+        (&options.socket, Identity::Orders),
+        (&options.transfers_socket, Identity::Transfers),
+        (&options.admin_socket, Identity::Admin),
+    ] {
+        let incoming = known(listen(path, options.socket_mode)?, identity);
+        tasks.spawn(answer(incoming, routes.clone(), Arc::clone(&denials), stopped.clone()));
+    }
+    if let Some(address) = &options.tls.listen {
+        let failed = |cause: std::io::Error| format!("cannot listen on {address}: {cause}");
+        let door = tls::Door::open(&options.tls)?;
+        let listener = TcpListener::bind(address).await.map_err(failed)?;
+        eprintln!("engine: TLS on {}", listener.local_addr().map_err(failed)?);
+        tasks.spawn(answer(tls::accept(listener, door), routes, denials, stopped.clone()));
     }
     eprintln!("engine: ready, {replayed} commands replayed");
 
@@ -161,6 +175,20 @@ async fn serve(
     served
 }
 
+/// All services; who may call which is the gate's business.
+fn routes(engine: &Engine, consumers: &Consumers, snapshots: &Snapshots) -> Routes {
+    let orders = Orders { engine: engine.clone(), consumers: consumers.clone() };
+    let feed = Feed { engine: engine.clone(), consumers: consumers.clone() };
+    let admin = Admin { engine: engine.clone(), consumers: consumers.clone(), snapshots: snapshots.clone() };
+    let transfers = Transfers { engine: engine.clone() };
+    let books = MarketData::new(engine.clone());
+    Routes::new(OrderEntryServer::new(orders).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(MarketDataServer::new(books).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(EventFeedServer::new(feed).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(TransfersServer::new(transfers).max_decoding_message_size(MESSAGE_BYTES_MAX))
+        .add_service(AdminServer::new(admin).max_decoding_message_size(MESSAGE_BYTES_MAX))
+}
+
 fn builder() -> Server {
     Server::builder()
         .initial_stream_window_size(4 << 20)
@@ -168,6 +196,7 @@ fn builder() -> Server {
         .http2_keepalive_interval(Some(Duration::from_secs(10)))
         .http2_keepalive_timeout(Some(Duration::from_secs(20)))
         .max_frame_size(1 << 20)
+        .max_concurrent_streams(Some(STREAMS_MAX))
 }
 
 /// Whoever can open the socket is that identity, so its mode is set before anybody can connect.
@@ -183,16 +212,37 @@ fn listen(path: &Path, mode: u32) -> Result<UnixListener, String> {
     Ok(listener)
 }
 
-async fn answer(
-    router: Router,
+/// Connections to a socket, with the identity that it stands for and the user at the other end.
+fn known(
     listener: UnixListener,
+    identity: Identity,
+) -> impl Stream<Item = std::io::Result<Known<UnixStream>>> + Send {
+    UnixListenerStream::new(listener).map(move |stream| {
+        let stream = stream?;
+        let name = match stream.peer_cred() {
+            Ok(user) => format!("user {}", user.uid()),
+            Err(_) => "a user unknown".into(),
+        };
+        Ok(Known { stream, peer: Peer { identity: Some(identity), name: name.into() } })
+    })
+}
+
+async fn answer<S>(
+    incoming: impl Stream<Item = std::io::Result<Known<S>>> + Send,
+    routes: Routes,
+    denials: Arc<Denials>,
     mut stopped: watch::Receiver<bool>,
-) -> Result<(), String> {
+) -> Result<(), String>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
     let stop = async move {
         stopped.wait_for(|stopped| *stopped).await.ok();
     };
-    router
-        .serve_with_incoming_shutdown(UnixListenerStream::new(listener), stop)
+    builder()
+        .layer(GateLayer(denials))
+        .add_routes(routes)
+        .serve_with_incoming_shutdown(incoming, stop)
         .await
         .map_err(|cause| format!("a server ended: {cause}"))
 }

@@ -7,11 +7,11 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use countersign_journal::Follower;
+use countersign_journal::{Follower, Retired, Seam, retire};
 use countersign_venue::snapshot::hash;
 use countersign_venue::{LOGIC_VERSION, Output, Venue};
 use tokio::sync::oneshot;
@@ -23,6 +23,9 @@ const MAGIC: &[u8; 8] = b"CSSNAP01";
 const HEADER: usize = 8 + 4 + 8 + 32;
 /// Older ones are deleted.
 const KEPT: usize = 2;
+/// Requests that may wait.
+const ASKS_MAX: usize = 4;
+const NICE: i32 = 19;
 
 #[derive(Clone, Debug)]
 pub struct Taken {
@@ -38,25 +41,31 @@ type Asked = oneshot::Sender<Result<Taken, String>>;
 /// The way to the snapshot thread.
 #[derive(Clone)]
 pub struct Snapshots {
-    asks: Sender<Asked>,
+    asks: SyncSender<Asked>,
 }
 
 impl Snapshots {
     /// Starts the thread. `shadow` is where the engine began; a snapshot is due every `every` commands, 0 = never.
-    pub fn start(folder: &Path, engine: Engine, shadow: Venue, every: u64) -> Snapshots {
-        let (asks, asked) = channel();
+    ///
+    /// The thread gives way to all others: it may lag, orders may not.
+    pub fn start(folder: &Path, engine: Engine, shadow: Venue, every: u64, attic_keep: usize) -> Snapshots {
+        let (asks, asked) = sync_channel(ASKS_MAX);
         let follower = Follower::new(folder, shadow.engine_seq());
-        let work = Work { folder: folder.to_path_buf(), engine, shadow, follower, every };
+        let work = Work { folder: folder.to_path_buf(), engine, shadow, follower, every, attic_keep };
         thread::Builder::new()
             .name("snapshots".into())
-            .spawn(move || work.run(&asked))
+            .spawn(move || {
+                // On Linux this is the thread's own priority. Refused or not, snapshots are taken.
+                rustix::process::setpriority_process(None, NICE).ok();
+                work.run(&asked);
+            })
             .expect("a thread can start");
         Snapshots { asks }
     }
 
     pub async fn take(&self) -> Result<Taken, String> {
         let (reply, taken) = oneshot::channel();
-        self.asks.send(reply).map_err(|_| "the snapshot thread has ended".to_string())?;
+        self.asks.try_send(reply).map_err(|_| "enough snapshots are asked for already".to_string())?;
         taken.await.map_err(|_| "the snapshot thread has ended".to_string())?
     }
 }
@@ -67,6 +76,7 @@ struct Work {
     shadow: Venue,
     follower: Follower,
     every: u64,
+    attic_keep: usize,
 }
 
 impl Work {
@@ -128,8 +138,27 @@ impl Work {
         self.engine.shared.archive.sync().map_err(|cause| cause.to_string())?;
         let taken = write(&self.folder, shadow, &state).map_err(|cause| cause.to_string())?;
         self.engine.shared.snapshot_seq.store(taken.engine_seq, Ordering::Relaxed);
+        self.clear_away();
         Ok(taken)
     }
+
+    /// Sends segments to the attic that no snapshot still needs. What fails here is said, and tried again next time.
+    fn clear_away(&self) {
+        let oldest = list(&self.folder).ok().filter(|all| all.len() >= KEPT).and_then(|all| seq_of(&all[0]));
+        let Some(through) = oldest else { return };
+        match retire(&self.folder, through, self.attic_keep, &Seam::default()) {
+            Ok(Retired { segments: 0, forgotten: 0, .. }) => {}
+            Ok(Retired { segments, bytes_before, bytes_after, forgotten }) => eprintln!(
+                "engine: {segments} old segments went to the attic, {bytes_before} bytes as {bytes_after}; \
+                 {forgotten} left it"
+            ),
+            Err(error) => eprintln!("engine: old segments stay where they are: {error}"),
+        }
+    }
+}
+
+fn seq_of(path: &Path) -> Option<u64> {
+    path.file_stem()?.to_str()?.strip_prefix("snapshot-")?.parse().ok()
 }
 
 fn path_of(folder: &Path, engine_seq: u64) -> PathBuf {

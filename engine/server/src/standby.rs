@@ -1,10 +1,9 @@
 //! A second process that follows the journal of the first, ready to lead.
 //!
-//! It reads what the leader has written, and takes over when it is told to and the journal's lock is free: the lock
-//! goes with the leader's process, so two can never write. What it read ahead of a crash is verified again by the
-//! start, and the raised epoch tells every consumer that the leader has changed.
+//! It reads what the leader has written, and takes over when the journal's lock is free and it is told to, or by itself
+//! if it was started so. The lock goes with the leader's process, so two can never write. What it read ahead of a crash
+//! is verified again by the start, and the raised epoch tells every consumer that the leader has changed.
 
-use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -26,6 +25,8 @@ use tonic::{Request, Response, Status};
 
 /// How often the journal is looked at.
 const PAUSE: Duration = Duration::from_millis(2);
+/// How often the leader's lock is looked at.
+const WATCH: Duration = Duration::from_millis(20);
 
 pub struct Following {
     venue: Arc<Mutex<Venue>>,
@@ -77,9 +78,32 @@ impl Following {
     }
 }
 
-/// Told to lead; the answer is given when it does.
+/// To lead; whoever asked for it is answered when it does.
 pub struct Order {
-    pub reply: oneshot::Sender<AdminResult>,
+    pub reply: Option<oneshot::Sender<AdminResult>>,
+}
+
+/// Returns once nobody holds the journal. A leader that has given no sign of life for `silence` is ended, unless
+/// that is zero: only the kernel's release of its lock lets this process write.
+pub async fn leaderless(folder: &Path, silence: Duration) {
+    let mut beat = countersign_journal::last_beat(folder);
+    let mut heard = Instant::now();
+    while countersign_journal::is_led(folder) {
+        tokio::time::sleep(WATCH).await;
+        let now = countersign_journal::last_beat(folder);
+        if now != beat {
+            beat = now;
+            heard = Instant::now();
+        }
+        if !silence.is_zero() && heard.elapsed() >= silence {
+            match countersign_journal::fence(folder) {
+                Ok(()) => eprintln!("engine: the leader was silent for {silence:?} and has been ended"),
+                Err(cause) => eprintln!("engine: the leader is silent and cannot be ended: {cause}"),
+            }
+            heard = Instant::now();
+        }
+    }
+    eprintln!("engine: the leader is gone, taking over");
 }
 
 pub struct Standby {
@@ -89,12 +113,6 @@ pub struct Standby {
 }
 
 impl Standby {
-    /// Whether some process holds the journal.
-    fn is_led(&self) -> bool {
-        let lock = File::open(self.folder.join("LOCK"));
-        lock.is_ok_and(|lock| lock.try_lock_shared().is_err())
-    }
-
     fn told(&self) -> ShardStatus {
         let venue = self.venue.lock().expect("nobody panics while holding it");
         ShardStatus {
@@ -127,7 +145,7 @@ impl Service for Standby {
     async fn take_over(&self, request: Request<TakeOverRequest>) -> Result<Response<AdminResult>, Status> {
         let patience = Duration::from_millis(request.into_inner().wait_ms.into());
         let began = Instant::now();
-        while self.is_led() {
+        while countersign_journal::is_led(&self.folder) {
             if began.elapsed() >= patience {
                 return Ok(Response::new(AdminResult {
                     code: ResultCode::Busy as i32,
@@ -139,7 +157,7 @@ impl Service for Standby {
         }
         let (reply, answer) = oneshot::channel();
         let gone = || Status::failed_precondition("this process leads already");
-        self.orders.send(Order { reply }).await.map_err(|_| gone())?;
+        self.orders.send(Order { reply: Some(reply) }).await.map_err(|_| gone())?;
         Ok(Response::new(answer.await.map_err(|_| gone())?))
     }
 

@@ -1,6 +1,7 @@
 //! Money in and out, on a socket of its own.
 
 use countersign_venue::{Code, Command};
+use countersign_wire::Bytes;
 use countersign_wire::v1::transfers_server::Transfers as Service;
 use countersign_wire::v1::{
     AcknowledgeRequest, AcknowledgeResult, QueryTransferRequest, TransferBatch, TransferResult,
@@ -30,14 +31,14 @@ impl Service for Transfers {
             .transfers
             .iter()
             .map(|transfer| Entry {
-                id: transfer.transfer_id.clone(),
+                id: Bytes::copy_from_slice(&transfer.transfer_id),
                 session_seq: 0,
                 command: convert::transfer(transfer),
             })
             .collect();
         let durability = self.engine.shared.durability;
         let told = |told: Told| TransferResult {
-            transfer_id: told.id,
+            transfer_id: told.id.to_vec(),
             code: told.outcome.code as i32,
             engine_seq: told.outcome.engine_seq,
             event_seq: told.event_seq,
@@ -56,7 +57,7 @@ impl Service for Transfers {
                 results: entries
                     .into_iter()
                     .map(|entry| TransferResult {
-                        transfer_id: entry.id,
+                        transfer_id: entry.id.to_vec(),
                         code: code as i32,
                         ..TransferResult::default()
                     })
@@ -98,8 +99,11 @@ impl Service for Transfers {
         request: Request<AcknowledgeRequest>,
     ) -> Result<Response<AcknowledgeResult>, Status> {
         let through_event_seq = request.into_inner().through_event_seq;
-        let entry =
-            Entry { id: Vec::new(), session_seq: 0, command: Ok(Command::Acknowledge { through_event_seq }) };
+        let entry = Entry {
+            id: Bytes::new(),
+            session_seq: 0,
+            command: Ok(Command::Acknowledge { through_event_seq }),
+        };
         let answers = self.engine.ask(vec![entry]).await.map_err(|(NotTaken(code), _)| unavailable(code))?;
         let told = answers.told.first().ok_or_else(|| Status::unavailable("the engine ends"))?;
         let outcome = told.outcome;

@@ -167,7 +167,7 @@ async fn viabtc_acknowledged_means_on_disk_at_that_moment() {
     let mut ids = Ids;
     for order_id in 1..=5u64 {
         let order = limit(ids.next(), order_id, TOM, Side::Sell, 100, 5);
-        let command_id = order.command_id.clone();
+        let command_id = order.command_id.to_vec();
         let first = submit(&process, vec![order]).await.remove(0);
         restart(&mut process).await;
         let mut orders = OrderEntryClient::new(process.orders().await);

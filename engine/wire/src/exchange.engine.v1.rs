@@ -3473,8 +3473,8 @@ pub struct Command {
     /// The idempotency key: a UUIDv7. The engine keeps outcomes for the dedupe window (120 s of the id's own time), and
     /// refuses ids that are older, or more than 10 s ahead of it, with FORGOTTEN: so no retry is ever applied twice.
     /// A retry repeats the command byte for byte.
-    #[prost(bytes = "vec", tag = "1")]
-    pub command_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "bytes", tag = "1")]
+    pub command_id: ::prost::bytes::Bytes,
     /// Grows per session, from 1; 0 in SubmitBatch. It is not part of what a retry repeats: a command that was refused
     /// before it was journaled is sent again under the next number.
     #[prost(uint64, tag = "2")]
@@ -3592,8 +3592,8 @@ pub struct CancelAllAfter {
 pub struct CommandResult {
     #[prost(uint64, tag = "1")]
     pub session_seq: u64,
-    #[prost(bytes = "vec", tag = "2")]
-    pub command_id: ::prost::alloc::vec::Vec<u8>,
+    #[prost(bytes = "bytes", tag = "2")]
+    pub command_id: ::prost::bytes::Bytes,
     #[prost(enumeration = "ResultCode", tag = "3")]
     pub code: i32,
     /// 0 when it was not journaled

@@ -1,5 +1,7 @@
 //! Messages and service traits of `proto/exchange/engine/v1`, as committed by `wiregen`.
 
+pub use prost::bytes::Bytes;
+
 /// Package `exchange.engine.v1`.
 #[allow(clippy::all)]
 #[rustfmt::skip]

@@ -37,6 +37,9 @@ fn generate(proto: &Path) -> String {
     fs::create_dir_all(&out).expect("a temporary folder");
     tonic_prost_build::configure()
         .out_dir(&out)
+        // Ids go from a frame into its answer without being copied.
+        .bytes(".exchange.engine.v1.Command.command_id")
+        .bytes(".exchange.engine.v1.CommandResult.command_id")
         .compile_fds(descriptors)
         .expect("code can be generated from the descriptors");
     let text = fs::read_to_string(out.join(GENERATED)).expect("one file per package");

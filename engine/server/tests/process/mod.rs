@@ -49,11 +49,45 @@ impl Process {
     }
 
     /// A second process for the same journal and the same sockets, following until it is told to lead.
-    pub async fn standby(&self) -> Process {
+    pub async fn standby(&self, more: &[&str]) -> Process {
         let mut second = Process { folder: Rc::clone(&self.folder), child: None, said: Vec::new() };
         let socket = self.path("standby.sock");
-        second.start(&["--standby-socket", socket.to_str().unwrap()]).await;
+        second.start(&[&["--standby-socket", socket.to_str().unwrap()], more].concat()).await;
         second
+    }
+
+    /// The same sockets, for a client that does not care who listens there.
+    pub fn standby_handle(&self) -> Process {
+        Process { folder: Rc::clone(&self.folder), child: None, said: Vec::new() }
+    }
+
+    /// Sends a signal by its name.
+    pub fn signal(&self, name: &str) -> bool {
+        let number = self.child.as_ref().unwrap().id().to_string();
+        Command::new("kill").args(["-s", name, &number]).status().unwrap().success()
+    }
+
+    /// Waits for the end; gives the exit code, `None` after a signal.
+    pub fn exit_code(&mut self) -> Option<i32> {
+        self.child.take().unwrap().wait().unwrap().code()
+    }
+
+    /// Starts it where no file may grow beyond so many kilobytes: a disk that is full for this process.
+    pub async fn start_cramped(&mut self, kilobytes: u32) {
+        let plain = self.command("", &[]);
+        let mut cramped = Command::new("sh");
+        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kilobytes * 2);
+        cramped.args(["-c", &script]).arg(plain.get_program()).args(plain.get_args());
+        cramped.stderr(Stdio::piped());
+        self.wait_until_ready(cramped);
+    }
+
+    /// What `verify` says of the journal.
+    pub fn verified(&self) -> String {
+        let mut verify = Command::new(env!("CARGO_BIN_EXE_countersign-engine"));
+        let told = verify.arg("verify").arg("--dir").arg(self.path("journal")).output().unwrap();
+        assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
+        String::from_utf8(told.stdout).unwrap()
     }
 
     /// Waits until the process has ended by itself.
@@ -74,8 +108,12 @@ impl Process {
     }
 
     pub async fn start(&mut self, more: &[&str]) {
+        self.wait_until_ready(self.command("", more));
+    }
+
+    fn wait_until_ready(&mut self, mut command: Command) {
         self.said.clear();
-        let mut child = self.command("", more).spawn().unwrap();
+        let mut child = command.spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap()).lines();
         loop {
             let line = lines.next().expect("the engine becomes ready").unwrap();
@@ -213,7 +251,7 @@ pub fn limit(
     qty: u64,
 ) -> v1::Command {
     v1::Command {
-        command_id,
+        command_id: command_id.into(),
         session_seq: 0,
         expires_at_ms: now_ms() + 30_000,
         body: Some(command::Body::NewOrder(NewOrder {

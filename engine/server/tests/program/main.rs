@@ -1,6 +1,10 @@
 //! The program ... (each test's name finishes the sentence): the real binary, real sockets, real kills.
 
+mod identities;
+mod kills;
+#[path = "../process/mod.rs"]
 mod process;
+mod takeover;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,11 +12,10 @@ use std::time::Duration;
 use countersign_wire::v1::event_feed_client::EventFeedClient;
 use countersign_wire::v1::market_data_client::MarketDataClient;
 use countersign_wire::v1::order_entry_client::OrderEntryClient;
-use countersign_wire::v1::transfers_client::TransfersClient;
 use countersign_wire::v1::{
     BalancesRequest, BookFrame, BookRequest, CancelOrder, ClientFrame, CommandBatch, DrainRequest, Empty,
-    Event, Hello, OpenOrder, OpenOrdersRequest, QueryCommandRequest, ResultCode, ResumeRequest, ServerFrame,
-    Side, SubscribeRequest, TakeOverRequest, TradesRequest, client_frame, command, event, server_frame,
+    Event, Hello, OpenOrder, OpenOrdersRequest, QueryCommandRequest, ResultCode, ResumeRequest, Side,
+    SubscribeRequest, TradesRequest, client_frame, command, event,
 };
 use process::{Ids, Process, TIA, TOM, limit};
 use tokio_stream::wrappers::ReceiverStream;
@@ -46,96 +49,6 @@ async fn balances(process: &Process) -> BTreeMap<(u64, u32), (u64, u64)> {
 }
 
 #[tokio::test]
-async fn keeps_every_acknowledged_command_through_kills_under_load() {
-    let mut process = Process::fresh();
-    process.list_and_fund().await;
-    let mut ids = Ids;
-    let mut acknowledged: BTreeMap<Vec<u8>, u64> = BTreeMap::new();
-    let mut known: Vec<Event> = Vec::new();
-    for round in 0..4u64 {
-        let mut orders = OrderEntryClient::new(process.orders().await);
-        let (sender, frames) = tokio::sync::mpsc::channel(64);
-        let hello = Hello {
-            protocol_version: 1,
-            session_id: ids.next(),
-            next_session_seq: 1,
-            cancel_on_disconnect: false,
-        };
-        sender.send(ClientFrame { frame: Some(client_frame::Frame::Hello(hello)) }).await.unwrap();
-        let mut answers = orders.session(ReceiverStream::new(frames)).await.unwrap().into_inner();
-        let mut made: Vec<ClientFrame> = Vec::new();
-        let mut session_seq = 0;
-        for frame in 0..400u64 {
-            let commands = (0..8)
-                .map(|at| {
-                    session_seq += 1;
-                    let order_id = round * 100_000 + frame * 8 + at + 1;
-                    let (account, side) = if at % 2 == 0 { (TOM, Side::Sell) } else { (TIA, Side::Buy) };
-                    let price = 1_000 + (order_id % 7) as i64;
-                    let mut command = limit(ids.next(), order_id, account, side, price, 1 + order_id % 5);
-                    command.session_seq = session_seq;
-                    command
-                })
-                .collect();
-            made.push(ClientFrame { frame: Some(client_frame::Frame::Batch(CommandBatch { commands })) });
-        }
-        let sending = tokio::spawn(async move {
-            for frame in made {
-                if sender.send(frame).await.is_err() {
-                    return;
-                }
-            }
-            std::future::pending::<()>().await;
-        });
-        let enough = 200 + 517 * round as usize;
-        let mut answered = 0;
-        while answered < enough {
-            match answers.message().await {
-                Ok(Some(ServerFrame { frame: Some(server_frame::Frame::Results(results)) })) => {
-                    for result in results.results {
-                        assert_eq!(result.code(), ResultCode::Ok);
-                        acknowledged.insert(result.command_id, result.engine_seq);
-                        answered += 1;
-                    }
-                }
-                Ok(Some(_)) => {}
-                Ok(None) | Err(_) => break,
-            }
-        }
-        process.kill();
-        // What was on its way to us when the process died was durable as well.
-        while let Ok(Some(frame)) = answers.message().await {
-            if let Some(server_frame::Frame::Results(results)) = frame.frame {
-                for result in results.results {
-                    acknowledged.insert(result.command_id, result.engine_seq);
-                }
-            }
-        }
-        sending.abort();
-        process.start(&[]).await;
-        let now = events(&process, 1).await;
-        assert!(now.len() >= known.len());
-        assert!(now[..known.len()] == known[..], "no event was told with another content");
-        known = now;
-    }
-    assert!(acknowledged.len() > 2_000);
-    let mut accepted: BTreeMap<&[u8], u64> = BTreeMap::new();
-    for event in &known {
-        if let Some(event::Body::Accepted(order)) = &event.body {
-            assert!(accepted.insert(&order.command_id, event.engine_seq).is_none(), "applied twice");
-        }
-    }
-    for (id, engine_seq) in &acknowledged {
-        assert_eq!(accepted.get(id.as_slice()), Some(engine_seq), "an acknowledged command is gone");
-    }
-    let mut sums: BTreeMap<u32, u64> = BTreeMap::new();
-    for ((_, asset), (available, held)) in balances(&process).await {
-        *sums.entry(asset).or_default() += available + held;
-    }
-    assert_eq!(sums, process::funded(), "every unit is somewhere");
-}
-
-#[tokio::test]
 async fn answers_a_retry_across_a_restart_with_the_first_outcome() {
     let mut process = Process::fresh();
     process.list_and_fund().await;
@@ -150,32 +63,11 @@ async fn answers_a_retry_across_a_restart_with_the_first_outcome() {
     assert!(again.epoch > first.epoch);
     assert!(again.results[0].duplicate);
     assert_eq!(again.results[0].engine_seq, first.results[0].engine_seq);
-    let query = QueryCommandRequest { command_id: batch.commands[0].command_id.clone() };
+    let query = QueryCommandRequest { command_id: batch.commands[0].command_id.to_vec() };
     assert_eq!(orders.query_command(query).await.unwrap().into_inner().code(), ResultCode::Ok);
     let unknown = QueryCommandRequest { command_id: ids.next() };
     let unknown = orders.query_command(unknown).await.unwrap().into_inner();
     assert_eq!(unknown.code(), ResultCode::UnknownCommand);
-}
-
-#[tokio::test]
-async fn lets_no_identity_use_anothers_services() {
-    let mut process = Process::fresh();
-    process.list_and_fund().await;
-    let unimplemented = |status: tonic::Status| assert_eq!(status.code(), tonic::Code::Unimplemented);
-    let mut admin = process::admin_client(process.orders().await);
-    unimplemented(admin.status(Empty {}).await.unwrap_err());
-    let mut admin = process::admin_client(process.transfers().await);
-    unimplemented(admin.status(Empty {}).await.unwrap_err());
-    for channel in [process.orders().await, process.admin().await] {
-        let mut transfers = TransfersClient::new(channel);
-        unimplemented(transfers.submit(process::transfer(TOM, 1, 5)).await.unwrap_err());
-    }
-    let mut orders = OrderEntryClient::new(process.transfers().await);
-    unimplemented(orders.submit_batch(CommandBatch::default()).await.unwrap_err());
-    for path in process.sockets() {
-        let mode = std::os::unix::fs::PermissionsExt::mode(&std::fs::metadata(path).unwrap().permissions());
-        assert_eq!(mode & 0o777, 0o660);
-    }
 }
 
 #[tokio::test]
@@ -352,7 +244,7 @@ async fn trade(process: &Process, ids: &mut Ids, from: u64, count: u64) -> Vec<V
             limit(ids.next(), order_id, account, side, 1_000 + (order_id % 9) as i64, 1 + order_id % 4)
         })
         .collect();
-    let sent = commands.iter().map(|command| command.command_id.clone()).collect();
+    let sent = commands.iter().map(|command| command.command_id.to_vec()).collect();
     let results = orders.submit_batch(CommandBatch { commands }).await.unwrap().into_inner().results;
     assert!(results.iter().all(|result| result.code() == ResultCode::Ok));
     sent
@@ -390,70 +282,4 @@ async fn starts_from_a_snapshot_and_replays_only_what_came_after() {
     process.start(&[]).await;
     assert!(events(&process, 1).await[..known.len()] == known[..], "events do not need their archive");
     assert_eq!(balances(&process).await, held);
-}
-
-#[tokio::test]
-async fn hands_over_to_a_standby_in_less_than_two_seconds_and_loses_nothing() {
-    let mut first = Process::fresh();
-    first.list_and_fund().await;
-    let mut ids = Ids;
-    let mut second = first.standby().await;
-    let sent = trade(&first, &mut ids, 1, 600).await;
-    let mut standby = process::admin_client(first.connect("standby.sock").await);
-    let refused = standby.take_over(TakeOverRequest::default()).await.unwrap().into_inner();
-    assert_eq!(refused.code(), ResultCode::Busy, "two never lead");
-    let known = events(&first, 1).await;
-
-    let began = std::time::Instant::now();
-    let mut admin = process::admin_client(first.admin().await);
-    let drained = admin.drain(DrainRequest { release_journal: true, retry_after_ms: 500 }).await.unwrap();
-    let take_over = TakeOverRequest { wait_ms: 5_000, reference: vec![] };
-    let led = standby.take_over(take_over).await.unwrap().into_inner();
-    assert_eq!(led.code(), ResultCode::Ok);
-    assert_eq!(led.epoch, drained.get_ref().epoch + 1);
-    assert_eq!(led.engine_seq, drained.get_ref().engine_seq + 1);
-    assert!(first.ended());
-    for attempt in 0.. {
-        if second.path("orders.sock").exists() {
-            break;
-        }
-        assert!(attempt < 1_000);
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    let took = began.elapsed();
-    assert!(took < Duration::from_secs(2), "{took:?}");
-    let now = events(&second, 1).await;
-    assert!(now[..known.len()] == known[..]);
-    let mut orders = OrderEntryClient::new(second.orders().await);
-    for command_id in sent.into_iter().step_by(50) {
-        let told = orders.query_command(QueryCommandRequest { command_id }).await.unwrap().into_inner();
-        assert_eq!((told.code(), told.duplicate), (ResultCode::Ok, true));
-    }
-    trade(&second, &mut ids, 10_001, 50).await;
-    second.kill();
-}
-
-#[tokio::test]
-async fn lets_a_standby_lead_after_a_kill() {
-    let mut first = Process::fresh();
-    first.list_and_fund().await;
-    let mut ids = Ids;
-    let mut second = first.standby().await;
-    trade(&first, &mut ids, 1, 600).await;
-    let (known, held) = (events(&first, 1).await, balances(&first).await);
-    first.kill();
-    let mut standby = process::admin_client(second.connect("standby.sock").await);
-    let led = standby.take_over(TakeOverRequest { wait_ms: 1_000, reference: vec![] }).await.unwrap();
-    assert_eq!(led.get_ref().code(), ResultCode::Ok);
-    // The sockets that the dead process left behind are replaced.
-    for attempt in 0.. {
-        if second.try_orders().await.is_some() {
-            break;
-        }
-        assert!(attempt < 1_000);
-        tokio::time::sleep(Duration::from_millis(2)).await;
-    }
-    assert!(events(&second, 1).await[..known.len()] == known[..]);
-    assert_eq!(balances(&second).await, held);
-    second.kill();
 }

@@ -1,0 +1,149 @@
+//! Old segments: compressed, verified, and out of the way, but still part of the journal.
+//!
+//! A segment goes to the attic once snapshots stand for all of it. Its copy is written, flushed, read back and
+//! compared before it gets its name, and only then the segment itself is deleted; dying between any two steps leaves
+//! at least one of the two whole. Readers find a segment in either place.
+
+use std::fs::{self, File};
+use std::io::{self, BufReader, BufWriter, Read, Write};
+use std::path::{Path, PathBuf};
+
+use lz4_flex::frame::{BlockSize, FrameDecoder, FrameEncoder, FrameInfo};
+
+use crate::seam::{Seam, Step};
+use crate::segment;
+use crate::{Error, io_error};
+
+const FOLDER: &str = "attic";
+const SUFFIX: &str = ".seg.lz4";
+
+/// What [`retire`] did.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Retired {
+    pub segments: usize,
+    pub bytes_before: u64,
+    pub bytes_after: u64,
+    /// Copies that were deleted because no more than so many are kept.
+    pub forgotten: usize,
+}
+
+pub(crate) fn path_of(folder: &Path, first_seq: u64) -> PathBuf {
+    folder.join(FOLDER).join(format!("journal-{first_seq:020}{SUFFIX}"))
+}
+
+/// The copies of a folder by their first sequence.
+pub(crate) fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
+    let attic = folder.join(FOLDER);
+    if !attic.is_dir() {
+        return Ok(Vec::new());
+    }
+    let mut copies = segment::named(&attic, SUFFIX)?;
+    copies.sort();
+    Ok(copies)
+}
+
+/// Moves every segment whose records are all at or below `through` into the attic.
+///
+/// `keep` copies stay there, the newest ones; 0 keeps all. The segment that is written to never moves.
+pub fn retire(folder: &Path, through: u64, keep: usize, seam: &Seam) -> Result<Retired, Error> {
+    let mut told = Retired::default();
+    let segments = segment::named(folder, segment::SUFFIX)?;
+    for pair in segments.windows(2) {
+        let (first, path) = &pair[0];
+        let next_first = pair[1].0;
+        if next_first > through + 1 {
+            break;
+        }
+        let (before, after) = copy(folder, *first, path, seam)?;
+        seam.pass(Step::Drop).map_err(io_error("delete", path))?;
+        fs::remove_file(path).map_err(io_error("delete", path))?;
+        segment::sync_folder(folder)?;
+        told.segments += 1;
+        told.bytes_before += before;
+        told.bytes_after += after;
+    }
+    if keep > 0 {
+        let copies = list(folder)?;
+        for (_, path) in copies.iter().rev().skip(keep) {
+            fs::remove_file(path).map_err(io_error("delete", path))?;
+            told.forgotten += 1;
+        }
+    }
+    Ok(told)
+}
+
+/// Writes and verifies one copy; gives the sizes of both.
+fn copy(folder: &Path, first: u64, path: &Path, seam: &Seam) -> Result<(u64, u64), Error> {
+    let attic = folder.join(FOLDER);
+    fs::create_dir_all(&attic).map_err(io_error("create", &attic))?;
+    segment::sync_folder(folder)?;
+    let fresh = attic.join("next-copy");
+    let write = || -> io::Result<u64> {
+        seam.pass(Step::Compress)?;
+        let mut info = FrameInfo::new();
+        info.block_size = BlockSize::Max1MB;
+        info.content_checksum = true;
+        let mut from = File::open(path)?;
+        let mut encoder = FrameEncoder::with_frame_info(info, BufWriter::new(File::create(&fresh)?));
+        io::copy(&mut from, &mut encoder)?;
+        let file = encoder.finish().map_err(io::Error::other)?.into_inner()?;
+        file.sync_all()?;
+        file.metadata().map(|about| about.len())
+    };
+    let after = write().map_err(io_error("compress a segment to", &fresh))?;
+    let before = fs::metadata(path).map_err(io_error("read", path))?.len();
+    let same = is_same(path, &fresh).map_err(io_error("read", &fresh))?;
+    if !same {
+        return Err(Error::Corrupt {
+            path: fresh,
+            offset: 0,
+            what: format!("it is not what {} holds, although it was just written", path.display()),
+        });
+    }
+    let copy = path_of(folder, first);
+    seam.pass(Step::Keep).map_err(io_error("rename", &copy))?;
+    fs::rename(&fresh, &copy).map_err(io_error("rename", &copy))?;
+    segment::sync_folder(&attic)?;
+    Ok((before, after))
+}
+
+fn is_same(plain: &Path, compressed: &Path) -> io::Result<bool> {
+    let mut plain = BufReader::new(File::open(plain)?);
+    let mut copy = FrameDecoder::new(BufReader::new(File::open(compressed)?));
+    let (mut one, mut other) = (vec![0; 1 << 16], vec![0; 1 << 16]);
+    loop {
+        let read = plain.read(&mut one)?;
+        if read == 0 {
+            return Ok(copy.read(&mut other)? == 0);
+        }
+        match copy.read_exact(&mut other[..read]) {
+            Ok(()) if one[..read] == other[..read] => {}
+            Ok(()) => return Ok(false),
+            Err(cause) if cause.kind() == io::ErrorKind::UnexpectedEof => return Ok(false),
+            Err(cause) => return Err(cause),
+        }
+    }
+}
+
+/// A whole segment, from wherever it lies.
+pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+    if !path.to_string_lossy().ends_with(SUFFIX) {
+        return fs::read(path);
+    }
+    let mut bytes = Vec::new();
+    FrameDecoder::new(BufReader::new(File::open(path)?)).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A file that reads like the segment: itself, or what its copy unpacks to, in memory.
+pub(crate) fn open(path: &Path) -> io::Result<File> {
+    if !path.to_string_lossy().ends_with(SUFFIX) {
+        return File::open(path);
+    }
+    let memory = rustix::fs::memfd_create("segment", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let mut file = File::from(memory);
+    let mut decoder = FrameDecoder::new(BufReader::new(File::open(path)?));
+    io::copy(&mut decoder, &mut file)?;
+    file.flush()?;
+    Ok(file)
+}

@@ -1,0 +1,183 @@
+//! The engine thread: takes commands in order, journals and applies them, and hands blocks over.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::time::Duration;
+
+use countersign_journal::Block;
+use countersign_venue::codec::digest;
+use countersign_venue::{Code, Command, Outcome, Output, Venue};
+use countersign_wire::Bytes;
+
+use crate::engine::{BLOCK_BYTES, Entry, Job, Release, Reply, Shared, Told, wall_ns};
+
+/// A block with everything that waits for it.
+#[derive(Default)]
+pub struct Batch {
+    pub block: Block,
+    pub output: Output,
+    pub releases: Vec<Held>,
+    pub engine_seq: u64,
+    pub event_seq: u64,
+    pub epoch: u64,
+    pub time_ns: u64,
+    pub chain: [u8; 32],
+    pub open_orders: u64,
+    pub accounts: u64,
+}
+
+pub enum Held {
+    Answers(Vec<Told>, Reply),
+    Look(Release),
+}
+
+/// The engine thread.
+pub struct Deciding {
+    pub venue: Venue,
+    pub queue: Receiver<Job>,
+    pub batches: SyncSender<Batch>,
+    /// The journal thread has nothing to do.
+    pub ready: Receiver<()>,
+    pub spare: Receiver<Batch>,
+    pub shared: Arc<Shared>,
+}
+
+impl Deciding {
+    pub fn run(mut self) {
+        let mut batch = self.next_batch();
+        let mut journal_idle = true;
+        let mut stopping = false;
+        loop {
+            let first = if stopping { None } else { self.wait_for_job() };
+            let now = self.now();
+            if let Some(job) = first {
+                stopping |= self.take(job, now, &mut batch);
+            } else if self.venue.next_timer_ns().is_some_and(|due| due <= now) {
+                self.entry(
+                    Entry { id: Bytes::new(), session_seq: 0, command: Ok(Command::Tick) },
+                    now,
+                    &mut batch,
+                );
+            }
+            while batch.block.len() < BLOCK_BYTES
+                && let Ok(job) = self.queue.try_recv()
+            {
+                stopping |= self.take(job, now, &mut batch);
+            }
+            journal_idle |= self.ready.try_recv().is_ok();
+            let nothing = batch.block.is_empty() && batch.releases.is_empty();
+            let must_wait = !journal_idle && (batch.block.len() >= BLOCK_BYTES || (stopping && !nothing));
+            if must_wait {
+                journal_idle = self.ready.recv().is_ok();
+            }
+            if nothing {
+                if stopping {
+                    return;
+                }
+            } else if journal_idle {
+                self.seal(&mut batch);
+                let next = self.next_batch();
+                if self.batches.send(std::mem::replace(&mut batch, next)).is_err() {
+                    return;
+                }
+                journal_idle = false;
+            }
+        }
+    }
+
+    /// Waits for a job, but not past the next timer.
+    fn wait_for_job(&self) -> Option<Job> {
+        let patience = match self.venue.next_timer_ns() {
+            Some(due) => Duration::from_nanos(due.saturating_sub(wall_ns())).min(Duration::from_secs(1)),
+            None => Duration::from_secs(1),
+        };
+        match self.queue.recv_timeout(patience) {
+            Ok(job) => Some(job),
+            Err(RecvTimeoutError::Timeout) => None,
+            Err(RecvTimeoutError::Disconnected) => Some(Job::Stop),
+        }
+    }
+
+    /// The wall clock, never running backwards, not even across restarts.
+    fn now(&self) -> u64 {
+        wall_ns().max(self.venue.time_ns())
+    }
+
+    fn next_batch(&self) -> Batch {
+        let mut batch = self.spare.try_recv().unwrap_or_default();
+        batch.block.start(self.venue.engine_seq() + 1);
+        batch.output.clear();
+        batch.releases.clear();
+        batch
+    }
+
+    fn seal(&self, batch: &mut Batch) {
+        batch.engine_seq = self.venue.engine_seq();
+        batch.event_seq = self.venue.event_seq();
+        batch.epoch = self.venue.epoch();
+        batch.time_ns = self.venue.time_ns();
+        batch.chain = self.venue.chain();
+        batch.open_orders = self.venue.open_orders_count() as u64;
+        batch.accounts = self.venue.accounts_count() as u64;
+        self.shared.applied_seq.store(batch.engine_seq, Ordering::Relaxed);
+    }
+
+    /// Says whether it was the order to stop.
+    fn take(&mut self, job: Job, now: u64, batch: &mut Batch) -> bool {
+        let weight = job.weight();
+        match job {
+            Job::Wake => return false,
+            Job::Stop => return true,
+            Job::Commands { entries, reply } => {
+                let told = entries.into_iter().map(|entry| self.entry(entry, now, batch));
+                let told: Vec<Told> = told.collect();
+                for told in told.iter().filter(|told| told.outcome.code != Code::Ok) {
+                    self.shared.refusals.add(told.outcome.code, 1);
+                }
+                batch.releases.push(Held::Answers(told, reply));
+            }
+            Job::Look(look) => batch.releases.push(Held::Look(look(&self.venue))),
+        }
+        self.shared.queued.fetch_sub(weight, Ordering::Relaxed);
+        false
+    }
+
+    /// Journals and applies one command, unless it can be answered without.
+    fn entry(&mut self, entry: Entry, now: u64, batch: &mut Batch) -> Told {
+        let Entry { id, session_seq, command } = entry;
+        let refused = |code| Told {
+            id: Bytes::new(),
+            session_seq,
+            outcome: Outcome {
+                code,
+                engine_seq: 0,
+                time_ns: now,
+                order_id: 0,
+                filled: 0,
+                leaves: 0,
+                cancelled: 0,
+            },
+            duplicate: false,
+            event_seq: 0,
+        };
+        let command = match command {
+            Ok(command) => command,
+            Err(code) => return Told { id, ..refused(code) },
+        };
+        let (undo, body) = batch.block.push(now, |bytes| command.encode(bytes));
+        let digest = digest(batch.block.since(body));
+        if let Some(answer) = self.venue.screen(&command, digest, now / 1_000_000) {
+            batch.block.undo(undo);
+            return Told {
+                id,
+                session_seq,
+                outcome: answer.outcome,
+                duplicate: answer.duplicate,
+                event_seq: answer.event_seq,
+            };
+        }
+        let outcome = self.venue.apply(now, &command, digest, &mut batch.output);
+        Told { id, session_seq, outcome, duplicate: false, event_seq: self.venue.event_seq() }
+    }
+}

@@ -1,0 +1,224 @@
+//! Who may call what: three identities, told by a socket or by a certificate, and the gate that holds them apart.
+//!
+//! What enters orders can move no balance and open no market, whichever way it came in: every listener carries all
+//! services behind this one gate, and the gate knows one table.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::io;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tonic::Status;
+use tonic::body::Body;
+use tonic::codegen::http::{Request, Response};
+use tonic::transport::server::Connected;
+use tower_layer::Layer;
+use tower_service::Service;
+
+const PACKAGE: &str = "/exchange.engine.v1.";
+/// Refusals are all counted; so many of them are also written down.
+const LINE_EVERY: Duration = Duration::from_millis(100);
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Identity {
+    Orders,
+    Transfers,
+    Admin,
+}
+
+impl Identity {
+    pub fn name(self) -> &'static str {
+        match self {
+            Identity::Orders => "orders",
+            Identity::Transfers => "transfers",
+            Identity::Admin => "admin",
+        }
+    }
+
+    fn services(self) -> &'static [&'static str] {
+        match self {
+            Identity::Orders => &["OrderEntry", "MarketData", "EventFeed"],
+            Identity::Transfers => &["Transfers", "EventFeed"],
+            Identity::Admin => &["Admin", "MarketData", "EventFeed"],
+        }
+    }
+
+    /// Whether `path`, as in `/exchange.engine.v1.Admin/Status`, is one of this identity's.
+    pub fn may_call(self, path: &str) -> bool {
+        let service = path.strip_prefix(PACKAGE).and_then(|rest| rest.split_once('/'));
+        service.is_some_and(|(service, _)| self.services().contains(&service))
+    }
+}
+
+/// Who is at the other end of a connection.
+#[derive(Clone, Debug)]
+pub struct Peer {
+    /// `None`: known to somebody we trust, but by no name that has a right here.
+    pub identity: Option<Identity>,
+    /// For the log.
+    pub name: Arc<str>,
+}
+
+/// A connection whose other end is known.
+pub struct Known<S> {
+    pub stream: S,
+    pub peer: Peer,
+}
+
+impl<S> Connected for Known<S> {
+    type ConnectInfo = Peer;
+
+    fn connect_info(&self) -> Peer {
+        self.peer.clone()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Known<S> {
+    fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_read(cx, into)
+    }
+}
+
+impl<S: AsyncWrite + Unpin> AsyncWrite for Known<S> {
+    fn poll_write(self: Pin<&mut Self>, cx: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write(cx, bytes)
+    }
+
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.get_mut().stream).poll_shutdown(cx)
+    }
+
+    fn poll_write_vectored(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        parts: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.get_mut().stream).poll_write_vectored(cx, parts)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+}
+
+/// Calls that were refused because of who made them, by identity and service.
+#[derive(Default)]
+pub struct Denials {
+    counted: Mutex<Counted>,
+}
+
+#[derive(Default)]
+struct Counted {
+    by_call: BTreeMap<(&'static str, &'static str), u64>,
+    told: Option<Instant>,
+    untold: u64,
+}
+
+impl Denials {
+    pub fn told(&self) -> Vec<((&'static str, &'static str), u64)> {
+        let counted = self.counted.lock().expect("nobody panics while holding it");
+        counted.by_call.iter().map(|(call, count)| (*call, *count)).collect()
+    }
+
+    /// Counts one and writes it down, unless lines come too fast to be read.
+    pub fn add(&self, peer: &Peer, path: &str) {
+        let known = ["OrderEntry", "Transfers", "Admin", "MarketData", "EventFeed"];
+        let service = known.into_iter().find(|service| {
+            path.strip_prefix(PACKAGE).is_some_and(|rest| rest.split('/').next() == Some(service))
+        });
+        let identity = peer.identity.map_or("nobody", Identity::name);
+        let mut counted = self.counted.lock().expect("nobody panics while holding it");
+        *counted.by_call.entry((identity, service.unwrap_or("unknown"))).or_default() += 1;
+        if counted.told.is_some_and(|told| told.elapsed() < LINE_EVERY) {
+            counted.untold += 1;
+            return;
+        }
+        let untold = std::mem::take(&mut counted.untold);
+        counted.told = Some(Instant::now());
+        drop(counted);
+        let path: String = path.chars().filter(char::is_ascii_graphic).take(120).collect();
+        eprintln!(
+            "engine: refused {path} to {identity} ({}): PERMISSION_DENIED; {untold} more since the last line",
+            peer.name
+        );
+    }
+}
+
+/// Puts the gate in front of all services of a listener.
+#[derive(Clone)]
+pub struct GateLayer(pub Arc<Denials>);
+
+impl<S> Layer<S> for GateLayer {
+    type Service = Gate<S>;
+
+    fn layer(&self, inner: S) -> Gate<S> {
+        Gate { inner, denials: Arc::clone(&self.0) }
+    }
+}
+
+#[derive(Clone)]
+pub struct Gate<S> {
+    inner: S,
+    denials: Arc<Denials>,
+}
+
+type Answer<E> = Pin<Box<dyn Future<Output = Result<Response<Body>, E>> + Send>>;
+
+impl<S> Service<Request<Body>> for Gate<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: Send + 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = Answer<S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let path = request.uri().path();
+        let nobody = Peer { identity: None, name: "unknown".into() };
+        let peer = request.extensions().get::<Peer>().unwrap_or(&nobody);
+        if peer.identity.is_some_and(|identity| identity.may_call(path)) {
+            return Box::pin(self.inner.call(request));
+        }
+        self.denials.add(peer, path);
+        let identity = peer.identity.map_or("nobody", Identity::name);
+        let refused = Status::permission_denied(format!("this is not for {identity}"));
+        Box::pin(std::future::ready(Ok(refused.into_http())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_identity_has_its_services_and_no_others() {
+        let services = ["OrderEntry", "Transfers", "Admin", "MarketData", "EventFeed"];
+        let may = |identity: Identity| {
+            services.map(|service| identity.may_call(&format!("/exchange.engine.v1.{service}/Any")))
+        };
+        assert_eq!(may(Identity::Orders), [true, false, false, true, true]);
+        assert_eq!(may(Identity::Transfers), [false, true, false, false, true]);
+        assert_eq!(may(Identity::Admin), [false, false, true, true, true]);
+        for path in
+            ["", "/", "/Admin/Status", "/exchange.engine.v1.Admin", "/exchange.engine.v2.Admin/Status"]
+        {
+            for identity in [Identity::Orders, Identity::Transfers, Identity::Admin] {
+                assert!(!identity.may_call(path), "{path}");
+            }
+        }
+    }
+}

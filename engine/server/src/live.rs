@@ -1,0 +1,92 @@
+//! Figures: what is known of the shard without asking the engine thread.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use countersign_venue::Code;
+
+#[derive(Clone, Default)]
+pub struct Live {
+    pub epoch: u64,
+    pub engine_seq: u64,
+    pub event_seq: u64,
+    pub time_ns: u64,
+    pub chain: [u8; 32],
+    pub open_orders: u64,
+    pub accounts: u64,
+    pub journal_bytes: u64,
+    pub blocks: u64,
+    /// The latest flushes in microseconds.
+    pub flushes: VecDeque<u32>,
+    /// Every flush since the start, in microseconds.
+    pub flush_us: Buckets,
+    /// Commands of every block since the start.
+    pub block_commands: Buckets,
+}
+
+impl Live {
+    /// The p50 and p99 of the latest flushes, in microseconds.
+    pub fn flush_us(&self) -> (u64, u64) {
+        let mut sorted: Vec<u32> = self.flushes.iter().copied().collect();
+        sorted.sort_unstable();
+        let at = |share: usize| sorted.get((sorted.len() * share / 100).min(sorted.len().saturating_sub(1)));
+        (at(50).copied().unwrap_or(0).into(), at(99).copied().unwrap_or(0).into())
+    }
+}
+
+pub const FLUSHES_KEPT: usize = 1_024;
+
+/// A histogram whose bounds double: bucket `n` counts values up to 2^n, the last one all others.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Buckets {
+    pub counts: [u64; Buckets::COUNT],
+    pub sum: u64,
+}
+
+impl Buckets {
+    pub const COUNT: usize = 21;
+
+    pub fn add(&mut self, value: u64) {
+        let bucket = (64 - value.saturating_sub(1).leading_zeros()) as usize;
+        self.counts[bucket.min(Buckets::COUNT - 1)] += 1;
+        self.sum += value;
+    }
+}
+
+/// Commands that were refused, by reason.
+pub struct Refusals([AtomicU64; 128]);
+
+impl Default for Refusals {
+    fn default() -> Refusals {
+        Refusals(std::array::from_fn(|_| AtomicU64::new(0)))
+    }
+}
+
+impl Refusals {
+    pub fn add(&self, code: Code, count: u64) {
+        if let Some(counter) = self.0.get(code as usize) {
+            counter.fetch_add(count, Ordering::Relaxed);
+        }
+    }
+
+    /// Numbers of result codes and how often each was told.
+    pub fn told(&self) -> impl Iterator<Item = (i32, u64)> + '_ {
+        let counts = self.0.iter().map(|count| count.load(Ordering::Relaxed));
+        (0..).zip(counts).filter(|(_, count)| *count > 0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bucket_counts_values_up_to_its_power_of_two() {
+        let mut buckets = Buckets::default();
+        for value in [0, 1, 2, 3, 4, 5, u64::MAX / 2] {
+            buckets.add(value);
+        }
+        assert_eq!(buckets.counts[..4], [2, 1, 2, 1]);
+        assert_eq!(buckets.counts[Buckets::COUNT - 1], 1);
+    }
+}

@@ -1,0 +1,116 @@
+//! What the command line says.
+
+use std::path::PathBuf;
+
+use crate::identity::Identity;
+use crate::tls;
+
+pub const USAGE: &str = "\
+countersign-engine serve --dir DIR --socket PATH --transfers-socket PATH --admin-socket PATH [--init]
+                         [--socket-mode 660] [--segment-mib 64] [--threads 2] [--no-fsync]
+                         [--metrics 127.0.0.1:9464] [--snapshot-every 1000000] [--attic-keep 0]
+                         [--tls-listen ADDRESS --tls-cert FILE --tls-key FILE --tls-client-ca FILE
+                          --tls-orders-name URI --tls-transfers-name URI --tls-admin-name URI]
+                         [--standby-socket PATH [--take-over operator|auto] [--silence-ms 0]]
+countersign-engine verify --dir DIR
+
+  serve    replays the journal in DIR and serves; --init lets it begin an empty one
+           --tls-listen: serves over TCP too; a client's certificate must have one of the names as a URI
+           --standby-socket: follows the leader of DIR, and serves once TakeOver was called there,
+           or with --take-over auto once the leader is gone; a leader that is silent for --silence-ms is ended first
+  verify   reads the journal in DIR, changes nothing, prints how far it goes and the hash of the state it gives";
+
+/// Shorter silences are what a busy disk looks like.
+const SILENCE_MS_MIN: u64 = 1_000;
+
+#[derive(Debug)]
+pub struct Options {
+    pub folder: PathBuf,
+    pub socket: PathBuf,
+    pub transfers_socket: PathBuf,
+    pub admin_socket: PathBuf,
+    pub socket_mode: u32,
+    pub init: bool,
+    pub segment_bytes: u64,
+    pub threads: usize,
+    pub fsync: bool,
+    pub metrics: Option<String>,
+    pub snapshot_every: u64,
+    /// Segments that stay in the attic; 0 = all.
+    pub attic_keep: usize,
+    pub tls: tls::Options,
+    pub standby_socket: Option<PathBuf>,
+    /// A standby leads as soon as the leader is gone.
+    pub take_over_alone: bool,
+    /// A leader that gives no sign of life for so long is ended by the standby; 0 = never.
+    pub silence_ms: u64,
+}
+
+pub fn parse(arguments: &[String]) -> Result<Options, String> {
+    let mut options = Options {
+        folder: PathBuf::new(),
+        socket: PathBuf::new(),
+        transfers_socket: PathBuf::new(),
+        admin_socket: PathBuf::new(),
+        socket_mode: 0o660,
+        init: false,
+        segment_bytes: 64 << 20,
+        threads: 2,
+        fsync: true,
+        metrics: None,
+        snapshot_every: 1_000_000,
+        attic_keep: 0,
+        tls: tls::Options::default(),
+        standby_socket: None,
+        take_over_alone: false,
+        silence_ms: 0,
+    };
+    let mut rest = arguments.iter();
+    while let Some(name) = rest.next() {
+        let mut value = || rest.next().ok_or_else(|| format!("{name} needs a value\n{USAGE}"));
+        let number =
+            |text: &String| text.parse::<u64>().map_err(|_| format!("{name} needs a number, not {text}"));
+        match name.as_str() {
+            "--dir" => options.folder = value()?.into(),
+            "--socket" => options.socket = value()?.into(),
+            "--transfers-socket" => options.transfers_socket = value()?.into(),
+            "--admin-socket" => options.admin_socket = value()?.into(),
+            "--socket-mode" => {
+                let text = value()?;
+                options.socket_mode =
+                    u32::from_str_radix(text, 8).map_err(|_| format!("{text} is no file mode"))?;
+            }
+            "--segment-mib" => options.segment_bytes = number(value()?)?.clamp(1, 4_096) << 20,
+            "--threads" => options.threads = number(value()?)?.clamp(1, 64) as usize,
+            "--metrics" => options.metrics = Some(value()?.clone()),
+            "--snapshot-every" => options.snapshot_every = number(value()?)?,
+            "--standby-socket" => options.standby_socket = Some(value()?.into()),
+            "--take-over" => {
+                options.take_over_alone = match value()?.as_str() {
+                    "auto" => true,
+                    "operator" => false,
+                    other => return Err(format!("--take-over is operator or auto, not {other}")),
+                }
+            }
+            "--silence-ms" => options.silence_ms = number(value()?)?,
+            "--attic-keep" => options.attic_keep = number(value()?)? as usize,
+            "--tls-listen" => options.tls.listen = Some(value()?.clone()),
+            "--tls-cert" => options.tls.certificate = value()?.into(),
+            "--tls-key" => options.tls.key = value()?.into(),
+            "--tls-client-ca" => options.tls.client_ca = value()?.into(),
+            "--tls-orders-name" => options.tls.names.push((value()?.clone(), Identity::Orders)),
+            "--tls-transfers-name" => options.tls.names.push((value()?.clone(), Identity::Transfers)),
+            "--tls-admin-name" => options.tls.names.push((value()?.clone(), Identity::Admin)),
+            "--init" => options.init = true,
+            "--no-fsync" => options.fsync = false,
+            _ => return Err(format!("unknown option {name}\n{USAGE}")),
+        }
+    }
+    if options.folder.as_os_str().is_empty() {
+        return Err(format!("--dir is missing\n{USAGE}"));
+    }
+    if options.silence_ms != 0 && options.silence_ms < SILENCE_MS_MIN {
+        return Err(format!("--silence-ms is at least {SILENCE_MS_MIN}: a slow disk is not a dead leader"));
+    }
+    Ok(options)
+}

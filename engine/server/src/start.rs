@@ -1,0 +1,209 @@
+//! How a process begins to lead: snapshot, journal, archive, then the threads.
+
+use std::path::Path;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::mpsc::{channel, sync_channel};
+use std::sync::{Arc, Mutex};
+use std::thread::{self, JoinHandle};
+
+use countersign_journal::{Error, Journal, Options, Scan};
+use countersign_venue::{Code, Command, LOGIC_VERSION, Output, Venue};
+use countersign_wire::Bytes;
+use countersign_wire::v1::{Durability, ShardState};
+use tokio::sync::{oneshot, watch};
+
+use crate::archive::Archive;
+use crate::committing::{BEAT, Committing, publish_events};
+use crate::deciding::Deciding;
+use crate::engine::{BLOCK_BYTES, Engine, Entry, JOBS_MAX, Job, NotTaken, Reply, Shared};
+use crate::live::{Live, Refusals};
+
+/// Blocks that are durable and whose events are not written yet.
+const BLOCKS_MAX: usize = 8;
+
+pub struct Running {
+    pub engine: Engine,
+    pub scan: Scan,
+    /// The state that the start began from, for the snapshots.
+    pub shadow: Venue,
+    pub threads: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Waits until everything that was taken is durable and the journal is free.
+    pub fn join(threads: Vec<JoinHandle<()>>) {
+        for thread in threads {
+            thread.join().ok();
+        }
+    }
+}
+
+/// Signs of life while the journal is replayed: that may take longer than a leader may be silent.
+struct Life(Arc<AtomicBool>);
+
+impl Life {
+    fn begin(folder: &Path) -> Life {
+        let ended = Arc::new(AtomicBool::new(false));
+        let (end, folder) = (Arc::clone(&ended), folder.to_path_buf());
+        thread::spawn(move || {
+            while !end.load(Ordering::Relaxed) {
+                // Before the lock is taken for the first time there is nothing to touch.
+                countersign_journal::beat(&folder).ok();
+                thread::sleep(BEAT);
+            }
+        });
+        Life(ended)
+    }
+}
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+}
+
+/// A venue that is up to date with its journal, and the archive of its events.
+struct Recovered {
+    journal: Journal,
+    venue: Venue,
+    archive: Archive,
+    scan: Scan,
+}
+
+/// Takes the journal's lock and brings `venue`, at whatever sequence it stands, up to the journal's end.
+///
+/// `reopened` is the archive up to where `venue` stands; a venue that stands at nothing needs none.
+fn recover(
+    folder: &Path,
+    options: &Options,
+    init: bool,
+    mut venue: Venue,
+    reopen: impl Fn(&Venue) -> std::io::Result<Option<Archive>>,
+) -> Result<Option<Recovered>, Error> {
+    let archive_error =
+        |cause| Error::Io { doing: "write the archive in", path: folder.to_path_buf(), cause };
+    let mut output = Output::default();
+    let mut archive: Option<Archive> = None;
+    let mut unusable = false;
+    let after = venue.engine_seq();
+    let began = venue.event_seq();
+    let first = |venue: &Venue| match venue.engine_seq() {
+        0 => Archive::create(&folder.join("events")).map(Some),
+        _ => reopen(venue),
+    };
+    let opened = Journal::open(folder, options, init, after, |record| {
+        // The lock is held by now: nobody else writes below the folder.
+        if archive.is_none() {
+            archive = first(&venue).map_err(|cause| cause.to_string())?;
+            unusable = archive.is_none();
+        }
+        if unusable {
+            return Err("the archive does not fit the snapshot".into());
+        }
+        venue.replay(record.time_ns, record.bytes, &mut output).map_err(|cause| cause.to_string())?;
+        if venue.engine_seq() != record.seq {
+            return Err(format!("the venue counts {}", venue.engine_seq()));
+        }
+        if output.bytes.len() > BLOCK_BYTES {
+            flush_output(archive.as_ref(), &mut output).map_err(|cause| cause.to_string())?;
+        }
+        Ok(())
+    });
+    if unusable {
+        return Ok(None);
+    }
+    let (journal, scan) = opened?;
+    let archive = match archive {
+        Some(archive) => archive,
+        None => match first(&venue).map_err(archive_error)? {
+            Some(archive) => archive,
+            None => return Ok(None),
+        },
+    };
+    flush_output(Some(&archive), &mut output).map_err(archive_error)?;
+    debug_assert!(venue.event_seq() >= began);
+    Ok(Some(Recovered { journal, venue, archive, scan }))
+}
+
+/// Becomes the journal's writer and begins to lead, from the newest snapshot or from `warm`, a venue that followed.
+pub fn start(folder: &Path, options: &Options, init: bool, warm: Option<Venue>) -> Result<Running, Error> {
+    let events = folder.join("events");
+    let reopen = |venue: &Venue| Archive::reopen(&events, venue.event_seq(), &venue.chain());
+    let snapshot_error =
+        |cause| Error::Io { doing: "read the snapshots in", path: folder.to_path_buf(), cause };
+    let _life = Life::begin(folder);
+    let mut candidates = Vec::from_iter(warm);
+    candidates.extend(crate::snapshots::newest(folder).map_err(snapshot_error)?);
+    candidates.push(Venue::new());
+    for candidate in candidates {
+        let shadow = Venue::restore(&candidate.snapshot()).expect("a state writes what it reads");
+        if let Some(recovered) = recover(folder, options, init, candidate, reopen)? {
+            return lead(folder, options, recovered, shadow);
+        }
+        eprintln!(
+            "engine: the archive does not fit the snapshot; everything is computed again from the journal"
+        );
+    }
+    unreachable!("an empty venue needs no archive")
+}
+
+fn lead(folder: &Path, options: &Options, recovered: Recovered, shadow: Venue) -> Result<Running, Error> {
+    let Recovered { journal, venue, archive, scan } = recovered;
+    let (jobs, queue) = sync_channel(JOBS_MAX);
+    let durability = if options.fsync { Durability::Disk } else { Durability::Memory };
+    let shared = Arc::new(Shared {
+        archive,
+        live: Mutex::new(Live { journal_bytes: scan.bytes, ..Live::default() }),
+        state: watch::channel(ShardState::Running).0,
+        retry_after_ms: AtomicU64::new(1_000),
+        queued: AtomicU64::new(0),
+        durability,
+        released: tokio::sync::Notify::new(),
+        snapshot_seq: AtomicU64::new(shadow.engine_seq()),
+        applied_seq: AtomicU64::new(venue.engine_seq()),
+        refusals: Refusals::default(),
+        sessions: AtomicU64::new(0),
+    });
+    let engine = Engine { jobs: jobs.clone(), shared: Arc::clone(&shared) };
+
+    let (lead, leading) = oneshot::channel();
+    let command = Command::Lead { epoch: venue.epoch() + 1, logic_version: LOGIC_VERSION };
+    let entries = vec![Entry { id: Bytes::new(), session_seq: 0, command: Ok(command) }];
+    engine.send(Job::Commands { entries, reply: Reply::Once(lead) }).expect("the queue is empty");
+
+    let (batches, sealed) = sync_channel(1);
+    let (ready_tx, ready) = channel();
+    let (durable_tx, durable) = sync_channel(BLOCKS_MAX);
+    let (spare_tx, spare) = channel();
+    let deciding = Deciding { venue, queue, batches, ready, spare, shared: Arc::clone(&shared) };
+    let failed = |cause| Error::Io { doing: "start threads for", path: folder.to_path_buf(), cause };
+    let publishing = Arc::clone(&shared);
+    let events = thread::Builder::new()
+        .name("events".into())
+        .spawn(move || publish_events(&durable, &spare_tx, &publishing))
+        .map_err(failed)?;
+    let committing =
+        Committing { journal, sealed, ready: ready_tx, durable: durable_tx, events, jobs, shared };
+    // A question that everything passes through answers the standby's: do both threads live?
+    let pulse = engine.clone();
+    let ask = move || {
+        while pulse.send(Job::Look(Box::new(|_| Box::new(|| ())))) != Err(NotTaken(Code::Failed)) {
+            thread::sleep(BEAT);
+        }
+    };
+    let threads = vec![
+        thread::Builder::new().name("engine".into()).spawn(move || deciding.run()).map_err(failed)?,
+        thread::Builder::new().name("journal".into()).spawn(move || committing.run()).map_err(failed)?,
+    ];
+    thread::Builder::new().name("pulse".into()).spawn(ask).map_err(failed)?;
+    leading.blocking_recv().expect("the engine leads before it takes anything else");
+    Ok(Running { engine, scan, shadow, threads })
+}
+
+fn flush_output(archive: Option<&Archive>, output: &mut Output) -> std::io::Result<()> {
+    if let Some(archive) = archive {
+        archive.append(&output.bytes, output.count)?;
+    }
+    output.clear();
+    Ok(())
+}

@@ -1,0 +1,209 @@
+//! Standbys: told to lead, leading by themselves, and never two at a time.
+
+use std::collections::BTreeMap;
+use std::time::{Duration, Instant};
+
+use countersign_wire::v1::order_entry_client::OrderEntryClient;
+use countersign_wire::v1::{
+    CommandBatch, DrainRequest, Event, QueryCommandRequest, ResultCode, Side, TakeOverRequest, event,
+};
+
+use crate::process::{self, Ids, Process, TIA, TOM, limit};
+use crate::{balances, events, trade};
+
+/// Sends batches until `until` says that it is enough, each again and again until it is answered; gives what was
+/// acknowledged, and the longest time between two answers.
+async fn keep_trading(
+    process: &Process,
+    first_order: u64,
+    mut until: impl FnMut(u64) -> bool,
+) -> (BTreeMap<Vec<u8>, u64>, Duration) {
+    let mut acknowledged = BTreeMap::new();
+    let mut ids = Ids;
+    let (mut answered, mut longest) = (Instant::now(), Duration::ZERO);
+    let mut order_id = first_order;
+    let mut client = None;
+    let mut batches = 0;
+    while !until(batches) {
+        let commands = (0..8)
+            .map(|_| {
+                order_id += 1;
+                let (account, side) = if order_id % 2 == 0 { (TOM, Side::Sell) } else { (TIA, Side::Buy) };
+                limit(ids.next(), order_id, account, side, 1_000 + (order_id % 9) as i64, 1 + order_id % 4)
+            })
+            .collect();
+        let batch = CommandBatch { commands };
+        loop {
+            if client.is_none() {
+                client = process.try_orders().await.map(OrderEntryClient::new);
+            }
+            let answer = match &mut client {
+                Some(client) => client.submit_batch(batch.clone()).await.ok(),
+                None => None,
+            };
+            let Some(answer) = answer.map(tonic::Response::into_inner) else {
+                client = None;
+                tokio::time::sleep(Duration::from_millis(5)).await;
+                continue;
+            };
+            if answer.results.iter().all(|result| result.code() == ResultCode::Ok) {
+                for result in answer.results {
+                    acknowledged.insert(result.command_id.to_vec(), result.engine_seq);
+                }
+                break;
+            }
+            // Draining, or failed: nothing of it was recorded.
+            assert!(answer.results.iter().all(|result| result.code >= 100), "{answer:?}");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        longest = longest.max(answered.elapsed());
+        answered = Instant::now();
+        batches += 1;
+    }
+    (acknowledged, longest)
+}
+
+/// Every acknowledged command is in the events once, under the sequence that was told.
+fn all_there(acknowledged: &BTreeMap<Vec<u8>, u64>, events: &[Event]) {
+    let mut accepted: BTreeMap<&[u8], u64> = BTreeMap::new();
+    for event in events {
+        if let Some(event::Body::Accepted(order)) = &event.body {
+            assert!(accepted.insert(&order.command_id, event.engine_seq).is_none(), "applied twice");
+        }
+    }
+    for (id, engine_seq) in acknowledged {
+        assert_eq!(accepted.get(id.as_slice()), Some(engine_seq), "an acknowledged command is gone");
+    }
+}
+
+#[tokio::test]
+async fn lets_a_standby_lead_by_itself_when_the_leader_dies_under_load() {
+    let mut first = Process::fresh();
+    first.list_and_fund().await;
+    let mut second = first.standby(&["--take-over", "auto"]).await;
+    let watched = first.standby_handle();
+    let (acknowledged, longest) = keep_trading(&watched, 1, |batches| {
+        if batches == 40 {
+            first.kill();
+        }
+        batches == 120
+    })
+    .await;
+    println!("nobody led for at most {longest:?}");
+    assert_eq!(acknowledged.len(), 120 * 8);
+    all_there(&acknowledged, &events(&second, 1).await);
+    second.kill();
+    second.verified();
+}
+
+#[tokio::test]
+async fn ends_a_leader_that_is_silent_so_that_it_can_never_write_again() {
+    let mut first = Process::fresh();
+    first.list_and_fund().await;
+    let mut second = first.standby(&["--take-over", "auto", "--silence-ms", "1000"]).await;
+    let mut ids = Ids;
+    trade(&first, &mut ids, 1, 100).await;
+    let known = events(&first, 1).await;
+    assert!(first.signal("STOP"));
+    for attempt in 0.. {
+        assert!(attempt < 2_000);
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        let Some(channel) = second.try_orders().await else { continue };
+        let mut client = OrderEntryClient::new(channel);
+        let asked = client.submit_batch(CommandBatch::default());
+        if tokio::time::timeout(Duration::from_millis(500), asked).await.is_ok_and(|told| told.is_ok()) {
+            break;
+        }
+    }
+    first.signal("CONT");
+    assert_eq!(first.exit_code(), None, "it was ended by a signal and never woke");
+    trade(&second, &mut ids, 1_001, 100).await;
+    assert!(events(&second, 1).await[..known.len()] == known[..]);
+    second.kill();
+    second.verified();
+}
+
+#[tokio::test]
+async fn upgrades_under_load_and_loses_nothing() {
+    let mut first = Process::fresh();
+    first.list_and_fund().await;
+    let mut second = first.standby(&["--take-over", "auto"]).await;
+    let mut admin = process::admin_client(first.admin().await);
+    let watched = first.standby_handle();
+    let drain = async {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        admin.drain(DrainRequest { release_journal: true, retry_after_ms: 500 }).await.unwrap();
+    };
+    let ((acknowledged, longest), ()) =
+        tokio::join!(keep_trading(&watched, 1, |batches| batches == 300), drain);
+    println!("clients were refused for at most {longest:?}");
+    assert!(first.ended());
+    all_there(&acknowledged, &events(&second, 1).await);
+    second.kill();
+    second.verified();
+}
+
+#[tokio::test]
+async fn hands_over_to_a_standby_and_loses_nothing() {
+    let mut first = Process::fresh();
+    first.list_and_fund().await;
+    let mut ids = Ids;
+    let mut second = first.standby(&[]).await;
+    let sent = trade(&first, &mut ids, 1, 600).await;
+    let mut standby = process::admin_client(first.connect("standby.sock").await);
+    let refused = standby.take_over(TakeOverRequest::default()).await.unwrap().into_inner();
+    assert_eq!(refused.code(), ResultCode::Busy, "two never lead");
+    let known = events(&first, 1).await;
+
+    let began = std::time::Instant::now();
+    let mut admin = process::admin_client(first.admin().await);
+    let drained = admin.drain(DrainRequest { release_journal: true, retry_after_ms: 500 }).await.unwrap();
+    let take_over = TakeOverRequest { wait_ms: 5_000, reference: vec![] };
+    let led = standby.take_over(take_over).await.unwrap().into_inner();
+    assert_eq!(led.code(), ResultCode::Ok);
+    assert_eq!(led.epoch, drained.get_ref().epoch + 1);
+    assert_eq!(led.engine_seq, drained.get_ref().engine_seq + 1);
+    assert!(first.ended());
+    for attempt in 0.. {
+        if second.path("orders.sock").exists() {
+            break;
+        }
+        assert!(attempt < 1_000);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    println!("handed over in {:?}", began.elapsed());
+    let now = events(&second, 1).await;
+    assert!(now[..known.len()] == known[..]);
+    let mut orders = OrderEntryClient::new(second.orders().await);
+    for command_id in sent.into_iter().step_by(50) {
+        let told = orders.query_command(QueryCommandRequest { command_id }).await.unwrap().into_inner();
+        assert_eq!((told.code(), told.duplicate), (ResultCode::Ok, true));
+    }
+    trade(&second, &mut ids, 10_001, 50).await;
+    second.kill();
+}
+
+#[tokio::test]
+async fn lets_a_standby_lead_after_a_kill() {
+    let mut first = Process::fresh();
+    first.list_and_fund().await;
+    let mut ids = Ids;
+    let mut second = first.standby(&[]).await;
+    trade(&first, &mut ids, 1, 600).await;
+    let (known, held) = (events(&first, 1).await, balances(&first).await);
+    first.kill();
+    let mut standby = process::admin_client(second.connect("standby.sock").await);
+    let led = standby.take_over(TakeOverRequest { wait_ms: 1_000, reference: vec![] }).await.unwrap();
+    assert_eq!(led.get_ref().code(), ResultCode::Ok);
+    // The sockets that the dead process left behind are replaced.
+    for attempt in 0.. {
+        if second.try_orders().await.is_some() {
+            break;
+        }
+        assert!(attempt < 1_000);
+        tokio::time::sleep(Duration::from_millis(2)).await;
+    }
+    assert!(events(&second, 1).await[..known.len()] == known[..]);
+    assert_eq!(balances(&second).await, held);
+    second.kill();
+}
