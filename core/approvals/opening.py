@@ -121,13 +121,19 @@ def consume(request: ApprovalRequest, *, now: datetime) -> ApprovalRequest:
     """Act upon an approval, once: call it in the transaction that does what was approved.
 
     The quorum is counted again over people who are still active and still in their teams; the database counts
-    too. NotApproved where the approval does not hold (any more); nobody can consume it a second time.
+    too. NotApproved where the approval does not hold (any more), or where who asked has been suspended since;
+    nobody can consume it a second time.
     """
     action.current()
     row = ApprovalRequest.objects.select_for_update(no_key=True).get(pk=request.pk)
     if row.state != State.APPROVED or not standing_of(row, now).approved:
         raise NotApproved(
             f"The approval is not in force (it is {row.state}, or an approver has left); ask for a new one.",
+            target=moving.target(row),
+        )
+    if not Identity.objects.filter(pk=row.maker_id, is_active=True).exists():
+        raise NotApproved(
+            "Nothing was done: whoever asked for this has been suspended; somebody else asks for it anew.",
             target=moving.target(row),
         )
     moving.move(row, State.CONSUMED, now=now)

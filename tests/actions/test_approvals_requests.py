@@ -16,7 +16,7 @@ from core.access.models import Identity, OfficerCredential, RoleGrant
 from core.access.roles import Role
 from core.action import action
 from core.actor import Actor
-from core.approvals import assertions, kinds
+from core.approvals import assertions, haste, kinds
 from core.approvals.actions import expire_request, submit_signature, withdraw_request
 from core.approvals.actions import signatures as refusals
 from core.approvals.models import ApprovalRequest, ApprovalSignature
@@ -418,3 +418,32 @@ def test_that_does_something_is_not_answered_by_release(
     with pytest.raises(refusals.AnotherVerb):
         sign(staff.ben, request_, now, "release")
     assert not request_.signatures.exists()
+
+
+def test_is_not_acted_upon_once_its_maker_is_suspended(
+    request_: ApprovalRequest, staff: Staff, now: datetime
+) -> None:
+    sign(staff.ben, request_, now)
+    sign(staff.cy, request_, now)
+    Identity.objects.filter(pk=staff.ana.identity.pk).update(is_active=False)
+    with pytest.raises(NotApproved, match="suspended"):
+        act(request=request_, actor=staff.ben.actor, now=now)
+    Identity.objects.filter(pk=staff.ana.identity.pk).update(is_active=True)
+    assert act(request=request_, actor=staff.ben.actor, now=now).state == "consumed"
+
+
+def test_says_in_the_log_when_two_answers_came_within_three_seconds(
+    request_: ApprovalRequest, staff: Staff, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # The moments are the database's own, so the test makes the bound longer and shorter, not the wait.
+    sign(staff.ben, request_, now)
+    monkeypatch.setattr(haste, "HASTE", timedelta(hours=1))
+    sign(staff.cy, request_, now)
+    answers = list(request_.signatures.order_by("signed_at"))
+    assert haste.any_in_haste(answers)
+    monkeypatch.setattr(haste, "HASTE", -timedelta(hours=1))
+    assert not haste.any_in_haste(answers)
+    signed = [
+        event.doc for event in AuditEvent.objects.order_by("id") if event.doc["action"].endswith("signed")
+    ]
+    assert [event["after"]["in_haste"] for event in signed] == [False, True]

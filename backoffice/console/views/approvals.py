@@ -17,6 +17,7 @@ from core import access, clock
 from core.access.models import Identity
 from core.approvals import actions, kinds, queries
 from core.approvals.domain.requests import State
+from core.approvals.haste import any_in_haste
 from core.approvals.models import ApprovalRequest
 from core.approvals.signed import Signed
 from core.approvals.standing import standing_of
@@ -65,6 +66,7 @@ def show(request: frame.StaffRequest, request_id: UUID, refusal: Refused | None 
     kind = kinds.named(row.kind)
     standing = standing_of(row, now)
     why_not = _why_not(row, request.identity, now)
+    answers = list(row.signatures.select_related("officer", "credential").order_by("signed_at", "id"))
     values = {
         "row": row,
         "kind": kind,
@@ -74,7 +76,8 @@ def show(request: frame.StaffRequest, request_id: UUID, refusal: Refused | None 
         "confirms": is_confirmed(row),
         "standing": standing,
         "seats": _seats(row, standing.counted),
-        "answers": row.signatures.select_related("officer", "credential").order_by("signed_at", "id"),
+        "answers": answers,
+        "hasty": any_in_haste(answers),
         "why_not": why_not,
         "approver": link(row) if why_not is None else "",
         "about": payloads.address_of(row.subject),

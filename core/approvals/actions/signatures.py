@@ -17,6 +17,7 @@ from core.approvals.assertions import confirmed, verified
 from core.approvals.domain.requests import State
 from core.approvals.events import Event
 from core.approvals.expiry import expire_if_due
+from core.approvals.haste import in_haste
 from core.approvals.models import ApprovalRequest, ApprovalSignature
 from core.approvals.signed import Signed
 from core.approvals.standing import standing_of
@@ -106,6 +107,7 @@ def submit_signature(*, request_id: UUID, signed: Signed, actor: Actor, now: dat
             "signature": signature.pk,
             "missing": standing.missing,
             "state": standing.state,
+            "in_haste": in_haste(row, signature),
         },
         reason=signed.reason,
     )
