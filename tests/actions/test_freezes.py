@@ -49,7 +49,8 @@ def sign(officer: Officer, request: ApprovalRequest, now: datetime) -> ApprovalR
 
 
 def actions() -> list[str]:
-    return [event.doc["action"] for event in AuditEvent.objects.order_by("id")][1:]
+    said = [event.doc["action"] for event in AuditEvent.objects.order_by("id")]
+    return [action for action in said if action.startswith(("freezes.", "approvals."))]
 
 
 def test_stops_at_once(staff: Staff, now: datetime) -> None:
