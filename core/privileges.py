@@ -14,6 +14,7 @@ ADD_ONLY: Final[dict[str, str]] = {
     "audit_event": "canon, act",
     "ledger_entry": "id, kind, reference, posted_at",
     "ledger_posting": "entry_id, account_id, asset, units",
+    "approvals_policy": "version, document, request_id, published_at",
     "approvals_signature": (
         "id, request_id, maker_id, digest, officer_id, credential_id, verb, reason, teams,"
         " authenticator_data, client_data, signature, confirmation, signed_at"
@@ -32,6 +33,7 @@ CHANGE_ONLY: Final[dict[str, str]] = {
     "factors_glass": "state, seconded_by_id, second_key_id, opened_at, ends_at, ended_at, ended_by_id",
     "factors_challenge": "used_at, outcome, factor",
     "approvals_request": "state",
+    "approvals_policy_draft": "document, state, backtest, request_id, changed_at",
     "audit_subject": "wrapped, destroyed_at",
     "custody_signer_order": "state, request_id, assertion",
     "freezes_freeze": "released_at, release_request",
@@ -52,6 +54,8 @@ NOT_FOR_TRADERS: Final = (
     "factors_challenge",
     "approvals_request",
     "approvals_signature",
+    "approvals_policy",
+    "approvals_policy_draft",
     "custody_signer_order",
     "freezes_freeze",
 )

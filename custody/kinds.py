@@ -77,6 +77,7 @@ WITHDRAWAL: Final = Kind(
     quorum_min=2,
     conflict=screenings.conflict,
     confirms=confirming.decoder_key,
+    governed=True,
 )
 REFILL: Final = Kind(
     name=intent.REFILL,
@@ -87,6 +88,7 @@ REFILL: Final = Kind(
     title="Refill of the hot wallet",
     quorum_min=2,
     confirms=confirming.decoder_key,
+    governed=True,
 )
 ADJUSTMENT: Final = Kind(
     name=adjustments.KIND,
@@ -97,6 +99,7 @@ ADJUSTMENT: Final = Kind(
     title="Adjustment of a balance",
     quorum_min=2,
     conflict=adjustments.conflict,
+    governed=True,
 )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
@@ -11,8 +12,8 @@ from django.conf import settings
 from core import access
 from core.access.models import Identity, OfficerCredential, RoleGrant
 from core.access.roles import Role
-from core.approvals.actions import submit_signature
-from core.approvals.models import ApprovalRequest
+from core.approvals.actions import policies, submit_signature
+from core.approvals.models import ApprovalRequest, PolicyDraft
 from core.audit.models import AuditEvent
 from core.factors.actions import ask_glass, issue_challenge, propose_passkey
 from core.factors.actions.registering import REGISTER
@@ -49,6 +50,12 @@ HEARD = ShardReading(
 """The engine's last word, as settlement would have left it."""
 
 
+DRAFT: Final = (
+    '{"rules":[{"name":"payments","when":[["kind","is","custody.withdrawal"]],'
+    '"teams":{"treasury":2,"compliance":1},"rejections":1}]}'
+)
+
+
 @dataclass(frozen=True)
 class Exchange:
     """The rows. `request` asks two of the treasury about `released`. Ana is the maker of everything;
@@ -64,6 +71,7 @@ class Exchange:
     freeze: Freeze
     market: Instrument
     order: SignerOrder
+    draft: PolicyDraft
     una: Identity
 
     @property
@@ -85,6 +93,7 @@ class Exchange:
             "withdrawal_id": self.held.pk,
             "refill_id": self.refill.pk,
             "order_id": self.order.pk,
+            "draft_id": self.draft.pk,
             "case_id": self.case.pk,
             "freeze_id": self.freeze.pk,
             "person": self.una.pk,
@@ -151,8 +160,9 @@ def stock(now: datetime) -> Exchange:
         wallet="hot", reason="a laptop of treasury was stolen", actor=ana.actor, now=now
     )
     order = actions.sign_order(order_id=order.pk, signed=ana.order(order), actor=ana.actor, now=now)
+    draft = policies.save_draft(draft_id=None, text=DRAFT, actor=ana.actor, now=now)
     una = _una(treasury)
-    return Exchange(treasury, held, released, refill, adjustment, case, freeze, market, order, una)
+    return Exchange(treasury, held, released, refill, adjustment, case, freeze, market, order, draft, una)
 
 
 def _una(treasury: Treasury) -> Identity:

@@ -34,6 +34,7 @@ _APART: Final = frozenset({"csrfmiddlewaretoken", *FIELDS})
 
 SENTENCES: Final[Mapping[str, str]] = {
     "enter": "Start your session",
+    "publish_policy": "Put this policy before its quorum",
     "release": "Release this withdrawal to its checkers",
     "reject": "Reject this withdrawal",
     "fail": "Give up this withdrawal and return its hold",

@@ -40,8 +40,10 @@ LABELS: Final[Mapping[str, str]] = {
     "wallet": "Wallet (*: all)",
     "token": "Signer",
     "standing": "What it found",
-    "version": "Registry’s version",
+    "version": "Which version",
     "digest": "Registry’s digest",
+    "backtest": "Back-test’s digest",
+    "document": "The policy",
     "scope": "Scope",
     "market": "Market",
     "from": "From",
@@ -91,6 +93,8 @@ _IDS: Final = frozenset(
         "freeze",
         "standing",
         "digest",
+        "backtest",
+        "document",
     }
 )
 
@@ -137,6 +141,8 @@ def address_of(subject: str) -> str:
     table, _, identifier = subject.partition("/")
     if table == "custody.adjustment":
         return reverse("adjustments")
+    if table == "approvals.policy":
+        return reverse("policy")
     if table == "custody.signer":
         return reverse("signers")
     if table == "freezes.freeze":
@@ -163,6 +169,8 @@ def _headline(members: Mapping[str, canonical.Value]) -> str:
             return f"Release the freeze of {members.get('scope')}"
         case "engine.market_release":
             return f"Let {members.get('market')} trade again"
+        case "approvals.policy":
+            return f"Let policy {members.get('version')} say who must approve"
         case "signer.freeze":
             return f"Freeze {_signers(members)}"
         case "signer.veto":

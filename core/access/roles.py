@@ -56,6 +56,9 @@ access:elevation:ask              .     .    .     .     x    .    .    .
 factors:own:manage                x     x    x     x     x    x    x    .
 approvals:request:read            x     x    x     x     x    x    .    .
 approvals:request:withdraw        x     x    x     x     x    .    .    .
+approvals:policy:read             x     x    x     x     x    x    .    .
+approvals:policy:propose          x     x    .     .     .    .    .    .
+approvals:policy:approve          x     x    .     x     .    .    .    .
 audit:event:read                  .     x    .     .     x    x    .    .
 audit:event:export                .     x    .     .     .    x    .    .
 freezes:freeze:read               x     x    x     x     x    x    x    .

@@ -14,6 +14,12 @@ class Event(StrEnum):
     SIGNED = "approvals.request.signed"
     WITHDRAWN = "approvals.request.withdrawn"
     EXPIRED = "approvals.request.expired"
+    POLICY_DRAFTED = "approvals.policy.drafted"
+    POLICY_TESTED = "approvals.policy.tested"
+    POLICY_ASKED = "approvals.policy.asked"
+    POLICY_PUBLISHED = "approvals.policy.published"
+    POLICY_REJECTED = "approvals.policy.rejected"
+    POLICY_DROPPED = "approvals.policy.dropped"
 
 
 @outbox.message("approvals.moved")

@@ -142,6 +142,28 @@ CREATE TRIGGER approvals_signature_counts BEFORE INSERT ON approvals_signature
 ALTER TABLE approvals_signature ENABLE ALWAYS TRIGGER approvals_signature_counts;
 """
 
+# A version is what its own approved request says, byte for byte, and the next one. The first is founded.
+PUBLISHING = """
+CREATE FUNCTION approvals_policy_published() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF NEW.version <> 1 + (SELECT coalesce(max(version), 0) FROM approvals_policy) THEN
+    RAISE EXCEPTION 'versions follow one another' USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NEW.version > 1 AND NOT EXISTS (
+    SELECT FROM approvals_request AS r
+     WHERE r.id = NEW.request_id AND r.kind = 'approvals.policy' AND r.state = 'consumed'
+       AND convert_from(r.payload, 'UTF8')::jsonb ->> 'document' = convert_from(NEW.document, 'UTF8')
+       AND (convert_from(r.payload, 'UTF8')::jsonb ->> 'version')::int = NEW.version
+  ) THEN
+    RAISE EXCEPTION 'no approved request says this policy' USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER approvals_policy_published BEFORE INSERT ON approvals_policy
+  FOR EACH ROW EXECUTE FUNCTION approvals_policy_published();
+ALTER TABLE approvals_policy ENABLE ALWAYS TRIGGER approvals_policy_published;
+"""
+
 REMOVAL = """
 DROP FUNCTION approvals_signature_counts() CASCADE;
 DROP FUNCTION approvals_request_moves() CASCADE;

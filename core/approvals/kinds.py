@@ -57,6 +57,7 @@ class Kind:
     """A kind of act under approval. `permission` is what an officer needs to sign, beside standing in a team.
 
     `quorum_min` is the least number of people besides the maker that any request of this kind may ask for.
+    A `governed` kind is refused where the policy has no rule for it; the others keep the quorum they ask for.
     `confirms` says whose agreement must be confirmed on an offline decoder.
     `agreeing` is the verb that counts towards the quorum; signers let go of something on release alone.
     """
@@ -71,6 +72,7 @@ class Kind:
     conflict: Conflict = no_conflict
     agreeing: Verb = Verb.APPROVE
     confirms: Confirms = no_confirmation
+    governed: bool = False
 
 
 class UnknownKind(LookupError):

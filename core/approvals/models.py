@@ -15,9 +15,11 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import F, Func, Q
 
+from core.approvals.domain.drafts import State as DraftState
 from core.approvals.domain.requests import State
 from core.ids import new_id
 from kernel.approval import Verb
+from kernel.policy import Policy
 
 AGREEING: Final = (Verb.APPROVE.value, Verb.RELEASE.value)
 WINDOW_MAX: Final = timedelta(days=7)
@@ -49,6 +51,12 @@ class ApprovalRequest(models.Model):
     )
     teams = models.JSONField()
     rejections_needed = models.PositiveSmallIntegerField(default=1)
+    policy_version = models.PositiveIntegerField(default=0, help_text="under which it was judged")
+    rule = models.CharField(
+        max_length=120, blank=True, help_text="of that policy; empty: the kind's own quorum"
+    )
+    floor = models.JSONField(default=dict, help_text="the quorum that the kind itself asks for")
+    facts = models.JSONField(default=dict, help_text="as they were judged")
     agreeing = models.CharField(
         max_length=8,
         default=AGREEING[0],
@@ -88,6 +96,68 @@ class ApprovalRequest(models.Model):
 
     def __str__(self) -> str:
         return f"{self.kind} {self.pk}"
+
+
+class ApprovalPolicy(models.Model):
+    """A published version of the policy, for good. A trigger lets in only what its own quorum approved.
+
+    The newest version is in force; requests name the one that they were judged under.
+    """
+
+    version = models.PositiveIntegerField(primary_key=True)
+    document = models.BinaryField()
+    request = models.OneToOneField(
+        ApprovalRequest, models.PROTECT, null=True, blank=True, related_name="published_policy"
+    )
+    published_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "approvals_policy"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(version=1) ^ Q(request__isnull=False), name="policy_founded_or_approved"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"policy {self.version}"
+
+    @property
+    def parsed(self) -> Policy:
+        """The document, read."""
+        return Policy.parse(bytes(self.document))
+
+
+class PolicyDraft(models.Model):
+    """A policy that somebody works on: its document under the next version, and how it would have judged."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    document = models.BinaryField()
+    maker = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    state = models.CharField(
+        max_length=12, default=DraftState.DRAFT.value, choices=[(s.value, s.value) for s in DraftState]
+    )
+    backtest = models.JSONField(null=True, blank=True)
+    request = models.OneToOneField(
+        ApprovalRequest, models.PROTECT, null=True, blank=True, related_name="policy_draft"
+    )
+    changed_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "approvals_policy_draft"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=[s.value for s in DraftState]), name="policy_draft_state_known"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"draft {self.pk}"
+
+    @property
+    def parsed(self) -> Policy:
+        """The document, read."""
+        return Policy.parse(bytes(self.document))
 
 
 class ApprovalSignature(models.Model):

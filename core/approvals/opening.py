@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.conf import settings
@@ -15,7 +15,7 @@ from core import action, audit
 from core.access.models import Identity
 from core.access.roles import TEAMS
 from core.actor import Actor
-from core.approvals import kinds, moving
+from core.approvals import kinds, moving, policies
 from core.approvals.domain.requests import State
 from core.approvals.events import Event
 from core.approvals.expiry import expire_if_due
@@ -25,6 +25,7 @@ from core.audit.writing import name_of
 from core.refusals import Refused
 from kernel import canonical
 from kernel.approval import NONCE_BYTES
+from kernel.policy import Fact
 
 APPROVE_WITHIN: Final = timedelta(hours=1)
 EXECUTE_WITHIN: Final = timedelta(hours=1)
@@ -56,10 +57,13 @@ def open(  # noqa: A001 - read as approvals.open(...)
     execute_within: timedelta = EXECUTE_WITHIN,
     nonce: bytes | None = None,
     rejections_needed: int = 1,
+    facts: Mapping[str, Fact] | None = None,
 ) -> ApprovalRequest:
     """A request over the canonical bytes of `payload`, about the row `subject`, inside the open action.
 
-    Both windows run on the database's clock. One (kind, subject) has at most one open request.
+    The policy in force judges it by `facts` and may ask for more people than `teams`, never for fewer; what
+    it judged is kept with the request. PolicyRefuses where it says no, or cannot tell. Both windows run on
+    the database's clock. One (kind, subject) has at most one open request.
     """
     action.current()
     declared = kinds.named(kind if isinstance(kind, str) else kind.name)
@@ -74,6 +78,13 @@ def open(  # noqa: A001 - read as approvals.open(...)
     )
     if previous is not None and not expire_if_due(previous, actor=actor, now=now):
         raise AlreadyOpen(WAITS, target=about)
+    judged = policies.judge(
+        {"kind": declared.name, "hour": now.astimezone(UTC).hour, "maker": str(maker.pk), **(facts or {})},
+        floor=teams,
+        governed=declared.governed,
+        target=about,
+        now=now,
+    )
     row = ApprovalRequest(
         kind=declared.name,
         deployment=settings.DEPLOYMENT,
@@ -81,8 +92,12 @@ def open(  # noqa: A001 - read as approvals.open(...)
         nonce=secrets.token_bytes(NONCE_BYTES) if nonce is None else nonce,
         maker=maker,
         subject=about,
-        teams=dict(teams),
-        rejections_needed=rejections_needed,
+        teams=dict(judged.teams),
+        rejections_needed=max(rejections_needed, judged.rejections),
+        policy_version=judged.version,
+        rule=judged.rule,
+        floor=dict(teams),
+        facts=dict(judged.facts),
         agreeing=declared.agreeing.value,
         approve_within=approve_within,
         execute_within=execute_within,
@@ -99,6 +114,8 @@ def open(  # noqa: A001 - read as approvals.open(...)
             "subject": about,
             "maker": maker.pk,
             "teams": row.teams,
+            "policy": row.policy_version,
+            "rule": row.rule,
         },
     )
     moving.announce(row, now=now)

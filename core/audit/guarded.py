@@ -41,6 +41,8 @@ GUARDED: Final[dict[str, str]] = {
     "factors_glass": _EVERY_COLUMN,
     "factors_challenge": _EVERY_COLUMN,
     "approvals_request": _EVERY_COLUMN,
+    "approvals_policy": _EVERY_COLUMN,
+    "approvals_policy_draft": _EVERY_COLUMN,
     "approvals_signature": _EVERY_COLUMN,
     "freezes_freeze": _EVERY_COLUMN,
     # Customers and what was decided about them.

@@ -14,7 +14,7 @@ from core.action import action
 from core.actor import Actor
 from core.approvals.models import ApprovalRequest
 from core.refusals import NotFound, Refused
-from custody import locks
+from custody import locks, queries
 from custody.actions import entitled
 from custody.domain import adjustments
 from custody.domain.adjustments import State
@@ -91,6 +91,11 @@ def request_adjustment(
         now=now,
         approve_within=adjustments.APPROVE_WITHIN,
         execute_within=adjustments.EXECUTE_WITHIN,
+        facts={
+            **queries.facts_of(amount, now=now),
+            "customer": str(customer.pk),
+            "customer_tier": customer.tier,
+        },
     )
     row.save(update_fields=["request"])
     audit.record(

@@ -115,6 +115,12 @@ def request_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
         now=now,
         approve_within=refills.APPROVE_WITHIN,
         execute_within=refills.EXECUTE_WITHIN,
+        facts={
+            **queries.facts_of(row.amount, now=now),
+            "source": row.source.name,
+            "destination": row.destination,
+            "destination_class": "own",
+        },
     )
     row.move_to(State.REQUESTED, request=request, maker=maker, expires_at=expires)
     audit.record(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
@@ -13,6 +14,7 @@ from core.access.models import Identity
 from core.action import action
 from core.actor import Actor
 from core.approvals.models import ApprovalRequest
+from core.approvals.policies import PolicyRefuses
 from custody import locks, queries
 from custody.actions import announcing, entitled
 from custody.actions.withdrawals import end, whole_seconds
@@ -24,6 +26,10 @@ from custody.models import Beneficiary, Withdrawal
 from custody.permissions import Permission
 from kernel import canonical, intent
 from kernel.intent import Intent
+
+CLEAR: Final = "clear"
+HELD: Final = "held"
+"""What the policy is told of the screening: whether it had something to say that an officer looked into."""
 
 
 @action(Event.WITHDRAWAL_SCREENED)
@@ -41,7 +47,11 @@ def report_screening(*, withdrawal_id: UUID, hits: Sequence[str], actor: Actor, 
         row.move_to(State.ON_HOLD, reason="; ".join(found.reasons)[:500])
     else:
         automatic = Identity.objects.get(pk=beneficiaries.AUTOMATIC)
-        _put_before_checkers(row, automatic, actor=actor, now=now)
+        try:
+            _put_before_checkers(row, automatic, risk=CLEAR, actor=actor, now=now)
+        except PolicyRefuses as refusal:
+            # Nobody reads a machine's refusal: the withdrawal waits for an officer, with the reason on it.
+            row.move_to(State.ON_HOLD, reason=str(refusal)[:500])
     audit.record(
         Event.WITHDRAWAL_SCREENED,
         row,
@@ -63,7 +73,7 @@ def release_from_screening(*, withdrawal_id: UUID, reason: str, actor: Actor, no
     maker = entitled.officer(actor, Permission.RELEASE_WITHDRAWAL, now=now, target=target)
     row = locks.withdrawal(withdrawal_id)
     before, disposition = row.state, entitled.said(reason, target=target)
-    _put_before_checkers(row, maker, actor=actor, now=now)
+    _put_before_checkers(row, maker, risk=HELD, actor=actor, now=now)
     Beneficiary.objects.filter(pk=row.beneficiary_id, cleared_at=None).update(
         cleared_at=now, cleared_by=maker
     )
@@ -128,7 +138,7 @@ def conflict(request: ApprovalRequest, officer: Identity) -> str | None:
     return None
 
 
-def _put_before_checkers(row: Withdrawal, maker: Identity, *, actor: Actor, now: datetime) -> None:
+def _put_before_checkers(row: Withdrawal, maker: Identity, *, risk: str, actor: Actor, now: datetime) -> None:
     """Open the request over the canonical intent, under the policy in force, and link it."""
     row.check_step(State.SCREENED)
     policy = queries.policy(intent.WITHDRAWAL)
@@ -158,5 +168,14 @@ def _put_before_checkers(row: Withdrawal, maker: Identity, *, actor: Actor, now:
         now=now,
         approve_within=withdrawals.APPROVE_WITHIN,
         execute_within=withdrawals.EXECUTE_WITHIN,
+        facts={
+            **queries.facts_of(row.amount, now=now),
+            "source": policy.source,
+            "destination": row.destination,
+            "destination_class": "known" if row.beneficiary.cleared_at else "new",
+            "customer": str(row.customer_id),
+            "customer_tier": row.customer.tier,
+            "risk": risk,
+        },
     )
     row.move_to(State.SCREENED, request=request, maker=maker, expires_at=expires)

@@ -13,13 +13,14 @@ from django.db.models import Q, QuerySet, Sum
 from core.access import rights
 from core.access.models import Identity
 from core.refusals import NotFound, Refused
-from custody.domain import refills, wallets
+from custody.domain import limits, refills, wallets
 from custody.domain.limits import Quote
 from custody.models import Address, Adjustment, PaymentPolicy, Price, Refill, Utxo, UtxoLock, Wallet
 from custody.permissions import Permission
 from custody.queries.deposits import tip_height
 from custody.queries.withdrawals import promised_units
 from kernel.money import Amount
+from kernel.policy import Fact
 
 MATURITY: Final = 100
 """Blocks before freshly mined coins can be spent, by consensus."""
@@ -182,6 +183,15 @@ def latest_quote(asset: str) -> Quote | None:
     """The same as a value for reckoning."""
     row = latest_price(asset)
     return None if row is None else Quote(row.asset, row.cents, row.quoted_at)
+
+
+def facts_of(amount: Amount, *, now: datetime) -> dict[str, Fact]:
+    """What the policy asks of an amount: asset, units, and US cents where a fresh price can say them."""
+    try:
+        cents: int | None = limits.value(amount, latest_quote(amount.asset), now=now)
+    except limits.NoPrice:
+        cents = None
+    return {"asset": amount.asset, "amount": amount.units, "usd_cents": cents}
 
 
 def _standing(row: Wallet, total: int, share_bps: int) -> Standing:

@@ -88,6 +88,11 @@ def propose_tier(
         now=now,
         approve_within=APPROVE_WITHIN,
         execute_within=EXECUTE_WITHIN,
+        facts={
+            "customer": str(row.profile.customer_id),
+            "customer_tier": row.profile.tier,
+            "tier": tier,
+        },
     )
     row.state, row.maker, row.request = State.PROPOSED, officer, request.pk
     row.save(update_fields=["state", "maker", "request"])

@@ -132,6 +132,10 @@ def signature_sql(officer: Officer, row: ApprovalRequest, **changes: object) -> 
         "teams = '{\"treasury\": 1}'",
         "rejections_needed = 9",
         "agreeing = 'release'",
+        "policy_version = 9",
+        "rule = 'another'",
+        "floor = '{}'",
+        "facts = '{}'",
         "approve_within = interval '6 days'",
         "approve_by = approve_by + interval '1 hour'",
         "execute_by = execute_by + interval '1 hour'",
@@ -239,6 +243,10 @@ def test_inserts_no_request_that_is_better_off(row: ApprovalRequest, staff: Staf
         "teams": '{"treasury": 2}',
         "rejections_needed": 1,
         "agreeing": "approve",
+        "policy_version": 1,
+        "rule": "",
+        "floor": "{}",
+        "facts": "{}",
         "state": "open",
         "approve_within": timedelta(hours=1),
         "execute_within": timedelta(hours=1),
@@ -269,10 +277,10 @@ def test_backdates_nothing(row: ApprovalRequest, staff: Staff) -> None:
         cursor.execute(
             "INSERT INTO approvals_request (id, kind, deployment, payload, nonce, maker_id, subject, teams,"
             " rejections_needed, agreeing, state, approve_within, execute_within, opened_at, approve_by,"
-            " execute_by)"
+            " execute_by, policy_version, rule, floor, facts)"
             " SELECT gen_random_uuid(), kind, deployment, payload, sha256('n'), maker_id, 'x', teams, 1,"
             " agreeing, 'open', approve_within, execute_within, now() + interval '1 day',"
-            " now() + interval '9 days', 'infinity'"
+            " now() + interval '9 days', 'infinity', policy_version, rule, floor, facts"
             " FROM approvals_request RETURNING approve_by < now() + interval '61 minutes',"
             " execute_by < now() + interval '121 minutes'"
         )
@@ -388,6 +396,22 @@ def test_silences_no_trigger(row: ApprovalRequest) -> None:
         cursor.execute("SET LOCAL session_replication_role = replica")
         refused("UPDATE approvals_request SET state = 'approved' WHERE id = %s", row.pk, match="quorum")
         refused("DELETE FROM approvals_request", match="keeps its rows")
+
+
+def publish(version: int, document: bytes = b"{}", request: object = None) -> tuple[str, list[object]]:
+    sql = "INSERT INTO approvals_policy (version, document, request_id, published_at)"
+    return sql + " VALUES (%s, %s, %s, now())", [version, document, request]
+
+
+def test_publishes_no_policy_that_its_quorum_did_not_approve(row: ApprovalRequest) -> None:
+    for version, request in ((2, None), (2, row.pk), (3, row.pk), (1, None)):
+        sql, values = publish(version, request=request)
+        refused(sql, *values, match="no approved request|versions follow")
+    for change in ("document = '{}'", "published_at = now()"):
+        refused(f"UPDATE approvals_policy SET {change}", match=DENIED)
+        as_owner(f"UPDATE approvals_policy SET {change}", match="append-only")
+    refused("DELETE FROM approvals_policy", match=DENIED)
+    as_owner("DELETE FROM approvals_policy", match="append-only")
 
 
 def test_knows_the_same_steps_as_the_code() -> None:

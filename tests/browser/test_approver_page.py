@@ -81,8 +81,8 @@ def test_shows_what_would_be_signed_to_officers_whose_console_shows_something_el
     assert (site.folder / "signatures.jsonl").read_bytes() == b"", "nobody signs what they did not ask for"
 
     # The officer signs A after all, on an honest link; the console hands the answer in as one to B.
+    page.goto("about:blank")
     page.goto(link(shown))
-    page.reload()
     page.check("#verb-approve")
     page.click("#sign")
     page.wait_for_url(f"{site.console}/approvals/{shown.pk}/")

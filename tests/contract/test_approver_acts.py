@@ -14,6 +14,7 @@ from playwright._impl._driver import compute_driver_executable
 
 from core import clock
 from core.approvals import kinds
+from core.approvals.actions import policies
 from core.approvals.models import ApprovalRequest
 from core.factors.domain.enrolments import Code, Enrolment, Passkey, SealedKey, payload
 from core.freezes.actions import ask_release
@@ -33,6 +34,11 @@ PAGE: Final = Path(__file__).resolve().parents[2] / "custody/approver/page"
 # Playwright brings a Node of its own, so nobody has to install one.
 NODE: Final = compute_driver_executable()[0]
 PERSON: Final = UUID("01900000-0000-7000-8000-0000000000b2")
+
+RULE: Final = (
+    '{"name":"all","when":[["kind","in",["custody.withdrawal","approvals.policy"]]],'
+    '"teams":{"treasury":2},"rejections":1},{"name":"night","when":[["hour","below","6"]],"deny":"wait"}'
+)
 
 READ: Final = """
 import { readFileSync } from "node:fs";
@@ -105,6 +111,9 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
     ask_release(freeze_id=exchange.freeze.pk, reason="prices agree again", actor=ana.actor, now=now)
     stop_market(symbol="BTC-USDT", state="halted", reason="one price", actor=ana.actor, now=now)
     ask_market_release(symbol="BTC-USDT", reason="two prices", actor=ana.actor, now=now)
+    draft = policies.save_draft(draft_id=None, text='{"rules":[' + RULE + "]}", actor=ana.actor, now=now)
+    policies.run_backtest(draft_id=draft.pk, count=10, actor=ana.actor, now=now)
+    policies.ask_publication(draft_id=draft.pk, reason="a test", actor=ana.actor, now=now)
     actions.ask_release_of_signers(wallet="*", reason="all is well", actor=ana.actor, now=now)
     actions.ask_registry(version=2, registry_digest="ab" * 32, reason="Dot", actor=ana.actor, now=now)
     actions.draft_veto(registry_digest="ab" * 32, reason="not Dot", actor=ana.actor, now=now)

@@ -35,6 +35,13 @@ ROWS: Final = {
     "approval_json": ("approvals:request:read", "GET"),
     "sign": ("approvals:request:read", "POST"),
     "take_back": ("approvals:request:withdraw", "POST"),
+    "policy": ("approvals:policy:read", "GET"),
+    "draft_policy": ("approvals:policy:propose", "POST"),
+    "policy_draft": ("approvals:policy:read", "GET"),
+    "change_policy": ("approvals:policy:propose", "POST"),
+    "test_policy": ("approvals:policy:propose", "POST"),
+    "publish_policy": ("approvals:policy:propose", "POST"),
+    "drop_policy": ("approvals:policy:propose", "POST"),
     "withdrawals": ("custody:withdrawal:read", "GET"),
     "withdrawal": ("custody:withdrawal:read", "GET"),
     "withdrawal_json": ("custody:withdrawal:read", "GET"),
@@ -111,6 +118,7 @@ ROWS: Final = {
 # What is confirmed by a ceremony, and which: `money` by a passkey alone. Each change here is a decision.
 CONFIRMED: Final = {
     "enter": "enter",
+    "publish_policy": "act",
     "release": "money",
     "reject": "act",
     "fail": "money",

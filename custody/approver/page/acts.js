@@ -96,6 +96,20 @@ const staff = (noun, members, headline, lines = () => []) => ({
   details: (act) => [line("Person’s id", act.person, "mono")],
 });
 
+// A policy's rules and windows, one line each, in the order in which they are tried.
+const policyLines = (act) => {
+  let document;
+  try { document = JSON.parse(act.document); } catch { throw new Unreadable("The policy in the payload cannot be read."); }
+  if (document.version !== act.version || !Array.isArray(document.rules)) throw new Unreadable("The policy in the payload is another one.");
+  const spoken = (value) => visible(JSON.stringify(value));
+  const rule = (one) => `${one.when.map((each) => each.map(spoken).join(" ")).join(" and ") || "always"}: ${
+    one.deny === undefined ? `${spoken(one.teams)}, ${spoken(one.rejections)} can reject` : `refused, ${visible(String(one.deny))}`}`;
+  return [
+    ...document.rules.map((one, place) => line(`${place + 1}. ${visible(String(one.name))}`, rule(one))),
+    ...(document.windows ?? []).map((one) => line(`Window ${visible(String(one.name))}`, spoken(one))),
+  ];
+};
+
 const ORDER = { ...COMMON, reason: text, expires: time };
 const whose = (wallet) => (wallet === "*" ? "every signer" : `the signers of the ${wallet} wallet`);
 // One order to the signers. A stop is given by whoever drafted it, alone, and so cannot be rejected either.
@@ -198,6 +212,13 @@ export const ACTS = new Map([
     "change to the staff", { credential_id: token }, (act) => `Revoke a passkey of ${act.person_name}`,
     (act) => [line("Passkey", act.credential_id, "mono")],
   )],
+  ["approvals.policy", {
+    members: { ...COMMON, version: number, document: text, backtest: token, reason: text },
+    noun: "change of the policy",
+    headline: (act) => `Let policy ${act.version} say who must approve`,
+    lines: (act) => [...policyLines(act), line("Because", act.reason)],
+    details: (act) => [line("Back-test’s digest", act.backtest, "mono"), line("The whole document", act.document, "mono")],
+  }],
   ["signer.freeze", stop({ wallet: word }, {
     headline: (act) => `Freeze ${whose(act.wallet)}`,
     lines: () => [line("Until", "others release them; you cannot do that alone")],

@@ -1,0 +1,53 @@
+"""What another policy would have made of the last requests: each judged again by the facts stored with it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, Final
+
+from core.approvals import kinds, policies
+from core.approvals.domain.policies import Change, FactMissing, NoRuleMatches, compared, judge
+from core.approvals.models import ApprovalRequest
+from kernel.policy import Fact, Policy
+
+SHOWN_MAX: Final = 100
+
+
+def backtest(policy: Policy, *, count: int) -> dict[str, Any]:
+    """Totals per kind of change, and the requests that would have gone another way, the newest first.
+
+    Windows are summed anew as of each request's own moment. Requests from before there was a policy have no
+    facts, and are not counted.
+    """
+    rows = ApprovalRequest.objects.filter(policy_version__gt=0).order_by("-opened_at", "-id")[:count]
+    totals: Counter[str] = Counter()
+    changed: list[dict[str, Any]] = []
+    for row in rows:
+        teams, why = _outcome(policy, row)
+        change = compared(row.teams, teams)
+        totals[change.value] += 1
+        if change is not Change.SAME and len(changed) < SHOWN_MAX:
+            changed.append(
+                {
+                    "request": str(row.pk),
+                    "kind": row.kind,
+                    "change": change.value,
+                    "before": row.teams,
+                    "after": teams,
+                    "why": why,
+                }
+            )
+    return {"judged": sum(totals.values()), "totals": dict(totals), "changed": changed}
+
+
+def _outcome(policy: Policy, row: ApprovalRequest) -> tuple[dict[str, int] | None, str]:
+    """The teams that this policy would have asked for, or None with the reason for its no."""
+    facts: Mapping[str, Fact] = row.facts
+    assert row.opened_at is not None  # the database fills it in
+    try:
+        found = policies.sums(policy.windows_for(facts), facts, at=row.opened_at, before=row.opened_at)
+        judged = judge(policy, facts, found, floor=row.floor, governed=kinds.named(row.kind).governed)
+    except (NoRuleMatches, FactMissing) as error:
+        return None, str(error)
+    return dict(judged.teams), judged.rule

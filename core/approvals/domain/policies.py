@@ -1,0 +1,177 @@
+"""Judging a request by the policy in force: facts in, who must approve out, or a refusal with its reason."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final
+
+from kernel import canonical
+from kernel.policy import COUNT, Denied, Fact, FactMissing, NoRuleMatches, Policy, Rule, Window
+
+Teams = Mapping[str, int]
+
+FOUNDING: Final[canonical.Value] = {
+    "v": 1,
+    "version": 1,
+    "rules": [
+        {
+            "name": "payments",
+            "when": [["kind", "in", ["custody.withdrawal", "custody.refill"]]],
+            "teams": {"treasury": 2},
+            "rejections": 1,
+        },
+        {
+            "name": "credits",
+            "when": [["kind", "is", "custody.adjustment"]],
+            "teams": {"officers": 2},
+            "rejections": 1,
+        },
+        {
+            "name": "tiers",
+            "when": [["kind", "is", "kyc.tier"]],
+            "teams": {"officers": 1},
+            "rejections": 1,
+        },
+        {
+            "name": "the policy itself",
+            "when": [["kind", "is", "approvals.policy"]],
+            "teams": {"compliance": 1, "treasury": 1},
+            "rejections": 1,
+        },
+    ],
+}
+"""What every deployment begins with. Acts that no rule names keep the quorum of their own kind."""
+
+
+@dataclass(frozen=True, slots=True)
+class Judgement:
+    """Who must approve under one version of the policy, and why."""
+
+    version: int
+    rule: str
+    teams: Teams
+    rejections: int
+    facts: Mapping[str, Fact]
+
+
+def judge(
+    policy: Policy, facts: Mapping[str, Fact], sums: Mapping[str, int], *, floor: Teams, governed: bool
+) -> Judgement:
+    """The rule that decides, never asking for less than `floor`, the kind's own quorum.
+
+    Denied and FactMissing for every kind; NoRuleMatches where the kind is `governed`: then a policy that
+    forgot it stops it, and does not leave it to its floor.
+    """
+    try:
+        rule: Rule | None = policy.rule_for(facts, sums)
+    except Denied:
+        raise
+    except NoRuleMatches:
+        if governed:
+            raise
+        rule = None
+    return Judgement(
+        version=policy.version,
+        rule=rule.name if rule else "",
+        teams=stricter(floor, rule.teams if rule else {}),
+        rejections=rule.rejections if rule else 1,
+        facts=dict(facts),
+    )
+
+
+def stricter(one: Teams, other: Teams) -> dict[str, int]:
+    """Every team of both, with the larger number of people."""
+    return {team: max(one.get(team, 0), other.get(team, 0)) for team in sorted({*one, *other})}
+
+
+class Change(StrEnum):
+    """What another policy would have made of a request, seen from those who approve."""
+
+    SAME = "same"
+    MORE = "more people"
+    FEWER = "fewer people"
+    OTHER = "other people"
+    REFUSED = "refused"
+    ALLOWED = "no longer refused"
+
+
+def compared(before: Teams | None, after: Teams | None) -> Change:
+    """How two outcomes differ; None is a refusal."""
+    if before is None or after is None:
+        if before == after:
+            return Change.SAME
+        return Change.REFUSED if after is None else Change.ALLOWED
+    if dict(before) == dict(after):
+        return Change.SAME
+    more = any(after.get(team, 0) > count for team, count in _all(before, after))
+    fewer = any(after.get(team, 0) < count for team, count in _all(before, after))
+    return Change.OTHER if more and fewer else Change.MORE if more else Change.FEWER
+
+
+def differences(old: Policy, new: Policy) -> list[str]:
+    """What changes between two versions, one sentence a rule or window, in the order of the new one."""
+    before, after = {rule.name: rule for rule in old.rules}, {rule.name: rule for rule in new.rules}
+    lines = [f"rule {name!r} is gone" for name in before if name not in after]
+    for place, (name, rule) in enumerate(after.items(), start=1):
+        if name not in before:
+            lines.append(f"rule {name!r} is new, at place {place}: {described(rule)}")
+        elif before[name] != rule:
+            lines.append(f"rule {name!r} was: {described(before[name])}; becomes: {described(rule)}")
+    kept = [name for name in after if name in before]
+    if kept != [name for name in before if name in after]:
+        lines.append(f"the order becomes: {', '.join(after)}")
+    sums = {window.rule.name: window for window in old.windows}
+    left = {window.rule.name for window in new.windows}
+    lines += [f"window {name!r} is gone" for name in sums if name not in left]
+    lines += [
+        f"window {window.rule.name!r} {'changes' if window.rule.name in sums else 'is new'}: {summed(window)}"
+        for window in new.windows
+        if sums.get(window.rule.name) != window
+    ]
+    return lines
+
+
+def described(rule: Rule) -> str:
+    """A rule in words."""
+    conditions = " and ".join(
+        f"{one.fact} {one.comparison.replace('_', ' ')} {_value(one.value)}" for one in rule.when
+    )
+    if rule.deny:
+        return f"{conditions or 'always'}: refused, {rule.deny}"
+    people = " and ".join(f"{count} of {team}" for team, count in sorted(rule.teams.items()))
+    return f"{conditions or 'always'}: {people}; {rule.rejections} can reject"
+
+
+def summed(window: Window) -> str:
+    """A window in words."""
+    what = "requests" if window.measure == COUNT else window.measure
+    return (
+        f"more than {window.at_most} {what} per {window.per} within {window.seconds} s, "
+        f"where {described(window.rule)}"
+    )
+
+
+def _value(value: str | int | Sequence[str]) -> str:
+    return str(value) if isinstance(value, (str, int)) else " or ".join(value)
+
+
+def _all(before: Teams, after: Teams) -> list[tuple[str, int]]:
+    return [(team, before.get(team, 0)) for team in sorted({*before, *after})]
+
+
+__all__ = [
+    "FOUNDING",
+    "Change",
+    "Denied",
+    "FactMissing",
+    "Judgement",
+    "NoRuleMatches",
+    "compared",
+    "described",
+    "differences",
+    "judge",
+    "stricter",
+    "summed",
+]

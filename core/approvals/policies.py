@@ -1,0 +1,107 @@
+"""The policy in force, and judging by it inside the action that opens a request."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta
+from typing import ClassVar, Final
+
+from django.db import connection
+
+from core import action
+from core.approvals.domain import policies
+from core.approvals.domain.policies import Denied, FactMissing, Judgement, NoRuleMatches, Teams
+from core.approvals.domain.requests import State
+from core.approvals.models import ApprovalPolicy, ApprovalRequest
+from core.refusals import Refused
+from kernel.policy import Fact, Window
+
+_LOCKS: Final = 0x706F6C69  # the namespace of advisory locks on what windows count
+_VOID: Final = (State.REJECTED.value, State.WITHDRAWN.value, State.EXPIRED.value)
+
+
+class PolicyRefuses(Refused):
+    """Base of the reasons why a policy puts an act before nobody."""
+
+    code: ClassVar[str] = "policy.refuses"
+    status: ClassVar[int] = 422
+
+
+class ByRule(PolicyRefuses):
+    """A rule says no."""
+
+    code: ClassVar[str] = "policy.denied"
+
+
+class ByNoRule(PolicyRefuses):
+    """No rule covers the act, and its kind is not left to chance."""
+
+    code: ClassVar[str] = "policy.no_rule"
+
+
+class FactUnknown(PolicyRefuses):
+    """A rule asks for something that nobody knows now, such as a fresh price."""
+
+    code: ClassVar[str] = "policy.fact_unknown"
+
+
+def in_force() -> ApprovalPolicy:
+    """The newest version that was published; the first is there from the founding on."""
+    return ApprovalPolicy.objects.order_by("-version")[0]
+
+
+def judge(
+    facts: Mapping[str, Fact], *, floor: Teams, governed: bool, target: str, now: datetime
+) -> Judgement:
+    """Who must approve, by the version in force; PolicyRefuses where nobody can.
+
+    Windows are summed under a lock on what they count, held until the action ends: of two acts at the same
+    moment the second sees the first.
+    """
+    action.current()
+    policy = in_force().parsed
+    try:
+        windows = policy.windows_for(facts)
+        _lock(windows, facts)
+        return policies.judge(policy, facts, sums(windows, facts, at=now), floor=floor, governed=governed)
+    except Denied as error:
+        raise ByRule(
+            f"Nothing was asked: {error}. Compliance can say more, or propose another policy.", target=target
+        ) from error
+    except NoRuleMatches as error:
+        raise ByNoRule(
+            f"Nothing was asked: {error}. Compliance can propose a rule for it.", target=target
+        ) from error
+    except FactMissing as error:
+        raise FactUnknown(
+            f"Nothing was asked: the policy wants to know {error}, and nobody can say now (a price may be "
+            "missing or too old). Try again, or ask the SRE on duty.",
+            target=target,
+        ) from error
+
+
+def sums(
+    windows: Iterable[Window], facts: Mapping[str, Fact], *, at: datetime, before: datetime | None = None
+) -> dict[str, int]:
+    """What each window had summed before this act: the requests about the same subject that were not refused.
+
+    Facts are stored with each request as they were judged, so nothing but the requests is asked. FactMissing
+    where one of them cannot be counted. `before` ends the past, where an old request is judged again.
+    """
+    found: dict[str, int] = {}
+    for window in windows:
+        rows = ApprovalRequest.objects.filter(
+            opened_at__gt=at - timedelta(seconds=window.seconds),
+            **{f"facts__{window.per}": window.subject(facts)},
+        ).exclude(state__in=_VOID)
+        if before is not None:
+            rows = rows.filter(opened_at__lt=before)
+        found[window.rule.name] = window.total(rows.values_list("facts", flat=True))
+    return found
+
+
+def _lock(windows: Iterable[Window], facts: Mapping[str, Fact]) -> None:
+    """In one order, so that two acts cannot wait for each other."""
+    with connection.cursor() as cursor:
+        for name in sorted({f"{window.per}={window.subject(facts)}" for window in windows}):
+            cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCKS, name])

@@ -1,0 +1,234 @@
+"""The policy …"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any
+
+import pytest
+
+from core import approvals
+from core.access.roles import Role
+from core.action import action
+from core.actor import Actor
+from core.approvals import kinds, policies
+from core.approvals.actions import policies as changing
+from core.approvals.actions import submit_signature
+from core.approvals.models import ApprovalPolicy, ApprovalRequest, PolicyDraft
+from core.audit.models import AuditEvent
+from core.refusals import Conflict, NotAllowed, NotFound
+from kernel import canonical
+from tests.officers import Officer, Staff, enrol
+
+pytestmark = pytest.mark.django_db
+
+FREE = {
+    "name": "payments",
+    "when": [["kind", "is", "test.payment"]],
+    "teams": {"treasury": 2},
+    "rejections": 1,
+}
+
+
+class Event(StrEnum):
+    ASKED = "test.asked"
+
+
+@pytest.fixture
+def people(now: datetime) -> Staff:
+    """Dot may propose and check changes of the policy, beside Ana."""
+    return enrol(now=now, more={"dot": Role.COMPLIANCE_OFFICER})
+
+
+@pytest.fixture(autouse=True)
+def _kind() -> Iterator[None]:
+    approvals.register(
+        approvals.Kind(name="test.payment", permission="custody:withdrawal:approve", governed=True)
+    )
+    yield
+    del kinds._registered["test.payment"]
+
+
+@action(Event.ASKED)
+def ask(
+    *,
+    maker: Officer,
+    actor: Actor,
+    now: datetime,
+    subject: str = "test/1",
+    facts: dict[str, Any] | None = None,
+) -> ApprovalRequest:
+    return approvals.open(
+        "test.payment",
+        {"v": 1},
+        maker=maker.identity,
+        teams={"treasury": 1},
+        subject=subject,
+        actor=actor,
+        now=now,
+        facts=facts,
+    )
+
+
+def in_force(people: Staff, now: datetime, *rules: dict[str, Any], windows: list[Any] | None = None) -> None:
+    """These rules are drafted by Ana, tested, and agreed to by Dot and Ben."""
+    ana = people.ana
+    kept = json.loads(bytes(policies.in_force().document))["rules"]
+    kept = [rule for rule in kept if rule["name"] == "the policy itself"]
+    text = json.dumps({"rules": [*rules, *kept], "windows": windows or []})
+    draft = changing.save_draft(draft_id=None, text=text, actor=ana.actor, now=now)
+    changing.run_backtest(draft_id=draft.pk, count=100, actor=ana.actor, now=now)
+    request = changing.ask_publication(draft_id=draft.pk, reason="a test", actor=ana.actor, now=now)
+    for officer in (people.dot, people.ben):
+        submit_signature(request_id=request.pk, signed=officer.answer(request), actor=officer.actor, now=now)
+
+
+def test_is_in_force_from_the_founding_and_changes_under_its_own_quorum(people: Staff, now: datetime) -> None:
+    assert policies.in_force().version == 1
+    in_force(people, now, FREE)
+    found = policies.in_force()
+    assert (found.version, found.parsed.rules[0].name) == (2, "payments")
+    assert PolicyDraft.objects.get().state == "published"
+    names = [event.doc["action"] for event in AuditEvent.objects.order_by("id")]
+    assert names.count("approvals.policy.published") == 1
+
+
+def test_stops_an_act_that_it_forgot(people: Staff, now: datetime) -> None:
+    with pytest.raises(policies.ByNoRule):
+        ask(maker=people.ana, actor=people.ana.actor, now=now)
+    assert not ApprovalRequest.objects.exists()
+
+
+def test_asks_for_more_than_the_kind_does_and_never_for_fewer(people: Staff, now: datetime) -> None:
+    strict = {**FREE, "when": [["kind", "is", "test.payment"], ["amount", "above", "10"]]}
+    strict |= {"name": "large", "teams": {"compliance": 1, "treasury": 2}, "rejections": 2}
+    loose = {**FREE, "name": "small", "teams": {"officers": 1}}
+    in_force(people, now, strict, loose)
+    large = ask(maker=people.ana, actor=people.ana.actor, now=now, facts={"amount": 11})
+    assert (large.teams, large.rejections_needed) == ({"compliance": 1, "treasury": 2}, 2)
+    assert (large.policy_version, large.rule, large.facts["amount"]) == (2, "large", 11)
+    small = ask(maker=people.ana, actor=people.ana.actor, now=now, subject="test/2", facts={"amount": 10})
+    assert (small.teams, small.floor) == ({"officers": 1, "treasury": 1}, {"treasury": 1})
+
+
+def test_fails_closed_without_a_price_and_says_no_by_a_rule(people: Staff, now: datetime) -> None:
+    deny = {"name": "night", "when": [["destination_class", "is", "new"]], "deny": "new destinations wait"}
+    priced = {**FREE, "when": [["usd_cents", "at_most", "100"]]}
+    in_force(people, now, deny, priced)
+    facts = {"destination_class": "known", "usd_cents": None}
+    with pytest.raises(policies.FactUnknown, match="usd_cents"):
+        ask(maker=people.ana, actor=people.ana.actor, now=now, facts=facts)
+    with pytest.raises(policies.FactUnknown, match="destination_class"):
+        ask(maker=people.ana, actor=people.ana.actor, now=now, facts={})
+    with pytest.raises(policies.ByRule, match="new destinations wait"):
+        ask(maker=people.ana, actor=people.ana.actor, now=now, facts={**facts, "destination_class": "new"})
+    refusals = [event.doc for event in AuditEvent.objects.order_by("-id")[:3]]
+    assert {one["action"] for one in refusals} == {"test.asked.refused"}
+
+
+def test_sums_what_was_asked_within_its_window(people: Staff, now: datetime) -> None:
+    window = {
+        "name": "day",
+        "when": [["kind", "is", "test.payment"], ["asset", "is", "BTC"]],
+        "sum": "amount",
+        "per": "customer",
+        "seconds": 3600,
+        "at_most": "10",
+        "deny": "too much within the hour",
+    }
+    in_force(people, now, FREE, windows=[window])
+    tom = {"customer": "tom", "asset": "BTC", "amount": 6}
+    tia = {**tom, "customer": "tia"}
+    first = ask(maker=people.ana, actor=people.ana.actor, now=now, facts=tom)
+    ask(maker=people.ana, actor=people.ana.actor, now=now, subject="test/2", facts=tia)
+
+    # The database's clock dates requests, so this window is looked at from a moment after them.
+    def again(number: int, at: datetime) -> ApprovalRequest:
+        return ask(maker=people.ana, actor=people.ana.actor, now=at, subject=f"test/{number}", facts=tom)
+
+    with pytest.raises(policies.ByRule, match="within the hour"):
+        again(3, _opened(first))
+    rejection = people.ben.answer(first, "reject", "no")
+    submit_signature(request_id=first.pk, signed=rejection, actor=people.ben.actor, now=now)
+    assert again(4, _opened(first)).state == "open", "what was rejected counts no longer"
+    assert again(5, _opened(first) + timedelta(hours=2)).state == "open"
+
+
+def _opened(request: ApprovalRequest) -> datetime:
+    assert request.opened_at is not None
+    return request.opened_at + timedelta(seconds=1)
+
+
+def test_does_not_change_what_is_open(people: Staff, now: datetime) -> None:
+    in_force(people, now, FREE)
+    request = ask(maker=people.ana, actor=people.ana.actor, now=now)
+    in_force(people, now, {**FREE, "teams": {"treasury": 2, "compliance": 1}})
+    request.refresh_from_db()
+    assert (request.policy_version, request.teams) == (2, {"treasury": 2})
+
+
+def test_is_tried_on_the_last_requests_before_it_is_asked_for(people: Staff, now: datetime) -> None:
+    in_force(people, now, FREE)
+    for number, amount in enumerate((5, 50, 500)):
+        ask(
+            maker=people.ana,
+            actor=people.ana.actor,
+            now=now,
+            subject=f"test/{number}",
+            facts={"amount": amount},
+        )
+    more = {**FREE, "when": [*FREE["when"], ["amount", "at_most", "60"]]}  # type: ignore[misc]
+    more |= {"teams": {"compliance": 1, "treasury": 2}}
+    rules = json.loads(bytes(policies.in_force().document))["rules"]
+    text = json.dumps({"rules": [{**more, "name": "middling"}, *rules[1:]]})
+    ana = people.ana
+    draft = changing.save_draft(draft_id=None, text=text, actor=ana.actor, now=now)
+    with pytest.raises(changing.NotTested):
+        changing.ask_publication(draft_id=draft.pk, reason="why not", actor=ana.actor, now=now)
+    draft = changing.run_backtest(draft_id=draft.pk, count=100, actor=ana.actor, now=now)
+    assert draft.backtest is not None
+    totals = draft.backtest["totals"]
+    assert (totals["more people"], totals["refused"]) == (2, 1)
+    assert changing.save_draft(draft_id=draft.pk, text=text, actor=ana.actor, now=now).backtest is None
+
+
+def test_is_drafted_by_those_who_may_and_read_strictly(people: Staff, now: datetime) -> None:
+    good = json.dumps({"rules": [FREE]})
+    for text in ("", "[]", "{}", json.dumps({"rules": [{**FREE, "teams": {"cooks": 1}}]}), good[:-1]):
+        with pytest.raises(changing.BadDraft):
+            changing.save_draft(draft_id=None, text=text, actor=people.ana.actor, now=now)
+    for officer in (people.ben, people.eve, people.sam):
+        with pytest.raises(NotAllowed):
+            changing.save_draft(draft_id=None, text=good, actor=officer.actor, now=now)
+    mine = changing.save_draft(draft_id=None, text=good, actor=people.ana.actor, now=now)
+    with pytest.raises(NotFound):
+        changing.save_draft(draft_id=mine.pk, text=good, actor=people.dot.actor, now=now)
+    assert changing.drop_draft(draft_id=mine.pk, actor=people.ana.actor, now=now).state == "dropped"
+    with pytest.raises(Conflict):
+        changing.run_backtest(draft_id=mine.pk, count=1, actor=people.ana.actor, now=now)
+
+
+def test_is_published_by_one_of_two_drafts_of_the_same_version(people: Staff, now: datetime) -> None:
+    late = changing.save_draft(
+        draft_id=None, text=json.dumps({"rules": [FREE]}), actor=people.ana.actor, now=now
+    )
+    changing.run_backtest(draft_id=late.pk, count=1, actor=people.ana.actor, now=now)
+    in_force(people, now, FREE)
+    with pytest.raises(changing.Overtaken):
+        changing.ask_publication(draft_id=late.pk, reason="mine too", actor=people.ana.actor, now=now)
+    assert ApprovalPolicy.objects.count() == 2
+
+
+def test_keeps_the_quorum_of_kinds_that_it_does_not_name(people: Staff, now: datetime) -> None:
+    kinds._registered["test.payment"] = replace(kinds.named("test.payment"), governed=False)
+    request = ask(maker=people.ana, actor=people.ana.actor, now=now)
+    assert (request.teams, request.rule, request.policy_version) == ({"treasury": 1}, "", 1)
+
+
+def test_is_canonical_as_it_is_shipped() -> None:
+    document = bytes(ApprovalPolicy.objects.get(version=1).document)
+    assert canonical.encode(canonical.decode(document)) == document
