@@ -139,9 +139,10 @@ async fn serve(
     let (stop, stopped) = watch::channel(false);
     let mut tasks = tokio::task::JoinSet::new();
     for (path, identity) in [
-        (&options.socket, Identity::Orders),
-        (&options.transfers_socket, Identity::Transfers),
         (&options.admin_socket, Identity::Admin),
+        (&options.transfers_socket, Identity::Transfers),
+        // Last, so that whoever reaches it finds the others too.
+        (&options.socket, Identity::Orders),
     ] {
         let incoming = known(listen(path, options.socket_mode)?, identity);
         tasks.spawn(answer(incoming, routes.clone(), Arc::clone(&denials), stopped.clone()));
