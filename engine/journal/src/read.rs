@@ -126,6 +126,8 @@ pub struct Follower {
     folder: PathBuf,
     next_seq: u64,
     at: Option<(File, u64, u32)>,
+    /// Of the segment that is open.
+    first_seq: u64,
     buffer: Vec<u8>,
 }
 
@@ -134,7 +136,13 @@ const WINDOW: usize = 1 << 20;
 impl Follower {
     /// Begins behind record `after`.
     pub fn new(folder: &Path, after: u64) -> Follower {
-        Follower { folder: folder.to_path_buf(), next_seq: after + 1, at: None, buffer: Vec::new() }
+        Follower {
+            folder: folder.to_path_buf(),
+            next_seq: after + 1,
+            at: None,
+            first_seq: 0,
+            buffer: Vec::new(),
+        }
     }
 
     pub fn next_seq(&self) -> u64 {
@@ -189,7 +197,8 @@ impl Follower {
             if used == 0 {
                 // Nothing more here; perhaps the writer has gone on to the next segment.
                 let next = segment::path_of(&self.folder, self.next_seq);
-                if !next.exists() && !attic::path_of(&self.folder, self.next_seq).exists() {
+                let archived = attic::path_of(&self.folder, self.next_seq);
+                if self.first_seq == self.next_seq || (!next.exists() && !archived.exists()) {
                     return Ok(seen);
                 }
                 self.at = None;
@@ -215,6 +224,7 @@ impl Follower {
             .filter(|header| header.first_seq == first)
             .ok_or(Error::Corrupt { path, offset: 0, what: "the segment's header is damaged".into() })?;
         self.at = Some((file, segment::HEADER as u64, header.before));
+        self.first_seq = first;
         Ok(true)
     }
 }

@@ -249,3 +249,14 @@ fn is_followed_by_another_reader_while_it_grows() {
     assert!(segments(folder.path()).len() > 3);
     assert_eq!(seen, expected(journal.next_seq() - 1));
 }
+
+/// Found by the fuzzer: the follower opened the very segment that it had just read to its end, for ever.
+#[test]
+fn has_nothing_to_follow_in_a_segment_without_records() {
+    let folder = TempDir::new().unwrap();
+    let (mut journal, ..) = open(folder.path(), true).unwrap();
+    let mut follower = Follower::new(folder.path(), 0);
+    assert_eq!(follower.poll(|_| Ok(())).unwrap(), 0);
+    write(&mut journal, &[2]);
+    assert_eq!(follower.poll(|_| Ok(())).unwrap(), 2);
+}

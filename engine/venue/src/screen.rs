@@ -3,7 +3,7 @@
 use crate::command::{Command, Id, Kind, NewOrder, OrderBody, OrderCommand, Side, Tif};
 use crate::dedupe::{Age, LIFETIME_MS_MAX, Outcome, age};
 use crate::event::Code;
-use crate::state::Venue;
+use crate::state::{NS_PER_MS, Venue};
 
 /// A dead man's switch may be set this far ahead.
 const SWITCH_MS_MAX: u64 = 600_000;
@@ -22,7 +22,7 @@ fn refusal(code: Code, now_ms: u64) -> Answer {
     let outcome = Outcome {
         code,
         engine_seq: 0,
-        time_ns: now_ms * 1_000_000,
+        time_ns: now_ms * NS_PER_MS,
         order_id: 0,
         filled: 0,
         leaves: 0,
@@ -30,6 +30,9 @@ fn refusal(code: Code, now_ms: u64) -> Answer {
     };
     Answer { outcome, duplicate: false, event_seq: 0 }
 }
+
+/// The last moment that the engine's clock can tell, in milliseconds.
+pub(crate) const DATE_MS_MAX: u64 = u64::MAX / NS_PER_MS;
 
 impl Venue {
     /// `None`: the command is to be journaled and applied. `digest` is that of its retried part.
@@ -75,9 +78,11 @@ impl Venue {
             return no(Code::BadCommand);
         }
         // Numbers grow. They need not be dense here: what was refused before the journal took a number along.
-        if command.session != 0 && command.session_seq <= self.sessions[command.session as usize - 1].last_seq
-        {
-            return no(Code::SessionGap);
+        if command.session != 0 {
+            let session = self.sessions.get(command.session as usize - 1);
+            if session.is_none_or(|session| command.session_seq <= session.last_seq) {
+                return no(Code::SessionGap);
+            }
         }
         let well_formed = match &command.body {
             OrderBody::New(order) => is_well_formed(order),
@@ -112,7 +117,7 @@ fn is_well_formed(order: &NewOrder) -> bool {
         0 => order.qty != 0,
         _ => order.qty == 0 && order.kind == Kind::Market && order.side == Side::Buy && order.tif == Tif::Ioc,
     };
-    let timed = (order.tif == Tif::Gtd) == (order.expire_at_ms != 0);
+    let timed = (order.tif == Tif::Gtd) == (order.expire_at_ms != 0) && order.expire_at_ms <= DATE_MS_MAX;
     let rests = matches!(order.tif, Tif::Gtc | Tif::Gtd);
     let typed = match order.kind {
         Kind::Limit => true,

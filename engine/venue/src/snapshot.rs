@@ -12,6 +12,7 @@ use crate::command::{AssetSpec, InstrumentSpec, Side, State, Tif, side_from_numb
 use crate::dedupe::{Outcome, Remembered};
 use crate::event::Code;
 use crate::market::{Details, Market};
+use crate::screen::DATE_MS_MAX;
 use crate::state::{Asset, Session, Timer, Venue};
 use crate::transfers::Told;
 
@@ -146,6 +147,10 @@ impl Venue {
         }
         reader.finish()?;
         venue.audit().map_err(|_| Malformed("the state contradicts itself"))?;
+        // Whatever came twice, or stood for nothing, is not there any more.
+        if venue.snapshot() != bytes {
+            return Err(Malformed("the state does not write itself again"));
+        }
         Ok(venue)
     }
 
@@ -223,7 +228,11 @@ impl Venue {
                 filled_ticklots: reader.u128()?,
             };
             let account = self.gate.find(account_id).ok_or(Malformed("an order without its account"))?;
-            if leaves == 0 || leaves > total || self.index.contains_key(&order_id) {
+            if details.expire_at_ms > DATE_MS_MAX
+                || leaves == 0
+                || leaves > total
+                || self.index.contains_key(&order_id)
+            {
                 return Err(Malformed("an order that cannot rest"));
             }
             self.rest(at, Resting { id: order_id, leaves, group, owner: account }, details);

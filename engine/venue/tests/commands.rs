@@ -3,7 +3,7 @@
 mod desk;
 
 use countersign_venue::command::{
-    AdminBody, AssetSpec, Command, InstrumentSpec, OrderBody, OrderCommand, Transfer,
+    AdminBody, AssetSpec, Command, InstrumentSpec, NewOrder, OrderBody, OrderCommand, Tif, Transfer,
 };
 use countersign_venue::dedupe::WINDOW_MS;
 use countersign_venue::event::{Body, Code};
@@ -175,4 +175,24 @@ fn to_change_economics_waits_for_an_empty_book() {
     assert_eq!(desk.admin(AdminBody::PutInstrument(dearer)), Code::Ok);
     desk.cancel(1, TOM);
     assert_eq!(desk.admin(AdminBody::PutInstrument(wider)), Code::Ok);
+}
+
+/// Found by the fuzzer: the date overflowed when it became nanoseconds, and with it the whole venue ended.
+#[test]
+fn good_till_a_date_that_no_clock_can_tell_is_refused() {
+    let mut desk = Desk::open();
+    for expire_at_ms in [u64::MAX, u64::MAX / 1_000_000 + 1] {
+        let order = NewOrder { tif: Tif::Gtd, expire_at_ms, ..buy(1, TOM, 100, 1) };
+        assert_eq!(desk.enter(order).0.code, Code::BadCommand);
+    }
+    let last = NewOrder { tif: Tif::Gtd, expire_at_ms: u64::MAX / 1_000_000, ..buy(1, TOM, 100, 1) };
+    assert_eq!(desk.enter(last).0.code, Code::Ok);
+}
+
+#[test]
+fn of_a_session_that_nobody_opened_is_refused() {
+    let mut desk = Desk::open();
+    let Command::Order(order) = desk.wrap(OrderBody::New(buy(1, TOM, 100, 1))) else { unreachable!() };
+    let foreign = Command::Order(OrderCommand { session: 9, session_seq: 1, ..order });
+    assert_eq!(desk.give(foreign).0.code, Code::SessionGap);
 }
