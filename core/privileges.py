@@ -32,6 +32,8 @@ CHANGE_ONLY: Final[dict[str, str]] = {
     ),
     "factors_glass": "state, seconded_by_id, second_key_id, opened_at, ends_at, ended_at, ended_by_id",
     "factors_challenge": "used_at, outcome, factor",
+    "access_session": "seen_at, ended_at, ended_why",
+    "access_signed_out_subject": "tokens_before",
     "approvals_request": "state",
     "approvals_policy_draft": "document, state, backtest, request_id, changed_at",
     "audit_subject": "wrapped, destroyed_at",
@@ -48,6 +50,8 @@ WORKER_ONLY: Final = ("audit_leaf", "audit_checkpoint", "audit_tile", "audit_cos
 NOT_FOR_TRADERS: Final = (
     "access_role_grant",
     "access_officer_credential",
+    "access_session",
+    "access_signed_out_subject",
     "factors_passkey",
     "factors_code",
     "factors_glass",

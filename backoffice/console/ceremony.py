@@ -51,6 +51,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "reopen_signer": "Ask that a signer may begin a new memory",
     "join": "Propose that somebody joins",
     "suspend": "End all rights of a colleague",
+    "end_their_sessions": "End everything that a colleague has open",
     "propose_change": "Propose a change to the staff",
     "ask_elevation": "Ask for a role for a shift, for yourself",
     "take_passkey": "Take away a signing passkey of a colleague",

@@ -16,7 +16,7 @@ from django.urls import reverse
 from backoffice.console import waiting
 from backoffice.console.entering import is_inside
 from core import access, clock
-from core.access.models import Identity
+from core.access.models import Identity, OfficerSession
 from core.access.rights import roles_of
 from core.actor import Actor
 from core.factors.models import Glass
@@ -31,6 +31,7 @@ class StaffRequest(HttpRequest):
 
     identity: Identity
     actor: Actor
+    officer_session: OfficerSession | None
     id: str
 
 

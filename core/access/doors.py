@@ -12,7 +12,7 @@ from django.conf import settings
 
 from core.access.adapters.keys import KeyStore, fetcher
 from core.access.domain import tokens
-from core.access.models import Identity, Kind
+from core.access.models import Identity, Kind, SignedOutSubject
 from core.refusals import NotAllowed
 
 ASSERTION: Final = "Cf-Access-Jwt-Assertion"
@@ -29,6 +29,12 @@ class AnotherSubject(NotAllowed):
     """A known e-mail under a new subject: another person, until two officers have bound the account anew."""
 
     code: ClassVar[str] = "access.another_subject"
+
+
+class SignedOut(NotAllowed):
+    """All sessions of the person were ended after this token was issued."""
+
+    code: ClassVar[str] = "access.signed_out"
 
 
 class Suspended(NotAllowed):
@@ -78,7 +84,16 @@ def identity_of(who: tokens.Bearer) -> Identity:
         raise Suspended(
             "Your access is suspended. Ask a senior officer why.", target=f"access.identity/{found.pk}"
         )
+    if isinstance(who, tokens.User) and _is_signed_out(who):
+        raise SignedOut(
+            "All your sessions were ended. Sign out at the edge (/cdn-cgi/access/logout) and in again.",
+            target=f"access.identity/{found.pk}",
+        )
     return found
+
+
+def _is_signed_out(who: tokens.User) -> bool:
+    return SignedOutSubject.objects.filter(subject=who.subject, tokens_before__gt=who.issued_at).exists()
 
 
 def client_ip(headers: Mapping[str, str], peer: str) -> str:

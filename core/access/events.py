@@ -6,8 +6,11 @@ from enum import StrEnum
 
 
 class Event(StrEnum):
-    """The founding, and refusals of people who are known. Changes to the staff are in core.staff."""
+    """The founding, sessions, refusals of people who are known. Changes to the staff are in core.staff."""
 
     STAFF_FOUNDED = "access.staff.founded"
     DOOR_REFUSED = "access.door.refused"
     VIEW_REFUSED = "access.view.refused"
+    SESSION_STARTED = "access.session.started"
+    SESSION_ENDED = "access.session.ended"
+    SESSIONS_ALL_ENDED = "access.session.all_ended"

@@ -1,4 +1,4 @@
-"""People and programs that act: one thin row each, their roles, and the keys that officers sign with."""
+"""People and programs that act: one thin row each, their roles, signing keys, and sessions at the console."""
 
 from __future__ import annotations
 
@@ -138,3 +138,50 @@ class OfficerCredential(models.Model):
 
     def __str__(self) -> str:
         return self.label
+
+
+class OfficerSession(models.Model):
+    """One sitting of an officer at the console, entered by a ceremony and kept here, not by the browser.
+
+    It opens nothing by itself: it takes Django's session of the browser and a token of the same subject.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    officer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="sessions")
+    idles = models.BooleanField(help_text="whether it ends where nobody asks for anything")
+    device = models.CharField(max_length=120, blank=True)
+    ip = models.CharField(max_length=45, blank=True)
+    country = models.CharField(max_length=2, blank=True)
+    started_at = models.DateTimeField()
+    seen_at = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True, blank=True)
+    ended_why = models.CharField(max_length=20, blank=True)
+
+    class Meta:
+        db_table = "access_session"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["officer"], condition=Q(ended_at__isnull=True), name="session_one_per_officer"
+            ),
+            models.CheckConstraint(
+                condition=Q(ended_at__isnull=True, ended_why="")
+                | Q(ended_at__isnull=False) & ~Q(ended_why=""),
+                name="session_ends_for_a_reason",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.officer_id} since {self.started_at:%H:%M}"
+
+
+class SignedOutSubject(models.Model):
+    """The kill list: no token of this subject that was issued before the moment opens the console."""
+
+    subject = models.CharField(primary_key=True, max_length=255)
+    tokens_before = models.DateTimeField()
+
+    class Meta:
+        db_table = "access_signed_out_subject"
+
+    def __str__(self) -> str:
+        return self.subject

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from uuid import UUID
 
+from core.access.domain.sessions import ABSOLUTE
 from core.access.models import Identity
 from core.approvals.expiry import DatabaseClock
 from core.factors.domain import glass
 from core.factors.domain.factors import State
-from core.factors.domain.strength import RECENT_FOR, SESSION_FOR, Needs
+from core.factors.domain.strength import RECENT_FOR, Needs
 from core.factors.models import Challenge, Code, Factor, Glass, Passkey
 
 
@@ -59,7 +60,7 @@ def entered(identity: Identity, *, challenge: str) -> bool:
     the glass open has entered by the key of the safe.
     """
     row = Challenge.objects.filter(
-        pk=challenge, identity=identity, outcome="accepted", used_at__gt=DatabaseClock() - SESSION_FOR
+        pk=challenge, identity=identity, outcome="accepted", used_at__gt=DatabaseClock() - ABSOLUTE
     ).first()
     if row is None:
         return False

@@ -11,6 +11,8 @@ from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
 from core import approvals, audit, outbox
+from core.access.actions.sessions import close_sessions
+from core.access.domain.sessions import Why
 from core.access.models import Identity, Kind, OfficerCredential, RoleGrant
 from core.actor import Actor
 from core.approvals.models import ApprovalRequest
@@ -90,6 +92,7 @@ def _leave(change: changes.Leave, request: ApprovalRequest, now: datetime) -> Ev
     RoleGrant.objects.filter(identity_id=change.person, revoked_at=None).update(revoked_at=now)
     OfficerCredential.objects.filter(officer_id=change.person, revoked_at=None).update(revoked_at=now)
     Identity.objects.filter(pk=change.person).update(is_active=False)
+    close_sessions(change.person, Why.SUSPENDED, now=now)
     return Event.LEFT
 
 

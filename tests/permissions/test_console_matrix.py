@@ -28,6 +28,9 @@ NOBODY: Final = UUID("01900000-dead-7000-8000-00000000dead")
 ROWS: Final = {
     "enter": ("factors:own:manage", "POST"),
     "leave": ("factors:own:manage", "POST"),
+    "session": ("factors:own:manage", "GET"),
+    "end_all_sessions": ("factors:own:manage", "POST"),
+    "end_their_sessions": ("access:staff:suspend", "POST"),
     "home": ("console:home:read", "GET"),
     "pulse": ("console:home:read", "GET"),
     "approvals": ("approvals:request:read", "GET"),
@@ -135,6 +138,7 @@ CONFIRMED: Final = {
     "reopen_signer": "money",
     "join": "act",
     "suspend": "act",
+    "end_their_sessions": "act",
     "propose_change": "act",
     "ask_elevation": "act",
     "ask_glass": "sealed",

@@ -15,10 +15,6 @@ RECENT_FOR: Final = timedelta(minutes=10)
 """How long one ceremony opens the screens of `RECENT`. It does not slide: looking does not prolong it."""
 
 
-SESSION_FOR: Final = timedelta(hours=8)
-"""How long a session lasts at most, whatever is done in it."""
-
-
 class Needs(StrEnum):
     """What a line of the console's URLs asks for, beside its permission."""
 

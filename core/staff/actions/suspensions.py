@@ -7,6 +7,8 @@ from uuid import UUID
 
 from core import audit, outbox
 from core.access import rights
+from core.access.actions.sessions import close_sessions
+from core.access.domain.sessions import Why
 from core.access.models import Identity, Kind
 from core.access.permissions import Permission
 from core.action import action
@@ -41,6 +43,7 @@ def suspend_person(*, person: UUID, reason: str, actor: Actor, now: datetime) ->
     if row.is_active:
         Identity.objects.filter(pk=row.pk, is_active=True).update(is_active=False)
         row.is_active = False
+        close_sessions(row.pk, Why.SUSPENDED, now=now)
         audit.record(
             Event.SUSPENDED,
             row,

@@ -1,0 +1,100 @@
+"""Sessions at the console: one per officer, entered by a ceremony, and ended at once."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import ClassVar
+from uuid import UUID
+
+from core import audit
+from core.access import rights
+from core.access.domain.sessions import Why
+from core.access.events import Event
+from core.access.models import Identity, Kind, OfficerSession, SignedOutSubject
+from core.access.permissions import Permission
+from core.action import action
+from core.actor import Actor
+from core.refusals import NotAllowed, NotFound, Refused
+
+
+class WhyMissing(Refused):
+    """Ending somebody else's sessions says why."""
+
+    code: ClassVar[str] = "session.reason_missing"
+    status: ClassVar[int] = 422
+
+
+@action(Event.SESSION_STARTED)
+def start_session(*, idles: bool, country: str, actor: Actor, now: datetime) -> OfficerSession:
+    """Begin a session for the officer who acts; the one that they had elsewhere ends with it."""
+    officer = actor.identity and (
+        Identity.objects.select_for_update(no_key=True)
+        .filter(pk=actor.identity, kind=Kind.OFFICER, is_active=True)
+        .first()
+    )
+    if not officer:
+        raise NotAllowed("Only an officer has a session here.")
+    before = close_sessions(officer.pk, Why.REPLACED, now=now)
+    row = OfficerSession.objects.create(
+        officer=officer,
+        idles=idles,
+        device=actor.device,
+        ip=actor.ip,
+        country=country,
+        started_at=now,
+        seen_at=now,
+    )
+    audit.record(
+        Event.SESSION_STARTED,
+        f"access.session/{row.pk}",
+        actor=actor,
+        now=now,
+        before={"replaced": before},
+        after={"device": row.device, "ip": row.ip, "country": row.country},
+    )
+    return row
+
+
+@action(Event.SESSION_ENDED)
+def end_session(*, session_id: UUID, why: Why, actor: Actor, now: datetime) -> None:
+    """End one session, by its officer or because a limit has passed. Ending it twice changes nothing."""
+    target = f"access.session/{session_id}"
+    row = OfficerSession.objects.filter(pk=session_id, officer_id=actor.identity).first()
+    if row is None:
+        raise NotFound("There is no such session.", target=target)
+    if _close(row.pk, why, now=now):
+        audit.record(Event.SESSION_ENDED, target, actor=actor, now=now, after={"why": why.value})
+
+
+@action(Event.SESSIONS_ALL_ENDED)
+def end_all_sessions(*, person: UUID, reason: str, actor: Actor, now: datetime) -> None:
+    """End everything that a person has open, and put their subject on the kill list.
+
+    No token that was issued before this moment opens the console again, so that a stolen one is worth nothing
+    either; the person signs in anew at the edge. One's own, or with the right to suspend, anybody's.
+    """
+    target = f"access.identity/{person}"
+    if person != actor.identity:
+        if not rights.allowed(rights.officer_behind(actor), Permission.SUSPEND_STAFF, now):
+            raise NotAllowed("Your role ends nobody else's sessions; nothing was ended.", target=target)
+        if not reason.strip():
+            raise WhyMissing("Nothing was ended: say why.", target=target)
+    officer = Identity.objects.select_for_update(no_key=True).filter(pk=person, kind=Kind.OFFICER).first()
+    if officer is None or officer.access_subject is None:
+        raise NotFound("There is no such member of staff.", target=target)
+    ended = close_sessions(officer.pk, Why.ALL_ENDED, now=now)
+    SignedOutSubject.objects.update_or_create(subject=officer.access_subject, defaults={"tokens_before": now})
+    audit.record(
+        Event.SESSIONS_ALL_ENDED, target, actor=actor, now=now, before={"sessions": ended}, reason=reason
+    )
+
+
+def close_sessions(person: UUID, why: Why, *, now: datetime) -> list[str]:
+    """End what the person has open, in the action that is open here and records it; the sessions' ids."""
+    found = list(OfficerSession.objects.filter(officer_id=person, ended_at=None).values_list("pk", flat=True))
+    return [str(each) for each in found if _close(each, why, now=now)]
+
+
+def _close(session: UUID, why: Why, *, now: datetime) -> bool:
+    rows = OfficerSession.objects.filter(pk=session, ended_at=None)
+    return bool(rows.update(ended_at=now, ended_why=why.value))

@@ -1,0 +1,44 @@
+"""How long an officer's sitting at the console lasts, and why it ends."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Final
+
+IDLE: Final = timedelta(minutes=15)
+ABSOLUTE: Final = timedelta(hours=8)
+SEEN_EVERY: Final = timedelta(minutes=1)
+"""How exactly the last request is remembered: a session idles out up to this much early, never late."""
+
+
+class Why(StrEnum):
+    """Why a session is over; part of the audit log."""
+
+    IDLE = "idle"
+    ABSOLUTE = "absolute"
+    REPLACED = "replaced"
+    ENDED = "ended"
+    ALL_ENDED = "all_ended"
+    SUSPENDED = "suspended"
+
+
+SENTENCES: Final = {
+    Why.IDLE: "Your session ended after fifteen minutes without a request.",
+    Why.ABSOLUTE: "Your session ended: eight hours are the longest it may last.",
+    Why.REPLACED: "You have started a session elsewhere, which ended this one.",
+    Why.ENDED: "Your session is ended.",
+    Why.ALL_ENDED: "All your sessions were ended.",
+    Why.SUSPENDED: "Your rights were taken away, and your session with them.",
+}
+
+
+def timed_out(*, started: datetime, seen: datetime, idles: bool, now: datetime) -> Why | None:
+    """Which limit has passed, if one has; at the limit itself it has.
+
+    A session that a key out of the safe has entered does not idle: whoever holds the glass open may have
+    nothing else to come in with, and the glass ends by itself.
+    """
+    if now - started >= ABSOLUTE:
+        return Why.ABSOLUTE
+    return Why.IDLE if idles and now - seen >= IDLE else None

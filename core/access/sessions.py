@@ -1,0 +1,34 @@
+"""The session behind a request: whether it stands, and that its officer is still there."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from core.access.actions.sessions import end_session
+from core.access.domain.sessions import SEEN_EVERY, Why, timed_out
+from core.access.models import OfficerSession
+from core.actor import Actor
+
+
+def settle(session: UUID, *, actor: Actor, now: datetime) -> tuple[OfficerSession | None, Why | None]:
+    """The session if it stands and is this officer's; else why it is over, where it once stood.
+
+    One whose limit has passed ends here, in the log as well.
+    """
+    row = OfficerSession.objects.filter(pk=session, officer_id=actor.identity).first()
+    if row is None:
+        return None, None
+    if row.ended_at is not None:
+        return None, Why(row.ended_why)
+    why = timed_out(started=row.started_at, seen=row.seen_at, idles=row.idles, now=now)
+    if why is None:
+        return row, None
+    end_session(session_id=row.pk, why=why, actor=actor, now=now)
+    return None, why
+
+
+def seen(session: OfficerSession, *, now: datetime) -> None:
+    """Remember that the person is still there: bookkeeping, once a minute at most, and no business data."""
+    if now - session.seen_at >= SEEN_EVERY:
+        OfficerSession.objects.filter(pk=session.pk, ended_at=None, seen_at__lt=now).update(seen_at=now)
