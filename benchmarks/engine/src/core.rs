@@ -55,7 +55,11 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
                 median(&book) / median(&outside)
             );
         }
-        println!("{line}");
+        let (crossing, amended, cancelled) = flow.shares();
+        println!(
+            "{line}\n{:10} {crossing:.0} % of orders cross, {amended:.0} % are amended, {cancelled:.0} % of those that rest are cancelled",
+            ""
+        );
     }
     Ok(())
 }

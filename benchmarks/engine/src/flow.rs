@@ -1,8 +1,9 @@
 //! Order flow, made beforehand and always the same.
 //!
-//! Shape of every scenario: about half of the messages are new orders, most of them passive, at a distance from the
-//! middle that follows a power law; nearly all of those are cancelled later; a tenth of the new ones cross (immediate
-//! or cancel); a twentieth of all messages amend. What differs is how the middle moves and how deep the book is.
+//! Shape of every scenario, as shares of all new orders: about 15 % are immediate or cancel and priced to cross, the
+//! others rest at a distance from the middle that follows a power law; there is an amendment for every fifth order; and
+//! nearly all that rest are cancelled later. The number of resting orders stays where it was. What differs is how the
+//! middle moves and how deep the book is. [`Flow::shares`] tells what a flow really holds.
 
 use countersign_book::{Book, Fill, Map, Resting, Side, Slot, Stp, Taker, Tape};
 
@@ -35,6 +36,24 @@ pub struct Flow {
     /// Orders that rest before the clock starts.
     pub before: Vec<Message>,
     pub messages: Vec<Message>,
+}
+
+impl Flow {
+    /// Immediate or cancel and amendments for each hundred new orders; cancels for each hundred that were to rest.
+    pub fn shares(&self) -> (f64, f64, f64) {
+        let (mut resting, mut crossing, mut cancels, mut amends) = (0u32, 0u32, 0u32, 0u32);
+        for message in &self.messages {
+            match message {
+                Message::New { rests: true, .. } => resting += 1,
+                Message::New { .. } => crossing += 1,
+                Message::Cancel { .. } => cancels += 1,
+                Message::Amend { .. } => amends += 1,
+            }
+        }
+        let per = |part: u32, whole: u32| 100.0 * f64::from(part) / f64::from(whole.max(1));
+        let new = resting + crossing;
+        (per(crossing, new), per(amends, new), per(cancels, resting))
+    }
 }
 
 struct Random(u64);
@@ -134,6 +153,15 @@ impl Maker {
             Side::Buy => middle - away,
             Side::Sell => middle + away,
         };
+        if !crosses && self.book.crosses(side, price) {
+            // The middle has moved over somebody, who withdraws before being met.
+            let stale = self.book.orders(side.opposite()).next();
+            if let Some((_, slot, &Resting { id, .. })) = stale {
+                self.forget(id);
+                self.book.remove(side.opposite(), slot);
+                return Message::Cancel { id };
+            }
+        }
         let id = self.next_id;
         self.next_id += 1;
         self.enter(id, side, price, qty, !crosses);
@@ -226,7 +254,8 @@ pub fn make(name: &'static str, count: usize) -> Flow {
         maker.live.clear();
         maker.at.clear();
     }
-    let resting = maker.live.len();
+    // Kept at this number: what trades away is replaced.
+    let kept = maker.live.len().max(500);
     let mut messages = Vec::with_capacity(count);
     let mut drift = 0i64;
     while messages.len() < count {
@@ -249,12 +278,13 @@ pub fn make(name: &'static str, count: usize) -> Flow {
                     drift
                 }
             };
-        let kind = maker.random.below(100);
-        let crowded = maker.live.len() > resting + 1_000;
-        let message = match kind {
-            0..5 => maker.amend(),
-            5..10 => Some(maker.new_order(now, spread, far, true)),
-            10..55 if !crowded => Some(maker.new_order(now, spread, far, false)),
+        let message = match maker.random.below(1_000) {
+            0..100 => maker.amend(),
+            100..173 => Some(maker.new_order(now, spread, far, true)),
+            _ if maker.live.len() < kept => Some(maker.new_order(now, spread, far, false)),
+            173..587 if maker.live.len() <= kept + 1_000 => {
+                Some(maker.new_order(now, spread, far, false))
+            }
             _ => maker.cancel(),
         };
         messages.extend(message);
