@@ -44,6 +44,7 @@ def screens(site: Site) -> dict[str, str]:
         "engine": "/engine/",
         "staff": "/staff/",
         "person": f"/staff/{exchange.una.pk}/",
+        "session": "/session/",
         "authenticators": "/authenticators/",
         "emergencies": "/emergencies/",
         "elevations": "/staff/elevations/",
