@@ -80,9 +80,12 @@ def test_is_kept_open_by_the_person_and_not_by_a_page_that_polls(staff: Staff) -
 def test_ends_when_the_person_leaves_even_for_whoever_kept_its_cookie(staff: Staff) -> None:
     ana = inside(staff.ana.identity)
     assert b"minutes after your last request" in ana.get("/session/").content
+    kept = ana.cookies["session"].value
     assert ana.post("/leave").status_code == 302
     assert (last()["action"], last()["after"]) == ("access.session.ended", {"why": "ended"})
     assert OfficerSession.objects.get().ended_why == "ended"
+    ana.cookies["session"] = kept
+    assert ana.get("/").status_code == 401
 
 
 def test_and_all_others_of_a_person_end_with_one_click_tokens_included(staff: Staff) -> None:
