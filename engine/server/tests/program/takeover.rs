@@ -28,7 +28,8 @@ async fn keep_trading(
         let commands = (0..8)
             .map(|_| {
                 order_id += 1;
-                let (account, side) = if order_id % 2 == 0 { (TOM, Side::Sell) } else { (TIA, Side::Buy) };
+                let (account, side) =
+                    if order_id.is_multiple_of(2) { (TOM, Side::Sell) } else { (TIA, Side::Buy) };
                 limit(ids.next(), order_id, account, side, 1_000 + (order_id % 9) as i64, 1 + order_id % 4)
             })
             .collect();
