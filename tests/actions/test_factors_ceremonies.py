@@ -99,7 +99,9 @@ def test_lets_exactly_the_act_pass_once(staff: Staff) -> None:
     outcome = answered(staff.ana, row, given, digest)
     assert (outcome.fault, outcome.kind) == ("", "passkey")
     assert last_event()["action"] == "factors.ceremony.accepted"
-    assert last_event()["after"]["factor"] == str(Passkey.objects.get(user=staff.ana.identity).pk)
+    assert last_event()["after"]["factor"] == str(
+        Passkey.objects.get(user=staff.ana.identity, sealed=False).pk
+    )
     before = AuditEvent.objects.count()
     assert answered(staff.ana, row, given, digest).fault == "challenge.used"
     assert AuditEvent.objects.count() == before + 1
@@ -226,7 +228,7 @@ def test_follows_an_app_whose_clock_drifts(staff: Staff) -> None:
 def test_ends_with_the_authenticator(staff: Staff) -> None:
     row, digest = asked(staff.ana, act()), act()
     given = touched(staff.ana, row, digest)
-    key = Passkey.objects.get(user=staff.ana.identity)
+    key = Passkey.objects.get(user=staff.ana.identity, sealed=False)
     end_factor(factor_id=key.pk, reason="left in a taxi", actor=staff.ana.actor, now=clock.now())
     assert answered(staff.ana, row, given, digest).fault == "factors.unknown"
 
