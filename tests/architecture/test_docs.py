@@ -84,3 +84,12 @@ def test_tiers_have_the_same_limits_wherever_they_are_written() -> None:
 
     ours = {tier.rank: tier.withdraw_usd_per_day for tier in TIERS}
     assert {rank: None if usd is None else int(usd * 100) for rank, usd in ours.items()} == dict(LIMITS)
+
+
+def test_the_threat_models_cells_name_tests_that_exist() -> None:
+    page = (DOCS / "threat-model.md").read_text()
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", page)) | set(re.findall(r"`([a-z0-9_]+)` \(Rust\)", page))
+    assert len(named) > 30
+    sources = [*(HOME / "tests").rglob("test_*.py"), *(HOME / "engine").glob("*/tests/**/*.rs")]
+    text = "\n".join(path.read_text() for path in sources)
+    assert {name for name in named if not re.search(rf"(def|fn) {name}\b", text)} == set()
