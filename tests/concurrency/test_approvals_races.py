@@ -7,7 +7,9 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from enum import StrEnum
-from typing import TypeVar
+from functools import partial
+from types import SimpleNamespace
+from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
@@ -17,12 +19,14 @@ from core import approvals, audit
 from core.access.roles import Role
 from core.action import action
 from core.actor import Actor, system
-from core.approvals import kinds
+from core.approvals import kinds, policies
 from core.approvals.actions import submit_signature
 from core.approvals.models import ApprovalRequest, ApprovalSignature
 from core.approvals.opening import AlreadyOpen
 from core.audit.models import AuditEvent
 from core.refusals import Refused
+from kernel import canonical
+from kernel.policy import Policy
 from tests.officers import Officer, enrol
 
 ROUNDS = 8
@@ -42,7 +46,9 @@ def _kind() -> Iterator[None]:
 
 
 @action(Event.ASKED)
-def ask(*, maker: Officer, actor: Actor, now: datetime, subject: str = "") -> ApprovalRequest:
+def ask(
+    *, maker: Officer, actor: Actor, now: datetime, subject: str = "", facts: dict[str, Any] | None = None
+) -> ApprovalRequest:
     return approvals.open(
         "test.payment",
         {"v": 1, "amount": "1000"},
@@ -51,6 +57,7 @@ def ask(*, maker: Officer, actor: Actor, now: datetime, subject: str = "") -> Ap
         subject=subject or f"test.payment/{uuid4()}",
         actor=actor,
         now=now,
+        facts=facts,
     )
 
 
@@ -151,3 +158,38 @@ def test_leave_one_event_per_answer(real_database: str, now: datetime) -> None:
     names = [event.doc["action"] for event in AuditEvent.objects.order_by("id")]
     assert names.count("approvals.request.signed") == ApprovalSignature.objects.count() == 2
     assert names.count("approvals.request.signed.refused") == 1
+
+
+WINDOW = Policy.parse(
+    canonical.encode(
+        {
+            "v": 1,
+            "version": 1,
+            "windows": [
+                {
+                    "name": "day",
+                    "when": [["kind", "is", "test.payment"], ["asset", "is", "BTC"]],
+                    "sum": "amount",
+                    "per": "customer",
+                    "seconds": 86_400,
+                    "at_most": "10",
+                    "deny": "enough for a day",
+                }
+            ],
+            "rules": [{"name": "all", "when": [], "teams": {"treasury": 2}, "rejections": 1}],
+        }
+    )
+)
+
+
+def test_do_not_slip_under_a_window_together(
+    real_database: str, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    staff = enrol(now=now)
+    monkeypatch.setattr(policies, "in_force", lambda: SimpleNamespace(parsed=WINDOW))
+    for customer in range(ROUNDS):
+        facts = {"customer": str(customer), "asset": "BTC", "amount": 4}
+        deed = partial(ask, maker=staff.ana, actor=staff.ana.actor, now=now, facts=facts)
+        results = at_once(deed, deed, deed, deed)
+        refused = [result for result in results if isinstance(result, policies.ByRule)]
+        assert len(refused) == 2, "two times four is all that fits under ten"
