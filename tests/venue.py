@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import tempfile
 import threading
@@ -107,11 +108,16 @@ class Engine:
             if self._process.poll() is not None:
                 break
             try:
-                if self.status().state == "running":
+                if self.status().state == "running" and self._takes_orders():
                     return
             except EngineAway:
                 time.sleep(0.02)
         raise AssertionError((self.folder / "engine.log").read_text()[-2000:])
+
+    def _takes_orders(self) -> bool:
+        """Whether somebody listens at the orders' socket, which is the last to open."""
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.orders)) == 0
 
 
 class Venue:
