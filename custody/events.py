@@ -52,6 +52,8 @@ class Event(StrEnum):
     ORDER_ANSWERED = "custody.signer_order.answered"
     ORDER_REJECTED = "custody.signer_order.rejected"
     ORDER_EXPIRED = "custody.signer_order.expired"
+    STATEMENT_TAKEN = "custody.customer_statement.taken"
+    STATEMENT_ANSWERED = "custody.customer_statement.answered"
     REGISTRY_LOADED = "custody.registry.loaded"
     PRICE_REPORTED = "custody.price.reported"
 
@@ -121,6 +123,13 @@ class SignerOrderMoved:
 
     order: UUID
     state: str
+
+
+@outbox.message("custody.statement_taken")
+class StatementTaken:
+    """A customer signed something that signers are to learn."""
+
+    statement: UUID
 
 
 @outbox.message("custody.registry_loaded")

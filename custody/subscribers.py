@@ -7,8 +7,15 @@ from __future__ import annotations
 from datetime import datetime
 
 from core import outbox
-from custody import actions, queries, tasks
-from custody.events import BlockRead, RefillMoved, SignatureStored, SignerOrderMoved, WithdrawalMoved
+from custody import actions, lane_tasks, queries, tasks
+from custody.events import (
+    BlockRead,
+    RefillMoved,
+    SignatureStored,
+    SignerOrderMoved,
+    StatementTaken,
+    WithdrawalMoved,
+)
 
 
 @outbox.subscriber(WithdrawalMoved, name="custody.move_withdrawal")
@@ -60,3 +67,9 @@ def carry_order(message: SignerOrderMoved, *, now: datetime) -> None:
     """Bring a signed order to the signers at once."""
     if message.state == "signed":
         tasks.carry_order(message.order, now=now)
+
+
+@outbox.subscriber(StatementTaken, name="custody.tell_signers")
+def tell_signers(message: StatementTaken, *, now: datetime) -> None:
+    """Bring what a customer signed to the signers at once."""
+    lane_tasks.tell_signers(now=now)

@@ -1,13 +1,15 @@
 """What customers sign with keys of their own: which key is theirs, and which destinations are.
 
 Signers learn these statements and pay in the unattended lane only to what they have known for long enough.
-Both are canonical documents of exact members:
+All are canonical documents of exact members:
 
 `{"v":1,"kind":"custody.customer_key","deployment":…,"customer":UUID,"algorithm":"ed25519"|"webauthn",
 "public_key":hex,"time":…}`, signed with the very key that it names, which proves possession and no more;
 
 `{"v":1,"kind":"custody.beneficiary","deployment":…,"network":…,"asset":"BTC","customer":UUID,
-"destination":…,"time":…}`, signed with the customer's key.
+"destination":…,"time":…}`, signed with the customer's key;
+
+the same with the kind `custody.beneficiary_removal`: from `time` on that destination is theirs no more.
 
 An Ed25519 key signs tag and payload; a passkey signs their SHA-256 as its challenge, on the customers' site.
 """
@@ -29,6 +31,7 @@ from kernel.intent import BadIntent, time, uuid
 
 CUSTOMER_KEY: Final = "custody.customer_key"
 BENEFICIARY: Final = "custody.beneficiary"
+REMOVAL: Final = "custody.beneficiary_removal"
 ED25519: Final = "ed25519"
 WEBAUTHN: Final = "webauthn"
 DOMAIN_TAG: Final = b"countersign/customer/v1\x00"
@@ -109,7 +112,7 @@ class KeyStatement:
 
 @dataclass(frozen=True, slots=True)
 class BeneficiaryStatement:
-    """This destination is mine, on this network."""
+    """This destination is mine, on this network; or, where `removed`, it is so no more."""
 
     deployment: str
     network: str
@@ -117,15 +120,22 @@ class BeneficiaryStatement:
     customer: UUID
     destination: str
     time: datetime
+    removed: bool = False
 
     @classmethod
     def read(cls, document: Mapping[str, canonical.Value]) -> Self:
         """From the document's members, strictly."""
         names = {"v", "kind", "deployment", "network", "asset", "customer", "destination", "time"}
-        texts = _texts(document, BENEFICIARY, names)
-        customer, when = uuid(texts["customer"]), time(texts["time"])
+        removed = document.get("kind") == REMOVAL
+        texts = _texts(document, REMOVAL if removed else BENEFICIARY, names)
         return cls(
-            texts["deployment"], texts["network"], texts["asset"], customer, texts["destination"], when
+            deployment=texts["deployment"],
+            network=texts["network"],
+            asset=texts["asset"],
+            customer=uuid(texts["customer"]),
+            destination=texts["destination"],
+            time=time(texts["time"]),
+            removed=removed,
         )
 
 

@@ -76,6 +76,10 @@ class Customer:
             }
         )
 
+    def removal(self, destination: str = vaults.DESTINATION, **changes: Any) -> Message:
+        """`learn`: this destination is mine no more."""
+        return self.beneficiary(destination, kind=customer.REMOVAL, **changes)
+
     def says(self, document: Message) -> Message:
         payload = canonical.encode(document)
         return {

@@ -56,6 +56,7 @@ FILLS: Final = Limit("fills", 60)
 FILLS_HISTORY: Final = Limit("fills-history", 10)
 SIGN_UP: Final = Limit("sign-up", 10, window_ms=60_000)
 KYC: Final = Limit("kyc", 5)
+STATEMENTS: Final = Limit("statements", 5)
 
 
 def count_by_address(limit: Limit, request: Request, *, endpoint: str, now: datetime) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from trader_api import envelope
-from trader_api.views import account, funding, orders, own, public, unknown
+from trader_api.views import account, funding, orders, own, public, statements, unknown
 
 V5 = "api/v5"
 OWN = "api/countersign/v1"
@@ -42,6 +42,7 @@ urlpatterns = [
     path(f"{OWN}/signup", own.SignUp.as_view()),
     path(f"{OWN}/api-keys", own.ApiKeys.as_view()),
     path(f"{OWN}/kyc", own.Kyc.as_view()),
+    path(f"{OWN}/statements", statements.Statements.as_view()),
     re_path(r"^.*$", unknown.Unknown.as_view()),
 ]
 

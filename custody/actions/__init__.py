@@ -30,6 +30,7 @@ from custody.actions.registry import load_registry
 from custody.actions.screenings import reject_withdrawal, release_from_screening, report_screening
 from custody.actions.settling import book_deposit, settle_payment
 from custody.actions.signatures import ask_again, mark_asked, report_refusal, store_signature
+from custody.actions.statements import report_learnt, take_statement
 from custody.actions.withdrawals import (
     cancel_withdrawal,
     expire_withdrawal,
@@ -66,6 +67,7 @@ __all__ = [
     "report_answer",
     "report_broadcast",
     "report_health",
+    "report_learnt",
     "report_price",
     "report_refusal",
     "report_screening",
@@ -77,5 +79,6 @@ __all__ = [
     "store_built",
     "store_signature",
     "store_signed",
+    "take_statement",
     "unwind_block",
 ]

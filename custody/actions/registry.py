@@ -13,7 +13,7 @@ from core.actor import Actor
 from core.refusals import Refused
 from custody.domain.wallets import Targets
 from custody.events import Event, RegistryLoaded
-from custody.models import Address, DecoderKey, PaymentPolicy, Wallet
+from custody.models import Address, DecoderKey, Lane, PaymentPolicy, Wallet
 from kernel.registry import Registry
 from kernel.registry import Wallet as Described
 
@@ -48,6 +48,7 @@ def load_registry(*, registry: Registry, targets: Targets, actor: Actor, now: da
             },
         )
     _take_up_decoders(registry)
+    _take_up_lanes(registry)
     audit.record(
         Event.REGISTRY_LOADED,
         f"custody.registry/{registry.version}",
@@ -66,6 +67,24 @@ def _take_up_decoders(registry: Registry) -> None:
         if key:
             values = {"public_key": key, "registry_version": registry.version}
             DecoderKey.objects.update_or_create(officer=officer, defaults=values)
+
+
+def _take_up_lanes(registry: Registry) -> None:
+    Lane.objects.exclude(wallet__name__in=list(registry.lanes)).delete()
+    site = registry.customers
+    for name, found in registry.lanes.items():
+        values: dict[str, object] = {
+            column: getattr(found, column)
+            for column in (
+                *("transaction_units_max", "destination_units_max", "window_units_max"),
+                *("window_s", "cooling_off_s", "attestation_age_s_max"),
+            )
+        }
+        values |= {"rp_id": site.rp_id if site else "", "origin": site.origin if site else ""}
+        Lane.objects.update_or_create(
+            wallet=Wallet.objects.get(name=name),
+            defaults={**values, "registry_version": registry.version},
+        )
 
 
 def _wallet(described: Described, registry: Registry, targets: Targets) -> Wallet:

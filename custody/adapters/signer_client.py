@@ -58,9 +58,23 @@ def order(folder: Path, token: str, message: Mapping[str, canonical.Value]) -> O
         raise SignerUnreachable(f"{token} gave an answer that is none")
     if answer.get("type") == "obeyed" or answer.get("code") == "SIGNER_ORDER_USED":
         return Obeyed(token)
-    if answer.get("type") != "refused":
-        raise SignerUnreachable(f"{token} gave an answer that is none")
-    return Declined(token, str(answer.get("code", "")), str(answer.get("detail", "")))
+    return _declined(token, answer)
+
+
+@dataclass(frozen=True, slots=True)
+class Learnt:
+    """The signer knows a customer's statement, since now or since before; `alert` is for people."""
+
+    token: str
+    alert: str
+
+
+def learn(folder: Path, token: str, message: Mapping[str, canonical.Value]) -> Learnt | Declined:
+    """Bring what a customer signed. Bringing it again is harmless: its age counts from the first time."""
+    answer = _exchange(folder / f"{token}.sock", message)
+    if answer.get("type") == "learnt" and answer.get("token") == token:
+        return Learnt(token, str(answer.get("alert", "")))
+    return _declined(token, answer)
 
 
 def health(folder: Path, token: str) -> dict[str, canonical.Value]:
@@ -79,6 +93,12 @@ def read_answer(token: str, answer: Mapping[str, canonical.Value]) -> Signed | D
     if answer.get("type") != "signed" or answer.get("token") != token or not isinstance(signatures, list):
         raise SignerUnreachable(f"{token} gave an answer that is none")
     return Signed(token, [dict(item) for item in signatures if isinstance(item, Mapping)])
+
+
+def _declined(token: str, answer: Mapping[str, canonical.Value]) -> Declined:
+    if answer.get("type") != "refused":
+        raise SignerUnreachable(f"{token} gave an answer that is none")
+    return Declined(token, str(answer.get("code", "")), str(answer.get("detail", "")))
 
 
 def _exchange(path: Path, request: Mapping[str, canonical.Value]) -> dict[str, canonical.Value]:

@@ -2,10 +2,12 @@
 
 from custody.models.adjustments import Adjustment
 from custody.models.chain import Block, Deposit, Price
+from custody.models.lanes import Lane
 from custody.models.orders import OrderAnswer, SignerHealth, SignerOrder
 from custody.models.payments import Payment, TokenRefusal, TokenSignature, UtxoLock
 from custody.models.policies import DecoderKey, PaymentPolicy
 from custody.models.refills import Refill
+from custody.models.statements import CustomerStatement, StatementAnswer
 from custody.models.wallets import Address, Utxo, Wallet
 from custody.models.withdrawals import Beneficiary, Withdrawal
 
@@ -14,8 +16,10 @@ __all__ = [
     "Adjustment",
     "Beneficiary",
     "Block",
+    "CustomerStatement",
     "DecoderKey",
     "Deposit",
+    "Lane",
     "OrderAnswer",
     "Payment",
     "PaymentPolicy",
@@ -23,6 +27,7 @@ __all__ = [
     "Refill",
     "SignerHealth",
     "SignerOrder",
+    "StatementAnswer",
     "TokenRefusal",
     "TokenSignature",
     "Utxo",

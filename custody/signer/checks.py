@@ -19,7 +19,8 @@ Memory, in `counters`: SIGNER_REPLAY, _INTENT_CHANGED, _PAYMENT_ABOVE_LIMIT, _DE
   _CLOCK_BACK, _FROZEN, _ORDER_USED, _COUNTER (a passkey's sign count did not grow).
 The unattended lane, in `lanes` and `counters`: SIGNER_NO_LANE, _UNKNOWN_BENEFICIARY, _COOLING_OFF,
   _ATTESTATION_OLD, _BOOKS_BROKEN, _LANE_REOPENING. What it learns from: SIGNER_BAD_STATEMENT,
-  _UNKNOWN_CUSTOMER, _LEARNT_ENOUGH, _BAD_ATTESTATION; _CUSTOMER_KEY_CHANGED is no refusal but an alert.
+  _UNKNOWN_CUSTOMER, _BENEFICIARY_REMOVED, _LEARNT_ENOUGH, _BAD_ATTESTATION; _CUSTOMER_KEY_CHANGED is no
+  refusal but an alert.
 Nothing is signed until officers say so, in `journal`: SIGNER_STORE_LOST, _STORE_DAMAGED, _STORE_RESTORED,
   _TOKEN_CHANGED, _REGISTRY_CHANGED; in `watched`, by what witnesses saw: SIGNER_LOG_FORKED. Until witnesses
   have seen the journal since the start, and lately: SIGNER_UNWITNESSED. What they say: _BAD_COSIGNATURE.

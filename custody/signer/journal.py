@@ -27,7 +27,7 @@ from kernel.merkle import Tree
 
 WEIGHTY: Final = frozenset(
     {"genesis", "registry", "announced", "vetoed", "spend", "frozen", "released", "reopened"}
-    | {"customer_key", "beneficiary", "unbalanced", "balanced", "cosigned", "forked"}
+    | {"customer_key", "beneficiary", "beneficiary_removed", "unbalanced", "balanced", "cosigned", "forked"}
 )
 NAMES_REGISTRY: Final = frozenset({"genesis", "registry", "reopened"})
 FIRST: Final = "0" * 64

@@ -33,6 +33,7 @@ class Known:
     key: customer.Key
     since_ms: int
     destinations: dict[str, int] = field(default_factory=dict)
+    removed: dict[str, datetime] = field(default_factory=dict)  # destination -> when the customer said so
 
 
 @dataclass(slots=True)
@@ -53,6 +54,11 @@ class Lanes:
         elif entry.event == "beneficiary":
             known = self.customers[str(details["customer"])]
             known.destinations[str(details["destination"])] = entry.at_ms
+            self.learnt_ms.append(entry.at_ms)
+        elif entry.event == "beneficiary_removed":
+            known, destination = self.customers[str(details["customer"])], str(details["destination"])
+            known.destinations.pop(destination, None)
+            known.removed[destination] = datetime.fromisoformat(str(details["time"]))
             self.learnt_ms.append(entry.at_ms)
         elif entry.event == "unbalanced":
             self.breaks[str(details["wallet"])] = datetime.fromisoformat(str(details["time"]))
@@ -75,10 +81,7 @@ class Lanes:
                 raise Refused("SIGNER_UNKNOWN_CUSTOMER", f"no key of customer {name} is known here")
             _check_proof(known.key, learnt, registry)
             _check_destination(said, registry)
-            if said.destination in known.destinations:
-                return None
-            self._check_flood(now_ms)
-            return "beneficiary", {"customer": name, "destination": said.destination}
+            return self._destination(said, name, known, now_ms=now_ms)
         _check_proof(said.key, learnt, registry)
         if known is not None and known.key == said.key:
             return None
@@ -89,6 +92,25 @@ class Lanes:
             "public_key": said.key.public_key.hex(),
             "replaces": known.key.public_key.hex() if known is not None else "",
         }
+
+    def _destination(
+        self, said: customer.BeneficiaryStatement, name: str, known: Known, *, now_ms: int
+    ) -> tuple[str, Mapping[str, canonical.Value]] | None:
+        """The entry for a destination that comes or goes. Older word does not bring back what was removed."""
+        gone, is_known = known.removed.get(said.destination), said.destination in known.destinations
+        entry: dict[str, canonical.Value] = {"customer": name, "destination": said.destination}
+        if said.removed:
+            if gone is not None and gone >= said.time:
+                return None
+            if not is_known:
+                self._check_flood(now_ms)  # what stops a destination that is in use is never refused
+            return "beneficiary_removed", {**entry, "time": said.time.isoformat()}
+        if is_known:
+            return None
+        if gone is not None and said.time <= gone:
+            raise Refused("SIGNER_BENEFICIARY_REMOVED", "the customer removed it later than this was said")
+        self._check_flood(now_ms)
+        return "beneficiary", entry
 
     def usable_ms(self, name: str, destination: str, *, cooling_off_s: int) -> int | None:
         """From when on the lane pays this customer's destination; None where it is not known at all."""

@@ -139,6 +139,7 @@ class Signer:
                     "share": str(self.registry.wallets[name].share(lane.window_units_max)),
                     "attested": time_text(self._attested[name].said.time) if name in self._attested else "",
                     "broken": name in self.memory.lanes.breaks,
+                    "known": sum(len(one.destinations) for one in self.memory.lanes.customers.values()),
                 }
                 for name, lane in self.registry.lanes.items()
             },

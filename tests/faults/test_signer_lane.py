@@ -109,6 +109,26 @@ def test_learns_a_statement_once_and_keeps_its_age(desk: Desk) -> None:
     assert pay(desk) == "signed"
 
 
+def test_stops_at_once_where_the_customer_removes_a_destination(desk: Desk) -> None:
+    old = Customer().beneficiary()
+    desk.now += 60
+    removal = Customer().removal(time=time_text(desk.in_hours(0)))
+    assert [desk.ask(removal)["new"] for _ in range(2)] == [True, False]
+    assert pay(desk) == "SIGNER_UNKNOWN_BENEFICIARY"
+    # What the customer had signed before does not bring it back, whoever kept it.
+    assert desk.restart().code(old) == "SIGNER_BENEFICIARY_REMOVED"
+    desk.now += 60
+    assert desk.code(Customer().beneficiary(time=time_text(desk.in_hours(0)))) == "learnt"
+    assert desk.ask(removal)["new"] is False
+    attest(desk)
+    assert pay(desk) == "SIGNER_COOLING_OFF"
+    desk.now += DAY
+    attest(desk)
+    assert pay(desk, expires=desk.in_hours(1)) == "signed"
+    # Somebody else's word removes nothing, nor does it from elsewhere.
+    assert desk.code(Customer(seed=66).removal()) == "SIGNER_BAD_STATEMENT"
+
+
 def test_begins_anew_with_a_customer_who_shows_another_key_and_says_so(desk: Desk) -> None:
     thief = Customer(seed=66)
     answer = desk.ask(thief.key())

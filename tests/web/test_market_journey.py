@@ -17,7 +17,9 @@ from custody.actions import load_registry, report_price
 from custody.domain.limits import Quote
 from custody.domain.wallets import Targets
 from customers.models import ApiKey
+from kernel.intent import time_text
 from kernel.money import Amount
+from tests.customers import Customer
 from tests.officers import Staff
 from tests.traders import Api, Trader, enrol
 from tests.treasury import HOME, PRICE_CENTS, ROBOT, registry
@@ -184,3 +186,28 @@ def test_is_never_answered_with_a_failure_of_ours(
 @pytest.fixture
 def tom(db: None, now: datetime) -> Trader:
     return enrol("Tom", now=now)
+
+
+def test_signs_which_destinations_are_theirs(db: None, now: datetime) -> None:
+    tom = enrol("Tom", now=clock.now())
+    signer = Customer(str(tom.customer.pk))
+    api, moment = Api(tom), time_text(clock.now().replace(microsecond=0))
+    said = [
+        signer.key(deployment="test", time=moment),
+        signer.beneficiary(HOME, deployment="test", time=moment),
+    ]
+    for message in said:
+        body = {"payload": message["payload"], "proof": message["proof"], "label": "home"}
+        row(api.post(f"{OWN}/statements", body))
+    again = row(api.post(f"{OWN}/statements", {**body, "label": "another name"}))
+    assert (again["kind"], again["subject"], again["learntBy"]) == ("custody.beneficiary", HOME, "0")
+    found = json.loads(api.get(f"{OWN}/statements").content)["data"]
+    assert [each["kind"] for each in found] == ["custody.beneficiary", "custody.customer_key"]
+    # Not by a key that may not withdraw, and not for somebody else.
+    reader = enrol("Tia", now=clock.now(), scopes=("read",))
+    assert code(Api(reader).post(f"{OWN}/statements", body)) == "50114"
+    tia = Api(enrol("Una", now=clock.now()))
+    assert code(tia.post(f"{OWN}/statements", body)) == "51000"
+    assert json.loads(tia.get(f"{OWN}/statements").content)["data"] == []
+    for bad in ({**body, "payload": "!"}, {**body, "proof": []}, {**body, "proof": {"signature": {}}}):
+        assert code(api.post(f"{OWN}/statements", bad)) == "51000"

@@ -1,0 +1,239 @@
+"""What a customer signs about a destination …"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import DatabaseError, transaction
+
+from core.audit.models import AuditEvent
+from core.outbox.models import OutboxMessage
+from core.refusals import NotAllowed, Refused
+from custody import actions, lane_tasks, queries
+from custody.actions import statements as refusals
+from custody.models import Beneficiary, CustomerStatement, StatementAnswer
+from customers.models import Customer as Row
+from kernel import encodings
+from kernel.intent import time_text
+from tests.customers import Customer
+from tests.signers import HOT, Signers, lane_registry, serving
+from tests.treasury import HOME, Treasury, customer_actor, trader
+from tests.vault import Message
+
+pytestmark = pytest.mark.django_db
+
+DAY = timedelta(days=1)
+
+
+@pytest.fixture
+def treasury(now: datetime) -> Treasury:
+    return Treasury.open(now)
+
+
+@pytest.fixture
+def signers(treasury: Treasury, settings: Any) -> Iterator[Signers]:
+    with serving(lane_registry(treasury.staff), now=treasury.now) as found:
+        settings.SIGNERS_DIR = found.folder
+        yield found
+
+
+def key_of(row: Row, *, seed: int = 7) -> Customer:
+    return Customer(str(row.pk), seed=seed)
+
+
+def take(
+    treasury: Treasury, message: Message, *, now: datetime | None = None, by: Row | None = None
+) -> CustomerStatement:
+    row = by or treasury.tom
+    return actions.take_statement(
+        customer_id=row.pk,
+        payload=encodings.from_base64url(message["payload"]),
+        proof=message["proof"],
+        label="Tom's home",
+        actor=customer_actor(row),
+        now=now or treasury.now,
+    )
+
+
+def said(treasury: Treasury, what: str, *arguments: Any, at: datetime | None = None, **how: Any) -> Message:
+    moment = at or treasury.now
+    seed = how.pop("seed", 7)
+    changes = {"deployment": "test", "time": time_text(moment), **how}
+    return getattr(key_of(treasury.tom, seed=seed), what)(*arguments, **changes)  # type: ignore[no-any-return]
+
+
+def counts() -> tuple[int, int]:
+    return AuditEvent.objects.count(), OutboxMessage.objects.count()
+
+
+def test_is_stored_whole_once_and_stands_in_the_address_book(treasury: Treasury) -> None:
+    take(treasury, said(treasury, "key"))
+    before = counts()
+    message = said(treasury, "beneficiary", HOME)
+    row = take(treasury, message)
+    assert encodings.base64url(bytes(row.payload)) == message["payload"]
+    assert queries.statement_message(row) == message
+    assert counts() == (before[0] + 1, before[1] + 1)
+    assert take(treasury, message).pk == row.pk
+    assert counts() == (before[0] + 1, before[1] + 1)
+    assert Beneficiary.objects.get().address == HOME
+    with pytest.raises(DatabaseError, match="append-only"), transaction.atomic():
+        CustomerStatement.objects.update(subject="elsewhere")
+
+
+def test_is_not_taken_without_the_customers_own_word(treasury: Treasury) -> None:
+    with pytest.raises(refusals.NoKey):
+        take(treasury, said(treasury, "beneficiary", HOME))
+    take(treasury, said(treasury, "key"))
+    message = said(treasury, "beneficiary", HOME)
+    wrong: list[Message] = [
+        said(treasury, "beneficiary", HOME, seed=66),
+        {**message, "proof": said(treasury, "beneficiary", HOME, seed=66)["proof"]},
+        said(treasury, "beneficiary", HOME, deployment="production"),
+        said(treasury, "beneficiary", HOME, network="mainnet"),
+        said(treasury, "beneficiary", HOME, asset="USDT"),
+        said(treasury, "beneficiary", HOME.upper()),
+        said(treasury, "beneficiary", "somewhere"),
+        said(treasury, "beneficiary", HOME, at=treasury.now - DAY),
+        said(treasury, "beneficiary", HOME, at=treasury.now + timedelta(minutes=3)),
+        said(treasury, "beneficiary", HOME, customer=str(trader("Tia", tier=2).pk)),
+        {**message, "payload": "e30"},
+    ]
+    for each in wrong:
+        with pytest.raises(refusals.BadStatement, match="Nothing was taken"):
+            take(treasury, each)
+    own = queries.wallet_named("hot").addresses.get(index=1).address
+    with pytest.raises(refusals.BadStatement, match="one of ours"):
+        take(treasury, said(treasury, "beneficiary", own))
+    with pytest.raises(NotAllowed):
+        actions.take_statement(
+            customer_id=treasury.tom.pk,
+            payload=b"",
+            proof={},
+            label="x",
+            actor=treasury.staff.ana.actor,
+            now=treasury.now,
+        )
+    assert [row.kind for row in CustomerStatement.objects.all()] == ["custody.customer_key"]
+
+
+def test_comes_in_the_order_in_which_it_was_signed(treasury: Treasury) -> None:
+    later = treasury.now + timedelta(minutes=1)
+    take(treasury, said(treasury, "key"))
+    with pytest.raises(refusals.Outdated, match="none that you have named"):
+        take(treasury, said(treasury, "removal", HOME))
+    take(treasury, said(treasury, "beneficiary", HOME))
+    with pytest.raises(refusals.Outdated, match="its age counts"):
+        take(treasury, said(treasury, "beneficiary", HOME, at=later), now=later)
+    with pytest.raises(refusals.Outdated, match="something newer"):
+        take(treasury, said(treasury, "removal", HOME))
+    take(treasury, said(treasury, "removal", HOME, at=later), now=later)
+    with pytest.raises(refusals.Outdated, match="something newer"):
+        take(treasury, said(treasury, "beneficiary", HOME, at=later), now=later)
+
+
+def test_is_said_only_so_often_in_a_day_while_a_removal_always_is(
+    treasury: Treasury, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("custody.domain.statements.PER_DAY_MAX", 2)
+    take(treasury, said(treasury, "key"))
+    take(treasury, said(treasury, "beneficiary", HOME))
+    with pytest.raises(refusals.TooManyStatements):
+        take(treasury, said(treasury, "beneficiary", "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"))
+    later = treasury.now + timedelta(minutes=1)
+    take(treasury, said(treasury, "removal", HOME, at=later), now=later)
+
+
+def test_reaches_every_signer_once_and_ages_by_their_clocks(
+    treasury: Treasury, signers: Signers, drain_outbox: Any
+) -> None:
+    lane, tom = queries.lane_of("hot"), treasury.tom.pk
+    assert lane is not None
+    take(treasury, said(treasury, "key"))
+    take(treasury, said(treasury, "beneficiary", HOME))
+    drain_outbox(now=treasury.now)
+    assert StatementAnswer.objects.filter(code="").count() == 6
+    known = len(signers.asked)
+    lane_tasks.tell_signers(now=treasury.now)
+    assert len(signers.asked) == known
+    assert queries.usable_at(tom, HOME, lane=lane) == treasury.now + 2 * DAY
+    (learnt,) = {
+        desk.signer.memory.lanes.usable_ms(str(tom), HOME, cooling_off_s=lane.cooling_off_s)
+        for desk in signers.desks.values()
+    }
+    assert learnt == int((treasury.now + 2 * DAY).timestamp() * 1000)
+    # Gone with the customer's word, here before any signer has heard of it.
+    later = treasury.now + timedelta(minutes=1)
+    take(treasury, said(treasury, "removal", HOME, at=later), now=later)
+    assert queries.usable_at(tom, HOME, lane=lane) is None
+    drain_outbox(now=later)
+    assert all(not desk.health["lanes"]["hot"]["known"] for desk in signers.desks.values())
+
+
+def test_waits_for_a_signer_that_is_silent_and_is_asked_again_where_one_refused(
+    treasury: Treasury, signers: Signers, settings: Any
+) -> None:
+    take(treasury, said(treasury, "key"))
+    row = take(treasury, said(treasury, "beneficiary", HOME))
+    settings.SIGNERS_DIR = Path("/nowhere")
+    with pytest.raises(lane_tasks.NotTold):
+        lane_tasks.tell_signers(now=treasury.now)
+    lane_tasks.tend_lane(now=treasury.now)
+    assert not StatementAnswer.objects.exists()
+    settings.SIGNERS_DIR = signers.folder
+    signers.desks["hot-2"].now -= 3_600  # a clock that went back: the signer refuses all until it is mended
+    lane_tasks.tell_signers(now=treasury.now)
+    assert dict(row.answers.values_list("token", "code")) == {
+        "hot-1": "",
+        "hot-2": "SIGNER_CLOCK_BACK",
+        "hot-3": "",
+    }
+    signers.desks["hot-2"].now += 3_600
+    lane_tasks.tell_signers(now=treasury.now + timedelta(minutes=9))
+    assert row.answers.get(token="hot-2").code == "SIGNER_CLOCK_BACK"
+    before = AuditEvent.objects.count()
+    lane_tasks.tell_signers(now=treasury.now + timedelta(minutes=10))
+    assert set(row.answers.values_list("code", flat=True)) == {""}
+    assert AuditEvent.objects.count() == before + 2  # the key and the destination, of one signer
+
+
+def test_of_another_key_begins_anew_and_alerts(treasury: Treasury, signers: Signers) -> None:
+    lane = queries.lane_of("hot")
+    assert lane is not None
+    take(treasury, said(treasury, "key"))
+    take(treasury, said(treasury, "beneficiary", HOME))
+    lane_tasks.tell_signers(now=treasury.now)
+    later = treasury.now + timedelta(hours=1)
+    signers.at(later)
+    row = take(treasury, said(treasury, "key", seed=66, at=later), now=later)
+    assert queries.usable_at(treasury.tom.pk, HOME, lane=lane) is None
+    lane_tasks.tell_signers(now=later)
+    assert set(row.answers.values_list("token", "alert")) == {
+        (token, "SIGNER_CUSTOMER_KEY_CHANGED") for token in HOT
+    }
+
+
+def test_of_a_frozen_customer_only_takes_away(treasury: Treasury) -> None:
+    from core.freezes.actions import pull_freeze
+    from core.freezes.domain import scopes
+
+    take(treasury, said(treasury, "key"))
+    take(treasury, said(treasury, "beneficiary", HOME))
+    pull_freeze(
+        scope=scopes.customer(treasury.tom.pk),
+        reason="he called",
+        actor=treasury.staff.ana.actor,
+        now=treasury.now,
+    )
+    later = treasury.now + timedelta(minutes=1)
+    with pytest.raises(Refused):
+        take(
+            treasury,
+            said(treasury, "beneficiary", "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", at=later),
+            now=later,
+        )
+    take(treasury, said(treasury, "removal", HOME, at=later), now=later)
