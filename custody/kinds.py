@@ -10,6 +10,9 @@ from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalRequest
 from custody import confirming
 from custody.actions import adjustments, orders, refills, screenings
+from custody.domain import adjustments as adjusting
+from custody.domain import refills as refilling
+from custody.domain import withdrawals
 from custody.domain.adjustments import State as AdjustmentState
 from custody.domain.orders import Kind as Order
 from custody.domain.orders import State as OrderState
@@ -78,6 +81,8 @@ WITHDRAWAL: Final = Kind(
     conflict=screenings.conflict,
     confirms=confirming.decoder_key,
     governed=True,
+    approve_within=withdrawals.APPROVE_WITHIN,
+    execute_within=withdrawals.EXECUTE_WITHIN,
 )
 REFILL: Final = Kind(
     name=intent.REFILL,
@@ -89,6 +94,8 @@ REFILL: Final = Kind(
     quorum_min=2,
     confirms=confirming.decoder_key,
     governed=True,
+    approve_within=refilling.APPROVE_WITHIN,
+    execute_within=refilling.EXECUTE_WITHIN,
 )
 ADJUSTMENT: Final = Kind(
     name=adjustments.KIND,
@@ -100,6 +107,8 @@ ADJUSTMENT: Final = Kind(
     quorum_min=2,
     conflict=adjustments.conflict,
     governed=True,
+    approve_within=adjusting.APPROVE_WITHIN,
+    execute_within=adjusting.EXECUTE_WITHIN,
 )
 
 

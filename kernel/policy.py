@@ -6,7 +6,8 @@ A document is canonical JSON:
 
 Numbers in conditions are decimal strings, because money does not fit JSON's integers. A fact that a rule asks
 for and that is not given refuses the act instead of skipping the rule: a missing price must not make a
-withdrawal cheaper to approve. A rule may say `deny` (a sentence) instead of teams.
+withdrawal cheaper to approve. A rule may say `deny` (a sentence) instead of teams. One with teams may also
+say `approve_s` and `execute_s`: how long the act waits for approval, and for its execution once approved.
 
 Windows are judged before the rules: `{"name":"a day","when":[["kind","is","custody.withdrawal"]],
 "sum":"usd_cents","per":"customer","seconds":86400,"at_most":"5000000","teams":{"officers":2},"rejections":1}`.
@@ -28,12 +29,15 @@ Fact: TypeAlias = "str | int | bool | None"
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,77}")
 _COMPARISONS: Final = frozenset({"at_most", "below", "at_least", "above"})
 _RULE_SHAPES: Final = (["name", "rejections", "teams", "when"], ["deny", "name", "when"])
+_PERIODS: Final = frozenset({"approve_s", "execute_s"})
 _WINDOW_MEMBERS: Final = frozenset({"sum", "per", "seconds", "at_most"})
 
 COUNT: Final = "count"
 MEASURES: Final = ("usd_cents", "amount", COUNT)
 SUBJECTS: Final = ("customer", "destination", "asset", "maker")
 WINDOW_S_MAX: Final = 31 * 24 * 3600
+PERIOD_S_MIN: Final = 60
+PERIOD_S_MAX: Final = 7 * 24 * 3600
 
 
 class BadPolicy(ValueError):
@@ -82,13 +86,18 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who must approve when every condition holds; a rule with `deny` lets nobody."""
+    """Who must approve when every condition holds, and how soon; a rule with `deny` lets nobody.
+
+    Without a period (seconds) the act keeps that of its own kind.
+    """
 
     name: str
     when: tuple[Condition, ...]
     teams: Mapping[str, int]
     rejections: int = 1
     deny: str = ""
+    approve_s: int | None = None
+    execute_s: int | None = None
 
     def matches(self, facts: Mapping[str, Fact]) -> bool:
         """Whether every condition holds; FactMissing where that cannot be told."""
@@ -181,7 +190,7 @@ class Policy:
 
 
 def _rule(value: canonical.Value) -> Rule:
-    if not isinstance(value, Mapping) or sorted(value) not in _RULE_SHAPES:
+    if not isinstance(value, Mapping) or sorted(value.keys() - _PERIODS) not in _RULE_SHAPES:
         raise BadPolicy("a rule has exactly the members name, when, and teams and rejections or deny")
     name, when = value["name"], value["when"]
     if not isinstance(name, str) or not name or not isinstance(when, list):
@@ -191,11 +200,23 @@ def _rule(value: canonical.Value) -> Rule:
         deny = value["deny"]
         if not isinstance(deny, str) or not deny.strip():
             raise BadPolicy(f"rule {name}: deny is a sentence")
+        if _PERIODS & value.keys():
+            raise BadPolicy(f"rule {name}: what is denied has no periods")
         return Rule(name, conditions, {}, deny=deny)
     rejections = value["rejections"]
     if type(rejections) is not int or rejections < 1:
         raise BadPolicy(f"rule {name}: rejections is a positive integer")
-    return Rule(name, conditions, teams(value["teams"]), rejections)
+    approve_s, execute_s = (_period(name, value, member) for member in ("approve_s", "execute_s"))
+    return Rule(name, conditions, teams(value["teams"]), rejections, approve_s=approve_s, execute_s=execute_s)
+
+
+def _period(rule: str, value: Mapping[str, canonical.Value], member: str) -> int | None:
+    if member not in value:
+        return None
+    found = value[member]
+    if type(found) is not int or not PERIOD_S_MIN <= found <= PERIOD_S_MAX:
+        raise BadPolicy(f"rule {rule}: {member} is between {PERIOD_S_MIN} and {PERIOD_S_MAX} seconds")
+    return found
 
 
 def _window(value: canonical.Value) -> Window:

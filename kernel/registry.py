@@ -338,4 +338,6 @@ def _rules(value: canonical.Value) -> policy.Policy:
     found = policy.Policy.parse(canonical.encode(value))
     if found.windows:
         raise BadRegistry("rules of a registry have no windows: signers count by their own limits")
+    if any(rule.approve_s or rule.execute_s for rule in found.rules):
+        raise BadRegistry("rules of a registry have no periods: signers go by the expiry that was signed")
     return found

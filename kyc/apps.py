@@ -22,5 +22,7 @@ class KycConfig(AppConfig):
                 on_expired=tiers.on_not_approved,
                 title="Raise a customer's tier",
                 conflict=tiers.conflict,
+                approve_within=tiers.APPROVE_WITHIN,
+                execute_within=tiers.EXECUTE_WITHIN,
             )
         )

@@ -7,7 +7,15 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from core.approvals import kinds, policies
-from core.approvals.domain.policies import Change, FactMissing, NoRuleMatches, compared, judge
+from core.approvals.domain.policies import (
+    Change,
+    FactMissing,
+    NoRuleMatches,
+    Periods,
+    compared,
+    judge,
+    lasting,
+)
 from core.approvals.models import ApprovalRequest
 from kernel.policy import Fact, Policy
 
@@ -24,8 +32,11 @@ def backtest(policy: Policy, *, count: int) -> dict[str, Any]:
     totals: Counter[str] = Counter()
     changed: list[dict[str, Any]] = []
     for row in rows:
-        teams, why = _outcome(policy, row)
+        teams, periods, why = _outcome(policy, row)
+        was = Periods(row.approve_within, row.execute_within)
         change = compared(row.teams, teams)
+        if change is Change.SAME and periods != was:
+            change = Change.TIME
         totals[change.value] += 1
         if change is not Change.SAME and len(changed) < SHOWN_MAX:
             changed.append(
@@ -35,19 +46,28 @@ def backtest(policy: Policy, *, count: int) -> dict[str, Any]:
                     "change": change.value,
                     "before": row.teams,
                     "after": teams,
+                    "time_before": _words(was),
+                    "time_after": _words(periods) if periods else "",
                     "why": why,
                 }
             )
     return {"judged": sum(totals.values()), "totals": dict(totals), "changed": changed}
 
 
-def _outcome(policy: Policy, row: ApprovalRequest) -> tuple[dict[str, int] | None, str]:
-    """The teams that this policy would have asked for, or None with the reason for its no."""
+def _outcome(policy: Policy, row: ApprovalRequest) -> tuple[dict[str, int] | None, Periods | None, str]:
+    """The teams that this policy would have asked for and its periods, or None with the reason for its no."""
     facts: Mapping[str, Fact] = row.facts
+    kind = kinds.named(row.kind)
     assert row.opened_at is not None  # the database fills it in
     try:
         found = policies.sums(policy.windows_for(facts), facts, at=row.opened_at, before=row.opened_at)
-        judged = judge(policy, facts, found, floor=row.floor, governed=kinds.named(row.kind).governed)
+        judged = judge(
+            policy, facts, found, floor=row.floor, longest=policies.longest(kind), governed=kind.governed
+        )
     except (NoRuleMatches, FactMissing) as error:
-        return None, str(error)
-    return dict(judged.teams), judged.rule
+        return None, None, str(error)
+    return dict(judged.teams), Periods(judged.approve_within, judged.execute_within), judged.rule
+
+
+def _words(periods: Periods) -> str:
+    return f"{lasting(periods.approve)} and {lasting(periods.execute)}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
 
@@ -59,6 +59,8 @@ class Kind:
     `quorum_min` is the least number of people besides the maker that any request of this kind may ask for.
     A `governed` kind is refused where the policy has no rule for it; the others keep the quorum they ask for.
     `confirms` says whose agreement must be confirmed on an offline decoder.
+    `approve_within` and `execute_within` are the longest that a request of this kind waits for its quorum,
+    and for its execution after that; a rule of the policy can only say less.
     `agreeing` is the verb that counts towards the quorum; signers let go of something on release alone.
     """
 
@@ -73,6 +75,8 @@ class Kind:
     agreeing: Verb = Verb.APPROVE
     confirms: Confirms = no_confirmation
     governed: bool = False
+    approve_within: timedelta = timedelta(hours=1)
+    execute_within: timedelta = timedelta(hours=1)
 
 
 class UnknownKind(LookupError):

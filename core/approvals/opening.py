@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
-from typing import Final
+from typing import Final, TypeAlias
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
@@ -27,8 +27,7 @@ from kernel import canonical
 from kernel.approval import NONCE_BYTES
 from kernel.policy import Fact
 
-APPROVE_WITHIN: Final = timedelta(hours=1)
-EXECUTE_WITHIN: Final = timedelta(hours=1)
+Members: TypeAlias = Mapping[str, canonical.Value]
 WAITS: Final = "This already waits for approval; withdraw that request first."
 
 
@@ -46,24 +45,24 @@ class NotApproved(Refused):
 
 def open(  # noqa: A001 - read as approvals.open(...)
     kind: kinds.Kind | str,
-    payload: Mapping[str, canonical.Value],
+    payload: Members | Callable[[timedelta], Members],
     *,
     maker: Identity,
     teams: Mapping[str, int],
     subject: Model | str,
     actor: Actor,
     now: datetime,
-    approve_within: timedelta = APPROVE_WITHIN,
-    execute_within: timedelta = EXECUTE_WITHIN,
     nonce: bytes | None = None,
     rejections_needed: int = 1,
     facts: Mapping[str, Fact] | None = None,
 ) -> ApprovalRequest:
     """A request over the canonical bytes of `payload`, about the row `subject`, inside the open action.
 
-    The policy in force judges it by `facts` and may ask for more people than `teams`, never for fewer; what
-    it judged is kept with the request. PolicyRefuses where it says no, or cannot tell. Both windows run on
-    the database's clock. One (kind, subject) has at most one open request.
+    The policy in force judges it by `facts`. It may ask for more people than `teams`, never for fewer, and
+    for less time than the kind allows, never for more; what it judged is kept with the request. PolicyRefuses
+    where it says no, or cannot tell. Both periods run on the database's clock. A payload that says itself
+    when it is void is given as a function of how long the request can live. One (kind, subject) has at most
+    one open request.
     """
     action.current()
     declared = kinds.named(kind if isinstance(kind, str) else kind.name)
@@ -81,14 +80,15 @@ def open(  # noqa: A001 - read as approvals.open(...)
     judged = policies.judge(
         {"kind": declared.name, "hour": now.astimezone(UTC).hour, "maker": str(maker.pk), **(facts or {})},
         floor=teams,
-        governed=declared.governed,
+        kind=declared,
         target=about,
         now=now,
     )
+    members = payload(judged.approve_within + judged.execute_within) if callable(payload) else payload
     row = ApprovalRequest(
         kind=declared.name,
         deployment=settings.DEPLOYMENT,
-        payload=canonical.encode(payload),
+        payload=canonical.encode(members),
         nonce=secrets.token_bytes(NONCE_BYTES) if nonce is None else nonce,
         maker=maker,
         subject=about,
@@ -99,8 +99,8 @@ def open(  # noqa: A001 - read as approvals.open(...)
         floor=dict(teams),
         facts=dict(judged.facts),
         agreeing=declared.agreeing.value,
-        approve_within=approve_within,
-        execute_within=execute_within,
+        approve_within=judged.approve_within,
+        execute_within=judged.execute_within,
     )
     _insert(row)
     audit.record(
@@ -116,6 +116,8 @@ def open(  # noqa: A001 - read as approvals.open(...)
             "teams": row.teams,
             "policy": row.policy_version,
             "rule": row.rule,
+            "approve_by": row.approve_by,
+            "execute_by": row.execute_by,
         },
     )
     moving.announce(row, now=now)

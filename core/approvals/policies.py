@@ -10,8 +10,9 @@ from django.db import connection
 
 from core import action
 from core.approvals.domain import policies
-from core.approvals.domain.policies import Denied, FactMissing, Judgement, NoRuleMatches, Teams
+from core.approvals.domain.policies import Denied, FactMissing, Judgement, NoRuleMatches, Periods, Teams
 from core.approvals.domain.requests import State
+from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalPolicy, ApprovalRequest
 from core.refusals import Refused
 from kernel.policy import Fact, Window
@@ -50,10 +51,8 @@ def in_force() -> ApprovalPolicy:
     return ApprovalPolicy.objects.order_by("-version")[0]
 
 
-def judge(
-    facts: Mapping[str, Fact], *, floor: Teams, governed: bool, target: str, now: datetime
-) -> Judgement:
-    """Who must approve, by the version in force; PolicyRefuses where nobody can.
+def judge(facts: Mapping[str, Fact], *, floor: Teams, kind: Kind, target: str, now: datetime) -> Judgement:
+    """Who must approve and how soon, by the version in force; PolicyRefuses where nobody can.
 
     Windows are summed under a lock on what they count, held until the action ends: of two acts at the same
     moment the second sees the first.
@@ -63,7 +62,14 @@ def judge(
     try:
         windows = policy.windows_for(facts)
         _lock(windows, facts)
-        return policies.judge(policy, facts, sums(windows, facts, at=now), floor=floor, governed=governed)
+        return policies.judge(
+            policy,
+            facts,
+            sums(windows, facts, at=now),
+            floor=floor,
+            longest=longest(kind),
+            governed=kind.governed,
+        )
     except Denied as error:
         raise ByRule(
             f"Nothing was asked: {error}. Compliance can say more, or propose another policy.", target=target
@@ -78,6 +84,11 @@ def judge(
             "missing or too old). Try again, or ask the SRE on duty.",
             target=target,
         ) from error
+
+
+def longest(kind: Kind) -> Periods:
+    """How long a request of this kind waits at the most."""
+    return Periods(kind.approve_within, kind.execute_within)
 
 
 def sums(

@@ -16,7 +16,6 @@ from core.approvals.models import ApprovalRequest
 from core.refusals import NotFound, Refused
 from custody import locks, queries
 from custody.actions import entitled
-from custody.domain import adjustments
 from custody.domain.adjustments import State
 from custody.events import AdjustmentMoved, Event
 from custody.models import Adjustment
@@ -89,8 +88,6 @@ def request_adjustment(
         subject=row,
         actor=actor,
         now=now,
-        approve_within=adjustments.APPROVE_WITHIN,
-        execute_within=adjustments.EXECUTE_WITHIN,
         facts={
             **queries.facts_of(amount, now=now),
             "customer": str(customer.pk),

@@ -5,7 +5,7 @@ signers.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -90,31 +90,31 @@ def request_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
     row.check_step(State.REQUESTED)
     freezes.check(f"wallet:{row.source.name}", f"asset:{row.asset}")
     policy = queries.policy(intent.REFILL)
-    expires = whole_seconds(now) + refills.INTENT_LIFE
-    meant = Intent(
-        kind=intent.REFILL,
-        deployment=settings.DEPLOYMENT,
-        network=settings.NETWORK,
-        amount=row.amount,
-        destination=row.destination,
-        destination_label=f"{row.target.name} wallet, address 0",
-        fee_cap=row.fee_cap,
-        source=row.source.name,
-        reference=row.pk,
-        maker=maker.pk,
-        policy=policy.version,
-        expires=expires,
-    )
+
+    def meant(life: timedelta) -> Intent:
+        return Intent(
+            kind=intent.REFILL,
+            deployment=settings.DEPLOYMENT,
+            network=settings.NETWORK,
+            amount=row.amount,
+            destination=row.destination,
+            destination_label=f"{row.target.name} wallet, address 0",
+            fee_cap=row.fee_cap,
+            source=row.source.name,
+            reference=row.pk,
+            maker=maker.pk,
+            policy=policy.version,
+            expires=whole_seconds(now) + life,
+        )
+
     request = approvals.open(
         intent.REFILL,
-        canonical.decode_object(meant.encoded()),
+        lambda life: canonical.decode_object(meant(life).encoded()),
         maker=maker,
         teams=policy.teams,
         subject=row,
         actor=actor,
         now=now,
-        approve_within=refills.APPROVE_WITHIN,
-        execute_within=refills.EXECUTE_WITHIN,
         facts={
             **queries.facts_of(row.amount, now=now),
             "source": row.source.name,
@@ -122,6 +122,7 @@ def request_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
             "destination_class": "own",
         },
     )
+    expires = Intent.parse(bytes(request.payload)).expires
     row.move_to(State.REQUESTED, request=request, maker=maker, expires_at=expires)
     audit.record(
         Event.REFILL_REQUESTED,

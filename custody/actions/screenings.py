@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -18,7 +18,7 @@ from core.approvals.policies import PolicyRefuses
 from custody import locks, queries
 from custody.actions import announcing, entitled
 from custody.actions.withdrawals import end, whole_seconds
-from custody.domain import beneficiaries, withdrawals
+from custody.domain import beneficiaries
 from custody.domain.beneficiaries import Verdict
 from custody.domain.withdrawals import State
 from custody.events import Event
@@ -142,32 +142,32 @@ def _put_before_checkers(row: Withdrawal, maker: Identity, *, risk: str, actor: 
     """Open the request over the canonical intent, under the policy in force, and link it."""
     row.check_step(State.SCREENED)
     policy = queries.policy(intent.WITHDRAWAL)
-    expires = whole_seconds(now) + withdrawals.INTENT_LIFE
-    meant = Intent(
-        kind=intent.WITHDRAWAL,
-        deployment=settings.DEPLOYMENT,
-        network=settings.NETWORK,
-        amount=row.amount,
-        destination=row.destination,
-        destination_label=row.beneficiary.label,
-        fee_cap=row.fee_cap,
-        source=policy.source,
-        reference=row.pk,
-        customer=row.customer_id,
-        maker=maker.pk,
-        policy=policy.version,
-        expires=expires,
-    )
+
+    def meant(life: timedelta) -> Intent:
+        return Intent(
+            kind=intent.WITHDRAWAL,
+            deployment=settings.DEPLOYMENT,
+            network=settings.NETWORK,
+            amount=row.amount,
+            destination=row.destination,
+            destination_label=row.beneficiary.label,
+            fee_cap=row.fee_cap,
+            source=policy.source,
+            reference=row.pk,
+            customer=row.customer_id,
+            maker=maker.pk,
+            policy=policy.version,
+            expires=whole_seconds(now) + life,
+        )
+
     request = approvals.open(
         intent.WITHDRAWAL,
-        canonical.decode_object(meant.encoded()),
+        lambda life: canonical.decode_object(meant(life).encoded()),
         maker=maker,
         teams=policy.teams,
         subject=row,
         actor=actor,
         now=now,
-        approve_within=withdrawals.APPROVE_WITHIN,
-        execute_within=withdrawals.EXECUTE_WITHIN,
         facts={
             **queries.facts_of(row.amount, now=now),
             "source": policy.source,
@@ -178,4 +178,9 @@ def _put_before_checkers(row: Withdrawal, maker: Identity, *, risk: str, actor: 
             "risk": risk,
         },
     )
-    row.move_to(State.SCREENED, request=request, maker=maker, expires_at=expires)
+    row.move_to(
+        State.SCREENED,
+        request=request,
+        maker=maker,
+        expires_at=Intent.parse(bytes(request.payload)).expires,
+    )

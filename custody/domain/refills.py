@@ -63,7 +63,6 @@ PAYING: Final = frozenset(
 
 APPROVE_WITHIN: Final = timedelta(days=2)
 EXECUTE_WITHIN: Final = timedelta(days=2)
-INTENT_LIFE: Final = APPROVE_WITHIN + EXECUTE_WITHIN
 FEE_CAP: Final = Amount(100_000, "BTC")
 SMALLEST: Final = Amount(100_000, "BTC")
 """A refill below this is not worth people's time."""

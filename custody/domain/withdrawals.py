@@ -76,8 +76,6 @@ SCREEN_WITHIN: Final = timedelta(days=3)
 """How long a withdrawal may wait for the desk before it expires and the funds are free again."""
 CLOCKS_DIFFER_MAX: Final = timedelta(hours=1)
 """After this much more, every signer's own clock agrees that an intent is void."""
-INTENT_LIFE: Final = APPROVE_WITHIN + EXECUTE_WITHIN
-"""What officers approve is void after this, by the signers' own clocks."""
 
 
 class BadTerms(ValueError):

@@ -15,6 +15,7 @@ from core.action import action
 from core.actor import Actor
 from core.approvals.models import ApprovalRequest
 from core.refusals import Conflict, Refused
+from kernel import canonical
 from kyc import locks
 from kyc.actions.cases import name, needs_reason, write
 from kyc.actions.transitions import move, settle_tier
@@ -68,26 +69,27 @@ def propose_tier(
         raise NotARaise(
             "Nothing was proposed: the customer holds this tier or a higher one.", target=name(row)
         )
-    proposal = Proposal(
-        deployment=settings.DEPLOYMENT,
-        case=row.pk,
-        customer=row.profile.customer_id,
-        tier=tier,
-        tier_before=row.profile.tier,
-        reason=reason.strip(),
-        maker=officer.pk,
-        expires=now + APPROVE_WITHIN + EXECUTE_WITHIN,
-    )
+
+    def payload(life: timedelta) -> Mapping[str, canonical.Value]:
+        return Proposal(
+            deployment=settings.DEPLOYMENT,
+            case=row.pk,
+            customer=row.profile.customer_id,
+            tier=tier,
+            tier_before=row.profile.tier,
+            reason=reason.strip(),
+            maker=officer.pk,
+            expires=now + life,
+        ).payload()
+
     request = approvals.open(
         KIND,
-        proposal.payload(),
+        payload,
         maker=officer,
         teams=TEAMS[tier],
         subject=row,
         actor=actor,
         now=now,
-        approve_within=APPROVE_WITHIN,
-        execute_within=EXECUTE_WITHIN,
         facts={
             "customer": str(row.profile.customer_id),
             "customer_tier": row.profile.tier,

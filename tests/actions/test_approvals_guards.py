@@ -20,6 +20,7 @@ from core.approvals.actions import submit_signature
 from core.approvals.domain.requests import NEXT, State
 from core.approvals.models import ApprovalRequest, ApprovalSignature
 from core.approvals.opening import NotApproved
+from tests.approvals import hurried
 from tests.officers import Officer, Staff
 
 pytestmark = pytest.mark.django_db
@@ -53,9 +54,7 @@ def _kind() -> Iterator[None]:
 
 
 @action(Event.ASKED)
-def ask(
-    *, maker: Officer, actor: Actor, now: datetime, approve_within: timedelta = timedelta(hours=1)
-) -> ApprovalRequest:
+def ask(*, maker: Officer, actor: Actor, now: datetime) -> ApprovalRequest:
     return approvals.open(
         "test.payment",
         {"v": 1, "amount": "1000"},
@@ -64,7 +63,6 @@ def ask(
         subject=f"test.payment/{uuid4()}",
         actor=actor,
         now=now,
-        approve_within=approve_within,
     )
 
 
@@ -363,7 +361,7 @@ def test_signs_nothing_that_is_decided(row: ApprovalRequest, staff: Staff, now: 
 
 
 def test_signs_nothing_after_the_deadline_even_in_an_old_transaction(staff: Staff, now: datetime) -> None:
-    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now, approve_within=timedelta(milliseconds=1))
+    row = hurried(ask)(maker=staff.ana, actor=staff.ana.actor, now=now)
     sql, values = signature_sql(staff.ben, row)
     with connection.cursor() as cursor:
         # The transaction began before the deadline, so now() still lies before it; the clock does not.

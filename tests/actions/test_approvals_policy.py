@@ -18,6 +18,7 @@ from core.actor import Actor
 from core.approvals import kinds, policies
 from core.approvals.actions import policies as changing
 from core.approvals.actions import submit_signature
+from core.approvals.domain.policies import differences
 from core.approvals.models import ApprovalPolicy, ApprovalRequest, PolicyDraft
 from core.audit.models import AuditEvent
 from core.refusals import Conflict, NotAllowed, NotFound
@@ -64,7 +65,7 @@ def ask(
 ) -> ApprovalRequest:
     return approvals.open(
         "test.payment",
-        {"v": 1},
+        lambda life: {"v": 1, "life_s": int(life.total_seconds())},
         maker=maker.identity,
         teams={"treasury": 1},
         subject=subject,
@@ -113,6 +114,44 @@ def test_asks_for_more_than_the_kind_does_and_never_for_fewer(people: Staff, now
     assert (large.policy_version, large.rule, large.facts["amount"]) == (2, "large", 11)
     small = ask(maker=people.ana, actor=people.ana.actor, now=now, subject="test/2", facts={"amount": 10})
     assert (small.teams, small.floor) == ({"officers": 1, "treasury": 1}, {"treasury": 1})
+
+
+def test_gives_less_time_than_the_kind_does_and_never_more(people: Staff, now: datetime) -> None:
+    large = {**FREE, "name": "large", "when": _above("10"), "approve_s": 60, "execute_s": 120}
+    late = {**FREE, "name": "late", "when": _above("5"), "execute_s": 3_600}
+    in_force(people, now, large, late, FREE)
+
+    def life(amount: int) -> tuple[timedelta, timedelta]:
+        row = ask(
+            maker=people.ana,
+            actor=people.ana.actor,
+            now=now,
+            subject=f"test/{amount}",
+            facts={"amount": amount},
+        )
+        assert row.opened_at is not None
+        assert row.approve_by is not None
+        assert row.execute_by is not None
+        life = (row.approve_by - row.opened_at, row.execute_by - row.approve_by)
+        assert bytes(row.payload) == canonical.encode({"v": 1, "life_s": int(sum(life, timedelta()).seconds)})
+        return life
+
+    hour = timedelta(hours=1)
+    assert life(11) == (timedelta(seconds=60), timedelta(seconds=120))
+    assert life(10) == (hour, hour), "exactly as long as the kind does"
+    assert life(5) == (hour, hour)
+    for rule in ({**FREE, "approve_s": 3_601}, {**FREE, "execute_s": 7_200}):
+        with pytest.raises(changing.BadDraft, match=r"test\.payment is (approved|executed) within 1 h"):
+            in_force(people, now, rule)
+    # A rule that names no kind may say more than one of them allows; that one keeps its own.
+    in_force(
+        people, now, {**FREE, "when": [["maker", "is", str(people.ana.identity.pk)]], "approve_s": 604_800}
+    )
+    assert life(4) == (hour, hour)
+
+
+def _above(bound: str) -> list[list[str]]:
+    return [["kind", "is", "test.payment"], ["amount", "above", bound]]
 
 
 def test_fails_closed_without_a_price_and_says_no_by_a_rule(people: Staff, now: datetime) -> None:
@@ -193,6 +232,17 @@ def test_is_tried_on_the_last_requests_before_it_is_asked_for(people: Staff, now
     assert draft.backtest is not None
     totals = draft.backtest["totals"]
     assert (totals["more people"], totals["refused"]) == (2, 1)
+    quick = json.dumps({"rules": [{**FREE, "approve_s": 90}, *rules[1:]]})
+    soon = changing.save_draft(draft_id=None, text=quick, actor=ana.actor, now=now)
+    tried = changing.run_backtest(draft_id=soon.pk, count=100, actor=ana.actor, now=now).backtest
+    assert tried is not None
+    assert tried["totals"]["other periods"] == 3
+    assert (tried["changed"][0]["time_before"], tried["changed"][0]["time_after"]) == (
+        "1 h and 1 h",
+        "90 s and 1 h",
+    )
+    (line,) = differences(policies.in_force().parsed, soon.parsed)
+    assert line.endswith("1 can reject; to be approved within 90 s")
     assert changing.save_draft(draft_id=draft.pk, text=text, actor=ana.actor, now=now).backtest is None
 
 

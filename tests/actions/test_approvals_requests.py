@@ -29,6 +29,7 @@ from core.outbox.models import OutboxMessage
 from core.refusals import Conflict, NotAllowed, NotFound, Refused
 from kernel.approval import SignedApproval, Verb
 from kernel.webauthn import verify
+from tests.approvals import hurried
 from tests.officers import Officer, Staff
 
 pytestmark = pytest.mark.django_db
@@ -66,8 +67,6 @@ def ask(
     now: datetime,
     teams: dict[str, int] = TREASURY,
     subject: str = "test.payment/1",
-    approve_within: timedelta = timedelta(hours=1),
-    execute_within: timedelta = timedelta(hours=1),
     rejections_needed: int = 1,
 ) -> ApprovalRequest:
     return approvals.open(
@@ -78,8 +77,6 @@ def ask(
         subject=subject,
         actor=actor,
         now=now,
-        approve_within=approve_within,
-        execute_within=execute_within,
         rejections_needed=rejections_needed,
     )
 
@@ -306,7 +303,7 @@ def test_is_open_once_per_subject(staff: Staff, request_: ApprovalRequest, now: 
 def test_expires_by_the_databases_clock(
     staff: Staff, kind: approvals.Kind, now: datetime, robot: Actor
 ) -> None:
-    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now, approve_within=timedelta(microseconds=1))
+    row = hurried(ask)(maker=staff.ana, actor=staff.ana.actor, now=now)
     with pytest.raises(refusals.NotOpen):
         sign(staff.ben, row, now)
     assert expire_request(request_id=row.pk, actor=robot, now=now)
@@ -315,7 +312,7 @@ def test_expires_by_the_databases_clock(
 
 
 def test_that_expired_makes_room_for_another(staff: Staff, kind: approvals.Kind, now: datetime) -> None:
-    first = ask(maker=staff.ana, actor=staff.ana.actor, now=now, approve_within=timedelta(microseconds=1))
+    first = hurried(ask)(maker=staff.ana, actor=staff.ana.actor, now=now)
     ask(maker=staff.ana, actor=staff.ana.actor, now=now)
     first.refresh_from_db()
     assert first.state == "expired"
@@ -380,7 +377,7 @@ def test_is_seen_by_those_who_may(staff: Staff, request_: ApprovalRequest, now: 
 def test_that_is_overdue_is_closed_by_the_scheduler(
     staff: Staff, kind: approvals.Kind, now: datetime
 ) -> None:
-    late = ask(maker=staff.ana, actor=staff.ana.actor, now=now, approve_within=timedelta(microseconds=1))
+    late = hurried(ask)(maker=staff.ana, actor=staff.ana.actor, now=now)
     open_ = ask(maker=staff.ana, actor=staff.ana.actor, now=now, subject="test.payment/2")
     expire()
     states = dict(ApprovalRequest.objects.values_list("pk", "state"))

@@ -92,6 +92,11 @@ def test_joins_teams_of_a_rule() -> None:
         document(rule("a", "kind")),  # type: ignore[arg-type]
         document(rule("a"), rule("a")),
         document(rule("a", deny="no")),
+        document(rule("a", approve_s=59)),
+        document(rule("a", execute_s=604_801)),
+        document(rule("a", approve_s="3600")),
+        document(rule("a", execute_s=True)),
+        document({"name": "a", "when": [], "deny": "no", "approve_s": 3600}),
         document({"name": "a", "when": [], "deny": " "}),
         document(rule("a"), windows={}),
         document(rule("a"), windows=[rule("w")]),
@@ -107,6 +112,17 @@ def test_joins_teams_of_a_rule() -> None:
 def test_of_another_shape_is_refused(data: bytes) -> None:
     with pytest.raises(BadPolicy):
         Policy.parse(data)
+
+
+def test_says_how_long_an_act_waits_or_leaves_it_to_its_kind() -> None:
+    found = Policy.parse(
+        document(
+            rule("quick", approve_s=60, execute_s=604_800), rule("free"), windows=[window("w", approve_s=90)]
+        )
+    )
+    quick, free = found.rules
+    assert (quick.approve_s, quick.execute_s) == (60, 604_800), "both bounds are allowed"
+    assert (free.approve_s, free.execute_s, found.windows[0].rule.approve_s) == (None, None, 90)
 
 
 comparisons = {"at_most": int.__le__, "below": int.__lt__, "at_least": int.__ge__, "above": int.__gt__}

@@ -111,3 +111,6 @@ def test_has_no_rules_with_windows_because_signers_believe_nobodys_sums() -> Non
     assert found.rules is not None
     with pytest.raises(BadRegistry, match="windows"):
         parse({**document(), "rules": {"v": 1, "version": 1, "rules": [rule], "windows": [window]}})
+    late = {**rule, "execute_s": 3600}
+    with pytest.raises(BadRegistry, match="no periods"):
+        parse({**document(), "rules": {"v": 1, "version": 1, "rules": [late]}})

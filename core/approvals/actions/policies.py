@@ -15,9 +15,10 @@ from core.access.models import Identity
 from core.access.roles import TEAMS
 from core.action import action
 from core.actor import Actor
-from core.approvals import opening, policies
+from core.approvals import kinds, opening, policies
 from core.approvals.backtesting import backtest
 from core.approvals.domain.drafts import NEXT, State
+from core.approvals.domain.policies import too_long
 from core.approvals.events import Event
 from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalPolicy, ApprovalRequest, PolicyDraft
@@ -178,7 +179,11 @@ def _document(text: str) -> bytes:
         if not isinstance(members, dict):
             raise BadPolicy("a policy is an object with rules, and may have windows")
         document = canonical.encode({**members, "v": 1, "version": policies.in_force().version + 1})
-        unknown = {team for rule in Policy.parse(document).rules for team in rule.teams} - TEAMS.keys()
+        policy = Policy.parse(document)
+        unknown = {team for rule in policy.rules for team in rule.teams} - TEAMS.keys()
+        longest = {name: policies.longest(kind) for name, kind in kinds.registered().items()}
+        if late := too_long(policy, longest):
+            raise BadPolicy(late)
     except (BadPolicy, canonical.NotCanonical, ValueError) as error:
         raise BadDraft(f"Nothing was kept: {error}.", target=NAME) from error
     if unknown:

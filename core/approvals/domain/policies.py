@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
@@ -46,20 +47,43 @@ FOUNDING: Final[canonical.Value] = {
 
 
 @dataclass(frozen=True, slots=True)
+class Periods:
+    """How long a request waits for its quorum, and for its execution once approved."""
+
+    approve: timedelta
+    execute: timedelta
+
+    def within(self, rule: Rule | None) -> Periods:
+        """The same or less, where the rule says so: what an officer approved is never good for longer."""
+        if rule is None:
+            return self
+        return Periods(_shorter(self.approve, rule.approve_s), _shorter(self.execute, rule.execute_s))
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
-    """Who must approve under one version of the policy, and why."""
+    """Who must approve under one version of the policy, how soon, and why."""
 
     version: int
     rule: str
     teams: Teams
     rejections: int
+    approve_within: timedelta
+    execute_within: timedelta
     facts: Mapping[str, Fact]
 
 
 def judge(
-    policy: Policy, facts: Mapping[str, Fact], sums: Mapping[str, int], *, floor: Teams, governed: bool
+    policy: Policy,
+    facts: Mapping[str, Fact],
+    sums: Mapping[str, int],
+    *,
+    floor: Teams,
+    longest: Periods,
+    governed: bool,
 ) -> Judgement:
-    """The rule that decides, never asking for less than `floor`, the kind's own quorum.
+    """The rule that decides, never asking for less than `floor`, the kind's own quorum, and for nothing later
+    than its `longest` periods.
 
     Denied and FactMissing for every kind; NoRuleMatches where the kind is `governed`: then a policy that
     forgot it stops it, and does not leave it to its floor.
@@ -72,11 +96,14 @@ def judge(
         if governed:
             raise
         rule = None
+    periods = longest.within(rule)
     return Judgement(
         version=policy.version,
         rule=rule.name if rule else "",
         teams=stricter(floor, rule.teams if rule else {}),
         rejections=rule.rejections if rule else 1,
+        approve_within=periods.approve,
+        execute_within=periods.execute,
         facts=dict(facts),
     )
 
@@ -86,6 +113,31 @@ def stricter(one: Teams, other: Teams) -> dict[str, int]:
     return {team: max(one.get(team, 0), other.get(team, 0)) for team in sorted({*one, *other})}
 
 
+def _shorter(longest: timedelta, seconds: int | None) -> timedelta:
+    return longest if seconds is None else min(longest, timedelta(seconds=seconds))
+
+
+def too_long(policy: Policy, longest: Mapping[str, Periods]) -> str:
+    """A sentence about the first rule that gives a kind, named in it, more time than its code; or nothing."""
+    for rule in (*policy.rules, *(window.rule for window in policy.windows)):
+        for kind in sorted(_kinds(rule) & longest.keys()):
+            for said, most, what in (
+                (rule.approve_s, longest[kind].approve, "approved"),
+                (rule.execute_s, longest[kind].execute, "executed"),
+            ):
+                if said is not None and timedelta(seconds=said) > most:
+                    return f"rule {rule.name}: {kind} is {what} within {lasting(most)} at the longest"
+    return ""
+
+
+def _kinds(rule: Rule) -> frozenset[str]:
+    named: set[str] = set()
+    for one in rule.when:
+        if one.fact == "kind" and not isinstance(one.value, int):
+            named |= {one.value} if isinstance(one.value, str) else set(one.value)
+    return frozenset(named)
+
+
 class Change(StrEnum):
     """What another policy would have made of a request, seen from those who approve."""
 
@@ -93,6 +145,7 @@ class Change(StrEnum):
     MORE = "more people"
     FEWER = "fewer people"
     OTHER = "other people"
+    TIME = "other periods"
     REFUSED = "refused"
     ALLOWED = "no longer refused"
 
@@ -141,7 +194,12 @@ def described(rule: Rule) -> str:
     if rule.deny:
         return f"{conditions or 'always'}: refused, {rule.deny}"
     people = " and ".join(f"{count} of {team}" for team, count in sorted(rule.teams.items()))
-    return f"{conditions or 'always'}: {people}; {rule.rejections} can reject"
+    soon = "".join(
+        f"; to be {what} within {lasting(timedelta(seconds=seconds))}"
+        for seconds, what in ((rule.approve_s, "approved"), (rule.execute_s, "executed"))
+        if seconds is not None
+    )
+    return f"{conditions or 'always'}: {people}; {rule.rejections} can reject{soon}"
 
 
 def summed(window: Window) -> str:
@@ -151,6 +209,15 @@ def summed(window: Window) -> str:
         f"more than {window.at_most} {what} per {window.per} within {window.seconds} s, "
         f"where {described(window.rule)}"
     )
+
+
+def lasting(period: timedelta) -> str:
+    """A period in words, exactly: 2 d, 36 h, 90 min, 61 s."""
+    seconds = int(period.total_seconds())
+    for unit, name in ((86_400, "d"), (3_600, "h"), (60, "min")):
+        if seconds and seconds % unit == 0:
+            return f"{seconds // unit} {name}"
+    return f"{seconds} s"
 
 
 def _value(value: str | int | Sequence[str]) -> str:
@@ -168,10 +235,13 @@ __all__ = [
     "FactMissing",
     "Judgement",
     "NoRuleMatches",
+    "Periods",
     "compared",
     "described",
     "differences",
     "judge",
+    "lasting",
     "stricter",
     "summed",
+    "too_long",
 ]

@@ -102,8 +102,9 @@ const policyLines = (act) => {
   try { document = JSON.parse(act.document); } catch { throw new Unreadable("The policy in the payload cannot be read."); }
   if (document.version !== act.version || !Array.isArray(document.rules)) throw new Unreadable("The policy in the payload is another one.");
   const spoken = (value) => visible(JSON.stringify(value));
+  const period = (seconds, what) => (seconds === undefined ? "" : `, to be ${what} within ${spoken(seconds)} s`);
   const rule = (one) => `${one.when.map((each) => each.map(spoken).join(" ")).join(" and ") || "always"}: ${
-    one.deny === undefined ? `${spoken(one.teams)}, ${spoken(one.rejections)} can reject` : `refused, ${visible(String(one.deny))}`}`;
+    one.deny === undefined ? `${spoken(one.teams)}, ${spoken(one.rejections)} can reject${period(one.approve_s, "approved")}${period(one.execute_s, "executed")}` : `refused, ${visible(String(one.deny))}`}`;
   return [
     ...document.rules.map((one, place) => line(`${place + 1}. ${visible(String(one.name))}`, rule(one))),
     ...(document.windows ?? []).map((one) => line(`Window ${visible(String(one.name))}`, spoken(one))),
