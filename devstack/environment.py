@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, Final
 
+from devstack.standins.edge_issuer import DISK_RULE, MANAGED_RULE
 from devstack.users import DESK_GROUP, NOTARY, TOKENS, WEB_GROUP, WITNESSES, Account, Accounts
 
 HOME: Final = Path(__file__).resolve().parents[1]
@@ -331,6 +332,8 @@ class Environment:
             "ACCESS_TEAM_URL": f"http://127.0.0.1:{port}",
             "ACCESS_CONSOLE_AUD": secret["console_aud"],
             "ACCESS_SERVICE_AUD": secret["service_aud"],
+            "POSTURE_MANAGED_RULES": MANAGED_RULE,
+            "POSTURE_DISK_RULES": DISK_RULE,
             "CONSOLE_ORIGIN": f"http://console.localhost:{port}",
             "SERVICE_ORIGIN": f"http://service.localhost:{port}",
             "API_ORIGIN": f"http://api.localhost:{port}",

@@ -5,7 +5,8 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
@@ -16,10 +17,11 @@ from django.conf import settings
 from django.test import Client
 
 from backoffice.console.ceremony import ASKED
-from core.access import doors
+from core.access import doors, postures
+from core.access.adapters.identities import Desk
 from core.access.adapters.keys import KeyStore
 from core.access.models import Identity
-from devstack.standins.edge_issuer import Issuer, Person
+from devstack.standins.edge_issuer import DISK_RULE, MANAGED_RULE, Issuer, Person
 from fixtures.authenticator import Authenticator
 from kernel import encodings
 from tests.officers import SAFES, STAFF_FILE, console_key, sealed_key
@@ -32,6 +34,50 @@ CONSOLE: Final = "console.localhost"
 
 _sittings: dict[UUID, str] = {}
 """Each person's session of this test, so that a second window of theirs need not be entered again."""
+
+
+_people: dict[str, Person] = {}
+"""Who was given a token, by subject: the edge answers for exactly these."""
+
+
+class Edge:
+    """What the edge's get-identity does in a test: it answers, unless `fault` does something else."""
+
+    def __init__(self) -> None:
+        self.forget()
+
+    def forget(self) -> None:
+        """As it was in the beginning: everybody's device is good, and nothing is wrong."""
+        self.asked = 0
+        self.postures: dict[str, dict[str, bool]] = {}
+        self.fault: Callable[[], bytes] | None = None
+        self.found_at: float | None = None
+
+    def __call__(self, assertion: str) -> bytes:
+        self.asked += 1
+        if self.fault:
+            return self.fault()
+        claims = json.loads(encodings.from_base64url(assertion.split(".")[1]))
+        person = _people[claims["sub"]]
+        person = replace(person, posture={**person.posture, **self.postures.get(person.email, {})})
+        return json.dumps(issuer().identity(person, claims, at=self.found_at)).encode()
+
+    def says(self, identity: Identity, **posture: bool) -> None:
+        """From now on the person's device is like this."""
+        self.postures[identity.email] = posture
+
+
+class Clock:
+    """A monotonic clock that the test moves on."""
+
+    def __init__(self) -> None:
+        self.moment = 1000.0
+
+    def __call__(self) -> float:
+        return self.moment
+
+
+edge, clock = Edge(), Clock()
 
 
 @functools.cache
@@ -49,10 +95,17 @@ def issuer() -> Issuer:
 def open_doors(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the application believe this edge. Nobody sits at the console yet."""
     _sittings.clear()
+    edge.forget()
     settings.ACCESS_TEAM_URL = TEAM
     settings.ACCESS_CONSOLE_AUD, settings.ACCESS_SERVICE_AUD = CONSOLE_AUD, SERVICE_AUD
     store = KeyStore(lambda: json.dumps(issuer().certs()).encode(), development=True)
     monkeypatch.setattr(doors, "key_store", lambda *_, **__: store)
+    settings.POSTURE_RULES = {
+        "managed": frozenset({MANAGED_RULE}),
+        "disk_encryption": frozenset({DISK_RULE}),
+    }
+    asking = Desk(edge, monotonic=clock)
+    monkeypatch.setattr(postures, "desk", lambda _: asking)
 
 
 def token(identity: Identity) -> str:
@@ -64,6 +117,7 @@ def token(identity: Identity) -> str:
         subject=identity.access_subject or "",
         roles=(),
     )
+    _people[person.subject] = person
     return issuer().user_token(person, CONSOLE_AUD)
 
 

@@ -22,6 +22,7 @@ from core import clock
 from core.access import sessions
 from core.access.actions.sessions import end_session, start_session
 from core.access.domain.sessions import SENTENCES, Why
+from core.access.requirement import look_again
 from core.factors import queries
 
 View = Callable[..., HttpResponseBase]
@@ -99,8 +100,14 @@ def hold(request: Any) -> None:
 
 
 def _sit_down(request: Any, *, idles: bool) -> None:
-    country = request.headers.get("Cf-Ipcountry", "")[:2]
-    row = start_session(idles=idles, country=country, actor=request.actor, now=clock.now())
+    look_again(request)
+    row = start_session(
+        idles=idles,
+        country=request.headers.get("Cf-Ipcountry", "")[:2],
+        groups=request.posture.groups if request.posture else None,
+        actor=request.actor,
+        now=clock.now(),
+    )
     request.session.cycle_key()
     request.session[_ENTERED], request.session[_SITTING] = request.actor.proof.partition("/")[2], str(row.pk)
 

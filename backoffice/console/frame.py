@@ -16,6 +16,8 @@ from django.urls import reverse
 from backoffice.console import waiting
 from backoffice.console.entering import is_inside
 from core import access, clock
+from core.access.domain.postures import Posture
+from core.access.domain.tokens import User
 from core.access.models import Identity, OfficerSession
 from core.access.rights import roles_of
 from core.actor import Actor
@@ -32,6 +34,9 @@ class StaffRequest(HttpRequest):
     identity: Identity
     actor: Actor
     officer_session: OfficerSession | None
+    assertion: str
+    access: User
+    posture: Posture | None
     id: str
 
 

@@ -50,6 +50,14 @@ ACCESS_TEAM_URL = text("ACCESS_TEAM_URL", "http://127.0.0.1:8000")
 ACCESS_CONSOLE_AUD = text("ACCESS_CONSOLE_AUD", "c" * 64)
 ACCESS_SERVICE_AUD = text("ACCESS_SERVICE_AUD", "5" * 64)
 
+# What the edge's answers about devices and groups mean here (core/access/postures.py).
+POSTURE_RULES = {
+    "managed": frozenset(text("POSTURE_MANAGED_RULES", "").split()),
+    "disk_encryption": frozenset(text("POSTURE_DISK_RULES", "").split()),
+}
+POSTURE_AGE_S = int(text("POSTURE_AGE_S", "3600"))
+STAFF_GROUPS = frozenset(group.strip() for group in text("STAFF_GROUPS", "").split(",") if group.strip())
+
 INSTALLED_APPS = [
     "django.contrib.contenttypes",
     "django.contrib.sessions",

@@ -15,6 +15,8 @@ _TEAM: Final = re.compile(r"https://[a-z0-9-]+\.cloudflareaccess\.com")
 _AUDIENCE: Final = re.compile(r"[0-9a-f]{64}")
 _TAGS: Final = ("ACCESS_CONSOLE_AUD", "ACCESS_SERVICE_AUD")
 _ORIGINS: Final = ("CONSOLE_ORIGIN", "SERVICE_ORIGIN", "API_ORIGIN", "HOOKS_ORIGIN", "APPROVER_ORIGIN")
+POSTURE_AGE_S_MIN: Final = 60
+POSTURE_AGE_S_MAX: Final = 24 * 3600
 _KINDS: Final = ("development", "production")
 
 
@@ -37,6 +39,8 @@ def check_edge(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]
         )
     if "core.access.middleware.AccessMiddleware" not in settings.MIDDLEWARE:
         found.append(Error("AccessMiddleware is missing", id="access.E005"))
+    if not POSTURE_AGE_S_MIN <= settings.POSTURE_AGE_S <= POSTURE_AGE_S_MAX:
+        found.append(Error("POSTURE_AGE_S is from a minute to a day", id="access.E007"))
     found += _development() if settings.DEPLOYMENT_KIND == "development" else _production()
     return found
 
@@ -81,6 +85,15 @@ def _production() -> list[CheckMessage]:
         Error(f"{name} must be a public https:// origin", id="access.E012")
         for name in _ORIGINS
         if urlsplit(getattr(settings, name)).scheme != "https" or _is_local(getattr(settings, name))
+    ]
+    found += [
+        Error(
+            f"no posture rule means {check}: every act that demands it would be refused; "
+            "docs/configuration.md says which variable names the rules",
+            id="access.E016",
+        )
+        for check, rules in settings.POSTURE_RULES.items()
+        if not rules
     ]
     if settings.DEBUG:
         found.append(Error("DEBUG shows secrets to whoever causes an error", id="access.E013"))

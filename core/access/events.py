@@ -11,6 +11,7 @@ class Event(StrEnum):
     STAFF_FOUNDED = "access.staff.founded"
     DOOR_REFUSED = "access.door.refused"
     VIEW_REFUSED = "access.view.refused"
+    POSTURE_REFUSED = "access.posture.refused"
     SESSION_STARTED = "access.session.started"
     SESSION_ENDED = "access.session.ended"
     SESSIONS_ALL_ENDED = "access.session.all_ended"

@@ -9,7 +9,7 @@ from typing import Any, ClassVar, Final
 from django.http import HttpRequest, HttpResponse
 
 from core import clock
-from core.access import doors, pages
+from core.access import doors, pages, postures
 from core.access.actions.refusing import record_door_refusal
 from core.access.domain import tokens
 from core.access.models import Identity
@@ -32,7 +32,7 @@ class Nobody:
 
 
 class AccessMiddleware:
-    """Set `request.identity` and `request.actor`, or answer 403.
+    """Set `request.identity`, `request.actor`, `request.access`, `request.posture`, or answer 403.
 
     On the console and service doors nothing gets past without a token that passes every check: there is no
     session, cookie, address or switch that stands in for it. On the other doors the token is not even looked
@@ -43,14 +43,15 @@ class AccessMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: Any) -> HttpResponse:
-        request.identity, request.user = None, Nobody()
+        request.identity, request.user, request.posture = None, Nobody(), None
         request.actor = _actor(request, None, "")
         rules = doors.rules_of(request.door)
         if rules is None:
             return self.get_response(request)
         now = clock.now()
+        request.assertion = request.headers.get(doors.ASSERTION, "")
         try:
-            who = doors.bearer(request.headers.get(doors.ASSERTION, ""), rules=rules, now=now)
+            who = doors.bearer(request.assertion, rules=rules, now=now)
         except tokens.BadToken as error:
             # Not audited: anybody can send rubbish, and the log must not grow at their pleasure.
             log.warning("%s door: %s from %s", request.door, error.fault, request.actor.ip or "?")
@@ -66,6 +67,8 @@ class AccessMiddleware:
             return pages.refused(request, str(refusal), code=refusal.code)
         request.identity = request.user = identity
         request.access = who
+        answer = postures.known(request.assertion, who)
+        request.posture = answer.posture if answer else None
         request.actor = _actor(request, identity, subject)
         _keep_session_apart(request, subject)
         response = self.get_response(request)
@@ -85,6 +88,7 @@ def _actor(request: Any, identity: Identity | None, subject: str) -> Actor:
         kind=identity.kind if identity else "system",
         label=identity.display_name if identity else f"{request.door} door",
         subject=subject,
+        device=request.posture.device if request.posture else "",
         ip=doors.client_ip(request.headers, request.META.get("REMOTE_ADDR", "")),
         request_id=getattr(request, "id", ""),
     )

@@ -6,20 +6,23 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import Any, TypeVar
 
 from django.http import HttpResponseBase
 
 from core import clock
-from core.access import pages, rights
-from core.access.actions.refusing import record_view_refusal
+from core.access import pages, postures, rights
+from core.access.actions.refusing import record_posture_refusal, record_view_refusal
+from core.access.adapters.identities import AGAIN_S
 
 View = TypeVar("View", bound=Callable[..., HttpResponseBase])
 
 
 def requires(permission: str) -> Callable[[View], View]:
-    """Run the view only for holders of the permission; everybody else gets a 403 that is audited.
+    """Run the view only for holders of the permission, on a device that is good enough for it.
 
+    Everybody else gets a 403 that is audited and says who can help.
     The mark stays readable as `view.permission`, so that a test can walk the URLconf and find the view that
     forgot it.
     """
@@ -40,6 +43,10 @@ def requires(permission: str) -> Callable[[View], View]:
                     "Your role does not open this page. A senior officer can have your role changed.",
                     code="not_allowed",
                 )
+            try:
+                demanded(request, permission, now=now)
+            except postures.PostureMissing as refusal:
+                return pages.refused(request, str(refusal), code=refusal.code)
             request.actor = replace(request.actor, under=rights.elevations_of(request.identity, now))
             return view(request, *args, **kwargs)
 
@@ -47,6 +54,32 @@ def requires(permission: str) -> Callable[[View], View]:
         return guarded  # type: ignore[return-value]
 
     return decorate
+
+
+def demanded(request: Any, permission: str, *, now: datetime) -> None:
+    """Return if the device is good enough for what the permission opens; else PostureMissing, on record.
+
+    A view calls this itself only where it exercises a permission other than the one that opens it.
+    """
+    try:
+        postures.demand(permission, token=request.assertion, who=request.access, now=now)
+    except postures.PostureMissing as refusal:
+        record_posture_refusal(
+            refusal=refusal,
+            permission=str(permission),
+            path=request.path,
+            actor=request.actor,
+            now=now,
+        )
+        raise
+
+
+def look_again(request: Any, *, within_s: float = AGAIN_S) -> bool:
+    """Ask the edge anew about whoever asks; whether it has answered so lately. The actor's device follows."""
+    answer = postures.known(request.assertion, request.access, within_s=within_s)
+    request.posture = answer.posture if answer else None
+    request.actor = replace(request.actor, device=request.posture.device if request.posture else "")
+    return answer is not None and answer.age_s <= within_s
 
 
 def permission_of(view: Any) -> str | None:

@@ -11,8 +11,9 @@ The Host header chooses the door, as hostnames do in the tunnel's configuration:
     127.0.0.1, team.localhost   the team domain: /cdn-cgi/access/{certs,get-identity,login,token}
 
 What the real edge would never let through from outside (Cf-*, forwarding headers, names with an underscore)
-is taken off every request. Tests pull levers under /cdn-cgi/access/standin/: `rotate`, and `fault` with
-{"certs" or "identity": "hang" | "500" | "html" | "redirect" | "empty" | "ok"}.
+is taken off every request. Tests pull levers under /cdn-cgi/access/standin/: `rotate`; `posture` with
+{"email": …, "managed" or "disk_encryption": "yes" | "no"}; `fault` with {"certs" or "identity": "hang" |
+"500" | "html" | "redirect" | "empty" | "oversize" | "ok"}, and for "identity" also "wrong user" | "stale".
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ import hashlib
 import json
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -21,6 +21,9 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey, generate_private_key
 from cryptography.hazmat.primitives.hashes import SHA256
 
+MANAGED_RULE: Final = "0a9d1f6e-5c1b-4c57-8f0b-1d2a3b4c5d01"
+DISK_RULE: Final = "0a9d1f6e-5c1b-4c57-8f0b-1d2a3b4c5d02"
+"""The ids of the stand-in's two posture rules; a deployment names its own (docs/configuration.md)."""
 MARK: Final = "countersign_development"
 LIFETIME_S: Final = 900
 GLOBAL_SESSION_S: Final = 24 * 3600
@@ -36,7 +39,7 @@ class Person:
     subject: str
     roles: tuple[str, ...]
     about: str = ""
-    posture: dict[str, Any] = field(default_factory=lambda: {"managed": True, "disk_encryption": True})
+    posture: dict[str, bool] = field(default_factory=lambda: {"managed": True, "disk_encryption": True})
 
 
 @dataclass(frozen=True)
@@ -94,6 +97,12 @@ class Issuer:
             MARK: True,
         }
 
+    def repaired(self, email: str, **posture: bool) -> Person:
+        """The same person, whose device is different from now on: a lever for tests."""
+        person = self.people[email]
+        self.people[email] = replace(person, posture={**person.posture, **posture})
+        return self.people[email]
+
     def rotate(self) -> None:
         """A new current key; the one before stays valid, the one before that goes."""
         self._keys = _save(self._file, [_new_key(), self._keys[0]])
@@ -150,8 +159,8 @@ class Issuer:
             return None
         return self.user_token(self.people[email], audience, began=began)
 
-    def identity(self, person: Person, claims: dict[str, Any]) -> dict[str, Any]:
-        """What get-identity answers."""
+    def identity(self, person: Person, claims: dict[str, Any], *, at: float | None = None) -> dict[str, Any]:
+        """What get-identity answers, with postures that were found at that time."""
         return {
             "id": person.id,
             "name": person.name,
@@ -168,10 +177,10 @@ class Issuer:
             "is_gateway": False,
             "version": 2,
             "device_id": f"laptop-of-{person.email.partition('@')[0]}",
-            "groups": list(person.roles),
+            "groups": [{"id": role, "name": role.replace("_", " ")} for role in person.roles],
             "idp": {"id": "standin", "type": "onetimepin"},
             "geo": {"country": "DE"},
-            "devicePosture": person.posture,
+            "devicePosture": _findings(person.posture, at=time.time() if at is None else at),
         }
 
     def _sign(self, claims: dict[str, Any]) -> str:
@@ -190,6 +199,30 @@ class Issuer:
         except (ValueError, KeyError, TypeError, StopIteration, InvalidSignature):
             return None
         return claims
+
+
+def _findings(posture: dict[str, bool], *, at: float) -> dict[str, Any]:
+    """The posture rules' results in the shape of the edge's published client types: by the rule's id."""
+    when = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(at))
+    rules = {
+        "managed": (MANAGED_RULE, "Managed device", "serial_number"),
+        "disk_encryption": (DISK_RULE, "Disk encryption", "disk_encryption"),
+    }
+    return {
+        rule: {
+            "id": rule,
+            "rule_name": name,
+            "type": kind,
+            "description": "",
+            "success": posture[check],
+            "timestamp": when,
+            "error": "",
+            "check": {"exists": False, "path": ""},
+            "data": None,
+        }
+        for check, (rule, name, kind) in rules.items()
+        if check in posture
+    }
 
 
 def _new_key() -> Key:

@@ -6,6 +6,7 @@ import asyncio
 import hmac
 import html
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -14,6 +15,8 @@ from urllib.parse import parse_qs, quote, urlsplit
 from devstack.standins.edge_issuer import Issuer, Person, service_secret
 
 HANG_S: Final = 60
+STALE_S: Final = 7 * 24 * 3600
+OVERSIZE_BYTES: Final = 70_000
 COOKIE: Final = "CF_Authorization"
 _STYLE: Final = (
     "body{font:16px/1.5 system-ui;max-width:44rem;margin:3rem auto;padding:0 1rem;color-scheme:light dark}"
@@ -97,7 +100,7 @@ class TeamDomain:
         if route == ("GET", "/certs"):
             return await self._faulty("certs", as_json(self._issuer.certs()))
         if route == ("GET", "/get-identity"):
-            return await self._faulty("identity", self._identity(asked))
+            return await self._faulty("identity", self._identity(asked, self._faults.get("identity", "ok")))
         if route == ("POST", "/token"):
             return self._token(asked)
         if route == ("POST", "/login"):
@@ -120,9 +123,15 @@ class TeamDomain:
             return None
         return self._issuer.service_token(client, self._service_aud)
 
-    def _identity(self, asked: Asked) -> Answer:
+    def _identity(self, asked: Asked, fault: str) -> Answer:
         holder = self._issuer.holder(asked.cookie())
-        return as_json(self._issuer.identity(*holder)) if holder else as_json({"err": "no session"}, 401)
+        if holder is None:
+            return as_json({"err": "no session"}, 401)
+        person, claims = holder
+        if fault == "wrong user":
+            person = next(each for each in self._issuer.people.values() if each != person)
+        at = time.time() - STALE_S if fault == "stale" else None
+        return as_json(self._issuer.identity(person, claims, at=at))
 
     def _token(self, asked: Asked) -> Answer:
         fields = asked.form()
@@ -165,6 +174,13 @@ class TeamDomain:
         if asked.method == "POST" and name == "rotate":
             self._issuer.rotate()
             return as_json({"kids": [key["kid"] for key in self._issuer.certs()["keys"]]})
+        if asked.method == "POST" and name == "posture":
+            fields = asked.form()
+            email = fields.pop("email", "")
+            if email not in self._issuer.people:
+                return as_json({"error": "nobody of that e-mail is on the staff file"}, 404)
+            said = {check: value == "yes" for check, value in fields.items()}
+            return as_json(self._issuer.repaired(email, **said).posture)
         if asked.method == "POST" and name == "fault":
             self._faults.update(asked.form())
             return as_json(self._faults)
@@ -180,6 +196,7 @@ class TeamDomain:
             "html": Answer(200, b"<html>please enable cookies</html>", [("Content-Type", "text/html")]),
             "redirect": redirect(f"{self._issuer.url}/cdn-cgi/access/standin/health"),
             "empty": as_json({"keys": []}),
+            "oversize": as_json({"keys": [], "email": "x" * OVERSIZE_BYTES}),
         }
         return faults.get(fault, good)
 

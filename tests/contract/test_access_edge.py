@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,9 +18,10 @@ import httpx
 import pytest
 import websockets
 
+from core.access.adapters.identities import Desk, asker
 from core.access.adapters.keys import KeyStore, fetcher, parse
 from core.access.domain.tokens import BadToken, Fault, Rules, Service, User, read
-from devstack.standins.edge_issuer import service_secret
+from devstack.standins.edge_issuer import DISK_RULE, MANAGED_RULE, service_secret
 
 ROOT = Path(__file__).resolve().parents[2]
 STAFF = json.loads((ROOT / "fixtures/staff.json").read_text())
@@ -90,6 +92,11 @@ class Running:
 
     def store(self, **options: Any) -> KeyStore:
         return KeyStore(self.fetch(), development=True, **options)
+
+    def bearer(self, token: str) -> User:
+        who = read(token, rules=self.rules(User), key_of=self.store().key_of, now=_now())
+        assert isinstance(who, User)
+        return who
 
     def rules(self, kind: type[User] | type[Service]) -> Rules:
         return Rules(self.url, CONSOLE_AUD if kind is User else SERVICE_AUD, admits=kind)
@@ -258,6 +265,47 @@ def test_says_who_holds_a_token(edge: Running) -> None:
     assert httpx.get(f"{edge.url}/cdn-cgi/access/get-identity", timeout=10).status_code == 401
 
 
+def test_says_how_a_device_is_in_the_published_shape(edge: Running) -> None:
+    desk = Desk(asker(edge.url))
+    token = edge.token("sam@countersign.example")
+    answer = desk.of(token, edge.bearer(token))
+    assert answer is not None
+    assert answer.posture.device == "laptop-of-sam"
+    assert {rule: found.passed for rule, found in answer.posture.findings.items()} == {
+        MANAGED_RULE: True,
+        DISK_RULE: True,
+    }
+    edge.lever("posture", email="sam@countersign.example", disk_encryption="no")
+    again = Desk(asker(edge.url)).of(token, edge.bearer(token))
+    edge.lever("posture", email="sam@countersign.example", disk_encryption="yes")
+    assert again is not None
+    assert not again.posture.findings[DISK_RULE].passed
+    assert again.posture.findings[MANAGED_RULE].passed
+
+
+def test_says_nothing_about_the_bearer_of_another_token(edge: Running) -> None:
+    ana, sam = edge.token("ana@countersign.example"), edge.token("sam@countersign.example")
+    assert Desk(asker(edge.url)).of(sam, edge.bearer(ana)) is None
+    assert Desk(asker(edge.url)).of("forged", edge.bearer(ana)) is None
+
+
+@pytest.mark.parametrize("fault", ["500", "html", "redirect", "empty", "oversize", "wrong user", "hang"])
+def test_can_fail_in_ways_that_leave_a_device_unknown(edge: Running, fault: str) -> None:
+    token = edge.token("ana@countersign.example")
+    edge.lever("fault", identity=fault)
+    assert Desk(asker(edge.url, timeout_s=0.3)).of(token, edge.bearer(token)) is None
+
+
+def test_can_tell_of_a_device_as_it_was_long_ago(edge: Running) -> None:
+    token = edge.token("ana@countersign.example")
+    edge.lever("fault", identity="stale")
+    answer = Desk(asker(edge.url)).of(token, edge.bearer(token))
+    assert answer is not None
+    found = answer.posture.findings[MANAGED_RULE].at
+    assert found is not None
+    assert _now() - found > timedelta(days=6)
+
+
 @pytest.mark.parametrize("host", ["api.localhost", "console.localhost"])
 def test_carries_web_sockets(edge: Running, host: str) -> None:
     cookie = {"Cookie": f"CF_Authorization={edge.token('ana@countersign.example')}"}
@@ -291,7 +339,7 @@ def test_keeps_the_previous_key_through_a_rotation(edge: Running) -> None:
         read(token, rules=edge.rules(User), key_of=edge.store().key_of, now=_now())
 
 
-@pytest.mark.parametrize("fault", ["500", "html", "redirect", "empty", "hang"])
+@pytest.mark.parametrize("fault", ["500", "html", "redirect", "empty", "oversize", "hang"])
 def test_can_fail_in_ways_that_a_store_without_keys_survives(edge: Running, fault: str) -> None:
     edge.lever("fault", certs=fault)
     store = KeyStore(edge.fetch(timeout_s=0.3), development=True)

@@ -18,6 +18,8 @@ PRODUCTION = {
     "ACCESS_TEAM_URL": "https://countersign.cloudflareaccess.com",
     "ACCESS_CONSOLE_AUD": "9f8e7d6c" * 8,
     "ACCESS_SERVICE_AUD": "0123abcd" * 8,
+    "POSTURE_MANAGED_RULES": "5f3b0c1e-0000-4000-8000-000000000001 5f3b0c1e-0000-4000-8000-000000000002",
+    "POSTURE_DISK_RULES": "5f3b0c1e-0000-4000-8000-000000000003",
     **{
         f"{door}_ORIGIN": f"https://{door.lower()}.countersign.example"
         for door in ("CONSOLE", "SERVICE", "API", "HOOKS")
@@ -53,9 +55,10 @@ def test_starts_behind_the_real_edge() -> None:
         ({"ACCESS_TEAM_URL": "http://127.0.0.1:8000"}, "access.E010"),
         ({"CONSOLE_ORIGIN": "http://console.localhost:8000"}, "access.E012"),
         ({"DEPLOYMENT_KIND": "development"}, "access.E006"),
+        ({"POSTURE_DISK_RULES": ""}, "access.E016"),
         ({"DEPLOYMENT_KIND": "staging", "ACCESS_TEAM_URL": "http://127.0.0.1:8000"}, "access.E001"),
     ],
-    ids=["stand-in's issuer", "plain http", "forgotten kind", "unknown kind"],
+    ids=["stand-in's issuer", "plain http", "forgotten kind", "no posture rules", "unknown kind"],
 )
 def test_does_not_start_on_developments_edge(changes: dict[str, str], code: str) -> None:
     done = start(**changes)

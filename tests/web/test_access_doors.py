@@ -18,7 +18,8 @@ from django.test import Client
 from django.urls import path
 
 from core import clock
-from core.access import checks, doors, requires
+from core.access import checks, doors, postures, requires
+from core.access.adapters.identities import Desk
 from core.access.adapters.keys import KeyStore
 from core.access.models import Identity, RoleGrant
 from core.access.requirement import permission_of
@@ -90,6 +91,14 @@ def _doors(settings: Any, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> No
     settings.ACCESS_CONSOLE_AUD, settings.ACCESS_SERVICE_AUD = CONSOLE_AUD, SERVICE_AUD
     store = KeyStore(lambda: json.dumps(issuer.certs()).encode(), development=True)
     monkeypatch.setattr(doors, "key_store", lambda *_, **__: store)
+    asking = Desk(lambda token: json.dumps(issuer.identity(*holder(issuer, token))).encode())
+    monkeypatch.setattr(postures, "desk", lambda _: asking)
+
+
+def holder(issuer: Issuer, token: str) -> tuple[Person, dict[str, Any]]:
+    found = issuer.holder(token)
+    assert found is not None
+    return found
 
 
 @pytest.fixture
@@ -287,6 +296,7 @@ def production(settings: Any) -> Iterator[Any]:
         setattr(settings, f"{name}_ORIGIN", f"https://{name.lower()}.countersign.example")
     settings.SESSION_COOKIE_NAME, settings.SESSION_COOKIE_SECURE = "__Host-session", True
     settings.SECRET_KEY = "production" * 6
+    settings.POSTURE_RULES = {check: frozenset({"a-rule"}) for check in ("managed", "disk_encryption")}
     return settings
 
 
@@ -315,6 +325,8 @@ def test_production_starts_on_the_real_edge(production: Any) -> None:
         ("SESSION_COOKIE_NAME", "session", "access.E014"),
         ("SECRET_KEY", "development only", "access.E015"),
         ("DEPLOYMENT_KIND", "prod", "access.E001"),
+        ("POSTURE_RULES", {"managed": {"a"}, "disk_encryption": frozenset()}, "access.E016"),
+        ("POSTURE_AGE_S", 7 * 24 * 3600, "access.E007"),
         ("AUTHENTICATION_BACKENDS", ["django.contrib.auth.backends.ModelBackend"], "access.E004"),
         ("MIDDLEWARE", [], "access.E005"),
     ],

@@ -15,6 +15,7 @@ from django.shortcuts import redirect
 from backoffice.console import frame, payloads
 from core import access, clock
 from core.access.models import Identity
+from core.access.requirement import demanded
 from core.approvals import actions, kinds, queries
 from core.approvals.domain.requests import State
 from core.approvals.haste import any_in_haste
@@ -26,6 +27,7 @@ from custody import confirming
 from custody import queries as custody
 from custody.models import SignerOrder
 from kernel import canonical, encodings
+from kernel.approval import Verb
 
 FIELDS: Final = {
     "verb": "Verb",
@@ -114,6 +116,9 @@ def sign(request: frame.StaffRequest, request_id: UUID) -> HttpResponse:
     """Hand in an answer from the approver page."""
     try:
         signed = answer_in(request.POST)
+        if signed.verb is not Verb.REJECT:
+            asked = queries.request_for(request_id, identity=request.identity, now=clock.now())
+            demanded(request, kinds.named(asked.kind).permission, now=clock.now())
         row = actions.submit_signature(
             request_id=request_id, signed=signed, actor=request.actor, now=clock.now()
         )

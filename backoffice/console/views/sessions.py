@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 from backoffice.console import frame
 from backoffice.console.views import staff
 from core import clock
+from core.access import postures
 from core.access.actions.sessions import end_all_sessions
 from core.access.domain.sessions import ABSOLUTE, IDLE
 from core.refusals import Refused
@@ -20,13 +21,15 @@ LOGOUT = "/cdn-cgi/access/logout"
 
 
 def show(request: frame.StaffRequest) -> HttpResponse:
-    """Since when the session is open, from where, and when it will end."""
+    """Since when the session is open, from where, when it will end, and what the edge says of the device."""
     session = request.officer_session
     assert session is not None
     values = {
         "session": session,
         "ends_at": session.started_at + ABSOLUTE,
         "idle_minutes": int(IDLE.total_seconds()) // 60,
+        "device": request.posture.device if request.posture else "",
+        "checks": postures.findings(request.posture, now=clock.now()),
     }
     return frame.page(request, "console/session.html", values)
 

@@ -30,3 +30,17 @@ def record_view_refusal(*, permission: str, path: str, actor: Actor, now: dateti
     audit.record(
         Event.VIEW_REFUSED, f"permission/{permission}", actor=actor, now=now, after={"path": path[:200]}
     )
+
+
+@action(Event.POSTURE_REFUSED)
+def record_posture_refusal(
+    *, refusal: Refused, permission: str, path: str, actor: Actor, now: datetime
+) -> None:
+    """A person who may asked from a device that may not, or of which too little is known."""
+    audit.record(
+        Event.POSTURE_REFUSED,
+        f"permission/{permission}",
+        actor=actor,
+        now=now,
+        after={"path": path[:200], "code": refusal.code, "lacks": refusal.target},
+    )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
-from typing import ClassVar
+from typing import ClassVar, Final
 from uuid import UUID
 
 from core import audit
@@ -16,6 +17,9 @@ from core.action import action
 from core.actor import Actor
 from core.refusals import NotAllowed, NotFound, Refused
 
+GROUPS_MAX: Final = 50
+"""How many groups of a person the log keeps."""
+
 
 class WhyMissing(Refused):
     """Ending somebody else's sessions says why."""
@@ -25,8 +29,14 @@ class WhyMissing(Refused):
 
 
 @action(Event.SESSION_STARTED)
-def start_session(*, idles: bool, country: str, actor: Actor, now: datetime) -> OfficerSession:
-    """Begin a session for the officer who acts; the one that they had elsewhere ends with it."""
+def start_session(
+    *, idles: bool, country: str, groups: Collection[str] | None = None, actor: Actor, now: datetime
+) -> OfficerSession:
+    """Begin a session for the officer who acts; the one that they had elsewhere ends with it.
+
+    `groups` are those in which the identity provider counts the person, None where the edge did not say. They
+    are written down and open nothing.
+    """
     officer = actor.identity and (
         Identity.objects.select_for_update(no_key=True)
         .filter(pk=actor.identity, kind=Kind.OFFICER, is_active=True)
@@ -50,7 +60,12 @@ def start_session(*, idles: bool, country: str, actor: Actor, now: datetime) -> 
         actor=actor,
         now=now,
         before={"replaced": before},
-        after={"device": row.device, "ip": row.ip, "country": row.country},
+        after={
+            "device": row.device,
+            "ip": row.ip,
+            "country": row.country,
+            "groups": None if groups is None else sorted(groups)[:GROUPS_MAX],
+        },
     )
     return row
 

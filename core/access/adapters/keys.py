@@ -18,6 +18,7 @@ from typing import Any, Final
 import httpx
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPublicNumbers
 
+from core.access.adapters import pinned
 from core.access.domain.tokens import BadToken, Fault
 from kernel import encodings
 
@@ -27,8 +28,6 @@ FRESH_S: Final = 3600
 STALE_S: Final = 6 * 24 * 3600
 """Below the seven days for which the edge still honours a key that it has rotated out."""
 COOLDOWN_S: Final = 30
-TIMEOUT_S: Final = 3.0
-BODY_BYTES_MAX: Final = 64 * 1024
 MODULUS_BITS_MIN: Final = 2048
 DEVELOPMENT_MARK: Final = "countersign_development"
 """A member that the development stand-in puts into its key set, and that production refuses."""
@@ -146,24 +145,13 @@ def _key(entry: dict[str, Any]) -> RSAPublicKey | None:
     return key if key.key_size >= MODULUS_BITS_MIN else None
 
 
-def fetcher(url: str, *, timeout_s: float = TIMEOUT_S) -> Callable[[], bytes]:
-    """A fetch of that one address: no redirects, no proxy from the environment, time and size limited."""
+def fetcher(url: str, *, timeout_s: float = pinned.TIMEOUT_S) -> Callable[[], bytes]:
+    """A fetch of that one address."""
 
     def fetch() -> bytes:
-        deadline = time.monotonic() + timeout_s
-        body = b""
-        with (
-            httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False) as client,
-            client.stream("GET", url, headers={"Accept": "application/json"}) as response,
-        ):
-            if response.status_code != 200:
-                raise BadKeySet(f"status {response.status_code}")
-            for chunk in response.iter_bytes():
-                body += chunk
-                if len(body) > BODY_BYTES_MAX:
-                    raise BadKeySet(f"longer than {BODY_BYTES_MAX} bytes")
-                if time.monotonic() > deadline:
-                    raise BadKeySet("too slow")
-        return body
+        try:
+            return pinned.get(url, timeout_s=timeout_s)
+        except (pinned.BadStatus, pinned.BadBody) as error:
+            raise BadKeySet(str(error)) from error
 
     return fetch

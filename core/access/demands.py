@@ -1,0 +1,78 @@
+"""What each permission demands of the device: the one table that answers "from which machine?".
+
+It stands beside the roles table (`roles.py`) and has a line for each of its permissions; a test holds the two
+together. Reading takes no posture, except where what is read leaves the house or is somebody's evidence. Nor
+does whatever stops: from a broken laptop a person can still freeze, halt, suspend, and reject what waits for
+an approval (`requirement.demanded` is not asked there).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+from core.access.domain.postures import Check
+
+_COLUMNS: Final = (Check.MANAGED, Check.DISK_ENCRYPTION)
+
+# Columns: the exchange manages the device; its disk is encrypted. The first wherever somebody acts for the
+# exchange, the second too where money moves or personal data and keys' files would lie on a stolen disk.
+_TABLE: Final = """
+                               managed  disk
+console:home:read                 .       .
+access:staff:read                 .       .
+access:staff:propose              x       x
+access:staff:approve              x       x
+access:staff:suspend              .       .
+access:elevation:ask              x       .
+factors:own:manage                .       .
+approvals:request:read            .       .
+approvals:request:withdraw        .       .
+approvals:policy:read             .       .
+approvals:policy:propose          x       .
+approvals:policy:approve          x       x
+audit:event:read                  .       .
+audit:event:export                x       x
+freezes:freeze:read               .       .
+freezes:freeze:pull               .       .
+freezes:freeze:release            x       x
+freezes:freeze:approve_release    x       x
+health:probe:read                 .       .
+customers:customer:read           .       .
+kyc:case:read                     .       .
+kyc:case:decide                   x       x
+kyc:tier:approve                  x       x
+kyc:evidence:read                 x       x
+custody:withdrawal:read           .       .
+custody:withdrawal:release        x       x
+custody:withdrawal:approve        x       x
+custody:treasury:read             .       .
+custody:refill:propose            x       x
+custody:refill:approve            x       x
+custody:bundle:transfer           x       x
+custody:signer:read               .       .
+custody:signer:stop               .       .
+custody:signer:order              x       x
+custody:signer:approve_order      x       x
+custody:adjustment:propose        x       x
+custody:adjustment:approve        x       x
+engine:market:read                .       .
+engine:market:halt                .       .
+engine:market:approve_release     x       x
+engine:mirrors:rebuild            x       .
+"""
+
+
+def _parsed(table: str) -> Mapping[str, tuple[Check, ...]]:
+    lines = [line.split() for line in table.strip().splitlines()][1:]
+    for permission, *cells in lines:
+        if len(cells) != len(_COLUMNS) or not set(cells) <= {"x", "."}:
+            raise ValueError(f"the table of demands has a crooked line: {permission}")
+    return {
+        line[0]: tuple(check for check, cell in zip(_COLUMNS, line[1:], strict=True) if cell == "x")
+        for line in lines
+    }
+
+
+DEMANDS: Final[Mapping[str, tuple[Check, ...]]] = _parsed(_TABLE)
+"""The checks by permission. A permission without a line is a programming error: KeyError, never a yes."""

@@ -1,0 +1,162 @@
+"""Whoever acts from a device …"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import httpx
+import pytest
+
+from core import action, clock
+from core.access import postures
+from core.access.adapters.identities import AGAIN_S, FRESH_S
+from core.access.adapters.pinned import BadStatus
+from core.access.domain.tokens import User
+from core.access.models import Identity
+from core.audit.models import AuditEvent
+from core.freezes.models import Freeze
+from tests import doors
+from tests.doors import at_console, edge
+from tests.exchange import Exchange, stock
+from tests.web.test_console_acts import answered
+
+
+@pytest.fixture
+def exchange(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Exchange:
+    doors.open_doors(settings, monkeypatch)
+    return stock(clock.now())
+
+
+def last() -> Any:
+    return AuditEvent.objects.order_by("-id")[0].doc
+
+
+def moved_on(seconds: float) -> None:
+    doors.clock.moment += seconds
+
+
+def raises(error: Exception) -> Callable[[], bytes]:
+    def fault() -> bytes:
+        raise error
+
+    return fault
+
+
+def held(exchange: Exchange) -> str:
+    """What Ana may release."""
+    return f"/withdrawals/{exchange.held.pk}/release"
+
+
+WHY = {"reason": "the sender is known to us"}
+FAULTS: dict[str, Callable[[], bytes]] = {
+    "hang": raises(httpx.ReadTimeout("slow")),
+    "500": raises(BadStatus(500)),
+    "html": lambda: b"<html>please enable cookies</html>",
+    "redirect": raises(BadStatus(302)),
+    "wrong user": lambda: json.dumps({"email": "eve@countersign.example", "user_uuid": "e"}).encode(),
+    "no posture": lambda: b"{}",
+}
+
+
+def test_is_written_down_with_it_in_every_event(exchange: Exchange) -> None:
+    client = at_console(exchange.staff.ana.identity)
+    client.post("/freezes/pull", {"scope": "asset:BTC", "reason": "a leak"})
+    freeze = AuditEvent.objects.filter(doc__action="freezes.freeze.pulled").latest("id").doc
+    assert freeze["actor"]["device"] == "laptop-of-ana"
+    started = AuditEvent.objects.filter(doc__action="access.session.started").latest("id").doc
+    assert started["actor"]["device"] == started["after"]["device"] == "laptop-of-ana"
+    page = client.get("/session/").content.decode()
+    assert "laptop-of-ana" in page
+
+
+@pytest.mark.parametrize(
+    ("posture", "sentence"),
+    [
+        ({"disk_encryption": False}, "disk of this device is not encrypted"),
+        ({"managed": False}, "not a device that the exchange manages"),
+    ],
+)
+def test_that_fails_is_told_what_to_do_and_is_let_on_seconds_after_the_repair(
+    exchange: Exchange, posture: dict[str, bool], sentence: str
+) -> None:
+    ana, path = exchange.staff.ana.identity, held(exchange)
+    client = at_console(ana)
+    edge.says(ana, **posture)
+    client.get("/")
+    moved_on(AGAIN_S)
+    refused = client.post(path, WHY)
+    assert refused.status_code == 403
+    assert sentence in refused.content.decode()
+    (check,) = posture
+    assert last()["action"] == "access.posture.refused"
+    assert last()["target"] == "permission/custody:withdrawal:release"
+    assert last()["after"] == {"path": path, "code": "access.posture_failed", "lacks": f"posture/{check}"}
+    edge.says(ana)
+    assert client.post(path, WHY).status_code == 403, "asked within the last five seconds"
+    moved_on(AGAIN_S)
+    assert client.post(path, WHY).status_code == 302
+
+
+@pytest.mark.parametrize("fault", FAULTS.values(), ids=FAULTS)
+def test_of_which_nothing_is_known_reads_on_and_stops_things_and_does_nothing_else(
+    exchange: Exchange, fault: Callable[[], bytes]
+) -> None:
+    staff = exchange.staff
+    edge.fault = fault
+    ana = at_console(staff.ana.identity)
+    assert ana.get("/withdrawals/").status_code == 200
+    before = AuditEvent.objects.count()
+    refused = ana.post(held(exchange), WHY)
+    assert (refused.status_code, b"access.posture_unknown" in refused.content) == (403, True)
+    assert AuditEvent.objects.count() == before + 1
+    assert ana.post("/freezes/pull", {"scope": "asset:BTC", "reason": "a leak"}).status_code == 302
+    assert Freeze.objects.filter(scope="asset:BTC").exists()
+    suspend = f"/staff/{staff.eve.identity.pk}/suspend"
+    assert ana.post(suspend, {"reason": "she left"}).status_code == 302
+    assert not Identity.objects.get(pk=staff.eve.identity.pk).is_active
+    assert "not known: the edge does not say" in ana.get("/session/").content.decode()
+
+
+def test_is_let_on_by_the_last_answer_while_the_edge_is_away_and_not_for_longer(exchange: Exchange) -> None:
+    client, path = at_console(exchange.staff.ana.identity), held(exchange)
+    client.get("/")
+    edge.fault = raises(httpx.ReadTimeout("slow"))
+    moved_on(FRESH_S - 1)
+    assert client.post(path, WHY).status_code == 302
+    moved_on(FRESH_S)
+    assert client.post(path, WHY).status_code == 403
+
+
+def test_that_was_looked_at_too_long_ago_is_told_so(exchange: Exchange) -> None:
+    edge.found_at = (clock.now() - timedelta(hours=1)).timestamp()
+    refused = at_console(exchange.staff.ana.identity).post(held(exchange), WHY)
+    assert (refused.status_code, b"access.posture_stale" in refused.content) == (403, True)
+
+
+def test_approves_from_a_good_one_only_and_rejects_from_any(exchange: Exchange) -> None:
+    ben, row = exchange.staff.ben, exchange.request
+    edge.says(ben.identity, managed=False)
+    refused = answered(ben, row)
+    assert refused.status_code == 403
+    assert "not a device that the exchange manages" in refused.content.decode()
+    assert last()["action"] == "access.posture.refused"
+    assert not row.signatures.exists()
+    assert answered(ben, row, verb="reject", reason="I know nothing of it").status_code == 302
+    assert row.signatures.get().verb == "reject"
+
+
+def test_belongs_to_a_group_where_the_deployment_asks_for_one(exchange: Exchange, settings: Any) -> None:
+    client, path = at_console(exchange.staff.ana.identity), held(exchange)
+    settings.STAFF_GROUPS = frozenset({"backoffice"})
+    refused = client.post(path, WHY)
+    assert (refused.status_code, b"access.outside_groups" in refused.content) == (403, True)
+    assert client.post("/freezes/pull", {"scope": "asset:BTC", "reason": "a leak"}).status_code == 302
+
+
+def test_is_not_asked_about_inside_a_transaction(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(action, "is_open", lambda: True)
+    with pytest.raises(RuntimeError, match="inside an action"):
+        postures.known("t", User("s", "e", "n", clock.now(), clock.now()))
