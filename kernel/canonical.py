@@ -9,7 +9,8 @@ JSON (RFC 8259) restricted so that every value has exactly one encoding:
 * numbers are integers with an absolute value of at most 2**53 - 1; money travels as decimal strings;
 * `true`, `false`, `null`; nothing deeper than 16 levels, nothing longer than 256 KiB.
 
-The approver page holds a second decoder in JavaScript; `fixtures/vectors/canonical.json` binds the two.
+The approver page holds a second decoder in JavaScript; `fixtures/vectors/canonical.json` binds the two, and
+docs/payloads.md is the reference for everybody else.
 """
 
 from __future__ import annotations

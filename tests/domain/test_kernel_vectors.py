@@ -56,6 +56,9 @@ def test_name_their_source() -> None:
         "bip143",
         "bip174",
         "merkle",
+        "payloads",
+        "payloads",
+        "payloads",
         "ecdsa_p256",
         "ecdsa_secp256k1",
     ):
