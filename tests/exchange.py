@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Final
@@ -50,10 +51,47 @@ HEARD = ShardReading(
 """The engine's last word, as settlement would have left it."""
 
 
-DRAFT: Final = (
-    '{"rules":[{"name":"payments","when":[["kind","is","custody.withdrawal"]],'
-    '"teams":{"treasury":2,"compliance":1},"rejections":1}]}'
-)
+PAYS: Final = ["kind", "is", "custody.withdrawal"]
+DRAFT: Final = {
+    "windows": [
+        {
+            "name": "a customer's day",
+            "when": [PAYS],
+            "sum": "usd_cents", "per": "customer", "seconds": 86_400, "at_most": "5000000",
+            "teams": {"treasury": 2, "officers": 1}, "rejections": 1,
+        },
+    ],
+    "rules": [
+        {
+            "name": "nothing large at night",
+            "when": [PAYS, ["hour", "below", "6"], ["usd_cents", "above", "10000000"]],
+            "deny": "Large withdrawals wait for the morning; ask treasury after 06:00 UTC.",
+        },
+        {
+            "name": "first use of a destination",
+            "when": [PAYS, ["destination_class", "is", "new"]],
+            "teams": {"compliance": 1, "treasury": 2}, "rejections": 1,
+            "approve_s": 14_400, "execute_s": 7_200,
+        },
+        {
+            "name": "payments",
+            "when": [["kind", "in", ["custody.withdrawal", "custody.refill"]]],
+            "teams": {"treasury": 2}, "rejections": 1,
+        },
+        {
+            "name": "credits",
+            "when": [["kind", "is", "custody.adjustment"], ["usd_cents", "at_most", "100000000"]],
+            "teams": {"officers": 2}, "rejections": 1, "approve_s": 28_800,
+        },
+        {"name": "tiers", "when": [["kind", "is", "kyc.tier"]], "teams": {"officers": 1}, "rejections": 1},
+        {
+            "name": "the policy itself",
+            "when": [["kind", "is", "approvals.policy"]],
+            "teams": {"compliance": 1, "treasury": 1}, "rejections": 1,
+        },
+    ],
+}  # fmt: skip
+"""The next policy, as somebody might really draft it."""
 
 
 @dataclass(frozen=True)
@@ -160,7 +198,8 @@ def stock(now: datetime) -> Exchange:
         wallet="hot", reason="a laptop of treasury was stolen", actor=ana.actor, now=now
     )
     order = actions.sign_order(order_id=order.pk, signed=ana.order(order), actor=ana.actor, now=now)
-    draft = policies.save_draft(draft_id=None, text=DRAFT, actor=ana.actor, now=now)
+    draft = policies.save_draft(draft_id=None, text=json.dumps(DRAFT), actor=ana.actor, now=now)
+    draft = policies.run_backtest(draft_id=draft.pk, count=100, actor=ana.actor, now=now)
     una = _una(treasury)
     return Exchange(treasury, held, released, refill, adjustment, case, freeze, market, order, draft, una)
 

@@ -100,19 +100,21 @@ urlpatterns: list[Any] = [
     screen("approvals/<uuid:request_id>.json", Approvals.SEE_REQUESTS, approvals.document, "approval_json"),
     act("approvals/<uuid:request_id>/sign", Approvals.SEE_REQUESTS, approvals.sign, "sign"),
     act("approvals/<uuid:request_id>/withdraw", Approvals.WITHDRAW_REQUEST, approvals.take_back, "take_back"),
-    screen("policy/", Approvals.SEE_POLICY, policies.index, "policy"),
-    act("policy/draft", Approvals.PROPOSE_POLICY, policies.draft, "draft_policy"),
-    screen("policy/<uuid:draft_id>/", Approvals.SEE_POLICY, policies.show, "policy_draft"),
-    act("policy/<uuid:draft_id>/change", Approvals.PROPOSE_POLICY, policies.change, "change_policy"),
-    act("policy/<uuid:draft_id>/try", Approvals.PROPOSE_POLICY, policies.backtest, "test_policy"),
+    screen("approvals/policy/", Approvals.SEE_POLICY, policies.index, "policy"),
+    act("approvals/policy/draft", Approvals.PROPOSE_POLICY, policies.draft, "draft_policy"),
+    screen("approvals/policy/<uuid:draft_id>/", Approvals.SEE_POLICY, policies.show, "policy_draft"),
     act(
-        "policy/<uuid:draft_id>/publish",
+        "approvals/policy/<uuid:draft_id>/change", Approvals.PROPOSE_POLICY, policies.change, "change_policy"
+    ),
+    act("approvals/policy/<uuid:draft_id>/try", Approvals.PROPOSE_POLICY, policies.backtest, "test_policy"),
+    act(
+        "approvals/policy/<uuid:draft_id>/publish",
         Approvals.PROPOSE_POLICY,
         policies.publish,
         "publish_policy",
         step_up=Needs.ACT,
     ),
-    act("policy/<uuid:draft_id>/drop", Approvals.PROPOSE_POLICY, policies.drop, "drop_policy"),
+    act("approvals/policy/<uuid:draft_id>/drop", Approvals.PROPOSE_POLICY, policies.drop, "drop_policy"),
     screen("withdrawals/", Custody.SEE_WITHDRAWALS, withdrawals.index, "withdrawals"),
     screen("withdrawals/<uuid:withdrawal_id>/", Custody.SEE_WITHDRAWALS, withdrawals.show, "withdrawal"),
     screen(

@@ -64,8 +64,10 @@ def _outcome(policy: Policy, row: ApprovalRequest) -> tuple[dict[str, int] | Non
         judged = judge(
             policy, facts, found, floor=row.floor, longest=policies.longest(kind), governed=kind.governed
         )
-    except (NoRuleMatches, FactMissing) as error:
+    except NoRuleMatches as error:
         return None, None, str(error)
+    except FactMissing as error:
+        return None, None, f"{error} was not known"
     return dict(judged.teams), Periods(judged.approve_within, judged.execute_within), judged.rule
 
 

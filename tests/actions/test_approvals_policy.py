@@ -34,6 +34,13 @@ FREE = {
     "rejections": 1,
 }
 
+ITSELF = {
+    "name": "the policy itself",
+    "when": [["kind", "is", "approvals.policy"], ["hour", "at_least", "8"]],
+    "teams": {"compliance": 1, "treasury": 1},
+    "rejections": 1,
+}
+
 
 class Event(StrEnum):
     ASKED = "test.asked"
@@ -80,7 +87,7 @@ def in_force(people: Staff, now: datetime, *rules: dict[str, Any], windows: list
     ana = people.ana
     kept = json.loads(bytes(policies.in_force().document))["rules"]
     kept = [rule for rule in kept if rule["name"] == "the policy itself"]
-    text = json.dumps({"rules": [*rules, *kept], "windows": windows or []})
+    text = json.dumps({"rules": [*kept, *rules], "windows": windows or []})
     draft = changing.save_draft(draft_id=None, text=text, actor=ana.actor, now=now)
     changing.run_backtest(draft_id=draft.pk, count=100, actor=ana.actor, now=now)
     request = changing.ask_publication(draft_id=draft.pk, reason="a test", actor=ana.actor, now=now)
@@ -92,7 +99,7 @@ def test_is_in_force_from_the_founding_and_changes_under_its_own_quorum(people: 
     assert policies.in_force().version == 1
     in_force(people, now, FREE)
     found = policies.in_force()
-    assert (found.version, found.parsed.rules[0].name) == (2, "payments")
+    assert (found.version, found.parsed.rules[1].name) == (2, "payments")
     assert PolicyDraft.objects.get().state == "published"
     names = [event.doc["action"] for event in AuditEvent.objects.order_by("id")]
     assert names.count("approvals.policy.published") == 1
@@ -223,7 +230,7 @@ def test_is_tried_on_the_last_requests_before_it_is_asked_for(people: Staff, now
     more = {**FREE, "when": [*FREE["when"], ["amount", "at_most", "60"]]}  # type: ignore[misc]
     more |= {"teams": {"compliance": 1, "treasury": 2}}
     rules = json.loads(bytes(policies.in_force().document))["rules"]
-    text = json.dumps({"rules": [{**more, "name": "middling"}, *rules[1:]]})
+    text = json.dumps({"rules": [{**more, "name": "middling"}, *rules[:1]]})
     ana = people.ana
     draft = changing.save_draft(draft_id=None, text=text, actor=ana.actor, now=now)
     with pytest.raises(changing.NotTested):
@@ -232,7 +239,7 @@ def test_is_tried_on_the_last_requests_before_it_is_asked_for(people: Staff, now
     assert draft.backtest is not None
     totals = draft.backtest["totals"]
     assert (totals["more people"], totals["refused"]) == (2, 1)
-    quick = json.dumps({"rules": [{**FREE, "approve_s": 90}, *rules[1:]]})
+    quick = json.dumps({"rules": [*rules[:1], {**FREE, "approve_s": 90}]})
     soon = changing.save_draft(draft_id=None, text=quick, actor=ana.actor, now=now)
     tried = changing.run_backtest(draft_id=soon.pk, count=100, actor=ana.actor, now=now).backtest
     assert tried is not None
@@ -247,7 +254,7 @@ def test_is_tried_on_the_last_requests_before_it_is_asked_for(people: Staff, now
 
 
 def test_is_drafted_by_those_who_may_and_read_strictly(people: Staff, now: datetime) -> None:
-    good = json.dumps({"rules": [FREE]})
+    good = json.dumps({"rules": [FREE, ITSELF]})
     for text in ("", "[]", "{}", json.dumps({"rules": [{**FREE, "teams": {"cooks": 1}}]}), good[:-1]):
         with pytest.raises(changing.BadDraft):
             changing.save_draft(draft_id=None, text=text, actor=people.ana.actor, now=now)
@@ -262,9 +269,22 @@ def test_is_drafted_by_those_who_may_and_read_strictly(people: Staff, now: datet
         changing.run_backtest(draft_id=mine.pk, count=1, actor=people.ana.actor, now=now)
 
 
+@pytest.mark.parametrize(
+    "rules",
+    [
+        [FREE],
+        [{**FREE, "name": "first", "when": [["amount", "above", "1"]]}, ITSELF],
+        [{"name": "never", "when": [["kind", "is", "approvals.policy"]], "deny": "no"}, ITSELF],
+    ],
+)
+def test_can_always_be_changed_again(people: Staff, now: datetime, rules: list[Any]) -> None:
+    with pytest.raises(changing.BadDraft, match="never be changed again"):
+        changing.save_draft(draft_id=None, text=json.dumps({"rules": rules}), actor=people.ana.actor, now=now)
+
+
 def test_is_published_by_one_of_two_drafts_of_the_same_version(people: Staff, now: datetime) -> None:
     late = changing.save_draft(
-        draft_id=None, text=json.dumps({"rules": [FREE]}), actor=people.ana.actor, now=now
+        draft_id=None, text=json.dumps({"rules": [FREE, ITSELF]}), actor=people.ana.actor, now=now
     )
     changing.run_backtest(draft_id=late.pk, count=1, actor=people.ana.actor, now=now)
     in_force(people, now, FREE)

@@ -32,6 +32,8 @@ def screens(site: Site) -> dict[str, str]:
         "home": "/",
         "approvals": "/approvals/",
         "approval": f"/approvals/{exchange.request.pk}/",
+        "policy": "/approvals/policy/",
+        "policy_draft": f"/approvals/policy/{exchange.draft.pk}/",
         "withdrawals": "/withdrawals/",
         "withdrawal": f"/withdrawals/{exchange.held.pk}/",
         "treasury": "/treasury/",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import re
 from typing import Any
 
@@ -262,3 +263,20 @@ def test_freezes_at_once_and_releases_by_three(exchange: Exchange) -> None:
 
 def _file(data: bytes) -> Any:
     return SimpleUploadedFile("cold-1.json", data, content_type="application/json")
+
+
+def test_gives_a_draft_of_the_policy_to_edit_that_says_the_same(exchange: Exchange) -> None:
+    ana = exchange.staff.ana.identity
+    page = f"/approvals/policy/{exchange.draft.pk}/"
+    shown = at_console(ana).get(page).content.decode()
+    text = re.search(r'<textarea id="text"[^>]*>(.*?)</textarea>', shown, re.DOTALL)
+    assert text is not None
+    assert send(ana, page, f"{page}change", text=html.unescape(text.group(1))).status_code == 302
+    before = bytes(exchange.draft.document)
+    exchange.draft.refresh_from_db()
+    assert bytes(exchange.draft.document) == before
+    for said in ("to be approved within 4 h", "within 1 d and 1 d", "window a customer", "($50,000.00)"):
+        assert said in html.unescape(shown)
+    refused = send(ana, page, f"{page}change", text='{"rules": [{"name": "x"}]}')
+    assert refused.status_code == 422
+    assert refusal(refused).startswith("Nothing was kept: a rule has exactly the members")

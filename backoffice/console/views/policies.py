@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
@@ -21,6 +21,7 @@ from core.approvals.policies import in_force
 from core.refusals import NotFound, Refused
 
 SHOWN_MAX: Final = 50
+ORDER: Final = ("name", "when", "sum", "per", "seconds", "at_most", "teams", "rejections", "deny")
 
 
 def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpResponse:
@@ -53,6 +54,7 @@ def show(request: frame.StaffRequest, draft_id: UUID, refusal: Refused | None = 
         "before": before,
         "differences": differences(before.parsed, draft),
         "rules": [(rule.name, described(rule)) for rule in draft.rules],
+        "windows": [(window.rule.name, summed(window)) for window in draft.windows],
         "text": request.POST.get("text") or _text(bytes(row.document)),
         "is_mine": row.maker_id == request.identity.pk and row.state == State.DRAFT,
     }
@@ -127,6 +129,19 @@ def drop(request: frame.StaffRequest, draft_id: UUID) -> HttpResponse:
 
 
 def _text(document: bytes) -> str:
-    """A document as people edit it: what it says, without what the draft numbers by itself."""
+    """A document as people edit it, a line for each member; what the draft numbers by itself is left out."""
     members = json.loads(document)
-    return json.dumps({name: members[name] for name in ("windows", "rules") if name in members}, indent=2)
+    parts = [
+        f"{json.dumps(name)}: {_lines(members[name])}" for name in ("windows", "rules") if name in members
+    ]
+    return "{\n" + ",\n".join(parts) + "\n}"
+
+
+def _lines(rules: list[dict[str, Any]]) -> str:
+    """Rules or windows, each with its name first, in the order in which they are read."""
+    texts = []
+    for rule in rules:
+        names = sorted(rule, key=lambda name: (ORDER.index(name) if name in ORDER else len(ORDER), name))
+        members = ",\n ".join(f"{json.dumps(name)}: {json.dumps(rule[name])}" for name in names)
+        texts.append("{" + members + "}")
+    return "[" + ",\n\n".join(texts) + "]"

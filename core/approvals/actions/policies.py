@@ -18,7 +18,7 @@ from core.actor import Actor
 from core.approvals import kinds, opening, policies
 from core.approvals.backtesting import backtest
 from core.approvals.domain.drafts import NEXT, State
-from core.approvals.domain.policies import too_long
+from core.approvals.domain.policies import changeable, too_long
 from core.approvals.events import Event
 from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalPolicy, ApprovalRequest, PolicyDraft
@@ -184,6 +184,8 @@ def _document(text: str) -> bytes:
         longest = {name: policies.longest(kind) for name, kind in kinds.registered().items()}
         if late := too_long(policy, longest):
             raise BadPolicy(late)
+        if not changeable(policy, kind=NAME):
+            raise BadPolicy(f"no rule would let anybody approve {NAME}, so it could never be changed again")
     except (BadPolicy, canonical.NotCanonical, ValueError) as error:
         raise BadDraft(f"Nothing was kept: {error}.", target=NAME) from error
     if unknown:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
@@ -130,6 +131,16 @@ def too_long(policy: Policy, longest: Mapping[str, Periods]) -> str:
     return ""
 
 
+def changeable(policy: Policy, *, kind: str) -> bool:
+    """Whether at some hour a change of the policy, an act of this kind, could be put before anybody."""
+    sums = {window.rule.name: 0 for window in policy.windows}
+    for hour in range(24):
+        with suppress(NoRuleMatches, FactMissing):
+            policy.rule_for({"kind": kind, "hour": hour, "maker": ""}, sums)
+            return True
+    return False
+
+
 def _kinds(rule: Rule) -> frozenset[str]:
     named: set[str] = set()
     for one in rule.when:
@@ -171,7 +182,7 @@ def differences(old: Policy, new: Policy) -> list[str]:
         if name not in before:
             lines.append(f"rule {name!r} is new, at place {place}: {described(rule)}")
         elif before[name] != rule:
-            lines.append(f"rule {name!r} was: {described(before[name])}; becomes: {described(rule)}")
+            lines.append(f"rule {name!r} was: {described(before[name])}\nbecomes: {described(rule)}")
     kept = [name for name in after if name in before]
     if kept != [name for name in before if name in after]:
         lines.append(f"the order becomes: {', '.join(after)}")
@@ -189,7 +200,7 @@ def differences(old: Policy, new: Policy) -> list[str]:
 def described(rule: Rule) -> str:
     """A rule in words."""
     conditions = " and ".join(
-        f"{one.fact} {one.comparison.replace('_', ' ')} {_value(one.value)}" for one in rule.when
+        f"{one.fact} {one.comparison.replace('_', ' ')} {_bound(one.fact, one.value)}" for one in rule.when
     )
     if rule.deny:
         return f"{conditions or 'always'}: refused, {rule.deny}"
@@ -206,8 +217,8 @@ def summed(window: Window) -> str:
     """A window in words."""
     what = "requests" if window.measure == COUNT else window.measure
     return (
-        f"more than {window.at_most} {what} per {window.per} within {window.seconds} s, "
-        f"where {described(window.rule)}"
+        f"more than {_bound(window.measure, window.at_most)} {what} per {window.per} within "
+        f"{lasting(timedelta(seconds=window.seconds))}, where {described(window.rule)}"
     )
 
 
@@ -220,8 +231,11 @@ def lasting(period: timedelta) -> str:
     return f"{seconds} s"
 
 
-def _value(value: str | int | Sequence[str]) -> str:
-    return str(value) if isinstance(value, (str, int)) else " or ".join(value)
+def _bound(fact: str, value: str | int | Sequence[str]) -> str:
+    """The value as people read it: cents as dollars, units with their thousands apart."""
+    if isinstance(value, int):
+        return f"{value:,} (${value // 100:,}.{value % 100:02})" if fact == "usd_cents" else f"{value:,}"
+    return value if isinstance(value, str) else " or ".join(value)
 
 
 def _all(before: Teams, after: Teams) -> list[tuple[str, int]]:
@@ -236,6 +250,7 @@ __all__ = [
     "Judgement",
     "NoRuleMatches",
     "Periods",
+    "changeable",
     "compared",
     "described",
     "differences",
