@@ -32,7 +32,7 @@ CHANGE_ONLY: Final[dict[str, str]] = {
     ),
     "factors_glass": "state, seconded_by_id, second_key_id, opened_at, ends_at, ended_at, ended_by_id",
     "factors_challenge": "used_at, outcome, factor",
-    "access_session": "seen_at, ended_at, ended_why",
+    "access_session": "seen_at, moved_at, ended_at, ended_why",
     "access_signed_out_subject": "tokens_before",
     "approvals_request": "state",
     "approvals_policy_draft": "document, state, backtest, request_id, changed_at",

@@ -14,7 +14,7 @@ from django.shortcuts import render
 from django.urls import reverse
 
 from backoffice.console import waiting
-from backoffice.console.entering import is_inside
+from backoffice.console.entering import has_moved, is_inside
 from core import access, clock
 from core.access.domain.postures import Posture
 from core.access.domain.tokens import User
@@ -85,6 +85,7 @@ class Frame:
     entries: list[Entry]
     frozen: list[Freeze]
     emergency: Glass | None
+    has_moved: bool
     deployment: str
     deployment_kind: str
     network: str
@@ -108,6 +109,7 @@ def around(request: StaffRequest, *, now: datetime, here: str = "") -> Frame:
         ],
         frozen=list(freezes.in_force()[:5]) if "freezes:freeze:read" in powers else [],
         emergency=glass_in_force(),
+        has_moved=has_moved(request),
         deployment=settings.DEPLOYMENT,
         deployment_kind=settings.DEPLOYMENT_KIND,
         network=settings.NETWORK,

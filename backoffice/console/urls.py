@@ -66,10 +66,11 @@ def act(
     name: str,
     step_up: Needs | None = None,
     before_entering: bool = False,
+    when_moved: bool = False,
 ) -> URLPattern:
     """A form's target: posted to and never followed, from no other site, and where marked only confirmed."""
     inner = view if step_up is None else confirmed(step_up, view)
-    done = inner if before_entering else inside(inner)
+    done = inner if before_entering else inside(inner, when_moved=when_moved)
     return path(route, requires(permission)(require_POST(from_here(done))), name=name)
 
 
@@ -90,10 +91,10 @@ def from_here(view: View) -> View:
 
 urlpatterns: list[Any] = [
     act("enter", Factors.OWN, enter, "enter", step_up=Needs.ENTER, before_entering=True),
-    act("leave", Factors.OWN, leave, "leave"),
+    act("leave", Factors.OWN, leave, "leave", when_moved=True),
     screen("", Console.SEE_HOME, home.show, "home"),
     screen("session/", Factors.OWN, sessions.show, "session"),
-    act("session/end-all", Factors.OWN, sessions.end_all, "end_all_sessions"),
+    act("session/end-all", Factors.OWN, sessions.end_all, "end_all_sessions", when_moved=True),
     screen("pulse", Console.SEE_HOME, home.pulse, "pulse"),
     screen("approvals/", Approvals.SEE_REQUESTS, approvals.index, "approvals"),
     screen("approvals/<uuid:request_id>/", Approvals.SEE_REQUESTS, approvals.show, "approval"),

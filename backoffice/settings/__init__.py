@@ -50,6 +50,9 @@ ACCESS_TEAM_URL = text("ACCESS_TEAM_URL", "http://127.0.0.1:8000")
 ACCESS_CONSOLE_AUD = text("ACCESS_CONSOLE_AUD", "c" * 64)
 ACCESS_SERVICE_AUD = text("ACCESS_SERVICE_AUD", "5" * 64)
 
+# The header in which the edge was told to put the client's network number; empty where it was not.
+ASN_HEADER = text("ASN_HEADER", "")
+
 # What the edge's answers about devices and groups mean here (core/access/postures.py).
 POSTURE_RULES = {
     "managed": frozenset(text("POSTURE_MANAGED_RULES", "").split()),

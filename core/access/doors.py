@@ -12,6 +12,8 @@ from django.conf import settings
 
 from core.access.adapters.keys import KeyStore, fetcher
 from core.access.domain import tokens
+from core.access.domain.networks import Whence, asn_in, country_in
+from core.access.domain.postures import Posture
 from core.access.models import Identity, Kind, SignedOutSubject
 from core.refusals import NotAllowed
 
@@ -94,6 +96,16 @@ def identity_of(who: tokens.Bearer) -> Identity:
 
 def _is_signed_out(who: tokens.User) -> bool:
     return SignedOutSubject.objects.filter(subject=who.subject, tokens_before__gt=who.issued_at).exists()
+
+
+def whence(headers: Mapping[str, str], peer: str, posture: Posture | None) -> Whence:
+    """Where a request comes from, by what the edge sets; `headers` are looked up without regard to case."""
+    return Whence(
+        ip=client_ip(headers, peer),
+        asn=asn_in(headers.get(settings.ASN_HEADER, "")) if settings.ASN_HEADER else "",
+        country=country_in(headers.get("Cf-Ipcountry", "")),
+        device=posture.device if posture else None,
+    )
 
 
 def client_ip(headers: Mapping[str, str], peer: str) -> str:

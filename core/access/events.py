@@ -13,5 +13,6 @@ class Event(StrEnum):
     VIEW_REFUSED = "access.view.refused"
     POSTURE_REFUSED = "access.posture.refused"
     SESSION_STARTED = "access.session.started"
+    SESSION_MOVED = "access.session.moved"
     SESSION_ENDED = "access.session.ended"
     SESSIONS_ALL_ENDED = "access.session.all_ended"

@@ -143,7 +143,8 @@ class OfficerCredential(models.Model):
 class OfficerSession(models.Model):
     """One sitting of an officer at the console, entered by a ceremony and kept here, not by the browser.
 
-    It opens nothing by itself: it takes Django's session of the browser and a token of the same subject.
+    It opens nothing by itself: it takes Django's session of the browser and a token of the same subject. Once
+    it has been used from another network, country or device (`moved_at`), it reads and does nothing more.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -152,8 +153,12 @@ class OfficerSession(models.Model):
     device = models.CharField(max_length=120, blank=True)
     ip = models.CharField(max_length=45, blank=True)
     country = models.CharField(max_length=2, blank=True)
+    asn = models.CharField(
+        max_length=10, blank=True, help_text="the network's number, where the edge says it"
+    )
     started_at = models.DateTimeField()
     seen_at = models.DateTimeField()
+    moved_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
     ended_why = models.CharField(max_length=20, blank=True)
 

@@ -79,7 +79,7 @@ def look_again(request: Any, *, within_s: float = AGAIN_S) -> bool:
     answer = postures.known(request.assertion, request.access, within_s=within_s)
     request.posture = answer.posture if answer else None
     request.actor = replace(request.actor, device=request.posture.device if request.posture else "")
-    return answer is not None and answer.age_s <= within_s
+    return answer is not None and answer.age_s < within_s
 
 
 def permission_of(view: Any) -> str | None:

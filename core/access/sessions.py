@@ -5,16 +5,20 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from core.access.actions.sessions import end_session
+from core.access.actions.sessions import end_session, mark_moved, whence_of
+from core.access.domain.networks import Whence, has_moved
 from core.access.domain.sessions import SEEN_EVERY, Why, timed_out
 from core.access.models import OfficerSession
 from core.actor import Actor
 
 
-def settle(session: UUID, *, actor: Actor, now: datetime) -> tuple[OfficerSession | None, Why | None]:
+def settle(
+    session: UUID, *, whence: Whence, actor: Actor, now: datetime
+) -> tuple[OfficerSession | None, Why | None]:
     """The session if it stands and is this officer's; else why it is over, where it once stood.
 
-    One whose limit has passed ends here, in the log as well.
+    One whose limit has passed ends here, in the log as well. One that is used from elsewhere is marked as
+    moved: whoever lets anything be done by it looks at `moved_at`.
     """
     row = OfficerSession.objects.filter(pk=session, officer_id=actor.identity).first()
     if row is None:
@@ -23,6 +27,8 @@ def settle(session: UUID, *, actor: Actor, now: datetime) -> tuple[OfficerSessio
         return None, Why(row.ended_why)
     why = timed_out(started=row.started_at, seen=row.seen_at, idles=row.idles, now=now)
     if why is None:
+        if row.moved_at is None and has_moved(whence_of(row), whence):
+            row = mark_moved(session_id=row.pk, whence=whence, actor=actor, now=now)
         return row, None
     end_session(session_id=row.pk, why=why, actor=actor, now=now)
     return None, why

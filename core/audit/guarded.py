@@ -39,7 +39,7 @@ GUARDED: Final[dict[str, str]] = {
     "access_identity": _EVERY_COLUMN,
     "access_role_grant": _EVERY_COLUMN,
     "access_officer_credential": _EVERY_COLUMN,
-    "access_session": "ended_at, ended_why",  # `seen_at` moves with every minute of use
+    "access_session": "moved_at, ended_at, ended_why",  # `seen_at` moves with every minute of use
     "access_signed_out_subject": _EVERY_COLUMN,
     "factors_passkey": _EVERY_COLUMN,
     "factors_code": _EVERY_COLUMN,

@@ -33,7 +33,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import h11
 
-from devstack.standins.edge_issuer import LIFETIME_S, Issuer, Person
+from devstack.standins.edge_issuer import COUNTRY, LIFETIME_S, Issuer, Person
 from devstack.standins.edge_proxy import Headers, Stream, Unreachable, is_websocket, pass_on
 from devstack.standins.edge_team import COOKIE, Answer, Asked, TeamDomain, as_text, redirect
 
@@ -176,6 +176,7 @@ class Edge:
         added = [
             *added,
             (b"cf-connecting-ip", str(peer[0] if peer else "127.0.0.1").encode()),
+            (b"cf-ipcountry", COUNTRY.encode()),
             (b"cf-ray", secrets.token_hex(8).encode() + b"-DEV"),
         ]
         try:

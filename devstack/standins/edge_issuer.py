@@ -25,6 +25,7 @@ MANAGED_RULE: Final = "0a9d1f6e-5c1b-4c57-8f0b-1d2a3b4c5d01"
 DISK_RULE: Final = "0a9d1f6e-5c1b-4c57-8f0b-1d2a3b4c5d02"
 """The ids of the stand-in's two posture rules; a deployment names its own (docs/configuration.md)."""
 MARK: Final = "countersign_development"
+COUNTRY: Final = "DE"
 LIFETIME_S: Final = 900
 GLOBAL_SESSION_S: Final = 24 * 3600
 
@@ -122,7 +123,7 @@ class Issuer:
                 "type": "app",
                 "identity_nonce": nonce,
                 "sub": person.subject,
-                "country": "DE",
+                "country": COUNTRY,
             }
         )
 
@@ -179,7 +180,7 @@ class Issuer:
             "device_id": f"laptop-of-{person.email.partition('@')[0]}",
             "groups": [{"id": role, "name": role.replace("_", " ")} for role in person.roles],
             "idp": {"id": "standin", "type": "onetimepin"},
-            "geo": {"country": "DE"},
+            "geo": {"country": COUNTRY},
             "devicePosture": _findings(person.posture, at=time.time() if at is None else at),
         }
 

@@ -6,15 +6,22 @@ from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
+from backoffice.console.urls import urlpatterns
 from core import clock
+from core.access.adapters.identities import AGAIN_S
 from core.access.domain.sessions import ABSOLUTE, IDLE, Why, timed_out
 from core.access.models import OfficerSession, SignedOutSubject
 from core.audit.models import AuditEvent
+from core.freezes.models import Freeze
 from core.staff.actions import suspend_person
+from core.staff.domain import changes
 from tests import doors
+from tests.actions.test_staff_changes import carry
 from tests.doors import at_console
 from tests.officers import Staff
+from tests.web.test_console_entering import BEFORE, CONSOLE
 
 
 @pytest.fixture(autouse=True)
@@ -117,6 +124,20 @@ def test_ends_with_the_rights_of_its_officer(staff: Staff, now: datetime) -> Non
     assert OfficerSession.objects.get(officer=staff.ben.identity).ended_why == "suspended"
 
 
+def test_ends_at_once_when_its_officer_leaves_and_does_not_come_back_with_them(staff: Staff) -> None:
+    dot = inside(staff.dot.identity)
+    kept = dot.cookies["session"].value
+    carry(staff, changes.Leave(staff.dot.identity.pk), clock.now())
+    row = OfficerSession.objects.get(officer=staff.dot.identity)
+    assert (row.ended_why, row.ended_at is None) == ("suspended", False)
+    refused = dot.get("/")
+    assert (refused.status_code, b"access.suspended" in refused.content) == (403, True)
+    carry(staff, changes.Restore(staff.dot.identity.pk), clock.now())
+    carry(staff, changes.GrantRole(staff.dot.identity.pk, "auditor"), clock.now())
+    dot.cookies["session"] = kept
+    assert dot.get("/").status_code == 401
+
+
 def test_is_over_at_its_limits_and_not_before(now: datetime) -> None:
     second = timedelta(seconds=1)
     young, fresh = now - ABSOLUTE + second, now - IDLE + second
@@ -124,3 +145,98 @@ def test_is_over_at_its_limits_and_not_before(now: datetime) -> None:
     assert timed_out(started=young, seen=now - IDLE, idles=True, now=now) is Why.IDLE
     assert timed_out(started=young, seen=now - IDLE, idles=False, now=now) is None, "the glass is broken"
     assert timed_out(started=now - ABSOLUTE, seen=now, idles=False, now=now) is Why.ABSOLUTE
+
+
+def at(client: Any, ip: str, country: str = "DE", **headers: str) -> Any:
+    """The same browser, somewhere else from now on."""
+    client.defaults |= {"HTTP_CF_CONNECTING_IP": ip, "HTTP_CF_IPCOUNTRY": country, **headers}
+    return client
+
+
+PULL = {"scope": "asset:BTC", "reason": "a leak"}
+
+
+@pytest.mark.parametrize(
+    "elsewhere",
+    [
+        ("198.51.100.7", "DE", {}),
+        ("203.0.113.7", "FR", {}),
+        ("203.0.113.7", "DE", {"HTTP_X_CLIENT_ASN": "64501"}),
+    ],
+    ids=["address", "country", "asn"],
+)
+def test_on_another_network_reads_on_and_does_nothing_until_it_is_entered_again(
+    staff: Staff, settings: Any, elsewhere: tuple[str, str, dict[str, str]]
+) -> None:
+    settings.ASN_HEADER = "X-Client-Asn"
+    ana = at(at_console(staff.ana.identity, fresh=True), "203.0.113.7", HTTP_X_CLIENT_ASN="64500")
+    assert ana.get("/").status_code == 200
+    ana.enters, asked = False, doors.edge.asked
+    ip, country, headers = elsewhere
+    at(ana, ip, country, **{"HTTP_X_CLIENT_ASN": "", **headers})
+    read = ana.get("/")
+    assert (read.status_code, b"Your network or device has changed" in read.content) == (200, True)
+    event = last()
+    assert (event["action"], event["before"]["ip"]) == ("access.session.moved", "203.0.113.7")
+    assert (event["after"]["ip"], event["after"]["country"]) == (ip, country)
+    count = AuditEvent.objects.count()
+    refused = ana.post("/freezes/pull", PULL)
+    assert (refused.status_code, b"show again that it is you" in refused.content) == (401, True)
+    assert not Freeze.objects.exists()
+    at(ana, "203.0.113.7", HTTP_X_CLIENT_ASN="64500")
+    assert ana.post("/freezes/pull", PULL).status_code == 401, "to come back is no proof"
+    assert AuditEvent.objects.count() == count, "it is written down once"
+    doors.clock.moment += AGAIN_S
+    ana.enters = True
+    assert ana.post("/freezes/pull", PULL).status_code == 302
+    assert doors.edge.asked > asked, "the edge was asked anew"
+    assert OfficerSession.objects.get(ended_at=None).moved_at is None
+
+
+def test_on_another_network_is_not_entered_again_without_the_edges_word(staff: Staff) -> None:
+    ana = at(inside(staff.ana.identity), "198.51.100.7")
+
+    def silent() -> bytes:
+        raise OSError("the edge is away")
+
+    doors.edge.fault = silent
+    doors.clock.moment += AGAIN_S
+    assert ana.get("/").status_code == 200
+    ana.confirms = False
+    form = doors.confirmation(ana.post("/enter", {"next": "/"}).content.decode())
+    assert form is not None
+    refused = ana.post(form.address, {**form.fields, **form.touched(staff.ana.key)})
+    assert (refused.status_code, b"session.edge_silent" in refused.content) == (403, True)
+    assert ana.post("/freezes/pull", PULL).status_code == 401
+    assert ana.post("/leave").status_code == 302
+
+
+def test_on_another_network_does_nothing_at_all_but_end(staff: Staff, subtests: pytest.Subtests) -> None:
+    ana = at(inside(staff.ana.identity), "198.51.100.7")
+    assert ana.get("/").status_code == 200
+    before_entering = {"enter", *BEFORE}
+    for pattern in urlpatterns:
+        if pattern.pattern.converters or pattern.name in before_entering | {"leave", "end_all_sessions"}:
+            continue
+        with subtests.test(pattern.name):
+            answer = ana.post(reverse(pattern.name, urlconf=CONSOLE), PULL)
+            assert answer.status_code in (401, 403, 405)
+            assert answer.status_code != 401 or b"console.moved" in answer.content
+    assert ana.post("/session/end-all").status_code == 302
+
+
+def test_on_another_device_is_entered_again(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
+    ana = inside(staff.ana.identity)
+    assert OfficerSession.objects.get(ended_at=None).device == "laptop-of-ana"
+    OfficerSession.objects.update(device="laptop-of-before")
+    assert ana.get("/").status_code == 200
+    assert last()["action"] == "access.session.moved"
+    assert ana.post("/freezes/pull", PULL).status_code == 401
+
+
+def test_within_its_network_goes_on(staff: Staff) -> None:
+    ana = at(at_console(staff.ana.identity, fresh=True), "203.0.113.7")
+    assert ana.get("/").status_code == 200
+    ana.enters = False
+    assert OfficerSession.objects.get().country == "DE"
+    assert at(ana, "203.0.113.99").post("/freezes/pull", PULL).status_code == 302

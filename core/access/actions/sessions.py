@@ -9,6 +9,7 @@ from uuid import UUID
 
 from core import audit
 from core.access import rights
+from core.access.domain.networks import Whence
 from core.access.domain.sessions import Why
 from core.access.events import Event
 from core.access.models import Identity, Kind, OfficerSession, SignedOutSubject
@@ -30,7 +31,7 @@ class WhyMissing(Refused):
 
 @action(Event.SESSION_STARTED)
 def start_session(
-    *, idles: bool, country: str, groups: Collection[str] | None = None, actor: Actor, now: datetime
+    *, idles: bool, whence: Whence, groups: Collection[str] | None = None, actor: Actor, now: datetime
 ) -> OfficerSession:
     """Begin a session for the officer who acts; the one that they had elsewhere ends with it.
 
@@ -48,9 +49,10 @@ def start_session(
     row = OfficerSession.objects.create(
         officer=officer,
         idles=idles,
-        device=actor.device,
-        ip=actor.ip,
-        country=country,
+        device=whence.device or "",
+        ip=whence.ip,
+        country=whence.country,
+        asn=whence.asn,
         started_at=now,
         seen_at=now,
     )
@@ -60,13 +62,29 @@ def start_session(
         actor=actor,
         now=now,
         before={"replaced": before},
-        after={
-            "device": row.device,
-            "ip": row.ip,
-            "country": row.country,
-            "groups": None if groups is None else sorted(groups)[:GROUPS_MAX],
-        },
+        after={**_facts(whence), "groups": None if groups is None else sorted(groups)[:GROUPS_MAX]},
     )
+    return row
+
+
+@action(Event.SESSION_MOVED)
+def mark_moved(*, session_id: UUID, whence: Whence, actor: Actor, now: datetime) -> OfficerSession:
+    """Write down that a session is used from elsewhere: from now on it only reads. The first move counts."""
+    target = f"access.session/{session_id}"
+    row = OfficerSession.objects.select_for_update(no_key=True).filter(pk=session_id).first()
+    if row is None or row.officer_id != actor.identity:
+        raise NotFound("There is no such session.", target=target)
+    if row.moved_at is None and row.ended_at is None:
+        OfficerSession.objects.filter(pk=row.pk).update(moved_at=now)
+        row.moved_at = now
+        audit.record(
+            Event.SESSION_MOVED,
+            target,
+            actor=actor,
+            now=now,
+            before=_facts(whence_of(row)),
+            after=_facts(whence),
+        )
     return row
 
 
@@ -102,6 +120,15 @@ def end_all_sessions(*, person: UUID, reason: str, actor: Actor, now: datetime) 
     audit.record(
         Event.SESSIONS_ALL_ENDED, target, actor=actor, now=now, before={"sessions": ended}, reason=reason
     )
+
+
+def whence_of(row: OfficerSession) -> Whence:
+    """Where the session was begun."""
+    return Whence(ip=row.ip, asn=row.asn, country=row.country, device=row.device)
+
+
+def _facts(whence: Whence) -> dict[str, str | None]:
+    return {"device": whence.device, "ip": whence.ip, "country": whence.country, "asn": whence.asn}
 
 
 def close_sessions(person: UUID, why: Why, *, now: datetime) -> list[str]:
