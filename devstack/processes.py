@@ -305,6 +305,7 @@ class Table:
                     "PKCS11_MODULE",
                     "BITCOIN_RPC_URL",
                 ),
+                options=("--ws-max-size", "16384"),
             ),
             self._asgi(
                 "trader",
@@ -320,14 +321,16 @@ class Table:
             ),
         ]
 
-    def _asgi(self, name: str, *, doors: str, without: tuple[str, ...]) -> Process:
+    def _asgi(
+        self, name: str, *, doors: str, without: tuple[str, ...], options: tuple[str, ...] = ()
+    ) -> Process:
         account, path = self.accounts.of(f"cs-{name}"), self.run / name / f"{name}.sock"
         return Process(
             name=name,
             command=[
                 *(str(PYTHON), "-m", "uvicorn", f"backoffice.asgi:{name}", "--uds", str(path)),
                 *("--ws", "websockets-sansio", "--lifespan", "off", "--no-access-log", "--no-server-header"),
-                *("--no-proxy-headers", "--timeout-graceful-shutdown", "3"),
+                *("--no-proxy-headers", "--timeout-graceful-shutdown", "3", *options),
             ],
             account=account,
             environment=self.environment.django(account, role=f"cs_{name}", name=name, without=without)

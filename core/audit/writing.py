@@ -6,12 +6,14 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from decimal import Decimal
 from enum import Enum, StrEnum
+from functools import partial
 from typing import Any
 from uuid import UUID
 
 from django.db import models, transaction
 
 from core import action as actions
+from core import hints
 from core.actor import Actor
 from core.audit.models import AuditEvent
 from core.ids import new_id
@@ -31,6 +33,7 @@ def record(
     reason: str = "",
 ) -> AuditEvent:
     """Write what happened, inside the open action; it commits or vanishes with the change itself."""
+    transaction.on_commit(partial(hints.committed, str(event), name_of(target)), robust=True)
     return _write(
         str(event),
         target,

@@ -33,6 +33,7 @@ ROWS: Final = {
     "end_their_sessions": ("access:staff:suspend", "POST"),
     "home": ("console:home:read", "GET"),
     "pulse": ("console:home:read", "GET"),
+    "live": ("console:home:read", "GET"),
     "approvals": ("approvals:request:read", "GET"),
     "approval": ("approvals:request:read", "GET"),
     "approval_json": ("approvals:request:read", "GET"),
