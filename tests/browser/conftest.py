@@ -14,9 +14,6 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from django.contrib.staticfiles.handlers import StaticFilesHandler
-from django.core.servers.basehttp import ThreadedWSGIServer, WSGIRequestHandler
-from django.core.wsgi import get_wsgi_application
 from django.db import connections
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
 
@@ -25,6 +22,7 @@ from core.access.models import Identity
 from kernel import canonical
 from tests import doors
 from tests.exchange import Exchange, stock
+from tests.sockets import console_served
 from tests.treasury import REGISTRY
 
 ROOT: Final = Path(__file__).resolve().parents[2]
@@ -34,28 +32,7 @@ CHROMIUM: Final = "/usr/bin/chromium"
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
 
-class QuietHandler(WSGIRequestHandler):
-    """The development server without its log; a browser that says nothing for so long is gone."""
-
-    timeout = 5
-
-    def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the base class's name for it
-        pass
-
-
-class Server(ThreadedWSGIServer):
-    """Threads give their database connections back when they are done, and closing waits for all of them."""
-
-    daemon_threads = False
-
-    def process_request_thread(self, request: Any, client_address: Any) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            connections.close_all()
-
-    def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that hangs up is no error."""
+KNOWN: Final = ("Failed to load resource", "publicKey.pubKeyCredParams", "/live' failed: ")
 
 
 @dataclass(frozen=True)
@@ -89,19 +66,9 @@ def site(
     """The console over a database of its own, and the approver as the process that it is."""
     doors.open_doors(settings, monkeypatch)
     exchange = stock(clock.now())
-    server = Server(("127.0.0.1", 0), QuietHandler)
-    server.set_app(StaticFilesHandler(get_wsgi_application()))
-    settings.CONSOLE_ORIGIN = f"http://console.localhost:{server.server_port}"
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
-    with _approver(settings.CONSOLE_ORIGIN, tmp_path, exchange) as origin:
+    with console_served(settings), _approver(settings.CONSOLE_ORIGIN, tmp_path, exchange) as origin:
         settings.APPROVER_ORIGIN = origin
-        thread.start()
-        try:
-            yield Site(exchange, settings.CONSOLE_ORIGIN, origin, tmp_path)
-        finally:
-            server.shutdown()
-            thread.join()
-            server.server_close()
+        yield Site(exchange, settings.CONSOLE_ORIGIN, origin, tmp_path)
 
 
 @contextmanager
@@ -174,10 +141,9 @@ class Visit:
 
     def _hear(self, message: ConsoleMessage) -> None:
         # Chromium also logs every 4xx page as an error of the network; those pages are ours, and meant.
-        # It also would like RS256 for passkeys, whose keys we do not take.
-        if message.type in ("error", "warning") and not any(
-            known in message.text for known in ("Failed to load resource", "publicKey.pubKeyCredParams")
-        ):
+        # It also would like RS256 for passkeys, whose keys we do not take, and tells of each socket that a
+        # session which is over, or a page that is being left, does not get.
+        if message.type in ("error", "warning") and not any(known in message.text for known in KNOWN):
             self.complaints.append(message.text)
 
     def open(self, path: str) -> Page:

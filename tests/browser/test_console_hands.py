@@ -8,7 +8,10 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect
 
+from core import clock
+from custody.actions import reject_withdrawal
 from custody.models import Withdrawal
+from tests import doors
 from tests.browser.conftest import Site
 from tests.browser.passkeys import plug_in
 from tests.browser.test_approver_page import tab_to
@@ -66,8 +69,29 @@ def test_sees_the_refusal_first_and_finds_what_was_typed(site: Site, visit: Any)
     assert page.locator("#amount").input_value() == "12.5"
 
 
-def test_gets_fresh_counts_without_losing_the_place(site: Site, visit: Any) -> None:
+def test_sees_a_queue_move_when_a_colleague_acts(site: Site, visit: Any) -> None:
+    staff = site.exchange.staff
+    page = visit(staff.ben.identity).open("/withdrawals/?tab=on hold")
+    expect(page.locator("html[data-told]")).to_have_count(1)
+    row = page.locator(f'a.row[href="/withdrawals/{site.exchange.held.pk}/"]')
+    expect(row).to_have_count(1)
+    reject_withdrawal(
+        withdrawal_id=site.exchange.held.pk, reason="a mixer", actor=staff.ana.actor, now=clock.now()
+    )
+    expect(row).to_have_count(0)
+
+
+def test_is_led_to_the_entrance_when_the_session_ends_elsewhere(site: Site, visit: Any) -> None:
+    ana = site.exchange.staff.ana
+    page = visit(ana.identity).open("/")
+    expect(page.locator("html[data-told]")).to_have_count(1)
+    doors.at_console(ana.identity, fresh=True).enter()
+    expect(page.locator("main")).to_contain_text("You have started a session elsewhere")
+
+
+def test_gets_fresh_counts_without_a_socket_and_without_losing_the_place(site: Site, visit: Any) -> None:
     window = visit(site.exchange.staff.ana.identity)
+    window.page.route_web_socket("**/live", lambda socket: socket.close())
     window.page.clock.install()
     page = window.open("/")
     expect(page.locator("#side .count")).to_have_count(3)
