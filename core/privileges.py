@@ -14,6 +14,7 @@ ADD_ONLY: Final[dict[str, str]] = {
     "audit_event": "canon, act",
     "ledger_entry": "id, kind, reference, posted_at",
     "ledger_posting": "entry_id, account_id, asset, units",
+    "access_own_account": "id, officer_id, customer_id, found_by, recorded_at",
     "approvals_policy": "version, document, request_id, published_at",
     "approvals_signature": (
         "id, request_id, maker_id, digest, officer_id, credential_id, verb, reason, teams,"
@@ -48,6 +49,7 @@ WORKER_ONLY: Final = ("audit_leaf", "audit_checkpoint", "audit_tile", "audit_cos
 """The sealer's tables: readable by all, written by the worker's role alone."""
 
 NOT_FOR_TRADERS: Final = (
+    "access_own_account",
     "access_role_grant",
     "access_officer_credential",
     "access_session",

@@ -21,7 +21,6 @@ class KycConfig(AppConfig):
                 on_rejected=tiers.on_not_approved,
                 on_expired=tiers.on_not_approved,
                 title="Raise a customer's tier",
-                conflict=tiers.conflict,
                 approve_within=tiers.APPROVE_WITHIN,
                 execute_within=tiers.EXECUTE_WITHIN,
             )

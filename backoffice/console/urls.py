@@ -259,6 +259,7 @@ urlpatterns: list[Any] = [
         "end_their_sessions",
         step_up=Needs.ACT,
     ),
+    act("staff/<uuid:person>/accounts", Access.SEE_STAFF, staff.declare_account, "declare_account"),
     act("staff/<uuid:person>/suspend", Access.SUSPEND_STAFF, staff.suspend, "suspend", step_up=Needs.ACT),
     act(
         "staff/<uuid:person>/propose",

@@ -109,6 +109,33 @@ class RoleGrant(models.Model):
         return f"{self.identity_id}: {self.role}"
 
 
+class OwnAccount(models.Model):
+    """An officer's own account as a customer: declared, or found by e-mail. Append-only.
+
+    Nobody answers about an account of their own; triggers on requests and signatures see to that.
+    """
+
+    FOUND_BY: ClassVar[tuple[tuple[str, str], ...]] = (("declared", "declared"), ("email", "by e-mail"))
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    officer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="own_accounts")
+    customer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="owned_by_staff")
+    found_by = models.CharField(max_length=8, choices=FOUND_BY)
+    recorded_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "access_own_account"
+        constraints = [
+            models.UniqueConstraint(fields=["officer", "customer"], name="own_account_once"),
+            models.CheckConstraint(
+                condition=Q(found_by__in=["declared", "email"]), name="own_account_found_somehow"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.officer_id} is customer {self.customer_id}"
+
+
 class OfficerCredential(models.Model):
     """The public half of a passkey with which an officer signs approvals.
 

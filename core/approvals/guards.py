@@ -164,6 +164,57 @@ CREATE TRIGGER approvals_policy_published BEFORE INSERT ON approvals_policy
 ALTER TABLE approvals_policy ENABLE ALWAYS TRIGGER approvals_policy_published;
 """
 
+# The payload says whose account an act is about, so that no row beside it can hide it. Whoever's interest was
+# recorded after they signed stops the act, too; so does a maker who was suspended since.
+INTERESTS = """
+CREATE FUNCTION approvals_own_account(payload bytea, person uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (SELECT FROM access_own_account AS own
+                  WHERE own.officer_id = person
+                    AND own.customer_id::text = convert_from(payload, 'UTF8')::jsonb ->> 'customer')
+$$;
+CREATE FUNCTION approvals_request_disinterested() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF TG_OP = 'INSERT' THEN
+    IF approvals_own_account(NEW.payload, NEW.maker_id) THEN
+      RAISE EXCEPTION 'the request is about the maker''s own account' USING ERRCODE = 'restrict_violation';
+    END IF;
+    RETURN NEW;
+  END IF;
+  IF NEW.state IN ('approved', 'consumed') AND EXISTS (
+    SELECT FROM approvals_signature AS s
+     WHERE s.request_id = OLD.id AND s.verb = OLD.agreeing
+       AND approvals_own_account(OLD.payload, s.officer_id)
+  ) THEN
+    RAISE EXCEPTION 'an approver has an account of their own in it' USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NEW.state = 'consumed' AND NOT EXISTS (
+    SELECT FROM access_identity WHERE id = OLD.maker_id AND is_active
+  ) THEN
+    RAISE EXCEPTION 'the maker is suspended' USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER approvals_request_disinterested BEFORE INSERT OR UPDATE ON approvals_request
+  FOR EACH ROW EXECUTE FUNCTION approvals_request_disinterested();
+ALTER TABLE approvals_request ENABLE ALWAYS TRIGGER approvals_request_disinterested;
+CREATE FUNCTION approvals_signature_disinterested() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+  IF EXISTS (SELECT FROM approvals_request AS r
+              WHERE r.id = NEW.request_id AND approvals_own_account(r.payload, NEW.officer_id)) THEN
+    RAISE EXCEPTION 'the request is about the officer''s own account' USING ERRCODE = 'restrict_violation';
+  END IF;
+  RETURN NEW;
+END $$;
+CREATE TRIGGER approvals_signature_disinterested BEFORE INSERT ON approvals_signature
+  FOR EACH ROW EXECUTE FUNCTION approvals_signature_disinterested();
+ALTER TABLE approvals_signature ENABLE ALWAYS TRIGGER approvals_signature_disinterested;
+"""
+INTERESTS_REMOVAL = """
+DROP FUNCTION approvals_signature_disinterested() CASCADE;
+DROP FUNCTION approvals_request_disinterested() CASCADE;
+DROP FUNCTION approvals_own_account(bytea, uuid);
+"""
+
 REMOVAL = """
 DROP FUNCTION approvals_signature_counts() CASCADE;
 DROP FUNCTION approvals_request_moves() CASCADE;

@@ -15,14 +15,14 @@ from core import action, audit
 from core.access.models import Identity
 from core.access.roles import TEAMS
 from core.actor import Actor
-from core.approvals import kinds, moving, policies
+from core.approvals import interests, kinds, moving, policies
 from core.approvals.domain.requests import State
 from core.approvals.events import Event
 from core.approvals.expiry import expire_if_due
 from core.approvals.models import ApprovalRequest
 from core.approvals.standing import standing_of
 from core.audit.writing import name_of
-from core.refusals import Refused
+from core.refusals import NotAllowed, Refused
 from kernel import canonical
 from kernel.approval import NONCE_BYTES
 from kernel.policy import Fact
@@ -35,6 +35,12 @@ class AlreadyOpen(Refused):
     """The same act is already waiting for approval."""
 
     code = "approval.already_open"
+
+
+class OwnAccount(NotAllowed):
+    """The act is about an account of the maker's own."""
+
+    code = "approval.own_account"
 
 
 class NotApproved(Refused):
@@ -85,6 +91,11 @@ def open(  # noqa: A001 - read as approvals.open(...)
         now=now,
     )
     members = payload(judged.approve_within + judged.execute_within) if callable(payload) else payload
+    if interests.in_payload(members, maker):
+        raise OwnAccount(
+            "Nothing was asked: this is about an account of your own. Somebody else must ask.",
+            target=about,
+        )
     row = ApprovalRequest(
         kind=declared.name,
         deployment=settings.DEPLOYMENT,

@@ -37,6 +37,7 @@ GUARDED: Final[dict[str, str]] = {
     "engine_instrument": _EVERY_COLUMN,
     # Rights, consent and freezes.
     "access_identity": _EVERY_COLUMN,
+    "access_own_account": _EVERY_COLUMN,
     "access_role_grant": _EVERY_COLUMN,
     "access_officer_credential": _EVERY_COLUMN,
     "access_session": "moved_at, ended_at, ended_why",  # `seen_at` moves with every minute of use

@@ -19,6 +19,7 @@ class Event(StrEnum):
     ROLE_GRANTED = "staff.role.granted"
     ROLE_ENDED = "staff.role.ended"
     ELEVATION_ENDED = "staff.elevation.ended"
+    ACCOUNT_DECLARED = "staff.account.declared"
     PASSKEY_ADDED = "staff.passkey.added"
     PASSKEY_REVOKED = "staff.passkey.revoked"
 

@@ -9,7 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from core.access import rights
-from core.access.models import Identity, Kind, OfficerCredential, RoleGrant
+from core.access.models import Identity, Kind, OfficerCredential, OwnAccount, RoleGrant
 from core.access.permissions import Permission
 from core.approvals.models import ApprovalRequest
 from core.audit import queries as log
@@ -43,6 +43,11 @@ def member(person: UUID, *, officer: Identity | None, now: datetime) -> Member:
     if row is None or not rights.allowed(officer, Permission.SEE_STAFF, now):
         raise NotFound("There is no such member of staff.", target=f"access.identity/{person}")
     return _member(row, now)
+
+
+def accounts_of(person: UUID) -> list[OwnAccount]:
+    """Somebody's own accounts as a customer; the caller has decided that they may be seen."""
+    return list(OwnAccount.objects.filter(officer_id=person).order_by("recorded_at", "id"))
 
 
 def grants_of(person: UUID) -> list[RoleGrant]:

@@ -9,7 +9,6 @@ from uuid import UUID
 from django.conf import settings
 
 from core import approvals, audit, ledger, outbox
-from core.access.models import Identity
 from core.action import action
 from core.actor import Actor
 from core.approvals.models import ApprovalRequest
@@ -147,14 +146,6 @@ def close_with_request(
     )
     _announce(row, now=now)
     return row
-
-
-def conflict(request: ApprovalRequest, officer: Identity) -> str | None:
-    """Nobody agrees to a credit of their own."""
-    row = Adjustment.objects.select_related("customer__identity").filter(request=request).first()
-    if row is not None and row.customer.identity.email.casefold() == officer.email.casefold():
-        return "This credits an account under your own e-mail, so others must answer it."
-    return None
 
 
 def _of(request: ApprovalRequest) -> Adjustment:

@@ -128,16 +128,6 @@ def close_with_request(
     return row
 
 
-def conflict(request: ApprovalRequest, officer: Identity) -> str | None:
-    """Nobody checks a withdrawal of their own: an officer may also be somebody's customer, under the same
-    e-mail.
-    """
-    row = Withdrawal.objects.select_related("customer__identity").filter(request=request).first()
-    if row is not None and row.customer.identity.email.casefold() == officer.email.casefold():
-        return "This withdrawal goes out of an account under your own e-mail, so others must answer it."
-    return None
-
-
 def _put_before_checkers(row: Withdrawal, maker: Identity, *, risk: str, actor: Actor, now: datetime) -> None:
     """Open the request over the canonical intent, under the policy in force, and link it."""
     row.check_step(State.SCREENED)

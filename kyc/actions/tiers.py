@@ -148,15 +148,6 @@ def on_not_approved(request: ApprovalRequest, *, actor: Actor, now: datetime) ->
     return row
 
 
-def conflict(request: ApprovalRequest, officer: Identity) -> str | None:
-    """Nobody decides about an account under their own address."""
-    case = Proposal.parse(bytes(request.payload)).case
-    owner = Case.objects.select_related("profile__customer__identity").filter(pk=case).first()
-    if owner is not None and owner.profile.customer.email.lower() == officer.email.lower():
-        return "This is about an account under your own e-mail address."
-    return None
-
-
 def _lift(row: Case, *, actor: Actor, now: datetime) -> None:
     verification = row.verification
     if verification is None:

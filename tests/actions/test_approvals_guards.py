@@ -54,10 +54,10 @@ def _kind() -> Iterator[None]:
 
 
 @action(Event.ASKED)
-def ask(*, maker: Officer, actor: Actor, now: datetime) -> ApprovalRequest:
+def ask(*, maker: Officer, actor: Actor, now: datetime, **members: str) -> ApprovalRequest:
     return approvals.open(
         "test.payment",
-        {"v": 1, "amount": "1000"},
+        {"v": 1, "amount": "1000", **members},
         maker=maker.identity,
         teams={"treasury": 2},
         subject=f"test.payment/{uuid4()}",
@@ -226,6 +226,49 @@ def test_executes_nothing_whose_approver_is_suspended(
     sign(staff.cy, row, now)
     Identity.objects.filter(pk=staff.cy.identity.pk).update(is_active=False)
     refused("UPDATE approvals_request SET state = 'consumed' WHERE id = %s", row.pk, match="quorum")
+
+
+def test_executes_nothing_whose_maker_is_suspended(row: ApprovalRequest, staff: Staff, now: datetime) -> None:
+    sign(staff.ben, row, now)
+    sign(staff.cy, row, now)
+    Identity.objects.filter(pk=row.maker_id).update(is_active=False)
+    consume = "UPDATE approvals_request SET state = 'consumed' WHERE id = %s"
+    refused(consume, row.pk, match="maker is suspended")
+    as_owner(consume, row.pk, match="maker is suspended")
+    Identity.objects.filter(pk=row.maker_id).update(is_active=True)
+    with connection.cursor() as cursor:
+        cursor.execute(consume, [row.pk])
+
+
+def test_lets_nobody_in_on_their_own_account(staff: Staff, now: datetime) -> None:
+    """By the payload: for who signed before it was known, for who signs, and for who asks."""
+    tom = Identity.objects.create(kind="customer", email="tom@example.com", display_name="Tom")
+    row, other = (ask(maker=staff.ana, actor=staff.ana.actor, now=now, customer=str(tom.pk)) for _ in "12")
+    sign(staff.ben, row, now)
+    sign(staff.cy, row, now)
+    declare = (
+        "INSERT INTO access_own_account (id, found_by, recorded_at, customer_id, officer_id)"
+        " VALUES (gen_random_uuid(), 'declared', now(), %s, %s)"
+    )
+    with connection.cursor() as cursor:
+        for officer in (staff.ben, staff.ana):
+            cursor.execute(declare, [tom.pk, officer.identity.pk])
+    refused("UPDATE approvals_request SET state = 'consumed' WHERE id = %s", row.pk, match="of their own")
+    sql, values = signature_sql(staff.ben, other)
+    refused(sql, *values, match="officer's own account")
+    as_owner(sql, *values, match="officer's own account")
+    again = (
+        "INSERT INTO approvals_request (id, kind, deployment, payload, nonce, maker_id, subject, teams,"
+        " rejections_needed, agreeing, state, approve_within, execute_within, policy_version, rule, floor,"
+        " facts) SELECT gen_random_uuid(), kind, deployment, payload, sha256('n'), maker_id, 'x', teams, 1,"
+        " agreeing, 'open', approve_within, execute_within, policy_version, rule, floor, facts"
+        " FROM approvals_request LIMIT 1"
+    )
+    refused(again, match="maker's own account")
+    refused("UPDATE access_own_account SET officer_id = customer_id", match=DENIED)
+    refused("DELETE FROM access_own_account", match=DENIED)
+    as_owner("DELETE FROM access_own_account", match="append-only")
+    refused(declare, staff.ana.identity.pk, staff.ben.identity.pk, match="account as a customer")
 
 
 @pytest.mark.parametrize("column", ["state", "teams", "nonce", "approve_within", "maker_id"])

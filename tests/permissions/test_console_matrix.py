@@ -87,6 +87,7 @@ ROWS: Final = {
     "join": ("access:staff:propose", "POST"),
     "person": ("access:staff:read", "GET"),
     "suspend": ("access:staff:suspend", "POST"),
+    "declare_account": ("access:staff:read", "POST"),
     "propose_change": ("access:staff:propose", "POST"),
     "audit": ("audit:event:read", "GET"),
     "event": ("audit:event:read", "GET"),

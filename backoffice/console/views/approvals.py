@@ -16,7 +16,7 @@ from backoffice.console import frame, payloads
 from core import access, clock
 from core.access.models import Identity
 from core.access.requirement import demanded
-from core.approvals import actions, kinds, queries
+from core.approvals import actions, interests, kinds, queries
 from core.approvals.domain.requests import State
 from core.approvals.haste import any_in_haste
 from core.approvals.models import ApprovalRequest
@@ -182,6 +182,8 @@ def _why_not(row: ApprovalRequest, identity: Identity, now: datetime) -> str | N
         return "Your role does not sign requests of this kind."
     if not access.teams_of(identity, now) & row.teams.keys():
         return "You stand in no team that this request asks for."
+    if interests.in_request(row, identity):
+        return "This is about an account of your own, so others must answer it."
     return kinds.named(row.kind).conflict(row, identity)
 
 

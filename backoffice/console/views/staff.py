@@ -56,6 +56,7 @@ def show(request: frame.StaffRequest, person: UUID, refusal: Refused | None = No
         "roles": OFFERED,
         "hours_max": changes.HOURS_MAX,
         "factors": factors.factors_of(person),
+        "accounts": queries.accounts_of(person),
         "is_me": person == request.identity.pk,
         "may_suspend": access.allowed(request.identity, Permission.SUSPEND_STAFF, now),
         "may_propose": access.allowed(request.identity, Permission.PROPOSE_STAFF, now),
@@ -73,6 +74,17 @@ def suspend(request: frame.StaffRequest, person: UUID) -> HttpResponse:
     except Refused as refusal:
         return show(request, person, refusal)
     messages.success(request, f"{row.display_name} is suspended. Coming back takes two others.")
+    return redirect("person", person)
+
+
+def declare_account(request: frame.StaffRequest, person: UUID) -> HttpResponse:
+    """Write down an account as a customer that is this person's own."""
+    queries.member(person, officer=request.identity, now=clock.now())
+    try:
+        actions.declare_account(person=person, customer=_id(request), actor=request.actor, now=clock.now())
+    except Refused as refusal:
+        return show(request, person, refusal)
+    messages.success(request, "The account is recorded. Others answer what it asks for.")
     return redirect("person", person)
 
 
@@ -145,6 +157,13 @@ def _or_404(request: frame.StaffRequest, person: UUID, refusal: Refused) -> Http
     if refusal.status == HTTPStatus.NOT_FOUND:
         raise refusal
     return show(request, person, refusal)
+
+
+def _id(request: frame.StaffRequest) -> UUID:
+    try:
+        return UUID(request.POST.get("customer", "").strip())
+    except ValueError:
+        raise Misspelt("Nothing was recorded: this is no customer's id.") from None
 
 
 def _change(request: frame.StaffRequest, person: UUID) -> changes.Change:

@@ -12,7 +12,7 @@ from core.access import rights
 from core.access.models import Identity, OfficerCredential
 from core.action import action
 from core.actor import Actor
-from core.approvals import kinds, locks, moving
+from core.approvals import interests, kinds, locks, moving
 from core.approvals.assertions import confirmed, verified
 from core.approvals.domain.requests import State
 from core.approvals.events import Event
@@ -125,6 +125,10 @@ def _entitled(row: ApprovalRequest, *, actor: Actor, now: datetime) -> Identity:
         raise NotInQuorum("Your role does not sign requests of this kind.", target=moving.target(row))
     if not rights.teams_of(officer, now) & row.teams.keys():
         raise NotInQuorum("You stand in no team that this request asks for.", target=moving.target(row))
+    if interests.in_request(row, officer):
+        raise ConflictOfInterest(
+            "This is about an account of your own, so others must answer it.", target=moving.target(row)
+        )
     if interest := kind.conflict(row, officer):
         raise ConflictOfInterest(interest, target=moving.target(row))
     return officer

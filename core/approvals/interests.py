@@ -1,0 +1,20 @@
+"""Whether somebody has an account of their own in an act. Triggers ask the same, of everybody."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from core.access.models import Identity, OwnAccount
+from core.approvals.models import ApprovalRequest
+from kernel import canonical
+
+
+def in_request(request: ApprovalRequest, person: Identity) -> bool:
+    """Whether the payload is about an account of this person's own."""
+    return in_payload(canonical.decode_object(bytes(request.payload)), person)
+
+
+def in_payload(members: Mapping[str, canonical.Value], person: Identity) -> bool:
+    """The same, before there is a request."""
+    customer = members.get("customer")
+    return isinstance(customer, str) and OwnAccount.objects.filter(officer=person, customer=customer).exists()
