@@ -98,9 +98,11 @@ class TeamDomain:
         """The answer to any request for the team's host."""
         route = (asked.method, asked.path.removeprefix("/cdn-cgi/access"))
         if route == ("GET", "/certs"):
-            return await self._faulty("certs", as_json(self._issuer.certs()))
+            return await self._faulty("certs", as_json(self._issuer.certs()), asked)
         if route == ("GET", "/get-identity"):
-            return await self._faulty("identity", self._identity(asked, self._faults.get("identity", "ok")))
+            return await self._faulty(
+                "identity", self._identity(asked, self._faults.get("identity", "ok")), asked
+            )
         if route == ("POST", "/token"):
             return self._token(asked)
         if route == ("POST", "/login"):
@@ -186,15 +188,17 @@ class TeamDomain:
             return as_json(self._faults)
         return as_text("Nothing here.", 404)
 
-    async def _faulty(self, what: str, good: Answer) -> Answer:
-        """The good answer, or the fault that a test asked for."""
+    async def _faulty(self, what: str, good: Answer, asked: Asked) -> Answer:
+        """The good answer or the fault that a test asked for; to whoever follows a redirect, the good one."""
         fault = self._faults.get(what, "ok")
+        if fault == "redirect" and asked.query:
+            return good
         if fault == "hang":
             await asyncio.sleep(HANG_S)
         faults = {
             "500": as_text("stand-in fault", 500),
             "html": Answer(200, b"<html>please enable cookies</html>", [("Content-Type", "text/html")]),
-            "redirect": redirect(f"{self._issuer.url}/cdn-cgi/access/standin/health"),
+            "redirect": redirect(f"{self._issuer.url}{asked.path}?followed=1"),
             "empty": as_json({"keys": []}),
             "oversize": as_json({"keys": [], "email": "x" * OVERSIZE_BYTES}),
         }

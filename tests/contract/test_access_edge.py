@@ -7,6 +7,7 @@ import json
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -19,9 +20,10 @@ import pytest
 import websockets
 
 from core.access.adapters.identities import Desk, asker
-from core.access.adapters.keys import KeyStore, fetcher, parse
+from core.access.adapters.keys import FRESH_S, STALE_S, KeyStore, fetcher, parse
 from core.access.domain.tokens import BadToken, Fault, Rules, Service, User, read
 from devstack.standins.edge_issuer import DISK_RULE, MANAGED_RULE, service_secret
+from tests.doors import Clock
 
 ROOT = Path(__file__).resolve().parents[2]
 STAFF = json.loads((ROOT / "fixtures/staff.json").read_text())
@@ -346,6 +348,41 @@ def test_can_fail_in_ways_that_a_store_without_keys_survives(edge: Running, faul
     with pytest.raises(BadToken, match=Fault.KEYS_STALE):
         read(edge.token("ana@countersign.example"), rules=edge.rules(User), key_of=store.key_of, now=_now())
     assert store.age().error
+
+
+@pytest.mark.parametrize("fault", ["500", "html", "redirect", "empty", "oversize", "hang"])
+def test_can_fail_in_ways_that_leave_the_last_good_keys_until_they_are_stale(
+    edge: Running, fault: str
+) -> None:
+    clock, patience = Clock(), [10.0]
+
+    def fetch() -> bytes:
+        return bytes(edge.fetch(timeout_s=patience[0])())
+
+    store = KeyStore(fetch, development=True, monotonic=clock)
+    token = edge.token("ana@countersign.example")
+
+    def who() -> object:
+        return read(token, rules=edge.rules(User), key_of=store.key_of, now=_now())
+
+    assert who()
+    edge.lever("fault", certs=fault)
+    patience[0] = 0.3
+    clock.moment += FRESH_S + 1
+    assert who()
+    settled()
+    assert store.age().error
+    clock.moment += STALE_S - FRESH_S
+    with pytest.raises(BadToken, match=Fault.KEYS_STALE):
+        who()
+    settled()
+
+
+def settled() -> None:
+    """Wait for the background refresh, if one runs."""
+    for thread in threading.enumerate():
+        if thread.name == "access-keys":
+            thread.join(5)
 
 
 def test_publishes_keys_that_production_refuses(edge: Running) -> None:

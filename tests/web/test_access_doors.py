@@ -151,6 +151,42 @@ def test_nothing_but_the_header_counts(staff: Staff, tokens: dict[str, str], hea
     assert "access.door.refused" not in actions()
 
 
+def test_a_refused_token_is_in_no_log(
+    staff: Staff, tokens: dict[str, str], caplog: pytest.LogCaptureFixture
+) -> None:
+    forged = tokens["ana"][:-8] + "AAAAAAAA"
+    assert get("/", forged).status_code == 403
+    assert "token.signature" in caplog.text
+    for part in forged.split("."):
+        assert part not in caplog.text
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/static/x", "//", "/./", "/x/../", "/%2e/", "/STATIC/", "/health", "/favicon.ico", "/robots.txt",
+        "/cdn-cgi/access/certs", "/.well-known/x", "/login", "/admin/", "/outside",
+    ],
+)  # fmt: skip
+def test_no_path_is_exempt(staff: Staff, path: str) -> None:
+    for host in ("console.localhost", "service.localhost"):
+        assert get(path, host=host).status_code == 403
+
+
+def test_a_token_makes_nobody_and_changes_no_form_token(staff: Staff, tokens: dict[str, str]) -> None:
+    before = set(Identity.objects.values_list("pk", "email", "is_active"))
+    client = Client(headers={"Host": "console.localhost", "Cf-Access-Jwt-Assertion": tokens["ana"]})
+    client.get("/remember")
+    names = {name: morsel.value for name, morsel in client.cookies.items()}
+    client.get("/remember")
+    assert {name: morsel.value for name, morsel in client.cookies.items()} == names
+    Identity.objects.filter(pk=staff.eve.identity.pk).update(
+        access_subject="x", email="e@countersign.example"
+    )
+    assert get("/", tokens["eve"]).status_code == 403
+    assert Identity.objects.count() == len(before)
+
+
 def test_a_repeated_header_is_refused(issuer: Issuer, tokens: dict[str, str]) -> None:
     async def ask(headers: list[tuple[str, str]]) -> int:
         transport = httpx.ASGITransport(app=ASGIHandler(), raise_app_exceptions=False)
