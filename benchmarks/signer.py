@@ -1,11 +1,11 @@
 """Signatures per second through a signer, against its raw token in the same run.
 
-    python -m benchmarks.signer [--inputs 60] [--rounds 5] [--instructions]
+    python -m benchmarks.signer [--inputs 1 4 20 60] [--rounds 15] [--instructions]
 
 The raw token signs digests with nothing around it. The signer takes a whole transaction over its socket,
 checks approvals, policy and outputs, writes its journal, anchors it on the token, signs every input and
-verifies each signature before it leaves. Prints both, their ratio, the machine and the method. CPU time is
-printed too, since on a busy machine the clock on the wall says little. With --instructions both are run under
+verifies each signature before it leaves. The two take turns, each on a token of its own, and the best round
+of each counts: CPU time as the kernel accounts it, and the clock. With --instructions both are run under
 callgrind instead, and what one more round costs is counted: the same on every machine, busy or not.
 """
 
@@ -18,22 +18,26 @@ import re
 import subprocess
 import tempfile
 import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from kernel import frames
 from tests import vault as vaults
-from tests.vault import Vault, coin, request, withdrawal
+from tests.vault import SignerProcess, Vault, coin, request, withdrawal
 
 _RAW = """
-import sys, time
+import sys
 from custody.signer.tokens import Token
-token = Token(module={module!r}, name="hot-1", pin={pin!r})
+token = Token(module={module!r}, name="hot-2", pin={pin!r})
 token._raw(1, b"x" * 32)
-start, cpu = time.perf_counter(), time.process_time()
-for number in range({count}):
-    token._raw(1, number.to_bytes(32, "big"))
-print({count} / (time.perf_counter() - start), (time.process_time() - cpu) / {count} * 1000)
+print("ready", flush=True)
+for line in sys.stdin:
+    for number in range(int(line)):
+        token._raw(1, number.to_bytes(32, "big"))
+    print("done", flush=True)
 """
 
 
@@ -60,52 +64,67 @@ else:
 """
 
 
-@dataclass(frozen=True)
-class Rate:
-    """Signatures per second by the clock, and milliseconds of CPU for each."""
+@dataclass
+class Cost:
+    """What one signature takes in the best round so far: microseconds of CPU, and of the clock."""
 
-    per_second: float
-    cpu_ms: float
+    cpu_us: float = float("inf")
+    clock_us: float = float("inf")
+
+    def round(self, pid: int, act: Callable[[], object], *, count: int) -> None:
+        """One more round of `count` signatures, made by that process."""
+        cpu, clock = cpu_ns(pid), time.perf_counter_ns()
+        act()
+        self.clock_us = min(self.clock_us, (time.perf_counter_ns() - clock) / count / 1000)
+        self.cpu_us = min(self.cpu_us, (cpu_ns(pid) - cpu) / count / 1000)
 
 
-def raw_rate(vault: Vault, count: int) -> Rate:
-    """The token alone."""
-    program = _RAW.format(module=vaults.MODULE, pin=vaults.PIN, count=count)
-    done = subprocess.run(
+@contextmanager
+def raw_token(vault: Vault) -> Iterator[subprocess.Popen[str]]:
+    """A process that makes as many signatures as each line of its input says."""
+    program = _RAW.format(module=vaults.MODULE, pin=vaults.PIN)
+    with subprocess.Popen(
         [str(vaults.TRUSTED_PYTHON), "-c", program],
-        env=vaults.environment(vault.folder / "hot-1"),
+        env=vaults.environment(vault.folder / "hot-2"),
         cwd=vaults.ROOT,
-        capture_output=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
         text=True,
-        check=True,
-    )
-    rate, cpu = done.stdout.split()
-    return Rate(float(rate), float(cpu))
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdin is not None
+        assert process.stdout.readline() == "ready\n"
+        yield process
+        process.stdin.close()
 
 
-def signer_rate(vault: Vault, *, inputs: int, rounds: int) -> tuple[Rate, float]:
-    """Through the signer; and milliseconds for a transaction with one input."""
-    registry = vault.registry
-
-    def message(count: int) -> vaults.Message:
-        coins = [coin(registry, "hot", 1, 30_000_000) for _ in range(count)]
-        return request(registry, [withdrawal()], coins=coins, fee=3_000)
-
+def compare(vault: Vault, *, inputs: int, rounds: int) -> tuple[Cost, Cost]:
+    """The raw token, and through the signer, turn by turn."""
+    registry, raw, whole = vault.registry, Cost(), Cost()
     signer = vault.start("hot-1").ready()
     try:
-        small = [message(1) for _ in range(rounds * 4)]
-        large = [message(inputs) for _ in range(rounds)]
-        start, cpu = time.perf_counter(), cpu_s(signer.process.pid)
-        for one in large:
-            assert signer.ask(one)["type"] == "signed"
-        count = inputs * rounds
-        rate = Rate(count / (time.perf_counter() - start), (cpu_s(signer.process.pid) - cpu) / count * 1000)
-        start = time.perf_counter()
-        for one in small:
-            assert signer.ask(one)["type"] == "signed"
-        return rate, (time.perf_counter() - start) / len(small) * 1000
+        with raw_token(vault) as process:
+
+            def sign() -> None:
+                assert process.stdin is not None
+                assert process.stdout is not None
+                print(inputs, file=process.stdin, flush=True)
+                assert process.stdout.readline() == "done\n"
+
+            for _ in range(rounds):
+                coins = [coin(registry, "hot", 1, 30_000_000) for _ in range(inputs)]
+                asked = request(registry, [withdrawal()], coins=coins, fee=3_000)
+                raw.round(process.pid, sign, count=inputs)
+                whole.round(signer.process.pid, partial(signed, signer, asked), count=inputs)
     finally:
         signer.stop()
+    return raw, whole
+
+
+def signed(signer: SignerProcess, asked: vaults.Message) -> None:
+    """Ask, and insist on the signatures."""
+    answer = signer.ask(asked)
+    assert answer["type"] == "signed", answer
 
 
 def instructions(vault: Vault, *, inputs: int) -> tuple[float, float]:
@@ -132,38 +151,32 @@ def instructions(vault: Vault, *, inputs: int) -> tuple[float, float]:
     return raw, whole
 
 
-def cpu_s(pid: int) -> float:
-    """Seconds of CPU that a process has used."""
-    fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii").rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+def cpu_ns(pid: int) -> int:
+    """Nanoseconds for which the process's threads were on a CPU."""
+    threads = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((thread / "schedstat").read_text(encoding="ascii").split()[0]) for thread in threads)
 
 
 def main() -> None:
     """Run and print."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--inputs", type=int, default=60)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--inputs", type=int, nargs="+", default=[1, 4, 20, 60])
+    parser.add_argument("--rounds", type=int, default=15)
     parser.add_argument("--instructions", action="store_true", help="count them under callgrind; slow")
     options = parser.parse_args()
-    if options.instructions:
+    print(f"machine    {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    for inputs in options.inputs:
         with tempfile.TemporaryDirectory() as folder:
             vault = Vault.build(Path(folder), hot=2, wallets=["hot"])
-            raw_count, whole = instructions(vault, inputs=options.inputs)
-        print(f"raw token  {raw_count:12,.0f} instructions for a signature")
-        print(f"signer     {whole:12,.0f}, {options.inputs} inputs at once")
-        print(f"ratio      {raw_count / whole:12.2f}")
-        return
-    with tempfile.TemporaryDirectory() as folder:
-        vault = Vault.build(Path(folder), hot=2, wallets=["hot"])
-        raw = raw_rate(vault, options.inputs * options.rounds)
-        rate, single = signer_rate(vault, inputs=options.inputs, rounds=options.rounds)
-    print(f"machine    {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
-    print(f"raw token  {raw.per_second:8.0f} signatures/s, {raw.cpu_ms:.2f} ms of CPU each")
-    many = f"{options.inputs} inputs at once"
-    print(f"signer     {rate.per_second:8.0f} signatures/s, {rate.cpu_ms:.2f} ms of CPU each, {many}")
-    by_clock, by_cpu = rate.per_second / raw.per_second, raw.cpu_ms / rate.cpu_ms
-    print(f"ratio      {by_clock:8.2f} by the clock, {by_cpu:.2f} by CPU")
-    print(f"one input  {single:8.1f} ms per transaction")
+            if options.instructions:
+                raw_count, count = instructions(vault, inputs=inputs)
+                print(f"{inputs:3d} inputs  raw {raw_count:12,.0f} instructions for a signature, ", end="")
+                print(f"signer {count:12,.0f}, ratio {raw_count / count:.2f}")
+                continue
+            raw, whole = compare(vault, inputs=inputs, rounds=options.rounds)
+        by_cpu, by_clock = raw.cpu_us / whole.cpu_us, raw.clock_us / whole.clock_us
+        print(f"{inputs:3d} inputs  raw {raw.cpu_us:5.0f} us of CPU for a signature, ", end="")
+        print(f"signer {whole.cpu_us:5.0f}, ratio {by_cpu:.2f} by CPU, {by_clock:.2f} by the clock")
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ def _sorted_multisig(threshold: int, keys: tuple[bytes, ...]) -> bytes:
     return bytes([_OP_1 - 1 + threshold]) + pushes + bytes([_OP_1 - 1 + len(keys), _OP_CHECKMULTISIG])
 
 
+@functools.lru_cache(maxsize=4096)
 def read_multisig(witness_script: bytes) -> tuple[int, tuple[bytes, ...]]:
     """Threshold and keys of a script that `sorted_multisig` could have made; BadScript for any other."""
     if len(witness_script) < 3:

@@ -12,6 +12,7 @@ SIGHASH_ALL: Final = 1
 TRANSACTION_BYTES_MAX: Final = 400_000
 
 _VSIZE_SCALE: Final = 4
+_SHORT: Final = tuple(bytes([number]) for number in range(0xFD))
 
 
 class BadTransaction(ValueError):
@@ -54,7 +55,17 @@ class Reader:
 
     def text(self) -> bytes:
         """Bytes behind their compact size."""
-        return self.take(self.compact())
+        start = self.position + 1
+        if start > len(self.data):
+            raise BadTransaction("the bytes end too early")
+        size = self.data[start - 1]
+        if size >= 0xFD:
+            return self.take(self.compact())
+        # Nearly all are short, and a wide transaction has hundreds of them.
+        self.position = end = start + size
+        if end > len(self.data):
+            raise BadTransaction("the bytes end too early")
+        return self.data[start:end]
 
     @property
     def exhausted(self) -> bool:
@@ -65,7 +76,7 @@ class Reader:
 def compact(number: int) -> bytes:
     """A compact size in its shortest form."""
     if number < 0xFD:
-        return bytes([number])
+        return _SHORT[number]
     for marker, width in ((0xFD, 2), (0xFE, 4), (0xFF, 8)):
         if number < 1 << 8 * width:
             return bytes([marker]) + number.to_bytes(width, "little")

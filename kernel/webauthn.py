@@ -7,6 +7,7 @@ signed one challenge on one page. It proves nothing about repetition: callers re
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import json
@@ -135,6 +136,7 @@ def es256(message: bytes, signature: bytes, *, public_key: bytes) -> None:
         raise WrongSignature("the signature is not by this key over these bytes") from None
 
 
+@functools.lru_cache(maxsize=1024)  # the same few officers sign every day
 def public(point: bytes) -> ec.EllipticCurvePublicKey:
     """The P-256 key of an uncompressed point (65 bytes); BadPublicKey where it is none."""
     if len(point) != 65 or point[0] != 4:

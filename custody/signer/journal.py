@@ -13,6 +13,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import hmac
+import json
 import os
 from array import array
 from collections.abc import Iterator, Mapping
@@ -114,7 +115,9 @@ class Journal:
             members["mac"] = self._mac(members)
         body = canonical.encode(members)
         self._write(body + b"\n")
-        entry, _ = self._entry(body)
+        # What is remembered is what the line says, and not what it was made of.
+        said = json.loads(body)
+        entry = Entry(said["n"], said["at"], event, said["details"], hashlib.sha256(body).hexdigest())
         self._take(entry, body)
         if entry.weighty:
             self._pin(entry)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import ctypes
+import gc
 import getpass
 import os
 import resource
@@ -112,10 +113,12 @@ def start(options: argparse.Namespace, pin: str) -> Signer:
         raise
     attempts.right()
     try:
-        return Signer(token=token, registry=registry, state=options.state, clock=time.time, order=order)
+        signer = Signer(token=token, registry=registry, state=options.state, clock=time.time, order=order)
     except BaseException:
         token.close()
         raise
+    gc.freeze()  # what is here now stays: the collector need not walk it again while it signs
+    return signer
 
 
 def enter(token: Token, options: argparse.Namespace, pin: str) -> None:

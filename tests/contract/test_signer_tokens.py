@@ -239,22 +239,27 @@ def test_proves_that_it_signs_with_a_key_that_is_for_nothing_else(folder: Path) 
     )
 
 
-def test_keeps_one_anchor_and_gives_the_newest_back(folder: Path) -> None:
+def test_always_keeps_a_whole_anchor_and_gives_the_newest_back(folder: Path) -> None:
     holds(
         folder,
         """
-        from pkcs11 import Attribute, ObjectClass
+        from pkcs11 import Attribute
+        assert token.read() is None
         for number in (1, 2, 300):
             token.write(b'{"hash":"00","n":%d}' % number)
-        assert len(list(token._anchors())) == 1
-        # Ended between writing the new one and removing the old one.
-        token._session.create_object({
-            Attribute.CLASS: ObjectClass.DATA, Attribute.TOKEN: True, Attribute.PRIVATE: True,
-            Attribute.LABEL: "countersign-journal", Attribute.VALUE: b'{"hash":"00","n":299}',
-        })
+        said = sorted(found[Attribute.LABEL] for found in token._anchors())
+        assert said == ['{"hash":"00","n":2}', '{"hash":"00","n":300}']
         assert token.read() == b'{"hash":"00","n":300}'
+        # Ended in the middle of writing: the other is whole, and the next one takes the broken one's place.
+        newest = max(token._anchors(), key=lambda found: len(found[Attribute.LABEL]))
+        newest[Attribute.LABEL] = '{"hash":"00"'
+        token._slots = None
+        assert token.read() == b'{"hash":"00","n":2}'
         token.write(b'{"hash":"00","n":301}')
-        assert len(list(token._anchors())) == 1
+        assert token.read() == b'{"hash":"00","n":301}'
+        assert len(list(token._anchors())) == 2
+        token.forget()
+        assert token.read() is None
         """,
     )
 
