@@ -91,7 +91,7 @@ def database() -> Iterator[list[str]]:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backoffice.settings")
     try:
         subprocess.run([sys.executable, "manage.py", "migrate", "-v0"], check=True)
-        for role in privileges.ROLES:
+        for role in (*privileges.ROLES, *privileges.READERS):
             make = f"CREATE ROLE {role} NOLOGIN"
             subprocess.run(["psql", *reach, "-qc", make, name], check=False, stderr=subprocess.DEVNULL)
         subprocess.run([sys.executable, "manage.py", "grant_roles"], check=True, stdout=subprocess.DEVNULL)

@@ -10,12 +10,21 @@ from typing import Final
 
 ROLES: Final = ("cs_console", "cs_trader", "cs_worker")
 
+READERS: Final[dict[str, tuple[str, ...]]] = {
+    "cs_reconciler": (
+        *("ledger_account", "custody_wallet", "custody_block", "custody_address", "custody_deposit"),
+        *("custody_payment", "custody_withdrawal", "custody_refill"),
+    )
+}
+"""Roles that write nothing, each with the only tables that it reads."""
+
 ADD_ONLY: Final[dict[str, str]] = {
     "audit_event": "canon, act",
     "ledger_entry": "id, kind, reference, posted_at",
     "ledger_posting": "entry_id, account_id, asset, units",
     "access_own_account": "id, officer_id, customer_id, found_by, recorded_at",
     "approvals_policy": "version, document, request_id, published_at",
+    "approvals_waiver": "id, kind, deployment, payload, subject, policy_version, rule, facts, waived_at",
     "approvals_signature": (
         "id, request_id, maker_id, digest, officer_id, credential_id, verb, reason, teams,"
         " authenticator_data, client_data, signature, confirmation, signed_at"
@@ -62,6 +71,7 @@ NOT_FOR_TRADERS: Final = (
     "approvals_signature",
     "approvals_policy",
     "approvals_policy_draft",
+    "approvals_waiver",
     "custody_signer_order",
     "freezes_freeze",
 )
@@ -127,5 +137,11 @@ def statements() -> list[str]:
         lines += [
             f"REVOKE INSERT, UPDATE, DELETE ON {table} FROM {everybody}",
             f"GRANT INSERT ON {table} TO cs_worker",
+        ]
+    for role, tables in READERS.items():
+        lines += [
+            f"GRANT USAGE ON SCHEMA public TO {role}",
+            f"REVOKE ALL ON ALL TABLES IN SCHEMA public FROM {role}",
+            f"GRANT SELECT ON {', '.join(tables)} TO {role}",
         ]
     return lines

@@ -17,4 +17,5 @@ class CustodyConfig(AppConfig):
         health.register("payments", probes.read_payments)
         health.register("prices", probes.read_prices)
         health.register("hot wallet", probes.read_hot_wallet)
+        health.register("reconciliation", probes.read_reconciliation)
         health.register("signers", probes.read_signers)

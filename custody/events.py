@@ -20,6 +20,8 @@ class Event(StrEnum):
     WITHDRAWAL_EXPIRED = "custody.withdrawal.expired"
     WITHDRAWAL_FAILED = "custody.withdrawal.failed"
     PAYMENT_BUILT = "custody.payment.built"
+    WITHDRAWAL_RETURNED = "custody.withdrawal.returned"
+    PAYMENT_OFFERED = "custody.payment.offered"
     PAYMENT_ASKED = "custody.payment.asked"
     PAYMENT_EXPORTED = "custody.payment.exported"
     PAYMENT_SIGNATURE_STORED = "custody.payment.signature_stored"
@@ -54,6 +56,7 @@ class Event(StrEnum):
     ORDER_EXPIRED = "custody.signer_order.expired"
     STATEMENT_TAKEN = "custody.customer_statement.taken"
     STATEMENT_ANSWERED = "custody.customer_statement.answered"
+    RECONCILIATION_CHANGED = "custody.reconciliation.changed"
     REGISTRY_LOADED = "custody.registry.loaded"
     PRICE_REPORTED = "custody.price.reported"
 

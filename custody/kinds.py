@@ -82,6 +82,7 @@ WITHDRAWAL: Final = Kind(
     governed=True,
     approve_within=withdrawals.APPROVE_WITHIN,
     execute_within=withdrawals.EXECUTE_WITHIN,
+    waivable=True,
 )
 REFILL: Final = Kind(
     name=intent.REFILL,

@@ -1,4 +1,5 @@
-"""What the unattended lane needs done outside of any transaction: statements to the signers.
+"""What the unattended lane needs done outside of any transaction: customers' statements to the signers, and
+withdrawals before them.
 
 As in `tasks`, every function looks at the rows first, and may run again after a crash at any point.
 """
@@ -6,20 +7,29 @@ As in `tasks`, every function looks at the rows first, and may run again after a
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from celery import current_app, shared_task, signature
 from django.conf import settings
 
 from core import clock
 from core.actor import system
-from custody import actions, queries
-from custody.adapters import signer_client
+from core.refusals import Refused
+from custody import actions, queries, tasks
+from custody.adapters import reconciler_client, signer_client
+from kernel import canonical
 
 log = logging.getLogger(__name__)
 
+ACCOUNTANT: Final = system("accountant")
 TEACHER: Final = system("teacher")
+
+
+class NotTaken(Exception):
+    """Too few signers answered; the outbox asks again."""
 
 
 class NotTold(Exception):
@@ -54,8 +64,109 @@ def tell_signers(*, now: datetime) -> None:
         raise NotTold(f"no answer from {', '.join(silent)}")
 
 
+def offer(withdrawal_id: UUID, *, now: datetime) -> None:
+    """Build the transaction of an offered withdrawal, and ask the signers' lane until enough have signed.
+
+    A signer that has signed it signs it again, so asking twice costs nothing. Where too many refuse, the
+    action that stores the refusal puts it before officers.
+    """
+    row = queries.withdrawal(withdrawal_id)
+    if row.state != "offered":
+        return
+    tasks.build(row, now=now)
+    payment = queries.payment_of(row)
+    assert payment is not None  # it was just built, or before
+    actions.mark_offered(payment_id=payment.pk, actor=tasks.PAYER, now=now)
+    _ask(payment.pk, now=now)
+
+
+def _ask(payment_id: UUID, *, now: datetime) -> None:
+    row, silent = queries.payment(payment_id), []
+    standing, request = queries.collected(row), queries.lane_request(row)
+    signed = set(standing.signed)
+    refused = {token for token, _ in standing.refusals}
+    for token in _in_turn(standing.tokens, payment_id):
+        if token in signed | refused or len(signed) >= standing.threshold:
+            continue
+        if queries.payment(payment_id).owner.state != "offered":
+            return  # it went before officers meanwhile
+        try:
+            answer = signer_client.ask(settings.SIGNERS_DIR, token, request)
+        except signer_client.SignerUnreachable as error:
+            log.warning("no answer: %s", error)
+            silent.append(token)
+            continue
+        if isinstance(answer, signer_client.Declined):
+            log.info("%s did not take %s: %s %s", token, row, answer.code, answer.detail)
+            actions.report_refusal(
+                payment_id=row.pk,
+                token=token,
+                code=answer.code,
+                detail=answer.detail,
+                actor=tasks.PAYER,
+                now=now,
+            )
+            continue
+        actions.store_signature(
+            payment_id=row.pk, token=token, signatures=answer.signatures, actor=tasks.PAYER, now=now
+        )
+        signed.add(token)
+    if len(signed) < standing.threshold and silent:
+        raise NotTaken(f"{row}: no answer from {', '.join(silent)}")
+
+
+def _in_turn(tokens: Sequence[str], payment_id: UUID) -> list[str]:
+    """All tokens, from another one with each payment: so that no signer's share is used up first."""
+    first = payment_id.int % len(tokens)
+    return [*tokens[first:], *tokens[:first]]
+
+
+def reconcile(*, now: datetime) -> None:
+    """Have each wallet with a lane compared with the books, and carry the reconciler's word to its signers.
+
+    Without it the lane shuts by itself: whatever goes wrong here stops payments and lets none through.
+    """
+    for name in queries.wallets_with_lanes():
+        try:
+            found = reconciler_client.reconcile(settings.RECONCILER_SOCKET, name)
+        except reconciler_client.NothingReconciled as error:
+            log.warning("%s was not compared: %s", name, error)
+            continue
+        actions.report_reconciliation(
+            wallet=name,
+            height=found.height,
+            on_chain=found.on_chain,
+            in_books=found.in_books,
+            attested=found.attestation is not None,
+            actor=ACCOUNTANT,
+            now=now,
+        )
+        if found.attestation is None:
+            log.error("%s holds %s units, the books say %s", name, found.on_chain, found.in_books)
+            continue
+        told = {token: _attest(token, found.attestation) for token in queries.wallet_named(name).tokens}
+        actions.report_told(wallet=name, told=told)
+
+
+def _attest(token: str, attestation: Mapping[str, canonical.Value]) -> str:
+    """The signer's refusal, or nothing."""
+    try:
+        declined = signer_client.attest(settings.SIGNERS_DIR, token, attestation)
+    except signer_client.SignerUnreachable as error:
+        log.warning("no answer: %s", error)
+        return "silent"
+    if declined:
+        log.error("%s took no attestation: %s %s", token, declined.code, declined.detail)
+    return declined.code if declined else ""
+
+
 def tend_lane(*, now: datetime) -> None:
     """What nobody's message brings about."""
+    for withdrawal_id in queries.lapsed_offers(now=now):
+        try:
+            actions.return_offer(withdrawal_id=withdrawal_id, actor=tasks.CARETAKER, now=now)
+        except Refused as error:
+            log.info("not now: %s", error)
     try:
         tell_signers(now=now)
     except NotTold as error:
@@ -68,4 +179,11 @@ def tend() -> None:
     tend_lane(now=clock.now())
 
 
+@shared_task(name="custody.reconcile", ignore_result=True)
+def look_at_the_books() -> None:
+    """Every 30 seconds."""
+    reconcile(now=clock.now())
+
+
 current_app.add_periodic_task(15.0, signature("custody.tend_lane"), name="custody.tend_lane")
+current_app.add_periodic_task(30.0, signature("custody.reconcile"), name="custody.reconcile")

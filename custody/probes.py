@@ -55,6 +55,31 @@ def read_hot_wallet(now: datetime) -> Reading:
     return Reading(Status.UP, "Every hot wallet is above its threshold.", facts)
 
 
+def read_reconciliation(now: datetime) -> Reading:
+    """Whether chain and books agree, as the signers' lane wants to hear it."""
+    found = queries.reconciliations()
+    facts: dict[str, str | int | None] = {}
+    if not found:
+        return Reading(Status.UP, "No wallet pays without officers.", facts)
+    for lane, row in found:
+        name = lane.wallet.name
+        if row is None:
+            return Reading(Status.DEGRADED, f"Nobody has compared {name} with the books yet.", facts)
+        facts |= {f"{name} on chain": str(row.on_chain), f"{name} in books": str(row.in_books)}
+        if not row.agrees:
+            text = f"{name} holds {row.on_chain} BTC, the books say {row.in_books}: the lane is shut."
+            return Reading(Status.DOWN, text, facts)
+        if queries.is_stale(lane, row, now=now):
+            age_s = int((now - row.looked_at).total_seconds())
+            text = f"Nobody has compared {name} with the books for {age_s} s: the lane is shut."
+            return Reading(Status.DOWN, text, facts)
+        deaf = [f"{token} ({code})" for token, code in row.told.items() if code]
+        if deaf:
+            text = f"These signers did not take the attestation: {', '.join(deaf)}."
+            return Reading(Status.DEGRADED, text, facts)
+    return Reading(Status.UP, "Chain and books agree.", facts)
+
+
 def read_signers(now: datetime) -> Reading:
     """Whether each signer with a socket answers, and signs."""
     found = queries.signer_states()

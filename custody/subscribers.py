@@ -24,6 +24,9 @@ def move_withdrawal(message: WithdrawalMoved, *, now: datetime) -> None:
     if message.state == "requested":
         tasks.screen(message.withdrawal, now=now)
         return
+    if message.state == "offered":
+        lane_tasks.offer(message.withdrawal, now=now)
+        return
     row = queries.withdrawal(message.withdrawal)
     if message.state == "approved":
         tasks.build(row, now=now)
@@ -57,9 +60,12 @@ def finish_payment(message: SignatureStored, *, now: datetime) -> None:
 
 @outbox.subscriber(BlockRead, name="custody.follow_block")
 def follow_block(message: BlockRead, *, now: datetime) -> None:
-    """After a block: send what it did not take, and see whether the hot wallet has run low."""
+    """After a block: send what it did not take, see whether the hot wallet has run low, and have it compared
+    with the books.
+    """
     tasks.send_again(now=now)
     tasks.look_for_refill(now=now)
+    lane_tasks.reconcile(now=now)
 
 
 @outbox.subscriber(SignerOrderMoved, name="custody.carry_order")

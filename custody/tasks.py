@@ -42,6 +42,7 @@ REGTEST_FEERATE: Final = 2
 """A regtest node has seen no fees to learn from; on any other network an unknown fee rate waits."""
 SENDABLE: Final = frozenset({Step.SIGNED, Step.BROADCAST, Step.CONFLICTED})
 """A rival may itself be reorganised away, so a conflicted payment is still offered to the node."""
+SIGNABLE: Final = frozenset({"signing", "offered", "exported"})
 PRICED: Final = ("BTC",)
 
 
@@ -66,8 +67,14 @@ def screen(withdrawal_id: UUID, *, now: datetime) -> None:
 
 
 def build(owner: Withdrawal | Refill, *, now: datetime) -> None:
-    """Choose coins for an approved withdrawal or refill and store the transaction with its claims."""
-    if owner.state != "approved":
+    """Choose coins for an approved (or offered) withdrawal or refill, and store the transaction with its
+    claims. What the lane saw before officers approved it keeps its transaction.
+    """
+    if owner.state not in ("approved", "offered"):
+        return
+    seen = queries.payment_of(owner)
+    if seen is not None:
+        actions.store_built(owner=owner, psbt=seen.psbt, vsize=seen.vsize, actor=PAYER, now=now)
         return
     wallet = queries.wallet_named(queries.source_of(owner))
     pays = Output(owner.units, script.script_of(owner.destination, settings.NETWORK))
@@ -128,13 +135,15 @@ def ask_signers(payment_id: UUID, *, now: datetime) -> None:
         signed.add(token)
     if len(signed) < standing.threshold and silent:
         raise TooFewSigners(f"{row}: no answer from {', '.join(silent)}")
+    if len(standing.signed) >= standing.threshold:
+        finish(payment_id, now=now)  # the lane had signed it before officers did: no new answer says so
 
 
 def finish(payment_id: UUID, *, now: datetime) -> None:
     """Once enough tokens have signed: put the transaction together, have it judged, store it."""
     row = queries.payment(payment_id)
     standing = queries.collected(row)
-    if row.raw or len(standing.signed) < standing.threshold:
+    if row.raw or row.owner.state not in SIGNABLE or len(standing.signed) < standing.threshold:
         return
     from custody.adapters import judge  # two large native libraries, of use to a worker only
 

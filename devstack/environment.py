@@ -93,6 +93,11 @@ class Layout:
         return self.var / "audit-key.txt"
 
     @property
+    def reconciler(self) -> Path:
+        """The reconciler's key: only its OS user may enter."""
+        return self.var / "reconciler"
+
+    @property
     def vault(self) -> Path:
         """The vault's keys and its log: only its OS user may enter."""
         return self.var / "vault"
@@ -202,6 +207,8 @@ def make_folders(where: Layout, accounts: Accounts) -> None:
     for witness in WITNESSES:
         of(f"cs-{witness}").own(where.witness(witness), mode=0o755)
         of(f"cs-{witness}").own(where.run / witness, mode=0o755)
+    of("cs-reconciler").own(where.reconciler, mode=0o700)
+    of("cs-reconciler").own(where.run / "reconciler", mode=0o755)
     of("cs-vault").own(where.vault, mode=0o700)
     of("cs-vault").own(where.run / "vault", mode=0o755)
     of(f"cs-{NOTARY}").own(where.notary, mode=0o755)
@@ -348,6 +355,7 @@ class Environment:
             "VAULT_KEY_FILE": str(where.vault_public),
             "VAULT_SOCKET": str(run / "vault" / "vault.sock"),
             "WATCHED_LOGS_FILE": str(where.watched_logs),
+            "RECONCILER_SOCKET": str(run / "reconciler" / "reconciler.sock"),
             "REGISTRY_FILE": str(where.registry),
             "PKCS11_MODULE": self.module,
             "SCREENING_LIST": os.environ.get("SCREENING_LIST", str(HOME / "fixtures" / "screening.txt")),

@@ -21,7 +21,12 @@ from devstack.users import Account, Accounts
 
 DATABASE: Final = "countersign"
 OWNER: Final = "cs_owner"
-ROLES: Final = {"cs-console": "cs_console", "cs-trader": "cs_trader", "cs-worker": "cs_worker"}
+ROLES: Final = {
+    "cs-console": "cs_console",
+    "cs-trader": "cs_trader",
+    "cs-worker": "cs_worker",
+    "cs-reconciler": "cs_reconciler",
+}
 
 _QUICK: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off")
 

@@ -32,6 +32,7 @@ USERS: Final = (
     "cs-trader",
     "cs-worker",
     "cs-approver",
+    "cs-reconciler",  # compares the hot wallet with the books, and signs where they agree
     *(f"cs-{token}" for token in TOKENS),
     *(f"cs-{witness}" for witness in WITNESSES),
     f"cs-{NOTARY}",

@@ -7,7 +7,9 @@ A document is canonical JSON:
 Numbers in conditions are decimal strings, because money does not fit JSON's integers. A fact that a rule asks
 for and that is not given refuses the act instead of skipping the rule: a missing price must not make a
 withdrawal cheaper to approve. A rule may say `deny` (a sentence) instead of teams. One with teams may also
-say `approve_s` and `execute_s`: how long the act waits for approval, and for its execution once approved.
+say `approve_s` and `execute_s`: how long the act waits for approval, and for its execution once approved. Or
+it says `unattended` (true): then no officer is asked, and the signers' lane decides alone. Such a rule names
+one kind and the fact that the lane could take the act, so that no mistake in it lets through anything else.
 
 Windows are judged before the rules: `{"name":"a day","when":[["kind","is","custody.withdrawal"]],
 "sum":"usd_cents","per":"customer","seconds":86400,"at_most":"5000000","teams":{"officers":2},"rejections":1}`.
@@ -28,10 +30,18 @@ Fact: TypeAlias = "str | int | bool | None"
 
 _WHOLE = re.compile(r"0|[1-9][0-9]{0,77}")
 _COMPARISONS: Final = frozenset({"at_most", "below", "at_least", "above"})
-_RULE_SHAPES: Final = (["name", "rejections", "teams", "when"], ["deny", "name", "when"])
+_RULE_SHAPES: Final = (
+    ["name", "rejections", "teams", "when"],
+    ["deny", "name", "when"],
+    ["name", "unattended", "when"],
+)
 _PERIODS: Final = frozenset({"approve_s", "execute_s"})
 _WINDOW_MEMBERS: Final = frozenset({"sum", "per", "seconds", "at_most"})
 
+LANE: Final = "lane"
+"""The fact whether the signers' unattended lane could take the act: `open` or `shut`."""
+OPEN: Final = "open"
+SHUT: Final = "shut"
 COUNT: Final = "count"
 MEASURES: Final = ("usd_cents", "amount", COUNT)
 SUBJECTS: Final = ("customer", "destination", "asset", "maker")
@@ -86,7 +96,8 @@ class Condition:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who must approve when every condition holds, and how soon; a rule with `deny` lets nobody.
+    """Who must approve when every condition holds, and how soon; a rule with `deny` lets nobody, and an
+    unattended one asks nobody.
 
     Without a period (seconds) the act keeps that of its own kind.
     """
@@ -98,6 +109,7 @@ class Rule:
     deny: str = ""
     approve_s: int | None = None
     execute_s: int | None = None
+    unattended: bool = False
 
     def matches(self, facts: Mapping[str, Fact]) -> bool:
         """Whether every condition holds; FactMissing where that cannot be told."""
@@ -203,6 +215,15 @@ def _rule(value: canonical.Value) -> Rule:
         if _PERIODS & value.keys():
             raise BadPolicy(f"rule {name}: what is denied has no periods")
         return Rule(name, conditions, {}, deny=deny)
+    if "unattended" in value:
+        kinds = [one for one in conditions if one.fact == "kind" and one.comparison == "is"]
+        if _PERIODS & value.keys():
+            raise BadPolicy(f"rule {name}: what nobody approves has no periods")
+        if value["unattended"] is not True or Condition(LANE, "is", OPEN) not in conditions or not kinds:
+            raise BadPolicy(
+                f"rule {name}: unattended is true, for one kind and only where the fact lane is open"
+            )
+        return Rule(name, conditions, {}, unattended=True)
     rejections = value["rejections"]
     if type(rejections) is not int or rejections < 1:
         raise BadPolicy(f"rule {name}: rejections is a positive integer")
@@ -230,6 +251,8 @@ def _window(value: canonical.Value) -> Window:
         raise BadPolicy(f"window {rule.name}: seconds is between 1 and {WINDOW_S_MAX}")
     if not isinstance(bound, str) or not _WHOLE.fullmatch(bound):
         raise BadPolicy(f"window {rule.name}: at_most is a whole number as text")
+    if rule.unattended:
+        raise BadPolicy(f"window {rule.name}: what is above its bound is never unattended")
     one_asset = any(part.fact == "asset" and part.comparison == "is" for part in rule.when)
     if measure == "amount" and per != "asset" and not one_asset:
         raise BadPolicy(f"window {rule.name}: amounts of different assets cannot be summed; name one asset")

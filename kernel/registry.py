@@ -340,4 +340,6 @@ def _rules(value: canonical.Value) -> policy.Policy:
         raise BadRegistry("rules of a registry have no windows: signers count by their own limits")
     if any(rule.approve_s or rule.execute_s for rule in found.rules):
         raise BadRegistry("rules of a registry have no periods: signers go by the expiry that was signed")
+    if any(rule.unattended for rule in found.rules):
+        raise BadRegistry("rules of a registry name teams: what takes none is said by its lanes")
     return found

@@ -27,6 +27,7 @@ DEPOSIT_STATES: Final = {
 WITHDRAWAL_STATES: Final = {
     WithdrawalState.REQUESTED: "0",
     WithdrawalState.ON_HOLD: "4",
+    WithdrawalState.OFFERED: "7",
     WithdrawalState.SCREENED: "0",
     WithdrawalState.APPROVED: "7",
     WithdrawalState.BUILT: "7",

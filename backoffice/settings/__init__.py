@@ -196,6 +196,7 @@ ENGINE_TRANSFERS_TARGET = text("ENGINE_TRANSFERS_TARGET", "unix:var/run/engine/t
 ENGINE_ADMIN_TARGET = text("ENGINE_ADMIN_TARGET", "unix:var/run/engine/admin.sock")
 BITCOIN_RPC_URL = text("BITCOIN_RPC_URL", "http://127.0.0.1:18443")
 SIGNERS_DIR = Path(text("SIGNERS_DIR", str(BASE_DIR / "var/run/signers")))
+RECONCILER_SOCKET = Path(text("RECONCILER_SOCKET", str(BASE_DIR / "var/run/reconciler/reconciler.sock")))
 REGISTRY_FILE = Path(text("REGISTRY_FILE", str(BASE_DIR / "var/registry.json")))
 AUDIT_KEY_FILE = Path(text("AUDIT_KEY_FILE", str(BASE_DIR / "var/audit-key.txt")))
 AUDIT_NOTARY_SOCKET = Path(text("AUDIT_NOTARY_SOCKET", str(BASE_DIR / "var/run/notary/notary.sock")))

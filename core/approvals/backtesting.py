@@ -17,7 +17,7 @@ from core.approvals.domain.policies import (
     lasting,
 )
 from core.approvals.models import ApprovalRequest
-from kernel.policy import Fact, Policy
+from kernel.policy import LANE, SHUT, Fact, Policy
 
 SHOWN_MAX: Final = 100
 
@@ -56,7 +56,7 @@ def backtest(policy: Policy, *, count: int) -> dict[str, Any]:
 
 def _outcome(policy: Policy, row: ApprovalRequest) -> tuple[dict[str, int] | None, Periods | None, str]:
     """The teams that this policy would have asked for and its periods, or None with the reason for its no."""
-    facts: Mapping[str, Fact] = row.facts
+    facts: Mapping[str, Fact] = {LANE: SHUT, **row.facts}
     kind = kinds.named(row.kind)
     assert row.opened_at is not None  # the database fills it in
     try:

@@ -11,6 +11,7 @@ class Event(StrEnum):
     """The steps of a request."""
 
     OPENED = "approvals.request.opened"
+    WAIVED = "approvals.waiver.recorded"
     SIGNED = "approvals.request.signed"
     WITHDRAWN = "approvals.request.withdrawn"
     EXPIRED = "approvals.request.expired"

@@ -61,6 +61,7 @@ class Kind:
     `confirms` says whose agreement must be confirmed on an offline decoder.
     `approve_within` and `execute_within` are the longest that a request of this kind waits for its quorum,
     and for its execution after that; a rule of the policy can only say less.
+    Only of a `waivable` kind can a policy let anything through without officers.
     `agreeing` is the verb that counts towards the quorum; signers let go of something on release alone.
     """
 
@@ -77,6 +78,7 @@ class Kind:
     governed: bool = False
     approve_within: timedelta = timedelta(hours=1)
     execute_within: timedelta = timedelta(hours=1)
+    waivable: bool = False
 
 
 class UnknownKind(LookupError):

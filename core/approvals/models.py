@@ -98,6 +98,35 @@ class ApprovalRequest(models.Model):
         return f"{self.kind} {self.pk}"
 
 
+class Waiver(models.Model):
+    """That the policy asked nobody about an act, with what it judged. Append-only, once for each subject.
+
+    It allows nothing by itself: whoever acts on it (the signers' lane) has limits of its own. `waived_at` is
+    written by the database.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    kind = models.CharField(max_length=64)
+    deployment = models.CharField(max_length=64)
+    payload = models.BinaryField()
+    digest = models.GeneratedField(
+        expression=_sha256("payload"), output_field=models.BinaryField(), db_persist=True
+    )
+    subject = models.CharField(max_length=128)
+    policy_version = models.PositiveIntegerField()
+    rule = models.CharField(max_length=120)
+    facts = models.JSONField()
+    waived_at = models.DateTimeField(editable=False, null=True)
+
+    class Meta:
+        db_table = "approvals_waiver"
+        constraints = [models.UniqueConstraint(fields=["subject", "kind"], name="waiver_once")]
+        indexes = [models.Index(fields=["waived_at"], name="waiver_time")]
+
+    def __str__(self) -> str:
+        return f"waiver {self.pk}"
+
+
 class ApprovalPolicy(models.Model):
     """A published version of the policy, for good. A trigger lets in only what its own quorum approved.
 

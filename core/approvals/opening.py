@@ -19,13 +19,13 @@ from core.approvals import interests, kinds, moving, policies
 from core.approvals.domain.requests import State
 from core.approvals.events import Event
 from core.approvals.expiry import expire_if_due
-from core.approvals.models import ApprovalRequest
+from core.approvals.models import ApprovalRequest, Waiver
 from core.approvals.standing import standing_of
 from core.audit.writing import name_of
 from core.refusals import NotAllowed, Refused
 from kernel import canonical
 from kernel.approval import NONCE_BYTES
-from kernel.policy import Fact
+from kernel.policy import LANE, OPEN, SHUT, Fact
 
 Members: TypeAlias = Mapping[str, canonical.Value]
 WAITS: Final = "This already waits for approval; withdraw that request first."
@@ -84,7 +84,7 @@ def open(  # noqa: A001 - read as approvals.open(...)
     if previous is not None and not expire_if_due(previous, actor=actor, now=now):
         raise AlreadyOpen(WAITS, target=about)
     judged = policies.judge(
-        {"kind": declared.name, "hour": now.astimezone(UTC).hour, "maker": str(maker.pk), **(facts or {})},
+        {**_common(declared, maker, now=now), **(facts or {}), LANE: SHUT},
         floor=teams,
         kind=declared,
         target=about,
@@ -133,6 +133,66 @@ def open(  # noqa: A001 - read as approvals.open(...)
     )
     moving.announce(row, now=now)
     return row
+
+
+def waive(
+    kind: kinds.Kind | str,
+    payload: Mapping[str, canonical.Value],
+    *,
+    maker: Identity,
+    subject: Model | str,
+    actor: Actor,
+    now: datetime,
+    facts: Mapping[str, Fact],
+) -> Waiver | None:
+    """The record that the policy in force asks nobody about this act, or None where it asks somebody.
+
+    For what the signers' lane could take, once for each subject; the caller opens a request for everything
+    else, and for what the lane then refuses. PolicyRefuses as with a request.
+    """
+    action.current()
+    declared = kinds.named(kind if isinstance(kind, str) else kind.name)
+    if not declared.waivable:
+        raise ValueError(f"{declared.name} always takes officers")
+    about = name_of(subject)
+    judged = policies.judge(
+        {**_common(declared, maker, now=now), **facts, LANE: OPEN},
+        floor={},
+        kind=declared,
+        target=about,
+        now=now,
+    )
+    if not judged.unattended:
+        return None
+    row = Waiver.objects.create(
+        kind=declared.name,
+        deployment=settings.DEPLOYMENT,
+        payload=canonical.encode(payload),
+        subject=about,
+        policy_version=judged.version,
+        rule=judged.rule,
+        facts=dict(judged.facts),
+    )
+    row.refresh_from_db()
+    audit.record(
+        Event.WAIVED,
+        row,
+        actor=actor,
+        now=now,
+        after={
+            "kind": row.kind,
+            "digest": bytes(row.digest),
+            "subject": about,
+            "policy": row.policy_version,
+            "rule": row.rule,
+        },
+    )
+    return row
+
+
+def _common(declared: kinds.Kind, maker: Identity, *, now: datetime) -> dict[str, Fact]:
+    """The facts of every act."""
+    return {"kind": declared.name, "hour": now.astimezone(UTC).hour, "maker": str(maker.pk)}
 
 
 def _insert(row: ApprovalRequest) -> None:

@@ -7,13 +7,14 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 from django.db import connection
+from django.db.models import Exists, OuterRef
 
 from core import action
 from core.approvals.domain import policies
 from core.approvals.domain.policies import Denied, FactMissing, Judgement, NoRuleMatches, Periods, Teams
 from core.approvals.domain.requests import State
 from core.approvals.kinds import Kind
-from core.approvals.models import ApprovalPolicy, ApprovalRequest
+from core.approvals.models import ApprovalPolicy, ApprovalRequest, Waiver
 from core.refusals import Refused
 from kernel.policy import Fact, Window
 
@@ -65,7 +66,7 @@ def judge(facts: Mapping[str, Fact], *, floor: Teams, kind: Kind, target: str, n
         return policies.judge(
             policy,
             facts,
-            sums(windows, facts, at=now),
+            sums(windows, facts, at=now, about=target),
             floor=floor,
             longest=longest(kind),
             governed=kind.governed,
@@ -92,14 +93,21 @@ def longest(kind: Kind) -> Periods:
 
 
 def sums(
-    windows: Iterable[Window], facts: Mapping[str, Fact], *, at: datetime, before: datetime | None = None
+    windows: Iterable[Window],
+    facts: Mapping[str, Fact],
+    *,
+    at: datetime,
+    before: datetime | None = None,
+    about: str = "",
 ) -> dict[str, int]:
-    """What each window had summed before this act: the requests about the same subject that were not refused.
+    """What each window had summed before this act: the requests about the same subject that were not refused,
+    and what went through without officers and did not come back to them. The row `about` is not its own past.
 
-    Facts are stored with each request as they were judged, so nothing but the requests is asked. FactMissing
-    where one of them cannot be counted. `before` ends the past, where an old request is judged again.
+    Facts are stored with each as they were judged, so nothing else is asked. FactMissing where one of them
+    cannot be counted. `before` ends the past, where an old request is judged again.
     """
     found: dict[str, int] = {}
+    came_back = ApprovalRequest.objects.filter(subject=OuterRef("subject"), kind=OuterRef("kind"))
     for window in windows:
         rows = ApprovalRequest.objects.filter(
             opened_at__gt=at - timedelta(seconds=window.seconds),
@@ -107,7 +115,15 @@ def sums(
         ).exclude(state__in=_VOID)
         if before is not None:
             rows = rows.filter(opened_at__lt=before)
-        found[window.rule.name] = window.total(rows.values_list("facts", flat=True))
+        waived = Waiver.objects.filter(
+            ~Exists(came_back),
+            waived_at__gt=at - timedelta(seconds=window.seconds),
+            **{f"facts__{window.per}": window.subject(facts)},
+        ).exclude(subject=about)
+        if before is not None:
+            waived = waived.filter(waived_at__lt=before)
+        past = [*rows.values_list("facts", flat=True), *waived.values_list("facts", flat=True)]
+        found[window.rule.name] = window.total(past)
     return found
 
 

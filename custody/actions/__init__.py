@@ -4,6 +4,7 @@ from custody.actions.addresses import assign_address
 from custody.actions.adjustments import request_adjustment
 from custody.actions.blocks import OutOfPlace, read_blocks, unwind_block
 from custody.actions.failures import fail_refill, fail_withdrawal
+from custody.actions.offers import mark_offered, return_offer
 from custody.actions.orders import (
     ask_registry,
     ask_release_of_signers,
@@ -17,6 +18,7 @@ from custody.actions.orders import (
 )
 from custody.actions.payments import CoinTaken, report_broadcast, store_built, store_signed
 from custody.actions.prices import report_price
+from custody.actions.reconciliations import report_reconciliation, report_told
 from custody.actions.refills import (
     NothingDue,
     dismiss_refill,
@@ -60,6 +62,7 @@ __all__ = [
     "lapse_refill",
     "load_registry",
     "mark_asked",
+    "mark_offered",
     "propose_refill",
     "read_blocks",
     "reject_withdrawal",
@@ -69,11 +72,14 @@ __all__ = [
     "report_health",
     "report_learnt",
     "report_price",
+    "report_reconciliation",
     "report_refusal",
     "report_screening",
+    "report_told",
     "request_adjustment",
     "request_refill",
     "request_withdrawal",
+    "return_offer",
     "settle_payment",
     "sign_order",
     "store_built",

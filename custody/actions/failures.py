@@ -66,7 +66,9 @@ def _check_withdrawal(row: Withdrawal, payment: Payment, target: str, *, now: da
     """Release the coins where that is safe, keep them where it is not, StillPayable where nothing may
     end yet.
     """
-    if payment.asked_at is None or (row.state == State.CONFLICTED and _has_final_rival(payment)):
+    if payment.asked_at is None and row.state == State.BUILT:
+        return  # its coins are let go with it, where that is safe
+    if row.state == State.CONFLICTED and _has_final_rival(payment):
         _release(payment, now=now)
         return
     is_void = row.expires_at + CLOCKS_DIFFER_MAX <= now

@@ -221,6 +221,7 @@ def report_health(*, token: str, said: Mapping[str, canonical.Value] | None, now
             "registry_version": version if isinstance(version, int) else 0,
             "frozen": said.get("frozen", {}),
             "used": said.get("used", {}),
+            "lanes": said.get("lanes", {}),
             "answered_at": now,
         }
     SignerHealth.objects.update_or_create(

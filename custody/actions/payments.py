@@ -46,25 +46,27 @@ class NotAsApproved(Refused):
 @action(Event.PAYMENT_BUILT)
 def store_built(*, owner: Withdrawal | Refill, psbt: str, vsize: int, actor: Actor, now: datetime) -> Payment:
     """The transaction of an approved withdrawal or refill, with its coins claimed and its approval used up,
-    at once.
+    at once; or that of a withdrawal which is offered to the signers' lane, where there is none to use up.
 
     A second one for the same owner changes nothing; a coin that another payment claims is CoinTaken. What is
-    stored pays exactly what was approved and the rest to ourselves, whoever built it.
+    stored pays exactly what was approved and the rest to ourselves, whoever built it. What the lane refused
+    and officers then approved is paid by the very transaction that the lane saw: it may be half signed.
     """
     row = locks.withdrawal(owner.pk) if isinstance(owner, Withdrawal) else locks.refill(owner.pk)
     existing = queries.payment_of(row)
-    if existing is not None:
+    if existing is not None and row.state != withdrawals.State.APPROVED:
         return existing
     wallet = queries.wallet_named(queries.source_of(row))
     freezes.check(f"wallet:{wallet.name}", f"asset:{row.asset}")
     if isinstance(row, Withdrawal):
         freezes.check(*withdrawals.stops(row))
-    built = _checked(row, wallet, psbt)
-    claimed = _claimable(wallet, built)
+    built = _checked(row, wallet, psbt if existing is None else existing.psbt)
+    claimed = _claimable(wallet, built) if existing is None else []
     before = row.state
-    row.move_to(Step.BUILT)
-    approvals.consume(queries.request_of(row), now=now)
-    payment = Payment.objects.create(
+    if before != withdrawals.State.OFFERED:
+        row.move_to(Step.BUILT)
+        approvals.consume(queries.request_of(row), now=now)
+    payment = existing or Payment.objects.create(
         wallet=wallet,
         withdrawal=row if isinstance(row, Withdrawal) else None,
         refill=row if isinstance(row, Refill) else None,

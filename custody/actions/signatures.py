@@ -11,7 +11,7 @@ from core.action import action
 from core.actor import Actor
 from core.refusals import Refused
 from custody import locks, queries
-from custody.actions import announcing, entitled, withdrawals
+from custody.actions import announcing, entitled, offers, withdrawals
 from custody.actions.payments import NotAsApproved, update
 from custody.domain.withdrawals import State
 from custody.events import Event, SignatureStored
@@ -85,19 +85,19 @@ def report_refusal(
     *, payment_id: UUID, token: str, code: str, detail: str, actor: Actor, now: datetime
 ) -> Payment:
     """That a signer said no, with its own code. Once too few could still say yes, the withdrawal is
-    refused.
+    refused; one that was only offered to the lane goes before officers instead.
     """
     row = locks.payment(payment_id)
-    since = row.asked_at or row.built_at
+    since = row.asked_at or row.offered_at or row.built_at
     if row.refusals.filter(token=token, code=code[:64], refused_at__gte=since).exists():
         return row
     TokenRefusal.objects.create(payment=row, token=token, code=code[:64], detail=detail[:500], refused_at=now)
     owner, before = row.owner, row.owner.state
-    refused = set(row.refusals.filter(refused_at__gte=since).values_list("token", flat=True))
-    refused -= set(row.signatures.values_list("token", flat=True))
-    hopeless = len(row.wallet.tokens) - len(refused) < row.wallet.threshold
-    if hopeless and isinstance(owner, Withdrawal) and owner.state == State.SIGNING:
-        owner.move_to(State.REFUSED, reason=f"{token}: {code}"[:500])
+    if isinstance(owner, Withdrawal) and queries.is_hopeless(row, since=since):
+        if before == State.SIGNING:
+            owner.move_to(State.REFUSED, reason=f"{token}: {code}"[:500])
+        elif before == State.OFFERED:
+            offers.give_back(owner, why=f"{token}: {code} {detail}", actor=actor, now=now)
     audit.record(
         Event.PAYMENT_REFUSED,
         row,

@@ -19,7 +19,7 @@ from custody.actions import announcing
 from custody.domain import beneficiaries, limits, withdrawals
 from custody.domain.withdrawals import State
 from custody.events import Event
-from custody.models import Address, Beneficiary, Withdrawal
+from custody.models import Address, Beneficiary, Payment, Withdrawal
 from customers.models import Customer
 from kernel import script
 from kernel.bech32 import BadAddress
@@ -164,6 +164,9 @@ def end(
     """Close a claimed withdrawal without paying it: the hold is given back, its approval request closed."""
     before = row.state
     row.move_to(state, reason=reason or row.reason)
+    payment = queries.payment_of(row)
+    if payment is not None and payment.abandoned_at is None and payment.asked_at is None:
+        release_unsigned(payment, now=now)
     ledger.void_hold(row.hold_reference, now=now, expired=state is State.EXPIRED)
     request = row.request
     if request is not None and request.state in (RequestState.OPEN, RequestState.APPROVED):
@@ -172,6 +175,17 @@ def end(
         event, row, actor=actor, now=now, before={"state": before}, after={"state": row.state}, reason=reason
     )
     announcing.moved(row, now=now)
+
+
+def release_unsigned(payment: Payment, *, now: datetime) -> None:
+    """Let go of the coins of a payment that officers' approvals were never put to signers for.
+
+    Where the lane was asked and too few signers said no for good, an answer may still be somewhere: then the
+    coins stay claimed.
+    """
+    if payment.offered_at is None or queries.is_hopeless(payment, since=payment.offered_at):
+        Payment.objects.filter(pk=payment.pk).update(abandoned_at=now)
+        payment.locks.filter(released_at=None).update(released_at=now)
 
 
 def stops(row: Withdrawal) -> tuple[str, ...]:

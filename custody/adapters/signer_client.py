@@ -77,6 +77,14 @@ def learn(folder: Path, token: str, message: Mapping[str, canonical.Value]) -> L
     return _declined(token, answer)
 
 
+def attest(folder: Path, token: str, message: Mapping[str, canonical.Value]) -> Declined | None:
+    """Bring a reconciler's word; None where the signer took it. The newest one counts, however often."""
+    answer = _exchange(folder / f"{token}.sock", message)
+    if answer.get("type") == "attested" and answer.get("token") == token:
+        return None
+    return _declined(token, answer)
+
+
 def health(folder: Path, token: str) -> dict[str, canonical.Value]:
     """What the signer says of itself."""
     answer = _exchange(folder / f"{token}.sock", {"v": 1, "type": "health"})

@@ -5,7 +5,6 @@ from __future__ import annotations
 import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from enum import StrEnum
 from typing import Final
 from uuid import UUID
@@ -43,7 +42,10 @@ def label(text: str) -> str:
     return found
 
 
-def screened(*, cleared_at: datetime | None, hits: Sequence[str]) -> Screening:
-    """A destination that nobody has cleared yet waits, and so does everything that hits a list."""
-    reasons = tuple(hits) + (() if cleared_at is not None else (FIRST_USE,))
+def screened(*, is_known: bool, hits: Sequence[str]) -> Screening:
+    """A destination that is not known yet waits, and so does everything that hits a list.
+
+    Known is what an officer cleared, and what the customer signed longer ago than the cooling-off.
+    """
+    reasons = tuple(hits) + (() if is_known else (FIRST_USE,))
     return Screening(Verdict.HOLD if reasons else Verdict.CLEAR, reasons)

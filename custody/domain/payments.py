@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from enum import StrEnum
 
 
@@ -14,6 +15,11 @@ class Step(StrEnum):
     CONFIRMED = "confirmed"
     CONFLICTED = "conflicted"
     SETTLED = "settled"
+
+
+def is_hopeless(*, refused: Collection[str], signed: Collection[str], threshold: int, tokens: int) -> bool:
+    """Whether too few signers are left that could still make the signatures complete."""
+    return tokens - len(set(refused) - set(signed)) < threshold
 
 
 CONFIRMABLE = frozenset({Step.SIGNED, Step.BROADCAST, Step.CONFLICTED, "exported", "lapsed"})

@@ -13,11 +13,12 @@ from kernel.money import Amount
 
 class State(StrEnum):
     """Where a withdrawal stands. From `built` on there is a transaction, from `signing` on a signature may
-    exist.
+    exist. An offered one is before the signers' lane, with a transaction and no officers.
     """
 
     REQUESTED = "requested"
     ON_HOLD = "on_hold"
+    OFFERED = "offered"
     SCREENED = "screened"
     APPROVED = "approved"
     BUILT = "built"
@@ -38,8 +39,11 @@ class State(StrEnum):
 # payment,
 # except over `conflicted`, which needs proof that one of its coins was spent elsewhere.
 NEXT: Final[Mapping[State, frozenset[State]]] = {
-    State.REQUESTED: frozenset({State.SCREENED, State.ON_HOLD, State.CANCELLED, State.EXPIRED}),
+    State.REQUESTED: frozenset(
+        {State.SCREENED, State.ON_HOLD, State.OFFERED, State.CANCELLED, State.EXPIRED}
+    ),
     State.ON_HOLD: frozenset({State.SCREENED, State.REJECTED, State.CANCELLED, State.EXPIRED}),
+    State.OFFERED: frozenset({State.SIGNED, State.SCREENED, State.ON_HOLD}),
     State.SCREENED: frozenset({State.APPROVED, State.REJECTED, State.CANCELLED, State.EXPIRED}),
     State.APPROVED: frozenset({State.BUILT, State.REJECTED, State.EXPIRED}),
     State.BUILT: frozenset({State.SIGNING, State.FAILED}),
@@ -62,6 +66,7 @@ UNPAID: Final = ENDED - {State.SETTLED}
 CANCELLABLE: Final = frozenset(state for state, following in NEXT.items() if State.CANCELLED in following)
 PAYING: Final = frozenset(
     {
+        State.OFFERED,
         *(State.BUILT, State.SIGNING, State.REFUSED, State.SIGNED, State.BROADCAST, State.CONFIRMED),
         State.CONFLICTED,
     }
@@ -76,6 +81,8 @@ SCREEN_WITHIN: Final = timedelta(days=3)
 """How long a withdrawal may wait for the desk before it expires and the funds are free again."""
 CLOCKS_DIFFER_MAX: Final = timedelta(hours=1)
 """After this much more, every signer's own clock agrees that an intent is void."""
+OFFER_LIFE: Final = timedelta(hours=1)
+"""How long the signers' lane may take what was offered to it; then officers are asked."""
 
 
 class BadTerms(ValueError):

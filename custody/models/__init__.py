@@ -6,6 +6,7 @@ from custody.models.lanes import Lane
 from custody.models.orders import OrderAnswer, SignerHealth, SignerOrder
 from custody.models.payments import Payment, TokenRefusal, TokenSignature, UtxoLock
 from custody.models.policies import DecoderKey, PaymentPolicy
+from custody.models.reconciliations import Reconciliation
 from custody.models.refills import Refill
 from custody.models.statements import CustomerStatement, StatementAnswer
 from custody.models.wallets import Address, Utxo, Wallet
@@ -24,6 +25,7 @@ __all__ = [
     "Payment",
     "PaymentPolicy",
     "Price",
+    "Reconciliation",
     "Refill",
     "SignerHealth",
     "SignerOrder",

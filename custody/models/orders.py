@@ -94,6 +94,7 @@ class SignerHealth(models.Model):
     registry_version = models.PositiveIntegerField(default=0)
     frozen = models.JSONField(default=dict)
     used = models.JSONField(default=dict)
+    lanes = models.JSONField(default=dict)
     answered_at = models.DateTimeField(null=True, blank=True)
     asked_at = models.DateTimeField()
 

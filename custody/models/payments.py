@@ -16,9 +16,9 @@ from kernel.money import Amount
 class Payment(models.Model):
     """One transaction, for one withdrawal or one refill; the owner's state says how far it has come.
 
-    `psbt` and `txid` are final before anybody signs. `asked_at` is
-    set before the first signer is asked. An abandoned one has let go of its coins. `raw` is stored
-    before it is sent, and sent again as it is.
+    `psbt` and `txid` are final before anybody signs. `asked_at` is set before the first signer is asked with
+    officers' approvals, `offered_at` before the first is asked without them. An abandoned one has let go of
+    its coins. `raw` is stored before it is sent, and sent again as it is.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -33,6 +33,7 @@ class Payment(models.Model):
     raw = models.TextField(default="", blank=True)
     built_at = models.DateTimeField()
     asked_at = models.DateTimeField(null=True)
+    offered_at = models.DateTimeField(null=True)
     signed_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     height = models.PositiveIntegerField(null=True)

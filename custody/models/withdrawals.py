@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from django.conf import settings
 from django.db import models
 from django.db.models import F, Q
@@ -12,6 +14,12 @@ from custody.domain import withdrawals
 from custody.domain.withdrawals import State
 from custody.models.moving import Moving, choices, known
 from kernel.money import Amount
+
+LANE_ALONE: Final = [
+    "offered",
+    *("signed", "broadcast", "confirmed", "conflicted", "settled", "failed"),
+]
+"""States that the signers' lane brings a withdrawal to without a request."""
 
 
 class Beneficiary(models.Model):
@@ -49,6 +57,7 @@ class Withdrawal(Moving):
     """A customer's order to send coins out. Amount, destination and price never change after the request.
 
     `price_cents` and `value_cents` are US cents (per coin, and of the amount) at the time of the request.
+    `waiver` is the policy's word that no officer need be asked, where the signers' lane was offered it.
     `maker` answers for the request before the checkers: the officer who released it, or automatic
     screening where it had nothing to say.
     """
@@ -79,6 +88,9 @@ class Withdrawal(Moving):
     request = models.OneToOneField(
         "approvals.ApprovalRequest", models.PROTECT, null=True, blank=True, related_name="withdrawal"
     )
+    waiver = models.OneToOneField(
+        "approvals.Waiver", models.PROTECT, null=True, blank=True, related_name="withdrawal"
+    )
 
     class Meta:
         db_table = "custody_withdrawal"
@@ -95,11 +107,9 @@ class Withdrawal(Moving):
                 condition=Q(expires_at__gt=F("requested_at")), name="withdrawal_expires_later"
             ),
             models.CheckConstraint(
-                condition=Q(
-                    state__in=["requested", "on_hold", "rejected", "cancelled", "expired"],
-                    request__isnull=True,
-                )
-                | Q(request__isnull=False, maker__isnull=False),
+                condition=Q(state__in=["requested", "on_hold", "rejected", "cancelled", "expired"])
+                | Q(request__isnull=False, maker__isnull=False)
+                | Q(state__in=LANE_ALONE, waiver__isnull=False, maker__isnull=False),
                 name="withdrawal_approved_by_request",
             ),
         ]

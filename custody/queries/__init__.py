@@ -15,6 +15,7 @@ from custody.queries.deposits import (
     tip_height,
     watched,
 )
+from custody.queries.lanes import LaneStanding, lanes_for
 from custody.queries.orders import (
     order_for,
     order_message,
@@ -32,6 +33,8 @@ from custody.queries.payments import (
     Collected,
     collected,
     count_stuck,
+    is_hopeless,
+    lane_request,
     lapsing_refills,
     locked_outpoints,
     overdue_requests,
@@ -45,6 +48,12 @@ from custody.queries.payments import (
     sign_request,
     signed_psbt,
     source_of,
+)
+from custody.queries.reconciliations import (
+    books_of,
+    is_stale,
+    reconciliations,
+    wallets_with_lanes,
 )
 from custody.queries.statements import (
     key_in,
@@ -82,6 +91,7 @@ from custody.queries.withdrawals import (
     Allowance,
     allowance,
     beneficiaries_of,
+    lapsed_offers,
     needs_care,
     needs_release,
     overdue_withdrawals,
@@ -99,6 +109,7 @@ from custody.queries.withdrawals import (
 __all__ = [
     "Allowance",
     "Collected",
+    "LaneStanding",
     "NoPolicy",
     "Standing",
     "adjustment_for",
@@ -106,6 +117,7 @@ __all__ = [
     "all_standings",
     "allowance",
     "beneficiaries_of",
+    "books_of",
     "change_script",
     "collected",
     "confirmations_of",
@@ -117,10 +129,15 @@ __all__ = [
     "deposits_of",
     "facts_of",
     "free_coins",
+    "is_hopeless",
+    "is_stale",
     "key_in",
     "key_statement",
     "known_coins",
     "lane_of",
+    "lane_request",
+    "lanes_for",
+    "lapsed_offers",
     "lapsing_refills",
     "latest_price",
     "latest_quote",
@@ -146,6 +163,7 @@ __all__ = [
     "policy",
     "promised_units",
     "reachable_tokens",
+    "reconciliations",
     "refill",
     "refill_for",
     "refill_need",
@@ -172,6 +190,7 @@ __all__ = [
     "usable_at",
     "used_cents",
     "wallet_named",
+    "wallets_with_lanes",
     "watched",
     "withdrawal",
     "withdrawal_for",

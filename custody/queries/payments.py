@@ -13,7 +13,7 @@ from core.access.models import Identity
 from core.approvals.expiry import DUE
 from core.approvals.models import ApprovalRequest
 from core.refusals import NotFound
-from custody.domain import deposits, refills
+from custody.domain import deposits, payments, refills
 from custody.domain.withdrawals import State
 from custody.models import Deposit, Payment, Refill, UtxoLock, Withdrawal
 from custody.permissions import Permission
@@ -36,7 +36,9 @@ class Collected:
 def payment(payment_id: UUID) -> Payment:
     """The payment with its owner and wallet; NotFound."""
     row = (
-        Payment.objects.select_related("wallet", "withdrawal__request", "refill__request")
+        Payment.objects.select_related(
+            "wallet", "withdrawal__request", "withdrawal__waiver", "refill__request"
+        )
         .filter(pk=payment_id)
         .first()
     )
@@ -69,6 +71,27 @@ def collected(row: Payment) -> Collected:
     )
 
 
+def is_hopeless(row: Payment, *, since: datetime) -> bool:
+    """Whether too few signers are left who have not refused it since then, or have signed it nevertheless."""
+    return payments.is_hopeless(
+        refused=row.refusals.filter(refused_at__gte=since).values_list("token", flat=True),
+        signed=row.signatures.values_list("token", flat=True),
+        threshold=row.wallet.threshold,
+        tokens=len(row.wallet.tokens),
+    )
+
+
+def lane_request(row: Payment) -> dict[str, Any]:
+    """What the signers' lane is asked: the unsigned transaction and its intent, with nobody's approval."""
+    return {
+        "v": 1,
+        "type": "sign_unattended",
+        "wallet": row.wallet.name,
+        "psbt": row.psbt,
+        "intents": [encodings.base64url(payload_of(row))],
+    }
+
+
 def sign_request(row: Payment) -> dict[str, Any]:
     """What signers are asked: the unsigned transaction, and the approved intent with its approvals."""
     request = request_of(row.owner)
@@ -87,8 +110,8 @@ def sign_request(row: Payment) -> dict[str, Any]:
 
 
 def source_of(owner: Withdrawal | Refill) -> str:
-    """The wallet that the approved intent takes the coins from; NotFound where nobody approved one."""
-    return Intent.parse(bytes(request_of(owner).payload)).source
+    """The wallet that the intent takes the coins from; NotFound where there is none yet."""
+    return Intent.parse(_payload(owner)).source
 
 
 def request_of(owner: Withdrawal | Refill) -> ApprovalRequest:
@@ -99,8 +122,14 @@ def request_of(owner: Withdrawal | Refill) -> ApprovalRequest:
 
 
 def payload_of(row: Payment) -> bytes:
-    """The canonical bytes that officers approved for this payment."""
-    return bytes(request_of(row.owner).payload)
+    """The canonical bytes that officers approved for this payment, or that the lane was offered."""
+    return _payload(row.owner)
+
+
+def _payload(owner: Withdrawal | Refill) -> bytes:
+    if owner.request is None and isinstance(owner, Withdrawal) and owner.waiver is not None:
+        return bytes(owner.waiver.payload)
+    return bytes(request_of(owner).payload)
 
 
 def signed_psbt(row: Payment) -> Psbt:

@@ -138,6 +138,14 @@ def unsignable_withdrawals(*, now: datetime) -> list[UUID]:
     )
 
 
+def lapsed_offers(*, now: datetime) -> list[UUID]:
+    """Withdrawals that the signers' lane was offered, and that no signer takes any more by any clock."""
+    lapsed = Withdrawal.objects.filter(
+        state=State.OFFERED, expires_at__lte=now - withdrawals.CLOCKS_DIFFER_MAX
+    )
+    return list(lapsed.values_list("pk", flat=True)[:100])
+
+
 def beneficiaries_of(customer: UUID) -> list[Beneficiary]:
     """The destinations that the customer has named."""
     return list(Beneficiary.objects.filter(customer_id=customer).order_by("label", "id"))
@@ -149,7 +157,7 @@ def _may_see(identity: Identity | None, now: datetime) -> bool:
 
 def _full() -> QuerySet[Withdrawal]:
     return Withdrawal.objects.select_related(
-        "customer__identity", "beneficiary", "maker", "request", "payment__wallet"
+        "customer__identity", "beneficiary", "maker", "request", "waiver", "payment__wallet"
     )
 
 

@@ -97,7 +97,7 @@ def test_cannot_be_switched_off_by_a_session_setting(
 @pytest.mark.parametrize("setting", ["", "SET CONSTRAINTS ALL DEFERRED;", "SET LOCAL countersign.act = '';"])
 def test_stops_raw_sql_of_the_applications_roles(real_database: str, role: str, setting: str) -> None:
     with connection.cursor() as cursor:
-        for name in privileges.ROLES:
+        for name in (*privileges.ROLES, *privileges.READERS):
             cursor.execute(MAKE_ROLE.format(name=name))
         for statement in privileges.statements():
             cursor.execute(statement)

@@ -1,6 +1,7 @@
 """The application's database roles …"""
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from uuid import uuid4
@@ -39,17 +40,23 @@ def deposit(*, actor: Actor, now: datetime) -> None:
     audit.record(Event.MOVED, "x", actor=actor, now=now)
 
 
-@pytest.fixture(params=privileges.ROLES)
-def role(request: pytest.FixtureRequest) -> Iterator[str]:
-    """The role, taken on for the test; made in this cluster if no test made it before."""
+@contextmanager
+def as_role(role: str) -> Iterator[None]:
+    """The role, taken on for the block; made in this cluster if no test made it before."""
     with connection.cursor() as cursor:
-        for name in privileges.ROLES:
+        for name in (*privileges.ROLES, *privileges.READERS):
             cursor.execute(MAKE_ROLE.format(name=name))
         for statement in privileges.statements():
             cursor.execute(statement)
-        cursor.execute(f"SET ROLE {request.param}")
-        yield request.param
+        cursor.execute(f"SET ROLE {role}")
+        yield
         cursor.execute("RESET ROLE")
+
+
+@pytest.fixture(params=privileges.ROLES)
+def role(request: pytest.FixtureRequest) -> Iterator[str]:
+    with as_role(request.param):
+        yield request.param
 
 
 def test_can_do_their_work(role: str, robot: Actor, now: datetime) -> None:

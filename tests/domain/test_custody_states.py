@@ -65,9 +65,9 @@ def test_offers_cancelling_before_approval_only() -> None:
     assert {W.REQUESTED, W.ON_HOLD, W.SCREENED} == withdrawals.CANCELLABLE
 
 
-def test_pays_nothing_that_was_not_approved() -> None:
+def test_pays_nothing_that_was_neither_approved_nor_offered_to_the_lane() -> None:
     without = {
-        state: frozenset() if state is W.APPROVED else following
+        state: frozenset() if state is W.APPROVED else following - {W.OFFERED}
         for state, following in withdrawals.NEXT.items()
     }
     assert reachable(without, W.REQUESTED).isdisjoint(withdrawals.PAYING | {W.SETTLED})

@@ -12,7 +12,6 @@ from custody.domain.chain import DoesNotConnect, SeenBlock
 from custody.domain.wallets import BadTargets, Targets
 from custody.domain.withdrawals import NotWithdrawable, TooSmall
 from kernel.money import Amount
-from tests.cast import NOW
 
 BTC = 100_000_000
 UNITS = st.integers(min_value=0, max_value=1_000 * BTC)
@@ -80,9 +79,9 @@ def test_hold_the_amount_and_the_fee() -> None:
 
 
 def test_let_a_known_destination_pass_and_hold_every_other() -> None:
-    assert beneficiaries.screened(cleared_at=NOW, hits=[]).verdict is Verdict.CLEAR
-    assert beneficiaries.screened(cleared_at=None, hits=[]).reasons == (beneficiaries.FIRST_USE,)
-    assert beneficiaries.screened(cleared_at=NOW, hits=["listed"]).verdict is Verdict.HOLD
+    assert beneficiaries.screened(is_known=True, hits=[]).verdict is Verdict.CLEAR
+    assert beneficiaries.screened(is_known=False, hits=[]).reasons == (beneficiaries.FIRST_USE,)
+    assert beneficiaries.screened(is_known=True, hits=["listed"]).verdict is Verdict.HOLD
 
 
 @pytest.mark.parametrize("text", ["", "   ", "x" * 81, "a\u202eb", "a\x00b", "a\u200bb"])

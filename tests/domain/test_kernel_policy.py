@@ -250,3 +250,28 @@ def test_of_the_reference_is_read_and_judges_as_it_says() -> None:
     assert shown.rule_for(small, {"a customer's day": 0}).name == "withdrawals"
     with pytest.raises(NoRuleMatches):
         shown.rule_for({**small, "kind": "custody.sweep"})
+
+
+LANE = {"name": "small", "when": [["kind", "is", "custody.withdrawal"], ["lane", "is", "open"]]}
+
+
+def test_asks_nobody_only_about_what_the_lane_could_take() -> None:
+    policy = Policy.parse(document({**LANE, "unattended": True}, rule("rest")))
+    facts = {"kind": "custody.withdrawal", "lane": "open"}
+    assert policy.rule_for(facts).unattended
+    assert policy.rule_for({**facts, "lane": "shut"}).name == "rest"
+    assert policy.rule_for({**facts, "kind": "custody.refill"}).name == "rest"
+    with pytest.raises(FactMissing):
+        policy.rule_for({"kind": "custody.withdrawal"})
+    for wrong in (
+        {**LANE, "unattended": False},
+        {**LANE, "unattended": True, "teams": {"treasury": 2}},
+        {**LANE, "unattended": True, "when": [["lane", "is", "open"]]},
+        {**LANE, "unattended": True, "when": [["kind", "is", "custody.withdrawal"]]},
+        {**LANE, "unattended": True, "when": [["kind", "is", "custody.withdrawal"], ["lane", "is", "shut"]]},
+    ):
+        with pytest.raises(BadPolicy):
+            Policy.parse(document(wrong))
+    window = {**LANE, "unattended": True, "sum": "count", "per": "customer", "seconds": 60, "at_most": "1"}
+    with pytest.raises(BadPolicy, match="never unattended"):
+        Policy.parse(document(rule("rest"), windows=[window]))

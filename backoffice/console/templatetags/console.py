@@ -24,7 +24,7 @@ OLD_AFTER: Final = timedelta(hours=4)
 _TONES: Final = {
     "wait": "requested on_hold screened open proposed queued in_review pending submitted retry_required "
     "degraded new orphan exported",
-    "move": "approved built signing signed broadcast confirmed in_progress seen",
+    "move": "offered approved built signing signed broadcast confirmed in_progress seen",
     "good": "settled posted consumed credited resolved up completed active released done",
     "bad": "refused conflicted rejected failed rejected_final suspended down lapsed frozen poison halted",
 }
@@ -130,6 +130,12 @@ def span(length: timedelta) -> str:
     if hours:
         return f"{hours} h {minutes} min"
     return f"{minutes} min" if minutes else f"{seconds} s"
+
+
+@register.filter
+def seconds(count: int) -> str:
+    """So many seconds, in words."""
+    return span(timedelta(seconds=count))
 
 
 @register.filter

@@ -21,7 +21,18 @@ from core.approvals.policies import in_force
 from core.refusals import NotFound, Refused
 
 SHOWN_MAX: Final = 50
-ORDER: Final = ("name", "when", "sum", "per", "seconds", "at_most", "teams", "rejections", "deny")
+ORDER: Final = (
+    "name",
+    "when",
+    "sum",
+    "per",
+    "seconds",
+    "at_most",
+    "teams",
+    "rejections",
+    "deny",
+    "unattended",
+)
 
 
 def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpResponse:

@@ -69,6 +69,7 @@ def document(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
         {
             "id": str(row.pk),
             "state": str(row.state),
+            "reason": row.reason,
             "request": str(row.request_id) if row.request_id else None,
             "txid": payment.txid if payment else "",
             "amount": str(row.amount),

@@ -19,6 +19,11 @@ FOUNDING: Final[canonical.Value] = {
     "version": 1,
     "rules": [
         {
+            "name": "what the lane takes",
+            "when": [["kind", "is", "custody.withdrawal"], ["lane", "is", "open"], ["risk", "is", "clear"]],
+            "unattended": True,
+        },
+        {
             "name": "payments",
             "when": [["kind", "in", ["custody.withdrawal", "custody.refill"]]],
             "teams": {"treasury": 2},
@@ -44,7 +49,10 @@ FOUNDING: Final[canonical.Value] = {
         },
     ],
 }
-"""What every deployment begins with. Acts that no rule names keep the quorum of their own kind."""
+"""What every deployment begins with. Acts that no rule names keep the quorum of their own kind.
+
+The lane is open only where the signers' own registry gives a wallet one, which takes a quorum of its own.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +80,7 @@ class Judgement:
     approve_within: timedelta
     execute_within: timedelta
     facts: Mapping[str, Fact]
+    unattended: bool = False
 
 
 def judge(
@@ -106,6 +115,7 @@ def judge(
         approve_within=periods.approve,
         execute_within=periods.execute,
         facts=dict(facts),
+        unattended=rule is not None and rule.unattended,
     )
 
 
@@ -204,6 +214,8 @@ def described(rule: Rule) -> str:
     )
     if rule.deny:
         return f"{conditions or 'always'}: refused, {rule.deny}"
+    if rule.unattended:
+        return f"{conditions}: nobody, the signers' lane decides"
     people = " and ".join(f"{count} of {team}" for team, count in sorted(rule.teams.items()))
     soon = "".join(
         f"; to be {what} within {lasting(timedelta(seconds=seconds))}"

@@ -104,7 +104,7 @@ const policyLines = (act) => {
   const spoken = (value) => visible(JSON.stringify(value));
   const period = (seconds, what) => (seconds === undefined ? "" : `, to be ${what} within ${spoken(seconds)} s`);
   const rule = (one) => `${one.when.map((each) => each.map(spoken).join(" ")).join(" and ") || "always"}: ${
-    one.deny === undefined ? `${spoken(one.teams)}, ${spoken(one.rejections)} can reject${period(one.approve_s, "approved")}${period(one.execute_s, "executed")}` : `refused, ${visible(String(one.deny))}`}`;
+    one.unattended === true ? "nobody, the signers’ lane decides" : one.deny === undefined ? `${spoken(one.teams)}, ${spoken(one.rejections)} can reject${period(one.approve_s, "approved")}${period(one.execute_s, "executed")}` : `refused, ${visible(String(one.deny))}`}`;
   return [
     ...document.rules.map((one, place) => line(`${place + 1}. ${visible(String(one.name))}`, rule(one))),
     ...(document.windows ?? []).map((one) => line(`Window ${visible(String(one.name))}`, spoken(one))),

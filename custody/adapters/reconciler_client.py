@@ -1,0 +1,51 @@
+"""Asking the reconciler, which compares by itself and signs by itself; a worker only carries its word."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from core.trusted import serving
+from kernel import canonical, frames
+
+PATIENCE_S: Final = 30.0
+
+
+class NothingReconciled(Exception):
+    """The reconciler did not answer, or cannot compare now."""
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """What it found; `attestation` is the message for signers, where chain and books agree."""
+
+    height: int
+    on_chain: int
+    in_books: int
+    attestation: Mapping[str, canonical.Value] | None
+
+
+def reconcile(path: Path, wallet: str) -> Compared:
+    """Have one wallet compared now; NothingReconciled says why not."""
+    request: dict[str, canonical.Value] = {"v": 1, "type": "reconcile", "wallet": wallet}
+    try:
+        (answer,) = serving.ask(path, request, patience_s=PATIENCE_S)
+    except (OSError, frames.BadFrame) as error:
+        raise NothingReconciled(f"no answer: {error or type(error).__name__}") from error
+    if answer.get("type") != "reconciled":
+        raise NothingReconciled(str(answer.get("why", "an answer that is none")))
+    payload, signature = answer.get("payload"), answer.get("signature")
+    signed = payload is not None and signature is not None
+    try:
+        return Compared(
+            height=int(str(answer["height"])),
+            on_chain=int(str(answer["on_chain"])),
+            in_books=int(str(answer["in_books"])),
+            attestation={"v": 1, "type": "attest", "payload": payload, "signature": signature}
+            if signed
+            else None,
+        )
+    except (KeyError, ValueError) as error:
+        raise NothingReconciled("an answer that is none") from error

@@ -1,0 +1,121 @@
+"""The reconciler: a process of its own that compares a wallet's coins with the books, and signs where they
+agree.
+
+It asks the node itself about the addresses of its own copy of the registry, and reads the ledger in a role
+that can write nothing. Its key is in its folder and nowhere else. A worker asks it and carries what it signed
+to the signers; it can make it say nothing. When chain and books differ it signs nothing, and the signers'
+lane shuts by itself.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import load_pem_private_key
+
+from custody import queries
+from custody.adapters.bitcoin import BitcoinNode, NodeAnswerUnreadable, NodeError, NodeUnreachable
+from kernel import canonical, encodings, lane
+from kernel.intent import time_text
+from kernel.registry import Registry
+
+log = logging.getLogger(__name__)
+
+NETWORKS: Final = {"main": "mainnet", "test": "testnet"}
+"""The node's names of networks that have another name in a registry."""
+
+Message = Mapping[str, canonical.Value]
+
+
+class NoKey(ValueError):
+    """The file holds no Ed25519 key."""
+
+
+class NotNow(Exception):
+    """Node and books do not stand at the same block; the next try will find them there."""
+
+
+def key_at(path: Path) -> Ed25519PrivateKey:
+    """The reconciler's key from its PEM file; NoKey."""
+    key = load_pem_private_key(path.read_bytes(), password=None)
+    if not isinstance(key, Ed25519PrivateKey):
+        raise NoKey(f"{path} holds no Ed25519 key")
+    return key
+
+
+class Reconciler:
+    """One key, one registry, one node."""
+
+    def __init__(
+        self,
+        *,
+        key: Ed25519PrivateKey,
+        registry: Registry,
+        node: BitcoinNode,
+        clock: Callable[[], datetime],
+    ) -> None:
+        self._key, self._registry, self._node, self._clock = key, registry, node, clock
+
+    def answer(self, message: Message, uid: int) -> Message:
+        """What it says to a worker's `{"v":1,"type":"reconcile","wallet":…}`."""
+        wallet = message.get("wallet")
+        if message.get("v") != 1 or message.get("type") != "reconcile" or not isinstance(wallet, str):
+            return {"v": 1, "type": "refused", "why": "no such request"}
+        try:
+            return self.look(wallet)
+        except (NotNow, NodeError, NodeUnreachable, NodeAnswerUnreadable) as error:
+            log.warning("%s: %s", wallet[:40], error)
+            return {"v": 1, "type": "later", "why": str(error)[:200]}
+
+    def look(self, wallet: str) -> Message:
+        """Both sides at one block, and the attestation where they agree; NotNow where they moved on."""
+        if wallet not in self._registry.lanes:
+            return {"v": 1, "type": "refused", "why": "the registry gives this wallet no lane"}
+        described = self._registry.wallets[wallet]
+        before = self._at_tip()
+        coins = self._node.unspent(described.address(index) for index in range(len(described.keys)))
+        on_chain = sum(coin.amount.units for coin in coins)
+        books = queries.books_of(wallet)
+        if books is None or (books.height, books.tip) != before or self._at_tip() != before:
+            raise NotNow("the node and the books do not stand at the same block")
+        if books.height < 1:
+            raise NotNow("there is no block yet")
+        found: dict[str, canonical.Value] = {
+            "v": 1,
+            "type": "reconciled",
+            "wallet": wallet,
+            "height": books.height,
+            "on_chain": str(on_chain),
+            "in_books": str(books.units),
+        }
+        if on_chain != books.units:
+            log.error(
+                "%s holds %d units at %d, the books say %d", wallet, on_chain, books.height, books.units
+            )
+            return found
+        payload = canonical.encode(
+            {
+                "v": 1,
+                "kind": lane.ATTESTATION,
+                "deployment": self._registry.deployment,
+                "network": self._registry.network,
+                "wallet": wallet,
+                "height": books.height,
+                "on_chain": str(on_chain),
+                "in_books": str(books.units),
+                "time": time_text(self._clock().replace(microsecond=0)),
+            }
+        )
+        signature = self._key.sign(lane.DOMAIN_TAG + payload)
+        return {**found, "payload": encodings.base64url(payload), "signature": encodings.base64url(signature)}
+
+    def _at_tip(self) -> tuple[int, str]:
+        chain = self._node.chain()
+        if NETWORKS.get(chain.network, chain.network) != self._registry.network:
+            raise NotNow(f"the node is on {chain.network}, the registry on {self._registry.network}")
+        return chain.height, chain.tip

@@ -1,0 +1,25 @@
+"""What a wallet should hold on the chain, by the books.
+
+The ledger learns of coins only when they are deep enough. What is in blocks already, but not deep enough, is
+counted beside it: then chain and books agree at every height, and whatever is left over is a break.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Books:
+    """Units of one wallet at one height. `posted` is the ledger's; the rest stands in blocks, not there."""
+
+    height: int
+    tip: str
+    posted: int
+    arriving: int
+    leaving: int
+
+    @property
+    def units(self) -> int:
+        """What its addresses should hold at that height."""
+        return self.posted + self.arriving - self.leaving

@@ -1,0 +1,186 @@
+"""A small withdrawal to a destination that its customer signed …"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from core.approvals import policies as judging
+from core.approvals.models import Waiver
+from core.audit.models import AuditEvent
+from core.freezes.actions import pull_freeze
+from core.ledger import invariants
+from core.refusals import Refused
+from custody import actions, lane_tasks, queries
+from custody.models import Payment
+from kernel import canonical, script
+from kernel.intent import time_text
+from kernel.policy import Policy
+from tests.actions.test_core_privileges import as_role
+from tests.customers import Customer
+from tests.lane import SMALL, Drain, Scene, opened
+from tests.signers import HOT
+from tests.treasury import BTC, HOME, customer_actor, raw_of
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def scene(
+    now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain
+) -> Iterator[Scene]:
+    with opened(now=now, settings=settings, patch=monkeypatch, drain=drain_outbox) as found:
+        yield found
+
+
+def test_is_paid_without_any_officer_and_counted_by_the_signers(scene: Scene) -> None:
+    with as_role("cs_worker"):
+        row = scene.withdraw()
+    assert (row.state, row.request, row.reason) == ("broadcast", None, "")
+    payment, waiver = queries.payment_of(row), row.waiver
+    assert payment is not None
+    assert waiver is not None
+    assert (waiver.rule, waiver.policy_version, waiver.facts["lane"]) == ("what the lane takes", 1, "open")
+    used = sorted(scene.signers.used().values())
+    assert used == [0, SMALL + payment.fee_units, SMALL + payment.fee_units]
+    scene.treasury.mine(raw_of(payment), empty=2)
+    scene.treasury.book()
+    assert queries.withdrawal(row.pk).state == "settled"
+    assert scene.treasury.funding().posted.units == 2 * BTC - row.units - row.fee_units
+    assert not any(invariants.broken().values())
+    names = [
+        event.doc["action"]
+        for event in AuditEvent.objects.order_by("id")
+        if event.doc["target"] == f"custody.withdrawal/{row.pk}"
+    ]
+    assert names == ["custody.withdrawal.requested", "custody.withdrawal.screened"]
+
+
+def test_takes_officers_where_it_is_not_for_the_lane(scene: Scene) -> None:
+    new = scene.withdraw(destination=script.address_of(b"\x00\x14" + b"\x07" * 20, "regtest"))
+    assert (new.state, new.reason) == ("on_hold", "first use of this destination")
+    large = scene.withdraw(2 * SMALL + 950_001)  # with the fee cap, one sat above 0.03 BTC
+    assert (large.state, large.waiver, large.request is not None) == ("screened", None, True)
+    assert not [message for _, message in scene.signers.asked if message["type"] == "sign_unattended"]
+    with pytest.raises(Refused, match="none that you have named"):
+        scene.take(removal(scene, script.address_of(b"\x00\x14" + b"\x07" * 20, "regtest")))
+    scene.take(removal(scene, HOME))
+    assert scene.withdraw().state == "on_hold"
+
+
+def removal(scene: Scene, destination: str) -> dict[str, Any]:
+    tom = Customer(str(scene.treasury.tom.pk))
+    return tom.removal(destination, deployment="test", time=time_text(scene.treasury.now))
+
+
+def test_goes_before_officers_with_the_signers_reason_and_is_paid_by_the_same_transaction(
+    scene: Scene,
+) -> None:
+    """Two of three say no, after the third has signed: what it signed is what officers approve."""
+    for token in HOT[1:]:
+        scene.signers.desks[token].signer._attested.clear()
+    row = scene.withdraw()
+    assert row.state == "screened"
+    assert row.reason.startswith("The signers' lane did not take it: hot-")
+    assert "SIGNER_ATTESTATION_OLD" in row.reason
+    payment = Payment.objects.get()
+    assert (payment.asked_at, scene.claims()) == (None, 1)
+    row = scene.approve(row)
+    assert (row.state, Payment.objects.get().txid) == ("broadcast", payment.txid)
+    assert row.request is not None
+    assert row.request.state == "consumed"
+    scene.treasury.mine(raw_of(Payment.objects.get()), empty=2)
+    scene.treasury.book()
+    assert queries.withdrawal(row.pk).state == "settled"
+    assert not any(invariants.broken().values())
+
+
+def test_gives_everything_back_where_officers_say_no_as_well(scene: Scene) -> None:
+    assert scene.attest(on_chain="1", time=time_text(scene.treasury.now + timedelta(seconds=1)))
+    row = scene.withdraw()
+    assert "SIGNER_BOOKS_BROKEN" in row.reason
+    assert scene.treasury.funding().held.units == row.units + row.fee_units
+    actions.reject_withdrawal(
+        withdrawal_id=row.pk, reason="no", actor=scene.treasury.staff.ana.actor, now=scene.treasury.now
+    )
+    assert (scene.treasury.funding().held.units, scene.claims()) == (0, 0)
+    assert Payment.objects.get().abandoned_at is not None
+
+
+def test_waits_for_silent_signers_and_then_for_officers_with_its_coins_claimed(
+    scene: Scene, settings: Any
+) -> None:
+    settings.SIGNERS_DIR = Path("/nowhere")
+    row = scene.treasury.request(SMALL)
+    with pytest.raises(lane_tasks.NotTaken):
+        scene.drain()
+    row = queries.withdrawal(row.pk)
+    assert (row.state, scene.claims()) == ("offered", 1)
+    for act in (actions.cancel_withdrawal, actions.return_offer):
+        actor = customer_actor(scene.treasury.tom)
+        with pytest.raises(Refused):
+            act(withdrawal_id=row.pk, actor=actor, now=scene.treasury.now)
+    # Two hours later its intent is void by every clock; signers that come back say so themselves.
+    scene.pass_time(timedelta(hours=2, seconds=1))
+    lane_tasks.tend_lane(now=scene.treasury.now)
+    row = queries.withdrawal(row.pk)
+    assert (row.state, "no answer" in row.reason) == ("screened", True)
+    actions.cancel_withdrawal(
+        withdrawal_id=row.pk, actor=customer_actor(scene.treasury.tom), now=scene.treasury.now
+    )
+    # An answer that was lost may be in somebody's hands: nothing else is paid with this coin.
+    assert (scene.treasury.funding().held.units, scene.claims()) == (0, 1)
+
+
+def test_is_asked_about_as_often_as_a_worker_dies_and_paid_once(scene: Scene) -> None:
+    row = scene.treasury.request(SMALL)
+    scene.drain()
+    for _ in range(3):
+        lane_tasks.offer(row.pk, now=scene.treasury.now)
+    payment = Payment.objects.get()
+    lane_tasks._ask(payment.pk, now=scene.treasury.now)
+    assert (payment.signatures.count(), Waiver.objects.count()) == (2, 1)
+    # Signers that are asked once more sign the same, and count it once.
+    request = queries.lane_request(queries.payment(payment.pk))
+    before = scene.signers.used()
+    assert scene.signers.codes(request).count("signed") == 3
+    assert sum(scene.signers.used().values()) - sum(before.values()) == SMALL + payment.fee_units
+
+
+def test_is_not_offered_under_a_freeze(scene: Scene) -> None:
+    row = scene.treasury.request(SMALL)
+    pull_freeze(
+        scope="wallet:hot", reason="look", actor=scene.treasury.staff.ana.actor, now=scene.treasury.now
+    )
+    with pytest.raises(Refused):
+        scene.drain()
+    assert queries.withdrawal(row.pk).state == "offered"
+    assert not [message for _, message in scene.signers.asked if message["type"] == "sign_unattended"]
+
+
+def test_counts_towards_the_policys_windows(scene: Scene) -> None:
+    """A customer's velocity is the same whoever let the payments through."""
+    row = scene.withdraw()
+    window: dict[str, Any] = {
+        "name": "a day",
+        "when": [["kind", "is", "custody.withdrawal"]],
+        "sum": "count",
+        "per": "customer",
+        "seconds": 864_000,
+        "at_most": "1",
+        "teams": {"treasury": 2},
+        "rejections": 1,
+    }
+    founded = canonical.decode_object(bytes(judging.in_force().document))
+    policy = Policy.parse(canonical.encode({**founded, "windows": [window]}))
+    assert row.waiver is not None
+    facts = {**row.waiver.facts}
+    sums = judging.sums(policy.windows_for(facts), facts, at=scene.treasury.now)
+    assert sums == {"a day": 1}
+    assert policy.rule_for(facts, sums).name == "a day"
+    own = judging.sums(policy.windows_for(facts), facts, at=scene.treasury.now, about=row.waiver.subject)
+    assert own == {"a day": 0}

@@ -1,0 +1,196 @@
+"""A comparison of the hot wallet with the books …"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import connection, transaction
+from django.db.utils import DatabaseError
+
+from core.audit.models import AuditEvent
+from core.health import Status
+from core.trusted import serving
+from custody import lane_tasks, probes, queries
+from custody.adapters.bitcoin import ChainInfo
+from custody.adapters.reconciler_client import NothingReconciled, reconcile
+from custody.daemons.reconciler import Reconciler
+from custody.models import Address, Reconciliation, Utxo
+from kernel.money import Amount
+from tests.actions.test_core_privileges import as_role
+from tests.lane import Drain, Scene, opened
+from tests.treasury import BTC, raw_of
+
+pytestmark = pytest.mark.django_db
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes([90]) * 32)
+"""The one that the tests' registry pins."""
+COINS = 4
+
+
+class Chain:
+    """A node that holds what the treasury's chain does, and what a test makes of it."""
+
+    def __init__(self) -> None:
+        self.stolen, self.ahead = 0, 0
+
+    def chain(self) -> ChainInfo:
+        tip = queries.tip()
+        assert tip is not None
+        return ChainInfo(network="regtest", height=tip.height + self.ahead, tip=tip.hash, is_synced=True)
+
+    def unspent(self, addresses: Any) -> list[Any]:
+        rows = Utxo.objects.filter(address__address__in=list(addresses), spent_in=None, height__isnull=False)
+        return list(rows.order_by("pk"))[self.stolen :]
+
+
+@pytest.fixture
+def chain() -> Chain:
+    return Chain()
+
+
+@pytest.fixture
+def scene(
+    now: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain, chain: Chain
+) -> Iterator[Scene]:
+    """The lane's scene, with the reconciler itself in the place of its client's socket."""
+    how: Any = {"now": now, "settings": settings, "patch": monkeypatch, "drain": drain_outbox}
+    with opened(**how, coins=COINS) as found:
+        reconciler = Reconciler(
+            key=KEY,
+            registry=next(iter(found.signers.desks.values())).registry,
+            node=chain,  # type: ignore[arg-type]
+            clock=lambda: found.treasury.now,
+        )
+        # In this thread, which sees what the test has not committed.
+        monkeypatch.setattr(
+            serving, "ask", lambda _path, message, patience_s: [dict(reconciler.answer(message, 0))]
+        )
+        yield found
+
+
+def look(scene: Scene) -> Reconciliation:
+    lane_tasks.reconcile(now=scene.treasury.now)
+    return Reconciliation.objects.get()
+
+
+def test_agrees_at_every_step_of_what_comes_and_goes(scene: Scene) -> None:
+    treasury = scene.treasury
+    made = treasury.coin(Address.objects.get(wallet__name="hot", index=0).script, BTC // 3)
+    treasury.mine(made)
+    assert look(scene).agrees
+    treasury.mine()
+    treasury.book()
+    assert look(scene).agrees
+    row = scene.withdraw()
+    payment = queries.payment_of(row)
+    assert payment is not None
+    assert look(scene).agrees
+    treasury.mine(raw_of(payment))
+    assert (queries.withdrawal(row.pk).state, look(scene).agrees) == ("confirmed", True)
+    treasury.mine()
+    treasury.book()
+    assert (queries.withdrawal(row.pk).state, look(scene).agrees) == ("settled", True)
+    assert Reconciliation.objects.get().on_chain == Amount(
+        COINS * BTC + BTC // 3 - row.units - payment.fee_units, "BTC"
+    )
+    names = [event.doc["action"] for event in AuditEvent.objects.order_by("id")]
+    assert names.count("custody.reconciliation.changed") == 1
+
+
+def test_opens_the_lane_and_shuts_it_with_a_break(scene: Scene, chain: Chain) -> None:
+    scene.treasury.now += timedelta(hours=2)
+    scene.signers.at(scene.treasury.now)
+    assert "SIGNER_ATTESTATION_OLD" in withdraw(scene).reason
+    assert look(scene).told == {"hot-1": "", "hot-2": "", "hot-3": ""}
+    assert probes.read_reconciliation(scene.treasury.now).status is Status.UP
+    assert withdraw(scene).state == "broadcast"
+    chain.stolen = 1
+    broken = look(scene)
+    assert (broken.agrees, broken.on_chain < broken.in_books) == (False, True)
+    reading = probes.read_reconciliation(scene.treasury.now)
+    assert (reading.status, "the lane is shut" in reading.sentence) == (Status.DOWN, True)
+    scene.treasury.now += timedelta(hours=1, seconds=1)
+    scene.signers.at(scene.treasury.now)
+    look(scene)
+    assert "SIGNER_ATTESTATION_OLD" in withdraw(scene).reason
+    chain.stolen = 0
+    look(scene)
+    assert withdraw(scene).state == "broadcast"
+
+
+def withdraw(scene: Scene) -> Any:
+    scene.fresh_price()
+    return scene.withdraw()
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "UPDATE custody_deposit SET state = 'missing' WHERE state = 'credited'",  # it left the chain
+        "UPDATE custody_utxo SET spent_in = 1, spent_by = 'elsewhere'",
+    ],
+)
+def test_signs_nothing_for_what_only_the_books_still_hold(scene: Scene, sql: str) -> None:
+    assert look(scene).agrees
+    with connection.cursor() as cursor:
+        cursor.execute(sql)
+    if "utxo" in sql:
+        assert not look(scene).agrees
+    else:
+        Utxo.objects.update(height=None)
+        assert not look(scene).agrees
+    assert probes.read_reconciliation(scene.treasury.now).status is Status.DOWN
+
+
+def test_waits_where_node_and_books_stand_at_different_blocks_and_says_when_it_is_late(
+    scene: Scene, chain: Chain, settings: Any
+) -> None:
+    assert look(scene).agrees
+    chain.ahead = 1
+    with pytest.raises(NothingReconciled, match="same block"):
+        reconcile(settings.RECONCILER_SOCKET, "hot")
+    later = scene.treasury.now + timedelta(hours=1, seconds=1)
+    lane_tasks.reconcile(now=later)
+    reading = probes.read_reconciliation(later)
+    assert (reading.status, "Nobody has compared hot" in reading.sentence) == (Status.DOWN, True)
+    with pytest.raises(NothingReconciled, match="no lane"):
+        reconcile(settings.RECONCILER_SOCKET, "cold")
+
+
+def test_is_read_in_a_role_that_writes_nothing(scene: Scene) -> None:
+    with as_role("cs_reconciler"):
+        books = queries.books_of("hot")
+        assert books is not None
+        assert books.units == COINS * BTC
+        for attack in (
+            "INSERT INTO custody_reconciliation DEFAULT VALUES",
+            "UPDATE ledger_account SET units = 1",
+            "SELECT secret FROM customers_api_key",
+        ):
+            with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+                cursor.execute(attack)
+
+
+def test_is_answered_to_the_workers_user_alone() -> None:
+    with TemporaryDirectory() as folder:
+        path = Path(folder) / "r.sock"
+        listener = serving.listen(path)
+        said: list[str] = []
+        answer: serving.Message = {"v": 1, "type": "later", "why": "not now"}
+        threading.Thread(
+            target=lambda: serving.serve(
+                listener, answer=lambda *_: answer, allowed={os.getuid() + 1}, log=said.append
+            ),
+            daemon=True,
+        ).start()
+        with pytest.raises(NothingReconciled, match="no answer"):
+            reconcile(path, "hot")
+        assert said == [f"refused user={os.getuid()}: unknown"]

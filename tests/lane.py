@@ -1,0 +1,133 @@
+"""The unattended lane on the whole road: customers' statements, the worker's tasks, real signers on real
+sockets, and a chain made by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from datetime import datetime, timedelta
+from types import SimpleNamespace
+from typing import Any, Final
+
+import pytest
+
+from core.approvals.actions import submit_signature
+from custody import actions, queries, tasks
+from custody.domain.limits import Quote
+from custody.models import UtxoLock, Withdrawal
+from kernel import encodings
+from kernel.intent import time_text
+from kernel.transaction import Transaction
+from tests.customers import Customer, Reconciler
+from tests.signers import Signers, lane_registry, serving
+from tests.treasury import BTC, HOME, PRICE_CENTS, ROBOT, Treasury, customer_actor, raw_of
+
+SMALL: Final = BTC // 100
+DAY: Final = timedelta(days=1)
+Drain = Callable[..., int]
+
+
+class Scene:
+    """Tom at tier 4 with two coins, who has signed for his home long ago, and fresh word of a reconciler."""
+
+    def __init__(self, treasury: Treasury, signers: Signers, drain: Drain) -> None:
+        self.treasury, self.signers, self._drain = treasury, signers, drain
+        self.sign(HOME)
+        self.pass_time(2 * DAY)
+
+    def sign(self, *destinations: str) -> None:
+        tom = Customer(str(self.treasury.tom.pk))
+        how = {"deployment": "test", "time": time_text(self.treasury.now)}
+        said = [tom.key(**how)] if queries.key_statement(self.treasury.tom.pk) is None else []
+        for message in [*said, *(tom.beneficiary(each, **how) for each in destinations)]:
+            self.take(message)
+
+    def take(self, message: dict[str, Any]) -> None:
+        actions.take_statement(
+            customer_id=self.treasury.tom.pk,
+            payload=encodings.from_base64url(message["payload"]),
+            proof=message["proof"],
+            label="Tom's home",
+            actor=customer_actor(self.treasury.tom),
+            now=self.treasury.now,
+        )
+        self.drain()
+
+    def pass_time(self, span: timedelta) -> None:
+        """Later, at a fresh price, and the reconciler has just looked."""
+        self.treasury.now += span
+        self.signers.at(self.treasury.now)
+        self.fresh_price()
+        assert self.attest() == ["attested"] * 3
+
+    def fresh_price(self) -> None:
+        now = self.treasury.now
+        actions.report_price(quote=Quote("BTC", PRICE_CENTS, now), source="test", actor=ROBOT, now=now)
+
+    def attest(self, **changes: Any) -> list[str]:
+        said = Reconciler().attests(self.treasury.now, deployment="test", **changes)
+        return self.signers.codes(said)
+
+    def drain(self) -> None:
+        self._drain(now=self.treasury.now)
+
+    def withdraw(self, sats: int = SMALL, **changes: Any) -> Withdrawal:
+        """Asked for, and moved as far as machines can."""
+        row = self.treasury.request(sats, **changes)
+        self.drain()
+        return queries.withdrawal(row.pk)
+
+    def approve(self, row: Withdrawal) -> Withdrawal:
+        assert row.request is not None
+        for officer in (self.treasury.staff.ben, self.treasury.staff.cy):
+            submit_signature(
+                request_id=row.request.pk,
+                signed=officer.answer(row.request),
+                actor=officer.actor,
+                now=self.treasury.now,
+            )
+        self.drain()
+        return queries.withdrawal(row.pk)
+
+    def confirm(self, row: Withdrawal) -> None:
+        """Its transaction is in a block, deep enough for its change to be spent again."""
+        payment = queries.payment_of(row)
+        assert payment is not None
+        self.treasury.mine(raw_of(payment), empty=2)
+        self.treasury.book()
+
+    def claims(self) -> int:
+        return UtxoLock.objects.filter(released_at=None).count()
+
+
+class Node:
+    """Knows the treasury's transactions, and takes whatever is sent."""
+
+    def __init__(self, known: dict[str, Transaction]) -> None:
+        self._known = known
+
+    def fee_rate(self, *, within_blocks: int) -> int:
+        return 2
+
+    def transaction(self, txid: str) -> Any:
+        return SimpleNamespace(raw=self._known[txid].encoded())
+
+    def broadcast(self, raw: bytes) -> Any:
+        sent = Transaction.parse(raw)
+        self._known[sent.txid] = sent
+        return SimpleNamespace(delivered=True)
+
+
+@contextmanager
+def opened(
+    *, now: datetime, settings: Any, patch: pytest.MonkeyPatch, drain: Drain, coins: int = 2
+) -> Iterator[Scene]:
+    """The scene, with its signers up."""
+    treasury = Treasury.open(now, tier=4)
+    patch.setattr(tasks, "BitcoinNode", lambda url: nullcontext(Node(treasury.transactions)))
+    for _ in range(coins):
+        treasury.deposit(BTC)
+    with serving(lane_registry(treasury.staff), now=now) as signers:
+        settings.SIGNERS_DIR = signers.folder
+        yield Scene(treasury, signers, drain)
