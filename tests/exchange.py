@@ -154,14 +154,15 @@ class Exchange:
 
     def holder(self, permission: str) -> Identity:
         """The first of the cast who holds it, Ana before all others."""
-        return next(one for one in self._cast() if access.allowed(one, permission, self.treasury.now))
+        return next(one for one in self.cast() if access.allowed(one, permission, self.treasury.now))
 
     def stranger_to(self, permission: str) -> Identity | None:
         """Somebody with a role who does not hold it; None where every role does."""
-        found = (one for one in self._cast() if not access.allowed(one, permission, self.treasury.now))
+        found = (one for one in self.cast() if not access.allowed(one, permission, self.treasury.now))
         return next(found, None)
 
-    def _cast(self) -> list[Identity]:
+    def cast(self) -> list[Identity]:
+        """Everybody with a role, Ana first."""
         staff = self.staff
         return [one.identity for one in (staff.ana, staff.ben, staff.cy, staff.dot, staff.sam)] + [self.una]
 
