@@ -4,10 +4,15 @@ import os
 
 from backoffice.settings import *  # noqa: F403
 from backoffice.settings import CHANNEL_LAYERS, DATABASES
+from backoffice.settings.environment import LIMITS
 
 DEPLOYMENT = "test"
 DATABASES["default"]["TEST"] = {"NAME": f"test_{os.environ.get('TEST_DB', 'countersign')}"}
 DATABASES["default"]["CONN_MAX_AGE"] = 0
+# A test is one transaction, which on a busy machine may well wait for its own process.
+DATABASES["default"]["OPTIONS"]["options"] = " ".join(  # type: ignore[index]
+    f"-c {name}={limit}" for name, limit in (LIMITS | {"idle_in_transaction_session_timeout": "0"}).items()
+)
 CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"test-{os.environ.get('TEST_DB', '')}"  # type: ignore[index]
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 PASSWORD_HASHERS = [
