@@ -23,6 +23,13 @@ settings.register_profile("short", derandomize=True, deadline=None, database=Non
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 
 
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files with a slow test first: whoever gets such a file last would leave the other worker idle."""
+    slow = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow)
+
+
 @pytest.fixture
 def now() -> datetime:
     return NOW
@@ -52,7 +59,7 @@ def django_db_setup(
     from django.test.utils import setup_databases, teardown_databases
 
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
-        made = setup_databases(verbosity=0, interactive=False)
+        made = setup_databases(verbosity=0, interactive=False, serialized_aliases=[])
     yield
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         teardown_databases(made, verbosity=0)

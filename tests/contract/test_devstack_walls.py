@@ -23,7 +23,10 @@ from kernel import merkle, note
 from kernel.note import Verifier
 from kernel.registry import Registry
 
-pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="only root can give processes users of their own")
+pytestmark = [
+    pytest.mark.skipif(os.geteuid() != 0, reason="only root can give processes users of their own"),
+    pytest.mark.slow,
+]
 
 
 @pytest.fixture(scope="module")

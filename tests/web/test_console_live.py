@@ -38,6 +38,8 @@ from tests.doors import at_console
 from tests.officers import Staff, enrol
 from tests.sockets import Server, console_served
 
+pytestmark = pytest.mark.slow
+
 SOON_S: Final = 30.0
 
 Opens = Callable[..., ClientConnection]
