@@ -121,6 +121,7 @@ impl Venue {
         }
         market.book.remove(details.side, place.slot);
         self.index.remove(&resting.id);
+        self.standing.leave(details.listed);
         if details.expire_at_ms != 0 {
             self.timers.remove(&(details.expire_at_ms * NS_PER_MS, Timer::Order(resting.id)));
         }

@@ -4,6 +4,7 @@ use crate::command::{Cancel, Scope, Side, State};
 use crate::dedupe::Outcome;
 use crate::event::{Amount, Body, Code, Done, Output, Reason};
 use crate::market::Place;
+use crate::standing::Owner;
 use crate::state::{NS_PER_MS, Timer, Venue};
 
 impl Venue {
@@ -41,6 +42,7 @@ impl Venue {
         let (asset, asset_id, units) = market.hold_of(details.side, details.price, resting.leaves);
         let instrument_id = market.spec.instrument_id;
         self.index.remove(&resting.id);
+        self.standing.leave(details.listed);
         if details.expire_at_ms != 0 {
             self.timers.remove(&(details.expire_at_ms * NS_PER_MS, Timer::Order(resting.id)));
         }
@@ -70,34 +72,70 @@ impl Venue {
         by_owner: bool,
         out: &mut Output,
     ) -> u32 {
-        let mut cancelled = 0;
-        for at in 0..self.markets.len() as u32 {
-            let market = &self.markets[at as usize];
+        let mut matching = self.in_scope(scope);
+        if by_owner {
+            matching.retain(|place| {
+                !matches!(self.markets[place.market as usize].state, State::Halted | State::Closed)
+            });
+        }
+        for &place in &matching {
+            self.end_order(place, reason, out);
+        }
+        matching.len() as u32
+    }
+
+    /// Where the orders rest that a scope names, in book order: market by market as they were listed, bids before
+    /// asks, best price first, FIFO within a price. Nobody else's orders are looked at where the scope names an
+    /// account or a session.
+    pub(crate) fn in_scope(&self, scope: &Scope) -> Vec<Place> {
+        let owner = match scope {
+            Scope { account_id: 0, session: 0, .. } => return self.in_books(scope),
+            Scope { account_id: 0, session, .. } => Owner::Session(*session),
+            Scope { account_id, .. } => match self.gate.find(*account_id) {
+                Some(account) => Owner::Account(account),
+                None => return Vec::new(),
+            },
+        };
+        let mut found: Vec<_> = self
+            .standing
+            .of(owner)
+            .filter(|&(place, _)| self.matches(scope, place))
+            .map(|(place, turn)| {
+                let details = &self.markets[place.market as usize].details[place.slot as usize];
+                let rank = match details.side {
+                    Side::Buy => !details.price,
+                    Side::Sell => details.price,
+                };
+                (place.market, details.side, rank, turn, place.slot)
+            })
+            .collect();
+        found.sort_unstable();
+        found.into_iter().map(|(market, .., slot)| Place { market, slot }).collect()
+    }
+
+    /// The same by looking at every order: for administration, which names a market, a group or nothing at all.
+    fn in_books(&self, scope: &Scope) -> Vec<Place> {
+        let mut found = Vec::new();
+        for (at, market) in (0..).zip(&self.markets) {
             if scope.instrument_id != 0 && market.spec.instrument_id != scope.instrument_id {
                 continue;
             }
-            if by_owner && matches!(market.state, State::Halted | State::Closed) {
-                continue;
-            }
-            let mut matching = Vec::new();
             for side in [Side::Buy, Side::Sell] {
-                for (_, slot, resting) in market.book.orders(side) {
-                    let details = &market.details[slot as usize];
-                    let matches = (scope.account_id == 0
-                        || self.gate.account(resting.owner) == scope.account_id)
-                        && (scope.owner_ref == 0 || details.owner_ref == scope.owner_ref)
-                        && (scope.stp_group == 0 || resting.group == scope.stp_group)
-                        && (scope.session == 0 || details.session == scope.session);
-                    if matches {
-                        matching.push(slot);
-                    }
-                }
-            }
-            for slot in matching {
-                self.end_order(Place { market: at, slot }, reason, out);
-                cancelled += 1;
+                let places = market.book.orders(side).map(|(_, slot, _)| Place { market: at, slot });
+                found.extend(places.filter(|&place| self.matches(scope, place)));
             }
         }
-        cancelled
+        found
+    }
+
+    fn matches(&self, scope: &Scope, place: Place) -> bool {
+        let market = &self.markets[place.market as usize];
+        let resting = market.book.order(place.slot);
+        let details = &market.details[place.slot as usize];
+        (scope.instrument_id == 0 || market.spec.instrument_id == scope.instrument_id)
+            && (scope.account_id == 0 || self.gate.account(resting.owner) == scope.account_id)
+            && (scope.owner_ref == 0 || details.owner_ref == scope.owner_ref)
+            && (scope.stp_group == 0 || resting.group == scope.stp_group)
+            && (scope.session == 0 || details.session == scope.session)
     }
 }

@@ -8,12 +8,14 @@ use countersign_risk::{AssetIndex, Gate, Handle, Leg, fee};
 use crate::command::{InstrumentSpec, NewOrder, Side, Stp};
 use crate::event::{Amount, Body, Done, Output, Reason, Trade};
 use crate::market::{Details, Market, Place};
+use crate::standing::Standing;
 use crate::state::{NS_PER_MS, Timer, Venue};
 
 /// Everything that a trade touches, apart from the book itself.
 pub(crate) struct Floor<'a> {
     pub gate: &'a mut Gate,
     pub index: &'a mut Index<Place>,
+    pub standing: &'a mut Standing,
     pub timers: &'a mut BTreeSet<(u64, Timer)>,
     pub details: &'a mut [Details],
     pub fees: &'a [Option<(u32, u32)>],
@@ -63,6 +65,7 @@ impl Floor<'_> {
 
     fn forget(&mut self, order_id: u64, details: &Details) {
         self.index.remove(&order_id);
+        self.standing.leave(details.listed);
         if details.expire_at_ms != 0 {
             self.timers.remove(&(details.expire_at_ms * NS_PER_MS, Timer::Order(order_id)));
         }
@@ -260,6 +263,7 @@ impl Venue {
         let floor = Floor {
             gate: &mut self.gate,
             index: &mut self.index,
+            standing: &mut self.standing,
             timers: &mut self.timers,
             details,
             fees: &self.fees,

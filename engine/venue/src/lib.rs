@@ -22,6 +22,7 @@ pub mod market;
 mod orders;
 mod screen;
 pub mod snapshot;
+mod standing;
 mod state;
 mod transfers;
 

@@ -7,6 +7,7 @@ use countersign_risk::AssetIndex;
 
 use crate::auction::Call;
 use crate::command::{InstrumentSpec, Side, State, Stp, Tif};
+use crate::standing::Listed;
 
 /// Beside the book's order, under the same slot.
 #[derive(Clone, Copy, Debug)]
@@ -23,6 +24,8 @@ pub struct Details {
     /// 0 = none.
     pub expire_at_ms: u64,
     pub filled_ticklots: u128,
+    /// Its entry among its owner's orders.
+    pub(crate) listed: Listed,
 }
 
 /// Where an order rests.

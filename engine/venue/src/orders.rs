@@ -142,6 +142,7 @@ impl Venue {
                     owner_ref: order.owner_ref,
                     expire_at_ms: order.expire_at_ms,
                     filled_ticklots: walked.filled_ticklots,
+                    listed: 0,
                 };
                 let resting = Resting {
                     id: order.order_id,
@@ -177,14 +178,25 @@ impl Venue {
         );
     }
 
+    /// Lets an order rest, and lists it among its owner's.
     pub(crate) fn rest(&mut self, at: u32, resting: Resting, details: Details) {
+        let (owner, session) = (resting.owner, details.session);
+        let place = self.seat(at, resting, details);
+        let listed = self.standing.join(place, owner, session);
+        self.markets[at as usize].details[place.slot as usize].listed = listed;
+    }
+
+    /// As [`Venue::rest`], for an order that is listed later.
+    pub(crate) fn seat(&mut self, at: u32, resting: Resting, details: Details) -> Place {
         let order_id = resting.id;
         let market = &mut self.markets[at as usize];
         let slot = market.book.rest(details.side, details.price, resting);
         market.put_details(slot, details);
-        self.index.insert(order_id, Place { market: at, slot });
+        let place = Place { market: at, slot };
+        self.index.insert(order_id, place);
         if details.expire_at_ms != 0 {
             self.timers.insert((details.expire_at_ms * NS_PER_MS, Timer::Order(order_id)));
         }
+        place
     }
 }

@@ -8,7 +8,7 @@ use countersign_risk::Balance;
 
 use crate::auction::{Call, Indication};
 use crate::codec::{Chain, Malformed, Put, Reader};
-use crate::command::{AssetSpec, InstrumentSpec, Side, State, Tif, side_from_number, stp_from_number};
+use crate::command::{AssetSpec, InstrumentSpec, Scope, Side, State, Tif, side_from_number, stp_from_number};
 use crate::dedupe::{Outcome, Remembered};
 use crate::event::Code;
 use crate::market::{Details, Market};
@@ -131,6 +131,7 @@ impl Venue {
             venue.session_of.insert(session.id, number as u32);
             venue.sessions.push(session);
         }
+        venue.list_standing()?;
         for _ in 0..reader.u64()? {
             let (id, told) = (reader.id()?, Told::decode(&mut reader)?);
             venue.transfer_log.insert(told.event_seq, id);
@@ -152,6 +153,19 @@ impl Venue {
             return Err(Malformed("the state does not write itself again"));
         }
         Ok(venue)
+    }
+
+    /// Lists every order among its owner's, in book order, so that turns rise within each queue.
+    fn list_standing(&mut self) -> Result<(), Malformed> {
+        for place in self.in_scope(&Scope::default()) {
+            let market = &mut self.markets[place.market as usize];
+            let details = &mut market.details[place.slot as usize];
+            if details.session as usize > self.sessions.len() {
+                return Err(Malformed("an order of a session that nobody opened"));
+            }
+            details.listed = self.standing.join(place, market.book.order(place.slot).owner, details.session);
+        }
+        Ok(())
     }
 
     fn read_balances(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
@@ -226,6 +240,7 @@ impl Venue {
                 owner_ref: reader.u64()?,
                 expire_at_ms: reader.u64()?,
                 filled_ticklots: reader.u128()?,
+                listed: 0,
             };
             let account = self.gate.find(account_id).ok_or(Malformed("an order without its account"))?;
             if details.expire_at_ms > DATE_MS_MAX
@@ -235,7 +250,7 @@ impl Venue {
             {
                 return Err(Malformed("an order that cannot rest"));
             }
-            self.rest(at, Resting { id: order_id, leaves, group, owner: account }, details);
+            self.seat(at, Resting { id: order_id, leaves, group, owner: account }, details);
         }
         Ok(())
     }

@@ -10,6 +10,7 @@ use crate::command::{AssetSpec, Command, Id, OrderBody, OrderCommand, Scope, Sid
 use crate::dedupe::{Dedupe, Outcome, Remembered};
 use crate::event::{Amount, Body, Code, Output, Reason};
 use crate::market::{Market, Place};
+use crate::standing::Standing;
 use crate::transfers::Told;
 
 /// Raised whenever the same journal would give other events. Old logic stays as long as a journal needs it.
@@ -50,6 +51,7 @@ pub struct Venue {
     pub(crate) markets: Vec<Market>,
     pub(crate) market_of: Map<u32, u32>,
     pub(crate) index: Index<Place>,
+    pub(crate) standing: Standing,
     /// Fees of accounts that have their own, by handle.
     pub(crate) fees: Vec<Option<(u32, u32)>>,
     pub(crate) dedupe: Dedupe,
@@ -102,6 +104,7 @@ impl Venue {
             markets: Vec::new(),
             market_of: Map::default(),
             index: Index::default(),
+            standing: Standing::default(),
             fees: Vec::new(),
             dedupe: Dedupe::default(),
             sessions: Vec::new(),
@@ -305,41 +308,32 @@ impl Venue {
 
     /// Resting orders: per instrument bids best to worst, then asks, FIFO within a price. 0 stands for all.
     pub fn open_orders(&self, account_id: u64, instrument_id: u32) -> Vec<OpenOrder> {
-        let mut orders = Vec::new();
-        for market in self.markets() {
-            if instrument_id != 0 && market.spec.instrument_id != instrument_id {
-                continue;
+        let scope = Scope { account_id, instrument_id, ..Scope::default() };
+        let tell = |place: Place| {
+            let market = &self.markets[place.market as usize];
+            let resting = market.book.order(place.slot);
+            let details = &market.details[place.slot as usize];
+            let (_, asset_id, units) = market.hold_of(details.side, details.price, resting.leaves);
+            OpenOrder {
+                order_id: resting.id,
+                account_id: self.gate.account(resting.owner),
+                instrument_id: market.spec.instrument_id,
+                side: details.side,
+                price: details.price,
+                total: details.total,
+                leaves: resting.leaves,
+                owner_ref: details.owner_ref,
+                stp_group: resting.group,
+                stp: details.stp,
+                tif: details.tif,
+                post_only: details.post_only,
+                expire_at_ms: details.expire_at_ms,
+                held: Amount { asset_id, units },
+                filled_ticklots: details.filled_ticklots,
+                session: details.session,
             }
-            for side in [Side::Buy, Side::Sell] {
-                for (price, slot, resting) in market.book.orders(side) {
-                    let account = self.gate.account(resting.owner);
-                    if account_id != 0 && account != account_id {
-                        continue;
-                    }
-                    let details = &market.details[slot as usize];
-                    let (_, asset_id, units) = market.hold_of(side, price, resting.leaves);
-                    orders.push(OpenOrder {
-                        order_id: resting.id,
-                        account_id: account,
-                        instrument_id: market.spec.instrument_id,
-                        side,
-                        price,
-                        total: details.total,
-                        leaves: resting.leaves,
-                        owner_ref: details.owner_ref,
-                        stp_group: resting.group,
-                        stp: details.stp,
-                        tif: details.tif,
-                        post_only: details.post_only,
-                        expire_at_ms: details.expire_at_ms,
-                        held: Amount { asset_id, units },
-                        filled_ticklots: details.filled_ticklots,
-                        session: details.session,
-                    });
-                }
-            }
-        }
-        orders
+        };
+        self.in_scope(&scope).into_iter().map(tell).collect()
     }
 
     /// Checks every promise that the state makes about itself. For tests, and for a state that was read back.
@@ -350,13 +344,25 @@ impl Venue {
         for (at, market) in (0u32..).zip(&self.markets) {
             market.audit()?;
             for side in [Side::Buy, Side::Sell] {
-                for (_, slot, order) in market.book.orders(side) {
+                let mut before = (i64::MIN, 0);
+                for (price, slot, order) in market.book.orders(side) {
                     resting += 1;
                     if self.index.get(&order.id) != Some(&Place { market: at, slot }) {
                         return Err(format!("order {} is not where the index says", order.id));
                     }
-                    if market.details[slot as usize].side != side {
-                        return Err(format!("order {} rests on the wrong side", order.id));
+                    let details = &market.details[slot as usize];
+                    if details.side != side || details.price != price {
+                        return Err(format!("order {} rests where its details do not say", order.id));
+                    }
+                    match self.standing.entry(details.listed) {
+                        Some((place, account, session, turn))
+                            if place == (Place { market: at, slot })
+                                && (account, session) == (order.owner, details.session)
+                                && (price != before.0 || turn > before.1) =>
+                        {
+                            before = (price, turn);
+                        }
+                        _ => return Err(format!("order {} is listed wrongly among its owner's", order.id)),
                     }
                 }
             }
@@ -364,6 +370,7 @@ impl Venue {
         if resting != self.index.len() {
             return Err(format!("{resting} orders rest, the index knows {}", self.index.len()));
         }
+        self.standing.audit(resting)?;
         for order in self.open_orders(0, 0) {
             *held.entry((order.account_id, order.held.asset_id)).or_default() += order.held.units;
         }
