@@ -15,6 +15,8 @@ HEADERS: Final[Mapping[str, str]] = {
     "Cross-Origin-Resource-Policy": "same-origin",
     "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
 }
+NOTHING: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
+"""The policy of answers that no browser has any business showing."""
 # Said here and not by Django's SecurityMiddleware, which says it over TLS alone: TLS ends at the edge, what
 # reaches us is plain HTTP on a socket, and we believe no header that claims otherwise.
 HSTS: Final = "max-age=63072000; includeSubDomains"
@@ -29,19 +31,27 @@ class DoorMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         door, urlconf = _door_of(request)
         if door not in settings.OPEN_DOORS:
-            return HttpResponse("No such door.\n", status=421, content_type="text/plain")
+            answer = HttpResponse("No such door.\n", status=421, content_type="text/plain")
+            return _with_headers(request, answer, is_page=False)
         request.door = door  # type: ignore[attr-defined]
         request.urlconf = urlconf
         request.id = str(new_id())  # type: ignore[attr-defined]
         response = self.get_response(request)
         response["X-Request-Id"] = request.id  # type: ignore[attr-defined]
-        if not request.path.startswith(settings.STATIC_URL):
-            response.headers.setdefault("Cache-Control", "no-store")
-        for name, value in HEADERS.items():
-            response.headers.setdefault(name, value)
-        if settings.SECURE:
-            response.headers.setdefault("Strict-Transport-Security", HSTS)
-        return response
+        return _with_headers(request, response, is_page=door == "console")
+
+
+def _with_headers(request: HttpRequest, response: HttpResponse, *, is_page: bool) -> HttpResponse:
+    """The answer with what every door says; where nobody is meant to look at it, it may do nothing."""
+    if not is_page:
+        response["Content-Security-Policy"] = NOTHING
+    if not request.path.startswith(settings.STATIC_URL):
+        response.headers.setdefault("Cache-Control", "no-store")
+    for name, value in HEADERS.items():
+        response.headers.setdefault(name, value)
+    if settings.SECURE:
+        response.headers.setdefault("Strict-Transport-Security", HSTS)
+    return response
 
 
 def _door_of(request: HttpRequest) -> tuple[str, str]:

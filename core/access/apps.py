@@ -16,3 +16,4 @@ class AccessConfig(AppConfig):
         access.register(Permission)
         access.register(AuditPermission)
         health.register("edge keys", probes.edge_keys)
+        health.register("edge devices", probes.edge_devices)

@@ -6,9 +6,26 @@ from datetime import datetime
 
 from django.conf import settings
 
-from core.access import doors
+from core.access import doors, postures
+from core.access.adapters.identities import FRESH_S as FRESH_ANSWER_S
 from core.access.adapters.keys import FRESH_S, STALE_S
 from core.health import Reading, Status
+
+
+def edge_devices(now: datetime) -> Reading:
+    """Whether the edge tells this process how devices are; without it nothing is approved or released."""
+    standing = postures.desk(settings.ACCESS_TEAM_URL).standing()
+    answered = None if standing.answered_s == float("inf") else int(standing.answered_s)
+    facts: dict[str, str | int | None] = {"answered_s": answered, "last_error": standing.error or None}
+    if not standing.error:
+        return Reading(Status.UP, "The edge answers." if answered is not None else "Not asked yet.", facts)
+    if answered is not None and answered < FRESH_ANSWER_S:
+        return Reading(
+            Status.DEGRADED, "The edge does not answer; its last answers serve for minutes.", facts
+        )
+    return Reading(
+        Status.DOWN, "The edge does not say how devices are: what demands a posture is refused.", facts
+    )
 
 
 def edge_keys(now: datetime) -> Reading:

@@ -11,9 +11,11 @@ from typing import Any
 import httpx
 import pytest
 
+from core.access import postures
 from core.access.adapters.identities import AGAIN_S, ASKING_MAX, FRESH_S, WAITING_MAX, Denied, Desk
 from core.access.adapters.pinned import BadBody, BadStatus
 from core.access.domain.tokens import User
+from core.access.probes import edge_devices
 from tests.cast import NOW
 from tests.doors import Clock
 
@@ -195,6 +197,26 @@ def test_asks_once_for_a_crowd_with_one_token(desk: Desk, endpoint: Endpoint) ->
         thread.join(25)
     assert found == ["laptop-1"] * WAITING_MAX
     assert endpoint.calls == 1
+
+
+def test_says_on_the_health_screen_whether_the_edge_answers(
+    desk: Desk, endpoint: Endpoint, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postures, "desk", lambda _: desk)
+    seen = [edge_devices(NOW).status]
+    device(desk)
+    seen.append(edge_devices(NOW).status)
+    endpoint.fault = raises(OSError("refused"))
+    clock.moment += 60
+    device(desk, within_s=0)
+    seen.append(edge_devices(NOW).status)
+    clock.moment += FRESH_S
+    seen.append(edge_devices(NOW).status)
+    assert edge_devices(NOW).facts["last_error"] == "OSError: refused"
+    endpoint.fault = None
+    device(desk)
+    seen.append(edge_devices(NOW).status)
+    assert seen == ["up", "up", "degraded", "down", "up"]
 
 
 def test_keeps_no_answers_that_serve_no_longer(desk: Desk, endpoint: Endpoint, clock: Clock) -> None:

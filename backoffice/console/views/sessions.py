@@ -6,7 +6,7 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 
 from backoffice.console import frame
 from backoffice.console.views import staff
@@ -35,10 +35,15 @@ def show(request: frame.StaffRequest) -> HttpResponse:
 
 
 def end_all(request: frame.StaffRequest) -> HttpResponse:
-    """End everything that the person has open anywhere, and leave by the edge's own way out."""
+    """End everything that the person has open anywhere, and leave by the edge's own way out.
+
+    By a page and not by a redirect: the edge leads on to its own host, and a form of ours may not lead there.
+    """
     end_all_sessions(person=request.identity.pk, reason="by the person", actor=request.actor, now=clock.now())
     request.session.flush()
-    return redirect(LOGOUT)
+    answer = render(request, "console/ended.html", {"logout": LOGOUT})
+    answer["Refresh"] = f"0; url={LOGOUT}"
+    return answer
 
 
 def end_theirs(request: frame.StaffRequest, person: UUID) -> HttpResponse:

@@ -50,6 +50,14 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
+class Standing:
+    """For the health probe: seconds since the edge last answered, and what went wrong since, if anything."""
+
+    answered_s: float
+    error: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Kept:
     posture: Posture | None
     at: float
@@ -71,7 +79,8 @@ class Desk:
         self._kept: dict[bytes, _Kept] = {}
         self._open: dict[bytes, Future[None]] = {}
         self._waiting = 0
-        self._failed_at = -float("inf")
+        self._failed_at = self._answered_at = -float("inf")
+        self._error = ""
 
     def of(self, token: str, who: User, *, within_s: float = FRESH_S) -> Answer | None:
         """What is known of the bearer: not older than `within_s` if the edge answers, than FRESH_S if not.
@@ -93,12 +102,17 @@ class Desk:
             question.result(self._timeout_s)
         except TookTooLong:
             with self._lock:
-                self._failed_at = self._monotonic()
+                self._failed_at, self._error = self._monotonic(), "no answer in time"
         finally:
             with self._lock:
                 self._waiting -= 1
         with self._lock:
             return _answer(self._kept.get(key), self._monotonic())
+
+    def standing(self) -> Standing:
+        """How the desk is doing."""
+        with self._lock:
+            return Standing(self._monotonic() - self._answered_at, self._error)
 
     def _begin(self, key: bytes, token: str, who: User) -> Future[None] | None:
         """Start asking, unless the edge is being asked enough already; the lock is held."""
@@ -110,21 +124,22 @@ class Desk:
     def _find_out(self, key: bytes, token: str, who: User) -> None:
         began = self._monotonic()
         posture: Posture | None = None
-        failed = False
+        failed = ""
         try:
             posture = read(self._ask(token), who=who)
         except (Denied, AnotherPerson) as error:
             # Not an outage: the answer to this token. What was known of it counts no longer.
             log.warning("get-identity about %s: %s", who.subject, error)
         except (httpx.HTTPError, OSError, BadAnswer, pinned.BadStatus, pinned.BadBody) as error:
-            failed = True
-            log.warning("get-identity does not answer: %s: %s", type(error).__name__, error)
+            failed = f"{type(error).__name__}: {error}"[:200]
+            log.warning("get-identity does not answer: %s", failed)
         finally:
             with self._lock:
                 del self._open[key]
                 if failed:
-                    self._failed_at = self._monotonic()
+                    self._failed_at, self._error = self._monotonic(), failed
                 else:
+                    self._answered_at, self._error = self._monotonic(), ""
                     self._keep(key, _Kept(posture, began))
 
     def _keep(self, key: bytes, kept: _Kept) -> None:
