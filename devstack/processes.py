@@ -228,6 +228,39 @@ class Table:
             folder=HOME,
         )
 
+    def reconciler(self) -> list[Process]:
+        """Compares the hot wallet with the books by its own look at both; workers may ask it.
+
+        There is none where the registry was made before it, and so names none.
+        """
+        account, key = self.accounts.of("cs-reconciler"), self.environment.layout.reconciler / "key.pem"
+        if not key.exists():
+            return []
+        process = Process(
+            name="reconciler",
+            command=[
+                *(str(PYTHON), str(HOME / "manage.py"), "serve_reconciler"),
+                *("--key", str(key)),
+                *("--allow-uid", str(self.accounts.of("cs-worker").uid)),
+            ],
+            account=account,
+            environment=self.environment.django(
+                account,
+                role="cs_reconciler",
+                name="reconciler",
+                without=(
+                    *_PROVIDER_SECRETS,
+                    *_HOOK_SECRETS,
+                    *("FIELD_KEY", "SECRET_KEY", "REDIS_URL", "SIGNERS_DIR", "PKCS11_MODULE"),
+                    *("AUDIT_NOTARY_SOCKET", "VAULT_SOCKET"),
+                ),
+            ),
+            ready_line="reconciler ready",
+            ready_within_s=60,
+            folder=HOME,
+        )
+        return [process]
+
     def other_supervisor(self) -> Process:
         """The witnesses' own supervisor, which this one starts and knows nothing more of."""
         account = Account("witnesses", os.geteuid(), os.getegid(), ())
@@ -257,7 +290,7 @@ class Table:
                 name=name,
                 command=[
                     *(str(tokens.TRUSTED_PYTHON), "-m", "core.audit.witness"),
-                    *("--name", f"{name}.countersign.example", "--log", str(where.audit_public)),
+                    *("--name", tokens.witness_name(name), "--log", str(where.audit_public)),
                     *("--log", str(where.watched_logs)),
                     *("--state", str(where.witness(name)), "--socket", str(self.run / name / "witness.sock")),
                 ],

@@ -67,7 +67,7 @@ def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -
             pinning.pin(Commands(environment, accounts), table.logs())
             supervisor.start(table.other_supervisor())
             _name_witnesses(where)
-            supervisor.start(*table.web(), *table.workers())
+            supervisor.start(*table.web(), *table.workers(), *table.reconciler())
             supervisor.start(*table.outside(webhooks))
             yield Stack(environment, accounts, supervisor, table)
 

@@ -16,12 +16,20 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import (
+    Encoding,
+    NoEncryption,
+    PrivateFormat,
+    load_pem_private_key,
+)
+
 from core.access.roles import TEAMS, Role
 from devstack.environment import HOME, SOFTHSM, Environment, Layout
-from devstack.users import COLD_TOKENS, HOT_TOKENS, NOTARY, TOKENS, Account, Accounts
+from devstack.users import COLD_TOKENS, HOT_TOKENS, NOTARY, TOKENS, WITNESSES, Account, Accounts
 from fixtures.authenticator import Authenticator
 from kernel import canonical
-from kernel.registry import Registry
+from kernel.registry import RECOVERY_DELAY_S_MIN, Registry
 
 TRUSTED_PYTHON: Final = HOME / ".venv-trusted" / "bin" / "python"
 STAFF_FILE: Final = HOME / "fixtures" / "staff.json"
@@ -30,6 +38,24 @@ HOT_KEYS: Final = 32
 COLD_KEYS: Final = 8
 HOT_THRESHOLD: Final = 2
 COLD_THRESHOLD: Final = 3
+
+LANE: Final[dict[str, canonical.Value]] = {
+    "transaction_units_max": "2000000",
+    "destination_units_max": "3000000",
+    "window_units_max": "6000000",
+    "window_s": 86_400,
+    # So short only that a demonstration can show it: a real lane waits for days (ADR 0018).
+    "cooling_off_s": 5,
+    "attestation_age_s_max": 600,
+}
+"""What the hot wallet pays without officers, in satoshis."""
+WITNESSED_S_MAX: Final = 900
+REGISTRY_DELAY_S: Final = 86_400
+RECOVERY_OFFICERS: Final = {
+    "01900000-0000-7000-8000-0000000000f1": "Rae (recovery)",
+    "01900000-0000-7000-8000-0000000000f2": "Rui (recovery)",
+    "01900000-0000-7000-8000-0000000000f3": "Ros (recovery)",
+}
 
 _CONFIG: Final = """\
 directories.tokendir = {folder}
@@ -68,12 +94,67 @@ def prepare(environment: Environment, accounts: Accounts) -> None:
             zip(TOKENS, pool.map(lambda token: _provision(environment, accounts, token), TOKENS), strict=True)
         )
     passkeys = _passkeys(where)
-    data = canonical.encode(_registry(environment, records, passkeys)) + b"\n"
+    document = _registry(environment, records, passkeys)
+    document["lanes"] = {"hot": {**LANE, "reconcilers": {"books": _reconciler(where, accounts)}}}
+    document["witnesses"] = {
+        "keys": [_witness(environment, accounts, name) for name in WITNESSES],
+        "quorum": len(WITNESSES),
+        "age_s_max": WITNESSED_S_MAX,
+        "tokens": list(HOT_TOKENS),
+    }
+    document["recovery"] = {"officers": _recovery(where), "quorum": 2, "delay_s": RECOVERY_DELAY_S_MIN}
+    data = canonical.encode(document) + b"\n"
     Registry.parse(data)
     fresh = where.registry.with_suffix(".new")
     fresh.write_bytes(data)
     fresh.chmod(0o644)
     fresh.replace(where.registry)
+
+
+def _reconciler(where: Layout, accounts: Accounts) -> str:
+    """The reconciler's key, in its own folder; the public half."""
+    path = where.reconciler / "key.pem"
+    if not path.exists():
+        path.write_bytes(
+            Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
+        )
+        accounts.of("cs-reconciler").own_file(path, mode=0o400)
+    key = load_pem_private_key(path.read_bytes(), password=None)
+    assert isinstance(key, Ed25519PrivateKey)
+    return key.public_key().public_bytes_raw().hex()
+
+
+def _witness(environment: Environment, accounts: Accounts, name: str) -> str:
+    """A witness makes its key before it watches anything, because signers pin it; the public half."""
+    account, state = accounts.of(f"cs-{name}"), environment.layout.witness(name)
+    done: subprocess.CompletedProcess[str] = subprocess.run(
+        [
+            *(str(TRUSTED_PYTHON), "-m", "core.audit.witness", "--name", witness_name(name)),
+            *("--state", str(state), "--provision"),
+        ],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=HOME,
+        env=environment.plain(account),
+        **account.switch(),
+    )
+    if done.returncode:
+        raise CannotProvision(f"{name}: {done.stderr.strip()}")
+    return done.stdout.strip()
+
+
+def witness_name(name: str) -> str:
+    """The witness's name in its cosignatures."""
+    return f"{name}.countersign.example"
+
+
+def _recovery(where: Layout) -> dict[str, canonical.Value]:
+    """Who may order new officers when no quorum is left. Their passkeys stand for keys in other buildings."""
+    keys = _kept(where.secrets / "recovery-keys.json", {one: one for one in RECOVERY_OFFICERS})
+    return {
+        one: {"name": name, "public_key": keys[one].public_key_hex} for one, name in RECOVERY_OFFICERS.items()
+    }
 
 
 def prepare_notary(environment: Environment, accounts: Accounts, *, origin: str) -> None:
@@ -254,5 +335,6 @@ def _registry(
             "feerate_sats_vb_max": "200",
             "window_s": 86_400,
             "window_units_max": {"hot": "1000000000", "cold": "5000000000"},
+            "registry_delay_s": REGISTRY_DELAY_S,
         },
     }

@@ -26,13 +26,15 @@ from core.ids import new_id
 from core.staff.actions import propose_change
 from core.staff.domain import changes
 from custody import actions
-from custody.models import Adjustment, Refill, SignerOrder, Withdrawal
+from custody.models import Adjustment, Lane, Refill, SignerOrder, Wallet, Withdrawal
 from engine_bridge.actions.markets import list_market
 from engine_bridge.adapters import vitals
 from engine_bridge.adapters.administration import ShardReading
 from engine_bridge.domain.markets import LISTINGS
 from engine_bridge.models import Instrument
 from fixtures.authenticator import Authenticator
+from kernel import canonical
+from kernel.intent import time_text
 from kernel.money import Amount
 from kyc.actions import open_case
 from kyc.domain.cases import Kind
@@ -201,8 +203,43 @@ def stock(now: datetime) -> Exchange:
     order = actions.sign_order(order_id=order.pk, signed=ana.order(order), actor=ana.actor, now=now)
     draft = policies.save_draft(draft_id=None, text=json.dumps(DRAFT), actor=ana.actor, now=now)
     draft = policies.run_backtest(draft_id=draft.pk, count=100, actor=ana.actor, now=now)
+    _open_lane(now)
     una = _una(treasury)
     return Exchange(treasury, held, released, refill, adjustment, case, freeze, market, order, draft, una)
+
+
+def _open_lane(now: datetime) -> None:
+    """The hot wallet pays small sums unattended; two signers have counted one, and the third is stopped."""
+    Lane.objects.create(
+        wallet=Wallet.objects.get(name="hot"),
+        transaction_units_max=2_000_000,
+        destination_units_max=3_000_000,
+        window_units_max=6_000_000,
+        window_s=86_400,
+        cooling_off_s=172_800,
+        attestation_age_s_max=600,
+        registry_version=1,
+    )
+    actions.report_reconciliation(
+        wallet="hot", height=4, on_chain=BTC // 2, in_books=BTC // 2, attested=True, actor=ROBOT, now=now
+    )
+    for token, used in (("hot-1", 1_502_000), ("hot-2", 1_502_000), ("hot-3", 0)):
+        said: dict[str, canonical.Value] = {
+            "state": "ready",
+            "registry": {"version": 1},
+            "journal": {"standing": "aa"},
+            "frozen": {} if used else {"hot/lane": "a look at the newest destinations"},
+            "lanes": {
+                "hot": {
+                    "used": str(used),
+                    "share": "4000000",
+                    "attested": time_text(now.astimezone(UTC).replace(microsecond=0)),
+                    "broken": False,
+                    "known": 214,
+                }
+            },
+        }
+        actions.report_health(token=token, said=said, now=now)
 
 
 def _una(treasury: Treasury) -> Identity:

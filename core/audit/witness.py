@@ -1,6 +1,7 @@
 """A witness: a small program, run apart from the application, that no rewritten log gets past.
 
     python -m core.audit.witness --name NAME --log KEYFILE [--log KEYFILE]... --state DIR --socket PATH
+    python -m core.audit.witness --name NAME --state DIR --provision
 
 It remembers the largest tree of each log that it was given, and cosigns a checkpoint only when that log's key
 signed it and a proof shows that it appends to that tree. So a log that was cut back, or rewritten and signed
@@ -9,7 +10,8 @@ tlog-witness over a unix socket, and answers `GET /seen` with a line `size base6
 
 A KEYFILE holds a line for each log: its verifier key, and whatever else, which is not for witnesses. DIR is
 made at the first start: `key.pem` (its own Ed25519 key), `key.txt` (for auditors), and `seen/` with a file
-for each log. A witness that has watched a log and has no memory of it does not start: it would vouch for
+for each log. `--provision` makes the key and prints its public half, for who must know it before the first
+start. A witness that has watched a log and has no memory of it does not start: it would vouch for
 anything. It needs no Django and no database.
 """
 
@@ -247,10 +249,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a program until stopped."""
     parser = argparse.ArgumentParser(prog="audit-witness", description="Cosign logs' checkpoints.")
     parser.add_argument("--name", required=True, help="the witness's name in its cosignatures")
-    parser.add_argument("--log", type=Path, action="append", required=True, help="file with logs' keys")
+    parser.add_argument("--log", type=Path, action="append", default=[], help="file with logs' keys")
     parser.add_argument("--state", type=Path, required=True, help="folder of its key and memory")
-    parser.add_argument("--socket", type=Path, required=True, help="unix socket to listen on")
+    parser.add_argument("--socket", type=Path, help="unix socket to listen on")
+    parser.add_argument("--provision", action="store_true", help="make the key, print its public half, end")
     options = parser.parse_args(arguments)
+    if not options.provision and not (options.log and options.socket):
+        parser.error("--log and --socket are needed, or --provision")
     try:
         lines = [line for path in options.log for line in path.read_text(encoding="utf-8").splitlines()]
         logs = [note.Verifier.parse(line.split()[0]) for line in lines if line.strip()]
@@ -258,6 +263,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except (OSError, ValueError, NoMemory) as error:
         print(f"witness: {error}", file=sys.stderr)
         return 2
+    if options.provision:
+        print(witness.cosigner)
+        return 0
     with Server(options.socket, witness) as server:
         print(f"witness {witness.cosigner.name} of {len(logs)} logs ready", flush=True)
         server.serve_forever()

@@ -46,6 +46,10 @@ class Desk(Officer):
         page = f"/treasury/refills/{identifier}/"
         return self._request(self.post(page, f"{page}request"))
 
+    def request_of_withdrawal(self, identifier: str) -> str:
+        """The approval request that a withdrawal waits for; empty where it waits for none."""
+        return str(self.withdrawal(identifier).get("request") or "")
+
     def refill(self, identifier: str) -> dict[str, Any]:
         """Where a refill stands."""
         return self._json(f"/treasury/refills/{identifier}.json")

@@ -12,11 +12,13 @@ from functools import partial
 from devstack.demo import attacks, desk, verification
 from devstack.demo.scene import Scene
 from devstack.demo.story import Story
+from kernel.customer import BENEFICIARY, CUSTOMER_KEY, ED25519
 from kernel.money import Amount
 
 DEPOSIT = Amount.parse("0.2", "BTC")
 TO_TRADING = Amount.parse("0.05", "BTC")
 WITHDRAWAL = Amount.parse("0.06", "BTC")
+SMALL = Amount.parse("0.015", "BTC")
 PRICE, SIZE = "60000", "0.02"
 
 
@@ -30,6 +32,7 @@ def run(story: Story, scene: Scene) -> None:
         withdraw,
         refuse_tampering,
         pay_out,
+        pay_unattended,
         refill,
         verification.run,
     ]
@@ -80,6 +83,7 @@ def verify_identity(story: Story, scene: Scene) -> None:
 def deposit(story: Story, scene: Scene) -> None:
     """Coins on the chain become a balance, once."""
     story.step("Tom deposits bitcoin; Tia is credited USDT under four eyes")
+    sign_destination(story, scene)
     scene.outside.earn()
     address = scene.tom.deposit_address()
     story.proof("deposit address (P2WSH, 2 of 3 HSM keys)", address)
@@ -94,6 +98,19 @@ def deposit(story: Story, scene: Scene) -> None:
     story.says("Ana", f"proposes a credit of 5000 USDT to Tia: approval {request}")
     scene.approve(story, request, scene.ben, scene.cy)
     story.until("Tia has her USDT", lambda: scene.tia.funding("USDT") == "5000")
+
+
+def sign_destination(story: Story, scene: Scene) -> None:
+    """Tom says with a key of his own where small payments may go without officers."""
+    values = scene.stack.environment.values
+    about = {"deployment": values["DEPLOYMENT"]}
+    key = scene.tom.signing_key.public_key().public_bytes_raw().hex()
+    said = {**about, "kind": CUSTOMER_KEY, "algorithm": ED25519, "public_key": key}
+    answer = scene.tom.say(said)
+    story.expect(answer.ok, "Tom signs which key is his", found=answer)
+    place = {"network": values["NETWORK"], "asset": "BTC", "destination": scene.savings_address}
+    answer = scene.tom.say({**about, **place, "kind": BENEFICIARY}, "savings")
+    story.expect(answer.ok, "and which destination; the signers' cooling-off begins", found=answer)
 
 
 def trade(story: Story, scene: Scene) -> None:
@@ -174,6 +191,37 @@ def pay_out(story: Story, scene: Scene) -> None:
         scene.chain_paid(txid, scene.home_address, WITHDRAWAL),
         "the address outside received exactly the amount",
     )
+
+
+def pay_unattended(story: Story, scene: Scene) -> None:
+    """The signers' lane pays a known destination within its limits, and nothing above them."""
+    story.step("A small payment takes no officer; the next is too much for the lane and goes to officers")
+    limits = scene.registry.lanes["hot"]
+    story.says(
+        "the registry", f"names a cooling-off of {limits.cooling_off_s} s, short for this demonstration"
+    )
+    story.until(
+        "three signers have known Tom's destination for long enough",
+        partial(scene.tom.is_learnt, scene.savings_address, 3),
+        seconds=60,
+    )
+    first = scene.tom.withdraw(scene.savings_address, SMALL, reference="savings1").first["wdId"]
+    txid = story.until(f"{SMALL} BTC is broadcast", partial(scene.tom.withdrawal_txid, first), seconds=60)
+    story.expect(not scene.ana.request_of_withdrawal(first), "no officer was asked")
+    story.proof("transaction", txid)
+    scene.outside.mine(3)
+    story.until("it is settled", partial(scene.ana.withdrawal_is, first, "settled"), seconds=60)
+    second = scene.tom.withdraw(scene.savings_address, SMALL, reference="savings2").first["wdId"]
+    story.until("the same again waits for officers", partial(scene.ana.withdrawal_is, second, "screened"))
+    reason = str(scene.ana.withdrawal(second)["reason"])
+    story.expect("SIGNER_DESTINATION_FULL" in reason, f"because {reason}", found=reason)
+    scene.approve(story, scene.ana.request_of_withdrawal(second), scene.ben, scene.cy)
+    txid = story.until(
+        "it is broadcast under officers' signatures", partial(scene.tom.withdrawal_txid, second), seconds=60
+    )
+    story.proof("transaction", txid)
+    scene.outside.mine(3)
+    story.until("it is settled", partial(scene.ana.withdrawal_is, second, "settled"), seconds=60)
 
 
 def refill(story: Story, scene: Scene) -> None:

@@ -64,6 +64,7 @@ class Scene:
     outside: Outsider
     node: BitcoinNode
     home_address: str
+    savings_address: str
     withdrawal: str = ""
     approval: str = ""
 
@@ -98,16 +99,21 @@ class Scene:
             outside=Outsider(node),
             node=node,
             home_address=Outsider.fresh_address(),
+            savings_address=Outsider.fresh_address(),
         )
 
     def fund_cold(self, story: Story) -> None:
         """Somebody outside fills the cold wallet; the address is read from the signed registry."""
-        data = self.stack.environment.layout.registry.read_bytes()
-        address = Registry.parse(data).wallets["cold"].address(0)
+        address = self.registry.wallets["cold"].address(0)
         txid = self.outside.pay(address, COLD_FUNDS.units)
         story.proof("cold wallet (P2WSH, 3 of 5 HSM keys)", address)
         story.proof("funded by", txid)
         self.outside.mine(3)
+
+    @property
+    def registry(self) -> Registry:
+        """What the signers pin."""
+        return Registry.parse(self.stack.environment.layout.registry.read_bytes())
 
     def approve(self, story: Story, request: str, *officers: Officer) -> None:
         """Each officer signs; the digest is shown, since it is what they sign."""

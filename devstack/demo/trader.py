@@ -11,11 +11,19 @@ from typing import Any
 from urllib.parse import urlencode
 
 import httpx
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from devstack.demo.story import StepFailed
+from kernel import canonical, encodings
+from kernel.customer import DOMAIN_TAG
+from kernel.intent import time_text
 from kernel.money import Amount
 
 _ASK_AGAIN = frozenset({"50011", "50013"})  # too many requests; busy, or no price yet
+
+
+def _now() -> str:
+    return time_text(datetime.now(UTC).replace(microsecond=0))
 
 
 class Answer(dict[str, Any]):
@@ -44,6 +52,7 @@ class Trader:
         self._http = httpx.Client(base_url=address, headers={"Host": origin.split("//", 1)[1]}, timeout=20)
         self._key = self._secret = self._passphrase = ""
         self.customer = ""
+        self.signing_key = Ed25519PrivateKey.generate()
 
     def sign_up(self, email: str, password: str) -> Answer:
         """Open an account at tier 0."""
@@ -130,6 +139,19 @@ class Trader:
         """The order's fill, once there is one."""
         rows = self.get("/api/v5/trade/fills", instType="SPOT", ordId=order.first["ordId"]).get("data") or []
         return rows[0] if rows else None
+
+    def say(self, document: dict[str, Any], label: str = "") -> Answer:
+        """Sign a statement with the trader's own key and hand it in. docs/statements.md"""
+        payload = canonical.encode({"v": 1, "customer": self.customer, "time": _now(), **document})
+        signature = encodings.base64url(self.signing_key.sign(DOMAIN_TAG + payload))
+        body = {"payload": encodings.base64url(payload), "proof": {"signature": signature}, "label": label}
+        return self.post("/api/countersign/v1/statements", body)
+
+    def is_learnt(self, destination: str, by: int) -> bool:
+        """Whether so many signers have known the destination for long enough."""
+        rows = self.get("/api/countersign/v1/statements")["data"]
+        row = next(row for row in rows if row["subject"] == destination)
+        return row["learntBy"] == str(by) and 0 < int(row["unattendedFrom"] or 0) <= time.time() * 1000
 
     def withdraw(self, address: str, amount: Amount, *, reference: str) -> Answer:
         """Ask for a withdrawal to an address outside."""

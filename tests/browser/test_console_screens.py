@@ -37,6 +37,7 @@ def screens(site: Site) -> dict[str, str]:
         "withdrawals": "/withdrawals/",
         "withdrawal": f"/withdrawals/{exchange.held.pk}/",
         "treasury": "/treasury/",
+        "signers": "/treasury/signers/",
         "refill": f"/treasury/refills/{exchange.refill.pk}/",
         "adjustments": "/treasury/adjustments/",
         "cases": "/identity/",

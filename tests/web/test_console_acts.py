@@ -14,7 +14,7 @@ from core.access.models import Identity
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
 from core.freezes.models import Freeze
-from custody.models import Adjustment, Refill, Withdrawal
+from custody.models import Adjustment, Reconciliation, Refill, Withdrawal
 from kernel import canonical, encodings
 from kernel.approval import Statement, Verb
 from tests import doors
@@ -280,3 +280,16 @@ def test_gives_a_draft_of_the_policy_to_edit_that_says_the_same(exchange: Exchan
     refused = send(ana, page, f"{page}change", text='{"rules": [{"name": "x"}]}')
     assert refused.status_code == 422
     assert refusal(refused).startswith("Nothing was kept: a rule has exactly the members")
+
+
+def test_stands_beside_the_lane_its_worst_loss_and_what_each_signer_has_counted(exchange: Exchange) -> None:
+    client = at_console(exchange.staff.ana.identity)
+    for path in ("/treasury/signers/", "/treasury/"):
+        page = " ".join(re.sub(r"<[^>]+>", " ", client.get(path).content.decode()).split())
+        assert "Lane of the hot wallet" in page
+        assert "Worst loss 0.06 BTC" in page
+        assert "0.01502 BTC of 0.06 BTC used in 1 d 0 h" in page
+        assert "hot-3 frozen" in page
+    Reconciliation.objects.update(on_chain_units=1)
+    page = client.get("/treasury/signers/").content.decode()
+    assert "Find the break first" in page

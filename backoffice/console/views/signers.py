@@ -43,6 +43,7 @@ def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpRe
         "wallets": sorted({wallet.name for _, wallet, _ in signers}),
         "tokens": [token for token, _, _ in signers],
         "everything": EVERYTHING,
+        "lanes": queries.lanes_for(identity=request.identity, now=now),
         "orders": rows[:SHOWN_MAX],
         "announced": rows.filter(kind=Kind.REGISTRY, state__in=PENDING)[:5],
         "may_stop": access.allowed(request.identity, Permission.STOP_SIGNERS, now),
