@@ -40,6 +40,7 @@ OPENS: Final[Mapping[Topic, StrEnum]] = {
 FOLLOWS: Final[Mapping[str, tuple[Topic, ...]]] = {
     "approvals.request": (Topic.APPROVALS,),
     "approvals.policy": (Topic.APPROVALS,),
+    "approvals.waiver": (Topic.APPROVALS,),
     "custody.withdrawal": (Topic.WITHDRAWALS,),
     "custody.payment": (Topic.WITHDRAWALS, Topic.REFILLS),
     "custody.refill": (Topic.REFILLS,),
@@ -60,6 +61,7 @@ QUIET: Final = frozenset(
         "custody.customer_statement",
         "custody.deposit",
         "custody.price",
+        "custody.reconciliation",
         "custody.registry",
         "customers.api_key",
         "customers.customer",
