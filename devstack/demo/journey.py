@@ -9,6 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+import httpx
+
 from devstack.demo import attacks, desk, verification
 from devstack.demo.scene import Scene
 from devstack.demo.story import Story
@@ -161,6 +163,15 @@ def withdraw(story: Story, scene: Scene) -> None:
     refused, _ = scene.ana.sign(request)
     story.expect(refused.status_code >= 400, f"Ana cannot approve it herself (HTTP {refused.status_code})")
     story.says("the console", desk.refusal(refused.text))
+    borrowed = scene.elsewhere(scene.ben, disk_encryption="no")
+    refused, _ = borrowed.sign(request)
+    story.expect(
+        refused.status_code == httpx.codes.FORBIDDEN,
+        f"Ben cannot approve it from a device without disk encryption (HTTP {refused.status_code})",
+        found=refused.text[-400:],
+    )
+    story.says("the console", desk.refusal(refused.text))
+    scene.elsewhere(scene.ben, disk_encryption="yes")
     scene.approval = request
     scene.approve(story, request, scene.ben, scene.cy)
 
