@@ -20,6 +20,7 @@ READERS: Final[dict[str, tuple[str, ...]]] = {
 
 ADD_ONLY: Final[dict[str, str]] = {
     "audit_event": "canon, act",
+    "factors_handed_over": "id, glass_id, what, channel, person_id, receipt, handed_over_at",
     "ledger_entry": "id, kind, reference, posted_at",
     "ledger_posting": "entry_id, account_id, asset, units",
     "access_own_account": "id, officer_id, customer_id, found_by, recorded_at",
@@ -67,6 +68,7 @@ NOT_FOR_TRADERS: Final = (
     "factors_code",
     "factors_glass",
     "factors_challenge",
+    "factors_handed_over",
     "approvals_request",
     "approvals_signature",
     "approvals_policy",

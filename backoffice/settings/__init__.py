@@ -139,6 +139,12 @@ CELERY_TASK_DEFAULT_QUEUE = "countersign"
 PASSKEY_AAGUIDS = frozenset(text("PASSKEY_AAGUIDS", "").split())
 PASSKEY_ROOTS = certificates(secret_file("PASSKEY_ROOTS_FILE"))
 
+# Who is told of an emergency beside the console: every officer by mail, and one webhook. Empty: nobody.
+ALERT_SMTP_URL = text("ALERT_SMTP_URL", "")
+ALERT_FROM = text("ALERT_FROM", "countersign@localhost")
+ALERT_WEBHOOK_URL = text("ALERT_WEBHOOK_URL", "")
+ALERT_WEBHOOK_SECRET = text("ALERT_WEBHOOK_SECRET", "")
+
 AUTH_USER_MODEL = "access.Identity"
 # No password logs anybody in to the console: the edge's token does.
 AUTHENTICATION_BACKENDS: list[str] = []

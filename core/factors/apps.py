@@ -7,7 +7,7 @@ class FactorsConfig(AppConfig):
 
     def ready(self) -> None:
         from core import access, approvals, health
-        from core.factors import probes
+        from core.factors import probes, subscribers  # noqa: F401 - subscribers register themselves
         from core.factors.kinds import KINDS
         from core.factors.permissions import Permission
 

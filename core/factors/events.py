@@ -21,6 +21,7 @@ class Event(StrEnum):
     GLASS_ASKED = "factors.glass.asked"
     GLASS_OPENED = "factors.glass.opened"
     GLASS_ENDED = "factors.glass.ended"
+    ALERT_HANDED_OVER = "factors.alert.handed_over"
     REFUSED = "factors.ceremony.refused"
 
 
@@ -38,5 +39,13 @@ class OfficerAlerted:
     """One officer is told that an emergency was asked for, began or is over. Each active officer gets one."""
 
     identity: str
+    glass: str
+    what: str
+
+
+@outbox.message("factors.glass_alerted")
+class GlassAlerted:
+    """The same, once, for whoever watches from outside."""
+
     glass: str
     what: str

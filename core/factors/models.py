@@ -138,6 +138,27 @@ class Glass(models.Model):
         return f"{self.state}: {self.reason}"
 
 
+class HandedOver(models.Model):
+    """An alert about an emergency that somebody outside took. Append-only; the id names the alert.
+
+    `receipt` is the mail's Message-ID, or the webhook's answer.
+    """
+
+    id = models.UUIDField(primary_key=True, editable=False)
+    glass = models.ForeignKey(Glass, models.PROTECT, related_name="alerts")
+    what = models.CharField(max_length=8)
+    channel = models.CharField(max_length=8)
+    person = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, null=True, related_name="+")
+    receipt = models.CharField(max_length=200)
+    handed_over_at = models.DateTimeField()
+
+    class Meta:
+        db_table = "factors_handed_over"
+
+    def __str__(self) -> str:
+        return f"{self.channel}: {self.what}"
+
+
 class Challenge(models.Model):
     """One question to one person in one session about one act; answered once, within a minute.
 

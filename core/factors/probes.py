@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from django.conf import settings
+
 from core.factors import queries
 from core.factors.domain.factors import State
 from core.health import Reading, Status
@@ -27,5 +29,16 @@ def break_glass(now: datetime) -> Reading:
             Status.DEGRADED,
             "There are fewer than two sealed keys: nobody can break the glass.",
             {"keys": keys},
+        )
+    if waiting := queries.alerts_waiting(now=now):
+        return Reading(
+            Status.DEGRADED,
+            "Nobody outside has taken an alert yet; the worker's log says why, and it is tried again.",
+            {"waiting": waiting},
+        )
+    is_mute = not (settings.ALERT_SMTP_URL or settings.ALERT_WEBHOOK_URL)
+    if is_mute and settings.DEPLOYMENT_KIND == "production":
+        return Reading(
+            Status.DEGRADED, "Nobody outside the console would be told of an emergency.", {"keys": keys}
         )
     return Reading(Status.UP, "The glass is whole, and there are keys for an emergency.", {"keys": keys})

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Final
 from uuid import UUID
 
 from core.access.domain.sessions import ABSOLUTE
@@ -12,6 +14,9 @@ from core.factors.domain import glass
 from core.factors.domain.factors import State
 from core.factors.domain.strength import RECENT_FOR, Needs
 from core.factors.models import Challenge, Code, Factor, Glass, Passkey
+from core.outbox.models import Delivery
+
+ALERTED_WITHIN: Final = timedelta(minutes=1)
 
 
 def factors_of(person: UUID, *, states: Sequence[State] = (State.PENDING, State.ACTIVE)) -> list[Factor]:
@@ -46,6 +51,15 @@ def glasses(*, limit: int = 20) -> list[Glass]:
         "asked_by", "seconded_by", "ended_by"
     )
     return list(rows.order_by("-asked_at")[:limit])
+
+
+def alerts_waiting(*, now: datetime) -> int:
+    """How many alerts nobody outside has taken a minute after they were due for the first time."""
+    names = ["factors.mail", "factors.webhook"]
+    late = Delivery.objects.filter(
+        subscriber__in=names, done_at=None, message__created_at__lt=now - ALERTED_WITHIN
+    )
+    return late.count()
 
 
 def active(identity: Identity) -> list[Factor]:

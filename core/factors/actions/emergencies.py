@@ -15,7 +15,7 @@ from core.actor import Actor
 from core.approvals.expiry import DatabaseClock
 from core.factors.domain.glass import LASTS, NEXT, SECOND_WITHIN, State
 from core.factors.domain.strength import CHALLENGE_FOR, Needs
-from core.factors.events import Event, OfficerAlerted
+from core.factors.events import Event, GlassAlerted, OfficerAlerted
 from core.factors.models import Challenge, Glass, Passkey
 from core.factors.queries import glass_in_force
 from core.refusals import NotAllowed, NotFound, Refused
@@ -155,3 +155,4 @@ def _name(row: Glass) -> str:
 def _alert_everybody(row: Glass, what: str, *, now: datetime) -> None:
     for person in Identity.objects.filter(kind=Kind.OFFICER, is_active=True).values_list("pk", flat=True):
         outbox.publish(OfficerAlerted(identity=str(person), glass=str(row.pk), what=what), now=now)
+    outbox.publish(GlassAlerted(glass=str(row.pk), what=what), now=now)

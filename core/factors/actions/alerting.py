@@ -1,0 +1,43 @@
+"""Proof that an alert left the house."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from core import audit
+from core.action import action
+from core.actor import Actor
+from core.factors.domain.alerts import Alert
+from core.factors.events import Event
+from core.factors.models import HandedOver
+
+
+@action(Event.ALERT_HANDED_OVER)
+def record_alert(*, alert: Alert, receipt: str, actor: Actor, now: datetime) -> HandedOver:
+    """Write down that a server took it, once: of two workers that sent the same alert one is written down."""
+    row, made = HandedOver.objects.get_or_create(
+        pk=alert.id,
+        defaults={
+            "glass_id": alert.glass,
+            "what": alert.what,
+            "channel": alert.channel,
+            "person_id": alert.person or None,
+            "receipt": receipt[:200],
+            "handed_over_at": now,
+        },
+    )
+    if made:
+        audit.record(
+            Event.ALERT_HANDED_OVER,
+            f"factors.glass/{alert.glass}",
+            actor=actor,
+            now=now,
+            after={
+                "alert": alert.id,
+                "channel": alert.channel,
+                "what": alert.what,
+                "person": alert.person,
+                "receipt": row.receipt,
+            },
+        )
+    return row

@@ -1,0 +1,60 @@
+"""Telling people outside: read, hand over, write down that it was handed over. A worker does it."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+
+from core.access.models import Identity
+from core.actor import system
+from core.factors.actions.alerting import record_alert
+from core.factors.adapters import channels
+from core.factors.domain.alerts import MAIL, WEBHOOK, Alert, signature
+from core.factors.models import Glass, HandedOver
+
+
+def mail(identity: str, glass: str, what: str, *, now: datetime) -> None:
+    """One officer's mail, unless it was handed over already or no server is set."""
+    alert = Alert(MAIL, settings.DEPLOYMENT, UUID(glass), what, identity)
+    person = Identity.objects.get(pk=identity)
+    if not settings.ALERT_SMTP_URL or not person.email or _done(alert):
+        return
+    receipt = channels.mail(
+        url=settings.ALERT_SMTP_URL,
+        sender=settings.ALERT_FROM,
+        to=person.email,
+        subject=alert.subject,
+        text=alert.text(people=" and ".join(_people(_glass(alert))), console=settings.CONSOLE_ORIGIN),
+        id_=alert.id,
+    )
+    record_alert(alert=alert, receipt=receipt, actor=system("alerts"), now=now)
+
+
+def webhook(glass: str, what: str, *, now: datetime) -> None:
+    """The one message to the webhook, unless it was handed over already or none is set."""
+    alert = Alert(WEBHOOK, settings.DEPLOYMENT, UUID(glass), what)
+    if not settings.ALERT_WEBHOOK_URL or _done(alert):
+        return
+    if not settings.ALERT_WEBHOOK_SECRET:
+        raise channels.NotTaken("ALERT_WEBHOOK_SECRET is not set: nobody could tell this from a forged one")
+    row = _glass(alert)
+    moment = {"asked": row.asked_at, "opened": row.opened_at, "ended": row.ended_at}[what]
+    assert moment is not None  # the step that is announced has happened
+    body = alert.body(people=_people(row), at=moment.isoformat(timespec="seconds"))
+    signed = signature(body, secret=settings.ALERT_WEBHOOK_SECRET, at_s=int(now.timestamp()))
+    receipt = channels.webhook(url=settings.ALERT_WEBHOOK_URL, body=body, signed=signed)
+    record_alert(alert=alert, receipt=receipt, actor=system("alerts"), now=now)
+
+
+def _done(alert: Alert) -> bool:
+    return HandedOver.objects.filter(pk=alert.id).exists()
+
+
+def _glass(alert: Alert) -> Glass:
+    return Glass.objects.select_related("asked_by", "seconded_by").get(pk=alert.glass)
+
+
+def _people(row: Glass) -> list[str]:
+    return [person.display_name for person in (row.asked_by, row.seconded_by) if person is not None]
