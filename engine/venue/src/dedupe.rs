@@ -4,7 +4,11 @@
 //! ids outside the window are refused before they are looked up. So forgetting a bucket can never let an old command
 //! in, every lookup is one probe, and no table ever grows large enough for its growth to be felt.
 
-use countersign_book::Map;
+use std::hash::{BuildHasher, BuildHasherDefault};
+
+use countersign_book::FixedHasher;
+use hashbrown::HashTable;
+use hashbrown::hash_table::Entry;
 
 use crate::codec::Put;
 use crate::command::Id;
@@ -47,10 +51,47 @@ pub enum Age {
     NotVersion7,
 }
 
+/// Outcomes in the order in which they came, and where each id's lies: only the small table is written at random.
 #[derive(Default)]
 struct Bucket {
     stamp: u64,
-    outcomes: Map<Id, Remembered>,
+    outcomes: Vec<(Id, Remembered)>,
+    places: HashTable<u32>,
+}
+
+fn hash(id: &Id) -> u64 {
+    BuildHasherDefault::<FixedHasher>::default().hash_one(id)
+}
+
+impl Bucket {
+    fn find(&self, id: &Id) -> Option<&Remembered> {
+        let at = self.places.find(hash(id), |&at| self.outcomes[at as usize].0 == *id)?;
+        Some(&self.outcomes[*at as usize].1)
+    }
+
+    fn put(&mut self, id: Id, remembered: Remembered) {
+        let outcomes = &self.outcomes;
+        let same = |&at: &u32| outcomes[at as usize].0 == id;
+        match self.places.entry(hash(&id), same, |&at| hash(&outcomes[at as usize].0)) {
+            Entry::Occupied(place) => {
+                let at = *place.get() as usize;
+                self.outcomes[at].1 = remembered;
+            }
+            Entry::Vacant(place) => {
+                place.insert(outcomes.len() as u32);
+                self.outcomes.push((id, remembered));
+            }
+        }
+    }
+
+    /// Empty again, with room for as many.
+    fn begin(&mut self, stamp: u64, expected: usize) {
+        self.stamp = stamp;
+        self.outcomes.clear();
+        self.outcomes.reserve(expected);
+        self.places.clear();
+        self.places.reserve(expected, |_| unreachable!("it is empty"));
+    }
 }
 
 pub struct Dedupe {
@@ -82,7 +123,7 @@ impl Dedupe {
     pub fn find(&self, id: &Id) -> Option<&Remembered> {
         let stamp = time_ms(id) >> BUCKET_BITS;
         let bucket = &self.buckets[(stamp % BUCKETS) as usize];
-        if bucket.stamp == stamp { bucket.outcomes.get(id) } else { None }
+        if bucket.stamp == stamp { bucket.find(id) } else { None }
     }
 
     pub fn remember(&mut self, id: Id, remembered: Remembered) {
@@ -90,8 +131,7 @@ impl Dedupe {
         if self.buckets[(stamp % BUCKETS) as usize].stamp != stamp {
             self.begin(stamp);
         }
-        let bucket = &mut self.buckets[(stamp % BUCKETS) as usize];
-        bucket.outcomes.insert(id, remembered);
+        self.buckets[(stamp % BUCKETS) as usize].put(id, remembered);
     }
 
     /// Begins a bucket as large as the busiest one just before: growing it step by step would stall for milliseconds.
@@ -99,10 +139,7 @@ impl Dedupe {
         let recent = stamp.saturating_sub(3)..stamp;
         let before = self.buckets.iter().filter(|bucket| recent.contains(&bucket.stamp));
         let expected = before.map(|bucket| bucket.outcomes.len()).max().unwrap_or(0);
-        let bucket = &mut self.buckets[(stamp % BUCKETS) as usize];
-        bucket.outcomes.clear();
-        bucket.outcomes.reserve(expected + expected / 8);
-        bucket.stamp = stamp;
+        self.buckets[(stamp % BUCKETS) as usize].begin(stamp, expected + expected / 8);
     }
 
     /// Everything that a retry could still ask for, sorted, for snapshots and state hashes.
@@ -112,7 +149,7 @@ impl Dedupe {
             .iter()
             .flat_map(|bucket| bucket.outcomes.iter())
             .filter(|(id, _)| age(id, now_ms) == Age::Current)
-            .map(|(id, remembered)| (*id, *remembered))
+            .copied()
             .collect();
         all.sort_unstable_by_key(|(id, _)| *id);
         all
