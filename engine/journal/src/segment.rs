@@ -7,6 +7,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use crate::seam::{Seam, Step};
 use crate::{Error, attic, io_error};
@@ -40,6 +42,11 @@ impl Header {
     }
 }
 
+/// What is filled at once. The writer's own flushes wait behind each piece, so it is small.
+const FILL_BYTES: usize = 256 << 10;
+/// How long the disk is left to the writer between two pieces, where there is time.
+pub(crate) const GIVE_WAY: Duration = Duration::from_millis(4);
+
 pub(crate) const SUFFIX: &str = ".seg";
 
 pub(crate) fn path_of(folder: &Path, first_seq: u64) -> PathBuf {
@@ -70,7 +77,9 @@ pub(crate) fn named(folder: &Path, suffix: &str) -> Result<Vec<(u64, PathBuf)>, 
 }
 
 /// A file of zeros, really written and flushed: only then do later writes need no metadata.
-pub(crate) fn prepare(path: &Path, length: u64, seam: &Seam) -> Result<File, Error> {
+///
+/// `pause` lies between the pieces: nobody but the writer itself may be in a hurry.
+pub(crate) fn prepare(path: &Path, length: u64, pause: Duration, seam: &Seam) -> Result<File, Error> {
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -78,12 +87,16 @@ pub(crate) fn prepare(path: &Path, length: u64, seam: &Seam) -> Result<File, Err
         .truncate(true)
         .open(path)
         .map_err(io_error("create", path))?;
-    let zeros = vec![0u8; 1 << 20];
+    let zeros = vec![0u8; FILL_BYTES];
     let mut left = length;
     while left > 0 {
         let part = left.min(zeros.len() as u64) as usize;
         seam.pass(Step::Fill).map_err(io_error("fill", path))?;
         file.write_all(&zeros[..part]).map_err(io_error("fill", path))?;
+        if !pause.is_zero() {
+            file.sync_data().map_err(io_error("flush", path))?;
+            thread::sleep(pause);
+        }
         left -= part as u64;
     }
     file.sync_all().map_err(io_error("flush", path))?;

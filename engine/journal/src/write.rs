@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc;
 use std::thread;
+use std::time::Duration;
 
 use crate::block::{Block, Record};
 use crate::lock::Lock;
@@ -41,6 +42,9 @@ pub struct Journal {
     lock: Lock,
 }
 
+/// The next segment is filled, slowly, once this part of the one before is used.
+const EARLY: u64 = 8;
+
 /// Says that a journal was begun here, so that lost segments are not taken for a fresh start.
 const MARK: &str = "VENUE";
 
@@ -68,7 +72,7 @@ impl Journal {
                 return Err(Error::Empty(folder.to_path_buf()));
             }
             let fresh = folder.join("next-segment");
-            let file = segment::prepare(&fresh, options.segment_bytes, &options.seam)?;
+            let file = segment::prepare(&fresh, options.segment_bytes, Duration::ZERO, &options.seam)?;
             segment::adopt(folder, &fresh, &file, Header { first_seq: 1, before: 0 }, &options.seam)?;
             fs::write(&mark, b"").map_err(io_error("write", &mark))?;
             segment::sync_folder(folder)?;
@@ -89,7 +93,8 @@ impl Journal {
             .name("segments".into())
             .spawn(move || {
                 for () in wants {
-                    let file = segment::prepare(&path, filling.segment_bytes, &filling.seam);
+                    let file =
+                        segment::prepare(&path, filling.segment_bytes, segment::GIVE_WAY, &filling.seam);
                     if ready.send(file.map(|file| (path.clone(), file))).is_err() {
                         return;
                     }
@@ -108,7 +113,7 @@ impl Journal {
             wanted,
             lock,
         };
-        journal.want_segment_past(tail.length / 2, tail.offset);
+        journal.want_segment_past(tail.length / EARLY, tail.offset);
         Ok((journal, scanned))
     }
 
@@ -142,13 +147,13 @@ impl Journal {
         self.offset += length;
         self.sum = sum;
         self.next_seq += u64::from(block.count());
-        if before < self.length / 2 {
-            self.want_segment_past(self.length / 2, self.offset);
+        if before < self.length / EARLY {
+            self.want_segment_past(self.length / EARLY, self.offset);
         }
         Ok(())
     }
 
-    /// Half a segment ahead of need, so that nobody waits for zeros.
+    /// Long before the need, so that nobody waits for zeros.
     fn want_segment_past(&self, mark: u64, offset: u64) {
         if offset >= mark {
             // The thread lives as long as this end of the channel does.
@@ -161,12 +166,13 @@ impl Journal {
         let early = self.prepared.try_recv();
         let (path, file) = match early {
             Ok(made) => made?,
-            Err(_) if self.offset >= self.length / 2 => {
+            Err(_) if self.offset >= self.length / EARLY => {
                 self.prepared.recv().expect("the segment thread lives as long as the journal")?
             }
             Err(_) => {
                 let path = self.folder.join("next-segment");
-                let file = segment::prepare(&path, self.options.segment_bytes, &self.options.seam)?;
+                let file =
+                    segment::prepare(&path, self.options.segment_bytes, Duration::ZERO, &self.options.seam)?;
                 (path, file)
             }
         };
