@@ -8,7 +8,8 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, RwLock};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, RwLock};
 
 use countersign_venue::Event;
 use countersign_venue::codec::Chain;
@@ -18,6 +19,8 @@ use tokio::sync::watch;
 const FILE_BYTES: u64 = 256 << 20;
 /// Distance of the entries of the index: what a consumer skips at most before it reads.
 const MARK_BYTES: u64 = 64 << 10;
+/// So much may wait to be flushed, so that no flush holds the disk up for long.
+const SETTLE_BYTES: u64 = 256 << 10;
 
 #[derive(Clone, Copy)]
 struct Place {
@@ -36,6 +39,12 @@ struct Inner {
 pub struct Archive {
     folder: PathBuf,
     inner: RwLock<Inner>,
+    /// The file that grows and the one before: what is not flushed yet. Not looked up in `inner`, for whose lock
+    /// those who append would wait.
+    newest: Mutex<Vec<Arc<File>>>,
+    /// Bytes appended since the last flush.
+    unsettled: AtomicU64,
+    last_seq: AtomicU64,
     last: watch::Sender<u64>,
 }
 
@@ -71,6 +80,9 @@ impl Archive {
                 end: Place { file: 0, offset: 0 },
                 next_seq: 1,
             }),
+            newest: Mutex::default(),
+            unsettled: AtomicU64::new(0),
+            last_seq: AtomicU64::new(0),
             last: watch::channel(0).0,
         };
         archive.add_file(0)?;
@@ -88,6 +100,9 @@ impl Archive {
                 end: Place { file: 0, offset: 0 },
                 next_seq: 1,
             }),
+            newest: Mutex::default(),
+            unsettled: AtomicU64::new(0),
+            last_seq: AtomicU64::new(last),
             last: watch::channel(last).0,
         };
         let mut told = Chain::default();
@@ -137,6 +152,9 @@ impl Archive {
             if inner.files.is_empty() || inner.next_seq != last + 1 {
                 return Ok(None);
             }
+            for file in inner.files.iter().rev().take(2).rev() {
+                archive.begin(file);
+            }
         }
         archive.chain_up_to(told, engine_seq, chain)
     }
@@ -155,19 +173,40 @@ impl Archive {
 
     /// Makes what was appended as durable as the journal is.
     pub fn sync(&self) -> io::Result<()> {
-        let files = self.inner.read().expect("no writer panics").files.clone();
-        // Files are never written again once the next one is begun, so two are enough.
-        for file in files.iter().rev().take(2) {
-            file.sync_data()?;
-        }
+        self.flush()?;
         File::open(&self.folder)?.sync_all()
+    }
+
+    /// Flushes what was appended if that has become much.
+    pub fn settle(&self) -> io::Result<()> {
+        if self.unsettled.load(Ordering::Relaxed) < SETTLE_BYTES {
+            return Ok(());
+        }
+        self.flush()
+    }
+
+    fn flush(&self) -> io::Result<()> {
+        let newest = self.newest.lock().expect("nobody panics while holding it").clone();
+        self.unsettled.store(0, Ordering::Relaxed);
+        newest.iter().try_for_each(|file| file.sync_data())
+    }
+
+    /// Files are never written again once the next one is begun, so two are enough.
+    fn begin(&self, file: &Arc<File>) {
+        let mut newest = self.newest.lock().expect("nobody panics while holding it");
+        newest.push(Arc::clone(file));
+        if newest.len() > 2 {
+            newest.remove(0);
+        }
     }
 
     fn add_file(&self, number: usize) -> io::Result<()> {
         let path = file_path(&self.folder, number);
         let file = OpenOptions::new().read(true).write(true).create(true).truncate(true).open(path)?;
+        let file = Arc::new(file);
+        self.begin(&file);
         let mut inner = self.inner.write().expect("no writer panics");
-        inner.files.push(Arc::new(file));
+        inner.files.push(file);
         inner.end = Place { file: number, offset: 0 };
         Ok(())
     }
@@ -186,6 +225,7 @@ impl Archive {
             return self.append(bytes, count);
         }
         file.write_all_at(bytes, end.offset)?;
+        self.unsettled.fetch_add(bytes.len() as u64, Ordering::Relaxed);
         let last = {
             let mut inner = self.inner.write().expect("no writer panics");
             let far = inner
@@ -200,8 +240,14 @@ impl Archive {
             inner.next_seq += count;
             inner.next_seq - 1
         };
+        self.last_seq.store(last, Ordering::Relaxed);
         self.last.send_replace(last);
         Ok(())
+    }
+
+    /// The newest event's sequence.
+    pub fn last_seq(&self) -> u64 {
+        self.last_seq.load(Ordering::Relaxed)
     }
 
     /// Tells the newest event's sequence whenever it grows.

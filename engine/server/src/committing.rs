@@ -59,6 +59,7 @@ impl Committing {
     }
 
     fn publish(&self, batch: &mut Batch, took: Option<Duration>) {
+        self.shared.durable.set(batch.engine_seq, &batch.chain);
         {
             let mut live = self.shared.live.lock().expect("nobody panics while holding it");
             live.epoch = batch.epoch;

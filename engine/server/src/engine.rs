@@ -15,7 +15,7 @@ use countersign_wire::v1::{Durability, ShardState};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::archive::Archive;
-use crate::live::{Live, Refusals};
+use crate::live::{Durable, Live, Refusals};
 
 /// Jobs that may wait; beyond that clients hear BUSY.
 pub const JOBS_MAX: usize = 4_096;
@@ -82,6 +82,7 @@ impl Job {
 pub struct Shared {
     pub archive: Archive,
     pub live: Mutex<Live>,
+    pub durable: Durable,
     pub state: watch::Sender<ShardState>,
     pub retry_after_ms: AtomicU64,
     /// Commands that wait for the engine thread.

@@ -1,7 +1,7 @@
 //! Figures: what is known of the shard without asking the engine thread.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 use countersign_venue::Code;
 
@@ -35,6 +35,47 @@ impl Live {
 }
 
 pub const FLUSHES_KEPT: usize = 1_024;
+
+/// Where the shard is durable: its sequence and the hash over its events, written by one thread.
+///
+/// Readers take no lock: one that gives way to everybody would keep the journal thread waiting while it holds it.
+#[derive(Default)]
+pub struct Durable {
+    /// Odd while the rest is being written.
+    version: AtomicU64,
+    engine_seq: AtomicU64,
+    chain: [AtomicU64; 4],
+}
+
+impl Durable {
+    /// Called by the journal thread only.
+    pub fn set(&self, engine_seq: u64, chain: &[u8; 32]) {
+        let version = self.version.load(Ordering::Relaxed);
+        self.version.store(version + 1, Ordering::Relaxed);
+        fence(Ordering::Release);
+        self.engine_seq.store(engine_seq, Ordering::Relaxed);
+        for (lane, word) in self.chain.iter().zip(chain.as_chunks::<8>().0) {
+            lane.store(u64::from_le_bytes(*word), Ordering::Relaxed);
+        }
+        self.version.store(version + 2, Ordering::Release);
+    }
+
+    pub fn get(&self) -> (u64, [u8; 32]) {
+        loop {
+            let version = self.version.load(Ordering::Acquire);
+            let engine_seq = self.engine_seq.load(Ordering::Relaxed);
+            let mut chain = [0; 32];
+            for (bytes, lane) in chain.as_chunks_mut::<8>().0.iter_mut().zip(&self.chain) {
+                *bytes = lane.load(Ordering::Relaxed).to_le_bytes();
+            }
+            fence(Ordering::Acquire);
+            if version.is_multiple_of(2) && self.version.load(Ordering::Relaxed) == version {
+                return (engine_seq, chain);
+            }
+            std::hint::spin_loop();
+        }
+    }
+}
 
 /// A histogram whose bounds double: bucket `n` counts values up to 2^n, the last one all others.
 #[derive(Clone, Copy, Debug, Default)]
@@ -79,6 +120,25 @@ impl Refusals {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_is_durable_is_read_as_it_was_written_together() {
+        let durable = Durable::default();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                for seq in 1..=100_000u64 {
+                    durable.set(seq, &[seq.to_le_bytes(); 4].concat().try_into().unwrap());
+                }
+            });
+            let mut seen = 0;
+            while seen < 100_000 {
+                let (seq, chain) = durable.get();
+                assert!(seq >= seen);
+                assert_eq!(chain.as_chunks::<8>().0, [seq.to_le_bytes(); 4]);
+                seen = seq;
+            }
+        });
+    }
 
     #[test]
     fn a_bucket_counts_values_up_to_its_power_of_two() {

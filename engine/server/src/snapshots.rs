@@ -1,7 +1,7 @@
 //! Snapshots: taken beside the engine, from its journal, and so a running proof that a replay gives the same.
 //!
-//! A thread keeps a second venue, the shadow, and lets it follow the journal when a snapshot is due. The engine thread
-//! only says where it stands. If both disagree about the events up to there, the process ends: one of them is wrong.
+//! A thread keeps a second venue, the shadow, and lets it follow the journal in small steps. The engine thread only says
+//! where it stands. If both disagree about the events up to there, the process ends: one of them is wrong.
 
 use std::fs::{self, File};
 use std::io::Write;
@@ -26,6 +26,13 @@ const KEPT: usize = 2;
 /// Requests that may wait.
 const ASKS_MAX: usize = 4;
 const NICE: i32 = 19;
+/// How often the shadow follows.
+const STEP: Duration = Duration::from_millis(25);
+/// After a step that failed.
+const PAUSE: Duration = Duration::from_secs(1);
+/// A snapshot of so many bytes costs about what replaying one command does: a large state is written more rarely, or
+/// writing it would take longer than what it saves at the next start.
+const BYTES_OF_A_COMMAND: u64 = 200;
 
 #[derive(Clone, Debug)]
 pub struct Taken {
@@ -51,7 +58,8 @@ impl Snapshots {
     pub fn start(folder: &Path, engine: Engine, shadow: Venue, every: u64, attic_keep: usize) -> Snapshots {
         let (asks, asked) = sync_channel(ASKS_MAX);
         let follower = Follower::new(folder, shadow.engine_seq());
-        let work = Work { folder: folder.to_path_buf(), engine, shadow, follower, every, attic_keep };
+        let work =
+            Work { folder: folder.to_path_buf(), engine, shadow, follower, every, bytes: 0, attic_keep };
         thread::Builder::new()
             .name("snapshots".into())
             .spawn(move || {
@@ -76,24 +84,30 @@ struct Work {
     shadow: Venue,
     follower: Follower,
     every: u64,
+    /// Of the newest snapshot.
+    bytes: u64,
     attic_keep: usize,
 }
 
 impl Work {
     fn run(mut self, asked: &Receiver<Asked>) {
         loop {
-            let ask = match asked.recv_timeout(Duration::from_secs(1)) {
+            let ask = match asked.recv_timeout(STEP) {
                 Ok(ask) => Some(ask),
                 Err(RecvTimeoutError::Timeout) => None,
                 Err(RecvTimeoutError::Disconnected) => return,
             };
-            let behind = self.engine.applied_seq() - self.engine.shared.snapshot_seq.load(Ordering::Relaxed);
-            if ask.is_none() && (self.every == 0 || behind < self.every) {
+            if ask.is_none() && !self.is_due() {
+                if let Err(cause) = self.step() {
+                    eprintln!("engine: the shadow does not follow: {cause}");
+                    thread::sleep(PAUSE);
+                }
                 continue;
             }
             let taken = self.take();
-            if let Err(cause) = &taken {
-                eprintln!("engine: no snapshot was taken: {cause}");
+            match &taken {
+                Ok(taken) => self.bytes = taken.bytes,
+                Err(cause) => eprintln!("engine: no snapshot was taken: {cause}"),
             }
             if let Some(reply) = ask {
                 reply.send(taken).ok();
@@ -101,11 +115,23 @@ impl Work {
         }
     }
 
-    fn take(&mut self) -> Result<Taken, String> {
-        let (engine_seq, chain) = {
-            let live = self.engine.shared.live.lock().expect("nobody panics while holding it");
-            (live.engine_seq, live.chain)
-        };
+    fn is_due(&self) -> bool {
+        let behind = self.engine.applied_seq() - self.engine.shared.snapshot_seq.load(Ordering::Relaxed);
+        self.every != 0 && behind >= self.every.max(self.bytes / BYTES_OF_A_COMMAND)
+    }
+
+    /// A little of the work that a snapshot needs, so that it never comes all at once.
+    fn step(&mut self) -> Result<(), String> {
+        if self.every == 0 {
+            return Ok(());
+        }
+        self.follow()?;
+        self.engine.shared.archive.settle().map_err(|cause| cause.to_string())
+    }
+
+    /// Brings the shadow at least to where everything is durable by now.
+    fn follow(&mut self) -> Result<(), String> {
+        let (engine_seq, chain) = self.engine.shared.durable.get();
         let mut output = Output::default();
         let (shadow, follower) = (&mut self.shadow, &mut self.follower);
         let mut agreed = shadow.engine_seq() != engine_seq || shadow.chain() == chain;
@@ -128,15 +154,22 @@ impl Work {
             eprintln!("countersign-engine: the journal's replay differs from the engine at {engine_seq}");
             std::process::abort();
         }
-        let state = shadow.snapshot();
-        // They are appended a moment after they are durable.
-        let newest = self.engine.shared.archive.watch();
-        while *newest.borrow() < shadow.event_seq() {
+        Ok(())
+    }
+
+    fn take(&mut self) -> Result<Taken, String> {
+        self.follow()?;
+        // What the shadow read may not be durable yet; its events are appended a moment after they are.
+        let shared = &self.engine.shared;
+        while shared.durable.get().0 < self.shadow.engine_seq()
+            || shared.archive.last_seq() < self.shadow.event_seq()
+        {
             thread::sleep(Duration::from_millis(1));
         }
+        let state = self.shadow.snapshot();
         // Events up to here are not computed again at the next start: they must be as safe as the snapshot.
         self.engine.shared.archive.sync().map_err(|cause| cause.to_string())?;
-        let taken = write(&self.folder, shadow, &state).map_err(|cause| cause.to_string())?;
+        let taken = write(&self.folder, &self.shadow, &state).map_err(|cause| cause.to_string())?;
         self.engine.shared.snapshot_seq.store(taken.engine_seq, Ordering::Relaxed);
         self.clear_away();
         Ok(taken)

@@ -16,7 +16,7 @@ use crate::archive::Archive;
 use crate::committing::{BEAT, Committing, publish_events};
 use crate::deciding::Deciding;
 use crate::engine::{BLOCK_BYTES, Engine, Entry, JOBS_MAX, Job, NotTaken, Reply, Shared};
-use crate::live::{Live, Refusals};
+use crate::live::{Durable, Live, Refusals};
 
 /// Blocks that are durable and whose events are not written yet.
 const BLOCKS_MAX: usize = 8;
@@ -154,6 +154,7 @@ fn lead(folder: &Path, options: &Options, recovered: Recovered, shadow: Venue) -
     let shared = Arc::new(Shared {
         archive,
         live: Mutex::new(Live { journal_bytes: scan.bytes, ..Live::default() }),
+        durable: Durable::default(),
         state: watch::channel(ShardState::Running).0,
         retry_after_ms: AtomicU64::new(1_000),
         queued: AtomicU64::new(0),
