@@ -311,6 +311,7 @@ async fn load(socket: &Path, rate: u64, seconds: u64) -> Result<String, String> 
         Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).map_err(|cause| cause.to_string())?;
     let (mut answered, mut refused) = (0u64, 0u64);
     let mut last = Instant::now();
+    let mut worst = (Duration::ZERO, Duration::ZERO);
     while answered < total {
         let frame = answers
             .message()
@@ -329,9 +330,9 @@ async fn load(socket: &Path, rate: u64, seconds: u64) -> Result<String, String> 
             let at = result.session_seq - 1;
             if at >= total / 10 {
                 let scheduled = begin + interval * at as u32;
-                latencies.saturating_record(
-                    last.saturating_duration_since(scheduled).as_micros().max(1) as u64,
-                );
+                let late = last.saturating_duration_since(scheduled);
+                worst = worst.max((late, scheduled.saturating_duration_since(begin)));
+                latencies.saturating_record(late.as_micros().max(1) as u64);
             }
         }
     }
@@ -341,7 +342,7 @@ async fn load(socket: &Path, rate: u64, seconds: u64) -> Result<String, String> 
     let achieved = total as f64 / last.duration_since(begin).as_secs_f64();
     let at = |share: f64| latencies.value_at_quantile(share);
     Ok(format!(
-        "{:>9.0}/s  p50 {} p90 {} p99 {} p99.9 {} max {} us; {:.1} commands a frame; {refused} refused; \
+        "{:>9.0}/s  p50 {} p90 {} p99 {} p99.9 {} max {} us (at {:.1} s); {:.1} commands a frame; {refused} refused; \
          hiccups of these cores p99 {} max {} us",
         achieved,
         at(0.5),
@@ -349,6 +350,7 @@ async fn load(socket: &Path, rate: u64, seconds: u64) -> Result<String, String> 
         at(0.99),
         at(0.999),
         latencies.max(),
+        worst.1.as_secs_f64(),
         total as f64 / frames.max(1) as f64,
         hiccups.value_at_quantile(0.99),
         hiccups.max(),
