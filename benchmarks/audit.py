@@ -1,18 +1,25 @@
 """Audited changes per second against a plain insert, and events verified per second and core.
 
-    DATABASE_URL=... python -m benchmarks.audit [--writers 8] [--seconds 4] [--rounds 5]
+    DATABASE_URL=... python -m benchmarks.audit [--writers 8] [--seconds 6] [--rounds 5]
 
 Each transaction changes one business row and writes one event of about 700 bytes, by pgbench with prepared
-statements, in a database of its own on the server that DATABASE_URL names. Four variants take turns within
-each round, so that a busy machine is equally busy for all; the median of the rounds' ratios counts:
+statements, in a database of its own on the server that DATABASE_URL names, with that server's settings: a
+commit is durable where the server's are. The variants:
 
-    plain       the row, and the text into a table with nothing but a key
+    plain       the baseline, what a back office without an audit log of ours would do: the same change of the
+                same kind of row, and the same text into an ordinary table with nothing but a key, by the same
+                role, in the same four statements. No trigger, no index and no wait is added to it
     log         the row, and the event with its act into the log: as the application's role, append-only
     tripwire    the same, with the row's table guarded: what an action does
     sealed      the same, while the sealer seals every 200 ms, makes what is searched for, and signs
 
-Beside transactions per second it says how much CPU time the server spent on each, which a busy machine
-disturbs less; the sealer's own process is not in it.
+A turn lasts long enough for what a session learns once (plans, what a trigger calls) to weigh little, as in a
+worker, which keeps its session.
+
+The machine may be busy with other work, so each turn of a variant stands between two short turns of `plain`
+and is divided by their mean, the variants change places from round to round, and the median of the rounds'
+ratios counts. Beside it stands how much CPU time each transaction took, which a busy machine disturbs less:
+the server's, and in `sealed` also all that the sealer used, its process and its session in the server.
 
 The verifier reads its export from memory; its rate is by CPU time.
 """
@@ -23,6 +30,7 @@ import argparse
 import io
 import os
 import platform
+import random
 import re
 import statistics
 import subprocess
@@ -32,6 +40,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -58,6 +67,7 @@ INSERT INTO bench_free SELECT i, 0 FROM generate_series(1, {ROWS}) i;
 INSERT INTO bench_guarded SELECT i, 0 FROM generate_series(1, {ROWS}) i;
 GRANT SELECT, INSERT, UPDATE ON bench_plain, bench_free, bench_guarded TO {ROLE};
 """
+SERVER: Final = "SELECT pg_read_file('postmaster.pid')"
 HEAD: Final = f"\\set id random(1, {ROWS})\nBEGIN;\n"
 
 
@@ -101,20 +111,44 @@ def database() -> Iterator[list[str]]:
         subprocess.run(["psql", *reach, "-qc", f"DROP DATABASE {name} WITH (FORCE)", "postgres"], check=True)
 
 
+def said(reach: list[str], query: str) -> str:
+    """What the server answers."""
+    asked = subprocess.run(["psql", *reach, "-Atc", query], capture_output=True, text=True, check=True)
+    return asked.stdout.strip()
+
+
 def server_cpu_s(reach: list[str]) -> float:
-    """CPU time of the server's sessions that have ended."""
-    asked = subprocess.run(
-        ["psql", *reach, "-Atc", "SELECT pg_read_file('postmaster.pid')"],
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    fields = Path(f"/proc/{asked.stdout.split()[0]}/stat").read_text().rpartition(")")[2].split()
+    """CPU time of the server's sessions that have ended, once all of pgbench's have."""
+    while said(reach, "SELECT count(*) FROM pg_stat_activity WHERE application_name = 'pgbench'") != "0":
+        time.sleep(0.05)
+    time.sleep(0.1)  # from a session's end until the server has taken note of its time
+    fields = Path(f"/proc/{said(reach, SERVER).split()[0]}/stat").read_text().rpartition(")")[2].split()
     return (int(fields[13]) + int(fields[14])) / os.sysconf("SC_CLK_TCK")
 
 
-def rate(variant: str, reach: list[str], *, writers: int, seconds: int) -> tuple[float, float]:
-    """Transactions per second of one turn, and the server's microseconds of CPU for each."""
+@dataclass(frozen=True)
+class Turn:
+    """Transactions per second, and microseconds of CPU for each: the server's, and the sealer's."""
+
+    per_second: float
+    cpu_us: float
+
+
+def turn(variant: str, reach: list[str], *, writers: int, seconds: int) -> Turn:
+    """One turn; where the sealer runs in it, the sealer's cost is in it."""
+    if variant != "sealed":
+        per_second, count, cpu_s = rate(variant, reach, writers=writers, seconds=seconds)
+        return Turn(per_second, 1e6 * cpu_s / count)
+    catch_up()
+    before_s, own_s = server_cpu_s(reach), time.process_time()
+    with sealing():
+        per_second, count, _ = rate(variant, reach, writers=writers, seconds=seconds)
+    own_s = time.process_time() - own_s
+    return Turn(per_second, 1e6 * (server_cpu_s(reach) - before_s + own_s) / count)
+
+
+def rate(variant: str, reach: list[str], *, writers: int, seconds: int) -> tuple[float, int, float]:
+    """Transactions per second, their number, and the CPU seconds of the server's sessions."""
     before = server_cpu_s(reach)
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(VARIANTS[variant])
@@ -134,7 +168,7 @@ def rate(variant: str, reach: list[str], *, writers: int, seconds: int) -> tuple
     count = re.search(r"actually processed: ([0-9]+)", done.stdout)
     assert found, done.stdout + done.stderr
     assert count, done.stdout + done.stderr
-    return float(found[1]), 1e6 * (server_cpu_s(reach) - before) / int(count[1])
+    return float(found[1]), int(count[1]), server_cpu_s(reach) - before
 
 
 @contextmanager
@@ -206,7 +240,7 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--writers", type=int, default=8)
-    parser.add_argument("--seconds", type=int, default=4)
+    parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
     per_second, length = verified()
@@ -224,31 +258,30 @@ def main() -> None:
 
         with connection.cursor() as cursor:
             cursor.execute(tripwire.trigger("bench_guarded"))
-        rounds: list[dict[str, tuple[float, float]]] = []
+        ratios: dict[str, list[float]] = {name: [] for name in VARIANTS}
+        turns: dict[str, list[Turn]] = {name: [] for name in VARIANTS}
+        others, by = [name for name in VARIANTS if name != "plain"], random.Random(1)
+
+        def take(variant: str) -> Turn:
+            turns[variant].append(turn(variant, reach, writers=options.writers, seconds=options.seconds))
+            return turns[variant][-1]
+
         for number in range(options.rounds):
-            found: dict[str, tuple[float, float]] = {}
-            for variant in VARIANTS:
-                if variant == "sealed":
-                    catch_up()
-                    with sealing():
-                        found[variant] = rate(
-                            variant, reach, writers=options.writers, seconds=options.seconds
-                        )
-                else:
-                    found[variant] = rate(variant, reach, writers=options.writers, seconds=options.seconds)
-            rounds.append(found)
-            print(
-                f"round {number + 1}: " + "  ".join(f"{k} {v[0]:,.0f}/s" for k, v in found.items()),
-                flush=True,
-            )
+            before = take("plain")
+            line = [f"plain {before.per_second:,.0f}/s"]
+            for variant in by.sample(others, len(others)):
+                found, after = take(variant), take("plain")
+                ratios[variant].append(2 * found.per_second / (before.per_second + after.per_second))
+                line.append(f"{variant} {found.per_second:,.0f}/s")
+                before = after
+            print(f"round {number + 1}: " + "  ".join(line), flush=True)
         connection.close()
+    ratios["plain"] = [1.0]
     for variant in VARIANTS:
-        ratio = statistics.median(found[variant][0] / found["plain"][0] for found in rounds)
-        middle = statistics.median(found[variant][0] for found in rounds)
-        cpu = statistics.median(found[variant][1] for found in rounds)
-        print(f"{variant:9} {middle:8,.0f}/s  {ratio:.2f} of plain, {cpu:.0f} us of server CPU each")
-    alone = statistics.median(found["tripwire"][0] / found["log"][0] for found in rounds)
-    print(f"tripwire alone: {alone:.2f} of the log without it")
+        middle = statistics.median(found.per_second for found in turns[variant])
+        cpu = statistics.median(found.cpu_us for found in turns[variant])
+        ratio = statistics.median(ratios[variant])
+        print(f"{variant:9} {middle:8,.0f}/s  {ratio:.2f} of plain, {cpu:.0f} us of CPU each")
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(
         f"machine: {os.cpu_count()} CPUs, {platform.machine()}, load {load}; {options.writers} writers, "

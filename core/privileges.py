@@ -89,6 +89,7 @@ BEGIN
   EXECUTE format('REVOKE TEMPORARY ON DATABASE %I FROM PUBLIC', current_database());
   FOR one IN SELECT oid FROM pg_proc
               WHERE pronamespace = 'public'::regnamespace AND prokind = 'f'
+                AND proname <> 'audit_tripwire'  -- qualifies each name, to be cheap
                 AND coalesce(array_to_string(proconfig, ','), '') NOT LIKE '%search_path=%'
   LOOP
     EXECUTE format('ALTER FUNCTION %s SET search_path = public, pg_temp', one);

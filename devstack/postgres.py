@@ -75,6 +75,7 @@ class Postgres:
             f"unix_socket_directories={self.sockets}",
             "max_connections=120",
             "shared_buffers=64MB",
+            "shared_preload_libraries=plpgsql",  # every session's triggers need it: loaded once, not by each
             "log_min_messages=warning",
             "timezone=UTC",
             *(_QUICK if self.is_for_tests else ()),

@@ -1,5 +1,6 @@
 """The tripwire …"""
 
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
 from enum import StrEnum
 from uuid import uuid4
@@ -7,6 +8,7 @@ from uuid import uuid4
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection
+from django.db.backends.utils import CursorWrapper
 
 from core import audit, ledger, privileges
 from core.action import action
@@ -20,6 +22,35 @@ from kernel.money import Amount
 
 UNAUDITED = "unaudited: "
 MAKE_ROLE = "DO $$ BEGIN CREATE ROLE {name}; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"
+
+
+THEFT = (
+    "INSERT INTO public.ledger_entry (id, kind, reference, posted_at)"
+    " VALUES (gen_random_uuid(), 'theft', 'x', now());"
+)
+# What a role would want to put in the tripwire's way, were there a schema in which it could make anything.
+IMPOSTORS = """
+CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO cs_worker;
+CREATE TABLE evil.audit_event AS SELECT 0::bigint AS id, gen_random_uuid() AS act;
+GRANT SELECT ON evil.audit_event TO cs_worker;
+CREATE FUNCTION evil.yes(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+CREATE FUNCTION evil.yes(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+CREATE FUNCTION evil.none(bigint, integer) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
+CREATE OPERATOR evil.>= (FUNCTION = evil.yes, LEFTARG = bigint, RIGHTARG = bigint);
+CREATE OPERATOR evil.< (FUNCTION = evil.yes, LEFTARG = bigint, RIGHTARG = bigint);
+CREATE OPERATOR evil.= (FUNCTION = evil.yes, LEFTARG = text, RIGHTARG = text);
+CREATE OPERATOR evil.<< (FUNCTION = evil.none, LEFTARG = bigint, RIGHTARG = integer);
+CREATE FUNCTION evil.pg_current_xact_id() RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
+CREATE FUNCTION evil.current_setting(text) RETURNS text LANGUAGE sql AS $$SELECT 'postgres'$$;
+CREATE FUNCTION evil.has_table_privilege(name, text, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
+"""
+
+
+def give_privileges(cursor: CursorWrapper) -> None:
+    for name in (*privileges.ROLES, *privileges.READERS):
+        cursor.execute(MAKE_ROLE.format(name=name))
+    for statement in privileges.statements():
+        cursor.execute(statement)
 
 
 class Event(StrEnum):
@@ -97,18 +128,55 @@ def test_cannot_be_switched_off_by_a_session_setting(
 @pytest.mark.parametrize("setting", ["", "SET CONSTRAINTS ALL DEFERRED;", "SET LOCAL countersign.act = '';"])
 def test_stops_raw_sql_of_the_applications_roles(real_database: str, role: str, setting: str) -> None:
     with connection.cursor() as cursor:
-        for name in (*privileges.ROLES, *privileges.READERS):
-            cursor.execute(MAKE_ROLE.format(name=name))
-        for statement in privileges.statements():
-            cursor.execute(statement)
+        give_privileges(cursor)
         cursor.execute(f"SET ROLE {role}")
         with pytest.raises(DatabaseError, match=UNAUDITED):
-            cursor.execute(
-                f"BEGIN; {setting} INSERT INTO ledger_entry (id, kind, reference, posted_at)"
-                " VALUES (gen_random_uuid(), 'theft', 'x', now()); COMMIT"
-            )
+            cursor.execute(f"BEGIN; {setting} {THEFT} COMMIT")
         cursor.execute("ROLLBACK; RESET ROLE")
     assert not JournalEntry.objects.exists()
+
+
+def test_believes_no_name_that_is_put_in_its_way(real_database: str, robot: Actor, now: datetime) -> None:
+    with connection.cursor() as cursor:
+        give_privileges(cursor)
+        cursor.execute(IMPOSTORS)
+        cursor.execute("SET ROLE cs_worker")
+        with pytest.raises(DatabaseError, match=UNAUDITED):
+            cursor.execute(f"BEGIN; {THEFT} SET LOCAL search_path = evil, public, pg_catalog; COMMIT")
+        cursor.execute("ROLLBACK; RESET ROLE")
+    assert not JournalEntry.objects.exists()
+    honest(actor=robot, now=now)
+
+
+def test_counts_no_event_of_a_transaction_beside_it(real_database: str) -> None:
+    def elsewhere() -> None:
+        with connection.cursor() as other:
+            other.execute("INSERT INTO audit_event (canon, act) VALUES ('{}', gen_random_uuid())")
+        connection.close()
+
+    with connection.cursor() as cursor, ThreadPoolExecutor(1) as beside:
+        give_privileges(cursor)
+        beside.submit(elsewhere).result()
+        cursor.execute(f"SET ROLE cs_worker; BEGIN; {THEFT}")
+        beside.submit(elsewhere).result()
+        with pytest.raises(DatabaseError, match=UNAUDITED):
+            cursor.execute("COMMIT")
+        cursor.execute("ROLLBACK; RESET ROLE")
+
+
+def test_asks_the_index_also_where_nothing_is_known_of_the_table(real_database: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE audit_event SET (autovacuum_enabled = false)")
+        for count in (0, 20_000):
+            cursor.execute(
+                "INSERT INTO audit_event (canon, act) SELECT '{}', gen_random_uuid()"
+                " FROM generate_series(1, %s)",
+                [count],
+            )
+            cursor.execute(f"EXPLAIN {tripwire.LOOKUP}")
+            plan = " ".join(line for (line,) in cursor.fetchall())
+            assert "audit_event_pkey" in plan, plan
+            assert "Seq Scan" not in plan, plan
 
 
 def test_minds_every_table_of_ours_or_says_why_not() -> None:

@@ -41,7 +41,7 @@ def read(canon: str) -> dict[str, Any]:
     return found
 
 
-def found_by(canon: str, *, act: UUID | None) -> Found:
+def found_by(canon: str, *, act: UUID | str | None) -> Found:
     """What to search the event by. `act` is what its writer told the database: the tripwire trusted that."""
     event = read(canon)
     actor = event.get("actor") or {}
