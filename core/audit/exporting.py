@@ -14,7 +14,7 @@ from typing import Final
 
 from django.db.models import Count
 
-from core.audit import witnesses
+from core.audit import tree, witnesses
 from core.audit.models import AuditCheckpoint, AuditCosignature, AuditLeaf
 from core.refusals import NotFound
 from kernel import encodings, note
@@ -87,15 +87,18 @@ def _origin() -> str:
 
 
 def write(folder: Path, verifier: note.Verifier, of: Span) -> tuple[Path, ...]:
-    """Write `events.jsonl`, `checkpoints.txt`, `key.txt`, `logs.txt` and, for a span, `start.txt`.
+    """Write `events.jsonl`, `leaves.bin`, `checkpoints.txt`, `key.txt`, `logs.txt`; of a span, `start.txt`.
 
-    `logs.txt` holds the newest cosigned head of each trusted program's own log.
+    `leaves.bin` holds the leaf hashes as they were sealed, so that the verifier names the very event that was
+    changed since; `logs.txt` the newest cosigned head of each trusted program's own log.
     """
     folder.mkdir(parents=True, exist_ok=True)
     events, checkpoints, key = folder / "events.jsonl", folder / "checkpoints.txt", folder / "key.txt"
     start = folder / "start.txt"
     with events.open("w", encoding="utf-8", newline="\n") as file:
         file.writelines(text + "\n" for _, text in texts(of))
+    with (folder / "leaves.bin").open("wb") as hashes:
+        hashes.writelines(tree.leaves(of.first, of.end))
     with checkpoints.open("w", encoding="utf-8", newline="\n") as file:
         for number, text in enumerate(notes(of)):
             file.write(f"\n{text}" if number else text)

@@ -86,6 +86,9 @@ class AuditCheckpoint(models.Model):
     note = models.TextField()
     last_id = models.BigIntegerField()
     frontier = models.JSONField()
+    hashes = models.BinaryField(
+        default=b"", help_text="of the leaves that it added, in order; empty in the oldest"
+    )
     sealed_at = models.DateTimeField()
 
     class Meta:

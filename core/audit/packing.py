@@ -10,7 +10,7 @@ from typing import Final
 
 from django.conf import settings
 
-from core.audit import exporting, ocsf
+from core.audit import exporting, ocsf, tree
 from core.audit.writing import timestamp
 
 PIECE: Final = 64 * 1024
@@ -29,6 +29,7 @@ def whole(span: exporting.Span, since: datetime | None, until: datetime | None) 
     ]
     if span.first:
         files.append(("start.txt", iter([exporting.start_of(span)])))
+    hashes = tree.leaves(span.first, span.end)
     with zipfile.ZipFile(drain, "w", zipfile.ZIP_DEFLATED) as archive:  # type: ignore[call-overload]
         for name, lines in files:
             with archive.open(name, "w", force_zip64=True) as file:
@@ -36,6 +37,11 @@ def whole(span: exporting.Span, since: datetime | None, until: datetime | None) 
                     file.write(line.encode())
                     if drain.length > PIECE:
                         yield drain.take()
+        with archive.open("leaves.bin", "w", force_zip64=True) as file:
+            for piece in hashes:
+                file.write(piece)
+                if drain.length > PIECE:
+                    yield drain.take()
     yield drain.take()
 
 

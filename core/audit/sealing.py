@@ -6,7 +6,6 @@ import logging
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Final
-from uuid import UUID
 
 from django.db import connection, transaction
 
@@ -19,11 +18,13 @@ from kernel import merkle
 log = logging.getLogger(__name__)
 
 BATCH: Final = 5000
+INTERVAL_S: Final = 0.2
+"""Between two looks, where less than a whole batch waited."""
 
 # Only transactions that ended before the oldest one still running: an event's number begins with that of its
 # transaction, so none can appear behind the cursor later.
 _NEXT: Final = """
-SELECT id, act, canon FROM audit_event
+SELECT id, act::text, canon FROM audit_event
 WHERE id > %s AND id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 20
 ORDER BY id LIMIT %s
 """
@@ -33,9 +34,13 @@ _KEEP: Final = "COPY audit_leaf (index, event_id, at, action, target, actor, per
 Seal = Callable[[int, bytes, Growth], str]
 """Signs a tree head, given its size, its root and what proves that it continues; the whole signed note."""
 
+Sealed = Callable[[Sequence[tuple[int, bytes]]], None]
+"""Is given the number and leaf hash of each event of a batch, in order."""
 
-def seal_next(seal: Seal, *, now: datetime) -> int:
-    """Seal up to BATCH waiting events; how many. The caller is the only sealer.
+
+def seal_next(seal: Seal, *, now: datetime, sealed: Sealed = lambda _: None) -> int:
+    """Seal up to BATCH waiting events; how many. The caller is the only sealer. `sealed` is told which, once
+    they are.
 
     The head is signed while no transaction is open. Dying before it is written does no harm: the events still
     wait, in the same order, and the next head continues the one that was signed.
@@ -56,21 +61,23 @@ def seal_next(seal: Seal, *, now: datetime) -> int:
             note=signed,
             last_id=rows[-1][0],
             frontier=[node.hex() for node in grown.nodes],
+            hashes=b"".join(hashes),
             sealed_at=now,
         )
-        tree.keep_full_tiles(frontier.size, grown.size)
+        tree.keep_full_tiles(frontier.size, hashes)
+    sealed([(number, found) for (number, _, _), found in zip(rows, hashes, strict=True)])
     return len(rows)
 
 
 def _written() -> tuple[merkle.Frontier, int]:
     """The tree as it is written, and the last event in it."""
-    last = AuditCheckpoint.objects.order_by("-size").first()
+    last = AuditCheckpoint.objects.defer("hashes").order_by("-size").first()
     if last is None:
         return merkle.Frontier(), 0
     return merkle.Frontier(last.size, tuple(bytes.fromhex(node) for node in last.frontier)), last.last_id
 
 
-def _keep_leaves(rows: Sequence[tuple[int, UUID | None, str]], *, first: int) -> None:
+def _keep_leaves(rows: Sequence[tuple[int, str | None, str]], *, first: int) -> None:
     """Each event's place, and what it can be found by. One that lies is sealed too, and named."""
     with connection.cursor() as cursor, cursor.copy(_KEEP) as copy:
         for index, (number, act, canon) in enumerate(rows, first):

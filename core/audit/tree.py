@@ -1,16 +1,16 @@
 """Any part of the sealed tree in a few reads: the hashes of full tiles are kept, the rest is made from them.
 
 A tile is 256 neighbouring hashes of one height, as in C2SP's tlog-tiles: height 0 are leaves, each hash of a
-tile one level up is the root of a whole tile below. A tile that is missing is made from the events again, so
-that tiles are never a second truth.
+tile one level up is the root of a whole tile below. A tile that is not full yet, or is missing, is made from
+the leaf hashes that each checkpoint keeps. None of it is a second truth: signed are the roots alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final
 
-from core.audit.models import AuditLeaf, AuditTile
+from core.audit.models import AuditCheckpoint, AuditLeaf, AuditTile
 from kernel import merkle
 
 _BITS: Final = 8
@@ -40,15 +40,33 @@ def root(first: int, end: int) -> bytes:
     return merkle.EMPTY_ROOT if found is None else found
 
 
-def keep_full_tiles(before: int, after: int) -> None:
-    """Keep the tiles that became full while the tree grew; called by the sealer in its transaction."""
-    level = 0
+def keep_full_tiles(before: int, added: Sequence[bytes]) -> None:
+    """Keep the tiles that became full by these leaf hashes; called by the sealer in its transaction."""
+    after = before + len(added)
+    leaf_tiles = range(before >> _BITS, after >> _BITS)
+    if not leaf_tiles:
+        return
+    first = leaf_tiles[0] * WIDTH
+    fresh = [*(_sealed(first, before) if first < before else ()), *added]
+    made = [(0, tile, fresh[tile * WIDTH - first :][:WIDTH]) for tile in leaf_tiles]
+    AuditTile.objects.bulk_create(
+        AuditTile(level=level, index=tile, hashes=b"".join(hashes)) for level, tile, hashes in made
+    )
+    level = 1
     while after >> (_BITS * (level + 1)):
         step = _BITS * (level + 1)
-        for index in range(before >> step, after >> step):
-            hashes = _hashes(level, index * WIDTH, (index + 1) * WIDTH)
-            AuditTile.objects.create(level=level, index=index, hashes=b"".join(hashes))
+        for tile in range(before >> step, after >> step):
+            hashes = _hashes(level, tile * WIDTH, (tile + 1) * WIDTH)
+            AuditTile.objects.create(level=level, index=tile, hashes=b"".join(hashes))
         level += 1
+
+
+def leaves(first: int, end: int) -> Iterator[bytes]:
+    """The leaf hashes as they were sealed, tile by tile: whatever happened to the events since."""
+    while first < end:
+        until = min(end, (first | (WIDTH - 1)) + 1)
+        yield b"".join(_hashes(0, first, until))
+        first = until
 
 
 def _perfect(height: int, index: int) -> bytes:
@@ -66,6 +84,18 @@ def _hashes(level: int, first: int, end: int) -> Sequence[bytes]:
         return [data[at * length : (at + 1) * length] for at in range(offset, offset + end - first)]
     if level:
         return [_fold(_hashes(level - 1, at * WIDTH, (at + 1) * WIDTH)) for at in range(first, end)]
+    return _sealed(first, end)
+
+
+def _sealed(first: int, end: int) -> list[bytes]:
+    """Leaf hashes from the checkpoints that added them; of the oldest ones, from the events."""
+    last = AuditCheckpoint.objects.filter(size__gte=end).order_by("size").values_list("size")[:1]
+    rows = AuditCheckpoint.objects.filter(size__gt=first, size__lte=last).order_by("size")
+    found = list(rows.values_list("size", "hashes"))
+    data, length = b"".join(bytes(hashes) for _, hashes in found), merkle.HASH_BYTES
+    start = found[-1][0] - len(data) // length if found else end
+    if start <= first:
+        return [data[at * length : (at + 1) * length] for at in range(first - start, end - start)]
     texts = AuditLeaf.objects.filter(index__gte=first, index__lt=end).order_by("index")
     return [merkle.leaf(canon.encode()) for canon in texts.values_list("event__canon", flat=True)]
 

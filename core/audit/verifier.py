@@ -14,8 +14,10 @@ FILE of --witness holds what a witness last saw, from that witness: `size base64
   younger, honest one.
 FILE of --start holds the tree in front of an export that does not begin with the first event: its size, and
   the roots of its perfect subtrees, one per line. They are checked against the checkpoint of that size.
-FILE of --leaves holds the leaf hashes as the witness or an earlier export kept them, 32 bytes each. With them
-  a changed event is named exactly; without them, the span between two checkpoints is.
+FILE of --leaves holds the leaf hashes of the export's events as they were sealed, 32 bytes each; without it,
+  `leaves.bin` beside EVENTS.jsonl is taken, where there is one: exports hold it. They need no trust, since
+  the signed roots prove them. With them the first event that is not the sealed one is named exactly. Only
+  where they are missing, or were changed as well, a span is named: the events that one checkpoint added.
 FILE of --logs holds the newest heads of other logs (the signers', the approver's, the vault's) as signed
   notes; FILE of --log-keys holds a line for each log that begins with its verifier key. Each must have a head
   there that its key signed and every given witness cosigned.
@@ -92,8 +94,10 @@ def verify(
             raise Wrong(f"the checkpoint at {size} events lies in front of the export's start, {start.size}")
         batch = _read(lines, size - tree.size, start=tree.size)
         grown = tree.extended(_leaf_hashes(batch))
-        if grown.root() != marks[size]:
-            raise Wrong(_first_bad(batch, tree=tree, size=size, root=marks[size], leaves=leaves))
+        if grown.size != size or grown.root() != marks[size]:
+            known = _known(leaves, first=tree.size - start.size, count=size - tree.size)
+            known = known if tree.extended(known).root() == marks[size] else []
+            raise Wrong(_first_bad(batch, first=tree.size, size=size, known=known))
         tree = grown
     if next(lines, None) is not None:
         raise Wrong(f"event {tree.size} is the first behind the last checkpoint: the tail is not sealed")
@@ -163,8 +167,6 @@ def _read(lines: Iterator[bytes], count: int, *, start: int) -> list[bytes]:
     batch = list(islice(lines, count))
     if batch and not batch[-1].endswith(b"\n"):  # only a file's last line can lack its end
         raise Wrong(f"event {start + len(batch) - 1} is cut off: its line has no end")
-    if len(batch) < count:
-        raise Wrong(f"event {start + len(batch)} is missing: a checkpoint covers {start + count} events")
     return batch
 
 
@@ -173,25 +175,43 @@ def _leaf_hashes(batch: Sequence[bytes]) -> list[bytes]:
     return [sha256(b"\x00" + line[:-1]).digest() for line in batch]
 
 
-def _first_bad(
-    batch: Sequence[bytes], *, tree: merkle.Frontier, size: int, root: bytes, leaves: bytes | None
-) -> str:
-    """Name the first bad event as narrowly as the evidence allows."""
-    first = tree.size
-    if leaves is not None and len(leaves) >= size * merkle.HASH_BYTES:
-        known = [leaves[i * merkle.HASH_BYTES :][: merkle.HASH_BYTES] for i in range(first, size)]
-        if tree.extended(known).root() == root:
-            found = _leaf_hashes(batch)
-            place = next(i for i, (kept, now) in enumerate(zip(known, found, strict=True)) if kept != now)
-            return f"event {first + place} is not the one that was sealed"
+def _known(leaves: bytes | None, *, first: int, count: int) -> list[bytes]:
+    """These of the kept leaf hashes; none where not all of them were kept."""
+    length = merkle.HASH_BYTES
+    kept = (leaves or b"")[first * length : (first + count) * length]
+    return (
+        [kept[at : at + length] for at in range(0, len(kept), length)] if len(kept) == count * length else []
+    )
+
+
+def _first_bad(batch: Sequence[bytes], *, first: int, size: int, known: Sequence[bytes]) -> str:
+    """Name the first bad event as narrowly as the evidence allows; `known` are hashes that a root proves."""
+    for place, (kept, found) in enumerate(zip(known, _leaf_hashes(batch), strict=False)):
+        if kept != found:
+            return f"event {first + place} is not the one that was sealed{_why(batch[place])}"
+    missing = f"event {first + len(batch)} is missing: a checkpoint covers {size} events"
+    if known:
+        return missing
     for place, line in enumerate(batch):
-        try:
-            canonical.decode_object(line[:-1])
-        except canonical.NotCanonical as error:
-            return f"event {first + place} is not canonical, so it was not written by the log: {error}"
+        if why := _why(line):
+            return f"event {first + place} is not the one that was sealed{why}"
+    if len(batch) < size - first:
+        return f"{missing}; or one from {first} on was removed (the export holds no leaf hashes that fit)"
     if len(batch) == 1:
         return f"event {first} is not the one that was sealed"
-    return f"one of the events {first} to {size - 1} was changed, removed, added or moved (give --leaves)"
+    return (
+        f"one of the events {first} to {size - 1} was changed, removed, added or moved"
+        " (the export holds no leaf hashes that fit)"
+    )
+
+
+def _why(line: bytes) -> str:
+    """What shows by itself that the log did not write the line."""
+    try:
+        canonical.decode_object(line[:-1])
+    except canonical.NotCanonical as error:
+        return f": it is not canonical ({error})"
+    return ""
 
 
 def _parse_witness(text: str) -> tuple[int, bytes]:
@@ -233,7 +253,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--witness-key", **many, help="the key of a witness that must have cosigned")
     parser.add_argument("--witness", **many, help="the size and root that a witness last saw")
     parser.add_argument("--start", type=Path, help="the tree in front of an export of a span")
-    parser.add_argument("--leaves", type=Path, help="leaf hashes kept elsewhere, 32 bytes each")
+    parser.add_argument("--leaves", type=Path, help="the leaf hashes, if not in leaves.bin beside the events")
     parser.add_argument("--logs", type=Path, help="the newest cosigned heads of other logs")
     parser.add_argument("--log-keys", type=Path, help="the keys of other logs, one a line")
     options = parser.parse_args(arguments)
@@ -245,7 +265,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         keys = [path.read_text(encoding="utf-8") for path in options.witness_key]
         cosigners = [cosignature.Cosigner.parse(text) for text in keys]
         start = _parse_start(options.start.read_text(encoding="utf-8")) if options.start else _EMPTY
-        leaves = options.leaves.read_bytes() if options.leaves else None
+        kept = options.leaves or options.events.with_name("leaves.bin")
+        leaves = kept.read_bytes() if options.leaves or kept.is_file() else None
         with options.events.open("rb") as events:
             verdict = verify(
                 events,

@@ -79,13 +79,45 @@ def test_names_the_first_bad_event_itself_where_leaf_hashes_were_kept(
         check(change(LINES), leaves=LEAVES)
 
 
+@pytest.mark.parametrize("change", CHANGES.values(), ids=CHANGES.keys())
+def test_names_it_from_the_export_alone_also_where_it_is_a_span(
+    change: Callable[[list[bytes]], list[bytes]], export: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    events = Path(export[0])
+    (events.parent / "leaves.bin").write_bytes(LEAVES)
+    events.write_bytes(b"".join(change(LINES)))
+    assert verifier.main(export) == 1
+    assert capsys.readouterr().out == "FAIL event 6 is not the one that was sealed\n"
+    start = merkle.Frontier().extended(merkle.leaf(line[:-1]) for line in LINES[:4])
+    with pytest.raises(Wrong, match="event 6 is not the one that was sealed"):
+        check(change(LINES)[4:], HEADS[1:], start=start, leaves=LEAVES[4 * 32 :])
+
+
+def test_names_the_first_that_was_cut_out_of_the_newest_ones() -> None:
+    heads = [HEADS[1], HEADS[3]]
+    with pytest.raises(Wrong, match="event 5 is not the one that was sealed"):
+        check([*LINES[:5], *LINES[6:]], heads, leaves=LEAVES)
+    with pytest.raises(Wrong, match=r"event 9 is missing: a checkpoint covers 10 events$"):
+        check(LINES[:9], heads, leaves=LEAVES)
+    with pytest.raises(Wrong, match=r"event 9 is missing.*; or one from 4 on was removed"):
+        check([*LINES[:5], *LINES[6:]], heads)
+
+
+def test_believes_no_leaf_hashes_that_the_signed_root_does_not_prove() -> None:
+    changed = CHANGES["edited"](LINES)
+    forged = b"".join(merkle.leaf(line[:-1]) for line in changed)
+    with pytest.raises(Wrong, match="one of the events 4 to 8 was changed"):
+        check(changed, leaves=forged)
+    assert check(leaves=forged).events == 10, "they say nothing against an honest log"
+
+
 def test_names_the_only_event_between_two_checkpoints() -> None:
     with pytest.raises(Wrong, match="event 9 is not the one that was sealed"):
         check([*LINES[:9], event(77)])
 
 
 def test_names_an_event_that_cannot_be_from_the_log() -> None:
-    with pytest.raises(Wrong, match="event 5 is not canonical"):
+    with pytest.raises(Wrong, match="event 5 is not the one that was sealed: it is not canonical"):
         check([*LINES[:5], LINES[5].replace(b'"v":1', b'"v": 1'), *LINES[6:]])
 
 
