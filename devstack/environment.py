@@ -190,6 +190,7 @@ def make_folders(where: Layout, accounts: Accounts) -> None:
         ("redis", "cs-redis", WEB_GROUP),
         ("engine", "cs-engine", WEB_GROUP),
         ("engine-desk", "cs-engine", DESK_GROUP),
+        ("testimony", "cs-worker", WEB_GROUP),
     ):
         folder = of(user).own(where.run / name, mode=0o2750)
         if accounts.are_separate:
@@ -262,6 +263,7 @@ def _make_secrets(port: int) -> dict[str, Any]:
         "secret_key": secrets.token_urlsafe(48),
         "vault_passphrase": secrets.token_urlsafe(24),
         "field_key": base64.b64encode(secrets.token_bytes(32)).decode(),
+        "hooks_key": base64.b64encode(secrets.token_bytes(32)).decode(),
         "rpc_password": secrets.token_hex(16),
         "sumsub_app_token": f"sbx:{secrets.token_hex(16)}",
         "sumsub_secret": secrets.token_hex(24),
@@ -349,9 +351,11 @@ class Environment:
             "APPROVER_RP_ID": "approver.localhost",
             "SECRET_KEY": secret["secret_key"],
             "FIELD_KEY": secret["field_key"],
+            "HOOKS_KEY": secret["hooks_key"],
             "AUDIT_KEY_FILE": str(where.audit_public),
             "AUDIT_NOTARY_SOCKET": str(run / NOTARY / "notary.sock"),
             "AUDIT_WITNESSES_FILE": str(where.audit_witnesses),
+            "AUDIT_TESTIMONY_SOCKET": str(run / "testimony" / "sealer.sock"),
             "VAULT_KEY_FILE": str(where.vault_public),
             "VAULT_SOCKET": str(run / "vault" / "vault.sock"),
             "WATCHED_LOGS_FILE": str(where.watched_logs),

@@ -220,6 +220,7 @@ class Table:
                 *(str(tokens.TRUSTED_PYTHON), "-m", "core.vault", "serve", "--socket", str(path)),
                 *("--state", str(self.environment.layout.vault), "--origin", self.environment.vault_origin),
                 *(word for uid in dict.fromkeys(askers) for word in ("--allow-uid", uid)),
+                *("--worker-uid", askers[-1]),
             ],
             account=account,
             environment=self.environment.plain(account),
@@ -251,7 +252,7 @@ class Table:
                 without=(
                     *_PROVIDER_SECRETS,
                     *_HOOK_SECRETS,
-                    *("FIELD_KEY", "SECRET_KEY", "REDIS_URL", "SIGNERS_DIR", "PKCS11_MODULE"),
+                    *("FIELD_KEY", "HOOKS_KEY", "SECRET_KEY", "REDIS_URL", "SIGNERS_DIR", "PKCS11_MODULE"),
                     *("AUDIT_NOTARY_SOCKET", "VAULT_SOCKET"),
                 ),
             ),
@@ -334,6 +335,7 @@ class Table:
                 without=(
                     *_PROVIDER_SECRETS,
                     *_HOOK_SECRETS,
+                    "HOOKS_KEY",
                     "AUDIT_NOTARY_SOCKET",
                     "PKCS11_MODULE",
                     "BITCOIN_RPC_URL",
@@ -414,7 +416,7 @@ class Table:
             command=[str(PYTHON), *start],
             account=account,
             environment=self.environment.django(
-                account, role="cs_worker", name=name, without=("PKCS11_MODULE", *_HOOK_SECRETS)
+                account, role="cs_worker", name=name, without=("PKCS11_MODULE", "HOOKS_KEY", *_HOOK_SECRETS)
             ),
             ready_line=ready_line,
             ready_within_s=60,

@@ -16,6 +16,7 @@ class Event(StrEnum):
     DELIVERY_REPEATED = "kyc.delivery.repeated"
     DELIVERY_UNVERIFIED = "kyc.delivery.unverified"
     DELIVERY_CLASSIFIED = "kyc.delivery.classified"
+    DELIVERY_READ = "kyc.delivery.read"
     VERIFICATION_STARTED = "kyc.verification.started"
     APPLICANT_CREATED = "kyc.applicant.created"
     TOKEN_ISSUED = "kyc.token.issued"  # noqa: S105 - an event's name
@@ -32,6 +33,7 @@ class Event(StrEnum):
     TIER_APPROVED = "kyc.tier.approved"
     TIER_NOT_APPROVED = "kyc.tier.not_approved"
     PERSON_READ = "kyc.person.read"
+    CASE_READ = "kyc.case.read"
 
 
 @outbox.message("kyc.delivery_received")

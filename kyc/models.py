@@ -1,7 +1,7 @@
 """Verifications of customers, what providers delivered and said about them, and cases.
 
-Provider documents, names, tokens and webhook secrets are sealed (kyc.vault). Snapshots, transitions and case
-events are append-only by trigger.
+Deliveries, provider documents, names, tokens and webhook secrets are sealed (kyc.vault). Snapshots,
+transitions and case events are append-only by trigger.
 """
 
 from __future__ import annotations
@@ -111,7 +111,8 @@ class WebhookDelivery(models.Model):
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     endpoint = models.ForeignKey(WebhookEndpoint, models.PROTECT, related_name="deliveries")
     body_sha256 = models.CharField(max_length=64)
-    body = models.BinaryField(help_text="sealed")
+    body = models.BinaryField(help_text="sealed, to the person once it is known about whom it is")
+    key = models.BinaryField(default=b"", help_text="until then, the body's own key, sealed to the vault")
     received_at = models.DateTimeField()
     last_seen_at = models.DateTimeField()
     times_seen = models.PositiveIntegerField(default=1)

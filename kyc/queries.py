@@ -183,10 +183,16 @@ def secrets_of(endpoint_id: UUID, *, provider: str) -> list[bytes] | None:
     return [str(secret).encode() for secret in opened]
 
 
-def delivered(delivery_id: UUID) -> tuple[str, bytes]:
-    """The provider and the exact bytes of a stored delivery."""
+def delivered(delivery_id: UUID, *, actor: Actor, now: datetime) -> tuple[str, bytes] | None:
+    """The provider and the exact bytes of a stored delivery, opened by the vault once the event of its
+    reading is written; None where it was classified before. Refused: the vault does not open it now.
+    """
     row = WebhookDelivery.objects.select_related("endpoint").get(pk=delivery_id)
-    return row.endpoint.provider, vault.unseal(row.body, place=Place.DELIVERY, row=row.pk)
+    if row.state != WebhookDelivery.State.NEW:
+        return None
+    read = audit.record_read(Event.DELIVERY_READ, row, of=row, actor=actor, now=now, fields=["body"])
+    raw = vault.open_delivery(bytes(row.body), bytes(row.key), row=row.pk, read=read)
+    return row.endpoint.provider, raw
 
 
 def applicant(applicant_id: UUID) -> ProviderApplicant:

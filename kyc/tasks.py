@@ -36,14 +36,17 @@ READER: Final = system("kyc-reader")
 
 def classify(delivery_id: UUID, *, now: datetime) -> None:
     """Say what a delivery asks for; a check is asked of the provider whose it is."""
-    provider, raw = queries.delivered(delivery_id)
+    found = queries.delivered(delivery_id, actor=READER, now=now)
+    if found is None:
+        return
+    provider, raw = found
     if provider == Provider.SUMSUB:
         notice = from_sumsub(raw, accepts_sandbox=accepts_sandbox(provider))
     else:
         notice = _with_applicant(from_onfido(raw))
     applicant_id = queries.applicant_named(provider, notice)
     actions.classify_delivery(
-        delivery_id=delivery_id, notice=notice, applicant_id=applicant_id, actor=READER, now=now
+        delivery_id=delivery_id, notice=notice, applicant_id=applicant_id, raw=raw, actor=READER, now=now
     )
     if notice.meaning is Meaning.POISON:
         log.error("%s signed a delivery that cannot be used: %s (%s)", provider, notice.why, delivery_id)

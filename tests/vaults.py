@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -22,14 +22,26 @@ MANY = 1_000_000
 
 @contextmanager
 def serving(
-    folder: Path, *, per_actor: int = MANY, per_caller: int = MANY, clock: Callable[[], float] = time.time
+    folder: Path,
+    *,
+    per_actor: int = MANY,
+    per_caller: int = MANY,
+    clock: Callable[[], float] = time.time,
+    workers: Collection[int] = (os.getuid(),),
 ) -> Iterator[Vault]:
     """A vault that the settings name, and the environment of processes to come."""
     key = X25519PrivateKey.generate()
     log = Log(folder / "openings.jsonl", origin="countersign/test/vault", key=Ed25519PrivateKey.generate())
     alarms: list[str] = []
     vault = Vault(
-        key=key, log=log, clock=clock, per_actor=per_actor, per_caller=per_caller, alarm=alarms.append
+        key=key,
+        log=log,
+        clock=clock,
+        per_actor=per_actor,
+        per_caller=per_caller,
+        alarm=alarms.append,
+        workers=workers,
+        deliveries=MANY,
     )
     public, socket = folder / "vault-key.txt", folder / "vault.sock"
     public.write_text(f"{key.public_key().public_bytes_raw().hex()} {log.verifier}\n")

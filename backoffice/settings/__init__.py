@@ -26,6 +26,16 @@ FIELD_KEY = base64.b64decode(
         else None,
     )
 )
+# Webhook secrets lie under a key of their own: only the process of the hooks door, and who declares the
+# endpoints, has it. Elsewhere it is empty, and opens nothing.
+HOOKS_KEY = base64.b64decode(
+    text(
+        "HOOKS_KEY",
+        base64.b64encode(hashlib.sha256(b"development hooks only").digest()).decode()
+        if DEPLOYMENT_KIND == "development"
+        else "",
+    )
+)
 
 # Doors: each host has its own URLconf, and no privilege is told apart by path.
 CONSOLE_ORIGIN = text("CONSOLE_ORIGIN", "http://console.localhost:8000")
@@ -210,6 +220,7 @@ AUDIT_NOTARY_SOCKET = Path(text("AUDIT_NOTARY_SOCKET", str(BASE_DIR / "var/run/n
 AUDIT_ORIGIN = text("AUDIT_ORIGIN", f"countersign/{DEPLOYMENT}/audit")
 VAULT_KEY_FILE = Path(text("VAULT_KEY_FILE", str(BASE_DIR / "var/vault-key.txt")))
 VAULT_SOCKET = Path(text("VAULT_SOCKET", str(BASE_DIR / "var/run/vault/vault.sock")))
+AUDIT_TESTIMONY_SOCKET = secret_file("AUDIT_TESTIMONY_SOCKET")
 WATCHED_LOGS_FILE = secret_file("WATCHED_LOGS_FILE")
 AUDIT_WITNESSES_FILE = secret_file("AUDIT_WITNESSES_FILE")
 SCREENING_LIST = Path(text("SCREENING_LIST", str(BASE_DIR / "fixtures/screening.txt")))

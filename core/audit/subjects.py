@@ -80,13 +80,38 @@ def opened(subject: str, items: Sequence[tuple[str, bytes]], *, read: AuditEvent
 
     `read` is what `audit.record_read` gave for this very person: reader, purpose and event are taken from it.
     """
-    event = read.doc
-    after = event.get("after")
-    if not isinstance(after, Mapping) or after.get("person") != subject or read.pk is None:
-        raise NoReadOnRecord(f"no read of {subject} is on record")
+    _must_be_of(subject, read)
     row = AuditSubject.objects.filter(subject=subject).first()
     if row is None or row.destroyed_at is not None or not items:
         return None if items else []
+    return _asked(subject, bytes(row.wrapped), items, read=read)
+
+
+def seal_alone(subject: str, plain: bytes, *, place: str) -> tuple[bytes, bytes]:
+    """Sealed to a fresh key of its own, for what is about somebody not known yet; and that key, as only the
+    vault opens it. Both lie with the text: who drops the key has erased it.
+    """
+    public, wrapped = boxes.new_person(subject, vault_key())
+    return boxes.seal(plain, public, bound_to=f"{subject}|{place}"), wrapped
+
+
+def opened_alone(subject: str, wrapped: bytes, item: tuple[str, bytes], *, read: AuditEvent) -> bytes:
+    """What `seal_alone` sealed, for the read that is on record. Refused."""
+    _must_be_of(subject, read)
+    return _asked(subject, wrapped, [item], read=read)[0]
+
+
+def _must_be_of(subject: str, read: AuditEvent) -> None:
+    after = read.doc.get("after")
+    if not isinstance(after, Mapping) or after.get("person") != subject or read.pk is None:
+        raise NoReadOnRecord(f"no read of {subject} is on record")
+
+
+def _asked(
+    subject: str, wrapped: bytes, items: Sequence[tuple[str, bytes]], *, read: AuditEvent
+) -> list[bytes]:
+    """The vault's answer."""
+    event = read.doc
     actor = event["actor"]
     question: dict[str, canonical.Value] = {
         "v": 1,
@@ -95,7 +120,7 @@ def opened(subject: str, items: Sequence[tuple[str, bytes]], *, read: AuditEvent
         "actor": f"{actor['kind']}/{actor['identity'] or actor['label']}",
         "purpose": str(event["action"]),
         "event": str(event["id"]),
-        "wrapped": encodings.base64url(bytes(row.wrapped)),
+        "wrapped": encodings.base64url(wrapped),
         "items": [{"place": place, "sealed": encodings.base64url(sealed)} for place, sealed in items],
     }
     try:

@@ -74,6 +74,8 @@ def main() -> int:
     parser.add_argument("--origin", required=True, help="the name of its log")
     parser.add_argument("--socket", type=Path, help="where to listen")
     parser.add_argument("--allow-uid", type=int, action="append", default=[], help="who may ask")
+    parser.add_argument("--worker-uid", type=int, action="append", default=[], help="who opens deliveries")
+    parser.add_argument("--deliveries-per-worker", type=int, default=3000, help="an hour")
     parser.add_argument("--people-per-actor", type=int, default=60, help="an hour")
     parser.add_argument("--people-per-caller", type=int, default=300, help="an hour")
     options = parser.parse_args()
@@ -100,6 +102,8 @@ def main() -> int:
         per_actor=options.people_per_actor,
         per_caller=options.people_per_caller,
         alarm=lambda line: _log(f"ALARM {line}"),
+        workers=options.worker_uid,
+        deliveries=options.deliveries_per_worker,
     )
     _log(f"ready socket={options.socket} lines={log.tree.size}")
     try:

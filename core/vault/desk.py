@@ -2,12 +2,14 @@
 
 A caller cannot open anything silently or in bulk: the line in the log is durable before the plain text
 leaves, and one reader, and one calling process, see only so many people an hour. The person is part of what
-is sealed, so that a caller cannot name one and open another.
+is sealed, so that a caller cannot name one and open another. Providers' deliveries, of which nobody knows yet
+whom they are about, are opened for workers alone, who get a limit of their own for them.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,11 +18,15 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from core.trusted.serving import Message
 from core.vault import boxes
 from core.vault.log import Log
-from core.vault.quota import Quota
+from core.vault.quota import WINDOW_S, Quota
 from kernel import canonical, encodings
 
+DELIVERIES: Final = "kyc.webhookdelivery/"
+"""How the names of deliveries begin, as the application gives them."""
 TEXT_MAX: Final = 300
 ITEMS_MAX: Final = 500
+ALARMS: Final = frozenset({"VAULT_QUOTA", "VAULT_NOT_FOR_YOU"})
+REFUSALS_MAX: Final = 10_000
 
 Answer = dict[str, canonical.Value]
 
@@ -70,13 +76,20 @@ class Vault:
         per_actor: int,
         per_caller: int,
         alarm: Callable[[str], None],
+        workers: Collection[int] = (),
+        deliveries: int = 0,
     ) -> None:
+        """Limits are an hour's: people per reader and per calling user; deliveries per worker."""
         self._key, self.log, self._clock, self._alarm = key, log, clock, alarm
-        self._actors, self._callers = Quota(per_actor), Quota(per_caller)
+        self._actors, self._callers, self._mail = Quota(per_actor), Quota(per_caller), Quota(deliveries)
+        self._workers = frozenset(workers)
+        self._refused_at: deque[float] = deque(maxlen=REFUSALS_MAX)
         self._remember()
 
     def answer(self, message: Message, uid: int) -> Message:
-        """`open`, or a question of the collector about the log."""
+        """`open`, `standing`, or a question of the collector about the log."""
+        if message.get("type") == "standing":
+            return self._standing()
         if message.get("type") != "open":
             return self.log.answer(message) or _refused("VAULT_UNKNOWN_QUESTION")
         try:
@@ -87,8 +100,10 @@ class Vault:
 
     def _open(self, asked: Question, uid: int) -> Answer:
         now_s, caller = self._clock(), f"uid:{uid}"
-        within = self._actors.admits(asked.actor, asked.subject, now_s=now_s)
-        if not within or not self._callers.admits(caller, asked.subject, now_s=now_s):
+        if asked.subject.startswith(DELIVERIES) and uid not in self._workers:
+            self._alarm(f"wall: {asked.actor} through user {uid} asked for a delivery")
+            return self._write(asked, uid, now_s, "VAULT_NOT_FOR_YOU")
+        if not self._admits(asked, caller, now_s):
             self._alarm(f"quota: {asked.actor} through user {uid} asked for one person too many")
             return self._write(asked, uid, now_s, "VAULT_QUOTA")
         try:
@@ -118,9 +133,26 @@ class Vault:
                 "code": code,
             }
         )
+        if code in ALARMS:
+            self._refused_at.append(now_s)
         return _refused(code)
 
+    def _admits(self, asked: Question, caller: str, now_s: float) -> bool:
+        if asked.subject.startswith(DELIVERIES):
+            return self._mail.admits(caller, asked.subject, now_s=now_s)
+        within = self._actors.admits(asked.actor, asked.subject, now_s=now_s)
+        return within and self._callers.admits(caller, asked.subject, now_s=now_s)
+
+    def _standing(self) -> Answer:
+        """How many of the last hour's questions raised an alarm: for whoever looks after the machine."""
+        since_s = self._clock() - WINDOW_S
+        lately = sum(at_s > since_s for at_s in self._refused_at)
+        return {"v": 1, "type": "standing", "lines": self.log.tree.size, "alarms": lately}
+
     def _count(self, actor: str, caller: str, subject: str, now_s: float) -> None:
+        if subject.startswith(DELIVERIES):
+            self._mail.count(caller, subject, now_s=now_s)
+            return
         self._actors.count(actor, subject, now_s=now_s)
         self._callers.count(caller, subject, now_s=now_s)
 
@@ -128,8 +160,10 @@ class Vault:
         """The last hour counts after a restart, too: it stands in the log."""
         for line in self.log.lines:
             said: Mapping[str, canonical.Value] = canonical.decode_object(line[:-1])
+            at_s = int(str(said["at_ms"])) / 1000
+            if said["code"] in ALARMS:
+                self._refused_at.append(at_s)
             if not said["code"]:
-                at_s = int(str(said["at_ms"])) / 1000
                 self._count(str(said["actor"]), f"uid:{said['caller']}", str(said["subject"]), at_s)
 
 

@@ -71,8 +71,8 @@ def open_case(*, profile_id: UUID, kind: Kind, reason: str, actor: Actor, now: d
     needs_reason(reason)
     row = bring_up(profile, kind, verification=None, why=reason, actor=actor, now=now)
     tier = settle_tier(profile, why=f"case {kind}", actor=actor, now=now)
-    after = {"kind": kind, "tier": tier}
-    audit.record(Event.CASE_OPENED, row, actor=actor, now=now, after=after, reason=reason)
+    after = {"kind": kind, "tier": tier, "reason": words(row, reason)}
+    audit.record(Event.CASE_OPENED, row, actor=actor, now=now, after=after)
     return row
 
 
@@ -107,7 +107,7 @@ def close_case(
             target=name(row),
         )
     tier_before = row.profile.tier
-    _carry_out(row, outcome, reason, actor=actor, now=now)
+    _carry_out(row, outcome, actor=actor, now=now)
     row.state, row.outcome, row.maker, row.closed_at = State.RESOLVED, outcome, officer, now
     row.save(update_fields=["state", "outcome", "maker", "closed_at"])
     write(row, "closed", reason, actor=actor, now=now)
@@ -116,8 +116,8 @@ def close_case(
         raise NeedsTwo(
             "This would raise the customer's tier, which takes a second officer.", target=name(row)
         )
-    after = {"outcome": outcome, "tier": tier}
-    audit.record(Event.CASE_CLOSED, row, actor=actor, now=now, after=after, reason=reason)
+    after = {"outcome": outcome, "tier": tier, "reason": words(row, reason)}
+    audit.record(Event.CASE_CLOSED, row, actor=actor, now=now, after=after)
     return row
 
 
@@ -127,12 +127,17 @@ def needs_reason(reason: str) -> None:
         raise NoReason("Nothing was decided: write the reason first.")
 
 
+def words(row: Case, reason: str) -> dict[str, str]:
+    """An officer's words about a person as the audit log may hold them: sealed, like the case's own notes."""
+    return audit.personal(f"customers.customer/{row.profile.customer_id}", reason)
+
+
 def name(row: Case) -> str:
     """The case's name in the audit log."""
     return f"kyc.case/{row.pk}"
 
 
-def _carry_out(row: Case, outcome: Outcome, reason: str, *, actor: Actor, now: datetime) -> None:
+def _carry_out(row: Case, outcome: Outcome, *, actor: Actor, now: datetime) -> None:
     target = {
         Outcome.REJECT_FINAL: VerificationState.REJECTED_FINAL,
         Outcome.REQUEST_MORE: VerificationState.RETRY_REQUIRED,
@@ -142,4 +147,4 @@ def _carry_out(row: Case, outcome: Outcome, reason: str, *, actor: Actor, now: d
     row.verification.profile = row.profile
     before = VerificationState(row.verification.state)
     if before is not target and verifications.may_move(before, target):
-        move(row.verification, target, cause="officer", why=reason, actor=actor, now=now)
+        move(row.verification, target, cause="officer", why=f"case: {outcome}", actor=actor, now=now)

@@ -88,7 +88,7 @@ def receive_delivery(*, endpoint_id: UUID, raw: bytes, actor: Actor, now: dateti
     """Keep a verified delivery once, however often and however simultaneously the same bytes come."""
     digest = body_digest(raw)
     row = WebhookDelivery(endpoint_id=endpoint_id, body_sha256=digest, received_at=now, last_seen_at=now)
-    row.body = vault.seal(raw, place=Place.DELIVERY, row=row.pk)
+    row.body, row.key = vault.seal_delivery(raw, row=row.pk)
     WebhookDelivery.objects.bulk_create([row], ignore_conflicts=True)
     if WebhookDelivery.objects.filter(pk=row.pk).exists():
         audit.record(
@@ -126,9 +126,17 @@ def note_unverified(*, endpoint_id: UUID, raw: bytes, ip: str, actor: Actor, now
 
 @action(Event.DELIVERY_CLASSIFIED)
 def classify_delivery(
-    *, delivery_id: UUID, notice: Notice, applicant_id: UUID | None, actor: Actor, now: datetime
+    *,
+    delivery_id: UUID,
+    notice: Notice,
+    applicant_id: UUID | None,
+    raw: bytes,
+    actor: Actor,
+    now: datetime,
 ) -> WebhookDelivery:
-    """Say once what a stored delivery asks for: a read, a lowering, or nothing."""
+    """Say once what a stored delivery asks for: a read, a lowering, or nothing. From now on its bytes are
+    sealed to the person whom it is about, and go when that person is erased.
+    """
     applicant = locks.applicant(applicant_id) if applicant_id else None
     row = (
         WebhookDelivery.objects.select_for_update(of=("self",)).select_related("endpoint").get(pk=delivery_id)
@@ -138,7 +146,10 @@ def classify_delivery(
     row.state, row.event, row.why, row.applicant = STATES[notice.meaning], notice.event, notice.why, applicant
     if notice.meaning in {Meaning.READ, Meaning.LOWER} and applicant is None:
         row.state, row.why = WebhookDelivery.State.ORPHAN, "no applicant of ours"
-    row.save(update_fields=["state", "event", "why", "applicant"])
+    if applicant is not None:
+        customer = applicant.profile.customer_id
+        row.body, row.key = vault.seal_for(customer, raw, place=Place.DELIVERY, row=row.pk), b""
+    row.save(update_fields=["state", "event", "why", "applicant", "body", "key"])
     if applicant is not None and notice.meaning is Meaning.LOWER:
         _lower(applicant, row, notice.event, actor=actor, now=now)
     if applicant is not None and notice.meaning is Meaning.READ:

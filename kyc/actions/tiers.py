@@ -17,7 +17,7 @@ from core.approvals.models import ApprovalRequest
 from core.refusals import Conflict, Refused
 from kernel import canonical
 from kyc import locks
-from kyc.actions.cases import name, needs_reason, write
+from kyc.actions.cases import name, needs_reason, words, write
 from kyc.actions.transitions import move, settle_tier
 from kyc.domain import tiers, verifications
 from kyc.domain.cases import Outcome, State
@@ -99,8 +99,8 @@ def propose_tier(
     row.state, row.maker, row.request = State.PROPOSED, officer, request.pk
     row.save(update_fields=["state", "maker", "request"])
     write(row, "proposed", f"tier {tier}: {reason}", actor=actor, now=now)
-    after = {"tier": tier, "request": request.pk, "digest": request.digest}
-    audit.record(Event.TIER_PROPOSED, row, actor=actor, now=now, after=after, reason=reason)
+    after = {"tier": tier, "request": request.pk, "digest": request.digest, "reason": words(row, reason)}
+    audit.record(Event.TIER_PROPOSED, row, actor=actor, now=now, after=after)
     return request
 
 

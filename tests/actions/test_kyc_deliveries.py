@@ -4,19 +4,26 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from core import audit
+from core.audit.actions.erasures import forget_subject
 from core.audit.models import AuditEvent
+from core.audit.subjects import NotOpened
 from core.health import Status
 from core.outbox.models import OutboxMessage
-from kyc import actions, probes, tasks, vault
+from kyc import actions, probes, queries, tasks, vault
+from kyc.domain.deliveries import BODY_BYTES_MAX
 from kyc.domain.verifications import State
+from kyc.events import Event
 from kyc.models import Provider, UnverifiedDelivery, WebhookDelivery, WebhookEndpoint
 from kyc.vault import Place
 from tests.cast import NOW
 from tests.providers import HOOK_SECRET, ROBOT, answered, applicant, state_of, tier_of, trader, yes
+from tests.vaults import serving
 
 pytestmark = pytest.mark.django_db
 
@@ -168,7 +175,48 @@ def test_secrets_and_bodies_do_not_lie_in_the_clear(endpoint: WebhookEndpoint) -
     row = WebhookDelivery.objects.get(pk=receipt.delivery)
     assert HOOK_SECRET.encode() not in bytes(endpoint.secrets)
     assert b"applicantReviewed" not in bytes(row.body)
-    assert vault.unseal(row.body, place=Place.DELIVERY, row=row.pk) == raw
+    assert queries.delivered(row.pk, actor=ROBOT, now=NOW) == ("sumsub", raw)
+    read = AuditEvent.objects.latest("pk").doc
+    assert (read["action"], read["after"]["person"]) == ("kyc.delivery.read", f"kyc.webhookdelivery/{row.pk}")
+
+
+def test_a_delivery_is_opened_in_workers_alone_and_never_with_the_keys_of_a_web_process(
+    endpoint: WebhookEndpoint, tmp_path: Path
+) -> None:
+    with serving(tmp_path, workers=[4711]) as closed:
+        receipt = actions.receive_delivery(endpoint_id=endpoint.pk, raw=b"{}", actor=ROBOT, now=NOW)
+        with pytest.raises(NotOpened, match="VAULT_NOT_FOR_YOU"):
+            queries.delivered(receipt.delivery, actor=ROBOT, now=NOW)
+        assert closed.answer({"v": 1, "type": "standing"}, 0)["alarms"] == 1
+
+
+def test_a_delivery_belongs_to_the_person_once_it_is_known_and_goes_with_them(
+    endpoint: WebhookEndpoint,
+) -> None:
+    tom = trader()
+    applicant(tom, known_as="app7")
+    row = delivered(endpoint, body("applicantReviewed", applicantId="app7"))
+    assert bytes(row.key) == b"", "the key that it arrived with is gone"
+    place = [(Place.DELIVERY, row.pk, bytes(row.body))]
+    read = audit.record_read(Event.PERSON_READ, row, of=tom, actor=ROBOT, now=NOW, fields=["deliveries"])
+    assert vault.open_for(tom.pk, place, read=read) == [body("applicantReviewed", applicantId="app7")]
+    forget_subject(subject=audit.name_of(tom), reason="asked to", actor=ROBOT, now=NOW)
+    assert vault.open_for(tom.pk, place, read=read) is None
+
+
+def test_the_longest_delivery_still_opens(endpoint: WebhookEndpoint) -> None:
+    raw = b"\xff" * BODY_BYTES_MAX
+    receipt = actions.receive_delivery(endpoint_id=endpoint.pk, raw=raw, actor=ROBOT, now=NOW)
+    assert queries.delivered(receipt.delivery, actor=ROBOT, now=NOW) == ("sumsub", raw)
+
+
+def test_webhook_secrets_open_where_the_hooks_door_is_and_nowhere_else(
+    endpoint: WebhookEndpoint, settings: Any
+) -> None:
+    assert queries.secrets_of(endpoint.pk, provider="sumsub") == [HOOK_SECRET.encode()]
+    settings.HOOKS_KEY = b""
+    with pytest.raises(vault.NoKeyHere):
+        queries.secrets_of(endpoint.pk, provider="sumsub")
 
 
 def test_a_sealed_value_moved_to_another_row_does_not_open(endpoint: WebhookEndpoint) -> None:
@@ -176,10 +224,12 @@ def test_a_sealed_value_moved_to_another_row_does_not_open(endpoint: WebhookEndp
 
     one = actions.receive_delivery(endpoint_id=endpoint.pk, raw=b"1", actor=ROBOT, now=NOW).delivery
     two = actions.receive_delivery(endpoint_id=endpoint.pk, raw=b"2", actor=ROBOT, now=NOW).delivery
-    sealed = WebhookDelivery.objects.get(pk=one).body
-    for place, row in ((Place.DELIVERY, two), (Place.SNAPSHOT, one)):
-        with pytest.raises(InvalidTag):
-            vault.unseal(sealed, place=place, row=row)
+    moved = WebhookDelivery.objects.get(pk=one)
+    WebhookDelivery.objects.filter(pk=two).update(body=moved.body, key=moved.key)
+    with pytest.raises(NotOpened, match="VAULT_NOT_OURS"):
+        queries.delivered(two, actor=ROBOT, now=NOW)
+    with pytest.raises(InvalidTag):
+        vault.unseal(endpoint.secrets, place=Place.SECRETS, row=one)
 
 
 def test_declaring_the_same_endpoint_again_writes_nothing_and_new_secrets_replace_the_old(

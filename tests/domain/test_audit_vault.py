@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from core.vault import boxes
 from core.vault.boxes import NotOurs
-from core.vault.desk import Vault
+from core.vault.desk import DELIVERIES, Vault
 from core.vault.log import Log, LogDamaged
 from core.vault.quota import WINDOW_S
 from kernel import canonical, encodings, merkle, note
@@ -26,14 +26,19 @@ class Desk:
 
     def __init__(self, folder: Path, **limits: int) -> None:
         self.now, self.alarms = 1_790_000_000.0, list[str]()
-        self.folder, self.limits = folder, {"per_actor": 2, "per_caller": 9} | limits
+        self.folder, self.limits = folder, {"per_actor": 2, "per_caller": 9, "deliveries": 3} | limits
         self.people: dict[str, tuple[bytes, bytes]] = {}
         self.start()
 
     def start(self) -> None:
         self.log = Log(self.folder / "openings.jsonl", origin="countersign/test/vault", key=SIGNER)
         self.vault = Vault(
-            key=KEY, log=self.log, clock=lambda: self.now, alarm=self.alarms.append, **self.limits
+            key=KEY,
+            log=self.log,
+            clock=lambda: self.now,
+            alarm=self.alarms.append,
+            workers=[8],
+            **self.limits,
         )
 
     def ask(self, person: str, *, actor: str = "officer/ana", uid: int = 7, **changes: Any) -> str:
@@ -120,6 +125,29 @@ def test_lets_one_process_see_so_many_whatever_names_it_gives(desk: Desk) -> Non
     found = [desk.ask(f"person-{number}", actor=f"officer/{number}") for number in range(11)]
     assert found == ["opened"] * 9 + ["VAULT_QUOTA"] * 2
     assert desk.ask("person-10", uid=8) == "opened"
+
+
+def test_opens_deliveries_to_workers_alone_and_so_many_an_hour(desk: Desk) -> None:
+    names = [f"{DELIVERIES}{number}" for number in range(4)]
+    assert desk.ask(names[0], uid=7) == "VAULT_NOT_FOR_YOU"
+    assert [desk.ask(name, uid=8) for name in names] == ["opened"] * 3 + ["VAULT_QUOTA"]
+    assert desk.ask("tom", uid=8) == "opened", "people have a limit of their own"
+    assert [alarm.partition(":")[0] for alarm in desk.alarms] == ["wall", "quota"]
+
+
+def test_says_how_many_alarms_there_were_within_the_hour_also_after_a_restart(desk: Desk) -> None:
+    def alarms() -> object:
+        return desk.vault.answer({"v": 1, "type": "standing"}, 7)["alarms"]
+
+    for name in ("tom", "tia", "ted", "ted"):
+        desk.ask(name)
+    assert alarms() == 2
+    desk.log.close()
+    desk.start()
+    assert alarms() == 2
+    desk.now += WINDOW_S
+    assert alarms() == 0
+    assert len(desk.codes) == 4, "asking how it stands is no line in the log"
 
 
 def test_counts_on_after_a_restart(desk: Desk) -> None:
