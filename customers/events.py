@@ -14,6 +14,7 @@ class Event(StrEnum):
     TIER_SET = "customers.customer.tier_set"
     API_KEY_CREATED = "customers.api_key.created"
     API_KEY_REVOKED = "customers.api_key.revoked"
+    CUSTOMER_READ = "customers.customer.read"
 
 
 @outbox.message("customers.signed_up")

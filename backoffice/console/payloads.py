@@ -76,6 +76,11 @@ VIEWS: Final[Mapping[str, str]] = {
     "kyc.case": "case",
     "access.identity": "person",
 }
+PEOPLE: Final = (
+    ("customer", "customers.customer", ("destination", "destination_label", "tier", "reason", "reference")),
+    ("person", "access.identity", ("name", "email", "subject", "person_name", "role", "roles", "label")),
+)
+"""The member that says whom a payload is about, such people's name in the log, what it may say of them."""
 _IDS: Final = frozenset(
     {
         "customer",
@@ -134,6 +139,18 @@ def headline(payload: bytes) -> str:
     """The large line alone, for lists."""
     act = read(payload)
     return f"{act.headline} {act.amount} {act.amount.asset}" if act.amount else act.headline
+
+
+def person_in(payload: bytes) -> tuple[str, list[str]]:
+    """Whom the payload is about, by the name in the log, and what it says of them; nobody: two empty ones."""
+    try:
+        members = canonical.decode_object(payload)
+    except canonical.NotCanonical:
+        return "", []
+    for member, person, said in PEOPLE:
+        if members.get(member):
+            return f"{person}/{members[member]}", [name for name in said if name in members]
+    return "", []
 
 
 def address_of(subject: str) -> str:

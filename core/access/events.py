@@ -16,3 +16,4 @@ class Event(StrEnum):
     SESSION_MOVED = "access.session.moved"
     SESSION_ENDED = "access.session.ended"
     SESSIONS_ALL_ENDED = "access.session.all_ended"
+    PERSON_READ = "access.person.read"

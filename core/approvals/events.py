@@ -15,6 +15,7 @@ class Event(StrEnum):
     SIGNED = "approvals.request.signed"
     WITHDRAWN = "approvals.request.withdrawn"
     EXPIRED = "approvals.request.expired"
+    READ = "approvals.request.read"
     POLICY_DRAFTED = "approvals.policy.drafted"
     POLICY_TESTED = "approvals.policy.tested"
     POLICY_ASKED = "approvals.policy.asked"

@@ -10,4 +10,6 @@ class Event(StrEnum):
 
     EXPORTED = "audit.exported"
     SUBJECT_FORGOTTEN = "audit.subject_forgotten"
+    EVENT_GONE = "audit.event.gone"
+    EVENT_READ = "audit.event.read"
     PERSONAL_READ = "audit.personal_read"

@@ -10,6 +10,7 @@ from django.db.models import QuerySet
 
 from core.audit import tree
 from core.audit.domain.reading import found_by
+from core.audit.events import Event
 from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent, AuditLeaf
 from core.refusals import NotFound
 
@@ -98,9 +99,19 @@ def event(event_id: int) -> AuditEvent:
     return row
 
 
+_PEOPLE: Final = {"customer": "customers.customer", "officer": "access.identity"}
+
+
+def actor_of(row: AuditEvent) -> str:
+    """The person whose act, address and device the event shows, by the name in the log; "" for machines."""
+    actor = row.doc.get("actor") or {}
+    kind, identity = _PEOPLE.get(str(actor.get("kind"))), actor.get("identity")
+    return f"{kind}/{identity}" if kind and identity else ""
+
+
 def newest_checkpoint() -> AuditCheckpoint | None:
     """The last signed tree head, or None before the first sealing."""
-    return AuditCheckpoint.objects.order_by("-size").first()
+    return AuditCheckpoint.objects.defer("hashes").order_by("-size").first()
 
 
 def proof(row: AuditEvent) -> Proof | None:
@@ -113,10 +124,32 @@ def proof(row: AuditEvent) -> Proof | None:
     return Proof(leaf.index, checkpoint.size, [step.hex() for step in path], checkpoint.note)
 
 
+def cursor() -> int:
+    """The last event that is sealed; 0 before the first."""
+    last = newest_checkpoint()
+    return last.last_id if last else 0
+
+
+def sealed_as(event_id: int) -> bytes | None:
+    """The hash under which the event was sealed; None where it was not."""
+    index = AuditLeaf.objects.filter(event_id=event_id).values_list("index", flat=True).first()
+    return None if index is None else b"".join(tree.leaves(index, index + 1))
+
+
+def gone() -> int:
+    """How many events were found changed or removed between their commit and their seal."""
+    return AuditLeaf.objects.filter(action=Event.EVENT_GONE).count()
+
+
+def oldest_waiting() -> datetime | None:
+    """When the first event that waits to be sealed says that it was written."""
+    row = AuditEvent.texts.filter(id__gt=cursor()).order_by("id").first()
+    return found_by(row.canon, act=row.act).at if row else None
+
+
 def waiting() -> int:
     """How many events are not sealed yet."""
-    last = newest_checkpoint()
-    return AuditEvent.texts.filter(id__gt=last.last_id if last else 0).count()
+    return AuditEvent.texts.filter(id__gt=cursor()).count()
 
 
 @dataclass(frozen=True)

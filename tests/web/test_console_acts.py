@@ -181,8 +181,9 @@ def test_opens_evidence_only_after_writing_that_it_was_opened(exchange: Exchange
     assert b"the selfie is blurred" not in at_console(exchange.staff.ana.identity).get(page).content
     opened = send(exchange.staff.ana.identity, page, f"{page}evidence")
     assert b"the selfie is blurred" in opened.content
-    newest = AuditEvent.objects.order_by("-id")[0].doc
-    assert (newest["action"], newest["actor"]["label"]) == ("kyc.person.read", "Ana Abelsen")
+    case, person = (row.doc for row in AuditEvent.objects.order_by("-id")[:2])
+    assert (person["action"], person["actor"]["label"]) == ("kyc.person.read", "Ana Abelsen")
+    assert case["action"] == "kyc.case.read", "the case stands around it"
 
 
 def test_takes_closes_and_raises_cases(exchange: Exchange) -> None:

@@ -14,7 +14,6 @@ from core import access, clock
 from core.ids import new_id
 from core.refusals import Refused
 from custody import actions, queries
-from customers import queries as customers
 from kernel import money
 from kernel.money import Amount
 
@@ -34,7 +33,6 @@ def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpRe
     values = {
         "rows": queries.adjustments_for(identity=request.identity, now=now)[:SHOWN_MAX],
         "may_propose": access.allowed(request.identity, "custody:adjustment:propose", now),
-        "customers": customers.customers_for(officer=request.identity, now=now, limit=SHOWN_MAX),
         "assets": money.ASSETS.values(),
     }
     return frame.page(request, "console/adjustments.html", values, refusal=refusal, now=now)

@@ -10,14 +10,15 @@ from uuid import UUID
 from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 
-from backoffice.console import frame, payloads
+from backoffice.console import frame, payloads, reading
 from core import access, clock
 from core.access.models import Identity
 from core.access.requirement import demanded
 from core.approvals import actions, interests, kinds, queries
 from core.approvals.domain.requests import State
+from core.approvals.events import Event
 from core.approvals.haste import any_in_haste
 from core.approvals.models import ApprovalRequest
 from core.approvals.signed import Signed
@@ -65,24 +66,29 @@ def show(request: frame.StaffRequest, request_id: UUID, refusal: Refused | None 
         # The approver page comes back here for everything; a stop has no request, and a page of its own.
         return redirect("signer_order", request_id)
     row = queries.request_for(request_id, identity=request.identity, now=now)
-    kind = kinds.named(row.kind)
     standing = standing_of(row, now)
-    why_not = _why_not(row, request.identity, now)
     answers = list(row.signatures.select_related("officer", "credential").order_by("signed_at", "id"))
-    values = {
+    quorum = {
         "row": row,
-        "kind": kind,
+        "seats": _seats(row, standing.counted),
+        "answers": answers,
+        "hasty": any_in_haste(answers),
+        "about": payloads.address_of(row.subject),
+        "now": now,
+    }
+    if reading.is_poll(request):
+        return render(request, "console/quorum.html", quorum)
+    _record_read(request, row, now=now)
+    why_not = _why_not(row, request.identity, now)
+    values = {
+        **quorum,
+        "kind": kinds.named(row.kind),
         "act": payloads.read(bytes(row.payload)),
         "payload_text": bytes(row.payload).decode(errors="replace"),
         "answer_fields": FIELDS.items(),
         "confirms": is_confirmed(row),
-        "standing": standing,
-        "seats": _seats(row, standing.counted),
-        "answers": answers,
-        "hasty": any_in_haste(answers),
         "why_not": why_not,
         "approver": link(row) if why_not is None else "",
-        "about": payloads.address_of(row.subject),
         "is_maker": row.maker_id == request.identity.pk,
     }
     return frame.page(request, "console/approval.html", values, refusal=refusal, now=now)
@@ -90,7 +96,9 @@ def show(request: frame.StaffRequest, request_id: UUID, refusal: Refused | None 
 
 def document(request: frame.StaffRequest, request_id: UUID) -> HttpResponse:
     """The same for programs that sign: the exact bytes, and what else the statement binds."""
-    row = queries.request_for(request_id, identity=request.identity, now=clock.now())
+    now = clock.now()
+    row = queries.request_for(request_id, identity=request.identity, now=now)
+    _record_read(request, row, now=now)
     return JsonResponse(
         {
             "id": str(row.pk),
@@ -168,6 +176,13 @@ def answer_in(fields: Mapping[str, str]) -> Signed:
         raise Unreadable(
             "Nothing was recorded: this is no answer from the approver page. Open it again from here."
         ) from error
+
+
+def _record_read(request: frame.StaffRequest, row: ApprovalRequest, *, now: datetime) -> None:
+    """A payload names the person whom it is about."""
+    person, fields = payloads.person_in(bytes(row.payload))
+    if person:
+        reading.person(request, Event.READ, row, person, fields, now=now)
 
 
 def _why_not(row: ApprovalRequest, identity: Identity, now: datetime) -> str | None:

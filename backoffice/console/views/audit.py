@@ -13,10 +13,11 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from backoffice.console import frame
+from backoffice.console import frame, reading
 from core import access, clock
 from core.audit import packing, queries, witnesses
 from core.audit.actions import export_log
+from core.audit.events import Event
 from core.audit.exporting import Span
 from core.audit.permissions import Permission
 from core.refusals import Refused
@@ -135,7 +136,11 @@ def _moment(text: str) -> datetime | None:
 
 def show(request: frame.StaffRequest, event_id: int) -> HttpResponse:
     """One event, whole, with its place in the sealed tree."""
+    now = clock.now()
     row = queries.event(event_id)
+    if person := queries.actor_of(row):
+        shown = ("act", "subject", "address", "device")
+        reading.person(request, Event.EVENT_READ, row, person, shown, now=now)
     values = {
         "row": row,
         "document": row.doc,
@@ -146,4 +151,4 @@ def show(request: frame.StaffRequest, event_id: int) -> HttpResponse:
         ],
         "proof": queries.proof(row),
     }
-    return frame.page(request, "console/event.html", values, now=clock.now())
+    return frame.page(request, "console/event.html", values, now=now)

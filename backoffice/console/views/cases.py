@@ -9,16 +9,19 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 
-from backoffice.console import frame
+from backoffice.console import frame, reading
 from core import access, clock
 from core.audit.subjects import NotOpened
 from core.refusals import Refused
 from kyc import actions, queries
 from kyc.domain import cases, tiers
+from kyc.events import Event
 from kyc.permissions import Permission
 from kyc.queries import Evidence
 
 SHOWN_MAX: Final = 200
+SHOWN_OF_CUSTOMER: Final = ("country", "verifications", "history")
+"""What a case shows before its evidence is opened."""
 
 
 class Misspelt(Refused):
@@ -48,6 +51,7 @@ def show(
     """One case: how the verification stands, its history, and the decisions that are open to one officer."""
     now = clock.now()
     row = queries.case(case_id, identity=request.identity, now=now)
+    reading.customer(request, Event.CASE_READ, row, row.profile.customer_id, SHOWN_OF_CUSTOMER, now=now)
     is_open = row.state in (cases.State.QUEUED, cases.State.IN_REVIEW)
     values = {
         "row": row,

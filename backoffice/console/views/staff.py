@@ -10,8 +10,9 @@ from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
 
-from backoffice.console import frame, trails
+from backoffice.console import frame, reading, trails
 from core import access, clock
+from core.access.events import Event
 from core.access.permissions import Permission
 from core.access.roles import Role
 from core.approvals import queries as approvals
@@ -49,6 +50,8 @@ def show(request: frame.StaffRequest, person: UUID, refusal: Refused | None = No
     """One person: roles held and past, passkeys, and what can be done."""
     now = clock.now()
     member = queries.member(person, officer=request.identity, now=now)
+    shown = ("e-mail", "subject", "roles", "authenticators")
+    reading.person(request, Event.PERSON_READ, member.identity, f"access.identity/{person}", shown, now=now)
     values = {
         "member": member,
         "grants": queries.grants_of(person),

@@ -7,16 +7,18 @@ from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse, JsonResponse
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 
-from backoffice.console import frame, trails
+from backoffice.console import frame, reading, trails
 from core import access, clock
 from core.refusals import Refused
 from custody import actions, queries
 from custody.domain.withdrawals import ENDED, NEXT, State
+from customers.events import Event
 from kyc import queries as kyc
 
 SHOWN_MAX: Final = 100
+SHOWN_OF_CUSTOMER: Final = ("name", "country", "limits", "destination")
 TABS: Final = {
     "open": tuple(state for state in State if state not in ENDED),
     "on hold": (State.ON_HOLD,),
@@ -42,6 +44,11 @@ def show(request: frame.StaffRequest, withdrawal_id: UUID, refusal: Refused | No
     """One withdrawal: what, where to, for whom, how far, and what can be decided."""
     now = clock.now()
     row = queries.withdrawal_for(withdrawal_id, identity=request.identity, now=now)
+    if reading.is_poll(request):
+        return render(
+            request, "console/standing.html", {"row": row, "is_over": row.state in ENDED, "now": now}
+        )
+    reading.customer(request, Event.CUSTOMER_READ, row, row.customer_id, SHOWN_OF_CUSTOMER, now=now)
     payment = queries.payment_of(row)
     following = NEXT[State(row.state)]
     tier = kyc.effective_tier(row.customer_id, now=now)
