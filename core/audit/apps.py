@@ -15,6 +15,7 @@ class AuditConfig(AppConfig):
         post_migrate.connect(guard_tables, sender=self)
         health.register("audit log", probing.read_log)
         health.register("witnesses", probing.read_witnesses)
+        health.register("vault", probing.read_vault)
 
 
 def guard_tables(**_: Any) -> None:

@@ -15,6 +15,7 @@ from django.db import models, transaction
 from core import action as actions
 from core import hints
 from core.actor import Actor
+from core.audit import testifying
 from core.audit.models import AuditEvent
 from core.ids import new_id
 from core.refusals import Refused
@@ -139,7 +140,9 @@ def _write(
             "reason": reason,
         }
     )
-    return AuditEvent.objects.create(canon=canon.decode(), act=action if is_act else None)
+    row = AuditEvent.objects.create(canon=canon.decode(), act=action if is_act else None)
+    testifying.testify(row.pk, canon)
+    return row
 
 
 def _plain(value: Any) -> Any:

@@ -6,13 +6,18 @@ from django.core.management.base import BaseCommand
 
 from core import clock
 from core.audit import notarizing, sealing
+from core.audit.comparing import Comparison
+from core.audit.hearing import hearing
 from core.daemon import lead
 
 log = logging.getLogger(__name__)
 
 
 class Command(BaseCommand):
-    help = "Seal new audit events into the Merkle tree under signed checkpoints, until stopped."
+    help = (
+        "Seal new audit events into the Merkle tree under signed checkpoints, until stopped; compare them "
+        "with what their writers told."
+    )
 
     def add_arguments(self, parser: Any) -> None:
         parser.add_argument("--once", action="store_true", help="seal what waits, then end")
@@ -20,17 +25,20 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         log_key = notarizing.verifier(settings.AUDIT_KEY_FILE, origin=settings.AUDIT_ORIGIN)
         seal = notarizing.notary(settings.AUDIT_NOTARY_SOCKET, log=log_key)
+        with hearing(None if options["once"] else settings.AUDIT_TESTIMONY_SOCKET) as ear:
+            comparison = Comparison(ear)
 
-        def step() -> bool:
-            try:
-                sealed = sealing.seal_next(seal, now=clock.now())
-            except notarizing.NotSealed as error:
-                log.error("nothing is sealed: %s", error)
-                return False
-            return sealed == sealing.BATCH
+            def step() -> bool:
+                comparison.begin(now=clock.now())
+                try:
+                    sealed = sealing.seal_next(seal, now=clock.now(), sealed=comparison.sealed)
+                except notarizing.NotSealed as error:
+                    log.error("nothing is sealed: %s", error)
+                    return False
+                return sealed == sealing.BATCH
 
-        if options["once"]:
-            while step():
-                pass
-            return
-        lead("audit-sealer", step, interval_s=0.2)
+            if options["once"]:
+                while step():
+                    pass
+                return
+            lead("audit-sealer", step, interval_s=sealing.INTERVAL_S)

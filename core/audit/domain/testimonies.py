@@ -1,0 +1,78 @@
+"""What writers said that they committed, against what the sealer found. Pure.
+
+Between an event's commit and its seal, the database's owner could change or remove it, and the tree would
+know nothing else. So whoever writes an event tells the sealer its number and hash, past the database; here
+both are compared. A testimony may come before or after the event is sealed, or never: then nothing is known,
+and nothing is said.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Final
+
+OPEN_MAX: Final = 200_000
+"""Testimonies that wait for their event; more only where nothing is sealed, then the oldest are given up."""
+KEPT_MAX: Final = 50_000
+"""Sealed events that a late one is still compared with: half a minute's at full speed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """An event that was committed as `told`, and was `found` otherwise: None where it was not there."""
+
+    number: int
+    told: bytes
+    found: bytes | None
+
+
+@dataclass(slots=True)
+class Heard:
+    """The testimonies that one sealer heard. `cursor` is the last event that it has sealed."""
+
+    cursor: int
+    _open: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
+    _kept: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
+    _first_kept: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._first_kept = self.cursor + 1  # of what was sealed before nothing is remembered
+
+    def resumed(self, cursor: int) -> list[tuple[int, bytes]]:
+        """Another sealer has gone on to there: those that it should have found, for the caller to look up."""
+        if cursor == self.cursor:
+            return []
+        missed = [(number, told) for number, told in self._open.items() if number <= cursor]
+        for number, _ in missed:
+            del self._open[number]
+        self.cursor, self._first_kept = cursor, cursor + 1
+        self._kept.clear()
+        return missed
+
+    def hear(self, testimonies: Iterable[tuple[int, bytes]]) -> list[Gone]:
+        """Take these in; what is wrong with those whose events should have been sealed by now."""
+        gone = []
+        for number, told in testimonies:
+            if number > self.cursor:
+                self._open[number] = told
+                if len(self._open) > OPEN_MAX:
+                    self._open.popitem(last=False)
+            elif number >= self._first_kept and self._kept.get(number) != told:
+                gone.append(Gone(number, told, self._kept.get(number)))
+        return gone
+
+    def sealed(self, events: Iterable[tuple[int, bytes]]) -> list[Gone]:
+        """The next events in the tree, in order; what is wrong with those up to the last of them."""
+        gone = []
+        for number, found in events:
+            told = self._open.pop(number, found)
+            if told != found:
+                gone.append(Gone(number, told, found))
+            self._kept[number] = found
+            self.cursor = number
+        while len(self._kept) > KEPT_MAX:
+            self._first_kept = self._kept.popitem(last=False)[0] + 1
+        missing = [number for number in self._open if number <= self.cursor]
+        return gone + [Gone(number, self._open.pop(number), None) for number in missing]

@@ -1,0 +1,87 @@
+"""The sealer's ear: testimonies from every process that writes events, taken in by a thread of its own."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from queue import SimpleQueue
+from typing import Final
+
+from core.audit.testifying import MESSAGE_BYTES
+
+_PATIENCE_S: Final = 0.5
+WAITING_MAX: Final = 200_000
+
+
+class Ear:
+    """Testimonies that were heard and not yet taken. Who may speak is decided by the folder's permissions: a
+    false testimony raises a false alarm, and can hide nothing.
+    """
+
+    def __init__(self) -> None:
+        self._heard: SimpleQueue[tuple[int, bytes]] = SimpleQueue()
+
+    def take(self) -> Iterator[tuple[int, bytes]]:
+        """Everything that was heard since the last time."""
+        for _ in range(self._heard.qsize()):
+            yield self._heard.get()
+
+    def listen(self, listener: socket.socket, stopped: threading.Event) -> None:
+        """Take in what is said until told to stop."""
+        with selectors.DefaultSelector() as among:
+            among.register(listener, selectors.EVENT_READ)
+            while not stopped.is_set():
+                for key, _ in among.select(_PATIENCE_S):
+                    speaker = key.fileobj
+                    assert isinstance(speaker, socket.socket)
+                    if speaker is listener:
+                        connection, _ = listener.accept()
+                        connection.setblocking(False)
+                        among.register(connection, selectors.EVENT_READ)
+                    elif not self._hear(speaker):
+                        among.unregister(speaker)
+                        speaker.close()
+            for key in list(among.get_map().values()):
+                if key.fileobj is not listener:
+                    key.fileobj.close()  # type: ignore[union-attr]
+
+    def _hear(self, speaker: socket.socket) -> bool:
+        """Every packet that waits; whether more may come."""
+        while True:
+            try:
+                packet = speaker.recv(MESSAGE_BYTES + 1)
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
+            if len(packet) != MESSAGE_BYTES:
+                return False  # it hung up, or is no writer of ours
+            if self._heard.qsize() < WAITING_MAX:
+                self._heard.put((int.from_bytes(packet[:8], "big"), packet[8:]))
+
+
+@contextmanager
+def hearing(path: Path | None) -> Iterator[Ear]:
+    """An ear at that socket; one that hears nothing without a path."""
+    ear = Ear()
+    if path is None:
+        yield ear
+        return
+    path.unlink(missing_ok=True)
+    stopped = threading.Event()
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(path))
+        path.chmod(0o666)
+        listener.listen(64)
+        thread = threading.Thread(target=ear.listen, args=(listener, stopped), daemon=True)
+        thread.start()
+        try:
+            yield ear
+        finally:
+            stopped.set()
+            thread.join()
+            path.unlink(missing_ok=True)

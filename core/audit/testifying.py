@@ -1,0 +1,68 @@
+"""Telling the sealer, past the database, which event was just committed. It delays and stops nothing.
+
+A message is the event's number in eight bytes and its leaf hash. Where the sealer does not listen, or does
+not keep up, the testimony is dropped: then the event is merely as safe until its seal as the database is.
+"""
+
+from __future__ import annotations
+
+import socket
+import threading
+from pathlib import Path
+from typing import Final
+
+from django.conf import settings
+from django.db import transaction
+
+from kernel import merkle
+
+MESSAGE_BYTES: Final = 8 + merkle.HASH_BYTES
+
+
+class _Line:
+    """This process's connection to the sealer; threads share it, since each message is one packet."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._socket: socket.socket | None = None
+
+    def say(self, message: bytes) -> None:
+        """Send it, or drop it."""
+        for _ in range(2):  # the sealer may have been started anew since the last time
+            try:
+                self._connected().send(message)
+                return
+            except BlockingIOError:
+                return
+            except OSError:
+                self._drop()
+
+    def _connected(self) -> socket.socket:
+        with self._lock:
+            if self._socket is None:
+                fresh = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+                fresh.setblocking(False)
+                try:
+                    fresh.connect(str(settings.AUDIT_TESTIMONY_SOCKET))
+                except OSError:
+                    fresh.close()
+                    raise
+                self._socket = fresh
+            return self._socket
+
+    def _drop(self) -> None:
+        with self._lock:
+            if self._socket is not None:
+                self._socket.close()
+            self._socket = None
+
+
+_line: Final = _Line()
+
+
+def testify(number: int, canon: bytes) -> None:
+    """Say so once the open transaction has committed; nothing is said of one that rolls back."""
+    path: Path | None = settings.AUDIT_TESTIMONY_SOCKET
+    if path is not None:
+        message = number.to_bytes(8, "big") + merkle.leaf(canon)
+        transaction.on_commit(lambda: _line.say(message))

@@ -1,0 +1,142 @@
+"""Past the database, a writer's testimony …"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import connection
+
+from core.action import action
+from core.actor import Actor
+from core.audit import probing, sealing
+from core.audit.comparing import Comparison
+from core.audit.hearing import Ear, hearing
+from core.audit.models import AuditEvent
+from core.health import Status
+from core.refusals import Conflict
+from kernel import merkle
+from tests.actions.test_core_audit_sealing import Event, do
+from tests.notaries import soft_log
+from tests.vaults import serving
+
+
+@pytest.fixture
+def ear(real_database: str, tmp_path: Path, settings: Any) -> Iterator[Ear]:
+    settings.AUDIT_TESTIMONY_SOCKET = tmp_path / "sealer.sock"
+    with hearing(settings.AUDIT_TESTIMONY_SOCKET) as found:
+        yield found
+
+
+def heard(ear: Ear, count: int) -> list[tuple[int, bytes]]:
+    """So many testimonies, as soon as they have come."""
+    deadline, found = time.monotonic() + 30, list(ear.take())
+    while len(found) < count:
+        assert time.monotonic() < deadline
+        found += ear.take()
+        time.sleep(0.01)
+    return found
+
+
+@action(Event.DONE)
+def refused(*, actor: Actor, now: datetime) -> None:
+    from core import audit
+
+    audit.record(Event.DONE, "thing/undone", actor=actor, now=now)
+    raise Conflict("no")
+
+
+def test_comes_for_each_event_that_was_committed_alone(ear: Ear, robot: Actor, now: datetime) -> None:
+    do(count=2, actor=robot, now=now)
+    with pytest.raises(Conflict):
+        refused(actor=robot, now=now)
+    rows = AuditEvent.texts.order_by("pk")
+    assert [row.doc["action"] for row in rows] == ["test.done", "test.done", "test.done.refused"]
+    assert heard(ear, 3) == [(row.pk, merkle.leaf(row.canon.encode())) for row in rows]
+
+
+def test_stops_nobody_where_no_sealer_listens(
+    real_database: str, tmp_path: Path, settings: Any, robot: Actor, now: datetime
+) -> None:
+    settings.AUDIT_TESTIMONY_SOCKET = tmp_path / "nobody.sock"
+    do(count=2, actor=robot, now=now)
+    assert AuditEvent.texts.count() == 2
+
+
+def test_shows_what_the_databases_owner_did_to_events_before_their_seal(
+    ear: Ear, tmp_path: Path, robot: Actor, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, seal = soft_log(tmp_path, origin="countersign/test/audit")
+    comparison = Comparison(ear)
+    do(count=3, actor=robot, now=now)
+    first, second, _ = AuditEvent.texts.order_by("pk").values_list("pk", flat=True)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE audit_event DISABLE TRIGGER audit_event_rows")
+        changed = "UPDATE audit_event SET canon = replace(canon, 'thing/0', 'thing/9') WHERE id = %s"
+        cursor.execute(changed, [first])
+        cursor.execute("DELETE FROM audit_event WHERE id = %s", [second])
+        cursor.execute("ALTER TABLE audit_event ENABLE ALWAYS TRIGGER audit_event_rows")
+    said = heard(ear, 3)
+    monkeypatch.setattr(ear, "take", lambda: said)
+    comparison.begin(now=now)
+    deadline = time.monotonic() + 60
+    while AuditEvent.texts.filter(leaf=None).exists():
+        assert time.monotonic() < deadline
+        sealing.seal_next(seal, now=now, sealed=comparison.sealed)
+    gone = AuditEvent.objects.filter(doc__action="audit.event.gone").order_by("pk")
+    assert [row.doc["target"] for row in gone] == [f"audit.auditevent/{pk}" for pk in (first, second)]
+    assert [row.doc["after"]["leaf"] is None for row in gone] == [False, True]
+    reading = probing.read_log(now)
+    assert (reading.status, reading.facts["changed before the seal"]) == (Status.DOWN, 2)
+
+
+def test_is_looked_up_in_the_tree_where_another_sealer_went_on(
+    ear: Ear, tmp_path: Path, robot: Actor, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, seal = soft_log(tmp_path, origin="countersign/test/audit")
+    comparison = Comparison(ear)
+    do(count=2, actor=robot, now=now)
+    (number, told), forged = heard(ear, 2)[0], (AuditEvent.texts.order_by("-pk")[0].pk, bytes(32))
+    monkeypatch.setattr(ear, "take", lambda: [(number, told), forged])
+    comparison.begin(now=now)
+    deadline = time.monotonic() + 60
+    while AuditEvent.texts.filter(leaf=None).exists():
+        assert time.monotonic() < deadline
+        sealing.seal_next(seal, now=now)  # the other one
+    monkeypatch.setattr(ear, "take", list)
+    comparison.begin(now=now)
+    gone = AuditEvent.objects.get(doc__action="audit.event.gone")
+    assert gone.doc["target"] == f"audit.auditevent/{forged[0]}"
+
+
+def test_is_needed_for_no_longer_than_the_probe_of_the_seal_allows(
+    real_database: str, tmp_path: Path, robot: Actor, now: datetime
+) -> None:
+    assert sealing.INTERVAL_S < probing.SEALED_WITHIN.total_seconds() <= 1
+    do(count=1, actor=robot, now=now)
+    lags = {0.9: Status.UP, 1.1: Status.DEGRADED, 29: Status.DEGRADED, 31: Status.DOWN}
+    for lag_s, status in lags.items():
+        reading = probing.read_log(now + timedelta(seconds=lag_s))
+        assert (reading.status, reading.facts["lag in ms"]) == (status, int(lag_s * 1000))
+    _, seal = soft_log(tmp_path, origin="countersign/test/audit")
+    while AuditEvent.texts.filter(leaf=None).exists():
+        sealing.seal_next(seal, now=now)
+    assert probing.read_log(now + timedelta(days=1)).status is Status.UP
+
+
+def test_the_vaults_alarms_are_read_by_a_probe_too(tmp_path: Path, now: datetime, settings: Any) -> None:
+    from core.trusted import serving as sockets
+
+    with serving(tmp_path, per_actor=0):
+        assert probing.read_vault(now).status is Status.UP
+        question: dict[str, Any] = dict.fromkeys(("subject", "actor", "purpose", "event"), "eve")
+        question |= {"v": 1, "type": "open", "wrapped": "AA", "items": [{"place": "x", "sealed": "AA"}]}
+        sockets.ask(settings.VAULT_SOCKET, question, patience_s=5)
+        reading = probing.read_vault(now)
+        assert (reading.status, reading.facts["alarms within the hour"]) == (Status.DEGRADED, 1)
+    settings.VAULT_SOCKET = tmp_path / "nobody.sock"
+    assert probing.read_vault(now).status is Status.DOWN
