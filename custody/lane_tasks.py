@@ -76,8 +76,9 @@ def offer(withdrawal_id: UUID, *, now: datetime) -> None:
     tasks.build(row, now=now)
     payment = queries.payment_of(row)
     assert payment is not None  # it was just built, or before
-    actions.mark_offered(payment_id=payment.pk, actor=tasks.PAYER, now=now)
-    _ask(payment.pk, now=now)
+    marked = actions.mark_offered(payment_id=payment.pk, actor=tasks.PAYER, now=now)
+    if marked.offered_at is not None:
+        _ask(payment.pk, now=now)
 
 
 def _ask(payment_id: UUID, *, now: datetime) -> None:

@@ -85,11 +85,16 @@ def mark_offered(*, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
     """Note that signers are about to be asked without officers: from here on a signature may exist that we
     have not seen.
 
-    Said twice, or later, it changes nothing.
+    Said twice, or later, it changes nothing. A destination that its customer has removed meanwhile goes
+    before officers, and no signer is asked.
     """
     row = locks.payment(payment_id)
     owner = row.owner
     if not isinstance(owner, Withdrawal) or owner.state != State.OFFERED or row.offered_at is not None:
+        return row
+    if not _is_usable(owner, now=now):
+        give_back(owner, why="the customer removed the destination", actor=actor, now=now)
+        announcing.moved(owner, now=now)
         return row
     freezes.check(*withdrawals.stops(owner))
     update(row, offered_at=now)

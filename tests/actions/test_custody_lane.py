@@ -24,7 +24,7 @@ from tests.actions.test_core_privileges import as_role
 from tests.customers import Customer
 from tests.lane import SMALL, Drain, Scene, opened
 from tests.signers import HOT
-from tests.treasury import BTC, HOME, customer_actor, raw_of
+from tests.treasury import BTC, HOME, ROBOT, customer_actor, raw_of
 
 pytestmark = pytest.mark.django_db
 
@@ -159,6 +159,16 @@ def test_is_not_offered_under_a_freeze(scene: Scene) -> None:
     with pytest.raises(Refused):
         scene.drain()
     assert queries.withdrawal(row.pk).state == "offered"
+    assert not [message for _, message in scene.signers.asked if message["type"] == "sign_unattended"]
+
+
+def test_is_not_offered_once_its_customer_has_removed_the_destination(scene: Scene) -> None:
+    row = scene.treasury.request(SMALL)
+    actions.report_screening(withdrawal_id=row.pk, hits=[], actor=ROBOT, now=scene.treasury.now)
+    scene.treasury.now += timedelta(seconds=1)
+    scene.take(removal(scene, HOME))
+    row = queries.withdrawal(row.pk)
+    assert (row.state, "the customer removed the destination" in row.reason) == ("screened", True)
     assert not [message for _, message in scene.signers.asked if message["type"] == "sign_unattended"]
 
 
