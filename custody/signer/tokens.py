@@ -243,11 +243,13 @@ class Token:
         found = [bytes(item[Attribute.VALUE]) for item in self._session.get_objects(template)]
         if not found:
             found = [secrets.token_bytes(DIGEST_BYTES)]
-            self._keep(MAC_KEY_LABEL, found[0])
+            self._keep({Attribute.LABEL: MAC_KEY_LABEL, Attribute.VALUE: found[0]})
         return found[0]
 
-    def _keep(self, label: str, value: bytes) -> None:
-        self._session.create_object(_object({Attribute.LABEL: label, Attribute.VALUE: value}))
+    def _keep(self, template: Mapping[Attribute, object]) -> Any:
+        """A data object that stays on the token, for whoever has the PIN."""
+        common = {Attribute.CLASS: ObjectClass.DATA, Attribute.TOKEN: True, Attribute.PRIVATE: True}
+        return self._session.create_object({**common, **template})
 
     def forget(self) -> None:
         """Remove the anchors; the next journal is a first one."""
@@ -265,7 +267,7 @@ class Token:
             slots = sorted(self._anchors(), key=lambda found: _number(_said(found)))
         if len(slots) < ANCHORS:
             template = {Attribute.APPLICATION: ANCHOR, Attribute.LABEL: value.decode(), Attribute.VALUE: b""}
-            slots.append(self._session.create_object(_object(template)))
+            slots.append(self._keep(template))
         else:
             slots[0][Attribute.LABEL] = value.decode()
             slots.append(slots.pop(0))
@@ -339,16 +341,6 @@ def _checked(raw: bytes, index: int, digest: bytes, public_key: bytes) -> bytes:
 
 def _identifier(index: int) -> bytes:
     return index.to_bytes(2, "big")
-
-
-def _object(template: Mapping[Attribute, object]) -> dict[Attribute, object]:
-    """A data object that stays on the token, for whoever has the PIN."""
-    return {
-        Attribute.CLASS: ObjectClass.DATA,
-        Attribute.TOKEN: True,
-        Attribute.PRIVATE: True,
-        **template,
-    }
 
 
 def _said(anchor: Any) -> bytes:
