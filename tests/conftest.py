@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import pytest
@@ -16,7 +16,9 @@ from core.actor import Actor, system
 from tests.cast import NOW
 
 if TYPE_CHECKING:
+    from tests.exchange import Exchange
     from tests.officers import Staff
+    from tests.stockroom import Stockroom
 
 # Properties give the same answer every time, and a busy machine no other one.
 settings.register_profile("short", derandomize=True, deadline=None, database=None)
@@ -107,6 +109,31 @@ def real_database(_template: str, django_db_blocker: pytest.FixtureRequest) -> I
         connections.close_all()
         connection.settings_dict["NAME"] = before
         _admin(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@pytest.fixture(scope="session")
+def _stockroom(_template: str) -> Iterator[Stockroom]:
+    """Where the exchange stands, once a test has asked for it."""
+    from tests.stockroom import Stockroom
+
+    room = Stockroom(_template, _admin)
+    yield room
+    room.close()
+
+
+@pytest.fixture
+def exchange(
+    _stockroom: Stockroom,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    django_db_blocker: pytest.FixtureRequest,
+) -> Iterator[Exchange]:
+    """One of everything behind its doors, as of this moment; what a test does to it is undone."""
+    from tests import doors
+
+    doors.open_doors(settings, monkeypatch)
+    with django_db_blocker.unblock(), _stockroom.lent() as lent:  # type: ignore[attr-defined]
+        yield lent
 
 
 @pytest.fixture

@@ -20,14 +20,8 @@ from core.audit.models import AuditEvent
 from core.freezes.models import Freeze
 from tests import doors
 from tests.doors import at_console, edge
-from tests.exchange import Exchange, stock
+from tests.exchange import Exchange
 from tests.web.test_console_acts import answered
-
-
-@pytest.fixture
-def exchange(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Exchange:
-    doors.open_doors(settings, monkeypatch)
-    return stock(clock.now())
 
 
 def last() -> Any:

@@ -6,10 +6,8 @@ import html
 import re
 from typing import Any
 
-import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 
-from core import clock
 from core.access.models import Identity
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
@@ -17,17 +15,10 @@ from core.freezes.models import Freeze
 from custody.models import Adjustment, Reconciliation, Refill, Withdrawal
 from kernel import canonical, encodings
 from kernel.approval import Statement, Verb
-from tests import doors
 from tests.doors import at_console
-from tests.exchange import Exchange, stock
+from tests.exchange import Exchange
 from tests.officers import Officer
 from tests.treasury import signatures
-
-
-@pytest.fixture
-def exchange(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Exchange:
-    doors.open_doors(settings, monkeypatch)
-    return stock(clock.now())
 
 
 def send(identity: Identity, page: str, path: str, **fields: Any) -> Any:

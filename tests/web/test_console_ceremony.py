@@ -13,18 +13,11 @@ from core import clock
 from core.audit.models import AuditEvent
 from core.factors.models import Challenge, Passkey
 from custody.models import Withdrawal
-from tests import doors
 from tests.doors import Browser, Confirmation, at_console, confirmation
-from tests.exchange import Exchange, stock
+from tests.exchange import Exchange
 from tests.officers import Officer
 
 REASON = "papers seen,\r\n<b>twice</b> & signed"
-
-
-@pytest.fixture
-def exchange(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Exchange:
-    doors.open_doors(settings, monkeypatch)
-    return stock(clock.now())
 
 
 def ask(client: Browser, exchange: Exchange, verb: str = "release", **fields: Any) -> Confirmation:

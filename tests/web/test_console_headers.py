@@ -12,11 +12,9 @@ from django.test import Client
 from django.urls import reverse
 
 from backoffice.console.urls import urlpatterns
-from core import clock
 from core.access.requirement import permission_of
-from tests import doors
 from tests.doors import at_console
-from tests.exchange import Exchange, stock
+from tests.exchange import Exchange
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 CONSOLE: Final = "backoffice.console.urls"
@@ -59,11 +57,9 @@ INLINE: Final = re.compile(
 )
 
 
-@pytest.fixture
-def exchange(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Exchange:
-    doors.open_doors(settings, monkeypatch)
+@pytest.fixture(autouse=True)
+def _secure(settings: Any) -> None:
     settings.SECURE = True  # as behind an https:// origin, where the edge speaks plain HTTP to us
-    return stock(clock.now())
 
 
 def lacks(answer: HttpResponse, policy: dict[str, str] = CONSOLE_POLICY) -> dict[str, str]:
