@@ -63,10 +63,9 @@ QUIET: Final = frozenset(
         "custody.price",
         "custody.reconciliation",
         "custody.registry",
-        "customers.api_key",
-        "customers.customer",
+        "customers",
         "engine.transfer",
-        "freezes.freeze",
+        "freezes",
         "kyc.applicant",
         "kyc.check",
         "kyc.delivery",
@@ -79,7 +78,7 @@ QUIET: Final = frozenset(
         "kyc.verification",
     }
 )
-"""No page that looks again by itself shows these."""
+"""No page that looks again by itself shows these, or anything of these apps."""
 
 RIGHTS: Final = frozenset({"access", "factors", "staff"})
 """The apps whose acts may end a session or a right: after one of theirs every open socket is judged anew."""
