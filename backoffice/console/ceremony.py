@@ -2,7 +2,8 @@
 
 A marked act does not run until whoever asks has answered a question about exactly this method, route, target
 and these fields, with an authenticator of their own. The question is a page that carries the whole form, so
-nothing that was typed is lost, and that works without a script wherever a code is enough.
+nothing that was typed is lost, and that works without a script wherever a code is enough. A file is carried
+inside that form and named by its SHA-256 in what is signed: another file is another act.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, ClassVar, Final
 
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http import HttpResponse, HttpResponseBase
 
 from backoffice.console import frame
@@ -30,6 +32,8 @@ from kernel import encodings
 View = Callable[..., HttpResponseBase]
 
 ASKED: Final = 401
+FILE_BYTES_MAX: Final = 512 * 1024
+_CARRIES: Final = "stepup_file_"
 _APART: Final = frozenset({"csrfmiddlewaretoken", *FIELDS})
 
 SENTENCES: Final[Mapping[str, str]] = {
@@ -39,6 +43,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "reject": "Reject this withdrawal",
     "fail": "Give up this withdrawal and return its hold",
     "adopt_refill": "Put this refill before its checkers",
+    "import_partial": "Take in the cold signers’ signatures",
+    "announce_registry": "Ask that the signers take up another registry",
     "export_bundle": "Export the bundle for the cold signers",
     "propose_adjustment": "Ask for a credit to a customer",
     "evidence": "Open a person’s evidence",
@@ -77,6 +83,13 @@ class Unconfirmed(Refused):
         self.code = outcome.fault  # type: ignore[misc]
 
 
+class NotWhole(Refused):
+    """The file cannot be carried through a ceremony, or did not come back from it as it went."""
+
+    code: ClassVar[str] = "console.file_not_whole"
+    status: ClassVar[int] = 413
+
+
 def confirmed(needs: Needs, view: View) -> View:
     """Run the view only after a ceremony that is strong enough; see `core.factors.domain.strength`."""
 
@@ -84,6 +97,7 @@ def confirmed(needs: Needs, view: View) -> View:
     def guarded(request: frame.StaffRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         if _is_open(request, needs):
             return view(request, *args, **kwargs)
+        _unpack(request)
         digest = act_of(request, kwargs)
         answer = read(request.POST)
         if answer is None:
@@ -119,7 +133,7 @@ def needs_of(view: Any) -> Needs | None:
 
 def act_of(request: frame.StaffRequest, target: Mapping[str, Any]) -> bytes:
     """The digest of what this request asks for."""
-    fields = {name: values for name, values in request.POST.lists() if name not in _APART}
+    fields = {name: values for name, values in request.POST.lists() if _is_typed(name)}
     uploads: Mapping[str, Any] = request.FILES
     files = {name: hashlib.sha256(file.read()).hexdigest() for name, file in uploads.items()}
     for file in uploads.values():
@@ -170,8 +184,9 @@ def _ask(
     values = {
         "sentence": SENTENCES[route],
         "carried": [
-            (name, value) for name, values in request.POST.lists() if name not in _APART for value in values
+            (name, value) for name, values in request.POST.lists() if _is_typed(name) for value in values
         ],
+        "files": _packed(request),
         "question": question(request, purpose=needs, act=route, digest=digest),
         "seconds": int(CHALLENGE_FOR.total_seconds()),
         "passkeys": [factor.credential_id for factor in mine if isinstance(factor, Passkey)],
@@ -184,6 +199,37 @@ def _ask(
     answer.status_code = ASKED
     answer["WWW-Authenticate"] = "Ceremony"
     return answer
+
+
+def _is_typed(name: str) -> bool:
+    return name not in _APART and not name.startswith(_CARRIES)
+
+
+def _packed(request: frame.StaffRequest) -> list[tuple[str, str, str]]:
+    """Each uploaded file for the form: its field, what people compare, and its content as text."""
+    found = []
+    uploads: Mapping[str, Any] = request.FILES
+    for name, file in uploads.items():
+        data = file.read(FILE_BYTES_MAX + 1)
+        file.seek(0)
+        if len(data) > FILE_BYTES_MAX:
+            raise NotWhole(f"Nothing was done: the file is larger than {FILE_BYTES_MAX // 1024} KiB.")
+        about = f"{len(data)} bytes, SHA-256 {hashlib.sha256(data).hexdigest()}"
+        found.append((name, about, encodings.base64url(data)))
+    return found
+
+
+def _unpack(request: frame.StaffRequest) -> None:
+    """Put files that the question carried where uploads are; which they are is judged by the digest."""
+    for field, text in request.POST.items():
+        name = field.removeprefix(_CARRIES)
+        if name == field or name in request.FILES:
+            continue
+        try:
+            data = encodings.from_base64url(str(text))
+        except encodings.BadEncoding as error:
+            raise NotWhole("Nothing was done: the file did not come back whole; choose it again.") from error
+        request.FILES[name] = SimpleUploadedFile(name, data)
 
 
 def _route(request: frame.StaffRequest) -> str:

@@ -173,6 +173,7 @@ urlpatterns: list[Any] = [
         Custody.TRANSFER_BUNDLE,
         refills.bring_back,
         "import_partial",
+        step_up=Needs.MONEY,
     ),
     screen("treasury/signers/", Custody.SEE_SIGNERS, signers.index, "signers"),
     act("treasury/signers/freeze", Custody.STOP_SIGNERS, signers.freeze, "freeze_signers"),
@@ -192,6 +193,7 @@ urlpatterns: list[Any] = [
         Custody.ORDER_SIGNERS,
         signers.registry,
         "announce_registry",
+        step_up=Needs.MONEY,
     ),
     screen("treasury/signers/orders/<uuid:order_id>/", Custody.SEE_SIGNERS, signers.show, "signer_order"),
     screen(

@@ -132,6 +132,8 @@ CONFIRMED: Final = {
     "fail": "money",
     "adopt_refill": "money",
     "export_bundle": "money",
+    "import_partial": "money",
+    "announce_registry": "money",
     "propose_adjustment": "money",
     "evidence": "recent",
     "export_log": "recent",

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import hashlib
 import html
 import re
 from typing import Any
 
 import pytest
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection
 
+from backoffice.console.ceremony import FILE_BYTES_MAX
 from core import clock
 from core.audit.models import AuditEvent
 from core.factors.models import Challenge, Passkey
 from custody.models import Withdrawal
+from kernel import encodings
 from tests.doors import Browser, Confirmation, at_console, confirmation
 from tests.exchange import Exchange
 from tests.officers import Officer
@@ -86,6 +90,36 @@ def test_is_not_done_with_another_field_or_another_act(exchange: Exchange) -> No
     refused = AuditEvent.objects.filter(doc__action="factors.ceremony.refused")
     assert refused.count() == 4
     assert refused.filter(doc__actor__label="Ana Abelsen").count() == 4
+
+
+def test_carries_a_file_and_is_about_no_other(exchange: Exchange) -> None:
+    ana, client = ana_of(exchange)
+    address = "/treasury/signers/registry"
+    file = SimpleUploadedFile("registry.json", b"the one that was chosen")
+
+    def asked() -> Confirmation:
+        answer = client.post(address, {"registry": file, "reason": "Dot joins"})
+        file.seek(0)
+        assert hashlib.sha256(b"the one that was chosen").hexdigest() in answer.content.decode()
+        form = confirmation(answer.content.decode())
+        assert form is not None
+        assert form.fields["stepup_file_registry"] == [encodings.base64url(b"the one that was chosen")]
+        return form
+
+    form = asked()
+    other = encodings.base64url(b"the one of an attacker")
+    swapped = send(client, form, **form.touched(ana.key), stepup_file_registry=other)
+    assert fault(swapped) == "challenge.other_act"
+    form = asked()
+    uploaded = SimpleUploadedFile("registry.json", b"another upload beside it")
+    assert fault(send(client, form, **form.touched(ana.key), registry=uploaded)) == "challenge.other_act"
+    form = asked()
+    assert send(client, form, **form.touched(ana.key), stepup_file_registry="no=base64").status_code == 413
+    form = asked()
+    arrived = send(client, form, **form.touched(ana.key)).content.decode()
+    assert "Nothing was asked: this is no registry" in arrived, "the view got the file that was confirmed"
+    large = SimpleUploadedFile("registry.json", b"x" * (FILE_BYTES_MAX + 1))
+    assert client.post(address, {"registry": large}).status_code == 413
 
 
 def test_is_not_done_twice(exchange: Exchange) -> None:
