@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from uuid import UUID
 
 from core.access.models import Identity, OwnAccount
 from core.approvals.models import ApprovalRequest
@@ -16,5 +17,8 @@ def in_request(request: ApprovalRequest, person: Identity) -> bool:
 
 def in_payload(members: Mapping[str, canonical.Value], person: Identity) -> bool:
     """The same, before there is a request."""
-    customer = members.get("customer")
-    return isinstance(customer, str) and OwnAccount.objects.filter(officer=person, customer=customer).exists()
+    try:
+        customer = UUID(str(members.get("customer")))
+    except ValueError:
+        return False
+    return OwnAccount.objects.filter(officer=person, customer_id=customer).exists()
