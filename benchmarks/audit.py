@@ -11,7 +11,7 @@ commit is durable where the server's are. The variants:
                 role, in the same four statements. No trigger, no index and no wait is added to it
     log         the row, and the event with its act into the log: as the application's role, append-only
     tripwire    the same, with the row's table guarded: what an action does
-    sealed      the same, while the sealer seals every 200 ms, makes what is searched for, and signs
+    sealed      the same, while the sealer seals at its own pace, makes what is searched for, and signs
 
 A turn lasts long enough for what a session learns once (plans, what a trigger calls) to weigh little, as in a
 worker, which keeps its session.
@@ -188,7 +188,7 @@ def sealing() -> Iterator[None]:
 
         while not stop.is_set():
             if sealer.seal_next(seal, now=datetime.now(UTC)) < sealer.BATCH:
-                stop.wait(0.2)
+                stop.wait(sealer.INTERVAL_S)
         connection.close()
 
     thread = threading.Thread(target=run)

@@ -75,6 +75,15 @@ def test_nobody_else_opens_it_even_with_the_pin(commands: Commands, user: str) -
     assert '"type":"provisioned"' not in said
 
 
+@pytest.mark.parametrize(("user", "may"), [("cs-db", False), ("cs-console", True), ("cs-trader", True)])
+def test_writers_reach_the_sealers_ear_and_the_database_does_not(
+    commands: Commands, user: str, may: bool
+) -> None:
+    said = Path(commands.environment.values["AUDIT_TESTIMONY_SOCKET"]).parent
+    done = commands.run_as(user, "/usr/bin/ls", str(said))
+    assert ("Permission denied" not in done.stderr) == may
+
+
 @pytest.mark.parametrize("user", ["cs-console", "cs-trader", "cs-worker", "cs-hot-1"])
 def test_nobody_reads_the_stacks_secrets_or_anothers_token(commands: Commands, user: str) -> None:
     layout = commands.environment.layout
