@@ -253,6 +253,7 @@ fn command(at: u64, now_ms: u64) -> Command {
     }
 }
 
+/// Offers the load and tells the result; an error unless 99.9 % of the rate were kept up.
 async fn load(socket: &Path, rate: u64, seconds: u64) -> Result<String, String> {
     let mut client = OrderEntryClient::new(connect(socket).await?);
     let (sender, frames) = tokio::sync::mpsc::unbounded_channel();
@@ -341,7 +342,7 @@ async fn load(socket: &Path, rate: u64, seconds: u64) -> Result<String, String> 
     let hiccups = hiccups.join().map_err(|_| "the hiccup thread panicked")?;
     let achieved = total as f64 / last.duration_since(begin).as_secs_f64();
     let at = |share: f64| latencies.value_at_quantile(share);
-    Ok(format!(
+    let told = format!(
         "{:>9.0}/s  p50 {} p90 {} p99 {} p99.9 {} max {} us (at {:.1} s); {:.1} commands a frame; {refused} refused; \
          hiccups of these cores p99 {} max {} us",
         achieved,
@@ -354,7 +355,11 @@ async fn load(socket: &Path, rate: u64, seconds: u64) -> Result<String, String> 
         total as f64 / frames.max(1) as f64,
         hiccups.value_at_quantile(0.99),
         hiccups.max(),
-    ))
+    );
+    match achieved >= rate as f64 * 0.999 {
+        true => Ok(told),
+        false => Err(format!("{told}\nthe rate was not sustained")),
+    }
 }
 
 /// How late a thread that only sleeps is woken: finer than this nothing can be claimed.
