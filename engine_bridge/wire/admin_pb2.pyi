@@ -1,10 +1,22 @@
 from engine_bridge.wire import types_pb2 as _types_pb2
+from google.protobuf.internal import enum_type_wrapper as _enum_type_wrapper
 from google.protobuf import descriptor as _descriptor
 from google.protobuf import message as _message
 from collections.abc import Mapping as _Mapping
 from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 
 DESCRIPTOR: _descriptor.FileDescriptor
+
+class VerifyState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
+    __slots__ = ()
+    VERIFY_STATE_UNSPECIFIED: _ClassVar[VerifyState]
+    VERIFY_STATE_RUNNING: _ClassVar[VerifyState]
+    VERIFY_STATE_SOUND: _ClassVar[VerifyState]
+    VERIFY_STATE_BROKEN: _ClassVar[VerifyState]
+VERIFY_STATE_UNSPECIFIED: VerifyState
+VERIFY_STATE_RUNNING: VerifyState
+VERIFY_STATE_SOUND: VerifyState
+VERIFY_STATE_BROKEN: VerifyState
 
 class PutAssetRequest(_message.Message):
     __slots__ = ("asset", "reference")
@@ -137,6 +149,40 @@ class SnapshotInfo(_message.Message):
     file: str
     bytes: int
     def __init__(self, engine_seq: _Optional[int] = ..., event_seq: _Optional[int] = ..., state_hash: _Optional[bytes] = ..., file: _Optional[str] = ..., bytes: _Optional[int] = ...) -> None: ...
+
+class VerifyRequest(_message.Message):
+    __slots__ = ("begin",)
+    BEGIN_FIELD_NUMBER: _ClassVar[int]
+    begin: bool
+    def __init__(self, begin: _Optional[bool] = ...) -> None: ...
+
+class VerifyReport(_message.Message):
+    __slots__ = ("state", "started_at_ms", "finished_at_ms", "segments", "blocks", "records", "bytes", "first_seq", "last_seq", "event_chain", "state_hash", "finding")
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    FINISHED_AT_MS_FIELD_NUMBER: _ClassVar[int]
+    SEGMENTS_FIELD_NUMBER: _ClassVar[int]
+    BLOCKS_FIELD_NUMBER: _ClassVar[int]
+    RECORDS_FIELD_NUMBER: _ClassVar[int]
+    BYTES_FIELD_NUMBER: _ClassVar[int]
+    FIRST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    LAST_SEQ_FIELD_NUMBER: _ClassVar[int]
+    EVENT_CHAIN_FIELD_NUMBER: _ClassVar[int]
+    STATE_HASH_FIELD_NUMBER: _ClassVar[int]
+    FINDING_FIELD_NUMBER: _ClassVar[int]
+    state: VerifyState
+    started_at_ms: int
+    finished_at_ms: int
+    segments: int
+    blocks: int
+    records: int
+    bytes: int
+    first_seq: int
+    last_seq: int
+    event_chain: bytes
+    state_hash: bytes
+    finding: str
+    def __init__(self, state: _Optional[_Union[VerifyState, str]] = ..., started_at_ms: _Optional[int] = ..., finished_at_ms: _Optional[int] = ..., segments: _Optional[int] = ..., blocks: _Optional[int] = ..., records: _Optional[int] = ..., bytes: _Optional[int] = ..., first_seq: _Optional[int] = ..., last_seq: _Optional[int] = ..., event_chain: _Optional[bytes] = ..., state_hash: _Optional[bytes] = ..., finding: _Optional[str] = ...) -> None: ...
 
 class TakeOverRequest(_message.Message):
     __slots__ = ("wait_ms", "reference")

@@ -85,6 +85,11 @@ class AdminStub:
                 request_serializer=exchange_dot_engine_dot_v1_dot_types__pb2.Empty.SerializeToString,
                 response_deserializer=exchange_dot_engine_dot_v1_dot_admin__pb2.SnapshotInfo.FromString,
                 _registered_method=True)
+        self.Verify = channel.unary_unary(
+                '/exchange.engine.v1.Admin/Verify',
+                request_serializer=exchange_dot_engine_dot_v1_dot_admin__pb2.VerifyRequest.SerializeToString,
+                response_deserializer=exchange_dot_engine_dot_v1_dot_admin__pb2.VerifyReport.FromString,
+                _registered_method=True)
         self.TakeOver = channel.unary_unary(
                 '/exchange.engine.v1.Admin/TakeOver',
                 request_serializer=exchange_dot_engine_dot_v1_dot_admin__pb2.TakeOverRequest.SerializeToString,
@@ -166,6 +171,14 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Verify(self, request, context):
+        """Reads the closed segments of the journal again from the first record on, in a process of its own at the lowest
+        priority. Begins where `begin` is set and none is under way; tells how far the latest one is either way.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TakeOver(self, request, context):
         """A standby becomes the leader: takes the journal's lock, raises the epoch. Refused while the old leader lives.
         """
@@ -238,6 +251,11 @@ def add_AdminServicer_to_server(servicer, server):
                     servicer.TakeSnapshot,
                     request_deserializer=exchange_dot_engine_dot_v1_dot_types__pb2.Empty.FromString,
                     response_serializer=exchange_dot_engine_dot_v1_dot_admin__pb2.SnapshotInfo.SerializeToString,
+            ),
+            'Verify': grpc.unary_unary_rpc_method_handler(
+                    servicer.Verify,
+                    request_deserializer=exchange_dot_engine_dot_v1_dot_admin__pb2.VerifyRequest.FromString,
+                    response_serializer=exchange_dot_engine_dot_v1_dot_admin__pb2.VerifyReport.SerializeToString,
             ),
             'TakeOver': grpc.unary_unary_rpc_method_handler(
                     servicer.TakeOver,
@@ -525,6 +543,33 @@ class Admin:
             '/exchange.engine.v1.Admin/TakeSnapshot',
             exchange_dot_engine_dot_v1_dot_types__pb2.Empty.SerializeToString,
             exchange_dot_engine_dot_v1_dot_admin__pb2.SnapshotInfo.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Verify(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchange.engine.v1.Admin/Verify',
+            exchange_dot_engine_dot_v1_dot_admin__pb2.VerifyRequest.SerializeToString,
+            exchange_dot_engine_dot_v1_dot_admin__pb2.VerifyReport.FromString,
             options,
             channel_credentials,
             insecure,

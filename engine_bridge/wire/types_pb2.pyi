@@ -266,7 +266,7 @@ class Instrument(_message.Message):
     def __init__(self, spec: _Optional[_Union[InstrumentSpec, _Mapping]] = ..., state: _Optional[_Union[InstrumentState, str]] = ..., last_price_ticks: _Optional[int] = ...) -> None: ...
 
 class ShardStatus(_message.Message):
-    __slots__ = ("epoch", "state", "engine_seq", "durable_seq", "event_seq", "queue_depth", "logic_version", "state_hash", "state_hash_seq", "engine_time_ns", "snapshot_seq", "journal_bytes", "fsync_p50_us", "fsync_p99_us", "retry_after_ms", "consumers", "open_orders", "accounts", "version")
+    __slots__ = ("epoch", "state", "engine_seq", "durable_seq", "event_seq", "queue_depth", "logic_version", "state_hash", "state_hash_seq", "engine_time_ns", "snapshot_seq", "journal_bytes", "fsync_p50_us", "fsync_p99_us", "retry_after_ms", "consumers", "open_orders", "accounts", "version", "flush_us_buckets", "queue_limit")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     ENGINE_SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -286,6 +286,8 @@ class ShardStatus(_message.Message):
     OPEN_ORDERS_FIELD_NUMBER: _ClassVar[int]
     ACCOUNTS_FIELD_NUMBER: _ClassVar[int]
     VERSION_FIELD_NUMBER: _ClassVar[int]
+    FLUSH_US_BUCKETS_FIELD_NUMBER: _ClassVar[int]
+    QUEUE_LIMIT_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     state: ShardState
     engine_seq: int
@@ -305,7 +307,9 @@ class ShardStatus(_message.Message):
     open_orders: int
     accounts: int
     version: str
-    def __init__(self, epoch: _Optional[int] = ..., state: _Optional[_Union[ShardState, str]] = ..., engine_seq: _Optional[int] = ..., durable_seq: _Optional[int] = ..., event_seq: _Optional[int] = ..., queue_depth: _Optional[int] = ..., logic_version: _Optional[int] = ..., state_hash: _Optional[bytes] = ..., state_hash_seq: _Optional[int] = ..., engine_time_ns: _Optional[int] = ..., snapshot_seq: _Optional[int] = ..., journal_bytes: _Optional[int] = ..., fsync_p50_us: _Optional[int] = ..., fsync_p99_us: _Optional[int] = ..., retry_after_ms: _Optional[int] = ..., consumers: _Optional[_Iterable[_Union[ConsumerStatus, _Mapping]]] = ..., open_orders: _Optional[int] = ..., accounts: _Optional[int] = ..., version: _Optional[str] = ...) -> None: ...
+    flush_us_buckets: _containers.RepeatedScalarFieldContainer[int]
+    queue_limit: int
+    def __init__(self, epoch: _Optional[int] = ..., state: _Optional[_Union[ShardState, str]] = ..., engine_seq: _Optional[int] = ..., durable_seq: _Optional[int] = ..., event_seq: _Optional[int] = ..., queue_depth: _Optional[int] = ..., logic_version: _Optional[int] = ..., state_hash: _Optional[bytes] = ..., state_hash_seq: _Optional[int] = ..., engine_time_ns: _Optional[int] = ..., snapshot_seq: _Optional[int] = ..., journal_bytes: _Optional[int] = ..., fsync_p50_us: _Optional[int] = ..., fsync_p99_us: _Optional[int] = ..., retry_after_ms: _Optional[int] = ..., consumers: _Optional[_Iterable[_Union[ConsumerStatus, _Mapping]]] = ..., open_orders: _Optional[int] = ..., accounts: _Optional[int] = ..., version: _Optional[str] = ..., flush_us_buckets: _Optional[_Iterable[int]] = ..., queue_limit: _Optional[int] = ...) -> None: ...
 
 class ConsumerStatus(_message.Message):
     __slots__ = ("name", "sent_event_seq")

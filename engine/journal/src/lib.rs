@@ -22,7 +22,7 @@ mod write;
 pub use attic::{Retired, retire};
 pub use block::{Block, Record};
 pub use lock::{beat, fence, is_led, last_beat};
-pub use read::{Follower, Scan, scan};
+pub use read::{Follower, Scan, scan, scan_closed};
 pub use seam::{Seam, Step};
 pub use write::{Journal, Options};
 

@@ -14,6 +14,7 @@ pub struct Scan {
     /// The sequence that the next record would have.
     pub next_seq: u64,
     pub records: u64,
+    pub blocks: u64,
     pub segments: usize,
     pub bytes: u64,
     /// Bytes of a block that was being written when its writer died. They were never acknowledged.
@@ -38,17 +39,39 @@ pub(crate) struct Tail {
 pub fn scan(
     folder: &Path,
     after: u64,
-    mut visit: impl FnMut(Record<'_>) -> Result<(), String>,
+    visit: impl FnMut(Record<'_>) -> Result<(), String>,
+) -> Result<Scan, Error> {
+    read(folder, segment::list(folder)?, after, true, visit)
+}
+
+/// The same, from the first record on, for the segments that are closed, while another thread or process writes the
+/// one behind them. Nothing of a closed segment may be damaged, its end included.
+pub fn scan_closed(
+    folder: &Path,
+    visit: impl FnMut(Record<'_>) -> Result<(), String>,
 ) -> Result<Scan, Error> {
     let mut segments = segment::list(folder)?;
+    segments.pop();
+    read(folder, segments, 0, false, visit)
+}
+
+/// Reads segments in order. `open_end`: the last of them may end in a block that was being written.
+fn read(
+    folder: &Path,
+    mut segments: Vec<(u64, PathBuf)>,
+    after: u64,
+    open_end: bool,
+    mut visit: impl FnMut(Record<'_>) -> Result<(), String>,
+) -> Result<Scan, Error> {
     // Older segments may have been archived, and need not be read if a snapshot stands for them.
     let begin = segments.iter().rposition(|(first, _)| *first <= after + 1).unwrap_or(0);
     segments.drain(..begin);
-    let mut scan = Scan { next_seq: after + 1, records: 0, segments: 0, bytes: 0, torn_bytes: 0, tail: None };
+    let mut scan =
+        Scan { next_seq: after + 1, records: 0, blocks: 0, segments: 0, bytes: 0, torn_bytes: 0, tail: None };
     let mut chain: Option<(u64, u32)> = None;
     let count = segments.len();
     for (at, (first, path)) in segments.into_iter().enumerate() {
-        let last = at + 1 == count;
+        let last = open_end && at + 1 == count;
         let bytes = match attic::read(&path) {
             // It went to the attic while we looked.
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => {
@@ -87,6 +110,7 @@ pub fn scan(
                     scan.records += 1;
                 }
             }
+            scan.blocks += 1;
             next += u64::from(block.count);
             sum = block.sum;
             offset += block.len();
@@ -96,7 +120,7 @@ pub fn scan(
         let dirty = rest.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
         if dirty > 0 {
             if !last {
-                return Err(corrupt(offset, "a block is damaged, and a later segment follows"));
+                return Err(corrupt(offset, "a block is damaged, and its segment was closed behind it"));
             }
             if let Some(found) = block::any_block_after(&rest[..dirty], next) {
                 return Err(corrupt(

@@ -13,6 +13,7 @@ use countersign_wire::v1::{
     AdminResult, ConsumerStatus, DrainRequest, DrainResult, Empty, MassCancelRequest, PutAssetRequest,
     PutInstrumentRequest, ResultCode, ResumeRequest, RunAuctionRequest, SetAccountFeesRequest,
     SetInstrumentStateRequest, SetPriceBandRequest, ShardState, ShardStatus, SnapshotInfo, TakeOverRequest,
+    VerifyReport, VerifyRequest,
 };
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
@@ -20,15 +21,17 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::convert;
-use crate::engine::{Engine, Entry, NotTaken};
+use crate::engine::{COMMANDS_MAX, Engine, Entry, NotTaken};
 use crate::feed::Consumers;
 use crate::orders::unavailable;
 use crate::snapshots::Snapshots;
+use crate::verify::Verifying;
 
 pub struct Admin {
     pub engine: Engine,
     pub consumers: Consumers,
     pub snapshots: Snapshots,
+    pub verifying: Verifying,
 }
 
 impl Admin {
@@ -103,6 +106,8 @@ pub fn status(engine: &Engine, consumers: &Consumers) -> ShardStatus {
         open_orders: live.open_orders,
         accounts: live.accounts,
         version: env!("CARGO_PKG_VERSION").to_string(),
+        flush_us_buckets: live.flush_us.counts.to_vec(),
+        queue_limit: COMMANDS_MAX,
     }
 }
 
@@ -230,6 +235,13 @@ impl Service for Admin {
             file: taken.file,
             bytes: taken.bytes,
         }))
+    }
+
+    async fn verify(&self, request: Request<VerifyRequest>) -> Result<Response<VerifyReport>, Status> {
+        if request.into_inner().begin {
+            self.verifying.begin().map_err(Status::internal)?;
+        }
+        Ok(Response::new(self.verifying.told()))
     }
 
     async fn take_over(&self, _: Request<TakeOverRequest>) -> Result<Response<AdminResult>, Status> {

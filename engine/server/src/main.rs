@@ -35,7 +35,9 @@ fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let told = match arguments.first().map(String::as_str) {
         Some("serve") => parse(&arguments[1..]).and_then(|options| serve::run(&options)),
-        Some("verify") => parse(&arguments[1..]).and_then(|options| verify::run(&options.folder)),
+        Some("verify") => {
+            parse(&arguments[1..]).and_then(|options| verify::run(&options.folder, options.closed))
+        }
         Some("--help" | "-h") => {
             println!("{USAGE}");
             Ok(())

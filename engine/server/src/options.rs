@@ -12,13 +12,15 @@ countersign-engine serve --dir DIR --socket PATH --transfers-socket PATH --admin
                          [--tls-listen ADDRESS --tls-cert FILE --tls-key FILE --tls-client-ca FILE
                           --tls-orders-name URI --tls-transfers-name URI --tls-admin-name URI]
                          [--standby-socket PATH [--take-over operator|auto] [--silence-ms 0]]
-countersign-engine verify --dir DIR
+countersign-engine verify --dir DIR [--closed]
 
   serve    replays the journal in DIR and serves; --init lets it begin an empty one
            --tls-listen: serves over TCP too; a client's certificate must have one of the names as a URI
            --standby-socket: follows the leader of DIR, and serves once TakeOver was called there,
            or with --take-over auto once the leader is gone; a leader that is silent for --silence-ms is ended first
-  verify   reads the journal in DIR, changes nothing, prints how far it goes and the hash of the state it gives";
+  verify   reads the journal in DIR, changes nothing, prints how far it goes and the hash of the state it gives;
+           --closed: leaves out the segment that is being written, gives way to every other program, and prints a
+           name and a value a line, also on its way";
 
 /// Shorter silences are what a busy disk looks like.
 const SILENCE_MS_MIN: u64 = 1_000;
@@ -31,6 +33,8 @@ pub struct Options {
     pub admin_socket: PathBuf,
     pub socket_mode: u32,
     pub init: bool,
+    /// `verify` reads only what is never written again.
+    pub closed: bool,
     pub segment_bytes: u64,
     pub threads: usize,
     pub fsync: bool,
@@ -54,6 +58,7 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
         admin_socket: PathBuf::new(),
         socket_mode: 0o660,
         init: false,
+        closed: false,
         segment_bytes: 64 << 20,
         threads: 2,
         fsync: true,
@@ -102,6 +107,7 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
             "--tls-transfers-name" => options.tls.names.push((value()?.clone(), Identity::Transfers)),
             "--tls-admin-name" => options.tls.names.push((value()?.clone(), Identity::Admin)),
             "--init" => options.init = true,
+            "--closed" => options.closed = true,
             "--no-fsync" => options.fsync = false,
             _ => return Err(format!("unknown option {name}\n{USAGE}")),
         }

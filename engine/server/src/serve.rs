@@ -33,6 +33,7 @@ use crate::standby::{Following, Order, Standby, leaderless, took_over};
 use crate::start::{Running, start};
 use crate::tls;
 use crate::transfers::Transfers;
+use crate::verify::Verifying;
 
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// Calls under way on one connection.
@@ -132,7 +133,7 @@ async fn serve(
 ) -> Result<(), String> {
     let consumers = Consumers::default();
     let denials = Arc::new(Denials::default());
-    let routes = routes(engine, &consumers, snapshots);
+    let routes = routes(options, engine, &consumers, snapshots);
     if let Some(address) = &options.metrics {
         crate::metrics::serve(address, engine.clone(), consumers.clone(), Arc::clone(&denials)).await?;
     }
@@ -177,10 +178,15 @@ async fn serve(
 }
 
 /// All services; who may call which is the gate's business.
-fn routes(engine: &Engine, consumers: &Consumers, snapshots: &Snapshots) -> Routes {
+fn routes(options: &Options, engine: &Engine, consumers: &Consumers, snapshots: &Snapshots) -> Routes {
     let orders = Orders { engine: engine.clone(), consumers: consumers.clone() };
     let feed = Feed { engine: engine.clone(), consumers: consumers.clone() };
-    let admin = Admin { engine: engine.clone(), consumers: consumers.clone(), snapshots: snapshots.clone() };
+    let admin = Admin {
+        engine: engine.clone(),
+        consumers: consumers.clone(),
+        snapshots: snapshots.clone(),
+        verifying: Verifying::new(&options.folder),
+    };
     let transfers = Transfers { engine: engine.clone() };
     let books = MarketData::new(engine.clone());
     Routes::new(OrderEntryServer::new(orders).max_decoding_message_size(MESSAGE_BYTES_MAX))

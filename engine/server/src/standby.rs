@@ -18,6 +18,7 @@ use countersign_wire::v1::{
     AdminResult, DrainRequest, DrainResult, Durability, Empty, MassCancelRequest, PutAssetRequest,
     PutInstrumentRequest, ResultCode, ResumeRequest, RunAuctionRequest, SetAccountFeesRequest,
     SetInstrumentStateRequest, SetPriceBandRequest, ShardState, ShardStatus, SnapshotInfo, TakeOverRequest,
+    VerifyReport, VerifyRequest,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
@@ -215,6 +216,10 @@ impl Service for Standby {
     }
 
     async fn take_snapshot(&self, _: Request<Empty>) -> Result<Response<SnapshotInfo>, Status> {
+        follows()
+    }
+
+    async fn verify(&self, _: Request<VerifyRequest>) -> Result<Response<VerifyReport>, Status> {
         follows()
     }
 }

@@ -121,6 +121,12 @@ pub struct ShardStatus {
     /// of the program
     #[prost(string, tag = "19")]
     pub version: ::prost::alloc::string::String,
+    /// Flushes since the start: bucket n counts those of up to 2^n microseconds, the last one all that took longer.
+    #[prost(uint64, repeated, tag = "20")]
+    pub flush_us_buckets: ::prost::alloc::vec::Vec<u64>,
+    /// beyond so many waiting commands clients hear BUSY
+    #[prost(uint64, tag = "21")]
+    pub queue_limit: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConsumerStatus {
@@ -752,6 +758,43 @@ pub struct SnapshotInfo {
     #[prost(uint64, tag = "5")]
     pub bytes: u64,
 }
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyRequest {
+    #[prost(bool, tag = "1")]
+    pub begin: bool,
+}
+/// While it runs, last_seq grows; the other figures are there once it has ended.
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct VerifyReport {
+    #[prost(enumeration = "VerifyState", tag = "1")]
+    pub state: i32,
+    #[prost(uint64, tag = "2")]
+    pub started_at_ms: u64,
+    /// 0 while it runs
+    #[prost(uint64, tag = "3")]
+    pub finished_at_ms: u64,
+    #[prost(uint64, tag = "4")]
+    pub segments: u64,
+    #[prost(uint64, tag = "5")]
+    pub blocks: u64,
+    #[prost(uint64, tag = "6")]
+    pub records: u64,
+    #[prost(uint64, tag = "7")]
+    pub bytes: u64,
+    /// engine_seq of the first and the last record read; 0 = none
+    #[prost(uint64, tag = "8")]
+    pub first_seq: u64,
+    #[prost(uint64, tag = "9")]
+    pub last_seq: u64,
+    /// over every event that the records give, 32 bytes
+    #[prost(bytes = "vec", tag = "10")]
+    pub event_chain: ::prost::alloc::vec::Vec<u8>,
+    /// of the state that they give, 32 bytes
+    #[prost(bytes = "vec", tag = "11")]
+    pub state_hash: ::prost::alloc::vec::Vec<u8>,
+    #[prost(string, tag = "12")]
+    pub finding: ::prost::alloc::string::String,
+}
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TakeOverRequest {
     /// for the old leader to let go of the journal
@@ -759,6 +802,40 @@ pub struct TakeOverRequest {
     pub wait_ms: u32,
     #[prost(bytes = "vec", tag = "2")]
     pub reference: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, ::prost::Enumeration)]
+#[repr(i32)]
+pub enum VerifyState {
+    /// none was asked for since this process leads
+    Unspecified = 0,
+    Running = 1,
+    Sound = 2,
+    /// `finding` says what and where
+    Broken = 3,
+}
+impl VerifyState {
+    /// String value of the enum field names used in the ProtoBuf definition.
+    ///
+    /// The values are not transformed in any way and thus are considered stable
+    /// (if the ProtoBuf definition does not change) and safe for programmatic use.
+    pub fn as_str_name(&self) -> &'static str {
+        match self {
+            Self::Unspecified => "VERIFY_STATE_UNSPECIFIED",
+            Self::Running => "VERIFY_STATE_RUNNING",
+            Self::Sound => "VERIFY_STATE_SOUND",
+            Self::Broken => "VERIFY_STATE_BROKEN",
+        }
+    }
+    /// Creates an enum from field names used in the ProtoBuf definition.
+    pub fn from_str_name(value: &str) -> ::core::option::Option<Self> {
+        match value {
+            "VERIFY_STATE_UNSPECIFIED" => Some(Self::Unspecified),
+            "VERIFY_STATE_RUNNING" => Some(Self::Running),
+            "VERIFY_STATE_SOUND" => Some(Self::Sound),
+            "VERIFY_STATE_BROKEN" => Some(Self::Broken),
+            _ => None,
+        }
+    }
 }
 /// Generated client implementations.
 pub mod admin_client {
@@ -1064,6 +1141,29 @@ pub mod admin_client {
                 .insert(GrpcMethod::new("exchange.engine.v1.Admin", "TakeSnapshot"));
             self.inner.unary(req, path, codec).await
         }
+        /// Reads the closed segments of the journal again from the first record on, in a process of its own at the lowest
+        /// priority. Begins where `begin` is set and none is under way; tells how far the latest one is either way.
+        pub async fn verify(
+            &mut self,
+            request: impl tonic::IntoRequest<super::VerifyRequest>,
+        ) -> std::result::Result<tonic::Response<super::VerifyReport>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/exchange.engine.v1.Admin/Verify",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("exchange.engine.v1.Admin", "Verify"));
+            self.inner.unary(req, path, codec).await
+        }
         /// A standby becomes the leader: takes the journal's lock, raises the epoch. Refused while the old leader lives.
         pub async fn take_over(
             &mut self,
@@ -1187,6 +1287,12 @@ pub mod admin_server {
             &self,
             request: tonic::Request<super::Empty>,
         ) -> std::result::Result<tonic::Response<super::SnapshotInfo>, tonic::Status>;
+        /// Reads the closed segments of the journal again from the first record on, in a process of its own at the lowest
+        /// priority. Begins where `begin` is set and none is under way; tells how far the latest one is either way.
+        async fn verify(
+            &self,
+            request: tonic::Request<super::VerifyRequest>,
+        ) -> std::result::Result<tonic::Response<super::VerifyReport>, tonic::Status>;
         /// A standby becomes the leader: takes the journal's lock, raises the epoch. Refused while the old leader lives.
         async fn take_over(
             &self,
@@ -1709,6 +1815,49 @@ pub mod admin_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = TakeSnapshotSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/exchange.engine.v1.Admin/Verify" => {
+                    #[allow(non_camel_case_types)]
+                    struct VerifySvc<T: Admin>(pub Arc<T>);
+                    impl<T: Admin> tonic::server::UnaryService<super::VerifyRequest>
+                    for VerifySvc<T> {
+                        type Response = super::VerifyReport;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::VerifyRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Admin>::verify(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = VerifySvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

@@ -5,6 +5,7 @@ mod kills;
 #[path = "../process/mod.rs"]
 mod process;
 mod takeover;
+mod verifying;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
