@@ -33,6 +33,8 @@ class Instrument(models.Model):
     taker_fee_bps = models.PositiveIntegerField()
     state = models.CharField(max_length=20, default="unlisted")
     wanted_state = models.CharField(max_length=20, default="", blank=True)
+    call_until = models.DateTimeField(null=True)
+    """A released market collects orders in a call auction until then, and opens at its one price."""
     listed_at = models.DateTimeField()
 
     class Meta:
@@ -174,6 +176,8 @@ class Fill(models.Model):
     fee_units = UnitsField()
     fee_asset = models.CharField(max_length=12)
     traded_at = models.DateTimeField()
+    auction = models.BooleanField(default=False)
+    """Nobody took: both sides stood in a call auction, and both paid their maker's fee."""
 
     class Meta:
         db_table = "engine_fill"

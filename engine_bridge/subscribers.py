@@ -19,4 +19,4 @@ def send_transfer(message: TransferStarted, *, now: datetime) -> None:
 @outbox.subscriber(MarketStateWanted, name="engine.set_market_state")
 def set_market_state(message: MarketStateWanted, *, now: datetime) -> None:
     """Tell the engine what is wanted by now."""
-    tasks.assert_market_state(instrument=message.instrument)
+    tasks.assert_market_state(instrument=message.instrument, now=now)

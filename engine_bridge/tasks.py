@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
@@ -10,6 +11,7 @@ from django.db.models import F
 from engine_bridge.adapters import administration, transfers
 from engine_bridge.domain import assets
 from engine_bridge.domain.commands import MoveFunds
+from engine_bridge.domain.markets import way_to_open
 from engine_bridge.domain.transfers import TransferState
 from engine_bridge.models import Instrument, Transfer
 
@@ -31,15 +33,22 @@ def send_pending_transfers(*, limit: int = transfers.BATCH_MAX) -> int:
     return len(rows)
 
 
-def assert_market_state(*, instrument: int) -> None:
+def assert_market_state(*, instrument: int, now: datetime) -> None:
     """Tell the engine the state that officers want of a market, if it is in another. EngineAway."""
     row = Instrument.objects.filter(pk=instrument).exclude(wanted_state="").first()
-    if row is not None and row.state != row.wanted_state:
-        administration.set_state(settings.ENGINE_ADMIN_TARGET, instrument=row.pk, state=row.wanted_state)
+    if row is None or row.state == row.wanted_state:
+        return
+    step: str | None = row.wanted_state
+    if step == "open":
+        step = way_to_open(row.state, call_until=row.call_until, now=now)
+    if step == "run_auction":
+        administration.run_auction(settings.ENGINE_ADMIN_TARGET, instrument=row.pk)
+    elif step is not None:
+        administration.set_state(settings.ENGINE_ADMIN_TARGET, instrument=row.pk, state=step)
 
 
-def assert_market_states() -> None:
-    """The same for every market: what a lost message left undone is done here."""
+def assert_market_states(*, now: datetime) -> None:
+    """The same for every market: what a lost message left undone is done here, and auctions end."""
     for number in (
         Instrument.objects.exclude(wanted_state="").exclude(wanted_state=F("state")).values_list("pk")
     ):

@@ -146,7 +146,7 @@ def fill(row: Fill) -> Row:
         "fillSz": scale.size(row.qty_lots),
         "side": row.side,
         "posSide": "net",
-        "execType": "T" if row.taker else "M",
+        "execType": "T" if row.taker and not row.auction else "M",
         "fee": negative(row.fee_units, row.fee_asset),
         "feeCcy": row.fee_asset,
         "feeRate": fee_rate(row.instrument.taker_fee_bps if row.taker else row.instrument.maker_fee_bps),

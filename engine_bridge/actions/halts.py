@@ -19,7 +19,7 @@ from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalRequest
 from core.refusals import NotAllowed, NotFound, Refused
 from engine_bridge import locks
-from engine_bridge.domain.markets import STOPS
+from engine_bridge.domain.markets import CALL, STOPS
 from engine_bridge.events import Event, MarketStateWanted
 from engine_bridge.models import Instrument
 from engine_bridge.permissions import Permission
@@ -95,14 +95,14 @@ def ask_market_release(*, symbol: str, reason: str, actor: Actor, now: datetime)
 
 
 def _release(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
-    """Want the market open, in the transaction of the deciding signature."""
+    """Want the market open, through its call auction, in the transaction of the deciding signature."""
     number = int(request.subject.rpartition("/")[2])
     row = Instrument.objects.select_for_update().get(pk=number)
     if row.wanted_state not in STOPS:
         raise NotStopped("This market was released already.", target=request.subject)
     approvals.consume(request, now=now)
     before = row.wanted_state
-    _want(row, "open", now=now)
+    _want(row, "open", now=now, call_until=now + CALL)
     audit.record(
         Event.MARKET_RELEASED,
         row,
@@ -113,8 +113,9 @@ def _release(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
     )
 
 
-def _want(row: Instrument, state: str, *, now: datetime) -> None:
-    Instrument.objects.filter(pk=row.pk, wanted_state=row.wanted_state).update(wanted_state=state)
+def _want(row: Instrument, state: str, *, now: datetime, call_until: datetime | None = None) -> None:
+    rows = Instrument.objects.filter(pk=row.pk, wanted_state=row.wanted_state)
+    rows.update(wanted_state=state, call_until=call_until)
     row.wanted_state = state
     outbox.publish(MarketStateWanted(instrument=row.pk), now=now)
 

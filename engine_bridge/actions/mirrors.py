@@ -75,6 +75,7 @@ _FILL: Final = (
     "fee_units",
     "fee_asset",
     "traded_at",
+    "auction",
 )
 _kept, _own, _note_fields = attrgetter(*_KEPT), attrgetter(*_OWN), attrgetter(*_NOTE)
 _SIDES: Final = {side.value: side for side in Side}
@@ -144,6 +145,7 @@ def write_fills(records: Iterable[FillRecord]) -> None:
                 record.fee.units,
                 record.fee.asset,
                 record.at,
+                record.auction,
             )
             for record in records
         ],

@@ -124,6 +124,17 @@ def _done(answer: admin_pb2.AdminResult) -> None:
     if code not in DONE:
         raise EngineRefused(f"{code}: {answer.detail}" if answer.detail else str(code))
 
+def run_auction(target: str, *, instrument: int) -> None:
+    """Let everything that crosses trade at one price, then open. EngineRefused where no auction collects, or
+    its price lies outside the band.
+    """
+    request = admin_pb2.RunAuctionRequest(
+        instrument_id=instrument, then=types_pb2.InstrumentState.Value("INSTRUMENT_STATE_OPEN")
+    )
+    with _channel(target) as channel:
+        _done(admin_pb2_grpc.AdminStub(channel).RunAuction(request, timeout=CALL_S))
+
+
 
 @contextmanager
 def _channel(target: str) -> Iterator[grpc.Channel]:

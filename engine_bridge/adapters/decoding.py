@@ -148,6 +148,7 @@ def _trade(wire: Any) -> events.Traded:
         ),
         base=units(wire.base),
         quote=units(wire.quote),
+        auction=wire.auction,
     )
 
 

@@ -110,7 +110,7 @@ class Settlement:
         if now - self._swept >= SWEEP_EVERY:
             self._swept = now
             self._leave_vitals(now)
-            self._assert_markets()
+            self._assert_markets(now)
             if Transfer.objects.filter(state="pending", created_at__lt=now - SWEEP_EVERY).exists():
                 tasks.send_pending_transfers()
         if now - self._acknowledged >= ACKNOWLEDGE_EVERY:
@@ -128,9 +128,9 @@ class Settlement:
         except (EngineAway, notes.NotesDown) as error:
             log.info("no vital signs of the engine: %s", error)
 
-    def _assert_markets(self) -> None:
+    def _assert_markets(self, now: datetime) -> None:
         """An officer's stop must reach the engine even where its message did not."""
         try:
-            tasks.assert_market_states()
+            tasks.assert_market_states(now=now)
         except (EngineAway, EngineRefused) as error:
             log.warning("a market is not in the state that officers want: %s", error)

@@ -179,6 +179,7 @@ class Bookkeeper:
                 qty_lots=trade.qty_lots,
                 fee=fee,
                 at=event.at,
+                auction=trade.auction,
             )
         )
 

@@ -61,7 +61,7 @@ class TradeSide:
 @dataclass(frozen=True, slots=True)
 class Traded:
     """One match, at the maker's price: `base` from seller to buyer, `quote` back, fees out of what is
-    received.
+    received. In an `auction` nobody takes: the maker is the buyer, and both paid their maker's fee.
     """
 
     trade_id: int
@@ -72,6 +72,7 @@ class Traded:
     taker: TradeSide
     base: Units
     quote: Units
+    auction: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Final
 
 from engine_bridge.domain.instruments import Scale
@@ -10,6 +11,9 @@ from engine_bridge.domain.orders import Side
 
 STOPS: Final = frozenset({"halted", "cancel_only"})
 """States into which one person may put a market at once. Trading starts again only by approval."""
+
+CALL: Final = timedelta(minutes=2)
+"""How long a released market collects orders before they trade at one price."""
 
 COLLAR_PERCENT: Final = 5
 """How far from the best price a market order may trade."""
@@ -48,3 +52,14 @@ def worst_price(side: Side, best_ticks: int, *, largest: int) -> int:
     if side is Side.BUY:
         return min(largest, best_ticks * (100 + COLLAR_PERCENT) // 100) if best_ticks else 1
     return max(1, -(-best_ticks * (100 - COLLAR_PERCENT) // 100)) if best_ticks else largest
+
+
+def way_to_open(state: str, *, call_until: datetime | None, now: datetime) -> str | None:
+    """What to tell the engine so that a market comes from `state` to open: a state, `run_auction`, or None
+    while its auction collects. A market that was released goes through its call auction in any case.
+    """
+    if call_until is None:
+        return "open"
+    if state != "auction":
+        return "auction"
+    return "run_auction" if now >= call_until else None

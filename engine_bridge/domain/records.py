@@ -52,6 +52,7 @@ class FillRecord:
     qty_lots: int
     fee: Amount
     at: datetime
+    auction: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -12,13 +12,14 @@ from core.approvals.actions import submit_signature
 from core.audit.models import AuditEvent
 from core.refusals import NotAllowed
 from engine_bridge import gateway, tasks
-from engine_bridge.actions import ask_market_release, stop_market
+from engine_bridge.actions import ask_market_release, rebuild_mirrors, stop_market
 from engine_bridge.actions.halts import NotStopped, ReasonMissing, UnknownStop
+from engine_bridge.domain.markets import CALL
 from engine_bridge.domain.results import Result, ResultCode
-from engine_bridge.models import Instrument
+from engine_bridge.models import Fill, Instrument
 from tests.officers import Staff
 from tests.traders import Trader
-from tests.trading import account, code_of, maker, place, terms
+from tests.trading import account, code_of, maker, mirrors, place, sound, taker, terms
 from tests.venue import Venue, venue_open
 
 pytestmark = pytest.mark.django_db
@@ -60,7 +61,7 @@ def test_stops_when_one_officer_says_so(venue: Venue, tom: Trader, staff: Staff,
 
 def test_stops_even_if_the_message_is_lost(venue: Venue, staff: Staff, now: datetime) -> None:
     stop(staff, now)
-    tasks.assert_market_states()
+    tasks.assert_market_states(now=now)
     venue.settle()
     assert state() == ("halted", "halted")
 
@@ -75,8 +76,68 @@ def test_starts_again_when_two_others_agree(venue: Venue, tom: Trader, staff: St
         submit_signature(request_id=request.pk, signed=officer.answer(request), actor=officer.actor, now=now)
     venue.deliver()
     venue.settle()
-    assert state() == ("open", "open")
+    assert state() == ("auction", "open")
     assert code_of(place(tom, terms("sell", "0.1", "40000"))[0]) is ResultCode.OK
+
+
+def test_opens_at_one_price_after_its_call_auction(
+    venue: Venue, tom: Trader, staff: Staff, now: datetime
+) -> None:
+    tia = taker(venue)
+    stop(staff, now)
+    venue.deliver()
+    venue.settle()
+    request = ask_market_release(symbol="BTC-USDT", reason="feed repaired", actor=staff.ana.actor, now=now)
+    for officer in (staff.ben, staff.cy):
+        submit_signature(request_id=request.pk, signed=officer.answer(request), actor=officer.actor, now=now)
+    venue.deliver()
+    venue.settle()
+    # They cross, and wait: nobody is the first to be read.
+    place(tom, terms("sell", "0.2", "39000"))
+    place(tia, terms("buy", "0.1", "41000"))
+    place(tia, terms("buy", "0.1", "40000"))
+    before = now + CALL - timedelta(seconds=1)
+    tasks.assert_market_states(now=before)
+    venue.settle()
+    assert (state(), Fill.objects.count()) == (("auction", "open"), 0)
+    tasks.assert_market_states(now=now + CALL)
+    venue.settle()
+    assert state() == ("open", "open")
+    fills = list(Fill.objects.order_by("pk"))
+    assert len(fills) == 4
+    assert all(fill.auction for fill in fills)
+    assert len({fill.price_ticks for fill in fills}) == 1
+    # Nobody took: both sides paid 8 basis points of what they received, rounded up.
+    bought = next(fill for fill in fills if fill.side == "buy")
+    assert bought.fee_units == 8 * 10_000_000 // 10_000
+    place(tom, terms("sell", "0.01", "40000"))
+    place(tia, terms("buy", "0.01", "40000"))
+    venue.settle()
+    assert not Fill.objects.order_by("-pk")[0].auction
+    assert sound()
+    mirrored = mirrors()
+    rebuild_mirrors(typed="rebuild", reason="a test", actor=staff.sam.actor, now=clock.now())
+    venue.settle()
+    assert mirrors() == mirrored
+
+
+def test_is_stopped_again_in_the_middle_of_its_auction(
+    venue: Venue, tom: Trader, staff: Staff, now: datetime
+) -> None:
+    stop(staff, now)
+    venue.deliver()
+    venue.settle()
+    request = ask_market_release(symbol="BTC-USDT", reason="feed repaired", actor=staff.ana.actor, now=now)
+    for officer in (staff.ben, staff.cy):
+        submit_signature(request_id=request.pk, signed=officer.answer(request), actor=officer.actor, now=now)
+    venue.deliver()
+    venue.settle()
+    assert state() == ("auction", "open")
+    stop(staff, now)
+    venue.deliver()
+    tasks.assert_market_states(now=now + CALL)
+    venue.settle()
+    assert state() == ("halted", "halted")
 
 
 def test_obeys_what_was_wanted_last_whatever_message_comes_first(
@@ -86,7 +147,7 @@ def test_obeys_what_was_wanted_last_whatever_message_comes_first(
     stop(staff, now, "halted")
     number = Instrument.objects.get().pk
     for _ in range(2):
-        tasks.assert_market_state(instrument=number)
+        tasks.assert_market_state(instrument=number, now=now)
     venue.settle()
     assert state() == ("halted", "halted")
 

@@ -149,7 +149,7 @@ def state(value: StrEnum | str, tone: str = "") -> SafeString:
 @register.filter
 def market_state(value: str) -> SafeString:
     """The same for a market, which is well when it is open."""
-    return state(value, {"open": "good", "halted": "bad", "cancel_only": "bad"}.get(value, "over"))
+    return state(value, {"open": "good", "halted": "bad", "cancel_only": "bad", "auction": "wait"}.get(value, "over"))
 
 
 @register.filter

@@ -45,6 +45,7 @@ def show(request: frame.StaffRequest, symbol: str, refusal: Refused | None = Non
         "settlement": queries.settlement_for(request.identity, now=now),
         "stops": sorted(STOPS),
         "is_stopped": market.instrument.wanted_state in STOPS,
+        "opens_at": market.instrument.call_until if market.instrument.state == "auction" else None,
         "release": _open_release(request, market.instrument, now),
         "may_stop": access.allowed(request.identity, Permission.HALT_MARKETS, now),
     }
