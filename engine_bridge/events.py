@@ -18,6 +18,7 @@ class Event(StrEnum):
     MARKET_STOPPED = "engine.market.stopped"
     MARKET_RELEASE_ASKED = "engine.market.release_asked"
     MARKET_RELEASED = "engine.market.released"
+    JOURNAL_VERIFY_ASKED = "engine.journal.verify_asked"
 
 
 @outbox.message("engine.transfer_started")
@@ -32,3 +33,10 @@ class MarketStateWanted:
     """Officers want a market in another state; whoever reads this tells the engine what stands on its row."""
 
     instrument: int
+
+
+@outbox.message("engine.journal_verify_asked")
+class JournalVerifyAsked:
+    """An officer wants the journal verified; whoever reads this tells the engine to begin."""
+
+    asked_at: str

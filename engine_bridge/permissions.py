@@ -9,4 +9,5 @@ class Permission(StrEnum):
     SEE_MARKETS = "engine:market:read"
     HALT_MARKETS = "engine:market:halt"
     REBUILD_MIRRORS = "engine:mirrors:rebuild"
+    VERIFY_JOURNAL = "engine:journal:verify"
     APPROVE_MARKET_RELEASES = "engine:market:approve_release"

@@ -16,9 +16,10 @@ PENDING_MAX: Final = timedelta(seconds=30)
 
 def read_engine(now: datetime) -> Reading:
     """The engine's own word on itself, as of the last few seconds."""
-    found = vitals.find(now)
-    if found is None:
+    last = vitals.last()
+    if last is None or now - last.taken_at > vitals.FRESH:
         return Reading(Status.DOWN, "No word from the engine for half a minute: it, or settlement, is away.")
+    found, verified = last.reading, last.verification
     facts: dict[str, str | int | None] = {
         "state": found.state,
         "epoch": found.epoch,
@@ -36,6 +37,8 @@ def read_engine(now: datetime) -> Reading:
     facts.update({f"consumer {name}": reached for name, reached in found.consumers.items()})
     if found.state != "running":
         return Reading(Status.DOWN, f"The engine is {found.state} and takes no orders.", facts)
+    if verified is not None and verified.state == "broken":
+        return Reading(Status.DEGRADED, f"Its journal is not sound: {verified.finding}", facts)
     return Reading(Status.UP, f"The engine runs in epoch {found.epoch}.", facts)
 
 

@@ -1,7 +1,7 @@
 """The engine as officers see it: its last word with its age, who follows it how far behind, what is stopped.
 
-Nothing here calls the engine. Settlement leaves its word every few seconds; a page that waited for an engine
-in trouble would be of no use to whoever looks because of it.
+Nothing here calls the engine. Its word and its books are left in Redis every second, beside settlement; a
+page that waited for an engine in trouble would be of no use to whoever looks because of it.
 """
 
 from __future__ import annotations
@@ -16,6 +16,9 @@ from core.refusals import NotFound
 from engine_bridge import queries
 from engine_bridge.adapters import notes, vitals
 from engine_bridge.adapters.administration import ShardReading
+from engine_bridge.adapters.inspection import Level, Verification
+from engine_bridge.domain.flushes import Flushes, flushes
+from engine_bridge.domain.instruments import Scale
 from engine_bridge.domain.markets import STOPS
 from engine_bridge.models import Instrument
 from engine_bridge.permissions import Permission
@@ -40,6 +43,21 @@ class EngineView:
     followers: Sequence[Follower]
     settlement: queries.SettlementView
     stopped: Sequence[Instrument]
+    verification: Verification | None = None
+    flushes: Flushes | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class BookView:
+    """A market's book, best first: the engine's own as of `taken_at`, or the settled one, without a
+    `taken_at`, where nobody has heard of the engine's for a week.
+    """
+
+    bids: Sequence[queries.BookLine]
+    asks: Sequence[queries.BookLine]
+    event_seq: int
+    taken_at: datetime | None
+    is_live: bool
 
 
 def engine_for(officer: Identity | None, *, now: datetime) -> EngineView:
@@ -54,8 +72,39 @@ def engine_for(officer: Identity | None, *, now: datetime) -> EngineView:
     stopped = [row for row in queries.instruments() if row.wanted_state in STOPS or row.state != "open"]
     if found is None:
         return EngineView(None, None, False, [], settlement, stopped)
-    newest = found.reading.event_seq
-    reached = dict(found.reading.consumers) | {"settled in PostgreSQL": settlement.last_event_seq}
+    reading = found.reading
+    newest = reading.event_seq
+    reached = dict(reading.consumers) | {"settled in PostgreSQL": settlement.last_event_seq}
     followers = [Follower(name, seq, max(0, newest - seq)) for name, seq in sorted(reached.items())]
     is_fresh = now - found.taken_at <= vitals.FRESH
-    return EngineView(found.reading, found.taken_at, is_fresh, followers, settlement, stopped)
+    return EngineView(
+        reading,
+        found.taken_at,
+        is_fresh,
+        followers,
+        settlement,
+        stopped,
+        verification=found.verification,
+        flushes=flushes(reading.flush_us_buckets),
+    )
+
+
+def book_of(market: Instrument, *, depth: int, now: datetime) -> BookView:
+    """The engine's book of a market that the caller may see; the settled one where there is no other."""
+    try:
+        seen = vitals.last_depth(market.pk)
+    except notes.NotesDown:
+        seen = None
+    if seen is None:
+        book = queries.settled_book(market, depth=depth)
+        return BookView(book.bids, book.asks, queries.settled_event_seq(), None, False)
+    bids, asks = (_lines(market.scale, levels[:depth]) for levels in (seen.depth.bids, seen.depth.asks))
+    is_live = now - seen.taken_at <= vitals.LIVE
+    return BookView(bids, asks, seen.depth.event_seq, seen.taken_at, is_live)
+
+
+def _lines(scale: Scale, levels: Sequence[Level]) -> list[queries.BookLine]:
+    return [
+        queries.BookLine(scale.price(ticks), scale.base_amount(lots), orders)
+        for ticks, lots, orders in levels
+    ]

@@ -7,7 +7,7 @@ from uuid import UUID
 
 from core import outbox
 from engine_bridge import tasks
-from engine_bridge.events import MarketStateWanted, TransferStarted
+from engine_bridge.events import JournalVerifyAsked, MarketStateWanted, TransferStarted
 
 
 @outbox.subscriber(TransferStarted, name="engine.send_transfer")
@@ -20,3 +20,9 @@ def send_transfer(message: TransferStarted, *, now: datetime) -> None:
 def set_market_state(message: MarketStateWanted, *, now: datetime) -> None:
     """Tell the engine what is wanted by now."""
     tasks.assert_market_state(instrument=message.instrument, now=now)
+
+
+@outbox.subscriber(JournalVerifyAsked, name="engine.verify_journal")
+def verify_journal(message: JournalVerifyAsked, *, now: datetime) -> None:
+    """Tell the engine to begin; one that is under way goes on."""
+    tasks.verify_journal()

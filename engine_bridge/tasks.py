@@ -8,7 +8,7 @@ from uuid import UUID
 from django.conf import settings
 from django.db.models import F
 
-from engine_bridge.adapters import administration, transfers
+from engine_bridge.adapters import administration, inspection, transfers
 from engine_bridge.domain import assets
 from engine_bridge.domain.commands import MoveFunds
 from engine_bridge.domain.markets import way_to_open
@@ -52,7 +52,12 @@ def assert_market_states(*, now: datetime) -> None:
     for number in (
         Instrument.objects.exclude(wanted_state="").exclude(wanted_state=F("state")).values_list("pk")
     ):
-        assert_market_state(instrument=number[0])
+        assert_market_state(instrument=number[0], now=now)
+
+
+def verify_journal() -> None:
+    """Have the engine read its closed segments again, if it does not already. EngineAway is tried again."""
+    inspection.verify(settings.ENGINE_ADMIN_TARGET, begin=True)
 
 
 def _move(row: Transfer) -> MoveFunds:

@@ -64,6 +64,7 @@ QUIET: Final = frozenset(
         "custody.reconciliation",
         "custody.registry",
         "customers",
+        "engine.journal",
         "engine.transfer",
         "freezes",
         "kyc.applicant",

@@ -222,6 +222,7 @@ urlpatterns: list[Any] = [
         "identity/<uuid:case_id>/propose", Kyc.DECIDE_CASES, cases.propose, "propose_tier", step_up=Needs.ACT
     ),
     screen("engine/", Engine.SEE_MARKETS, engine.show, "engine"),
+    act("engine/verify", Engine.VERIFY_JOURNAL, engine.verify, "verify_journal"),
     act("engine/rebuild", Engine.REBUILD_MIRRORS, engine.rebuild, "rebuild_mirrors", step_up=Needs.ACT),
     screen("markets/", Engine.SEE_MARKETS, markets.index, "markets"),
     screen("markets/<slug:symbol>/", Engine.SEE_MARKETS, markets.show, "market"),

@@ -60,6 +60,7 @@ engine:market:read                .       .
 engine:market:halt                .       .
 engine:market:approve_release     x       x
 engine:mirrors:rebuild            x       .
+engine:journal:verify             x       .
 """
 
 

@@ -88,6 +88,7 @@ engine:market:read                x     x    x     x     x    x    x    .
 engine:market:halt                x     x    x     .     x    .    .    .
 engine:market:approve_release     .     x    .     x     .    .    .    .
 engine:mirrors:rebuild            .     .    .     .     x    .    .    .
+engine:journal:verify             .     .    .     .     x    .    .    .
 """
 
 

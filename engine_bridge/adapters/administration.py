@@ -4,7 +4,7 @@ open.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -43,6 +43,9 @@ class ShardReading:
     engine_time: datetime
     version: str
     consumers: Mapping[str, int]
+    # An engine of a former version does not tell these.
+    queue_limit: int = 0
+    flush_us_buckets: Sequence[int] = ()
 
 
 def status(target: str) -> ShardReading:
@@ -67,6 +70,8 @@ def status(target: str) -> ShardReading:
         engine_time=engine_time(wire.engine_time_ns),
         version=wire.version,
         consumers={item.name: item.sent_event_seq for item in wire.consumers},
+        queue_limit=wire.queue_limit,
+        flush_us_buckets=tuple(wire.flush_us_buckets),
     )
 
 
@@ -119,11 +124,6 @@ def set_state(target: str, *, instrument: int, state: str, reference: bytes = b"
         _done(admin_pb2_grpc.AdminStub(channel).SetInstrumentState(request, timeout=CALL_S))
 
 
-def _done(answer: admin_pb2.AdminResult) -> None:
-    code = decoding.code(answer.code)
-    if code not in DONE:
-        raise EngineRefused(f"{code}: {answer.detail}" if answer.detail else str(code))
-
 def run_auction(target: str, *, instrument: int) -> None:
     """Let everything that crosses trade at one price, then open. EngineRefused where no auction collects, or
     its price lies outside the band.
@@ -134,6 +134,11 @@ def run_auction(target: str, *, instrument: int) -> None:
     with _channel(target) as channel:
         _done(admin_pb2_grpc.AdminStub(channel).RunAuction(request, timeout=CALL_S))
 
+
+def _done(answer: admin_pb2.AdminResult) -> None:
+    code = decoding.code(answer.code)
+    if code not in DONE:
+        raise EngineRefused(f"{code}: {answer.detail}" if answer.detail else str(code))
 
 
 @contextmanager

@@ -6,32 +6,47 @@ import dataclasses
 import json
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final, cast
+from typing import Any, Final, cast
 
 from django.db import connection
 
 from engine_bridge.adapters import notes
 from engine_bridge.adapters.administration import ShardReading
+from engine_bridge.adapters.inspection import Depth, Level, Verification
 
 FRESH: Final = timedelta(seconds=30)
 """Older news is no news: the engine, or settlement, is not there."""
 KEPT: Final = timedelta(days=7)
 """How long the last word is shown, with its age, after there is no newer one."""
+LIVE: Final = timedelta(seconds=5)
+"""A book that was seen longer ago is not what traders meet now."""
 
 
 @dataclass(frozen=True, slots=True)
 class Vitals:
-    """What the engine said last, and when."""
+    """What the engine said last, and when; `verification` is None where none was made since it leads."""
 
     reading: ShardReading
     taken_at: datetime
+    verification: Verification | None = None
 
 
-def leave(reading: ShardReading, *, now: datetime) -> None:
+@dataclass(frozen=True, slots=True)
+class SeenDepth:
+    """A book's best levels, and when they were seen."""
+
+    depth: Depth
+    taken_at: datetime
+
+
+def leave(reading: ShardReading, verification: Verification | None = None, *, now: datetime) -> None:
     """Put the reading where the console looks."""
-    body = dataclasses.asdict(reading) | {"engine_time": reading.engine_time.isoformat()}
-    text = json.dumps({"reading": body, "taken_at": now.isoformat()})
-    notes.store().set(_key(), text, px=int(KEPT.total_seconds() * 1000))
+    _put("vitals", now, reading=_told(reading), verification=_told(verification))
+
+
+def leave_depth(instrument: int, depth: Depth, *, now: datetime) -> None:
+    """Put a book's best levels where the console looks."""
+    _put(f"depth:{instrument}", now, depth=_told(depth))
 
 
 def find(now: datetime) -> ShardReading | None:
@@ -42,14 +57,50 @@ def find(now: datetime) -> ShardReading | None:
 
 def last() -> Vitals | None:
     """The newest reading, however old."""
-    found = cast("bytes | None", notes.store().get(_key()))
-    if found is None:
+    told = _take("vitals")
+    if told is None:
         return None
-    told = json.loads(found)
-    body = told["reading"]
+    body, verified = told["reading"], told.get("verification")
     reading = ShardReading(**(body | {"engine_time": datetime.fromisoformat(body["engine_time"])}))
-    return Vitals(reading, datetime.fromisoformat(told["taken_at"]))
+    return Vitals(reading, datetime.fromisoformat(told["taken_at"]), verified and _verification(verified))
 
 
-def _key() -> str:
-    return f"engine:{connection.settings_dict['NAME']}:vitals"
+def last_depth(instrument: int) -> SeenDepth | None:
+    """The newest levels of a book, however old."""
+    told = _take(f"depth:{instrument}")
+    if told is None:
+        return None
+    body = told["depth"]
+    depth = Depth(body["event_seq"], _levels(body["bids"]), _levels(body["asks"]))
+    return SeenDepth(depth, datetime.fromisoformat(told["taken_at"]))
+
+
+def _verification(body: dict[str, Any]) -> Verification:
+    finished = body["finished_at"]
+    moments = {
+        "started_at": datetime.fromisoformat(body["started_at"]),
+        "finished_at": finished and datetime.fromisoformat(finished),
+    }
+    return Verification(**(body | moments))
+
+
+def _levels(body: list[list[int]]) -> tuple[Level, ...]:
+    return tuple((ticks, lots, orders) for ticks, lots, orders in body)
+
+
+def _told(value: ShardReading | Verification | Depth | None) -> dict[str, Any] | None:
+    return None if value is None else dataclasses.asdict(value)
+
+
+def _put(name: str, now: datetime, **body: Any) -> None:
+    text = json.dumps(body | {"taken_at": now}, default=datetime.isoformat)
+    notes.store().set(_key(name), text, px=int(KEPT.total_seconds() * 1000))
+
+
+def _take(name: str) -> dict[str, Any] | None:
+    found = cast("bytes | None", notes.store().get(_key(name)))
+    return None if found is None else cast("dict[str, Any]", json.loads(found))
+
+
+def _key(name: str) -> str:
+    return f"engine:{connection.settings_dict['NAME']}:{name}"

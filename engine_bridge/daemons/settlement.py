@@ -15,7 +15,7 @@ from core.refusals import Refused
 from engine_bridge import queries, tasks
 from engine_bridge.actions import halt_settlement, settle_batch
 from engine_bridge.actions.settlement import Gap
-from engine_bridge.adapters import administration, notes, transfers, vitals
+from engine_bridge.adapters import notes, transfers
 from engine_bridge.adapters.channel import EngineAway, EngineRefused
 from engine_bridge.adapters.decoding import Undecodable
 from engine_bridge.adapters.feed import Feed
@@ -109,7 +109,6 @@ class Settlement:
         """Send again what the outbox may have given up on, and let the engine forget what is long closed."""
         if now - self._swept >= SWEEP_EVERY:
             self._swept = now
-            self._leave_vitals(now)
             self._assert_markets(now)
             if Transfer.objects.filter(state="pending", created_at__lt=now - SWEEP_EVERY).exists():
                 tasks.send_pending_transfers()
@@ -120,13 +119,6 @@ class Settlement:
             )
             if done is not None and done.event_seq is not None:
                 transfers.acknowledge(settings.ENGINE_TRANSFERS_TARGET, through_event_seq=done.event_seq)
-
-    def _leave_vitals(self, now: datetime) -> None:
-        """For the health screen; settlement itself does not need them."""
-        try:
-            vitals.leave(administration.status(settings.ENGINE_ADMIN_TARGET), now=now)
-        except (EngineAway, notes.NotesDown) as error:
-            log.info("no vital signs of the engine: %s", error)
 
     def _assert_markets(self, now: datetime) -> None:
         """An officer's stop must reach the engine even where its message did not."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -10,7 +11,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Page
 
+from core import clock
 from core.audit.models import AuditEvent
+from engine_bridge.adapters import vitals
+from engine_bridge.adapters.administration import ShardReading
+from engine_bridge.adapters.inspection import Depth, Verification
 from tests.browser.conftest import Site
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -64,6 +69,7 @@ def screens(site: Site) -> dict[str, str]:
 
 def test_axe_finds_nothing_and_the_policy_stops_nothing(site: Site, visit: Any) -> None:
     officer, auditor = visit(site.exchange.staff.ana.identity), visit(site.exchange.staff.dot.identity)
+    watched(site)
     found = {}
     for name, path in screens(site).items():
         page = (auditor if name in ("audit", "event", "reads", "seals") else officer).open(path)
@@ -72,6 +78,25 @@ def test_axe_finds_nothing_and_the_policy_stops_nothing(site: Site, visit: Any) 
             found[f"{name}, {scheme}"] = violations(page, rules)
             keep(page, f"{name}-{scheme}")
     assert found == {name: [] for name in found}
+
+
+def watched(site: Site) -> None:
+    """What a watcher would have left of an engine whose journal was found damaged, and of its book."""
+    now = clock.now()
+    reading = ShardReading(
+        epoch=3, state="running", engine_seq=812_004, durable_seq=812_004, event_seq=1_904_377,
+        queue_depth=12, open_orders=40_112, accounts=318, fsync_p50_us=171, fsync_p99_us=602,
+        journal_bytes=73_400_320,
+        snapshot_seq=800_000, state_hash="5e" * 32, state_hash_seq=812_004, engine_time=now, version="0.1.0",
+        consumers={"settlement": 1_904_301}, queue_limit=131_072,
+        flush_us_buckets=(0,) * 5 + (3, 19, 2_204, 9_120, 1_310, 88, 12, 0, 1) + (0,) * 7,
+    )  # fmt: skip
+    began = now - timedelta(minutes=3)
+    finding = "/srv/journal/journal-00000000000000400123.seg is corrupt at byte 70912: a block is damaged"
+    broken = Verification("broken", began, now, 0, 0, 0, 0, 0, 393_216, "", "", finding)
+    vitals.leave(reading, broken, now=now)
+    bids, asks = (tuple((600_000 + step * at, 1_000 * at, at) for at in range(1, 13)) for step in (-10, 10))
+    vitals.leave_depth(site.exchange.market.pk, Depth(1_904_377, bids, asks), now=now)
 
 
 def violations(page: Page, rules: dict[str, Any]) -> list[str]:

@@ -11,11 +11,14 @@ from core import clock
 from core.audit.models import AuditEvent
 from core.refusals import NotAllowed
 from engine_bridge import probes, queries, sighting
-from engine_bridge.actions import rebuild_mirrors
+from engine_bridge.actions import ask_verification, rebuild_mirrors
 from engine_bridge.actions.rebuilding import NoReason, NotConfirmed
-from engine_bridge.adapters import vitals
+from engine_bridge.adapters import inspection, vitals
+from engine_bridge.adapters.inspection import Verification
+from engine_bridge.daemons.watching import look
+from engine_bridge.models import Instrument
 from tests.officers import Staff
-from tests.trading import maker, mirrors, place, sound, taker, terms, trading
+from tests.trading import maker, mirrors, place, sound, taker, terms, trading, until
 from tests.venue import Venue, venue_open
 
 pytestmark = pytest.mark.django_db
@@ -74,3 +77,64 @@ def test_has_the_mirrors_rebuilt_by_who_may_and_says_how_far_it_is(venue: Venue,
     assert mirrors() == before
     assert trading(tom, "USDT") == books
     assert sound()
+
+
+def test_has_the_journal_read_again_by_who_may_and_tells_what_was_found(venue: Venue, staff: Staff) -> None:
+    now, target = clock.now(), f"unix:{venue.engine.admin}"
+    assert inspection.verify(target, begin=False) is None
+    with pytest.raises(NotAllowed):
+        ask_verification(actor=staff.ana.actor, now=now)
+    venue.deliver()
+    assert inspection.verify(target, begin=False) is None
+    count = AuditEvent.objects.count()
+    ask_verification(actor=staff.sam.actor, now=now)
+    assert AuditEvent.objects.count() - count == 1
+    assert AuditEvent.objects.order_by("-pk")[0].doc["action"] == "engine.journal.verify_asked"
+    venue.deliver()
+
+    def ended() -> bool:
+        found = inspection.verify(target, begin=False)
+        return found is not None and found.state != "running"
+
+    until(ended, within_s=60)
+    look(target, now=now)
+    found = sighting.engine_for(staff.dot.identity, now=now)
+    assert found.verification is not None
+    # A test's journal has not closed a segment; engine/server/tests reads closed ones, whole and damaged.
+    assert (found.verification.state, found.verification.segments) == ("sound", 0)
+    assert found.verification.finished_at is not None
+    assert found.reading is not None
+    assert found.flushes is not None
+    assert found.flushes.count == sum(found.reading.flush_us_buckets) > 0
+    assert probes.read_engine(now).status.value == "up"
+
+
+def test_raises_its_health_where_the_journal_is_not_sound(venue: Venue, staff: Staff) -> None:
+    now = clock.now()
+    broken = Verification("broken", now, now, 0, 0, 0, 0, 0, 65_536, "", "", "a.seg is corrupt at byte 99: x")
+    vitals.leave(venue.engine.status(), broken, now=now)
+    reading = probes.read_engine(now)
+    assert (reading.status.value, "a.seg is corrupt at byte 99" in reading.sentence) == ("degraded", True)
+    assert sighting.engine_for(staff.dot.identity, now=now).verification == broken
+
+
+def test_shows_the_engines_own_book_and_says_when_it_is_stale(venue: Venue) -> None:
+    tom, now = maker(venue), clock.now()
+    place(tom, terms("sell", "0.5", "40000"), terms("sell", "0.2", "40000"), terms("sell", "0.1", "41000"))
+    market = Instrument.objects.get()
+    # Nobody has looked into the engine for this one; and nothing of it is settled.
+    unseen = Instrument.objects.get()
+    unseen.pk = 77
+    found = sighting.book_of(unseen, depth=12, now=now)
+    assert (found.taken_at, found.is_live, list(found.asks)) == (None, False, [])
+    look(f"unix:{venue.engine.admin}", now=now)
+    venue.engine.kill()
+    found = sighting.book_of(market, depth=12, now=now)
+    assert (found.taken_at, found.is_live, list(found.bids)) == (now, True, [])
+    assert [(line.price, str(line.size), line.orders) for line in found.asks] == [
+        ("40000", "0.7", 2),
+        ("41000", "0.1", 1),
+    ]
+    later = now + vitals.LIVE + timedelta(seconds=1)
+    found = sighting.book_of(market, depth=1, now=later)
+    assert (found.is_live, len(found.asks)) == (False, 1)

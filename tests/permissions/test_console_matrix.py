@@ -86,6 +86,7 @@ ROWS: Final = {
     "ask_market_release": ("engine:market:halt", "POST"),
     "engine": ("engine:market:read", "GET"),
     "rebuild_mirrors": ("engine:mirrors:rebuild", "POST"),
+    "verify_journal": ("engine:journal:verify", "POST"),
     "staff": ("access:staff:read", "GET"),
     "join": ("access:staff:propose", "POST"),
     "person": ("access:staff:read", "GET"),

@@ -8,11 +8,13 @@ from typing import Any
 
 from django.core.files.uploadedfile import SimpleUploadedFile
 
+from core import clock
 from core.access.models import Identity
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
 from core.freezes.models import Freeze
 from custody.models import Adjustment, Reconciliation, Refill, Withdrawal
+from engine_bridge.domain.markets import CALL
 from kernel import canonical, encodings
 from kernel.approval import Statement, Verb
 from tests.doors import at_console
@@ -234,6 +236,20 @@ def test_stops_a_market_at_once_and_releases_it_by_three(exchange: Exchange) -> 
     assert (asked.status_code, asked["Location"]) == (302, f"/approvals/{request.pk}/")
     shown = at_console(exchange.staff.ben.identity).get(asked["Location"]).content.decode()
     assert "Let BTC-USDT trade again" in shown
+
+
+def test_has_the_journal_verified_and_shows_a_market_in_its_call_auction(exchange: Exchange) -> None:
+    sam = exchange.staff.sam.identity
+    sent = send(sam, "/engine/", "/engine/verify")
+    assert (sent.status_code, sent["Location"]) == (302, "/engine/")
+    assert AuditEvent.objects.order_by("-pk")[0].doc["action"] == "engine.journal.verify_asked"
+    shown = at_console(exchange.staff.ana.identity).get("/engine/").content.decode()
+    assert "Your role does not verify the journal" in shown
+    exchange.market.state, exchange.market.wanted_state = "auction", "open"
+    exchange.market.call_until = clock.now() + CALL
+    exchange.market.save()
+    shown = at_console(sam).get("/markets/BTC-USDT/").content.decode()
+    assert "collects orders for its call auction" in shown
 
 
 def test_freezes_at_once_and_releases_by_three(exchange: Exchange) -> None:

@@ -149,7 +149,17 @@ def state(value: StrEnum | str, tone: str = "") -> SafeString:
 @register.filter
 def market_state(value: str) -> SafeString:
     """The same for a market, which is well when it is open."""
-    return state(value, {"open": "good", "halted": "bad", "cancel_only": "bad", "auction": "wait"}.get(value, "over"))
+    return state(
+        value, {"open": "good", "halted": "bad", "cancel_only": "bad", "auction": "wait"}.get(value, "over")
+    )
+
+
+@register.filter
+def within(microseconds: int | None) -> str:
+    """A bound on a duration; None = beyond the longest that is told apart."""
+    if microseconds is None:
+        return "longer"
+    return f"{microseconds} µs" if microseconds < 10_000 else f"{microseconds // 1000} ms"
 
 
 @register.filter

@@ -1,4 +1,4 @@
-"""The engine: its last word, who follows it, what is stopped; and the mirrors made again from its events."""
+"""The engine: its last word, who follows it, what is stopped; journal verified, mirrors made again."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def show(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpRes
     values = {
         "engine": sighting.engine_for(request.identity, now=now),
         "may_rebuild": access.allowed(request.identity, Permission.REBUILD_MIRRORS, now),
+        "may_verify": access.allowed(request.identity, Permission.VERIFY_JOURNAL, now),
         "word": TYPED,
     }
     return frame.page(request, "console/engine.html", values, refusal=refusal, now=now)
@@ -37,4 +38,14 @@ def rebuild(request: frame.StaffRequest) -> HttpResponse:
     except Refused as refusal:
         return show(request, refusal)
     messages.success(request, f"The mirrors are being rebuilt, up to event {reached} and beyond.")
+    return redirect("engine")
+
+
+def verify(request: frame.StaffRequest) -> HttpResponse:
+    """Have the engine read its journal again; what it finds appears on the screen."""
+    try:
+        actions.ask_verification(actor=request.actor, now=clock.now())
+    except Refused as refusal:
+        return show(request, refusal)
+    messages.success(request, "The engine is being told to verify its journal. Its result appears here.")
     return redirect("engine")

@@ -14,7 +14,7 @@ from core import access, clock
 from core.approvals import queries as approvals
 from core.approvals.models import ApprovalRequest
 from core.refusals import Refused
-from engine_bridge import actions, queries
+from engine_bridge import actions, queries, sighting
 from engine_bridge.domain.markets import STOPS
 from engine_bridge.models import Instrument
 from engine_bridge.permissions import Permission
@@ -34,10 +34,10 @@ def index(request: frame.StaffRequest) -> HttpResponse:
 
 
 def show(request: frame.StaffRequest, symbol: str, refusal: Refused | None = None) -> HttpResponse:
-    """One market: its terms, its book as settled, its last trades, and the forms that stop and release it."""
+    """One market: its terms, its book, its last trades, and the forms that stop and release it."""
     now = clock.now()
     market = queries.market_for(request.identity, symbol, now=now)
-    book = queries.settled_book(market.instrument, depth=DEPTH)
+    book = sighting.book_of(market.instrument, depth=DEPTH, now=now)
     values = {
         "market": market,
         "book": book,

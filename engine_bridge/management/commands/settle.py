@@ -9,6 +9,7 @@ from django.core.management.base import BaseCommand
 
 from core import daemon
 from engine_bridge.daemons.settlement import NAME, Settlement
+from engine_bridge.daemons.watching import watching
 
 
 class Command(BaseCommand):
@@ -17,6 +18,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         settlement = Settlement(settings.ENGINE_TRANSFERS_TARGET)
         try:
-            daemon.lead(NAME, settlement.step, interval_s=0.2)
+            with watching(settings.ENGINE_ADMIN_TARGET):
+                daemon.lead(NAME, settlement.step, interval_s=0.2)
         finally:
             settlement.close()

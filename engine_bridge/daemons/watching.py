@@ -1,0 +1,60 @@
+"""What officers see of the engine, carried from its admin socket to Redis every second.
+
+A thread of its own beside settlement: where settlement stands still, whoever looks for the reason still sees
+the engine and its books.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Final
+
+from core import clock
+from engine_bridge.adapters import administration, inspection, notes, vitals
+from engine_bridge.adapters.channel import EngineAway
+
+log = logging.getLogger(__name__)
+
+EVERY_S: Final = 1.0
+LEVELS: Final = 12
+"""So many prices a side are carried."""
+
+
+def look(target: str, *, now: datetime) -> None:
+    """Leave the engine's word on itself and on each of its books; EngineAway, NotesDown."""
+    verification = inspection.verify(target, begin=False)
+    vitals.leave(administration.status(target), verification, now=now)
+    for instrument in administration.listed(target):
+        depth = inspection.depth(target, instrument=instrument, levels=LEVELS)
+        vitals.leave_depth(instrument, depth, now=now)
+
+
+@contextmanager
+def watching(target: str) -> Iterator[None]:
+    """Look every second until the block ends. Who cannot be reached is only old news on the screen."""
+    stop = threading.Event()
+
+    def work() -> None:
+        heard = True
+        while not stop.wait(EVERY_S):
+            try:
+                look(target, now=clock.now())
+                heard = True
+            except (EngineAway, notes.NotesDown) as error:
+                if heard:
+                    log.warning("nothing new of the engine for the console: %s", error)
+                heard = False
+            except Exception:
+                log.exception("the engine cannot be looked at")
+
+    thread = threading.Thread(target=work, name="engine-watch", daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        thread.join(2 * inspection.CALL_S)
