@@ -1,9 +1,12 @@
 //! The program ... (each test's name finishes the sentence): the real binary, real sockets, real kills.
 
+mod asking;
 mod identities;
 mod kills;
 #[path = "../process/mod.rs"]
 mod process;
+mod restoring;
+mod sessions;
 mod takeover;
 mod verifying;
 

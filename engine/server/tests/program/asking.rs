@@ -1,0 +1,68 @@
+//! What is asked while orders flow is answered as of one sequence.
+
+use std::cell::Cell;
+use std::collections::BTreeMap;
+
+use countersign_wire::v1::event_feed_client::EventFeedClient;
+use countersign_wire::v1::{Event, OpenOrdersRequest, event};
+
+use crate::process::{Ids, Process};
+use crate::{events, trade};
+
+/// Order number to lots left, of all that rest after these events.
+fn resting(events: &[Event]) -> BTreeMap<u64, u64> {
+    let mut open = BTreeMap::new();
+    for event in events {
+        match &event.body {
+            Some(event::Body::Accepted(order)) => drop(open.insert(order.order_id, order.qty_lots)),
+            Some(event::Body::Trade(trade)) => {
+                open.insert(trade.maker_order_id, trade.maker_leaves_lots);
+                open.insert(trade.taker_order_id, trade.taker_leaves_lots);
+            }
+            Some(event::Body::Done(done)) => drop(open.remove(&done.order_id)),
+            _ => {}
+        }
+    }
+    open
+}
+
+#[tokio::test]
+async fn tells_the_open_orders_of_exactly_one_sequence_while_orders_flow() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    let mut ids = Ids;
+    let asked_enough = Cell::new(false);
+    let flow = async {
+        let mut next = 1;
+        while !asked_enough.get() {
+            trade(&process, &mut ids, next, 40).await;
+            next += 40;
+        }
+    };
+    let ask = async {
+        let mut feed = EventFeedClient::new(process.orders().await);
+        let mut answers = Vec::new();
+        // Until a good number was asked at different sequences, so that the flow has really run between them.
+        let mut last = 0;
+        while answers.len() < 25 {
+            let mut stream = feed.get_open_orders(OpenOrdersRequest::default()).await.unwrap().into_inner();
+            let (mut told, mut at) = (BTreeMap::new(), None);
+            while let Some(chunk) = stream.message().await.unwrap() {
+                assert_eq!(*at.get_or_insert(chunk.event_seq), chunk.event_seq, "one answer, one sequence");
+                told.extend(chunk.orders.iter().map(|order| (order.order_id, order.leaves_lots)));
+            }
+            let at = at.unwrap();
+            if at > last {
+                last = at;
+                answers.push((at, told));
+            }
+        }
+        asked_enough.set(true);
+        answers
+    };
+    let ((), answers) = tokio::join!(flow, ask);
+    let all = events(&process, 1).await;
+    for (at, told) in answers {
+        assert_eq!(told, resting(&all[..at as usize]), "as of event {at}");
+    }
+}

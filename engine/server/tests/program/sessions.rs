@@ -1,0 +1,148 @@
+//! A client's stream across a change of leader: Hello, Welcome, and everything unanswered sent again byte for byte.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use countersign_wire::v1::order_entry_client::OrderEntryClient;
+use countersign_wire::v1::{
+    ClientFrame, Command, CommandBatch, DrainRequest, Event, Hello, ResultCode, ServerFrame, Side, Welcome,
+    client_frame, event, server_frame,
+};
+use tokio::sync::mpsc::{Sender, channel};
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::Streaming;
+
+use crate::events;
+use crate::process::{self, Ids, Process, TIA, TOM, limit};
+
+struct Line {
+    frames: Sender<ClientFrame>,
+    answers: Streaming<ServerFrame>,
+    welcome: Welcome,
+}
+
+/// Says Hello to whoever listens; `None` where nobody does, or who does is ending.
+async fn say_hello(process: &Process, session_id: &[u8]) -> Option<Line> {
+    let mut orders = OrderEntryClient::new(process.try_orders().await?);
+    let (frames, sent) = channel(1_024);
+    let hello = Hello {
+        protocol_version: 1,
+        session_id: session_id.to_vec(),
+        next_session_seq: 1,
+        cancel_on_disconnect: false,
+    };
+    frames.send(ClientFrame { frame: Some(client_frame::Frame::Hello(hello)) }).await.ok()?;
+    let mut answers = orders.session(ReceiverStream::new(sent)).await.ok()?.into_inner();
+    while let Ok(Some(frame)) = answers.message().await {
+        if let Some(server_frame::Frame::Welcome(welcome)) = frame.frame {
+            return Some(Line { frames, answers, welcome });
+        }
+    }
+    None
+}
+
+async fn reconnect(process: &Process, session_id: &[u8]) -> Line {
+    for _ in 0..4_000 {
+        if let Some(line) = say_hello(process, session_id).await {
+            return line;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("nobody leads");
+}
+
+fn made(ids: &mut Ids, count: u64) -> Vec<Command> {
+    let order = |seq: u64| {
+        let (account, side) = if seq.is_multiple_of(2) { (TOM, Side::Sell) } else { (TIA, Side::Buy) };
+        let command = limit(ids.next(), seq, account, side, 1_000 + (seq % 7) as i64, 1 + seq % 5);
+        Command { session_seq: seq, ..command }
+    };
+    (1..=count).map(order).collect()
+}
+
+/// Sends `commands` in frames of eight; what is there to be read is read later.
+async fn send(line: &Line, commands: &[Command]) {
+    for part in commands.chunks(8) {
+        let batch = CommandBatch { commands: part.to_vec() };
+        line.frames.send(ClientFrame { frame: Some(client_frame::Frame::Batch(batch)) }).await.ok();
+    }
+}
+
+/// Takes answers in until `enough` commands are answered or the stream ends.
+async fn listen(line: &mut Line, acknowledged: &mut BTreeMap<Vec<u8>, u64>, enough: usize) {
+    while acknowledged.len() < enough {
+        let Ok(Some(frame)) = line.answers.message().await else { return };
+        let Some(server_frame::Frame::Results(results)) = frame.frame else { continue };
+        for result in results.results {
+            // Draining is told of commands that were not taken; they are sent again to the next leader.
+            if result.code() == ResultCode::Ok {
+                acknowledged.insert(result.command_id.to_vec(), result.engine_seq);
+            } else {
+                assert!(result.code >= 100, "{result:?}");
+            }
+        }
+    }
+}
+
+/// All commands of the session were applied once, in the client's order, under the sequence that was told.
+fn each_once(commands: &[Command], acknowledged: &BTreeMap<Vec<u8>, u64>, events: &[Event]) {
+    let accepted: Vec<(&[u8], u64)> = events
+        .iter()
+        .filter_map(|event| match &event.body {
+            Some(event::Body::Accepted(order)) => Some((order.command_id.as_slice(), event.engine_seq)),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(accepted.len(), commands.len());
+    for (command, (id, engine_seq)) in commands.iter().zip(accepted) {
+        assert_eq!(command.command_id, id, "nothing was overtaken");
+        assert_eq!(acknowledged.get(id), Some(&engine_seq));
+    }
+}
+
+/// Lets `change` end the leader while the stream is full, and goes on with whoever leads next.
+async fn across(change: impl AsyncFnOnce(&mut Process)) {
+    let mut first = Process::fresh();
+    first.list_and_fund().await;
+    let mut second = first.standby(&["--take-over", "auto"]).await;
+    let watched = first.standby_handle();
+    let mut ids = Ids;
+    let (session_id, commands) = (ids.next(), made(&mut ids, 4_000));
+    let mut acknowledged = BTreeMap::new();
+    let mut line = reconnect(&watched, &session_id).await;
+    let epoch = line.welcome.epoch;
+    send(&line, &commands).await;
+    listen(&mut line, &mut acknowledged, 500).await;
+    change(&mut first).await;
+    listen(&mut line, &mut acknowledged, commands.len()).await;
+
+    let mut line = reconnect(&watched, &session_id).await;
+    assert!(line.welcome.epoch > epoch);
+    let applied = line.welcome.last_session_seq_applied;
+    assert!(applied >= 500, "what was acknowledged was applied");
+    let answered: BTreeSet<&Vec<u8>> = acknowledged.keys().collect();
+    let unanswered: Vec<Command> =
+        commands.iter().filter(|command| !answered.contains(&command.command_id.to_vec())).cloned().collect();
+    for command in &commands[applied as usize..] {
+        assert!(!acknowledged.contains_key(&command.command_id.to_vec()), "acknowledged and not applied");
+    }
+    send(&line, &unanswered).await;
+    listen(&mut line, &mut acknowledged, commands.len()).await;
+    each_once(&commands, &acknowledged, &events(&second, 1).await);
+    second.kill();
+    second.verified();
+}
+
+#[tokio::test]
+async fn goes_on_with_a_session_whose_leader_was_killed() {
+    across(async |first: &mut Process| first.kill()).await;
+}
+
+#[tokio::test]
+async fn goes_on_with_a_session_through_an_upgrade() {
+    across(async |first: &mut Process| {
+        let mut admin = process::admin_client(first.admin().await);
+        admin.drain(DrainRequest { release_journal: true, retry_after_ms: 500 }).await.unwrap();
+        assert!(first.ended());
+    })
+    .await;
+}
