@@ -12,10 +12,11 @@ use countersign_venue::command::{
 };
 use countersign_venue::{Output, Venue};
 
+use crate::cancel_all;
 use crate::flow::{self, Flow, Message};
 use crate::{number, option};
 
-const ACCOUNTS: u64 = 1_000;
+pub const ACCOUNTS: u64 = 1_000;
 
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let count = number(arguments, "--messages", 1_000_000)? as usize;
@@ -61,6 +62,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
             ""
         );
     }
+    cancel_all::run(runs);
     Ok(())
 }
 
@@ -440,7 +442,7 @@ impl Engine for Gated {
     }
 }
 
-const START_NS: u64 = 1_800_000_000_000_000_000;
+pub const START_NS: u64 = 1_800_000_000_000_000_000;
 
 fn commands_of(flow: &Flow) -> Vec<Command> {
     let mut order_account = Map::<u64, u64>::default();
@@ -510,9 +512,8 @@ fn commands_of(flow: &Flow) -> Vec<Command> {
         .collect()
 }
 
-/// Everything that the engine thread does for a command but the journal's write: encoding, digest, screening, dedupe,
-/// gate, book, events.
-fn time_venue(flow: &Flow, commands: &[Command]) -> f64 {
+/// BTC-USDT is open, and every account can pay for anything.
+pub fn open_venue() -> Venue {
     let mut venue = Venue::new();
     let mut output = Output::default();
     let mut setup = |command: Command| venue.apply(START_NS, &command, 0, &mut output);
@@ -570,6 +571,14 @@ fn time_venue(flow: &Flow, commands: &[Command]) -> f64 {
             }));
         }
     }
+    venue
+}
+
+/// Everything that the engine thread does for a command but the journal's write: encoding, digest, screening, dedupe,
+/// gate, book, events.
+fn time_venue(flow: &Flow, commands: &[Command]) -> f64 {
+    let mut venue = open_venue();
+    let mut output = Output::default();
     let mut journal = Vec::new();
     let mut began = core_time();
     for (at, command) in commands.iter().enumerate() {

@@ -1,5 +1,6 @@
 //! Benchmarks of the engine. `engine-bench core` and `engine-bench e2e`; the README says how they measure.
 
+mod cancel_all;
 mod core;
 mod e2e;
 mod echo;
