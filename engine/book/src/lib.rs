@@ -9,103 +9,18 @@
 
 mod auction;
 mod hash;
+mod matching;
+mod order;
 mod side;
 
 pub use auction::{Clearing, Party, Ring};
 pub use hash::{FixedHasher, Index, Map};
+use matching::{survey, sweep};
+pub use order::{Fill, Reach, Resting, Side, Stop, Stp, Taker, Tape};
 use side::{Half, NONE};
 
 /// Where a resting order lives. Valid until the order leaves the book; then the number is used again.
 pub type Slot = u32;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub enum Side {
-    Buy = 1,
-    Sell = 2,
-}
-
-impl Side {
-    pub fn opposite(self) -> Side {
-        match self {
-            Side::Buy => Side::Sell,
-            Side::Sell => Side::Buy,
-        }
-    }
-}
-
-/// What happens when an order meets one of its own group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
-pub enum Stp {
-    CancelMaker = 1,
-    CancelTaker = 2,
-    CancelBoth = 3,
-}
-
-/// An order that rests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Resting {
-    pub id: u64,
-    pub leaves: u64,
-    /// Self-trade group; 0 is none.
-    pub group: u64,
-    /// The caller's own handle, told back in every report.
-    pub owner: u32,
-}
-
-/// An order on its way through the book. [`Book::take`] counts `leaves` and `budget` down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Taker {
-    pub side: Side,
-    /// No trade is worse than this.
-    pub limit: i64,
-    pub leaves: u64,
-    /// Sum of price × quantity that may still be spent; `None` where the quantity alone decides.
-    pub budget: Option<u64>,
-    pub group: u64,
-    pub stp: Stp,
-}
-
-/// One trade, told from the maker's place in the book.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Fill {
-    pub slot: Slot,
-    pub maker: u64,
-    pub owner: u32,
-    /// The maker's price: the only one anybody trades at.
-    pub price: i64,
-    pub qty: u64,
-    pub maker_leaves: u64,
-    pub taker_leaves: u64,
-}
-
-/// Who listens to what [`Book::take`] does, as it happens.
-pub trait Tape {
-    fn fill(&mut self, fill: Fill);
-    /// A maker of the taker's own group was cancelled; `slot` is free from now on.
-    fn pulled(&mut self, slot: Slot, order: Resting, price: i64);
-}
-
-/// Why [`Book::take`] ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Stop {
-    /// Nothing left to fill, or nothing left to fill it with.
-    Done,
-    /// The taker met its own group and is cancelled.
-    SelfTrade,
-    /// The budget does not buy one more lot.
-    Budget,
-}
-
-/// Whether an order could be filled whole, here and now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Reach {
-    Whole,
-    Partly,
-    /// Its own group stands in the way.
-    SelfTrade,
-}
 
 #[derive(Clone, Copy)]
 struct Node {
@@ -272,105 +187,6 @@ fn unlink<const SIDE: u8>(nodes: &mut [Node], half: &mut Half<SIDE>, slot: Slot)
         nodes[next as usize].prev = prev;
     }
     half.leave(level, order.leaves);
-}
-
-fn sweep<const SIDE: u8>(
-    half: &mut Half<SIDE>,
-    nodes: &mut [Node],
-    free: &mut Vec<Slot>,
-    taker: &mut Taker,
-    tape: &mut impl Tape,
-) -> Stop {
-    while taker.leaves > 0 {
-        let Some(at) = half.best() else { return Stop::Done };
-        let price = half.level(at).price;
-        if Half::<SIDE>::is_worse(price, taker.limit) {
-            return Stop::Done;
-        }
-        let mut slot = half.level(at).head;
-        while slot != NONE && taker.leaves > 0 {
-            let Node { order, next, .. } = nodes[slot as usize];
-            let mut reach = taker.leaves;
-            if let Some(budget) = taker.budget {
-                // A budget is only ever given with prices of at least one tick.
-                reach = reach.min(budget / price as u64);
-                if reach == 0 {
-                    return Stop::Budget;
-                }
-            }
-            if taker.group != 0 && order.group == taker.group {
-                if taker.stp != Stp::CancelTaker {
-                    unlink(nodes, half, slot);
-                    free.push(slot);
-                    tape.pulled(slot, order, price);
-                }
-                if taker.stp != Stp::CancelMaker {
-                    return Stop::SelfTrade;
-                }
-                slot = next;
-                continue;
-            }
-            let qty = order.leaves.min(reach);
-            if let Some(budget) = &mut taker.budget {
-                *budget -= qty * price as u64;
-            }
-            taker.leaves -= qty;
-            let maker_leaves = order.leaves - qty;
-            if maker_leaves == 0 {
-                unlink(nodes, half, slot);
-                free.push(slot);
-            } else {
-                nodes[slot as usize].order.leaves = maker_leaves;
-                half.level_mut(at).qty -= qty;
-            }
-            tape.fill(Fill {
-                slot,
-                maker: order.id,
-                owner: order.owner,
-                price,
-                qty,
-                maker_leaves,
-                taker_leaves: taker.leaves,
-            });
-            if maker_leaves > 0 {
-                // The taker, or its budget, ended in the middle of a maker: nobody behind it is met any more.
-                return if taker.leaves > 0 { Stop::Budget } else { Stop::Done };
-            }
-            slot = next;
-        }
-    }
-    Stop::Done
-}
-
-fn survey<const SIDE: u8>(half: &Half<SIDE>, nodes: &[Node], taker: &Taker) -> Reach {
-    let mut missing = taker.leaves;
-    for (price, qty, head) in half.walk_levels() {
-        if Half::<SIDE>::is_worse(price, taker.limit) {
-            break;
-        }
-        if taker.group == 0 {
-            if qty >= missing {
-                return Reach::Whole;
-            }
-            missing -= qty;
-            continue;
-        }
-        let mut slot = head;
-        while slot != NONE {
-            let node = &nodes[slot as usize];
-            if node.order.group == taker.group {
-                if taker.stp != Stp::CancelMaker {
-                    return Reach::SelfTrade;
-                }
-            } else if node.order.leaves >= missing {
-                return Reach::Whole;
-            } else {
-                missing -= node.order.leaves;
-            }
-            slot = node.next;
-        }
-    }
-    Reach::Partly
 }
 
 fn walk<'a, const SIDE: u8>(
