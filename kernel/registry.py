@@ -212,6 +212,14 @@ class Registry:
             rules=_rules(document["rules"]) if "rules" in document else None,
         )
 
+    def differs_in_officers_only(self, old: Registry) -> bool:
+        """Whether nothing but officers and the version differ: all that a recovery may bring."""
+        before, after = (canonical.decode_object(one.encoded) for one in (old, self))
+        for document in (before, after):
+            for name in ("officers", "version"):
+                document.pop(name)
+        return before == after
+
     def own_address(self, name: str) -> tuple[str, int]:
         """Read `hot/0`: a wallet of ours and an index in it."""
         wallet, _, index = name.partition("/")

@@ -45,6 +45,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "adopt_refill": "Put this refill before its checkers",
     "import_partial": "Take in the cold signers’ signatures",
     "announce_registry": "Ask that the signers take up another registry",
+    "draft_recovery": "Draft the recovery officers’ order for new officers",
     "export_bundle": "Export the bundle for the cold signers",
     "propose_adjustment": "Ask for a credit to a customer",
     "evidence": "Open a person’s evidence",

@@ -198,6 +198,8 @@ def _headline(members: Mapping[str, canonical.Value]) -> str:
             return f"Let the signer {members.get('token')} begin a new memory"
         case "signer.registry":
             return f"Let the signers take up registry {members.get('version')}"
+        case "signer.recovery":
+            return f"Recover: let the signers take up the officers of registry {members.get('version')}"
         case str(kind) if kind in kinds.registered():
             return (
                 f"{kinds.named(kind).title or kind}: {members.get('person_name') or members.get('subject')}"

@@ -195,6 +195,13 @@ urlpatterns: list[Any] = [
         "announce_registry",
         step_up=Needs.MONEY,
     ),
+    act(
+        "treasury/signers/recovery",
+        Custody.ORDER_SIGNERS,
+        signers.recovery,
+        "draft_recovery",
+        step_up=Needs.MONEY,
+    ),
     screen("treasury/signers/orders/<uuid:order_id>/", Custody.SEE_SIGNERS, signers.show, "signer_order"),
     screen(
         "treasury/signers/orders/<uuid:order_id>.json",
@@ -203,6 +210,12 @@ urlpatterns: list[Any] = [
         "signer_order_file",
     ),
     act("treasury/signers/orders/<uuid:order_id>/sign", Custody.STOP_SIGNERS, signers.sign, "sign_order"),
+    act(
+        "treasury/signers/orders/<uuid:order_id>/recover",
+        Custody.ORDER_SIGNERS,
+        signers.sign_recovery,
+        "sign_recovery",
+    ),
     screen("treasury/adjustments/", Custody.SEE_TREASURY, adjustments.index, "adjustments"),
     act(
         "treasury/adjustments/propose",

@@ -19,6 +19,7 @@ from custody.actions.orders import (
 from custody.actions.payments import CoinTaken, report_broadcast, store_built, store_signed
 from custody.actions.prices import report_price
 from custody.actions.reconciliations import report_reconciliation, report_told
+from custody.actions.recoveries import draft_recovery, sign_recovery
 from custody.actions.refills import (
     NothingDue,
     dismiss_refill,
@@ -52,6 +53,7 @@ __all__ = [
     "cancel_withdrawal",
     "dismiss_refill",
     "draft_freeze",
+    "draft_recovery",
     "draft_veto",
     "expire_order",
     "expire_withdrawal",
@@ -82,6 +84,7 @@ __all__ = [
     "return_offer",
     "settle_payment",
     "sign_order",
+    "sign_recovery",
     "store_built",
     "store_signature",
     "store_signed",

@@ -22,7 +22,7 @@ from core.refusals import NotAllowed, Refused
 from custody import locks, queries
 from custody.actions import entitled
 from custody.domain import orders
-from custody.domain.orders import EVERYTHING, STOPS, Kind, State
+from custody.domain.orders import ANNOUNCES, EVERYTHING, STOPS, Kind, State
 from custody.events import Event, SignerOrderMoved
 from custody.models import OrderAnswer, SignerHealth, SignerOrder, Wallet
 from custody.permissions import Permission
@@ -57,14 +57,21 @@ def draft_freeze(*, wallet: str, reason: str, actor: Actor, now: datetime) -> Si
     """A freeze of one wallet's signers, or of every signer (`*`), for the drafting officer to sign alone."""
     target = f"custody.wallet/{wallet[:32]}"
     return _draft(
-        Kind.FREEZE, wallet, {"wallet": wallet}, _tokens(wallet), reason, target=target, actor=actor, now=now
+        Kind.FREEZE,
+        wallet,
+        {"wallet": wallet},
+        reachable(wallet),
+        reason,
+        target=target,
+        actor=actor,
+        now=now,
     )
 
 
 @action(Event.ORDER_DRAFTED)
 def draft_veto(*, registry_digest: str, reason: str, actor: Actor, now: datetime) -> SignerOrder:
     """A veto of a registry that was announced to the signers, for the drafting officer to sign alone."""
-    announced = SignerOrder.objects.filter(kind=Kind.REGISTRY, subject=registry_digest).exists()
+    announced = SignerOrder.objects.filter(kind__in=ANNOUNCES, subject=registry_digest).exists()
     target = f"custody.registry/{registry_digest[:64]}"
     if not announced:
         raise UnknownSubject("Nothing was drafted: no registry of that digest was announced.", target=target)
@@ -72,7 +79,7 @@ def draft_veto(*, registry_digest: str, reason: str, actor: Actor, now: datetime
         Kind.VETO,
         registry_digest,
         {"digest": registry_digest},
-        _tokens(EVERYTHING),
+        reachable(EVERYTHING),
         reason,
         target=target,
         actor=actor,
@@ -84,11 +91,11 @@ def draft_veto(*, registry_digest: str, reason: str, actor: Actor, now: datetime
 def sign_order(*, order_id: UUID, signed: Signed, actor: Actor, now: datetime) -> SignerOrder:
     """Take the one signature that a stop needs, by the passkey of the officer who drafted it."""
     row = locks.signer_order(order_id)
-    officer = entitled.officer(actor, Permission.STOP_SIGNERS, now=now, target=_name(row))
+    officer = entitled.officer(actor, Permission.STOP_SIGNERS, now=now, target=name_of(row))
     if row.maker_id != officer.pk or Kind(row.kind) not in STOPS:
-        raise NotYours("Only the officer who drafted this order signs it.", target=_name(row))
+        raise NotYours("Only the officer who drafted this order signs it.", target=name_of(row))
     if row.expires_at <= now:
-        raise OrderExpired("Nothing was sent: the order is a day old. Draft it again.", target=_name(row))
+        raise OrderExpired("Nothing was sent: the order is a day old. Draft it again.", target=name_of(row))
     row.check_step(State.SIGNED)
     statement = Statement.about(
         bytes(row.payload),
@@ -97,10 +104,10 @@ def sign_order(*, order_id: UUID, signed: Signed, actor: Actor, now: datetime) -
         deployment=settings.DEPLOYMENT,
         nonce=bytes(row.nonce),
     )
-    verified(statement, officer=officer, signed=signed, target=_name(row))
+    verified(statement, officer=officer, signed=signed, target=name_of(row))
     approval = SignedApproval(str(officer.pk), Verb.APPROVE, bytes(row.nonce), signed.assertion)
     row.move_to(State.SIGNED, assertion=approval.as_json())
-    _record(Event.ORDER_SIGNED, row, before=State.SIGNING, actor=actor, now=now)
+    recorded(Event.ORDER_SIGNED, row, before=State.SIGNING, actor=actor, now=now)
     return row
 
 
@@ -109,7 +116,14 @@ def ask_release_of_signers(*, wallet: str, reason: str, actor: Actor, now: datet
     """A request, to a quorum, that the signers of a wallet (or `*`) may sign again."""
     target = f"custody.wallet/{wallet[:32]}"
     return _ask(
-        Kind.RELEASE, wallet, {"wallet": wallet}, _tokens(wallet), reason, target=target, actor=actor, now=now
+        Kind.RELEASE,
+        wallet,
+        {"wallet": wallet},
+        reachable(wallet),
+        reason,
+        target=target,
+        actor=actor,
+        now=now,
     )
 
 
@@ -139,7 +153,7 @@ def ask_registry(
         Kind.REGISTRY,
         registry_digest,
         about,
-        _tokens(EVERYTHING),
+        reachable(EVERYTHING),
         reason,
         target=f"custody.registry/{version}",
         actor=actor,
@@ -153,7 +167,7 @@ def give_order(*, request: ApprovalRequest, actor: Actor, now: datetime) -> Sign
     row = _of(request)
     approvals.consume(request, now=now)
     row.move_to(State.SIGNED)
-    _record(Event.ORDER_SIGNED, row, before=State.SIGNING, actor=actor, now=now)
+    recorded(Event.ORDER_SIGNED, row, before=State.SIGNING, actor=actor, now=now)
     return row
 
 
@@ -163,7 +177,7 @@ def close_with_request(
     """Carry the quorum's no, or its silence, into the order."""
     row = _of(request)
     row.move_to(state)
-    _record(event, row, before=State.SIGNING, actor=actor, now=now)
+    recorded(event, row, before=State.SIGNING, actor=actor, now=now)
     return row
 
 
@@ -200,10 +214,10 @@ def expire_order(*, order_id: UUID, actor: Actor, now: datetime) -> SignerOrder:
     """Close an order that nobody signed, or that a signer did not answer, within its day."""
     row = locks.signer_order(order_id)
     if row.expires_at > now:
-        raise Refused("The order is not over yet.", target=_name(row))
+        raise Refused("The order is not over yet.", target=name_of(row))
     before = State(row.state)
     row.move_to(State.EXPIRED)
-    _record(Event.ORDER_EXPIRED, row, before=before, actor=actor, now=now)
+    recorded(Event.ORDER_EXPIRED, row, before=before, actor=actor, now=now)
     return row
 
 
@@ -241,8 +255,8 @@ def _draft(
     now: datetime,
 ) -> SignerOrder:
     maker = entitled.officer(actor, Permission.STOP_SIGNERS, now=now, target=target)
-    row = _stored(kind, subject, about, tokens, maker, entitled.said(reason, target=target), now=now)
-    _record(Event.ORDER_DRAFTED, row, before=None, actor=actor, now=now)
+    row = stored(kind, subject, about, tokens, maker, entitled.said(reason, target=target), now=now)
+    recorded(Event.ORDER_DRAFTED, row, before=None, actor=actor, now=now)
     return row
 
 
@@ -258,7 +272,7 @@ def _ask(
     now: datetime,
 ) -> SignerOrder:
     maker = entitled.officer(actor, Permission.ORDER_SIGNERS, now=now, target=target)
-    row = _stored(kind, subject, about, tokens, maker, entitled.said(reason, target=target), now=now)
+    row = stored(kind, subject, about, tokens, maker, entitled.said(reason, target=target), now=now)
     row.request = approvals.open(
         kind.value,
         canonical.decode_object(bytes(row.payload)),
@@ -270,11 +284,11 @@ def _ask(
         nonce=bytes(row.nonce),
     )
     row.save(update_fields=["request"])
-    _record(Event.ORDER_ASKED, row, before=None, actor=actor, now=now)
+    recorded(Event.ORDER_ASKED, row, before=None, actor=actor, now=now)
     return row
 
 
-def _stored(
+def stored(
     kind: Kind,
     subject: str,
     about: Mapping[str, canonical.Value],
@@ -283,7 +297,9 @@ def _stored(
     reason: str,
     *,
     now: datetime,
+    recovery: Mapping[str, canonical.Value] | None = None,
 ) -> SignerOrder:
+    """Write an order down as the bytes that officers will sign; a primitive of the order's actions."""
     members = orders.payload(
         kind, about, deployment=settings.DEPLOYMENT, maker=str(maker.pk), reason=reason, now=now
     )
@@ -295,13 +311,14 @@ def _stored(
         payload=canonical.encode(members),
         nonce=secrets.token_bytes(NONCE_BYTES),
         tokens=tokens,
+        recovery=recovery,
         maker=maker,
         made_at=now,
         expires_at=intent.time(str(members["expires"])),
     )
 
 
-def _tokens(wallet: str) -> list[str]:
+def reachable(wallet: str) -> list[str]:
     """The signers that can be reached for this wallet: those of hot wallets. Cold ones are brought a file."""
     rows = Wallet.objects.all() if wallet == EVERYTHING else Wallet.objects.filter(name=wallet)
     if not rows:
@@ -315,7 +332,10 @@ def _of(request: ApprovalRequest) -> SignerOrder:
     return locks.signer_order(SignerOrder.objects.values_list("pk", flat=True).get(request=request))
 
 
-def _record(event: Event, row: SignerOrder, *, before: State | None, actor: Actor, now: datetime) -> None:
+def recorded(
+    event: Event, row: SignerOrder, *, before: State | None, actor: Actor, now: datetime, by: str = ""
+) -> None:
+    """The order's one audit event and its message; `by` is a recovery officer, who has no account here."""
     audit.record(
         event,
         row,
@@ -328,11 +348,13 @@ def _record(event: Event, row: SignerOrder, *, before: State | None, actor: Acto
             "subject": row.subject,
             "digest": digest(bytes(row.payload)),
             "request": row.request_id,
+            **({"by": by} if by else {}),
         },
         reason=row.reason,
     )
     outbox.publish(SignerOrderMoved(order=row.pk, state=str(row.state)), now=now)
 
 
-def _name(row: SignerOrder) -> str:
+def name_of(row: SignerOrder) -> str:
+    """What audit events and refusals call the order."""
     return f"custody.signerorder/{row.pk}"

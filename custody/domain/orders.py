@@ -1,7 +1,8 @@
 """Officers' orders to the signers: what each kind says, and the life of one.
 
 The payloads are those that `custody.signer.requests` reads. To stop something one officer's signature is
-enough; whatever lets go again takes the quorum that the signers' own registry names.
+enough; whatever lets go again takes the quorum that the signers' own registry names. Where that quorum is
+lost, those whom the registry names for a recovery order new officers, and nothing else (`recoveries`).
 """
 
 from __future__ import annotations
@@ -26,10 +27,17 @@ class Kind(StrEnum):
     RELEASE = "signer.release"
     REOPEN = "signer.reopen"
     REGISTRY = "signer.registry"
+    RECOVERY = "signer.recovery"
 
 
 STOPS: Final = frozenset({Kind.FREEZE, Kind.VETO})
 """One officer gives these alone."""
+
+UNASKED: Final = STOPS | {Kind.RECOVERY}
+"""These open no request: their signatures are kept with the order, and no team of the staff counts."""
+
+ANNOUNCES: Final = frozenset({Kind.REGISTRY, Kind.RECOVERY})
+"""After these a delay runs in each signer, in which one officer can veto."""
 
 
 class State(StrEnum):

@@ -16,7 +16,8 @@ from custody.models.moving import Moving, choices, known
 class SignerOrder(Moving):
     """One order, as the canonical bytes that officers sign.
 
-    A freeze or a veto carries its one officer's assertion itself; the other kinds have an approval request.
+    A freeze or a veto carries its one officer's assertion itself, a recovery the list of its officers', whom
+    `recovery` names as the registry in force does; the other kinds have an approval request.
     What the row says binds nobody: signers read the signatures.
     """
 
@@ -36,6 +37,7 @@ class SignerOrder(Moving):
         "approvals.ApprovalRequest", models.PROTECT, null=True, blank=True, related_name="signer_order"
     )
     assertion = models.JSONField(null=True, blank=True)
+    recovery = models.JSONField(null=True, blank=True, help_text="officers, quorum and delay of a recovery")
     made_at = models.DateTimeField()
     expires_at = models.DateTimeField()
 
@@ -45,6 +47,11 @@ class SignerOrder(Moving):
             known(State, "signer_order_state"),
             models.CheckConstraint(condition=Q(kind__in=sorted(map(str, Kind))), name="signer_order_kind"),
             models.CheckConstraint(condition=~Q(reason=""), name="signer_order_reasoned"),
+            models.CheckConstraint(
+                condition=Q(kind=Kind.RECOVERY.value, recovery__isnull=False, request__isnull=True)
+                | ~Q(kind=Kind.RECOVERY.value) & Q(recovery__isnull=True),
+                name="signer_order_recovery",
+            ),
             models.CheckConstraint(
                 condition=Q(request__isnull=True) | Q(assertion__isnull=True),
                 name="signer_order_signed_one_way",

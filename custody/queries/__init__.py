@@ -26,8 +26,10 @@ from custody.queries.orders import (
     signer_order,
     signer_states,
     signers_for,
+    takes_effect,
     teams_of_order,
     unanswered_by,
+    vetoes_for,
 )
 from custody.queries.payments import (
     Collected,
@@ -181,6 +183,7 @@ __all__ = [
     "statement_message",
     "statements_for",
     "statements_of",
+    "takes_effect",
     "teams_of_order",
     "terms",
     "tip",
@@ -189,6 +192,7 @@ __all__ = [
     "unsignable_withdrawals",
     "usable_at",
     "used_cents",
+    "vetoes_for",
     "wallet_named",
     "wallets_with_lanes",
     "watched",

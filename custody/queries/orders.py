@@ -13,6 +13,7 @@ from core.access import rights
 from core.access.models import Identity
 from core.refusals import NotFound
 from custody.domain.orders import Kind, State
+from custody.domain.recoveries import Terms
 from custody.models import PaymentPolicy, SignerHealth, SignerOrder, Wallet
 from custody.permissions import Permission
 from custody.queries.treasury import policy
@@ -33,6 +34,19 @@ def order_for(order_id: UUID, *, identity: Identity | None, now: datetime) -> Si
     if row is None:
         raise NotFound("There is no such order.", target=f"custody.signerorder/{order_id}")
     return row
+
+
+def vetoes_for(order: SignerOrder, *, identity: Identity | None, now: datetime) -> QuerySet[SignerOrder]:
+    """The vetoes of what this order announces, newest first, likewise."""
+    return orders_for(identity=identity, now=now).filter(kind=Kind.VETO, subject=order.subject)
+
+
+def takes_effect(order: SignerOrder) -> datetime | None:
+    """The first moment at which a signer may take up what a recovery brings; None while none has obeyed."""
+    if order.recovery is None:
+        return None
+    obeyed = (answer.answered_at for answer in order.answers.all() if answer.obeyed)
+    return Terms.of(order.recovery).takes_effect(obeyed)
 
 
 def signer_order(order_id: UUID) -> SignerOrder:
@@ -89,7 +103,8 @@ def unanswered_by(order: SignerOrder) -> list[str]:
 
 def order_message(order: SignerOrder) -> Mapping[str, canonical.Value]:
     """The order as signers take it, from a socket or from a file."""
-    given = approvals.signatures(order.request) if order.request is not None else [order.assertion]
+    kept = order.assertion if isinstance(order.assertion, list) else [order.assertion]
+    given = approvals.signatures(order.request) if order.request is not None else kept
     return {
         "v": 1,
         "type": "order",

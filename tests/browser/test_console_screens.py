@@ -17,6 +17,7 @@ from engine_bridge.adapters import vitals
 from engine_bridge.adapters.administration import ShardReading
 from engine_bridge.adapters.inspection import Depth, Verification
 from tests.browser.conftest import Site
+from tests.recoveries import draft_recovery, running
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -33,6 +34,7 @@ SHOTS: Final = os.environ.get("SCREENSHOTS", "")
 def screens(site: Site) -> dict[str, str]:
     """Each screen's path, by its name."""
     exchange = site.exchange
+    asked, obeyed = (make(exchange.staff.ana, clock.now()) for make in (draft_recovery, running))
     return {
         "home": "/",
         "approvals": "/approvals/",
@@ -43,6 +45,8 @@ def screens(site: Site) -> dict[str, str]:
         "withdrawal": f"/withdrawals/{exchange.held.pk}/",
         "treasury": "/treasury/",
         "signers": "/treasury/signers/",
+        "recovery": f"/treasury/signers/orders/{asked.pk}/",
+        "recovering": f"/treasury/signers/orders/{obeyed.pk}/",
         "refill": f"/treasury/refills/{exchange.refill.pk}/",
         "adjustments": "/treasury/adjustments/",
         "cases": "/identity/",

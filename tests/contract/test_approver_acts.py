@@ -21,7 +21,7 @@ from core.freezes.actions import ask_release
 from core.staff.domain import changes
 from custody import actions
 from custody.actions import request_refill
-from custody.domain.orders import STOPS
+from custody.domain.orders import UNASKED
 from custody.models import SignerOrder
 from engine_bridge.actions import ask_market_release, stop_market
 from fixtures.authenticator import Authenticator
@@ -29,6 +29,7 @@ from kernel import canonical
 from kernel.money import ASSETS
 from kyc.actions import propose_tier
 from tests.exchange import stock
+from tests.recoveries import draft_recovery
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "custody/approver/page"
 # Playwright brings a Node of its own, so nobody has to install one.
@@ -117,6 +118,7 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
     actions.ask_release_of_signers(wallet="*", reason="all is well", actor=ana.actor, now=now)
     actions.ask_registry(version=2, registry_digest="ab" * 32, reason="Dot", actor=ana.actor, now=now)
     actions.draft_veto(registry_digest="ab" * 32, reason="not Dot", actor=ana.actor, now=now)
+    draft_recovery(ana, now)
     actions.report_health(token="hot-1", said={"journal": {"standing": "cd" * 32}}, now=now)
     actions.ask_reopening(token="hot-1", reason="its disk died", actor=ana.actor, now=now)
     propose_tier(
@@ -131,8 +133,8 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
     stops = [(row.kind, bytes(row.payload)) for row in SignerOrder.objects.filter(request=None)]
     approved = [*opened, *staff_changes(), *enrolments()]
     answer = read([*approved, *stops])
-    assert set(answer["kinds"]) == {*kinds.registered(), *STOPS}
-    assert {kind for kind, _ in stops} == STOPS
+    assert set(answer["kinds"]) == {*kinds.registered(), *UNASKED}
+    assert {kind for kind, _ in stops} == UNASKED
     assert {kind for kind, _ in approved} == set(kinds.registered())
     assert [found["failed"] for found in answer["found"] if "failed" in found] == []
     headlines = {found["headline"] for found in answer["found"]}

@@ -13,7 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import BestAvailableEncryption, Encoding, PrivateFormat
 
 from core.approvals import kinds
-from custody.domain.orders import STOPS
+from custody.domain.orders import UNASKED
 from kernel import canonical, confirmation, encodings
 from kernel.approval import DOMAIN_TAG, Statement, Verb
 from kernel.intent import Intent
@@ -56,7 +56,7 @@ def of_kind(case: dict[str, Any]) -> str:
 
 def test_have_one_of_every_kind() -> None:
     assert [case["kind"] for case in PAYLOADS] == list({case["kind"]: None for case in PAYLOADS})
-    assert {case["kind"] for case in PAYLOADS} == {*kinds.registered(), *STOPS}
+    assert {case["kind"] for case in PAYLOADS} == {*kinds.registered(), *UNASKED}
 
 
 @pytest.mark.parametrize("case", PAYLOADS, ids=of_kind)

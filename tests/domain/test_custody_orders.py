@@ -26,6 +26,5 @@ def test_ends_where_nothing_follows_and_is_never_signed_twice() -> None:
 
 
 def test_has_the_kinds_that_signers_read() -> None:
-    # Recovery officers meet in a ceremony and bring their order as a file: no screen makes it.
-    assert {kind.value for kind in Kind} == set(requests._ORDERS) - {requests.RECOVERY}
+    assert {kind.value for kind in Kind} == set(requests._ORDERS)
     assert {kind.value for kind in STOPS} == {requests.FREEZE, requests.VETO}

@@ -1,8 +1,11 @@
-"""The signers, and officers' orders to them: one officer stops, a quorum lets go."""
+"""The signers, and officers' orders to them: one officer stops, a quorum lets go, a recovery brings a quorum
+back.
+"""
 
 from __future__ import annotations
 
-from typing import Final
+from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
@@ -14,7 +17,8 @@ from backoffice.console.views import approvals
 from core import access, clock
 from core.refusals import Refused
 from custody import actions, queries
-from custody.domain.orders import EVERYTHING, Kind, State
+from custody.domain.orders import ANNOUNCES, EVERYTHING, STOPS, Kind, State
+from custody.domain.recoveries import Terms
 from custody.models import SignerOrder
 from custody.permissions import Permission
 from kernel import canonical
@@ -45,7 +49,11 @@ def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpRe
         "everything": EVERYTHING,
         "lanes": queries.lanes_for(identity=request.identity, now=now),
         "orders": rows[:SHOWN_MAX],
-        "announced": rows.filter(kind=Kind.REGISTRY, state__in=PENDING)[:5],
+        "announced": rows.filter(kind__in=ANNOUNCES, state__in=PENDING)[:5],
+        "recoveries": [
+            (row, queries.takes_effect(row), queries.vetoes_for(row, identity=request.identity, now=now)[:1])
+            for row in rows.filter(kind=Kind.RECOVERY, state__in=PENDING)[:3]
+        ],
         "may_stop": access.allowed(request.identity, Permission.STOP_SIGNERS, now),
         "may_order": access.allowed(request.identity, Permission.ORDER_SIGNERS, now),
     }
@@ -124,19 +132,40 @@ def registry(request: frame.StaffRequest) -> HttpResponse:
     return _asked(request, row)
 
 
+def recovery(request: frame.StaffRequest) -> HttpResponse:
+    """Draft the recovery officers' order, from the registry in force and the one with new officers."""
+    try:
+        row = actions.draft_recovery(
+            old=_registry_in(request, "old"),
+            new=_registry_in(request, "new"),
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return index(request, refusal)
+    messages.success(request, "Drafted. It is worth nothing until the recovery officers sign it below.")
+    return redirect("signer_order", row.pk)
+
+
 def show(request: frame.StaffRequest, order_id: UUID, refusal: Refused | None = None) -> HttpResponse:
     """One order: what it says, who signed, and what each signer answered."""
     now = clock.now()
     row = queries.order_for(order_id, identity=request.identity, now=now)
     answers = {answer.token: answer for answer in row.answers.all()}
-    signs = row.state == State.SIGNING and row.request is None and row.maker_id == request.identity.pk
+    waits = row.state == State.SIGNING and row.expires_at > now
+    carries = waits and row.recovery is not None
+    carries = carries and access.allowed(request.identity, Permission.ORDER_SIGNERS, now)
+    signs = waits and row.kind in STOPS and row.maker_id == request.identity.pk
     values = {
         "row": row,
         "act": payloads.read(bytes(row.payload)),
         "digest": canonical.digest(bytes(row.payload)),
         "told": [(token, answers.get(token)) for token in row.tokens],
         "signs": signs,
-        "approver": approvals.link(row) if signs else "",
+        "carries": carries,
+        "recovery": _recovery(request, row, now=now),
+        "approver": approvals.link(row) if signs or carries else "",
         "answer_fields": approvals.FIELDS.items(),
     }
     return frame.page(request, "console/signer_order.html", values, refusal=refusal, now=now)
@@ -171,16 +200,51 @@ def sign(request: frame.StaffRequest, order_id: UUID) -> HttpResponse:
     return redirect("signer_order", row.pk)
 
 
+def sign_recovery(request: frame.StaffRequest, order_id: UUID) -> HttpResponse:
+    """Hand in what a recovery officer's passkey answered; they have no session of their own."""
+    try:
+        row = actions.sign_recovery(
+            order_id=order_id,
+            signed=approvals.answer_in(request.POST),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return show(request, order_id, refusal)
+    said = {
+        State.SIGNING: "Recorded. More recovery officers must sign.",
+        State.SIGNED: "The quorum is complete. The signers are being told; tell every officer as well.",
+    }
+    messages.success(request, said.get(State(row.state), "Rejected. Nothing is sent to the signers."))
+    return redirect("signer_order", row.pk)
+
+
+def _recovery(request: frame.StaffRequest, row: SignerOrder, *, now: datetime) -> dict[str, Any] | None:
+    """Who has signed a recovery, from when it can take effect, and who objected; None for other orders."""
+    if row.recovery is None:
+        return None
+    terms = Terms.of(row.recovery)
+    signed = [terms.officers[each["officer"]][0] for each in row.assertion or []]
+    return {
+        "named": ", ".join(name for name, _ in terms.officers.values()),
+        "seats": signed + [""] * (terms.quorum - len(signed)),
+        "days": terms.delay.days,
+        "effect": queries.takes_effect(row),
+        "vetoes": queries.vetoes_for(row, identity=request.identity, now=now),
+        "may_veto": row.state in PENDING and access.allowed(request.identity, Permission.STOP_SIGNERS, now),
+    }
+
+
 def _asked(request: frame.StaffRequest, row: SignerOrder) -> HttpResponse:
     messages.success(request, "The order is requested. You are its maker, so others must sign it.")
     return redirect("approval", row.request_id)
 
 
-def _registry_in(request: frame.StaffRequest) -> Registry:
-    file = request.FILES.get("registry")
+def _registry_in(request: frame.StaffRequest, name: str = "registry") -> Registry:
+    file = request.FILES.get(name)
     data = file.read(REGISTRY_BYTES_MAX + 1) if file is not None else b""
     if not data or len(data) > REGISTRY_BYTES_MAX:
-        raise NoRegistry("Nothing was asked: choose the new registry's file.")
+        raise NoRegistry(f"Nothing was asked: choose the {name.replace('registry', 'new')} registry's file.")
     try:
         return Registry.parse(data)
     except (canonical.NotCanonical, BadRegistry) as error:

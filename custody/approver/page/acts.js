@@ -242,6 +242,14 @@ export const ACTS = new Map([
       line("Registry’s digest", act.digest, "mono", "Compare it with “signer registry show” on a machine of your own."),
     ],
   })],
+  ["signer.recovery", letGo({ version: number, digest: token }, {
+    headline: (act) => `Recover: let the signers take up the officers of registry ${act.version}`,
+    lines: (act) => [
+      line("Registry’s digest", act.digest, "mono", "Compare it with “signer registry show” on a machine of your own."),
+      line("Signed by", "recovery officers only, each with the passkey from their safe"),
+      line("Then", "its delay runs in every signer, and any one officer can veto"),
+    ],
+  })],
   ["factors.enrol_passkey", staff(
     "new authenticator", { factor: id, label: text, credential_id: token, public_key: token, aaguid: id, attestation: word },
     (act) => `Let ${act.person_name} come in with another passkey`,
