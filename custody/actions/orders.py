@@ -333,7 +333,14 @@ def _of(request: ApprovalRequest) -> SignerOrder:
 
 
 def recorded(
-    event: Event, row: SignerOrder, *, before: State | None, actor: Actor, now: datetime, by: str = ""
+    event: Event,
+    row: SignerOrder,
+    *,
+    before: State | None,
+    actor: Actor,
+    now: datetime,
+    by: str = "",
+    reason: str = "",
 ) -> None:
     """The order's one audit event and its message; `by` is a recovery officer, who has no account here."""
     audit.record(
@@ -350,7 +357,7 @@ def recorded(
             "request": row.request_id,
             **({"by": by} if by else {}),
         },
-        reason=row.reason,
+        reason=reason or row.reason,
     )
     outbox.publish(SignerOrderMoved(order=row.pk, state=str(row.state)), now=now)
 

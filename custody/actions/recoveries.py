@@ -120,8 +120,9 @@ def sign_recovery(*, order_id: UUID, signed: Signed, actor: Actor, now: datetime
     if any(one["officer"] == by for one in given):
         raise SignedAlready(f"{terms.officers[by][0]} has signed already; others must.", target=target)
     if signed.verb is Verb.REJECT:
+        why = entitled.said(signed.reason, target=target)
         row.move_to(State.REJECTED)
-        recorded(Event.ORDER_REJECTED, row, before=State.SIGNING, actor=actor, now=now, by=by)
+        recorded(Event.ORDER_REJECTED, row, before=State.SIGNING, actor=actor, now=now, by=by, reason=why)
         return row
     given.append(SignedApproval(by, signed.verb, bytes(row.nonce), signed.assertion).as_json())
     if len(given) >= terms.quorum:

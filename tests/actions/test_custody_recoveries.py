@@ -138,6 +138,8 @@ def test_is_not_open_to_officers_whatever_the_database_says(treasury: Treasury, 
 def test_ends_with_one_recovery_officers_no_or_its_day(treasury: Treasury) -> None:
     row = drafted(treasury)
     assert brought(treasury, row, KEYS[RUI], "reject").state == "rejected"
+    last = AuditEvent.objects.latest("id").doc
+    assert (last["after"]["by"], last["reason"]) == (RUI, "no fire at all")
     with pytest.raises(Conflict):
         brought(treasury, row, KEYS[RAE])
     late = drafted(treasury)
