@@ -70,15 +70,13 @@ def offer(withdrawal_id: UUID, *, now: datetime) -> None:
     A signer that has signed it signs it again, so asking twice costs nothing. Where too many refuse, the
     action that stores the refusal puts it before officers.
     """
-    row = queries.withdrawal(withdrawal_id)
+    row = actions.recheck_offer(withdrawal_id=withdrawal_id, actor=tasks.PAYER, now=now)
     if row.state != "offered":
         return
     tasks.build(row, now=now)
     payment = queries.payment_of(row)
     assert payment is not None  # it was just built, or before
-    marked = actions.mark_offered(payment_id=payment.pk, actor=tasks.PAYER, now=now)
-    if marked.offered_at is not None:
-        _ask(payment.pk, now=now)
+    _ask(payment.pk, now=now)
 
 
 def _ask(payment_id: UUID, *, now: datetime) -> None:
@@ -89,7 +87,8 @@ def _ask(payment_id: UUID, *, now: datetime) -> None:
     for token in _in_turn(standing.tokens, payment_id):
         if token in signed | refused or len(signed) >= standing.threshold:
             continue
-        if queries.payment(payment_id).owner.state != "offered":
+        marked = actions.mark_offered(payment_id=payment_id, actor=tasks.PAYER, now=now)
+        if marked.owner.state != "offered":
             return  # it went before officers meanwhile
         try:
             answer = signer_client.ask(settings.SIGNERS_DIR, token, request)

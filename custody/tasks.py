@@ -145,6 +145,10 @@ def finish(payment_id: UUID, *, now: datetime) -> None:
     standing = queries.collected(row)
     if row.raw or row.owner.state not in SIGNABLE or len(standing.signed) < standing.threshold:
         return
+    if row.owner.state == "offered":
+        looked_at = actions.recheck_offer(withdrawal_id=row.owner.pk, actor=PAYER, now=now)
+        if looked_at.state != "offered":
+            return
     from custody.adapters import judge  # two large native libraries, of use to a worker only
 
     raw = judge.finalise(queries.signed_psbt(row))

@@ -25,7 +25,7 @@ from tests.treasury import BTC, HOME, PRICE_CENTS, ROBOT, Treasury, customer_act
 
 SMALL: Final = BTC // 100
 DAY: Final = timedelta(days=1)
-Drain = Callable[..., int]
+Drain = Callable[..., object]
 
 
 class Scene:

@@ -4,7 +4,7 @@ from custody.actions.addresses import assign_address
 from custody.actions.adjustments import request_adjustment
 from custody.actions.blocks import OutOfPlace, read_blocks, unwind_block
 from custody.actions.failures import fail_refill, fail_withdrawal
-from custody.actions.offers import mark_offered, return_offer
+from custody.actions.offers import mark_offered, recheck_offer, return_offer
 from custody.actions.orders import (
     ask_registry,
     ask_release_of_signers,
@@ -67,6 +67,7 @@ __all__ = [
     "mark_offered",
     "propose_refill",
     "read_blocks",
+    "recheck_offer",
     "reject_withdrawal",
     "release_from_screening",
     "report_answer",

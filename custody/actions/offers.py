@@ -27,6 +27,7 @@ from custody.domain.withdrawals import (
 from custody.events import Event
 from custody.models import Payment, Withdrawal
 from kernel import canonical, intent
+from kernel.customer import REMOVAL
 from kernel.intent import Intent
 from kernel.policy import Fact
 
@@ -85,22 +86,30 @@ def mark_offered(*, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
     """Note that signers are about to be asked without officers: from here on a signature may exist that we
     have not seen.
 
-    Said twice, or later, it changes nothing. A destination that its customer has removed meanwhile goes
-    before officers, and no signer is asked.
+    Said twice, or later, it changes nothing. Like `recheck_offer` it asks no signer for what may not go on.
     """
     row = locks.payment(payment_id)
     owner = row.owner
-    if not isinstance(owner, Withdrawal) or owner.state != State.OFFERED or row.offered_at is not None:
+    if not isinstance(owner, Withdrawal) or not _goes_on(owner, actor=actor, now=now):
         return row
-    if not _is_usable(owner, now=now):
-        give_back(owner, why="the customer removed the destination", actor=actor, now=now)
-        announcing.moved(owner, now=now)
+    if row.offered_at is not None:
         return row
-    freezes.check(*withdrawals.stops(owner))
     update(row, offered_at=now)
     audit.record(
         Event.PAYMENT_OFFERED, row, actor=actor, now=now, after={"state": owner.state, "txid": row.txid}
     )
+    return row
+
+
+@action(Event.WITHDRAWAL_RETURNED)
+def recheck_offer(*, withdrawal_id: UUID, actor: Actor, now: datetime) -> Withdrawal:
+    """An offered withdrawal, looked at before each step of the lane: its coins, each signer, the signatures.
+
+    Where the customer has removed the destination meanwhile it goes before officers; under a freeze it stays
+    where it is and the caller hears Refused. Everything else is returned as it stands.
+    """
+    row = locks.withdrawal(withdrawal_id)
+    _goes_on(row, actor=actor, now=now)
     return row
 
 
@@ -156,6 +165,25 @@ def put_before_checkers(
     expires = Intent.parse(bytes(request.payload)).expires
     changes = {"reason": reason} if reason else {}
     row.move_to(State.SCREENED, request=request, maker=maker, expires_at=expires, **changes)
+
+
+def _goes_on(row: Withdrawal, *, actor: Actor, now: datetime) -> bool:
+    """Whether the lane may go on with a claimed withdrawal; Refused under a freeze."""
+    if row.state != State.OFFERED:
+        return False
+    if not _is_usable(row, now=now):
+        give_back(row, why=_why_not(row), actor=actor, now=now)
+        announcing.moved(row, now=now)
+        return False
+    freezes.check(*withdrawals.stops(row))
+    return True
+
+
+def _why_not(row: Withdrawal) -> str:
+    said = queries.newest_about(row.customer_id, row.destination)
+    if said is not None and said.kind == REMOVAL:
+        return "the customer removed the destination"
+    return "too few signers know the destination for long enough now"
 
 
 def _is_usable(row: Withdrawal, *, now: datetime) -> bool:

@@ -16,10 +16,13 @@ from core.freezes.actions import pull_freeze
 from core.ledger import invariants
 from core.refusals import Refused
 from custody import actions, lane_tasks, queries
+from custody.adapters import judge, signer_client
 from custody.models import Payment
-from kernel import canonical, script
+from kernel import canonical, encodings, script
 from kernel.intent import time_text
 from kernel.policy import Policy
+from kernel.psbt import Psbt
+from kernel.transaction import Transaction
 from tests.actions.test_core_privileges import as_role
 from tests.customers import Customer
 from tests.lane import SMALL, Drain, Scene, opened
@@ -72,9 +75,9 @@ def test_takes_officers_where_it_is_not_for_the_lane(scene: Scene) -> None:
     assert scene.withdraw().state == "on_hold"
 
 
-def removal(scene: Scene, destination: str) -> dict[str, Any]:
+def removal(scene: Scene, destination: str, *, at: datetime | None = None) -> dict[str, Any]:
     tom = Customer(str(scene.treasury.tom.pk))
-    return tom.removal(destination, deployment="test", time=time_text(scene.treasury.now))
+    return tom.removal(destination, deployment="test", time=time_text(at or scene.treasury.now))
 
 
 def test_goes_before_officers_with_the_signers_reason_and_is_paid_by_the_same_transaction(
@@ -170,6 +173,91 @@ def test_is_not_offered_once_its_customer_has_removed_the_destination(scene: Sce
     row = queries.withdrawal(row.pk)
     assert (row.state, "the customer removed the destination" in row.reason) == ("screened", True)
     assert not [message for _, message in scene.signers.asked if message["type"] == "sign_unattended"]
+
+
+@pytest.mark.parametrize("stop", ["removal", "freeze"])
+@pytest.mark.parametrize("answers", [0, 1, 2])
+def test_goes_no_further_once_it_is_stopped_between_offer_and_signature(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch, answers: int, stop: str
+) -> None:
+    """Customer or desk say stop after so many signers' answers: nobody else is asked, and nothing is sent."""
+    treasury, real, asked = scene.treasury, signer_client.ask, []
+    row = treasury.request(SMALL)
+
+    def say_stop() -> None:
+        if stop == "freeze":
+            pull_freeze(scope="wallet:hot", reason="look", actor=treasury.staff.ana.actor, now=treasury.now)
+            return
+        tom = customer_actor(treasury.tom)
+        said = removal(scene, HOME, at=treasury.now + timedelta(seconds=1))
+        payload, later = encodings.from_base64url(said["payload"]), treasury.now + timedelta(seconds=1)
+        how: Any = {"customer_id": treasury.tom.pk, "proof": said["proof"], "label": ""}
+        actions.take_statement(payload=payload, actor=tom, now=later, **how)
+
+    def ask(folder: Path, token: str, request: Any) -> Any:
+        answer = real(folder, token, request)
+        asked.append(token)
+        if len(asked) == answers:
+            say_stop()
+        return answer
+
+    if answers == 0:
+        real_mark = actions.mark_offered
+        monkeypatch.setattr(actions, "mark_offered", lambda **how: (real_mark(**how), asked or say_stop())[0])
+    monkeypatch.setattr(signer_client, "ask", ask)
+    if stop == "freeze":
+        with pytest.raises(Refused, match="is frozen"):
+            scene.drain()
+        assert queries.withdrawal(row.pk).state == "offered"
+        scene.treasury.now += timedelta(hours=2, seconds=1)
+        lane_tasks.tend_lane(now=treasury.now)
+    else:
+        scene.drain()
+    row = queries.withdrawal(row.pk)
+    assert (row.state, len(asked)) == ("screened", max(answers, 1))
+    assert stop == "freeze" or "the customer removed the destination" in row.reason
+    assert (Payment.objects.get().raw, scene.claims()) == ("", 1)
+
+
+def test_keeps_its_coin_since_what_signers_refused_can_still_be_completed_and_sent(scene: Scene) -> None:
+    """Within the hour a refusal is not for ever, and whoever has the old message may ask again."""
+    for token in HOT[1:]:
+        scene.signers.desks[token].signer._attested.clear()
+    row = scene.withdraw()
+    payment = Payment.objects.get()
+    assert row.state == "screened"
+    (old,) = {
+        canonical.encode(message): message
+        for _, message in scene.signers.asked
+        if message["type"] == "sign_unattended"
+    }.values()
+    scene.attest(time=time_text(scene.treasury.now + timedelta(seconds=1)))
+    answers = [scene.signers.desks[token].ask(old) for token in HOT[:2]]
+    assert [answer["type"] for answer in answers] == ["signed", "signed"]
+    whole = Psbt.parse_base64(payment.psbt).with_signatures(
+        (item["input"], bytes.fromhex(item["public_key"]), bytes.fromhex(item["signature"]))
+        for answer in answers
+        for item in answer["signatures"]
+    )
+    assert Transaction.parse(judge.finalise(whole)).txid == payment.txid  # any node takes it, at any time
+    # So no other payment spends this coin, and officers approve this very transaction.
+    other = scene.withdraw()
+    assert other.state == "broadcast"
+    own, others = queries.payment_of(row), queries.payment_of(other)
+    assert own is not None
+    assert others is not None
+    assert set(queries.locked_outpoints(own)).isdisjoint(queries.locked_outpoints(others))
+    assert scene.approve(row).state == "broadcast"
+    assert Payment.objects.get(withdrawal=row).txid == payment.txid
+
+
+def test_claims_no_coin_for_what_no_signer_will_be_asked_about(scene: Scene) -> None:
+    row = scene.treasury.request(SMALL)
+    actions.report_screening(withdrawal_id=row.pk, hits=[], actor=ROBOT, now=scene.treasury.now)
+    scene.treasury.now += timedelta(seconds=1)
+    scene.take(removal(scene, HOME))
+    assert (queries.withdrawal(row.pk).state, scene.claims(), Payment.objects.count()) == ("screened", 0, 0)
+    assert scene.approve(queries.withdrawal(row.pk)).state == "broadcast"
 
 
 def test_counts_towards_the_policys_windows(scene: Scene) -> None:
