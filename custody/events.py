@@ -56,6 +56,7 @@ class Event(StrEnum):
     ORDER_EXPIRED = "custody.signer_order.expired"
     STATEMENT_TAKEN = "custody.customer_statement.taken"
     STATEMENT_ANSWERED = "custody.customer_statement.answered"
+    STATEMENTS_FORGOTTEN = "custody.customer_statement.forgotten"
     RECONCILIATION_CHANGED = "custody.reconciliation.changed"
     REGISTRY_LOADED = "custody.registry.loaded"
     PRICE_REPORTED = "custody.price.reported"

@@ -20,12 +20,17 @@ from core.actor import system
 from core.refusals import Refused
 from custody import actions, queries, tasks
 from custody.adapters import reconciler_client, signer_client
+from custody.models import Withdrawal
 from kernel import canonical
 
 log = logging.getLogger(__name__)
 
 ACCOUNTANT: Final = system("accountant")
 TEACHER: Final = system("teacher")
+
+UNKNOWN_CUSTOMER: Final = "SIGNER_UNKNOWN_CUSTOMER"
+UNKNOWN_BENEFICIARY: Final = "SIGNER_UNKNOWN_BENEFICIARY"
+"""What a signer says that never learnt a statement, or has lost its memory since."""
 
 
 class NotTaken(Exception):
@@ -48,6 +53,10 @@ def tell_signers(*, now: datetime) -> None:
                 silent.append(token)
                 break
             declined = answer if isinstance(answer, signer_client.Declined) else None
+            if declined and declined.code == UNKNOWN_CUSTOMER:
+                actions.report_forgotten(
+                    token=token, customer_id=row.customer_id, destination="", actor=TEACHER, now=now
+                )
             alert = answer.alert if isinstance(answer, signer_client.Learnt) else ""
             if declined or alert:
                 log.error("%s on %s: %s", token, row, answer)
@@ -82,7 +91,8 @@ def offer(withdrawal_id: UUID, *, now: datetime) -> None:
 def _ask(payment_id: UUID, *, now: datetime) -> None:
     row, silent = queries.payment(payment_id), []
     standing, request = queries.collected(row), queries.lane_request(row)
-    signed = set(standing.signed)
+    assert isinstance(row.owner, Withdrawal)  # nothing else is offered
+    customer, signed = row.owner.customer_id, set(standing.signed)
     refused = {token for token, _ in standing.refusals}
     for token in _in_turn(standing.tokens, payment_id):
         if token in signed | refused or len(signed) >= standing.threshold:
@@ -98,6 +108,14 @@ def _ask(payment_id: UUID, *, now: datetime) -> None:
             continue
         if isinstance(answer, signer_client.Declined):
             log.info("%s did not take %s: %s %s", token, row, answer.code, answer.detail)
+            if answer.code == UNKNOWN_BENEFICIARY:
+                actions.report_forgotten(
+                    token=token,
+                    customer_id=customer,
+                    destination=row.owner.destination,
+                    actor=TEACHER,
+                    now=now,
+                )
             actions.report_refusal(
                 payment_id=row.pk,
                 token=token,

@@ -33,7 +33,7 @@ from custody.actions.registry import load_registry
 from custody.actions.screenings import reject_withdrawal, release_from_screening, report_screening
 from custody.actions.settling import book_deposit, settle_payment
 from custody.actions.signatures import ask_again, mark_asked, report_refusal, store_signature
-from custody.actions.statements import report_learnt, take_statement
+from custody.actions.statements import report_forgotten, report_learnt, take_statement
 from custody.actions.withdrawals import (
     cancel_withdrawal,
     expire_withdrawal,
@@ -72,6 +72,7 @@ __all__ = [
     "release_from_screening",
     "report_answer",
     "report_broadcast",
+    "report_forgotten",
     "report_health",
     "report_learnt",
     "report_price",

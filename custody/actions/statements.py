@@ -8,6 +8,7 @@ from typing import Any
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Exists, OuterRef
 
 from core import audit, freezes, outbox
 from core.action import action
@@ -131,6 +132,8 @@ def report_learnt(
     if not made:
         if not before:
             return answer
+        if before == statements.FORGOTTEN and code:
+            code, detail = before, f"{code} {detail}"  # it is brought until the signer knows it again
         answer.code, answer.detail, answer.alert = code[:64], detail[:400], alert[:64]
         answer.answered_at = now
         answer.save(update_fields=["code", "detail", "alert", "answered_at"])
@@ -144,6 +147,39 @@ def report_learnt(
         reason=detail,
     )
     return answer
+
+
+@action(Event.STATEMENTS_FORGOTTEN)
+def report_forgotten(*, token: str, customer_id: UUID, destination: str, actor: Actor, now: datetime) -> int:
+    """That a signer does not know this customer, or the destination unless it is empty; returns how many
+    statements it is taught again.
+
+    Where it had learnt them, it was reopened with a lost memory, and everything that it knew is brought
+    once more: its cooling-off begins anew, there and in our reckoning. What customers have replaced since is
+    not. Where it never learnt them, or the customer removed the destination, nothing changes.
+    """
+    key = queries.key_statement(customer_id)
+    about = queries.newest_about(customer_id, destination) if destination else key
+    if key is None or about is None or about.kind == said_by.REMOVAL:
+        return 0
+    learnt = StatementAnswer.objects.filter(token=token, code="")
+    if learnt.filter(statement__in={key.pk, about.pk}).count() < len({key.pk, about.pk}):
+        return 0
+    newer = CustomerStatement.objects.filter(
+        customer=OuterRef("statement__customer"),
+        kind=said_by.CUSTOMER_KEY,
+        received_at__gt=OuterRef("statement__received_at"),
+    )
+    count = learnt.exclude(Exists(newer)).update(code=statements.FORGOTTEN, detail="", answered_at=now)
+    audit.record(
+        Event.STATEMENTS_FORGOTTEN,
+        key,
+        actor=actor,
+        now=now,
+        before={"code": ""},
+        after={"token": token, "code": statements.FORGOTTEN, "statements": count},
+    )
+    return count
 
 
 def _verified(

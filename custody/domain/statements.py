@@ -19,12 +19,14 @@ ABOUT_DESTINATIONS: Final = (BENEFICIARY, REMOVAL)
 PER_DAY_MAX: Final = 20
 """New keys and destinations of one customer; all customers share what a signer learns in a day."""
 CLOCKS_APART_MAX: Final = timedelta(minutes=2)
+FORGOTTEN: Final = "forgotten"
+"""The answer of a signer that had learnt a statement and does not know it any more: it is brought again."""
 GOOD_FOR: Final = timedelta(days=1)
 """A statement that was signed longer ago is not taken any more."""
 AGAIN_AFTER: Final = timedelta(minutes=10)
 """A signer that refused a statement is brought it again after this: the cause may be gone."""
 BROUGHT_FOR: Final = timedelta(days=7)
-"""Then nobody brings it any more; the customer signs a new one."""
+"""Then nobody brings it any more, but to a signer that has forgotten it; the customer signs a new one."""
 
 
 class OutOfTime(ValueError):

@@ -91,10 +91,15 @@ def learnt_by(row: CustomerStatement, lane: Lane) -> Mapping[str, datetime]:
 
 
 def statements_for(token: str, *, now: datetime) -> QuerySet[CustomerStatement]:
-    """What this signer is still to be told, in the order in which it was said; refused ones now and then."""
+    """What this signer is still to be told, in the order in which it was said; refused and forgotten ones now
+    and then.
+    """
     settled = Q(code="") | Q(answered_at__gt=now - statements.AGAIN_AFTER)
     told = StatementAnswer.objects.filter(settled, token=token).values("statement")
-    rows = CustomerStatement.objects.filter(received_at__gt=now - statements.BROUGHT_FOR)
+    forgotten = StatementAnswer.objects.filter(code=statements.FORGOTTEN, token=token).values("statement")
+    rows = CustomerStatement.objects.filter(
+        Q(received_at__gt=now - statements.BROUGHT_FOR) | Q(pk__in=forgotten)
+    )
     return rows.exclude(pk__in=told).order_by("received_at", "id")[:200]
 
 

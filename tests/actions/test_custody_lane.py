@@ -17,7 +17,7 @@ from core.ledger import invariants
 from core.refusals import Refused
 from custody import actions, lane_tasks, queries
 from custody.adapters import judge, signer_client
-from custody.models import Payment
+from custody.models import Payment, StatementAnswer
 from kernel import canonical, encodings, script
 from kernel.intent import time_text
 from kernel.policy import Policy
@@ -201,9 +201,15 @@ def test_goes_no_further_once_it_is_stopped_between_offer_and_signature(
             say_stop()
         return answer
 
-    if answers == 0:
-        real_mark = actions.mark_offered
-        monkeypatch.setattr(actions, "mark_offered", lambda **how: (real_mark(**how), asked or say_stop())[0])
+    real_mark = actions.mark_offered
+
+    def mark(**how: Any) -> Payment:
+        marked = real_mark(**how)
+        if answers == 0 and not asked:
+            say_stop()
+        return marked
+
+    monkeypatch.setattr(actions, "mark_offered", mark)
     monkeypatch.setattr(signer_client, "ask", ask)
     if stop == "freeze":
         with pytest.raises(Refused, match="is frozen"):
@@ -249,6 +255,27 @@ def test_keeps_its_coin_since_what_signers_refused_can_still_be_completed_and_se
     assert set(queries.locked_outpoints(own)).isdisjoint(queries.locked_outpoints(others))
     assert scene.approve(row).state == "broadcast"
     assert Payment.objects.get(withdrawal=row).txid == payment.txid
+
+
+def test_teaches_a_signer_again_that_says_it_does_not_know_the_destination(
+    scene: Scene, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lane_tasks, "_in_turn", lambda tokens, payment_id: list(tokens))
+    desk = scene.signers.desks["hot-1"]
+    desk.signer.journal.close()
+    desk.file.unlink()
+    desk.token.anchor = None
+    desk.signer = desk._start()
+    scene.attest(time=time_text(scene.treasury.now + timedelta(seconds=1)))
+    assert scene.withdraw().state == "broadcast"  # by the two others
+    assert StatementAnswer.objects.filter(token="hot-1", code="forgotten").count() == 2
+    scene.pass_time(timedelta(minutes=10))
+    lane_tasks.tend_lane(now=scene.treasury.now)
+    assert not StatementAnswer.objects.exclude(code="").exists()
+    assert desk.health["lanes"]["hot"]["known"] == 1
+    scene.pass_time(2 * timedelta(days=1))
+    assert scene.withdraw().state == "broadcast"
+    assert len(desk.signer.memory.spends) == 1
 
 
 def test_claims_no_coin_for_what_no_signer_will_be_asked_about(scene: Scene) -> None:

@@ -217,6 +217,71 @@ def test_of_another_key_begins_anew_and_alerts(treasury: Treasury, signers: Sign
     }
 
 
+def test_is_taught_again_to_a_signer_that_lost_its_memory(
+    treasury: Treasury, signers: Signers, settings: Any
+) -> None:
+    """Its cooling-off begins anew there, and here; what the customer has replaced or removed stays so."""
+    lane, tom, other = queries.lane_of("hot"), treasury.tom.pk, "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
+    assert lane is not None
+    take(treasury, said(treasury, "key", seed=66))
+    moment = treasury.now + timedelta(minutes=1)
+    for what, *arguments in (("key",), ("beneficiary", HOME), ("beneficiary", other)):
+        take(treasury, said(treasury, what, *arguments, at=moment), now=moment)
+    gone = treasury.now + timedelta(minutes=2)
+    take(treasury, said(treasury, "removal", other, at=gone), now=gone)
+    signers.at(gone)
+    lane_tasks.tell_signers(now=gone)
+    told = {"token": "hot-2", "customer_id": tom, "actor": customer_actor(treasury.tom)}
+    later = gone + timedelta(days=30)  # long after statements are brought to anybody
+    signers.at(later)
+    # Word about what was removed, or never said, changes nothing.
+    for destination in (other, "elsewhere"):
+        assert actions.report_forgotten(destination=destination, now=later, **told) == 0
+    desk = signers.desks["hot-2"]
+    desk.signer.journal.close()
+    desk.file.unlink()
+    desk.token.anchor = None
+    desk.signer = desk._start()
+    assert desk.health["lanes"]["hot"]["known"] == 0
+    before, events = len(signers.asked), AuditEvent.objects.count()
+    # The signer says so when the lane is asked (tests/actions/test_custody_lane.py).
+    assert actions.report_forgotten(destination=HOME, now=later, **told) == 4
+    assert actions.report_forgotten(destination=HOME, now=later, **told) == 0
+    assert AuditEvent.objects.count() == events + 1
+    again = later + timedelta(minutes=10)
+    signers.at(again)
+    lane_tasks.tell_signers(now=again)
+    lane_tasks.tell_signers(now=again)
+    assert [token for token, _ in signers.asked[before:]] == ["hot-2"] * 4
+    (known,) = desk.signer.memory.lanes.customers.values()
+    assert known.key.public_key.hex() == key_of(treasury.tom).public_key_hex
+    assert list(known.destinations) == [HOME]
+    assert not StatementAnswer.objects.exclude(alert="").filter(answered_at__gte=later).exists()
+    usable = desk.signer.memory.lanes.usable_ms(str(tom), HOME, cooling_off_s=lane.cooling_off_s)
+    assert usable == int((again + 2 * DAY).timestamp() * 1000)
+    # Two others knew it all the time, so the lane goes on; a second loss would shut it.
+    assert queries.usable_at(tom, HOME, lane=lane) == gone + 2 * DAY
+    actions.report_forgotten(destination=HOME, now=again, **{**told, "token": "hot-1"})
+    assert queries.usable_at(tom, HOME, lane=lane) == again + 2 * DAY
+
+
+def test_is_brought_until_a_forgetful_signer_takes_it(treasury: Treasury, signers: Signers) -> None:
+    take(treasury, said(treasury, "key"))
+    lane_tasks.tell_signers(now=treasury.now)
+    now = treasury.now + timedelta(days=30)
+    signers.at(now)
+    how: Any = {"customer_id": treasury.tom.pk, "destination": "", "actor": customer_actor(treasury.tom)}
+    assert actions.report_forgotten(token="hot-1", now=now, **how) == 1
+    signers.desks["hot-1"].now -= 60 * 86_400  # its clock is wrong meanwhile
+    for minutes in (10, 20):
+        lane_tasks.tell_signers(now=now + timedelta(minutes=minutes))
+        answer = StatementAnswer.objects.get(token="hot-1")
+        assert (answer.code, "SIGNER_CLOCK_BACK" in answer.detail) == ("forgotten", True)
+    signers.at(now + timedelta(minutes=30))
+    lane_tasks.tell_signers(now=now + timedelta(minutes=30))
+    assert StatementAnswer.objects.get(token="hot-1").code == ""
+
+
 def test_of_a_frozen_customer_only_takes_away(treasury: Treasury) -> None:
     from core.freezes.actions import pull_freeze
     from core.freezes.domain import scopes
