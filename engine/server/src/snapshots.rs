@@ -63,8 +63,7 @@ impl Snapshots {
         thread::Builder::new()
             .name("snapshots".into())
             .spawn(move || {
-                // On Linux this is the thread's own priority. Refused or not, snapshots are taken.
-                rustix::process::setpriority_process(None, NICE).ok();
+                give_way();
                 work.run(&asked);
             })
             .expect("a thread can start");
@@ -76,6 +75,16 @@ impl Snapshots {
         self.asks.try_send(reply).map_err(|_| "enough snapshots are asked for already".to_string())?;
         taken.await.map_err(|_| "the snapshot thread has ended".to_string())?
     }
+}
+
+/// Lowers this thread below all others, also where the process runs at a real-time priority, which threads inherit.
+/// Refused or not, snapshots are taken.
+fn give_way() {
+    let ordinary = libc::sched_param { sched_priority: 0 };
+    // SAFETY: 0 names the calling thread, and the pointer is to a value that outlives the call.
+    unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const ordinary) };
+    // On Linux this is the thread's own priority.
+    rustix::process::setpriority_process(None, NICE).ok();
 }
 
 struct Work {
