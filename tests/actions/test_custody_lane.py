@@ -15,7 +15,7 @@ from core.audit.models import AuditEvent
 from core.freezes.actions import pull_freeze
 from core.ledger import invariants
 from core.refusals import Refused
-from custody import actions, lane_tasks, queries
+from custody import actions, lane_tasks, queries, tasks
 from custody.adapters import judge, signer_client
 from custody.models import Payment, StatementAnswer
 from kernel import canonical, encodings, script
@@ -223,6 +223,21 @@ def test_goes_no_further_once_it_is_stopped_between_offer_and_signature(
     assert (row.state, len(asked)) == ("screened", max(answers, 1))
     assert stop == "freeze" or "the customer removed the destination" in row.reason
     assert (Payment.objects.get().raw, scene.claims()) == ("", 1)
+
+
+def test_is_not_finished_where_it_was_stopped_after_the_last_signature(scene: Scene) -> None:
+    """The message about the signature may be the first that a worker takes up after the stop."""
+    treasury = scene.treasury
+    row = treasury.request(SMALL)
+    actions.report_screening(withdrawal_id=row.pk, hits=[], actor=ROBOT, now=treasury.now)
+    lane_tasks.offer(row.pk, now=treasury.now)
+    payment = Payment.objects.get()
+    assert (payment.owner.state, payment.signatures.count()) == ("offered", 2)
+    pull_freeze(scope="wallet:hot", reason="look", actor=treasury.staff.ana.actor, now=treasury.now)
+    with pytest.raises(Refused, match="is frozen"):
+        tasks.finish(payment.pk, now=treasury.now)
+    payment.refresh_from_db()
+    assert (queries.withdrawal(row.pk).state, payment.raw) == ("offered", "")
 
 
 def test_keeps_its_coin_since_what_signers_refused_can_still_be_completed_and_sent(scene: Scene) -> None:
