@@ -246,7 +246,8 @@ def _una(treasury: Treasury) -> Identity:
     """She joins as everybody joins after the founding: Ana proposes, Ben and Cy agree. Today she also
     holds her role for a shift, so that there is an elevation, which gives her nothing more.
     """
-    joining = changes.Join(new_id(), "Una Ulrich", "una@countersign.example", "una", (Role.SUPPORT.value,))
+    subject, mail = "edge-subject-of-una", "una@countersign.example"
+    joining = changes.Join(new_id(), "Una Ulrich", mail, subject, (Role.SUPPORT.value,))
     for change in (joining, changes.GrantRole(joining.person, Role.SUPPORT.value, hours=2)):
         request = propose_change(
             change=change, reason="answers the telephone", actor=treasury.staff.ana.actor, now=treasury.now

@@ -13,7 +13,9 @@ DATABASES["default"]["CONN_MAX_AGE"] = 0
 DATABASES["default"]["OPTIONS"]["options"] = " ".join(  # type: ignore[index]
     f"-c {name}={limit}" for name, limit in (LIMITS | {"idle_in_transaction_session_timeout": "0"}).items()
 )
-CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = f"test-{os.environ.get('TEST_DB', '')}"  # type: ignore[index]
+# Workers that test side by side hear nothing of each other.
+_OURS = f"test-{os.environ.get('TEST_DB', '')}-{os.environ.get('PYTEST_XDIST_WORKER', '')}"
+CHANNEL_LAYERS["default"]["CONFIG"]["prefix"] = _OURS  # type: ignore[index]
 CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
 PASSWORD_HASHERS = [
     "django.contrib.auth.hashers.MD5PasswordHasher"

@@ -34,7 +34,7 @@ class Event(StrEnum):
 def _as_the_console(db: None) -> Iterator[None]:
     """Everything below runs with the rights of the console's database role."""
     with connection.cursor() as cursor:
-        for name in privileges.ROLES:
+        for name in (*privileges.ROLES, *privileges.READERS):
             cursor.execute(
                 f"DO $$ BEGIN CREATE ROLE {name};"
                 " EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"

@@ -212,7 +212,7 @@ def test_sees_to_the_minute_when_a_key_was_used(tom: Customer, robot: Actor, now
 
 def test_comes_in_through_the_trader_apis_database_role(robot: Actor, now: datetime) -> None:
     with connection.cursor() as cursor:
-        for name in privileges.ROLES:
+        for name in (*privileges.ROLES, *privileges.READERS):
             cursor.execute(
                 f"DO $$ BEGIN CREATE ROLE {name};"
                 " EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"

@@ -49,7 +49,6 @@ def marked(exchange: Exchange) -> Exchange:
     """Whatever the customer and a colleague have of their own says so."""
     tom, now = exchange.treasury.tom, exchange.treasury.now
     Identity.objects.filter(pk=tom.pk).update(display_name=NAME, email=MAIL)
-    Identity.objects.filter(pk=exchange.una.pk).update(access_subject=EDGE)
     _hand_in_papers(profile=exchange.case.profile, actor=replace(customer_actor(tom), ip=ADDRESS), now=now)
     return exchange
 

@@ -136,7 +136,8 @@ def test_approves_from_a_good_one_only_and_rejects_from_any(exchange: Exchange) 
     refused = answered(ben, row)
     assert refused.status_code == 403
     assert "not a device that the exchange manages" in refused.content.decode()
-    assert last()["action"] == "access.posture.refused"
+    told = [event.doc["action"] for event in AuditEvent.objects.order_by("-id")[:2]]
+    assert told == ["approvals.request.read", "access.posture.refused"]
     assert not row.signatures.exists()
     assert answered(ben, row, verb="reject", reason="I know nothing of it").status_code == 302
     assert row.signatures.get().verb == "reject"

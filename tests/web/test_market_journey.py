@@ -210,4 +210,4 @@ def test_signs_which_destinations_are_theirs(db: None, now: datetime) -> None:
     assert code(tia.post(f"{OWN}/statements", body)) == "51000"
     assert json.loads(tia.get(f"{OWN}/statements").content)["data"] == []
     for bad in ({**body, "payload": "!"}, {**body, "proof": []}, {**body, "proof": {"signature": {}}}):
-        assert code(api.post(f"{OWN}/statements", bad)) == "51000"
+        assert code(tia.post(f"{OWN}/statements", bad)) == "51000"
