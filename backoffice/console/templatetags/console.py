@@ -213,6 +213,14 @@ def target(name: str) -> str:
     return f"{table}{slash}{short(identifier)}"
 
 
+@register.filter
+def doer(actor: dict[str, Any]) -> str:
+    """Whose act it was, for lists: a customer by the end of an id, since reading a name is put on record."""
+    if actor["kind"] == "customer" and actor["identity"]:
+        return f"customer/{short(actor['identity'])}"
+    return str(actor["label"])
+
+
 @register.simple_tag
 def price(fill: Fill) -> str:
     """A trade's price in the market's decimals."""
