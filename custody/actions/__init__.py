@@ -13,7 +13,6 @@ from custody.actions.orders import (
     draft_veto,
     expire_order,
     report_answer,
-    report_health,
     sign_order,
 )
 from custody.actions.payments import CoinTaken, report_broadcast, store_built, store_signed
@@ -33,6 +32,7 @@ from custody.actions.registry import load_registry
 from custody.actions.screenings import reject_withdrawal, release_from_screening, report_screening
 from custody.actions.settling import book_deposit, settle_payment
 from custody.actions.signatures import ask_again, mark_asked, report_refusal, store_signature
+from custody.actions.signer_health import report_health
 from custody.actions.statements import report_forgotten, report_learnt, take_statement
 from custody.actions.withdrawals import (
     cancel_withdrawal,

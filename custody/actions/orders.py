@@ -2,54 +2,33 @@
 
 from __future__ import annotations
 
-import secrets
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Final
 from uuid import UUID
 
-from django.conf import settings
-
 from core import approvals, audit, outbox
-from core.access.models import Identity
 from core.action import action
 from core.actor import Actor
 from core.approvals.assertions import verified
 from core.approvals.models import ApprovalRequest
 from core.approvals.signed import Signed
-from core.ids import new_id
 from core.refusals import NotAllowed, Refused
 from custody import locks, queries
 from custody.actions import entitled
+from custody.actions.ordering import UnknownSubject, name_of, reachable, recorded, stored, to_sign
 from custody.domain import orders
 from custody.domain.orders import ANNOUNCES, EVERYTHING, STOPS, Kind, State
 from custody.events import Event, SignerOrderMoved
-from custody.models import OrderAnswer, SignerHealth, SignerOrder, Wallet
+from custody.models import OrderAnswer, SignerHealth, SignerOrder
 from custody.permissions import Permission
-from kernel import canonical, intent
-from kernel.approval import NONCE_BYTES, SignedApproval, Statement, Verb
-from kernel.canonical import digest
-
-SILENT: Final = "silent"
-
-
-class UnknownSubject(Refused):
-    """No wallet, signer or registry of that name."""
-
-    code = "custody.order_subject"
-    status = 422
+from kernel import canonical
+from kernel.approval import SignedApproval, Verb
 
 
 class NotYours(NotAllowed):
     """Only the officer who drafted a stop signs it."""
 
     code = "custody.order_not_yours"
-
-
-class OrderExpired(Refused):
-    """It was drafted too long ago."""
-
-    code = "custody.order_expired"
 
 
 @action(Event.ORDER_DRAFTED)
@@ -94,16 +73,7 @@ def sign_order(*, order_id: UUID, signed: Signed, actor: Actor, now: datetime) -
     officer = entitled.officer(actor, Permission.STOP_SIGNERS, now=now, target=name_of(row))
     if row.maker_id != officer.pk or Kind(row.kind) not in STOPS:
         raise NotYours("Only the officer who drafted this order signs it.", target=name_of(row))
-    if row.expires_at <= now:
-        raise OrderExpired("Nothing was sent: the order is a day old. Draft it again.", target=name_of(row))
-    row.check_step(State.SIGNED)
-    statement = Statement.about(
-        bytes(row.payload),
-        verb=Verb.APPROVE,
-        kind=row.kind,
-        deployment=settings.DEPLOYMENT,
-        nonce=bytes(row.nonce),
-    )
+    statement = to_sign(row, Verb.APPROVE, now=now)
     verified(statement, officer=officer, signed=signed, target=name_of(row))
     approval = SignedApproval(str(officer.pk), Verb.APPROVE, bytes(row.nonce), signed.assertion)
     row.move_to(State.SIGNED, assertion=approval.as_json())
@@ -221,28 +191,6 @@ def expire_order(*, order_id: UUID, actor: Actor, now: datetime) -> SignerOrder:
     return row
 
 
-def report_health(*, token: str, said: Mapping[str, canonical.Value] | None, now: datetime) -> None:
-    """Mirror what a signer says of itself; None where it did not answer. A mirror needs no audit event."""
-    changes: dict[str, object] = {"asked_at": now}
-    if said is not None:
-        registry, journal = said.get("registry"), said.get("journal")
-        version = registry.get("version") if isinstance(registry, Mapping) else 0
-        standing = journal.get("standing") if isinstance(journal, Mapping) else ""
-        changes |= {
-            "state": str(said.get("state", ""))[:64],
-            "why": str(said.get("why", ""))[:400],
-            "standing": str(standing)[:64],
-            "registry_version": version if isinstance(version, int) else 0,
-            "frozen": said.get("frozen", {}),
-            "used": said.get("used", {}),
-            "lanes": said.get("lanes", {}),
-            "answered_at": now,
-        }
-    SignerHealth.objects.update_or_create(
-        token=token, defaults=changes, create_defaults={"state": SILENT, **changes}
-    )
-
-
 def _draft(
     kind: Kind,
     subject: str,
@@ -288,80 +236,5 @@ def _ask(
     return row
 
 
-def stored(
-    kind: Kind,
-    subject: str,
-    about: Mapping[str, canonical.Value],
-    tokens: list[str],
-    maker: Identity,
-    reason: str,
-    *,
-    now: datetime,
-    recovery: Mapping[str, canonical.Value] | None = None,
-) -> SignerOrder:
-    """Write an order down as the bytes that officers will sign; a primitive of the order's actions."""
-    members = orders.payload(
-        kind, about, deployment=settings.DEPLOYMENT, maker=str(maker.pk), reason=reason, now=now
-    )
-    return SignerOrder.objects.create(
-        id=new_id(),
-        kind=kind,
-        subject=subject,
-        reason=reason,
-        payload=canonical.encode(members),
-        nonce=secrets.token_bytes(NONCE_BYTES),
-        tokens=tokens,
-        recovery=recovery,
-        maker=maker,
-        made_at=now,
-        expires_at=intent.time(str(members["expires"])),
-    )
-
-
-def reachable(wallet: str) -> list[str]:
-    """The signers that can be reached for this wallet: those of hot wallets. Cold ones are brought a file."""
-    rows = Wallet.objects.all() if wallet == EVERYTHING else Wallet.objects.filter(name=wallet)
-    if not rows:
-        raise UnknownSubject(
-            "Nothing was drafted: there is no such wallet.", target=f"custody.wallet/{wallet[:32]}"
-        )
-    return sorted({token for row in rows if row.tier == "hot" for token in row.tokens})
-
-
 def _of(request: ApprovalRequest) -> SignerOrder:
     return locks.signer_order(SignerOrder.objects.values_list("pk", flat=True).get(request=request))
-
-
-def recorded(
-    event: Event,
-    row: SignerOrder,
-    *,
-    before: State | None,
-    actor: Actor,
-    now: datetime,
-    by: str = "",
-    reason: str = "",
-) -> None:
-    """The order's one audit event and its message; `by` is a recovery officer, who has no account here."""
-    audit.record(
-        event,
-        row,
-        actor=actor,
-        now=now,
-        before={"state": before} if before else None,
-        after={
-            "state": row.state,
-            "kind": row.kind,
-            "subject": row.subject,
-            "digest": digest(bytes(row.payload)),
-            "request": row.request_id,
-            **({"by": by} if by else {}),
-        },
-        reason=reason or row.reason,
-    )
-    outbox.publish(SignerOrderMoved(order=row.pk, state=str(row.state)), now=now)
-
-
-def name_of(row: SignerOrder) -> str:
-    """What audit events and refusals call the order."""
-    return f"custody.signerorder/{row.pk}"

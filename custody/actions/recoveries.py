@@ -19,13 +19,13 @@ from core.approvals.signed import Signed
 from core.refusals import NotAllowed, Refused
 from custody import locks
 from custody.actions import entitled
-from custody.actions.orders import OrderExpired, name_of, reachable, recorded, stored
+from custody.actions.ordering import name_of, reachable, recorded, stored, to_sign
 from custody.domain.orders import EVERYTHING, Kind, State
 from custody.domain.recoveries import BadRecovery, Terms
 from custody.events import Event
 from custody.models import SignerOrder, Wallet
 from custody.permissions import Permission
-from kernel.approval import SignedApproval, Statement, Verb
+from kernel.approval import SignedApproval, Verb
 from kernel.registry import Registry
 
 ANSWERS: Final = frozenset({Verb.RELEASE, Verb.REJECT})
@@ -100,16 +100,7 @@ def sign_recovery(*, order_id: UUID, signed: Signed, actor: Actor, now: datetime
     entitled.officer(actor, Permission.ORDER_SIGNERS, now=now, target=target)
     if row.kind != Kind.RECOVERY or row.recovery is None or signed.verb not in ANSWERS:
         raise NotForRecovery("Nothing was recorded: this is no answer to a recovery.", target=target)
-    if row.expires_at <= now:
-        raise OrderExpired("Nothing was sent: the order is a day old. Draft it again.", target=target)
-    row.check_step(State.SIGNED)
-    said = Statement.about(
-        bytes(row.payload),
-        verb=signed.verb,
-        kind=row.kind,
-        deployment=settings.DEPLOYMENT,
-        nonce=bytes(row.nonce),
-    )
+    said = to_sign(row, signed.verb, now=now)
     terms, given = Terms.of(row.recovery), list(row.assertion or [])
     by = terms.signer(said, signed.assertion, origin=settings.APPROVER_ORIGIN, rp_id=settings.APPROVER_RP_ID)
     if by is None:

@@ -16,6 +16,7 @@ from core.audit.models import AuditEvent
 from core.outbox.models import OutboxMessage
 from core.refusals import Conflict, NotAllowed, NotFound, Refused
 from custody import actions, queries
+from custody.actions import ordering
 from custody.actions import orders as refusals
 from custody.models import OrderAnswer, SignerHealth, SignerOrder
 from custody.signer import requests
@@ -89,7 +90,7 @@ def test_comes_from_no_role_that_may_not_give_it(treasury: Treasury) -> None:
 
 @pytest.mark.parametrize(
     ("wallet", "reason", "error"),
-    [("warm", "because", refusals.UnknownSubject), ("hot", " \n", Refused), ("", "because", Refused)],
+    [("warm", "because", ordering.UnknownSubject), ("hot", " \n", Refused), ("", "because", Refused)],
 )
 def test_says_what_it_is_about_and_why(
     treasury: Treasury, wallet: str, reason: str, error: type[Refused]
@@ -103,7 +104,7 @@ def test_is_void_after_a_day(treasury: Treasury) -> None:
     row = drafted(treasury)
     later = treasury.now + timedelta(days=1, seconds=1)
     ana = treasury.staff.ana
-    with pytest.raises(refusals.OrderExpired):
+    with pytest.raises(ordering.OrderExpired):
         actions.sign_order(order_id=row.pk, signed=ana.order(row), actor=ana.actor, now=later)
     assert queries.overdue_orders(now=treasury.now) == []
     assert queries.overdue_orders(now=later) == [row.pk]
@@ -153,7 +154,7 @@ def test_to_let_go_ends_with_a_rejection(treasury: Treasury) -> None:
 
 def test_to_reopen_names_what_the_signer_itself_found(treasury: Treasury) -> None:
     ana = treasury.staff.ana
-    with pytest.raises(refusals.UnknownSubject):
+    with pytest.raises(ordering.UnknownSubject):
         actions.ask_reopening(token="hot-1", reason="disk died", actor=ana.actor, now=treasury.now)
     said: dict[str, Any] = {
         "state": "SIGNER_STORE_LOST",
@@ -171,7 +172,7 @@ def test_to_reopen_names_what_the_signer_itself_found(treasury: Treasury) -> Non
 
 def test_to_take_up_a_registry_can_be_vetoed_by_one(treasury: Treasury) -> None:
     ana, ben = treasury.staff.ana, treasury.staff.ben
-    with pytest.raises(refusals.UnknownSubject):
+    with pytest.raises(ordering.UnknownSubject):
         actions.draft_veto(registry_digest="ab" * 32, reason="no", actor=ben.actor, now=treasury.now)
     row = actions.ask_registry(
         version=2, registry_digest="ab" * 32, reason="Dot signs too", actor=ana.actor, now=treasury.now
