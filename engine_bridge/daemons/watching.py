@@ -49,6 +49,7 @@ def watching(target: str) -> Iterator[None]:
                     log.warning("nothing new of the engine for the console: %s", error)
                 heard = False
             except Exception:
+                # A fault in one look must not end the watch: the next second may find an engine again.
                 log.exception("the engine cannot be looked at")
 
     thread = threading.Thread(target=work, name="engine-watch", daemon=True)
