@@ -75,19 +75,20 @@ fn sentence(code: Code, detail: &str) -> String {
 
 pub fn status(engine: &Engine, consumers: &Consumers) -> ShardStatus {
     let live = engine.shared.live.lock().expect("nobody panics while holding it").clone();
+    let (durable_seq, chain) = engine.shared.durable.get();
     let (fsync_p50_us, fsync_p99_us) = live.flush_us();
     let state = engine.state();
     let consumers = consumers.lock().expect("nobody panics while holding it");
     ShardStatus {
         epoch: live.epoch,
         state: state as i32,
-        engine_seq: engine.applied_seq().max(live.engine_seq),
-        durable_seq: live.engine_seq,
+        engine_seq: engine.applied_seq().max(durable_seq),
+        durable_seq,
         event_seq: live.event_seq,
         queue_depth: engine.shared.queued.load(Ordering::Relaxed).min(u32::MAX.into()) as u32,
         logic_version: LOGIC_VERSION,
-        state_hash: live.chain.to_vec(),
-        state_hash_seq: live.engine_seq,
+        state_hash: chain.to_vec(),
+        state_hash_seq: durable_seq,
         engine_time_ns: live.time_ns,
         snapshot_seq: engine.shared.snapshot_seq.load(Ordering::Relaxed),
         journal_bytes: live.journal_bytes,
@@ -217,11 +218,11 @@ impl Service for Admin {
             ShardState::Running => ResultCode::Unchanged,
             _ => ResultCode::Unsupported,
         };
-        let live = self.engine.shared.live.lock().expect("nobody panics while holding it").clone();
+        let shared = &self.engine.shared;
         Ok(Response::new(AdminResult {
             code: code as i32,
-            engine_seq: live.engine_seq,
-            epoch: live.epoch,
+            engine_seq: shared.durable.get().0,
+            epoch: shared.live.lock().expect("nobody panics while holding it").epoch,
             ..AdminResult::default()
         }))
     }

@@ -44,6 +44,7 @@ pub struct Archive {
     newest: Mutex<Vec<Arc<File>>>,
     /// Bytes appended since the last flush.
     unsettled: AtomicU64,
+    /// What `last` tells too, for those who may not take its lock: they give way to everybody while they hold it.
     last_seq: AtomicU64,
     last: watch::Sender<u64>,
 }

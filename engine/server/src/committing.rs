@@ -63,10 +63,8 @@ impl Committing {
         {
             let mut live = self.shared.live.lock().expect("nobody panics while holding it");
             live.epoch = batch.epoch;
-            live.engine_seq = batch.engine_seq;
             live.event_seq = batch.event_seq;
             live.time_ns = batch.time_ns;
-            live.chain = batch.chain;
             live.open_orders = batch.open_orders;
             live.accounts = batch.accounts;
             if let Some(took) = took {

@@ -146,15 +146,13 @@ impl Feed {
                     Err(_) => return Err(Status::unavailable("the engine ends")),
                 }
             }
-            let (epoch, state_hash, state_hash_seq) = {
-                let live = shared.live.lock().expect("nobody panics while holding it");
-                (live.epoch, live.chain.to_vec(), live.engine_seq)
-            };
+            let epoch = shared.live.lock().expect("nobody panics while holding it").epoch;
+            let (state_hash_seq, chain) = shared.durable.get();
             let batch = EventBatch {
                 epoch,
                 first_event_seq,
                 events: events.iter().map(convert::told_event).collect(),
-                state_hash,
+                state_hash: chain.to_vec(),
                 state_hash_seq,
                 durable_event_seq: durable_event_seq.max(cursor.next_seq() - 1),
             };

@@ -8,10 +8,8 @@ use countersign_venue::Code;
 #[derive(Clone, Default)]
 pub struct Live {
     pub epoch: u64,
-    pub engine_seq: u64,
     pub event_seq: u64,
     pub time_ns: u64,
-    pub chain: [u8; 32],
     pub open_orders: u64,
     pub accounts: u64,
     pub journal_bytes: u64,

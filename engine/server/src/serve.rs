@@ -85,8 +85,8 @@ pub fn run(options: &Options) -> Result<(), String> {
     let snapshots =
         Snapshots::start(&options.folder, engine.clone(), shadow, options.snapshot_every, options.attic_keep);
     if let Some(reply) = told {
-        let live = engine.shared.live.lock().expect("nobody panics while holding it").clone();
-        reply.send(took_over(live.engine_seq, live.epoch)).ok();
+        let epoch = engine.shared.live.lock().expect("nobody panics while holding it").epoch;
+        reply.send(took_over(engine.shared.durable.get().0, epoch)).ok();
     }
     let served = runtime.block_on(serve(options, &engine, &snapshots, scan.records));
     // While the journal is still ours, nobody else can have bound these names.
