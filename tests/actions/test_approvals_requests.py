@@ -3,265 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 import pytest
-from django.conf import settings
 
-from core import approvals, audit
-from core.access.models import Identity, OfficerCredential, RoleGrant
+from core import approvals
+from core.access.models import Identity, RoleGrant
 from core.access.roles import Role
-from core.action import action
 from core.actor import Actor
-from core.approvals import assertions, haste, kinds
-from core.approvals.actions import expire_request, submit_signature, withdraw_request
+from core.approvals.actions import expire_request, withdraw_request
 from core.approvals.actions import signatures as refusals
-from core.approvals.models import ApprovalRequest, ApprovalSignature
+from core.approvals.models import ApprovalRequest
 from core.approvals.opening import AlreadyOpen, NotApproved
-from core.approvals.queries import needs_me, open_requests, request_for, signatures
-from core.approvals.statements import statement
+from core.approvals.queries import needs_me, open_requests, request_for
 from core.approvals.tasks import expire
-from core.audit.models import AuditEvent
-from core.outbox.models import OutboxMessage
-from core.refusals import Conflict, NotAllowed, NotFound, Refused
-from kernel.approval import SignedApproval, Verb
-from kernel.webauthn import verify
-from tests.approvals import hurried
-from tests.officers import Officer, Staff
+from core.refusals import Conflict, NotAllowed, NotFound
+from tests.approvals import DECIDED, act, ask, hurried, payments, sign
+from tests.officers import Staff
 
 pytestmark = pytest.mark.django_db
-
-TREASURY = {"treasury": 2}
-DECIDED: list[str] = []
-
-
-class Event(StrEnum):
-    ASKED = "test.asked"
-    ACTED = "test.acted"
 
 
 @pytest.fixture
 def kind() -> Iterator[approvals.Kind]:
-    """A kind of act that remembers what was decided about it."""
-    DECIDED.clear()
-    entry = approvals.Kind(
-        name="test.payment",
-        permission="custody:withdrawal:approve",
-        on_approved=lambda request, **_: DECIDED.append("approved"),
-        on_rejected=lambda request, **_: DECIDED.append("rejected"),
-        on_expired=lambda request, **_: DECIDED.append("expired"),
-    )
-    approvals.register(entry)
-    yield entry
-    del kinds._registered["test.payment"]
-
-
-@action(Event.ASKED)
-def ask(
-    *,
-    maker: Officer,
-    actor: Actor,
-    now: datetime,
-    teams: dict[str, int] = TREASURY,
-    subject: str = "test.payment/1",
-    rejections_needed: int = 1,
-) -> ApprovalRequest:
-    return approvals.open(
-        "test.payment",
-        {"v": 1, "amount": "1000", "to": "bcrt1q"},
-        maker=maker.identity,
-        teams=teams,
-        subject=subject,
-        actor=actor,
-        now=now,
-        rejections_needed=rejections_needed,
-    )
-
-
-@action(Event.ACTED)
-def act(*, request: ApprovalRequest, actor: Actor, now: datetime) -> ApprovalRequest:
-    audit.record(Event.ACTED, request, actor=actor, now=now)
-    return approvals.consume(request, now=now)
+    with payments() as entry:
+        yield entry
 
 
 @pytest.fixture
 def request_(kind: approvals.Kind, staff: Staff, now: datetime) -> ApprovalRequest:
     return ask(maker=staff.ana, actor=staff.ana.actor, now=now)
-
-
-def sign(
-    officer: Officer, request: ApprovalRequest, now: datetime, verb: str = "approve", reason: str = ""
-) -> ApprovalRequest:
-    return submit_signature(
-        request_id=request.pk, signed=officer.answer(request, verb, reason), actor=officer.actor, now=now
-    )
-
-
-def events() -> list[str]:
-    return [event.doc["action"] for event in AuditEvent.objects.order_by("id")]
-
-
-def test_is_approved_by_two_others(
-    staff: Staff, request_: ApprovalRequest, kind: approvals.Kind, now: datetime
-) -> None:
-    assert sign(staff.ben, request_, now).state == "open"
-    before = len(events()), OutboxMessage.objects.count()
-    assert sign(staff.cy, request_, now).state == "approved"
-    assert DECIDED == ["approved"]
-    assert (len(events()), OutboxMessage.objects.count()) == (before[0] + 1, before[1] + 1)
-    assert events()[-1] == "approvals.request.signed"
-
-
-def test_hands_signers_what_the_officers_signed(
-    staff: Staff, request_: ApprovalRequest, now: datetime
-) -> None:
-    sign(staff.ben, request_, now)
-    sign(staff.cy, request_, now)
-    given = [SignedApproval.from_json(entry) for entry in approvals.signatures(request_)]
-    assert [entry.officer for entry in given] == [str(staff.ben.identity.pk), str(staff.cy.identity.pk)]
-    for entry, officer in zip(given, (staff.ben, staff.cy), strict=True):
-        assert verify(
-            entry.assertion,
-            public_key=bytes.fromhex(officer.passkey.public_key_hex),
-            challenge=statement(request_, Verb.APPROVE).challenge(),
-            origin=settings.APPROVER_ORIGIN,
-            rp_id=settings.APPROVER_RP_ID,
-        )
-
-
-def test_is_rejected_by_one_with_a_reason(
-    staff: Staff, request_: ApprovalRequest, kind: approvals.Kind, now: datetime
-) -> None:
-    sign(staff.ben, request_, now)
-    assert sign(staff.cy, request_, now, "reject", "wrong address").state == "rejected"
-    assert DECIDED == ["rejected"]
-    assert approvals.signatures(request_) == approvals.signatures(ApprovalRequest.objects.get(pk=request_.pk))
-    with pytest.raises(refusals.NotOpen):
-        sign(staff.ben, request_, now)
-
-
-def test_waits_for_every_team(kind: approvals.Kind, staff: Staff, now: datetime) -> None:
-    row = ask(maker=staff.sam, actor=staff.sam.actor, now=now, teams={"treasury": 1, "compliance": 1})
-    RoleGrant.objects.create(identity=staff.eve.identity, role=Role.SENIOR_OFFICER, granted_at=now)
-    assert sign(staff.ben, row, now).state == "open"
-    with pytest.raises(refusals.NotInQuorum):
-        sign(staff.dot, row, now)
-    assert sign(staff.eve, row, now).state == "approved"
-
-
-def test_counts_a_person_in_two_teams_once(kind: approvals.Kind, staff: Staff, now: datetime) -> None:
-    RoleGrant.objects.create(identity=staff.ben.identity, role=Role.SENIOR_OFFICER, granted_at=now)
-    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now, teams={"treasury": 1, "compliance": 1})
-    assert sign(staff.ben, row, now).state == "open"
-    assert sign(staff.cy, row, now).state == "approved"
-
-
-@pytest.mark.parametrize(
-    ("who", "verb", "reason", "expected"),
-    [
-        ("ana", "approve", "", refusals.MakerCannotCheck),
-        ("ana", "reject", "no", refusals.MakerCannotCheck),
-        ("dot", "approve", "", refusals.NotInQuorum),
-        ("eve", "approve", "", refusals.NotInQuorum),
-        ("sam", "approve", "", refusals.NotInQuorum),
-        ("ben", "reject", "", refusals.ReasonMissing),
-        ("ben", "reject", "   ", refusals.ReasonMissing),
-    ],
-)
-def test_refuses_an_answer_that_does_not_count(
-    staff: Staff,
-    kind: approvals.Kind,
-    now: datetime,
-    who: str,
-    verb: str,
-    reason: str,
-    expected: type[Refused],
-) -> None:
-    RoleGrant.objects.create(identity=staff.ana.identity, role=Role.TREASURY_SIGNER, granted_at=now)
-    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
-    before, messages = events(), OutboxMessage.objects.count()
-    with pytest.raises(expected):
-        sign(getattr(staff, who), row, now, verb, reason)
-    assert ApprovalSignature.objects.count() == 0
-    assert events() == [*before, "approvals.request.signed.refused"]
-    assert OutboxMessage.objects.count() == messages
-
-
-def test_refuses_a_second_answer_of_the_same_person(
-    staff: Staff, request_: ApprovalRequest, now: datetime
-) -> None:
-    sign(staff.ben, request_, now)
-    with pytest.raises(refusals.SignedAlready):
-        sign(staff.ben, request_, now, "reject", "thought better of it")
-
-
-def test_refuses_an_approval_replayed_as_a_rejection(
-    staff: Staff, request_: ApprovalRequest, now: datetime
-) -> None:
-    twisted = replace(staff.ben.answer(request_, "reject", "no"), verb=Verb.APPROVE)
-    with pytest.raises(assertions.BadSignature, match=r"assertion\.challenge"):
-        submit_signature(request_id=request_.pk, signed=twisted, actor=staff.ben.actor, now=now)
-
-
-def test_refuses_an_approval_of_another_request(kind: approvals.Kind, staff: Staff, now: datetime) -> None:
-    first = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
-    second = ask(maker=staff.ana, actor=staff.ana.actor, now=now, subject="test.payment/2")
-    assert first.digest == second.digest
-    with pytest.raises(assertions.BadSignature, match=r"assertion\.challenge"):
-        submit_signature(request_id=second.pk, signed=staff.ben.answer(first), actor=staff.ben.actor, now=now)
-
-
-def test_refuses_a_colleagues_passkey(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
-    with pytest.raises(assertions.UnknownCredential):
-        submit_signature(
-            request_id=request_.pk, signed=staff.cy.answer(request_), actor=staff.ben.actor, now=now
-        )
-    named = replace(staff.cy.answer(request_), credential_id=staff.ben.passkey.credential_id)
-    with pytest.raises(assertions.BadSignature, match=r"assertion\.signature"):
-        submit_signature(request_id=request_.pk, signed=named, actor=staff.ben.actor, now=now)
-
-
-def test_refuses_a_revoked_passkey(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
-    OfficerCredential.objects.filter(officer=staff.ben.identity).update(revoked_at=now)
-    with pytest.raises(assertions.UnknownCredential):
-        sign(staff.ben, request_, now)
-
-
-def test_refuses_a_passkey_that_counts_backwards(
-    staff: Staff, request_: ApprovalRequest, now: datetime
-) -> None:
-    OfficerCredential.objects.filter(officer=staff.ben.identity).update(sign_count=2**32)
-    with pytest.raises(assertions.CounterWentBack):
-        sign(staff.ben, request_, now)
-
-
-def test_refuses_an_answer_given_on_another_page(
-    staff: Staff, request_: ApprovalRequest, now: datetime
-) -> None:
-    assertion = staff.ben.passkey.assertion(
-        statement(request_, Verb.APPROVE).challenge(),
-        origin=settings.CONSOLE_ORIGIN,
-        rp_id=settings.APPROVER_RP_ID,
-    )
-    signed = approvals.Signed(Verb.APPROVE, staff.ben.passkey.credential_id, assertion)
-    with pytest.raises(assertions.BadSignature, match=r"assertion\.origin"):
-        submit_signature(request_id=request_.pk, signed=signed, actor=staff.ben.actor, now=now)
-
-
-def test_refuses_the_suspended(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
-    Identity.objects.filter(pk=staff.ben.identity.pk).update(is_active=False)
-    with pytest.raises(refusals.NotInQuorum):
-        sign(staff.ben, request_, now)
-
-
-def test_refuses_whoever_has_an_interest(staff: Staff, kind: approvals.Kind, now: datetime) -> None:
-    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
-    object.__setattr__(kind, "conflict", lambda request, officer: "This pays your own account.")
-    with pytest.raises(refusals.ConflictOfInterest, match="your own account"):
-        sign(staff.ben, row, now)
 
 
 def test_is_acted_upon_once(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
@@ -293,6 +65,18 @@ def test_is_not_acted_upon_when_an_approver_has_left(
         )
     with pytest.raises(NotApproved, match="an approver has left"):
         act(request=request_, actor=staff.ana.actor, now=now)
+
+
+def test_is_not_acted_upon_once_its_maker_is_suspended(
+    request_: ApprovalRequest, staff: Staff, now: datetime
+) -> None:
+    sign(staff.ben, request_, now)
+    sign(staff.cy, request_, now)
+    Identity.objects.filter(pk=staff.ana.identity.pk).update(is_active=False)
+    with pytest.raises(NotApproved, match="suspended"):
+        act(request=request_, actor=staff.ben.actor, now=now)
+    Identity.objects.filter(pk=staff.ana.identity.pk).update(is_active=True)
+    assert act(request=request_, actor=staff.ben.actor, now=now).state == "consumed"
 
 
 def test_is_open_once_per_subject(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
@@ -393,54 +177,3 @@ def test_costs_the_inbox_the_same_however_many_there_are(
         sign(staff.cy, row, now)
     with django_assert_num_queries(5):
         assert len(needs_me(staff.ben.identity, now=now)) == 5
-
-
-def test_that_lets_go_is_answered_by_release_alone(
-    staff: Staff, kind: approvals.Kind, now: datetime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    with monkeypatch.context() as patch:
-        patch.setitem(kinds._registered, "test.payment", replace(kind, agreeing=Verb.RELEASE))
-        row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
-    assert row.agreeing == "release"
-    with pytest.raises(refusals.AnotherVerb):
-        sign(staff.ben, row, now)
-    assert sign(staff.ben, row, now, "release").state == "open"
-    assert sign(staff.cy, row, now, "release").state == "approved"
-    assert {one["verb"] for one in signatures(row)} == {"release"}
-
-
-def test_that_does_something_is_not_answered_by_release(
-    staff: Staff, request_: ApprovalRequest, now: datetime
-) -> None:
-    with pytest.raises(refusals.AnotherVerb):
-        sign(staff.ben, request_, now, "release")
-    assert not request_.signatures.exists()
-
-
-def test_is_not_acted_upon_once_its_maker_is_suspended(
-    request_: ApprovalRequest, staff: Staff, now: datetime
-) -> None:
-    sign(staff.ben, request_, now)
-    sign(staff.cy, request_, now)
-    Identity.objects.filter(pk=staff.ana.identity.pk).update(is_active=False)
-    with pytest.raises(NotApproved, match="suspended"):
-        act(request=request_, actor=staff.ben.actor, now=now)
-    Identity.objects.filter(pk=staff.ana.identity.pk).update(is_active=True)
-    assert act(request=request_, actor=staff.ben.actor, now=now).state == "consumed"
-
-
-def test_says_in_the_log_when_two_answers_came_within_three_seconds(
-    request_: ApprovalRequest, staff: Staff, now: datetime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    # The moments are the database's own, so the test makes the bound longer and shorter, not the wait.
-    sign(staff.ben, request_, now)
-    monkeypatch.setattr(haste, "HASTE", timedelta(hours=1))
-    sign(staff.cy, request_, now)
-    answers = list(request_.signatures.order_by("signed_at"))
-    assert haste.any_in_haste(answers)
-    monkeypatch.setattr(haste, "HASTE", -timedelta(hours=1))
-    assert not haste.any_in_haste(answers)
-    signed = [
-        event.doc for event in AuditEvent.objects.order_by("id") if event.doc["action"].endswith("signed")
-    ]
-    assert [event["after"]["in_haste"] for event in signed] == [False, True]
