@@ -219,6 +219,20 @@ def test_says_on_the_health_screen_whether_the_edge_answers(
     assert seen == ["up", "up", "degraded", "down", "up"]
 
 
+def test_takes_a_fault_that_nobody_foresaw_for_no_answer(
+    desk: Desk, endpoint: Endpoint, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(postures, "desk", lambda _: desk)
+    device(desk)
+    endpoint.fault = raises(httpx.InvalidURL("no port"))
+    clock.moment += FRESH_S
+    with pytest.raises(httpx.InvalidURL):
+        device(desk)
+    assert device(desk) is None
+    reading = edge_devices(NOW)
+    assert (reading.status, reading.facts["last_error"]) == ("down", "the question broke off")
+
+
 def test_keeps_no_answers_that_serve_no_longer(desk: Desk, endpoint: Endpoint, clock: Clock) -> None:
     for number in range(20):
         device(desk, str(number))

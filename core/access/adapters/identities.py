@@ -124,14 +124,15 @@ class Desk:
     def _find_out(self, key: bytes, token: str, who: User) -> None:
         began = self._monotonic()
         posture: Posture | None = None
-        failed = ""
+        failed, is_outage = "the question broke off", False  # unless one of these says what it was
         try:
-            posture = read(self._ask(token), who=who)
+            posture, failed = read(self._ask(token), who=who), ""
         except (Denied, AnotherPerson) as error:
             # Not an outage: the answer to this token. What was known of it counts no longer.
+            failed = ""
             log.warning("get-identity about %s: %s", who.subject, error)
         except (httpx.HTTPError, OSError, BadAnswer, pinned.BadStatus, pinned.BadBody) as error:
-            failed = f"{type(error).__name__}: {error}"[:200]
+            failed, is_outage = f"{type(error).__name__}: {error}"[:200], True
             log.warning("get-identity does not answer: %s", failed)
         finally:
             with self._lock:
@@ -140,6 +141,7 @@ class Desk:
                     self._failed_at, self._error = self._monotonic(), failed
                 else:
                     self._answered_at, self._error = self._monotonic(), ""
+                if not is_outage:
                     self._keep(key, _Kept(posture, began))
 
     def _keep(self, key: bytes, kept: _Kept) -> None:
