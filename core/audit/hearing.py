@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import selectors
 import socket
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,7 +15,10 @@ from typing import Final
 
 from core.audit.testifying import MESSAGE_BYTES
 
+log = logging.getLogger(__name__)
+
 _PATIENCE_S: Final = 0.5
+_PAUSE_S: Final = 0.05
 WAITING_MAX: Final = 200_000
 
 
@@ -39,15 +44,23 @@ class Ear:
                     speaker = key.fileobj
                     assert isinstance(speaker, socket.socket)
                     if speaker is listener:
-                        connection, _ = listener.accept()
-                        connection.setblocking(False)
-                        among.register(connection, selectors.EVENT_READ)
+                        self._let_in(listener, among)
                     elif not self._hear(speaker):
                         among.unregister(speaker)
                         speaker.close()
             for key in list(among.get_map().values()):
                 if key.fileobj is not listener:
                     key.fileobj.close()  # type: ignore[union-attr]
+
+    def _let_in(self, listener: socket.socket, among: selectors.BaseSelector) -> None:
+        try:
+            connection, _ = listener.accept()
+        except OSError as error:  # such as no free descriptor: whoever is in is heard all the same
+            log.error("a writer of events was not let in: %s", error)
+            time.sleep(_PAUSE_S)
+            return
+        connection.setblocking(False)
+        among.register(connection, selectors.EVENT_READ)
 
     def _hear(self, speaker: socket.socket) -> bool:
         """Every packet that waits; whether more may come."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import socket
+import threading
 import time
 from collections.abc import Iterator
 from datetime import datetime, timedelta
@@ -65,6 +68,36 @@ def test_stops_nobody_where_no_sealer_listens(
     settings.AUDIT_TESTIMONY_SOCKET = tmp_path / "nobody.sock"
     do(count=2, actor=robot, now=now)
     assert AuditEvent.texts.count() == 2
+
+
+class Crowded(socket.socket):
+    """A listener that has no descriptor free for the first who comes."""
+
+    is_full = True
+
+    def accept(self) -> Any:
+        if self.is_full:
+            self.is_full = False
+            raise OSError(errno.EMFILE, "Too many open files")
+        return super().accept()
+
+
+def test_is_heard_though_somebody_could_not_be_let_in(tmp_path: Path) -> None:
+    found, stopped, told = Ear(), threading.Event(), bytes(range(32))
+    with (
+        Crowded(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener,
+        socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as writer,
+    ):
+        listener.bind(str(tmp_path / "sealer.sock"))
+        listener.listen()
+        thread = threading.Thread(target=found.listen, args=(listener, stopped), daemon=True)
+        thread.start()
+        writer.connect(str(tmp_path / "sealer.sock"))
+        writer.send((7).to_bytes(8, "big") + told)
+        assert heard(found, 1) == [(7, told)]
+        assert not listener.is_full
+        stopped.set()
+        thread.join()
 
 
 def test_shows_what_the_databases_owner_did_to_events_before_their_seal(
