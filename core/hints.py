@@ -29,7 +29,7 @@ SEND_WITHIN_S: Final = 2.0
 
 
 class _Courier:
-    """One thread per process, started by its first act."""
+    """One thread per process, started by its first act, and anew where it has ended."""
 
     def __init__(self) -> None:
         self._changed = threading.Condition()
@@ -44,7 +44,7 @@ class _Courier:
                 self._waiting[act] = None
             else:
                 self._overflowed = True
-            if self._thread is None:
+            if self._thread is None or not self._thread.is_alive():  # ended by a fork, or a fault
                 self._thread = threading.Thread(target=self._run, name="hints", daemon=True)
                 self._thread.start()
             self._changed.notify()

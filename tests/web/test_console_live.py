@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -182,6 +183,20 @@ def test_tells_nobody_of_what_their_role_does_not_open(staff: Staff, opens: Open
         while said < may:
             said |= set(json.loads(ws.recv(SOON_S))["stale"])
         assert said == may
+
+
+def test_is_told_by_another_courier_where_the_last_one_has_ended(monkeypatch: pytest.MonkeyPatch) -> None:
+    courier, ended, sent = hints._Courier(), threading.Thread(target=str), threading.Event()
+    ended.start()
+    ended.join()
+    courier._thread = ended
+
+    async def send(acts: Any) -> None:
+        sent.set()
+
+    monkeypatch.setattr(hints, "_send", send)
+    courier.take(("custody.withdrawal.released", "custody.withdrawal/1"))
+    assert sent.wait(SOON_S)
 
 
 def test_hears_of_an_act_once_it_has_committed(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
