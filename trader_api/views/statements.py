@@ -9,7 +9,7 @@ from rest_framework.response import Response
 
 from custody import queries
 from custody.actions import take_statement
-from custody.models import CustomerStatement
+from custody.models import CustomerStatement, Lane
 from kernel import encodings
 from kernel.customer import BENEFICIARY
 from trader_api import limits, rows
@@ -19,6 +19,8 @@ from trader_api.errors import bad
 
 PAYLOAD_MAX: Final = 4_000
 UNNAMED: Final = "unnamed destination"
+LANE: Final = "hot"
+"""The wallet whose lane pays withdrawals."""
 
 
 class Statements(PrivateEndpoint):
@@ -26,7 +28,8 @@ class Statements(PrivateEndpoint):
 
     def get(self, request: Request) -> Response:
         """What the trader has signed, newest first, and how many signers have learnt each."""
-        return ok([_row(each) for each in queries.statements_of(self.trader.customer_id)])
+        lane = queries.lane_of(LANE)
+        return ok([_row(each, lane) for each in queries.statements_of(self.trader.customer_id)])
 
     def post(self, request: Request) -> Response:
         """Take a signed statement: a key, a destination, or the removal of one."""
@@ -47,12 +50,11 @@ class Statements(PrivateEndpoint):
             actor=self.trader.actor,
             now=self.now,
         )
-        return ok([_row(row)])
+        return ok([_row(row, queries.lane_of(LANE))])
 
 
-def _row(row: CustomerStatement) -> dict[str, Any]:
+def _row(row: CustomerStatement, lane: Lane | None) -> dict[str, Any]:
     learnt = [answer for answer in row.answers.all() if not answer.code]
-    lane = queries.lane_of("hot")
     usable = None
     if lane is not None and row.kind == BENEFICIARY:
         usable = queries.usable_at(row.customer_id, row.subject, lane=lane)
