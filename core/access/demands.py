@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from core.access.domain.postures import Check
+from core.access.domain.tables import marked
 
 _COLUMNS: Final = (Check.MANAGED, Check.DISK_ENCRYPTION)
 
@@ -65,14 +66,7 @@ engine:journal:verify             x       .
 
 
 def _parsed(table: str) -> Mapping[str, tuple[Check, ...]]:
-    lines = [line.split() for line in table.strip().splitlines()][1:]
-    for permission, *cells in lines:
-        if len(cells) != len(_COLUMNS) or not set(cells) <= {"x", "."}:
-            raise ValueError(f"the table of demands has a crooked line: {permission}")
-    return {
-        line[0]: tuple(check for check, cell in zip(_COLUMNS, line[1:], strict=True) if cell == "x")
-        for line in lines
-    }
+    return marked(table, _COLUMNS)
 
 
 DEMANDS: Final[Mapping[str, tuple[Check, ...]]] = _parsed(_TABLE)

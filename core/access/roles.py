@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Final
 
+from core.access.domain.tables import marked
+
 
 class Role(StrEnum):
     """What an officer is employed to do; then one for programs, and one for those who break the glass."""
@@ -115,15 +117,7 @@ BREAK_GLASS: Final = frozenset(
 
 
 def _parsed(table: str) -> Mapping[str, frozenset[Role]]:
-    lines = [line.split() for line in table.strip().splitlines()][1:]
-    for permission, *cells in lines:
-        if len(cells) != len(_COLUMNS) or not set(cells) <= {"x", "."}:
-            raise ValueError(f"the roles table has a crooked line: {permission}")
-    if len({line[0] for line in lines}) != len(lines):
-        raise ValueError("the roles table names a permission twice")
-    return {
-        line[0]: frozenset(r for r, c in zip(_COLUMNS, line[1:], strict=True) if c == "x") for line in lines
-    }
+    return {permission: frozenset(roles) for permission, roles in marked(table, _COLUMNS).items()}
 
 
 HOLDERS: Final[Mapping[str, frozenset[Role]]] = {

@@ -177,3 +177,5 @@ def test_is_demanded_wherever_somebody_approves_and_nowhere_where_somebody_stops
 def test_is_demanded_by_a_straight_table() -> None:
     with pytest.raises(ValueError, match="crooked"):
         _parsed("managed disk\na:b:c x\n")
+    with pytest.raises(ValueError, match="twice"):
+        _parsed("managed disk\na:b:c x x\na:b:c . .\n")
