@@ -203,7 +203,7 @@ class Policy:
 
 def _rule(value: canonical.Value) -> Rule:
     if not isinstance(value, Mapping) or sorted(value.keys() - _PERIODS) not in _RULE_SHAPES:
-        raise BadPolicy("a rule has exactly the members name, when, and teams and rejections or deny")
+        raise BadPolicy("a rule has a name, when, and one of: teams and rejections; deny; unattended")
     name, when = value["name"], value["when"]
     if not isinstance(name, str) or not name or not isinstance(when, list):
         raise BadPolicy("a rule has a name and a list of conditions")
