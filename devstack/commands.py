@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from devstack import tokens, users
 from devstack.environment import HOME, Environment
-from devstack.processes import PYTHON
+from devstack.processes.part import PYTHON
 from devstack.users import Accounts
 
 

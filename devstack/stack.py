@@ -16,7 +16,8 @@ from devstack import environment as environments
 from devstack import pinning, tokens, users
 from devstack.commands import Commands
 from devstack.environment import HOME, Environment, Layout
-from devstack.processes import PYTHON, Table
+from devstack.processes.part import PYTHON
+from devstack.processes.table import Table
 from devstack.supervisor import StartFailed, Supervisor
 
 
@@ -54,21 +55,22 @@ def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -
         table = Table(environment, accounts)
         with Supervisor(log_folder=where.logs, echo=echo, out=out) as supervisor, _ending_on_terminate():
             if "DATABASE_URL" not in environment.replaced:
-                table.postgres.initialise()
-            supervisor.start(*table.services())
+                table.services.postgres.initialise()
+            supervisor.start(*table.services.all())
             if "DATABASE_URL" not in environment.replaced:
-                table.postgres.prepare_database()
+                table.services.postgres.prepare_database()
             tokens.prepare(environment, accounts)
             tokens.prepare_vault(environment, accounts)
             tokens.prepare_notary(environment, accounts, origin=environment.audit_origin)
             webhooks = _prepare_as_owner(environment)
             _prepare_as_worker(Commands(environment, accounts))
-            supervisor.start(table.notary(), table.vault(), *table.signers(), table.approver())
-            pinning.pin(Commands(environment, accounts), table.logs())
-            supervisor.start(table.other_supervisor())
+            trusted = table.trusted
+            supervisor.start(trusted.notary(), trusted.vault(), *trusted.signers(), trusted.approver())
+            pinning.pin(Commands(environment, accounts), trusted.logs())
+            supervisor.start(trusted.other_supervisor())
             _name_witnesses(where)
-            supervisor.start(*table.web(), *table.workers(), *table.reconciler())
-            supervisor.start(*table.outside(webhooks))
+            supervisor.start(*table.application.web(), *table.application.workers(), *trusted.reconciler())
+            supervisor.start(*table.outside.all(webhooks))
             yield Stack(environment, accounts, supervisor, table)
 
 

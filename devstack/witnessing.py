@@ -11,7 +11,7 @@ from typing import NoReturn
 
 from devstack import environment, users
 from devstack.environment import Environment
-from devstack.processes import Table
+from devstack.processes.trusted import Trusted
 from devstack.supervisor import Supervisor
 
 
@@ -26,7 +26,7 @@ def run() -> int:
     made = Environment(where, environment.load_secrets(where, port=None))
     try:
         with Supervisor(log_folder=where.logs, echo=True) as supervisor:
-            supervisor.start(*Table(made, users.prepare()).witnesses())
+            supervisor.start(*Trusted(made, users.prepare()).witnesses())
             print("witnesses are up", flush=True)
             supervisor.wait()
     except KeyboardInterrupt:

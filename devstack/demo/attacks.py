@@ -6,7 +6,7 @@ import json
 
 from devstack.demo.scene import Scene
 from devstack.demo.story import Story
-from devstack.processes import PYTHON
+from devstack.processes.part import PYTHON
 from devstack.users import WEB_USERS
 
 _OPEN = "import os, sys; print(os.listdir(sys.argv[1]))"

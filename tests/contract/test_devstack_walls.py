@@ -16,7 +16,8 @@ from devstack import environment, tokens, users
 from devstack.commands import Commands
 from devstack.environment import Environment, Layout
 from devstack.postgres import Postgres
-from devstack.processes import PYTHON, Table
+from devstack.processes.part import PYTHON
+from devstack.processes.trusted import Trusted
 from devstack.supervisor import Supervisor
 from devstack.tokens import TRUSTED_PYTHON
 from kernel import merkle, note
@@ -134,9 +135,9 @@ def test_the_vaults_key_is_its_own_and_the_trader_api_cannot_even_ask(
     for user in ("cs-console", "cs-worker", "cs-trader", "cs-notary"):
         assert "Permission denied" in commands.run_as(user, "/usr/bin/ls", str(where.vault)).stderr
     place = str(where.run / "vault" / "vault.sock")
-    table = Table(commands.environment, commands.accounts)
+    trusted = Trusted(commands.environment, commands.accounts)
     with Supervisor(log_folder=tmp_path, echo=False) as supervisor:
-        supervisor.start(table.vault())
+        supervisor.start(trusted.vault())
         for user, said in (("cs-console", "VAULT_BAD_QUESTION\n"), ("cs-worker", "VAULT_BAD_QUESTION\n")):
             assert commands.run_as(user, str(TRUSTED_PYTHON), "-c", ASK_VAULT, place).stdout == said
         refused = commands.run_as("cs-trader", str(TRUSTED_PYTHON), "-c", ASK_VAULT, place)
@@ -162,9 +163,9 @@ def test_only_the_sealers_user_has_heads_signed_and_only_by_a_continued_log(
         place, root = str(where.run / "notary" / "notary.sock"), merkle.leaf(leaf).hex()
         return commands.run_as(user, str(TRUSTED_PYTHON), "-c", ASK_NOTARY, place, root).stdout
 
-    table = Table(commands.environment, commands.accounts)
+    trusted = Trusted(commands.environment, commands.accounts)
     with Supervisor(log_folder=tmp_path, echo=False) as supervisor:
-        supervisor.start(table.notary())
+        supervisor.start(trusted.notary())
         assert "signed" not in ask("cs-console", b"one")
         answer = ast.literal_eval(ask("cs-worker", b"one"))
         head = note.Checkpoint.parse(note.open_note(answer["note"], by=log))
