@@ -7,7 +7,7 @@ use countersign_venue::command::{
 };
 use countersign_venue::{Output, Venue};
 
-use crate::core::{ACCOUNTS, START_NS, open_venue};
+use crate::venue::{ACCOUNTS, START_NS, open_venue};
 
 /// Resting orders of the one that cancels.
 const OWN: u64 = 10;

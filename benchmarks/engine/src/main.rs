@@ -1,10 +1,15 @@
 //! Benchmarks of the engine. `engine-bench core` and `engine-bench e2e`; the README says how they measure.
 
+mod book;
 mod cancel_all;
 mod core;
 mod e2e;
 mod echo;
 mod flow;
+mod gated;
+mod reports;
+mod round;
+mod venue;
 
 use std::process::ExitCode;
 
