@@ -154,6 +154,8 @@ ALERT_SMTP_URL = text("ALERT_SMTP_URL", "")
 ALERT_FROM = text("ALERT_FROM", "countersign@localhost")
 ALERT_WEBHOOK_URL = text("ALERT_WEBHOOK_URL", "")
 ALERT_WEBHOOK_SECRET = text("ALERT_WEBHOOK_SECRET", "")
+# Where nobody outside is told of an emergency, the health screen says so.
+ALERTS_EXPECTED = DEPLOYMENT_KIND == "production"
 
 AUTH_USER_MODEL = "access.Identity"
 # No password logs anybody in to the console: the edge's token does.

@@ -198,3 +198,17 @@ def test_that_nobody_takes_is_seen_and_one_that_was_taken_is_not_forgotten(
         ):
             cursor.execute(change)
     assert HandedOver.objects.count() == 3
+
+
+def test_that_could_reach_nobody_is_said_beforehand_where_one_is_expected(
+    staff: Staff, settings: Any
+) -> None:
+    end_glass(glass_id=broken(staff).pk, actor=staff.ben.actor, now=clock.now())
+    Delivery.objects.all().delete()
+    told = {}
+    for settings.ALERTS_EXPECTED in (False, True):
+        reading = probes.read("break-glass", now=clock.now())
+        told[settings.ALERTS_EXPECTED] = (reading.status, "Nobody outside" in reading.sentence)
+    settings.ALERT_WEBHOOK_URL = "https://alerts.example/"
+    assert told == {False: ("up", False), True: ("degraded", True)}
+    assert probes.read("break-glass", now=clock.now()).status == "up"
