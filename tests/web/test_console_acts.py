@@ -287,7 +287,9 @@ def test_gives_a_draft_of_the_policy_to_edit_that_says_the_same(exchange: Exchan
         assert said in html.unescape(shown)
     refused = send(ana, page, f"{page}change", text='{"rules": [{"name": "x"}]}')
     assert refused.status_code == 422
-    assert refusal(refused).startswith("Nothing was kept: a rule has exactly the members")
+    assert refusal(refused) == (
+        "Nothing was kept: a rule has a name, when, and one of: teams and rejections; deny; unattended."
+    )
 
 
 def test_stands_beside_the_lane_its_worst_loss_and_what_each_signer_has_counted(exchange: Exchange) -> None:
