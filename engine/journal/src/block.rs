@@ -112,6 +112,15 @@ fn u64_at(bytes: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(bytes[at..at + 8].try_into().expect("8 bytes"))
 }
 
+/// How long the block is that `bytes` begins with, as its header says; `None` where no block can begin.
+pub(crate) fn claimed(bytes: &[u8]) -> Option<usize> {
+    if bytes.len() < HEADER || u32_at(bytes, 0) != MAGIC {
+        return None;
+    }
+    let length = u32_at(bytes, 4) as usize;
+    (length <= LENGTH_MAX).then_some(HEADER + length)
+}
+
 /// A whole block, its checksum verified.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Sealed<'a> {
@@ -125,14 +134,7 @@ pub(crate) struct Sealed<'a> {
 impl<'a> Sealed<'a> {
     /// `None` unless `bytes` begins with a whole block.
     pub fn read(bytes: &'a [u8]) -> Option<Sealed<'a>> {
-        if bytes.len() < HEADER || u32_at(bytes, 0) != MAGIC {
-            return None;
-        }
-        let length = u32_at(bytes, 4) as usize;
-        if length > LENGTH_MAX || bytes.len() - HEADER < length {
-            return None;
-        }
-        let block = &bytes[..HEADER + length];
+        let block = bytes.get(..claimed(bytes)?)?;
         let sum = u32_at(block, 28);
         // No sequence ever comes near the end of its range: the sums below cannot overflow.
         if u64_at(block, 8) > u64::MAX >> 1 {

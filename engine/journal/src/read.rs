@@ -155,7 +155,10 @@ pub struct Follower {
     buffer: Vec<u8>,
 }
 
-const WINDOW: usize = 1 << 20;
+/// What is read to see whether a block begins: behind the newest one lie megabytes of zeros, and nobody needs a copy.
+const PEEK: usize = 4 << 10;
+/// What is read at once where one does.
+const WINDOW: usize = 128 << 10;
 
 impl Follower {
     /// Begins behind record `after`.
@@ -181,16 +184,17 @@ impl Follower {
                 return Ok(seen);
             }
             let Some((file, offset, sum)) = &mut self.at else { return Ok(seen) };
-            let mut want = WINDOW;
+            let mut want = PEEK;
             let read = loop {
-                self.buffer.resize(want, 0);
-                let read =
-                    read_up_to(file, &mut self.buffer, *offset).map_err(io_error("read", &self.folder))?;
-                let block = Sealed::read(&self.buffer[..read]);
-                if block.is_some() || read < want || want > block::LENGTH_MAX {
-                    break read;
+                if self.buffer.len() < want {
+                    self.buffer.resize(want, 0);
                 }
-                want = block::LENGTH_MAX + block::HEADER + 1;
+                let window = &mut self.buffer[..want];
+                let read = read_up_to(file, window, *offset).map_err(io_error("read", &self.folder))?;
+                match block::claimed(&self.buffer[..read]) {
+                    Some(length) if want < length.max(WINDOW) => want = length.max(WINDOW),
+                    _ => break read,
+                }
             };
             let mut used = 0;
             while let Some(block) = Sealed::read(&self.buffer[used..read]) {
