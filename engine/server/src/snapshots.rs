@@ -28,6 +28,13 @@ const ASKS_MAX: usize = 4;
 const NICE: i32 = 19;
 /// How often the shadow follows.
 const STEP: Duration = Duration::from_millis(25);
+/// Commands that it replays without a pause: the kernel lets a thread of any priority finish its slice while others
+/// wait for the core, so only short work gives way to them. A shadow that lags far does more at once.
+const PIECE: u64 = 128;
+const PIECES_MAX: u64 = 64;
+const BREATH: Duration = Duration::from_millis(1);
+/// The shortest slice that the kernel grants, for work that cannot be cut up.
+const SLICE_NS: u64 = 100_000;
 /// After a step that failed.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A snapshot of so many bytes costs about what replaying one command does: a large state is written more rarely, or
@@ -85,6 +92,14 @@ fn give_way() {
     unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const ordinary) };
     // On Linux this is the thread's own priority.
     rustix::process::setpriority_process(None, NICE).ok();
+    // SAFETY: all zeros is a valid value, and so is its size.
+    let mut attributes: libc::sched_attr = unsafe { std::mem::zeroed() };
+    attributes.size = size_of_val(&attributes) as u32;
+    attributes.sched_nice = NICE;
+    attributes.sched_runtime = SLICE_NS;
+    // SAFETY: 0 names the calling thread, and the pointer is to a value that outlives the call. Kernels that know no
+    // slices of ordinary threads ignore them.
+    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
 }
 
 struct Work {
@@ -144,6 +159,7 @@ impl Work {
         let mut output = Output::default();
         let (shadow, follower) = (&mut self.shadow, &mut self.follower);
         let mut agreed = shadow.engine_seq() != engine_seq || shadow.chain() == chain;
+        let piece = (engine_seq.saturating_sub(shadow.engine_seq()) / PIECES_MAX).max(PIECE);
         while shadow.engine_seq() < engine_seq {
             let read = follower.poll(|record| {
                 output.clear();
@@ -152,6 +168,9 @@ impl Work {
                     .map_err(|cause| cause.to_string())?;
                 if shadow.engine_seq() == engine_seq {
                     agreed = shadow.chain() == chain;
+                }
+                if shadow.engine_seq().is_multiple_of(piece) {
+                    thread::sleep(BREATH);
                 }
                 Ok(())
             });
