@@ -34,13 +34,20 @@ def send_pending_transfers(*, limit: int = transfers.BATCH_MAX) -> int:
 
 
 def assert_market_state(*, instrument: int, now: datetime) -> None:
-    """Tell the engine the state that officers want of a market, if it is in another. EngineAway."""
+    """Tell the engine the state that officers want of a market, if it is in another. EngineAway.
+
+    The engine is asked, since the row's own state is as old as settlement: a market that was stopped and
+    released in between still reads as open there.
+    """
     row = Instrument.objects.filter(pk=instrument).exclude(wanted_state="").first()
-    if row is None or row.state == row.wanted_state:
+    if row is None:
+        return
+    state = administration.listed(settings.ENGINE_ADMIN_TARGET).get(row.pk, "unlisted")
+    if state == row.wanted_state:
         return
     step: str | None = row.wanted_state
     if step == "open":
-        step = way_to_open(row.state, call_until=row.call_until, now=now)
+        step = way_to_open(state, call_until=row.call_until, now=now)
     if step == "run_auction":
         administration.run_auction(settings.ENGINE_ADMIN_TARGET, instrument=row.pk)
     elif step is not None:

@@ -80,6 +80,20 @@ def test_starts_again_when_two_others_agree(venue: Venue, tom: Trader, staff: St
     assert code_of(place(tom, terms("sell", "0.1", "40000"))[0]) is ResultCode.OK
 
 
+def test_goes_into_its_auction_though_settlement_has_not_heard_of_the_stop(
+    venue: Venue, staff: Staff, now: datetime
+) -> None:
+    stop(staff, now)
+    venue.deliver()
+    request = ask_market_release(symbol="BTC-USDT", reason="feed repaired", actor=staff.ana.actor, now=now)
+    for officer in (staff.ben, staff.cy):
+        submit_signature(request_id=request.pk, signed=officer.answer(request), actor=officer.actor, now=now)
+    assert state() == ("open", "open")
+    venue.deliver()
+    venue.settle()
+    assert state() == ("auction", "open")
+
+
 def test_opens_at_one_price_after_its_call_auction(
     venue: Venue, tom: Trader, staff: Staff, now: datetime
 ) -> None:
