@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 from uuid import UUID
 
 from engine_bridge.domain.orders import OrderTerms
@@ -21,8 +21,9 @@ ORDER_LIFETIME_MS: Final = 10_000
 _MARK_MASK: Final = 2**62 - 1
 
 
-@dataclass(frozen=True, slots=True)
-class PlaceOrder:
+class PlaceOrder(NamedTuple):
+    """An order to enter. A tuple, since tens of thousands are made in a second."""
+
     command_id: UUID
     expires_at_ms: int
     order_id: int
@@ -31,8 +32,9 @@ class PlaceOrder:
     terms: OrderTerms
 
 
-@dataclass(frozen=True, slots=True)
-class CancelOrder:
+class CancelOrder(NamedTuple):
+    """An order to take out of the book, if it belongs to the account."""
+
     command_id: UUID
     expires_at_ms: int
     order_id: int
