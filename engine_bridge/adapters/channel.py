@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any, Final
 
 import grpc
-from grpc import aio
 
 FRAME_MAX: Final = 4 * 1024 * 1024
 
@@ -41,13 +40,8 @@ class EngineRefused(Exception):
 
 
 def open_channel(target: str) -> grpc.Channel:
-    """A blocking channel, for a daemon or command of one thread. Open it after any fork."""
+    """A channel for single calls and for a daemon's stream of events. Open it after any fork."""
     return grpc.insecure_channel(target, options=OPTIONS)
-
-
-def open_aio_channel(target: str) -> aio.Channel:
-    """A channel for the running event loop. Open it after any fork, on the loop's own thread."""
-    return aio.insecure_channel(target, options=OPTIONS)
 
 
 def is_away(error: grpc.RpcError | Any) -> bool:

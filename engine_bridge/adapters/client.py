@@ -1,9 +1,8 @@
 """This process's line to the engine: handed out by `bridge()`, made on first use, one per process.
 
-grpc objects belong to the thread and the process that made them, so they live on one thread with its own
-loop, and a process that was forked makes its own. Callers are ordinary threads, which wait for their own
-answers with a limit (`submit`), or coroutines of any loop (`submit_async`). `submit_batch` is for hundreds of
-commands at once: one call, without the stream.
+A process that was forked makes its own. Callers are ordinary threads, which wait for their own answers with a
+limit (`submit`), or coroutines of any loop (`submit_async`). `submit_batch` is for hundreds of commands at
+once: one call, without the stream.
 """
 
 from __future__ import annotations
@@ -14,22 +13,14 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Coroutine, Sequence
-from concurrent.futures import TimeoutError as FutureTimeout
-from typing import Any, Final, TypeAlias, TypeVar
+from collections.abc import Sequence
+from typing import Final, TypeAlias
 
 import grpc
 from django.conf import settings
-from grpc import aio
 
 from engine_bridge.adapters import decoding, encoding
-from engine_bridge.adapters.channel import (
-    EngineAway,
-    OutcomeUnknown,
-    is_away,
-    open_aio_channel,
-    open_channel,
-)
+from engine_bridge.adapters.channel import EngineAway, OutcomeUnknown, is_away, open_channel
 from engine_bridge.adapters.session import BATCH_MAX, Session
 from engine_bridge.adapters.ticket import Entry, LoopTicket, Ticket
 from engine_bridge.domain.commands import Command
@@ -38,7 +29,6 @@ from engine_bridge.wire import market_data_pb2, market_data_pb2_grpc, order_entr
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T")
 Answer: TypeAlias = Result | OutcomeUnknown
 
 CONNECT_S: Final = 1.0
@@ -48,22 +38,24 @@ RETRY_S: Final = 0.05
 SILENCES_MAX: Final = 3
 """So many calls in a row without an answer open the circuit: the engine is connected, but not alive."""
 
+_UNTOLD: Final = AWAY | {ResultCode.FORGOTTEN}
+"""Codes that tell nothing of the outcome of one command among others."""
 _UNKNOWN: Final = frozenset({ResultCode.UNKNOWN_COMMAND, ResultCode.FORGOTTEN})
 
 
 class Bridge:
     """Orders in, answers out, and looks at the book, over the orders socket."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
+        """`loop` is given by a process that lives on it: answers are read there. Threads may call all the
+        same, but are answered only while the loop runs.
+        """
         self.target = target
-        self._loop = asyncio.new_event_loop()
         self._lock = threading.Lock()
         self._silences = 0
-        self._channel: aio.Channel | None = None
-        self._blocking: grpc.Channel | None = None
-        self._thread = threading.Thread(target=self._run, name="engine-bridge", daemon=True)
-        self._thread.start()
-        self._session = self._on_loop(self._begin(), CONNECT_S)
+        self._channel: grpc.Channel | None = None
+        self._session = Session(target, loop=loop)
+        self._session.start()
 
     def submit(self, commands: Sequence[Command], *, timeout_s: float | None = None) -> list[Answer]:
         """The durable answer to each command, in order; OutcomeUnknown in the place of one that did not come.
@@ -75,13 +67,9 @@ class Bridge:
         self._session.hand_over(ticket)
         if ticket.wait(ANSWER_S if timeout_s is None else timeout_s):
             self._silences = 0
-            return _answers(ticket, frozenset())
+            return _told(decoding.results(ticket.answers()))
         unsent, unanswered = self._give_up(ticket)
-        if unanswered:
-            try:
-                self._on_loop(self._look_up(unanswered), QUERY_S + 0.5)
-            except EngineAway:
-                log.info("%d outcomes stay unknown", len(unanswered))
+        self._look_up(unanswered)
         return _answers(ticket, unsent)
 
     async def submit_async(
@@ -99,10 +87,10 @@ class Bridge:
         await ticket.future
         if ticket.left == 0:
             self._silences = 0
-            return _answers(ticket, frozenset())
+            return _told(decoding.results(ticket.answers()))
         unsent, unanswered = self._give_up(ticket)
         if unanswered:
-            await asyncio.wrap_future(asyncio.run_coroutine_threadsafe(self._look_up(unanswered), self._loop))
+            await asyncio.to_thread(self._look_up, unanswered)
         return _answers(ticket, unsent)
 
     def submit_batch(self, commands: Sequence[Command], *, timeout_s: float | None = None) -> list[Answer]:
@@ -121,15 +109,17 @@ class Bridge:
         if found is None:
             return [OutcomeUnknown() for _ in commands]
         self._silences = 0
-        results = [decoding.result(wire) for wire in found.results]
-        if results and all(result.code in AWAY for result in results):
-            raise EngineAway(results[0].code)
-        return [_answer(result) for result in results]
+        return _told(decoding.results(found.results))
 
     def book(self, instrument_id: int, *, depth: int) -> market_data_pb2.BookFrame:
-        """A snapshot of the book, as far as it is durable."""
+        """A snapshot of the book, as far as it is durable. EngineAway."""
         request = market_data_pb2.BookRequest(instrument_id=instrument_id, depth=depth)
-        return self._unary(lambda channel: market_data_pb2_grpc.MarketDataStub(channel).GetBook, request)
+        try:
+            return market_data_pb2_grpc.MarketDataStub(self._calls()).GetBook(request, timeout=QUERY_S)
+        except grpc.RpcError as error:
+            if is_away(error):
+                raise EngineAway(error.code().name) from None  # type: ignore[attr-defined]
+            raise
 
     def connected(self) -> bool:
         """Whether orders can be sent now, waiting a moment where that is not known yet."""
@@ -140,24 +130,29 @@ class Bridge:
         return True
 
     def close(self) -> None:
-        """End the stream and the thread."""
-        try:
-            self._on_loop(self._end(), 2.0)
-        except EngineAway:
-            log.warning("the engine bridge did not end in time")
-        self._loop.call_soon_threadsafe(self._loop.stop)
-        self._thread.join(2.0)
-        if self._blocking is not None:
-            self._blocking.close()
+        """End the stream and its thread."""
+        self._session.stop()
+        with self._lock:
+            if self._channel is not None:
+                self._channel.close()
+                self._channel = None
+
+    def abandon(self) -> None:
+        """In a forked child: leave the parent's stream to the parent."""
+        self._session.abandon()
+
+    def _calls(self) -> grpc.Channel:
+        """The channel of single calls, opened when first needed."""
+        with self._lock:
+            if self._channel is None:
+                self._channel = open_channel(self.target)
+            return self._channel
 
     def _until_answered(
         self, batch: order_entry_pb2.CommandBatch, timeout_s: float
     ) -> order_entry_pb2.ResultBatch | None:
         deadline = time.monotonic() + timeout_s
-        with self._lock:
-            if self._blocking is None:
-                self._blocking = open_channel(self.target)
-        submit = order_entry_pb2_grpc.OrderEntryStub(self._blocking).SubmitBatch
+        submit = order_entry_pb2_grpc.OrderEntryStub(self._calls()).SubmitBatch
         while (left := deadline - time.monotonic()) > 0:
             try:
                 found: order_entry_pb2.ResultBatch = submit(batch, timeout=left)
@@ -175,105 +170,71 @@ class Bridge:
         unsent = self._session.withdraw(ticket)
         with self._lock:
             self._silences += 1
-        return unsent, [entry for entry in ticket.entries if entry.sent and entry.answer is None]
+        return unsent, [entry for entry in ticket.entries if entry.frame is not None and entry.answer is None]
 
-    async def _look_up(self, entries: Sequence[Entry]) -> None:
+    def _look_up(self, entries: Sequence[Entry]) -> None:
         """Ask by the commands' ids, all at once: the answers may have been lost with the connection."""
-        query = order_entry_pb2_grpc.OrderEntryStub(self._unary_channel()).QueryCommand
-
-        async def ask(entry: Entry) -> None:
-            request = order_entry_pb2.QueryCommandRequest(command_id=entry.command.command_id)
+        if not entries:
+            return
+        query = order_entry_pb2_grpc.OrderEntryStub(self._calls()).QueryCommand
+        asked = []
+        for entry in entries:
+            command = order_entry_pb2.Command.FromString(entry.command)
+            request = order_entry_pb2.QueryCommandRequest(command_id=command.command_id)
+            asked.append((entry, query.future(request, timeout=QUERY_S, wait_for_ready=False)))
+        for entry, call in asked:
             try:
-                found = await query(request, timeout=QUERY_S, wait_for_ready=False)
+                found = call.result()
             except grpc.RpcError as error:
                 if not is_away(error):
                     raise
-                return
+                continue
             if decoding.code(found.code) not in _UNKNOWN and entry.answer is None:
                 entry.answer = found
 
-        await asyncio.gather(*(ask(entry) for entry in entries))
-
     def _wait_for_connection(self) -> None:
         """Return at once while connected; refuse at once while the circuit is open; else wait a moment."""
-        if self._session.connected and self._silences < SILENCES_MAX:
+        session = self._session
+        if session.connected and self._silences < SILENCES_MAX:
             return
-        if self._session.connected:
+        if session.connected:
             with self._lock:
                 self._silences = 0
-            self._on_loop(self._restart(), CONNECT_S)
-        if self._session.failures == 0:
-            self._on_loop(self._settled(), CONNECT_S + 0.5)
-        if not self._session.connected:
+            session.drop()
+        if session.failures == 0:
+            session.connection_settled.wait(CONNECT_S + 0.5)
+        if not session.connected:
             raise EngineAway("no connection to the engine")
 
-    def _unary(self, method: Callable[[aio.Channel], Any], request: Any) -> Any:
-        async def call() -> Any:
-            return await method(self._unary_channel())(request, timeout=QUERY_S, wait_for_ready=False)
 
-        try:
-            return self._on_loop(call(), QUERY_S + 0.5)
-        except grpc.RpcError as error:
-            if is_away(error):
-                raise EngineAway(error.code().name) from None  # type: ignore[attr-defined]
-            raise
-
-    def _unary_channel(self) -> aio.Channel:
-        if self._channel is None:
-            self._channel = open_aio_channel(self.target)
-        return self._channel
-
-    def _on_loop(self, work: Coroutine[Any, Any, T], timeout_s: float) -> T:
-        future = asyncio.run_coroutine_threadsafe(work, self._loop)
-        try:
-            return future.result(timeout_s)
-        except FutureTimeout:
-            future.cancel()
-            raise EngineAway("the engine did not answer in time") from None
-
-    def _run(self) -> None:
-        asyncio.set_event_loop(self._loop)
-        try:
-            self._loop.run_forever()
-        finally:
-            self._loop.close()
-
-    async def _begin(self) -> Session:
-        session = Session(self.target, self._loop)
-        session.start()
-        return session
-
-    async def _restart(self) -> None:
-        self._session.drop()
-
-    async def _settled(self) -> None:
-        await self._session.connection_settled.wait()
-
-    async def _end(self) -> None:
-        await self._session.stop()
-        if self._channel is not None:
-            await self._channel.close()
-
-
-def _answers(ticket: Ticket, unsent: set[Entry] | frozenset[Entry]) -> list[Answer]:
-    """The ticket's answers in order; EngineAway where every command certainly was not taken."""
-    results = [None if entry.answer is None else decoding.result(entry.answer) for entry in ticket.entries]
-    untaken = [
-        entry in unsent if result is None else result.code in AWAY
-        for entry, result in zip(ticket.entries, results, strict=True)
+def _answers(ticket: Ticket, unsent: set[Entry]) -> list[Answer]:
+    """What is known of a ticket whose time is over, in order; EngineAway where nothing of it was taken."""
+    found = [
+        None if entry.answer is None else decoding.results([entry.answer])[0] for entry in ticket.entries
     ]
-    if results and all(untaken):
+    if all(
+        entry in unsent if result is None else result.code in AWAY
+        for entry, result in zip(ticket.entries, found, strict=True)
+    ):
         raise EngineAway("the engine went away before anything was sent")
-    return [OutcomeUnknown() if result is None else _answer(result) for result in results]
+    return [OutcomeUnknown() if result is None or result.code in _UNTOLD else result for result in found]
 
 
-def _answer(result: Result) -> Answer:
-    return OutcomeUnknown() if result.code is ResultCode.FORGOTTEN or result.code in AWAY else result
+def _told(results: list[Result]) -> list[Answer]:
+    """Results as answers; EngineAway where every command certainly was not taken."""
+    codes = {result.code for result in results}
+    if _UNTOLD.isdisjoint(codes):
+        return list(results)
+    if codes <= AWAY:
+        raise EngineAway(min(codes))
+    return [OutcomeUnknown() if result.code in _UNTOLD else result for result in results]
 
 
 _lock = threading.Lock()
 _bridge: Bridge | None = None
 _owner = 0
+_parents: Bridge | None = None
+"""Kept, since to let go of a channel of grpc's would wait for threads that a child does not have."""
 
 
 def bridge() -> Bridge:
@@ -298,8 +259,10 @@ def close_bridge() -> None:
 
 def _after_fork() -> None:
     """A child begins without a bridge, and with a lock that nobody holds: its parent's threads stayed."""
-    global _lock, _bridge
-    _lock, _bridge = threading.Lock(), None
+    global _lock, _bridge, _parents
+    if _bridge is not None:
+        _bridge.abandon()
+    _lock, _bridge, _parents = threading.Lock(), None, _bridge
 
 
 os.register_at_fork(after_in_child=_after_fork)

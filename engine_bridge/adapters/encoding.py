@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Final
 
 from engine_bridge.domain.commands import Command, MoveFunds, PlaceOrder
@@ -26,11 +27,43 @@ _TYPES: Final = {
 }
 
 
-def command(value: Command) -> order_entry_pb2.Command:
-    """A command of its own; its place in the session is filled in when it is sent."""
+_BATCH, _COMMANDS, _SESSION_SEQ = b"\x12", b"\x0a", b"\x10"
+"""Tags: ClientFrame.batch, CommandBatch.commands, Command.session_seq."""
+
+
+def command(value: Command) -> bytes:
+    """A command of its own; its place in the session is added when it is sent."""
     wire = order_entry_pb2.Command()
     fill(wire, value)
-    return wire
+    return wire.SerializeToString()
+
+
+def frame(commands: Sequence[bytes], *, first_seq: int) -> bytes:
+    """A ClientFrame with these commands under consecutive numbers.
+
+    Written by hand: a command is serialised once, by its caller, and sent again byte for byte, where messages
+    would be copied into the batch and serialised there.
+    """
+    parts: list[bytes] = []
+    for number, body in enumerate(commands, first_seq):
+        place = _varint(number)
+        parts += (_COMMANDS, _varint(len(body) + len(_SESSION_SEQ) + len(place)), body, _SESSION_SEQ, place)
+    batch = b"".join(parts)
+    return _BATCH + _varint(len(batch)) + batch
+
+
+def _varint(value: int) -> bytes:
+    if value < 0x80:
+        return _BYTES[value]
+    found = bytearray()
+    while value >= 0x80:
+        found.append(value & 0x7F | 0x80)
+        value >>= 7
+    found.append(value)
+    return bytes(found)
+
+
+_BYTES: Final = [bytes([value]) for value in range(0x80)]
 
 
 def fill(wire: order_entry_pb2.Command, value: Command) -> None:

@@ -7,6 +7,10 @@ byte; the engine answers a command that it has taken before with its first outco
 
 Nothing waits for a timer: a frame leaves at once while fewer than two are unanswered, and takes along all
 that has gathered. Under load the answers' own pace makes the batches.
+
+Whoever hands a command over sends the frame itself, and whoever reads an answer sends what has gathered: no
+other thread has to wake up on the way out, and on the way back only the caller. In a process that lives on
+one event loop that loop reads, and then nobody has to.
 """
 
 from __future__ import annotations
@@ -17,17 +21,22 @@ import secrets
 import threading
 import time
 from collections import deque
-from typing import Any, Final
+from concurrent.futures import Future
+from concurrent.futures import TimeoutError as FutureTimeout
+from contextlib import suppress
+from typing import Final
 
-from grpc import aio
+from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
-from engine_bridge.adapters import decoding
-from engine_bridge.adapters.channel import EngineAway, EngineBusy, open_aio_channel
-from engine_bridge.adapters.ticket import Entry, LoopTicket, Ticket, wake_all
-from engine_bridge.wire import order_entry_pb2, order_entry_pb2_grpc, types_pb2
+from engine_bridge.adapters import decoding, encoding
+from engine_bridge.adapters.channel import EngineAway, EngineBusy
+from engine_bridge.adapters.stream import Stream
+from engine_bridge.adapters.ticket import Entry, Frame, LoopTicket, Ticket, wake_all
+from engine_bridge.wire import order_entry_pb2, types_pb2
 
 log = logging.getLogger(__name__)
 
+METHOD: Final = "/exchange.engine.v1.OrderEntry/Session"
 PROTOCOL: Final = 1
 FRAME_BYTES_MAX: Final = 64 * 1024
 COMMAND_BYTES_MAX: Final = 128
@@ -40,55 +49,58 @@ HELLO_TIMEOUT_S: Final = 1.0
 BACKOFF_FIRST_S: Final = 0.05
 BACKOFF_MAX_S: Final = 1.0
 SWEEP_S: Final = 0.05
-"""How often coroutines are looked at whose time is over: one timer for all of them."""
+"""How often coroutines are looked at whose time is over: one look for all of them."""
 
 
 class Session:
-    """Runs on one event loop; `hand_over`, `withdraw` and the flags may be used from any thread."""
+    """Has one thread, which connects, and reads where no `loop` is given to do so. Everything public may be
+    used from any thread.
+    """
 
-    def __init__(self, target: str, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(self, target: str, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
         self._target = target
         self._loop = loop
         self._lock = threading.Lock()
         self._waiting: deque[Entry] = deque()
         self._unanswered: dict[int, Entry] = {}
-        self._frames: dict[int, int] = {}
-        self._frame_number = 0
-        self._pongs: deque[int] = deque()
-        self._wake = asyncio.Event()
-        self._is_idle = False
+        self._in_flight = 0
+        self._watched: int | None = None
+        self._unwatched = threading.Event()
+        self._stream: Stream | None = None
         self._awaited: dict[LoopTicket, None] = {}
+        self._swept = 0.0
+        self._pause_s = BACKOFF_FIRST_S
         self._session_id = secrets.token_bytes(16)
         self._next_seq = 1
-        self._task: asyncio.Task[None] | None = None
-        self._dropped = asyncio.Event()
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._keep_connected, name="engine-bridge", daemon=True)
         self.connected = False
         self.failures = 0
         self.epoch = 0
-        self.connection_settled = asyncio.Event()
+        self.connection_settled = threading.Event()
 
     def start(self) -> None:
-        """Begin to connect, and to reconnect for as long as the loop runs. Call on the loop."""
-        self._task = self._loop.create_task(self._keep_connected())
-        self._loop.call_later(SWEEP_S, self._sweep)
+        """Begin to connect, and to reconnect until `stop`."""
+        self._thread.start()
 
     def hand_over(self, ticket: Ticket) -> None:
-        """Queue the ticket's entries in their order; EngineBusy, and none taken, where too many wait."""
+        """Send the ticket's entries in their order, or queue them. EngineBusy, none taken, at the limit."""
         with self._lock:
-            if self.depth + len(ticket.entries) > WAITING_MAX:
-                raise EngineBusy(f"{self.depth} commands are waiting")
+            if self._stopping.is_set():
+                raise EngineAway("this process has closed its line to the engine")
+            depth = len(self._waiting) + len(self._unanswered)
+            if depth + ticket.left > WAITING_MAX:
+                raise EngineBusy(f"{depth} commands are waiting")
             self._waiting.extend(ticket.entries)
             if isinstance(ticket, LoopTicket):
                 self._awaited[ticket] = None
-            # Only an idle writer needs to be woken; a busy one looks again when its next answers come.
-            wakes, self._is_idle = self._is_idle, False
-        if wakes:
-            self._loop.call_soon_threadsafe(self._wake.set)
+            if self._in_flight < FRAMES_IN_FLIGHT_MAX:
+                self._send()
 
     def withdraw(self, ticket: Ticket) -> set[Entry]:
         """Take back what has not left this process; which entries those were. They will never be sent."""
         with self._lock:
-            taken = {entry for entry in ticket.entries if not entry.sent}
+            taken = {entry for entry in ticket.entries if entry.frame is None}
             if taken:
                 self._waiting = deque(entry for entry in self._waiting if entry not in taken)
         return taken
@@ -99,64 +111,114 @@ class Session:
         return len(self._waiting) + len(self._unanswered)
 
     def drop(self) -> None:
-        """End a connection on which nothing answers; the next one must greet us first. Call on the loop."""
-        self.connected = False
-        self.failures += 1
-        self._dropped.set()
+        """End a connection on which nothing answers; the next one must greet us first."""
+        with self._lock:
+            self.connected = False
+            self.failures += 1
+            if self._stream is not None:
+                self._stream.shut()
 
-    async def stop(self) -> None:
-        """End the stream; whatever is unanswered stays unknown."""
-        if self._task is not None:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+    def stop(self) -> None:
+        """End the stream and the thread; whatever is unanswered stays unknown."""
+        self._stopping.set()
+        with self._lock:
+            if self._stream is not None:
+                self._stream.shut()
+        if self._loop is not None and asyncio._get_running_loop() is self._loop:
+            self._unwatch()
+        self._thread.join(HELLO_TIMEOUT_S + 1.0)
 
-    async def _keep_connected(self) -> None:
-        pause = BACKOFF_FIRST_S
-        while True:
-            welcomed = False
+    def abandon(self) -> None:
+        """In a forked child: let go of what is the parent's, and of it alone."""
+        if self._stream is not None:
+            self._stream.close()
+
+    def _keep_connected(self) -> None:
+        while not self._stopping.is_set():
             try:
-                async with open_aio_channel(self._target) as channel:
-                    welcomed = await self._one_connection(channel)
-            except (aio.AioRpcError, aio.UsageError, TimeoutError, EngineAway, OSError) as error:
-                welcomed = welcomed or self.connected
-                reason = error.code().name if isinstance(error, aio.AioRpcError) else type(error).__name__
+                self._one_connection()
+            except (EngineAway, OSError, DecodeError) as error:
                 if self.failures == 0:
-                    log.warning("the engine's order stream ended: %s", reason)
+                    log.warning("the engine's order stream ended: %s", error or type(error).__name__)
             self.connected = False
             self.failures += 1
             self.connection_settled.set()
-            pause = BACKOFF_FIRST_S if welcomed else min(pause * 2, BACKOFF_MAX_S)
-            await asyncio.sleep(pause)
+            again = time.monotonic() + self._pause_s
+            self._pause_s = min(self._pause_s * 2, BACKOFF_MAX_S)
+            while (left := again - time.monotonic()) > 0 and not self._stopping.wait(min(left, SWEEP_S)):
+                self._sweep()
+        with self._lock:
+            waiting, self._awaited = list(self._awaited), {}
+        wake_all(waiting)
 
-    async def _one_connection(self, channel: aio.Channel) -> bool:
-        """Greet, then send and receive until something breaks."""
-        call = order_entry_pb2_grpc.OrderEntryStub(channel).Session()
+    def _one_connection(self) -> None:
+        """Greet, then receive until something breaks."""
+        stream = Stream(self._target, METHOD, timeout_s=HELLO_TIMEOUT_S)
         try:
-            await asyncio.wait_for(self._greet(call), HELLO_TIMEOUT_S)
-            self.connected, self.failures = True, 0
-            self.connection_settled.set()
-            self._dropped.clear()
-            ends = (self._send(call), self._receive(call), self._dropped.wait())
-            tasks = [asyncio.create_task(end) for end in ends]
-            try:
-                done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.gather(*tasks, return_exceptions=True)
-            for task in done:
-                task.result()
-            return True
+            self._greet(stream)
+            if self._loop is None:
+                while not self._stopping.is_set():
+                    self._read(stream)
+                    self._sweep()
+            else:
+                self._read_on(self._loop, stream)
         finally:
-            call.cancel()
+            with self._lock:
+                self._stream = None
+            stream.close()
 
-    async def _greet(self, call: Any) -> None:
+    def _read(self, stream: Stream) -> None:
+        for message in stream.receive():
+            self._take(stream, order_entry_pb2.ServerFrame.FromString(message))
+
+    def _read_on(self, loop: asyncio.AbstractEventLoop, stream: Stream) -> None:
+        """Let the loop read until something breaks, and raise what did."""
+        broken: Future[None] = Future()
+
+        def read() -> None:
+            try:
+                self._read(stream)
+            except Exception as error:  # noqa: BLE001 - raised again where the connection ends
+                self._unwatch()
+                broken.set_exception(error)
+
+        def watch() -> None:
+            self._watched = stream.fileno()
+            loop.add_reader(self._watched, read)
+
+        self._unwatched.clear()
+        try:
+            loop.call_soon_threadsafe(watch)
+            while not self._stopping.is_set() and not loop.is_closed():
+                with suppress(FutureTimeout):
+                    broken.result(SWEEP_S)
+                stream.flush()
+                self._sweep()
+            # The number of a closed socket is given away: until then nothing may watch it.
+            loop.call_soon_threadsafe(self._unwatch)
+            self._unwatched.wait(HELLO_TIMEOUT_S)
+        except RuntimeError:
+            self._stopping.set()  # the loop was closed, and with it this line
+
+    def _unwatch(self) -> None:
+        """Read no more. On the loop."""
+        if self._watched is not None and self._loop is not None:
+            self._loop.remove_reader(self._watched)
+        self._watched = None
+        self._unwatched.set()
+
+    def _greet(self, stream: Stream) -> None:
         hello = order_entry_pb2.Hello(
             protocol_version=PROTOCOL, session_id=self._session_id, next_session_seq=self._next_seq
         )
-        await call.write(order_entry_pb2.ClientFrame(hello=hello))
-        frame = await call.read()
-        if frame is aio.EOF or frame.WhichOneof("frame") != "welcome":
+        stream.send(order_entry_pb2.ClientFrame(hello=hello).SerializeToString())
+        deadline = time.monotonic() + HELLO_TIMEOUT_S
+        while not (messages := stream.receive()):
+            self._sweep()
+            if time.monotonic() > deadline or self._stopping.is_set():
+                raise EngineAway("no welcome in time")
+        frame = order_entry_pb2.ServerFrame.FromString(messages[0])
+        if frame.WhichOneof("frame") != "welcome":
             raise EngineAway("no welcome")
         welcome = frame.welcome
         if welcome.epoch < self.epoch:
@@ -164,95 +226,81 @@ class Session:
         if welcome.state != types_pb2.SHARD_STATE_RUNNING:
             raise EngineAway(f"the shard is {decoding.SHARD_STATES.get(welcome.state, 'away')}")
         self.epoch = welcome.epoch
-        self._resume(welcome.last_session_seq_applied)
+        self._resume(stream, welcome.last_session_seq_applied)
+        for message in messages[1:]:
+            self._take(stream, order_entry_pb2.ServerFrame.FromString(message))
 
-    def _resume(self, last_applied: int) -> None:
+    def _resume(self, stream: Stream, last_applied: int) -> None:
         """Put what is unanswered back in front, to be numbered anew: a number is no part of the command, and
         only has to be above all that the engine has seen.
         """
         with self._lock:
             self._waiting.extendleft(reversed(self._unanswered.values()))
             self._unanswered.clear()
-            self._frames.clear()
-            self._is_idle = False
+            self._in_flight = 0
             self._next_seq = max(self._next_seq, last_applied + 1)
+            self._stream, self._pause_s = stream, BACKOFF_FIRST_S
+            self.connected, self.failures = True, 0
+            self._send()
+        self.connection_settled.set()
 
-    async def _send(self, call: Any) -> None:
-        """The stream's only writer: pongs first, then a frame of commands while fewer than two are
-        unanswered.
-        """
-        while True:
-            self._wake.clear()
-            while self._pongs:
-                pong = order_entry_pb2.Pong(nonce=self._pongs.popleft())
-                await call.write(order_entry_pb2.ClientFrame(pong=pong))
-            batch = self._next_batch()
-            if batch is not None:
-                await call.write(order_entry_pb2.ClientFrame(batch=batch))
-            else:
-                await self._wake.wait()
-
-    def _next_batch(self) -> order_entry_pb2.CommandBatch | None:
-        """What has gathered, up to a frame of it; None while two are unanswered or nothing has."""
-        with self._lock:
-            if len(self._frames) >= FRAMES_IN_FLIGHT_MAX:
-                return None
-            if not self._waiting:
-                self._is_idle = True
-                return None
-            entries = [self._waiting.popleft() for _ in range(min(BATCH_MAX, len(self._waiting)))]
-            self._frame_number += 1
-            self._frames[self._frame_number] = len(entries)
-            for entry in entries:
-                entry.sent, entry.frame = True, self._frame_number
-                entry.command.session_seq = self._next_seq
-                self._unanswered[self._next_seq] = entry
-                self._next_seq += 1
-        return order_entry_pb2.CommandBatch(commands=[entry.command for entry in entries])
+    def _send(self) -> None:
+        """While fewer than two frames are unanswered, send what has gathered. The lock is held."""
+        while self._waiting and self._stream is not None and self._in_flight < FRAMES_IN_FLIGHT_MAX:
+            count = min(BATCH_MAX, len(self._waiting))
+            entries = [self._waiting.popleft() for _ in range(count)]
+            first, frame = self._next_seq, Frame(count)
+            for number, entry in enumerate(entries, first):
+                entry.frame = frame
+                self._unanswered[number] = entry
+            self._in_flight += 1
+            self._next_seq = first + count
+            try:
+                self._stream.send(encoding.frame([entry.command for entry in entries], first_seq=first))
+            except OSError:
+                self._stream = None  # its reader is about to be told, and what was meant for it is sent again
 
     def _sweep(self) -> None:
         """Wake the coroutines whose time is over."""
         now = time.monotonic()
+        if now - self._swept < SWEEP_S:
+            return
+        self._swept = now
         with self._lock:
             late = [ticket for ticket in self._awaited if ticket.deadline <= now]
             for ticket in late:
                 del self._awaited[ticket]
         wake_all(late)
-        self._loop.call_later(SWEEP_S, self._sweep)
 
-    async def _receive(self, call: Any) -> None:
-        while True:
-            frame = await call.read()
-            if frame is aio.EOF:
-                raise EngineAway("the stream ended")
-            kind = frame.WhichOneof("frame")
-            if kind == "results":
-                self._settle(frame.results)
-            elif kind == "ping":
-                self._pongs.append(frame.ping.nonce)
-                self._wake.set()
-            elif kind == "status" and frame.status.state != types_pb2.SHARD_STATE_RUNNING:
-                raise EngineAway(f"the shard is {decoding.SHARD_STATES.get(frame.status.state, 'away')}")
+    def _take(self, stream: Stream, frame: order_entry_pb2.ServerFrame) -> None:
+        kind = frame.WhichOneof("frame")
+        if kind == "results":
+            self._settle(frame.results)
+        elif kind == "ping":
+            pong = order_entry_pb2.Pong(nonce=frame.ping.nonce)
+            stream.send(order_entry_pb2.ClientFrame(pong=pong).SerializeToString())
+        elif kind == "status" and frame.status.state != types_pb2.SHARD_STATE_RUNNING:
+            raise EngineAway(f"the shard is {decoding.SHARD_STATES.get(frame.status.state, 'away')}")
 
     def _settle(self, answers: order_entry_pb2.ResultBatch) -> None:
-        """Give each answer to its entry, and wake who waited for the last one of a ticket."""
+        """Give each answer to its entry, send what has gathered, and wake whose ticket is answered."""
         if answers.epoch < self.epoch:
             raise EngineAway(f"answers of epoch {answers.epoch} after {self.epoch}")
         self.epoch = answers.epoch
         answered: list[Ticket] = []
-        for wire in answers.results:
-            entry = self._unanswered.pop(wire.session_seq, None)
-            if entry is None:
-                continue
-            left = self._frames.get(entry.frame, 0) - 1
-            if left > 0:
-                self._frames[entry.frame] = left
-            else:
-                self._frames.pop(entry.frame, None)
-            entry.answer = wire
-            entry.ticket.left -= 1
-            if entry.ticket.left == 0:
-                answered.append(entry.ticket)
-                self._awaited.pop(entry.ticket, None)  # type: ignore[call-overload]
-        self._wake.set()
-        wake_all(answered)
+        with self._lock:
+            for wire in answers.results:
+                entry = self._unanswered.pop(wire.session_seq, None)
+                if entry is None:
+                    continue
+                entry.answer = wire
+                if (frame := entry.frame) is not None:
+                    frame.left -= 1
+                    self._in_flight -= not frame.left
+                ticket = entry.ticket
+                ticket.left -= 1
+                if not ticket.left:
+                    answered.append(ticket)
+                    self._awaited.pop(ticket, None)  # type: ignore[call-overload]
+            self._send()
+        wake_all(answered, here=self._loop)

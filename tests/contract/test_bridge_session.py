@@ -218,10 +218,70 @@ def test_leaves_nobody_waiting_when_it_is_closed(bridge: Bridge, engine: Engine)
     caller = threading.Thread(target=lambda: outcome.extend(bridge.submit(cancels(1), timeout_s=0.5)))
     caller.start()
     until(lambda: bridge._session.depth == 1)
-    bridge._on_loop(bridge._session.stop(), 2.0)
-    caller.join(5)
+    waiting = threading.Thread(
+        target=lambda: outcome.extend(asyncio.run(bridge.submit_async(cancels(1), timeout_s=60)))
+    )
+    waiting.start()
+    until(lambda: bridge._session.depth == 2)
+    bridge._session.stop()
+    for thread in (caller, waiting):
+        thread.join(5)
     engine.go_on()
     assert not caller.is_alive()
+    assert not waiting.is_alive()
+    assert [type(answer) for answer in outcome] == 2 * [OutcomeUnknown]
+    with pytest.raises(EngineAway):
+        bridge.submit(cancels(1))
+
+
+def test_reads_on_the_loop_of_a_process_that_lives_on_one(engine: Engine) -> None:
+    """There it also goes on when the engine dies, serves threads beside, and ends with whoever made it."""
+
+    async def lives() -> None:
+        bridge = Bridge(f"unix:{engine.orders}", loop=asyncio.get_running_loop())
+        assert await asyncio.to_thread(bridge.connected)
+        asked = [cancels(3, first=10 * index) for index in range(1, 301)]
+        answers = await asyncio.gather(*map(bridge.submit_async, asked))
+        assert [numbers(found) for found in answers] == [
+            [command.order_id for command in one] for one in asked
+        ]
+        assert numbers(await asyncio.to_thread(bridge.submit, cancels(2, first=5))) == [5, 6]
+        before = journaled(engine)
+        engine.pause()
+        late = [
+            asyncio.create_task(bridge.submit_async(cancels(1, first=n), timeout_s=10)) for n in range(1, 900)
+        ]
+        await asyncio.sleep(0)
+        assert bridge._session.depth == len(late)
+        engine.kill()
+        await asyncio.to_thread(engine.start)
+        assert [numbers(await one) for one in late] == [[n] for n in range(1, 900)]
+        assert journaled(engine) - before <= len(late) + 3
+        # Two frames unanswered, and nothing leaves behind them: it certainly never happens.
+        engine.pause()
+        stuck = [asyncio.create_task(bridge.submit_async(cancels(1), timeout_s=60)) for _ in range(2)]
+        await asyncio.sleep(0)
+        with pytest.raises(EngineAway):
+            await bridge.submit_async(cancels(1), timeout_s=0.1)
+        bridge.close()
+        for one in stuck:
+            one.cancel()
+        engine.go_on()
+
+    asyncio.run(lives())
+
+
+def test_ends_its_line_with_the_loop_that_reads_it(engine: Engine) -> None:
+    async def begins() -> Bridge:
+        bridge = Bridge(f"unix:{engine.orders}", loop=asyncio.get_running_loop())
+        assert numbers(await bridge.submit_async(cancels(1))) == [1]
+        return bridge
+
+    bridge = asyncio.run(begins())
+    until(lambda: not bridge.connected())
+    with pytest.raises(EngineAway):
+        bridge.submit(cancels(1))
+    bridge.close()
 
 
 def test_is_not_shared_with_a_child_even_if_it_is_born_while_the_lock_is_held(
@@ -243,6 +303,6 @@ def test_makes_no_command_longer_than_a_frame_counts_on() -> None:
         terms = OrderTerms(
             Side.SELL, order_type, LARGEST, LARGEST, LARGEST, "", "", StpMode.CANCEL_BOTH, quote_sized=False
         )
-        wire = encoding.command(PlaceOrder(new_id(), 2**48, LARGEST, 2**31, LARGEST, terms))
-        wire.session_seq = 2**56
-        assert wire.ByteSize() + 2 <= session.COMMAND_BYTES_MAX
+        command = encoding.command(PlaceOrder(new_id(), 2**48, LARGEST, 2**31, LARGEST, terms))
+        head = len(encoding.frame([], first_seq=1)) + 2
+        assert len(encoding.frame([command], first_seq=2**56)) - head <= session.COMMAND_BYTES_MAX
