@@ -1,0 +1,1 @@
+"""Parts of `benchmarks.bridge`: what is sent, when, by whom, to which engine, and how it is told."""

@@ -1,0 +1,59 @@
+"""Commands without end: place, and cancel what has rested for long enough."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from typing import Final
+
+from core.ids import new_id
+from engine_bridge.domain.commands import ORDER_LIFETIME_MS, CancelOrder, Command, PlaceOrder
+from engine_bridge.domain.markets import LISTINGS
+from engine_bridge.domain.orders import OrderTerms, OrderType, Side, StpMode
+
+ACCOUNT: Final = 7
+RESTING: Final = 2_000
+LEVELS: Final = 400
+_APART: Final = 10_000_000
+
+
+class Flow:
+    """Half of the commands place a limit order that rests, half cancel an earlier one."""
+
+    def __init__(self, first: int) -> None:
+        self._number = first
+        self._resting: deque[int] = deque()
+        self._terms = [
+            OrderTerms(Side.SELL, OrderType.LIMIT, 400_000 + level, 10 + level % 7, 0, "", "",
+                       StpMode.CANCEL_MAKER, quote_sized=False)
+            for level in range(LEVELS)
+        ]  # fmt: skip
+
+    def next(self) -> Command:
+        """The next one, alive from now on."""
+        return self.of(time.time_ns() // 1_000_000 + ORDER_LIFETIME_MS)
+
+    def many(self, count: int) -> list[Command]:
+        """The next so many, all alive from now on: as in a call that brings them together."""
+        expires = time.time_ns() // 1_000_000 + ORDER_LIFETIME_MS
+        return [self.of(expires) for _ in range(count)]
+
+    def of(self, expires_at_ms: int) -> Command:
+        if len(self._resting) >= RESTING:
+            return CancelOrder(new_id(), expires_at_ms, self._resting.popleft(), ACCOUNT)
+        self._number += 1
+        self._resting.append(self._number)
+        terms = self._terms[self._number % LEVELS]
+        return PlaceOrder(new_id(), expires_at_ms, self._number, LISTINGS[0].number, ACCOUNT, terms)
+
+
+class Flows:
+    """Numbers that no other flow has used, so that each part of a run begins with its own orders."""
+
+    def __init__(self) -> None:
+        self._begun = 0
+
+    def begin(self) -> Flow:
+        """Another flow."""
+        self._begun += 1
+        return Flow(self._begun * _APART)
