@@ -138,11 +138,14 @@ class Journal:
         return found
 
     def reopen(self, details: Mapping[str, canonical.Value], *, at_ms: int) -> Entry:
-        """Start to trust again, on officers' word. A damaged file is put aside, not deleted."""
+        """Start to trust again, on officers' word, once the token knows. A damaged file is put aside, not
+        deleted.
+        """
         if self.fault is not None and self.fault.code != "SIGNER_STORE_RESTORED":
             self._put_aside(at_ms)
+        entry = self.append("reopened", details, at_ms=at_ms)
         self.fault = None
-        return self.append("reopened", details, at_ms=at_ms)
+        return entry
 
     def _write(self, line: bytes) -> None:
         """The whole line on the disk, or OSError and nothing of it: a full disk must not spoil the file."""

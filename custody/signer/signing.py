@@ -246,8 +246,10 @@ class Signer:
                 raise Refused("SIGNER_BAD_ORDER", "the order reopens another journal than the one found")
             lost, now_ms = self.journal.fault is not None or self.memory.forked, self._now_ms()
             branch: Message = {"new_log": lost, "branch": str(now_ms) if lost else self.journal.branch}
-            self.journal.reopen({**written, **self._registry_entry(), **branch}, at_ms=now_ms)
-            self.memory = Memory.of(self.journal)
+            try:
+                self.journal.reopen({**written, **self._registry_entry(), **branch}, at_ms=now_ms)
+            finally:
+                self.memory = Memory.of(self.journal)
             self._watch()
         else:
             self._check_store()
@@ -337,7 +339,13 @@ class Signer:
         }
 
     def _remember(self, event: str, details: Mapping[str, canonical.Value]) -> None:
-        self.memory.add(self.journal.append(event, details, at_ms=self._now_ms()))
+        try:
+            entry = self.journal.append(event, details, at_ms=self._now_ms())
+        except Refused:
+            # The token could not be told; the line stands all the same, and is remembered.
+            self.memory = Memory.of(self.journal)
+            raise
+        self.memory.add(entry)
 
     def _registry_entry(self) -> Message:
         return {"version": str(self.registry.version), "digest": self.registry.digest.hex()}

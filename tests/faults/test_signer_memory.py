@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from custody.signer.journal import Journal, MemoryInUse
+from custody.signer.refusals import Refused
 from kernel import canonical
 from kernel.approval import Verb
 from kernel.money import Amount
@@ -354,3 +355,46 @@ def test_counts_a_spend_that_the_token_then_failed_to_sign(desk: Desk) -> None:
     desk.token.broken = True
     assert desk.spend() == "SIGNER_TOKEN_FAILED"
     assert desk.health["used"] == {"hot": "25002000"}
+
+
+def lost_token(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The token signs, and cannot be written to, as while its cable is out."""
+
+    def lost(*args: Any) -> None:
+        raise Refused("SIGNER_TOKEN_FAILED", "lost on purpose")
+
+    monkeypatch.setattr(SoftToken, "write", lost)
+
+
+def test_keeps_a_freeze_that_the_token_could_not_be_told_of(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as patch:
+        lost_token(patch)
+        freeze = vaults.order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
+        assert desk.code(freeze) == "SIGNER_TOKEN_FAILED"
+    assert desk.spend() == "SIGNER_FROZEN"
+    assert desk.restart().spend() == "SIGNER_FROZEN"
+
+
+def test_stays_shut_where_the_token_is_lost_in_the_middle_of_a_reopening(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Otherwise it would be open and remember nothing: what was paid before could be paid again."""
+    paid = withdrawal(expires=desk.in_hours(1))
+    assert desk.spend(intent=paid) == "signed"
+    desk.journal.close()
+    desk.file.unlink()
+    desk.signer = desk._start()
+
+    def reopening(nonce: bytes) -> dict[str, Any]:
+        standing = desk.health["journal"]["standing"]
+        return vaults.order("signer.reopen", token="hot-1", standing=standing, nonce=nonce)
+
+    with monkeypatch.context() as patch:
+        lost_token(patch)
+        assert desk.code(reopening(b"\x07" * 32)) == "SIGNER_TOKEN_FAILED"
+    assert desk.spend(intent=paid) == "SIGNER_STORE_LOST"
+    assert desk.code(reopening(b"\x08" * 32)) == "obeyed"
+    assert desk.spend(intent=paid) == "SIGNER_INTENT_BEFORE_REOPENING"
+    assert desk.restart().spend(intent=paid) == "SIGNER_INTENT_BEFORE_REOPENING"
