@@ -365,7 +365,7 @@ def order(
     nonce: bytes = b"\x07" * 32,
     **members: Any,
 ) -> Message:
-    """An officers' order to a signer."""
+    """An officers' order to a signer; a release is good for a day, as the console drafts it."""
     payload = canonical.encode(
         {
             "v": 1,
@@ -373,7 +373,7 @@ def order(
             "deployment": DEPLOYMENT,
             "maker": maker,
             "reason": "a test",
-            "expires": time_text(in_hours(1)),
+            "expires": time_text(in_hours(24 if kind == "signer.release" else 1)),
             **members,
         }
     )

@@ -16,7 +16,7 @@ Who approved: SIGNER_UNKNOWN_OFFICER, _WRONG_VERB, _MAKER_APPROVES, _OFFICER_TWI
 Outputs: SIGNER_OUTPUT_NOT_APPROVED, _INTENT_NOT_PAID, _CHANGE_TWICE.
 The fee: SIGNER_FEE_ABOVE_CAP (approved), _FEE_ABOVE_LIMIT, _FEERATE_ABOVE_LIMIT (registry).
 Memory, in `counters`: SIGNER_REPLAY, _INTENT_CHANGED, _PAYMENT_ABOVE_LIMIT, _DESTINATION_FULL, _WINDOW_FULL,
-  _CLOCK_BACK, _FROZEN, _ORDER_USED, _COUNTER (a passkey's sign count did not grow).
+  _CLOCK_BACK, _FROZEN, _ORDER_USED, _ORDER_BEFORE_FREEZE, _COUNTER (a passkey's sign count did not grow).
 The unattended lane, in `lanes` and `counters`: SIGNER_NO_LANE, _UNKNOWN_BENEFICIARY, _COOLING_OFF,
   _ATTESTATION_OLD, _BOOKS_BROKEN, _LANE_REOPENING. What it learns from: SIGNER_BAD_STATEMENT,
   _UNKNOWN_CUSTOMER, _BENEFICIARY_REMOVED, _LEARNT_ENOUGH, _BAD_ATTESTATION; _CUSTOMER_KEY_CHANGED is no
@@ -101,6 +101,7 @@ def judge(spend: Spend, *, token: str, registry: Registry, now: datetime, lane: 
                 officers=registry.officers,
                 registry=registry,
                 expires=intent.expires,
+                life=registry.limits.intent_life,
                 confirmed=registry.policies[intent.kind].wants_confirmation(intent.amount.units),
             )
     key_indexes = _own_coins(spend, wallet)
@@ -131,7 +132,7 @@ def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) 
         raise Refused("SIGNER_BAD_ORDER", f"the order is for {order.token[:40]}")
     if order.expires <= now:
         raise Refused("SIGNER_INTENT_EXPIRED", f"the order ended at {order.expires:%Y-%m-%d %H:%M:%S} UTC")
-    if order.expires > now + timedelta(seconds=registry.limits.intent_life_s):
+    if order.expires > now + registry.limits.order_life:
         raise Refused("SIGNER_INTENT_TOO_LONG", "no order is good for so long")
     stopping, recovery = order.kind in (FREEZE, VETO), registry.recovery
     officers, teams = registry.officers, dict[str, int]()
@@ -152,6 +153,7 @@ def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) 
         officers=officers,
         registry=registry,
         expires=order.expires,
+        life=registry.limits.order_life,
     )
 
 
@@ -181,7 +183,7 @@ def _check_intent(intent: Intent, *, wallet: Wallet, registry: Registry, now: da
         raise Refused("SIGNER_WRONG_POLICY", f"approved under policy {intent.policy}, not {ours.version}")
     if intent.expires <= now:
         raise Refused("SIGNER_INTENT_EXPIRED", f"it ended at {intent.expires:%Y-%m-%d %H:%M:%S} UTC")
-    life = timedelta(seconds=registry.limits.intent_life_s)
+    life = registry.limits.intent_life
     if intent.expires > now + life:
         raise Refused("SIGNER_INTENT_TOO_LONG", f"no intent is good for more than {life}")
     try:
@@ -225,10 +227,11 @@ def _check_approvals(
     officers: Mapping[str, Officer],
     registry: Registry,
     expires: datetime,
+    life: timedelta,
     confirmed: bool = False,
 ) -> list[Sighting]:
     approvals = signed.approvals
-    since = expires - timedelta(seconds=registry.limits.intent_life_s)
+    since = expires - life
     sightings: list[Sighting] = []
     if len({approval.nonce for approval in approvals}) > 1:
         raise Refused("SIGNER_NONCES_DIFFER", "approvals of one request share its nonce")

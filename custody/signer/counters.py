@@ -24,11 +24,12 @@ from custody.signer.lanes import Lanes
 from custody.signer.refusals import Refused
 from kernel import canonical, members
 from kernel.lane import Lane
-from kernel.registry import Limits, Registry
+from kernel.registry import RELEASE_LIFE, Limits, Registry
 
 CLOCK_SLACK_MS: Final = 2_000  # a clock being steered by NTP may step back this much
 EVERYTHING: Final = "*"
 LANE: Final = "/lane"  # hot/lane: what the hot wallet pays unattended
+CLOCKS_APART: Final = timedelta(minutes=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +54,7 @@ class Memory:
     lanes: Lanes = field(default_factory=Lanes)
     signed: set[str] = field(default_factory=set)  # transaction ids
     frozen: dict[str, str] = field(default_factory=dict)  # wallet or * -> reason
+    frozen_at: dict[str, datetime] = field(default_factory=dict)  # the same -> when, for the last time
     announced: dict[str, tuple[int, int]] = field(default_factory=dict)  # digest -> version, good from
     recoveries: set[str] = field(default_factory=set)  # digests announced by recovery officers
     vetoed: set[str] = field(default_factory=set)  # registry digests
@@ -90,8 +92,10 @@ class Memory:
             )
         elif entry.event == "frozen":
             self.frozen[str(details["wallet"])] = str(details["reason"])
+            self.frozen_at[str(details["wallet"])] = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
         elif entry.event == "released":
             self.frozen.pop(str(details["wallet"]), None)
+            self.frozen_at.pop(str(details["wallet"]), None)
         elif entry.event == "registry":
             self.announced.clear()  # by officers who may not be officers any more
         elif entry.event == "announced":
@@ -140,6 +144,15 @@ class Memory:
             if name in self.frozen:
                 raise Refused("SIGNER_FROZEN", f"frozen: {self.frozen[name][:200]}")
 
+    def check_release(self, wallet: str, expires: datetime) -> None:
+        """Refuse a release that officers may have signed before the freeze: it was about another one.
+
+        One that never reached this signer could else be kept, and end whatever freeze comes next.
+        """
+        at = self.frozen_at.get(wallet)
+        if at is not None and expires < at + RELEASE_LIFE - CLOCKS_APART:
+            raise Refused("SIGNER_ORDER_BEFORE_FREEZE", "the release may have been signed before the freeze")
+
     def check_forked(self) -> None:
         """Refuse once a head was shown that this journal does not lead to."""
         if self.forked:
@@ -150,9 +163,8 @@ class Memory:
         if name in self.orders:
             raise Refused("SIGNER_ORDER_USED", "the order was obeyed before")
 
-    def check_reopened(self, expires: datetime, *, limits: Limits) -> None:
+    def check_reopened(self, expires: datetime, *, life: timedelta) -> None:
         """Refuse what may have been approved before the memory was lost: nobody here knows if it was used."""
-        life = timedelta(seconds=limits.intent_life_s)
         if self.reopened is not None and expires <= self.reopened + life:
             raise Refused("SIGNER_INTENT_BEFORE_REOPENING", "it may have been approved before the reopening")
 

@@ -169,7 +169,7 @@ class Signer:
             lane=lane,
         )
         for intent, _ in spend.intents:
-            self.memory.check_reopened(intent.expires, limits=self.registry.limits)
+            self.memory.check_reopened(intent.expires, life=self.registry.limits.intent_life)
         entry = self.memory.check(plan, limits=self.registry.limits, now_ms=now_ms)
         if entry is not None:
             # Remembered before the token is asked: a crash in between costs some of the window, no coin.
@@ -255,7 +255,7 @@ class Signer:
             self._check_store()
             if order.kind != requests.FREEZE:
                 self.memory.check_clock(self.journal, now_ms=self._now_ms())
-                self.memory.check_reopened(order.expires, limits=self.registry.limits)
+                self.memory.check_reopened(order.expires, life=self.registry.limits.order_life)
             if order.kind in (requests.FREEZE, requests.RELEASE):
                 self._freeze_or_release(order, written)
             elif order.kind == requests.VETO:
@@ -268,8 +268,10 @@ class Signer:
         wallets = self.registry.wallets
         if order.subject not in {EVERYTHING, *wallets, *(name + LANE for name in wallets)}:
             raise Refused("SIGNER_UNKNOWN_WALLET", f"no wallet {order.subject[:40]!r}")
-        if order.kind == requests.RELEASE and self._freeze_file():
-            raise Refused("SIGNER_FROZEN", f"first remove the file {FREEZE_FILE} on the host")
+        if order.kind == requests.RELEASE:
+            if self._freeze_file():
+                raise Refused("SIGNER_FROZEN", f"first remove the file {FREEZE_FILE} on the host")
+            self.memory.check_release(order.subject, order.expires)
         event = "frozen" if order.kind == requests.FREEZE else "released"
         self._remember(event, {"wallet": order.subject, **written})
 
@@ -310,7 +312,7 @@ class Signer:
                 self.registry, old=old, order=order, token=self.token.name, now=self._now()
             )
             self.memory.check_order(order.signed.name)
-            self.memory.check_reopened(order.expires, limits=old.limits)
+            self.memory.check_reopened(order.expires, life=old.limits.order_life)
             written = _written(order) | self.memory.check_counts(sightings)
             self._announce(order, written, registry=old)
         if self.memory.may_follow(self.registry, old=old, now_ms=now_ms):

@@ -26,10 +26,12 @@ from custody.models import SignerOrder
 from engine_bridge.actions import ask_market_release, stop_market
 from fixtures.authenticator import Authenticator
 from kernel import canonical
+from kernel.intent import time_text
 from kernel.money import ASSETS
 from kyc.actions import propose_tier
 from tests.exchange import stock
 from tests.recoveries import draft_recovery
+from tests.vault import in_hours
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "custody/approver/page"
 # Playwright brings a Node of its own, so nobody has to install one.
@@ -43,11 +45,15 @@ RULE: Final = (
 
 READ: Final = """
 import { readFileSync } from "node:fs";
-const { ACTS, DECIMALS, read, decimal } = await import(process.argv[1] + "/acts.js");
+const { ACTS, DECIMALS, checkTime, read, decimal } = await import(process.argv[1] + "/acts.js");
 const { decodeObject } = await import(process.argv[1] + "/canonical.js");
 const asked = JSON.parse(readFileSync(0, "utf-8"));
 const found = asked.map(({ hex, kind }) => {
-  try { return read(decodeObject(Buffer.from(hex, "hex")), { kind, deployment: "test" }); }
+  try {
+    const act = read(decodeObject(Buffer.from(hex, "hex")), { kind, deployment: "test" });
+    checkTime(act, Date.now());
+    return act;
+  }
   catch (error) { return { failed: `${error.name}: ${error.message}` }; }
 });
 console.log(JSON.stringify({ kinds: [...ACTS.keys()], decimals: Object.fromEntries(DECIMALS), found }));
@@ -163,3 +169,24 @@ def test_refuses_a_member_too_many_too_few_or_of_another_shape() -> None:
     ]
     found = read([(kind, canonical.encode(each)) for each in wrong])["found"]
     assert [each["failed"].partition(":")[0] for each in found] == ["Unreadable"] * len(wrong)
+
+
+def test_signs_no_release_of_signers_that_is_good_for_longer_than_a_day() -> None:
+    """It would be kept, and end a freeze that nobody has pulled yet: signers go by when a release ends."""
+
+    def release(kind: str, hours: float) -> tuple[str, bytes]:
+        made: dict[str, Any] = {
+            "v": 1,
+            "kind": kind,
+            "deployment": "test",
+            "maker": str(PERSON),
+            "reason": "all is well",
+            "expires": time_text(in_hours(hours)),
+            "wallet": "hot",
+        }
+        return kind, canonical.encode(made)
+
+    asked = [release("signer.release", 24), release("signer.release", 24.1), release("signer.freeze", 99)]
+    short, long, freeze = read(asked)["found"]
+    assert (short["headline"], freeze["verb"]) == ("Let the signers of the hot wallet sign again", "approve")
+    assert long["failed"] == "Unreadable: This order to the signers would be good for longer than 24 hours."

@@ -12,6 +12,7 @@ from custody.signer.refusals import Refused
 from fixtures.authenticator import Authenticator
 from kernel import canonical
 from kernel.approval import Verb
+from kernel.intent import time_text
 from kernel.money import Amount
 from kernel.registry import Registry
 from tests import vault as vaults
@@ -49,6 +50,26 @@ def test_obeys_each_order_once(desk: Desk) -> None:
     assert desk.code(release) == "SIGNER_ORDER_USED"
     assert desk.restart().code(release) == "SIGNER_ORDER_USED"
     assert desk.spend() == "SIGNER_FROZEN"
+
+
+def test_ends_no_freeze_by_a_release_that_was_signed_before_it(desk: Desk) -> None:
+    """Officers signed it for another freeze; whoever carries orders kept it from this signer till now."""
+    kept = order("signer.release", wallet="hot", expires=time_text(desk.in_hours(24)))
+    desk.now += 3_600
+    soon = time_text(desk.in_hours(1))
+    freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot", expires=soon)
+    assert desk.code(freeze) == "obeyed"
+    assert desk.code(kept) == "SIGNER_ORDER_BEFORE_FREEZE"
+    assert desk.restart().code(kept) == "SIGNER_ORDER_BEFORE_FREEZE"
+    assert desk.spend() == "SIGNER_FROZEN"
+    release = order("signer.release", wallet="hot", expires=time_text(desk.in_hours(24)))
+    assert desk.code(release) == "obeyed"
+
+
+def test_lets_go_also_where_payments_live_shorter_than_a_release(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "hasty", registry=hot_registry(limits={"intent_life_s": 3_600}))
+    freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
+    assert [desk.code(sent) for sent in (freeze, order("signer.release", wallet="hot"))] == ["obeyed"] * 2
 
 
 def test_keeps_a_freeze_by_the_host_after_its_file_is_gone(desk: Desk) -> None:

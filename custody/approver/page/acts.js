@@ -114,11 +114,12 @@ const policyLines = (act) => {
 const ORDER = { ...COMMON, reason: text, expires: time };
 const whose = (wallet) => (wallet === "*" ? "every signer" : `the signers of the ${wallet} wallet`);
 // One order to the signers. A stop is given by whoever drafted it, alone, and so cannot be rejected either.
-const order = (members, { verb, answers, headline, lines }) => ({
+const order = (members, { verb, answers, headline, lines, goodForHours }) => ({
   members: { ...ORDER, ...members },
   noun: "order to the signers",
   verb,
   answers,
+  goodForHours,
   headline,
   lines: (act) => [...lines(act), line("Because", act.reason), line("Void after", act.expires, "time")],
   details: () => [],
@@ -228,7 +229,10 @@ export const ACTS = new Map([
     headline: () => "Veto a registry that was announced to the signers",
     lines: (act) => [line("Registry’s digest", act.digest, "mono")],
   })],
+  // Signers let go only by a release that ends a day or more behind the freeze (custody/signer/counters.py). One that
+  // was signed before a freeze can never be that, because this page signs none that is good for longer than a day.
   ["signer.release", letGo({ wallet: word }, {
+    goodForHours: 24,
     headline: (act) => `Let ${whose(act.wallet)} sign again`,
     lines: () => [],
   })],
@@ -293,9 +297,17 @@ export function read(members, { kind, deployment }) {
     lines: act.lines(found),
     details: [line("Maker", found.maker, "mono"), ...act.details(found)],
     expires: found.expires ?? null,
+    goodForHours: act.goodForHours ?? null,
     verb: act.verb ?? "approve",
     answers: act.answers ?? ["approve", "reject"],
   };
+}
+
+// Unreadable where the act would be good for longer than its kind may be; a minute is for clocks that differ.
+export function checkTime({ expires, goodForHours, noun }, now) {
+  if (goodForHours !== null && Date.parse(expires) > now + goodForHours * 3_600_000 + 60_000) {
+    throw new Unreadable(`This ${noun} would be good for longer than ${goodForHours} hours.`);
+  }
 }
 
 function line(label, value, form = "text", note = "") {

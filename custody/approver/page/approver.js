@@ -1,7 +1,7 @@
 // The signing page: decode the request in the fragment, show what it means, ask the passkey, go back.
 
 import { NotCanonical, decodeObject, encodeTexts } from "./canonical.js";
-import { Unreadable, read } from "./acts.js";
+import { Unreadable, checkTime, read } from "./acts.js";
 import { encodeQR } from "./qr.js";
 import { base64url, challengeOf, digestOf, fromBase64url, hex } from "./statement.js";
 
@@ -32,6 +32,7 @@ async function asked(fragment) {
   const payload = fromBase64url(encoded);
   if (payload === null) throw new Unreadable("The payload is damaged.");
   const act = read(decodeObject(payload), { kind, deployment });
+  checkTime(act, Date.now());
   return { act, kind, deployment, nonce, request, encoded, confirm: confirm === "yes", digest: await digestOf(payload) };
 }
 
