@@ -327,3 +327,36 @@ def test_leave_a_living_socket_to_its_signer(tmp_path: Path) -> None:
         server.listen(tmp_path / "s.sock")
     first.close()
     server.listen(tmp_path / "s.sock").close()
+
+
+def test_let_nobody_keep_an_officers_freeze_waiting(tmp_path: Path) -> None:
+    """A worker that was taken over holds all connections that it can get: silent ones, and one that drips."""
+    lines: list[str] = []
+    stopped = threading.Event()
+    left = iter([True] * (server.PEERS_MAX + 3) + [False])
+    listener = server.listen(tmp_path / "s.sock")
+    how = {"answer": lambda message, uid: message, "allowed": [os.getuid()], "log": lines.append}
+    thread = threading.Thread(
+        target=server.serve, args=(listener,), kwargs={**how, "running": lambda: next(left)}
+    )
+    thread.start()
+
+    def drip(connection: socket.socket) -> None:
+        connection.sendall(frames.FRAME_BYTES_MAX.to_bytes(4, "big"))
+        with contextlib.suppress(OSError):
+            while not stopped.wait(0.05):
+                connection.sendall(b"x")
+
+    with contextlib.ExitStack() as held:
+        connections = []
+        for _ in range(server.PEERS_MAX + 2):
+            connections.append(held.enter_context(socket.socket(socket.AF_UNIX)))
+            connections[-1].connect(str(tmp_path / "s.sock"))
+        dripping = threading.Thread(target=drip, args=(connections[-1],))
+        dripping.start()
+        assert asking.ask(tmp_path / "s.sock", {"v": 1, "type": "order"}) == {"v": 1, "type": "order"}
+        stopped.set()
+        dripping.join(10)
+    thread.join(10)
+    listener.close()
+    assert any(line.startswith("type=order") for line in lines)
