@@ -14,6 +14,9 @@ from kernel import canonical, frames
 
 CONNECT_WITHIN_S: Final = 2.0
 ANSWER_WITHIN_S: Final = 15.0
+NOT_NOW: Final = frozenset({"SIGNER_LOCKED", "SIGNER_TOKEN_FAILED"})
+"""A signer that says so to an order has not judged it. Somebody will type the PIN or mend the token, and then
+a freeze that was taken for refused would be missing."""
 
 
 class SignerUnreachable(Exception):
@@ -56,6 +59,8 @@ def order(folder: Path, token: str, message: Mapping[str, canonical.Value]) -> O
     answer = _exchange(folder / f"{token}.sock", message)
     if answer.get("token") != token:
         raise SignerUnreachable(f"{token} gave an answer that is none")
+    if answer.get("code") in NOT_NOW:
+        raise SignerUnreachable(f"{token} cannot obey anybody now: {answer['code']}")
     if answer.get("type") == "obeyed" or answer.get("code") == "SIGNER_ORDER_USED":
         return Obeyed(token)
     return _declined(token, answer)

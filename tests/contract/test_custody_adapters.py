@@ -170,6 +170,14 @@ def test_signers_that_say_anything_else_have_not_answered(tmp_path: Path, answer
         ask(tmp_path)
 
 
+@pytest.mark.parametrize("code", ["SIGNER_LOCKED", "SIGNER_TOKEN_FAILED"])
+def test_signers_that_cannot_obey_now_are_asked_again(tmp_path: Path, code: str) -> None:
+    """Else a freeze would be over for a signer that was just started, and missing once it signs."""
+    said: dict[str, Any] = {"v": 1, "type": "refused", "token": "hot-1", "code": code, "detail": "not now"}
+    with signer(tmp_path, lambda _: frames.encode(said)), pytest.raises(SignerUnreachable, match=code):
+        signer_client.order(tmp_path, "hot-1", {"v": 1, "type": "order"})
+
+
 def test_signers_that_are_not_there_have_not_answered(tmp_path: Path) -> None:
     with pytest.raises(SignerUnreachable):
         ask(tmp_path)
