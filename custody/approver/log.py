@@ -93,8 +93,11 @@ class Given:
         return hashlib.sha256(b"".join(parts)).hexdigest()
 
     def officer(self, registry: Registry, *, origin: str, rp_id: str) -> Officer | None:
-        """Whose passkey signed, among the registry's officers; None for a key that it does not know."""
-        for officer in registry.officers.values():
+        """Whose passkey signed, among the registry's officers, those for a recovery included; None for a key
+        that it does not know.
+        """
+        spare = registry.recovery.officers if registry.recovery else {}
+        for officer in (*registry.officers.values(), *spare.values()):
             with contextlib.suppress(webauthn.BadAssertion):
                 webauthn.verify(
                     self.assertion,

@@ -31,6 +31,8 @@ PINS: Final = {
     "DEPLOYMENT": DEPLOYMENT,
 }
 REQUEST: Final = "01900000-0000-7000-8000-00000000abcd"
+RIA: Final = "01900000-0000-7000-8000-0000000000e5"
+SAM: Final = "01900000-0000-7000-8000-0000000000f6"
 
 
 @dataclass
@@ -85,10 +87,10 @@ class Approver:
 
 
 @contextmanager
-def running(folder: Path, *, uid: int | None = None) -> Iterator[Approver]:
+def running(folder: Path, *, uid: int | None = None, **changes: Any) -> Iterator[Approver]:
     state, registry = folder / "state", folder / "registry.json"
     state.mkdir(exist_ok=True)
-    document = registry_document({})
+    document = registry_document({}, **changes)
     document["limits"]["window_units_max"] = {}
     registry.write_bytes(canonical.encode(document))
     command = [str(PYTHON), "-m", "custody.approver", "--socket", str(folder / "approver.sock")]
@@ -187,6 +189,19 @@ def test_marks_strangers_and_lets_them_fill_no_disk(tmp_path: Path) -> None:
         assert approver.hand_in(given(stranger)) == 429
         assert approver.hand_in(given()) == 200
         assert [line["officer"] for line in approver.lines] == [""] * STRANGERS_PER_HOUR + [BEN]
+
+
+def test_takes_recovery_officers_signatures_however_many_strangers_came(tmp_path: Path) -> None:
+    """Anybody on the Internet is a stranger: they must not be able to keep a recovery from being signed."""
+    ria, sam = Authenticator("e5" * 32), Authenticator("f6" * 32)
+    named = {RIA: ("Ria", ria), SAM: ("Sam", sam)}
+    people = {who: {"name": name, "public_key": key.public_key_hex} for who, (name, key) in named.items()}
+    recovery = {"officers": people, "quorum": 2, "delay_s": 3 * 86_400}
+    with running(tmp_path, recovery=recovery) as approver:
+        for number in range(STRANGERS_PER_HOUR):
+            approver.hand_in(given(Authenticator("99" * 32), payload=b'{"n":%d}' % number))
+        assert [approver.hand_in(given(key)) for key in (ria, sam)] == [200, 200]
+        assert [line["officer"] for line in approver.lines[-2:]] == [RIA, SAM]
 
 
 def test_outlives_a_kill_and_cuts_what_was_torn(tmp_path: Path) -> None:
