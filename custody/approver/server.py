@@ -158,6 +158,9 @@ class Handler(BaseHTTPRequestHandler):
             self._send(HTTPStatus.OK, File("text/plain; charset=utf-8", f"{place}\n".encode()))
 
     def _answer(self) -> None:
+        if "Content-Length" in self.headers or "Transfer-Encoding" in self.headers:
+            # Nobody reads it: on a connection that the edge keeps, it would be taken for the next request.
+            self.close_connection = True
         if self.headers.get_all("Host") != [self.host]:
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
         elif (file := self.files.get(self.path)) is not None:

@@ -110,6 +110,30 @@ def test_serves_its_files_under_the_strictest_policy_and_nothing_else(tmp_path: 
         assert refused[1]["Content-Security-Policy"] == headers["Content-Security-Policy"]
 
 
+@pytest.mark.parametrize(
+    "request_",
+    [
+        "GET / HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{hidden}",
+        "HEAD / HTTP/1.1\r\nHost: {host}\r\nContent-Length: {length}\r\n\r\n{hidden}",
+        "GET / HTTP/1.1\r\nHost: {host}\r\nTransfer-Encoding: chunked\r\n\r\n{hidden}",
+    ],
+)
+def test_answers_no_request_that_is_hidden_in_another(tmp_path: Path, request_: str) -> None:
+    """The edge sends many people's requests over one connection: an answer too many would be an officer's."""
+    path = tmp_path / "approver.sock"
+    hidden = f"GET /acts.js HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
+    sent = request_.format(host=HOST, hidden=hidden, length=len(hidden))
+    with running(path), socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(10)
+        connection.connect(str(path))
+        connection.sendall(sent.encode())
+        found = b""
+        while piece := connection.recv(65536):
+            found += piece
+    assert found.count(b"HTTP/1.1 ") == 1
+    assert b"text/javascript" not in found
+
+
 def test_takes_over_a_dead_socket_never_a_living_one_and_leaves_none(tmp_path: Path) -> None:
     path = tmp_path / "approver.sock"
     with running(path) as first:
