@@ -61,7 +61,7 @@ def seal(subject: str, plain: bytes, *, place: str) -> bytes:
         row = AuditSubject.objects.get(subject=subject)
     if row.destroyed_at is not None:
         return b""
-    return boxes.seal(plain, bytes(row.public), bound_to=f"{subject}|{place}")
+    return boxes.seal_twice(plain, person=bytes(row.public), vault=vault_key(), bound_to=f"{subject}|{place}")
 
 
 def personal(subject: str, text: str) -> dict[str, str]:
@@ -91,8 +91,9 @@ def seal_alone(subject: str, plain: bytes, *, place: str) -> tuple[bytes, bytes]
     """Sealed to a fresh key of its own, for what is about somebody not known yet; and that key, as only the
     vault opens it. Both lie with the text: who drops the key has erased it.
     """
-    public, wrapped = boxes.new_person(subject, vault_key())
-    return boxes.seal(plain, public, bound_to=f"{subject}|{place}"), wrapped
+    vault = vault_key()
+    public, wrapped = boxes.new_person(subject, vault)
+    return boxes.seal_twice(plain, person=public, vault=vault, bound_to=f"{subject}|{place}"), wrapped
 
 
 def opened_alone(subject: str, wrapped: bytes, item: tuple[str, bytes], *, read: AuditEvent) -> bytes:

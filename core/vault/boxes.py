@@ -3,6 +3,9 @@
 What is sealed is bound to a text, such as a person's name and a column: elsewhere it does not open. A person
 has a key pair of their own; its private half is sealed to the vault's key, bound to the person. So whoever
 seals holds no secret afterwards, and a person is erased by destroying one short sealed text.
+
+A person's texts are sealed twice, to the person and around that to the vault. The first who seals makes the
+person's key, and might keep it: that alone opens nothing.
 """
 
 from __future__ import annotations
@@ -33,6 +36,18 @@ def open_sealed(sealed: bytes, private_key: X25519PrivateKey, *, bound_to: str) 
         return bytes(SUITE.decrypt(sealed, private_key, info=_info(bound_to)))
     except (InvalidTag, ValueError):
         raise NotOurs(bound_to) from None
+
+
+def seal_twice(plain: bytes, *, person: bytes, vault: bytes, bound_to: str) -> bytes:
+    """Only the person's private key and the vault's open it together, and only for the same text."""
+    inner = seal(plain, person, bound_to=bound_to)
+    return seal(inner, vault, bound_to=f"around|{bound_to}")
+
+
+def open_twice(sealed: bytes, *, person: X25519PrivateKey, vault: X25519PrivateKey, bound_to: str) -> bytes:
+    """What `seal_twice` sealed; NotOurs."""
+    inner = open_sealed(sealed, vault, bound_to=f"around|{bound_to}")
+    return open_sealed(inner, person, bound_to=bound_to)
 
 
 def new_person(subject: str, vault_key: bytes) -> tuple[bytes, bytes]:

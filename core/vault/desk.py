@@ -109,7 +109,7 @@ class Vault:
         try:
             person = boxes.open_person(asked.wrapped, self._key, subject=asked.subject)
             plain = [
-                boxes.open_sealed(sealed, person, bound_to=f"{asked.subject}|{place}")
+                boxes.open_twice(sealed, person=person, vault=self._key, bound_to=f"{asked.subject}|{place}")
                 for place, sealed in asked.items
             ]
         except boxes.NotOurs:

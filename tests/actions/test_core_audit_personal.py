@@ -5,6 +5,7 @@ from enum import StrEnum
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from django.db import DatabaseError, connection, transaction
 from django.test import override_settings
 
@@ -15,7 +16,8 @@ from core.audit import subjects
 from core.audit.actions import forget_subject
 from core.audit.models import AuditEvent, AuditSubject
 from core.audit.subjects import NoReadOnRecord, NotOpened, TooManyPeople
-from kernel import canonical, merkle
+from core.vault import boxes
+from kernel import canonical, encodings, merkle
 from tests.cast import NOW
 from tests.vaults import serving
 
@@ -93,6 +95,20 @@ def test_is_opened_only_for_a_read_of_that_person_that_is_on_record(robot: Actor
         with pytest.raises(NoReadOnRecord):
             subjects.reveal(value, read=other)
     assert subjects.reveal(value, read=read(TOM)) == "tom@example.com"
+
+
+def test_is_not_opened_by_a_key_that_a_web_process_made_and_kept(robot: Actor, now: datetime) -> None:
+    """Whoever runs code there makes the row of a person yet to come, and later reads the tables alone."""
+    kept = X25519PrivateKey.generate()
+    public, vault = kept.public_key().public_bytes_raw(), subjects.vault_key()
+    wrapped = boxes.seal(kept.private_bytes_raw(), vault, bound_to=f"person|{TOM}")
+    AuditSubject.objects.create(subject=TOM, public=public, wrapped=wrapped)
+    meet(subject=TOM, email="tom@example.com", actor=robot, now=now)
+    assert emails() == ["tom@example.com"], "nobody notices"
+    sealed = encodings.from_base64url(AuditEvent.objects.order_by("id")[0].doc["after"]["email"]["sealed"])
+    for bound_to in (f"{TOM}|{subjects.PLACE}", f"around|{TOM}|{subjects.PLACE}"):
+        with pytest.raises(boxes.NotOurs):
+            boxes.open_sealed(sealed, kept, bound_to=bound_to)
 
 
 def test_needs_the_vault_which_writes_down_who_what_and_why(

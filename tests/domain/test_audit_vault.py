@@ -45,7 +45,7 @@ class Desk:
         if person not in self.people:
             self.people[person] = boxes.new_person(person, PUBLIC)
         public, wrapped = self.people[person]
-        sealed = boxes.seal(b"words", public, bound_to=f"{person}|note/1")
+        sealed = boxes.seal_twice(b"words", person=public, vault=PUBLIC, bound_to=f"{person}|note/1")
         message = {
             "v": 1,
             "type": "open",
@@ -105,7 +105,7 @@ def test_opens_nothing_of_another_person_or_place(desk: Desk) -> None:
     desk.ask("tia")
     theirs = {"wrapped": encodings.base64url(desk.people["tia"][1])}
     assert desk.ask("tom", **theirs) == "VAULT_NOT_OURS"  # tia's key under tom's name
-    sealed = boxes.seal(b"words", desk.people["tia"][0], bound_to="tia|note/1")
+    sealed = boxes.seal_twice(b"words", person=desk.people["tia"][0], vault=PUBLIC, bound_to="tia|note/1")
     moved = [{"place": "note/2", "sealed": encodings.base64url(sealed)}]
     assert desk.ask("tia", items=moved) == "VAULT_NOT_OURS"
     assert desk.codes == ["", "VAULT_NOT_OURS", "VAULT_NOT_OURS"]
