@@ -152,6 +152,6 @@ def parse(payload: bytes) -> KeyStatement | BeneficiaryStatement:
 
 def _texts(document: Mapping[str, canonical.Value], kind: str, names: set[str]) -> dict[str, str]:
     members.exact(document, names)
-    if document["v"] != 1 or document["kind"] != kind:
+    if not members.is_version(document["v"], 1) or document["kind"] != kind:
         raise BadCustomerStatement(f"not version 1 of {kind}")
     return {name: members.text(document, name) for name in names - {"v"}}

@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from kernel import canonical
+from kernel import canonical, members
 from kernel.money import Amount, UnknownAsset
 
 WITHDRAWAL: Final = "custody.withdrawal"
@@ -57,7 +57,7 @@ class Intent:
 
     def encoded(self) -> bytes:
         """The canonical payload that officers sign; BadIntent where it could not be read back."""
-        members: dict[str, canonical.Value] = {
+        made: dict[str, canonical.Value] = {
             "v": _VERSION,
             "kind": self.kind,
             "deployment": self.deployment,
@@ -74,8 +74,8 @@ class Intent:
             "expires": time_text(self.expires),
         }
         if self.customer is not None:
-            members["customer"] = str(self.customer)
-        data = canonical.encode(members)
+            made["customer"] = str(self.customer)
+        data = canonical.encode(made)
         if Intent.parse(data) != self:
             raise BadIntent("the intent does not survive its own encoding")
         return data
@@ -87,7 +87,7 @@ class Intent:
         kind = document.get("kind")
         if not isinstance(kind, str) or kind not in _MEMBERS:
             raise BadIntent(f"no payment: {kind!r}")
-        if frozenset(document) != _MEMBERS[kind] or document["v"] != _VERSION:
+        if frozenset(document) != _MEMBERS[kind] or not members.is_version(document["v"], _VERSION):
             odd = frozenset(document) ^ _MEMBERS[kind]
             raise BadIntent(
                 f"version {_VERSION} of {kind} has other members: {', '.join(sorted(odd)) or 'v'}"

@@ -112,7 +112,7 @@ class Attestation:
         try:
             document = canonical.decode_object(payload)
             members.exact(document, names)
-            if document["v"] != 1 or document["kind"] != ATTESTATION:
+            if not members.is_version(document["v"], 1) or document["kind"] != ATTESTATION:
                 raise BadAttestation(f"not version 1 of {ATTESTATION}")
             return cls(
                 deployment=members.text(document, "deployment"),

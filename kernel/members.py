@@ -28,6 +28,11 @@ def exact(value: Mapping[str, canonical.Value], needed: set[str], optional: Sequ
         raise BadMember(f"missing or unknown: {', '.join(sorted(odd))}")
 
 
+def is_version(value: canonical.Value, version: int) -> bool:
+    """Whether this is the number; to Python `true` is 1 as well, and a second spelling of a payload."""
+    return type(value) is int and value == version
+
+
 def text(value: Mapping[str, canonical.Value], name: str) -> str:
     """A text that is not empty."""
     found = value[name]

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from kernel import canonical
+from kernel import canonical, members
 
 Fact: TypeAlias = "str | int | bool | None"
 
@@ -187,7 +187,7 @@ class Policy:
         """Read a canonical document strictly; BadPolicy names the first fault."""
         document = canonical.decode_object(data)
         windows = document.pop("windows", [])
-        if sorted(document) != ["rules", "v", "version"] or document["v"] != 1:
+        if sorted(document) != ["rules", "v", "version"] or not members.is_version(document["v"], 1):
             raise BadPolicy("a policy has exactly the members v (1), version, rules and perhaps windows")
         version, rules = document["version"], document["rules"]
         if type(version) is not int or version < 1 or not isinstance(rules, list) or not rules:

@@ -193,7 +193,7 @@ class Registry:
     def _read(cls, document: Mapping[str, canonical.Value], data: bytes) -> Registry:
         members.exact(document, set(_MEMBERS), tuple(_OPTIONAL))
         network = members.text(document, "network")
-        if document["v"] != 1 or network not in _NETWORKS:
+        if not members.is_version(document["v"], 1) or network not in _NETWORKS:
             raise BadRegistry(f"not version 1, or unknown network {network[:20]!r}")
         parts = {name: members.an_object(document[name]) for name in ("officers", "wallets", "policies")}
         officers = {name: _officer(name, part) for name, part in parts["officers"].items()}
@@ -204,6 +204,9 @@ class Registry:
             people
         ):
             raise BadRegistry("two officers share a key, so one person could count twice")
+        decoders = [one.decoder_key for one in people if one.decoder_key]
+        if len(set(decoders)) != len(decoders):
+            raise BadRegistry("two officers share a decoder, so one could confirm for both")
         pool = [key for wallet in wallets.values() for keys in wallet.keys for key in keys]
         if len(set(pool)) != len(pool):
             raise BadRegistry("a signing key stands in two places")

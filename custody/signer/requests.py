@@ -18,6 +18,7 @@ from kernel import canonical, encodings
 from kernel.approval import BadStatement, SignedApproval
 from kernel.intent import BadIntent, Intent, time, uuid
 from kernel.lane import Attestation, BadAttestation
+from kernel.members import is_version
 from kernel.psbt import BadPsbt, Psbt
 
 INTENTS_MAX: Final = 200
@@ -139,8 +140,10 @@ def order(message: Mapping[str, canonical.Value]) -> Order:
     try:
         document = canonical.decode_object(signed.payload)
         kind = document.get("kind")
-        if not isinstance(kind, str) or _ORDERS.get(kind) != frozenset(document) or document["v"] != 1:
+        if not isinstance(kind, str) or _ORDERS.get(kind) != frozenset(document):
             raise BadIntent("not the members of an order")
+        if not is_version(document["v"], 1):
+            raise BadIntent("not version 1 of an order")
         version = document.pop("version", 0)
         texts = {name: value for name, value in document.items() if isinstance(value, str) and value}
         if len(texts) != len(document) - 1 or type(version) is not int:

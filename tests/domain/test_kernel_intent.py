@@ -69,6 +69,7 @@ def test_survives_with_any_amounts_times_and_labels(units: int, fee: int, second
     "payload",
     [
         members(v=2),
+        members(v=True),
         members(kind="custody.adjustment"),
         members(kind=...),
         members(kind=REFILL),

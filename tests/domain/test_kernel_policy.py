@@ -73,6 +73,7 @@ def test_joins_teams_of_a_rule() -> None:
         document(rule("a"), version=0),
         document(rule("a"), version="1"),
         document(rule("a"), v=2),
+        document(rule("a"), v=True),
         document(rule("a"), extra=1),
         document(rule("")),
         document(rule("a", teams={})),

@@ -10,7 +10,7 @@ import pytest
 from kernel import canonical
 from kernel.registry import BadRegistry, Registry
 from tests.softkeys import SoftKey
-from tests.vault import ANA, BEN, KEYS, registry_document
+from tests.vault import ANA, BEN, DECODERS, KEYS, registry_document
 
 KEYS_OF = {
     name: [SoftKey(1000 + 10 * place + index).public_key.hex() for index in range(2)]
@@ -57,11 +57,13 @@ def test_keeps_its_digest_through_a_final_newline() -> None:
     ("path", "value"),
     [
         (["v"], 2),
+        (["v"], True),
         (["version"], 0),
         (["network"], "moonnet"),
         (["origin"], ""),
         (["officers", ANA, "public_key"], KEYS[BEN].public_key_hex),  # one person, two names
         (["officers", ANA, "public_key"], "04" + "11" * 64),
+        (["officers", ANA, "decoder_key"], DECODERS[BEN].public_key().public_bytes_raw().hex()),
         (["officers", ANA, "teams"], []),
         (["officers", ANA, "teams"], ["treasury", "treasury"]),
         (["officers", ANA, "extra"], 1),

@@ -104,6 +104,7 @@ def test_stops_at_a_break_until_a_later_word_mends_it(desk: Desk) -> None:
     [
         ("SIGNER_BAD_ATTESTATION", Reconciler(66), {}),
         ("SIGNER_BAD_ATTESTATION", Reconciler(), {"surprise": "x"}),
+        ("SIGNER_BAD_ATTESTATION", Reconciler(), {"v": True}),
         ("SIGNER_BAD_ATTESTATION", Reconciler(), {"height": 0}),
         ("SIGNER_BAD_ATTESTATION", Reconciler(), {"time": "2099-01-01T00:00:00Z"}),
         ("SIGNER_NO_LANE", Reconciler(), {"wallet": "cold"}),

@@ -91,6 +91,7 @@ def test_keeps_a_freeze_by_the_host_after_its_file_is_gone(desk: Desk) -> None:
         ({"wallet": "hot", "expires": "2020-01-01T00:00:00Z"}, "SIGNER_INTENT_EXPIRED"),
         ({"wallet": "hot", "expires": "2099-01-01T00:00:00Z"}, "SIGNER_INTENT_TOO_LONG"),
         ({"wallet": "hot", "surprise": "x"}, "SIGNER_BAD_ORDER"),
+        ({"wallet": "hot", "v": True}, "SIGNER_BAD_ORDER"),
         ({"wallet": "hot", "maker": "Ana"}, "SIGNER_BAD_ORDER"),
         ({"wallet": ""}, "SIGNER_BAD_ORDER"),
         ({}, "SIGNER_BAD_ORDER"),
