@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Final
 
 from kernel import (
@@ -35,8 +34,6 @@ _OPTIONAL: Final = frozenset({"customers", "lanes", "recovery", "rules", "witnes
 _WINDOW_S_MAX: Final = 366 * 86_400
 _INTENT_LIFE_S: Final = 7 * 86_400
 RECOVERY_DELAY_S_MIN: Final = 3 * 86_400
-RELEASE_LIFE: Final = timedelta(days=1)
-"""The approver page signs no release of signers that is good for longer (custody/approver/page/acts.js)."""
 
 
 class BadRegistry(ValueError):
@@ -121,16 +118,6 @@ class Limits:
     destination_units_max: Mapping[str, int] = field(default_factory=dict)
     intent_life_s: int = _INTENT_LIFE_S
     registry_delay_s: int = 0
-
-    @property
-    def intent_life(self) -> timedelta:
-        """How long before its end a payment can be signed at all."""
-        return timedelta(seconds=self.intent_life_s)
-
-    @property
-    def order_life(self) -> timedelta:
-        """The same of an officers' order: a day at least, or no release could ever be obeyed."""
-        return max(self.intent_life, RELEASE_LIFE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -44,10 +44,11 @@ from kernel.approval import SignedApproval, Statement, Verb
 from kernel.bech32 import BadAddress
 from kernel.intent import WITHDRAWAL, Intent
 from kernel.lane import Lane
-from kernel.registry import KindPolicy, Officer, Registry, Wallet
+from kernel.registry import KindPolicy, Limits, Officer, Registry, Wallet
 from kernel.transaction import multisig_vsize
 
 ASSET: Final = "BTC"
+RELEASE_LIFE: Final = timedelta(days=1)  # the approver page signs none that is good for longer
 CHANGE_INDEX: Final = 0  # other addresses belong to customers: change there would be credited as a deposit
 
 
@@ -101,7 +102,7 @@ def judge(spend: Spend, *, token: str, registry: Registry, now: datetime, lane: 
                 officers=registry.officers,
                 registry=registry,
                 expires=intent.expires,
-                life=registry.limits.intent_life,
+                life=intent_life(registry.limits),
                 confirmed=registry.policies[intent.kind].wants_confirmation(intent.amount.units),
             )
     key_indexes = _own_coins(spend, wallet)
@@ -132,7 +133,7 @@ def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) 
         raise Refused("SIGNER_BAD_ORDER", f"the order is for {order.token[:40]}")
     if order.expires <= now:
         raise Refused("SIGNER_INTENT_EXPIRED", f"the order ended at {order.expires:%Y-%m-%d %H:%M:%S} UTC")
-    if order.expires > now + registry.limits.order_life:
+    if order.expires > now + order_life(registry.limits):
         raise Refused("SIGNER_INTENT_TOO_LONG", "no order is good for so long")
     stopping, recovery = order.kind in (FREEZE, VETO), registry.recovery
     officers, teams = registry.officers, dict[str, int]()
@@ -153,8 +154,18 @@ def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) 
         officers=officers,
         registry=registry,
         expires=order.expires,
-        life=registry.limits.order_life,
+        life=order_life(registry.limits),
     )
+
+
+def intent_life(limits: Limits) -> timedelta:
+    """How long before its end a payment can be signed at all."""
+    return timedelta(seconds=limits.intent_life_s)
+
+
+def order_life(limits: Limits) -> timedelta:
+    """The same of an officers' order: a day at least, or no release could ever be obeyed."""
+    return max(intent_life(limits), RELEASE_LIFE)
 
 
 def reference(intent: Intent) -> str:
@@ -183,7 +194,7 @@ def _check_intent(intent: Intent, *, wallet: Wallet, registry: Registry, now: da
         raise Refused("SIGNER_WRONG_POLICY", f"approved under policy {intent.policy}, not {ours.version}")
     if intent.expires <= now:
         raise Refused("SIGNER_INTENT_EXPIRED", f"it ended at {intent.expires:%Y-%m-%d %H:%M:%S} UTC")
-    life = registry.limits.intent_life
+    life = intent_life(registry.limits)
     if intent.expires > now + life:
         raise Refused("SIGNER_INTENT_TOO_LONG", f"no intent is good for more than {life}")
     try:

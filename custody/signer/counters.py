@@ -18,13 +18,13 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from custody.signer.checks import Plan, Sighting
+from custody.signer.checks import RELEASE_LIFE, Plan, Sighting
 from custody.signer.journal import Entry, Journal
 from custody.signer.lanes import Lanes
 from custody.signer.refusals import Refused
 from kernel import canonical, members
 from kernel.lane import Lane
-from kernel.registry import RELEASE_LIFE, Limits, Registry
+from kernel.registry import Limits, Registry
 
 CLOCK_SLACK_MS: Final = 2_000  # a clock being steered by NTP may step back this much
 EVERYTHING: Final = "*"

@@ -169,7 +169,7 @@ class Signer:
             lane=lane,
         )
         for intent, _ in spend.intents:
-            self.memory.check_reopened(intent.expires, life=self.registry.limits.intent_life)
+            self.memory.check_reopened(intent.expires, life=checks.intent_life(self.registry.limits))
         entry = self.memory.check(plan, limits=self.registry.limits, now_ms=now_ms)
         if entry is not None:
             # Remembered before the token is asked: a crash in between costs some of the window, no coin.
@@ -183,13 +183,8 @@ class Signer:
             for place, der in enumerate(self.token.sign_all(wanted))
         ]
         self._remember("signed", {"txid": plan.txid, "wallet": plan.wallet.name, "again": entry is None})
-        return {
-            "v": 1,
-            "type": "signed",
-            "token": self.token.name,
-            "txid": plan.txid,
-            "signatures": signatures,
-        }
+        told: Message = {"txid": plan.txid, "signatures": signatures}
+        return {"v": 1, "type": "signed", "token": self.token.name, **told}
 
     def _learn(self, message: Mapping[str, canonical.Value]) -> Message:
         """Take in what a customer signed. Its age begins now, by this signer's own clock."""
@@ -255,7 +250,7 @@ class Signer:
             self._check_store()
             if order.kind != requests.FREEZE:
                 self.memory.check_clock(self.journal, now_ms=self._now_ms())
-                self.memory.check_reopened(order.expires, life=self.registry.limits.order_life)
+                self.memory.check_reopened(order.expires, life=checks.order_life(self.registry.limits))
             if order.kind in (requests.FREEZE, requests.RELEASE):
                 self._freeze_or_release(order, written)
             elif order.kind == requests.VETO:
@@ -312,7 +307,7 @@ class Signer:
                 self.registry, old=old, order=order, token=self.token.name, now=self._now()
             )
             self.memory.check_order(order.signed.name)
-            self.memory.check_reopened(order.expires, life=old.limits.order_life)
+            self.memory.check_reopened(order.expires, life=checks.order_life(old.limits))
             written = _written(order) | self.memory.check_counts(sightings)
             self._announce(order, written, registry=old)
         if self.memory.may_follow(self.registry, old=old, now_ms=now_ms):
@@ -332,22 +327,15 @@ class Signer:
         detail = refusal.detail[:400]
         if self.journal.fault is None:
             self._remember("refused", {"code": refusal.code, "detail": detail})
-        return {
-            "v": 1,
-            "type": "refused",
-            "token": self.token.name,
-            "code": refusal.code,
-            "detail": detail,
-        }
+        told: Message = {"code": refusal.code, "detail": detail}
+        return {"v": 1, "type": "refused", "token": self.token.name, **told}
 
     def _remember(self, event: str, details: Mapping[str, canonical.Value]) -> None:
         try:
-            entry = self.journal.append(event, details, at_ms=self._now_ms())
-        except Refused:
-            # The token could not be told; the line stands all the same, and is remembered.
+            self.memory.add(self.journal.append(event, details, at_ms=self._now_ms()))
+        except Refused:  # the token could not be told; the line stands all the same, and is remembered
             self.memory = Memory.of(self.journal)
             raise
-        self.memory.add(entry)
 
     def _registry_entry(self) -> Message:
         return {"version": str(self.registry.version), "digest": self.registry.digest.hex()}
