@@ -38,8 +38,9 @@ ALTER TABLE approvals_request ENABLE ALWAYS TRIGGER approvals_request_opens;
 # Teams are joined by AND and a person in two teams fills one seat. By Hall's theorem the seats can be filled
 # exactly if every set of teams has, in all its teams together, at least as many signers as it has seats.
 # The function is VOLATILE, so that after waiting for a lock it sees what the other transaction committed.
+# A passkey that was revoked since may have been in a thief's hand: what it agreed to counts no more.
 COUNTING = """
-CREATE FUNCTION approvals_quorum_met(request uuid) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION approvals_quorum_met(request uuid) RETURNS boolean LANGUAGE plpgsql VOLATILE AS $$
 DECLARE
   names text[]; seats int[]; chosen text[]; needed int; given int;
 BEGIN
@@ -60,6 +61,7 @@ BEGIN
       JOIN approvals_request AS r ON r.id = s.request_id AND r.digest = s.digest
                                  AND r.maker_id <> s.officer_id
       JOIN access_identity AS officer ON officer.id = s.officer_id AND officer.is_active
+      JOIN access_officer_credential AS passkey ON passkey.id = s.credential_id AND passkey.revoked_at IS NULL
      WHERE s.request_id = request AND s.verb = r.agreeing AND s.teams::text[] && chosen;
     IF given < needed THEN
       RETURN false;
@@ -67,7 +69,7 @@ BEGIN
   END LOOP;
   RETURN true;
 END $$;
-CREATE FUNCTION approvals_rejections(request uuid) RETURNS bigint LANGUAGE sql VOLATILE AS $$
+CREATE OR REPLACE FUNCTION approvals_rejections(request uuid) RETURNS bigint LANGUAGE sql VOLATILE AS $$
   SELECT count(DISTINCT s.officer_id) FROM approvals_signature AS s
    WHERE s.request_id = request AND s.verb = 'reject'
 $$;

@@ -15,7 +15,9 @@ from kernel.quorum import Given, Standing, judge
 
 
 def standing_of(request: ApprovalRequest, now: datetime) -> Standing:
-    """Count the answers whose signatures hold. Who has left a team since signing counts for it no longer."""
+    """Count the answers whose signatures hold. Who has left a team since signing counts for it no longer, and
+    a passkey that was revoked since agrees to nothing: it may have been in a thief's hand.
+    """
     return standings_of([request], now)[request.pk]
 
 
@@ -36,6 +38,7 @@ def standings_of(requests: Sequence[ApprovalRequest], now: datetime) -> dict[UUI
                 Given.by(row.officer_id, frozenset(row.teams) & teams[row.officer_id], row.verb)
                 for row in given[request.pk]
                 if is_genuine(request, row)
+                and (row.credential.revoked_at is None or Verb(row.verb) is Verb.REJECT)
             ],
             maker=request.maker_id,
             rejections_needed=request.rejections_needed,

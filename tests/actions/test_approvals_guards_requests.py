@@ -10,7 +10,7 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
-from core.access.models import Identity
+from core.access.models import Identity, OfficerCredential
 from core.approvals import guards
 from core.approvals.domain.requests import NEXT, State
 from core.approvals.models import ApprovalRequest
@@ -97,6 +97,16 @@ def test_executes_nothing_whose_approver_is_suspended(
     sign(staff.ben, row, now)
     sign(staff.cy, row, now)
     Identity.objects.filter(pk=staff.cy.identity.pk).update(is_active=False)
+    refused("UPDATE approvals_request SET state = 'consumed' WHERE id = %s", row.pk, match="quorum")
+
+
+def test_executes_nothing_that_a_passkey_approved_which_was_revoked_since(
+    row: ApprovalRequest, staff: Staff, now: datetime
+) -> None:
+    """Whoever stole it signed, and its owner finds out before anything has happened."""
+    sign(staff.ben, row, now)
+    sign(staff.cy, row, now)
+    OfficerCredential.objects.filter(officer=staff.cy.identity).update(revoked_at=now)
     refused("UPDATE approvals_request SET state = 'consumed' WHERE id = %s", row.pk, match="quorum")
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from core import approvals
-from core.access.models import Identity, RoleGrant
+from core.access.models import Identity, OfficerCredential, RoleGrant
 from core.access.roles import Role
 from core.actor import Actor
 from core.approvals.actions import expire_request, withdraw_request
@@ -46,7 +46,7 @@ def test_is_acted_upon_once(staff: Staff, request_: ApprovalRequest, now: dateti
         act(request=request_, actor=staff.ana.actor, now=now)
 
 
-@pytest.mark.parametrize("ending", ["suspended", "role revoked", "role ran out"])
+@pytest.mark.parametrize("ending", ["suspended", "role revoked", "role ran out", "passkey revoked"])
 def test_is_not_acted_upon_when_an_approver_has_left(
     staff: Staff, request_: ApprovalRequest, now: datetime, ending: str
 ) -> None:
@@ -54,6 +54,8 @@ def test_is_not_acted_upon_when_an_approver_has_left(
     sign(staff.cy, request_, now)
     if ending == "suspended":
         Identity.objects.filter(pk=staff.cy.identity.pk).update(is_active=False)
+    elif ending == "passkey revoked":
+        OfficerCredential.objects.filter(officer=staff.cy.identity).update(revoked_at=now)
     else:
         RoleGrant.objects.filter(identity=staff.cy.identity).update(revoked_at=now)
     if ending == "role ran out":

@@ -24,7 +24,8 @@ class RevokedAlready(Refused):
 
 @action(Event.PASSKEY_REVOKED)
 def revoke_passkey(*, credential: UUID, reason: str, actor: Actor, now: datetime) -> OfficerCredential:
-    """The passkey signs nothing from now on. Another in its place needs two others (`AddPasskey`).
+    """The passkey signs nothing from now on, and what it agreed to and has not happened yet lacks an answer.
+    Another in its place needs two others (`AddPasskey`).
 
     Signers keep a registry of their own: there the passkey ends by the next registry.
     """
