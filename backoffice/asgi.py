@@ -11,9 +11,10 @@ _django = get_asgi_application()
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
+from backoffice.bounded import Bounded  # noqa: E402
 from backoffice.routing import console_sockets, trader_sockets  # noqa: E402
 
 console = ProtocolTypeRouter(
-    {"http": ASGIStaticFilesHandler(_django), "websocket": URLRouter(console_sockets)}
+    {"http": Bounded(ASGIStaticFilesHandler(_django)), "websocket": URLRouter(console_sockets)}
 )
-trader = ProtocolTypeRouter({"http": _django, "websocket": URLRouter(trader_sockets)})
+trader = ProtocolTypeRouter({"http": Bounded(_django), "websocket": URLRouter(trader_sockets)})

@@ -131,13 +131,12 @@ def control(server: ProviderServer, path: str, document: object = None, *, metho
 def hooks_door() -> Iterator[int]:
     """The hooks door as it runs in production, an ASGI application under uvicorn; its port."""
     import uvicorn
-    from django.core.asgi import get_asgi_application
+
+    from backoffice.asgi import trader
 
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
-    server = uvicorn.Server(
-        uvicorn.Config(get_asgi_application(), lifespan="off", log_level="warning", ws="none")
-    )
+    server = uvicorn.Server(uvicorn.Config(trader, lifespan="off", log_level="warning", ws="none"))
     thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]}, daemon=True)
     thread.start()
     while not server.started:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import hmac
 import http.client
+import select
 import socket
 from collections.abc import Iterator
 from uuid import uuid4
@@ -143,6 +144,20 @@ def test_a_long_body_without_a_length_is_refused_too(door: int) -> None:
     assert connection.getresponse().status == 413
     connection.close()
     assert stored() == 0
+
+
+def test_a_body_without_an_end_is_answered_before_it_fills_the_disk(door: int) -> None:
+    """Nobody has been asked who sends it: the server would keep all of it in a file first."""
+    piece = b"%x\r\n" % 65536 + b"x" * 65536 + b"\r\n"
+    head = f"POST {hook_path('sumsub')} HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n"
+    with socket.create_connection(("127.0.0.1", door), timeout=10) as connection:
+        connection.sendall(head.encode())
+        sent = 0
+        while sent < 1024 and not select.select([connection], [], [], 0)[0]:
+            connection.sendall(piece)
+            sent += 1
+        assert sent < 1024, "64 MiB were taken"
+        assert connection.recv(12) == b"HTTP/1.1 413"
 
 
 def test_signed_rubbish_is_stored_and_answered_like_anything_else(door: int) -> None:
