@@ -102,6 +102,7 @@ class AuditTile(models.Model):
     level = models.PositiveSmallIntegerField()
     index = models.BigIntegerField()
     hashes = models.BinaryField()
+    root = models.BinaryField(default=b"", help_text="the one hash over them; empty in the oldest")
 
     class Meta:
         db_table = "audit_tile"

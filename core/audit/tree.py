@@ -1,13 +1,14 @@
 """Any part of the sealed tree in a few reads: the hashes of full tiles are kept, the rest is made from them.
 
 A tile is 256 neighbouring hashes of one height, as in C2SP's tlog-tiles: height 0 are leaves, each hash of a
-tile one level up is the root of a whole tile below. A tile that is not full yet, or is missing, is made from
-the leaf hashes that each checkpoint keeps. None of it is a second truth: signed are the roots alone.
+tile one level up is the root of a whole tile below, which is kept beside that one. A tile that is not full
+yet, or is missing, is made from the roots below it, and leaves from the hashes that each checkpoint keeps.
+None of it is a second truth: signed are the roots alone.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Final
 
 from core.audit.models import AuditCheckpoint, AuditLeaf, AuditTile
@@ -19,25 +20,27 @@ WIDTH: Final = 1 << _BITS
 
 def inclusion_proof(size: int, index: int) -> list[bytes]:
     """The path of a leaf under the root at that size."""
-    return [root(*span) for span in merkle.inclusion_spans(size, index)]
+    tiles = _Tiles(size)
+    return [tiles.root(*span) for span in merkle.inclusion_spans(size, index)]
 
 
 def consistency_proof(new_size: int, size: int) -> list[bytes]:
     """The path that shows the tree of `size` leaves to be the beginning of the larger one."""
-    return [root(*span) for span in merkle.consistency_spans(new_size, size)] if size else []
+    tiles = _Tiles(new_size)
+    return [tiles.root(*span) for span in merkle.consistency_spans(new_size, size)] if size else []
 
 
 def root(first: int, end: int) -> bytes:
     """The root over these leaves. `first` is a multiple of the power of two not below their number."""
-    found: bytes | None = None
-    parts: list[bytes] = []
+    return _Tiles(end).root(first, end)
+
+
+def leaves(first: int, end: int) -> Iterator[bytes]:
+    """The leaf hashes as they were sealed, tile by tile: whatever happened to the events since."""
     while first < end:
-        height = (end - first).bit_length() - 1
-        parts.append(_perfect(height, first >> height))
-        first += 1 << height
-    for part in reversed(parts):
-        found = part if found is None else merkle.node(part, found)
-    return merkle.EMPTY_ROOT if found is None else found
+        until = min(end, (first | (WIDTH - 1)) + 1)
+        yield b"".join(_Tiles(until).hashes(0, first, until))
+        first = until
 
 
 def keep_full_tiles(before: int, added: Sequence[bytes]) -> None:
@@ -48,43 +51,69 @@ def keep_full_tiles(before: int, added: Sequence[bytes]) -> None:
         return
     first = leaf_tiles[0] * WIDTH
     fresh = [*(_sealed(first, before) if first < before else ()), *added]
-    made = [(0, tile, fresh[tile * WIDTH - first :][:WIDTH]) for tile in leaf_tiles]
-    AuditTile.objects.bulk_create(
-        AuditTile(level=level, index=tile, hashes=b"".join(hashes)) for level, tile, hashes in made
-    )
+    _keep((0, tile, fresh[tile * WIDTH - first :][:WIDTH]) for tile in leaf_tiles)
     level = 1
     while after >> (_BITS * (level + 1)):
-        step = _BITS * (level + 1)
-        for tile in range(before >> step, after >> step):
-            hashes = _hashes(level, tile * WIDTH, (tile + 1) * WIDTH)
-            AuditTile.objects.create(level=level, index=tile, hashes=b"".join(hashes))
+        step, tiles = _BITS * (level + 1), _Tiles(after)
+        full = range(before >> step, after >> step)
+        _keep((level, tile, tiles.hashes(level, tile * WIDTH, (tile + 1) * WIDTH)) for tile in full)
         level += 1
 
 
-def leaves(first: int, end: int) -> Iterator[bytes]:
-    """The leaf hashes as they were sealed, tile by tile: whatever happened to the events since."""
-    while first < end:
-        until = min(end, (first | (WIDTH - 1)) + 1)
-        yield b"".join(_hashes(0, first, until))
-        first = until
+def _keep(made: Iterable[tuple[int, int, Sequence[bytes]]]) -> None:
+    AuditTile.objects.bulk_create(
+        AuditTile(level=level, index=index, hashes=b"".join(hashes), root=merkle.root(hashes))
+        for level, index, hashes in made
+    )
 
 
-def _perfect(height: int, index: int) -> bytes:
-    """The root of a whole subtree of 2^height leaves."""
-    level, rest = divmod(height, _BITS)
-    return _fold(_hashes(level, index << rest, (index + 1) << rest))
+class _Tiles:
+    """The tree of `size` leaves, for one question: no tile is read twice."""
 
+    def __init__(self, size: int) -> None:
+        self._size = size
+        self._read: dict[tuple[int, int], list[bytes]] = {}
 
-def _hashes(level: int, first: int, end: int) -> Sequence[bytes]:
-    """Neighbouring hashes of one tile, kept or made."""
-    tile, offset = divmod(first, WIDTH)
-    kept = AuditTile.objects.filter(level=level, index=tile).values_list("hashes", flat=True).first()
-    if kept is not None:
-        data, length = bytes(kept), merkle.HASH_BYTES
-        return [data[at * length : (at + 1) * length] for at in range(offset, offset + end - first)]
-    if level:
-        return [_fold(_hashes(level - 1, at * WIDTH, (at + 1) * WIDTH)) for at in range(first, end)]
-    return _sealed(first, end)
+    def root(self, first: int, end: int) -> bytes:
+        found: bytes | None = None
+        parts: list[bytes] = []
+        while first < end:
+            height = (end - first).bit_length() - 1
+            parts.append(self._perfect(height, first >> height))
+            first += 1 << height
+        for part in reversed(parts):
+            found = part if found is None else merkle.node(part, found)
+        return merkle.EMPTY_ROOT if found is None else found
+
+    def hashes(self, level: int, first: int, end: int) -> list[bytes]:
+        """Neighbouring hashes of one tile."""
+        tile, offset = divmod(first, WIDTH)
+        if (level, tile) not in self._read:
+            self._read[level, tile] = self._tile(level, tile)
+        return self._read[level, tile][offset : offset + end - first]
+
+    def _perfect(self, height: int, index: int) -> bytes:
+        """The root of a whole subtree of 2^height leaves."""
+        level, rest = divmod(height, _BITS)
+        return merkle.root(self.hashes(level, index << rest, (index + 1) << rest))
+
+    def _tile(self, level: int, tile: int) -> list[bytes]:
+        """All hashes of a tile that there are, kept or made."""
+        kept = AuditTile.objects.filter(level=level, index=tile).values_list("hashes", flat=True).first()
+        if kept is not None:
+            data, length = bytes(kept), merkle.HASH_BYTES
+            return [data[at : at + length] for at in range(0, len(data), length)]
+        first = tile * WIDTH
+        end = min(first + WIDTH, self._size >> (_BITS * level))
+        if not level:
+            return _sealed(first, end)
+        below = AuditTile.objects.filter(level=level - 1, index__gte=first, index__lt=end)
+        roots = {index: bytes(found) for index, found in below.values_list("index", "root")}
+        # Tiles that were kept before their roots were have none.
+        return [
+            roots.get(at) or merkle.root(self.hashes(level - 1, at * WIDTH, (at + 1) * WIDTH))
+            for at in range(first, end)
+        ]
 
 
 def _sealed(first: int, end: int) -> list[bytes]:
@@ -98,7 +127,3 @@ def _sealed(first: int, end: int) -> list[bytes]:
         return [data[at * length : (at + 1) * length] for at in range(first - start, end - start)]
     texts = AuditLeaf.objects.filter(index__gte=first, index__lt=end).order_by("index")
     return [merkle.leaf(canon.encode()) for canon in texts.values_list("event__canon", flat=True)]
-
-
-def _fold(hashes: Sequence[bytes]) -> bytes:
-    return merkle.Frontier().extended(hashes).root()
