@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
+from typing import Final
 
 from core import clock
 from core.actor import system
 from core.audit import queries
-from core.audit.actions.gone import report_gone
+from core.audit.actions.gone import report_gone, report_lost
 from core.audit.domain.testimonies import Gone, Heard
 from core.audit.hearing import Ear
+
+LOST_EVERY: Final = timedelta(minutes=1)
+"""Between two reports of lost testimonies: where many are lost, their reports must not add to the flood."""
 
 
 class Comparison:
@@ -18,6 +22,7 @@ class Comparison:
 
     def __init__(self, ear: Ear) -> None:
         self._ear, self._heard = ear, Heard(cursor=queries.cursor())
+        self._lost, self._lost_at = 0, datetime.min.replace(tzinfo=UTC)
 
     def begin(self, *, now: datetime) -> None:
         """Take in what was told since the last time."""
@@ -26,6 +31,10 @@ class Comparison:
             if found != told:
                 self._report([Gone(number, told, found)], now=now)
         self._report(self._heard.hear(self._ear.take()), now=now)
+        lost = self._ear.unheard + self._heard.given_up
+        if lost > self._lost and now >= self._lost_at + LOST_EVERY:
+            report_lost(count=lost - self._lost, actor=system("sealer"), now=now)
+            self._lost, self._lost_at = lost, now
 
     def sealed(self, events: Sequence[tuple[int, bytes]]) -> None:
         """A batch has just been sealed."""

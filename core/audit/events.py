@@ -11,5 +11,6 @@ class Event(StrEnum):
     EXPORTED = "audit.exported"
     SUBJECT_FORGOTTEN = "audit.subject_forgotten"
     EVENT_GONE = "audit.event.gone"
+    TESTIMONIES_LOST = "audit.testimonies.lost"
     EVENT_READ = "audit.event.read"
     PERSONAL_READ = "audit.personal_read"

@@ -16,6 +16,8 @@ SEALED_WITHIN: Final = timedelta(seconds=1)
 """How long an event may wait for its seal: what docs/threat-model.md calls the window before the seal."""
 DOWN_AFTER: Final = timedelta(seconds=30)
 """An act's transaction ends within this by time-out, and may hold up the seal of those behind it as long."""
+TOLD_FOR: Final = timedelta(hours=1)
+"""How long the loss of testimonies is shown."""
 PATIENCE_S: Final = 2.0
 WITNESSED_WITHIN: Final = timedelta(minutes=10)
 
@@ -23,7 +25,7 @@ WITNESSED_WITHIN: Final = timedelta(minutes=10)
 def read_log(now: datetime) -> Reading:
     """No event waits longer than the stated window for its seal, and none lies or is gone."""
     last, faults, gone = queries.newest_checkpoint(), queries.faults().count(), queries.gone()
-    oldest = queries.oldest_waiting()
+    oldest, lost = queries.oldest_waiting(), queries.lost_testimonies(since=now - TOLD_FOR)
     lag = max(now - oldest, timedelta()) if oldest else timedelta()
     facts: dict[str, str | int | None] = {
         "sealed": last.size if last else 0,
@@ -31,6 +33,7 @@ def read_log(now: datetime) -> Reading:
         "lag in ms": lag // timedelta(milliseconds=1),
         "faulty events": faults,
         "changed before the seal": gone,
+        "losses of testimonies within the hour": lost,
     }
     if faults:
         return Reading(Status.DOWN, "Events stand in the log that the application did not write.", facts)
@@ -40,6 +43,8 @@ def read_log(now: datetime) -> Reading:
         return Reading(Status.DOWN, "Events wait to be sealed: is the sealer, or the notary, down?", facts)
     if lag > SEALED_WITHIN:
         return Reading(Status.DEGRADED, "Events wait longer for their seal than they should.", facts)
+    if lost:
+        return Reading(Status.DEGRADED, "The sealer had no room for what writers told it.", facts)
     return Reading(Status.UP, "Every event is sealed within a second.", facts)
 
 

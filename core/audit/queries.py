@@ -141,6 +141,11 @@ def gone() -> int:
     return AuditLeaf.objects.filter(action=Event.EVENT_GONE).count()
 
 
+def lost_testimonies(*, since: datetime) -> int:
+    """How often since then the sealer reported that there was no room for testimonies."""
+    return AuditLeaf.objects.filter(action=Event.TESTIMONIES_LOST, at__gte=since).count()
+
+
 def oldest_waiting() -> datetime | None:
     """When the first event that waits to be sealed says that it was written."""
     row = AuditEvent.texts.filter(id__gt=cursor()).order_by("id").first()

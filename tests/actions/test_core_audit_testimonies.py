@@ -16,14 +16,15 @@ from django.db import connection
 
 from core.action import action
 from core.actor import Actor
-from core.audit import probing, sealing
+from core.audit import hearing as listening
+from core.audit import probing, sealing, testifying
 from core.audit.comparing import Comparison
 from core.audit.hearing import Ear, hearing
 from core.audit.models import AuditEvent
 from core.health import Status
 from core.refusals import Conflict
 from kernel import merkle
-from tests.actions.test_core_audit_sealing import Event, do
+from tests.actions.test_core_audit_sealing import Event, do, seal_all
 from tests.notaries import soft_log
 from tests.vaults import serving
 
@@ -98,6 +99,46 @@ def test_is_heard_though_somebody_could_not_be_let_in(tmp_path: Path) -> None:
         assert not listener.is_full
         stopped.set()
         thread.join()
+
+
+def test_is_counted_where_there_was_no_room_for_it(
+    real_database: str,
+    tmp_path: Path,
+    settings: Any,
+    robot: Actor,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    settings.AUDIT_TESTIMONY_SOCKET = tmp_path / "sealer.sock"
+    monkeypatch.setattr(listening, "WAITING_MAX", 3)
+    found, stopped, line = Ear(), threading.Event(), testifying._Line()
+    said = testifying.message(7, bytes(32))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET) as listener:
+        listener.bind(str(settings.AUDIT_TESTIMONY_SOCKET))
+        listener.listen()
+        for _ in range(5_000):  # nobody takes them in: the socket fills
+            line.say(said)
+        thread = threading.Thread(target=found.listen, args=(listener, stopped), daemon=True)
+        thread.start()
+        deadline = time.monotonic() + 30
+        while found.unheard < 5_000 - 3:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+            line.say(said)
+        stopped.set()
+        thread.join()
+        line._drop()
+    assert list(found.take()) == [(7, bytes(32))] * 3
+    comparison = Comparison(found)
+    for moment in (now, now):
+        comparison.begin(now=moment)
+    _, seal = soft_log(tmp_path, origin="countersign/test/audit")
+    seal_all(seal, now=now)
+    lost = AuditEvent.objects.get()
+    assert (lost.doc["action"], lost.doc["after"]) == ("audit.testimonies.lost", {"count": found.unheard})
+    readings = [probing.read_log(now + timedelta(minutes=minutes)) for minutes in (59, 61)]
+    assert [reading.status for reading in readings] == [Status.DEGRADED, Status.UP]
+    assert readings[0].facts["losses of testimonies within the hour"] == 1
 
 
 def test_shows_what_the_databases_owner_did_to_events_before_their_seal(

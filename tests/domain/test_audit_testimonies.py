@@ -36,6 +36,7 @@ def test_is_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(testimonies, "KEPT_MAX", 2)
     heard = Heard(cursor=0)
     heard.hear((number, A) for number in range(1, 6))
+    assert heard.given_up == 2
     assert heard.sealed([(number, B) for number in range(1, 6)]) == [Gone(n, A, B) for n in (3, 4, 5)]
     assert heard.hear([(3, A), (4, A)]) == [Gone(4, A, B)], "of the third nothing is known any more"
 

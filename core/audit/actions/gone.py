@@ -1,4 +1,4 @@
-"""Writing down that an event is not what it was when it was committed."""
+"""Writing down what testimonies showed: an event that is not what was committed, or that some were lost."""
 
 from __future__ import annotations
 
@@ -26,3 +26,10 @@ def report_gone(*, gone: Gone, actor: Actor, now: datetime) -> None:
         before={"leaf": gone.told},
         after={"leaf": gone.found},
     )
+
+
+@action(Event.TESTIMONIES_LOST)
+def report_lost(*, count: int, actor: Actor, now: datetime) -> None:
+    """So many events were committed of which the sealer was told nothing: there was no room."""
+    log.error("%s testimonies were lost: there was no room for them", count)
+    audit.record(Event.TESTIMONIES_LOST, "audit.log", actor=actor, now=now, after={"count": count})

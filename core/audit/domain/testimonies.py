@@ -30,9 +30,12 @@ class Gone:
 
 @dataclass(slots=True)
 class Heard:
-    """The testimonies that one sealer heard. `cursor` is the last event that it has sealed."""
+    """The testimonies that one sealer heard. `cursor` is the last event that it has sealed, `given_up` counts
+    those that waited too long among too many.
+    """
 
     cursor: int
+    given_up: int = 0
     _open: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
     _kept: OrderedDict[int, bytes] = field(default_factory=OrderedDict)
     _first_kept: int = field(init=False)
@@ -59,6 +62,7 @@ class Heard:
                 self._open[number] = told
                 if len(self._open) > OPEN_MAX:
                     self._open.popitem(last=False)
+                    self.given_up += 1
             elif number >= self._first_kept and self._kept.get(number) != told:
                 gone.append(Gone(number, told, self._kept.get(number)))
         return gone
