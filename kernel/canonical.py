@@ -19,6 +19,7 @@ import hashlib
 import json
 import re
 from collections.abc import Mapping, Sequence
+from json.encoder import encode_basestring
 from typing import Final, TypeAlias
 
 Value: TypeAlias = "None | bool | int | str | Sequence[Value] | Mapping[str, Value]"
@@ -80,6 +81,13 @@ def _escape(found: re.Match[str]) -> str:
     return f"\\{character}" if character in '"\\' else f"\\u{ord(character):04x}"
 
 
+def _quoted(text: str) -> str:
+    # Python's own encoder escapes the same characters, some in another spelling. Where there are none, it is
+    # right, and ten times faster.
+    quoted = encode_basestring(text)
+    return quoted if len(quoted) == len(text) + 2 else '"' + _ESCAPED.sub(_escape, text) + '"'
+
+
 def _text(value: Value, depth: int) -> str:
     if depth > DEPTH_MAX:
         raise NotCanonical(f"deeper than {DEPTH_MAX} levels")
@@ -88,7 +96,7 @@ def _text(value: Value, depth: int) -> str:
     if value is True or value is False:
         return "true" if value else "false"
     if isinstance(value, str):
-        return '"' + _ESCAPED.sub(_escape, value) + '"'
+        return _quoted(value)
     if type(value) is int:
         if abs(value) > LARGEST_INTEGER:
             raise NotCanonical(f"integer beyond {LARGEST_INTEGER}: use a decimal string")
@@ -96,7 +104,7 @@ def _text(value: Value, depth: int) -> str:
     if isinstance(value, Mapping):
         if not all(type(name) is str for name in value):
             raise NotCanonical("names must be strings")
-        members = (f"{_text(name, depth)}:{_text(value[name], depth + 1)}" for name in sorted(value))
+        members = [f"{_quoted(name)}:{_text(value[name], depth + 1)}" for name in sorted(value)]
         return "{" + ",".join(members) + "}"
     if isinstance(value, (list, tuple)):
         return "[" + ",".join(_text(item, depth + 1) for item in value) + "]"

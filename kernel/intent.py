@@ -129,10 +129,10 @@ def uuid(text: str) -> UUID:
 def time(text: str) -> datetime:
     """A moment in UTC, whole seconds, as `2026-11-21T02:00:00Z`."""
     try:
-        found = datetime.strptime(text, _TIME).replace(tzinfo=UTC)
+        found = datetime.fromisoformat(text)
     except ValueError:
         raise BadIntent(f"not a UTC time in whole seconds: {text[:40]!r}") from None
-    if time_text(found) != text:
+    if found.tzinfo is not UTC or found.strftime(_TIME) != text:
         raise BadIntent(f"not a UTC time in whole seconds: {text[:40]!r}")
     return found
 

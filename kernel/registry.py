@@ -63,6 +63,11 @@ class Wallet:
     threshold: int
     tokens: tuple[str, ...]
     keys: tuple[tuple[bytes, ...], ...]
+    indexes: Mapping[bytes, int] = field(init=False, repr=False, compare=False)  # output script -> address
+
+    def __post_init__(self) -> None:
+        found = {self.output_script(index): index for index in range(len(self.keys))}
+        object.__setattr__(self, "indexes", found)
 
     def witness_script(self, index: int) -> bytes:
         """The script of address `index`."""
@@ -264,8 +269,6 @@ def _wallet(name: str, value: canonical.Value, network: str) -> Wallet:
         # Each signer remembers what it signed. Only if any two quorums share a signer does every second
         # version of a payment meet somebody who remembers the first.
         raise BadRegistry(f"wallet {name}: the threshold is no majority of its tokens")
-    for index in range(len(keys)):
-        wallet.witness_script(index)
     return wallet
 
 

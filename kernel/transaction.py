@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 SATS_MAX: Final = 21_000_000 * 100_000_000
@@ -133,6 +133,7 @@ class Transaction:
     outputs: tuple[Output, ...]
     version: int = 2
     locktime: int = 0
+    _txid: str = field(default="", init=False, repr=False, compare=False)
 
     @classmethod
     def parse(cls, data: bytes) -> Transaction:
@@ -144,8 +145,10 @@ class Transaction:
         segwit = data[4:6] == b"\x00\x01"
         if segwit:
             reader.take(2)
+        start = reader.position
         inputs = [_input(reader) for _ in range(_count(reader, 41))]
         outputs = [_output(reader) for _ in range(_count(reader, 9))]
+        plain = data[:4] + data[start : reader.position] + data[-4:]
         if segwit:
             stacks = [tuple(reader.text() for _ in range(_count(reader, 1))) for _ in inputs]
             if not any(stacks):
@@ -154,7 +157,9 @@ class Transaction:
         locktime = reader.integer(4)
         if not reader.exhausted:
             raise BadTransaction("bytes after the end")
-        return cls(tuple(inputs), tuple(outputs), version, locktime)
+        found = cls(tuple(inputs), tuple(outputs), version, locktime)
+        object.__setattr__(found, "_txid", _txid(plain))
+        return found
 
     def encoded(self, *, witnesses: bool = True) -> bytes:
         """The bytes for the network; without witnesses, those that the transaction id commits to."""
@@ -180,7 +185,7 @@ class Transaction:
     @property
     def txid(self) -> str:
         """The id as explorers print it; the witnesses do not change it."""
-        return double_sha256(self.encoded(witnesses=False))[::-1].hex()
+        return self._txid or _txid(self.encoded(witnesses=False))
 
     @property
     def weight(self) -> int:
@@ -212,6 +217,10 @@ class SpendDigests:
         spent = self._transaction.inputs[index]
         body = spent.outpoint.encoded() + sized(script_code) + sats.to_bytes(8, "little")
         return double_sha256(self._head + body + spent.sequence.to_bytes(4, "little") + self._tail)
+
+
+def _txid(plain: bytes) -> str:
+    return double_sha256(plain)[::-1].hex()
 
 
 def double_sha256(data: bytes) -> bytes:
