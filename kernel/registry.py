@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Final
 
 from kernel import (
@@ -25,6 +26,7 @@ from kernel import (
 )
 from kernel.cosignature import Cosigner
 from kernel.intent import BadIntent, uuid
+from kernel.wallet import Wallet
 
 _NETWORKS: Final = frozenset({"mainnet", "testnet", "signet", "regtest"})
 _MEMBERS: Final = frozenset(
@@ -34,6 +36,8 @@ _OPTIONAL: Final = frozenset({"customers", "lanes", "recovery", "rules", "witnes
 _WINDOW_S_MAX: Final = 366 * 86_400
 _INTENT_LIFE_S: Final = 7 * 86_400
 RECOVERY_DELAY_S_MIN: Final = 3 * 86_400
+RELEASE_LIFE: Final = timedelta(days=1)
+"""The approver page signs no release of signers that is good for longer (custody/approver/page/acts.js)."""
 
 
 class BadRegistry(ValueError):
@@ -52,42 +56,6 @@ class Officer:
     teams: frozenset[str]
     public_key: bytes
     decoder_key: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class Wallet:
-    """A multisig wallet: `threshold` of `tokens`; address i is made of key i of each token."""
-
-    name: str
-    network: str
-    threshold: int
-    tokens: tuple[str, ...]
-    keys: tuple[tuple[bytes, ...], ...]
-    indexes: Mapping[bytes, int] = field(init=False, repr=False, compare=False)  # output script -> address
-
-    def __post_init__(self) -> None:
-        found = {self.output_script(index): index for index in range(len(self.keys))}
-        object.__setattr__(self, "indexes", found)
-
-    def witness_script(self, index: int) -> bytes:
-        """The script of address `index`."""
-        return script.sorted_multisig(self.threshold, self.keys[index])
-
-    def output_script(self, index: int) -> bytes:
-        """What an output to address `index` holds."""
-        return script.p2wsh(self.witness_script(index))
-
-    def address(self, index: int) -> str:
-        """Address `index` as text."""
-        return script.address_of(self.output_script(index), self.network)
-
-    def key_of(self, token: str, index: int) -> bytes:
-        """The compressed public key that this token holds for address `index`."""
-        return self.keys[index][self.tokens.index(token)]
-
-    def share(self, limit: int) -> int:
-        """What one of the wallet's signers lets through of a limit for all of them."""
-        return lane.share(limit, threshold=self.threshold, tokens=len(self.tokens))
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +91,16 @@ class Limits:
     destination_units_max: Mapping[str, int] = field(default_factory=dict)
     intent_life_s: int = _INTENT_LIFE_S
     registry_delay_s: int = 0
+
+    @property
+    def intent_life(self) -> timedelta:
+        """How long before its end a payment can be signed at all."""
+        return timedelta(seconds=self.intent_life_s)
+
+    @property
+    def order_life(self) -> timedelta:
+        """The same of an officers' order: a day at least, or no release could ever be obeyed."""
+        return max(self.intent_life, RELEASE_LIFE)
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from fixtures.authenticator import Authenticator
 from kernel import canonical, customer, encodings, lane
 from kernel.intent import Intent, time_text
 from kernel.money import Amount
+from tests import messages
 from tests import vault as vaults
 from tests.vault import Message
 
@@ -55,12 +56,12 @@ class Customer:
                 "customer": self.name,
                 "algorithm": self.algorithm,
                 "public_key": self.public_key_hex,
-                "time": time_text(vaults.in_hours(0)),
+                "time": time_text(messages.in_hours(0)),
                 **changes,
             }
         )
 
-    def beneficiary(self, destination: str = vaults.DESTINATION, **changes: Any) -> Message:
+    def beneficiary(self, destination: str = messages.DESTINATION, **changes: Any) -> Message:
         """`learn`: this destination is mine."""
         return self.says(
             {
@@ -71,12 +72,12 @@ class Customer:
                 "asset": "BTC",
                 "customer": self.name,
                 "destination": destination,
-                "time": time_text(vaults.in_hours(0)),
+                "time": time_text(messages.in_hours(0)),
                 **changes,
             }
         )
 
-    def removal(self, destination: str = vaults.DESTINATION, **changes: Any) -> Message:
+    def removal(self, destination: str = messages.DESTINATION, **changes: Any) -> Message:
         """`learn`: this destination is mine no more."""
         return self.beneficiary(destination, kind=customer.REMOVAL, **changes)
 
@@ -141,4 +142,4 @@ def unattended(request: Message) -> Message:
 def payout(**changes: Any) -> Intent:
     """0.01 BTC to Tom."""
     plain = {"amount": Amount(1_000_000, "BTC"), "customer": UUID(TOM)}
-    return vaults.withdrawal(**{**plain, **changes})
+    return messages.withdrawal(**{**plain, **changes})

@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.customers import DAY, SITE, Customer, Reconciler, payout, section, unattended
+from tests.messages import request
 from tests.softtoken import Desk, SoftToken, hot_registry
-from tests.vault import request
 
 
 def desk_with_lane(folder: Path, *, token: str = "hot-1", **changes: Any) -> Desk:

@@ -19,8 +19,9 @@ from custody.signer.tokens import Token
 from kernel import canonical
 from kernel.intent import Intent
 from kernel.registry import Registry
+from tests.messages import in_hours, request, withdrawal
 from tests.softkeys import SoftKey
-from tests.vault import Message, in_hours, registry_document, request, withdrawal
+from tests.vault import Message, registry_document
 
 TOKENS = ("hot-1", "hot-2", "hot-3")
 ADDRESSES = 4

@@ -18,9 +18,11 @@ from kernel.money import Amount
 from kernel.psbt import Psbt
 from kernel.registry import Registry
 from kernel.transaction import Output
+from tests import messages
 from tests import vault as vaults
+from tests.messages import coin, request, withdrawal
 from tests.softkeys import SoftKey
-from tests.vault import ANA, BEN, CY, DOT, Message, coin, request, withdrawal
+from tests.vault import ANA, BEN, CY, DOT, Message
 
 Tamper = Callable[[Registry], Message]
 
@@ -303,14 +305,14 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
     ("other wallet", "SIGNER_WRONG_SOURCE", other_wallet),
     ("wallet that does not exist", "SIGNER_UNKNOWN_WALLET", spoiled(lambda m: m.update(wallet="warm"))),
     ("other policy version", "SIGNER_WRONG_POLICY", with_intent(policy=2)),
-    ("expired", "SIGNER_INTENT_EXPIRED", with_intent(expires=vaults.in_hours(-0.001))),
-    ("good for too long", "SIGNER_INTENT_TOO_LONG", with_intent(expires=vaults.in_hours(24 * 8))),
+    ("expired", "SIGNER_INTENT_EXPIRED", with_intent(expires=messages.in_hours(-0.001))),
+    ("good for too long", "SIGNER_INTENT_TOO_LONG", with_intent(expires=messages.in_hours(24 * 8))),
     ("refill out of the hot wallet", "SIGNER_WRONG_SOURCE", refill_from_hot),
     ("destination that is no address here", "SIGNER_WRONG_DESTINATION", mainnet_destination),
     (
         "destination in another spelling, which no limit would know again",
         "SIGNER_WRONG_DESTINATION",
-        with_intent(destination=vaults.DESTINATION.upper()),
+        with_intent(destination=messages.DESTINATION.upper()),
     ),
     ("kind without a policy", "SIGNER_BAD_INTENT", relabel_payload(kind="custody.adjustment")),
     ("changed payload", "SIGNER_ASSERTION_CHALLENGE", relabel_payload(destination_label="somebody else")),

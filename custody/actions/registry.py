@@ -15,7 +15,7 @@ from custody.domain.wallets import Targets
 from custody.events import Event, RegistryLoaded
 from custody.models import Address, DecoderKey, Lane, PaymentPolicy, Wallet
 from kernel.registry import Registry
-from kernel.registry import Wallet as Described
+from kernel.wallet import Wallet as Described
 
 
 class WrongRegistry(Refused):

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import gc
+import os
 import signal
 import sys
 from pathlib import Path
@@ -19,7 +20,7 @@ from custody.signer import server, starting, succession
 from custody.signer.journal import MemoryInUse
 from custody.signer.locked import Door
 from custody.signer.refusals import Refused
-from custody.signer.tokens import WrongPin, WrongToken
+from custody.signer.session import WrongPin, WrongToken
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -40,7 +41,7 @@ def main() -> int:
     def log(line: str) -> None:
         print(f"signer {options.token} {line}", flush=True)
 
-    door = Door(options, own_user=server.own_user(), log=log)
+    door = Door(options, own_user=os.getuid(), log=log)
     try:
         succession.read(options.registry)
         with contextlib.suppress(starting.NoPin):

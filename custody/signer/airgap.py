@@ -20,9 +20,9 @@ from typing import Final
 from custody.signer import requests, starting
 from custody.signer.journal import MemoryInUse
 from custody.signer.refusals import Refused
-from custody.signer.signing import Message
+from custody.signer.requests import Message
+from custody.signer.session import WrongToken
 from custody.signer.succession import read
-from custody.signer.tokens import WrongToken
 from kernel import canonical, script
 from kernel.bech32 import BadAddress
 from kernel.money import Amount
@@ -47,10 +47,8 @@ def open_bundle(data: bytes) -> tuple[Message, str]:
         document = canonical.decode_object(data.removesuffix(b"\n"))
     except canonical.NotCanonical as error:
         raise BadBundle(str(error)) from None
-    if sorted(document) != ["request", "sha256", "type", "v"] or (document["v"], document["type"]) != (
-        1,
-        "bundle",
-    ):
+    said = (sorted(document), document.get("v"), document.get("type"))
+    if said != (["request", "sha256", "type", "v"], 1, "bundle"):
         raise BadBundle("not a bundle of version 1")
     request = document["request"]
     if not isinstance(request, dict):
@@ -140,11 +138,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _confirmed(sha256: str) -> bool:
-    print(
-        f"Type the first {CONFIRM_CHARACTERS} characters of the SHA-256 from the other side: ",
-        end="",
-        flush=True,
-    )
+    print(f"Type the first {CONFIRM_CHARACTERS} characters of the other side's SHA-256: ", end="", flush=True)
     return sys.stdin.readline().strip().lower() == sha256[:CONFIRM_CHARACTERS]
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Final
 
 from custody.signer import starting
-from custody.signer.signing import Message
+from custody.signer.requests import Message
 from kernel import canonical, frames
 
 ANSWER_WITHIN_S: Final = 15.0

@@ -18,13 +18,14 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from custody.signer.checks import RELEASE_LIFE, Plan, Sighting
+from custody.signer.approvals import Sighting
+from custody.signer.checks import Plan
 from custody.signer.journal import Entry, Journal
 from custody.signer.lanes import Lanes
 from custody.signer.refusals import Refused
 from kernel import canonical, members
 from kernel.lane import Lane
-from kernel.registry import Limits, Registry
+from kernel.registry import RELEASE_LIFE, Limits, Registry
 
 CLOCK_SLACK_MS: Final = 2_000  # a clock being steered by NTP may step back this much
 EVERYTHING: Final = "*"
@@ -125,11 +126,6 @@ class Memory:
         """Units that left the wallet within the window, by this signer's signatures."""
         return sum(spent.units for spent in self._recent(wallet, window_s, now_ms, unattended))
 
-    def _reached(self, destination: str, wallet: str, *, window_s: int, now_ms: int, unattended: bool) -> int:
-        """Units of the wallet that one destination got within the window."""
-        recent = self._recent(wallet, window_s, now_ms, unattended)
-        return sum(spent.paid.get(destination, 0) for spent in recent)
-
     def _recent(self, wallet: str, window_s: int, now_ms: int, unattended: bool) -> Iterator[Spent]:
         start = now_ms - window_s * 1000
         for spent in reversed(self.spends):  # in the order of their moments, but where officers reopened
@@ -218,11 +214,14 @@ class Memory:
                     raise Refused("SIGNER_REPLAY", f"{intent} was signed before, over other coins")
             if self.payments.get(intent, payment) != payment:
                 raise Refused("SIGNER_INTENT_CHANGED", f"{intent} was signed before, and paid something else")
-        paid = self._new_payments(plan)
+        name, paid = plan.wallet.name, self._new_payments(plan)
         if plan.lane is None:
-            self._check_limits(plan, paid, limits=limits, now_ms=now_ms)
+            self._check_payments(plan, limits.payment_units_max.get(name))
+            most = (limits.window_s, limits.destination_units_max.get(name), limits.window_units_max[name])
         else:
-            self._check_lane(plan, plan.lane, paid, now_ms=now_ms)
+            self._check_lane(plan, plan.lane, now_ms=now_ms)
+            most = (plan.lane.window_s, plan.lane.destination_units_max, plan.lane.window_units_max)
+        self._check_window(plan, paid, *most, now_ms=now_ms)
         return {
             "wallet": plan.wallet.name,
             "txid": plan.txid,
@@ -242,21 +241,12 @@ class Memory:
                 paid[destination] = paid.get(destination, 0) + units
         return paid
 
-    def _check_limits(self, plan: Plan, paid: Mapping[str, int], *, limits: Limits, now_ms: int) -> None:
-        most = limits.payment_units_max.get(plan.wallet.name)
+    def _check_payments(self, plan: Plan, most: int | None) -> None:
         for intent, (_, units) in plan.payments.items():
             if most is not None and units > most:
                 raise Refused("SIGNER_PAYMENT_ABOVE_LIMIT", f"{intent} pays {units} units, {most} at most")
-        self._check_window(
-            plan,
-            paid,
-            window_s=limits.window_s,
-            destination_max=limits.destination_units_max.get(plan.wallet.name),
-            window_max=limits.window_units_max[plan.wallet.name],
-            now_ms=now_ms,
-        )
 
-    def _check_lane(self, plan: Plan, lane: Lane, paid: Mapping[str, int], *, now_ms: int) -> None:
+    def _check_lane(self, plan: Plan, lane: Lane, *, now_ms: int) -> None:
         """Nobody approved this: the fee counts like a payment, and a new memory waits for a whole window."""
         reopened_ms = 0 if self.reopened is None else int(self.reopened.timestamp() * 1000)
         if now_ms < reopened_ms + lane.window_s * 1000:
@@ -264,34 +254,24 @@ class Memory:
         whole = sum(units for _, units in plan.payments.values()) + plan.fee
         if whole > lane.transaction_units_max:
             raise Refused("SIGNER_PAYMENT_ABOVE_LIMIT", f"{whole} units unattended in one transaction")
-        self._check_window(
-            plan,
-            paid,
-            window_s=lane.window_s,
-            destination_max=lane.destination_units_max,
-            window_max=lane.window_units_max,
-            now_ms=now_ms,
-        )
 
     def _check_window(
         self,
         plan: Plan,
         paid: Mapping[str, int],
-        *,
         window_s: int,
         destination_max: int | None,
         window_max: int,
+        *,
         now_ms: int,
     ) -> None:
         wallet, unattended = plan.wallet, plan.lane is not None
+        recent = list(self._recent(wallet.name, window_s, now_ms, unattended))
         for destination, units in paid.items():
-            got = self._reached(
-                destination, wallet.name, window_s=window_s, now_ms=now_ms, unattended=unattended
-            )
+            got = sum(spent.paid.get(destination, 0) for spent in recent)
             if destination_max is not None and got + units > wallet.share(destination_max):
                 raise Refused("SIGNER_DESTINATION_FULL", f"{destination} got {got} units within the window")
-        asked = sum(paid.values()) + plan.fee
-        used = self.used(wallet.name, window_s=window_s, now_ms=now_ms, unattended=unattended)
+        asked, used = sum(paid.values()) + plan.fee, sum(spent.units for spent in recent)
         if used + asked > wallet.share(window_max):
             raise Refused(
                 "SIGNER_WINDOW_FULL",

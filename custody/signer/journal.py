@@ -30,6 +30,8 @@ WEIGHTY: Final = frozenset(
     {"genesis", "registry", "announced", "vetoed", "spend", "frozen", "released", "reopened"}
     | {"customer_key", "beneficiary", "beneficiary_removed", "unbalanced", "balanced", "cosigned", "forked"}
 )
+LIGHT: Final = frozenset({"signed"})
+"""Synced with the next line, or before a head is shown: the synced line of the spend says what counts."""
 NAMES_REGISTRY: Final = frozenset({"genesis", "registry", "reopened"})
 FIRST: Final = "0" * 64
 
@@ -86,6 +88,7 @@ class Journal:
         self.registry = self.branch = ""
         self.tree, self._starts, self._size = Tree(), array("Q"), 0  # where each line begins in the file
         self.fault: Refused | None = None
+        self._is_synced = False  # nobody knows what the process before left
         self._load()
 
     def close(self) -> None:
@@ -102,7 +105,7 @@ class Journal:
         return hashlib.sha256(last.encode() + (self._anchor.read() or b"")).hexdigest()
 
     def append(self, event: str, details: Mapping[str, canonical.Value], *, at_ms: int) -> Entry:
-        """Write one line, synced to disk; a weighty one is anchored on the token before this returns."""
+        """Write one line, synced to disk unless it is light; a weighty one is also anchored on the token."""
         members: dict[str, canonical.Value] = {
             "n": self.lines,
             "prev": self._last,
@@ -114,7 +117,7 @@ class Journal:
         if event in WEIGHTY:
             members["mac"] = self._mac(members)
         body = canonical.encode(members)
-        self._write(body + b"\n")
+        self._write(body + b"\n", synced=event not in LIGHT)
         # What is remembered is what the line says, and not what it was made of.
         said = json.loads(body)
         entry = Entry(said["n"], said["at"], event, said["details"], hashlib.sha256(body).hexdigest())
@@ -138,22 +141,28 @@ class Journal:
         return found
 
     def reopen(self, details: Mapping[str, canonical.Value], *, at_ms: int) -> Entry:
-        """Start to trust again, on officers' word, once the token knows. A damaged file is put aside, not
-        deleted.
-        """
+        """Trust again, on officers' word, once the token knows. A damaged file is put aside, not deleted."""
         if self.fault is not None and self.fault.code != "SIGNER_STORE_RESTORED":
             self._put_aside(at_ms)
         entry = self.append("reopened", details, at_ms=at_ms)
         self.fault = None
         return entry
 
-    def _write(self, line: bytes) -> None:
-        """The whole line on the disk, or OSError and nothing of it: a full disk must not spoil the file."""
+    def sync(self) -> None:
+        """Every line on the disk: before anybody outside is shown how many there are."""
+        if not self._is_synced:
+            os.fsync(self._descriptor)
+            self._is_synced = True
+
+    def _write(self, line: bytes, *, synced: bool) -> None:
+        """The whole line in the file, or OSError and nothing of it: a full disk must not spoil the file."""
         size = os.fstat(self._descriptor).st_size
         try:
             if os.write(self._descriptor, line) != len(line):
                 raise OSError("the line was not written whole")
-            os.fsync(self._descriptor)
+            self._is_synced = False
+            if synced:
+                self.sync()
         except OSError:
             os.ftruncate(self._descriptor, size)
             raise

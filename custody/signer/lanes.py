@@ -13,11 +13,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Final
 
+from custody.signer import checks
 from custody.signer.journal import Entry
 from custody.signer.refusals import Refused
 from custody.signer.requests import Attested, Learnt, Spend
-from kernel import canonical, customer, encodings, lane, script
-from kernel.bech32 import BadAddress
+from kernel import canonical, customer, encodings, lane
 from kernel.intent import WITHDRAWAL
 from kernel.registry import Registry
 
@@ -180,9 +180,4 @@ def _check_destination(said: customer.BeneficiaryStatement, registry: Registry) 
         raise Refused("SIGNER_WRONG_NETWORK", f"the statement is for {said.network[:20]}")
     if said.asset != "BTC":
         raise Refused("SIGNER_WRONG_ASSET", "only destinations of BTC are learnt here")
-    try:
-        plain = script.address_of(script.script_of(said.destination, registry.network), registry.network)
-    except BadAddress as error:
-        raise Refused("SIGNER_WRONG_DESTINATION", str(error)) from None
-    if plain != said.destination:
-        raise Refused("SIGNER_WRONG_DESTINATION", "the address is not in its usual spelling")
+    checks.script_of(said.destination, registry.network)

@@ -15,8 +15,9 @@ from typing import Final
 from custody.signer import requests, starting
 from custody.signer.journal import MemoryInUse
 from custody.signer.refusals import Refused
-from custody.signer.signing import Message, Signer
-from custody.signer.tokens import WrongPin, WrongToken
+from custody.signer.requests import Message
+from custody.signer.session import WrongPin, WrongToken
+from custody.signer.signing import Signer
 from kernel import canonical
 
 ROOT: Final = 0

@@ -45,9 +45,8 @@ def read_cosigned(text: canonical.Value, *, by: note.Verifier, witnesses: Witnes
         if now_s - witnesses.age_s_max <= at <= now_s + CLOCKS_APART_S:
             times.append(at)
     if len(times) < witnesses.quorum:
-        raise Refused(
-            "SIGNER_BAD_COSIGNATURE", f"{len(times)} fresh cosignatures, {witnesses.quorum} are needed"
-        )
+        why = f"{len(times)} fresh cosignatures, {witnesses.quorum} are needed"
+        raise Refused("SIGNER_BAD_COSIGNATURE", why)
     return Seen(head, sorted(times, reverse=True)[witnesses.quorum - 1])
 
 

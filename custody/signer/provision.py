@@ -24,7 +24,8 @@ import pkcs11
 
 from custody.signer import starting
 from custody.signer.refusals import Refused
-from custody.signer.tokens import Token, WrongToken
+from custody.signer.session import WrongToken
+from custody.signer.tokens import EXPECTED, Token
 from kernel import canonical
 
 
@@ -65,7 +66,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "token": token.name,
         "serial": token.serial,
         "public_keys": [key.hex() for key in keys],
-        "attributes": {name.lower(): value for name, value in token.expected()},
+        "attributes": {attribute.name.lower(): value for attribute, value in EXPECTED.items()},
     }
     token.close()
     print(canonical.encode(record).decode())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class Refused(Exception):
-    """The signer will not sign. `code` is stable and starts with SIGNER_; the table is in `checks`."""
+    """The signer will not sign. `code` is stable and starts with SIGNER_; docs/runbooks/signer-refuses.md."""
 
     def __init__(self, code: str, detail: str) -> None:
         super().__init__(f"{code}: {detail}")

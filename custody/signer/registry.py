@@ -23,7 +23,8 @@ from custody.signer.refusals import Refused
 from custody.signer.requests import Order
 from kernel import canonical, lane
 from kernel.money import Amount
-from kernel.registry import Registry, Wallet
+from kernel.registry import Registry
+from kernel.wallet import Wallet
 
 _BRIEF: Final = timedelta(seconds=1)
 

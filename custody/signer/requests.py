@@ -21,6 +21,8 @@ from kernel.lane import Attestation, BadAttestation
 from kernel.members import is_version
 from kernel.psbt import BadPsbt, Psbt
 
+Message = dict[str, canonical.Value]
+
 INTENTS_MAX: Final = 200
 APPROVALS_MAX: Final = 50
 

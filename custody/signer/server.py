@@ -7,7 +7,6 @@ pace: whoever holds a connection and is silent, or speaks byte by byte, must not
 from __future__ import annotations
 
 import contextlib
-import os
 import socket
 import struct
 import threading
@@ -16,7 +15,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
-from custody.signer.signing import Message
+from custody.signer.requests import Message
 from kernel import canonical, frames
 
 IDLE_S: Final = 5.0  # a peer that says nothing for so long is hung up on
@@ -145,8 +144,3 @@ def _line(reply: Message, uid: int) -> str:
 def _plain(value: canonical.Value) -> str:
     """No spaces, no control characters: a log line stays one line, whatever a peer sent."""
     return "".join(character for character in str(value) if character.isprintable() and character != " ")
-
-
-def own_user() -> int:
-    """The user this process runs as."""
-    return os.getuid()

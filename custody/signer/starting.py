@@ -14,9 +14,10 @@ from pathlib import Path
 from typing import Final
 
 from custody.signer.refusals import Refused
+from custody.signer.session import WrongPin
 from custody.signer.signing import Signer
 from custody.signer.succession import read, read_order
-from custody.signer.tokens import Token, WrongPin
+from custody.signer.tokens import Token
 
 ATTEMPTS_FILE: Final = "pin-attempts"
 PIN_ATTEMPTS_MAX: Final = 3  # tokens lock themselves after three to fifteen
@@ -69,13 +70,11 @@ class Attempts:
         """Refuse before the token is asked, where it was asked too often or too lately."""
         count, at = self._read()
         if count >= PIN_ATTEMPTS_MAX:
-            raise Refused(
-                "SIGNER_PIN_REFUSED", f"{count} wrong PINs: find the right one, then remove {self._file}"
-            )
+            why = f"{count} wrong PINs: find the right one, then remove {self._file}"
+            raise Refused("SIGNER_PIN_REFUSED", why)
         if count > 1 and now_s < at + PIN_WAIT_S:
-            raise Refused(
-                "SIGNER_PIN_REFUSED", f"wait {int(at + PIN_WAIT_S - now_s) + 1} s after {count} wrong PINs"
-            )
+            why = f"wait {int(at + PIN_WAIT_S - now_s) + 1} s after {count} wrong PINs"
+            raise Refused("SIGNER_PIN_REFUSED", why)
 
     def wrong(self, now_s: float) -> None:
         """One more; on the disk before anybody can try again."""

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from custody.signer import checks, requests
+from custody.signer.approvals import Sighting
 from custody.signer.refusals import Refused
 from kernel import canonical
 from kernel.registry import BadRegistry, Registry
@@ -61,7 +62,7 @@ def check_genesis(new: Registry, *, order: requests.Order | None, token: str, no
 
 def check_successor(
     new: Registry, *, old: Registry, order: requests.Order, token: str, now: datetime
-) -> list[checks.Sighting]:
+) -> list[Sighting]:
     """The order's sign counts, if officers of the old registry ordered exactly this new one; else Refused."""
     _check_names(new, order)
     if new.version <= old.version:

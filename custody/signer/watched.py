@@ -48,6 +48,7 @@ class Watched:
     def head(self, message: Details) -> dict[str, canonical.Value]:
         """The signed head of the log, for witnesses, and the key to check it with."""
         requests.exact(message, {"v", "type"})
+        self._journal.sync()
         verifier, tree = self._verifier(), self._journal.tree
         head = note.Checkpoint(verifier.name, tree.size, tree.root(tree.size))
         signed = note.sign(head.text(), by=verifier, signer=self._token.sign_head)

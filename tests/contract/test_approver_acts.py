@@ -30,8 +30,8 @@ from kernel.intent import time_text
 from kernel.money import ASSETS
 from kyc.actions import propose_tier
 from tests.exchange import stock
+from tests.messages import in_hours
 from tests.recoveries import draft_recovery
-from tests.vault import in_hours
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "custody/approver/page"
 # Playwright brings a Node of its own, so nobody has to install one.

@@ -14,7 +14,8 @@ import segno
 from kernel import canonical, confirmation, encodings
 from kernel.approval import Statement, Verb
 from kernel.intent import Intent
-from tests.vault import DEPLOYMENT, ROOT, withdrawal
+from tests.messages import withdrawal
+from tests.vault import DEPLOYMENT, ROOT
 
 PYTHON: Final = ROOT / ".venv-decoder/bin/python"
 NONCE: Final = b"\x07" * 32

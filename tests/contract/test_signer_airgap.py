@@ -15,9 +15,11 @@ from custody.signer.airgap import BadBundle, bundle, open_bundle
 from kernel import canonical
 from kernel.money import Amount
 from kernel.psbt import Psbt
+from tests import messages
 from tests import vault as vaults
 from tests.contract.test_signer_spends import accepted_by_bitcoin_core
-from tests.vault import Message, Vault, coin, refill, request, withdrawal
+from tests.messages import coin, refill, request, withdrawal
+from tests.vault import Message, Vault
 
 COLD = ("cold-1", "cold-2", "cold-3", "cold-4", "cold-5")
 
@@ -53,7 +55,7 @@ def test_sign_a_refill_three_of_five(vault: Vault, tmp_path: Path, quorum: tuple
     for token in quorum:
         done, out = sign(vault, token, message, tmp_path)
         assert done.returncode == 0, done.stderr
-        psbt = psbt.with_signatures(vaults.signatures(json.loads(out.read_bytes())))
+        psbt = psbt.with_signatures(messages.signatures(json.loads(out.read_bytes())))
     assert accepted_by_bitcoin_core(psbt.finalised(), [psbt.coin(index) for index in range(2)])
 
 
@@ -72,7 +74,7 @@ def test_say_in_plain_words_what_they_sign(vault: Vault, tmp_path: Path) -> None
 
 def test_refuse_a_refill_to_anywhere_but_the_hot_wallet(vault: Vault, tmp_path: Path) -> None:
     registry = vault.registry
-    elsewhere = refill(registry, destination=vaults.DESTINATION)
+    elsewhere = refill(registry, destination=messages.DESTINATION)
     for intent, code in (
         (elsewhere, "SIGNER_WRONG_DESTINATION"),
         (withdrawal(source="cold"), "SIGNER_WRONG_SOURCE"),

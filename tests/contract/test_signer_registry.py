@@ -12,6 +12,7 @@ from custody.signer.registry import describe, differences
 from kernel import canonical, encodings
 from kernel.approval import Verb
 from kernel.registry import Registry
+from tests import messages
 from tests import vault as vaults
 from tests.customers import SITE, section
 from tests.softtoken import hot_registry
@@ -67,7 +68,7 @@ def genesis(folder: Path, *arguments: str) -> tuple[int, str]:
 
 def signed(folder: Path, payload: bytes, *officers: str) -> list[str]:
     """Each officer's approval, as the approver page hands it out."""
-    given = vaults.approvals(payload, kind="signer.registry", verb=Verb.RELEASE, officers=officers)
+    given = messages.approvals(payload, kind="signer.registry", verb=Verb.RELEASE, officers=officers)
     return [write(folder, f"approval-{one['officer'][-2:]}.json", one) for one in given]
 
 
@@ -165,7 +166,7 @@ def test_says_in_words_what_a_new_version_changes() -> None:
 
 
 def ordered(registry: Registry, **how: Any) -> Message:
-    return vaults.order(
+    return messages.order(
         "signer.registry", **{"version": registry.version, "digest": registry.digest.hex(), **how}
     )
 

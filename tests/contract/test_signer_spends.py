@@ -26,9 +26,11 @@ from kernel.note import Checkpoint, Verifier, open_note
 from kernel.psbt import Psbt
 from kernel.registry import Registry
 from kernel.transaction import Output, Transaction
+from tests import messages
 from tests import vault as vaults
+from tests.messages import coin, request, withdrawal
 from tests.tampering import TAMPERED, Tamper
-from tests.vault import Message, SignerProcess, Vault, coin, request, withdrawal
+from tests.vault import Message, SignerProcess, Vault
 
 TOKENS = ("hot-1", "hot-2", "hot-3")
 
@@ -56,7 +58,7 @@ def registry(vault: Vault) -> Registry:
 def sign_with(signers: dict[str, SignerProcess], message: Message, *tokens: str) -> Transaction:
     psbt = Psbt.parse_base64(message["psbt"])
     for token in tokens:
-        psbt = psbt.with_signatures(vaults.signatures(signers[token].ask(message)))
+        psbt = psbt.with_signatures(messages.signatures(signers[token].ask(message)))
     return psbt.finalised()
 
 
@@ -91,7 +93,7 @@ def test_make_a_spend_that_bdk_finalises_too(signers: dict[str, SignerProcess], 
     message = request(registry, [withdrawal()])
     psbt = Psbt.parse_base64(message["psbt"])
     for token in ("hot-1", "hot-2"):
-        psbt = psbt.with_signatures(vaults.signatures(signers[token].ask(message)))
+        psbt = psbt.with_signatures(messages.signatures(signers[token].ask(message)))
     finished = bdk.Psbt(psbt.base64()).finalize()
     assert finished.could_finalize
     assert bytes(finished.psbt.extract_tx().serialize()) == psbt.finalised().encoded()
@@ -145,7 +147,7 @@ def test_refuse_an_intent_again_over_other_coins(
     second = request(registry, [intent], coins=[coin(registry, "hot", 1, 90_000_000)])
     assert signers["hot-1"].ask(second)["code"] == "SIGNER_REPLAY"
     # Nor under a new payload and fresh approvals: the withdrawal is the same.
-    renewed = replace(intent, expires=vaults.in_hours(2), amount=Amount(24_000_000, "BTC"))
+    renewed = replace(intent, expires=messages.in_hours(2), amount=Amount(24_000_000, "BTC"))
     assert signers["hot-1"].ask(request(registry, [renewed]))["code"] == "SIGNER_REPLAY"
     # Nor hidden among others.
     together = request(registry, [withdrawal(), intent])
@@ -277,12 +279,12 @@ def test_are_asked_and_ordered_from_the_hosts_command_line(
     file = tmp_path / "order.json"
     assert ask("health")[0] == 0
     file.write_bytes(
-        canonical.encode(vaults.order("signer.freeze", officers=[vaults.CY], verb=Verb.APPROVE, wallet="*"))
+        canonical.encode(messages.order("signer.freeze", officers=[vaults.CY], verb=Verb.APPROVE, wallet="*"))
     )
     assert ask("order", str(file)) == (0, '{"kind":"signer.freeze","token":"hot-3","type":"obeyed","v":1}\n')
     code, shown = ask("health")
     assert (code, '"state":"SIGNER_FROZEN"' in shown) == (1, True)
-    file.write_bytes(canonical.encode(vaults.order("signer.release", wallet="*")) + b"\n")
+    file.write_bytes(canonical.encode(messages.order("signer.release", wallet="*")) + b"\n")
     assert ask("order", str(file))[0] == 0
     assert ask("health")[0] == 0
     assert ask("order", str(file))[1].startswith('{"code":"SIGNER_ORDER_USED"')

@@ -16,11 +16,14 @@ from tests.vault import Vault
 
 BEGIN = f"""
 import pkcs11
-from custody.signer.tokens import Token, WrongToken
+from custody.signer.tokens import Token
 from custody.signer.refusals import Refused
 from kernel import secp256k1
 token = Token(module={vaults.MODULE!r}, name="hot-1", pin={vaults.PIN!r})
 key = token.public_key(0)
+
+def sign(index, digest, *, public_key):
+    return token.sign_all([(index, digest, public_key)])[0]
 
 def refusal(act):
     try:
@@ -61,9 +64,9 @@ def test_signs_32_bytes_in_strict_der_with_low_s(folder: Path) -> None:
         """
         for number in range(60):
             digest = bytes([number]) * 32
-            secp256k1.verify(key, digest, token.sign(0, digest, public_key=key))
+            secp256k1.verify(key, digest, sign(0, digest, public_key=key))
         for length in (0, 20, 31, 33, 64):
-            assert refusal(lambda: token.sign(0, b"x" * length, public_key=key)) == "SIGNER_TOKEN_FAILED"
+            assert refusal(lambda: sign(0, b"x" * length, public_key=key)) == "SIGNER_TOKEN_FAILED"
         """,
     )
 
@@ -73,7 +76,7 @@ def test_lets_no_signature_out_that_is_not_by_the_pinned_key(folder: Path) -> No
         folder,
         """
         other = token.public_key(1)
-        assert refusal(lambda: token.sign(0, b"x" * 32, public_key=other)) == "SIGNER_BAD_SIGNATURE"
+        assert refusal(lambda: sign(0, b"x" * 32, public_key=other)) == "SIGNER_BAD_SIGNATURE"
         assert refusal(lambda: token.check_key(0, public_key=other)) == "SIGNER_KEY_MISSING"
         assert refusal(lambda: token.check_key(7, public_key=other)) == "SIGNER_KEY_MISSING"
         """,
@@ -85,13 +88,13 @@ def test_logs_in_again_when_the_login_was_lost(folder: Path) -> None:
         folder,
         """
         other = token.public_key(1)
-        token.sign(0, b"x" * 32, public_key=key)
+        sign(0, b"x" * 32, public_key=key)
         token.write(b'{"hash":"00","n":1}')
         for _ in range(3):
             token._session.close()  # C_Logout: every handle of a private key is gone with it
-            token.sign(0, b"x" * 32, public_key=key)
+            sign(0, b"x" * 32, public_key=key)
             token._session.close()
-            token.sign(1, b"x" * 32, public_key=other)
+            sign(1, b"x" * 32, public_key=other)
             token._session.close()
             assert token.read() == b'{"hash":"00","n":1}'
         """,
@@ -107,7 +110,7 @@ def test_tries_a_refused_pin_once_and_never_again(folder: Path) -> None:
         token._log_in = lambda pin: (attempts.append(pin), real("9999"))[1]
         token._session.close()
         for _ in range(5):
-            assert refusal(lambda: token.sign(0, b"x" * 32, public_key=key)) == "SIGNER_TOKEN_FAILED"
+            assert refusal(lambda: sign(0, b"x" * 32, public_key=key)) == "SIGNER_TOKEN_FAILED"
         assert len(attempts) == 1, attempts
         """,
     )
@@ -119,8 +122,9 @@ def test_says_that_its_keys_were_made_inside_and_can_never_leave(folder: Path) -
         """
         from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
         private = token._key_with(b'\\x00\\x00')
-        for attribute, value in token.expected():
-            assert bool(private[Attribute[attribute]]) is value, attribute
+        from custody.signer.tokens import EXPECTED
+        for attribute, value in EXPECTED.items():
+            assert bool(private[attribute]) is value, attribute
         for attribute in (Attribute.VALUE,):
             try:
                 private[attribute]
@@ -169,7 +173,8 @@ def test_is_not_opened_through_a_module_that_somebody_initialised_without_locks(
     program = f"""
         import ctypes
         assert ctypes.CDLL({vaults.MODULE!r}).C_Initialize(None) == 0
-        from custody.signer.tokens import Token, WrongToken
+        from custody.signer.session import WrongToken
+        from custody.signer.tokens import Token
         try:
             Token(module={vaults.MODULE!r}, name="hot-1", pin={vaults.PIN!r})
         except WrongToken as error:
@@ -186,7 +191,7 @@ def test_bears_several_processes_that_log_in_at_once(folder: Path) -> None:
         from custody.signer.tokens import Token
         for _ in range(4):
             token = Token(module={vaults.MODULE!r}, name="hot-1", pin={vaults.PIN!r})
-            token.sign(0, b"x" * 32, public_key=token.public_key(0))
+            token.sign_all([(0, b"x" * 32, token.public_key(0))])
             token.close()
     """
     racing = [
@@ -222,7 +227,7 @@ def test_proves_that_it_signs_with_a_key_that_is_for_nothing_else(folder: Path) 
     holds(
         folder,
         """
-        from custody.signer.tokens import HEALTH_ID, LOG_ID
+        from custody.signer.tokens import EXPECTED, HEALTH_ID, LOG_ID
         token.probe()
         token.probe()
         assert token._point(HEALTH_ID) not in (token.public_key(0), token.public_key(1))
@@ -232,8 +237,8 @@ def test_proves_that_it_signs_with_a_key_that_is_for_nothing_else(folder: Path) 
         assert token.log_key() == before and len(token.sign_head(b"head")) == 64
         for identifier in (HEALTH_ID, LOG_ID):
             private = token._key_with(identifier)
-            for attribute, value in token.expected():
-                assert bool(private[pkcs11.Attribute[attribute]]) is value, attribute
+            for attribute, value in EXPECTED.items():
+                assert bool(private[attribute]) is value, attribute
         token.forget()
         """,
     )
@@ -253,7 +258,7 @@ def test_always_keeps_a_whole_anchor_and_gives_the_newest_back(folder: Path) -> 
         # Ended in the middle of writing: the other is whole, and the next one takes the broken one's place.
         newest = max(token._anchors(), key=lambda found: len(found[Attribute.LABEL]))
         newest[Attribute.LABEL] = '{"hash":"00"'
-        token._slots = None
+        token._found.clear()
         assert token.read() == b'{"hash":"00","n":2}'
         token.write(b'{"hash":"00","n":301}')
         assert token.read() == b'{"hash":"00","n":301}'
@@ -267,7 +272,8 @@ def test_always_keeps_a_whole_anchor_and_gives_the_newest_back(folder: Path) -> 
 def test_is_opened_by_its_own_name_and_pin_only(folder: Path) -> None:
     for name, pin in (("hot-2", vaults.PIN), ("hot-1", "0000"), ("", vaults.PIN)):
         program = f"""
-            from custody.signer.tokens import Token, WrongToken
+            from custody.signer.session import WrongToken
+            from custody.signer.tokens import Token
             try:
                 Token(module={vaults.MODULE!r}, name={name!r}, pin={pin!r})
             except WrongToken:

@@ -26,11 +26,12 @@ from kernel.money import Amount
 from kernel.psbt import Psbt
 from kernel.registry import Registry
 from kernel.transaction import Output
+from tests import messages, watchers
 from tests import vault as vaults
-from tests import watchers
 from tests.customers import SITE, TOM, Customer, Reconciler, payout, section, unattended
+from tests.messages import coin, request, withdrawal
 from tests.softkeys import SoftKey
-from tests.vault import BEN, CY, Message, SignerProcess, Vault, coin, request, withdrawal
+from tests.vault import BEN, CY, Message, SignerProcess, Vault
 
 TOKENS = ("hot-1", "hot-2", "hot-3")
 UNA = "01900000-0000-7000-8000-00000000c002"
@@ -75,8 +76,8 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     # Honest days: Tom and Una signed up, and Tom named the addresses that he pays himself to.
     for learnt in (Customer().key(), Customer(UNA, seed=8).key(), *map(Customer().beneficiary, TOMS)):
         assert scene.code(learnt) == "learnt"
-    assert scene.code(Customer(UNA, seed=8).beneficiary(vaults.DESTINATION)) == "learnt"
-    assert scene.code(Reconciler().attests(vaults.in_hours(0))) == "attested"
+    assert scene.code(Customer(UNA, seed=8).beneficiary(messages.DESTINATION)) == "learnt"
+    assert scene.code(Reconciler().attests(messages.in_hours(0))) == "attested"
     time.sleep(2 * COOLING_OFF_S + 0.2)
     yield scene
     for signer in scene.signers.values():
@@ -91,7 +92,7 @@ def approved(scene: Scene, intent: Intent | None = None, **how: Any) -> Message:
 def payload(message: Message, **members: Any) -> Message:
     """The row's payload is edited; its approvals stay."""
     edited = copy.deepcopy(message)
-    changed = {**vaults.payload_of(edited["intents"][0]), **members}
+    changed = {**messages.payload_of(edited["intents"][0]), **members}
     edited["intents"][0]["payload"] = encodings.base64url(canonical.encode(changed))
     return edited
 
@@ -114,9 +115,9 @@ def test_gains_nothing_by_editing_the_rows_of_a_payment(scene: Scene) -> None:
     assert scene.code(payload(row, expires="2099-01-01T00:00:00Z")) == "SIGNER_INTENT_TOO_LONG"
     stolen = paying(scene, intent, to(MINE, 25_000_000), to(change, 124_998_000))
     assert scene.code(stolen) == "SIGNER_OUTPUT_NOT_APPROVED"
-    beside = paying(scene, intent, to(vaults.DESTINATION, 25_000_000), to(MINE, 124_998_000))
+    beside = paying(scene, intent, to(messages.DESTINATION, 25_000_000), to(MINE, 124_998_000))
     assert scene.code(beside) == "SIGNER_OUTPUT_NOT_APPROVED"
-    burnt = paying(scene, intent, to(vaults.DESTINATION, 25_000_000))
+    burnt = paying(scene, intent, to(messages.DESTINATION, 25_000_000))
     assert scene.code(burnt) == "SIGNER_FEE_ABOVE_CAP"
 
 
@@ -144,7 +145,7 @@ def test_gains_nothing_by_swapping_descriptors(scene: Scene) -> None:
     foreign = approved(scene, intent, coins=[coin(swapped, "hot", 1, 90_000_000)])
     assert scene.code(foreign) == "SIGNER_FOREIGN_COIN"
     for change in (theirs.address(0), scene.registry.wallets["hot"].address(2)):
-        paid = paying(scene, intent, to(vaults.DESTINATION, 25_000_000), to(change, 124_998_000))
+        paid = paying(scene, intent, to(messages.DESTINATION, 25_000_000), to(change, 124_998_000))
         assert scene.code(paid) == "SIGNER_OUTPUT_NOT_APPROVED"
 
 
@@ -154,7 +155,7 @@ def test_gains_nothing_by_replaying_yesterdays_approvals(scene: Scene) -> None:
     assert scene.code(approved(scene, intent)) == "SIGNER_REPLAY"  # over other coins
     hidden = request(scene.registry, [withdrawal(), intent])
     assert scene.code(hidden) == "SIGNER_REPLAY"
-    assert scene.code(approved(scene, withdrawal(expires=vaults.in_hours(-1)))) == "SIGNER_INTENT_EXPIRED"
+    assert scene.code(approved(scene, withdrawal(expires=messages.in_hours(-1)))) == "SIGNER_INTENT_EXPIRED"
     other = approved(scene, withdrawal(destination=MINE))
     other["intents"][0]["approvals"] = approved(scene, intent)["intents"][0]["approvals"]
     assert scene.code(other) == "SIGNER_ASSERTION_CHALLENGE"
@@ -165,8 +166,8 @@ def test_gains_nothing_by_replaying_yesterdays_approvals(scene: Scene) -> None:
     assert scene.code(refused) == "SIGNER_ASSERTION_CHALLENGE"
     # An order that released a freeze last week ends no freeze of today.
     freeze, release = (
-        vaults.order("signer.freeze", wallet="hot", officers=[BEN], verb=Verb.APPROVE),
-        vaults.order("signer.release", wallet="hot"),
+        messages.order("signer.freeze", wallet="hot", officers=[BEN], verb=Verb.APPROVE),
+        messages.order("signer.release", wallet="hot"),
     )
     assert [scene.code(sent) for sent in (freeze, release)] == ["obeyed", "obeyed"]
     assert scene.code(release) == "SIGNER_ORDER_USED"
@@ -182,7 +183,7 @@ def test_gains_nothing_by_taking_the_approvals_away(scene: Scene) -> None:
     large = Amount(100_000_000, "BTC")
     assert scene.code(ask_for_the_lane(scene, TOMS[0], amount=large)) == "SIGNER_PAYMENT_ABOVE_LIMIT"
     # Una's destination for Tom's withdrawal.
-    assert scene.code(ask_for_the_lane(scene, vaults.DESTINATION)) == "SIGNER_UNKNOWN_BENEFICIARY"
+    assert scene.code(ask_for_the_lane(scene, messages.DESTINATION)) == "SIGNER_UNKNOWN_BENEFICIARY"
     assert scene.code({**ask_for_the_lane(scene, TOMS[0]), "wallet": "cold"}) == "SIGNER_NO_LANE"
     bare = request(scene.registry, [payout(destination=TOMS[0])], officers=[])
     assert scene.code(bare) == "SIGNER_BELOW_QUORUM"
@@ -202,7 +203,7 @@ def test_gains_time_and_nothing_else_by_forging_customers(scene: Scene) -> None:
     # Another key for Una: everybody is told, and all that she had begins anew.
     answers = [signer.ask(Customer(UNA, seed=67).key()) for signer in scene.signers.values()]
     assert {answer["alert"] for answer in answers} == {"SIGNER_CUSTOMER_KEY_CHANGED"}
-    hers = ask_for_the_lane(scene, vaults.DESTINATION, customer=UUID(UNA))
+    hers = ask_for_the_lane(scene, messages.DESTINATION, customer=UUID(UNA))
     assert scene.code(hers) == "SIGNER_UNKNOWN_BENEFICIARY"
 
 
@@ -213,17 +214,17 @@ def replaced(message: Message, **members: Any) -> Message:
 
 
 def test_gains_nothing_by_feeding_attestations(scene: Scene) -> None:
-    now = vaults.in_hours(0)
+    now = messages.in_hours(0)
     assert scene.code(Reconciler(66).attests(now)) == "SIGNER_BAD_ATTESTATION"
     real = Reconciler().attests(now, on_chain="1")
     assert scene.code(replaced(real, on_chain="900000000")) == "SIGNER_BAD_ATTESTATION"
     # An old one that said yes does not outlive a newer one that said no.
-    yes, no = Reconciler().attests(now), Reconciler().attests(vaults.in_hours(1 / 3600), on_chain="1")
+    yes, no = Reconciler().attests(now), Reconciler().attests(messages.in_hours(1 / 3600), on_chain="1")
     try:
         assert [scene.code(sent) for sent in (no, yes)] == ["attested", "attested"]
         assert scene.code(ask_for_the_lane(scene, TOMS[0])) == "SIGNER_BOOKS_BROKEN"
     finally:
-        assert scene.code(Reconciler().attests(vaults.in_hours(2 / 3600))) == "attested"
+        assert scene.code(Reconciler().attests(messages.in_hours(2 / 3600))) == "attested"
 
 
 def test_takes_the_stated_worst_loss_at_most_by_many_small_payouts_from_rotating_quorums(

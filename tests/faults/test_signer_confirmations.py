@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from kernel.money import Amount
+from tests.messages import withdrawal
 from tests.softtoken import Desk, hot_registry
-from tests.vault import BEN, CY, DECODERS, DOT, registry_document, withdrawal
+from tests.vault import BEN, CY, DECODERS, DOT, registry_document
 
 LIMIT = 25_000_000
 BOTH = {officer: DECODERS[officer] for officer in (BEN, CY)}

@@ -8,7 +8,7 @@ from uuid import UUID, uuid4
 import pytest
 
 from kernel.intent import time_text
-from tests import vault as vaults
+from tests import messages
 from tests.customers import DAY, SITE, Customer, section
 from tests.desks import attest, desk_with_lane, pay, seasoned_desk
 from tests.softtoken import Desk, hot_registry
@@ -123,7 +123,7 @@ def proof_of(message: Message, other: Message) -> Message:
         ("SIGNER_WRONG_NETWORK", Customer().beneficiary(network="mainnet")),
         ("SIGNER_WRONG_ASSET", Customer().beneficiary(asset="USDT")),
         ("SIGNER_WRONG_DESTINATION", Customer().beneficiary("bc1qw508d6qejxtdg4y5r3zarvary0c5xw7kv8f3t4")),
-        ("SIGNER_WRONG_DESTINATION", Customer().beneficiary(vaults.DESTINATION.upper())),
+        ("SIGNER_WRONG_DESTINATION", Customer().beneficiary(messages.DESTINATION.upper())),
     ],
 )
 def test_learns_nothing_else(desk: Desk, expected: str, message: Message) -> None:

@@ -18,9 +18,11 @@ import pytest
 from custody.signer.refusals import Refused
 from kernel import encodings, script
 from kernel.psbt import Psbt
+from tests import messages
 from tests import vault as vaults
+from tests.messages import coin, request, withdrawal
 from tests.softtoken import Desk, hot_registry
-from tests.vault import Message, coin, request, withdrawal
+from tests.vault import Message
 
 ENDLESS = {"window_units_max": {"hot": "1" + "0" * 17}}
 
@@ -106,7 +108,7 @@ def is_what_was_approved(
     desk: Desk, message: Message, answer: Message, intents: list[tuple[bytes, int]]
 ) -> bool:
     """Whether a signed transaction pays exactly the honest request's intents and nobody else."""
-    psbt = Psbt.parse_base64(message["psbt"]).with_signatures(vaults.signatures(answer))
+    psbt = Psbt.parse_base64(message["psbt"]).with_signatures(messages.signatures(answer))
     own = desk.registry.wallets["hot"].output_script(0)
     left = list(intents)
     for output in psbt.transaction.outputs:
@@ -126,7 +128,7 @@ def attack(folder: Path, seed: int, rounds: int) -> dict[str, int]:
         message = honest(desk, chance)
         wanted = [
             (script.script_of(str(payload["destination"]), vaults.NETWORK), int(str(payload["amount"])))
-            for payload in map(vaults.payload_of, message["intents"])
+            for payload in map(messages.payload_of, message["intents"])
         ]
         spoiled = copy.deepcopy(message)
         for strike in chance.choices(ATTACKS, k=chance.randint(1, 2)):

@@ -9,11 +9,12 @@ import pytest
 
 from kernel.approval import Verb
 from kernel.intent import time_text
-from tests import vault as vaults
+from tests import messages
 from tests.customers import DAY, HOUR, Reconciler, unattended
 from tests.desks import attest, desk_with_lane, pay, seasoned_desk
+from tests.messages import order, request
 from tests.softtoken import Desk
-from tests.vault import BEN, order, request
+from tests.vault import BEN
 
 
 @pytest.fixture
@@ -34,7 +35,7 @@ def test_pays_nothing_where_the_registry_has_no_lane(tmp_path: Path) -> None:
 
 
 def test_makes_no_refill(desk: Desk) -> None:
-    intent = vaults.withdrawal(kind="custody.refill", customer=None, expires=desk.in_hours(1))
+    intent = messages.withdrawal(kind="custody.refill", customer=None, expires=desk.in_hours(1))
     assert desk.code(unattended(request(desk.registry, [intent]))) == "SIGNER_NO_LANE"
 
 

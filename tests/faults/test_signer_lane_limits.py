@@ -16,12 +16,12 @@ from custody.signer.refusals import Refused
 from kernel import lane as lanes
 from kernel import script
 from kernel.money import Amount
-from kernel.registry import Wallet
+from kernel.wallet import Wallet
 from tests import vault as vaults
 from tests.customers import DAY, TOM, Customer, payout, unattended
 from tests.desks import attest, desk_with_lane, pay, seasoned_desk
+from tests.messages import coin, request
 from tests.softtoken import Desk, hot_registry
-from tests.vault import coin, request
 
 ATTENDED = hot_registry().limits
 

@@ -13,8 +13,9 @@ from custody.signer.log import LINES_BYTES_MAX, LINES_MAX
 from kernel import merkle
 from kernel.merkle import Tree
 from tests import watchers as bystanders
+from tests.messages import order, withdrawal
 from tests.softtoken import Desk, SoftToken, hot_registry
-from tests.vault import Message, order, withdrawal
+from tests.vault import Message
 from tests.watchers import WATCHERS, Fork, Watcher, section
 
 

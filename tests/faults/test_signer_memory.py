@@ -17,9 +17,11 @@ from kernel import canonical
 from kernel.approval import Verb
 from kernel.money import Amount
 from kernel.webauthn import Assertion
+from tests import messages
 from tests import vault as vaults
+from tests.messages import coin, request, withdrawal
 from tests.softtoken import Desk, SoftToken, hot_registry
-from tests.vault import BEN, coin, request, withdrawal
+from tests.vault import BEN
 
 
 @pytest.fixture
@@ -161,9 +163,9 @@ def test_takes_the_zero_of_synced_passkeys_only_if_it_was_always_zero(
 
 def test_counts_the_orders_of_officers_too(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     Counting(monkeypatch, 5, 5)
-    freeze = vaults.order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
+    freeze = messages.order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
     assert desk.code(freeze) == "obeyed"
-    assert desk.code(vaults.order("signer.release", wallet="hot", nonce=b"\x08" * 32)) == "SIGNER_COUNTER"
+    assert desk.code(messages.order("signer.release", wallet="hot", nonce=b"\x08" * 32)) == "SIGNER_COUNTER"
 
 
 # Disks.
@@ -371,7 +373,7 @@ def test_keeps_a_freeze_that_the_token_could_not_be_told_of(
 ) -> None:
     with monkeypatch.context() as patch:
         lost_token(patch)
-        freeze = vaults.order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
+        freeze = messages.order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
         assert desk.code(freeze) == "SIGNER_TOKEN_FAILED"
     assert desk.spend() == "SIGNER_FROZEN"
     assert desk.restart().spend() == "SIGNER_FROZEN"
@@ -389,7 +391,7 @@ def test_stays_shut_where_the_token_is_lost_in_the_middle_of_a_reopening(
 
     def reopening(nonce: bytes) -> dict[str, Any]:
         standing = desk.health["journal"]["standing"]
-        return vaults.order("signer.reopen", token="hot-1", standing=standing, nonce=nonce)
+        return messages.order("signer.reopen", token="hot-1", standing=standing, nonce=nonce)
 
     with monkeypatch.context() as patch:
         lost_token(patch)

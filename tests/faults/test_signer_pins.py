@@ -13,8 +13,10 @@ import pytest
 from custody.signer import locked
 from custody.signer.refusals import Refused
 from custody.signer.starting import PIN_WAIT_S, Attempts
+from tests import messages
 from tests import vault as vaults
-from tests.vault import Message, SignerProcess, Vault, request, withdrawal
+from tests.messages import request, withdrawal
+from tests.vault import Message, SignerProcess, Vault
 
 RIGHT, WRONG = vaults.PIN, "wrong-quiz"
 
@@ -56,7 +58,7 @@ def test_may_be_wrong_without_ending_the_signer_or_locking_the_token(vault: Vaul
     signer.stop()
     again = vault.start("hot-1").ready("locked")
     assert unlock(again) == "SIGNER_PIN_REFUSED"
-    attempts.write_text(f"2 {int(vaults.in_hours(-1).timestamp())}")
+    attempts.write_text(f"2 {int(messages.in_hours(-1).timestamp())}")
     assert unlock(again) == "unlocked"
     assert not attempts.exists()
     again.stop()

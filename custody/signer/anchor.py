@@ -1,0 +1,84 @@
+"""What a token keeps for the journal (`journal.Anchor`), opened by the PIN: its anchor and its MACs' key."""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from typing import Any, Final
+
+from pkcs11 import Attribute, ObjectClass
+
+from custody.signer.session import Session
+from kernel import canonical
+
+ANCHOR: Final = "countersign-journal"
+ANCHORS: Final = 2
+MAC_KEY_LABEL: Final = "countersign-journal-key"
+MAC_KEY_BYTES: Final = 32
+
+
+class Anchored(Session):
+    """A logged-in token as the journal sees it."""
+
+    def read(self) -> bytes | None:
+        """The newest anchor on the token."""
+        return self._steadily(lambda: max(map(_said, self._anchors()), key=_number, default=None))
+
+    def write(self, value: bytes) -> None:
+        """Replace the older of two anchors, so that there is always a whole one."""
+        self._steadily(lambda: self._replace_anchor(value))
+
+    def secret(self) -> bytes:
+        """The key of the journal's MACs: 32 random bytes, made at the first use; the PIN guards it."""
+        return self._steadily(self._find_secret)
+
+    def _find_secret(self) -> bytes:
+        template = {Attribute.CLASS: ObjectClass.DATA, Attribute.LABEL: MAC_KEY_LABEL}
+        found = [bytes(item[Attribute.VALUE]) for item in self._session.get_objects(template)]
+        if not found:
+            found = [secrets.token_bytes(MAC_KEY_BYTES)]
+            self._keep({Attribute.LABEL: MAC_KEY_LABEL, Attribute.VALUE: found[0]})
+        return found[0]
+
+    def _keep(self, template: Mapping[Attribute, object]) -> Any:
+        """A data object that stays on the token, for whoever has the PIN."""
+        common = {Attribute.CLASS: ObjectClass.DATA, Attribute.TOKEN: True, Attribute.PRIVATE: True}
+        return self._session.create_object({**common, **template})
+
+    def forget(self) -> None:
+        """Remove the anchors; the next journal is a first one."""
+        self._found.pop(ANCHOR, None)
+        for found in list(self._anchors()):
+            found.destroy()
+
+    def _replace_anchor(self, value: bytes) -> None:
+        """What it says stands in the object's label: the one part of it that every module lets us change.
+
+        To change an object costs a tenth of making one and destroying another, with every transaction.
+        """
+        slots = self._found.pop(ANCHOR, None)  # the older first
+        if slots is None:
+            slots = sorted(self._anchors(), key=lambda found: _number(_said(found)))
+        if len(slots) < ANCHORS:
+            template = {Attribute.APPLICATION: ANCHOR, Attribute.LABEL: value.decode(), Attribute.VALUE: b""}
+            slots.append(self._keep(template))
+        else:
+            slots[0][Attribute.LABEL] = value.decode()
+            slots.append(slots.pop(0))
+        self._found[ANCHOR] = slots
+
+    def _anchors(self) -> Any:
+        return self._session.get_objects({Attribute.CLASS: ObjectClass.DATA, Attribute.APPLICATION: ANCHOR})
+
+
+def _said(anchor: Any) -> bytes:
+    return str(anchor[Attribute.LABEL]).encode()
+
+
+def _number(value: bytes) -> int:
+    """The number of an anchor's line; -1 for one that was being written when the machine stopped."""
+    try:
+        number = canonical.decode_object(value)["n"]
+    except (canonical.NotCanonical, KeyError):
+        return -1
+    return number if isinstance(number, int) else -1

@@ -1,0 +1,56 @@
+"""What a signer does at officers' orders: freeze, release, reopen, announce a registry, and stop one."""
+
+from __future__ import annotations
+
+from custody.signer import checks, requests
+from custody.signer.counters import EVERYTHING, LANE, Memory
+from custody.signer.refusals import Refused
+from custody.signer.requests import Message, Order
+from custody.signer.standing import FREEZE_FILE, Standing
+
+
+def obey(signer: Standing, order: Order) -> None:
+    """Do what the order says, once; Refused where it does not hold."""
+    signer.check_pinned()
+    signer.memory.check_order(order.signed.name)
+    sightings = checks.judge_order(order, token=signer.token.name, registry=signer.registry, now=signer.now())
+    entry = signer.order_entry(order, sightings)
+    if order.kind == requests.REOPEN:
+        _reopen(signer, order, entry)
+        return
+    signer.check_store()
+    if order.kind != requests.FREEZE:
+        signer.memory.check_clock(signer.journal, now_ms=signer.now_ms())
+        signer.memory.check_reopened(order.expires, life=signer.registry.limits.order_life)
+    if order.kind in (requests.FREEZE, requests.RELEASE):
+        _freeze_or_release(signer, order, entry)
+    elif order.kind == requests.VETO:
+        signer.remember("vetoed", {"digest": order.subject, **entry})
+    else:
+        signer.announce(order, entry, registry=signer.registry)
+
+
+def _reopen(signer: Standing, order: Order, entry: Message) -> None:
+    """Trust the journal again, as it was found; where lines are lost, a new log begins."""
+    journal, now_ms = signer.journal, signer.now_ms()
+    if order.subject != journal.standing:
+        raise Refused("SIGNER_BAD_ORDER", "the order reopens another journal than the one found")
+    lost = journal.fault is not None or signer.memory.forked
+    branch: Message = {"new_log": lost, "branch": str(now_ms) if lost else journal.branch}
+    try:
+        journal.reopen({**entry, **signer.registry_entry(), **branch}, at_ms=now_ms)
+    finally:
+        signer.memory = Memory.of(journal)
+    signer.watch()
+
+
+def _freeze_or_release(signer: Standing, order: Order, entry: Message) -> None:
+    wallets = signer.registry.wallets
+    if order.subject not in {EVERYTHING, *wallets, *(name + LANE for name in wallets)}:
+        raise Refused("SIGNER_UNKNOWN_WALLET", f"no wallet {order.subject[:40]!r}")
+    if order.kind == requests.RELEASE:
+        if signer.stopped_by_host():
+            raise Refused("SIGNER_FROZEN", f"first remove the file {FREEZE_FILE} on the host")
+        signer.memory.check_release(order.subject, order.expires)
+    event = "frozen" if order.kind == requests.FREEZE else "released"
+    signer.remember(event, {"wallet": order.subject, **entry})

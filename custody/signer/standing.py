@@ -1,0 +1,157 @@
+"""How one signer stands: its token, the registry that is pinned, its memory, and whether it may act."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from custody.signer.approvals import Sighting
+from custody.signer.counters import EVERYTHING, Memory
+from custody.signer.journal import Journal
+from custody.signer.refusals import Refused
+from custody.signer.requests import RECOVERY, Attested, Message, Order
+from custody.signer.succession import COPY, check_genesis, check_recovery, check_successor, read
+from custody.signer.tokens import Token
+from custody.signer.watched import Watched
+from kernel import canonical
+from kernel.registry import Registry
+
+FREEZE_FILE: Final = "FREEZE"  # whoever runs the host may stop the signer; only officers start it again
+
+
+class Standing:
+    """One token with its registry and its memory."""
+
+    def __init__(
+        self,
+        *,
+        token: Token,
+        registry: Registry,
+        state: Path,
+        clock: Callable[[], float],
+        order: Order | None = None,
+    ) -> None:
+        self.token, self.registry, self._state, self._clock = token, registry, state, clock
+        self._attested: dict[str, Attested] = {}
+        self._probed_ms = 0
+        self.journal = Journal(state, token)
+        try:
+            self._begin(order)
+        except Refused:
+            self.journal.close()
+            raise
+
+    def _begin(self, order: Order | None) -> None:
+        """Check the keys, then take the registry up: none is pinned that names other keys than these."""
+        token, registry = self.token, self.registry
+        self.memory = Memory.of(self.journal)
+        for wallet in registry.wallets.values():
+            if token.name in wallet.tokens:
+                for index in range(len(wallet.keys)):
+                    token.check_key(index, public_key=wallet.key_of(token.name, index))
+        if not self.journal.lines and self.journal.fault is None:
+            check_genesis(registry, order=order, token=token.name, now=self.now())
+            self.remember("genesis", {"token": token.name, "serial": token.serial, **self.registry_entry()})
+        if self.journal.fault is None and not self._pinned():
+            self._succeed(order)
+        if self._pinned():
+            self._keep_copy()
+        self.watch()
+
+    def watch(self) -> None:
+        """Begin to wait for witnesses, where the registry names some."""
+        self.watched = Watched(
+            token=self.token, registry=self.registry, journal=self.journal, remember=self.remember
+        )
+        if self.journal.fault is None and self._pinned():
+            self.watched.start()
+
+    def close(self) -> None:
+        """Let go of the journal and the token."""
+        self.journal.close()
+        self.token.close()
+
+    def check_open(self, now_ms: int) -> None:
+        """Refuse where memory, registry or clock cannot be trusted; take note of a freeze by the host."""
+        self.check_store()
+        self.memory.check_clock(self.journal, now_ms=now_ms)
+        if self.stopped_by_host() and EVERYTHING not in self.memory.frozen:
+            self.remember("frozen", {"wallet": EVERYTHING, "reason": "by the host", "maker": "host"})
+
+    def check_store(self) -> None:
+        """Refuse where the journal is not what token and witnesses know, or names another registry."""
+        if self.journal.fault is not None:
+            raise self.journal.fault
+        self.memory.check_forked()
+        self.check_pinned()
+
+    def check_pinned(self) -> None:
+        """Refuse where the file that this process was started with is not the pinned one."""
+        if not self._pinned():
+            raise Refused("SIGNER_REGISTRY_CHANGED", "the registry file is not the one pinned here")
+
+    def _pinned(self) -> bool:
+        return self.journal.registry == self.registry.digest.hex()
+
+    def _succeed(self, order: Order | None) -> None:
+        """Take up the next registry, if the officers of the one before announced it, long enough ago."""
+        old = read(self._state / COPY)
+        if old.digest.hex() != self.journal.registry:
+            raise Refused("SIGNER_REGISTRY_CHANGED", "the kept copy of the old registry was changed")
+        now_ms, digest = self.now_ms(), self.registry.digest.hex()
+        if order is not None and digest not in self.memory.announced:
+            sightings = check_successor(
+                self.registry, old=old, order=order, token=self.token.name, now=self.now()
+            )
+            self.memory.check_order(order.signed.name)
+            self.memory.check_reopened(order.expires, life=old.limits.order_life)
+            self.announce(order, self.order_entry(order, sightings), registry=old)
+        if self.memory.may_follow(self.registry, old=old, now_ms=now_ms):
+            if digest in self.memory.recoveries:
+                check_recovery(self.registry, old=old)
+            self.remember("registry", self.registry_entry())
+
+    def _keep_copy(self) -> None:
+        path = self._state / COPY
+        if not path.exists() or hashlib.sha256(path.read_bytes()).digest() != self.registry.digest:
+            path.write_bytes(self.registry.encoded)
+
+    def stopped_by_host(self) -> bool:
+        """Whether whoever runs the host says stop."""
+        return (self._state / FREEZE_FILE).exists()
+
+    def announce(self, order: Order, entry: Message, *, registry: Registry) -> None:
+        """Remember which registry may follow that one, and from when on."""
+        delay_s, recovery = registry.limits.registry_delay_s, order.kind == RECOVERY
+        if recovery and registry.recovery is not None:
+            delay_s = registry.recovery.delay_s
+        members = {"version": str(order.version), "digest": order.subject, "delay_s": str(delay_s)}
+        self.remember("announced", {**members, "recovery": recovery, **entry})
+
+    def remember(self, event: str, details: Mapping[str, canonical.Value]) -> None:
+        """Write it down, and count with it from now on."""
+        try:
+            self.memory.add(self.journal.append(event, details, at_ms=self.now_ms()))
+        except Refused:  # the token could not be told; the line stands all the same, and is remembered
+            self.memory = Memory.of(self.journal)
+            raise
+
+    def registry_entry(self) -> Message:
+        """What an entry says of the registry in force."""
+        return {"version": str(self.registry.version), "digest": self.registry.digest.hex()}
+
+    def order_entry(self, order: Order, sightings: Sequence[Sighting]) -> Message:
+        """What an entry says of an order; Refused where a passkey's sign count did not grow."""
+        said: Message = {"order": order.signed.name, "maker": order.maker, "reason": order.reason[:400]}
+        return said | self.memory.check_counts(sightings)
+
+    def now(self) -> datetime:
+        """This signer's own time."""
+        return datetime.fromtimestamp(self.now_ms() / 1000, UTC)
+
+    def now_ms(self) -> int:
+        """The same in milliseconds since 1970."""
+        return int(self._clock() * 1000)

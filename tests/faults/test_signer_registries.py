@@ -1,0 +1,204 @@
+"""The registry of a signer: no other than what its officers ordered …"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from custody.signer import requests
+from custody.signer.refusals import Refused
+from fixtures.authenticator import Authenticator
+from kernel.approval import Verb
+from kernel.money import Amount
+from tests import vault as vaults
+from tests.messages import order, withdrawal
+from tests.softtoken import Desk, hot_registry
+from tests.vault import ANA, BEN, CY, DOT, Message
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "state")
+
+
+def succession(desk: Desk, **changes: Any) -> tuple[Any, Message]:
+    new = hot_registry(**{"version": 2, "limits": {"fee_sats_max": "1"}, **changes})
+    return new, {"version": new.version, "digest": new.digest.hex()}
+
+
+def test_signs_no_kind_of_act_that_the_registry_has_no_policy_for(desk: Desk) -> None:
+    refill = withdrawal(kind="custody.refill", customer=None, expires=desk.in_hours(1))
+    assert desk.spend(intent=refill) == "SIGNER_UNKNOWN_KIND"
+
+
+def test_refuses_another_registry_that_nobody_ordered(desk: Desk) -> None:
+    assert desk.spend() == "signed"
+    new, _ = succession(desk)
+    desk.restart(registry=new)
+    assert desk.spend() == "SIGNER_REGISTRY_CHANGED"
+    assert desk.code(order("signer.release", wallet="hot")) == "SIGNER_REGISTRY_CHANGED"
+    desk.restart(registry=hot_registry())
+    assert desk.spend() == "signed"
+
+
+def test_takes_up_the_registry_that_officers_of_the_old_one_ordered(desk: Desk) -> None:
+    old = desk.registry
+    new, members = succession(desk)
+    desk.restart(registry=new, order=requests.order(order("signer.registry", **members)))
+    assert desk.spend() == "SIGNER_FEE_ABOVE_LIMIT"
+    # Back to the old one, even with its file untouched: versions only grow.
+    desk.restart(registry=old, order=None)
+    assert desk.spend() == "SIGNER_REGISTRY_CHANGED"
+
+
+@pytest.mark.parametrize(
+    ("changes", "how"),
+    [
+        ({"version": 1}, {}),
+        ({"deployment": "other"}, {}),
+        ({}, {"officers": [BEN]}),
+        ({}, {"officers": [BEN, DOT]}),
+        ({}, {"verb": Verb.APPROVE}),
+        ({}, {"digest": "00" * 32}),
+        ({}, {"version": 3}),
+    ],
+)
+def test_takes_up_no_registry_without_that(desk: Desk, changes: dict[str, Any], how: dict[str, Any]) -> None:
+    new, members = succession(desk, **changes)
+    with pytest.raises(Refused):
+        desk.restart(registry=new, order=requests.order(order("signer.registry", **{**members, **how})))
+
+
+def test_lets_no_new_officers_order_their_own_registry(desk: Desk) -> None:
+    """The attacker writes a registry with keys of their own and signs it with these."""
+
+    honest, bad = dict(vaults.KEYS), {officer: Authenticator() for officer in (BEN, CY)}
+    try:
+        vaults.KEYS.update(bad)
+        new, members = succession(desk)
+        forged = requests.order(order("signer.registry", **members))
+    finally:
+        vaults.KEYS.update(honest)
+    with pytest.raises(Refused, match="SIGNER_ASSERTION_SIGNATURE"):
+        desk.restart(registry=new, order=forged)
+
+
+DELAY = 3_600
+RIA = "01900000-0000-7000-8000-0000000000e5"
+
+
+def patient(tmp_path: Path) -> Desk:
+    return Desk(tmp_path / "patient", registry=hot_registry(limits={"registry_delay_s": DELAY}))
+
+
+def test_announces_a_registry_that_may_be_taken_up_after_its_delay(tmp_path: Path) -> None:
+    desk = patient(tmp_path)
+    new, members = succession(desk)
+    assert desk.code(order("signer.registry", **members)) == "obeyed"
+    desk.restart(registry=new)
+    assert desk.spend() == "SIGNER_REGISTRY_CHANGED"
+    desk.now += DELAY - 1
+    assert desk.restart().spend() == "SIGNER_REGISTRY_CHANGED"
+    desk.now += 2
+    assert desk.restart().spend() == "SIGNER_FEE_ABOVE_LIMIT"
+
+
+def test_announces_at_the_start_as_well(tmp_path: Path) -> None:
+    desk = patient(tmp_path)
+    new, members = succession(desk)
+    desk.restart(registry=new, order=requests.order(order("signer.registry", **members)))
+    assert desk.spend() == "SIGNER_REGISTRY_CHANGED"
+    desk.now += DELAY
+    assert desk.restart().spend() == "SIGNER_FEE_ABOVE_LIMIT"
+
+
+def test_lets_any_one_officer_veto_a_registry_within_its_delay(tmp_path: Path) -> None:
+    desk = patient(tmp_path)
+    new, members = succession(desk)
+    assert desk.code(order("signer.registry", **members)) == "obeyed"
+    veto = order("signer.veto", maker=DOT, officers=[DOT], verb=Verb.APPROVE, digest=members["digest"])
+    assert desk.code(veto) == "obeyed"
+    desk.now += DELAY + 1
+    assert desk.restart(registry=new).spend() == "SIGNER_REGISTRY_CHANGED"
+    again = requests.order(order("signer.registry", nonce=b"\x09" * 32, **members))
+    assert desk.restart(order=again).spend() == "SIGNER_REGISTRY_CHANGED"
+
+
+def test_forgets_announcements_of_officers_who_were_replaced(desk: Desk) -> None:
+    second, members = succession(desk)
+    third, later = succession(desk, version=3)
+    for announced in (members, later):
+        assert desk.code(order("signer.registry", **announced)) == "obeyed"
+    assert desk.restart(registry=second).spend() == "SIGNER_FEE_ABOVE_LIMIT"
+    assert desk.restart(registry=third).spend() == "SIGNER_REGISTRY_CHANGED"
+
+
+def on_mainnet(tmp_path: Path, **how: Any) -> Desk:
+    registry = hot_registry(network="mainnet")
+    members = {"version": 1, "digest": registry.digest.hex(), "maker": RIA, "officers": [ANA, BEN, CY, DOT]}
+    members |= how
+    return Desk(
+        tmp_path / "main", registry=registry, order=requests.order(order("signer.registry", **members))
+    )
+
+
+def test_begin_a_signer_for_real_money(tmp_path: Path) -> None:
+    with pytest.raises(Refused, match="SIGNER_GENESIS_UNSIGNED"):
+        Desk(tmp_path / "unsigned", registry=hot_registry(network="mainnet"))
+    for wrong in (
+        {"officers": [BEN]},
+        {"officers": [ANA, BEN, CY]},
+        {"digest": "00" * 32},
+        {"verb": Verb.APPROVE},
+        {"version": 2},
+    ):
+        with pytest.raises(Refused):
+            on_mainnet(tmp_path, **wrong)
+    assert on_mainnet(tmp_path).health["state"] == "ready"
+
+
+def test_pin_nothing_while_the_keys_are_wrong(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def missing(*args: Any, **kwargs: Any) -> None:
+        raise Refused("SIGNER_KEY_MISSING", "on purpose")
+
+    with monkeypatch.context() as patch:
+        patch.setattr("tests.softtoken.SoftToken.check_key", missing)
+        with pytest.raises(Refused, match="SIGNER_KEY_MISSING"):
+            Desk(tmp_path / "state")
+    assert (tmp_path / "state" / "journal.jsonl").read_bytes() == b""
+
+
+def rule(name: str, most: int, teams: dict[str, int]) -> dict[str, Any]:
+    when = [["kind", "is", "custody.withdrawal"], ["amount", "at_most", str(most)]]
+    return {"name": name, "when": when, "teams": teams, "rejections": 1}
+
+
+def test_leave_the_teams_to_the_registrys_rules_where_it_has_some(tmp_path: Path) -> None:
+    rules = [
+        rule("small", 25_000_000, {"treasury": 1}),
+        rule("large", 30_000_000, {"treasury": 2, "audit": 1}),
+    ]
+    document = {"v": 1, "version": 1, "rules": rules}
+    desk = Desk(tmp_path / "rules", registry=hot_registry(rules=document))
+
+    def pay(units: int, *officers: str) -> str:
+        intent = withdrawal(amount=Amount(units, "BTC"), expires=desk.in_hours(1))
+        return desk.spend(intent, officers=officers)
+
+    assert pay(25_000_000, BEN) == "signed"
+    assert pay(25_000_001, BEN, CY) == "SIGNER_BELOW_QUORUM"
+    assert pay(25_000_001, BEN, CY, DOT) == "signed"
+    assert pay(30_000_001, BEN, CY, DOT) == "SIGNER_NO_RULE"
+
+
+def test_refuse_what_a_rule_of_the_registry_denies_whatever_stands_below_it(tmp_path: Path) -> None:
+    deny = {"name": "huge", "when": [["amount", "above", "25000000"]], "deny": "Nobody pays that at once."}
+    document = {"v": 1, "version": 1, "rules": [deny, rule("rest", 10**9, {"treasury": 1})]}
+    desk = Desk(tmp_path / "denied", registry=hot_registry(rules=document))
+    said = [
+        desk.spend(withdrawal(amount=Amount(units, "BTC"), expires=desk.in_hours(1)), officers=(BEN, CY))
+        for units in (25_000_000, 25_000_001)
+    ]
+    assert said == ["signed", "SIGNER_NO_RULE"]
