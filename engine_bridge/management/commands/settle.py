@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from core import daemon
-from engine_bridge.daemons.settlement import NAME, Settlement
+from engine_bridge.daemons.settlement import NAME, Settlement, calm_collector
 from engine_bridge.daemons.watching import watching
 
 
@@ -16,6 +16,7 @@ class Command(BaseCommand):
     help = "Write the engine's events into orders, fills, balances and the ledger, as the only one that does."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        calm_collector()
         settlement = Settlement(settings.ENGINE_TRANSFERS_TARGET)
         try:
             with watching(settings.ENGINE_ADMIN_TARGET):
