@@ -7,6 +7,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from uuid import UUID
 
+from django.db.models import F
+
+from core.copying import Among
 from engine_bridge.models import EngineCursor, Instrument, TradingBalance, Transfer
 
 SHARD = 1
@@ -14,19 +17,25 @@ SHARD = 1
 
 def cursor(shard: int = SHARD) -> EngineCursor:
     """Settlement's cursor, locked; made when first asked for."""
-    EngineCursor.objects.get_or_create(shard=shard)
-    return EngineCursor.objects.select_for_update().get(shard=shard)
+    row = EngineCursor.objects.select_for_update().filter(shard=shard).first()
+    if row is None:
+        EngineCursor.objects.get_or_create(shard=shard)
+        row = EngineCursor.objects.select_for_update().get(shard=shard)
+    return row
 
 
 def transfers(ids: Iterable[UUID]) -> dict[UUID, Transfer]:
     """The transfers, locked."""
-    rows = Transfer.objects.select_for_update(of=("self",)).select_related("account").filter(pk__in=set(ids))
+    wanted = set(ids)
+    if not wanted:
+        return {}
+    rows = Transfer.objects.select_for_update(of=("self",)).select_related("account").filter(pk__in=wanted)
     return {row.pk: row for row in rows.order_by("pk")}
 
 
 def balances(accounts: Iterable[int]) -> dict[tuple[int, str], tuple[int, int]]:
     """Units and held of all trading balances of these accounts, locked."""
-    rows = TradingBalance.objects.select_for_update().filter(account_id__in=set(accounts)).order_by("pk")
+    rows = TradingBalance.objects.select_for_update().filter(Among(F("account_id"), accounts)).order_by("pk")
     return {
         (account, asset): (units, held)
         for account, asset, units, held in rows.values_list("account_id", "asset", "units", "held")

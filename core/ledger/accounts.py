@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 from uuid import UUID
 
-from django.db.models import Q
+from django.db.models import F, Q
 
+from core.copying import Among
 from core.ledger.kinds import AccountKind, side
 from core.ledger.models import Account
 from kernel import money
@@ -49,7 +50,7 @@ def locked(rows: Iterable[Account]) -> dict[UUID, Account]:
 
 def lock(ids: Iterable[UUID]) -> None:
     """Lock the accounts, in the one order that all writers use, so that two writers cannot deadlock."""
-    rows = Account.objects.select_for_update().filter(pk__in=sorted(ids)).order_by("pk")
+    rows = Account.objects.select_for_update().filter(Among(F("pk"), ids)).order_by("pk")
     list(rows.values_list("pk"))
 
 
@@ -58,9 +59,7 @@ def found(wanted: Iterable[Key]) -> dict[Key, UUID]:
     keys = set(wanted)
     rows = Account.objects.filter(
         kind__in={kind for kind, _, _ in keys}, asset__in={asset for _, asset, _ in keys}
-    ).filter(Q(owner=None) | Q(owner__in={owner for _, _, owner in keys if owner is not None}))
-    known = {
-        (AccountKind(kind), asset, owner): number
-        for number, kind, asset, owner in rows.values_list("pk", "kind", "asset", "owner")
-    }
+    ).filter(Q(owner=None) | Q(Among(F("owner"), {owner for _, _, owner in keys if owner is not None})))
+    # A kind equals its text, and hashes as it does.
+    known = {tuple(key): number for number, *key in rows.values_list("pk", "kind", "asset", "owner")}
     return {key: known[key] if key in known else account(*key).pk for key in keys}

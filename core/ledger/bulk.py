@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
-from typing import TypeAlias
+from typing import NamedTuple, TypeAlias
 from uuid import UUID
 
 from django.db import connection
@@ -20,8 +19,7 @@ from core.ledger.entries import ReferenceReused, Unbalanced
 Legs: TypeAlias = Sequence[tuple[UUID, str, int]]
 
 
-@dataclass(frozen=True, slots=True)
-class Draft:
+class Draft(NamedTuple):
     """An entry to be written. A leg is (account, asset, signed units); `reference` is unique in its kind."""
 
     kind: str
@@ -43,12 +41,12 @@ def post_all(drafts: Sequence[Draft]) -> int:
     names = {account: str(account) for account in {leg[0] for draft in drafts for leg in draft.legs}}
     accounts.lock(names)
     known = _known(drafts)
-    entries: list[tuple[UUID, str, str, datetime]] = []
-    postings: list[tuple[UUID, str, str, int]] = []
+    entries: list[tuple[str, str, str, datetime]] = []
+    postings: list[tuple[str, str, str, int]] = []
     for draft in drafts:
         legs = known.get((draft.kind, draft.reference))
         if legs is None:
-            number = new_id()
+            number = str(new_id())
             entries.append((number, draft.kind, draft.reference, draft.posted_at))
             postings += [(number, names[account], asset, units) for account, asset, units in draft.legs]
         elif legs != sorted((account, units) for account, _, units in draft.legs):

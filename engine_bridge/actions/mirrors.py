@@ -10,9 +10,10 @@ from operator import attrgetter
 from typing import Any, Final
 
 from django.db import connection
+from django.db.models import F
 from psycopg import sql
 
-from core.copying import copy_rows
+from core.copying import Among, array, copy_rows
 from engine_bridge import locks
 from engine_bridge.domain.events import Note, OrderSpec
 from engine_bridge.domain.movements import Break
@@ -98,13 +99,13 @@ def store_notes(found: Mapping[int, Note], *, wanted: Iterable[int]) -> dict[int
         _NOTE,
         [_note_fields(note) for note in found.values()],
     )
-    rows = OrderNote.objects.filter(pk__in=list(wanted)).values_list(*_NOTE)
+    rows = OrderNote.objects.filter(Among(F("pk"), wanted)).values_list(*_NOTE)
     return {row[0]: _note(*row) for row in rows}
 
 
 def orders(ids: Iterable[int]) -> dict[int, OrderRecord]:
     """The stored orders with these ids."""
-    rows = Order.objects.filter(pk__in=list(ids)).values_list("pk", *_SPEC, *_KEPT, *_OWN)
+    rows = Order.objects.filter(Among(F("pk"), ids)).values_list("pk", *_SPEC, *_KEPT, *_OWN)
     return {row[0]: _record(row) for row in rows}
 
 
@@ -158,16 +159,15 @@ def write_balances(changes: Changes) -> None:
     """
     known = locks.balances(changes.accounts())
     rows = []
-    for key, moment in sorted(changes.moments.items()):
-        account, asset = key
+    for (account, asset), change in sorted(changes.balances.items()):
         if account == FEE_ACCOUNT:
             continue
-        units, held = known.get(key, (0, 0))
-        units += changes.totals[key]
-        held += changes.holds[key]
+        units, held = known.get((account, asset), (0, 0))
+        units += change.total
+        held += change.held
         if held < 0 or units < held:
             raise Break(f"engine account {account} would have {units} {asset} of which {held} held")
-        rows.append((account, asset, units, held, moment))
+        rows.append((account, asset, units, held, change.at))
     _from_arrays(
         "INSERT INTO engine_trading_balance ({names}) SELECT * FROM {rows}"
         " ON CONFLICT (account_id, asset) DO UPDATE"
@@ -196,7 +196,7 @@ def _from_arrays(statement: str, columns: Mapping[str, str], rows: Sequence[Sequ
         rows=sql.SQL("unnest({})").format(sql.SQL(", ").join(arrays)),
     )
     with connection.cursor() as cursor:
-        cursor.execute(whole, [list(column) for column in zip(*rows, strict=True)])  # type: ignore[arg-type]
+        cursor.execute(whole, [array(column) for column in zip(*rows, strict=True)])  # type: ignore[arg-type]
 
 
 def _note(

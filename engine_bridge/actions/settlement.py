@@ -8,9 +8,12 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from uuid import UUID
 
+from django.db.models import F
+
 from core import audit
 from core.action import action
 from core.actor import Actor
+from core.copying import Among
 from core.ledger import AccountKind
 from core.ledger import accounts as ledger_accounts
 from core.ledger.accounts import Key
@@ -73,12 +76,14 @@ def settle_batch(
         keeper.apply(event)
     _write(keeper.changes, opened)
     before = cursor.last_event_seq
+    cursor.last_event_seq, cursor.last_engine_seq = events[-1].event_seq, events[-1].engine_seq
+    cursor.epoch, cursor.settled_at, cursor.halted = batch.epoch, now, ""
     moved = EngineCursor.objects.filter(shard=shard, last_event_seq=before, epoch__lte=batch.epoch).update(
-        last_event_seq=events[-1].event_seq,
-        last_engine_seq=events[-1].engine_seq,
-        epoch=batch.epoch,
-        settled_at=now,
-        halted="",
+        last_event_seq=cursor.last_event_seq,
+        last_engine_seq=cursor.last_engine_seq,
+        epoch=cursor.epoch,
+        settled_at=cursor.settled_at,
+        halted=cursor.halted,
     )
     if moved != 1:
         raise Gap("another consumer settled in the meantime")
@@ -95,7 +100,6 @@ def settle_batch(
             "fills": len(keeper.changes.fills),
         },
     )
-    cursor.refresh_from_db()
     return cursor
 
 
@@ -150,7 +154,7 @@ def _write(changes: Changes, opened: Iterable[int]) -> None:
 def _owners(changes: Changes) -> dict[int, UUID]:
     """Engine account to customer; Break where the engine names one that we never opened."""
     numbers = changes.accounts() | {record.spec.account_id for record in changes.orders.values()}
-    owners = dict(EngineAccount.objects.filter(pk__in=numbers).values_list("pk", "identity_id"))
+    owners = dict(EngineAccount.objects.filter(Among(F("pk"), numbers)).values_list("pk", "identity_id"))
     if missing := numbers - owners.keys():
         raise Break(f"the engine names accounts that were never opened: {sorted(missing)[:5]}")
     return owners
@@ -164,7 +168,7 @@ def _drafts(changes: Changes, owners: Mapping[int, UUID], transfers: Mapping[UUI
             return AccountKind.ENGINE_FEES, asset, None
         return AccountKind.CUSTOMER_TRADING, asset, owners[number]
 
-    keys = {(number, asset): trading(number, asset) for number, asset in changes.moments}
+    keys = {(number, asset): trading(number, asset) for number, asset in changes.balances}
     wanted = set(keys.values())
     ends: dict[UUID, tuple[Key, Key]] = {}
     for row in transfers.values():

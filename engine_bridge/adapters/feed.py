@@ -21,7 +21,7 @@ HEARTBEAT_MS: Final = 500
 SILENCE_S: Final = 5.0
 """No batch and no heartbeat for so long: the stream is dead, whatever the connection says."""
 CALL_S: Final = 10.0
-GATHERED_MAX: Final = 4 * BATCH_MAX
+GATHERED_MAX: Final = 8 * BATCH_MAX
 """So many are handed over as one run: settlement's cost is by statement as well as by row."""
 AHEAD_MAX: Final = 4 * GATHERED_MAX
 """So many events may lie read and not yet taken; beyond that the stream is left to wait."""

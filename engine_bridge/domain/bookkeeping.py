@@ -73,6 +73,7 @@ class Bookkeeper:
         self._orders = orders
         self._notes = notes
         self._scales = scales
+        self._ticklot_units = {number: scale.ticklot_units for number, scale in scales.items()}
         self.changes = Changes()
 
     def apply(self, event: Event) -> None:
@@ -136,7 +137,9 @@ class Bookkeeper:
             )
         base, quote = amount(trade.base), amount(trade.quote)
         ticklots = trade.price_ticks * trade.qty_lots
-        if base != scale.base_amount(trade.qty_lots) or quote != scale.quote_amount(ticklots):
+        told = (base.units, base.asset, quote.units, quote.asset)
+        due = trade.qty_lots * scale.lot_units, ticklots * self._ticklot_units[event.instrument_id]
+        if told != (due[0], scale.base, due[1], scale.quote):
             raise Break(f"trade {trade.trade_id} does not follow the scales of {scale.symbol}")
         for taker, part in ((False, trade.maker), (True, trade.taker)):
             side = trade.taker_side if taker else trade.taker_side.opposite
@@ -144,8 +147,8 @@ class Bookkeeper:
             fee = amount(part.fee) if part.fee.units else Amount(0, received.asset)
             if fee.asset != received.asset:
                 raise Break(f"trade {trade.trade_id} takes a fee in {fee.asset}, not in what is received")
-            self._fill(event, trade, part, side=side, taker=taker, fee=fee)
-        legs = movements.of_trade(trade)
+            self._fill(event, trade, part, side=side, taker=taker, fee=fee, ticklots=ticklots)
+        legs = movements.of_sums(trade, base, quote)
         for (account, code), units in legs.items():
             self.changes.add(account, code, event.at, total=units)
         kept = tuple((account, code, units) for (account, code), units in sorted(legs.items()) if units)
@@ -153,13 +156,21 @@ class Bookkeeper:
             self.changes.entries.append(TradeEntry(trade.trade_id, kept, event.at))
 
     def _fill(
-        self, event: Event, trade: Traded, part: TradeSide, *, side: Side, taker: bool, fee: Amount
+        self,
+        event: Event,
+        trade: Traded,
+        part: TradeSide,
+        *,
+        side: Side,
+        taker: bool,
+        fee: Amount,
+        ticklots: int,
     ) -> None:
         record = self._find(part.order_id)
         if record.spec.account_id != part.account_id or record.spec.side is not side:
             raise Break(f"trade {trade.trade_id} names another account or side for order {part.order_id}")
         record.filled_lots += trade.qty_lots
-        record.filled_ticklots += trade.price_ticks * trade.qty_lots
+        record.filled_ticklots += ticklots
         record.fee_units += fee.units
         record.last_trade_id, record.last_price_ticks = trade.trade_id, trade.price_ticks
         record.last_qty_lots = trade.qty_lots

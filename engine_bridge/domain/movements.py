@@ -30,8 +30,12 @@ def amount(units: Units) -> Amount:
 
 def of_trade(trade: Traded) -> Movements:
     """Base one way, quote the other, and each side's fee out of what it receives to the venue's account."""
+    return of_sums(trade, amount(trade.base), amount(trade.quote))
+
+
+def of_sums(trade: Traded, base: Amount, quote: Amount) -> Movements:
+    """The same, where the two sums are known as money already."""
     found: defaultdict[tuple[int, str], int] = defaultdict(int)
-    base, quote = amount(trade.base), amount(trade.quote)
     for side, part in ((trade.taker_side.opposite, trade.maker), (trade.taker_side, trade.taker)):
         received, paid = (base, quote) if side is Side.BUY else (quote, base)
         found[part.account_id, received.asset] += received.units - part.fee.units

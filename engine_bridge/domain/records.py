@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Final
+from typing import Final, NamedTuple
 from uuid import UUID
 
 from engine_bridge.domain.events import OrderSpec
@@ -39,8 +38,9 @@ class OrderRecord:
     last_fill_at: datetime | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class FillRecord:
+class FillRecord(NamedTuple):
+    """One side of a trade. A tuple, as thousands are made in a batch."""
+
     id: int
     trade_id: int
     order_id: int
@@ -55,8 +55,7 @@ class FillRecord:
     auction: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class TradeEntry:
+class TradeEntry(NamedTuple):
     """A trade's postings: account number (0 is the venue's own), asset, units; they sum to zero per asset."""
 
     trade_id: int
@@ -78,23 +77,34 @@ class TransferEntry:
 
 
 @dataclass(slots=True)
+class BalanceChange:
+    """What a balance gained in all, what more of it stands behind orders, and when it last changed."""
+
+    total: int
+    held: int
+    at: datetime
+
+
+@dataclass(slots=True)
 class Changes:
     """Everything that one run of events changes."""
 
     orders: dict[int, OrderRecord] = field(default_factory=dict)
     fills: list[FillRecord] = field(default_factory=list)
     entries: list[TradeEntry | TransferEntry] = field(default_factory=list)
-    totals: defaultdict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
-    holds: defaultdict[tuple[int, str], int] = field(default_factory=lambda: defaultdict(int))
-    moments: dict[tuple[int, str], datetime] = field(default_factory=dict)
+    balances: dict[tuple[int, str], BalanceChange] = field(default_factory=dict)
     states: dict[int, str] = field(default_factory=dict)
 
     def add(self, account: int, asset: str, at: datetime, *, total: int = 0, held: int = 0) -> None:
         """Change one balance."""
-        self.totals[account, asset] += total
-        self.holds[account, asset] += held
-        self.moments[account, asset] = at
+        change = self.balances.get((account, asset))
+        if change is None:
+            self.balances[account, asset] = BalanceChange(total, held, at)
+        else:
+            change.total += total
+            change.held += held
+            change.at = at
 
     def accounts(self) -> set[int]:
         """The engine's numbers of everybody whose money or orders change."""
-        return {account for account, _ in self.moments} - {FEE_ACCOUNT}
+        return {account for account, _ in self.balances} - {FEE_ACCOUNT}

@@ -69,7 +69,7 @@ def test_moves_in_all_what_its_entries_move(deals: list[tuple[int, int, int, int
         assert isinstance(entry, TradeEntry)
         for account, asset, units in entry.legs:
             posted[account, asset] += units
-    moved = {key: units for key, units in changes.totals.items() if units}
+    moved = {key: change.total for key, change in changes.balances.items() if change.total}
     assert {key: units for key, units in posted.items() if units} == moved
     assert {key: units for key, units in of_events(tape.events).items() if units} == moved
     assert all(units >= 0 for (account, _), units in moved.items() if account == FEE_ACCOUNT)
@@ -89,12 +89,9 @@ def test_writes_the_same_however_the_events_are_cut(
     second = keep(events[cut:], carried)
     assert first.orders | second.orders == whole.orders
     assert [*first.fills, *second.fills] == whole.fills
-    for field in ("totals", "holds"):
-        summed: defaultdict[tuple[int, str], int] = defaultdict(int)
-        for part in (first, second):
-            for key, units in getattr(part, field).items():
-                summed[key] += units
-        assert dict(summed) == dict(getattr(whole, field))
+    for (account, asset), change in second.balances.items():
+        first.add(account, asset, change.at, total=change.total, held=change.held)
+    assert first.balances == whole.balances
 
 
 @given(crosses)
@@ -102,13 +99,13 @@ def test_holds_what_stands_in_open_orders_and_nothing_else(
     deals: list[tuple[int, int, int, int, int]],
 ) -> None:
     changes = keep(tape_of(deals).events)
-    for (account, asset), units in changes.holds.items():
+    for (account, asset), change in changes.balances.items():
         open_units = sum(
             record.held_units
             for record in changes.orders.values()
             if record.spec.account_id == account and (record.spec.side is Side.SELL) == (asset == "BTC")
         )
-        assert units == open_units
+        assert change.held == open_units
     for record in changes.orders.values():
         left = record.spec.qty_lots - record.filled_lots
         assert (record.state == "filled") == (left == 0)
@@ -166,7 +163,8 @@ def test_counts_a_refused_transfer_as_nothing() -> None:
     tape.transfer(uuid4(), 1, BTC, 5, into=False, refusal="INSUFFICIENT_BALANCE")
     tape.transfer(uuid4(), 1, BTC, 7)
     changes = keep(tape.events)
-    assert (dict(changes.totals), len(changes.entries)) == ({(1, "BTC"): 7}, 2)
+    totals = {key: change.total for key, change in changes.balances.items()}
+    assert (totals, len(changes.entries)) == ({(1, "BTC"): 7}, 2)
 
 
 def test_leaves_out_refused_orders_that_nobody_was_told_of() -> None:
