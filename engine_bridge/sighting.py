@@ -16,12 +16,13 @@ from core.refusals import NotFound
 from engine_bridge import queries
 from engine_bridge.adapters import notes, vitals
 from engine_bridge.adapters.administration import ShardReading
-from engine_bridge.adapters.inspection import Level, Verification
+from engine_bridge.adapters.inspection import Indication, Level, Verification
 from engine_bridge.domain.flushes import Flushes, flushes
 from engine_bridge.domain.instruments import Scale
 from engine_bridge.domain.markets import STOPS
 from engine_bridge.models import Instrument
 from engine_bridge.permissions import Permission
+from kernel.money import Amount
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,9 +49,21 @@ class EngineView:
 
 
 @dataclass(frozen=True, slots=True)
+class CallView:
+    """What a market's call auction would do now: at `price`, empty where nothing crosses, `size` would change
+    hands, and `left` would stay on `left_side`, which is buy, sell or empty.
+    """
+
+    price: str
+    size: Amount
+    left: Amount
+    left_side: str
+
+
+@dataclass(frozen=True, slots=True)
 class BookView:
     """A market's book, best first: the engine's own as of `taken_at`, or the settled one, without a
-    `taken_at`, where nobody has heard of the engine's for a week.
+    `taken_at`, where nobody has heard of the engine's for a week. `call` while the engine's collects orders.
     """
 
     bids: Sequence[queries.BookLine]
@@ -58,6 +71,7 @@ class BookView:
     event_seq: int
     taken_at: datetime | None
     is_live: bool
+    call: CallView | None = None
 
 
 def engine_for(officer: Identity | None, *, now: datetime) -> EngineView:
@@ -100,7 +114,17 @@ def book_of(market: Instrument, *, depth: int, now: datetime) -> BookView:
         return BookView(book.bids, book.asks, queries.settled_event_seq(), None, False)
     bids, asks = (_lines(market.scale, levels[:depth]) for levels in (seen.depth.bids, seen.depth.asks))
     is_live = now - seen.taken_at <= vitals.LIVE
-    return BookView(bids, asks, seen.depth.event_seq, seen.taken_at, is_live)
+    call = seen.depth.auction and _call(market.scale, seen.depth.auction)
+    return BookView(bids, asks, seen.depth.event_seq, seen.taken_at, is_live, call)
+
+
+def _call(scale: Scale, told: Indication) -> CallView:
+    return CallView(
+        price=scale.price(told.price_ticks) if told.price_ticks else "",
+        size=scale.base_amount(told.matched_lots),
+        left=scale.base_amount(told.unmatched_lots),
+        left_side=told.unmatched_side,
+    )
 
 
 def _lines(scale: Scale, levels: Sequence[Level]) -> list[queries.BookLine]:

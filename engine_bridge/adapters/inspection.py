@@ -12,7 +12,7 @@ import grpc
 
 from engine_bridge.adapters.channel import EngineAway, is_away, open_channel
 from engine_bridge.domain.results import engine_time
-from engine_bridge.wire import admin_pb2, admin_pb2_grpc, market_data_pb2, market_data_pb2_grpc
+from engine_bridge.wire import admin_pb2, admin_pb2_grpc, market_data_pb2, market_data_pb2_grpc, types_pb2
 
 CALL_S: Final = 2.0
 Level: TypeAlias = tuple[int, int, int]
@@ -23,6 +23,7 @@ _STATES: Final = {
     admin_pb2.VERIFY_STATE_SOUND: "sound",
     admin_pb2.VERIFY_STATE_BROKEN: "broken",
 }
+_SIDES: Final = {types_pb2.SIDE_BUY: "buy", types_pb2.SIDE_SELL: "sell"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,12 +49,25 @@ class Verification:
 
 
 @dataclass(frozen=True, slots=True)
+class Indication:
+    """What a call auction would do now: `price_ticks` is 0 where nothing crosses, `unmatched_side` buy or
+    sell where something would be left over, else empty.
+    """
+
+    price_ticks: int
+    matched_lots: int
+    unmatched_lots: int
+    unmatched_side: str
+
+
+@dataclass(frozen=True, slots=True)
 class Depth:
-    """The best levels of a book, best first, as of one event."""
+    """The best levels of a book, best first, as of one event; with the call auction that it collects for."""
 
     event_seq: int
     bids: tuple[Level, ...]
     asks: tuple[Level, ...]
+    auction: Indication | None = None
 
 
 def verify(target: str, *, begin: bool) -> Verification | None:
@@ -91,7 +105,13 @@ def depth(target: str, *, instrument: int, levels: int) -> Depth:
     with _channel(target) as channel:
         request = market_data_pb2.BookRequest(instrument_id=instrument, depth=levels)
         frame = market_data_pb2_grpc.MarketDataStub(channel).GetBook(request, timeout=CALL_S)
-    return Depth(frame.event_seq, _levels(frame.bids), _levels(frame.asks))
+    auction = _indication(frame.auction) if frame.HasField("auction") else None
+    return Depth(frame.event_seq, _levels(frame.bids), _levels(frame.asks), auction)
+
+
+def _indication(wire: Any) -> Indication:
+    side = _SIDES.get(wire.unmatched_side, "")
+    return Indication(wire.price_ticks, wire.matched_lots, wire.unmatched_lots, side)
 
 
 def _levels(wire: Any) -> tuple[Level, ...]:

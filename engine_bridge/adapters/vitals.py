@@ -12,7 +12,7 @@ from django.db import connection
 
 from engine_bridge.adapters import notes
 from engine_bridge.adapters.administration import ShardReading
-from engine_bridge.adapters.inspection import Depth, Level, Verification
+from engine_bridge.adapters.inspection import Depth, Indication, Level, Verification
 
 FRESH: Final = timedelta(seconds=30)
 """Older news is no news: the engine, or settlement, is not there."""
@@ -71,7 +71,10 @@ def last_depth(instrument: int) -> SeenDepth | None:
     if told is None:
         return None
     body = told["depth"]
-    depth = Depth(body["event_seq"], _levels(body["bids"]), _levels(body["asks"]))
+    auction = body.get("auction")
+    depth = Depth(
+        body["event_seq"], _levels(body["bids"]), _levels(body["asks"]), auction and Indication(**auction)
+    )
     return SeenDepth(depth, datetime.fromisoformat(told["taken_at"]))
 
 

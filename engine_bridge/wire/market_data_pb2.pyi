@@ -1,3 +1,4 @@
+from engine_bridge.wire import event_feed_pb2 as _event_feed_pb2
 from engine_bridge.wire import types_pb2 as _types_pb2
 from google.protobuf.internal import containers as _containers
 from google.protobuf import descriptor as _descriptor
@@ -24,7 +25,7 @@ class BookRequest(_message.Message):
     def __init__(self, instrument_id: _Optional[int] = ..., depth: _Optional[int] = ...) -> None: ...
 
 class BookFrame(_message.Message):
-    __slots__ = ("instrument_id", "prev_book_seq", "book_seq", "engine_seq", "snapshot", "bids", "asks", "checksum", "epoch", "event_seq", "engine_time_ns")
+    __slots__ = ("instrument_id", "prev_book_seq", "book_seq", "engine_seq", "snapshot", "bids", "asks", "checksum", "epoch", "event_seq", "engine_time_ns", "auction")
     INSTRUMENT_ID_FIELD_NUMBER: _ClassVar[int]
     PREV_BOOK_SEQ_FIELD_NUMBER: _ClassVar[int]
     BOOK_SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -36,6 +37,7 @@ class BookFrame(_message.Message):
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     EVENT_SEQ_FIELD_NUMBER: _ClassVar[int]
     ENGINE_TIME_NS_FIELD_NUMBER: _ClassVar[int]
+    AUCTION_FIELD_NUMBER: _ClassVar[int]
     instrument_id: int
     prev_book_seq: int
     book_seq: int
@@ -47,7 +49,8 @@ class BookFrame(_message.Message):
     epoch: int
     event_seq: int
     engine_time_ns: int
-    def __init__(self, instrument_id: _Optional[int] = ..., prev_book_seq: _Optional[int] = ..., book_seq: _Optional[int] = ..., engine_seq: _Optional[int] = ..., snapshot: _Optional[bool] = ..., bids: _Optional[_Iterable[_Union[Level, _Mapping]]] = ..., asks: _Optional[_Iterable[_Union[Level, _Mapping]]] = ..., checksum: _Optional[int] = ..., epoch: _Optional[int] = ..., event_seq: _Optional[int] = ..., engine_time_ns: _Optional[int] = ...) -> None: ...
+    auction: _event_feed_pb2.AuctionIndicative
+    def __init__(self, instrument_id: _Optional[int] = ..., prev_book_seq: _Optional[int] = ..., book_seq: _Optional[int] = ..., engine_seq: _Optional[int] = ..., snapshot: _Optional[bool] = ..., bids: _Optional[_Iterable[_Union[Level, _Mapping]]] = ..., asks: _Optional[_Iterable[_Union[Level, _Mapping]]] = ..., checksum: _Optional[int] = ..., epoch: _Optional[int] = ..., event_seq: _Optional[int] = ..., engine_time_ns: _Optional[int] = ..., auction: _Optional[_Union[_event_feed_pb2.AuctionIndicative, _Mapping]] = ...) -> None: ...
 
 class Level(_message.Message):
     __slots__ = ("price_ticks", "qty_lots", "orders")

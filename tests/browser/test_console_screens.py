@@ -15,7 +15,7 @@ from core import clock
 from core.audit.models import AuditEvent
 from engine_bridge.adapters import vitals
 from engine_bridge.adapters.administration import ShardReading
-from engine_bridge.adapters.inspection import Depth, Verification
+from engine_bridge.adapters.inspection import Depth, Indication, Verification
 from tests.browser.conftest import Site
 from tests.recoveries import draft_recovery, running
 
@@ -100,7 +100,8 @@ def watched(site: Site) -> None:
     broken = Verification("broken", began, now, 0, 0, 0, 0, 0, 393_216, "", "", finding)
     vitals.leave(reading, broken, now=now)
     bids, asks = (tuple((600_000 + step * at, 1_000 * at, at) for at in range(1, 13)) for step in (-10, 10))
-    vitals.leave_depth(site.exchange.market.pk, Depth(1_904_377, bids, asks), now=now)
+    call = Indication(600_000, 40_000, 1_000, "buy")
+    vitals.leave_depth(site.exchange.market.pk, Depth(1_904_377, bids, asks, call), now=now)
 
 
 def violations(page: Page, rules: dict[str, Any]) -> list[str]:

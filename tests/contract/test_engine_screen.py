@@ -13,7 +13,7 @@ from core.refusals import NotAllowed
 from engine_bridge import probes, queries, sighting
 from engine_bridge.actions import ask_verification, rebuild_mirrors
 from engine_bridge.actions.rebuilding import NoReason, NotConfirmed
-from engine_bridge.adapters import inspection, vitals
+from engine_bridge.adapters import administration, inspection, vitals
 from engine_bridge.adapters.inspection import Verification
 from engine_bridge.daemons.watching import look
 from engine_bridge.models import Instrument
@@ -138,3 +138,29 @@ def test_shows_the_engines_own_book_and_says_when_it_is_stale(venue: Venue) -> N
     later = now + vitals.LIVE + timedelta(seconds=1)
     found = sighting.book_of(market, depth=1, now=later)
     assert (found.is_live, len(found.asks)) == (False, 1)
+
+
+def test_says_what_a_call_auction_would_do(venue: Venue) -> None:
+    tom, tia, target = maker(venue), taker(venue), f"unix:{venue.engine.admin}"
+    market = Instrument.objects.get()
+
+    def call() -> sighting.CallView | None:
+        now = clock.now()
+        look(target, now=now)
+        return sighting.book_of(market, depth=1, now=now).call
+
+    assert call() is None
+    for state in ("halted", "auction"):
+        administration.set_state(target, instrument=market.pk, state=state)
+    place(tom, terms("sell", "0.3", "39000"))
+    found = call()
+    assert found is not None
+    assert (found.price, str(found.size)) == ("", "0")
+    place(tia, terms("buy", "0.1", "41000"))
+    until(lambda: (found := call()) is not None and found.price != "")
+    found = call()
+    assert found is not None
+    assert 39_000 <= int(found.price) <= 41_000
+    assert (str(found.size), str(found.left), found.left_side) == ("0.1", "0.2", "sell")
+    administration.run_auction(target, instrument=market.pk)
+    assert call() is None

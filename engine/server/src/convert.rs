@@ -1,5 +1,6 @@
 //! Between the contract's messages and the venue's own words. Whatever the venue has no word for is refused here.
 
+use countersign_venue::auction::Indication;
 use countersign_venue::command::{
     AdminBody, Amend, AssetSpec, Cancel, Command, Id, InstrumentSpec, Kind, NewOrder, OrderBody,
     OrderCommand, Scope, State, Stp, Tif, Transfer, side_from_number, stp_from_number,
@@ -127,6 +128,16 @@ pub fn instrument_spec(spec: v1::InstrumentSpec) -> Result<InstrumentSpec, Code>
 
 pub fn admin(reference_bytes: &[u8], body: Result<AdminBody, Code>) -> Result<Command, Code> {
     Ok(Command::Admin { reference: reference(reference_bytes)?, body: body? })
+}
+
+pub fn told_auction(indication: &Indication, uncrossed: bool) -> v1::AuctionIndicative {
+    v1::AuctionIndicative {
+        price_ticks: indication.price,
+        matched_lots: indication.matched,
+        unmatched_lots: indication.unmatched,
+        unmatched_side: indication.surplus.map_or(0, |side| side as i32),
+        uncrossed,
+    }
 }
 
 pub fn told_asset(spec: &AssetSpec) -> v1::AssetSpec {
@@ -325,13 +336,7 @@ fn told_body(seq: u64, body: &Body) -> event::Body {
                 default_fees: fees.is_none(),
             })
         }
-        Body::Auction { indication, uncrossed } => event::Body::Auction(v1::AuctionIndicative {
-            price_ticks: indication.price,
-            matched_lots: indication.matched,
-            unmatched_lots: indication.unmatched,
-            unmatched_side: indication.surplus.map_or(0, |side| side as i32),
-            uncrossed: *uncrossed,
-        }),
+        Body::Auction { indication, uncrossed } => event::Body::Auction(told_auction(indication, *uncrossed)),
         Body::Marker { epoch, logic_version } => event::Body::Marker(v1::ShardMarker {
             epoch: *epoch,
             state: v1::ShardState::Running as i32,

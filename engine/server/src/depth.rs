@@ -2,10 +2,13 @@
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use countersign_venue::command::{Kind, Side, Tif};
+use countersign_venue::auction::Indication;
+use countersign_venue::command::{Kind, Side, State, Tif};
 use countersign_venue::event::{Body, Event};
 use countersign_venue::{OpenOrder, Venue};
 use countersign_wire::v1::{BookFrame, Level};
+
+use crate::convert::told_auction;
 
 #[derive(Clone, Copy)]
 struct Shown {
@@ -25,6 +28,8 @@ struct Ladder {
     book_seq: u64,
     engine_seq: u64,
     time_ns: u64,
+    /// While the market collects orders for its call auction.
+    auction: Option<Indication>,
 }
 
 impl Ladder {
@@ -105,6 +110,7 @@ impl Depth {
             ladder.book_seq = venue.event_seq();
             ladder.engine_seq = venue.engine_seq();
             ladder.time_ns = venue.time_ns();
+            ladder.auction = market.call.map(|call| call.told);
         }
         for OpenOrder { order_id, instrument_id, side, price, leaves, .. } in venue.open_orders(0, 0) {
             let ladder = depth.ladders.entry(instrument_id).or_default();
@@ -144,6 +150,8 @@ impl Depth {
                     ladder.add(*order_id, Shown { price: *price, leaves: *leaves, ..shown });
                 }
             }
+            Body::Auction { indication, uncrossed } => ladder.auction = (!uncrossed).then_some(*indication),
+            Body::Instrument { state, .. } if *state != State::Auction => ladder.auction = None,
             _ => {}
         }
     }
@@ -177,6 +185,7 @@ impl Depth {
                 epoch,
                 event_seq,
                 engine_time_ns: ladder.time_ns,
+                auction: None,
             });
             ladder.book_seq = event_seq;
         }
@@ -204,6 +213,7 @@ impl Depth {
             epoch: self.epoch,
             event_seq: self.event_seq,
             engine_time_ns: ladder.time_ns,
+            auction: ladder.auction.map(|told| told_auction(&told, false)),
         })
     }
 }
@@ -233,6 +243,7 @@ pub fn look(venue: &Venue, instrument_id: u32, depth: usize) -> Option<BookFrame
         epoch: venue.epoch(),
         event_seq: venue.event_seq(),
         engine_time_ns: venue.time_ns(),
+        auction: market.call.map(|call| told_auction(&call.told, false)),
     })
 }
 
@@ -269,6 +280,19 @@ const TABLE: [u32; 256] = {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_followed_book_tells_of_its_auction_until_that_is_run() {
+        let mut depth = Depth { ladders: BTreeMap::new(), epoch: 1, event_seq: 0 };
+        let indication = Indication { price: 100, matched: 7, unmatched: 2, surplus: Some(Side::Buy) };
+        let mut told = |uncrossed| {
+            let body = Body::Auction { indication, uncrossed };
+            depth.follow(&Event { seq: 1, engine_seq: 1, time_ns: 1, instrument_id: 9, body });
+            depth.snapshot(9, 0).unwrap().auction
+        };
+        assert_eq!(told(false), Some(told_auction(&indication, false)));
+        assert_eq!(told(true), None);
+    }
 
     #[test]
     fn the_checksum_is_the_one_of_zlib() {

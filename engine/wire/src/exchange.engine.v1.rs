@@ -2959,6 +2959,9 @@ pub struct BookFrame {
     pub event_seq: u64,
     #[prost(uint64, tag = "11")]
     pub engine_time_ns: u64,
+    /// In a snapshot, while the market collects orders for its call auction: what it would do now, told once a second.
+    #[prost(message, optional, tag = "12")]
+    pub auction: ::core::option::Option<AuctionIndicative>,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Level {
