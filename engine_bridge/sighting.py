@@ -114,7 +114,7 @@ def book_of(market: Instrument, *, depth: int, now: datetime) -> BookView:
         return BookView(book.bids, book.asks, queries.settled_event_seq(), None, False)
     bids, asks = (_lines(market.scale, levels[:depth]) for levels in (seen.depth.bids, seen.depth.asks))
     is_live = now - seen.taken_at <= vitals.LIVE
-    call = seen.depth.auction and _call(market.scale, seen.depth.auction)
+    call = _call(market.scale, seen.depth.auction) if seen.depth.auction is not None else None
     return BookView(bids, asks, seen.depth.event_seq, seen.taken_at, is_live, call)
 
 
