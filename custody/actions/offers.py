@@ -60,8 +60,7 @@ def offer(row: Withdrawal, *, actor: Actor, now: datetime) -> bool:
     What is looked at here saves asking in vain; what is paid, the signers decide by their own journals.
     """
     row.check_step(State.OFFERED)
-    policy = queries.policy(intent.WITHDRAWAL)
-    lane = queries.lane_of(policy.source)
+    lane = queries.withdrawal_lane()
     whole = row.units + row.fee_cap_units
     if lane is None or whole > lane.transaction_units_max or not _is_usable(row, now=now):
         return False
@@ -187,7 +186,7 @@ def _why_not(row: Withdrawal) -> str:
 
 
 def _is_usable(row: Withdrawal, *, now: datetime) -> bool:
-    lane = queries.lane_of(queries.policy(intent.WITHDRAWAL).source)
+    lane = queries.withdrawal_lane()
     if lane is None:
         return False
     usable = queries.usable_at(row.customer_id, row.destination, lane=lane)

@@ -67,6 +67,8 @@ from custody.queries.statements import (
     statements_for,
     statements_of,
     usable_at,
+    usable_from,
+    withdrawal_lane,
 )
 from custody.queries.treasury import (
     NoPolicy,
@@ -191,6 +193,7 @@ __all__ = [
     "unanswered_by",
     "unsignable_withdrawals",
     "usable_at",
+    "usable_from",
     "used_cents",
     "vetoes_for",
     "wallet_named",
@@ -198,6 +201,7 @@ __all__ = [
     "watched",
     "withdrawal",
     "withdrawal_for",
+    "withdrawal_lane",
     "withdrawal_of",
     "withdrawals_for",
     "withdrawals_of",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 from uuid import UUID
@@ -11,9 +11,10 @@ from django.db.models import Q, QuerySet
 
 from core.refusals import NotFound
 from custody.domain import statements
-from custody.models import CustomerStatement, Lane, StatementAnswer
+from custody.models import CustomerStatement, Lane, PaymentPolicy, StatementAnswer
 from kernel import encodings
 from kernel.customer import CUSTOMER_KEY, REMOVAL, Key, KeyStatement, parse
+from kernel.intent import WITHDRAWAL
 
 
 def statements_of(customer: UUID, *, limit: int = 100) -> list[CustomerStatement]:
@@ -58,36 +59,47 @@ def newest_about(customer: UUID, destination: str) -> CustomerStatement | None:
     key = key_statement(customer)
     if key is None:
         return None
-    rows = CustomerStatement.objects.filter(
-        customer_id=customer,
-        kind__in=statements.ABOUT_DESTINATIONS,
-        subject=destination,
-        received_at__gte=key.received_at,
-    )
+    rows = _about_destinations(key).filter(subject=destination)
     return rows.order_by("-received_at", "-id").first()
 
 
 def usable_at(customer: UUID, destination: str, *, lane: Lane) -> datetime | None:
-    """From when on enough signers should pay this destination unattended; None where they never will.
+    """From when on enough signers should pay this destination unattended; None where they never will."""
+    return usable_from(customer, lane=lane, destinations=[destination]).get(destination)
+
+
+def usable_from(
+    customer: UUID, *, lane: Lane, destinations: Collection[str] | None = None
+) -> dict[str, datetime]:
+    """The same for all of a customer's destinations, or for these; without those that never will be paid so.
 
     The answer rests on rows that whoever owns the database can write, so it opens nothing: signers go by
     their own journals.
     """
-    key, said = key_statement(customer), newest_about(customer, destination)
-    if key is None or said is None or said.kind == REMOVAL:
-        return None
-    return statements.usable_at(
-        learnt_by(key, lane),
-        learnt_by(said, lane),
-        threshold=lane.wallet.threshold,
-        cooling_off=lane.cooling_off,
+    key = key_statement(customer)
+    if key is None:
+        return {}
+    newest = _about_destinations(key)
+    if destinations is not None:
+        newest = newest.filter(subject__in=destinations)
+    said = newest.order_by("subject", "-received_at", "-id").distinct("subject")
+    named = {row.pk: row.subject for row in said if row.kind != REMOVAL}
+    learnt: dict[UUID, dict[str, datetime]] = {key.pk: {}, **{row: {} for row in named}}
+    answers = StatementAnswer.objects.filter(
+        statement__in=list(learnt), code="", token__in=lane.wallet.tokens
     )
-
-
-def learnt_by(row: CustomerStatement, lane: Lane) -> Mapping[str, datetime]:
-    """Which of the wallet's signers have learnt it, each since when."""
-    answers = StatementAnswer.objects.filter(statement=row, code="", token__in=lane.wallet.tokens)
-    return dict(answers.values_list("token", "answered_at"))
+    for row, token, at in answers.values_list("statement", "token", "answered_at"):
+        learnt[row][token] = at
+    found = {
+        destination: statements.usable_at(
+            learnt[key.pk],
+            learnt[row],
+            threshold=lane.wallet.threshold,
+            cooling_off=lane.cooling_off,
+        )
+        for row, destination in named.items()
+    }
+    return {destination: at for destination, at in found.items() if at is not None}
 
 
 def statements_for(token: str, *, now: datetime) -> QuerySet[CustomerStatement]:
@@ -103,6 +115,21 @@ def statements_for(token: str, *, now: datetime) -> QuerySet[CustomerStatement]:
     return rows.exclude(pk__in=told).order_by("received_at", "id")[:200]
 
 
+def withdrawal_lane() -> Lane | None:
+    """The lane of the wallet that pays withdrawals, if the registry gives it one."""
+    source = PaymentPolicy.objects.filter(kind=WITHDRAWAL).values_list("source", flat=True).first()
+    return None if source is None else lane_of(source)
+
+
 def lane_of(wallet: str) -> Lane | None:
     """The lane of a wallet, if the registry gives it one."""
     return Lane.objects.select_related("wallet").filter(wallet__name=wallet).first()
+
+
+def _about_destinations(key: CustomerStatement) -> QuerySet[CustomerStatement]:
+    """What the key's customer has said about destinations since the key was theirs."""
+    return CustomerStatement.objects.filter(
+        customer_id=key.customer_id,
+        kind__in=statements.ABOUT_DESTINATIONS,
+        received_at__gte=key.received_at,
+    )

@@ -282,6 +282,24 @@ def test_is_brought_until_a_forgetful_signer_takes_it(treasury: Treasury, signer
     assert StatementAnswer.objects.get(token="hot-1").code == ""
 
 
+def test_is_reckoned_for_all_of_a_customers_destinations_at_once(
+    treasury: Treasury, signers: Signers, django_assert_num_queries: Any
+) -> None:
+    lane, other = queries.withdrawal_lane(), "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
+    assert lane is not None
+    assert (lane.wallet.name, queries.usable_from(treasury.tom.pk, lane=lane)) == ("hot", {})
+    for what, *arguments in (("key",), ("beneficiary", HOME), ("beneficiary", other)):
+        take(treasury, said(treasury, what, *arguments))
+    lane_tasks.tell_signers(now=treasury.now)
+    with django_assert_num_queries(3):
+        found = queries.usable_from(treasury.tom.pk, lane=lane)
+    assert found == {HOME: treasury.now + 2 * DAY, other: treasury.now + 2 * DAY}
+    assert found == {each: queries.usable_at(treasury.tom.pk, each, lane=lane) for each in (HOME, other)}
+    later = treasury.now + timedelta(minutes=1)
+    take(treasury, said(treasury, "removal", other, at=later), now=later)
+    assert list(queries.usable_from(treasury.tom.pk, lane=lane)) == [HOME]
+
+
 def test_of_a_frozen_customer_only_takes_away(treasury: Treasury) -> None:
     from core.freezes.actions import pull_freeze
     from core.freezes.domain import scopes

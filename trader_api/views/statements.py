@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from datetime import datetime
 from typing import Any, Final
 
 from rest_framework.request import Request
@@ -9,7 +11,7 @@ from rest_framework.response import Response
 
 from custody import queries
 from custody.actions import take_statement
-from custody.models import CustomerStatement, Lane
+from custody.models import CustomerStatement
 from kernel import encodings
 from kernel.customer import BENEFICIARY
 from trader_api import limits, rows
@@ -19,8 +21,6 @@ from trader_api.errors import bad
 
 PAYLOAD_MAX: Final = 4_000
 UNNAMED: Final = "unnamed destination"
-LANE: Final = "hot"
-"""The wallet whose lane pays withdrawals."""
 
 
 class Statements(PrivateEndpoint):
@@ -28,8 +28,8 @@ class Statements(PrivateEndpoint):
 
     def get(self, request: Request) -> Response:
         """What the trader has signed, newest first, and how many signers have learnt each."""
-        lane = queries.lane_of(LANE)
-        return ok([_row(each, lane) for each in queries.statements_of(self.trader.customer_id)])
+        found, usable = queries.statements_of(self.trader.customer_id), self._usable()
+        return ok([_row(each, usable) for each in found])
 
     def post(self, request: Request) -> Response:
         """Take a signed statement: a key, a destination, or the removal of one."""
@@ -50,14 +50,17 @@ class Statements(PrivateEndpoint):
             actor=self.trader.actor,
             now=self.now,
         )
-        return ok([_row(row, queries.lane_of(LANE))])
+        return ok([_row(row, self._usable())])
+
+    def _usable(self) -> Mapping[str, datetime]:
+        """From when on the lane pays to each of the trader's destinations."""
+        lane = queries.withdrawal_lane()
+        return {} if lane is None else queries.usable_from(self.trader.customer_id, lane=lane)
 
 
-def _row(row: CustomerStatement, lane: Lane | None) -> dict[str, Any]:
+def _row(row: CustomerStatement, usable: Mapping[str, datetime]) -> dict[str, Any]:
     learnt = [answer for answer in row.answers.all() if not answer.code]
-    usable = None
-    if lane is not None and row.kind == BENEFICIARY:
-        usable = queries.usable_at(row.customer_id, row.subject, lane=lane)
+    since = usable.get(row.subject) if row.kind == BENEFICIARY else None
     return {
         "statement": str(row.pk),
         "kind": row.kind,
@@ -65,5 +68,5 @@ def _row(row: CustomerStatement, lane: Lane | None) -> dict[str, Any]:
         "saidAt": rows.ms(row.said_at),
         "ts": rows.ms(row.received_at),
         "learntBy": str(len(learnt)),
-        "unattendedFrom": rows.ms(usable) if usable is not None else "",
+        "unattendedFrom": rows.ms(since) if since is not None else "",
     }
