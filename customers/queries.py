@@ -9,12 +9,9 @@ from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db.models import QuerySet
 
-from core.access import rights
-from core.access.models import Identity
 from core.refusals import NotAllowed, NotFound
 from customers.domain import secrets, signatures
 from customers.models import ApiKey, Customer
-from customers.permissions import Permission
 
 
 class WrongPassword(NotAllowed):
@@ -77,19 +74,6 @@ def customer(customer_id: UUID) -> Customer:
     if row is None:
         raise NotFound("There is no such customer.", target=f"customers.customer/{customer_id}")
     return row
-
-
-def customer_for(customer_id: UUID, *, officer: Identity | None, now: datetime) -> Customer:
-    """One customer, for an officer who may see customers; NotFound for everybody else."""
-    if not rights.allowed(officer, Permission.SEE_CUSTOMERS, now):
-        raise NotFound("There is no such customer.", target=f"customers.customer/{customer_id}")
-    return customer(customer_id)
-
-
-def customers_for(*, officer: Identity | None, now: datetime, limit: int = 100) -> QuerySet[Customer]:
-    """The newest customers, for an officer who may see customers; nothing for everybody else."""
-    rows = Customer.objects.select_related("identity").order_by("-created_at", "-pk")
-    return rows[:limit] if rights.allowed(officer, Permission.SEE_CUSTOMERS, now) else rows.none()
 
 
 def api_keys_of(customer_id: UUID) -> QuerySet[ApiKey]:

@@ -39,7 +39,6 @@ freezes:freeze:pull               .       .
 freezes:freeze:release            x       x
 freezes:freeze:approve_release    x       x
 health:probe:read                 .       .
-customers:customer:read           .       .
 kyc:case:read                     .       .
 kyc:case:decide                   x       x
 kyc:tier:approve                  x       x

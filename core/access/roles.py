@@ -68,7 +68,6 @@ freezes:freeze:pull               x     x    x     x     x    .    .    .
 freezes:freeze:release            x     x    x     x     x    .    .    .
 freezes:freeze:approve_release    x     x    .     x     .    .    .    .
 health:probe:read                 x     x    x     x     x    x    x    x
-customers:customer:read           x     x    x     .     .    x    x    .
 kyc:case:read                     x     x    .     .     .    x    x    .
 kyc:case:decide                   x     x    .     .     .    .    .    .
 kyc:tier:approve                  x     x    .     x     .    .    .    .

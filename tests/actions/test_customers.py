@@ -104,13 +104,8 @@ def test_is_known_by_e_mail_and_password(tom: Customer) -> None:
         queries.by_password(email="tom@example.com", password=PASSWORD)
 
 
-def test_is_seen_by_officers_who_may(tom: Customer, staff: Staff, now: datetime) -> None:
-    assert queries.customer_for(tom.pk, officer=staff.ana.identity, now=now) == tom
-    assert list(queries.customers_for(officer=staff.dot.identity, now=now)) == [tom]
-    for stranger in (staff.eve.identity, staff.ben.identity, tom.identity, None):
-        assert not queries.customers_for(officer=stranger, now=now)
-        with pytest.raises(NotFound):
-            queries.customer_for(tom.pk, officer=stranger, now=now)
+def test_is_found_by_its_id_alone(tom: Customer) -> None:
+    assert queries.customer(tom.pk) == tom
     with pytest.raises(NotFound):
         queries.customer(uuid4())
 

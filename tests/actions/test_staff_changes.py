@@ -103,7 +103,7 @@ def test_gives_a_role_for_a_shift(staff: Staff, now: datetime) -> None:
     eve = staff.eve.identity
     carry(staff, changes.GrantRole(eve.pk, "support", hours=4), now)
     later = [now, now + timedelta(hours=3, minutes=59), now + timedelta(hours=4)]
-    assert [allowed(eve, "customers:customer:read", moment) for moment in later] == [True, True, False]
+    assert [allowed(eve, "kyc:case:read", moment) for moment in later] == [True, True, False]
 
 
 @pytest.mark.django_db
