@@ -7,7 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from core import outbox
-from custody import actions, lane_tasks, queries, tasks
+from custody import actions, lane_tasks, queries, signer_tasks, tasks
 from custody.events import (
     BlockRead,
     RefillMoved,
@@ -72,7 +72,7 @@ def follow_block(message: BlockRead, *, now: datetime) -> None:
 def carry_order(message: SignerOrderMoved, *, now: datetime) -> None:
     """Bring a signed order to the signers at once."""
     if message.state == "signed":
-        tasks.carry_order(message.order, now=now)
+        signer_tasks.carry_order(message.order, now=now)
 
 
 @outbox.subscriber(StatementTaken, name="custody.tell_signers")

@@ -178,46 +178,6 @@ def send_again(*, now: datetime) -> None:
             log.info("still on the way: %s", error)
 
 
-def carry_order(order_id: UUID, *, now: datetime) -> None:
-    """Hand a signed order to every signer that has not answered it, and store each answer as it comes."""
-    row, silent = queries.signer_order(order_id), []
-    if row.state != "signed" or row.expires_at <= now:
-        return
-    message = queries.order_message(row)
-    for token in queries.unanswered_by(row):
-        try:
-            answer = signer_client.order(settings.SIGNERS_DIR, token, message)
-        except signer_client.SignerUnreachable as error:
-            log.warning("no answer: %s", error)
-            silent.append(token)
-            continue
-        declined = answer if isinstance(answer, signer_client.Declined) else None
-        if declined:
-            log.error("%s refused %s: %s %s", token, row, declined.code, declined.detail)
-        actions.report_answer(
-            order_id=row.pk,
-            token=token,
-            obeyed=declined is None,
-            code=declined.code if declined else "",
-            detail=declined.detail if declined else "",
-            actor=CARETAKER,
-            now=now,
-        )
-    if silent:
-        raise TooFewSigners(f"{row}: no answer from {', '.join(silent)}")
-
-
-def look_at_signers(*, now: datetime) -> None:
-    """Ask each signer how it is, and mirror what it says."""
-    for token in queries.reachable_tokens():
-        try:
-            said = signer_client.health(settings.SIGNERS_DIR, token)
-        except signer_client.SignerUnreachable as error:
-            log.warning("no answer: %s", error)
-            said = None
-        actions.report_health(token=token, said=said, now=now)
-
-
 def look_for_refill(*, now: datetime) -> None:
     """Propose a refill for each hot wallet that needs one."""
     for hot, cold in queries.refill_pairs():
@@ -243,15 +203,7 @@ def tend_all(*, now: datetime) -> None:
         )
     for refill_id in queries.lapsing_refills(now=now):
         _quietly(actions.lapse_refill, refill_id=refill_id, now=now)
-    for order_id in queries.overdue_orders(now=now):
-        _quietly(actions.expire_order, order_id=order_id, now=now)
     look_for_refill(now=now)
-    look_at_signers(now=now)
-    for order_id in queries.orders_on_the_way():
-        try:
-            carry_order(order_id, now=now)
-        except TooFewSigners as error:
-            log.info("still on the way: %s", error)
 
 
 @shared_task(name="custody.tend", ignore_result=True)

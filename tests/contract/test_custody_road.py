@@ -15,7 +15,7 @@ from core import clock, ledger
 from core.approvals.actions import submit_signature
 from core.freezes.models import Freeze
 from core.ledger import AccountKind, invariants
-from custody import actions, queries, tasks
+from custody import actions, queries, signer_tasks, tasks
 from custody.adapters.bitcoin import BitcoinNode
 from custody.daemons import watcher
 from custody.domain.limits import Quote
@@ -248,13 +248,13 @@ def test_stops_at_an_officers_signed_freeze_whatever_the_database_says(scene: Sc
     ana, ben, cy = scene.staff.ana, scene.staff.ben, scene.staff.cy
     order = actions.draft_freeze(wallet="hot", reason="a laptop was stolen", actor=ana.actor, now=scene.now)
     scene.settle_down()
-    tasks.look_at_signers(now=scene.now)
+    signer_tasks.look_at_signers(now=scene.now)
     assert set(queries.signer_states().values()) == {"ready"}, "a draft freezes nobody"
     # Somebody who owns the database writes that it was signed; signers want the signature.
     SignerOrder.objects.filter(pk=order.pk).update(state="signed", assertion=FORGED)
-    tasks.carry_order(order.pk, now=scene.now)
+    signer_tasks.carry_order(order.pk, now=scene.now)
     assert queries.signer_order(order.pk).state == "refused"
-    tasks.look_at_signers(now=scene.now)
+    signer_tasks.look_at_signers(now=scene.now)
     assert not any(row.frozen for row in SignerHealth.objects.all())
 
     order = actions.draft_freeze(wallet="hot", reason="a laptop was stolen", actor=ana.actor, now=scene.now)
@@ -273,7 +273,7 @@ def test_stops_at_an_officers_signed_freeze_whatever_the_database_says(scene: Sc
     alone = actions.ask_release_of_signers(wallet="*", reason="it was found", actor=ana.actor, now=scene.now)
     release(scene, alone, ben)
     SignerOrder.objects.filter(pk=alone.pk).update(state="signed")
-    tasks.carry_order(alone.pk, now=scene.now)
+    signer_tasks.carry_order(alone.pk, now=scene.now)
     assert {answer.code for answer in alone.answers.all()} == {"SIGNER_BELOW_QUORUM"}
 
     order = actions.ask_release_of_signers(
