@@ -27,6 +27,7 @@ class Event(StrEnum):
     PAYMENT_SIGNATURE_STORED = "custody.payment.signature_stored"
     PAYMENT_REFUSED = "custody.payment.refused"
     PAYMENT_SIGNED = "custody.payment.signed"
+    PAYMENT_HANDED = "custody.payment.handed"
     PAYMENT_BROADCAST = "custody.payment.broadcast"
     PAYMENT_CONFIRMED = "custody.payment.confirmed"
     PAYMENT_REORGANISED = "custody.payment.reorganised"

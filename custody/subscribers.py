@@ -7,6 +7,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from core import outbox
+from core.freezes.events import FreezeReleased
 from custody import actions, lane_tasks, queries, signer_tasks, tasks
 from custody.events import (
     BlockRead,
@@ -66,6 +67,12 @@ def follow_block(message: BlockRead, *, now: datetime) -> None:
     tasks.send_again(now=now)
     tasks.look_for_refill(now=now)
     lane_tasks.reconcile(now=now)
+
+
+@outbox.subscriber(FreezeReleased, name="custody.send_unsent")
+def send_unsent(message: FreezeReleased, *, now: datetime) -> None:
+    """Hand over what the freeze has held back."""
+    tasks.send_unsent(now=now)
 
 
 @outbox.subscriber(SignerOrderMoved, name="custody.carry_order")

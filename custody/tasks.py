@@ -21,7 +21,7 @@ from core.approvals import actions as approval_actions
 from core.refusals import Conflict, Refused
 from custody import actions, queries
 from custody.adapters import pricing, screening, signer_client
-from custody.adapters.bitcoin import BitcoinNode, Outcome
+from custody.adapters.bitcoin import BitcoinNode, Broadcast, NodeUnreachable, Outcome
 from custody.domain import coins, limits
 from custody.domain.coins import Coin, Script
 from custody.domain.payments import Step
@@ -52,6 +52,10 @@ class TooFewSigners(Exception):
 
 class NotDelivered(Exception):
     """No node took the transaction, or none said so; the same bytes are sent again later."""
+
+
+class HeldBack(Exception):
+    """A freeze covers the payment; the outbox asks again until it is released."""
 
 
 class FeeRateUnknown(Exception):
@@ -117,6 +121,8 @@ def ask_signers(payment_id: UUID, *, now: datetime) -> None:
     for token in standing.tokens:
         if token in signed or len(signed) >= standing.threshold:
             continue
+        if held := queries.held_by(row):
+            raise HeldBack(f"{row}: {held[0]}")
         try:
             answer = signer_client.ask(settings.SIGNERS_DIR, token, request)
         except signer_client.SignerUnreachable as error:
@@ -156,12 +162,27 @@ def finish(payment_id: UUID, *, now: datetime) -> None:
 
 
 def send(payment_id: UUID, *, now: datetime) -> None:
-    """Hand the stored bytes to the node, and report once it has them. Nothing is ever built anew here."""
+    """Hand the stored bytes to the node, and report once it has them. Nothing is ever built anew here.
+
+    While a freeze covers the payment it stays where it is, until the release is announced or a block comes.
+    The freezes are asked last, with no transaction and no waiting between their answer and the call; what the
+    network has already is reported, freeze or not.
+    """
     row = queries.payment(payment_id)
     if not row.raw or row.owner.state not in SENDABLE:
         return
+    if row.sent_at is None:
+        actions.mark_handed(payment_id=row.pk, actor=PAYER, now=now)
+    raw = bytes.fromhex(row.raw)
     with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
-        answer = node.broadcast(bytes.fromhex(row.raw))
+        row = queries.payment(payment_id)
+        if held := queries.held_by(row):
+            log.warning("%s is held back by the %s", row, held[0])
+            if row.handed_at is None or not _has(node, row.txid):
+                return
+            answer = Broadcast(Outcome.ACCEPTED)
+        else:
+            answer = node.broadcast(raw)
     if not answer.delivered:
         level = logging.INFO if answer.outcome is Outcome.UNKNOWN else logging.ERROR
         log.log(level, "%s: %s %s", row, answer.outcome, answer.detail)
@@ -176,6 +197,18 @@ def send_again(*, now: datetime) -> None:
             send(payment_id, now=now)
         except NotDelivered as error:
             log.info("still on the way: %s", error)
+
+
+def send_unsent(*, now: datetime) -> None:
+    """After a release: hand over what no node has taken yet. Another freeze may still hold some of it."""
+    failed = []
+    for payment_id in queries.unsent_payments():
+        try:
+            send(payment_id, now=now)
+        except NotDelivered as error:
+            failed.append(str(error))
+    if failed:
+        raise NotDelivered("; ".join(failed))
 
 
 def look_for_refill(*, now: datetime) -> None:
@@ -254,6 +287,14 @@ def _fee_rate(node: BitcoinNode) -> int:
     if settings.NETWORK == "regtest":
         return REGTEST_FEERATE
     raise FeeRateUnknown("the node knows no fee rate")
+
+
+def _has(node: BitcoinNode, txid: str) -> bool:
+    """Whether the node has the transaction, in a block or waiting for one."""
+    try:
+        return node.transaction(txid) is not None
+    except NodeUnreachable as error:
+        raise NotDelivered(f"{txid}: {error}") from error
 
 
 def _previous(node: BitcoinNode, outpoint: Outpoint) -> Transaction:

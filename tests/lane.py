@@ -111,7 +111,8 @@ class Node:
         return 2
 
     def transaction(self, txid: str) -> Any:
-        return SimpleNamespace(raw=self._known[txid].encoded())
+        found = self._known.get(txid)
+        return None if found is None else SimpleNamespace(raw=found.encoded())
 
     def broadcast(self, raw: bytes) -> Any:
         sent = Transaction.parse(raw)

@@ -18,6 +18,12 @@ def history(*, limit: int = 100) -> QuerySet[Freeze]:
     return Freeze.objects.select_related("pulled_by").order_by("-pulled_at", "-id")[:limit]
 
 
+def covering(*scopes: str) -> list[Freeze]:
+    """The freezes of these scopes that hold now, the oldest first, for screens and for what waits."""
+    rows = Freeze.objects.filter(scope__in=[checked(scope) for scope in scopes], released_at=None)
+    return list(rows.select_related("pulled_by").order_by("pulled_at", "id"))
+
+
 def is_frozen(*scopes: str) -> bool:
     """Whether any of these scopes is frozen, for screens; acts call `freezes.check` instead."""
     return Freeze.objects.filter(scope__in=[checked(scope) for scope in scopes], released_at=None).exists()

@@ -15,7 +15,7 @@ from custody.actions.orders import (
     report_answer,
     sign_order,
 )
-from custody.actions.payments import CoinTaken, report_broadcast, store_built, store_signed
+from custody.actions.payments import CoinTaken, mark_handed, report_broadcast, store_built, store_signed
 from custody.actions.prices import report_price
 from custody.actions.reconciliations import report_reconciliation, report_told
 from custody.actions.recoveries import draft_recovery, sign_recovery
@@ -66,6 +66,7 @@ __all__ = [
     "mark_asked",
     "mark_offered",
     "propose_refill",
+    "mark_handed",
     "read_blocks",
     "recheck_offer",
     "reject_withdrawal",

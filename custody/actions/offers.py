@@ -174,7 +174,7 @@ def _goes_on(row: Withdrawal, *, actor: Actor, now: datetime) -> bool:
         give_back(row, why=_why_not(row), actor=actor, now=now)
         announcing.moved(row, now=now)
         return False
-    freezes.check(*withdrawals.stops(row))
+    freezes.check(*queries.stops(row))
     return True
 
 

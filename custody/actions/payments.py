@@ -57,9 +57,7 @@ def store_built(*, owner: Withdrawal | Refill, psbt: str, vsize: int, actor: Act
     if existing is not None and row.state != withdrawals.State.APPROVED:
         return existing
     wallet = queries.wallet_named(queries.source_of(row))
-    freezes.check(f"wallet:{wallet.name}", f"asset:{row.asset}")
-    if isinstance(row, Withdrawal):
-        freezes.check(*withdrawals.stops(row))
+    freezes.check(*queries.stops(row))
     built = _checked(row, wallet, psbt if existing is None else existing.psbt)
     claimed = _claimable(wallet, built) if existing is None else []
     before = row.state
@@ -124,6 +122,22 @@ def store_signed(*, payment_id: UUID, raw: bytes, actor: Actor, now: datetime) -
         },
     )
     announcing.moved(owner, now=now)
+    return row
+
+
+@action(Event.PAYMENT_HANDED)
+def mark_handed(*, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
+    """Note that a node is about to be given the stored bytes: from here on the network may have them.
+
+    Under a freeze that covers it, and for what was handed over before, nothing changes.
+    """
+    row = locks.payment(payment_id)
+    if row.handed_at is not None or not row.raw or queries.held_by(row):
+        return row
+    update(row, handed_at=now)
+    audit.record(
+        Event.PAYMENT_HANDED, row, actor=actor, now=now, after={"state": row.owner.state, "txid": row.txid}
+    )
     return row
 
 

@@ -88,7 +88,7 @@ def request_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
     maker = entitled.officer(actor, Permission.PROPOSE_REFILL, now=now, target=target)
     row = locks.refill(refill_id)
     row.check_step(State.REQUESTED)
-    freezes.check(f"wallet:{row.source.name}", f"asset:{row.asset}")
+    freezes.check(*queries.stops(row))
     policy = queries.policy(intent.REFILL)
 
     def meant(life: timedelta) -> Intent:
@@ -177,7 +177,7 @@ def export_bundle(*, refill_id: UUID, actor: Actor, now: datetime) -> bytes:
     payment = queries.payment_of(row)
     if payment is None or row.state not in (State.BUILT, State.EXPORTED):
         raise NotExportable(f"Nothing was exported: the refill is {row.state}.", target=target)
-    freezes.check(f"wallet:{payment.wallet.name}", f"asset:{row.asset}")
+    freezes.check(*queries.stops(row))
     before = row.state
     if row.state == State.BUILT:
         row.move_to(State.EXPORTED)

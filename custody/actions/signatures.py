@@ -11,7 +11,7 @@ from core.action import action
 from core.actor import Actor
 from core.refusals import Refused
 from custody import locks, queries
-from custody.actions import announcing, entitled, offers, withdrawals
+from custody.actions import announcing, entitled, offers
 from custody.actions.payments import NotAsApproved, update
 from custody.domain.withdrawals import State
 from custody.events import Event, SignatureStored
@@ -117,7 +117,7 @@ def _ask(row: Payment, *, actor: Actor, now: datetime, reason: str = "") -> None
         raise NotAsApproved(
             "Nothing was asked: cold signers are asked by bundle.", target=f"custody.payment/{row.pk}"
         )
-    freezes.check(*withdrawals.stops(owner))
+    freezes.check(*queries.stops(owner))
     before = owner.state
     owner.move_to(State.SIGNING)
     update(row, asked_at=now)

@@ -12,7 +12,6 @@ from core.action import action
 from core.actor import Actor
 from core.approvals import moving
 from core.approvals.domain.requests import State as RequestState
-from core.freezes.domain import scopes
 from core.refusals import NotAllowed, Refused
 from custody import locks, queries
 from custody.actions import announcing
@@ -188,11 +187,6 @@ def release_unsigned(payment: Payment, *, now: datetime) -> None:
         payment.locks.filter(released_at=None).update(released_at=now)
 
 
-def stops(row: Withdrawal) -> tuple[str, ...]:
-    """The freezes that would stop this withdrawal."""
-    return (scopes.PLATFORM_WITHDRAWALS, f"asset:{row.asset}", scopes.customer(row.customer_id), "wallet:hot")
-
-
 def whole_seconds(moment: datetime) -> datetime:
     """The moment in UTC without fractions, as intents write it."""
     return moment.astimezone(UTC).replace(microsecond=0)
@@ -205,7 +199,7 @@ def _check_asking(actor: Actor, customer_id: UUID, client_id: str, asset: str) -
         )
     if not 1 <= len(client_id) <= CLIENT_ID_MAX or not client_id.isascii() or not client_id.isprintable():
         raise AmountRefused(f"Nothing was asked for: a client id has 1 to {CLIENT_ID_MAX} plain characters.")
-    freezes.check(scopes.PLATFORM_WITHDRAWALS, f"asset:{asset}", scopes.customer(customer_id), "wallet:hot")
+    freezes.check(*queries.withdrawal_stops(asset, customer_id))
 
 
 def _terms(amount: Amount) -> tuple[Amount, withdrawals.Terms]:

@@ -18,7 +18,8 @@ class Payment(models.Model):
 
     `psbt` and `txid` are final before anybody signs. `asked_at` is set before the first signer is asked with
     officers' approvals, `offered_at` before the first is asked without them. An abandoned one has let go of
-    its coins. `raw` is stored before it is sent, and sent again as it is.
+    its coins. `raw` is stored before it is sent, and sent again as it is. `handed_at` is set before a node is
+    first given it, `sent_at` once one took it: in between nobody knows whether the network has it.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -35,6 +36,7 @@ class Payment(models.Model):
     asked_at = models.DateTimeField(null=True)
     offered_at = models.DateTimeField(null=True)
     signed_at = models.DateTimeField(null=True)
+    handed_at = models.DateTimeField(null=True)
     sent_at = models.DateTimeField(null=True)
     height = models.PositiveIntegerField(null=True)
     abandoned_at = models.DateTimeField(null=True)
@@ -52,7 +54,7 @@ class Payment(models.Model):
             ),
             models.CheckConstraint(condition=Q(fee_units__gt=0, change_units__gte=0), name="payment_fee"),
             models.CheckConstraint(
-                condition=Q(raw="", signed_at__isnull=True, sent_at__isnull=True)
+                condition=Q(raw="", signed_at__isnull=True, handed_at__isnull=True, sent_at__isnull=True)
                 | ~Q(raw="") & Q(signed_at__isnull=False),
                 name="payment_stored_before_sent",
             ),

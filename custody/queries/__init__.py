@@ -50,6 +50,7 @@ from custody.queries.payments import (
     sign_request,
     signed_psbt,
     source_of,
+    unsent_payments,
 )
 from custody.queries.reconciliations import (
     books_of,
@@ -70,6 +71,7 @@ from custody.queries.statements import (
     usable_from,
     withdrawal_lane,
 )
+from custody.queries.stops import held_by, stops, withdrawal_stops
 from custody.queries.treasury import (
     NoPolicy,
     Standing,
@@ -133,6 +135,7 @@ __all__ = [
     "deposits_of",
     "facts_of",
     "free_coins",
+    "held_by",
     "is_hopeless",
     "is_stale",
     "key_in",
@@ -185,12 +188,14 @@ __all__ = [
     "statement_message",
     "statements_for",
     "statements_of",
+    "stops",
     "takes_effect",
     "teams_of_order",
     "terms",
     "tip",
     "tip_height",
     "unanswered_by",
+    "unsent_payments",
     "unsignable_withdrawals",
     "usable_at",
     "usable_from",
@@ -203,6 +208,7 @@ __all__ = [
     "withdrawal_for",
     "withdrawal_lane",
     "withdrawal_of",
+    "withdrawal_stops",
     "withdrawals_for",
     "withdrawals_of",
 ]

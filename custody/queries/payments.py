@@ -37,7 +37,9 @@ def payment(payment_id: UUID) -> Payment:
     """The payment with its owner and wallet; NotFound."""
     row = (
         Payment.objects.select_related(
-            "wallet", "withdrawal__request", "withdrawal__waiver", "refill__request"
+            "wallet",
+            *("withdrawal__request", "withdrawal__waiver"),
+            *("refill__request", "refill__source", "refill__target"),
         )
         .filter(pk=payment_id)
         .first()
@@ -195,3 +197,12 @@ def lapsing_refills(*, now: datetime) -> list[UUID]:
     return list(
         Refill.objects.filter(state=refills.State.EXPORTED, expires_at__lte=now).values_list("pk", flat=True)
     )
+def unsent_payments() -> list[UUID]:
+    """Those of them that no node is known to have taken."""
+    return list(
+        Payment.objects.filter(pk__in=payments_on_the_way(), sent_at=None)
+        .order_by("built_at")
+        .values_list("pk", flat=True)
+    )
+
+

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import connection
 
+from core import action
 from core.approvals.actions import submit_signature
+from core.freezes.actions import ask_release, pull_freeze
+from core.freezes.models import Freeze
 from core.ledger import invariants
 from core.ledger.models import JournalEntry
 from core.refusals import Refused
-from custody import actions, queries
+from custody import actions, queries, tasks
 from custody.actions.payments import CoinTaken
 from custody.actions.refills import NothingDue
 from custody.actions.withdrawals import ClientIdUsed, LimitReached
+from custody.adapters.bitcoin import Broadcast, Outcome
 from custody.models import Address, Payment, Refill, UtxoLock, Withdrawal
 from kernel.psbt import Psbt
 from tests.racing import at_once, done, refused
@@ -176,6 +183,43 @@ def test_settle_and_credit_once(treasury: Treasury) -> None:
     assert JournalEntry.objects.filter(kind="custody.withdrawal").count() == 1
     assert JournalEntry.objects.filter(reference=str(deposit)).count() == 1
     assert not any(invariants.broken().values())
+
+
+def test_send_it_or_freeze_it_and_send_nothing_after_the_freeze(
+    treasury: Treasury, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    given: list[str] = []
+
+    def broadcast(raw: bytes) -> Broadcast:
+        assert (action.is_open(), connection.in_atomic_block) == (False, False)
+        given.append(raw.hex())
+        return Broadcast(Outcome.ACCEPTED)
+
+    node = SimpleNamespace(broadcast=broadcast, transaction=lambda txid: None)
+    monkeypatch.setattr(tasks, "BitcoinNode", lambda url: nullcontext(node))
+    for _ in range(ROUNDS):
+        payment, now = treasury.signed(treasury.approved(sats=SMALL)), treasury.now
+        scope = f"customer:{treasury.tom.pk}"
+        pull = partial(pull_freeze, scope=scope, reason="odd", actor=treasury.staff.sam.actor, now=now)
+        send = partial(tasks.send, payment.pk, now=now)
+        deeds: list[Callable[[], object]] = [send, pull, send]
+        assert not refused(at_once(*deeds))
+        sent = given.count(payment.raw)
+        assert queries.payment(payment.pk).owner.state == ("broadcast" if sent else "signed")
+        if not sent:
+            tasks.send(payment.pk, now=now)
+            assert payment.raw not in given
+        release(treasury, Freeze.objects.get(scope=scope, released_at=None))
+        tasks.send_unsent(now=now)
+        assert queries.payment(payment.pk).owner.state == "broadcast"
+        treasury.deposit(BTC)
+
+
+def release(treasury: Treasury, freeze: Freeze) -> None:
+    staff, now = treasury.staff, treasury.now
+    request = ask_release(freeze_id=freeze.pk, reason="fine", actor=staff.sam.actor, now=now)
+    for officer in (staff.ana, staff.ben):
+        submit_signature(request_id=request.pk, signed=officer.answer(request), actor=officer.actor, now=now)
 
 
 def test_read_each_block_once(treasury: Treasury) -> None:

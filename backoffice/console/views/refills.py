@@ -38,6 +38,7 @@ def show(request: frame.StaffRequest, refill_id: UUID, refusal: Refused | None =
         "payment": payment,
         "collected": queries.collected(payment) if payment else None,
         "is_proposed": row.state == State.PROPOSED,
+        "holds": queries.held_by(payment) if payment else [],
         "is_exportable": row.state in (State.BUILT, State.EXPORTED),
         "is_signable": row.state == State.EXPORTED,
         "is_over": row.state in ENDED,

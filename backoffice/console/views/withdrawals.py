@@ -57,6 +57,7 @@ def show(request: frame.StaffRequest, withdrawal_id: UUID, refusal: Refused | No
         "payment": payment,
         "collected": queries.collected(payment) if payment else None,
         "tier": tier,
+        "holds": queries.held_by(payment) if payment else [],
         "allowance": queries.allowance(row.customer_id, tier=tier.rank, now=now),
         "is_releasable": row.state == State.ON_HOLD,
         "is_rejectable": State.REJECTED in following,

@@ -1,0 +1,183 @@
+"""A payment that is signed while a freeze covers it …"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import nullcontext
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from core import action
+from core.approvals.actions import submit_signature
+from core.freezes.actions import ask_release, pull_freeze
+from core.freezes.models import Freeze
+from custody import actions, queries, tasks
+from custody.adapters.bitcoin import Broadcast, NodeUnreachable, Outcome
+from custody.models import Payment
+from tests.traces import Trace
+from tests.treasury import BTC, ROBOT, Treasury, raw_of
+
+pytestmark = pytest.mark.django_db
+
+SMALL = BTC // 100
+
+
+class Node:
+    """Counts what it is given; what it has, it shows. Nobody calls it from inside an action."""
+
+    def __init__(self) -> None:
+        self.given: list[bytes] = []
+        self.has: set[str] = set()
+        self.outcome = Outcome.ACCEPTED
+
+    def broadcast(self, raw: bytes) -> Broadcast:
+        assert not action.is_open()
+        self.given.append(raw)
+        return Broadcast(self.outcome)
+
+    def transaction(self, txid: str) -> object | None:
+        assert not action.is_open()
+        if self.outcome is Outcome.UNKNOWN:
+            raise NodeUnreachable("no answer")
+        return object() if txid in self.has else None
+
+
+@pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> Node:
+    found = Node()
+    monkeypatch.setattr(tasks, "BitcoinNode", lambda url: nullcontext(found))
+    return found
+
+
+@pytest.fixture
+def treasury(now: datetime) -> Treasury:
+    found = Treasury.open(now)
+    found.deposit(BTC)
+    return found
+
+
+def pull(treasury: Treasury, scope: str) -> Freeze:
+    return pull_freeze(scope=scope, reason="odd", actor=treasury.staff.sam.actor, now=treasury.now)
+
+
+def release(treasury: Treasury, freeze: Freeze) -> None:
+    staff = treasury.staff
+    request = ask_release(freeze_id=freeze.pk, reason="fine", actor=staff.sam.actor, now=treasury.now)
+    for officer in (staff.ana, staff.ben):
+        signed = officer.answer(request)
+        submit_signature(request_id=request.pk, signed=signed, actor=officer.actor, now=treasury.now)
+
+
+def state(payment: Payment) -> str:
+    return str(queries.payment(payment.pk).owner.state)
+
+
+@pytest.mark.parametrize("scope", ["platform.withdrawals", "asset:BTC", "wallet:hot", "customer:{}"])
+def test_is_held_until_the_last_release_and_then_goes_on_by_itself(
+    treasury: Treasury, node: Node, drain_outbox: Callable[..., int], scope: str
+) -> None:
+    payment = treasury.signed()
+    first, second = pull(treasury, scope.format(treasury.tom.pk)), pull(treasury, "asset:BTC")
+    with Trace() as trace:
+        drain_outbox()
+        tasks.send_again(now=treasury.now)
+    assert (state(payment), node.given, trace.events) == ("signed", [], [])
+    assert queries.held_by(payment) == sorted({first, second}, key=lambda one: (one.pulled_at, one.pk))
+    release(treasury, first)
+    drain_outbox()
+    assert len(node.given) == (first == second)
+    if first != second:
+        release(treasury, second)
+        drain_outbox()
+    assert (state(payment), node.given) == ("broadcast", [bytes.fromhex(payment.raw)])
+    assert queries.held_by(queries.payment(payment.pk)) == []
+
+
+def test_is_not_held_by_what_does_not_cover_it(treasury: Treasury, node: Node) -> None:
+    payment = treasury.signed()
+    for scope in ("trader-api", "asset:USDT", "wallet:cold", f"customer:{payment.pk}", "market:BTC-USDT"):
+        pull(treasury, scope)
+    with Trace() as trace:
+        tasks.send(payment.pk, now=treasury.now)
+    assert (state(payment), len(node.given)) == ("broadcast", 1)
+    assert trace.events == ["custody.payment.handed", "custody.payment.broadcast"]
+
+
+def test_is_held_where_the_freeze_comes_between_the_note_and_the_call(
+    treasury: Treasury, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    payment, note = treasury.signed(), actions.mark_handed
+
+    def noted(**arguments: Any) -> Payment:
+        row = note(**arguments)
+        pull(treasury, "platform.withdrawals")
+        return row
+
+    monkeypatch.setattr(actions, "mark_handed", noted)
+    tasks.send(payment.pk, now=treasury.now)
+    assert (state(payment), node.given) == ("signed", [])
+
+
+def test_is_sent_again_once_the_network_has_it(treasury: Treasury, node: Node) -> None:
+    payment = treasury.signed()
+    tasks.send(payment.pk, now=treasury.now)
+    pull(treasury, "platform.withdrawals")
+    tasks.send_again(now=treasury.now)
+    assert node.given == [bytes.fromhex(payment.raw)] * 2
+
+
+def test_that_a_node_got_without_an_answer_is_held_and_reported_once_the_network_shows_it(
+    treasury: Treasury, node: Node
+) -> None:
+    payment = treasury.signed()
+    node.outcome = Outcome.UNKNOWN
+    with pytest.raises(tasks.NotDelivered):
+        tasks.send(payment.pk, now=treasury.now)
+    assert queries.payment(payment.pk).handed_at == treasury.now
+    pull(treasury, "wallet:hot")
+    with pytest.raises(tasks.NotDelivered):
+        tasks.send(payment.pk, now=treasury.now)
+    node.outcome = Outcome.ACCEPTED
+    tasks.send(payment.pk, now=treasury.now)
+    assert (state(payment), len(node.given)) == ("signed", 1)
+    node.has.add(payment.txid)
+    later = treasury.now + timedelta(minutes=1)
+    tasks.send(payment.pk, now=later)
+    row = queries.payment(payment.pk)
+    assert (state(payment), row.sent_at, len(node.given)) == ("broadcast", later, 1)
+
+
+def test_asks_no_signer_meanwhile(treasury: Treasury, settings: Any, tmp_path: Any) -> None:
+    payment = treasury.signing()
+    settings.SIGNERS_DIR = tmp_path
+    pull(treasury, f"customer:{treasury.tom.pk}")
+    with pytest.raises(tasks.HeldBack, match=r"freeze of customer:"):
+        tasks.ask_signers(payment.pk, now=treasury.now)
+
+
+def test_settles_where_it_confirms_all_the_same(treasury: Treasury, node: Node) -> None:
+    payment = treasury.signed()
+    pull(treasury, "platform.withdrawals")
+    treasury.mine(raw_of(payment), empty=2)
+    treasury.book()
+    assert state(payment) == "settled"
+
+
+@pytest.mark.parametrize(("scope", "given"), [("wallet:cold", 0), ("wallet:hot", 0), ("customer:{}", 1)])
+def test_of_a_refill_is_held_by_freezes_of_either_wallet(
+    now: datetime, node: Node, scope: str, given: int
+) -> None:
+    treasury = Treasury.open(now, refill_below=BTC, target=2 * BTC)
+    treasury.fund("cold", 5 * BTC)
+    row = treasury.refill_requested()
+    treasury.sign_off(row)
+    payment = treasury.built(queries.refill(row.pk))
+    actions.export_bundle(refill_id=row.pk, actor=treasury.staff.ana.actor, now=now)
+    payment = treasury.sign(payment, "cold-1", "cold-2", "cold-3")
+    raw = queries.signed_psbt(payment).finalised().encoded()
+    actions.store_signed(payment_id=payment.pk, raw=raw, actor=ROBOT, now=now)
+    pull(treasury, scope.format(treasury.tom.pk))
+    tasks.send(payment.pk, now=now)
+    assert len(node.given) == given

@@ -1,0 +1,39 @@
+"""On the console's screens, what a freeze holds back …"""
+
+from __future__ import annotations
+
+from core import clock
+from core.freezes.actions import pull_freeze
+from custody import actions
+from custody.models import Payment
+from tests.doors import at_console
+from tests.exchange import Exchange
+from tests.treasury import ROBOT
+
+
+def signed(exchange: Exchange) -> Payment:
+    return exchange.treasury.signed(exchange.treasury.approved(sats=1_000_000))
+
+
+def page(exchange: Exchange, payment: Payment) -> str:
+    path = f"/withdrawals/{payment.withdrawal_id}/"
+    return str(at_console(exchange.staff.cy.identity).get(path).content.decode())
+
+
+def test_says_which_freeze_and_why_and_whether_a_node_may_have_it(exchange: Exchange) -> None:
+    payment = signed(exchange)
+    assert "Held by" not in page(exchange, payment)
+    actions.mark_handed(payment_id=payment.pk, actor=ROBOT, now=clock.now())
+    pull_freeze(scope="wallet:hot", reason="a stolen laptop", actor=exchange.staff.sam.actor, now=clock.now())
+    found = page(exchange, payment)
+    for words in ("Held by", "wallet:hot", "a stolen laptop", "Sam", "it may be out", "A freeze holds it"):
+        assert words in found
+    actions.report_broadcast(payment_id=payment.pk, actor=ROBOT, now=clock.now())
+    assert "Held by" not in page(exchange, payment)
+
+
+def test_says_that_no_node_has_been_given_it(exchange: Exchange) -> None:
+    payment = signed(exchange)
+    pull_freeze(scope="asset:BTC", reason="odd prices", actor=exchange.staff.sam.actor, now=clock.now())
+    actions.mark_handed(payment_id=payment.pk, actor=ROBOT, now=clock.now())
+    assert "No node has been given it." in page(exchange, payment)
