@@ -25,7 +25,9 @@ ADD_ONLY: Final[dict[str, str]] = {
     "ledger_posting": "entry_id, account_id, asset, units",
     "access_own_account": "id, officer_id, customer_id, found_by, recorded_at",
     "approvals_policy": "version, document, request_id, published_at",
-    "approvals_waiver": "id, kind, deployment, payload, subject, policy_version, rule, facts, waived_at",
+    "approvals_waiver": (
+        "id, kind, deployment, payload, subject, policy_version, rule, floor, facts, waived_at"
+    ),
     "approvals_signature": (
         "id, request_id, maker_id, digest, officer_id, credential_id, verb, reason, teams,"
         " authenticator_data, client_data, signature, confirmation, signed_at"

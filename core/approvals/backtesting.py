@@ -1,75 +1,114 @@
-"""What another policy would have made of the last requests: each judged again by the facts stored with it."""
+"""What another policy would have made of the last acts: each judged again by the facts stored with it."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from core.approvals import kinds, policies
-from core.approvals.domain.policies import (
-    Change,
-    FactMissing,
-    NoRuleMatches,
-    Periods,
-    compared,
-    judge,
-    lasting,
-)
-from core.approvals.models import ApprovalRequest
-from kernel.policy import LANE, SHUT, Fact, Policy
+from core.approvals.domain.policies import Change, FactMissing, NoRuleMatches, Periods, compared, lasting
+from core.approvals.models import ApprovalRequest, Waiver
+from kernel.policy import Fact, Policy
 
 SHOWN_MAX: Final = 100
 
 
-def backtest(policy: Policy, *, count: int) -> dict[str, Any]:
-    """Totals per kind of change, and the requests that would have gone another way, the newest first.
+@dataclass(frozen=True, slots=True)
+class Past:
+    """An act that was judged: put before `teams` within `periods`, or before nobody, for the signers' lane.
 
-    Windows are summed anew as of each request's own moment. Requests from before there was a policy have no
+    `was_for_lane` says that the lane could take it, so that the policy alone decided whether anybody is
+    asked; `request` is empty where nobody was.
+    """
+
+    request: str
+    kind: str
+    subject: str
+    at: datetime
+    facts: Mapping[str, Fact]
+    floor: Mapping[str, int]
+    teams: Mapping[str, int]
+    periods: Periods | None
+    was_for_lane: bool
+
+    @classmethod
+    def of_request(cls, row: ApprovalRequest) -> Past:
+        """What officers were asked."""
+        assert row.opened_at is not None  # the database fills it in
+        periods = Periods(row.approve_within, row.execute_within)
+        return cls(
+            *(str(row.pk), row.kind, row.subject, row.opened_at, row.facts, row.floor, row.teams, periods),
+            was_for_lane=row.was_for_lane,
+        )
+
+    @classmethod
+    def of_waiver(cls, row: Waiver) -> Past:
+        """What nobody was asked."""
+        assert row.waived_at is not None  # likewise
+        return cls(
+            *("", row.kind, row.subject, row.waived_at, row.facts, row.floor, {}, None), was_for_lane=True
+        )
+
+
+def backtest(policy: Policy, *, count: int) -> dict[str, Any]:
+    """Totals per kind of change, and the acts that would have gone another way, the newest first.
+
+    What the lane could take is first judged for the lane and then for officers, by the code that judges new
+    acts. Windows are summed anew as of each act's own moment. Requests from before there was a policy have no
     facts, and are not counted.
     """
-    rows = ApprovalRequest.objects.filter(policy_version__gt=0).order_by("-opened_at", "-id")[:count]
     totals: Counter[str] = Counter()
     changed: list[dict[str, Any]] = []
-    for row in rows:
-        teams, periods, why = _outcome(policy, row)
-        was = Periods(row.approve_within, row.execute_within)
-        change = compared(row.teams, teams)
-        if change is Change.SAME and periods != was:
+    for one in _last(count):
+        teams, periods, why = _outcome(policy, one)
+        change = compared(one.teams, teams)
+        if change is Change.SAME and periods != one.periods:
             change = Change.TIME
         totals[change.value] += 1
         if change is not Change.SAME and len(changed) < SHOWN_MAX:
             changed.append(
                 {
-                    "request": str(row.pk),
-                    "kind": row.kind,
+                    "request": one.request,
+                    "kind": one.kind,
+                    "subject": one.subject,
                     "change": change.value,
-                    "before": row.teams,
+                    "before": dict(one.teams),
                     "after": teams,
-                    "time_before": _words(was),
-                    "time_after": _words(periods) if periods else "",
+                    "time_before": _words(one.periods),
+                    "time_after": _words(periods),
                     "why": why,
                 }
             )
     return {"judged": sum(totals.values()), "totals": dict(totals), "changed": changed}
 
 
-def _outcome(policy: Policy, row: ApprovalRequest) -> tuple[dict[str, int] | None, Periods | None, str]:
-    """The teams that this policy would have asked for and its periods, or None with the reason for its no."""
-    facts: Mapping[str, Fact] = {LANE: SHUT, **row.facts}
-    kind = kinds.named(row.kind)
-    assert row.opened_at is not None  # the database fills it in
+def _last(count: int) -> list[Past]:
+    requests = ApprovalRequest.objects.filter(policy_version__gt=0).order_by("-opened_at", "-id")[:count]
+    waivers = Waiver.objects.order_by("-waived_at", "-id")[:count]
+    past = [*map(Past.of_request, requests), *map(Past.of_waiver, waivers)]
+    return sorted(past, key=lambda one: one.at, reverse=True)[:count]
+
+
+def _outcome(policy: Policy, one: Past) -> tuple[dict[str, int] | None, Periods | None, str]:
+    """The teams that this policy would have asked (none: the lane) and its periods, or None with the reason
+    for its no.
+    """
+    kind = kinds.named(one.kind)
+    judge = partial(policies.judged, policy, kind=kind, about=one.subject, at=one.at, before=one.at)
     try:
-        found = policies.sums(policy.windows_for(facts), facts, at=row.opened_at, before=row.opened_at)
-        judged = judge(
-            policy, facts, found, floor=row.floor, longest=policies.longest(kind), governed=kind.governed
-        )
+        if one.was_for_lane and (word := policies.unasked(judge, one.facts)) is not None:
+            return {}, None, word.rule
+        said = policies.asked(judge, one.facts, floor=one.floor)
     except NoRuleMatches as error:
         return None, None, str(error)
     except FactMissing as error:
         return None, None, f"{error} was not known"
-    return dict(judged.teams), Periods(judged.approve_within, judged.execute_within), judged.rule
+    return dict(said.teams), Periods(said.approve_within, said.execute_within), said.rule
 
 
-def _words(periods: Periods) -> str:
-    return f"{lasting(periods.approve)} and {lasting(periods.execute)}"
+def _words(periods: Periods | None) -> str:
+    return f"{lasting(periods.approve)} and {lasting(periods.execute)}" if periods else ""

@@ -57,6 +57,9 @@ class ApprovalRequest(models.Model):
     )
     floor = models.JSONField(default=dict, help_text="the quorum that the kind itself asks for")
     facts = models.JSONField(default=dict, help_text="as they were judged")
+    was_for_lane = models.BooleanField(
+        default=False, help_text="the signers' lane could have taken it, had the policy asked nobody"
+    )
     agreeing = models.CharField(
         max_length=8,
         default=AGREEING[0],
@@ -115,6 +118,7 @@ class Waiver(models.Model):
     subject = models.CharField(max_length=128)
     policy_version = models.PositiveIntegerField()
     rule = models.CharField(max_length=120)
+    floor = models.JSONField(default=dict, help_text="the quorum that a request would have asked for")
     facts = models.JSONField()
     waived_at = models.DateTimeField(editable=False, null=True)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final, TypeAlias
 
 from django.conf import settings
@@ -25,7 +26,7 @@ from core.audit.writing import name_of
 from core.refusals import NotAllowed, Refused
 from kernel import canonical
 from kernel.approval import NONCE_BYTES
-from kernel.policy import LANE, OPEN, SHUT, Fact
+from kernel.policy import Fact
 
 Members: TypeAlias = Mapping[str, canonical.Value]
 WAITS: Final = "This already waits for approval; withdraw that request first."
@@ -60,6 +61,7 @@ def open(  # noqa: A001 - read as approvals.open(...)
     now: datetime,
     nonce: bytes | None = None,
     rejections_needed: int = 1,
+    was_for_lane: bool = False,
     facts: Mapping[str, Fact] | None = None,
 ) -> ApprovalRequest:
     """A request over the canonical bytes of `payload`, about the row `subject`, inside the open action.
@@ -68,7 +70,7 @@ def open(  # noqa: A001 - read as approvals.open(...)
     for less time than the kind allows, never for more; what it judged is kept with the request. PolicyRefuses
     where it says no, or cannot tell. Both periods run on the database's clock. A payload that says itself
     when it is void is given as a function of how long the request can live. One (kind, subject) has at most
-    one open request.
+    one open request. `was_for_lane` is kept for back-tests: only the policy kept the lane from taking it.
     """
     action.current()
     declared = kinds.named(kind if isinstance(kind, str) else kind.name)
@@ -83,13 +85,8 @@ def open(  # noqa: A001 - read as approvals.open(...)
     )
     if previous is not None and not expire_if_due(previous, actor=actor, now=now):
         raise AlreadyOpen(WAITS, target=about)
-    judged = policies.judge(
-        {**_common(declared, maker, now=now), **(facts or {}), LANE: SHUT},
-        floor=teams,
-        kind=declared,
-        target=about,
-        now=now,
-    )
+    judge = partial(policies.judge, kind=declared, target=about, now=now)
+    judged = policies.asked(judge, {**_common(declared, maker, now=now), **(facts or {})}, floor=teams)
     members = payload(judged.approve_within + judged.execute_within) if callable(payload) else payload
     if interests.in_payload(members, maker):
         raise OwnAccount(
@@ -108,6 +105,7 @@ def open(  # noqa: A001 - read as approvals.open(...)
         policy_version=judged.version,
         rule=judged.rule,
         floor=dict(teams),
+        was_for_lane=was_for_lane,
         facts=dict(judged.facts),
         agreeing=declared.agreeing.value,
         approve_within=judged.approve_within,
@@ -139,6 +137,7 @@ def waive(
     kind: kinds.Kind | str,
     payload: Mapping[str, canonical.Value],
     *,
+    teams: Mapping[str, int],
     maker: Identity,
     subject: Model | str,
     actor: Actor,
@@ -147,22 +146,17 @@ def waive(
 ) -> Waiver | None:
     """The record that the policy in force asks nobody about this act, or None where it asks somebody.
 
-    For what the signers' lane could take, once for each subject; the caller opens a request for everything
-    else, and for what the lane then refuses. PolicyRefuses as with a request.
+    For what the signers' lane could take, once for each subject; the caller opens a request over `teams` for
+    everything else, and for what the lane then refuses. PolicyRefuses as with a request.
     """
     action.current()
     declared = kinds.named(kind if isinstance(kind, str) else kind.name)
     if not declared.waivable:
         raise ValueError(f"{declared.name} always takes officers")
     about = name_of(subject)
-    judged = policies.judge(
-        {**_common(declared, maker, now=now), **facts, LANE: OPEN},
-        floor={},
-        kind=declared,
-        target=about,
-        now=now,
-    )
-    if not judged.unattended:
+    judge = partial(policies.judge, kind=declared, target=about, now=now)
+    judged = policies.unasked(judge, {**_common(declared, maker, now=now), **facts})
+    if judged is None:
         return None
     row = Waiver.objects.create(
         kind=declared.name,
@@ -170,6 +164,7 @@ def waive(
         payload=canonical.encode(payload),
         subject=about,
         policy_version=judged.version,
+        floor=dict(teams),
         rule=judged.rule,
         facts=dict(judged.facts),
     )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
-from typing import ClassVar, Final
+from typing import ClassVar, Final, Protocol
 
 from django.db import connection
 from django.db.models import Exists, OuterRef
@@ -16,7 +16,7 @@ from core.approvals.domain.requests import State
 from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalPolicy, ApprovalRequest, Waiver
 from core.refusals import Refused
-from kernel.policy import Fact, Window
+from kernel.policy import LANE, OPEN, SHUT, Fact, Policy, Window
 
 _LOCKS: Final = 0x706F6C69  # the namespace of advisory locks on what windows count
 _VOID: Final = (State.REJECTED.value, State.WITHDRAWN.value, State.EXPIRED.value)
@@ -61,16 +61,8 @@ def judge(facts: Mapping[str, Fact], *, floor: Teams, kind: Kind, target: str, n
     action.current()
     policy = in_force().parsed
     try:
-        windows = policy.windows_for(facts)
-        _lock(windows, facts)
-        return policies.judge(
-            policy,
-            facts,
-            sums(windows, facts, at=now, about=target),
-            floor=floor,
-            longest=longest(kind),
-            governed=kind.governed,
-        )
+        _lock(policy.windows_for(facts), facts)
+        return judged(policy, facts, floor=floor, kind=kind, about=target, at=now)
     except Denied as error:
         raise ByRule(
             f"Nothing was asked: {error}. Compliance can say more, or propose another policy.", target=target
@@ -85,6 +77,47 @@ def judge(facts: Mapping[str, Fact], *, floor: Teams, kind: Kind, target: str, n
             "missing or too old). Try again, or ask the SRE on duty.",
             target=target,
         ) from error
+
+
+def judged(
+    policy: Policy,
+    facts: Mapping[str, Fact],
+    *,
+    floor: Teams,
+    kind: Kind,
+    about: str,
+    at: datetime,
+    before: datetime | None = None,
+) -> Judgement:
+    """What any policy says of an act about a row, as of a moment; Denied, NoRuleMatches or FactMissing.
+
+    `before` ends the past, where an old act is judged again.
+    """
+    return policies.judge(
+        policy,
+        facts,
+        sums(policy.windows_for(facts), facts, at=at, before=before, about=about),
+        floor=floor,
+        longest=longest(kind),
+        governed=kind.governed,
+    )
+
+
+class Judging(Protocol):
+    """`judge` or `judged`, with all but the facts and the floor given."""
+
+    def __call__(self, facts: Mapping[str, Fact], *, floor: Teams) -> Judgement: ...
+
+
+def unasked(judge: Judging, facts: Mapping[str, Fact]) -> Judgement | None:
+    """The policy's word that nobody is asked about what the lane could take; None where somebody is."""
+    said = judge({**facts, LANE: OPEN}, floor={})
+    return said if said.unattended else None
+
+
+def asked(judge: Judging, facts: Mapping[str, Fact], *, floor: Teams) -> Judgement:
+    """Whom the policy asks, once the lane is no way for it."""
+    return judge({**facts, LANE: SHUT}, floor=floor)
 
 
 def longest(kind: Kind) -> Periods:
@@ -108,6 +141,8 @@ def sums(
     """
     found: dict[str, int] = {}
     came_back = ApprovalRequest.objects.filter(subject=OuterRef("subject"), kind=OuterRef("kind"))
+    if before is not None:
+        came_back = came_back.filter(opened_at__lt=before)
     for window in windows:
         rows = ApprovalRequest.objects.filter(
             opened_at__gt=at - timedelta(seconds=window.seconds),

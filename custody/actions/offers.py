@@ -54,21 +54,25 @@ def automatic() -> Identity:
     return Identity.objects.get(pk=beneficiaries.AUTOMATIC)
 
 
-def offer(row: Withdrawal, *, actor: Actor, now: datetime) -> bool:
-    """Put the withdrawal before the signers' lane, if it could take it and the policy asks nobody.
+def is_for_lane(row: Withdrawal, *, now: datetime) -> bool:
+    """Whether the signers' lane could take it, if the policy asks nobody.
 
     What is looked at here saves asking in vain; what is paid, the signers decide by their own journals.
     """
-    row.check_step(State.OFFERED)
     lane = queries.withdrawal_lane()
     whole = row.units + row.fee_cap_units
-    if lane is None or whole > lane.transaction_units_max or not _is_usable(row, now=now):
-        return False
+    return lane is not None and whole <= lane.transaction_units_max and _is_usable(row, now=now)
+
+
+def offer(row: Withdrawal, *, actor: Actor, now: datetime) -> bool:
+    """Put a withdrawal that is for the lane before it, if the policy asks nobody."""
+    row.check_step(State.OFFERED)
     maker, expires = automatic(), withdrawals.whole_seconds(now) + OFFER_LIFE
     waiver = approvals.waive(
         intent.WITHDRAWAL,
         _meant(row, maker, expires=expires),
         maker=maker,
+        teams=queries.policy(intent.WITHDRAWAL).teams,
         subject=row,
         actor=actor,
         now=now,
@@ -146,7 +150,14 @@ def give_back(row: Withdrawal, *, why: str, actor: Actor, now: datetime) -> None
 
 
 def put_before_checkers(
-    row: Withdrawal, maker: Identity, *, risk: str, actor: Actor, now: datetime, reason: str = ""
+    row: Withdrawal,
+    maker: Identity,
+    *,
+    risk: str,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    was_for_lane: bool = False,
 ) -> None:
     """Open the request over the canonical intent, under the policy in force, and link it."""
     row.check_step(State.SCREENED)
@@ -160,6 +171,7 @@ def put_before_checkers(
         actor=actor,
         now=now,
         facts=_facts(row, risk=risk, now=now),
+        was_for_lane=was_for_lane,
     )
     expires = Intent.parse(bytes(request.payload)).expires
     changes = {"reason": reason} if reason else {}

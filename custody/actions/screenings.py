@@ -37,8 +37,15 @@ def report_screening(*, withdrawal_id: UUID, hits: Sequence[str], actor: Actor, 
         row.move_to(State.ON_HOLD, reason="; ".join(found.reasons)[:500])
     else:
         try:
-            if not offers.offer(row, actor=actor, now=now):
-                offers.put_before_checkers(row, offers.automatic(), risk=offers.CLEAR, actor=actor, now=now)
+            for_lane = offers.is_for_lane(row, now=now)
+            if not (for_lane and offers.offer(row, actor=actor, now=now)):
+                offers.put_before_checkers(
+                    *(row, offers.automatic()),
+                    risk=offers.CLEAR,
+                    actor=actor,
+                    now=now,
+                    was_for_lane=for_lane,
+                )
         except PolicyRefuses as refusal:
             # Nobody reads a machine's refusal: the withdrawal waits for an officer, with the reason on it.
             row.move_to(State.ON_HOLD, reason=str(refusal)[:500])

@@ -1,0 +1,94 @@
+"""The back-test of a policy …"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any, Final
+
+import pytest
+
+from core.approvals import policies
+from core.approvals.backtesting import backtest
+from core.approvals.models import ApprovalPolicy
+from custody import queries
+from custody.models import Withdrawal
+from kernel import canonical
+from kernel.policy import Policy
+from tests.lane import SMALL, Drain, Scene, opened
+
+pytestmark = pytest.mark.django_db
+
+DAY: Final = {
+    "name": "a day",
+    "when": [["kind", "is", "custody.withdrawal"]],
+    "sum": "count",
+    "per": "customer",
+    "seconds": 864_000,
+    "at_most": "1",
+    "teams": {"compliance": 1, "treasury": 2},
+    "rejections": 1,
+}
+
+
+@pytest.fixture
+def scene(
+    now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain
+) -> Iterator[Scene]:
+    with opened(now=now, settings=settings, patch=monkeypatch, drain=drain_outbox) as found:
+        yield found
+
+
+def document(*, lane: bool = True, **changes: Any) -> bytes:
+    """The founding policy, with or without the rule that lets the lane decide."""
+    founded = canonical.decode_object(bytes(ApprovalPolicy.objects.get(version=1).document))
+    rules: Any = founded["rules"]
+    return canonical.encode({**founded, "rules": rules if lane else rules[1:], **changes})
+
+
+def judged(document: bytes, *, count: int = 100) -> tuple[dict[str, int], list[dict[str, Any]]]:
+    found = backtest(Policy.parse(document), count=count)
+    return found["totals"], found["changed"]
+
+
+@pytest.fixture
+def past(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> tuple[Withdrawal, Withdrawal]:
+    """One withdrawal that nobody was asked about, then one that a stricter policy kept from the lane, then
+    one that is too large for it.
+    """
+    waived = scene.withdraw()
+    strict = ApprovalPolicy(version=1, document=document(lane=False))
+    with monkeypatch.context() as patch:
+        patch.setattr(policies, "in_force", lambda: strict)
+        kept = scene.withdraw()
+    large = scene.withdraw(2 * SMALL + 950_001)
+    assert [waived.state, kept.state, large.state] == ["broadcast", "screened", "screened"]
+    assert (waived.request, kept.waiver, large.waiver) == (None, None, None)
+    return waived, queries.withdrawal(kept.pk)
+
+
+def test_sends_to_the_lane_what_only_the_policy_kept_from_it(past: tuple[Withdrawal, Withdrawal]) -> None:
+    _, kept = past
+    totals, (changed,) = judged(document())
+    assert totals == {"same": 2, "fewer people": 1}
+    assert (changed["request"], changed["subject"]) == (str(kept.request_id), f"custody.withdrawal/{kept.pk}")
+    assert (changed["before"], changed["after"], changed["time_after"]) == ({"treasury": 2}, {}, "")
+
+
+def test_puts_before_officers_what_the_lane_paid(past: tuple[Withdrawal, Withdrawal]) -> None:
+    waived, _ = past
+    totals, (changed,) = judged(document(lane=False))
+    assert totals == {"same": 2, "more people": 1}
+    assert (changed["request"], changed["subject"]) == ("", f"custody.withdrawal/{waived.pk}")
+    assert (changed["before"], changed["after"]) == ({}, {"treasury": 2})
+    assert (changed["time_before"], changed["time_after"]) == ("", "1 d and 1 d")
+    denies = {"name": "none", "when": [["kind", "is", "custody.withdrawal"]], "deny": "not today"}
+    totals, _ = judged(document(rules=[denies]))
+    assert totals == {"refused": 3}
+
+
+def test_counts_in_windows_what_the_lane_paid_before(past: tuple[Withdrawal, Withdrawal]) -> None:
+    totals, changed = judged(document(windows=[DAY]))
+    assert totals == {"same": 1, "more people": 2}
+    assert {one["why"] for one in changed} == {"a day"}
+    assert judged(document(windows=[DAY]), count=1)[0] == {"more people": 1}
