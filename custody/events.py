@@ -18,6 +18,7 @@ class Event(StrEnum):
     WITHDRAWAL_REJECTED = "custody.withdrawal.rejected"
     WITHDRAWAL_CANCELLED = "custody.withdrawal.cancelled"
     WITHDRAWAL_EXPIRED = "custody.withdrawal.expired"
+    WITHDRAWAL_LET_GO = "custody.withdrawal.let_go"
     WITHDRAWAL_FAILED = "custody.withdrawal.failed"
     PAYMENT_BUILT = "custody.payment.built"
     WITHDRAWAL_RETURNED = "custody.withdrawal.returned"

@@ -185,6 +185,8 @@ def tend_lane(*, now: datetime) -> None:
             actions.return_offer(withdrawal_id=withdrawal_id, actor=tasks.CARETAKER, now=now)
         except Refused as error:
             log.info("not now: %s", error)
+    for withdrawal_id in queries.kept_withdrawals():
+        actions.let_go(withdrawal_id=withdrawal_id, actor=tasks.CARETAKER, now=now)
     try:
         tell_signers(now=now)
     except NotTold as error:

@@ -16,12 +16,13 @@ from core.approvals.actions import submit_signature
 from custody import actions, queries, tasks
 from custody.domain.limits import Quote
 from custody.models import UtxoLock, Withdrawal
-from kernel import encodings
+from kernel import canonical, encodings
 from kernel.intent import time_text
 from kernel.transaction import Transaction
 from tests.customers import Customer, Reconciler
 from tests.signers import Signers, lane_registry, serving
 from tests.treasury import BTC, HOME, PRICE_CENTS, ROBOT, Treasury, customer_actor, raw_of
+from tests.vault import Message
 
 SMALL: Final = BTC // 100
 DAY: Final = timedelta(days=1)
@@ -96,6 +97,11 @@ class Scene:
         assert payment is not None
         self.treasury.mine(raw_of(payment), empty=2)
         self.treasury.book()
+
+    def old_messages(self) -> list[Message]:
+        """What the lane was asked, each once, however many signers it was put to."""
+        asked = [message for _, message in self.signers.asked if message["type"] == "sign_unattended"]
+        return list({canonical.encode(message): message for message in asked}.values())
 
     def claims(self) -> int:
         return UtxoLock.objects.filter(released_at=None).count()

@@ -37,6 +37,7 @@ from custody.actions.statements import report_forgotten, report_learnt, take_sta
 from custody.actions.withdrawals import (
     cancel_withdrawal,
     expire_withdrawal,
+    let_go,
     request_withdrawal,
 )
 
@@ -62,6 +63,7 @@ __all__ = [
     "fail_withdrawal",
     "import_signatures",
     "lapse_refill",
+    "let_go",
     "load_registry",
     "mark_asked",
     "mark_offered",

@@ -31,9 +31,10 @@ class StillPayable(Refused):
 def fail_withdrawal(*, withdrawal_id: UUID, reason: str, actor: Actor, now: datetime) -> Withdrawal:
     """A withdrawal given up after it was built, with its funds free again.
 
-    Nobody can be paid twice by it: either no signer was ever asked, or a coin of it was spent elsewhere for
-    good, or its intent is void by every signer's clock and too few signatures are known. In the last case its
-    coins stay claimed, since an answer that was lost on the way may be in somebody's hands.
+    Nobody can be paid twice by it: either no signer was ever asked by officers (what the lane refused is kept
+    until `let_go`), or a coin of it was spent elsewhere for good, or its intent is void by every signer's
+    clock and too few signatures are known. In the last case its coins stay claimed, since an answer that was
+    lost on the way may be in somebody's hands.
     """
     target = f"custody.withdrawal/{withdrawal_id}"
     entitled.officer_or_machine(actor, Permission.RELEASE_WITHDRAWAL, now=now, target=target)

@@ -89,7 +89,9 @@ def release_from_screening(*, withdrawal_id: UUID, reason: str, actor: Actor, no
 
 @action(Event.WITHDRAWAL_REJECTED)
 def reject_withdrawal(*, withdrawal_id: UUID, reason: str, actor: Actor, now: datetime) -> Withdrawal:
-    """A withdrawal refused by an officer before there is a transaction; its funds are free again."""
+    """A withdrawal refused by an officer before signers saw approvals of it; its funds are free again, at
+    once or as soon as `let_go` says.
+    """
     target = f"custody.withdrawal/{withdrawal_id}"
     entitled.officer(actor, Permission.RELEASE_WITHDRAWAL, now=now, target=target)
     row = locks.withdrawal(withdrawal_id)

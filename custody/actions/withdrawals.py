@@ -138,7 +138,9 @@ def request_withdrawal(
 
 @action(Event.WITHDRAWAL_CANCELLED)
 def cancel_withdrawal(*, withdrawal_id: UUID, actor: Actor, now: datetime) -> Withdrawal:
-    """The customer's own withdrawal taken back, before it is approved; the funds are free again."""
+    """The customer's own withdrawal taken back, before it is approved; the funds are free again, at once or
+    as soon as `let_go` says.
+    """
     if actor.identity is None:
         raise NotAllowed(
             "Only the customer cancels a withdrawal.", target=f"custody.withdrawal/{withdrawal_id}"
@@ -160,13 +162,16 @@ def expire_withdrawal(*, withdrawal_id: UUID, actor: Actor, now: datetime) -> Wi
 def end(
     row: Withdrawal, state: State, *, event: Event, actor: Actor, now: datetime, reason: str = ""
 ) -> None:
-    """Close a claimed withdrawal without paying it: the hold is given back, its approval request closed."""
+    """Close a claimed withdrawal without paying it: the hold is given back, its approval request closed.
+
+    Where the signers' lane may still complete its transaction, hold and coins are kept until `let_go`: else
+    the customer could spend what is paid out as well.
+    """
     before = row.state
     row.move_to(state, reason=reason or row.reason)
     payment = queries.payment_of(row)
-    if payment is not None and payment.abandoned_at is None and payment.asked_at is None:
-        release_unsigned(payment, now=now)
-    ledger.void_hold(row.hold_reference, now=now, expired=state is State.EXPIRED)
+    if payment is None or not queries.is_payable_by_lane(payment, now=now):
+        _give_back(row, payment, now=now)
     request = row.request
     if request is not None and request.state in (RequestState.OPEN, RequestState.APPROVED):
         moving.move(request, RequestState.WITHDRAWN, now=now)
@@ -176,14 +181,47 @@ def end(
     announcing.moved(row, now=now)
 
 
-def release_unsigned(payment: Payment, *, now: datetime) -> None:
+@action(Event.WITHDRAWAL_LET_GO)
+def let_go(*, withdrawal_id: UUID, actor: Actor, now: datetime) -> Withdrawal:
+    """Give back what an ended withdrawal has kept, once no signer takes the lane's old message any more.
+
+    Before that nothing changes, nor where the transaction is in a block all the same: then its hold is what
+    was paid, and a person must look (the health screen says so).
+    """
+    row = locks.withdrawal(withdrawal_id)
+    payment = queries.payment_of(row)
+    if payment is None or State(row.state) not in withdrawals.UNPAID or not queries.is_kept(row, payment):
+        return row
+    if payment.height is not None or queries.is_payable_by_lane(payment, now=now):
+        return row
+    _give_back(row, payment, now=now)
+    audit.record(
+        Event.WITHDRAWAL_LET_GO,
+        row,
+        actor=actor,
+        now=now,
+        after={"state": row.state, "txid": payment.txid, "coins_free": payment.abandoned_at is not None},
+    )
+    announcing.moved(row, now=now)
+    return row
+
+
+def _give_back(row: Withdrawal, payment: Payment | None, *, now: datetime) -> None:
+    """The hold, and the coins of a transaction that nobody can complete."""
+    if payment is not None and payment.abandoned_at is None and payment.asked_at is None:
+        _release_unsigned(payment, now=now)
+    ledger.void_hold(row.hold_reference, now=now, expired=row.state == State.EXPIRED)
+
+
+def _release_unsigned(payment: Payment, *, now: datetime) -> None:
     """Let go of the coins of a payment that officers' approvals were never put to signers for.
 
-    Where the lane was asked and too few signers said no for good, an answer may still be somewhere: then the
-    coins stay claimed.
+    Where the lane was asked and too few signers said no, an answer may still be somewhere: then the coins
+    stay claimed for good.
     """
     if payment.offered_at is None or queries.is_hopeless(payment, since=payment.offered_at):
         Payment.objects.filter(pk=payment.pk).update(abandoned_at=now)
+        payment.abandoned_at = now
         payment.locks.filter(released_at=None).update(released_at=now)
 
 

@@ -7,14 +7,18 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
+from django.db.models import Exists, OuterRef, TextField, Value
+from django.db.models.functions import Cast, Concat
+
 from core import approvals
 from core.access import rights
 from core.access.models import Identity
 from core.approvals.expiry import DUE
 from core.approvals.models import ApprovalRequest
+from core.ledger.models import Hold
 from core.refusals import NotFound
 from custody.domain import deposits, payments, refills
-from custody.domain.withdrawals import State
+from custody.domain.withdrawals import CLOCKS_DIFFER_MAX, UNPAID, State
 from custody.models import Deposit, Payment, Refill, UtxoLock, Withdrawal
 from custody.permissions import Permission
 from custody.queries.deposits import tip_height
@@ -81,6 +85,38 @@ def is_hopeless(row: Payment, *, since: datetime) -> bool:
         threshold=row.wallet.threshold,
         tokens=len(row.wallet.tokens),
     )
+
+
+def void_at(row: Payment) -> datetime | None:
+    """From when on no signer takes the message that the lane was asked with; None where it never was.
+
+    The message says itself when it is void, and each signer goes by that and its own clock.
+    """
+    if row.offered_at is None or row.withdrawal is None or row.withdrawal.waiver is None:
+        return None
+    said = Intent.parse(bytes(row.withdrawal.waiver.payload))
+    return said.expires + CLOCKS_DIFFER_MAX
+
+
+def is_payable_by_lane(row: Payment, *, now: datetime) -> bool:
+    """Whether the lane may still complete it, without officers: a refusal is not for ever before that."""
+    void = void_at(row)
+    return row.abandoned_at is None and row.asked_at is None and void is not None and now < void
+
+
+def is_kept(owner: Withdrawal, row: Payment) -> bool:
+    """Whether an ended withdrawal still holds its customer's funds, for a transaction that the lane saw."""
+    holds = Hold.objects.filter(reference=owner.hold_reference, state="pending")
+    return row.offered_at is not None and owner.state in UNPAID and holds.exists()
+
+
+def kept_withdrawals() -> list[UUID]:
+    """Withdrawals that are over, and still hold funds and coins because of the lane's old message."""
+    pending = Hold.objects.filter(state="pending", reference=OuterRef("hold"))
+    rows = Withdrawal.objects.filter(
+        state__in=[str(state) for state in UNPAID], payment__offered_at__isnull=False
+    ).annotate(hold=Concat(Value("custody.withdrawal/"), Cast("pk", TextField())))
+    return list(rows.filter(Exists(pending), payment__height=None).values_list("pk", flat=True)[:100])
 
 
 def lane_request(row: Payment) -> dict[str, Any]:
@@ -169,6 +205,15 @@ def payments_on_the_way() -> list[UUID]:
     )
 
 
+def unsent_payments() -> list[UUID]:
+    """Those of them that no node is known to have taken."""
+    return list(
+        Payment.objects.filter(pk__in=payments_on_the_way(), sent_at=None)
+        .order_by("built_at")
+        .values_list("pk", flat=True)
+    )
+
+
 def payments_due(*, network: str) -> list[UUID]:
     """Confirmed payments that are deep enough to settle."""
     deep = tip_height() - deposits.depth_needed(network) + 1
@@ -183,7 +228,11 @@ def payments_due(*, network: str) -> list[UUID]:
 def count_stuck() -> dict[str, int]:
     """How many of each kind wait for a person, because no machine can move them on."""
     lost = Deposit.objects.filter(state=deposits.State.MISSING)
+    paid = Withdrawal.objects.filter(
+        state__in=[str(state) for state in UNPAID], payment__height__isnull=False
+    )
     return {
+        "ended withdrawals that were paid all the same": paid.count(),
         "withdrawals refused by signers": Withdrawal.objects.filter(state=State.REFUSED).count(),
         "withdrawals with a rival": Withdrawal.objects.filter(state=State.CONFLICTED).count(),
         "refills with a rival": Refill.objects.filter(state=refills.State.CONFLICTED).count(),
@@ -197,12 +246,3 @@ def lapsing_refills(*, now: datetime) -> list[UUID]:
     return list(
         Refill.objects.filter(state=refills.State.EXPORTED, expires_at__lte=now).values_list("pk", flat=True)
     )
-def unsent_payments() -> list[UUID]:
-    """Those of them that no node is known to have taken."""
-    return list(
-        Payment.objects.filter(pk__in=payments_on_the_way(), sent_at=None)
-        .order_by("built_at")
-        .values_list("pk", flat=True)
-    )
-
-

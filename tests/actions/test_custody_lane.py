@@ -102,18 +102,6 @@ def test_goes_before_officers_with_the_signers_reason_and_is_paid_by_the_same_tr
     assert not any(invariants.broken().values())
 
 
-def test_gives_everything_back_where_officers_say_no_as_well(scene: Scene) -> None:
-    assert scene.attest(on_chain="1", time=time_text(scene.treasury.now + timedelta(seconds=1)))
-    row = scene.withdraw()
-    assert "SIGNER_BOOKS_BROKEN" in row.reason
-    assert scene.treasury.funding().held.units == row.units + row.fee_units
-    actions.reject_withdrawal(
-        withdrawal_id=row.pk, reason="no", actor=scene.treasury.staff.ana.actor, now=scene.treasury.now
-    )
-    assert (scene.treasury.funding().held.units, scene.claims()) == (0, 0)
-    assert Payment.objects.get().abandoned_at is not None
-
-
 def test_waits_for_silent_signers_and_then_for_officers_with_its_coins_claimed(
     scene: Scene, settings: Any
 ) -> None:
@@ -247,11 +235,7 @@ def test_keeps_its_coin_since_what_signers_refused_can_still_be_completed_and_se
     row = scene.withdraw()
     payment = Payment.objects.get()
     assert row.state == "screened"
-    (old,) = {
-        canonical.encode(message): message
-        for _, message in scene.signers.asked
-        if message["type"] == "sign_unattended"
-    }.values()
+    (old,) = scene.old_messages()
     scene.attest(time=time_text(scene.treasury.now + timedelta(seconds=1)))
     answers = [scene.signers.desks[token].ask(old) for token in HOT[:2]]
     assert [answer["type"] for answer in answers] == ["signed", "signed"]

@@ -56,13 +56,17 @@ def show(request: frame.StaffRequest, withdrawal_id: UUID, refusal: Refused | No
         "row": row,
         "payment": payment,
         "collected": queries.collected(payment) if payment else None,
-        "tier": tier,
         "holds": queries.held_by(payment) if payment else [],
+        "tier": tier,
         "allowance": queries.allowance(row.customer_id, tier=tier.rank, now=now),
         "is_releasable": row.state == State.ON_HOLD,
         "is_rejectable": State.REJECTED in following,
         "is_failable": State.FAILED in following,
         "is_over": row.state in ENDED,
+        "void_at": queries.void_at(payment)
+        if payment and queries.is_payable_by_lane(payment, now=now)
+        else None,
+        "kept_until": queries.void_at(payment) if payment and queries.is_kept(row, payment) else None,
         "may_decide": access.allowed(request.identity, "custody:withdrawal:release", now),
         "trail": trails.about(row, identity=request.identity, now=now),
     }
@@ -113,7 +117,7 @@ def reject(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
         )
     except Refused as refusal:
         return show(request, withdrawal_id, refusal)
-    messages.success(request, "Rejected. The customer's funds are free again.")
+    messages.success(request, f"Rejected. {_freed(withdrawal_id)}")
     return redirect("withdrawal", withdrawal_id)
 
 
@@ -128,5 +132,17 @@ def fail(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
         )
     except Refused as refusal:
         return show(request, withdrawal_id, refusal)
-    messages.success(request, "Given up. The customer's funds are free again.")
+    messages.success(request, f"Given up. {_freed(withdrawal_id)}")
     return redirect("withdrawal", withdrawal_id)
+
+
+def _freed(withdrawal_id: UUID) -> str:
+    """What became of the customer's funds."""
+    row = queries.withdrawal(withdrawal_id)
+    payment = queries.payment_of(row)
+    if payment is None or not queries.is_kept(row, payment):
+        return "The customer's funds are free again."
+    return (
+        f"The signers' lane could still pay it until {queries.void_at(payment):%H:%M} UTC: "
+        "the customer's funds and the coins stay held until then."
+    )
