@@ -81,14 +81,22 @@ def read_reconciliation(now: datetime) -> Reading:
 
 
 def read_signers(now: datetime) -> Reading:
-    """Whether each signer with a socket answers, and signs."""
+    """Whether each signer with a socket answers and signs, and was told nothing past us."""
     found = queries.signer_states()
     facts: dict[str, str | int | None] = dict(found)
     if not found:
         return Reading(Status.DEGRADED, "No signer has been asked yet.", facts)
     idle = [f"{token} ({state})" for token, state in found.items() if state != "ready"]
-    if idle:
-        return Reading(Status.DEGRADED, f"These signers do not sign: {', '.join(idle)}.", facts)
+    frozen, foreign = queries.signer_freezes(), queries.foreign_registries()
+    sentences = [f"These signers do not sign: {', '.join(idle)}."] if idle else []
+    sentences += [f"{name} is frozen in {', '.join(tokens)}." for name, tokens in frozen.items()]
+    sentences += [
+        f"Past this console, a registry was announced to {', '.join(tokens)}: {digest}. "
+        "Veto it if nobody can explain it."
+        for digest, tokens in foreign.items()
+    ]
+    if sentences:
+        return Reading(Status.DEGRADED, " ".join(sentences), facts)
     return Reading(Status.UP, f"All {len(found)} signers with a socket answer and sign.", facts)
 
 

@@ -5,7 +5,9 @@ As in `tasks`, every function looks at the rows first, and may run again after a
 
 from __future__ import annotations
 
+import copy
 import logging
+from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -16,6 +18,7 @@ from core import clock
 from core.refusals import Refused
 from custody import actions, queries, tasks
 from custody.adapters import signer_client
+from custody.domain import journals
 
 log = logging.getLogger(__name__)
 
@@ -62,6 +65,44 @@ def look_at_signers(*, now: datetime) -> None:
             log.warning("no answer: %s", error)
             said = None
         actions.report_health(token=token, said=said, now=now)
+        journal = said.get("journal") if said is not None else None
+        if isinstance(journal, Mapping) and isinstance(lines := journal.get("lines"), int):
+            _follow(token, lines, now=now)
+
+
+def _follow(token: str, lines: int, *, now: datetime) -> None:
+    """Read on in a signer's journal; from its first line where it is not the one that was read before."""
+    seen = queries.journal_read(token)
+    if lines in (0, seen.lines):  # none at all: a signer that waits for officers to reopen it
+        return
+    try:
+        try:
+            read = _read(token, seen, lines)
+        except journals.BadJournal as error:
+            log.error("%s has another journal than before: %s", token, error)
+            seen = journals.Read()
+            read = _read(token, seen, lines)
+    except (journals.BadJournal, signer_client.SignerUnreachable) as error:
+        log.error("the journal of %s was not read: %s", token, error)
+        return
+    if seen.last == journals.FIRST:
+        count = actions.report_memory(token=token, known=read.known, actor=tasks.CARETAKER, now=now)
+        if count:
+            log.error("%s has lost its memory: it is taught %s statements again", token, count)
+    actions.report_journal(token=token, read=read)
+
+
+def _read(token: str, seen: journals.Read, lines: int) -> journals.Read:
+    if seen.lines > lines:
+        raise journals.BadJournal(f"{seen.lines} lines were read, {lines} are there")
+    read = copy.deepcopy(seen)
+    while read.lines < lines:
+        found = signer_client.lines(settings.SIGNERS_DIR, token, start=read.lines, end=lines)
+        if not found:
+            raise journals.BadJournal(f"no line {read.lines} came")
+        for line in found:
+            read.take(line)
+    return read
 
 
 def tend_signers(*, now: datetime) -> None:

@@ -32,8 +32,8 @@ from custody.actions.registry import load_registry
 from custody.actions.screenings import reject_withdrawal, release_from_screening, report_screening
 from custody.actions.settling import book_deposit, settle_payment
 from custody.actions.signatures import ask_again, mark_asked, report_refusal, store_signature
-from custody.actions.signer_health import report_health
-from custody.actions.statements import report_forgotten, report_learnt, take_statement
+from custody.actions.signer_health import report_health, report_journal
+from custody.actions.statements import report_forgotten, report_learnt, report_memory, take_statement
 from custody.actions.withdrawals import (
     cancel_withdrawal,
     expire_withdrawal,
@@ -66,9 +66,9 @@ __all__ = [
     "let_go",
     "load_registry",
     "mark_asked",
+    "mark_handed",
     "mark_offered",
     "propose_refill",
-    "mark_handed",
     "read_blocks",
     "recheck_offer",
     "reject_withdrawal",
@@ -77,7 +77,9 @@ __all__ = [
     "report_broadcast",
     "report_forgotten",
     "report_health",
+    "report_journal",
     "report_learnt",
+    "report_memory",
     "report_price",
     "report_reconciliation",
     "report_refusal",

@@ -17,7 +17,7 @@ from custody import locks, queries
 from custody.actions import entitled
 from custody.actions.ordering import UnknownSubject, name_of, reachable, recorded, stored, to_sign
 from custody.domain import orders
-from custody.domain.orders import ANNOUNCES, EVERYTHING, STOPS, Kind, State
+from custody.domain.orders import EVERYTHING, STOPS, Kind, State
 from custody.events import Event, SignerOrderMoved
 from custody.models import OrderAnswer, SignerHealth, SignerOrder
 from custody.permissions import Permission
@@ -49,10 +49,11 @@ def draft_freeze(*, wallet: str, reason: str, actor: Actor, now: datetime) -> Si
 
 @action(Event.ORDER_DRAFTED)
 def draft_veto(*, registry_digest: str, reason: str, actor: Actor, now: datetime) -> SignerOrder:
-    """A veto of a registry that was announced to the signers, for the drafting officer to sign alone."""
-    announced = SignerOrder.objects.filter(kind__in=ANNOUNCES, subject=registry_digest).exists()
+    """A veto of a registry that was announced to the signers, by us or past us, for the drafting officer to
+    sign alone.
+    """
     target = f"custody.registry/{registry_digest[:64]}"
-    if not announced:
+    if not queries.was_announced(registry_digest):
         raise UnknownSubject("Nothing was drafted: no registry of that digest was announced.", target=target)
     return _draft(
         Kind.VETO,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, QuerySet
 
 from core import audit, freezes, outbox
 from core.action import action
@@ -17,6 +17,7 @@ from core.freezes.domain import scopes
 from core.refusals import NotAllowed, Refused
 from custody import locks, queries
 from custody.domain import beneficiaries, statements
+from custody.domain.journals import Known
 from custody.events import Event, StatementTaken
 from custody.models import Address, Beneficiary, CustomerStatement, Lane, StatementAnswer
 from customers.models import Customer
@@ -162,18 +163,43 @@ def report_forgotten(*, token: str, customer_id: UUID, destination: str, actor: 
     about = queries.newest_about(customer_id, destination) if destination else key
     if key is None or about is None or about.kind == said_by.REMOVAL:
         return 0
-    learnt = StatementAnswer.objects.filter(token=token, code="")
+    learnt = _learnt(token)
     if learnt.filter(statement__in={key.pk, about.pk}).count() < len({key.pk, about.pk}):
         return 0
+    return _forget(token, learnt, actor=actor, now=now)
+
+
+@action(Event.STATEMENTS_FORGOTTEN)
+def report_memory(*, token: str, known: Collection[Known], actor: Actor, now: datetime) -> int:
+    """What a signer's journal, read from its first line, says that it knows; returns how many statements it
+    is taught again, because it had learnt them once.
+    """
+    rows = _current(_learnt(token)).values_list(
+        "pk", "statement__customer", "statement__kind", "statement__subject"
+    )
+    gone = [pk for pk, customer, kind, subject in rows if (str(customer), kind, subject) not in known]
+    return _forget(token, _learnt(token).filter(pk__in=gone), actor=actor, now=now) if gone else 0
+
+
+def _learnt(token: str) -> QuerySet[StatementAnswer]:
+    return StatementAnswer.objects.filter(token=token, code="")
+
+
+def _current(answers: QuerySet[StatementAnswer]) -> QuerySet[StatementAnswer]:
+    """Without what was said under a key that the customer has replaced since."""
     newer = CustomerStatement.objects.filter(
         customer=OuterRef("statement__customer"),
         kind=said_by.CUSTOMER_KEY,
         received_at__gt=OuterRef("statement__received_at"),
     )
-    count = learnt.exclude(Exists(newer)).update(code=statements.FORGOTTEN, detail="", answered_at=now)
+    return answers.exclude(Exists(newer))
+
+
+def _forget(token: str, answers: QuerySet[StatementAnswer], *, actor: Actor, now: datetime) -> int:
+    count = _current(answers).update(code=statements.FORGOTTEN, detail="", answered_at=now)
     audit.record(
         Event.STATEMENTS_FORGOTTEN,
-        key,
+        f"custody.signer/{token}",
         actor=actor,
         now=now,
         before={"code": ""},

@@ -98,6 +98,16 @@ def health(folder: Path, token: str) -> dict[str, canonical.Value]:
     return answer
 
 
+def lines(folder: Path, token: str, *, start: int, end: int) -> list[str]:
+    """Lines of the signer's journal from `start` to before `end`, as many as it gives at once."""
+    request: dict[str, canonical.Value] = {"v": 1, "type": "log_entries", "start": start, "end": end}
+    answer = _exchange(folder / f"{token}.sock", request)
+    found = answer.get("lines")
+    if answer.get("type") != "log_entries" or answer.get("token") != token or not isinstance(found, list):
+        raise SignerUnreachable(f"{token} shows no journal: {answer.get('code', 'no answer that is one')}")
+    return [str(line) for line in found]
+
+
 def read_answer(token: str, answer: Mapping[str, canonical.Value]) -> Signed | Declined:
     """A signer's message as a value; SignerUnreachable where it is none, or another token's."""
     if answer.get("type") == "refused":

@@ -51,6 +51,9 @@ class State(StrEnum):
     EXPIRED = "expired"
 
 
+PENDING: Final = frozenset({State.SIGNING, State.SIGNED, State.OBEYED})
+"""A registry that an order in one of these announces may still be taken up, so it can be vetoed."""
+
 NEXT: Final[Mapping[State, frozenset[State]]] = {
     State.SIGNING: frozenset({State.SIGNED, State.REJECTED, State.EXPIRED}),
     State.SIGNED: frozenset({State.OBEYED, State.REFUSED, State.EXPIRED}),
@@ -69,6 +72,7 @@ def payload(
     maker: str,
     reason: str,
     now: datetime,
+    life: timedelta = GOOD_FOR,
 ) -> dict[str, canonical.Value]:
     """The members that officers sign; `about` is the wallet, the token and its standing, or the registry."""
     return {

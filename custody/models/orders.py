@@ -92,13 +92,21 @@ class OrderAnswer(models.Model):
 
 
 class SignerHealth(models.Model):
-    """A signer as it described itself when it last answered; `asked_at` is later where it no longer does."""
+    """A signer as it described itself when it last answered; `asked_at` is later where it no longer does.
+
+    `announced` and `vetoed` are what its journal says of registries, by digest (`domain.journals`).
+    """
 
     token = models.CharField(max_length=64, primary_key=True)
     state = models.CharField(max_length=64)
     why = models.CharField(max_length=400, blank=True)
     standing = models.CharField(max_length=64, blank=True)
     registry_version = models.PositiveIntegerField(default=0)
+    registry_digest = models.CharField(max_length=64, blank=True)
+    journal_lines = models.PositiveIntegerField(default=0, help_text="so many of them were read")
+    journal_last = models.CharField(max_length=64, blank=True, help_text="the hash of the last one read")
+    announced = models.JSONField(default=dict)
+    vetoed = models.JSONField(default=dict)
     frozen = models.JSONField(default=dict)
     used = models.JSONField(default=dict)
     lanes = models.JSONField(default=dict)

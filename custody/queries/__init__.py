@@ -2,6 +2,14 @@
 permission.
 """
 
+from custody.queries.announcements import (
+    Announcement,
+    announcement_of,
+    announcements_for,
+    foreign_registries,
+    journal_read,
+    was_announced,
+)
 from custody.queries.deposits import (
     confirmations_of,
     deposit_address_of,
@@ -23,6 +31,7 @@ from custody.queries.orders import (
     orders_on_the_way,
     overdue_orders,
     reachable_tokens,
+    signer_freezes,
     signer_order,
     signer_states,
     signers_for,
@@ -118,6 +127,7 @@ from custody.queries.withdrawals import (
 
 __all__ = [
     "Allowance",
+    "Announcement",
     "Collected",
     "LaneStanding",
     "NoPolicy",
@@ -126,6 +136,8 @@ __all__ = [
     "adjustments_for",
     "all_standings",
     "allowance",
+    "announcement_of",
+    "announcements_for",
     "beneficiaries_of",
     "books_of",
     "change_script",
@@ -138,12 +150,14 @@ __all__ = [
     "deposits_for",
     "deposits_of",
     "facts_of",
+    "foreign_registries",
     "free_coins",
     "held_by",
     "is_hopeless",
     "is_kept",
     "is_payable_by_lane",
     "is_stale",
+    "journal_read",
     "kept_withdrawals",
     "key_in",
     "key_statement",
@@ -186,6 +200,7 @@ __all__ = [
     "request_of",
     "sign_request",
     "signed_psbt",
+    "signer_freezes",
     "signer_order",
     "signer_states",
     "signers_for",
@@ -211,6 +226,7 @@ __all__ = [
     "void_at",
     "wallet_named",
     "wallets_with_lanes",
+    "was_announced",
     "watched",
     "withdrawal",
     "withdrawal_for",

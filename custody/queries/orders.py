@@ -77,6 +77,15 @@ def signer_states() -> dict[str, str]:
     }
 
 
+def signer_freezes() -> dict[str, list[str]]:
+    """What signers with a socket hold frozen (a wallet, its lane, or `*`), each with those signers."""
+    found: dict[str, list[str]] = {}
+    for row in SignerHealth.objects.filter(token__in=reachable_tokens()).order_by("token"):
+        for name in sorted(row.frozen):
+            found.setdefault(name, []).append(row.token)
+    return found
+
+
 def reachable_tokens() -> list[str]:
     """The tokens whose signers have a socket."""
     return sorted({token for row in Wallet.objects.filter(tier="hot") for token in row.tokens})

@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from core import clock
 from core.approvals.signed import Signed
-from custody.models import SignerOrder
+from custody.models import SignerHealth, SignerOrder
 from kernel import encodings
 from kernel.registry import Registry
 from tests.doors import at_console
@@ -66,3 +66,29 @@ def test_shows_everybody_when_it_takes_effect_and_who_objects(exchange: Exchange
     assert compliance.post("/treasury/signers/veto", given).status_code == 302
     for path in ("/treasury/signers/", f"/treasury/signers/orders/{row.pk}/"):
         assert exchange.staff.ben.identity.display_name in compliance.get(path).content.decode()
+
+
+def test_that_came_past_the_console_is_shown_and_can_be_vetoed(exchange: Exchange) -> None:
+    now, digest, ana = clock.now(), "ab" * 32, exchange.staff.ana.identity
+    told = {"maker": RAE, "reason": "by hand", "at": now.isoformat()}
+    announced = {"version": 2, "from": (now + timedelta(days=3)).isoformat(), "is_recovery": True, **told}
+    SignerHealth.objects.filter(token="hot-1").update(
+        announced={digest: announced}, frozen={"hot": "a theft"}
+    )
+    compliance = at_console(exchange.staff.ben.identity)
+    page = compliance.get("/treasury/signers/").content.decode()
+    for words in (
+        "past this console",
+        "by hand",
+        "somebody without an account",
+        "has not heard of it",
+        "a theft",
+    ):
+        assert words in page
+    given = {"digest": digest, "reason": "who is this?"}
+    assert compliance.post("/treasury/signers/veto", given).status_code == 302
+    veto = {"maker": str(ana.pk), "reason": "not ours", "at": now.isoformat()}
+    SignerHealth.objects.filter(token="hot-1").update(vetoed={digest: veto})
+    page = compliance.get("/treasury/signers/").content.decode()
+    assert f"by {ana.display_name}: not ours" in page
+    assert f'<option value="{digest}">' not in page

@@ -17,7 +17,7 @@ from backoffice.console.views import approvals
 from core import access, clock
 from core.refusals import Refused
 from custody import actions, queries
-from custody.domain.orders import ANNOUNCES, EVERYTHING, STOPS, Kind, State
+from custody.domain.orders import EVERYTHING, PENDING, STOPS, State
 from custody.domain.recoveries import Terms
 from custody.models import SignerOrder
 from custody.permissions import Permission
@@ -25,8 +25,6 @@ from kernel import canonical
 from kernel.registry import BadRegistry, Registry
 
 SHOWN_MAX: Final = 50
-PENDING: Final = (State.SIGNING, State.SIGNED, State.OBEYED)
-"""A registry in one of these may still be taken up, so it can be vetoed."""
 REGISTRY_BYTES_MAX: Final = 4_000_000
 
 
@@ -42,6 +40,7 @@ def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpRe
     now = clock.now()
     rows = queries.orders_for(identity=request.identity, now=now)
     signers = queries.signers_for(identity=request.identity, now=now)
+    announcements = queries.announcements_for(identity=request.identity, now=now)
     values = {
         "signers": signers,
         "wallets": sorted({wallet.name for _, wallet, _ in signers}),
@@ -49,11 +48,8 @@ def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpRe
         "everything": EVERYTHING,
         "lanes": queries.lanes_for(identity=request.identity, now=now),
         "orders": rows[:SHOWN_MAX],
-        "announced": rows.filter(kind__in=ANNOUNCES, state__in=PENDING)[:5],
-        "recoveries": [
-            (row, queries.takes_effect(row), queries.vetoes_for(row, identity=request.identity, now=now)[:1])
-            for row in rows.filter(kind=Kind.RECOVERY, state__in=PENDING)[:3]
-        ],
+        "announcements": announcements,
+        "vetoable": [one for one in announcements if not one.is_vetoed],
         "may_stop": access.allowed(request.identity, Permission.STOP_SIGNERS, now),
         "may_order": access.allowed(request.identity, Permission.ORDER_SIGNERS, now),
     }
@@ -224,14 +220,15 @@ def _recovery(request: frame.StaffRequest, row: SignerOrder, *, now: datetime) -
     if row.recovery is None:
         return None
     terms = Terms.of(row.recovery)
+    announced = queries.announcement_of(row, identity=request.identity, now=now)
+    may_stop = access.allowed(request.identity, Permission.STOP_SIGNERS, now)
     signed = [terms.officers[each["officer"]][0] for each in row.assertion or []]
     return {
         "named": ", ".join(name for name, _ in terms.officers.values()),
         "seats": signed + [""] * (terms.quorum - len(signed)),
         "days": terms.delay.days,
-        "effect": queries.takes_effect(row),
-        "vetoes": queries.vetoes_for(row, identity=request.identity, now=now),
-        "may_veto": row.state in PENDING and access.allowed(request.identity, Permission.STOP_SIGNERS, now),
+        "announced": announced,
+        "may_veto": row.state in PENDING and not announced.is_vetoed and may_stop,
     }
 
 

@@ -1,0 +1,201 @@
+"""What a signer's own journal says, when the console reads it …"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+import pytest
+from django.conf import settings as configured
+
+from core.health import Status
+from custody import actions, lane_tasks, probes, queries, signer_tasks
+from custody.actions.ordering import UnknownSubject
+from custody.domain import orders
+from custody.domain.orders import Kind
+from custody.models import SignerHealth, StatementAnswer
+from custody.queries import Announcement
+from fixtures.authenticator import Authenticator
+from kernel import canonical, encodings
+from kernel.approval import NONCE_BYTES, SignedApproval, Statement, Verb
+from kernel.intent import time_text
+from kernel.registry import Registry
+from tests.customers import Customer
+from tests.recoveries import DELAY_S, KEYS, RAE, ROS, RUI
+from tests.signers import HOT, Signers, lane_registry, serving
+from tests.treasury import HOME, Treasury, customer_actor
+from tests.vault import Message
+
+pytestmark = pytest.mark.django_db
+
+DIGEST: Final = "ab" * 32
+
+
+@pytest.fixture
+def treasury(now: datetime) -> Treasury:
+    return Treasury.open(now)
+
+
+@pytest.fixture
+def signers(treasury: Treasury, settings: Any) -> Iterator[Signers]:
+    back = {who: {"name": who[-2:], "public_key": KEYS[who].public_key_hex} for who in (RAE, RUI, ROS)}
+    registry = canonical.decode_object(lane_registry(treasury.staff).encoded)
+    registry["recovery"] = {"officers": back, "quorum": 2, "delay_s": DELAY_S}
+    with serving(Registry.parse(canonical.encode(registry)), now=treasury.now) as found:
+        settings.SIGNERS_DIR = found.folder
+        yield found
+
+
+def order(
+    treasury: Treasury, kind: Kind, verb: Verb, by: dict[str, Authenticator], **about: canonical.Value
+) -> Message:
+    """As a ceremony makes it, without any row of ours."""
+    payload = canonical.encode(
+        orders.payload(
+            kind,
+            about,
+            deployment=configured.DEPLOYMENT,
+            maker=str(treasury.staff.ana.identity.pk),
+            reason="by hand",
+            now=treasury.now,
+        )
+    )
+    nonce = secrets.token_bytes(NONCE_BYTES)
+    said = Statement.about(payload, verb=verb, kind=kind, deployment=configured.DEPLOYMENT, nonce=nonce)
+    given = [
+        SignedApproval(
+            who,
+            verb,
+            nonce,
+            key.assertion(
+                said.challenge(), origin=configured.APPROVER_ORIGIN, rp_id=configured.APPROVER_RP_ID
+            ),
+        ).as_json()
+        for who, key in by.items()
+    ]
+    return {"v": 1, "type": "order", "payload": encodings.base64url(payload), "approvals": given}
+
+
+def recovery(treasury: Treasury) -> Message:
+    signed_by = {who: KEYS[who] for who in (RAE, ROS)}
+    return order(treasury, Kind.RECOVERY, Verb.RELEASE, signed_by, version=2, digest=DIGEST)
+
+
+def stop(treasury: Treasury, kind: Kind, **about: canonical.Value) -> Message:
+    ben = treasury.staff.ben
+    return order(treasury, kind, Verb.APPROVE, {str(ben.identity.pk): ben.passkey}, **about)
+
+
+def seen(treasury: Treasury) -> list[Announcement]:
+    signer_tasks.look_at_signers(now=treasury.now)
+    return queries.announcements_for(identity=treasury.staff.dot.identity, now=treasury.now)
+
+
+def test_shows_a_recovery_that_was_brought_past_us_and_who_objects(
+    treasury: Treasury, signers: Signers
+) -> None:
+    assert seen(treasury) == []
+    assert probes.read_signers(treasury.now).status is Status.UP
+    assert [signers.desks[token].code(recovery(treasury)) for token in HOT[:2]] == ["obeyed"] * 2
+    (found,) = seen(treasury)
+    assert (found.digest, found.version, found.is_recovery, found.order) == (DIGEST, 2, True, None)
+    assert (found.reason, found.maker) == ("by hand", treasury.staff.ana.identity.display_name)
+    assert found.effect == treasury.now + timedelta(seconds=DELAY_S)
+    assert [one.effect is not None for one in found.heard] == [True, True, False]
+    said = probes.read_signers(treasury.now)
+    assert (said.status, f"to hot-1, hot-2: {DIGEST}" in said.sentence) == (Status.DEGRADED, True)
+    # One signer hears a veto at its host's command line: the other may still take the registry up.
+    veto = stop(treasury, Kind.VETO, digest=DIGEST)
+    assert signers.desks["hot-1"].code(veto) == "obeyed"
+    (found,) = seen(treasury)
+    assert (found.is_vetoed, found.heard[0].vetoed_because) == (False, "by hand")
+    assert found.heard[0].vetoed_by == treasury.staff.ana.identity.display_name
+    # So an officer vetoes it from here, though no order of ours announced it.
+    cy = treasury.staff.cy
+    row = actions.draft_veto(registry_digest=DIGEST, reason="who?", actor=cy.actor, now=treasury.now)
+    actions.sign_order(order_id=row.pk, signed=cy.order(row), actor=cy.actor, now=treasury.now)
+    signer_tasks.carry_order(row.pk, now=treasury.now)
+    (found,) = seen(treasury)
+    assert (found.is_vetoed, found.effect, [one.pk for one in found.vetoes]) == (True, None, [row.pk])
+    assert probes.read_signers(treasury.now).status is Status.UP
+    with pytest.raises(UnknownSubject):
+        actions.draft_veto(registry_digest="cd" * 32, reason="x", actor=cy.actor, now=treasury.now)
+
+
+def test_shows_freezes_and_registries_whoever_ordered_them(treasury: Treasury, signers: Signers) -> None:
+    assert signers.desks["hot-2"].code(stop(treasury, Kind.FREEZE, wallet="hot")) == "obeyed"
+    signer_tasks.look_at_signers(now=treasury.now)
+    row = SignerHealth.objects.get(token="hot-2")
+    assert (row.frozen, row.state) == ({"hot": "by hand"}, "ready")
+    assert row.registry_digest == signers.desks["hot-2"].registry.digest.hex()
+    said = probes.read_signers(treasury.now)
+    assert (said.status, "hot is frozen in hot-2." in said.sentence) == (Status.DEGRADED, True)
+
+
+def test_is_read_on_from_where_it_was_and_costs_nothing_while_nothing_happens(
+    treasury: Treasury, signers: Signers
+) -> None:
+    signer_tasks.look_at_signers(now=treasury.now)
+    signers.desks["hot-1"].code(stop(treasury, Kind.FREEZE, wallet="hot"))
+    before = len(signers.asked)
+    for _ in range(2):
+        signer_tasks.look_at_signers(now=treasury.now)
+    (asked,) = [message for _, message in signers.asked[before:] if message["type"] == "log_entries"]
+    lines = signers.desks["hot-1"].journal.lines
+    assert (asked["start"], asked["end"]) == (lines - 1, lines)
+
+
+def test_teaches_a_signer_again_that_lost_its_memory_before_anybody_asks_it_to_pay(
+    treasury: Treasury, signers: Signers
+) -> None:
+    tom = Customer(str(treasury.tom.pk))
+    how = {"deployment": "test", "time": time_text(treasury.now)}
+    for message in (tom.key(**how), tom.beneficiary(HOME, **how)):
+        actions.take_statement(
+            customer_id=treasury.tom.pk,
+            payload=encodings.from_base64url(message["payload"]),
+            proof=message["proof"],
+            label="home",
+            actor=customer_actor(treasury.tom),
+            now=treasury.now,
+        )
+    lane_tasks.tell_signers(now=treasury.now)
+    signer_tasks.look_at_signers(now=treasury.now)
+    assert StatementAnswer.objects.filter(code="").count() == 6
+    desk = signers.desks["hot-2"]
+    desk.signer.journal.close()
+    desk.file.unlink()
+    desk.token.anchor = None
+    desk.signer = desk._start()
+    later = treasury.now + timedelta(days=30)
+    signers.at(later)
+    before = len(signers.asked)
+    signer_tasks.look_at_signers(now=later)
+    assert not [message for _, message in signers.asked[before:] if message["type"].startswith("sign")]
+    forgotten = StatementAnswer.objects.filter(code="forgotten")
+    assert set(forgotten.values_list("token", flat=True)) == {"hot-2"}
+    assert forgotten.count() == 2
+    again = later + timedelta(minutes=10)
+    signers.at(again)
+    lane_tasks.tell_signers(now=again)
+    signer_tasks.look_at_signers(now=again)
+    assert StatementAnswer.objects.filter(code="").count() == 6
+    assert desk.health["lanes"]["hot"]["known"] == 1
+
+
+def test_is_begun_anew_where_another_one_was_put_in_its_place(treasury: Treasury, signers: Signers) -> None:
+    """A folder that was put back is no signer's fault to hide: what follows is read from the first line."""
+    desk = signers.desks["hot-3"]
+    kept, anchor = desk.file.read_bytes(), desk.token.anchor
+    assert desk.code(recovery(treasury)) == "obeyed"
+    assert len(seen(treasury)) == 1
+    desk.signer.journal.close()
+    desk.file.write_bytes(kept)
+    desk.token.anchor = anchor
+    desk.signer = desk._start()
+    for _ in range(3):
+        desk.code({"v": 1, "type": "nonsense"})  # refusals are lines as well
+    assert seen(treasury) == []
+    assert SignerHealth.objects.get(token="hot-3").journal_lines == desk.journal.lines
