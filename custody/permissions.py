@@ -6,13 +6,15 @@ from enum import StrEnum
 
 
 class Permission(StrEnum):
-    """Reading, making and checking are three powers; being in a quorum is a matter of teams."""
+    """Reading, making, checking and stopping are four powers; being in a quorum is a matter of teams."""
 
     SEE_WITHDRAWALS = "custody:withdrawal:read"
     RELEASE_WITHDRAWAL = "custody:withdrawal:release"
+    REJECT_WITHDRAWAL = "custody:withdrawal:reject"
     APPROVE_WITHDRAWAL = "custody:withdrawal:approve"
     SEE_TREASURY = "custody:treasury:read"
     PROPOSE_REFILL = "custody:refill:propose"
+    DISMISS_REFILL = "custody:refill:dismiss"
     APPROVE_REFILL = "custody:refill:approve"
     TRANSFER_BUNDLE = "custody:bundle:transfer"
     SEE_SIGNERS = "custody:signer:read"

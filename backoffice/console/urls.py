@@ -135,14 +135,14 @@ urlpatterns: list[Any] = [
     ),
     act(
         "withdrawals/<uuid:withdrawal_id>/reject",
-        Custody.RELEASE_WITHDRAWAL,
+        Custody.REJECT_WITHDRAWAL,
         withdrawals.reject,
         "reject",
         step_up=Needs.ACT,
     ),
     act(
         "withdrawals/<uuid:withdrawal_id>/fail",
-        Custody.RELEASE_WITHDRAWAL,
+        Custody.REJECT_WITHDRAWAL,
         withdrawals.fail,
         "fail",
         step_up=Needs.MONEY,
@@ -159,7 +159,7 @@ urlpatterns: list[Any] = [
         step_up=Needs.MONEY,
     ),
     act(
-        "treasury/refills/<uuid:refill_id>/dismiss", Custody.PROPOSE_REFILL, refills.dismiss, "dismiss_refill"
+        "treasury/refills/<uuid:refill_id>/dismiss", Custody.DISMISS_REFILL, refills.dismiss, "dismiss_refill"
     ),
     act(
         "treasury/refills/<uuid:refill_id>/export",

@@ -44,7 +44,7 @@ def of(identity: Identity | None, *, now: datetime, at_most: int = 20) -> Waitin
     return Waiting(
         approvals=approvals.needs_me(identity, now=now)[:at_most],
         withdrawals=list(custody.needs_release(identity=identity, now=now)[:at_most]),
-        cared=list(cared) if Custody.RELEASE_WITHDRAWAL in powers else [],
+        cared=list(cared) if Custody.REJECT_WITHDRAWAL in powers else [],
         refills=list(_refills(identity, now)[:at_most]),
         cases=list(_cases(identity, now)[:at_most]) if Kyc.DECIDE_CASES in powers else [],
     )

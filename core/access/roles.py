@@ -74,9 +74,11 @@ kyc:tier:approve                  x     x    .     x     .    .    .    .
 kyc:evidence:read                 x     x    .     .     .    .    .    .
 custody:withdrawal:read           x     x    x     x     x    x    x    .
 custody:withdrawal:release        x     x    x     .     .    .    .    .
+custody:withdrawal:reject         x     x    x     .     .    .    .    .
 custody:withdrawal:approve        .     x    .     x     .    .    .    .
 custody:treasury:read             x     x    x     x     x    x    .    .
 custody:refill:propose            .     .    x     .     .    .    .    .
+custody:refill:dismiss            .     .    x     .     .    .    .    .
 custody:refill:approve            .     x    .     x     .    .    .    .
 custody:bundle:transfer           .     .    x     x     .    .    .    .
 custody:signer:read               x     x    x     x     x    x    .    .

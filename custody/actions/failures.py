@@ -37,7 +37,7 @@ def fail_withdrawal(*, withdrawal_id: UUID, reason: str, actor: Actor, now: date
     lost on the way may be in somebody's hands.
     """
     target = f"custody.withdrawal/{withdrawal_id}"
-    entitled.officer_or_machine(actor, Permission.RELEASE_WITHDRAWAL, now=now, target=target)
+    entitled.officer_or_machine(actor, Permission.REJECT_WITHDRAWAL, now=now, target=target)
     row = locks.withdrawal(withdrawal_id)
     said = entitled.said(reason, target=target)
     payment = queries.payment_of(row)
@@ -51,7 +51,7 @@ def fail_withdrawal(*, withdrawal_id: UUID, reason: str, actor: Actor, now: date
 def fail_refill(*, refill_id: UUID, reason: str, actor: Actor, now: datetime) -> Refill:
     """A refill given up: before its bundle left, or once a coin of it was spent elsewhere for good."""
     target = f"custody.refill/{refill_id}"
-    entitled.officer_or_machine(actor, Permission.PROPOSE_REFILL, now=now, target=target)
+    entitled.officer_or_machine(actor, Permission.DISMISS_REFILL, now=now, target=target)
     row = locks.refill(refill_id)
     said = entitled.said(reason, target=target)
     payment = queries.payment_of(row)

@@ -140,7 +140,7 @@ def request_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
 def dismiss_refill(*, refill_id: UUID, reason: str, actor: Actor, now: datetime) -> Refill:
     """A proposal put aside; the next one comes when the wallet is still low."""
     target = f"custody.refill/{refill_id}"
-    entitled.officer(actor, Permission.PROPOSE_REFILL, now=now, target=target)
+    entitled.officer(actor, Permission.DISMISS_REFILL, now=now, target=target)
     row = locks.refill(refill_id)
     said = entitled.said(reason, target=target)
     end(row, State.DISMISSED, event=Event.REFILL_DISMISSED, actor=actor, now=now, reason=said)

@@ -93,7 +93,7 @@ def reject_withdrawal(*, withdrawal_id: UUID, reason: str, actor: Actor, now: da
     once or as soon as `let_go` says.
     """
     target = f"custody.withdrawal/{withdrawal_id}"
-    entitled.officer(actor, Permission.RELEASE_WITHDRAWAL, now=now, target=target)
+    entitled.officer(actor, Permission.REJECT_WITHDRAWAL, now=now, target=target)
     row = locks.withdrawal(withdrawal_id)
     said = entitled.said(reason, target=target)
     end(row, State.REJECTED, event=Event.WITHDRAWAL_REJECTED, actor=actor, now=now, reason=said)

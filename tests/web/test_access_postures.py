@@ -18,6 +18,7 @@ from core.access.domain.tokens import User
 from core.access.models import Identity
 from core.audit.models import AuditEvent
 from core.freezes.models import Freeze
+from custody import queries
 from tests import doors
 from tests.doors import at_console, edge
 from tests.exchange import Exchange
@@ -141,6 +142,21 @@ def test_approves_from_a_good_one_only_and_rejects_from_any(exchange: Exchange) 
     assert not row.signatures.exists()
     assert answered(ben, row, verb="reject", reason="I know nothing of it").status_code == 302
     assert row.signatures.get().verb == "reject"
+
+
+def test_that_is_not_good_enough_lets_nothing_go_and_still_stops_what_waits(exchange: Exchange) -> None:
+    ana = at_console(exchange.staff.ana.identity)
+    edge.says(exchange.staff.ana.identity, managed=False)
+    refill = f"/treasury/refills/{exchange.refill.pk}"
+    assert ana.post(held(exchange), WHY).status_code == 403
+    assert ana.post(f"{refill}/request").status_code == 403
+    assert ana.post(f"{refill}/dismiss", WHY).status_code == 302
+    assert ana.post(f"/withdrawals/{exchange.held.pk}/reject", WHY).status_code == 302
+    assert queries.withdrawal(exchange.held.pk).state == "rejected"
+    assert queries.refill(exchange.refill.pk).state == "dismissed"
+    # To give up is open as well: it is the withdrawal's state that says no here.
+    given_up = ana.post(f"/withdrawals/{exchange.released.pk}/fail", WHY)
+    assert "screened cannot become failed" in given_up.content.decode()
 
 
 def test_belongs_to_a_group_where_the_deployment_asks_for_one(exchange: Exchange, settings: Any) -> None:

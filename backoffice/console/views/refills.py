@@ -15,6 +15,7 @@ from core.refusals import Refused
 from custody import actions, queries
 from custody.domain.refills import ENDED, NEXT, State
 from custody.models import Refill
+from custody.permissions import Permission
 from kernel import canonical
 
 PARTIAL_BYTES_MAX: Final = canonical.LENGTH_MAX
@@ -37,14 +38,15 @@ def show(request: frame.StaffRequest, refill_id: UUID, refusal: Refused | None =
         "row": row,
         "payment": payment,
         "collected": queries.collected(payment) if payment else None,
-        "is_proposed": row.state == State.PROPOSED,
         "holds": queries.held_by(payment) if payment else [],
+        "is_proposed": row.state == State.PROPOSED,
         "is_exportable": row.state in (State.BUILT, State.EXPORTED),
         "is_signable": row.state == State.EXPORTED,
         "is_over": row.state in ENDED,
         "is_dismissable": State.DISMISSED in NEXT[State(row.state)],
-        "may_propose": access.allowed(request.identity, "custody:refill:propose", now),
-        "may_carry": access.allowed(request.identity, "custody:bundle:transfer", now),
+        "may_propose": access.allowed(request.identity, Permission.PROPOSE_REFILL, now),
+        "may_dismiss": access.allowed(request.identity, Permission.DISMISS_REFILL, now),
+        "may_carry": access.allowed(request.identity, Permission.TRANSFER_BUNDLE, now),
         "trail": trails.about(row, identity=request.identity, now=now),
     }
     return frame.page(request, "console/refill.html", values, refusal=refusal, now=now)

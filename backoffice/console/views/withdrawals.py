@@ -14,6 +14,7 @@ from core import access, clock
 from core.refusals import Refused
 from custody import actions, queries
 from custody.domain.withdrawals import ENDED, NEXT, State
+from custody.permissions import Permission
 from customers.events import Event
 from kyc import queries as kyc
 
@@ -67,7 +68,8 @@ def show(request: frame.StaffRequest, withdrawal_id: UUID, refusal: Refused | No
         if payment and queries.is_payable_by_lane(payment, now=now)
         else None,
         "kept_until": queries.void_at(payment) if payment and queries.is_kept(row, payment) else None,
-        "may_decide": access.allowed(request.identity, "custody:withdrawal:release", now),
+        "may_release": access.allowed(request.identity, Permission.RELEASE_WITHDRAWAL, now),
+        "may_reject": access.allowed(request.identity, Permission.REJECT_WITHDRAWAL, now),
         "trail": trails.about(row, identity=request.identity, now=now),
     }
     return frame.page(request, "console/withdrawal.html", values, refusal=refusal, now=now)
