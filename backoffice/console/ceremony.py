@@ -41,6 +41,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "publish_policy": "Put this policy before its quorum",
     "release": "Release this withdrawal to its checkers",
     "reject": "Reject this withdrawal",
+    "ask_again": "Put this withdrawal before the signers again",
     "fail": "Give up this withdrawal and return its hold",
     "adopt_refill": "Put this refill before its checkers",
     "import_partial": "Take in the cold signers’ signatures",

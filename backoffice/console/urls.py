@@ -147,6 +147,13 @@ urlpatterns: list[Any] = [
         "fail",
         step_up=Needs.MONEY,
     ),
+    act(
+        "withdrawals/<uuid:withdrawal_id>/ask",
+        Custody.RELEASE_WITHDRAWAL,
+        withdrawals.ask_again,
+        "ask_again",
+        step_up=Needs.MONEY,
+    ),
     screen("treasury/", Custody.SEE_TREASURY, treasury.show, "treasury"),
     screen("treasury/refills.json", Custody.SEE_TREASURY, refills.documents, "refills_json"),
     screen("treasury/refills/<uuid:refill_id>/", Custody.SEE_TREASURY, refills.show, "refill"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from core import clock
 from core.freezes.actions import pull_freeze
-from custody import actions
+from custody import actions, queries
 from custody.models import Payment
 from tests.doors import at_console
 from tests.exchange import Exchange
@@ -17,7 +17,7 @@ def signed(exchange: Exchange) -> Payment:
 
 def page(exchange: Exchange, payment: Payment) -> str:
     path = f"/withdrawals/{payment.withdrawal_id}/"
-    return str(at_console(exchange.staff.cy.identity).get(path).content.decode())
+    return str(at_console(exchange.staff.ana.identity).get(path).content.decode())
 
 
 def test_says_which_freeze_and_why_and_whether_a_node_may_have_it(exchange: Exchange) -> None:
@@ -37,3 +37,17 @@ def test_says_that_no_node_has_been_given_it(exchange: Exchange) -> None:
     pull_freeze(scope="asset:BTC", reason="odd prices", actor=exchange.staff.sam.actor, now=clock.now())
     actions.mark_handed(payment_id=payment.pk, actor=ROBOT, now=clock.now())
     assert "No node has been given it." in page(exchange, payment)
+
+
+def test_goes_before_the_signers_again_from_its_own_page(exchange: Exchange) -> None:
+    treasury, ana = exchange.treasury, at_console(exchange.staff.ana.identity)
+    payment = treasury.signing(treasury.approved(sats=1_000_000))
+    address = f"/withdrawals/{payment.withdrawal_id}/"
+    assert "Ask the signers again" not in page(exchange, payment)
+    for token in ("hot-1", "hot-2"):
+        actions.report_refusal(
+            payment_id=payment.pk, token=token, code="SIGNER_FROZEN", detail="x", actor=ROBOT, now=clock.now()
+        )
+    assert "Ask the signers again" in ana.get(address).content.decode()
+    assert ana.post(f"{address}ask", {"reason": "they were released"}).status_code == 302
+    assert queries.payment(payment.pk).owner.state == "signing"

@@ -62,6 +62,7 @@ def show(request: frame.StaffRequest, withdrawal_id: UUID, refusal: Refused | No
         "allowance": queries.allowance(row.customer_id, tier=tier.rank, now=now),
         "is_releasable": row.state == State.ON_HOLD,
         "is_rejectable": State.REJECTED in following,
+        "is_askable": row.state == State.REFUSED,
         "is_failable": State.FAILED in following,
         "is_over": row.state in ENDED,
         "void_at": queries.void_at(payment)
@@ -135,6 +136,21 @@ def fail(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
     except Refused as refusal:
         return show(request, withdrawal_id, refusal)
     messages.success(request, f"Given up. {_freed(withdrawal_id)}")
+    return redirect("withdrawal", withdrawal_id)
+
+
+def ask_again(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
+    """Put the same transaction before the same signers once more."""
+    try:
+        actions.ask_again(
+            withdrawal_id=withdrawal_id,
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        return show(request, withdrawal_id, refusal)
+    messages.success(request, "The signers are being asked again; their answers appear here.")
     return redirect("withdrawal", withdrawal_id)
 
 
