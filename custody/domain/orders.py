@@ -17,6 +17,10 @@ from kernel.intent import time_text
 
 EVERYTHING: Final = "*"
 GOOD_FOR: Final = timedelta(days=1)
+"""Of every order, whatever the policy's rules say: signers count this back from an order's end to know when
+it was drafted, and obey no release that may be older than the freeze that it ends. A rule's periods bound how
+long the quorum may take, and no order waits after that: it is given with the last signature.
+"""
 
 
 class Kind(StrEnum):

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, Final
 
 import pytest
 
 from core.access.models import Identity
 from core.access.roles import Role
+from core.approvals import policies
 from core.approvals.actions import submit_signature
 from core.approvals.actions.signatures import AnotherVerb
 from core.approvals.assertions import BadSignature
+from core.approvals.models import ApprovalPolicy
 from core.audit.models import AuditEvent
 from core.outbox.models import OutboxMessage
 from core.refusals import Conflict, NotAllowed, NotFound, Refused
@@ -20,8 +22,10 @@ from custody.actions import ordering
 from custody.actions import orders as refusals
 from custody.models import OrderAnswer, SignerHealth, SignerOrder
 from custody.signer import requests
+from kernel import canonical
 from kernel.approval import Verb
 from tests.officers import Officer
+from tests.signers import lane_registry, serving
 from tests.treasury import ROBOT, Treasury
 
 pytestmark = pytest.mark.django_db
@@ -225,3 +229,46 @@ def test_and_the_signers_themselves_are_seen_by_those_who_may(treasury: Treasury
 
 def _with_role(role: Role) -> Identity | None:
     return Identity.objects.filter(role_grants__role=role).first()
+
+
+QUICK: Final = {
+    "name": "quick releases",
+    "when": [["kind", "is", "signer.release"]],
+    "teams": {"treasury": 2},
+    "rejections": 1,
+    "approve_s": 600,
+    "execute_s": 1_200,
+}
+
+
+def test_of_a_quorum_is_good_for_the_day_by_which_signers_reckon_whatever_a_rule_says(
+    treasury: Treasury, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A release that a rule had made shorter would look older than the freeze, and no signer would obey."""
+    staff, founded = treasury.staff, canonical.decode_object(bytes(policies.in_force().document))
+    kept: Any = founded["rules"]
+    document = canonical.encode({**founded, "rules": [QUICK, *kept]})
+    monkeypatch.setattr(policies, "in_force", lambda: ApprovalPolicy(version=1, document=document))
+    with serving(lane_registry(staff), now=treasury.now) as signers:
+        stop = signed(treasury, drafted(treasury))
+        assert signers.codes(dict(queries.order_message(stop))) == ["obeyed"] * 3
+        row = actions.ask_release_of_signers(
+            wallet="hot", reason="found again", actor=staff.ana.actor, now=treasury.now
+        )
+        request = row.request
+        assert request is not None
+        assert (request.rule, request.approve_within) == ("quick releases", timedelta(minutes=10))
+        assert row.expires_at == treasury.now.replace(microsecond=0) + timedelta(days=1)
+        for officer in (staff.ben, staff.cy):
+            submit_signature(
+                request_id=request.pk,
+                signed=officer.answer(request, "release"),
+                actor=officer.actor,
+                now=treasury.now,
+            )
+        message = dict(queries.order_message(queries.signer_order(row.pk)))
+        assert signers.desks["hot-1"].code(message) == "obeyed"
+        signers.at(row.expires_at - timedelta(seconds=1))
+        assert signers.desks["hot-2"].code(message) == "obeyed"
+        signers.at(row.expires_at)
+        assert signers.desks["hot-3"].code(message) == "SIGNER_INTENT_EXPIRED"
