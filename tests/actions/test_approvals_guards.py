@@ -97,7 +97,7 @@ def test_lets_nobody_in_on_their_own_account(staff: Staff, now: datetime) -> Non
 def test_puts_no_table_of_its_own_in_the_way(row: ApprovalRequest) -> None:
     forged = (
         "CREATE TEMPORARY TABLE approvals_signature"
-        " (request_id uuid, officer_id uuid, digest bytea, verb text, teams text[])"
+        " (request_id uuid, officer_id uuid, credential_id uuid, digest bytea, verb text, teams text[])"
     )
     refused(forged, match=DENIED)
     with connection.cursor() as cursor:
@@ -105,7 +105,7 @@ def test_puts_no_table_of_its_own_in_the_way(row: ApprovalRequest) -> None:
         cursor.execute(forged)
         cursor.execute(
             "INSERT INTO pg_temp.approvals_signature"
-            " SELECT %s, id, %s, 'approve', '{treasury}' FROM access_identity WHERE kind = 'officer'",
+            " SELECT %s, officer_id, id, %s, 'approve', '{treasury}' FROM access_officer_credential",
             [row.pk, bytes(row.digest)],
         )
     refused("UPDATE approvals_request SET state = 'approved' WHERE id = %s", row.pk, match="quorum")
