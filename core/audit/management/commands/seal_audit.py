@@ -1,3 +1,4 @@
+import gc
 import logging
 from typing import Any
 
@@ -41,4 +42,5 @@ class Command(BaseCommand):
                 while step():
                     pass
                 return
+            gc.freeze()  # what lives as long as the process is not looked through again and again
             lead("audit-sealer", step, interval_s=sealing.INTERVAL_S)
