@@ -45,6 +45,10 @@ CHANGE_ONLY: Final[dict[str, str]] = {
     ),
     "factors_glass": "state, seconded_by_id, second_key_id, opened_at, ends_at, ended_at, ended_by_id",
     "factors_challenge": "used_at, outcome, factor",
+    "factors_registration": (
+        "answered_at, credential_id, public_key, aaguid, attestation, attestation_object, client_data,"
+        " request_id"
+    ),
     "access_session": "seen_at, moved_at, ended_at, ended_why",
     "access_signed_out_subject": "tokens_before",
     "approvals_request": "state",
@@ -70,6 +74,7 @@ NOT_FOR_TRADERS: Final = (
     "factors_code",
     "factors_glass",
     "factors_challenge",
+    "factors_registration",
     "factors_handed_over",
     "approvals_request",
     "approvals_signature",

@@ -20,6 +20,7 @@ from kernel import (
     members,
     note,
     policy,
+    registration,
     script,
     secp256k1,
     webauthn,
@@ -196,6 +197,13 @@ class Registry:
             witnesses=_witnesses(document["witnesses"], wallets) if "witnesses" in document else None,
             recovery=recovery,
             rules=_rules(document["rules"]) if "rules" in document else None,
+        )
+
+    @property
+    def keys(self) -> tuple[str, ...]:
+        """Each officer's passkey by its fingerprint, and the name: as an order to take this file up says."""
+        return tuple(
+            f"{registration.fingerprint(one.public_key)} {one.name}" for one in self.officers.values()
         )
 
     def differs_in_officers_only(self, old: Registry) -> bool:

@@ -3,26 +3,28 @@
 // A screen reader and a keyboard both start where the news is.
 document.getElementById("refusal")?.focus();
 
-// The approver page comes back with the answer in the fragment, which no server has seen. It goes into the form of
-// this page; the officer sends it, and the server checks every byte of it.
-const ANSWER = ["verb", "reason", "credential_id", "authenticator_data", "client_data", "signature", "confirmation"];
+// The approver page comes back with the answer, or a new passkey, in the fragment, which no server has seen. It goes
+// into the form of this page; the officer sends it, and the server checks every byte of it.
+const ANSWER = "verb reason credential_id authenticator_data client_data signature confirmation";
 
-function answerIn(fragment) {
+function answerIn(fragment, names) {
   try {
     const text = atob(fragment.slice(1).replaceAll("-", "+").replaceAll("_", "/"));
     const answer = JSON.parse(new TextDecoder().decode(Uint8Array.from(text, (part) => part.charCodeAt(0))));
-    return ANSWER.every((name) => typeof answer[name] === "string") ? answer : null;
+    return names.every((name) => typeof answer[name] === "string") ? answer : null;
   } catch {
     return null;
   }
 }
 
 const form = document.getElementById("answer");
-const answer = form && location.hash.length > 64 ? answerIn(location.hash) : null;
+const carries = (form?.dataset.carries ?? ANSWER).split(" ");
+const answer = form && location.hash.length > 64 ? answerIn(location.hash, carries) : null;
 if (answer !== null) {
-  for (const name of ANSWER) form.elements[name].value = answer[name];
-  document.getElementById("answer-verb").textContent = { reject: "rejection", release: "release" }[answer.verb] ?? "approval";
-  document.getElementById("answer-arrived").hidden = false;
+  for (const name of carries) form.elements[name].value = answer[name];
+  const said = { approve: "approval", reject: "rejection", release: "release" }[answer.verb];
+  if (said) document.getElementById("answer-verb").textContent = said;
+  form.hidden = document.getElementById("answer-arrived").hidden = false;
   document.getElementById("answer-asked").hidden = true;
   history.replaceState(null, "", location.pathname);
   document.getElementById("answer-send").focus();

@@ -16,7 +16,7 @@ from core.access.roles import Role
 from core.approvals.actions import policies, submit_signature
 from core.approvals.models import ApprovalRequest, PolicyDraft
 from core.audit.models import AuditEvent
-from core.factors.actions import ask_glass, issue_challenge, propose_passkey
+from core.factors.actions import ask_glass, invite_signing, issue_challenge, propose_passkey
 from core.factors.actions.registering import REGISTER
 from core.factors.domain import acts
 from core.factors.models import Passkey
@@ -128,6 +128,9 @@ class Exchange:
         """What a URL's parameter of that name stands for."""
         if name == "glass_id":
             return self._asked_glass()
+        if name == "registration_id":
+            ana = self.staff.ana.actor
+            return invite_signing(label="blue key", reason="a spare", actor=ana, now=self.treasury.now).pk
         found: dict[str, UUID | str | int] = {
             "request_id": self.request.pk,
             "withdrawal_id": self.held.pk,

@@ -147,7 +147,7 @@ def order(
     """An officers' order to a signer; a release is good for a day, as the console drafts it."""
     payload = canonical.encode(
         {
-            "v": 1,
+            "v": 2 if kind in ("signer.registry", "signer.recovery") else 1,
             "kind": kind,
             "deployment": DEPLOYMENT,
             "maker": maker,

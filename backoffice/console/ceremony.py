@@ -63,7 +63,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "propose_change": "Propose a change to the staff",
     "ask_elevation": "Ask for a role for a shift, for yourself",
     "take_passkey": "Take away a signing passkey of a colleague",
-    "propose_signing": "Propose another signing passkey of yours",
+    "begin_signing": "Make another signing passkey of yours",
     "ask_glass": "Break the glass, as the first of two",
     "second_glass": "Break the glass, as the second of two",
     "begin_sealed": "Register another key for a safe",

@@ -5,6 +5,7 @@ Officers do not have to believe this: the approver page decodes the same bytes b
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from typing import Final
 from django.urls import NoReverseMatch, reverse
 
 from core.approvals import kinds
-from kernel import canonical
+from kernel import canonical, registration
 from kernel.intent import BadIntent, time
 from kernel.money import Amount, UnknownAsset
 
@@ -25,6 +26,7 @@ LABELS: Final[Mapping[str, str]] = {
     "name": "Name",
     "email": "E-mail",
     "subject": "At the edge",
+    "keys": "Passkeys",
     "label": "Label",
     "credential_id": "Passkey",
     "public_key": "Public key",
@@ -81,6 +83,7 @@ PEOPLE: Final = (
     ("person", "access.identity", ("name", "email", "subject", "person_name", "role", "roles", "label")),
 )
 """The member that says whom a payload is about, such people's name in the log, what it may say of them."""
+_POINT: Final = re.compile(r"04[0-9a-f]{128}")
 _IDS: Final = frozenset(
     {
         "customer",
@@ -132,7 +135,7 @@ def read(payload: bytes) -> Act:
     shown = {"amount", "asset"} if amount else set()
     names = [name for name in LABELS if name in members]
     names += [name for name in members if name not in LABELS and name not in shown]
-    return Act(_headline(members), amount, [_line(name, members) for name in names])
+    return Act(_headline(members), amount, [line for name in names for line in _lines(name, members)])
 
 
 def headline(payload: bytes) -> str:
@@ -211,6 +214,18 @@ def _headline(members: Mapping[str, canonical.Value]) -> str:
 def _signers(members: Mapping[str, canonical.Value]) -> str:
     wallet = members.get("wallet")
     return "every signer" if wallet == "*" else f"the signers of the {wallet} wallet"
+
+
+def _lines(name: str, members: Mapping[str, canonical.Value]) -> list[Line]:
+    """A member's lines. A public key comes with its fingerprint; a registry's passkeys have a line each."""
+    value = members[name]
+    if name == "public_key" and isinstance(value, str) and _POINT.fullmatch(value):
+        print_of_it = registration.fingerprint(bytes.fromhex(value))
+        return [Line("Fingerprint", print_of_it, "groups"), _line(name, members)]
+    if name == "keys" and isinstance(value, list):
+        pairs = [str(key).partition(" ") for key in value]
+        return [Line(f"Passkey of {whose}", key, "groups") for key, _, whose in pairs]
+    return [_line(name, members)]
 
 
 def _line(name: str, members: Mapping[str, canonical.Value]) -> Line:

@@ -372,9 +372,16 @@ urlpatterns: list[Any] = [
     act(
         "authenticators/signing",
         Factors.OWN,
+        authenticators.begin_signing,
+        "begin_signing",
+        step_up=Needs.ENROL,
+    ),
+    screen("authenticators/signing/<uuid:registration_id>/", Factors.OWN, authenticators.signing, "signing"),
+    act(
+        "authenticators/signing/<uuid:registration_id>/propose",
+        Factors.OWN,
         authenticators.propose_signing,
         "propose_signing",
-        step_up=Needs.ENROL,
     ),
     act(
         "authenticators/signing/<uuid:credential>/end", Factors.OWN, authenticators.end_signing, "end_signing"

@@ -46,6 +46,7 @@ GUARDED: Final[dict[str, str]] = {
     "factors_code": _EVERY_COLUMN,
     "factors_glass": _EVERY_COLUMN,
     "factors_challenge": _EVERY_COLUMN,
+    "factors_registration": _EVERY_COLUMN,
     "factors_handed_over": _EVERY_COLUMN,
     "approvals_request": _EVERY_COLUMN,
     "approvals_waiver": _EVERY_COLUMN,

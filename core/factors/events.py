@@ -8,7 +8,9 @@ from core import outbox
 
 
 class Event(StrEnum):
-    """The life of an authenticator, and each ceremony: challenged, then accepted or refused."""
+    """The life of an authenticator, a passkey made for the approver host, and each ceremony: challenged, then
+    accepted or refused.
+    """
 
     STAFF_FOUNDED = "factors.staff.founded"
     BEGUN = "factors.factor.begun"
@@ -16,6 +18,8 @@ class Event(StrEnum):
     ADDED = "factors.factor.added"
     DROPPED = "factors.factor.dropped"
     ENDED = "factors.factor.ended"
+    INVITED = "factors.signing.invited"
+    REGISTERED = "factors.signing.registered"
     CHALLENGED = "factors.ceremony.challenged"
     ACCEPTED = "factors.ceremony.accepted"
     GLASS_ASKED = "factors.glass.asked"

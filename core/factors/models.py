@@ -159,6 +159,41 @@ class HandedOver(models.Model):
         return f"{self.channel}: {self.what}"
 
 
+class Registration(models.Model):
+    """A passkey for the approver host in the making: the invitation, and what the authenticator made of it.
+
+    Answered once, before it expires by the database's clock. What is recorded here signs nothing: that takes
+    two others' approval of exactly this key (`staff.add_passkey`), and for the signers the next registry.
+    """
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    officer = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    nonce = models.BinaryField(unique=True)
+    label = models.CharField(max_length=80)
+    reason = models.CharField(max_length=500)
+    made_at = models.DateTimeField(editable=False, null=True)
+    expires_at = models.DateTimeField(editable=False, null=True)
+    answered_at = models.DateTimeField(editable=False, null=True)
+    credential_id = models.CharField(max_length=1400, blank=True, help_text="base64url without padding")
+    public_key = models.CharField(max_length=130, blank=True)
+    aaguid = models.CharField(max_length=36, blank=True, help_text="the model, as its attestation names it")
+    attestation = models.CharField(max_length=20, blank=True, help_text="format of the attestation statement")
+    attestation_object = models.BinaryField(default=b"", help_text="as the authenticator gave it")
+    client_data = models.BinaryField(default=b"", help_text="what the attestation was made over")
+    request = models.ForeignKey("approvals.ApprovalRequest", models.PROTECT, null=True, related_name="+")
+
+    class Meta:
+        db_table = "factors_registration"
+
+    def __str__(self) -> str:
+        return self.label
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        """Store it, and read back what the database filled in."""
+        super().save(*args, **kwargs)
+        self.refresh_from_db(fields=["made_at", "expires_at"])
+
+
 class Challenge(models.Model):
     """One question to one person in one session about one act; answered once, within a minute.
 

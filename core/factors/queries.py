@@ -13,8 +13,9 @@ from core.approvals.expiry import DatabaseClock
 from core.factors.domain import glass
 from core.factors.domain.factors import State
 from core.factors.domain.strength import RECENT_FOR, Needs
-from core.factors.models import Challenge, Code, Factor, Glass, Passkey
+from core.factors.models import Challenge, Code, Factor, Glass, Passkey, Registration
 from core.outbox.models import Delivery
+from core.refusals import NotFound
 
 ALERTED_WITHIN: Final = timedelta(minutes=1)
 
@@ -25,6 +26,16 @@ def factors_of(person: UUID, *, states: Sequence[State] = (State.PENDING, State.
     keys = Passkey.objects.filter(sealed=False, **wanted)
     found: list[Factor] = [*keys, *Code.objects.filter(**wanted)]
     return sorted(found, key=lambda factor: (factor.begun_at, factor.pk))
+
+
+def registration_for(registration_id: UUID, *, officer: Identity) -> Registration:
+    """Somebody's own invitation to the approver host's registration page; NotFound."""
+    row = Registration.objects.filter(pk=registration_id, officer=officer).first()
+    if row is None:
+        raise NotFound(
+            "There is no such invitation of yours.", target=f"factors.registration/{registration_id}"
+        )
+    return row
 
 
 def sealed_keys(*, states: Sequence[State] = (State.PENDING, State.ACTIVE)) -> list[Passkey]:

@@ -23,6 +23,7 @@ from custody.models import OrderAnswer, SignerHealth, SignerOrder
 from custody.permissions import Permission
 from kernel import canonical
 from kernel.approval import SignedApproval, Verb
+from kernel.registry import Registry
 
 
 class NotYours(NotAllowed):
@@ -115,18 +116,15 @@ def ask_reopening(*, token: str, reason: str, actor: Actor, now: datetime) -> Si
 
 
 @action(Event.ORDER_ASKED)
-def ask_registry(
-    *, version: int, registry_digest: str, reason: str, actor: Actor, now: datetime
-) -> SignerOrder:
-    """A request that the signers may take up the registry of this version and digest, after its delay."""
-    about: dict[str, canonical.Value] = {"version": version, "digest": registry_digest}
+def ask_registry(*, new: Registry, reason: str, actor: Actor, now: datetime) -> SignerOrder:
+    """A request that the signers may take up exactly this registry, after the old one's delay."""
     return _ask(
         Kind.REGISTRY,
-        registry_digest,
-        about,
+        new.digest.hex(),
+        orders.about_registry(new),
         reachable(EVERYTHING),
         reason,
-        target=f"custody.registry/{version}",
+        target=f"custody.registry/{new.version}",
         actor=actor,
         now=now,
     )

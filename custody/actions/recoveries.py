@@ -20,7 +20,7 @@ from core.refusals import NotAllowed, Refused
 from custody import locks
 from custody.actions import entitled
 from custody.actions.ordering import name_of, reachable, recorded, stored, to_sign
-from custody.domain.orders import EVERYTHING, Kind, State
+from custody.domain.orders import EVERYTHING, Kind, State, about_registry
 from custody.domain.recoveries import BadRecovery, Terms
 from custody.events import Event
 from custody.models import SignerOrder, Wallet
@@ -78,7 +78,7 @@ def draft_recovery(*, old: Registry, new: Registry, reason: str, actor: Actor, n
     row = stored(
         Kind.RECOVERY,
         new.digest.hex(),
-        {"version": new.version, "digest": new.digest.hex()},
+        about_registry(new),
         reachable(EVERYTHING),
         maker,
         said,

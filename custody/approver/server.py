@@ -21,6 +21,8 @@ from kernel import canonical
 from kernel.registry import BadRegistry
 
 LOG_PATH: Final = "/log"
+REGISTER_PATH: Final = "/register"
+"""The one page that may ask for a new passkey."""
 LOG_BYTES_MAX: Final = 64 * 1024
 PAGE: Final = Path(__file__).resolve().parent / "page"
 IDLE_S_MAX: Final = 15
@@ -47,8 +49,6 @@ POLICY: Final[Mapping[str, str]] = {
 }
 HEADERS: Final[Mapping[str, str]] = {
     "Content-Security-Policy": "; ".join(f"{name} {value}" for name, value in POLICY.items()),
-    "Permissions-Policy": "publickey-credentials-get=(self), publickey-credentials-create=(), camera=(), "
-    "geolocation=(), microphone=(), payment=(), usb=()",
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
     "Cross-Origin-Embedder-Policy": "require-corp",
@@ -57,6 +57,9 @@ HEADERS: Final[Mapping[str, str]] = {
     "X-Frame-Options": "DENY",
     "Cache-Control": "no-store",
 }
+_NOTHING_ELSE: Final = "camera=(), geolocation=(), microphone=(), payment=(), usb=()"
+MAY_SIGN: Final = f"publickey-credentials-get=(self), publickey-credentials-create=(), {_NOTHING_ELSE}"
+MAY_REGISTER: Final = f"publickey-credentials-get=(), publickey-credentials-create=(self), {_NOTHING_ELSE}"
 HSTS: Final = "max-age=63072000; includeSubDomains"
 
 
@@ -92,6 +95,7 @@ class File:
 
     content_type: str
     body: bytes
+    makes_passkeys: bool = False
 
 
 def files(pins: Pins) -> dict[str, File]:
@@ -101,12 +105,18 @@ def files(pins: Pins) -> dict[str, File]:
         for path in sorted(PAGE.iterdir())
         if path.suffix in TYPES
     }
-    page = Template(found.pop("/index.html").body.decode()).substitute(
-        rp_id=html.escape(pins.rp_id),
-        console_origin=html.escape(pins.console_origin),
-        deployment=html.escape(pins.deployment),
-    )
-    return found | {"/": File(TYPES[".html"], page.encode())}
+    written = {
+        "rp_id": html.escape(pins.rp_id),
+        "console_origin": html.escape(pins.console_origin),
+        "deployment": html.escape(pins.deployment),
+    }
+    pages = {
+        path: Template(found.pop(name).body.decode()).substitute(written).encode()
+        for path, name in (("/", "/index.html"), (REGISTER_PATH, "/register.html"))
+    }
+    return found | {
+        path: File(TYPES[".html"], body, makes_passkeys=path == REGISTER_PATH) for path, body in pages.items()
+    }
 
 
 class Handler(BaseHTTPRequestHandler):
@@ -178,6 +188,7 @@ class Handler(BaseHTTPRequestHandler):
         self.send_response(status)
         for name, value in HEADERS.items():
             self.send_header(name, value)
+        self.send_header("Permissions-Policy", MAY_REGISTER if file.makes_passkeys else MAY_SIGN)
         if self.is_secure:
             self.send_header("Strict-Transport-Security", HSTS)
         self.send_header("Content-Type", file.content_type)

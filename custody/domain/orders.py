@@ -14,6 +14,7 @@ from typing import Final
 
 from kernel import canonical
 from kernel.intent import time_text
+from kernel.registry import Registry
 
 EVERYTHING: Final = "*"
 GOOD_FOR: Final = timedelta(days=1)
@@ -68,6 +69,11 @@ NEXT: Final[Mapping[State, frozenset[State]]] = {
 }
 
 
+def about_registry(new: Registry) -> dict[str, canonical.Value]:
+    """What an order to take a registry up says of it: with its digest, the passkeys that will then count."""
+    return {"version": new.version, "digest": new.digest.hex(), "keys": list(new.keys)}
+
+
 def payload(
     kind: Kind,
     about: Mapping[str, canonical.Value],
@@ -80,7 +86,7 @@ def payload(
 ) -> dict[str, canonical.Value]:
     """The members that officers sign; `about` is the wallet, the token and its standing, or the registry."""
     return {
-        "v": 1,
+        "v": 2 if kind in ANNOUNCES else 1,
         "kind": kind.value,
         "deployment": deployment,
         "maker": maker,

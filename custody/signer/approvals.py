@@ -8,16 +8,19 @@ from datetime import datetime, timedelta
 
 from custody.signer.refusals import Refused
 from custody.signer.requests import Signed
-from kernel import confirmation, quorum, webauthn
+from kernel import confirmation, quorum, registration, webauthn
 from kernel.approval import SignedApproval, Statement, Verb
 from kernel.registry import Officer, Registry
 
 
 @dataclass(frozen=True, slots=True)
 class Sighting:
-    """A passkey's sign count in an approval that was given after `since`, and a name of that assertion."""
+    """A passkey's sign count in an approval that was given after `since`, and a name of that assertion.
 
-    officer: str
+    `passkey` is the officer's id and the key's fingerprint: another passkey of theirs counts for itself.
+    """
+
+    passkey: str
     count: int
     name: str
     since: datetime
@@ -78,7 +81,8 @@ def judge(
         if confirmed or approval.confirmation:
             _check_confirmation(approval, statement, officer)
         given.append(quorum.Given(officer.id, officer.teams, approval.verb))
-        sightings.append(Sighting(officer.id, count, approval.assertion.name, since))
+        passkey = f"{officer.id}/{registration.fingerprint(officer.public_key)}"
+        sightings.append(Sighting(passkey, count, approval.assertion.name, since))
     standing = quorum.judge(teams, given, maker=maker, agreeing=verb) if teams else None
     if standing is not None and not standing.approved:
         missing = ", ".join(f"{count} of {team}" for team, count in standing.missing.items() if count)

@@ -25,6 +25,7 @@ from custody.signer.lanes import Lanes
 from custody.signer.refusals import Refused
 from kernel import canonical, members
 from kernel.lane import Lane
+from kernel.registration import digest_of
 from kernel.registry import RELEASE_LIFE, Limits, Registry
 
 CLOCK_SLACK_MS: Final = 2_000  # a clock being steered by NTP may step back this much
@@ -51,12 +52,13 @@ class Memory:
     spends: list[Spent] = field(default_factory=list)
     versions: dict[str, list[frozenset[str]]] = field(default_factory=dict)  # intent -> coins of each version
     payments: dict[str, tuple[str, int]] = field(default_factory=dict)  # intent -> destination and units
-    counts: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)  # officer: count: act, when
+    counts: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)  # passkey: count: act, when
     lanes: Lanes = field(default_factory=Lanes)
     signed: set[str] = field(default_factory=set)  # transaction ids
     frozen: dict[str, str] = field(default_factory=dict)  # wallet or * -> reason
     frozen_at: dict[str, datetime] = field(default_factory=dict)  # the same -> when, for the last time
-    announced: dict[str, tuple[int, int]] = field(default_factory=dict)  # digest -> version, good from
+    # digest -> version, good from, digest of the passkeys that officers read in the order
+    announced: dict[str, tuple[int, int, str]] = field(default_factory=dict)
     recoveries: set[str] = field(default_factory=set)  # digests announced by recovery officers
     vetoed: set[str] = field(default_factory=set)  # registry digests
     orders: set[str] = field(default_factory=set)  # names of orders obeyed
@@ -103,15 +105,16 @@ class Memory:
             self.announced[str(details["digest"])] = (
                 int(str(details["version"])),
                 entry.at_ms + int(str(details["delay_s"])) * 1000,
+                str(details.get("keys", "")),
             )
             (self.recoveries.add if details["recovery"] else self.recoveries.discard)(str(details["digest"]))
         elif entry.event == "vetoed":
             self.vetoed.add(str(details["digest"]))
         if "order" in details:
             self.orders.add(str(details["order"]))
-        for officer, seen in members.an_object(details.get("counts", {})).items():
+        for passkey, seen in members.an_object(details.get("counts", {})).items():
             for name, count in members.an_object(seen).items():
-                self.counts.setdefault(officer, {})[int(str(count))] = name, entry.at_ms
+                self.counts.setdefault(passkey, {})[int(str(count))] = name, entry.at_ms
         self.lanes.add(entry)
         if entry.event == "cosigned":
             self.cosigned = int(str(details["size"]))
@@ -165,11 +168,14 @@ class Memory:
             raise Refused("SIGNER_INTENT_BEFORE_REOPENING", "it may have been approved before the reopening")
 
     def may_follow(self, new: Registry, *, old: Registry, now_ms: int) -> bool:
-        """Whether officers announced this registry, the delay is over, and none of them stopped it."""
+        """Whether officers announced this registry, the delay is over, and none of them stopped it.
+
+        The order said whose passkeys the file has; one with others in it is not what they read.
+        """
         digest = new.digest.hex()
-        version, from_ms = self.announced.get(digest, (0, 0))
+        version, from_ms, keys = self.announced.get(digest, (0, 0, ""))
         is_successor = version == new.version > old.version and digest not in self.vetoed
-        return is_successor and now_ms >= from_ms
+        return is_successor and keys == digest_of(new.keys) and now_ms >= from_ms
 
     def check_counts(self, sightings: Sequence[Sighting]) -> dict[str, canonical.Value]:
         """The part of a journal entry that remembers passkeys' sign counts; Refused where one did not grow.
@@ -180,21 +186,21 @@ class Memory:
         """
         new: dict[str, dict[str, int]] = {}
         for one in sightings:
-            seen, fresh = self.counts.get(one.officer, {}), new.setdefault(one.officer, {})
+            seen, fresh = self.counts.get(one.passkey, {}), new.setdefault(one.passkey, {})
             if one.count == 0:
                 if any(seen) or any(fresh.values()):
-                    raise Refused("SIGNER_COUNTER", f"{one.officer}'s passkey counted before, and not now")
+                    raise Refused("SIGNER_COUNTER", f"{one.passkey} counted before, and not now")
             elif one.count in seen:
                 if seen[one.count][0] != one.name:
-                    raise Refused("SIGNER_COUNTER", f"{one.officer}'s passkey said one count twice: a copy?")
+                    raise Refused("SIGNER_COUNTER", f"{one.passkey} said one count twice: a copy?")
                 continue
             else:
                 since_ms = int(one.since.timestamp() * 1000)
                 behind = any(count >= one.count for count, (_, at_ms) in seen.items() if at_ms < since_ms)
                 if behind or one.count in fresh.values():
-                    raise Refused("SIGNER_COUNTER", f"{one.officer}'s passkey did not count on: a copy?")
+                    raise Refused("SIGNER_COUNTER", f"{one.passkey} did not count on: a copy?")
             fresh[one.name] = one.count
-        return {"counts": {officer: dict(fresh) for officer, fresh in new.items() if fresh}}
+        return {"counts": {passkey: dict(fresh) for passkey, fresh in new.items() if fresh}}
 
     def check_clock(self, journal: Journal, *, now_ms: int) -> None:
         """Refuse where the clock went back: windows and expiries would be worth nothing."""

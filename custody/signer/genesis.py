@@ -88,7 +88,7 @@ def order_payload(registry: Registry, *, maker: str, reason: str, expires: datet
         raise BadInput("the maker of the genesis is none of its officers: all of them sign")
     return canonical.encode(
         {
-            "v": 1,
+            "v": 2,
             "kind": requests.REGISTRY,
             "deployment": registry.deployment,
             "maker": maker,
@@ -96,6 +96,7 @@ def order_payload(registry: Registry, *, maker: str, reason: str, expires: datet
             "expires": time_text(expires),
             "version": registry.version,
             "digest": registry.digest.hex(),
+            "keys": list(registry.keys),
         }
     )
 

@@ -21,7 +21,7 @@ from typing import Final
 from custody.signer import succession
 from custody.signer.refusals import Refused
 from custody.signer.requests import Order
-from kernel import canonical, lane
+from kernel import canonical, lane, registration
 from kernel.money import Amount
 from kernel.registry import Registry
 from kernel.wallet import Wallet
@@ -36,6 +36,7 @@ def describe(registry: Registry) -> Iterator[str]:
     yield f"  officers sign at {registry.origin} (relying party {registry.rp_id})"
     for officer in registry.officers.values():
         yield f"  officer {officer.name} ({', '.join(sorted(officer.teams))}) {officer.id}"
+        yield f"          passkey {_spoken(officer.public_key)}"
         yield f"          key {officer.public_key.hex()}"
         if officer.decoder_key:
             yield f"          decoder {officer.decoder_key.hex()}"
@@ -126,7 +127,10 @@ def _words(
         officer = new.officers.get(path[1]) or old.officers[path[1]]
         what = " / ".join((f"officer {officer.name} ({path[1]})", *path[2:]))
         if path[2:] == ("public_key",):
-            return f"{what}: ANOTHER PASSKEY, {was} -> {becomes}"
+            before, after = (_spoken(bytes.fromhex(str(key))) for key in (was, becomes))
+            return f"{what}: ANOTHER PASSKEY, {before} -> {after}"
+        if was is None and (added := new.officers.get(path[1])):
+            return f"{what}: added, passkey {_spoken(added.public_key)}: {_text(becomes)}"
     if was is None:
         return f"{what}: added: {_text(becomes)}"
     if becomes is None:
@@ -182,6 +186,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     print("\n".join(lines))
     return 0
+
+
+def _spoken(public_key: bytes) -> str:
+    """The fingerprint in groups, as the approver page showed it to the officer who made the passkey."""
+    whole = registration.fingerprint(public_key)
+    return " ".join(whole[at : at + 4] for at in range(0, len(whole), 4))
 
 
 def _teams(teams: Mapping[str, int]) -> str:

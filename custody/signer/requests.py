@@ -38,10 +38,13 @@ _ORDERS: Final[Mapping[str, frozenset[str]]] = {
     FREEZE: _COMMON | {"wallet"},
     RELEASE: _COMMON | {"wallet"},
     REOPEN: _COMMON | {"token", "standing"},
-    REGISTRY: _COMMON | {"version", "digest"},
-    RECOVERY: _COMMON | {"version", "digest"},
+    REGISTRY: _COMMON | {"version", "digest", "keys"},
+    RECOVERY: _COMMON | {"version", "digest", "keys"},
     VETO: _COMMON | {"digest"},
 }
+
+_V: Final[Mapping[str, int]] = {REGISTRY: 2, RECOVERY: 2}
+"""A kind's version, where it is not 1."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +90,10 @@ class Attested:
 
 @dataclass(frozen=True, slots=True)
 class Order:
-    """An officers' order to the signer itself: about a wallet, the journal's standing or a registry."""
+    """An officers' order to the signer itself: about a wallet, the journal's standing or a registry.
+
+    `keys` are the officers' passkeys that a registry must have, as whoever signed the order read them.
+    """
 
     kind: str
     deployment: str
@@ -98,6 +104,7 @@ class Order:
     signed: Signed
     token: str = ""
     version: int = 0
+    keys: tuple[str, ...] = ()
 
 
 def spend(message: Mapping[str, canonical.Value], *, unattended: bool = False) -> Spend:
@@ -144,12 +151,14 @@ def order(message: Mapping[str, canonical.Value]) -> Order:
         kind = document.get("kind")
         if not isinstance(kind, str) or _ORDERS.get(kind) != frozenset(document):
             raise BadIntent("not the members of an order")
-        if not is_version(document["v"], 1):
-            raise BadIntent("not version 1 of an order")
-        version = document.pop("version", 0)
+        if not is_version(document["v"], _V.get(kind, 1)):
+            raise BadIntent("another version of this order than is read here")
+        version, keys = document.pop("version", 0), document.pop("keys", [])
         texts = {name: value for name, value in document.items() if isinstance(value, str) and value}
         if len(texts) != len(document) - 1 or type(version) is not int:
-            raise BadIntent("every member but v and version is text, and none is empty")
+            raise BadIntent("every member but v, version and keys is text, and none is empty")
+        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
+            raise BadIntent("keys are a list of texts")
         return Order(
             kind=kind,
             deployment=texts["deployment"],
@@ -160,6 +169,7 @@ def order(message: Mapping[str, canonical.Value]) -> Order:
             signed=signed,
             token=texts.get("token", ""),
             version=version,
+            keys=tuple(str(key) for key in keys),
         )
     except (canonical.NotCanonical, BadIntent) as error:
         raise Refused("SIGNER_BAD_ORDER", str(error)) from None

@@ -17,6 +17,7 @@ from custody.signer.succession import COPY, check_genesis, check_recovery, check
 from custody.signer.tokens import Token
 from custody.signer.watched import Watched
 from kernel import canonical
+from kernel.registration import digest_of
 from kernel.registry import Registry
 
 FREEZE_FILE: Final = "FREEZE"  # whoever runs the host may stop the signer; only officers start it again
@@ -129,6 +130,7 @@ class Standing:
         if recovery and registry.recovery is not None:
             delay_s = registry.recovery.delay_s
         members = {"version": str(order.version), "digest": order.subject, "delay_s": str(delay_s)}
+        members["keys"] = digest_of(order.keys)
         self.remember("announced", {**members, "recovery": recovery, **entry})
 
     def remember(self, event: str, details: Mapping[str, canonical.Value]) -> None:

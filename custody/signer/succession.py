@@ -84,3 +84,6 @@ def _check_names(new: Registry, order: requests.Order) -> None:
     named = (order.version, order.subject)
     if order.kind not in (requests.REGISTRY, requests.RECOVERY) or named != (new.version, new.digest.hex()):
         raise Refused("SIGNER_BAD_ORDER", "the order is not about this registry file")
+    if order.keys != new.keys:
+        # The digest says so too, but no officer can read a digest.
+        raise Refused("SIGNER_BAD_ORDER", "the officers' passkeys in this file are not those in the order")

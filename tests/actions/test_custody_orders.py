@@ -26,6 +26,7 @@ from kernel import canonical
 from kernel.approval import Verb
 from tests.officers import Officer
 from tests.signers import lane_registry, serving
+from tests.softtoken import hot_registry
 from tests.treasury import ROBOT, Treasury
 
 pytestmark = pytest.mark.django_db
@@ -176,14 +177,15 @@ def test_to_reopen_names_what_the_signer_itself_found(treasury: Treasury) -> Non
 
 def test_to_take_up_a_registry_can_be_vetoed_by_one(treasury: Treasury) -> None:
     ana, ben = treasury.staff.ana, treasury.staff.ben
+    new = hot_registry(version=2)
+    digest = new.digest.hex()
     with pytest.raises(ordering.UnknownSubject):
-        actions.draft_veto(registry_digest="ab" * 32, reason="no", actor=ben.actor, now=treasury.now)
-    row = actions.ask_registry(
-        version=2, registry_digest="ab" * 32, reason="Dot signs too", actor=ana.actor, now=treasury.now
-    )
-    assert requests.order({**queries.order_message(row), "approvals": []}).version == 2
+        actions.draft_veto(registry_digest=digest, reason="no", actor=ben.actor, now=treasury.now)
+    row = actions.ask_registry(new=new, reason="Dot signs too", actor=ana.actor, now=treasury.now)
+    asked = requests.order({**queries.order_message(row), "approvals": []})
+    assert (asked.version, asked.keys) == (2, new.keys)
     veto = actions.draft_veto(
-        registry_digest="ab" * 32, reason="nobody told me", actor=ben.actor, now=treasury.now
+        registry_digest=digest, reason="nobody told me", actor=ben.actor, now=treasury.now
     )
     assert signed(treasury, veto, by=ben).state == "signed"
 

@@ -24,7 +24,7 @@ from custody.actions import request_refill
 from custody.domain.orders import UNASKED
 from custody.models import SignerOrder
 from engine_bridge.actions import ask_market_release, stop_market
-from fixtures.authenticator import Authenticator
+from fixtures.authenticator import AAGUID, Authenticator
 from kernel import canonical
 from kernel.intent import time_text
 from kernel.money import ASSETS
@@ -32,6 +32,7 @@ from kyc.actions import propose_tier
 from tests.exchange import stock
 from tests.messages import in_hours
 from tests.recoveries import draft_recovery
+from tests.softtoken import hot_registry
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "custody/approver/page"
 # Playwright brings a Node of its own, so nobody has to install one.
@@ -79,7 +80,7 @@ def staff_changes() -> list[tuple[str, bytes]]:
         changes.Leave(PERSON),
         changes.Restore(PERSON),
         changes.Rebind(PERSON, "5f1d"),
-        changes.AddPasskey(PERSON, key.credential_id, key.public_key_hex, "blue key"),
+        changes.AddPasskey(PERSON, key.credential_id, key.public_key_hex, "blue key", str(AAGUID), "packed"),
         changes.RevokePasskey(PERSON, key.credential_id),
     ]
     return [
@@ -122,8 +123,9 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
     policies.run_backtest(draft_id=draft.pk, count=10, actor=ana.actor, now=now)
     policies.ask_publication(draft_id=draft.pk, reason="a test", actor=ana.actor, now=now)
     actions.ask_release_of_signers(wallet="*", reason="all is well", actor=ana.actor, now=now)
-    actions.ask_registry(version=2, registry_digest="ab" * 32, reason="Dot", actor=ana.actor, now=now)
-    actions.draft_veto(registry_digest="ab" * 32, reason="not Dot", actor=ana.actor, now=now)
+    new = hot_registry(version=2)
+    actions.ask_registry(new=new, reason="Dot", actor=ana.actor, now=now)
+    actions.draft_veto(registry_digest=new.digest.hex(), reason="not Dot", actor=ana.actor, now=now)
     draft_recovery(ana, now)
     actions.report_health(token="hot-1", said={"journal": {"standing": "cd" * 32}}, now=now)
     actions.ask_reopening(token="hot-1", reason="its disk died", actor=ana.actor, now=now)

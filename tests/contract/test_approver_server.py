@@ -96,15 +96,24 @@ def test_serves_its_files_under_the_strictest_policy_and_nothing_else(tmp_path: 
         assert b'content="de&lt;mo&gt;&quot;"' in body
         assert b"<script>" not in body
         assert b" style=" not in body
+        assert "publickey-credentials-create=()" in headers["Permissions-Policy"]
+        register, its_headers, page = ask(path, "/register")
+        assert (register, b'content="de&lt;mo&gt;&quot;"' in page) == (200, True)
+        may = its_headers.pop("Permissions-Policy")
+        assert may.startswith("publickey-credentials-get=(), publickey-credentials-create=(self),")
+        assert its_headers["Content-Security-Policy"] == headers["Content-Security-Policy"]
         for target, expected in (
             ("/acts.js", 200),
+            ("/register.js", 200),
+            ("/register.html", 404),
+            ("/register?x=1", 404),
             ("/index.html", 404),
             ("/../server.py", 404),
         ):
             assert ask(path, target)[0] == expected
         assert ask(path, "/", host="console.example.com")[0] == 421
         assert ask(path, "/", method="HEAD")[::2] == (200, b"")
-        assert ask(path, "/", method="POST")[0] == 404
+        assert {ask(path, target, method="POST")[0] for target in ("/", "/register")} == {404}
         refused = ask(path, "/", method="PUT")
         assert refused[0] == 501
         assert refused[1]["Content-Security-Policy"] == headers["Content-Security-Policy"]

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from core.approvals import kinds
 from custody.domain.orders import UNASKED
-from kernel import canonical, confirmation, encodings
+from kernel import canonical, confirmation, encodings, registration
 from kernel.approval import DOMAIN_TAG, Statement, Verb
 from kernel.intent import Intent
 from tests.contract.test_approver_acts import NODE, PAGE
@@ -33,8 +33,9 @@ READ: Final = """
 import { readFileSync } from "node:fs";
 const { read } = await import(process.argv[1] + "/acts.js");
 const { decodeObject } = await import(process.argv[1] + "/canonical.js");
-const { challengeOf, digestOf, hex } = await import(process.argv[1] + "/statement.js");
-const { deployment, payloads } = JSON.parse(readFileSync(0, "utf-8"));
+const { challengeOf, digestOf, fingerprintOf, fromHex, hex, registrationOf } =
+  await import(process.argv[1] + "/statement.js");
+const { deployment, payloads, registration } = JSON.parse(readFileSync(0, "utf-8"));
 const found = [];
 for (const { hex: payload, kind, nonce } of payloads) {
   const bytes = Buffer.from(payload, "hex");
@@ -46,7 +47,12 @@ for (const { hex: payload, kind, nonce } of payloads) {
   }
   found.push({ digest: hex(digest), challenges });
 }
-console.log(JSON.stringify(found));
+const { officer, nonce, public_key: point } = registration;
+console.log(JSON.stringify({
+  found,
+  challenge: hex(await registrationOf({ deployment, officer, nonce })),
+  fingerprint: await fingerprintOf(fromHex(point)),
+}));
 """
 
 
@@ -82,7 +88,25 @@ def test_lead_to_the_same_challenges_on_the_approver_page() -> None:
         command, input=json.dumps(VECTORS), capture_output=True, text=True, check=True, timeout=30
     )
     expected = [{"digest": case["digest"], "challenges": case["challenges"]} for case in PAYLOADS]
-    assert json.loads(done.stdout) == expected
+    made = VECTORS["registration"]
+    assert json.loads(done.stdout) == {
+        "found": expected,
+        "challenge": made["challenge"],
+        "fingerprint": made["fingerprint"],
+    }
+
+
+def test_lead_to_the_same_registration_in_the_kernel() -> None:
+    made = VECTORS["registration"]
+    point = bytes.fromhex(made["public_key"])
+    nonce = bytes.fromhex(made["nonce"])
+    challenge = registration.challenge(deployment=DEPLOYMENT, officer=made["officer"], nonce=nonce)
+    assert challenge.hex() == made["challenge"]
+    assert registration.fingerprint(point) == made["fingerprint"]
+    page = DOCS.read_text()
+    assert {made["challenge"], made["fingerprint"]} <= set(page.split())
+    for tag in (registration.DOMAIN_TAG, registration.FINGERPRINT_TAG):
+        assert f"`{tag.decode()}`" in page
 
 
 @pytest.mark.parametrize("case", PAYMENTS, ids=of_kind)

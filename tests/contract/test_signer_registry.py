@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from custody.signer.registry import describe, differences
-from kernel import canonical, encodings
+from kernel import canonical, encodings, registration
 from kernel.approval import Verb
 from kernel.registry import Registry
 from tests import messages
@@ -161,13 +161,28 @@ def test_says_in_words_what_a_new_version_changes() -> None:
     assert lines[0] == "version 1 -> 2"
     assert any(line.startswith("lanes / hot: removed, was {") for line in lines)
     assert 'limits / fee_sats_max: "100000" -> "1"' in lines
-    assert any(line.startswith(f"officer Ben ({BEN}) / public_key: ANOTHER PASSKEY, 04") for line in lines)
+    before, after = (spoken(one.officers[BEN].public_key) for one in (old, new))
+    assert f"officer Ben ({BEN}) / public_key: ANOTHER PASSKEY, {before} -> {after}" in lines
+    assert f"          passkey {after}" in list(describe(new))
     assert any(line.startswith(f"officer Dot ({DOT}): removed, was {{") for line in lines)
+
+
+def spoken(public_key: bytes) -> str:
+    """The fingerprint in groups of four, as people read it out."""
+    whole = registration.fingerprint(public_key)
+    assert len(whole) == 32
+    return " ".join(whole[at : at + 4] for at in range(0, 32, 4))
 
 
 def ordered(registry: Registry, **how: Any) -> Message:
     return messages.order(
-        "signer.registry", **{"version": registry.version, "digest": registry.digest.hex(), **how}
+        "signer.registry",
+        **{
+            "version": registry.version,
+            "digest": registry.digest.hex(),
+            "keys": list(registry.keys),
+            **how,
+        },
     )
 
 

@@ -41,7 +41,7 @@ def recovering(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[Desk, A
 
 
 def recovery_order(new: Any, **how: Any) -> Message:
-    members = {"version": new.version, "digest": new.digest.hex()}
+    members = {"version": new.version, "digest": new.digest.hex(), "keys": list(new.keys)}
     return order("signer.recovery", **{"maker": RIA, "officers": [RIA, SAM], **members, **how})
 
 
@@ -77,7 +77,7 @@ def test_let_recovery_officers_do_nothing_else(tmp_path: Path, monkeypatch: pyte
     without = Desk(tmp_path / "without")
     desk, new = recovering(tmp_path, monkeypatch)
     assert desk.spend(officers=[RIA, SAM]) == "SIGNER_UNKNOWN_OFFICER"
-    members = {"version": 2, "digest": new.digest.hex()}
+    members = {"version": 2, "digest": new.digest.hex(), "keys": list(new.keys)}
     assert desk.code(order("signer.registry", officers=[RIA, SAM], **members)) == "SIGNER_UNKNOWN_OFFICER"
     assert without.code(recovery_order(new, maker=ANA)) == "SIGNER_UNKNOWN_KIND"
 

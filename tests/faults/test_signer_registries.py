@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,9 @@ import pytest
 from custody.signer import requests
 from custody.signer.refusals import Refused
 from fixtures.authenticator import Authenticator
+from kernel import canonical
 from kernel.approval import Verb
+from kernel.intent import time_text
 from kernel.money import Amount
 from tests import vault as vaults
 from tests.messages import order, withdrawal
@@ -25,7 +28,7 @@ def desk(tmp_path: Path) -> Desk:
 
 def succession(desk: Desk, **changes: Any) -> tuple[Any, Message]:
     new = hot_registry(**{"version": 2, "limits": {"fee_sats_max": "1"}, **changes})
-    return new, {"version": new.version, "digest": new.digest.hex()}
+    return new, {"version": new.version, "digest": new.digest.hex(), "keys": list(new.keys)}
 
 
 def test_signs_no_kind_of_act_that_the_registry_has_no_policy_for(desk: Desk) -> None:
@@ -63,6 +66,8 @@ def test_takes_up_the_registry_that_officers_of_the_old_one_ordered(desk: Desk) 
         ({}, {"verb": Verb.APPROVE}),
         ({}, {"digest": "00" * 32}),
         ({}, {"version": 3}),
+        ({}, {"keys": ["0" * 32 + " Ana"]}),
+        ({}, {"v": 1}),
     ],
 )
 def test_takes_up_no_registry_without_that(desk: Desk, changes: dict[str, Any], how: dict[str, Any]) -> None:
@@ -126,6 +131,37 @@ def test_lets_any_one_officer_veto_a_registry_within_its_delay(tmp_path: Path) -
     assert desk.restart(order=again).spend() == "SIGNER_REGISTRY_CHANGED"
 
 
+def test_takes_up_no_file_with_other_passkeys_than_its_officers_read(tmp_path: Path) -> None:
+    desk = patient(tmp_path)
+    new, members = succession(desk)
+    shown = [f"{'0' * 32} {line.partition(' ')[2]}" for line in new.keys]
+    assert desk.code(order("signer.registry", **{**members, "keys": shown})) == "obeyed"
+    desk.now += DELAY
+    assert desk.restart(registry=new).spend() == "SIGNER_REGISTRY_CHANGED"
+    desk.restart(registry=hot_registry(limits={"registry_delay_s": DELAY}))
+    honest = {**members, "expires": time_text(desk.in_hours(1))}
+    assert desk.code(order("signer.registry", nonce=b"\x09" * 32, **honest)) == "obeyed"
+    desk.now += DELAY
+    assert desk.restart(registry=new).spend() == "SIGNER_FEE_ABOVE_LIMIT"
+
+
+def test_counts_a_passkey_that_took_anothers_place_from_its_own_beginning(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert desk.spend() == "signed"
+    another = Authenticator("77" * 32)
+    officers = canonical.decode_object(desk.registry.encoded)["officers"]
+    assert isinstance(officers, dict)
+    changed = {**officers, BEN: {**officers[BEN], "public_key": another.public_key_hex}}
+    new, members = succession(desk, officers=changed, limits={})
+    desk.restart(registry=new, order=requests.order(order("signer.registry", **members)))
+    # Long after the old one counted, the new one begins: at one, where many would begin.
+    monkeypatch.setitem(vaults.KEYS, BEN, another)
+    monkeypatch.setattr("fixtures.authenticator._COUNTS_SINCE", time.time())
+    desk.now += 8 * 86_400
+    assert desk.spend() == "signed"
+
+
 def test_forgets_announcements_of_officers_who_were_replaced(desk: Desk) -> None:
     second, members = succession(desk)
     third, later = succession(desk, version=3)
@@ -137,7 +173,8 @@ def test_forgets_announcements_of_officers_who_were_replaced(desk: Desk) -> None
 
 def on_mainnet(tmp_path: Path, **how: Any) -> Desk:
     registry = hot_registry(network="mainnet")
-    members = {"version": 1, "digest": registry.digest.hex(), "maker": RIA, "officers": [ANA, BEN, CY, DOT]}
+    members = {"version": 1, "digest": registry.digest.hex(), "keys": list(registry.keys)}
+    members |= {"maker": RIA, "officers": [ANA, BEN, CY, DOT]}
     members |= how
     return Desk(
         tmp_path / "main", registry=registry, order=requests.order(order("signer.registry", **members))

@@ -110,6 +110,8 @@ ROWS: Final = {
     "end_elevation": ("factors:own:manage", "POST"),
     "take_factor": ("access:staff:suspend", "POST"),
     "take_passkey": ("access:staff:suspend", "POST"),
+    "begin_signing": ("factors:own:manage", "POST"),
+    "signing": ("factors:own:manage", "GET"),
     "propose_signing": ("factors:own:manage", "POST"),
     "end_signing": ("factors:own:manage", "POST"),
     "emergencies": ("factors:own:manage", "GET"),
@@ -160,7 +162,7 @@ CONFIRMED: Final = {
     "take_sealed": "act",
     "take_factor": "act",
     "take_passkey": "act",
-    "propose_signing": "enrol",
+    "begin_signing": "enrol",
     "begin_code": "enrol",
     "begin_passkey": "enrol",
 }

@@ -14,6 +14,7 @@ from django.utils.safestring import SafeString
 from backoffice.console import payloads
 from core.approvals.models import ApprovalRequest
 from engine_bridge.models import Fill
+from kernel import registration
 from kernel.money import Amount
 
 register = template.Library()
@@ -186,6 +187,12 @@ def groups(text: str, length: int = 8) -> SafeString:
     """A hash or address in groups. The gaps are drawn, so that a copy holds none."""
     parts = ((text[at : at + length],) for at in range(0, len(text), length))
     return format_html('<span class="groups">{}</span>', format_html_join("", "<span>{}</span>", parts))
+
+
+@register.filter
+def fingerprint(public_key: str) -> str:
+    """By what people know a passkey again, from its public key in hex."""
+    return registration.fingerprint(bytes.fromhex(public_key))
 
 
 @register.filter

@@ -9,6 +9,7 @@ from urllib.parse import quote
 from uuid import UUID
 
 import segno
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -22,11 +23,10 @@ from core.approvals.models import ApprovalRequest
 from core.factors import actions, queries
 from core.factors.actions.registering import REGISTER, Draft
 from core.factors.domain import acts
-from core.factors.models import Passkey
+from core.factors.models import Passkey, Registration
 from core.refusals import Refused
 from core.staff import actions as staff
-from core.staff.domain import changes
-from kernel import encodings
+from kernel import canonical, encodings
 
 ISSUER: Final = "Countersign"
 KINDS: Final = ("factors.enrol_passkey", "factors.enrol_code", "staff.add_passkey")
@@ -135,20 +135,69 @@ def end(request: frame.StaffRequest, factor_id: UUID) -> HttpResponse:
     return redirect("authenticators")
 
 
-def propose_signing(request: frame.StaffRequest) -> HttpResponse:
-    """Put a passkey of one's own for the approver page before two others."""
-    change = changes.AddPasskey(
-        request.identity.pk,
-        *(request.POST.get(name, "").strip() for name in ("credential_id", "public_key", "label")),
-    )
+def begin_signing(request: frame.StaffRequest) -> HttpResponse:
+    """Invite oneself to the approver host, where a passkey for signing is made."""
     try:
-        asked = staff.propose_change(
-            change=change, reason=request.POST.get("reason", ""), actor=request.actor, now=clock.now()
+        row = actions.invite_signing(
+            label=request.POST.get("label", ""),
+            reason=request.POST.get("reason", ""),
+            actor=request.actor,
+            now=clock.now(),
         )
     except Refused as refusal:
         return index(request, refusal)
-    messages.success(request, "The passkey is proposed. It signs once two others have agreed.")
+    return redirect("signing", row.pk)
+
+
+def signing(
+    request: frame.StaffRequest, registration_id: UUID, refusal: Refused | None = None
+) -> HttpResponse:
+    """The way to the registration page, and back with what was made there."""
+    now = clock.now()
+    row = queries.registration_for(registration_id, officer=request.identity)
+    values = {
+        "row": row,
+        "waits": row.answered_at is None and row.expires_at is not None and row.expires_at > now,
+        "approver": _invitation(request, row),
+    }
+    return frame.page(request, "console/new_signing.html", values, refusal=refusal, now=now)
+
+
+def propose_signing(request: frame.StaffRequest, registration_id: UUID) -> HttpResponse:
+    """Put the passkey that was made on the approver host before two others."""
+    try:
+        asked = actions.propose_signing(
+            registration_id=registration_id,
+            client_data=request.POST.get("client_data", ""),
+            attestation_object=request.POST.get("attestation_object", ""),
+            actor=request.actor,
+            now=clock.now(),
+        )
+    except Refused as refusal:
+        if refusal.status == HTTPStatus.NOT_FOUND:
+            raise
+        return signing(request, registration_id, refusal)
+    messages.success(
+        request,
+        "The passkey is proposed. Compare the fingerprint below with the one that you wrote down, and read "
+        "yours to the two others before they sign.",
+    )
     return redirect("approval", asked.pk)
+
+
+def _invitation(request: frame.StaffRequest, row: Registration) -> str:
+    """The registration page with the invitation in the fragment, which no server on the way gets to see."""
+    me = request.identity
+    asked: dict[str, canonical.Value] = {
+        "deployment": settings.DEPLOYMENT,
+        "known": " ".join(key.credential_id for key in me.credentials.filter(revoked_at=None)),
+        "name": me.display_name,
+        "nonce": bytes(row.nonce).hex(),
+        "officer": str(me.pk),
+        "registration": str(row.pk),
+        "return": settings.CONSOLE_ORIGIN,
+    }
+    return f"{settings.APPROVER_ORIGIN}/register#{encodings.base64url(canonical.encode(asked))}"
 
 
 def end_signing(request: frame.StaffRequest, credential: UUID) -> HttpResponse:

@@ -115,10 +115,8 @@ def reopen(request: frame.StaffRequest) -> HttpResponse:
 def registry(request: frame.StaffRequest) -> HttpResponse:
     """Ask a quorum to announce the registry in the file that was handed in."""
     try:
-        found = _registry_in(request)
         row = actions.ask_registry(
-            version=found.version,
-            registry_digest=found.digest.hex(),
+            new=_registry_in(request),
             reason=request.POST.get("reason", ""),
             actor=request.actor,
             now=clock.now(),

@@ -115,13 +115,16 @@ class Rebind:
 
 @dataclass(frozen=True, slots=True)
 class AddPasskey:
-    """One more passkey with which the person signs."""
+    """One more passkey with which the person signs, with what its attestation says of the device."""
 
     kind: ClassVar[str] = "staff.add_passkey"
+    version: ClassVar[int] = 2
     person: UUID
     credential_id: str
     public_key: str
     label: str
+    aaguid: str
+    attestation: str
 
     def facts(self) -> dict[str, canonical.Value]:
         """The payload's own members."""
@@ -132,7 +135,13 @@ class AddPasskey:
             raise BadChange("This is no passkey's id and public key.") from None
         if not self.label.strip() or not self.credential_id:
             raise BadChange("A passkey has a label, by which its owner tells it from others.")
-        return {"credential_id": self.credential_id, "public_key": self.public_key, "label": self.label}
+        return {
+            "credential_id": self.credential_id,
+            "public_key": self.public_key,
+            "label": self.label,
+            "aaguid": self.aaguid,
+            "attestation": self.attestation,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +169,7 @@ def payload(
 ) -> dict[str, canonical.Value]:
     """What is signed; `name` is how the person is called now, for whoever reads it."""
     return {
-        "v": 1,
+        "v": getattr(change, "version", 1),
         "kind": change.kind,
         "deployment": deployment,
         "maker": str(maker),

@@ -1,75 +1,11 @@
 // What can be signed here, kind by kind: exactly which members a payload has, and how people read each one.
 // A payload with one member missing, one too many, or one that reads oddly is refused as a whole.
 
-// Decimals of the assets, as in kernel/money.py; a test holds the two together.
-export const DECIMALS = new Map([["BTC", 8], ["USDT", 6]]);
+import {
+  Unreadable, decimal, id, keys, names, number, point, shown, text, time, token, units, visible, word,
+} from "./shapes.js";
 
-export class Unreadable extends Error {
-  name = "Unreadable";
-}
-
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
-const UNITS = /^(0|[1-9][0-9]{0,29})$/;
-// Characters that change how their neighbours are read: controls, invisible ones, and those that turn direction.
-const DECEPTIVE = /[^\P{Cc}\n]|[\p{Cf}\p{Co}\p{Zl}\p{Zp}]/gu;
-
-// Units as the plain decimal that people read; no floating point touches it.
-export function decimal(units, asset) {
-  const decimals = DECIMALS.get(asset);
-  if (decimals === undefined) throw new Unreadable(`The asset ${shown(asset)} is not known to this page.`);
-  if (!UNITS.test(units)) throw new Unreadable("An amount is not a plain number of units.");
-  const digits = BigInt(units).toString().padStart(decimals + 1, "0");
-  const fraction = digits.slice(digits.length - decimals).replace(/0+$/, "");
-  const whole = digits.slice(0, digits.length - decimals).replace(/\B(?=(\d{3})+$)/g, "\u202f");
-  return fraction ? `${whole}.${fraction}` : whole;
-}
-
-// The text with such characters spelled out, so that what is read is what is there.
-export function visible(value) {
-  return value.replace(DECEPTIVE, (found) => `⟨U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
-}
-
-const text = (value, name) => {
-  if (typeof value !== "string" || value === "") throw new Unreadable(`The member ${name} is not text.`);
-  return visible(value);
-};
-const id = (value, name) => {
-  if (typeof value !== "string" || !UUID.test(value)) throw new Unreadable(`The member ${name} is not an id.`);
-  return value;
-};
-const word = (value, name) => {
-  if (typeof value !== "string" || !/^[!-~]{1,120}$/.test(value)) {
-    throw new Unreadable(`The member ${name} is not a plain word.`);
-  }
-  return value;
-};
-const token = (value, name) => {
-  if (typeof value !== "string" || !/^[A-Za-z0-9_-]{1,1400}$/.test(value)) {
-    throw new Unreadable(`The member ${name} is not base64url or hex.`);
-  }
-  return value;
-};
-const time = (value, name) => {
-  const moment = typeof value === "string" && TIME.test(value) ? new Date(value) : null;
-  if (moment === null || Number.isNaN(moment.getTime()) || moment.toISOString() !== value.replace("Z", ".000Z")) {
-    throw new Unreadable(`The member ${name} is not a time in UTC.`);
-  }
-  return value;
-};
-const number = (value, name) => {
-  if (!Number.isSafeInteger(value) || value < 0) throw new Unreadable(`The member ${name} is not a number.`);
-  return value;
-};
-const units = (value, name) => {
-  if (typeof value !== "string" || !UNITS.test(value)) throw new Unreadable(`The member ${name} is not an amount.`);
-  return value;
-};
-
-const names = (value, name) => {
-  if (!Array.isArray(value)) throw new Unreadable(`The member ${name} is not a list.`);
-  return value.map((item) => word(item, name));
-};
+export { DECIMALS, Unreadable, decimal } from "./shapes.js";
 
 const COMMON = { v: number, kind: word, deployment: word, maker: id };
 const PAYMENT = {
@@ -83,6 +19,14 @@ const paymentLines = (act) => [
   line("Out of", `${act.source} wallet on ${act.network}`),
   line("Network fee", `at most ${decimal(act.fee_cap, act.asset)} ${act.asset}`),
   line("Void after", act.expires, "time"),
+];
+
+// A passkey: first what people compare with the officer who made it, then what programs compare.
+const PASSKEY = { credential_id: token, public_key: point, label: text, aaguid: id, attestation: word };
+const passkeyLines = (act, note = "") => [
+  line("Fingerprint", act.public_key, "key", note),
+  line("Label", act.label), line("Passkey", act.credential_id, "mono"), line("Key", act.public_key, "mono"),
+  line("Model", act.aaguid, "mono"), line("Attestation", act.attestation),
 ];
 
 const STAFF = { ...COMMON, person: id, person_name: text, reason: text };
@@ -124,11 +68,16 @@ const order = (members, { verb, answers, headline, lines, goodForHours }) => ({
   lines: (act) => [...lines(act), line("Because", act.reason), line("Void after", act.expires, "time")],
   details: () => [],
 });
+// A registry, with the passkeys that will count: signers hold the file to each of them.
+const REGISTRY = { version: number, digest: token, keys };
+const keyLines = (act) => act.keys.map(({ name, fingerprint }, place) => line(
+  `Passkey of ${name}`, fingerprint, "groups", place ? "" : "Its fingerprint. Each officer’s own paper must say the same.",
+));
 const stop = (members, rest) => order(members, { verb: "approve", answers: ["approve"], ...rest });
 const letGo = (members, rest) => order(members, { verb: "release", answers: ["release", "reject"], ...rest });
 
 // Each kind: its members, what it is called, its one large line, and the lines below. `verb` is the one that agrees,
-// approve where none is named, and `answers` are those that can be given.
+// approve where none is named, `answers` are those that can be given, and `version` is 1 where none is named.
 export const ACTS = new Map([
   ["custody.withdrawal", {
     members: { ...PAYMENT, withdrawal: id, customer: id },
@@ -205,11 +154,10 @@ export const ACTS = new Map([
     "change to the staff", { subject: text }, (act) => `Bind ${act.person_name} to another account`,
     (act) => [line("At the edge", act.subject, "mono")],
   )],
-  ["staff.add_passkey", staff(
-    "change to the staff", { credential_id: token, public_key: token, label: text },
-    (act) => `Give ${act.person_name} another passkey`,
-    (act) => [line("Label", act.label), line("Passkey", act.credential_id, "mono"), line("Key", act.public_key, "mono")],
-  )],
+  ["staff.add_passkey", { version: 2, ...staff(
+    "change to the staff", PASSKEY, (act) => `Let ${act.person_name} sign with another passkey`,
+    (act) => passkeyLines(act, "Ask them for the one that they wrote down when they made it on this page’s host."),
+  ) }],
   ["staff.revoke_passkey", staff(
     "change to the staff", { credential_id: token }, (act) => `Revoke a passkey of ${act.person_name}`,
     (act) => [line("Passkey", act.credential_id, "mono")],
@@ -240,35 +188,29 @@ export const ACTS = new Map([
     headline: (act) => `Let the signer ${act.token} begin a new memory`,
     lines: (act) => [line("What it found", act.standing, "mono", "Compare it with the signer’s own health line.")],
   })],
-  ["signer.registry", letGo({ version: number, digest: token }, {
+  ["signer.registry", { version: 2, ...letGo(REGISTRY, {
     headline: (act) => `Let the signers take up registry ${act.version}`,
     lines: (act) => [
+      ...keyLines(act),
       line("Registry’s digest", act.digest, "mono", "Compare it with “signer registry show” on a machine of your own."),
     ],
-  })],
-  ["signer.recovery", letGo({ version: number, digest: token }, {
+  }) }],
+  ["signer.recovery", { version: 2, ...letGo(REGISTRY, {
     headline: (act) => `Recover: let the signers take up the officers of registry ${act.version}`,
     lines: (act) => [
+      ...keyLines(act),
       line("Registry’s digest", act.digest, "mono", "Compare it with “signer registry show” on a machine of your own."),
       line("Signed by", "recovery officers only, each with the passkey from their safe"),
       line("Then", "its delay runs in every signer, and any one officer can veto"),
     ],
-  })],
+  }) }],
   ["factors.enrol_passkey", staff(
-    "new authenticator", { factor: id, label: text, credential_id: token, public_key: token, aaguid: id, attestation: word },
-    (act) => `Let ${act.person_name} come in with another passkey`,
-    (act) => [
-      line("Label", act.label), line("Passkey", act.credential_id, "mono"), line("Key", act.public_key, "mono"),
-      line("Model", act.aaguid, "mono"), line("Attestation", act.attestation),
-    ],
+    "new authenticator", { ...PASSKEY, factor: id },
+    (act) => `Let ${act.person_name} come in with another passkey`, (act) => passkeyLines(act),
   )],
   ["factors.enrol_sealed", staff(
-    "key for a safe", { factor: id, label: text, credential_id: token, public_key: token, aaguid: id, attestation: word },
-    (act) => `Put another key for emergencies into a safe`,
-    (act) => [
-      line("Label", act.label), line("Passkey", act.credential_id, "mono"), line("Key", act.public_key, "mono"),
-      line("Model", act.aaguid, "mono"), line("Attestation", act.attestation),
-    ],
+    "key for a safe", { ...PASSKEY, factor: id },
+    () => "Put another key for emergencies into a safe", (act) => passkeyLines(act),
   )],
   ["factors.enrol_code", staff(
     "new authenticator", { factor: id, label: text, fingerprint: token },
@@ -288,7 +230,7 @@ export function read(members, { kind, deployment }) {
   if (odd.length > 0) throw new Unreadable(`A ${act.noun} does not have exactly these members: ${odd.map(shown).join(", ")}.`);
   const found = {};
   for (const [name, check] of Object.entries(act.members)) found[name] = check(members.get(name), name);
-  if (found.v !== 1) throw new Unreadable("The payload is of another version than this page reads.");
+  if (found.v !== (act.version ?? 1)) throw new Unreadable("The payload is of another version than this page reads.");
   if (found.kind !== kind) throw new Unreadable("The request is filed under another kind than its payload.");
   if (found.deployment !== deployment) throw new Unreadable("The payload belongs to another deployment than the request.");
   return {
@@ -312,8 +254,4 @@ export function checkTime({ expires, goodForHours, noun }, now) {
 
 function line(label, value, form = "text", note = "") {
   return { label, value, form, note };
-}
-
-function shown(value) {
-  return typeof value === "string" ? `“${value.slice(0, 60).replace(/[^ -~]/g, "?")}”` : "(none)";
 }

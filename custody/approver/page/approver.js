@@ -3,10 +3,11 @@
 import { NotCanonical, decodeObject, encodeTexts } from "./canonical.js";
 import { Unreadable, checkTime, read } from "./acts.js";
 import { encodeQR } from "./qr.js";
-import { base64url, challengeOf, digestOf, fromBase64url, hex } from "./statement.js";
+import { asLine, grouped } from "./lines.js";
+import { NONCE, UUID, linkIn, ours, pinned } from "./link.js";
+import { base64url, challengeOf, digestOf, fingerprintOf, fromBase64url, fromHex, hex } from "./statement.js";
 
 const MEMBERS = ["confirm", "deployment", "kind", "nonce", "payload", "request", "return"];
-const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
 const ASK_WITHIN_MS = 120_000;
 const QR_PIXELS = 5;
 
@@ -14,25 +15,17 @@ const QR_PIXELS = 5;
 const SAID = new Map([["approve", "Approve"], ["release", "Release"]]);
 
 const at = (id) => document.getElementById(id);
-const pinned = (name) => document.querySelector(`meta[name="countersign-${name}"]`).content;
 
 // What the console asks to have signed; Unreadable where the link is not one of ours.
 async function asked(fragment) {
-  const bytes = fromBase64url(fragment.replace(/^#/, ""));
-  if (bytes === null || bytes.length === 0) throw new Unreadable("The link carries no request.");
-  const link = decodeObject(bytes);
-  const texts = MEMBERS.map((name) => link.get(name));
-  if (link.size !== MEMBERS.length || !texts.every((value) => typeof value === "string")) {
-    throw new Unreadable("The link carries something else than a request.");
-  }
-  const [confirm, deployment, kind, nonce, encoded, request, origin] = texts;
-  if (!/^[0-9a-f]{64}$/.test(nonce) || !UUID.test(request)) throw new Unreadable("The request has no proper name.");
-  if (deployment !== pinned("deployment")) throw new Unreadable("The request belongs to another deployment.");
-  if (origin !== pinned("console")) throw new Unreadable("The link did not come from this deployment’s console.");
+  const { confirm, deployment, kind, nonce, payload: encoded, request, return: origin } = linkIn(fragment, MEMBERS);
+  if (!NONCE.test(nonce) || !UUID.test(request)) throw new Unreadable("The request has no proper name.");
+  ours({ deployment, origin });
   const payload = fromBase64url(encoded);
   if (payload === null) throw new Unreadable("The payload is damaged.");
   const act = read(decodeObject(payload), { kind, deployment });
   checkTime(act, Date.now());
+  for (const line of act.lines) if (line.form === "key") line.value = await fingerprintOf(fromHex(line.value));
   return { act, kind, deployment, nonce, request, encoded, confirm: confirm === "yes", digest: await digestOf(payload) };
 }
 
@@ -57,42 +50,6 @@ function show(found) {
     at("verb-approve").disabled = true;
   }
   at("act").hidden = false;
-}
-
-function asLine({ label, value, form, note }) {
-  const term = document.createElement("dt");
-  const given = document.createElement("dd");
-  term.textContent = label;
-  if (form === "address") {
-    given.className = "groups address";
-    given.append(...grouped(value, 4));
-  } else if (form === "time") {
-    given.textContent = `${value.replace("T", " ").replace("Z", " UTC")} (${fromNow(value)})`;
-  } else {
-    given.textContent = value;
-    if (form === "mono") given.className = "mono";
-  }
-  if (note) {
-    const small = document.createElement("small");
-    small.textContent = note;
-    given.append(small);
-  }
-  return [term, given];
-}
-
-// Groups are spans: the gaps between them are drawn, so that a copy holds none.
-function grouped(text, length) {
-  return (text.match(new RegExp(`.{1,${length}}`, "gu")) ?? []).map((part) => {
-    const span = document.createElement("span");
-    span.textContent = part;
-    return span;
-  });
-}
-
-function fromNow(moment) {
-  const minutes = Math.round((Date.parse(moment) - Date.now()) / 60_000);
-  const [amount, unit] = Math.abs(minutes) < 120 ? [minutes, "minute"] : [Math.round(minutes / 60), "hour"];
-  return new Intl.RelativeTimeFormat("en", { numeric: "always" }).format(amount, unit);
 }
 
 function refuse(sentence) {
