@@ -63,7 +63,14 @@ def opens(console: Server, settings: Any) -> Iterator[Opens]:
     """Open the socket as a page of somebody's does, in the session that they have entered."""
     made = ExitStack()
 
-    def opened(identity: Identity, *, token: str = "", origin: str | None = "", entered: bool = True) -> Any:
+    def opened(
+        identity: Identity,
+        *,
+        token: str = "",
+        origin: str | None = "",
+        entered: bool = True,
+        deaf: bool = False,
+    ) -> Any:
         browser = at_console(identity)
         if entered:
             browser.get("/")
@@ -74,7 +81,8 @@ def opens(console: Server, settings: Any) -> Iterator[Opens]:
         return made.enter_context(
             connect(
                 f"ws://console.localhost:{console.port}/live",
-                sock=socket.create_connection(("127.0.0.1", console.port)),
+                sock=_line(console, deaf=deaf),
+                max_queue=1 if deaf else 16,
                 additional_headers=headers,
                 origin=settings.CONSOLE_ORIGIN if origin == "" else origin,
                 proxy=None,
@@ -83,6 +91,16 @@ def opens(console: Server, settings: Any) -> Iterator[Opens]:
 
     with made:
         yield opened
+
+
+def _line(console: Server, *, deaf: bool) -> socket.socket:
+    """A connection; to one who does not listen, with next to no room for what was not heard."""
+    line = socket.socket()
+    if deaf:
+        line.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        console.listener.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 2048)
+    line.connect(("127.0.0.1", console.port))
+    return line
 
 
 def watch(ws: ClientConnection, *keys: str) -> list[str]:
@@ -317,6 +335,46 @@ def test_says_a_thousand_changes_in_a_few_words(staff: Staff, opens: Opens) -> N
     while "cases" not in (said[-1] if said else ()):
         said.append(json.loads(ws.recv(SOON_S))["stale"])
     assert len(said) <= 10
+
+
+def test_says_to_look_at_everything_once_more_happened_than_it_can_tell(
+    staff: Staff, opens: Opens, told: None
+) -> None:
+    ws = opens(staff.ana.identity)
+    watch(ws, "withdrawals", "cases")
+    quiet = [f"freezes.freeze/{number}" for number in range(hints.WAITING_MAX + 1)]
+    # As many as are kept, of which one is on the page: nothing is said of the others.
+    with hints._courier._changed:
+        for target in quiet[2:]:
+            tell("freezes.freeze.pulled", target)
+        tell("kyc.case.opened")
+    assert json.loads(ws.recv(SOON_S)) == {"stale": ["cases"]}
+    with hints._courier._changed:
+        for target in quiet:
+            tell("freezes.freeze.pulled", target)
+    assert json.loads(ws.recv(SOON_S)) == {"stale": ["cases", "withdrawals"]}
+
+
+def test_closes_before_a_page_that_does_not_listen(
+    staff: Staff, opens: Opens, told: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(consumers, "SAY_WITHIN_S", 0.2)
+    monkeypatch.setattr(consumers, "PAUSE_S", 0.0)
+    monkeypatch.setattr(hints, "GATHER_S", 0.0)
+    ends, end = list[consumers.Close](), consumers.Live.end
+
+    async def ending(self: consumers.Live, code: consumers.Close) -> None:
+        ends.append(code)
+        await end(self, code)
+
+    monkeypatch.setattr(consumers.Live, "end", ending)
+    ws = opens(staff.ana.identity, deaf=True)
+    watch(ws, *(f"withdrawals/{uuid4()}" for _ in range(consumers.KEYS_MAX)))
+    while not ends:
+        tell("custody.payment.signed")
+        time.sleep(0.002)
+    assert ends == [consumers.Close.TOO_SLOW]
+    assert code_of(ws) == consumers.Close.TOO_SLOW
 
 
 def test_closes_before_whoever_sends_what_no_page_would(staff: Staff, opens: Opens) -> None:
