@@ -10,7 +10,7 @@ from uuid import UUID
 from django.db import IntegrityError, transaction
 from django.db.models import Q, QuerySet
 
-from core import approvals, audit, outbox
+from core import approvals, audit
 from core.access.actions.sessions import close_sessions
 from core.access.domain.sessions import Why
 from core.access.models import Identity, Kind, OfficerCredential, RoleGrant
@@ -18,7 +18,7 @@ from core.actor import Actor
 from core.approvals.models import ApprovalRequest
 from core.refusals import Refused
 from core.staff.domain import changes
-from core.staff.events import Event, RightsChanged
+from core.staff.events import Event
 
 UNIQUE_VIOLATION: Final = "23505"
 
@@ -47,7 +47,6 @@ def apply(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
         now=now,
         after={"request": request.pk, "maker": request.maker_id, **change.facts()},
     )
-    outbox.publish(RightsChanged(identity=str(change.person), what=event.value), now=now)
 
 
 @functools.singledispatch
@@ -106,6 +105,8 @@ def _restore(change: changes.Restore, request: ApprovalRequest, now: datetime) -
 @_carry_out.register
 def _rebind(change: changes.Rebind, request: ApprovalRequest, now: datetime) -> Event:
     Identity.objects.filter(pk=change.person).update(access_subject=change.subject)
+    # The old account's token opens nothing any more, and what it had open ends with it.
+    close_sessions(change.person, Why.REBOUND, now=now)
     return Event.SUBJECT_BOUND
 
 

@@ -1,10 +1,8 @@
-"""What happens to the staff, for the audit log and for open connections."""
+"""What happens to the staff, for the audit log; open connections hear of it as of every act."""
 
 from __future__ import annotations
 
 from enum import StrEnum
-
-from core import outbox
 
 
 class Event(StrEnum):
@@ -22,11 +20,3 @@ class Event(StrEnum):
     ACCOUNT_DECLARED = "staff.account.declared"
     PASSKEY_ADDED = "staff.passkey.added"
     PASSKEY_REVOKED = "staff.passkey.revoked"
-
-
-@outbox.message("staff.rights_changed")
-class RightsChanged:
-    """Somebody's rights are other than before: open connections of theirs end or look again."""
-
-    identity: str
-    what: str

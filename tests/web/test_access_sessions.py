@@ -139,6 +139,14 @@ def test_ends_at_once_when_its_officer_leaves_and_does_not_come_back_with_them(s
     assert dot.get("/").status_code == 401
 
 
+def test_ends_at_once_when_its_officer_is_bound_to_another_account(staff: Staff) -> None:
+    dot = inside(staff.dot.identity)
+    carry(staff, changes.Rebind(staff.dot.identity.pk, "sub-dot-2"), clock.now())
+    row = OfficerSession.objects.get(officer=staff.dot.identity)
+    assert (row.ended_why, row.ended_at is None) == ("rebound", False)
+    assert dot.get("/").status_code == 403, "the token is of the account before"
+
+
 def test_is_over_at_its_limits_and_not_before(now: datetime) -> None:
     second = timedelta(seconds=1)
     young, fresh = now - ABSOLUTE + second, now - IDLE + second

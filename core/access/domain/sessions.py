@@ -21,6 +21,7 @@ class Why(StrEnum):
     ENDED = "ended"
     ALL_ENDED = "all_ended"
     SUSPENDED = "suspended"
+    REBOUND = "rebound"
 
 
 SENTENCES: Final = {
@@ -30,6 +31,7 @@ SENTENCES: Final = {
     Why.ENDED: "Your session is ended.",
     Why.ALL_ENDED: "All your sessions were ended.",
     Why.SUSPENDED: "Your rights were taken away, and your session with them.",
+    Why.REBOUND: "Your account at the edge is another one now, and this session belonged to the one before.",
 }
 
 

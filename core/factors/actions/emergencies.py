@@ -19,7 +19,6 @@ from core.factors.events import Event, GlassAlerted, OfficerAlerted
 from core.factors.models import Challenge, Glass, Passkey
 from core.factors.queries import glass_in_force
 from core.refusals import NotAllowed, NotFound, Refused
-from core.staff.events import RightsChanged
 
 REASON_CHARS_MAX: Final = 500
 
@@ -88,7 +87,6 @@ def open_glass(*, glass_id: UUID, actor: Actor, now: datetime) -> Glass:
             valid_until=row.ends_at,
             request=row.pk,
         )
-        outbox.publish(RightsChanged(identity=str(person), what=Event.GLASS_OPENED.value), now=now)
     audit.record(
         Event.GLASS_OPENED,
         row,
@@ -116,8 +114,6 @@ def end_glass(*, glass_id: UUID, actor: Actor, now: datetime) -> Glass:
     RoleGrant.objects.filter(request=row.pk, role=Role.BREAK_GLASS, revoked_at=None).update(revoked_at=now)
     row.refresh_from_db()
     audit.record(Event.GLASS_ENDED, row, actor=actor, now=now, after={"state": row.state})
-    for person in filter(None, (row.asked_by_id, row.seconded_by_id)):
-        outbox.publish(RightsChanged(identity=str(person), what=Event.GLASS_ENDED.value), now=now)
     _alert_everybody(row, "ended", now=now)
     return row
 

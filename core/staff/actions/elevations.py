@@ -5,14 +5,14 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from core import audit, outbox
+from core import audit
 from core.access import rights
 from core.access.models import RoleGrant
 from core.access.permissions import Permission
 from core.action import action
 from core.actor import Actor
 from core.refusals import NotFound, Refused
-from core.staff.events import Event, RightsChanged
+from core.staff.events import Event
 
 
 class EndedAlready(Refused):
@@ -36,5 +36,4 @@ def end_elevation(*, grant: UUID, actor: Actor, now: datetime) -> RoleGrant:
     audit.record(
         Event.ELEVATION_ENDED, row, actor=actor, now=now, after={"person": row.identity_id, "role": row.role}
     )
-    outbox.publish(RightsChanged(identity=str(row.identity_id), what=Event.ELEVATION_ENDED.value), now=now)
     return row

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from core import audit, outbox
+from core import audit
 from core.access import rights
 from core.access.models import OfficerCredential
 from core.access.permissions import Permission
@@ -13,7 +13,7 @@ from core.action import action
 from core.actor import Actor
 from core.refusals import NotFound, Refused
 from core.staff.actions.suspensions import ReasonMissing
-from core.staff.events import Event, RightsChanged
+from core.staff.events import Event
 
 
 class RevokedAlready(Refused):
@@ -49,5 +49,4 @@ def revoke_passkey(*, credential: UUID, reason: str, actor: Actor, now: datetime
         after={"credential_id": row.credential_id, "label": row.label},
         reason=reason.strip(),
     )
-    outbox.publish(RightsChanged(identity=str(row.officer_id), what="passkey"), now=now)
     return row

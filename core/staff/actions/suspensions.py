@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from core import audit, outbox
+from core import audit
 from core.access import rights
 from core.access.actions.sessions import close_sessions
 from core.access.domain.sessions import Why
@@ -14,7 +14,7 @@ from core.access.permissions import Permission
 from core.action import action
 from core.actor import Actor
 from core.refusals import NotAllowed, NotFound, Refused
-from core.staff.events import Event, RightsChanged
+from core.staff.events import Event
 
 
 class ReasonMissing(Refused):
@@ -53,5 +53,4 @@ def suspend_person(*, person: UUID, reason: str, actor: Actor, now: datetime) ->
             after={"active": False},
             reason=reason,
         )
-        outbox.publish(RightsChanged(identity=str(row.pk), what="suspended"), now=now)
     return row
