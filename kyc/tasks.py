@@ -15,7 +15,7 @@ from uuid import UUID
 from celery import current_app, shared_task, signature
 from django.conf import settings
 
-from core import clock
+from core import clock, deployment
 from core.actor import system
 from kyc import actions, queries
 from kyc.adapters import providers
@@ -147,7 +147,7 @@ def answer(provider: str, document: object) -> Answer:
 def accepts_sandbox(provider: str) -> bool:
     """Whether this deployment works against the provider's sandbox; a production deployment never does."""
     is_sandbox = provider == Provider.SUMSUB and settings.SUMSUB_APP_TOKEN.startswith("sbx:")
-    return is_sandbox and settings.DEPLOYMENT_KIND != "production"
+    return is_sandbox and deployment.is_development()
 
 
 def _with_applicant(notice: Notice) -> Notice:

@@ -15,7 +15,7 @@ from django.urls import reverse
 
 from backoffice.console import waiting
 from backoffice.console.entering import has_moved, is_inside
-from core import access, clock
+from core import access, clock, deployment
 from core.access.domain.postures import Posture
 from core.access.domain.tokens import User
 from core.access.models import Identity, OfficerSession
@@ -111,7 +111,7 @@ def around(request: StaffRequest, *, now: datetime, here: str = "") -> Frame:
         emergency=glass_in_force(),
         has_moved=has_moved(request),
         deployment=settings.DEPLOYMENT,
-        deployment_kind=settings.DEPLOYMENT_KIND,
+        deployment_kind=deployment.kind(),
         network=settings.NETWORK,
     )
 

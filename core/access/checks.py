@@ -11,21 +11,22 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, register
 from django.core.exceptions import ImproperlyConfigured
 
+from core import deployment
+
 _TEAM: Final = re.compile(r"https://[a-z0-9-]+\.cloudflareaccess\.com")
 _AUDIENCE: Final = re.compile(r"[0-9a-f]{64}")
 _TAGS: Final = ("ACCESS_CONSOLE_AUD", "ACCESS_SERVICE_AUD")
 _ORIGINS: Final = ("CONSOLE_ORIGIN", "SERVICE_ORIGIN", "API_ORIGIN", "HOOKS_ORIGIN", "APPROVER_ORIGIN")
 POSTURE_AGE_S_MIN: Final = 60
 POSTURE_AGE_S_MAX: Final = 24 * 3600
-_KINDS: Final = ("development", "production")
 
 
 @register()
 def check_edge(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]:
     """Refuse to start where the edge's tokens would prove nothing."""
     found: list[CheckMessage] = []
-    if settings.DEPLOYMENT_KIND not in _KINDS:
-        found.append(Error(f"DEPLOYMENT_KIND is one of {', '.join(_KINDS)}", id="access.E001"))
+    if deployment.kind() not in set(deployment.Kind):
+        found.append(Error(f"DEPLOYMENT_KIND is one of {', '.join(deployment.Kind)}", id="access.E001"))
     found += [
         Error(f"{name} is the application's tag: 64 lower-case hex digits", id="access.E002")
         for name in _TAGS
@@ -41,7 +42,7 @@ def check_edge(app_configs: Any = None, **kwargs: Any) -> Sequence[CheckMessage]
         found.append(Error("AccessMiddleware is missing", id="access.E005"))
     if not POSTURE_AGE_S_MIN <= settings.POSTURE_AGE_S <= POSTURE_AGE_S_MAX:
         found.append(Error("POSTURE_AGE_S is from a minute to a day", id="access.E007"))
-    found += _development() if settings.DEPLOYMENT_KIND == "development" else _production()
+    found += _development() if deployment.is_development() else _production()
     return found
 
 

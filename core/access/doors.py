@@ -10,6 +10,7 @@ from typing import ClassVar, Final
 
 from django.conf import settings
 
+from core import deployment
 from core.access.adapters.keys import KeyStore, fetcher
 from core.access.domain import tokens
 from core.access.domain.networks import Whence, asn_in, country_in
@@ -62,7 +63,7 @@ def rules_of(door: str) -> tokens.Rules | None:
 
 def bearer(assertion: str, *, rules: tokens.Rules, now: datetime) -> tokens.Bearer:
     """Whom the header's token names; BadToken."""
-    store = key_store(settings.ACCESS_TEAM_URL, development=settings.DEPLOYMENT_KIND == "development")
+    store = key_store(settings.ACCESS_TEAM_URL, development=deployment.is_development())
     return tokens.read(assertion, rules=rules, key_of=store.key_of, now=now)
 
 

@@ -6,6 +6,7 @@ from datetime import datetime
 
 from django.conf import settings
 
+from core import deployment
 from core.access import doors, postures
 from core.access.adapters.identities import FRESH_S as FRESH_ANSWER_S
 from core.access.adapters.keys import FRESH_S, STALE_S
@@ -30,9 +31,7 @@ def edge_devices(now: datetime) -> Reading:
 
 def edge_keys(now: datetime) -> Reading:
     """Whether this process could fetch the edge's keys of late; without them nobody comes in any more."""
-    age = doors.key_store(
-        settings.ACCESS_TEAM_URL, development=settings.DEPLOYMENT_KIND == "development"
-    ).age()
+    age = doors.key_store(settings.ACCESS_TEAM_URL, development=deployment.is_development()).age()
     if not age.keys:
         return Reading(Status.DEGRADED, age.error or "This process has not asked for the keys yet.")
     facts: dict[str, str | int | None] = {

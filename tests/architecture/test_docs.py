@@ -34,6 +34,13 @@ def test_every_setting_of_the_configuration_page_is_read_somewhere() -> None:
     assert not [name for name in sorted(named) if f'"{name}"' not in code]
 
 
+def test_what_kind_of_deployment_this_is_has_one_reader() -> None:
+    rooms = ("backoffice", "core", "customers", "custody", "engine_bridge", "kyc", "trader_api")
+    code = [path for room in rooms for path in (HOME / room).rglob("*.py")]
+    readers = [path for path in code if "settings.DEPLOYMENT_KIND" in path.read_text()]
+    assert readers == [HOME / "core/deployment.py"]
+
+
 def test_every_replaceable_part_is_in_the_configuration_page() -> None:
     from devstack.environment import REPLACEABLE
 

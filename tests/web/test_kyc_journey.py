@@ -240,5 +240,6 @@ def test_sandbox_deliveries_count_only_where_the_deployment_itself_is_in_the_san
     settings.DEPLOYMENT_KIND = "development"
     assert tasks.accepts_sandbox(Provider.SUMSUB)
     assert not tasks.accepts_sandbox(Provider.ONFIDO)
-    settings.DEPLOYMENT_KIND = "production"
-    assert not tasks.accepts_sandbox(Provider.SUMSUB)
+    for other in ("production", "staging", ""):
+        settings.DEPLOYMENT_KIND = other
+        assert not tasks.accepts_sandbox(Provider.SUMSUB)
