@@ -14,7 +14,7 @@ from core.factors.domain import glass
 from core.factors.domain.factors import State
 from core.factors.domain.strength import RECENT_FOR, Needs
 from core.factors.models import Challenge, Code, Factor, Glass, Passkey, Registration
-from core.outbox.models import Delivery
+from core.outbox import queries as outbox
 from core.refusals import NotFound
 
 ALERTED_WITHIN: Final = timedelta(minutes=1)
@@ -66,11 +66,7 @@ def glasses(*, limit: int = 20) -> list[Glass]:
 
 def alerts_waiting(*, now: datetime) -> int:
     """How many alerts nobody outside has taken a minute after they were due for the first time."""
-    names = ["factors.mail", "factors.webhook"]
-    late = Delivery.objects.filter(
-        subscriber__in=names, done_at=None, message__created_at__lt=now - ALERTED_WITHIN
-    )
-    return late.count()
+    return outbox.undelivered(["factors.mail", "factors.webhook"], before=now - ALERTED_WITHIN)
 
 
 def active(identity: Identity) -> list[Factor]:
