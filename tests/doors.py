@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import json
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any, Final
-from uuid import UUID
+from uuid import UUID, uuid4
 
 import pytest
 from django.conf import settings
@@ -20,6 +21,7 @@ from backoffice.console.ceremony import ASKED
 from core.access import doors, postures
 from core.access.adapters.identities import Desk
 from core.access.adapters.keys import KeyStore
+from core.access.adapters.shelf import Shelf
 from core.access.models import Identity
 from devstack.standins.edge_issuer import DISK_RULE, MANAGED_RULE, Issuer, Person
 from fixtures.authenticator import Authenticator
@@ -77,7 +79,30 @@ class Clock:
         return self.moment
 
 
-edge, clock = Edge(), Clock()
+class Wall:
+    """The time of day, moved on by the test."""
+
+    def __init__(self) -> None:
+        self._ahead = 0.0
+
+    @property
+    def moment(self) -> float:
+        return time.time() + self._ahead
+
+    @moment.setter
+    def moment(self, value: float) -> None:
+        self._ahead = value - time.time()
+
+    def __call__(self) -> float:
+        return self.moment
+
+
+edge, clock = Edge(), Wall()
+
+
+def shelf() -> Shelf:
+    """A shelf that no other test looks at, in the Redis of all."""
+    return Shelf(settings.REDIS_URL, apart=uuid4().hex)
 
 
 @functools.cache
@@ -96,6 +121,7 @@ def open_doors(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     """Make the application believe this edge. Nobody sits at the console yet."""
     _sittings.clear()
     edge.forget()
+    clock.moment = time.time()
     settings.ACCESS_TEAM_URL = TEAM
     settings.ACCESS_CONSOLE_AUD, settings.ACCESS_SERVICE_AUD = CONSOLE_AUD, SERVICE_AUD
     store = KeyStore(lambda: json.dumps(issuer().certs()).encode(), development=True)
@@ -104,7 +130,7 @@ def open_doors(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
         "managed": frozenset({MANAGED_RULE}),
         "disk_encryption": frozenset({DISK_RULE}),
     }
-    asking = Desk(edge, monotonic=clock)
+    asking = Desk(edge, shelf=shelf(), clock=clock)
     monkeypatch.setattr(postures, "desk", lambda _: asking)
 
 

@@ -11,9 +11,12 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Final
 
 from django.conf import settings
+from django.db import connection
 
 from core import action
+from core.access import sessions
 from core.access.adapters.identities import AGAIN_S, FRESH_S, Answer, Desk, asker
+from core.access.adapters.shelf import Shelf
 from core.access.demands import DEMANDS
 from core.access.domain import tokens
 from core.access.domain.postures import Check, Meaning, Posture, Verdict, is_member, verdict
@@ -78,7 +81,7 @@ _GROUPS: Final = (
 @functools.cache
 def desk(team_url: str) -> Desk:
     """This process's desk for questions about bearers."""
-    return Desk(asker(team_url))
+    return Desk(asker(team_url), shelf=Shelf(settings.REDIS_URL, apart=str(connection.settings_dict["NAME"])))
 
 
 def meaning() -> Meaning:
@@ -91,12 +94,17 @@ def meaning() -> Meaning:
 
 
 def known(token: str, who: tokens.Bearer, *, within_s: float = FRESH_S) -> Answer | None:
-    """What the edge says of the bearer; None where it says nothing, and of programs, which have no device."""
+    """What the edge says of the bearer; None where it says nothing, and of programs, which have no device.
+
+    What was known ends with the person's session: whoever comes in again is asked about again.
+    """
     if not isinstance(who, tokens.User):
         return None
     if action.is_open():
         raise RuntimeError("the network is not asked inside an action")
-    return desk(settings.ACCESS_TEAM_URL).of(token, who, within_s=within_s)
+    ended = sessions.last_end(who.subject)
+    since = ended.timestamp() if ended is not None else 0.0
+    return desk(settings.ACCESS_TEAM_URL).of(token, who, within_s=within_s, since=since)
 
 
 def findings(posture: Posture | None, *, now: datetime) -> list[tuple[str, Verdict]]:

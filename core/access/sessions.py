@@ -34,6 +34,12 @@ def settle(
     return None, why
 
 
+def last_end(subject: str) -> datetime | None:
+    """When the last session ended that the person of this subject at the edge had; None where none has."""
+    ended = OfficerSession.objects.filter(officer__access_subject=subject, ended_at__isnull=False)
+    return ended.order_by("-ended_at").values_list("ended_at", flat=True).first()
+
+
 def seen(session: OfficerSession, *, now: datetime) -> None:
     """Remember that the person is still there: bookkeeping, once a minute at most, and no business data."""
     if now - session.seen_at >= SEEN_EVERY:

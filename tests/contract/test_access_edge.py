@@ -23,7 +23,7 @@ from core.access.adapters.identities import Desk, asker
 from core.access.adapters.keys import FRESH_S, STALE_S, KeyStore, fetcher, parse
 from core.access.domain.tokens import BadToken, Fault, Rules, Service, User, read
 from devstack.standins.edge_issuer import DISK_RULE, MANAGED_RULE, service_secret
-from tests.doors import Clock
+from tests.doors import Clock, shelf
 
 ROOT = Path(__file__).resolve().parents[2]
 STAFF = json.loads((ROOT / "fixtures/staff.json").read_text())
@@ -268,7 +268,7 @@ def test_says_who_holds_a_token(edge: Running) -> None:
 
 
 def test_says_how_a_device_is_in_the_published_shape(edge: Running) -> None:
-    desk = Desk(asker(edge.url))
+    desk = Desk(asker(edge.url), shelf=shelf())
     token = edge.token("sam@countersign.example")
     answer = desk.of(token, edge.bearer(token))
     assert answer is not None
@@ -278,7 +278,7 @@ def test_says_how_a_device_is_in_the_published_shape(edge: Running) -> None:
         DISK_RULE: True,
     }
     edge.lever("posture", email="sam@countersign.example", disk_encryption="no")
-    again = Desk(asker(edge.url)).of(token, edge.bearer(token))
+    again = Desk(asker(edge.url), shelf=shelf()).of(token, edge.bearer(token))
     edge.lever("posture", email="sam@countersign.example", disk_encryption="yes")
     assert again is not None
     assert not again.posture.findings[DISK_RULE].passed
@@ -287,21 +287,21 @@ def test_says_how_a_device_is_in_the_published_shape(edge: Running) -> None:
 
 def test_says_nothing_about_the_bearer_of_another_token(edge: Running) -> None:
     ana, sam = edge.token("ana@countersign.example"), edge.token("sam@countersign.example")
-    assert Desk(asker(edge.url)).of(sam, edge.bearer(ana)) is None
-    assert Desk(asker(edge.url)).of("forged", edge.bearer(ana)) is None
+    assert Desk(asker(edge.url), shelf=shelf()).of(sam, edge.bearer(ana)) is None
+    assert Desk(asker(edge.url), shelf=shelf()).of("forged", edge.bearer(ana)) is None
 
 
 @pytest.mark.parametrize("fault", ["500", "html", "redirect", "empty", "oversize", "wrong user", "hang"])
 def test_can_fail_in_ways_that_leave_a_device_unknown(edge: Running, fault: str) -> None:
     token = edge.token("ana@countersign.example")
     edge.lever("fault", identity=fault)
-    assert Desk(asker(edge.url, timeout_s=0.3)).of(token, edge.bearer(token)) is None
+    assert Desk(asker(edge.url, timeout_s=0.3), shelf=shelf()).of(token, edge.bearer(token)) is None
 
 
 def test_can_tell_of_a_device_as_it_was_long_ago(edge: Running) -> None:
     token = edge.token("ana@countersign.example")
     edge.lever("fault", identity="stale")
-    answer = Desk(asker(edge.url)).of(token, edge.bearer(token))
+    answer = Desk(asker(edge.url), shelf=shelf()).of(token, edge.bearer(token))
     assert answer is not None
     found = answer.posture.findings[MANAGED_RULE].at
     assert found is not None

@@ -27,6 +27,7 @@ from core.access.roles import Role
 from core.audit.models import AuditEvent
 from core.refusals import NotFound
 from devstack.standins.edge_issuer import Issuer, Person
+from tests.doors import shelf
 from tests.officers import STAFF_FILE, Staff
 
 CONSOLE_AUD, SERVICE_AUD, OTHER_AUD = "c1" * 32, "5a" * 32, "0f" * 32
@@ -91,7 +92,7 @@ def _doors(settings: Any, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> No
     settings.ACCESS_CONSOLE_AUD, settings.ACCESS_SERVICE_AUD = CONSOLE_AUD, SERVICE_AUD
     store = KeyStore(lambda: json.dumps(issuer.certs()).encode(), development=True)
     monkeypatch.setattr(doors, "key_store", lambda *_, **__: store)
-    asking = Desk(lambda token: json.dumps(issuer.identity(*holder(issuer, token))).encode())
+    asking = Desk(lambda token: json.dumps(issuer.identity(*holder(issuer, token))).encode(), shelf=shelf())
     monkeypatch.setattr(postures, "desk", lambda _: asking)
 
 

@@ -119,7 +119,7 @@ def test_is_let_on_by_the_last_answer_while_the_edge_is_away_and_not_for_longer(
     client, path = at_console(exchange.staff.ana.identity), held(exchange)
     client.get("/")
     edge.fault = raises(httpx.ReadTimeout("slow"))
-    moved_on(FRESH_S - 1)
+    moved_on(FRESH_S - 120)
     assert client.post(path, WHY).status_code == 302
     moved_on(FRESH_S)
     assert client.post(path, WHY).status_code == 403
@@ -157,6 +157,20 @@ def test_that_is_not_good_enough_lets_nothing_go_and_still_stops_what_waits(exch
     # To give up is open as well: it is the withdrawal's state that says no here.
     given_up = ana.post(f"/withdrawals/{exchange.released.pk}/fail", WHY)
     assert "screened cannot become failed" in given_up.content.decode()
+
+
+def test_is_asked_about_anew_once_its_session_is_over(exchange: Exchange) -> None:
+    ana = exchange.staff.ana.identity
+    client = at_console(ana)
+    client.get("/")
+    edge.says(ana, managed=False)
+    asked = edge.asked
+    client.get("/")
+    assert edge.asked == asked
+    client.post("/leave")
+    assert client.get("/").status_code == 200, "entered again"
+    assert edge.asked > asked
+    assert client.post(held(exchange), WHY).status_code == 403
 
 
 def test_belongs_to_a_group_where_the_deployment_asks_for_one(exchange: Exchange, settings: Any) -> None:

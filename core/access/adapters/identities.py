@@ -1,8 +1,9 @@
 """Asking the edge about the bearer of a token (get-identity): kept for minutes, and never in anybody's way.
 
-One desk per process. A request waits for the network only when nothing recent enough is known, three seconds
-at most, and few at a time; while the edge hangs, one question in five seconds is all that is asked of it. The
-last answer serves as long as it is within its age, and no longer.
+One desk per process, over one shelf that all share: they say the same of a device, and one of them asks. A
+request waits for the network only when nothing recent enough is known, three seconds at most, and few at a
+time; while the edge hangs, one question in five seconds is all that is asked of it. The last answer serves as
+long as it is within its age, and no longer. Without the shelf nothing is known of anybody.
 """
 
 from __future__ import annotations
@@ -20,18 +21,19 @@ from typing import Final
 import httpx
 
 from core.access.adapters import pinned
+from core.access.adapters.shelf import KEPT_S, Kept, Shelf, ShelfDown
 from core.access.domain.postures import AnotherPerson, BadAnswer, Posture, read
 from core.access.domain.tokens import User
 
 log = logging.getLogger(__name__)
 
-FRESH_S: Final = 300.0
+FRESH_S: Final = float(KEPT_S)
 """How long an answer serves."""
 AGAIN_S: Final = 5.0
 """How soon the edge is asked again about the same token, and after it has failed, about any."""
 ASKING_MAX: Final = 4
 WAITING_MAX: Final = 8
-KEPT_MAX: Final = 2000
+LOOK_S: Final = 0.05
 COOKIE: Final = "CF_Authorization"
 IDENTITY_PATH: Final = "/cdn-cgi/access/get-identity"
 _DENIED: Final = frozenset({400, 401, 403})
@@ -57,42 +59,41 @@ class Standing:
     error: str
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    posture: Posture | None
-    at: float
-
-
 class Desk:
-    """Answers by token. `ask` takes a token and gives the raw body; `monotonic` never goes back."""
+    """Answers by token. `ask` takes a token and gives the raw body; `clock` is Unix time, as on the shelf."""
 
     def __init__(
         self,
         ask: Callable[[str], bytes],
         *,
-        monotonic: Callable[[], float] = time.monotonic,
+        shelf: Shelf,
+        clock: Callable[[], float] = time.time,
         timeout_s: float = pinned.TIMEOUT_S,
     ) -> None:
-        self._ask, self._monotonic, self._timeout_s = ask, monotonic, timeout_s
+        self._ask, self._shelf, self._clock, self._timeout_s = ask, shelf, clock, timeout_s
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(ASKING_MAX, thread_name_prefix="access-identity")
-        self._kept: dict[bytes, _Kept] = {}
-        self._open: dict[bytes, Future[None]] = {}
+        self._open: dict[str, Future[None]] = {}
         self._waiting = 0
-        self._failed_at = self._answered_at = -float("inf")
+        self._failed_at = self._answered_at = self._shut_at = -float("inf")
         self._error = ""
 
-    def of(self, token: str, who: User, *, within_s: float = FRESH_S) -> Answer | None:
+    def of(self, token: str, who: User, *, within_s: float = FRESH_S, since: float = 0.0) -> Answer | None:
         """What is known of the bearer: not older than `within_s` if the edge answers, than FRESH_S if not.
 
-        None where nothing is known. The caller has verified the token and holds no open transaction.
+        None where nothing is known, or where the shelf cannot be reached. Nothing that was asked before
+        `since` is served. The caller has verified the token and holds no open transaction.
         """
-        key = hashlib.sha256(token.encode()).digest()
+        key = hashlib.sha256(token.encode()).hexdigest()
+        kept, moment = self._look(key, since), self._clock()
+        if self._is_shut(moment):
+            return None
+        # What has just been asked is not asked again, whatever came of it.
+        serves_s = max(within_s, AGAIN_S) if kept is not None and kept.posture else AGAIN_S
+        if kept is not None and moment - kept.at < serves_s:
+            return _answer(kept, moment)
         with self._lock:
-            kept, moment = self._kept.get(key), self._monotonic()
-            # What has just been asked is not asked again, whatever came of it.
-            serves_s = max(within_s, AGAIN_S) if kept is not None and kept.posture else AGAIN_S
-            if (kept is not None and moment - kept.at < serves_s) or moment - self._failed_at < AGAIN_S:
+            if moment - self._failed_at < AGAIN_S:
                 return _answer(kept, moment)
             question = self._open.get(key) or self._begin(key, token, who)
             if question is None or self._waiting >= WAITING_MAX:
@@ -102,62 +103,98 @@ class Desk:
             question.result(self._timeout_s)
         except TookTooLong:
             with self._lock:
-                self._failed_at, self._error = self._monotonic(), "no answer in time"
+                self._failed_at, self._error = self._clock(), "no answer in time"
         finally:
             with self._lock:
                 self._waiting -= 1
-        with self._lock:
-            return _answer(self._kept.get(key), self._monotonic())
+        return _answer(self._look(key, since), self._clock())
 
     def standing(self) -> Standing:
         """How the desk is doing."""
         with self._lock:
-            return Standing(self._monotonic() - self._answered_at, self._error)
+            return Standing(self._clock() - self._answered_at, self._error)
 
-    def _begin(self, key: bytes, token: str, who: User) -> Future[None] | None:
+    def _look(self, key: str, since: float) -> Kept | None:
+        """What lies on the shelf and may be served; one that cannot be reached is left alone a while."""
+        if self._is_shut(self._clock()):
+            return None
+        try:
+            kept, failed_at = self._shelf.look(key)
+        except (ShelfDown, OSError) as error:
+            self._shut(error)
+            return None
+        with self._lock:
+            self._failed_at = max(self._failed_at, failed_at)
+            if kept is not None and kept.at > self._answered_at:
+                # Another process asked; what it heard tells of the edge as well.
+                self._answered_at = kept.at
+                if kept.at >= self._failed_at:
+                    self._error = ""
+        return None if kept is None or kept.at <= since else kept
+
+    def _begin(self, key: str, token: str, who: User) -> Future[None] | None:
         """Start asking, unless the edge is being asked enough already; the lock is held."""
         if len(self._open) >= ASKING_MAX:
             return None
         self._open[key] = question = self._pool.submit(self._find_out, key, token, who)
         return question
 
-    def _find_out(self, key: bytes, token: str, who: User) -> None:
-        began = self._monotonic()
-        posture: Posture | None = None
-        failed, is_outage = "the question broke off", False  # unless one of these says what it was
+    def _find_out(self, key: str, token: str, who: User) -> None:
         try:
-            posture, failed = read(self._ask(token), who=who), ""
-        except (Denied, AnotherPerson) as error:
-            # Not an outage: the answer to this token. What was known of it counts no longer.
-            failed = ""
-            log.warning("get-identity about %s: %s", who.subject, error)
-        except (httpx.HTTPError, OSError, BadAnswer, pinned.BadStatus, pinned.BadBody) as error:
-            failed, is_outage = f"{type(error).__name__}: {error}"[:200], True
-            log.warning("get-identity does not answer: %s", failed)
+            if self._shelf.claim(key, for_s=self._timeout_s + 1):
+                self._question(key, token, who)
+            else:
+                self._wait_for_another(key)
+        except (ShelfDown, OSError) as error:
+            self._shut(error)
         finally:
             with self._lock:
                 del self._open[key]
+
+    def _question(self, key: str, token: str, who: User) -> None:
+        began = self._clock()
+        kept, failed = None, "the question broke off"  # unless one of these says what it was
+        try:
+            kept, failed = Kept(read(self._ask(token), who=who), began), ""
+        except (Denied, AnotherPerson) as error:
+            # Not an outage: the answer to this token. What was known of it counts no longer.
+            kept, failed = Kept(None, began), ""
+            log.warning("get-identity about %s: %s", who.subject, error)
+        except (httpx.HTTPError, OSError, BadAnswer, pinned.BadStatus, pinned.BadBody) as error:
+            failed = f"{type(error).__name__}: {error}"[:200]
+            log.warning("get-identity does not answer: %s", failed)
+        finally:
+            with self._lock:
+                moment = self._clock()
                 if failed:
-                    self._failed_at, self._error = self._monotonic(), failed
+                    self._failed_at, self._error = moment, failed
                 else:
-                    self._answered_at, self._error = self._monotonic(), ""
-                if not is_outage:
-                    self._keep(key, _Kept(posture, began))
+                    self._answered_at, self._error = moment, ""
+            if kept is not None:
+                self._shelf.put(key, kept)
+            else:
+                self._shelf.failed(key, moment)
 
-    def _keep(self, key: bytes, kept: _Kept) -> None:
-        self._kept.pop(key, None)
-        self._kept[key] = kept
-        while self._kept and (len(self._kept) > KEPT_MAX or self._is_over(next(iter(self._kept.values())))):
-            del self._kept[next(iter(self._kept))]
+    def _wait_for_another(self, key: str) -> None:
+        """Some other process asks; it leaves what it hears on the shelf."""
+        until = time.monotonic() + self._timeout_s
+        while time.monotonic() < until and self._shelf.is_asked(key):
+            time.sleep(LOOK_S)
 
-    def _is_over(self, kept: _Kept) -> bool:
-        return self._monotonic() - kept.at >= FRESH_S
+    def _shut(self, error: Exception) -> None:
+        log.warning("what the edge said cannot be shared: %s", type(error).__name__)
+        with self._lock:
+            self._shut_at, self._error = self._clock(), f"Redis: {type(error).__name__}"
+
+    def _is_shut(self, moment: float) -> bool:
+        return moment - self._shut_at < AGAIN_S
 
 
-def _answer(kept: _Kept | None, moment: float) -> Answer | None:
-    if kept is None or kept.posture is None or moment - kept.at >= FRESH_S:
+def _answer(kept: Kept | None, moment: float) -> Answer | None:
+    """The answer within its age. One from a clock far before ours is none: nobody knows how old it is."""
+    if kept is None or kept.posture is None or not -AGAIN_S < moment - kept.at < FRESH_S:
         return None
-    return Answer(kept.posture, moment - kept.at)
+    return Answer(kept.posture, max(0.0, moment - kept.at))
 
 
 def asker(team_url: str, *, timeout_s: float = pinned.TIMEOUT_S) -> Callable[[str], bytes]:
