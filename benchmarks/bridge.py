@@ -1,6 +1,6 @@
 """Orders per second through the bridge and the durable engine, from one Python process.
 
-    python -m benchmarks.bridge [--engine PATH] [--seconds 5] [--rates 1000,5000,20000,50000] [--no-fsync]
+    python -m benchmarks.bridge [--engine PATH] [--seconds 5] [--rates 1000,5000,20000] [--no-fsync]
 
 Three ways in, each beside the same commands sent raw, over grpc, in the same run:
 
@@ -43,7 +43,7 @@ def main() -> None:
     reader.add_argument("--engine", type=Path, default=ROOT / "engine/target/release/countersign-engine")
     reader.add_argument("--dir", help="where the journal lies; its disk decides the durable figures")
     reader.add_argument("--seconds", type=float, default=5.0)
-    reader.add_argument("--rates", default="1000,5000,20000,50000")
+    reader.add_argument("--rates", default="1000,5000,20000")
     reader.add_argument("--no-fsync", action="store_true")
     asked = reader.parse_args()
     flows = Flows()

@@ -38,7 +38,13 @@ class Flow:
         expires = time.time_ns() // 1_000_000 + ORDER_LIFETIME_MS
         return [self.of(expires) for _ in range(count)]
 
+    def refused(self, command: Command) -> None:
+        """This one never came to rest, so it cannot be cancelled."""
+        if isinstance(command, PlaceOrder):
+            self._resting.remove(command.order_id)
+
     def of(self, expires_at_ms: int) -> Command:
+        """The next one, alive until then."""
         if len(self._resting) >= RESTING:
             return CancelOrder(new_id(), expires_at_ms, self._resting.popleft(), ACCOUNT)
         self._number += 1

@@ -24,6 +24,7 @@ from engine_bridge.wire import order_entry_pb2, order_entry_pb2_grpc
 async def bridged(target: str, flow: Flow, rate: int, seconds: float) -> Line:
     """Each order a task that awaits `submit_async`, as a request would, in a process of one loop."""
     latencies, pace = [], Pace(rate, seconds)
+    answers: list[Any] = []
     left, busy, last = pace.count, 0, 0.0
     bridge = Bridge(target, loop=asyncio.get_running_loop())
     assert await asyncio.to_thread(bridge.connected)
@@ -31,12 +32,14 @@ async def bridged(target: str, flow: Flow, rate: int, seconds: float) -> Line:
 
     async def order(index: int, moment: float) -> None:
         nonlocal left, busy, last
+        command = flow.next()
         try:
-            must_be_ok(await bridge.submit_async([flow.next()]))
+            answers.extend(await bridge.submit_async([command]))
             last = time.perf_counter()
             if index >= pace.warm:
                 latencies.append(last - moment)
         except EngineBusy:
+            flow.refused(command)
             busy += 1
         left -= 1
         if not left:
@@ -54,6 +57,7 @@ async def bridged(target: str, flow: Flow, rate: int, seconds: float) -> Line:
     await ended.wait()
     spent = time.process_time() - spent
     bridge.close()
+    must_be_ok(answers)
     more = f"BUSY {busy}; {pace.late}" if busy else pace.late
     line = Line(pace.count - busy, last - begin, spent, counted(latencies))
     return told("bridge open loop", f"{rate:,}/s", line, more)
