@@ -61,7 +61,7 @@ class Among(_Lookup):
 
 
 def _texts(values: Sequence[Any], *, nothing: str, escaped: Callable[[str], str]) -> Iterable[str]:
-    kinds = {type(value) for value in values}
+    kinds = set(map(type, values))
     if kinds == {int}:
         return map(str, values)
     if kinds == {str}:  # a few words, again and again

@@ -16,11 +16,14 @@ from core.ids import new_id
 from core.ledger import accounts
 from core.ledger.entries import ReferenceReused, Unbalanced
 
-Legs: TypeAlias = Sequence[tuple[UUID, str, int]]
+Legs: TypeAlias = Sequence[tuple[str, str, int]]
 
 
 class Draft(NamedTuple):
-    """An entry to be written. A leg is (account, asset, signed units); `reference` is unique in its kind."""
+    """An entry to be written; `reference` is unique in its kind. A leg is (account, asset, signed units).
+
+    The account's id is text: to hash a UUID, thousands of times, costs more than to make it once.
+    """
 
     kind: str
     reference: str
@@ -38,8 +41,7 @@ def post_all(drafts: Sequence[Draft]) -> int:
     action.current()
     for draft in drafts:
         _check(draft)
-    names = {account: str(account) for account in {leg[0] for draft in drafts for leg in draft.legs}}
-    accounts.lock(names)
+    accounts.lock({UUID(account) for account in {leg[0] for draft in drafts for leg in draft.legs}})
     known = _known(drafts)
     entries: list[tuple[str, str, str, datetime]] = []
     postings: list[tuple[str, str, str, int]] = []
@@ -48,7 +50,7 @@ def post_all(drafts: Sequence[Draft]) -> int:
         if legs is None:
             number = str(new_id())
             entries.append((number, draft.kind, draft.reference, draft.posted_at))
-            postings += [(number, names[account], asset, units) for account, asset, units in draft.legs]
+            postings += [(number, account, asset, units) for account, asset, units in draft.legs]
         elif legs != sorted((account, units) for account, _, units in draft.legs):
             raise ReferenceReused(f"{draft.kind} {draft.reference} was posted with other legs")
     copy_rows("ledger_entry", ("id", "kind", "reference", "posted_at"), entries)
@@ -64,9 +66,9 @@ def _check(draft: Draft) -> None:
         raise Unbalanced(f"the legs of {draft.kind} {draft.reference} do not sum to zero: {dict(sums)}")
 
 
-def _known(drafts: Sequence[Draft]) -> dict[tuple[str, str], list[tuple[UUID, int]]]:
+def _known(drafts: Sequence[Draft]) -> dict[tuple[str, str], list[tuple[str, int]]]:
     """The legs of those that were posted before."""
-    found: defaultdict[tuple[str, str], list[tuple[UUID, int]]] = defaultdict(list)
+    found: defaultdict[tuple[str, str], list[tuple[str, int]]] = defaultdict(list)
     with connection.cursor() as cursor:
         cursor.execute(
             "SELECT e.kind, e.reference, p.account_id, p.units"
@@ -75,5 +77,5 @@ def _known(drafts: Sequence[Draft]) -> dict[tuple[str, str], list[tuple[UUID, in
             [sorted({draft.kind for draft in drafts}), [draft.reference for draft in drafts]],
         )
         for kind, reference, account, units in cursor.fetchall():
-            found[kind, reference].append((account, int(units)))
+            found[kind, reference].append((str(account), int(units)))
     return {key: sorted(legs) for key, legs in found.items()}

@@ -6,6 +6,7 @@ New rows come by COPY, changed ones by one UPDATE from arrays: a statement for a
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final
 
@@ -19,7 +20,7 @@ from engine_bridge.domain.events import Note, OrderSpec
 from engine_bridge.domain.movements import Break
 from engine_bridge.domain.orders import OrderType, Side, StpMode
 from engine_bridge.domain.records import FEE_ACCOUNT, Changes, FillRecord, OrderRecord
-from engine_bridge.models import Instrument, Order, OrderNote
+from engine_bridge.models import Instrument, OrderNote
 
 _SPEC: Final = (
     "account_id",
@@ -49,6 +50,8 @@ _CHANGING: Final = {
 }
 _OWN: Final = tuple(name for name in _CHANGING if name not in _SPEC)
 """What changes of an order, less its terms."""
+_RECORD: Final = tuple(part.name for part in fields(OrderRecord) if part.name != "spec")
+_UNITS: Final = [_RECORD.index(name) for name in ("held_units", "filled_ticklots", "fee_units")]
 
 _NOTE: Final = {
     "order_id": "bigint",
@@ -105,8 +108,11 @@ def store_notes(found: Mapping[int, Note], *, wanted: Iterable[int]) -> dict[int
 
 def orders(ids: Iterable[int]) -> dict[int, OrderRecord]:
     """The stored orders with these ids."""
-    rows = Order.objects.filter(Among(F("pk"), ids)).values_list("pk", *_SPEC, *_KEPT, *_OWN)
-    return {row[0]: _record(row) for row in rows}
+    columns = sql.SQL(", ").join(map(sql.Identifier, ("id", *_SPEC, *_RECORD)))
+    query = sql.SQL("SELECT {} FROM engine_order WHERE id = ANY({})").format(columns, sql.Placeholder())
+    with connection.cursor() as cursor:
+        cursor.execute(query, [list(ids)])  # type: ignore[arg-type]
+        return {row[0]: _record(row) for row in cursor.fetchall()}
 
 
 def write_orders(records: Mapping[int, OrderRecord], *, opened: set[int]) -> None:
@@ -214,7 +220,9 @@ def _record(row: Sequence[Any]) -> OrderRecord:
     spec = OrderSpec(
         number, account, _SIDES[side], _TYPES[order_type], price, lots, budget, _MODES[stp], mark
     )
-    return OrderRecord(spec, **dict(zip(_KEPT + _OWN, kept, strict=True)))
+    for at in _UNITS:
+        kept[at] = int(kept[at])
+    return OrderRecord(spec, *kept)
 
 
 def _row(number: int, record: OrderRecord) -> tuple[Any, ...]:

@@ -175,7 +175,7 @@ def _drafts(changes: Changes, owners: Mapping[int, UUID], transfers: Mapping[UUI
         if (found := _ends(row)) is not None:
             ends[row.pk] = found
             wanted.update(found)
-    ids = ledger_accounts.found(wanted)
+    ids = {key: str(account) for key, account in ledger_accounts.found(wanted).items()}
     numbers = {key: ids[account] for key, account in keys.items()}
     drafts: list[Draft] = []
     for entry in changes.entries:
