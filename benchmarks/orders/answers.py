@@ -8,8 +8,12 @@ from typing import Any
 from engine_bridge.domain.results import Result, ResultCode
 
 
+def are_ok(answers: Sequence[Any]) -> bool:
+    """Whether every one is."""
+    return all(isinstance(answer, Result) and answer.code is ResultCode.OK for answer in answers)
+
+
 def must_be_ok(answers: Sequence[Any]) -> None:
     """End the run where one is not."""
-    for answer in answers:
-        if not isinstance(answer, Result) or answer.code is not ResultCode.OK:
-            raise SystemExit(f"a command was answered {answer}: this run counts for nothing")
+    if not are_ok(answers):
+        raise SystemExit(f"not every command was answered OK, so this run counts for nothing: {answers[:3]}")

@@ -10,7 +10,7 @@ from typing import Any
 
 from grpc import aio
 
-from benchmarks.orders.answers import must_be_ok
+from benchmarks.orders.answers import are_ok, must_be_ok
 from benchmarks.orders.flow import Flow
 from benchmarks.orders.pace import Pace
 from benchmarks.orders.table import Line, counted, told
@@ -24,7 +24,7 @@ from engine_bridge.wire import order_entry_pb2, order_entry_pb2_grpc
 async def bridged(target: str, flow: Flow, rate: int, seconds: float) -> Line:
     """Each order a task that awaits `submit_async`, as a request would, in a process of one loop."""
     latencies, pace = [], Pace(rate, seconds)
-    answers: list[Any] = []
+    wrong: list[Any] = []
     left, busy, last = pace.count, 0, 0.0
     bridge = Bridge(target, loop=asyncio.get_running_loop())
     assert await asyncio.to_thread(bridge.connected)
@@ -34,8 +34,10 @@ async def bridged(target: str, flow: Flow, rate: int, seconds: float) -> Line:
         nonlocal left, busy, last
         command = flow.next()
         try:
-            answers.extend(await bridge.submit_async([command]))
+            answers = await bridge.submit_async([command])
             last = time.perf_counter()
+            if not are_ok(answers):
+                wrong.extend(answers)
             if index >= pace.warm:
                 latencies.append(last - moment)
         except EngineBusy:
@@ -57,7 +59,7 @@ async def bridged(target: str, flow: Flow, rate: int, seconds: float) -> Line:
     await ended.wait()
     spent = time.process_time() - spent
     bridge.close()
-    must_be_ok(answers)
+    must_be_ok(wrong)
     more = f"BUSY {busy}; {pace.late}" if busy else pace.late
     line = Line(pace.count - busy, last - begin, spent, counted(latencies))
     return told("bridge open loop", f"{rate:,}/s", line, more)

@@ -138,7 +138,7 @@ class Session:
             try:
                 self._one_connection()
             except (EngineAway, OSError, DecodeError) as error:
-                if self.failures == 0:
+                if self.failures == 0 and not self._stopping.is_set():
                     log.warning("the engine's order stream ended: %s", error or type(error).__name__)
             self.connected = False
             self.failures += 1
