@@ -27,10 +27,12 @@ SHOWN_MAX: Final = 10
 @dataclass(frozen=True, slots=True)
 class Heard:
     """What one signer says of a registry: from when on it may take it up (None: it has not heard of it),
-    whether it runs it already, and by whom and why it was vetoed.
+    whether it runs it already, and by whom and why it was vetoed. Nothing of this is known before its journal
+    was read.
     """
 
     token: str
+    is_read: bool
     effect: datetime | None
     is_in_force: bool
     vetoed_by: str
@@ -153,6 +155,7 @@ def _heard(said: SignerHealth, digest: str, names: Mapping[str, str]) -> Heard:
     told, veto = said.announced.get(digest), said.vetoed.get(digest)
     return Heard(
         token=said.token,
+        is_read=said.journal_lines > 0,
         effect=datetime.fromisoformat(told["from"]) if told else None,
         is_in_force=said.registry_digest == digest,
         vetoed_by=names[veto["maker"]] if veto else "",

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from core import clock
+from core.approvals.models import Waiver
 from core.freezes.actions import pull_freeze
 from custody import actions, queries
-from custody.models import Payment
+from custody.models import Payment, Withdrawal
 from tests.doors import at_console
 from tests.exchange import Exchange
 from tests.treasury import ROBOT
@@ -51,3 +52,33 @@ def test_goes_before_the_signers_again_from_its_own_page(exchange: Exchange) -> 
     assert "Ask the signers again" in ana.get(address).content.decode()
     assert ana.post(f"{address}ask", {"reason": "they were released"}).status_code == 302
     assert queries.payment(payment.pk).owner.state == "signing"
+
+
+def test_says_until_when_funds_stay_held_that_the_lane_could_still_pay(exchange: Exchange) -> None:
+    """Given up after the lane refused it, while its message is good: as if that had been offered just now."""
+    payment = exchange.treasury.built(exchange.treasury.approved(sats=1_000_000))
+    row = payment.withdrawal
+    assert row is not None
+    assert row.request is not None
+    waiver = Waiver.objects.create(
+        kind=row.request.kind,
+        deployment=row.request.deployment,
+        payload=bytes(row.request.payload),
+        subject=row.hold_reference,
+        policy_version=1,
+        rule="what the lane takes",
+        facts={},
+    )
+    Withdrawal.objects.filter(pk=row.pk).update(waiver=waiver)
+    Payment.objects.filter(pk=payment.pk).update(offered_at=clock.now())
+    ana, address = at_console(exchange.staff.ana.identity), f"/withdrawals/{row.pk}/"
+    assert ana.post(f"{address}fail", {"reason": "a duplicate"}).status_code == 302
+    void = queries.void_at(queries.payment(payment.pk))
+    found = ana.get(address).content.decode()
+    assert void is not None
+    for words in (
+        f"could still pay it until {void:%H:%M} UTC",
+        "stay held until",
+        "Nothing is left to decide",
+    ):
+        assert words in found

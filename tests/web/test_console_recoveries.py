@@ -72,6 +72,7 @@ def test_that_came_past_the_console_is_shown_and_can_be_vetoed(exchange: Exchang
     now, digest, ana = clock.now(), "ab" * 32, exchange.staff.ana.identity
     told = {"maker": RAE, "reason": "by hand", "at": now.isoformat()}
     announced = {"version": 2, "from": (now + timedelta(days=3)).isoformat(), "is_recovery": True, **told}
+    SignerHealth.objects.filter(token="hot-2").update(journal_lines=3)
     SignerHealth.objects.filter(token="hot-1").update(
         announced={digest: announced}, frozen={"hot": "a theft"}
     )
@@ -82,6 +83,7 @@ def test_that_came_past_the_console_is_shown_and_can_be_vetoed(exchange: Exchang
         "by hand",
         "somebody without an account",
         "has not heard of it",
+        "nobody has read its journal yet",
         "a theft",
     ):
         assert words in page
