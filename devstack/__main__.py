@@ -4,13 +4,24 @@ from __future__ import annotations
 
 import sys
 
-from devstack import environment, stack, supervisor, testing, tokens, users, verify, witnessing
+from devstack import (
+    kept,
+    layout,
+    ports,
+    stack,
+    supervisor,
+    testing,
+    tokens,
+    users,
+    verify,
+    witnessing,
+)
 from devstack.postgres import CannotInitialise
 
 EXPECTED = (
-    environment.AlreadyRunning,
-    environment.WrongPort,
-    environment.PortTaken,
+    layout.AlreadyRunning,
+    kept.WrongPort,
+    ports.PortTaken,
     supervisor.StartFailed,
     supervisor.Died,
     tokens.CannotProvision,

@@ -7,7 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from devstack import tokens, users
-from devstack.environment import HOME, Environment
+from devstack.environment import Environment
+from devstack.layout import HOME
 from devstack.processes.part import PYTHON
 from devstack.users import Accounts
 

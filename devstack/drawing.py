@@ -14,7 +14,7 @@ from types import ModuleType
 from typing import Final
 
 from core.access.roles import HOLDERS, TEAMS, Role
-from devstack.environment import HOME
+from devstack.layout import HOME
 
 FOLDER: Final = HOME / "docs" / "generated"
 _FRONT: Final = "<!-- Drawn from the code by `make docs`; edits here are lost. -->\n"

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from core.trusted import serving
 from devstack.commands import Commands
-from devstack.environment import HOME, Layout
+from devstack.layout import HOME, Layout
 from devstack.supervisor import StartFailed
 from kernel import note
 

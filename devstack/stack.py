@@ -12,10 +12,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Final, NoReturn
 
-from devstack import environment as environments
-from devstack import pinning, tokens, users
+from devstack import kept, passkeys, pinning, ports, tokens, users
+from devstack import layout as layouts
 from devstack.commands import Commands
-from devstack.environment import HOME, Environment, Layout
+from devstack.environment import Environment
+from devstack.layout import HOME, Layout
 from devstack.processes.part import PYTHON
 from devstack.processes.table import Table
 from devstack.supervisor import StartFailed, Supervisor
@@ -41,13 +42,13 @@ def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -
         if say:
             print(text, file=out, flush=True)
 
-    where = environments.layout()
-    with environments.lock(where):
+    where = layouts.layout()
+    with layouts.lock(where):
         asked = os.environ.get("PORT")
-        secret = environments.load_secrets(where, port=int(asked) if asked else None)
-        environments.require_free(int(secret["port"]), what="the edge")
+        secret = kept.load_secrets(where, port=int(asked) if asked else None)
+        ports.require_free(int(secret["port"]), what="the edge")
         accounts = users.prepare()
-        environments.make_folders(where, accounts)
+        layouts.make_folders(where, accounts)
         _forget_sockets(where)
         if not accounts.are_separate:
             tell(users.SINGLE_USER_NOTE)
@@ -79,7 +80,7 @@ def _prepare_as_owner(environment: Environment) -> dict[str, str]:
     public = environment.layout.secrets / "passkeys-public.json"
     factors = environment.layout.secrets / "console-keys-public.json"
     done = subprocess.run(
-        [str(PYTHON), "-m", "devstack.prepare", "owner", str(tokens.STAFF_FILE), str(public), str(factors)],
+        [str(PYTHON), "-m", "devstack.prepare", "owner", str(passkeys.STAFF_FILE), str(public), str(factors)],
         capture_output=True,
         text=True,
         check=False,

@@ -15,7 +15,7 @@ import tempfile
 from pathlib import Path
 
 from devstack import postgres, redis, users
-from devstack.environment import HOME
+from devstack.layout import HOME
 from devstack.supervisor import Supervisor
 
 _SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 0x1

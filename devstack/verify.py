@@ -6,10 +6,11 @@ import subprocess
 import sys
 
 from core.audit.witness import seen_path
-from devstack import environment as environments
-from devstack import users
+from devstack import kept, users
+from devstack import layout as layouts
 from devstack.commands import Commands
-from devstack.environment import HOME, Environment, Layout
+from devstack.environment import Environment
+from devstack.layout import HOME, Layout
 from devstack.tokens import TRUSTED_PYTHON
 
 
@@ -22,14 +23,14 @@ def _witness(where: Layout, name: str, origin: str) -> list[str]:
 
 def run() -> int:
     """Check a stack that is running on this state; exit code 0 only if everything holds."""
-    where = environments.layout()
+    where = layouts.layout()
     if not (where.secrets / "stack.json").exists():
         print(f"there is no stack in {where.shown()} yet: start one with make run", file=sys.stderr)
         return 1
-    if not environments.is_locked(where):
+    if not layouts.is_locked(where):
         print(f"no stack is running on {where.shown()}: start it with make run", file=sys.stderr)
         return 1
-    environment = Environment(where, environments.load_secrets(where, port=None))
+    environment = Environment(where, kept.load_secrets(where, port=None))
     commands = Commands(environment, users.prepare())
     folder = where.var / "worker" / "export"
     # What witnesses saw before the export must be in it.

@@ -9,7 +9,7 @@ from __future__ import annotations
 import signal
 from typing import NoReturn
 
-from devstack import environment, users
+from devstack import kept, layout, users
 from devstack.environment import Environment
 from devstack.processes.trusted import Trusted
 from devstack.supervisor import Supervisor
@@ -22,8 +22,8 @@ def run() -> int:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, interrupt)
-    where = environment.layout()
-    made = Environment(where, environment.load_secrets(where, port=None))
+    where = layout.layout()
+    made = Environment(where, kept.load_secrets(where, port=None))
     try:
         with Supervisor(log_folder=where.logs, echo=True) as supervisor:
             supervisor.start(*Trusted(made, users.prepare()).witnesses())

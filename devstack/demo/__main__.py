@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from devstack import environment, stack
+from devstack import layout, stack
 from devstack.__main__ import EXPECTED
 from devstack.demo import journey
 from devstack.demo.scene import Scene
@@ -20,7 +20,7 @@ from devstack.demo.story import StepFailed, Story
 def main() -> int:
     story = Story()
     try:
-        _begin_anew(environment.layout())
+        _begin_anew(layout.layout())
         story.step("Services come up on embedded defaults")
         with stack.running(echo=False) as up:
             for process in up.supervisor.names():
@@ -39,7 +39,7 @@ def main() -> int:
         print("stopped", flush=True)
     except StepFailed as failure:
         print(f"\nThe journey ended early: {failure}", file=sys.stderr, flush=True)
-        print(f"Logs of every process: {environment.layout().logs}", file=sys.stderr, flush=True)
+        print(f"Logs of every process: {layout.layout().logs}", file=sys.stderr, flush=True)
         return 1
     except EXPECTED as error:
         print(f"\n{error}", file=sys.stderr, flush=True)
@@ -47,11 +47,11 @@ def main() -> int:
     return 0
 
 
-def _begin_anew(where: environment.Layout) -> None:
+def _begin_anew(where: layout.Layout) -> None:
     """The journey starts on an empty exchange; what was there is kept beside it, one generation."""
     if not where.registry.exists() and not (where.var / "secrets").exists():
         return
-    with environment.lock(where):
+    with layout.lock(where):
         kept = where.var.with_name(where.var.name + ".previous")
         shutil.rmtree(kept, ignore_errors=True)
         where.var.rename(kept)

@@ -9,7 +9,7 @@ from pathlib import Path
 from core.audit.witness import seen_path
 from devstack.demo.scene import Scene
 from devstack.demo.story import Story
-from devstack.environment import HOME
+from devstack.layout import HOME
 from devstack.tokens import TRUSTED_PYTHON
 from devstack.users import WITNESSES
 

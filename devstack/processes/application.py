@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from devstack.environment import HOME
+from devstack.layout import HOME
 from devstack.processes.part import HOOK_SECRETS, PROVIDER_SECRETS, PYTHON, Part, listens_on
 from devstack.supervisor import Process
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from devstack import tokens
+from devstack.passkeys import STAFF_FILE
 from devstack.processes.part import Part
 from devstack.supervisor import Process
 
@@ -52,7 +52,7 @@ class Outside(Part):
             self.python(
                 "edge",
                 "cs-node",
-                *("devstack.standins.edge", "--port", str(port), "--staff", str(tokens.STAFF_FILE)),
+                *("devstack.standins.edge", "--port", str(port), "--staff", str(STAFF_FILE)),
                 *("--keys", str(self.var / "edge" / "keys.json")),
                 *("--console", str(self.run / "console" / "console.sock")),
                 *("--trader", str(self.run / "trader" / "trader.sock")),

@@ -7,7 +7,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
-from devstack.environment import HOME, Environment
+from devstack.environment import Environment
+from devstack.layout import HOME
 from devstack.supervisor import Process
 from devstack.users import Accounts
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Final
 
 from devstack import redis as embedded_redis
-from devstack.environment import HOME, Environment
+from devstack.environment import Environment
+from devstack.layout import HOME
 from devstack.postgres import Postgres
 from devstack.processes.part import Part, listens_on
 from devstack.supervisor import Process

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Final
 
 from devstack import tokens
-from devstack.environment import HOME
+from devstack.layout import HOME
 from devstack.processes.part import HOOK_SECRETS, PROVIDER_SECRETS, PYTHON, Part, listens_on
 from devstack.supervisor import Process
 from devstack.users import HOT_TOKENS, NOTARY, WITNESSES, Account

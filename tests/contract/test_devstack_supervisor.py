@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from devstack import environment
-from devstack.environment import AlreadyRunning, Layout
+from devstack import kept, layout, ports
+from devstack.layout import AlreadyRunning, Layout
 from devstack.supervisor import Died, Process, StartFailed, Supervisor
 from devstack.users import Account, prepare
 
@@ -151,28 +151,28 @@ def test_starts_a_process_as_its_own_user_without_roots_groups(
 
 def test_a_second_stack_on_the_same_state_says_who_has_it(tmp_path: Path) -> None:
     where = Layout.of(tmp_path)
-    with environment.lock(where):
+    with layout.lock(where):
         with pytest.raises(AlreadyRunning) as refusal:
-            environment.lock(where)
+            layout.lock(where)
         assert f"process {os.getpid()}" in str(refusal.value)
         assert "Ctrl-C" in str(refusal.value)
-    environment.lock(where).close()
+    layout.lock(where).close()
 
 
 def test_a_port_that_is_taken_is_named() -> None:
-    port = environment.free_port(0)
+    port = ports.free_port(0)
     named = f"port {port}, where the edge should listen"
-    with socket.create_server(("127.0.0.1", port)), pytest.raises(environment.PortTaken, match=named):
-        environment.require_free(port, what="the edge")
-    environment.require_free(port, what="the edge")
+    with socket.create_server(("127.0.0.1", port)), pytest.raises(ports.PortTaken, match=named):
+        ports.require_free(port, what="the edge")
+    ports.require_free(port, what="the edge")
 
 
 def test_state_made_for_one_port_is_not_started_on_another(tmp_path: Path) -> None:
     where = Layout.of(tmp_path)
-    first = environment.load_secrets(where, port=8123)
-    assert environment.load_secrets(where, port=None).values == first.values
-    with pytest.raises(environment.WrongPort, match="8123"):
-        environment.load_secrets(where, port=8124)
+    first = kept.load_secrets(where, port=8123)
+    assert kept.load_secrets(where, port=None).values == first.values
+    with pytest.raises(kept.WrongPort, match="8123"):
+        kept.load_secrets(where, port=8124)
 
 
 def test_a_long_state_path_still_gets_short_sockets(tmp_path: Path) -> None:

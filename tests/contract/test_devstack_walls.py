@@ -12,9 +12,11 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from devstack import environment, tokens, users
+from devstack import kept, tokens, users
+from devstack import layout as layouts
 from devstack.commands import Commands
-from devstack.environment import Environment, Layout
+from devstack.environment import Environment
+from devstack.layout import Layout
 from devstack.postgres import Postgres
 from devstack.processes.part import PYTHON
 from devstack.processes.trusted import Trusted
@@ -43,8 +45,8 @@ def where() -> Iterator[Layout]:
 def commands(where: Layout) -> Commands:
     """Tokens with keys and a registry, and no process yet."""
     accounts = users.prepare()
-    secrets = environment.load_secrets(where, port=8199)
-    environment.make_folders(where, accounts)
+    secrets = kept.load_secrets(where, port=8199)
+    layouts.make_folders(where, accounts)
     made = Environment(where, secrets)
     tokens.prepare(made, accounts)
     return Commands(made, accounts)
