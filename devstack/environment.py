@@ -22,8 +22,11 @@ REPLACEABLE: Final = (
     "ONFIDO_URL",
     "PRICES_URL",
     "SIGNERS_DIR",
+    "ALERT_WEBHOOK_URL",
 )
 """Set from outside, each of these replaces one embedded service by another."""
+PASSED_ON: Final = ("ALERT_SMTP_URL", "ALERT_FROM", "ALERT_WEBHOOK_SECRET")
+"""Nothing of ours stands in for these; they are passed on where they are set."""
 
 
 class Environment:
@@ -38,8 +41,9 @@ class Environment:
         self.sumsub_port = free_port(8101 if port == DEFAULT_PORT else 0)
         self.onfido_port = free_port(8102 if port == DEFAULT_PORT else 0)
         self.prices_port = free_port(8103 if port == DEFAULT_PORT else 0)
+        self.alerts_port = free_port(8104 if port == DEFAULT_PORT else 0)
         run = where.run
-        outside = {name: os.environ[name] for name in REPLACEABLE if os.environ.get(name)}
+        outside = {name: os.environ[name] for name in (*REPLACEABLE, *PASSED_ON) if os.environ.get(name)}
         self.replaced = frozenset(outside)
         self.module = os.environ.get("PKCS11_MODULE", SOFTHSM)
         node = f"http://countersign:{secret['rpc_password']}@127.0.0.1:{self.node_port}"
@@ -54,6 +58,8 @@ class Environment:
             "SUMSUB_URL": f"http://127.0.0.1:{self.sumsub_port}",
             "ONFIDO_URL": f"http://127.0.0.1:{self.onfido_port}",
             "PRICES_URL": f"http://127.0.0.1:{self.prices_port}",
+            "ALERT_WEBHOOK_URL": f"http://127.0.0.1:{self.alerts_port}/alerts",
+            "ALERT_WEBHOOK_SECRET": secret["alert_webhook_secret"],
             "DEPLOYMENT": secret["deployment"],
             "NETWORK": "regtest",
             "SUMSUB_APP_TOKEN": secret["sumsub_app_token"],

@@ -72,6 +72,7 @@ def _make_secrets(port: int) -> dict[str, Any]:
         "sumsub_webhook_secret": secrets.token_hex(24),
         "onfido_token": f"api_sandbox.{secrets.token_hex(16)}",
         "onfido_webhook_token": secrets.token_hex(24),
+        "alert_webhook_secret": secrets.token_hex(24),
         "console_aud": secrets.token_hex(32),
         "service_aud": secrets.token_hex(32),
         "pins": {token: f"{secrets.randbelow(10**8):08d}" for token in (*TOKENS, NOTARY)},

@@ -36,6 +36,7 @@ def run(story: Story, scene: Scene) -> None:
         pay_out,
         pay_unattended,
         refill,
+        alert,
         verification.run,
     ]
     for step in steps:
@@ -257,3 +258,12 @@ def refill(story: Story, scene: Scene) -> None:
     story.proof("transaction", txid)
     scene.outside.mine(3)
     story.until("the refill is settled", partial(scene.ana.refill_is, refill_id, "settled"), seconds=60)
+
+
+def alert(story: Story, scene: Scene) -> None:
+    """Whoever watches from outside hears of an emergency when the first of two is at the safe."""
+    story.step("Ana takes a key out of the safe; whoever watches from outside is told")
+    asked = scene.ana.holding(scene.safe_key).post("/emergencies/", "/emergencies/ask", reason="a drill")
+    story.expect(asked.status_code == httpx.codes.FOUND, "an emergency is asked for", found=asked.status_code)
+    heard = story.until("a signed alert has left", scene.alerts)
+    story.proof("alert", f"{heard[0]['type']} {heard[0]['what']} by {', '.join(heard[0]['people'])}")

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import html
 import re
-from typing import Any
+from typing import Any, Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -58,6 +59,12 @@ class Officer:
         fields = dict(_HIDDEN.findall(answer.text))
         self._send("/enter", self._confirm(self._send("/enter", fields, None).text), None)
         return self._http.get(path)
+
+    def holding(self, key: Authenticator) -> Self:
+        """The same person, in the same session, who confirms with this key from now on."""
+        found = copy.copy(self)
+        found._key = key
+        return found
 
     def post(self, page: str, path: str, **fields: Any) -> httpx.Response:
         """Open the page, take its CSRF token, send the form to the path; a refusal is an answer too."""

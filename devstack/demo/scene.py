@@ -19,6 +19,7 @@ from devstack.demo.outside import Outsider
 from devstack.demo.story import StepFailed, Story
 from devstack.demo.trader import Trader
 from devstack.stack import Stack
+from fixtures.authenticator import Authenticator
 from kernel import script
 from kernel.money import Amount
 from kernel.registry import Registry
@@ -112,6 +113,18 @@ class Scene:
             home_address=Outsider.fresh_address(),
             savings_address=Outsider.fresh_address(),
         )
+
+    @property
+    def safe_key(self) -> Authenticator:
+        """The sealed key that lies in the first safe."""
+        keys = json.loads((self.stack.environment.layout.secrets / "sealed-keys.json").read_text())
+        return Authenticator(keys["safe 1"])
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """What the stand-in for whoever watches has taken."""
+        address = f"http://127.0.0.1:{self.stack.environment.alerts_port}/_standin/alerts"
+        found: list[dict[str, Any]] = httpx.get(address, timeout=10).json()["alerts"]
+        return found
 
     def fund_cold(self, story: Story) -> None:
         """Somebody outside fills the cold wallet; the address is read from the signed registry."""

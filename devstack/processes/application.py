@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from devstack.layout import HOME
-from devstack.processes.part import HOOK_SECRETS, PROVIDER_SECRETS, PYTHON, Part, listens_on
+from devstack.processes.part import HOOK_SECRETS, PYTHON, WORKER_SECRETS, Part, listens_on
 from devstack.supervisor import Process
 
 
@@ -17,7 +17,7 @@ class Application(Part):
                 "console",
                 doors="console service",
                 without=(
-                    *PROVIDER_SECRETS,
+                    *WORKER_SECRETS,
                     *HOOK_SECRETS,
                     "HOOKS_KEY",
                     "AUDIT_NOTARY_SOCKET",
@@ -30,7 +30,7 @@ class Application(Part):
                 "trader",
                 doors="api hooks",
                 without=(
-                    *PROVIDER_SECRETS,
+                    *WORKER_SECRETS,
                     *HOOK_SECRETS,
                     "AUDIT_NOTARY_SOCKET",
                     "PKCS11_MODULE",

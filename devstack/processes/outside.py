@@ -48,6 +48,16 @@ class Outside(Part):
                     ready_line="listens at",
                 )
             )
+        if "ALERT_WEBHOOK_URL" not in self.environment.replaced:
+            found.append(
+                self.python(
+                    "alerts",
+                    "cs-node",
+                    *("devstack.standins.alerts", "--port", str(self.environment.alerts_port)),
+                    *("--secret", values["ALERT_WEBHOOK_SECRET"]),
+                    ready_line="listens at",
+                )
+            )
         found.append(
             self.python(
                 "edge",

@@ -16,6 +16,7 @@ PYTHON: Final = HOME / ".venv" / "bin" / "python"
 
 # Secrets that a process has no use for are not in its environment.
 PROVIDER_SECRETS: Final = ("SUMSUB_APP_TOKEN", "SUMSUB_SECRET", "ONFIDO_TOKEN")
+WORKER_SECRETS: Final = (*PROVIDER_SECRETS, "ALERT_WEBHOOK_SECRET")
 HOOK_SECRETS: Final = ("SUMSUB_WEBHOOK_SECRET", "ONFIDO_WEBHOOK_TOKEN")
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from devstack import tokens
 from devstack.layout import HOME
-from devstack.processes.part import HOOK_SECRETS, PROVIDER_SECRETS, PYTHON, Part, listens_on
+from devstack.processes.part import HOOK_SECRETS, PYTHON, WORKER_SECRETS, Part, listens_on
 from devstack.supervisor import Process
 from devstack.users import HOT_TOKENS, NOTARY, WITNESSES, Account
 
@@ -101,7 +101,7 @@ class Trusted(Part):
                 role="cs_reconciler",
                 name="reconciler",
                 without=(
-                    *PROVIDER_SECRETS,
+                    *WORKER_SECRETS,
                     *HOOK_SECRETS,
                     *("FIELD_KEY", "HOOKS_KEY", "SECRET_KEY", "REDIS_URL", "SIGNERS_DIR", "PKCS11_MODULE"),
                     *("AUDIT_NOTARY_SOCKET", "VAULT_SOCKET"),
