@@ -13,11 +13,15 @@ from playwright.sync_api import Page
 
 from core import clock
 from core.audit.models import AuditEvent
+from core.freezes.actions import pull_freeze
+from custody import actions
+from custody.models import Payment, SignerHealth
 from engine_bridge.adapters import vitals
 from engine_bridge.adapters.administration import ShardReading
 from engine_bridge.adapters.inspection import Depth, Indication, Verification
 from tests.browser.conftest import Site
-from tests.recoveries import draft_recovery, running
+from tests.recoveries import RAE, draft_recovery, running
+from tests.treasury import BTC, ROBOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -35,6 +39,7 @@ def screens(site: Site) -> dict[str, str]:
     """Each screen's path, by its name."""
     exchange = site.exchange
     asked, obeyed = (make(exchange.staff.ana, clock.now()) for make in (draft_recovery, running))
+    held, refused = payments(site)
     return {
         "home": "/",
         "approvals": "/approvals/",
@@ -43,6 +48,8 @@ def screens(site: Site) -> dict[str, str]:
         "policy_draft": f"/approvals/policy/{exchange.draft.pk}/",
         "withdrawals": "/withdrawals/",
         "withdrawal": f"/withdrawals/{exchange.held.pk}/",
+        "held": f"/withdrawals/{held.withdrawal_id}/",
+        "refused": f"/withdrawals/{refused.withdrawal_id}/",
         "treasury": "/treasury/",
         "signers": "/treasury/signers/",
         "recovery": f"/treasury/signers/orders/{asked.pk}/",
@@ -82,6 +89,27 @@ def test_axe_finds_nothing_and_the_policy_stops_nothing(site: Site, visit: Any) 
             found[f"{name}, {scheme}"] = violations(page, rules)
             keep(page, f"{name}-{scheme}")
     assert found == {name: [] for name in found}
+
+
+def payments(site: Site) -> tuple[Payment, Payment]:
+    """One that a freeze holds back after it was signed, and one that the signers have refused."""
+    treasury, now = site.exchange.treasury, clock.now()
+    held = treasury.signed(treasury.approved(sats=1_000_000))
+    treasury.deposit(BTC)
+    refused = treasury.signing(treasury.approved(sats=1_000_000))
+    for token in ("hot-1", "hot-2"):
+        actions.report_refusal(
+            payment_id=refused.pk, token=token, code="SIGNER_FROZEN", detail="frozen", actor=ROBOT, now=now
+        )
+    scope = f"customer:{treasury.tom.pk}"
+    pull_freeze(scope=scope, reason="he says it was not him", actor=site.exchange.staff.sam.actor, now=now)
+    told = {"maker": RAE, "reason": "the safe was opened", "at": now.isoformat(), "version": 2}
+    told |= {"from": (now + timedelta(days=3)).isoformat(), "is_recovery": True}
+    veto = {"maker": str(site.exchange.staff.ben.identity.pk), "reason": "not by us", "at": now.isoformat()}
+    signers = SignerHealth.objects.filter(token__startswith="hot-")
+    signers.update(announced={"ab" * 32: told}, frozen={"hot": "a laptop was stolen"}, journal_lines=9)
+    signers.filter(token="hot-2").update(vetoed={"ab" * 32: veto}, registry_digest="cd" * 32)
+    return held, refused
 
 
 def watched(site: Site) -> None:
