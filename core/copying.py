@@ -55,9 +55,12 @@ class Among(_Lookup):
     lookup_name = "among"
     prepare_rhs = False
 
+    def __init__(self, column: Any, values: Iterable[Any]) -> None:
+        super().__init__(column, list(values))
+
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         column, parameters = self.process_lhs(compiler, connection)
-        return f"{column} = ANY(%s)", (*parameters, list(self.rhs))
+        return f"{column} = ANY(%s)", (*parameters, self.rhs)
 
 
 def _texts(values: Sequence[Any], *, nothing: str, escaped: Callable[[str], str]) -> Iterable[str]:
