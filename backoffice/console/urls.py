@@ -2,28 +2,18 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from enum import StrEnum
 from typing import Any
 
-from django.http import HttpRequest, HttpResponseBase
-from django.urls import URLPattern, path
-from django.views.decorators.http import require_POST, require_safe
-
-from backoffice.console.ceremony import confirmed
-from backoffice.console.entering import enter, inside, leave
+from backoffice.console.entering import enter, leave
+from backoffice.console.lines import act, screen
+from backoffice.console.people import PEOPLE
 from backoffice.console.permissions import Permission as Console
 from backoffice.console.views import (
     adjustments,
     approvals,
     audit,
-    authenticators,
     cases,
-    elevations,
-    emergencies,
     engine,
-    errors,
     freezes,
     health,
     home,
@@ -33,12 +23,9 @@ from backoffice.console.views import (
     refills,
     sessions,
     signers,
-    staff,
     treasury,
     withdrawals,
 )
-from core.access import requires
-from core.access.permissions import Permission as Access
 from core.approvals.permissions import Permission as Approvals
 from core.audit.permissions import Permission as Audit
 from core.factors.domain.strength import Needs
@@ -48,47 +35,6 @@ from core.health.permissions import Permission as Health
 from custody.permissions import Permission as Custody
 from engine_bridge.permissions import Permission as Engine
 from kyc.permissions import Permission as Kyc
-
-View = Callable[..., HttpResponseBase]
-
-
-def screen(
-    route: str, permission: StrEnum, view: View, name: str, before_entering: bool = False
-) -> URLPattern:
-    """A page: it is read, and reading changes nothing. It opens in a session that was entered."""
-    shown = view if before_entering else inside(view)
-    return path(route, requires(permission)(require_safe(shown)), name=name)
-
-
-def act(
-    route: str,
-    permission: StrEnum,
-    view: View,
-    name: str,
-    step_up: Needs | None = None,
-    before_entering: bool = False,
-    when_moved: bool = False,
-) -> URLPattern:
-    """A form's target: posted to and never followed, from no other site, and where marked only confirmed."""
-    inner = view if step_up is None else confirmed(step_up, view)
-    done = inner if before_entering else inside(inner, when_moved=when_moved)
-    return path(route, requires(permission)(require_POST(from_here(done))), name=name)
-
-
-def from_here(view: View) -> View:
-    """Run the view unless the browser itself says that another origin sent the form.
-
-    A second line behind the CSRF token, which falls alone wherever somebody can set cookies for our domain.
-    """
-
-    @functools.wraps(view)
-    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if request.headers.get("Sec-Fetch-Site", "same-origin") != "same-origin":
-            return errors.forbidden(request)
-        return view(request, *args, **kwargs)
-
-    return guarded
-
 
 urlpatterns: list[Any] = [
     act("enter", Factors.OWN, enter, "enter", step_up=Needs.ENTER, before_entering=True),
@@ -268,125 +214,7 @@ urlpatterns: list[Any] = [
         "ask_release",
         step_up=Needs.MONEY,
     ),
-    screen("staff/", Access.SEE_STAFF, staff.index, "staff"),
-    act("staff/join", Access.PROPOSE_STAFF, staff.join, "join", step_up=Needs.ACT),
-    screen("staff/elevations/", Access.SEE_STAFF, elevations.index, "elevations"),
-    act("staff/elevations/ask", Access.ASK_ELEVATION, elevations.ask, "ask_elevation", step_up=Needs.ACT),
-    screen("staff/elevations/<uuid:grant>/", Access.SEE_STAFF, elevations.show, "elevation"),
-    act("staff/elevations/<uuid:grant>/end", Factors.OWN, elevations.end, "end_elevation"),
-    screen("staff/<uuid:person>/", Access.SEE_STAFF, staff.show, "person"),
-    act(
-        "staff/<uuid:person>/end-sessions",
-        Access.SUSPEND_STAFF,
-        sessions.end_theirs,
-        "end_their_sessions",
-        step_up=Needs.ACT,
-    ),
-    act("staff/<uuid:person>/accounts", Access.SEE_STAFF, staff.declare_account, "declare_account"),
-    act("staff/<uuid:person>/suspend", Access.SUSPEND_STAFF, staff.suspend, "suspend", step_up=Needs.ACT),
-    act(
-        "staff/<uuid:person>/propose",
-        Access.PROPOSE_STAFF,
-        staff.propose,
-        "propose_change",
-        step_up=Needs.ACT,
-    ),
-    act(
-        "staff/<uuid:person>/authenticators/<uuid:factor_id>/take",
-        Access.SUSPEND_STAFF,
-        staff.take_factor,
-        "take_factor",
-        step_up=Needs.ACT,
-    ),
-    act(
-        "staff/<uuid:person>/passkeys/<uuid:credential>/take",
-        Access.SUSPEND_STAFF,
-        staff.take_passkey,
-        "take_passkey",
-        step_up=Needs.ACT,
-    ),
-    screen("emergencies/", Factors.OWN, emergencies.index, "emergencies", before_entering=True),
-    act(
-        "emergencies/ask",
-        Factors.OWN,
-        emergencies.ask,
-        "ask_glass",
-        step_up=Needs.SEALED,
-        before_entering=True,
-    ),
-    act(
-        "emergencies/<uuid:glass_id>/second",
-        Factors.OWN,
-        emergencies.second,
-        "second_glass",
-        step_up=Needs.SEALED,
-        before_entering=True,
-    ),
-    act("emergencies/<uuid:glass_id>/end", Factors.OWN, emergencies.end, "end_glass", before_entering=True),
-    act(
-        "emergencies/keys/begin",
-        Access.PROPOSE_STAFF,
-        emergencies.begin_key,
-        "begin_sealed",
-        step_up=Needs.ACT,
-    ),
-    act("emergencies/keys/propose", Access.PROPOSE_STAFF, emergencies.propose_key, "propose_sealed"),
-    act(
-        "emergencies/keys/<uuid:factor_id>/take",
-        Access.SUSPEND_STAFF,
-        emergencies.take_key,
-        "take_sealed",
-        step_up=Needs.ACT,
-    ),
-    screen("authenticators/", Factors.OWN, authenticators.index, "authenticators", before_entering=True),
-    act(
-        "authenticators/code",
-        Factors.OWN,
-        authenticators.begin_code,
-        "begin_code",
-        step_up=Needs.ENROL,
-        before_entering=True,
-    ),
-    act(
-        "authenticators/code/<uuid:factor_id>",
-        Factors.OWN,
-        authenticators.propose_code,
-        "propose_code",
-        before_entering=True,
-    ),
-    act(
-        "authenticators/passkey",
-        Factors.OWN,
-        authenticators.begin_passkey,
-        "begin_passkey",
-        step_up=Needs.ENROL,
-        before_entering=True,
-    ),
-    act(
-        "authenticators/passkey/propose",
-        Factors.OWN,
-        authenticators.propose_passkey,
-        "propose_passkey",
-        before_entering=True,
-    ),
-    act(
-        "authenticators/signing",
-        Factors.OWN,
-        authenticators.begin_signing,
-        "begin_signing",
-        step_up=Needs.ENROL,
-    ),
-    screen("authenticators/signing/<uuid:registration_id>/", Factors.OWN, authenticators.signing, "signing"),
-    act(
-        "authenticators/signing/<uuid:registration_id>/propose",
-        Factors.OWN,
-        authenticators.propose_signing,
-        "propose_signing",
-    ),
-    act(
-        "authenticators/signing/<uuid:credential>/end", Factors.OWN, authenticators.end_signing, "end_signing"
-    ),
-    act("authenticators/<uuid:factor_id>/end", Factors.OWN, authenticators.end, "end_factor"),
+    *PEOPLE,
     screen("health/", Health.SEE_PROBES, health.show, "health"),
 ]
 
