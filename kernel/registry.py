@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
 from typing import Final
 
 from kernel import (
@@ -27,6 +26,7 @@ from kernel import (
 )
 from kernel.cosignature import Cosigner
 from kernel.intent import BadIntent, uuid
+from kernel.pinned import INTENT_LIFE_S, KindPolicy, Limits, Officer, Recovery, Witnesses
 from kernel.wallet import Wallet
 
 _NETWORKS: Final = frozenset({"mainnet", "testnet", "signet", "regtest"})
@@ -35,92 +35,11 @@ _MEMBERS: Final = frozenset(
 )
 _OPTIONAL: Final = frozenset({"customers", "lanes", "recovery", "rules", "witnesses"})
 _WINDOW_S_MAX: Final = 366 * 86_400
-_INTENT_LIFE_S: Final = 7 * 86_400
 RECOVERY_DELAY_S_MIN: Final = 3 * 86_400
-RELEASE_LIFE: Final = timedelta(days=1)
-"""The approver page signs no release of signers that is good for longer (custody/approver/page/acts.js)."""
 
 
 class BadRegistry(ValueError):
     """The file does not have the shape of a registry."""
-
-
-@dataclass(frozen=True, slots=True)
-class Officer:
-    """A person whose passkey is pinned: `public_key` is an uncompressed P-256 point.
-
-    `decoder_key` is the Ed25519 key of their offline decoder, for what is above a policy's `confirm_above`.
-    """
-
-    id: str
-    name: str
-    teams: frozenset[str]
-    public_key: bytes
-    decoder_key: bytes = b""
-
-
-@dataclass(frozen=True, slots=True)
-class KindPolicy:
-    """Who must approve a kind of act, and where money may go (`destination`: hot/0; empty: anywhere).
-
-    More units than `confirm_above` are approved only with each officer's second signature, by their decoder.
-    """
-
-    teams: Mapping[str, int]
-    version: int = 1
-    source: str = ""
-    destination: str = ""
-    confirm_above: int | None = None
-
-    def wants_confirmation(self, units: int) -> bool:
-        """Whether each approval of so much must be confirmed on an offline decoder."""
-        return self.confirm_above is not None and units > self.confirm_above
-
-
-@dataclass(frozen=True, slots=True)
-class Limits:
-    """Caps that a signer keeps by itself; mappings are per wallet, and a wallet not named has no such cap.
-
-    A payment counts alone, a destination what it got within the window, a window all that left the wallet.
-    """
-
-    fee_sats_max: int
-    feerate_sats_vb_max: int
-    window_s: int
-    window_units_max: Mapping[str, int]
-    payment_units_max: Mapping[str, int] = field(default_factory=dict)
-    destination_units_max: Mapping[str, int] = field(default_factory=dict)
-    intent_life_s: int = _INTENT_LIFE_S
-    registry_delay_s: int = 0
-
-    @property
-    def intent_life(self) -> timedelta:
-        """How long before its end a payment can be signed at all."""
-        return timedelta(seconds=self.intent_life_s)
-
-    @property
-    def order_life(self) -> timedelta:
-        """The same of an officers' order: a day at least, or no release could ever be obeyed."""
-        return max(self.intent_life, RELEASE_LIFE)
-
-
-@dataclass(frozen=True, slots=True)
-class Witnesses:
-    """Who must have seen a signer's log, and how recently, before it spends; for these tokens only."""
-
-    keys: tuple[Cosigner, ...]
-    quorum: int
-    age_s_max: int
-    tokens: frozenset[str]
-
-
-@dataclass(frozen=True, slots=True)
-class Recovery:
-    """Who may order new officers when no quorum of the old ones is left, and after how long a delay."""
-
-    officers: Mapping[str, Officer]
-    quorum: int
-    delay_s: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +202,7 @@ def _limits(part: Mapping[str, canonical.Value], wallets: Mapping[str, Wallet]) 
         window_units_max=window,
         payment_units_max=_caps(part, "payment_units_max", wallets),
         destination_units_max=_caps(part, "destination_units_max", wallets),
-        intent_life_s=members.positive(part, "intent_life_s") if "intent_life_s" in part else _INTENT_LIFE_S,
+        intent_life_s=members.positive(part, "intent_life_s") if "intent_life_s" in part else INTENT_LIFE_S,
         registry_delay_s=members.positive(part, "registry_delay_s") if "registry_delay_s" in part else 0,
     )
 

@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from kernel import canonical, encodings, note, webauthn
 from kernel.approval import BadStatement, Statement, Verb
 from kernel.merkle import Tree
-from kernel.registry import Officer, Registry
+from kernel.pinned import Officer
+from kernel.registry import Registry
 
 LINES_MAX: Final = 500
 LINES_BYTES_MAX: Final = 100_000

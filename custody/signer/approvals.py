@@ -10,7 +10,8 @@ from custody.signer.refusals import Refused
 from custody.signer.requests import Signed
 from kernel import confirmation, quorum, registration, webauthn
 from kernel.approval import SignedApproval, Statement, Verb
-from kernel.registry import Officer, Registry
+from kernel.pinned import Officer
+from kernel.registry import Registry
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from kernel.approval import Verb
 from kernel.bech32 import BadAddress
 from kernel.intent import WITHDRAWAL, Intent
 from kernel.lane import Lane
-from kernel.registry import KindPolicy, Registry
+from kernel.pinned import KindPolicy
+from kernel.registry import Registry
 from kernel.transaction import multisig_vsize
 from kernel.wallet import Wallet
 

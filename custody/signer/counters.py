@@ -25,8 +25,9 @@ from custody.signer.lanes import Lanes
 from custody.signer.refusals import Refused
 from kernel import canonical, members
 from kernel.lane import Lane
+from kernel.pinned import RELEASE_LIFE, Limits
 from kernel.registration import digest_of
-from kernel.registry import RELEASE_LIFE, Limits, Registry
+from kernel.registry import Registry
 
 CLOCK_SLACK_MS: Final = 2_000  # a clock being steered by NTP may step back this much
 EVERYTHING: Final = "*"

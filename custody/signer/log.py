@@ -13,7 +13,7 @@ from typing import Final
 
 from custody.signer.refusals import Refused
 from kernel import canonical, cosignature, note
-from kernel.registry import Witnesses
+from kernel.pinned import Witnesses
 
 LINES_MAX: Final = 500
 LINES_BYTES_MAX: Final = 100_000  # escaped as text inside an answer, still within one frame
