@@ -1,14 +1,14 @@
-//! The venue's whole state, how a command changes it, and what can be asked of it.
+//! The venue's whole state, and how a command changes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use countersign_book::{Index, Map};
-use countersign_risk::{AssetIndex, Balance, Gate, Handle};
+use countersign_risk::{AssetIndex, Gate};
 
 use crate::codec::{Chain, Malformed, digest};
-use crate::command::{AssetSpec, Command, Id, OrderBody, OrderCommand, Scope, Side, Stp, Tif};
+use crate::command::{AssetSpec, Command, Id, OrderBody, OrderCommand, Scope};
 use crate::dedupe::{Dedupe, Outcome, Remembered};
-use crate::event::{Amount, Body, Code, Output, Reason};
+use crate::event::{Body, Code, Output, Reason};
 use crate::market::{Market, Place};
 use crate::standing::Standing;
 use crate::transfers::Told;
@@ -69,27 +69,6 @@ impl Default for Venue {
     fn default() -> Self {
         Venue::new()
     }
-}
-
-/// A resting order, as a query tells it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct OpenOrder {
-    pub order_id: u64,
-    pub account_id: u64,
-    pub instrument_id: u32,
-    pub side: Side,
-    pub price: i64,
-    pub total: u64,
-    pub leaves: u64,
-    pub owner_ref: u64,
-    pub stp_group: u64,
-    pub stp: Stp,
-    pub tif: Tif,
-    pub post_only: bool,
-    pub expire_at_ms: u64,
-    pub held: Amount,
-    pub filled_ticklots: u128,
-    pub session: u32,
 }
 
 impl Venue {
@@ -226,166 +205,5 @@ impl Venue {
     /// When the next timer is due, so that somebody can send [`Command::Tick`] when nothing else comes.
     pub fn next_timer_ns(&self) -> Option<u64> {
         self.timers.first().map(|&(at, _)| at)
-    }
-
-    pub fn epoch(&self) -> u64 {
-        self.epoch
-    }
-
-    pub fn engine_seq(&self) -> u64 {
-        self.engine_seq
-    }
-
-    pub fn event_seq(&self) -> u64 {
-        self.event_seq
-    }
-
-    pub fn time_ns(&self) -> u64 {
-        self.time_ns
-    }
-
-    pub fn open_orders_count(&self) -> usize {
-        self.index.len()
-    }
-
-    pub fn accounts_count(&self) -> usize {
-        self.gate.len()
-    }
-
-    /// The venue's number of a session and the last command it applied.
-    pub fn session(&self, session_id: &Id) -> Option<(u32, u64)> {
-        let number = *self.session_of.get(session_id)?;
-        Some((number, self.sessions[number as usize - 1].last_seq))
-    }
-
-    /// A hash over every event since the journal's beginning: what two processes compare to see that they agree.
-    pub fn chain(&self) -> [u8; 32] {
-        self.chain.bytes()
-    }
-
-    pub fn assets(&self) -> impl Iterator<Item = &AssetSpec> {
-        self.assets.values().map(|asset| &asset.spec)
-    }
-
-    /// Markets by instrument id.
-    pub fn markets(&self) -> Vec<&Market> {
-        let mut markets: Vec<&Market> = self.markets.iter().collect();
-        markets.sort_unstable_by_key(|market| market.spec.instrument_id);
-        markets
-    }
-
-    pub fn market(&self, instrument_id: u32) -> Option<&Market> {
-        self.market_of.get(&instrument_id).map(|&at| &self.markets[at as usize])
-    }
-
-    pub fn balance(&self, account_id: u64, asset_id: u32) -> Balance {
-        match (self.gate.find(account_id), self.assets.get(&asset_id)) {
-            (Some(account), Some(asset)) => self.gate.balance(asset.index, account),
-            _ => Balance::default(),
-        }
-    }
-
-    /// Every balance that is not zero, by account number, then asset. Empty `accounts` means all.
-    pub fn balances(&self, accounts: &[u64]) -> Vec<(u64, u32, Balance)> {
-        let mut handles: Vec<(u64, Handle)> = if accounts.is_empty() {
-            (0..self.gate.len() as Handle).map(|handle| (self.gate.account(handle), handle)).collect()
-        } else {
-            accounts.iter().filter_map(|&account| Some((account, self.gate.find(account)?))).collect()
-        };
-        handles.sort_unstable();
-        handles.dedup();
-        let mut balances = Vec::new();
-        for (account, handle) in handles {
-            for (&asset_id, asset) in &self.assets {
-                let balance = self.gate.balance(asset.index, handle);
-                if balance != Balance::default() {
-                    balances.push((account, asset_id, balance));
-                }
-            }
-        }
-        balances
-    }
-
-    /// Resting orders: per instrument bids best to worst, then asks, FIFO within a price. 0 stands for all.
-    pub fn open_orders(&self, account_id: u64, instrument_id: u32) -> Vec<OpenOrder> {
-        let scope = Scope { account_id, instrument_id, ..Scope::default() };
-        let tell = |place: Place| {
-            let market = &self.markets[place.market as usize];
-            let resting = market.book.order(place.slot);
-            let details = &market.details[place.slot as usize];
-            let (_, asset_id, units) = market.hold_of(details.side, details.price, resting.leaves);
-            OpenOrder {
-                order_id: resting.id,
-                account_id: self.gate.account(resting.owner),
-                instrument_id: market.spec.instrument_id,
-                side: details.side,
-                price: details.price,
-                total: details.total,
-                leaves: resting.leaves,
-                owner_ref: details.owner_ref,
-                stp_group: resting.group,
-                stp: details.stp,
-                tif: details.tif,
-                post_only: details.post_only,
-                expire_at_ms: details.expire_at_ms,
-                held: Amount { asset_id, units },
-                filled_ticklots: details.filled_ticklots,
-                session: details.session,
-            }
-        };
-        self.in_scope(&scope).into_iter().map(tell).collect()
-    }
-
-    /// Checks every promise that the state makes about itself. For tests, and for a state that was read back.
-    pub fn audit(&self) -> Result<(), String> {
-        self.gate.audit()?;
-        let mut held: Map<(u64, u32), u128> = Map::default();
-        let mut resting = 0;
-        for (at, market) in (0u32..).zip(&self.markets) {
-            market.audit()?;
-            for side in [Side::Buy, Side::Sell] {
-                let mut before = (i64::MIN, 0);
-                for (price, slot, order) in market.book.orders(side) {
-                    resting += 1;
-                    if self.index.get(&order.id) != Some(&Place { market: at, slot }) {
-                        return Err(format!("order {} is not where the index says", order.id));
-                    }
-                    let details = &market.details[slot as usize];
-                    if details.side != side || details.price != price {
-                        return Err(format!("order {} rests where its details do not say", order.id));
-                    }
-                    match self.standing.entry(details.listed) {
-                        Some((place, account, session, turn))
-                            if place == (Place { market: at, slot })
-                                && (account, session) == (order.owner, details.session)
-                                && (price != before.0 || turn > before.1) =>
-                        {
-                            before = (price, turn);
-                        }
-                        _ => return Err(format!("order {} is listed wrongly among its owner's", order.id)),
-                    }
-                }
-            }
-        }
-        if resting != self.index.len() {
-            return Err(format!("{resting} orders rest, the index knows {}", self.index.len()));
-        }
-        self.standing.audit(resting)?;
-        for order in self.open_orders(0, 0) {
-            *held.entry((order.account_id, order.held.asset_id)).or_default() += order.held.units;
-        }
-        for (account, asset, balance) in self.balances(&[]) {
-            let expected = held.remove(&(account, asset)).unwrap_or(0);
-            if balance.held != expected {
-                return Err(format!(
-                    "account {account} holds {} of asset {asset}, its orders {expected}",
-                    balance.held
-                ));
-            }
-        }
-        if held.values().any(|&units| units != 0) {
-            return Err("an order holds what its account does not".into());
-        }
-        Ok(())
     }
 }
