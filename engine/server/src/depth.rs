@@ -8,7 +8,7 @@ use countersign_venue::event::{Body, Event};
 use countersign_venue::{OpenOrder, Venue};
 use countersign_wire::v1::{BookFrame, Level};
 
-use crate::convert::told_auction;
+use crate::telling;
 
 #[derive(Clone, Copy)]
 struct Shown {
@@ -213,7 +213,7 @@ impl Depth {
             epoch: self.epoch,
             event_seq: self.event_seq,
             engine_time_ns: ladder.time_ns,
-            auction: ladder.auction.map(|told| told_auction(&told, false)),
+            auction: ladder.auction.map(|told| telling::auction(&told, false)),
         })
     }
 }
@@ -243,7 +243,7 @@ pub fn look(venue: &Venue, instrument_id: u32, depth: usize) -> Option<BookFrame
         epoch: venue.epoch(),
         event_seq: venue.event_seq(),
         engine_time_ns: venue.time_ns(),
-        auction: market.call.map(|call| told_auction(&call.told, false)),
+        auction: market.call.map(|call| telling::auction(&call.told, false)),
     })
 }
 
@@ -290,7 +290,7 @@ mod tests {
             depth.follow(&Event { seq: 1, engine_seq: 1, time_ns: 1, instrument_id: 9, body });
             depth.snapshot(9, 0).unwrap().auction
         };
-        assert_eq!(told(false), Some(told_auction(&indication, false)));
+        assert_eq!(told(false), Some(telling::auction(&indication, false)));
         assert_eq!(told(true), None);
     }
 

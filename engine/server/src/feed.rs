@@ -16,9 +16,9 @@ use tokio_stream::{Stream, iter};
 use tonic::{Request, Response, Status};
 
 use crate::archive::Cursor;
-use crate::convert;
 use crate::engine::{Engine, NotTaken};
 use crate::orders::unavailable;
+use crate::telling;
 
 const EVENTS_DEFAULT: usize = 1_024;
 const EVENTS_MAX: usize = 8_192;
@@ -68,7 +68,7 @@ impl EventFeed for Feed {
         });
         let (orders, epoch, engine_seq, event_seq) =
             looked.await.map_err(|NotTaken(code)| unavailable(code))?;
-        let orders: Vec<_> = orders.iter().map(convert::told_order).collect();
+        let orders: Vec<_> = orders.iter().map(telling::order).collect();
         let chunks = chunks_of(orders, move |orders, last| {
             Ok(OpenOrdersChunk { epoch, engine_seq, event_seq, orders, last })
         });
@@ -82,7 +82,7 @@ impl EventFeed for Feed {
         });
         let (balances, epoch, engine_seq, event_seq) =
             looked.await.map_err(|NotTaken(code)| unavailable(code))?;
-        let amount = |asset_id, units| Some(convert::told_amount(Amount { asset_id, units }));
+        let amount = |asset_id, units| Some(telling::amount(Amount { asset_id, units }));
         let balances: Vec<_> = balances
             .into_iter()
             .map(|(account_id, asset_id, balance)| Balance {
@@ -151,7 +151,7 @@ impl Feed {
             let batch = EventBatch {
                 epoch,
                 first_event_seq,
-                events: events.iter().map(convert::told_event).collect(),
+                events: events.iter().map(telling::event).collect(),
                 state_hash: chain.to_vec(),
                 state_hash_seq,
                 durable_event_seq: durable_event_seq.max(cursor.next_seq() - 1),

@@ -18,6 +18,7 @@ mod serve;
 mod snapshots;
 mod standby;
 mod start;
+mod telling;
 mod tls;
 mod transfers;
 mod verify;

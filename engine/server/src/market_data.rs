@@ -16,10 +16,10 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
 use crate::archive::Cursor;
-use crate::convert;
 use crate::depth::Depth;
 use crate::engine::{Engine, NotTaken};
 use crate::orders::unavailable;
+use crate::telling;
 
 /// Frames that a consumer may lag behind before it is cut.
 const FRAMES: usize = 4_096;
@@ -166,8 +166,8 @@ impl Service for MarketData {
 
     async fn list_instruments(&self, _: Request<Empty>) -> Result<Response<InstrumentList>, Status> {
         let looked = self.engine.look(|venue| InstrumentList {
-            instruments: venue.markets().into_iter().map(convert::told_market).collect(),
-            assets: venue.assets().map(convert::told_asset).collect(),
+            instruments: venue.markets().into_iter().map(telling::market).collect(),
+            assets: venue.assets().map(telling::asset).collect(),
         });
         Ok(Response::new(looked.await.map_err(|NotTaken(code)| unavailable(code))?))
     }

@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::convert;
 use crate::engine::{self, Answers, Engine, Entry, Job, NotTaken, Reply};
 use crate::feed::Consumers;
+use crate::telling;
 
 /// Commands in one frame.
 pub const BATCH_MAX: usize = 4_096;
@@ -45,7 +46,7 @@ fn entries(batch: CommandBatch, session: u32) -> Vec<Entry> {
 
 fn results(answers: Answers, durability: Durability) -> ResultBatch {
     let told = |told: engine::Told| {
-        convert::told_result(told.id, told.session_seq, &told.outcome, told.duplicate, durability)
+        telling::result(told.id, told.session_seq, &told.outcome, told.duplicate, durability)
     };
     ResultBatch {
         epoch: answers.epoch,
@@ -170,8 +171,7 @@ impl OrderEntry for Orders {
             venue.query(&id, now_ms)
         });
         let answer = looked.await.map_err(|NotTaken(code)| unavailable(code))?;
-        let result =
-            convert::told_result(command_id.into(), 0, &answer.outcome, answer.duplicate, durability);
+        let result = telling::result(command_id.into(), 0, &answer.outcome, answer.duplicate, durability);
         Ok(Response::new(result))
     }
 }
