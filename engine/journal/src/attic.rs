@@ -42,6 +42,54 @@ pub(crate) fn list(folder: &Path) -> Result<Vec<(u64, PathBuf)>, Error> {
     Ok(copies)
 }
 
+/// The sequence that the oldest copies were forgotten up to, exclusive: older records are missing on purpose.
+const KEPT_FROM: &str = "kept-from";
+
+/// The first record that a replay can begin with: what is missing before it was dropped on purpose. A journal that
+/// begins later than that has lost something, and is refused.
+pub fn first_kept(folder: &Path) -> Result<u64, Error> {
+    let path = folder.join(FOLDER).join(KEPT_FROM);
+    let kept = match fs::read_to_string(&path) {
+        Ok(text) => text.trim().parse().map_err(|_| Error::Corrupt {
+            path: path.clone(),
+            offset: 0,
+            what: "it names no record".into(),
+        })?,
+        Err(cause) if cause.kind() == io::ErrorKind::NotFound => 1,
+        Err(cause) => return Err(Error::Io { doing: "read", path, cause }),
+    };
+    let first = segment::list(folder)?.first().map_or(kept, |(first, _)| *first);
+    if first > kept {
+        let what = format!("the journal begins at {first}, record {kept} is needed");
+        return Err(Error::Corrupt { path: folder.to_path_buf(), offset: 0, what });
+    }
+    Ok(first)
+}
+
+/// Deletes copies, the oldest first, until `keep` are left. What is about to be missing is written down before.
+fn forget(folder: &Path, keep: usize, seam: &Seam) -> Result<usize, Error> {
+    let copies = list(folder)?;
+    let gone = copies.len().saturating_sub(keep);
+    let Some((kept, _)) = copies.get(gone) else { return Ok(0) };
+    let path = folder.join(FOLDER).join(KEPT_FROM);
+    if *kept > 1 && (gone > 0 || !path.exists()) {
+        let fresh = folder.join(FOLDER).join("next-kept-from");
+        let write = || {
+            seam.pass(Step::Forget)?;
+            let mut file = File::create(&fresh)?;
+            writeln!(file, "{kept}")?;
+            file.sync_all()?;
+            fs::rename(&fresh, &path)
+        };
+        write().map_err(io_error("write", &path))?;
+        segment::sync_folder(&folder.join(FOLDER))?;
+    }
+    for (_, copy) in &copies[..gone] {
+        seam.pass(Step::Forget).and_then(|()| fs::remove_file(copy)).map_err(io_error("delete", copy))?;
+    }
+    Ok(gone)
+}
+
 /// Moves every segment whose records are all at or below `through` into the attic.
 ///
 /// `keep` copies stay there, the newest ones; 0 keeps all. The segment that is written to never moves.
@@ -63,11 +111,7 @@ pub fn retire(folder: &Path, through: u64, keep: usize, seam: &Seam) -> Result<R
         told.bytes_after += after;
     }
     if keep > 0 {
-        let copies = list(folder)?;
-        for (_, path) in copies.iter().rev().skip(keep) {
-            fs::remove_file(path).map_err(io_error("delete", path))?;
-            told.forgotten += 1;
-        }
+        told.forgotten = forget(folder, keep, seam)?;
     }
     Ok(told)
 }

@@ -19,7 +19,7 @@ mod seam;
 mod segment;
 mod write;
 
-pub use attic::{Retired, retire};
+pub use attic::{Retired, first_kept, retire};
 pub use block::{Block, Record};
 pub use lock::{beat, fence, is_led, last_beat};
 pub use read::{Follower, Scan, scan, scan_closed};

@@ -24,6 +24,8 @@ pub enum Step {
     Keep,
     /// Deleting the segment that was copied.
     Drop,
+    /// Deleting an old copy, or writing down that it is going.
+    Forget,
 }
 
 type Before = Arc<dyn Fn(Step) -> io::Result<()> + Send + Sync>;

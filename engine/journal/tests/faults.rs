@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
-use countersign_journal::{Block, Error, Journal, Options, Retired, Seam, Step, retire, scan};
+use countersign_journal::{Block, Error, Journal, Options, Retired, Seam, Step, first_kept, retire, scan};
 use tempfile::TempDir;
 
 fn options(seam: Seam) -> Options {
@@ -177,6 +177,43 @@ fn keeps_as_many_old_segments_as_it_is_told_and_refuses_a_replay_without_them() 
     assert_eq!(scan(folder.path(), 200, |_| Ok(())).unwrap().next_seq, 241);
     let again = retire(folder.path(), 200, 2, &Seam::default()).unwrap();
     assert_eq!(again, Retired::default());
+}
+
+#[test]
+fn knows_what_it_dropped_on_purpose_wherever_it_dies_on_the_way() {
+    for whole in 0.. {
+        let folder = TempDir::new().unwrap();
+        drop(long(folder.path()));
+        assert_eq!(first_kept(folder.path()).unwrap(), 1);
+        let (seam, _) = failing_after(whole, io::ErrorKind::Other);
+        let done = retire(folder.path(), 200, 2, &seam).is_ok();
+        // Whatever is left is a whole journal from there on.
+        let first = first_kept(folder.path()).unwrap();
+        let mut next = first;
+        let told = scan(folder.path(), first - 1, |record| {
+            assert_eq!(record.seq, next);
+            next += 1;
+            Ok(())
+        });
+        assert_eq!(told.unwrap().next_seq, 241, "step {whole}");
+        retire(folder.path(), 200, 2, &Seam::default()).unwrap();
+        let first = first_kept(folder.path()).unwrap();
+        assert!(first > 1 && scan(folder.path(), first - 1, |_| Ok(())).is_ok());
+        let attic = folder.path().join("attic");
+        let mark = attic.join("kept-from");
+        if done {
+            // As a version left it that dropped and wrote nothing down: the next time tells.
+            fs::remove_file(&mark).unwrap();
+            retire(folder.path(), 200, 2, &Seam::default()).unwrap();
+            assert_eq!(first_kept(folder.path()).unwrap(), first);
+            fs::remove_file(attic.join(format!("journal-{first:020}.seg.lz4"))).unwrap();
+            let lost = first_kept(folder.path()).unwrap_err().to_string();
+            assert!(lost.contains(&format!("record {first} is needed")), "{lost}");
+            fs::write(&mark, "nonsense").unwrap();
+            assert!(matches!(first_kept(folder.path()), Err(Error::Corrupt { .. })));
+            break;
+        }
+    }
 }
 
 #[test]
