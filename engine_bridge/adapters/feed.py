@@ -27,6 +27,10 @@ AHEAD_MAX: Final = 4 * GATHERED_MAX
 """So many events may lie read and not yet taken; beyond that the stream is left to wait."""
 
 
+class EventsMissing(LookupError):
+    """The engine cannot tell these events: dropped on purpose, or damaged on its disk. It says what to do."""
+
+
 class Feed:
     """A subscription from one sequence on. A thread reads, so that the owner can always look up and stop.
 
@@ -49,12 +53,15 @@ class Feed:
         self._thread.start()
 
     def next(self, timeout_s: float = SILENCE_S) -> Batch:
-        """The next run of events, or an empty one as a sign of life; EngineAway where neither comes."""
+        """The next run of events, or an empty one as a sign of life.
+
+        EngineAway where neither comes, EventsMissing where the engine has them no more.
+        """
         with self._changed:
             if not self._changed.wait_for(lambda: self._read or self._end is not None, timeout_s):
                 raise EngineAway("the event feed fell silent")
             if not self._read:
-                raise EngineAway(_reason(self._end)) from None
+                raise _away_or_missing(self._end) from None
             taken = self._take()
             self._changed.notify_all()
         return _joined([decoding.batch(wire) for wire in taken])
@@ -152,6 +159,13 @@ def balances(target: str) -> tuple[int, dict[tuple[int, int], tuple[int, int]]]:
                 raise EngineAway(_reason(error)) from None
             raise
     return event_seq, found
+
+
+def _away_or_missing(error: BaseException | None) -> Exception:
+    missing = {grpc.StatusCode.OUT_OF_RANGE, grpc.StatusCode.DATA_LOSS}
+    if isinstance(error, grpc.Call) and error.code() in missing:
+        return EventsMissing(error.details())
+    return EngineAway(_reason(error))
 
 
 def _reason(error: BaseException | None) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 import grpc
 
 from engine_bridge.adapters import decoding, encoding
-from engine_bridge.adapters.channel import EngineAway, is_away, open_channel
+from engine_bridge.adapters.channel import EngineAway, EngineRefused, is_away, open_channel
 from engine_bridge.domain.commands import MoveFunds
 from engine_bridge.domain.results import AWAY, ResultCode
 from engine_bridge.wire import transfers_pb2, transfers_pb2_grpc
@@ -31,6 +31,25 @@ def send(target: str, transfers: Sequence[MoveFunds]) -> list[ResultCode]:
     if any(code in AWAY or code is ResultCode.BUSY for code in codes):
         raise EngineAway("the engine takes no transfers now")
     return codes
+
+
+def settled(target: str, *, consumer: str, through_event_seq: int) -> int:
+    """Say that a consumer has stored every event up to this one; the oldest event that the engine keeps.
+
+    EngineAway, EngineRefused. An engine that knows no such word drops no events; then 1.
+    """
+    request = transfers_pb2.SettledRequest(consumer=consumer, through_event_seq=through_event_seq)
+    with open_channel(target) as channel:
+        try:
+            answer = transfers_pb2_grpc.TransfersStub(channel).Settled(request, timeout=CALL_S)
+        except grpc.RpcError as error:
+            if is_away(error):
+                raise EngineAway(error.code().name) from None  # type: ignore[attr-defined]
+            if error.code() is grpc.StatusCode.UNIMPLEMENTED:  # type: ignore[attr-defined]
+                return 1
+            raise EngineRefused(error.details()) from None  # type: ignore[attr-defined]
+    oldest: int = answer.oldest_event_seq
+    return oldest
 
 
 def acknowledge(target: str, *, through_event_seq: int) -> int:

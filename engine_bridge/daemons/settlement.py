@@ -118,7 +118,9 @@ class Settlement:
         halt_settlement(reason=sentence, actor=ACTOR, now=now)
 
     def _sweep(self, now: datetime) -> None:
-        """Send again what the outbox may have given up on, and let the engine forget what is long closed."""
+        """Send again what the outbox may have given up on, and let the engine forget what is long closed, and
+        drop the events that are settled.
+        """
         if now - self._swept >= SWEEP_EVERY:
             self._swept = now
             self._assert_markets(now)
@@ -126,11 +128,20 @@ class Settlement:
                 tasks.send_pending_transfers()
         if now - self._acknowledged >= ACKNOWLEDGE_EVERY:
             self._acknowledged = now
+            self._tell_settled()
             done = (
                 Transfer.objects.filter(closed_at__lt=now - ACKNOWLEDGED_AFTER).order_by("-event_seq").first()
             )
             if done is not None and done.event_seq is not None:
                 transfers.acknowledge(settings.ENGINE_TRANSFERS_TARGET, through_event_seq=done.event_seq)
+
+    def _tell_settled(self) -> None:
+        """What is settled may be dropped, where the engine is told to drop anything."""
+        reached = queries.settled_event_seq()
+        try:
+            transfers.settled(self._target, consumer=NAME, through_event_seq=reached)
+        except EngineRefused as error:
+            log.warning("the engine does not take that events are settled to %d: %s", reached, error)
 
     def _assert_markets(self, now: datetime) -> None:
         """An officer's stop must reach the engine even where its message did not."""

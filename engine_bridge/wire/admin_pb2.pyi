@@ -157,7 +157,7 @@ class VerifyRequest(_message.Message):
     def __init__(self, begin: _Optional[bool] = ...) -> None: ...
 
 class VerifyReport(_message.Message):
-    __slots__ = ("state", "started_at_ms", "finished_at_ms", "segments", "blocks", "records", "bytes", "first_seq", "last_seq", "event_chain", "state_hash", "finding")
+    __slots__ = ("state", "started_at_ms", "finished_at_ms", "segments", "blocks", "records", "bytes", "first_seq", "last_seq", "event_chain", "state_hash", "finding", "replayed_after_seq", "first_event_seq", "last_event_seq")
     STATE_FIELD_NUMBER: _ClassVar[int]
     STARTED_AT_MS_FIELD_NUMBER: _ClassVar[int]
     FINISHED_AT_MS_FIELD_NUMBER: _ClassVar[int]
@@ -170,6 +170,9 @@ class VerifyReport(_message.Message):
     EVENT_CHAIN_FIELD_NUMBER: _ClassVar[int]
     STATE_HASH_FIELD_NUMBER: _ClassVar[int]
     FINDING_FIELD_NUMBER: _ClassVar[int]
+    REPLAYED_AFTER_SEQ_FIELD_NUMBER: _ClassVar[int]
+    FIRST_EVENT_SEQ_FIELD_NUMBER: _ClassVar[int]
+    LAST_EVENT_SEQ_FIELD_NUMBER: _ClassVar[int]
     state: VerifyState
     started_at_ms: int
     finished_at_ms: int
@@ -182,7 +185,10 @@ class VerifyReport(_message.Message):
     event_chain: bytes
     state_hash: bytes
     finding: str
-    def __init__(self, state: _Optional[_Union[VerifyState, str]] = ..., started_at_ms: _Optional[int] = ..., finished_at_ms: _Optional[int] = ..., segments: _Optional[int] = ..., blocks: _Optional[int] = ..., records: _Optional[int] = ..., bytes: _Optional[int] = ..., first_seq: _Optional[int] = ..., last_seq: _Optional[int] = ..., event_chain: _Optional[bytes] = ..., state_hash: _Optional[bytes] = ..., finding: _Optional[str] = ...) -> None: ...
+    replayed_after_seq: int
+    first_event_seq: int
+    last_event_seq: int
+    def __init__(self, state: _Optional[_Union[VerifyState, str]] = ..., started_at_ms: _Optional[int] = ..., finished_at_ms: _Optional[int] = ..., segments: _Optional[int] = ..., blocks: _Optional[int] = ..., records: _Optional[int] = ..., bytes: _Optional[int] = ..., first_seq: _Optional[int] = ..., last_seq: _Optional[int] = ..., event_chain: _Optional[bytes] = ..., state_hash: _Optional[bytes] = ..., finding: _Optional[str] = ..., replayed_after_seq: _Optional[int] = ..., first_event_seq: _Optional[int] = ..., last_event_seq: _Optional[int] = ...) -> None: ...
 
 class TakeOverRequest(_message.Message):
     __slots__ = ("wait_ms", "reference")

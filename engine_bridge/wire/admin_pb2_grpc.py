@@ -172,8 +172,8 @@ class AdminServicer:
         raise NotImplementedError('Method not implemented!')
 
     def Verify(self, request, context):
-        """Reads the closed segments of the journal again from the first record on, in a process of its own at the lowest
-        priority. Begins where `begin` is set and none is under way; tells how far the latest one is either way.
+        """Reads the closed segments of the journal again from the first record that is kept on, and compares the events that
+        they give with those that were told, in a process of its own at the lowest priority. Begins where `begin` is set and none is under way; tells how far the latest one is either way.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

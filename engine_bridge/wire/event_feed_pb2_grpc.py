@@ -55,8 +55,9 @@ class EventFeedServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Subscribe(self, request, context):
-        """From any sequence since the journal's beginning, without a gap, then live. The same event_seq always carries the
-        same event, whatever was restarted in between.
+        """From any sequence that is kept, without a gap, then live. The same event_seq always carries the same event, whatever
+        was restarted in between. OUT_OF_RANGE: older events were dropped, and the message names the oldest one there is.
+        DATA_LOSS: what lies on the disk is not what was told; nothing of it is told.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

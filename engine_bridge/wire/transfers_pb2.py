@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from engine_bridge.wire import types_pb2 as exchange_dot_engine_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"exchange/engine/v1/transfers.proto\x12\x12\x65xchange.engine.v1\x1a\x1e\x65xchange/engine/v1/types.proto\"}\n\x08Transfer\x12\x13\n\x0btransfer_id\x18\x01 \x01(\x0c\x12\x12\n\naccount_id\x18\x02 \x01(\x04\x12\x10\n\x08\x61sset_id\x18\x03 \x01(\r\x12\x12\n\ninto_venue\x18\x04 \x01(\x08\x12\x10\n\x08units_hi\x18\x05 \x01(\x04\x12\x10\n\x08units_lo\x18\x06 \x01(\x04\"@\n\rTransferBatch\x12/\n\ttransfers\x18\x01 \x03(\x0b\x32\x1c.exchange.engine.v1.Transfer\"\xd9\x01\n\x0eTransferResult\x12\x13\n\x0btransfer_id\x18\x01 \x01(\x0c\x12,\n\x04\x63ode\x18\x02 \x01(\x0e\x32\x1e.exchange.engine.v1.ResultCode\x12\x12\n\nengine_seq\x18\x03 \x01(\x04\x12\x11\n\tevent_seq\x18\x04 \x01(\x04\x12\x11\n\tduplicate\x18\x05 \x01(\x08\x12\x16\n\x0e\x65ngine_time_ns\x18\x06 \x01(\x04\x12\x32\n\ndurability\x18\x07 \x01(\x0e\x32\x1e.exchange.engine.v1.Durability\"n\n\x13TransferResultBatch\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x33\n\x07results\x18\x02 \x03(\x0b\x32\".exchange.engine.v1.TransferResult\x12\x13\n\x0b\x64urable_seq\x18\x03 \x01(\x04\"+\n\x14QueryTransferRequest\x12\x13\n\x0btransfer_id\x18\x01 \x01(\x0c\"/\n\x12\x41\x63knowledgeRequest\x12\x19\n\x11through_event_seq\x18\x01 \x01(\x04\":\n\x11\x41\x63knowledgeResult\x12\x12\n\nengine_seq\x18\x01 \x01(\x04\x12\x11\n\tforgotten\x18\x02 \x01(\x04\x32\x96\x02\n\tTransfers\x12T\n\x06Submit\x12!.exchange.engine.v1.TransferBatch\x1a\'.exchange.engine.v1.TransferResultBatch\x12U\n\x05Query\x12(.exchange.engine.v1.QueryTransferRequest\x1a\".exchange.engine.v1.TransferResult\x12\\\n\x0b\x41\x63knowledge\x12&.exchange.engine.v1.AcknowledgeRequest\x1a%.exchange.engine.v1.AcknowledgeResultb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\"exchange/engine/v1/transfers.proto\x12\x12\x65xchange.engine.v1\x1a\x1e\x65xchange/engine/v1/types.proto\"}\n\x08Transfer\x12\x13\n\x0btransfer_id\x18\x01 \x01(\x0c\x12\x12\n\naccount_id\x18\x02 \x01(\x04\x12\x10\n\x08\x61sset_id\x18\x03 \x01(\r\x12\x12\n\ninto_venue\x18\x04 \x01(\x08\x12\x10\n\x08units_hi\x18\x05 \x01(\x04\x12\x10\n\x08units_lo\x18\x06 \x01(\x04\"@\n\rTransferBatch\x12/\n\ttransfers\x18\x01 \x03(\x0b\x32\x1c.exchange.engine.v1.Transfer\"\xd9\x01\n\x0eTransferResult\x12\x13\n\x0btransfer_id\x18\x01 \x01(\x0c\x12,\n\x04\x63ode\x18\x02 \x01(\x0e\x32\x1e.exchange.engine.v1.ResultCode\x12\x12\n\nengine_seq\x18\x03 \x01(\x04\x12\x11\n\tevent_seq\x18\x04 \x01(\x04\x12\x11\n\tduplicate\x18\x05 \x01(\x08\x12\x16\n\x0e\x65ngine_time_ns\x18\x06 \x01(\x04\x12\x32\n\ndurability\x18\x07 \x01(\x0e\x32\x1e.exchange.engine.v1.Durability\"n\n\x13TransferResultBatch\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12\x33\n\x07results\x18\x02 \x03(\x0b\x32\".exchange.engine.v1.TransferResult\x12\x13\n\x0b\x64urable_seq\x18\x03 \x01(\x04\"+\n\x14QueryTransferRequest\x12\x13\n\x0btransfer_id\x18\x01 \x01(\x0c\"/\n\x12\x41\x63knowledgeRequest\x12\x19\n\x11through_event_seq\x18\x01 \x01(\x04\"=\n\x0eSettledRequest\x12\x10\n\x08\x63onsumer\x18\x01 \x01(\t\x12\x19\n\x11through_event_seq\x18\x02 \x01(\x04\")\n\rSettledResult\x12\x18\n\x10oldest_event_seq\x18\x01 \x01(\x04\":\n\x11\x41\x63knowledgeResult\x12\x12\n\nengine_seq\x18\x01 \x01(\x04\x12\x11\n\tforgotten\x18\x02 \x01(\x04\x32\xe8\x02\n\tTransfers\x12T\n\x06Submit\x12!.exchange.engine.v1.TransferBatch\x1a\'.exchange.engine.v1.TransferResultBatch\x12U\n\x05Query\x12(.exchange.engine.v1.QueryTransferRequest\x1a\".exchange.engine.v1.TransferResult\x12\\\n\x0b\x41\x63knowledge\x12&.exchange.engine.v1.AcknowledgeRequest\x1a%.exchange.engine.v1.AcknowledgeResult\x12P\n\x07Settled\x12\".exchange.engine.v1.SettledRequest\x1a!.exchange.engine.v1.SettledResultb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -44,8 +44,12 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_QUERYTRANSFERREQUEST']._serialized_end=658
   _globals['_ACKNOWLEDGEREQUEST']._serialized_start=660
   _globals['_ACKNOWLEDGEREQUEST']._serialized_end=707
-  _globals['_ACKNOWLEDGERESULT']._serialized_start=709
-  _globals['_ACKNOWLEDGERESULT']._serialized_end=767
-  _globals['_TRANSFERS']._serialized_start=770
-  _globals['_TRANSFERS']._serialized_end=1048
+  _globals['_SETTLEDREQUEST']._serialized_start=709
+  _globals['_SETTLEDREQUEST']._serialized_end=770
+  _globals['_SETTLEDRESULT']._serialized_start=772
+  _globals['_SETTLEDRESULT']._serialized_end=813
+  _globals['_ACKNOWLEDGERESULT']._serialized_start=815
+  _globals['_ACKNOWLEDGERESULT']._serialized_end=873
+  _globals['_TRANSFERS']._serialized_start=876
+  _globals['_TRANSFERS']._serialized_end=1236
 # @@protoc_insertion_point(module_scope)

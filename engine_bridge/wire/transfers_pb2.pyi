@@ -69,6 +69,20 @@ class AcknowledgeRequest(_message.Message):
     through_event_seq: int
     def __init__(self, through_event_seq: _Optional[int] = ...) -> None: ...
 
+class SettledRequest(_message.Message):
+    __slots__ = ("consumer", "through_event_seq")
+    CONSUMER_FIELD_NUMBER: _ClassVar[int]
+    THROUGH_EVENT_SEQ_FIELD_NUMBER: _ClassVar[int]
+    consumer: str
+    through_event_seq: int
+    def __init__(self, consumer: _Optional[str] = ..., through_event_seq: _Optional[int] = ...) -> None: ...
+
+class SettledResult(_message.Message):
+    __slots__ = ("oldest_event_seq",)
+    OLDEST_EVENT_SEQ_FIELD_NUMBER: _ClassVar[int]
+    oldest_event_seq: int
+    def __init__(self, oldest_event_seq: _Optional[int] = ...) -> None: ...
+
 class AcknowledgeResult(_message.Message):
     __slots__ = ("engine_seq", "forgotten")
     ENGINE_SEQ_FIELD_NUMBER: _ClassVar[int]

@@ -49,6 +49,11 @@ class TransfersStub:
                 request_serializer=exchange_dot_engine_dot_v1_dot_transfers__pb2.AcknowledgeRequest.SerializeToString,
                 response_deserializer=exchange_dot_engine_dot_v1_dot_transfers__pb2.AcknowledgeResult.FromString,
                 _registered_method=True)
+        self.Settled = channel.unary_unary(
+                '/exchange.engine.v1.Transfers/Settled',
+                request_serializer=exchange_dot_engine_dot_v1_dot_transfers__pb2.SettledRequest.SerializeToString,
+                response_deserializer=exchange_dot_engine_dot_v1_dot_transfers__pb2.SettledResult.FromString,
+                _registered_method=True)
 
 
 class TransfersServicer:
@@ -77,6 +82,15 @@ class TransfersServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Settled(self, request, context):
+        """A consumer has stored every event up to this one. From its first word on it is known by that name, also after a
+        restart, and no event that it has not settled is dropped (--events-keep). Going back is allowed; asking EventFeed
+        for older events under this name goes back too.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
 
 def add_TransfersServicer_to_server(servicer, server):
     rpc_method_handlers = {
@@ -94,6 +108,11 @@ def add_TransfersServicer_to_server(servicer, server):
                     servicer.Acknowledge,
                     request_deserializer=exchange_dot_engine_dot_v1_dot_transfers__pb2.AcknowledgeRequest.FromString,
                     response_serializer=exchange_dot_engine_dot_v1_dot_transfers__pb2.AcknowledgeResult.SerializeToString,
+            ),
+            'Settled': grpc.unary_unary_rpc_method_handler(
+                    servicer.Settled,
+                    request_deserializer=exchange_dot_engine_dot_v1_dot_transfers__pb2.SettledRequest.FromString,
+                    response_serializer=exchange_dot_engine_dot_v1_dot_transfers__pb2.SettledResult.SerializeToString,
             ),
     }
     generic_handler = grpc.method_handlers_generic_handler(
@@ -177,6 +196,33 @@ class Transfers:
             '/exchange.engine.v1.Transfers/Acknowledge',
             exchange_dot_engine_dot_v1_dot_transfers__pb2.AcknowledgeRequest.SerializeToString,
             exchange_dot_engine_dot_v1_dot_transfers__pb2.AcknowledgeResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Settled(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchange.engine.v1.Transfers/Settled',
+            exchange_dot_engine_dot_v1_dot_transfers__pb2.SettledRequest.SerializeToString,
+            exchange_dot_engine_dot_v1_dot_transfers__pb2.SettledResult.FromString,
             options,
             channel_credentials,
             insecure,

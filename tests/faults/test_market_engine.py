@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import subprocess
 import threading
 import time
 from collections.abc import Iterator
@@ -14,19 +15,23 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 
 from core import clock
+from core.actor import system
 from core.ledger import AccountKind
 from engine_bridge import gateway, queries
-from engine_bridge.adapters.channel import EngineAway, EngineBusy, OutcomeUnknown
+from engine_bridge.actions import clear_mirrors
+from engine_bridge.adapters.channel import EngineAway, EngineBusy, OutcomeUnknown, open_channel
 from engine_bridge.comparing import compare
 from engine_bridge.domain.orders import read
 from engine_bridge.domain.results import Result, ResultCode
 from engine_bridge.models import Fill, Instrument, Order
+from engine_bridge.wire import admin_pb2_grpc, types_pb2
 from kernel.money import Amount
 from tests.traders import Trader
 from tests.trading import (
     account,
     code_of,
     maker,
+    mirrors,
     place,
     sound,
     taker,
@@ -34,7 +39,7 @@ from tests.trading import (
     trading,
     until,
 )
-from tests.venue import Venue, give, venue_open
+from tests.venue import Venue, binary, give, venue_open
 
 pytestmark = pytest.mark.django_db
 
@@ -231,6 +236,34 @@ def test_halts_at_a_row_that_the_database_refuses_and_goes_on_when_the_cause_is_
     venue.settlement.step()
     venue.settle()
     assert (queries.settlement().halted, Fill.objects.count(), trading(tom, "USDT")) == ("", 2, "7993.6")
+    assert sound()
+
+
+def test_halts_at_an_event_that_the_engine_cannot_tell_until_it_was_written_again(
+    venue: Venue, tom: Trader, tia: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A damaged file of events is never told as something else; the engine says what brings them back."""
+    monkeypatch.setattr("engine_bridge.daemons.settlement.RETRY_HALTED", timedelta(0))
+    place(tom, terms("sell", "0.5", "40000"))
+    place(tia, terms("buy", "0.2", "40000"))
+    venue.settle()
+    before = mirrors()
+    with open_channel(f"unix:{venue.engine.admin}") as channel:
+        admin_pb2_grpc.AdminStub(channel).TakeSnapshot(types_pb2.Empty())
+    venue.engine.kill()
+    journal = venue.engine.folder / "journal"
+    (damaged,) = (journal / "events").glob("*.log")
+    whole = damaged.read_bytes()
+    damaged.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
+    venue.engine.start()
+    clear_mirrors(actor=system("test"), now=clock.now(), reason="a disk was restored")
+    until(lambda: venue.settlement.step() is False and bool(queries.settlement().halted))
+    halted = queries.settlement().halted
+    assert (halted.partition(":")[0], "recompute" in halted) == ("EventsMissing", True)
+    subprocess.run([binary(), "recompute", "--dir", journal], check=True, capture_output=True)
+    until(lambda: venue.settlement.step() and not queries.settlement().halted)
+    venue.settle()
+    assert mirrors() == before
     assert sound()
 
 

@@ -9,13 +9,14 @@ use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use countersign_archive::Archive;
 use countersign_venue::{Code, Command, Outcome, Venue};
 use countersign_wire::Bytes;
 use countersign_wire::v1::{Durability, ShardState};
 use tokio::sync::{mpsc, oneshot, watch};
 
-use crate::archive::Archive;
 use crate::live::{Durable, Live, Refusals};
+use crate::settled::Settled;
 
 /// Jobs that may wait; beyond that clients hear BUSY.
 pub const JOBS_MAX: usize = 4_096;
@@ -81,6 +82,7 @@ impl Job {
 
 pub struct Shared {
     pub archive: Archive,
+    pub settled: Settled,
     pub live: Mutex<Live>,
     pub durable: Durable,
     pub state: watch::Sender<ShardState>,

@@ -5,6 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use countersign_archive::{Cursor, ReadError};
 use countersign_venue::event::Amount;
 use countersign_wire::v1::event_feed_server::EventFeed;
 use countersign_wire::v1::{
@@ -15,7 +16,6 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, iter};
 use tonic::{Request, Response, Status};
 
-use crate::archive::Cursor;
 use crate::engine::{Engine, NotTaken};
 use crate::orders::unavailable;
 use crate::telling;
@@ -110,6 +110,17 @@ fn chunks_of<T, C>(mut all: Vec<T>, chunk: impl Fn(Vec<T>, bool) -> C) -> Vec<C>
     chunks
 }
 
+/// What a consumer hears of events that cannot be told.
+pub fn untold(error: &ReadError) -> Status {
+    match error {
+        ReadError::Gone { .. } => Status::out_of_range(error.to_string()),
+        ReadError::Damaged(_) | ReadError::Io(_) => {
+            eprintln!("engine: events cannot be told: {error}");
+            Status::data_loss(error.to_string())
+        }
+    }
+}
+
 impl Feed {
     async fn send_events(
         &self,
@@ -117,6 +128,8 @@ impl Feed {
         sender: &mpsc::Sender<Result<EventBatch, Status>>,
     ) -> Result<(), Status> {
         let shared = &self.engine.shared;
+        // Before it is told that they are gone: they are not dropped again once they are back.
+        shared.settled.asks_from(&request.consumer, request.from_event_seq).map_err(Status::internal)?;
         let mut newest = shared.archive.watch();
         let mut cursor = Cursor::new(request.from_event_seq);
         let events_max = match request.max_events as usize {
@@ -130,10 +143,7 @@ impl Feed {
         loop {
             let durable_event_seq = *newest.borrow_and_update();
             let first_event_seq = cursor.next_seq();
-            let events = shared
-                .archive
-                .read(&mut cursor, events_max)
-                .map_err(|cause| Status::data_loss(format!("the archive cannot be read: {cause}")))?;
+            let events = shared.archive.read(&mut cursor, events_max).map_err(|error| untold(&error))?;
             if events.is_empty() {
                 let waited = tokio::select! {
                     changed = newest.changed() => changed.map(|()| false),

@@ -1,7 +1,6 @@
 //! The matching engine as a process.
 
 mod admin;
-mod archive;
 mod committing;
 mod convert;
 mod deciding;
@@ -14,7 +13,9 @@ mod market_data;
 mod metrics;
 mod options;
 mod orders;
+mod recompute;
 mod serve;
+mod settled;
 mod snapshots;
 mod standby;
 mod start;
@@ -38,6 +39,9 @@ fn main() -> ExitCode {
         Some("serve") => parse(&arguments[1..]).and_then(|options| serve::run(&options)),
         Some("verify") => {
             parse(&arguments[1..]).and_then(|options| verify::run(&options.folder, options.closed))
+        }
+        Some("recompute") => {
+            parse(&arguments[1..]).and_then(|options| recompute::run(&options.folder, options.events_bytes))
         }
         Some("--help" | "-h") => {
             println!("{USAGE}");

@@ -5,6 +5,7 @@
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 
+use countersign_archive::Cursor;
 use countersign_venue::event::Body;
 use countersign_wire::v1::market_data_server::MarketData as Service;
 use countersign_wire::v1::{
@@ -15,9 +16,9 @@ use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::archive::Cursor;
 use crate::depth::Depth;
 use crate::engine::{Engine, NotTaken};
+use crate::feed::untold;
 use crate::orders::unavailable;
 use crate::telling;
 
@@ -75,7 +76,7 @@ impl MarketData {
             let events = match self.engine.shared.archive.read(&mut cursor, EVENTS) {
                 Ok(events) => events,
                 Err(cause) => {
-                    eprintln!("engine: market data ends: the archive cannot be read: {cause}");
+                    eprintln!("engine: market data ends: {cause}");
                     *self.following.lock().expect("nobody panics while holding it") = None;
                     return;
                 }
@@ -122,10 +123,7 @@ impl MarketData {
         let mut cursor = Cursor::new(from);
         loop {
             newest.borrow_and_update();
-            let events = shared
-                .archive
-                .read(&mut cursor, EVENTS)
-                .map_err(|cause| Status::data_loss(format!("the archive cannot be read: {cause}")))?;
+            let events = shared.archive.read(&mut cursor, EVENTS).map_err(|error| untold(&error))?;
             let trades: Vec<PublicTrade> = events
                 .iter()
                 .filter(|event| request.instrument_id == 0 || event.instrument_id == request.instrument_id)

@@ -7,12 +7,14 @@ use crate::tls;
 
 pub const USAGE: &str = "\
 countersign-engine serve --dir DIR --socket PATH --transfers-socket PATH --admin-socket PATH [--init]
-                         [--socket-mode 660] [--segment-mib 64] [--threads 2] [--no-fsync]
+                         [--socket-mode 660] [--segment-mib 64] [--events-mib 256] [--threads 2] [--no-fsync]
                          [--metrics 127.0.0.1:9464] [--snapshot-every 1000000] [--attic-keep 0]
+                         [--events-keep 0]
                          [--tls-listen ADDRESS --tls-cert FILE --tls-key FILE --tls-client-ca FILE
                           --tls-orders-name URI --tls-transfers-name URI --tls-admin-name URI]
                          [--standby-socket PATH [--take-over operator|auto] [--silence-ms 0]]
 countersign-engine verify --dir DIR [--closed]
+countersign-engine recompute --dir DIR [--events-mib 256]
 
   serve    replays the journal in DIR and serves; --init lets it begin an empty one
            --tls-listen: serves over TCP too; a client's certificate must have one of the names as a URI
@@ -20,7 +22,9 @@ countersign-engine verify --dir DIR [--closed]
            or with --take-over auto once the leader is gone; a leader that is silent for --silence-ms is ended first
   verify   reads the journal in DIR, changes nothing, prints how far it goes and the hash of the state it gives;
            --closed: leaves out the segment that is being written, gives way to every other program, and prints a
-           name and a value a line, also on its way";
+           name and a value a line, also on its way
+  recompute  writes files of events again that are damaged or were dropped, from the journal and its attic; may run
+           beside the engine";
 
 /// Shorter silences are what a busy disk looks like.
 const SILENCE_MS_MIN: u64 = 1_000;
@@ -36,12 +40,16 @@ pub struct Options {
     /// `verify` reads only what is never written again.
     pub closed: bool,
     pub segment_bytes: u64,
+    /// A file of events is closed at this size.
+    pub events_bytes: u64,
     pub threads: usize,
     pub fsync: bool,
     pub metrics: Option<String>,
     pub snapshot_every: u64,
     /// Segments that stay in the attic; 0 = all.
     pub attic_keep: usize,
+    /// Closed files of events that stay, whoever has settled them; 0 = all.
+    pub events_keep: usize,
     pub tls: tls::Options,
     pub standby_socket: Option<PathBuf>,
     /// A standby leads as soon as the leader is gone.
@@ -60,11 +68,13 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
         init: false,
         closed: false,
         segment_bytes: 64 << 20,
+        events_bytes: 256 << 20,
         threads: 2,
         fsync: true,
         metrics: None,
         snapshot_every: 1_000_000,
         attic_keep: 0,
+        events_keep: 0,
         tls: tls::Options::default(),
         standby_socket: None,
         take_over_alone: false,
@@ -86,6 +96,7 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
                     u32::from_str_radix(text, 8).map_err(|_| format!("{text} is no file mode"))?;
             }
             "--segment-mib" => options.segment_bytes = number(value()?)?.clamp(1, 4_096) << 20,
+            "--events-mib" => options.events_bytes = number(value()?)?.clamp(1, 65_536) << 20,
             "--threads" => options.threads = number(value()?)?.clamp(1, 64) as usize,
             "--metrics" => options.metrics = Some(value()?.clone()),
             "--snapshot-every" => options.snapshot_every = number(value()?)?,
@@ -99,6 +110,7 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
             }
             "--silence-ms" => options.silence_ms = number(value()?)?,
             "--attic-keep" => options.attic_keep = number(value()?)? as usize,
+            "--events-keep" => options.events_keep = number(value()?)? as usize,
             "--tls-listen" => options.tls.listen = Some(value()?.clone()),
             "--tls-cert" => options.tls.certificate = value()?.into(),
             "--tls-key" => options.tls.key = value()?.into(),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use countersign_archive::Options as ArchiveOptions;
 use countersign_journal::{Error as JournalError, Options as JournalOptions, Seam};
 use countersign_wire::v1::admin_server::AdminServer;
 use countersign_wire::v1::event_feed_server::EventFeedServer;
@@ -28,6 +29,7 @@ use crate::identity::{Denials, GateLayer, Identity, Known, Peer};
 use crate::market_data::MarketData;
 use crate::options::Options;
 use crate::orders::Orders;
+use crate::settled::Keep;
 use crate::snapshots::Snapshots;
 use crate::standby::{Following, Order, Standby, leaderless, took_over};
 use crate::start::{Running, start};
@@ -52,6 +54,7 @@ pub fn run(options: &Options) -> Result<(), String> {
     }
     let journal =
         JournalOptions { segment_bytes: options.segment_bytes, fsync: options.fsync, seam: Seam::default() };
+    let archive = ArchiveOptions { file_bytes: options.events_bytes, ..ArchiveOptions::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.threads)
         .enable_all()
@@ -68,7 +71,7 @@ pub fn run(options: &Options) -> Result<(), String> {
             }
             None => (None, None),
         };
-        match start(&options.folder, &journal, options.init, warm) {
+        match start(&options.folder, &journal, &archive, options.init, warm) {
             Ok(running) => break (running, told),
             // Another standby was quicker. Then there is somebody to follow again.
             Err(JournalError::Locked(_)) if options.take_over_alone => {}
@@ -82,8 +85,8 @@ pub fn run(options: &Options) -> Result<(), String> {
     if !options.fsync {
         eprintln!("engine: --no-fsync: acknowledgements are not durable, for benchmarks only");
     }
-    let snapshots =
-        Snapshots::start(&options.folder, engine.clone(), shadow, options.snapshot_every, options.attic_keep);
+    let keep = Keep { segments: options.attic_keep, event_files: options.events_keep };
+    let snapshots = Snapshots::start(&options.folder, engine.clone(), shadow, options.snapshot_every, keep);
     if let Some(reply) = told {
         let epoch = engine.shared.live.lock().expect("nobody panics while holding it").epoch;
         reply.send(took_over(engine.shared.durable.get().0, epoch)).ok();

@@ -17,6 +17,8 @@ use countersign_venue::{LOGIC_VERSION, Output, Venue};
 use tokio::sync::oneshot;
 
 use crate::engine::Engine;
+use crate::settled::Keep;
+use crate::start::point_of;
 
 const MAGIC: &[u8; 8] = b"CSSNAP01";
 /// Magic, logic version, length of the state, hash of the state.
@@ -62,11 +64,11 @@ impl Snapshots {
     /// Starts the thread. `shadow` is where the engine began; a snapshot is due every `every` commands, 0 = never.
     ///
     /// The thread gives way to all others: it may lag, orders may not.
-    pub fn start(folder: &Path, engine: Engine, shadow: Venue, every: u64, attic_keep: usize) -> Snapshots {
+    pub fn start(folder: &Path, engine: Engine, shadow: Venue, every: u64, keep: Keep) -> Snapshots {
         let (asks, asked) = sync_channel(ASKS_MAX);
         let follower = Follower::new(folder, shadow.engine_seq());
         let work =
-            Work { folder: folder.to_path_buf(), engine, shadow, follower, every, bytes: 0, attic_keep };
+            Work { folder: folder.to_path_buf(), engine, shadow, follower, every, bytes: 0, keep, before: 0 };
         thread::Builder::new()
             .name("snapshots".into())
             .spawn(move || {
@@ -110,7 +112,9 @@ struct Work {
     every: u64,
     /// Of the newest snapshot.
     bytes: u64,
-    attic_keep: usize,
+    keep: Keep,
+    /// The event up to which the snapshot before the newest one stands; 0 = it is not of this process.
+    before: u64,
 }
 
 impl Work {
@@ -196,10 +200,13 @@ impl Work {
         }
         let state = self.shadow.snapshot();
         // Events up to here are not computed again at the next start: they must be as safe as the snapshot.
-        self.engine.shared.archive.sync().map_err(|cause| cause.to_string())?;
+        let at = point_of(&self.shadow);
+        self.engine.shared.archive.seal(&at).map_err(|cause| cause.to_string())?;
         let taken = write(&self.folder, &self.shadow, &state).map_err(|cause| cause.to_string())?;
         self.engine.shared.snapshot_seq.store(taken.engine_seq, Ordering::Relaxed);
         self.clear_away();
+        self.engine.shared.forget_events(self.keep.event_files, self.before);
+        self.before = taken.event_seq;
         Ok(taken)
     }
 
@@ -207,7 +214,7 @@ impl Work {
     fn clear_away(&self) {
         let oldest = list(&self.folder).ok().filter(|all| all.len() >= KEPT).and_then(|all| seq_of(&all[0]));
         let Some(through) = oldest else { return };
-        match retire(&self.folder, through, self.attic_keep, &Seam::default()) {
+        match retire(&self.folder, through, self.keep.segments, &Seam::default()) {
             Ok(Retired { segments: 0, forgotten: 0, .. }) => {}
             Ok(Retired { segments, bytes_before, bytes_after, forgotten }) => eprintln!(
                 "engine: {segments} old segments went to the attic, {bytes_before} bytes as {bytes_after}; \
@@ -267,8 +274,22 @@ fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 
 /// The newest snapshot that is whole and of this logic; a damaged one is passed over, loudly.
 pub fn newest(folder: &Path) -> std::io::Result<Option<Venue>> {
-    for path in list(folder)?.into_iter().rev() {
-        match read(&fs::read(&path)?) {
+    first_whole(list(folder)?.into_iter().rev())
+}
+
+/// The same for the oldest one.
+pub fn oldest(folder: &Path) -> std::io::Result<Option<Venue>> {
+    first_whole(list(folder)?.into_iter())
+}
+
+fn first_whole(paths: impl Iterator<Item = PathBuf>) -> std::io::Result<Option<Venue>> {
+    for path in paths {
+        let bytes = match fs::read(&path) {
+            // A newer one has taken its place.
+            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => continue,
+            bytes => bytes?,
+        };
+        match read(&bytes) {
             Ok(venue) => return Ok(Some(venue)),
             Err(what) => eprintln!("engine: {} is passed over: {what}", path.display()),
         }

@@ -6,17 +6,18 @@ use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
+use countersign_archive::{Archive, Options as ArchiveOptions, Point};
 use countersign_journal::{Error, Journal, Options, Scan};
 use countersign_venue::{Code, Command, LOGIC_VERSION, Output, Venue};
 use countersign_wire::Bytes;
 use countersign_wire::v1::{Durability, ShardState};
 use tokio::sync::{oneshot, watch};
 
-use crate::archive::Archive;
 use crate::committing::{BEAT, Committing, publish_events};
 use crate::deciding::Deciding;
 use crate::engine::{BLOCK_BYTES, Engine, Entry, JOBS_MAX, Job, NotTaken, Reply, Shared};
 use crate::live::{Durable, Live, Refusals};
+use crate::settled::Settled;
 
 /// Blocks that are durable and whose events are not written yet.
 const BLOCKS_MAX: usize = 8;
@@ -72,13 +73,13 @@ struct Recovered {
 
 /// Takes the journal's lock and brings `venue`, at whatever sequence it stands, up to the journal's end.
 ///
-/// `reopened` is the archive up to where `venue` stands; a venue that stands at nothing needs none.
+/// `open_archive` gives the archive up to where a venue stands; for one that stands at nothing an empty one.
 fn recover(
     folder: &Path,
     options: &Options,
     init: bool,
     mut venue: Venue,
-    reopen: impl Fn(&Venue) -> std::io::Result<Option<Archive>>,
+    open_archive: impl Fn(&Venue) -> std::io::Result<Option<Archive>>,
 ) -> Result<Option<Recovered>, Error> {
     let archive_error =
         |cause| Error::Io { doing: "write the archive in", path: folder.to_path_buf(), cause };
@@ -87,14 +88,10 @@ fn recover(
     let mut unusable = false;
     let after = venue.engine_seq();
     let began = venue.event_seq();
-    let first = |venue: &Venue| match venue.engine_seq() {
-        0 => Archive::create(&folder.join("events")).map(Some),
-        _ => reopen(venue),
-    };
     let opened = Journal::open(folder, options, init, after, |record| {
         // The lock is held by now: nobody else writes below the folder.
         if archive.is_none() {
-            archive = first(&venue).map_err(|cause| cause.to_string())?;
+            archive = open_archive(&venue).map_err(|cause| cause.to_string())?;
             unusable = archive.is_none();
         }
         if unusable {
@@ -115,7 +112,7 @@ fn recover(
     let (journal, scan) = opened?;
     let archive = match archive {
         Some(archive) => archive,
-        None => match first(&venue).map_err(archive_error)? {
+        None => match open_archive(&venue).map_err(archive_error)? {
             Some(archive) => archive,
             None => return Ok(None),
         },
@@ -126,9 +123,18 @@ fn recover(
 }
 
 /// Becomes the journal's writer and begins to lead, from the newest snapshot or from `warm`, a venue that followed.
-pub fn start(folder: &Path, options: &Options, init: bool, warm: Option<Venue>) -> Result<Running, Error> {
+pub fn start(
+    folder: &Path,
+    options: &Options,
+    archive: &ArchiveOptions,
+    init: bool,
+    warm: Option<Venue>,
+) -> Result<Running, Error> {
     let events = folder.join("events");
-    let reopen = |venue: &Venue| Archive::reopen(&events, venue.event_seq(), &venue.chain());
+    let open_archive = |venue: &Venue| match venue.engine_seq() {
+        0 => Archive::create(&events, archive).map(Some),
+        _ => Archive::reopen(&events, &point_of(venue), archive),
+    };
     let snapshot_error =
         |cause| Error::Io { doing: "read the snapshots in", path: folder.to_path_buf(), cause };
     let _life = Life::begin(folder);
@@ -136,23 +142,33 @@ pub fn start(folder: &Path, options: &Options, init: bool, warm: Option<Venue>) 
     candidates.extend(crate::snapshots::newest(folder).map_err(snapshot_error)?);
     candidates.push(Venue::new());
     for candidate in candidates {
+        let engine_seq = candidate.engine_seq();
         let shadow = Venue::restore(&candidate.snapshot()).expect("a state writes what it reads");
-        if let Some(recovered) = recover(folder, options, init, candidate, reopen)? {
+        if let Some(recovered) = recover(folder, options, init, candidate, open_archive)? {
             return lead(folder, options, recovered, shadow);
         }
-        eprintln!(
-            "engine: the archive does not fit the snapshot; everything is computed again from the journal"
-        );
+        eprintln!("engine: the archive does not fit {engine_seq}; more is computed again from the journal");
     }
     unreachable!("an empty venue needs no archive")
+}
+
+/// What the archive must hold for a venue that stands there.
+pub fn point_of(venue: &Venue) -> Point {
+    Point { engine_seq: venue.engine_seq(), event_seq: venue.event_seq(), chain: venue.chain() }
 }
 
 fn lead(folder: &Path, options: &Options, recovered: Recovered, shadow: Venue) -> Result<Running, Error> {
     let Recovered { journal, venue, archive, scan } = recovered;
     let (jobs, queue) = sync_channel(JOBS_MAX);
     let durability = if options.fsync { Durability::Disk } else { Durability::Memory };
+    let settled = Settled::open(folder).map_err(|cause| Error::Io {
+        doing: "read the consumers of",
+        path: folder.to_path_buf(),
+        cause,
+    })?;
     let shared = Arc::new(Shared {
         archive,
+        settled,
         live: Mutex::new(Live { journal_bytes: scan.bytes, ..Live::default() }),
         durable: Durable::default(),
         state: watch::channel(ShardState::Running).0,

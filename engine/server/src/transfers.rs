@@ -4,8 +4,8 @@ use countersign_venue::{Code, Command};
 use countersign_wire::Bytes;
 use countersign_wire::v1::transfers_server::Transfers as Service;
 use countersign_wire::v1::{
-    AcknowledgeRequest, AcknowledgeResult, QueryTransferRequest, TransferBatch, TransferResult,
-    TransferResultBatch,
+    AcknowledgeRequest, AcknowledgeResult, QueryTransferRequest, SettledRequest, SettledResult,
+    TransferBatch, TransferResult, TransferResultBatch,
 };
 use tonic::{Request, Response, Status};
 
@@ -92,6 +92,18 @@ impl Service for Transfers {
             }
         };
         Ok(Response::new(result))
+    }
+
+    async fn settled(&self, request: Request<SettledRequest>) -> Result<Response<SettledResult>, Status> {
+        let SettledRequest { consumer, through_event_seq } = request.into_inner();
+        let shared = &self.engine.shared;
+        let newest = shared.archive.last_seq();
+        if through_event_seq > newest {
+            return Err(Status::invalid_argument(format!("the newest event is {newest}")));
+        }
+        shared.settled.tell(&consumer, through_event_seq).map_err(Status::invalid_argument)?;
+        let oldest = shared.archive.oldest_seq().map_err(|cause| Status::internal(cause.to_string()))?;
+        Ok(Response::new(SettledResult { oldest_event_seq: oldest }))
     }
 
     async fn acknowledge(

@@ -794,6 +794,16 @@ pub struct VerifyReport {
     pub state_hash: ::prost::alloc::vec::Vec<u8>,
     #[prost(string, tag = "12")]
     pub finding: ::prost::alloc::string::String,
+    /// 0: replayed from the first command. Else the older segments were dropped on purpose (--attic-keep), and the replay
+    /// began with the snapshot at this engine_seq: of the records up to there only checksums were compared. Beyond
+    /// last_seq: nothing was replayed, and there are no hashes.
+    #[prost(uint64, tag = "13")]
+    pub replayed_after_seq: u64,
+    /// of the events that were compared with those that were told; 0 = none
+    #[prost(uint64, tag = "14")]
+    pub first_event_seq: u64,
+    #[prost(uint64, tag = "15")]
+    pub last_event_seq: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct TakeOverRequest {
@@ -1141,8 +1151,8 @@ pub mod admin_client {
                 .insert(GrpcMethod::new("exchange.engine.v1.Admin", "TakeSnapshot"));
             self.inner.unary(req, path, codec).await
         }
-        /// Reads the closed segments of the journal again from the first record on, in a process of its own at the lowest
-        /// priority. Begins where `begin` is set and none is under way; tells how far the latest one is either way.
+        /// Reads the closed segments of the journal again from the first record that is kept on, and compares the events that
+        /// they give with those that were told, in a process of its own at the lowest priority. Begins where `begin` is set and none is under way; tells how far the latest one is either way.
         pub async fn verify(
             &mut self,
             request: impl tonic::IntoRequest<super::VerifyRequest>,
@@ -1287,8 +1297,8 @@ pub mod admin_server {
             &self,
             request: tonic::Request<super::Empty>,
         ) -> std::result::Result<tonic::Response<super::SnapshotInfo>, tonic::Status>;
-        /// Reads the closed segments of the journal again from the first record on, in a process of its own at the lowest
-        /// priority. Begins where `begin` is set and none is under way; tells how far the latest one is either way.
+        /// Reads the closed segments of the journal again from the first record that is kept on, and compares the events that
+        /// they give with those that were told, in a process of its own at the lowest priority. Begins where `begin` is set and none is under way; tells how far the latest one is either way.
         async fn verify(
             &self,
             request: tonic::Request<super::VerifyRequest>,
@@ -2526,8 +2536,9 @@ pub mod event_feed_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// From any sequence since the journal's beginning, without a gap, then live. The same event_seq always carries the
-        /// same event, whatever was restarted in between.
+        /// From any sequence that is kept, without a gap, then live. The same event_seq always carries the same event, whatever
+        /// was restarted in between. OUT_OF_RANGE: older events were dropped, and the message names the oldest one there is.
+        /// DATA_LOSS: what lies on the disk is not what was told; nothing of it is told.
         pub async fn subscribe(
             &mut self,
             request: impl tonic::IntoRequest<super::SubscribeRequest>,
@@ -2624,8 +2635,9 @@ pub mod event_feed_server {
             >
             + std::marker::Send
             + 'static;
-        /// From any sequence since the journal's beginning, without a gap, then live. The same event_seq always carries the
-        /// same event, whatever was restarted in between.
+        /// From any sequence that is kept, without a gap, then live. The same event_seq always carries the same event, whatever
+        /// was restarted in between. OUT_OF_RANGE: older events were dropped, and the message names the oldest one there is.
+        /// DATA_LOSS: what lies on the disk is not what was told; nothing of it is told.
         async fn subscribe(
             &self,
             request: tonic::Request<super::SubscribeRequest>,
@@ -4296,6 +4308,20 @@ pub struct AcknowledgeRequest {
     #[prost(uint64, tag = "1")]
     pub through_event_seq: u64,
 }
+#[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SettledRequest {
+    /// up to 64 letters, digits, dots, dashes, underscores
+    #[prost(string, tag = "1")]
+    pub consumer: ::prost::alloc::string::String,
+    #[prost(uint64, tag = "2")]
+    pub through_event_seq: u64,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct SettledResult {
+    /// the oldest event that is kept
+    #[prost(uint64, tag = "1")]
+    pub oldest_event_seq: u64,
+}
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AcknowledgeResult {
     #[prost(uint64, tag = "1")]
@@ -4468,6 +4494,30 @@ pub mod transfers_client {
                 .insert(GrpcMethod::new("exchange.engine.v1.Transfers", "Acknowledge"));
             self.inner.unary(req, path, codec).await
         }
+        /// A consumer has stored every event up to this one. From its first word on it is known by that name, also after a
+        /// restart, and no event that it has not settled is dropped (--events-keep). Going back is allowed; asking EventFeed
+        /// for older events under this name goes back too.
+        pub async fn settled(
+            &mut self,
+            request: impl tonic::IntoRequest<super::SettledRequest>,
+        ) -> std::result::Result<tonic::Response<super::SettledResult>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/exchange.engine.v1.Transfers/Settled",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("exchange.engine.v1.Transfers", "Settled"));
+            self.inner.unary(req, path, codec).await
+        }
     }
 }
 /// Generated server implementations.
@@ -4506,6 +4556,13 @@ pub mod transfers_server {
             tonic::Response<super::AcknowledgeResult>,
             tonic::Status,
         >;
+        /// A consumer has stored every event up to this one. From its first word on it is known by that name, also after a
+        /// restart, and no event that it has not settled is dropped (--events-keep). Going back is allowed; asking EventFeed
+        /// for older events under this name goes back too.
+        async fn settled(
+            &self,
+            request: tonic::Request<super::SettledRequest>,
+        ) -> std::result::Result<tonic::Response<super::SettledResult>, tonic::Status>;
     }
     #[derive(Debug)]
     pub struct TransfersServer<T> {
@@ -4701,6 +4758,49 @@ pub mod transfers_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = AcknowledgeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/exchange.engine.v1.Transfers/Settled" => {
+                    #[allow(non_camel_case_types)]
+                    struct SettledSvc<T: Transfers>(pub Arc<T>);
+                    impl<T: Transfers> tonic::server::UnaryService<super::SettledRequest>
+                    for SettledSvc<T> {
+                        type Response = super::SettledResult;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::SettledRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Transfers>::settled(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = SettledSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

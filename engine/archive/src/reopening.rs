@@ -1,0 +1,219 @@
+//! How a start finds the archive that a former process left: what it reads does not depend on how old that is.
+
+use std::io;
+use std::path::Path;
+use std::sync::Arc;
+
+use countersign_venue::Event;
+use countersign_venue::codec::Chain;
+use countersign_venue::event::split_event;
+
+use crate::archive::Live;
+use crate::index::{Index, Known, Span};
+use crate::sealing::Unsealed;
+use crate::seam::Step;
+use crate::shelf::Shelf;
+use crate::{Archive, Options, Point};
+
+impl Archive {
+    /// The archive that a former process left, cut behind event `at`, if its newest events are those that the chain
+    /// there stands for. `None` if they are not: then they have to be computed again.
+    ///
+    /// It reads from the newest point on that an index knows. What lies before was sealed in its time, and whoever
+    /// reads it compares it with its checksums.
+    pub fn reopen(folder: &Path, at: &Point, options: &Options) -> io::Result<Option<Archive>> {
+        let shelf = Shelf::new(folder, options.seam.clone());
+        if !shelf.adopt_numbered()? {
+            return Ok(None);
+        }
+        let files = shelf.list()?;
+        let (kept, beyond) = files.split_at(files.partition_point(|first_seq| *first_seq <= at.event_seq));
+        let Some(begin) = Begin::find(&shelf, kept, at)? else { return Ok(None) };
+        let read = &kept[begin.file..];
+        let mut reading = Reading::from(begin, at);
+        for (number, first_seq) in read.iter().enumerate() {
+            if !reading.take_file(&shelf, *first_seq, number + 1 < read.len())? {
+                return Ok(None);
+            }
+        }
+        if !reading.is_at_its_end() {
+            return Ok(None);
+        }
+        for first_seq in beyond.iter().rev() {
+            shelf.remove(*first_seq)?;
+        }
+        let Reading { live, unsealed, open, .. } = reading;
+        let newest = live.last().expect("a file was read");
+        if newest.file.metadata()?.len() > newest.end {
+            shelf.seam.pass(Step::Cut, &shelf.path_of(newest.first_seq))?;
+            newest.file.set_len(newest.end)?;
+        }
+        shelf.sync()?;
+        let archive = Archive::of(shelf, options.file_bytes, live, open, unsealed);
+        if read.len() > 1 {
+            // Files without indexes, as former versions left them: no start is to read them all again.
+            archive.seal(at)?;
+        }
+        Ok(Some(archive))
+    }
+}
+
+/// Where reading begins: the newest point at or before the wanted one.
+struct Begin {
+    /// Position among the files.
+    file: usize,
+    index: Index,
+    known: Known,
+}
+
+impl Begin {
+    fn find(shelf: &Shelf, files: &[u64], at: &Point) -> io::Result<Option<Begin>> {
+        for (file, first_seq) in files.iter().enumerate().rev() {
+            let index = match shelf.index(*first_seq)? {
+                Some(Ok(index)) => index,
+                // Not sealed yet.
+                None => continue,
+                Some(Err(what)) => {
+                    eprintln!("engine: {what}; its file is read instead");
+                    continue;
+                }
+            };
+            let length = shelf.open(*first_seq)?.metadata()?.len();
+            let fits = |known: &&Known| known.point.event_seq <= at.event_seq && known.offset <= length;
+            let newest = index.points.iter().filter(fits).max_by_key(|known| known.point.event_seq);
+            if let Some(&known) = newest {
+                return Ok(Some(Begin { file, index, known }));
+            }
+        }
+        let point = Point { engine_seq: 0, event_seq: 0, chain: Chain::default().bytes() };
+        let beginning = Begin { file: 0, index: Index::new(1), known: Known { point, offset: 0 } };
+        Ok((files.first() == Some(&1)).then_some(beginning))
+    }
+}
+
+/// Files that are read again, from a point on.
+struct Reading<'a> {
+    /// The first file, as far as its index is of use.
+    begin: Option<Begin>,
+    at: &'a Point,
+    told: Chain,
+    engine_seq: u64,
+    /// Events up to here are in the chain already.
+    known_seq: u64,
+    live: Vec<Live>,
+    unsealed: Vec<Unsealed>,
+    open: Span,
+}
+
+impl<'a> Reading<'a> {
+    fn from(begin: Begin, at: &'a Point) -> Reading<'a> {
+        let point = begin.known.point;
+        Reading {
+            told: Chain::from_bytes(&point.chain),
+            engine_seq: point.engine_seq,
+            known_seq: point.event_seq,
+            open: Span::empty(begin.index.first_seq, 0),
+            begin: Some(begin),
+            at,
+            live: Vec::new(),
+            unsealed: Vec::new(),
+        }
+    }
+
+    /// Reads one file up to the wanted event. False where it does not fit.
+    fn take_file(&mut self, shelf: &Shelf, first_seq: u64, closed: bool) -> io::Result<bool> {
+        let file = Arc::new(shelf.open(first_seq)?);
+        let mut to = file.metadata()?.len();
+        let mut index = Index::new(first_seq);
+        match self.begin.take() {
+            Some(Begin { index: found, known, .. }) => {
+                let (whole, half): (Vec<Span>, Vec<Span>) =
+                    found.spans.into_iter().partition(|span| span.end() <= known.offset);
+                index.spans = whole;
+                index.points = found.points;
+                index.points.retain(|point| point.offset <= known.offset);
+                if let Some(span) = half.first().filter(|_| index.end() < known.offset)
+                    && let Err(what) = shelf.read_span(first_seq, &file, span)?
+                {
+                    eprintln!("engine: {what}");
+                    return Ok(false);
+                }
+                if self.known_seq == self.at.event_seq {
+                    to = known.offset;
+                }
+            }
+            None if first_seq != self.open.next_seq() => return Ok(false),
+            None => {}
+        }
+        let from = index.end();
+        let bytes = shelf.read(first_seq, &file, from, to.saturating_sub(from))?;
+        let Some(used) = self.absorb(&bytes, index.next_seq()) else { return Ok(false) };
+        if closed && used < bytes.len() {
+            return Ok(false);
+        }
+        self.open = Span::empty(index.next_seq(), from);
+        index.spans.extend(self.open.grow(&bytes[..used]));
+        if closed && self.open.count > 0 {
+            index.spans.push(self.open);
+            self.open = Span::empty(index.next_seq(), index.end());
+        }
+        self.live.push(Live {
+            first_seq,
+            file: Arc::clone(&file),
+            spans: index.spans.clone(),
+            open: (self.open.first_seq, self.open.offset),
+            end: self.open.end(),
+        });
+        self.unsealed.push(Unsealed::of(index, file));
+        Ok(true)
+    }
+
+    /// Takes whole events into the chain, the first of which must be `expected`; gives how many bytes they had.
+    fn absorb(&mut self, bytes: &[u8], mut expected: u64) -> Option<usize> {
+        let mut offset = 0;
+        while expected <= self.at.event_seq
+            && let Ok(Some((event, after))) = split_event(&bytes[offset..])
+        {
+            let (seq, cause) = Event::sequences(event).ok()?;
+            if seq != expected {
+                return None;
+            }
+            if seq > self.known_seq && cause != self.engine_seq {
+                if cause < self.engine_seq || cause > self.at.engine_seq {
+                    return None;
+                }
+                self.pass_silent(cause - 1);
+                let length = length_of_command(&bytes[offset..], cause);
+                self.told.absorb(&bytes[offset..offset + length]);
+                self.engine_seq = cause;
+            }
+            offset = bytes.len() - after.len();
+            expected += 1;
+        }
+        Some(offset)
+    }
+
+    /// The chain takes in each command's events as one piece, also where there are none.
+    fn pass_silent(&mut self, through: u64) {
+        for _ in self.engine_seq..through {
+            self.told.absorb(&[]);
+        }
+        self.engine_seq = self.engine_seq.max(through);
+    }
+
+    fn is_at_its_end(&mut self) -> bool {
+        self.pass_silent(self.at.engine_seq);
+        self.open.next_seq() == self.at.event_seq + 1 && self.told.bytes() == self.at.chain
+    }
+}
+
+/// Bytes of the events at the beginning of `bytes` that command `engine_seq` caused.
+fn length_of_command(bytes: &[u8], engine_seq: u64) -> usize {
+    let mut rest = bytes;
+    while let Ok(Some((event, after))) = split_event(rest)
+        && Event::sequences(event).is_ok_and(|(_, cause)| cause == engine_seq)
+    {
+        rest = after;
+    }
+    bytes.len() - rest.len()
+}

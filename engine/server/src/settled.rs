@@ -1,0 +1,109 @@
+//! Which consumers have stored the events they were told, and how far: what may be dropped, where that is wanted.
+
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Mutex;
+
+use crate::engine::Shared;
+
+/// What is kept of the past; 0 = all of it.
+#[derive(Clone, Copy, Debug)]
+pub struct Keep {
+    /// Compressed segments in the attic.
+    pub segments: usize,
+    /// Closed files of events.
+    pub event_files: usize,
+}
+
+impl Shared {
+    /// Drops events that every consumer has settled, all but the newest `keep` files, where that is wanted; but none
+    /// that a start from a snapshot goes on from: `before` is the event at which the older of the two stands.
+    pub fn forget_events(&self, keep: usize, before: u64) {
+        if keep == 0 {
+            return;
+        }
+        let through = self.settled.through().min(before.saturating_sub(1));
+        match self.archive.forget(keep, through) {
+            Ok(0) => {}
+            Ok(files) => eprintln!("engine: {files} files of settled events were dropped"),
+            Err(cause) => eprintln!("engine: old events stay where they are: {cause}"),
+        }
+    }
+}
+
+const NAME: &str = "consumers";
+const NAME_BYTES_MAX: usize = 64;
+/// Of names, so that nobody can fill the disk with them.
+const CONSUMERS_MAX: usize = 16;
+
+/// Lines of a name and the last event that it has settled, kept across starts.
+pub struct Settled {
+    path: PathBuf,
+    through: Mutex<BTreeMap<String, u64>>,
+}
+
+impl Settled {
+    pub fn open(folder: &Path) -> io::Result<Settled> {
+        let path = folder.join(NAME);
+        let text = match fs::read_to_string(&path) {
+            Err(cause) if cause.kind() == io::ErrorKind::NotFound => String::new(),
+            read => read?,
+        };
+        let mut through = BTreeMap::new();
+        for line in text.lines() {
+            let parts = line.split_once(' ').and_then(|(name, seq)| Some((name, seq.parse().ok()?)));
+            let (name, seq) = parts.ok_or_else(|| {
+                io::Error::other(format!("{} holds a line that is no consumer: {line}", path.display()))
+            })?;
+            through.insert(name.to_string(), seq);
+        }
+        Ok(Settled { path, through: Mutex::new(through) })
+    }
+
+    /// A consumer has stored everything up to this event. It may go back, to read again what it had.
+    pub fn tell(&self, consumer: &str, through: u64) -> Result<(), String> {
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+        if consumer.is_empty() || consumer.len() > NAME_BYTES_MAX || !consumer.bytes().all(plain) {
+            return Err("a consumer's name is up to 64 letters, digits, dots, dashes or underscores".into());
+        }
+        let mut told = self.through.lock().expect("nobody panics while holding it");
+        if !told.contains_key(consumer) && told.len() == CONSUMERS_MAX {
+            return Err(format!(
+                "{CONSUMERS_MAX} consumers are known already: {} lists them",
+                self.path.display()
+            ));
+        }
+        let before = told.insert(consumer.to_string(), through);
+        if before == Some(through) {
+            return Ok(());
+        }
+        self.write(&told).map_err(|cause| format!("{}: {cause}", self.path.display()))
+    }
+
+    /// A known consumer asks for events from `from` on: what it has settled beyond does not count any more.
+    pub fn asks_from(&self, consumer: &str, from: u64) -> Result<(), String> {
+        let told = self.through.lock().expect("nobody panics while holding it").get(consumer).copied();
+        match told {
+            Some(through) if from <= through => self.tell(consumer, from.saturating_sub(1)),
+            _ => Ok(()),
+        }
+    }
+
+    /// What every known consumer has settled; 0 where none is known.
+    pub fn through(&self) -> u64 {
+        let told = self.through.lock().expect("nobody panics while holding it");
+        told.values().min().copied().unwrap_or(0)
+    }
+
+    fn write(&self, told: &BTreeMap<String, u64>) -> io::Result<()> {
+        let fresh = self.path.with_extension("next");
+        let mut file = File::create(&fresh)?;
+        for (name, through) in told {
+            writeln!(file, "{name} {through}")?;
+        }
+        file.sync_all()?;
+        fs::rename(fresh, &self.path)
+    }
+}
