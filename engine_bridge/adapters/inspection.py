@@ -31,7 +31,8 @@ class Verification:
     """What reading the journal's closed segments again has given, or gives so far.
 
     `state` is running, sound or broken; `finding` says what is wrong and where. Sequences are the engine's;
-    0 = nothing was read yet. Hashes are hex, empty while it runs.
+    0 = nothing was read yet. Hashes are hex, empty while it runs. `replayed_after` is 0, or the snapshot from
+    which it was replayed because older segments were dropped on purpose.
     """
 
     state: str
@@ -46,6 +47,9 @@ class Verification:
     event_chain: str
     state_hash: str
     finding: str
+    replayed_after: int = 0
+    first_event: int = 0
+    last_event: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,6 +101,9 @@ def verify(target: str, *, begin: bool) -> Verification | None:
         event_chain=wire.event_chain.hex(),
         state_hash=wire.state_hash.hex(),
         finding=wire.finding,
+        replayed_after=wire.replayed_after_seq,
+        first_event=wire.first_event_seq,
+        last_event=wire.last_event_seq,
     )
 
 

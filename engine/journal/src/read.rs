@@ -44,15 +44,16 @@ pub fn scan(
     read(folder, segment::list(folder)?, after, true, visit)
 }
 
-/// The same, from the first record on, for the segments that are closed, while another thread or process writes the
+/// The same for the segments that are closed, while another thread or process writes the
 /// one behind them. Nothing of a closed segment may be damaged, its end included.
 pub fn scan_closed(
     folder: &Path,
+    after: u64,
     visit: impl FnMut(Record<'_>) -> Result<(), String>,
 ) -> Result<Scan, Error> {
     let mut segments = segment::list(folder)?;
     segments.pop();
-    read(folder, segments, 0, false, visit)
+    read(folder, segments, after, false, visit)
 }
 
 /// Reads segments in order. `open_end`: the last of them may end in a block that was being written.

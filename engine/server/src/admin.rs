@@ -25,7 +25,7 @@ use crate::engine::{COMMANDS_MAX, Engine, Entry, NotTaken};
 use crate::feed::Consumers;
 use crate::orders::unavailable;
 use crate::snapshots::Snapshots;
-use crate::verify::Verifying;
+use crate::verifying::Verifying;
 
 pub struct Admin {
     pub engine: Engine,

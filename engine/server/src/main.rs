@@ -23,6 +23,7 @@ mod telling;
 mod tls;
 mod transfers;
 mod verify;
+mod verifying;
 
 use std::process::ExitCode;
 

@@ -35,7 +35,7 @@ use crate::standby::{Following, Order, Standby, leaderless, took_over};
 use crate::start::{Running, start};
 use crate::tls;
 use crate::transfers::Transfers;
-use crate::verify::Verifying;
+use crate::verifying::Verifying;
 
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
 /// Calls under way on one connection.

@@ -1,80 +1,159 @@
-//! Reads a journal and says what it holds: offline, or beside the engine that writes it.
+//! Reads a journal and its events and says what they hold: offline, or beside the engine that writes them.
 
 use std::fmt::Write;
-use std::io::{BufRead, BufReader, Read};
-use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::{Arc, Mutex};
-use std::thread;
+use std::path::Path;
 
-use countersign_journal::{Error, Record, Scan, scan, scan_closed};
+use countersign_archive::{Comparing, Found, Seam};
+use countersign_journal::{Error, Record, Scan, first_kept, scan, scan_closed};
 use countersign_venue::{Output, Venue};
-use countersign_wire::v1::{VerifyReport, VerifyState};
 
-use crate::engine::wall_ms;
+use crate::engine::BLOCK_BYTES;
 
 /// A sign of progress after so many records.
 const TOLD_EVERY: u64 = 1 << 16;
 const NICE: i32 = 19;
 
-/// Replays the journal in `folder` and prints what it gives. `closed`: only what is never written again, for
-/// [`Verifying`] to read.
+/// Replays the journal in `folder`, holds its events against those that were told, and prints what it gives. `closed`:
+/// only what is never written again, for [`crate::verifying::Verifying`] to read.
+///
+/// Where the oldest segments were dropped on purpose, it reads from the first one that is kept, and replays from the
+/// oldest snapshot: what lies between is held against its checksums only.
 pub fn run(folder: &Path, closed: bool) -> Result<(), String> {
-    let mut venue = Venue::new();
-    let mut output = Output::default();
-    let mut first = 0;
-    let visit = |record: Record<'_>| {
-        output.clear();
-        venue.replay(record.time_ns, record.bytes, &mut output).map_err(|cause| cause.to_string())?;
-        if first == 0 {
-            first = record.seq;
+    if closed {
+        // Refused or not, the journal is read.
+        rustix::process::setpriority_process(None, NICE).ok();
+    }
+    let first = first_kept(folder).map_err(|error| error.to_string())?;
+    let mut replay = Replay::begin(folder, first, closed)?;
+    let visit = |record: Record<'_>| replay.take(record);
+    let scan = match closed {
+        true => scan_closed(folder, first - 1, visit),
+        false => scan(folder, first - 1, visit),
+    };
+    let scan = scan.map_err(|error| error.to_string())?;
+    if scan.segments == 0 && !closed {
+        return Err(Error::Empty(folder.to_path_buf()).to_string());
+    }
+    let told = replay.finish(first, scan)?;
+    if closed {
+        told.print_figures()
+    } else {
+        told.print_sentences()
+    }
+    Ok(())
+}
+
+/// A replay that is under way.
+struct Replay {
+    venue: Venue,
+    /// Where it begins: behind this command.
+    after: u64,
+    output: Output,
+    comparing: Comparing,
+    /// A line now and then.
+    tells: bool,
+}
+
+impl Replay {
+    fn begin(folder: &Path, first: u64, tells: bool) -> Result<Replay, String> {
+        let venue = match first {
+            1 => Venue::new(),
+            _ => crate::snapshots::oldest(folder).map_err(|cause| cause.to_string())?.ok_or_else(|| {
+                format!("the journal begins at {first}, and no snapshot stands for what was before")
+            })?,
+        };
+        let after = venue.engine_seq();
+        if after + 1 < first {
+            return Err(format!(
+                "the journal begins at {first}, and the oldest snapshot stands at {after} only"
+            ));
         }
-        if closed && record.seq.is_multiple_of(TOLD_EVERY) {
+        let events = folder.join("events");
+        let comparing = Comparing::begin(&events, false, 0, Seam::default());
+        let comparing = comparing.map_err(|cause| format!("{}: {cause}", events.display()))?;
+        // What was told before the replay begins can be held against its checksums only.
+        comparing.check_sums(venue.event_seq() + 1)?;
+        Ok(Replay { venue, after, output: Output::default(), comparing, tells })
+    }
+
+    fn take(&mut self, record: Record<'_>) -> Result<(), String> {
+        if record.seq > self.after {
+            self.venue
+                .replay(record.time_ns, record.bytes, &mut self.output)
+                .map_err(|cause| cause.to_string())?;
+            if self.output.bytes.len() > BLOCK_BYTES {
+                self.compare()?;
+            }
+        }
+        if self.tells && record.seq.is_multiple_of(TOLD_EVERY) {
             // Fails once nobody listens any more: then this process ends too.
             println!("last {}", record.seq);
         }
         Ok(())
-    };
-    if closed {
-        // Refused or not, the journal is read.
-        rustix::process::setpriority_process(None, NICE).ok();
-        let scan = scan_closed(folder, visit).map_err(|error| error.to_string())?;
-        venue.audit()?;
-        print_figures(&scan, first, &venue);
-        return Ok(());
     }
-    let scan = scan(folder, 0, visit).map_err(|error| error.to_string())?;
-    if scan.segments == 0 {
-        return Err(Error::Empty(folder.to_path_buf()).to_string());
+
+    fn compare(&mut self) -> Result<(), String> {
+        self.comparing.take(&self.output.bytes)?;
+        self.output.clear();
+        Ok(())
     }
-    venue.audit()?;
-    print_sentences(&scan, &venue);
-    Ok(())
+
+    fn finish(mut self, first: u64, scan: Scan) -> Result<Told, String> {
+        self.compare()?;
+        let events = self.comparing.finish()?;
+        self.venue.audit()?;
+        Ok(Told { first, scan, after: self.after, venue: self.venue, events })
+    }
 }
 
-fn print_sentences(scan: &Scan, venue: &Venue) {
-    println!("journal    {} records in {} segments, {} bytes", scan.records, scan.segments, scan.bytes);
-    if scan.torn_bytes > 0 {
-        println!("torn tail  {} bytes that were never acknowledged", scan.torn_bytes);
-    }
-    println!(
-        "sequence   engine {}, event {}, epoch {}",
-        venue.engine_seq(),
-        venue.event_seq(),
-        venue.epoch()
-    );
-    println!("state      {} open orders, {} accounts", venue.open_orders_count(), venue.accounts_count());
-    println!("events     {}", hex(&venue.chain()));
-    println!("state hash {}", hex(&venue.state_hash()));
+/// What a verification found.
+struct Told {
+    first: u64,
+    scan: Scan,
+    after: u64,
+    venue: Venue,
+    events: Found,
 }
 
-fn print_figures(scan: &Scan, first: u64, venue: &Venue) {
-    println!(
-        "segments {}\nblocks {}\nrecords {}\nbytes {}",
-        scan.segments, scan.blocks, scan.records, scan.bytes
-    );
-    println!("first {first}\nlast {}", venue.engine_seq());
-    println!("chain {}\nstate {}", hex(&venue.chain()), hex(&venue.state_hash()));
+impl Told {
+    fn print_sentences(&self) {
+        let Told { first, scan, after, venue, events } = self;
+        println!("journal    {} records in {} segments, {} bytes", scan.records, scan.segments, scan.bytes);
+        if *first > 1 {
+            println!("kept from  record {first}: the older ones were dropped on purpose (--attic-keep)");
+            println!("replayed   from the snapshot at {after}; up to there only checksums were compared");
+        }
+        if scan.torn_bytes > 0 {
+            println!("torn tail  {} bytes that were never acknowledged", scan.torn_bytes);
+        }
+        println!(
+            "sequence   engine {}, event {}, epoch {}",
+            venue.engine_seq(),
+            venue.event_seq(),
+            venue.epoch()
+        );
+        println!("state      {} open orders, {} accounts", venue.open_orders_count(), venue.accounts_count());
+        if events.first_seq > 0 {
+            println!("archive    events {} to {} are as they were told", events.first_seq, events.last_seq);
+        }
+        println!("events     {}", hex(&venue.chain()));
+        println!("state hash {}", hex(&venue.state_hash()));
+    }
+
+    fn print_figures(&self) {
+        let Told { first, scan, after, venue, events } = self;
+        let last = scan.next_seq - 1;
+        println!(
+            "segments {}\nblocks {}\nrecords {}\nbytes {}",
+            scan.segments, scan.blocks, scan.records, scan.bytes
+        );
+        println!("first {}\nlast {last}", if scan.records == 0 { 0 } else { *first });
+        println!("replayed {after}\nevents {} {}", events.first_seq, events.last_seq);
+        // Of a snapshot that stands behind all that was read nothing was replayed.
+        if last >= *after {
+            println!("chain {}\nstate {}", hex(&venue.chain()), hex(&venue.state_hash()));
+        }
+    }
 }
 
 fn hex(bytes: &[u8]) -> String {
@@ -82,89 +161,4 @@ fn hex(bytes: &[u8]) -> String {
         write!(text, "{byte:02x}").expect("writing to a string");
         text
     })
-}
-
-fn from_hex(text: &str) -> Option<Vec<u8>> {
-    let digits = text.as_bytes();
-    if !digits.len().is_multiple_of(2) || !text.is_ascii() {
-        return None;
-    }
-    digits.chunks(2).map(|pair| u8::from_str_radix(std::str::from_utf8(pair).ok()?, 16).ok()).collect()
-}
-
-/// The latest verification beside this engine.
-///
-/// It runs in a process of its own. Replaying everything takes the memory of a second venue, and ends at once where a
-/// record breaks a promise; neither may reach the process that leads.
-#[derive(Clone)]
-pub struct Verifying {
-    folder: PathBuf,
-    report: Arc<Mutex<VerifyReport>>,
-}
-
-impl Verifying {
-    pub fn new(folder: &Path) -> Verifying {
-        Verifying { folder: folder.to_path_buf(), report: Arc::default() }
-    }
-
-    pub fn told(&self) -> VerifyReport {
-        self.report.lock().expect("nobody panics while holding it").clone()
-    }
-
-    /// Begins, unless one is under way.
-    pub fn begin(&self) -> Result<(), String> {
-        let mut report = self.report.lock().expect("nobody panics while holding it");
-        if report.state() == VerifyState::Running {
-            return Ok(());
-        }
-        // This very program, also where an upgrade has put another one in its place.
-        let mut command = Command::new("/proc/self/exe");
-        command.arg("verify").arg("--closed").arg("--dir").arg(&self.folder);
-        command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
-        let mut child = command.spawn().map_err(|cause| format!("cannot verify: {cause}"))?;
-        *report = VerifyReport {
-            state: VerifyState::Running as i32,
-            started_at_ms: wall_ms(),
-            ..VerifyReport::default()
-        };
-        drop(report);
-        let report = Arc::clone(&self.report);
-        let follow = move || {
-            let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
-            for line in lines.map_while(Result::ok) {
-                note(&mut report.lock().expect("nobody panics while holding it"), &line);
-            }
-            let mut said = String::new();
-            child.stderr.take().expect("it is piped").read_to_string(&mut said).ok();
-            let sound = child.wait().is_ok_and(|status| status.success());
-            let mut report = report.lock().expect("nobody panics while holding it");
-            report.finished_at_ms = wall_ms();
-            report.state = if sound { VerifyState::Sound } else { VerifyState::Broken } as i32;
-            if !sound {
-                let said = said.trim().trim_start_matches("countersign-engine: ");
-                report.finding =
-                    if said.is_empty() { "it was ended from outside".into() } else { said.into() };
-                eprintln!("engine: the journal was verified and is not sound: {}", report.finding);
-            }
-        };
-        thread::Builder::new().name("verify".into()).spawn(follow).expect("a thread can start");
-        Ok(())
-    }
-}
-
-/// Takes in one line of [`print_figures`].
-fn note(report: &mut VerifyReport, line: &str) {
-    let Some((name, value)) = line.split_once(' ') else { return };
-    let number = || value.parse().unwrap_or_default();
-    match name {
-        "segments" => report.segments = number(),
-        "blocks" => report.blocks = number(),
-        "records" => report.records = number(),
-        "bytes" => report.bytes = number(),
-        "first" => report.first_seq = number(),
-        "last" => report.last_seq = number(),
-        "chain" => report.event_chain = from_hex(value).unwrap_or_default(),
-        "state" => report.state_hash = from_hex(value).unwrap_or_default(),
-        _ => {}
-    }
 }

@@ -2,6 +2,7 @@
 
 mod asking;
 mod identities;
+mod keeping;
 mod kills;
 #[path = "../process/mod.rs"]
 mod process;
