@@ -82,7 +82,6 @@ def payload(
     maker: str,
     reason: str,
     now: datetime,
-    life: timedelta = GOOD_FOR,
 ) -> dict[str, canonical.Value]:
     """The members that officers sign; `about` is the wallet, the token and its standing, or the registry."""
     return {

@@ -80,7 +80,9 @@ def order(
 
 def recovery(treasury: Treasury) -> Message:
     signed_by = {who: KEYS[who] for who in (RAE, ROS)}
-    return order(treasury, Kind.RECOVERY, Verb.RELEASE, signed_by, version=2, digest=DIGEST)
+    return order(
+        treasury, Kind.RECOVERY, Verb.RELEASE, signed_by, version=2, digest=DIGEST, keys=["a passkey"]
+    )
 
 
 def stop(treasury: Treasury, kind: Kind, **about: canonical.Value) -> Message:
