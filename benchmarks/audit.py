@@ -21,6 +21,10 @@ and is divided by their mean, the variants change places from round to round, an
 ratios counts. Beside it stands how much CPU time each transaction took, which a busy machine disturbs less:
 the server's, and in `sealed` also all that the sealer used, its process and its session in the server.
 
+The sealer alone: what one event costs it, as CPU time of its process and of its session in the server, in
+looks at so many events as wait at the rate of `tripwire`. No writer is in it, so versions can be compared
+where the machine is busy, too: the best of its looks counts.
+
 The verifier reads its export from memory; its rate is by CPU time.
 """
 
@@ -38,12 +42,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
+from unittest import mock
 from urllib.parse import parse_qs, urlsplit
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -147,8 +152,13 @@ def turn(variant: str, reach: list[str], *, writers: int, seconds: int) -> Turn:
     return Turn(per_second, 1e6 * (server_cpu_s(reach) - before_s + own_s) / count)
 
 
-def rate(variant: str, reach: list[str], *, writers: int, seconds: int) -> tuple[float, int, float]:
-    """Transactions per second, their number, and the CPU seconds of the server's sessions."""
+def rate(
+    variant: str, reach: list[str], *, writers: int, seconds: int, count: int = 0
+) -> tuple[float, int, float]:
+    """Transactions per second, their number, and the CPU seconds of the server's sessions; where `count` is
+    given, so many by each writer instead of what fits into `seconds`.
+    """
+    length = ["-t", str(count)] if count else ["-T", str(seconds)]
     before = server_cpu_s(reach)
     with tempfile.NamedTemporaryFile("w", suffix=".sql") as file:
         file.write(VARIANTS[variant])
@@ -157,7 +167,7 @@ def rate(variant: str, reach: list[str], *, writers: int, seconds: int) -> tuple
         done = subprocess.run(
             [
                 *("pgbench", *where, "-n", "-M", "prepared", "-c", str(writers), "-j", "2"),
-                *("-T", str(seconds), "-f", file.name, name),
+                *(*length, "-f", file.name, name),
             ],
             capture_output=True,
             text=True,
@@ -165,10 +175,49 @@ def rate(variant: str, reach: list[str], *, writers: int, seconds: int) -> tuple
             env=os.environ | {"PGOPTIONS": f"-c role={ROLE}"},
         )
     found = re.search(r"tps = ([0-9.]+)", done.stdout)
-    count = re.search(r"actually processed: ([0-9]+)", done.stdout)
+    made = re.search(r"actually processed: ([0-9]+)", done.stdout)
     assert found, done.stdout + done.stderr
-    assert count, done.stdout + done.stderr
-    return float(found[1]), int(count[1]), server_cpu_s(reach) - before
+    assert made, done.stdout + done.stderr
+    return float(found[1]), int(made[1]), server_cpu_s(reach) - before
+
+
+def sealer_alone(reach: list[str], *, look: int, looks: int = 40) -> tuple[float, float]:
+    """Microseconds of CPU for each event, in looks at so many: of the sealer's process, of its session."""
+    from django.db import connection
+
+    from core.audit import sealing as sealer
+
+    seal = a_seal()
+    rate("tripwire", reach, writers=8, seconds=0, count=look * looks // 8)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_backend_pid()")
+        session = int(cursor.fetchone()[0])
+    costs = []
+    with mock.patch.object(sealer, "BATCH", look):
+        while True:
+            own, server = time.process_time_ns(), on_cpu_ns(session)
+            if sealer.seal_next(seal, now=datetime.now(UTC)) < look:
+                break
+            costs.append((time.process_time_ns() - own, on_cpu_ns(session) - server))
+    connection.close()
+    own, server = (min(found) / look / 1000 for found in zip(*costs, strict=True))
+    return own, server
+
+
+def on_cpu_ns(pid: int) -> int:
+    """Nanoseconds for which a process of one thread was on a CPU."""
+    return int(Path(f"/proc/{pid}/schedstat").read_text(encoding="ascii").split()[0])
+
+
+def a_seal() -> Callable[[int, bytes, object], str]:
+    """A notary's signature without the notary."""
+    key = Ed25519PrivateKey.generate()
+    by = note.Verifier("countersign/bench/audit", key.public_key().public_bytes_raw())
+
+    def seal(size: int, root: bytes, _: object) -> str:
+        return note.sign(note.Checkpoint(by.name, size, root).text(), by=by, signer=key.sign)
+
+    return seal
 
 
 @contextmanager
@@ -176,12 +225,7 @@ def sealing() -> Iterator[None]:
     """The sealer at work in this process."""
     from core.audit import sealing as sealer
 
-    key = Ed25519PrivateKey.generate()
-    by = note.Verifier("countersign/bench/audit", key.public_key().public_bytes_raw())
-    stop = threading.Event()
-
-    def seal(size: int, root: bytes, _: object) -> str:
-        return note.sign(note.Checkpoint(by.name, size, root).text(), by=by, signer=key.sign)
+    seal, stop = a_seal(), threading.Event()
 
     def run() -> None:
         from django.db import connection
@@ -198,6 +242,13 @@ def sealing() -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+
+
+def sealing_interval_s() -> float:
+    """How long events wait for a look."""
+    from core.audit.sealing import INTERVAL_S
+
+    return INTERVAL_S
 
 
 def catch_up() -> int:
@@ -275,6 +326,9 @@ def main() -> None:
                 line.append(f"{variant} {found.per_second:,.0f}/s")
                 before = after
             print(f"round {number + 1}: " + "  ".join(line), flush=True)
+        catch_up()
+        look = int(sealing_interval_s() * statistics.median(one.per_second for one in turns["tripwire"]))
+        own, server = sealer_alone(reach, look=look)
         connection.close()
     ratios["plain"] = [1.0]
     for variant in VARIANTS:
@@ -282,6 +336,7 @@ def main() -> None:
         cpu = statistics.median(found.cpu_us for found in turns[variant])
         ratio = statistics.median(ratios[variant])
         print(f"{variant:9} {middle:8,.0f}/s  {ratio:.2f} of plain, {cpu:.0f} us of CPU each")
+    print(f"sealer alone: {own:.1f} us of CPU for each event, and its session {server:.1f}, {look} in a look")
     load = ", ".join(f"{value:.1f}" for value in os.getloadavg())
     print(
         f"machine: {os.cpu_count()} CPUs, {platform.machine()}, load {load}; {options.writers} writers, "

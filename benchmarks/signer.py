@@ -228,9 +228,8 @@ def write_messages(vault: Vault, *, inputs: int, count: int) -> None:
 
 
 def cpu_ns(pid: int) -> int:
-    """Nanoseconds for which the process's threads were on a CPU."""
-    threads = Path(f"/proc/{pid}/task").iterdir()
-    return sum(int((thread / "schedstat").read_text(encoding="ascii").split()[0]) for thread in threads)
+    """Nanoseconds for which the process was on a CPU, its ended threads included: each peer has one."""
+    return time.clock_gettime_ns((~pid << 3) | 2)  # what clock_getcpuclockid(3) gives
 
 
 def main() -> None:
