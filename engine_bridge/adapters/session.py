@@ -21,15 +21,13 @@ import secrets
 import threading
 import time
 from collections import deque
-from concurrent.futures import Future
-from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import suppress
 from typing import Final
 
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from engine_bridge.adapters import decoding, encoding
 from engine_bridge.adapters.channel import EngineAway, EngineBusy
+from engine_bridge.adapters.reading import LoopReader
 from engine_bridge.adapters.stream import Stream
 from engine_bridge.adapters.ticket import Entry, Frame, LoopTicket, Ticket, wake_all
 from engine_bridge.wire import order_entry_pb2, types_pb2
@@ -64,8 +62,7 @@ class Session:
         self._waiting: deque[Entry] = deque()
         self._unanswered: dict[int, Entry] = {}
         self._in_flight = 0
-        self._watched: int | None = None
-        self._unwatched = threading.Event()
+        self._reader: LoopReader | None = None
         self._stream: Stream | None = None
         self._awaited: dict[LoopTicket, None] = {}
         self._swept = 0.0
@@ -124,8 +121,8 @@ class Session:
         with self._lock:
             if self._stream is not None:
                 self._stream.shut()
-        if self._loop is not None and asyncio._get_running_loop() is self._loop:
-            self._unwatch()
+        if self._reader is not None and asyncio._get_running_loop() is self._loop:
+            self._reader.end()
         self._thread.join(HELLO_TIMEOUT_S + 1.0)
 
     def abandon(self) -> None:
@@ -140,6 +137,9 @@ class Session:
             except (EngineAway, OSError, DecodeError) as error:
                 if self.failures == 0 and not self._stopping.is_set():
                     log.warning("the engine's order stream ended: %s", error or type(error).__name__)
+            except Exception:
+                # A fault in one connection must not end the line: the next one is greeted and resumed anew.
+                log.exception("the engine's order stream broke")
             self.connected = False
             self.failures += 1
             self.connection_settled.set()
@@ -172,40 +172,18 @@ class Session:
             self._take(stream, order_entry_pb2.ServerFrame.FromString(message))
 
     def _read_on(self, loop: asyncio.AbstractEventLoop, stream: Stream) -> None:
-        """Let the loop read until something breaks, and raise what did."""
-        broken: Future[None] = Future()
-
-        def read() -> None:
-            try:
-                self._read(stream)
-            except Exception as error:  # noqa: BLE001 - raised again where the connection ends
-                self._unwatch()
-                broken.set_exception(error)
-
-        def watch() -> None:
-            self._watched = stream.fileno()
-            loop.add_reader(self._watched, read)
-
-        self._unwatched.clear()
+        """Let the loop read until something breaks, and raise what did; a closed loop ends this line."""
+        self._reader = reader = LoopReader(loop, stream, lambda: self._read(stream))
         try:
-            loop.call_soon_threadsafe(watch)
-            while not self._stopping.is_set() and not loop.is_closed():
-                with suppress(FutureTimeout):
-                    broken.result(SWEEP_S)
+            reader.begin()
+            while not self._stopping.is_set():
+                reader.wait()
                 stream.flush()
                 self._sweep()
-            # The number of a closed socket is given away: until then nothing may watch it.
-            loop.call_soon_threadsafe(self._unwatch)
-            self._unwatched.wait(HELLO_TIMEOUT_S)
-        except RuntimeError:
-            self._stopping.set()  # the loop was closed, and with it this line
-
-    def _unwatch(self) -> None:
-        """Read no more. On the loop."""
-        if self._watched is not None and self._loop is not None:
-            self._loop.remove_reader(self._watched)
-        self._watched = None
-        self._unwatched.set()
+        finally:
+            reader.end()
+            if loop.is_closed():
+                self._stopping.set()
 
     def _greet(self, stream: Stream) -> None:
         hello = order_entry_pb2.Hello(
