@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
+from django.template.loader import render_to_string
 
 from core import clock
 from core.audit.models import AuditEvent
@@ -116,6 +117,26 @@ def test_raises_its_health_where_the_journal_is_not_sound(venue: Venue, staff: S
     reading = probes.read_engine(now)
     assert (reading.status.value, "a.seg is corrupt at byte 99" in reading.sentence) == ("degraded", True)
     assert sighting.engine_for(staff.dot.identity, now=now).verification == broken
+
+
+@pytest.mark.parametrize(
+    ("replayed", "last", "said", "hashed"),
+    [
+        (0, 4_900, None, True),
+        (4_500, 4_900, "Replayed from the snapshot at 4500; up to there only checksums were compared.", True),
+        (4_901, 4_900, "which lies behind the closed segments: only checksums were compared.", False),
+    ],
+)
+def test_says_what_was_dropped_on_purpose_and_from_where_it_was_replayed(
+    replayed: int, last: int, said: str | None, hashed: bool
+) -> None:
+    now = clock.now()
+    chain = "ab" * 32 if hashed else ""
+    sound = Verification("sound", now, now, 3, 9, 900, 99, 4_001, last, chain, chain, "", replayed, 7, 12)
+    page = " ".join(render_to_string("console/verification.html", {"found": sound, "now": now}).split())
+    assert ("--attic-keep" in page) is (said is not None)
+    assert said is None or said in page
+    assert ("4001 to 4900" in page, "7 to 12" in page, "Hash of the state" in page) == (True, True, hashed)
 
 
 def test_shows_the_engines_own_book_and_says_when_it_is_stale(venue: Venue) -> None:
