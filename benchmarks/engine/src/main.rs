@@ -7,6 +7,8 @@ mod e2e;
 mod echo;
 mod flow;
 mod gated;
+mod load;
+mod market;
 mod reports;
 mod round;
 mod venue;
