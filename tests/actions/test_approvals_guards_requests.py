@@ -16,7 +16,7 @@ from core.approvals.domain.requests import NEXT, State
 from core.approvals.models import ApprovalRequest
 from tests.approvals import ask, payments, sign
 from tests.officers import Staff
-from tests.sql import DENIED, as_owner, as_the_console, refused
+from tests.sql import DENIED, as_owner, as_the_console, refused, signature_sql
 
 pytestmark = pytest.mark.django_db
 
@@ -89,6 +89,45 @@ def test_executes_nothing_twice(row: ApprovalRequest, staff: Staff, now: datetim
     for state in State:
         statement = "UPDATE approvals_request SET state = %s WHERE id = %s"
         refused(statement, state.value, row.pk, match="does not go from")
+
+
+def test_approves_nothing_that_enough_have_rejected(row: ApprovalRequest, staff: Staff) -> None:
+    """Who writes SQL need not move the request when the rejection comes, but cannot move it past that."""
+    with connection.cursor() as cursor:
+        for officer in (staff.ben, staff.cy):
+            cursor.execute(*signature_sql(officer, row))
+        cursor.execute(*signature_sql(staff.dot, row, verb="reject", reason="because"))
+    refused("UPDATE approvals_request SET state = 'approved' WHERE id = %s", row.pk, match="quorum")
+
+
+def overdue(row: ApprovalRequest, column: str) -> None:
+    """Put a deadline into the past, as nobody can whom the guards hold."""
+    guards_off = ("approvals_request_columns", "approvals_request_moves")
+    with connection.cursor() as cursor:
+        cursor.execute("RESET ROLE")
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for name in guards_off:
+            cursor.execute(f"ALTER TABLE approvals_request DISABLE TRIGGER {name}")
+        cursor.execute(f"UPDATE approvals_request SET {column} = now() WHERE id = %s", [row.pk])
+        for name in guards_off:
+            cursor.execute(f"ALTER TABLE approvals_request ENABLE ALWAYS TRIGGER {name}")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        cursor.execute("SET ROLE cs_console")
+
+
+def test_approves_nothing_after_its_deadline(row: ApprovalRequest, staff: Staff) -> None:
+    with connection.cursor() as cursor:
+        for officer in (staff.ben, staff.cy):
+            cursor.execute(*signature_sql(officer, row))
+    overdue(row, "approve_by")
+    refused("UPDATE approvals_request SET state = 'approved' WHERE id = %s", row.pk, match="deadline")
+
+
+def test_executes_nothing_after_its_deadline(row: ApprovalRequest, staff: Staff, now: datetime) -> None:
+    sign(staff.ben, row, now)
+    sign(staff.cy, row, now)
+    overdue(row, "execute_by")
+    refused("UPDATE approvals_request SET state = 'consumed' WHERE id = %s", row.pk, match="deadline")
 
 
 def test_executes_nothing_whose_approver_is_suspended(

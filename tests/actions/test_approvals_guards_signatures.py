@@ -8,6 +8,7 @@ from datetime import datetime
 import pytest
 from django.db import connection
 
+from core.access.models import Identity, OfficerCredential
 from core.approvals.models import ApprovalRequest, ApprovalSignature
 from core.approvals.opening import NotApproved
 from tests.approvals import act, ask, hurried, payments, sign
@@ -38,6 +39,20 @@ def test_rewrites_no_signature(row: ApprovalRequest, staff: Staff, now: datetime
 def test_signs_for_nobody_else(row: ApprovalRequest, staff: Staff) -> None:
     sql, values = signature_sql(staff.ben, row, officer_id=staff.cy.identity.pk)
     refused(sql, *values, match="not one of the officer")
+
+
+def test_signs_with_no_passkey_that_was_revoked(row: ApprovalRequest, staff: Staff, now: datetime) -> None:
+    OfficerCredential.objects.filter(officer=staff.ben.identity).update(revoked_at=now)
+    sql, values = signature_sql(staff.ben, row)
+    refused(sql, *values, match="not one of the officer")
+
+
+def test_signs_for_nobody_who_is_suspended(row: ApprovalRequest, staff: Staff) -> None:
+    """Nor a rejection: those are counted without another look at the person."""
+    Identity.objects.filter(pk=staff.ben.identity.pk).update(is_active=False)
+    for changes in ({}, {"verb": "reject", "reason": "because"}):
+        sql, values = signature_sql(staff.ben, row, **changes)
+        refused(sql, *values, match="only an active officer")
 
 
 def test_signs_not_as_the_maker(row: ApprovalRequest, staff: Staff) -> None:

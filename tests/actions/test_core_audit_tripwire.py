@@ -148,6 +148,17 @@ def test_believes_no_name_that_is_put_in_its_way(real_database: str, robot: Acto
     honest(actor=robot, now=now)
 
 
+def test_takes_no_reading_for_an_act_whoever_writes_it(real_database: str) -> None:
+    """A role names no act to the database, so what it wrote itself must be an act's event."""
+    with connection.cursor() as cursor:
+        give_privileges(cursor)
+        cursor.execute(f"SET ROLE cs_worker; BEGIN; {THEFT}")
+        cursor.execute("INSERT INTO audit_event (canon, act) VALUES ('{}', NULL)")
+        with pytest.raises(DatabaseError, match=UNAUDITED):
+            cursor.execute("COMMIT")
+        cursor.execute("ROLLBACK; RESET ROLE")
+
+
 def test_counts_no_event_of_a_transaction_beside_it(real_database: str) -> None:
     def elsewhere() -> None:
         with connection.cursor() as other:
