@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from django.db import connection
@@ -134,6 +134,31 @@ def test_silences_no_trigger(row: ApprovalRequest) -> None:
 def publish(version: int, document: bytes = b"{}", request: object = None) -> tuple[str, list[object]]:
     sql = "INSERT INTO approvals_policy (version, document, request_id, published_at)"
     return sql + " VALUES (%s, %s, %s, now())", [version, document, request]
+
+
+def test_publishes_no_other_document_than_its_quorum_approved(staff: Staff) -> None:
+    asked = ApprovalRequest(
+        kind="approvals.policy",
+        deployment="test",
+        payload=b'{"document":"A","version":2}',
+        nonce=b"\x07" * 32,
+        maker=staff.ana.identity,
+        subject="approvals.policy",
+        teams={"treasury": 2},
+        approve_within=timedelta(hours=1),
+        execute_within=timedelta(hours=1),
+    )
+    asked.save(force_insert=True)
+    asked.refresh_from_db()
+    with connection.cursor() as cursor:
+        for officer in (staff.ben, staff.cy):
+            cursor.execute(*signature_sql(officer, asked))
+        for state in ("approved", "consumed"):
+            cursor.execute("UPDATE approvals_request SET state = %s WHERE id = %s", [state, asked.pk])
+    sql, values = publish(2, b"B", asked.pk)
+    refused(sql, *values, match="no approved request")
+    with connection.cursor() as cursor:
+        cursor.execute(*publish(2, b"A", asked.pk))
 
 
 def test_publishes_no_policy_that_its_quorum_did_not_approve(row: ApprovalRequest) -> None:

@@ -24,6 +24,7 @@ from core.staff.domain import changes
 from fixtures.authenticator import AAGUID, Authenticator
 from kernel import canonical
 from tests.officers import Officer, Staff, enrol
+from tests.sql import signature_sql
 
 NEWCOMER = uuid4()
 JOIN = changes.Join(NEWCOMER, "Ida Iversen", "ida@countersign.example", "sub-ida", ("auditor", "support"))
@@ -298,4 +299,27 @@ def test_is_not_made_twice_of_one_approval(real_database: str, now: datetime) ->
     with pytest.raises(DatabaseError, match="needs the approval of two others"), transaction.atomic():
         RoleGrant.objects.create(identity_id=eve, role="support", granted_at=now, request=request.pk)
     carry(staff, changes.GrantRole(eve, "support", hours=2), now)
+    connection.close()
+
+
+def test_gives_a_role_for_no_longer_than_was_approved(real_database: str, now: datetime) -> None:
+    staff = enrol(now=now)
+    eve = staff.eve.identity.pk
+    request = propose(staff.ana, changes.GrantRole(eve, "support", hours=2), now)
+
+    def grant(hours: int) -> None:
+        """What whoever owns the console's process would send, in one transaction, with forged signatures."""
+        with transaction.atomic(), connection.cursor() as cursor:
+            for officer in (staff.ben, staff.cy):
+                cursor.execute(*signature_sql(officer, request, teams=["officers"]))
+            for state in ("approved", "consumed"):
+                cursor.execute("UPDATE approvals_request SET state = %s WHERE id = %s", [state, request.pk])
+            until = now + timedelta(hours=hours)
+            RoleGrant.objects.create(
+                identity_id=eve, role="support", granted_at=now, valid_until=until, request=request.pk
+            )
+
+    with pytest.raises(DatabaseError, match="needs the approval of two others"):
+        grant(3)
+    grant(2)
     connection.close()
