@@ -12,7 +12,7 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from custody.domain import adjustments, deposits, orders, refills, withdrawals
-from custody.models import Withdrawal
+from custody.models import Payment, Withdrawal
 from tests.treasury import BTC, Treasury
 
 pytestmark = pytest.mark.django_db
@@ -44,3 +44,14 @@ def test_lets_nobody_cancel_what_is_on_its_way(now: datetime) -> None:
     for state in ("cancelled", "rejected", "expired", "failed", "requested", "settled"):
         with pytest.raises(DatabaseError, match="cannot go from broadcast"), transaction.atomic():
             Withdrawal.objects.filter(pk=payment.owner.pk).update(state=state)
+
+
+def test_keeps_the_bytes_that_are_sent_again(now: datetime) -> None:
+    """Whoever writes SQL has no other transaction sent in the place of the one that was stored."""
+    treasury = Treasury.open(now)
+    treasury.deposit(BTC)
+    payment = treasury.broadcast()
+    assert Payment.objects.get(pk=payment.pk).raw
+    for raw in ("00", ""):
+        with pytest.raises(DatabaseError, match="keeps its transaction"), transaction.atomic():
+            Payment.objects.filter(pk=payment.pk).update(raw=raw)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
@@ -13,7 +14,7 @@ from typing import Any, TypeVar
 from uuid import uuid4
 
 import pytest
-from django.db import connection
+from django.db import DatabaseError, connection, transaction
 
 from core import approvals, audit
 from core.access.roles import Role
@@ -28,6 +29,7 @@ from core.refusals import Refused
 from kernel import canonical
 from kernel.policy import Policy
 from tests.officers import Officer, enrol
+from tests.sql import signature_sql
 
 ROUNDS = 8
 T = TypeVar("T")
@@ -147,6 +149,35 @@ def test_decide_one_way(real_database: str, now: datetime) -> None:
             ("approved", ["approve", "approve"]),
             ("rejected", ["approve", "reject"]),
         ]
+
+
+def test_let_nothing_pass_a_rejection_that_is_being_written(real_database: str, now: datetime) -> None:
+    """With SQL alone: whoever moves the request waits for the answer, and then counts it."""
+    staff = enrol(now=now, more={"dot": Role.TREASURY_SIGNER})
+    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+    with connection.cursor() as cursor:
+        for officer in (staff.ben, staff.cy):
+            cursor.execute(*signature_sql(officer, row))
+
+    def approve() -> str:
+        try:
+            ApprovalRequest.objects.filter(pk=row.pk).update(state="approved")
+        except DatabaseError as error:
+            return str(error)
+        finally:
+            connection.close()
+        return "approved"
+
+    with ThreadPoolExecutor(1) as beside:
+        with transaction.atomic(), connection.cursor() as cursor:
+            cursor.execute(*signature_sql(staff.dot, row, verb="reject", reason="stop"))
+            moved = beside.submit(approve)
+            waits = False
+            while not moved.done() and not waits:
+                time.sleep(0.01)
+                cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+                (waits,) = cursor.fetchone()
+        assert "quorum" in moved.result()
 
 
 def test_leave_one_event_per_answer(real_database: str, now: datetime) -> None:
