@@ -7,10 +7,10 @@ use countersign_wire::v1::{
     ClientFrame, CommandBatch, CommandResult, QueryCommandRequest, ResultBatch, ServerFrame,
     Welcome, client_frame, server_frame,
 };
-use tokio::net::UnixListener;
-use tokio_stream::wrappers::UnixListenerStream;
+use tokio::net::{TcpListener, UnixListener};
+use tokio_stream::wrappers::{TcpListenerStream, UnixListenerStream};
 use tokio_stream::{Stream, StreamExt};
-use tonic::transport::Server;
+use tonic::transport::{Certificate, Identity, Server, ServerTlsConfig};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::option;
@@ -82,16 +82,45 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         .enable_all()
         .build();
     runtime.map_err(|cause| cause.to_string())?.block_on(async {
-        std::fs::remove_file(&socket).ok();
-        let listener = UnixListener::bind(&socket).map_err(|cause| cause.to_string())?;
-        eprintln!("echo: ready");
-        Server::builder()
+        let mut server = Server::builder()
             .initial_stream_window_size(4 << 20)
             .initial_connection_window_size(8 << 20)
             .max_frame_size(1 << 20)
+            .tcp_nodelay(true);
+        if let Some(address) = option(arguments, "--tls-listen") {
+            server = server
+                .tls_config(tls(arguments)?)
+                .map_err(|cause| cause.to_string())?;
+            let listener = TcpListener::bind(address)
+                .await
+                .map_err(|cause| cause.to_string())?;
+            let bound = listener.local_addr().map_err(|cause| cause.to_string())?;
+            eprintln!("echo: TLS on {bound}");
+            eprintln!("echo: ready");
+            return server
+                .add_service(OrderEntryServer::new(Echo))
+                .serve_with_incoming(TcpListenerStream::new(listener))
+                .await
+                .map_err(|cause| cause.to_string());
+        }
+        std::fs::remove_file(&socket).ok();
+        let listener = UnixListener::bind(&socket).map_err(|cause| cause.to_string())?;
+        eprintln!("echo: ready");
+        server
             .add_service(OrderEntryServer::new(Echo))
             .serve_with_incoming(UnixListenerStream::new(listener))
             .await
             .map_err(|cause| cause.to_string())
     })
+}
+
+/// The same certificates on both sides as the engine asks for.
+fn tls(arguments: &[String]) -> Result<ServerTlsConfig, String> {
+    let read = |name: &str| {
+        let path = option(arguments, name).ok_or(format!("{name} is missing"))?;
+        std::fs::read(path).map_err(|cause| format!("{path}: {cause}"))
+    };
+    Ok(ServerTlsConfig::new()
+        .identity(Identity::from_pem(read("--tls-cert")?, read("--tls-key")?))
+        .client_ca_root(Certificate::from_pem(read("--tls-client-ca")?)))
 }

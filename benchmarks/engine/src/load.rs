@@ -1,6 +1,5 @@
 //! Open-loop load over gRPC: when a command is sent is fixed beforehand, and its latency counts from then.
 
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -14,7 +13,8 @@ use countersign_wire::v1::{
 use hdrhistogram::Histogram;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
-use crate::market::{ACCOUNTS, connect};
+use crate::market::ACCOUNTS;
+use crate::transport::{Address, connect};
 
 const BATCH_MAX: usize = 512;
 
@@ -71,8 +71,8 @@ fn command(at: u64, now_ms: u64) -> Command {
 }
 
 /// Offers the load and tells the result; an error unless 99.9 % of the rate were kept up.
-pub async fn load(socket: &Path, rate: u64, seconds: u64) -> Result<String, String> {
-    let mut client = OrderEntryClient::new(connect(socket).await?);
+pub async fn load(address: &Address<'_>, rate: u64, seconds: u64) -> Result<String, String> {
+    let mut client = OrderEntryClient::new(connect(address).await?);
     let (sender, frames) = tokio::sync::mpsc::unbounded_channel();
     let mut session_id = now_ms().to_be_bytes()[2..].to_vec();
     session_id.extend([0x70, 0, 0, 0, 0, 0, 0, 0, 0, 0]);

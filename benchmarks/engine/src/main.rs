@@ -11,6 +11,7 @@ mod load;
 mod market;
 mod reports;
 mod round;
+mod transport;
 mod venue;
 
 use std::process::ExitCode;
@@ -18,6 +19,7 @@ use std::process::ExitCode;
 const USAGE: &str = "\
 engine-bench core [--messages 1000000] [--runs 7] [--scenario NAME] [--baseline COMMAND]
 engine-bench e2e --engine PATH [--rate 100000] [--seconds 5] [--no-fsync] [--dir DIR]
+                 [--transport uds|tcp]
 engine-bench echo --socket PATH";
 
 fn main() -> ExitCode {

@@ -8,24 +8,15 @@ use countersign_wire::v1::{
     AssetSpec, InstrumentKind, InstrumentSpec, InstrumentState, PutAssetRequest,
     PutInstrumentRequest, SetInstrumentStateRequest, Transfer, TransferBatch,
 };
-use tonic::transport::{Channel, Endpoint};
+
+use crate::transport::{Address, connect};
 
 pub const ACCOUNTS: u64 = 1_000;
-
-pub async fn connect(path: &Path) -> Result<Channel, String> {
-    Endpoint::try_from(format!("unix://{}", path.display()))
-        .map_err(|cause| cause.to_string())?
-        .initial_stream_window_size(4 << 20)
-        .initial_connection_window_size(8 << 20)
-        .connect()
-        .await
-        .map_err(|cause| cause.to_string())
-}
 
 /// Opens one market and gives every account plenty.
 pub async fn prepare(admin: &Path, transfers: &Path) -> Result<(), String> {
     let failed = |status: tonic::Status| status.to_string();
-    let mut admin = AdminClient::new(connect(admin).await?);
+    let mut admin = AdminClient::new(connect(&Address::Unix(admin.to_path_buf())).await?);
     for (asset_id, symbol) in [(1, "BTC"), (2, "USDT")] {
         let asset = Some(AssetSpec {
             asset_id,
@@ -71,7 +62,7 @@ pub async fn prepare(admin: &Path, transfers: &Path) -> Result<(), String> {
         reference: vec![],
     };
     admin.set_instrument_state(open).await.map_err(failed)?;
-    let mut client = TransfersClient::new(connect(transfers).await?);
+    let mut client = TransfersClient::new(connect(&Address::Unix(transfers.to_path_buf())).await?);
     let mut batch = TransferBatch::default();
     for account_id in 1..=ACCOUNTS {
         for asset_id in [1u32, 2] {
