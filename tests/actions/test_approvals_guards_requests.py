@@ -178,6 +178,7 @@ def test_inserts_no_request_that_is_better_off(row: ApprovalRequest, staff: Staf
         "rule": "",
         "floor": "{}",
         "facts": "{}",
+        "was_for_lane": False,
         "state": "open",
         "approve_within": timedelta(hours=1),
         "execute_within": timedelta(hours=1),
@@ -208,10 +209,10 @@ def test_backdates_nothing(row: ApprovalRequest, staff: Staff) -> None:
         cursor.execute(
             "INSERT INTO approvals_request (id, kind, deployment, payload, nonce, maker_id, subject, teams,"
             " rejections_needed, agreeing, state, approve_within, execute_within, opened_at, approve_by,"
-            " execute_by, policy_version, rule, floor, facts)"
+            " execute_by, policy_version, rule, floor, facts, was_for_lane)"
             " SELECT gen_random_uuid(), kind, deployment, payload, sha256('n'), maker_id, 'x', teams, 1,"
             " agreeing, 'open', approve_within, execute_within, now() + interval '1 day',"
-            " now() + interval '9 days', 'infinity', policy_version, rule, floor, facts"
+            " now() + interval '9 days', 'infinity', policy_version, rule, floor, facts, was_for_lane"
             " FROM approvals_request RETURNING approve_by < now() + interval '61 minutes',"
             " execute_by < now() + interval '121 minutes'"
         )
