@@ -140,7 +140,7 @@ def test_ask_a_person_at_a_terminal_to_compare_the_sum(vault: Vault, tmp_path: P
     os.close(follower)
     screen = _until(leader, b"PIN: ")
     os.write(leader, vaults.PIN.encode() + b"\n")
-    screen += _until(leader, b"from the other side: ")
+    screen += _until(leader, b"other side's SHA-256: ")
     os.write(leader, (sha256[:8] if right else "00000000").encode() + b"\n")
     assert process.wait(20) == (0 if right else 1)
     os.close(leader)
