@@ -138,7 +138,7 @@ def _run(options: argparse.Namespace) -> int:
 
 
 def _confirmed(sha256: str) -> bool:
-    print(f"Type {CONFIRM_CHARACTERS} characters of the SHA-256 from the other side: ", end="", flush=True)
+    print(f"Type the first {CONFIRM_CHARACTERS} characters of the other side's SHA-256: ", end="", flush=True)
     return sys.stdin.readline().strip().lower() == sha256[:CONFIRM_CHARACTERS]
 
 
