@@ -29,6 +29,7 @@ from kernel.intent import BadIntent, uuid
 from kernel.pinned import INTENT_LIFE_S, KindPolicy, Limits, Officer, Recovery, Witnesses
 from kernel.wallet import Wallet
 
+DELAY_S_MIN: Final = 86_400  # where real money is: time for officers to see an announcement, and to veto it
 _NETWORKS: Final = frozenset({"mainnet", "testnet", "signet", "regtest"})
 _MEMBERS: Final = frozenset(
     {"v", "version", "deployment", "network", "rp_id", "origin", "officers", "wallets", "policies", "limits"}
@@ -97,6 +98,9 @@ class Registry:
         decoders = [one.decoder_key for one in people if one.decoder_key]
         if len(set(decoders)) != len(decoders):
             raise BadRegistry("two officers share a decoder, so one could confirm for both")
+        limits = _limits(members.an_object(document["limits"]), wallets)
+        if network == "mainnet" and limits.registry_delay_s < DELAY_S_MIN:
+            raise BadRegistry("registry_delay_s: a new registry waits at least a day on mainnet")
         pool = [key for wallet in wallets.values() for keys in wallet.keys for key in keys]
         if len(set(pool)) != len(pool):
             raise BadRegistry("a signing key stands in two places")
@@ -109,7 +113,7 @@ class Registry:
             officers=officers,
             wallets=wallets,
             policies={kind: _policy(members.an_object(part)) for kind, part in parts["policies"].items()},
-            limits=_limits(members.an_object(document["limits"]), wallets),
+            limits=limits,
             encoded=data,
             customers=_site(document["customers"]) if "customers" in document else None,
             lanes=_lanes(document.get("lanes", {}), wallets),

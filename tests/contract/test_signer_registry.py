@@ -11,7 +11,7 @@ import pytest
 from custody.signer.registry import describe, differences
 from kernel import canonical, encodings, registration
 from kernel.approval import Verb
-from kernel.registry import Registry
+from kernel.registry import DELAY_S_MIN, Registry
 from tests import messages
 from tests import vault as vaults
 from tests.customers import SITE, section
@@ -58,6 +58,7 @@ def brought(tmp_path_factory: pytest.TempPathFactory) -> Brought:
     }
     plain["wallets"] = {"hot": {"m": 2, "tokens": ["hot-1", "hot-2", "hot-3"]}}
     plain["network"] = "mainnet"
+    plain["limits"] |= {"registry_delay_s": DELAY_S_MIN}
     return vault, records, officers, write(folder, "template.json", plain)
 
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from kernel import canonical
-from kernel.registry import BadRegistry, Registry
+from kernel.registry import DELAY_S_MIN, BadRegistry, Registry
 from tests.softkeys import SoftKey
 from tests.vault import ANA, BEN, DECODERS, KEYS, registry_document
 
@@ -98,6 +98,14 @@ def test_with_a_fault_is_refused(path: list[Any], value: Any) -> None:
     inner[path[-1]] = value
     with pytest.raises(BadRegistry):
         parse(spoiled)
+
+
+def test_leaves_a_day_for_a_veto_where_real_money_is() -> None:
+    found = document() | {"network": "mainnet"}
+    for delay in ({}, {"registry_delay_s": DELAY_S_MIN - 1}):
+        with pytest.raises(BadRegistry, match="registry_delay_s"):
+            parse(found | {"limits": found["limits"] | delay})
+    parse(found | {"limits": found["limits"] | {"registry_delay_s": DELAY_S_MIN}})
 
 
 @pytest.mark.parametrize("name", ["hot", "hot/", "hot/9", "hot/00", "warm/0", "hot/-1", "hot/x", "/0"])

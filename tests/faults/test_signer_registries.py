@@ -15,6 +15,7 @@ from kernel import canonical
 from kernel.approval import Verb
 from kernel.intent import time_text
 from kernel.money import Amount
+from kernel.registry import DELAY_S_MIN, Registry
 from tests import vault as vaults
 from tests.messages import order, withdrawal
 from tests.softtoken import Desk, hot_registry
@@ -171,8 +172,12 @@ def test_forgets_announcements_of_officers_who_were_replaced(desk: Desk) -> None
     assert desk.restart(registry=third).spend() == "SIGNER_REGISTRY_CHANGED"
 
 
+def real() -> Registry:
+    return hot_registry(network="mainnet", limits={"registry_delay_s": DELAY_S_MIN})
+
+
 def on_mainnet(tmp_path: Path, **how: Any) -> Desk:
-    registry = hot_registry(network="mainnet")
+    registry = real()
     members = {"version": 1, "digest": registry.digest.hex(), "keys": list(registry.keys)}
     members |= {"maker": RIA, "officers": [ANA, BEN, CY, DOT]}
     members |= how
@@ -183,7 +188,7 @@ def on_mainnet(tmp_path: Path, **how: Any) -> Desk:
 
 def test_begin_a_signer_for_real_money(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="SIGNER_GENESIS_UNSIGNED"):
-        Desk(tmp_path / "unsigned", registry=hot_registry(network="mainnet"))
+        Desk(tmp_path / "unsigned", registry=real())
     for wrong in (
         {"officers": [BEN]},
         {"officers": [ANA, BEN, CY]},
