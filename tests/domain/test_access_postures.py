@@ -165,7 +165,14 @@ def test_is_demanded_by_a_line_for_each_permission_of_the_roles_table() -> None:
 def test_is_demanded_wherever_somebody_approves_and_nowhere_where_somebody_stops() -> None:
     both = (Check.MANAGED, Check.DISK_ENCRYPTION)
     assert {DEMANDS[each] for each in DEMANDS if ":approve" in each} == {both}
-    stops = {"access:staff:suspend", "freezes:freeze:pull", "custody:signer:stop", "engine:market:halt"}
+    stops = {
+        "access:staff:suspend",
+        "freezes:freeze:pull",
+        "custody:signer:stop",
+        "custody:withdrawal:reject",
+        "custody:refill:dismiss",
+        "engine:market:halt",
+    }
     assert {DEMANDS[each] for each in stops | BREAK_GLASS} == {()}
     open_to_all = {each for each, checks in DEMANDS.items() if not checks}
     assert {each for each in open_to_all if not each.endswith(":read")} == stops | {
