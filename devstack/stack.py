@@ -56,10 +56,10 @@ def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -
         table = Table(environment, accounts)
         with Supervisor(log_folder=where.logs, echo=echo, out=out) as supervisor, _ending_on_terminate():
             if "DATABASE_URL" not in environment.replaced:
-                table.services.postgres.initialise()
-            supervisor.start(*table.services.all())
+                table.backing.postgres.initialise()
+            supervisor.start(*table.backing.all())
             if "DATABASE_URL" not in environment.replaced:
-                table.services.postgres.prepare_database()
+                table.backing.postgres.prepare_database()
             tokens.prepare(environment, accounts)
             tokens.prepare_vault(environment, accounts)
             tokens.prepare_notary(environment, accounts, origin=environment.audit_origin)

@@ -1,4 +1,4 @@
-"""The services that keep state: database, Redis, engine and node."""
+"""What keeps state behind the application: database, Redis, engine and node."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from devstack.users import Accounts
 ENGINE: Final = HOME / "engine" / "target" / "debug" / "countersign-engine"
 
 
-class Services(Part):
+class Backing(Part):
     """Each of them, unless the environment replaces it."""
 
     def __init__(self, environment: Environment, accounts: Accounts) -> None:
