@@ -26,6 +26,17 @@ from tests.vault import Message
 
 SMALL: Final = BTC // 100
 DAY: Final = timedelta(days=1)
+ONE_A_DAY: Final = {
+    "name": "a day",
+    "when": [["kind", "is", "custody.withdrawal"]],
+    "sum": "count",
+    "per": "customer",
+    "seconds": 864_000,
+    "at_most": "1",
+    "teams": {"compliance": 1, "treasury": 2},
+    "rejections": 1,
+}
+"""A window of the policy that lets a customer have one withdrawal in ten days."""
 Drain = Callable[..., object]
 
 

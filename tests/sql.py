@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from core import privileges
 from core.approvals.models import ApprovalRequest
 from tests.officers import Officer
+from tests.roles import as_role
 
 DENIED = "permission denied"
 
 
-@contextmanager
-def as_the_console() -> Iterator[None]:
+def as_the_console() -> AbstractContextManager[None]:
     """Everything within runs with the rights of the console's database role."""
-    with connection.cursor() as cursor:
-        for name in (*privileges.ROLES, *privileges.READERS):
-            cursor.execute(
-                f"DO $$ BEGIN CREATE ROLE {name};"
-                " EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"
-            )
-        for statement in privileges.statements():
-            cursor.execute(statement)
-        cursor.execute("SET ROLE cs_console")
-        yield
-        cursor.execute("RESET ROLE")
+    return as_role("cs_console")
 
 
 def refused(sql: str, *values: object, match: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from uuid import uuid4
 
@@ -14,22 +13,11 @@ from core.access.models import Identity, OfficerCredential
 from core.approvals import guards
 from core.approvals.domain.requests import NEXT, State
 from core.approvals.models import ApprovalRequest
-from tests.approvals import ask, payments, sign
+from tests.approvals import sign
 from tests.officers import Staff
-from tests.sql import DENIED, as_owner, as_the_console, refused, signature_sql
+from tests.sql import DENIED, as_owner, refused, signature_sql
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _as_the_console(db: None) -> Iterator[None]:
-    with as_the_console(), payments():
-        yield
-
-
-@pytest.fixture
-def row(staff: Staff, now: datetime) -> ApprovalRequest:
-    return ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_console")]
 
 
 @pytest.mark.parametrize(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime
 
 import pytest
@@ -11,22 +10,11 @@ from django.db import connection
 from core.access.models import Identity, OfficerCredential
 from core.approvals.models import ApprovalRequest, ApprovalSignature
 from core.approvals.opening import NotApproved
-from tests.approvals import act, ask, hurried, payments, sign
+from tests.approvals import act, ask, hurried, sign
 from tests.officers import Staff
-from tests.sql import DENIED, as_owner, as_the_console, refused, signature_sql
+from tests.sql import DENIED, as_owner, refused, signature_sql
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _as_the_console(db: None) -> Iterator[None]:
-    with as_the_console(), payments():
-        yield
-
-
-@pytest.fixture
-def row(staff: Staff, now: datetime) -> ApprovalRequest:
-    return ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_console")]
 
 
 def test_rewrites_no_signature(row: ApprovalRequest, staff: Staff, now: datetime) -> None:

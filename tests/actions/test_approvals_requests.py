@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -19,39 +19,28 @@ from core.approvals.opening import AlreadyOpen, NotApproved
 from core.approvals.queries import needs_me, open_requests, request_for
 from core.approvals.tasks import expire
 from core.refusals import Conflict, NotAllowed, NotFound
-from tests.approvals import DECIDED, act, ask, hurried, payments, sign
+from tests.approvals import DECIDED, act, ask, hurried, sign
 from tests.officers import Staff
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def kind() -> Iterator[approvals.Kind]:
-    with payments() as entry:
-        yield entry
-
-
-@pytest.fixture
-def request_(kind: approvals.Kind, staff: Staff, now: datetime) -> ApprovalRequest:
-    return ask(maker=staff.ana, actor=staff.ana.actor, now=now)
-
-
-def test_is_acted_upon_once(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
+def test_is_acted_upon_once(staff: Staff, row: ApprovalRequest, now: datetime) -> None:
     with pytest.raises(NotApproved):
-        act(request=request_, actor=staff.ana.actor, now=now)
-    sign(staff.ben, request_, now)
-    sign(staff.cy, request_, now)
-    assert act(request=request_, actor=staff.ana.actor, now=now).state == "consumed"
+        act(request=row, actor=staff.ana.actor, now=now)
+    sign(staff.ben, row, now)
+    sign(staff.cy, row, now)
+    assert act(request=row, actor=staff.ana.actor, now=now).state == "consumed"
     with pytest.raises(NotApproved):
-        act(request=request_, actor=staff.ana.actor, now=now)
+        act(request=row, actor=staff.ana.actor, now=now)
 
 
 @pytest.mark.parametrize("ending", ["suspended", "role revoked", "role ran out", "passkey revoked"])
 def test_is_not_acted_upon_when_an_approver_has_left(
-    staff: Staff, request_: ApprovalRequest, now: datetime, ending: str
+    staff: Staff, row: ApprovalRequest, now: datetime, ending: str
 ) -> None:
-    sign(staff.ben, request_, now)
-    sign(staff.cy, request_, now)
+    sign(staff.ben, row, now)
+    sign(staff.cy, row, now)
     if ending == "suspended":
         Identity.objects.filter(pk=staff.cy.identity.pk).update(is_active=False)
     elif ending == "passkey revoked":
@@ -66,22 +55,22 @@ def test_is_not_acted_upon_when_an_approver_has_left(
             valid_until=now - timedelta(hours=1),
         )
     with pytest.raises(NotApproved, match="an approver has left"):
-        act(request=request_, actor=staff.ana.actor, now=now)
+        act(request=row, actor=staff.ana.actor, now=now)
 
 
 def test_is_not_acted_upon_once_its_maker_is_suspended(
-    request_: ApprovalRequest, staff: Staff, now: datetime
+    row: ApprovalRequest, staff: Staff, now: datetime
 ) -> None:
-    sign(staff.ben, request_, now)
-    sign(staff.cy, request_, now)
+    sign(staff.ben, row, now)
+    sign(staff.cy, row, now)
     Identity.objects.filter(pk=staff.ana.identity.pk).update(is_active=False)
     with pytest.raises(NotApproved, match="suspended"):
-        act(request=request_, actor=staff.ben.actor, now=now)
+        act(request=row, actor=staff.ben.actor, now=now)
     Identity.objects.filter(pk=staff.ana.identity.pk).update(is_active=True)
-    assert act(request=request_, actor=staff.ben.actor, now=now).state == "consumed"
+    assert act(request=row, actor=staff.ben.actor, now=now).state == "consumed"
 
 
-def test_is_open_once_per_subject(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
+def test_is_open_once_per_subject(staff: Staff, row: ApprovalRequest, now: datetime) -> None:
     with pytest.raises(AlreadyOpen):
         ask(maker=staff.ana, actor=staff.ana.actor, now=now)
 
@@ -104,22 +93,22 @@ def test_that_expired_makes_room_for_another(staff: Staff, kind: approvals.Kind,
     assert first.state == "expired"
 
 
-def test_does_not_expire_early(staff: Staff, request_: ApprovalRequest, now: datetime, robot: Actor) -> None:
-    assert not expire_request(request_id=request_.pk, actor=robot, now=now + timedelta(days=9))
-    request_.refresh_from_db()
-    assert request_.state == "open"
+def test_does_not_expire_early(staff: Staff, row: ApprovalRequest, now: datetime, robot: Actor) -> None:
+    assert not expire_request(request_id=row.pk, actor=robot, now=now + timedelta(days=9))
+    row.refresh_from_db()
+    assert row.state == "open"
 
 
-def test_is_taken_back_by_its_maker_alone(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
+def test_is_taken_back_by_its_maker_alone(staff: Staff, row: ApprovalRequest, now: datetime) -> None:
     with pytest.raises(NotAllowed):
-        withdraw_request(request_id=request_.pk, reason="no", actor=staff.ben.actor, now=now)
+        withdraw_request(request_id=row.pk, reason="no", actor=staff.ben.actor, now=now)
     with pytest.raises(refusals.ReasonMissing):
-        withdraw_request(request_id=request_.pk, reason=" ", actor=staff.ana.actor, now=now)
-    withdraw_request(request_id=request_.pk, reason="typo in the address", actor=staff.ana.actor, now=now)
+        withdraw_request(request_id=row.pk, reason=" ", actor=staff.ana.actor, now=now)
+    withdraw_request(request_id=row.pk, reason="typo in the address", actor=staff.ana.actor, now=now)
     with pytest.raises(Conflict):
-        withdraw_request(request_id=request_.pk, reason="again", actor=staff.ana.actor, now=now)
+        withdraw_request(request_id=row.pk, reason="again", actor=staff.ana.actor, now=now)
     with pytest.raises(refusals.NotOpen):
-        sign(staff.ben, request_, now)
+        sign(staff.ben, row, now)
 
 
 @pytest.mark.parametrize("teams", [{}, {"treasury": 0}, {"board": 2}])
@@ -137,7 +126,7 @@ def test_asks_for_no_fewer_than_its_kind_demands(kind: approvals.Kind, staff: St
 
 
 def test_shows_up_for_those_whose_signature_would_count(
-    staff: Staff, request_: ApprovalRequest, now: datetime
+    staff: Staff, row: ApprovalRequest, now: datetime
 ) -> None:
     assert [len(needs_me(who.identity, now=now)) for who in (staff.ana, staff.ben, staff.cy, staff.dot)] == [
         0,
@@ -145,19 +134,19 @@ def test_shows_up_for_those_whose_signature_would_count(
         1,
         0,
     ]
-    sign(staff.ben, request_, now)
+    sign(staff.ben, row, now)
     assert [len(needs_me(who.identity, now=now)) for who in (staff.ben, staff.cy)] == [0, 1]
     assert needs_me(None, now=now) == []
 
 
-def test_is_seen_by_those_who_may(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
+def test_is_seen_by_those_who_may(staff: Staff, row: ApprovalRequest, now: datetime) -> None:
     for officer in (staff.ana, staff.ben, staff.dot, staff.sam):
-        assert request_for(request_.pk, identity=officer.identity, now=now) == request_
-        assert list(open_requests(identity=officer.identity, now=now)) == [request_]
+        assert request_for(row.pk, identity=officer.identity, now=now) == row
+        assert list(open_requests(identity=officer.identity, now=now)) == [row]
     for stranger in (staff.eve.identity, None):
         assert list(open_requests(identity=stranger, now=now)) == []
         with pytest.raises(NotFound):
-            request_for(request_.pk, identity=stranger, now=now)
+            request_for(row.pk, identity=stranger, now=now)
 
 
 def test_that_is_overdue_is_closed_by_the_scheduler(

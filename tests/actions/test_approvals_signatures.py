@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -23,21 +22,10 @@ from core.outbox.models import OutboxMessage
 from core.refusals import Refused
 from kernel.approval import SignedApproval, Verb
 from kernel.webauthn import verify
-from tests.approvals import DECIDED, ask, payments, sign
+from tests.approvals import DECIDED, ask, sign
 from tests.officers import Staff
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def kind() -> Iterator[approvals.Kind]:
-    with payments() as entry:
-        yield entry
-
-
-@pytest.fixture
-def request_(kind: approvals.Kind, staff: Staff, now: datetime) -> ApprovalRequest:
-    return ask(maker=staff.ana, actor=staff.ana.actor, now=now)
 
 
 def events() -> list[str]:
@@ -45,42 +33,40 @@ def events() -> list[str]:
 
 
 def test_is_approved_by_two_others(
-    staff: Staff, request_: ApprovalRequest, kind: approvals.Kind, now: datetime
+    staff: Staff, row: ApprovalRequest, kind: approvals.Kind, now: datetime
 ) -> None:
-    assert sign(staff.ben, request_, now).state == "open"
+    assert sign(staff.ben, row, now).state == "open"
     before = len(events()), OutboxMessage.objects.count()
-    assert sign(staff.cy, request_, now).state == "approved"
+    assert sign(staff.cy, row, now).state == "approved"
     assert DECIDED == ["approved"]
     assert (len(events()), OutboxMessage.objects.count()) == (before[0] + 1, before[1] + 1)
     assert events()[-1] == "approvals.request.signed"
 
 
-def test_hands_signers_what_the_officers_signed(
-    staff: Staff, request_: ApprovalRequest, now: datetime
-) -> None:
-    sign(staff.ben, request_, now)
-    sign(staff.cy, request_, now)
-    given = [SignedApproval.from_json(entry) for entry in approvals.signatures(request_)]
+def test_hands_signers_what_the_officers_signed(staff: Staff, row: ApprovalRequest, now: datetime) -> None:
+    sign(staff.ben, row, now)
+    sign(staff.cy, row, now)
+    given = [SignedApproval.from_json(entry) for entry in approvals.signatures(row)]
     assert [entry.officer for entry in given] == [str(staff.ben.identity.pk), str(staff.cy.identity.pk)]
     for entry, officer in zip(given, (staff.ben, staff.cy), strict=True):
         assert verify(
             entry.assertion,
             public_key=bytes.fromhex(officer.passkey.public_key_hex),
-            challenge=statement(request_, Verb.APPROVE).challenge(),
+            challenge=statement(row, Verb.APPROVE).challenge(),
             origin=settings.APPROVER_ORIGIN,
             rp_id=settings.APPROVER_RP_ID,
         )
 
 
 def test_is_rejected_by_one_with_a_reason(
-    staff: Staff, request_: ApprovalRequest, kind: approvals.Kind, now: datetime
+    staff: Staff, row: ApprovalRequest, kind: approvals.Kind, now: datetime
 ) -> None:
-    sign(staff.ben, request_, now)
-    assert sign(staff.cy, request_, now, "reject", "wrong address").state == "rejected"
+    sign(staff.ben, row, now)
+    assert sign(staff.cy, row, now, "reject", "wrong address").state == "rejected"
     assert DECIDED == ["rejected"]
-    assert approvals.signatures(request_) == approvals.signatures(ApprovalRequest.objects.get(pk=request_.pk))
+    assert approvals.signatures(row) == approvals.signatures(ApprovalRequest.objects.get(pk=row.pk))
     with pytest.raises(refusals.NotOpen):
-        sign(staff.ben, request_, now)
+        sign(staff.ben, row, now)
 
 
 def test_waits_for_every_team(kind: approvals.Kind, staff: Staff, now: datetime) -> None:
@@ -131,19 +117,19 @@ def test_refuses_an_answer_that_does_not_count(
 
 
 def test_refuses_a_second_answer_of_the_same_person(
-    staff: Staff, request_: ApprovalRequest, now: datetime
+    staff: Staff, row: ApprovalRequest, now: datetime
 ) -> None:
-    sign(staff.ben, request_, now)
+    sign(staff.ben, row, now)
     with pytest.raises(refusals.SignedAlready):
-        sign(staff.ben, request_, now, "reject", "thought better of it")
+        sign(staff.ben, row, now, "reject", "thought better of it")
 
 
 def test_refuses_an_approval_replayed_as_a_rejection(
-    staff: Staff, request_: ApprovalRequest, now: datetime
+    staff: Staff, row: ApprovalRequest, now: datetime
 ) -> None:
-    twisted = replace(staff.ben.answer(request_, "reject", "no"), verb=Verb.APPROVE)
+    twisted = replace(staff.ben.answer(row, "reject", "no"), verb=Verb.APPROVE)
     with pytest.raises(assertions.BadSignature, match=r"assertion\.challenge"):
-        submit_signature(request_id=request_.pk, signed=twisted, actor=staff.ben.actor, now=now)
+        submit_signature(request_id=row.pk, signed=twisted, actor=staff.ben.actor, now=now)
 
 
 def test_refuses_an_approval_of_another_request(kind: approvals.Kind, staff: Staff, now: datetime) -> None:
@@ -154,47 +140,41 @@ def test_refuses_an_approval_of_another_request(kind: approvals.Kind, staff: Sta
         submit_signature(request_id=second.pk, signed=staff.ben.answer(first), actor=staff.ben.actor, now=now)
 
 
-def test_refuses_a_colleagues_passkey(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
+def test_refuses_a_colleagues_passkey(staff: Staff, row: ApprovalRequest, now: datetime) -> None:
     with pytest.raises(assertions.UnknownCredential):
-        submit_signature(
-            request_id=request_.pk, signed=staff.cy.answer(request_), actor=staff.ben.actor, now=now
-        )
-    named = replace(staff.cy.answer(request_), credential_id=staff.ben.passkey.credential_id)
+        submit_signature(request_id=row.pk, signed=staff.cy.answer(row), actor=staff.ben.actor, now=now)
+    named = replace(staff.cy.answer(row), credential_id=staff.ben.passkey.credential_id)
     with pytest.raises(assertions.BadSignature, match=r"assertion\.signature"):
-        submit_signature(request_id=request_.pk, signed=named, actor=staff.ben.actor, now=now)
+        submit_signature(request_id=row.pk, signed=named, actor=staff.ben.actor, now=now)
 
 
-def test_refuses_a_revoked_passkey(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
+def test_refuses_a_revoked_passkey(staff: Staff, row: ApprovalRequest, now: datetime) -> None:
     OfficerCredential.objects.filter(officer=staff.ben.identity).update(revoked_at=now)
     with pytest.raises(assertions.UnknownCredential):
-        sign(staff.ben, request_, now)
+        sign(staff.ben, row, now)
 
 
-def test_refuses_a_passkey_that_counts_backwards(
-    staff: Staff, request_: ApprovalRequest, now: datetime
-) -> None:
+def test_refuses_a_passkey_that_counts_backwards(staff: Staff, row: ApprovalRequest, now: datetime) -> None:
     OfficerCredential.objects.filter(officer=staff.ben.identity).update(sign_count=2**32)
     with pytest.raises(assertions.CounterWentBack):
-        sign(staff.ben, request_, now)
+        sign(staff.ben, row, now)
 
 
-def test_refuses_an_answer_given_on_another_page(
-    staff: Staff, request_: ApprovalRequest, now: datetime
-) -> None:
+def test_refuses_an_answer_given_on_another_page(staff: Staff, row: ApprovalRequest, now: datetime) -> None:
     assertion = staff.ben.passkey.assertion(
-        statement(request_, Verb.APPROVE).challenge(),
+        statement(row, Verb.APPROVE).challenge(),
         origin=settings.CONSOLE_ORIGIN,
         rp_id=settings.APPROVER_RP_ID,
     )
     signed = approvals.Signed(Verb.APPROVE, staff.ben.passkey.credential_id, assertion)
     with pytest.raises(assertions.BadSignature, match=r"assertion\.origin"):
-        submit_signature(request_id=request_.pk, signed=signed, actor=staff.ben.actor, now=now)
+        submit_signature(request_id=row.pk, signed=signed, actor=staff.ben.actor, now=now)
 
 
-def test_refuses_the_suspended(staff: Staff, request_: ApprovalRequest, now: datetime) -> None:
+def test_refuses_the_suspended(staff: Staff, row: ApprovalRequest, now: datetime) -> None:
     Identity.objects.filter(pk=staff.ben.identity.pk).update(is_active=False)
     with pytest.raises(refusals.NotInQuorum):
-        sign(staff.ben, request_, now)
+        sign(staff.ben, row, now)
 
 
 def test_refuses_whoever_has_an_interest(staff: Staff, kind: approvals.Kind, now: datetime) -> None:
@@ -219,21 +199,21 @@ def test_that_lets_go_is_answered_by_release_alone(
 
 
 def test_that_does_something_is_not_answered_by_release(
-    staff: Staff, request_: ApprovalRequest, now: datetime
+    staff: Staff, row: ApprovalRequest, now: datetime
 ) -> None:
     with pytest.raises(refusals.AnotherVerb):
-        sign(staff.ben, request_, now, "release")
-    assert not request_.signatures.exists()
+        sign(staff.ben, row, now, "release")
+    assert not row.signatures.exists()
 
 
 def test_says_in_the_log_when_two_answers_came_within_three_seconds(
-    request_: ApprovalRequest, staff: Staff, now: datetime, monkeypatch: pytest.MonkeyPatch
+    row: ApprovalRequest, staff: Staff, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The moments are the database's own, so the test makes the bound longer and shorter, not the wait.
-    sign(staff.ben, request_, now)
+    sign(staff.ben, row, now)
     monkeypatch.setattr(haste, "HASTE", timedelta(hours=1))
-    sign(staff.cy, request_, now)
-    answers = list(request_.signatures.order_by("signed_at"))
+    sign(staff.cy, row, now)
+    answers = list(row.signatures.order_by("signed_at"))
     assert haste.any_in_haste(answers)
     monkeypatch.setattr(haste, "HASTE", -timedelta(hours=1))
     assert not haste.any_in_haste(answers)

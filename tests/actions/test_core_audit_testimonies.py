@@ -34,6 +34,7 @@ def ear(real_database: str, tmp_path: Path, settings: Any) -> Iterator[Ear]:
     settings.AUDIT_TESTIMONY_SOCKET = tmp_path / "sealer.sock"
     with hearing(settings.AUDIT_TESTIMONY_SOCKET) as found:
         yield found
+    testifying._line._drop()
 
 
 def heard(ear: Ear, count: int) -> list[tuple[int, bytes]]:

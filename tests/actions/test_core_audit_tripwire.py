@@ -8,7 +8,6 @@ from uuid import uuid4
 import pytest
 from django.apps import apps
 from django.db import DatabaseError, connection
-from django.db.backends.utils import CursorWrapper
 
 from core import audit, ledger, privileges
 from core.action import action
@@ -19,9 +18,9 @@ from core.freezes.models import Freeze
 from core.ledger import AccountKind, Leg
 from core.ledger.models import JournalEntry
 from kernel.money import Amount
+from tests.roles import make_roles
 
 UNAUDITED = "unaudited: "
-MAKE_ROLE = "DO $$ BEGIN CREATE ROLE {name}; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"
 
 
 THEFT = (
@@ -44,13 +43,6 @@ CREATE FUNCTION evil.pg_current_xact_id() RETURNS bigint LANGUAGE sql AS 'SELECT
 CREATE FUNCTION evil.current_setting(text) RETURNS text LANGUAGE sql AS $$SELECT 'postgres'$$;
 CREATE FUNCTION evil.has_table_privilege(name, text, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
 """
-
-
-def give_privileges(cursor: CursorWrapper) -> None:
-    for name in (*privileges.ROLES, *privileges.READERS):
-        cursor.execute(MAKE_ROLE.format(name=name))
-    for statement in privileges.statements():
-        cursor.execute(statement)
 
 
 class Event(StrEnum):
@@ -128,7 +120,7 @@ def test_cannot_be_switched_off_by_a_session_setting(
 @pytest.mark.parametrize("setting", ["", "SET CONSTRAINTS ALL DEFERRED;", "SET LOCAL countersign.act = '';"])
 def test_stops_raw_sql_of_the_applications_roles(real_database: str, role: str, setting: str) -> None:
     with connection.cursor() as cursor:
-        give_privileges(cursor)
+        make_roles(cursor)
         cursor.execute(f"SET ROLE {role}")
         with pytest.raises(DatabaseError, match=UNAUDITED):
             cursor.execute(f"BEGIN; {setting} {THEFT} COMMIT")
@@ -138,7 +130,7 @@ def test_stops_raw_sql_of_the_applications_roles(real_database: str, role: str, 
 
 def test_believes_no_name_that_is_put_in_its_way(real_database: str, robot: Actor, now: datetime) -> None:
     with connection.cursor() as cursor:
-        give_privileges(cursor)
+        make_roles(cursor)
         cursor.execute(IMPOSTORS)
         cursor.execute("SET ROLE cs_worker")
         with pytest.raises(DatabaseError, match=UNAUDITED):
@@ -151,7 +143,7 @@ def test_believes_no_name_that_is_put_in_its_way(real_database: str, robot: Acto
 def test_takes_no_reading_for_an_act_whoever_writes_it(real_database: str) -> None:
     """A role names no act to the database, so what it wrote itself must be an act's event."""
     with connection.cursor() as cursor:
-        give_privileges(cursor)
+        make_roles(cursor)
         cursor.execute(f"SET ROLE cs_worker; BEGIN; {THEFT}")
         cursor.execute("INSERT INTO audit_event (canon, act) VALUES ('{}', NULL)")
         with pytest.raises(DatabaseError, match=UNAUDITED):
@@ -166,7 +158,7 @@ def test_counts_no_event_of_a_transaction_beside_it(real_database: str) -> None:
         connection.close()
 
     with connection.cursor() as cursor, ThreadPoolExecutor(1) as beside:
-        give_privileges(cursor)
+        make_roles(cursor)
         beside.submit(elsewhere).result()
         cursor.execute(f"SET ROLE cs_worker; BEGIN; {THEFT}")
         beside.submit(elsewhere).result()

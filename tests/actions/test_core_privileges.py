@@ -1,7 +1,6 @@
 """The application's database roles …"""
 
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
 from uuid import uuid4
@@ -14,11 +13,9 @@ from core.action import action
 from core.actor import Actor
 from core.ledger import AccountKind, Leg, invariants
 from kernel.money import Amount
+from tests.roles import as_role
 
 pytestmark = pytest.mark.django_db
-
-# Roles belong to the whole cluster, and two test processes may come here at once.
-MAKE_ROLE = "DO $$ BEGIN CREATE ROLE {name}; EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"
 
 
 class Event(StrEnum):
@@ -38,19 +35,6 @@ def deposit(*, actor: Actor, now: datetime) -> None:
     ledger.hold(customer, Amount(100, "BTC"), "h1", now=now)
     ledger.void_hold("h1", now=now)
     audit.record(Event.MOVED, "x", actor=actor, now=now)
-
-
-@contextmanager
-def as_role(role: str) -> Iterator[None]:
-    """The role, taken on for the block; made in this cluster if no test made it before."""
-    with connection.cursor() as cursor:
-        for name in (*privileges.ROLES, *privileges.READERS):
-            cursor.execute(MAKE_ROLE.format(name=name))
-        for statement in privileges.statements():
-            cursor.execute(statement)
-        cursor.execute(f"SET ROLE {role}")
-        yield
-        cursor.execute("RESET ROLE")
 
 
 @pytest.fixture(params=privileges.ROLES)

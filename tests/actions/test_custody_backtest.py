@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import datetime
-from typing import Any, Final
+from typing import Any
 
 import pytest
 
@@ -15,28 +13,9 @@ from custody import queries
 from custody.models import Withdrawal
 from kernel import canonical
 from kernel.policy import Policy
-from tests.lane import SMALL, Drain, Scene, opened
+from tests.lane import ONE_A_DAY, SMALL, Scene
 
 pytestmark = pytest.mark.django_db
-
-DAY: Final = {
-    "name": "a day",
-    "when": [["kind", "is", "custody.withdrawal"]],
-    "sum": "count",
-    "per": "customer",
-    "seconds": 864_000,
-    "at_most": "1",
-    "teams": {"compliance": 1, "treasury": 2},
-    "rejections": 1,
-}
-
-
-@pytest.fixture
-def scene(
-    now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain
-) -> Iterator[Scene]:
-    with opened(now=now, settings=settings, patch=monkeypatch, drain=drain_outbox) as found:
-        yield found
 
 
 def document(*, lane: bool = True, **changes: Any) -> bytes:
@@ -88,7 +67,7 @@ def test_puts_before_officers_what_the_lane_paid(past: tuple[Withdrawal, Withdra
 
 
 def test_counts_in_windows_what_the_lane_paid_before(past: tuple[Withdrawal, Withdrawal]) -> None:
-    totals, changed = judged(document(windows=[DAY]))
+    totals, changed = judged(document(windows=[ONE_A_DAY]))
     assert totals == {"same": 1, "more people": 2}
     assert {one["why"] for one in changed} == {"a day"}
-    assert judged(document(windows=[DAY]), count=1)[0] == {"more people": 1}
+    assert judged(document(windows=[ONE_A_DAY]), count=1)[0] == {"more people": 1}

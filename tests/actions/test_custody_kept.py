@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from datetime import datetime, timedelta
-from typing import Any
+from collections.abc import Callable
+from datetime import timedelta
 
 import pytest
 
@@ -15,7 +14,7 @@ from custody.models import Payment, Withdrawal
 from kernel.intent import time_text
 from kernel.psbt import Psbt
 from kernel.transaction import Transaction
-from tests.lane import Drain, Scene, opened
+from tests.lane import Scene
 from tests.signers import HOT
 from tests.traces import Trace
 from tests.treasury import ROBOT, customer_actor
@@ -24,14 +23,6 @@ pytestmark = pytest.mark.django_db
 
 VOID = timedelta(hours=2)
 """An hour in which signers take what the lane was offered, and one by which their clocks may differ."""
-
-
-@pytest.fixture
-def scene(
-    now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain
-) -> Iterator[Scene]:
-    with opened(now=now, settings=settings, patch=monkeypatch, drain=drain_outbox) as found:
-        yield found
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,21 +22,13 @@ from kernel.intent import time_text
 from kernel.policy import Policy
 from kernel.psbt import Psbt
 from kernel.transaction import Transaction
-from tests.actions.test_core_privileges import as_role
 from tests.customers import Customer
-from tests.lane import SMALL, Drain, Scene, opened
+from tests.lane import ONE_A_DAY, SMALL, Scene
+from tests.roles import as_role
 from tests.signers import HOT
 from tests.treasury import BTC, HOME, ROBOT, customer_actor, raw_of
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def scene(
-    now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain
-) -> Iterator[Scene]:
-    with opened(now=now, settings=settings, patch=monkeypatch, drain=drain_outbox) as found:
-        yield found
 
 
 def test_is_paid_without_any_officer_and_counted_by_the_signers(scene: Scene) -> None:
@@ -289,18 +280,8 @@ def test_claims_no_coin_for_what_no_signer_will_be_asked_about(scene: Scene) -> 
 def test_counts_towards_the_policys_windows(scene: Scene) -> None:
     """A customer's velocity is the same whoever let the payments through."""
     row = scene.withdraw()
-    window: dict[str, Any] = {
-        "name": "a day",
-        "when": [["kind", "is", "custody.withdrawal"]],
-        "sum": "count",
-        "per": "customer",
-        "seconds": 864_000,
-        "at_most": "1",
-        "teams": {"treasury": 2},
-        "rejections": 1,
-    }
     founded = canonical.decode_object(bytes(judging.in_force().document))
-    policy = Policy.parse(canonical.encode({**founded, "windows": [window]}))
+    policy = Policy.parse(canonical.encode({**founded, "windows": [ONE_A_DAY]}))
     assert row.waiver is not None
     facts = {**row.waiver.facts}
     sums = judging.sums(policy.windows_for(facts), facts, at=scene.treasury.now)

@@ -32,14 +32,6 @@ pytestmark = pytest.mark.django_db
 SMALL = BTC // 100
 
 
-@pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    """Tom at tier 2 with one bitcoin."""
-    found = Treasury.open(now)
-    found.deposit(BTC)
-    return found
-
-
 @action(Event.WITHDRAWAL_REQUESTED)
 def freeze(*, scope: str, actor: Any, now: datetime) -> None:
     pull(scope, reason="a test", actor=actor, now=now)

@@ -24,8 +24,8 @@ from custody.adapters.reconciler_client import NothingReconciled, reconcile
 from custody.daemons.reconciler import Reconciler
 from custody.models import Address, Reconciliation, Utxo
 from kernel.money import Amount
-from tests.actions.test_core_privileges import as_role
 from tests.lane import Drain, Scene, opened
+from tests.roles import as_role
 from tests.treasury import BTC, raw_of
 
 pytestmark = pytest.mark.django_db

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
@@ -21,14 +21,6 @@ from tests.treasury import BTC, ROBOT, Treasury, raw_of
 pytestmark = pytest.mark.django_db
 
 SMALL = BTC // 100
-
-
-@pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    """Tom at tier 2 with one bitcoin."""
-    found = Treasury.open(now)
-    found.deposit(BTC)
-    return found
 
 
 def test_goes_back_to_broadcast_when_its_block_leaves_the_chain(treasury: Treasury) -> None:

@@ -9,9 +9,8 @@ from uuid import UUID, uuid4
 
 import pytest
 from django.contrib.auth.hashers import check_password
-from django.db import IntegrityError, connection, transaction
+from django.db import IntegrityError, transaction
 
-from core import privileges
 from core.access.models import Identity
 from core.action import NoOpenAction, action
 from core.actor import Actor
@@ -31,6 +30,7 @@ from customers.actions import (
 from customers.domain.signatures import Call, CallRefused, sign
 from customers.models import ApiKey, Customer
 from tests.officers import Staff
+from tests.roles import as_role
 
 pytestmark = pytest.mark.django_db
 
@@ -206,22 +206,11 @@ def test_sees_to_the_minute_when_a_key_was_used(tom: Customer, robot: Actor, now
 
 
 def test_comes_in_through_the_trader_apis_database_role(robot: Actor, now: datetime) -> None:
-    with connection.cursor() as cursor:
-        for name in (*privileges.ROLES, *privileges.READERS):
-            cursor.execute(
-                f"DO $$ BEGIN CREATE ROLE {name};"
-                " EXCEPTION WHEN duplicate_object OR unique_violation THEN END $$"
-            )
-        for statement in privileges.statements():
-            cursor.execute(statement)
-        cursor.execute("SET ROLE cs_trader")
-        try:
-            tia = sign_up(email="tia@example.com", password=PASSWORD, country="DE", actor=robot, now=now)
-            made = key_for(tia, robot, now)
-            note_use(queries.authenticate(call(made), now=now), now=now)
-            revoke_api_key(key=made.row.key, customer_id=tia.pk, actor=robot, now=now)
-        finally:
-            cursor.execute("RESET ROLE")
+    with as_role("cs_trader"):
+        tia = sign_up(email="tia@example.com", password=PASSWORD, country="DE", actor=robot, now=now)
+        made = key_for(tia, robot, now)
+        note_use(queries.authenticate(call(made), now=now), now=now)
+        revoke_api_key(key=made.row.key, customer_id=tia.pk, actor=robot, now=now)
 
 
 @pytest.mark.parametrize("ending", ["revoked", "suspended"])

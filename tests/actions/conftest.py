@@ -1,0 +1,63 @@
+"""Scenes that several files of actions begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+import pytest
+
+if TYPE_CHECKING:
+    from core import approvals
+    from core.approvals.models import ApprovalRequest
+    from tests.lane import Drain, Scene
+    from tests.officers import Staff
+    from tests.treasury import Treasury
+
+
+@pytest.fixture
+def kind(db: None) -> Iterator[approvals.Kind]:
+    """A kind of payments that nobody else asks about."""
+    from tests.approvals import payments
+
+    with payments() as entry:
+        yield entry
+
+
+@pytest.fixture
+def as_console(kind: approvals.Kind) -> Iterator[None]:
+    """The rights of the console's database role."""
+    from tests.sql import as_the_console
+
+    with as_the_console():
+        yield
+
+
+@pytest.fixture
+def row(kind: approvals.Kind, staff: Staff, now: datetime) -> ApprovalRequest:
+    """Such a payment, which Ana asks for."""
+    from tests.approvals import ask
+
+    return ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+
+
+@pytest.fixture
+def treasury(db: None, now: datetime) -> Treasury:
+    """Tom at tier 2 with one bitcoin."""
+    from tests.treasury import BTC, Treasury
+
+    found = Treasury.open(now)
+    found.deposit(BTC)
+    return found
+
+
+@pytest.fixture
+def scene(
+    db: None, now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain
+) -> Iterator[Scene]:
+    """A treasury whose hot wallet has a lane, with its signers up."""
+    from tests.lane import opened
+
+    with opened(now=now, settings=settings, patch=monkeypatch, drain=drain_outbox) as found:
+        yield found
