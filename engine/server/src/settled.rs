@@ -104,6 +104,8 @@ impl Settled {
             writeln!(file, "{name} {through}")?;
         }
         file.sync_all()?;
-        fs::rename(fresh, &self.path)
+        fs::rename(&fresh, &self.path)?;
+        // A consumer whose name were lost would not be waited for.
+        File::open(self.path.parent().expect("it lies in the journal's folder"))?.sync_all()
     }
 }
