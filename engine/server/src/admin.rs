@@ -24,7 +24,7 @@ use crate::convert;
 use crate::engine::{COMMANDS_MAX, Engine, Entry, NotTaken};
 use crate::feed::Consumers;
 use crate::orders::unavailable;
-use crate::snapshots::Snapshots;
+use crate::shadow::Snapshots;
 use crate::verifying::Verifying;
 
 pub struct Admin {

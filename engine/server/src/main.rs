@@ -1,6 +1,7 @@
 //! The matching engine as a process.
 
 mod admin;
+mod checksum;
 mod committing;
 mod convert;
 mod deciding;
@@ -16,6 +17,7 @@ mod orders;
 mod recompute;
 mod serve;
 mod settled;
+mod shadow;
 mod snapshots;
 mod standby;
 mod start;

@@ -30,7 +30,7 @@ use crate::market_data::MarketData;
 use crate::options::Options;
 use crate::orders::Orders;
 use crate::settled::Keep;
-use crate::snapshots::Snapshots;
+use crate::shadow::Snapshots;
 use crate::standby::{Following, Order, Standby, leaderless, took_over};
 use crate::start::{Running, start};
 use crate::tls;

@@ -1,48 +1,17 @@
-//! Snapshots: taken beside the engine, from its journal, and so a running proof that a replay gives the same.
-//!
-//! A thread keeps a second venue, the shadow, and lets it follow the journal in small steps. The engine thread only says
-//! where it stands. If both disagree about the events up to there, the process ends: one of them is wrong.
+//! Snapshots on disk: their files, and which of them a start can use.
 
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
-use std::thread;
-use std::time::Duration;
 
-use countersign_journal::{Follower, Retired, Seam, retire};
 use countersign_venue::snapshot::hash;
-use countersign_venue::{LOGIC_VERSION, Output, Venue};
-use tokio::sync::oneshot;
-
-use crate::engine::Engine;
-use crate::settled::Keep;
-use crate::start::point_of;
+use countersign_venue::{LOGIC_VERSION, Venue};
 
 const MAGIC: &[u8; 8] = b"CSSNAP01";
 /// Magic, logic version, length of the state, hash of the state.
 const HEADER: usize = 8 + 4 + 8 + 32;
 /// Older ones are deleted.
 const KEPT: usize = 2;
-/// Requests that may wait.
-const ASKS_MAX: usize = 4;
-const NICE: i32 = 19;
-/// How often the shadow follows.
-const STEP: Duration = Duration::from_millis(25);
-/// Commands that it replays without a pause: the kernel lets a thread of any priority finish its slice while others
-/// wait for the core, so only short work gives way to them. A shadow that lags far does more at once.
-const PIECE: u64 = 128;
-const PIECES_MAX: u64 = 64;
-const BREATH: Duration = Duration::from_millis(1);
-/// The shortest slice that the kernel grants, for work that cannot be cut up.
-const SLICE_NS: u64 = 100_000;
-/// After a step that failed.
-const PAUSE: Duration = Duration::from_secs(1);
-/// A snapshot of so many bytes costs about what replaying one command does: a large state is written more rarely, or
-/// writing it would take longer than what it saves at the next start.
-const BYTES_OF_A_COMMAND: u64 = 200;
-
 #[derive(Clone, Debug)]
 pub struct Taken {
     pub engine_seq: u64,
@@ -50,179 +19,6 @@ pub struct Taken {
     pub state_hash: [u8; 32],
     pub file: String,
     pub bytes: u64,
-}
-
-type Asked = oneshot::Sender<Result<Taken, String>>;
-
-/// The way to the snapshot thread.
-#[derive(Clone)]
-pub struct Snapshots {
-    asks: SyncSender<Asked>,
-}
-
-impl Snapshots {
-    /// Starts the thread. `shadow` is where the engine began; a snapshot is due every `every` commands, 0 = never.
-    ///
-    /// The thread gives way to all others: it may lag, orders may not.
-    pub fn start(folder: &Path, engine: Engine, shadow: Venue, every: u64, keep: Keep) -> Snapshots {
-        let (asks, asked) = sync_channel(ASKS_MAX);
-        let follower = Follower::new(folder, shadow.engine_seq());
-        let work =
-            Work { folder: folder.to_path_buf(), engine, shadow, follower, every, bytes: 0, keep, before: 0 };
-        thread::Builder::new()
-            .name("snapshots".into())
-            .spawn(move || {
-                give_way();
-                work.run(&asked);
-            })
-            .expect("a thread can start");
-        Snapshots { asks }
-    }
-
-    pub async fn take(&self) -> Result<Taken, String> {
-        let (reply, taken) = oneshot::channel();
-        self.asks.try_send(reply).map_err(|_| "enough snapshots are asked for already".to_string())?;
-        taken.await.map_err(|_| "the snapshot thread has ended".to_string())?
-    }
-}
-
-/// Lowers this thread below all others, also where the process runs at a real-time priority, which threads inherit.
-/// Refused or not, snapshots are taken.
-fn give_way() {
-    let ordinary = libc::sched_param { sched_priority: 0 };
-    // SAFETY: 0 names the calling thread, and the pointer is to a value that outlives the call.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const ordinary) };
-    // On Linux this is the thread's own priority.
-    rustix::process::setpriority_process(None, NICE).ok();
-    // SAFETY: all zeros is a valid value, and so is its size.
-    let mut attributes: libc::sched_attr = unsafe { std::mem::zeroed() };
-    attributes.size = size_of_val(&attributes) as u32;
-    attributes.sched_nice = NICE;
-    attributes.sched_runtime = SLICE_NS;
-    // SAFETY: 0 names the calling thread, and the pointer is to a value that outlives the call. Kernels that know no
-    // slices of ordinary threads ignore them.
-    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
-}
-
-struct Work {
-    folder: PathBuf,
-    engine: Engine,
-    shadow: Venue,
-    follower: Follower,
-    every: u64,
-    /// Of the newest snapshot.
-    bytes: u64,
-    keep: Keep,
-    /// The event up to which the snapshot before the newest one stands; 0 = it is not of this process.
-    before: u64,
-}
-
-impl Work {
-    fn run(mut self, asked: &Receiver<Asked>) {
-        loop {
-            let ask = match asked.recv_timeout(STEP) {
-                Ok(ask) => Some(ask),
-                Err(RecvTimeoutError::Timeout) => None,
-                Err(RecvTimeoutError::Disconnected) => return,
-            };
-            if ask.is_none() && !self.is_due() {
-                if let Err(cause) = self.step() {
-                    eprintln!("engine: the shadow does not follow: {cause}");
-                    thread::sleep(PAUSE);
-                }
-                continue;
-            }
-            let taken = self.take();
-            match &taken {
-                Ok(taken) => self.bytes = taken.bytes,
-                Err(cause) => eprintln!("engine: no snapshot was taken: {cause}"),
-            }
-            if let Some(reply) = ask {
-                reply.send(taken).ok();
-            }
-        }
-    }
-
-    fn is_due(&self) -> bool {
-        let behind = self.engine.applied_seq() - self.engine.shared.snapshot_seq.load(Ordering::Relaxed);
-        self.every != 0 && behind >= self.every.max(self.bytes / BYTES_OF_A_COMMAND)
-    }
-
-    /// A little of the work that a snapshot needs, so that it never comes all at once.
-    fn step(&mut self) -> Result<(), String> {
-        if self.every == 0 {
-            return Ok(());
-        }
-        self.follow()?;
-        self.engine.shared.archive.settle().map_err(|cause| cause.to_string())
-    }
-
-    /// Brings the shadow at least to where everything is durable by now.
-    fn follow(&mut self) -> Result<(), String> {
-        let (engine_seq, chain) = self.engine.shared.durable.get();
-        let mut output = Output::default();
-        let (shadow, follower) = (&mut self.shadow, &mut self.follower);
-        let mut agreed = shadow.engine_seq() != engine_seq || shadow.chain() == chain;
-        let piece = (engine_seq.saturating_sub(shadow.engine_seq()) / PIECES_MAX).max(PIECE);
-        while shadow.engine_seq() < engine_seq {
-            let read = follower.poll(|record| {
-                output.clear();
-                shadow
-                    .replay(record.time_ns, record.bytes, &mut output)
-                    .map_err(|cause| cause.to_string())?;
-                if shadow.engine_seq() == engine_seq {
-                    agreed = shadow.chain() == chain;
-                }
-                if shadow.engine_seq().is_multiple_of(piece) {
-                    thread::sleep(BREATH);
-                }
-                Ok(())
-            });
-            if read.map_err(|error| error.to_string())? == 0 {
-                return Err("the journal ends before what the engine has acknowledged".into());
-            }
-        }
-        if !agreed {
-            eprintln!("countersign-engine: the journal's replay differs from the engine at {engine_seq}");
-            std::process::abort();
-        }
-        Ok(())
-    }
-
-    fn take(&mut self) -> Result<Taken, String> {
-        self.follow()?;
-        // What the shadow read may not be durable yet; its events are appended a moment after they are.
-        let shared = &self.engine.shared;
-        while shared.durable.get().0 < self.shadow.engine_seq()
-            || shared.archive.last_seq() < self.shadow.event_seq()
-        {
-            thread::sleep(Duration::from_millis(1));
-        }
-        let state = self.shadow.snapshot();
-        // Events up to here are not computed again at the next start: they must be as safe as the snapshot.
-        let at = point_of(&self.shadow);
-        self.engine.shared.archive.seal(&at).map_err(|cause| cause.to_string())?;
-        let taken = write(&self.folder, &self.shadow, &state).map_err(|cause| cause.to_string())?;
-        self.engine.shared.snapshot_seq.store(taken.engine_seq, Ordering::Relaxed);
-        self.clear_away();
-        self.engine.shared.forget_events(self.keep.event_files, self.before);
-        self.before = taken.event_seq;
-        Ok(taken)
-    }
-
-    /// Sends segments to the attic that no snapshot still needs. What fails here is said, and tried again next time.
-    fn clear_away(&self) {
-        let oldest = list(&self.folder).ok().filter(|all| all.len() >= KEPT).and_then(|all| seq_of(&all[0]));
-        let Some(through) = oldest else { return };
-        match retire(&self.folder, through, self.keep.segments, &Seam::default()) {
-            Ok(Retired { segments: 0, forgotten: 0, .. }) => {}
-            Ok(Retired { segments, bytes_before, bytes_after, forgotten }) => eprintln!(
-                "engine: {segments} old segments went to the attic, {bytes_before} bytes as {bytes_after}; \
-                 {forgotten} left it"
-            ),
-            Err(error) => eprintln!("engine: old segments stay where they are: {error}"),
-        }
-    }
 }
 
 fn seq_of(path: &Path) -> Option<u64> {
@@ -233,7 +29,8 @@ fn path_of(folder: &Path, engine_seq: u64) -> PathBuf {
     folder.join(format!("snapshot-{engine_seq:020}.snap"))
 }
 
-fn write(folder: &Path, venue: &Venue, state: &[u8]) -> std::io::Result<Taken> {
+/// Puts a state in its place, whole or not at all, and lets older snapshots go.
+pub fn write(folder: &Path, venue: &Venue, state: &[u8]) -> std::io::Result<Taken> {
     let state_hash = hash(state);
     let path = path_of(folder, venue.engine_seq());
     let fresh = folder.join("next-snapshot");
@@ -257,6 +54,12 @@ fn write(folder: &Path, venue: &Venue, state: &[u8]) -> std::io::Result<Taken> {
         file: path.display().to_string(),
         bytes: (HEADER + state.len()) as u64,
     })
+}
+
+/// What needs no journal any more: up to here even the oldest snapshot stands for it, once there are enough of them.
+pub fn stood_for(folder: &Path) -> Option<u64> {
+    let all = list(folder).ok()?;
+    if all.len() < KEPT { None } else { seq_of(&all[0]) }
 }
 
 /// Oldest first.
