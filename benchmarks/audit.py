@@ -1,6 +1,6 @@
 """Audited changes per second against a plain insert, and events verified per second and core.
 
-    DATABASE_URL=... python -m benchmarks.audit [--writers 8] [--seconds 6] [--rounds 5]
+    python -m devstack bench -- benchmarks.audit [--writers 8] [--seconds 6] [--rounds 5]
 
 Each transaction changes one business row and writes one event of about 700 bytes, by pgbench with prepared
 statements, in a database of its own on the server that DATABASE_URL names, with that server's settings: a

@@ -1,6 +1,6 @@
 """Settlement's rows per second beside a function in the database that writes the same rows.
 
-    DATABASE_URL=... python -m benchmarks.settlement [--accounts 200] [--events 4096] [--rounds 12]
+    python -m devstack bench -- benchmarks.settlement [--accounts 200] [--events 4096] [--rounds 12]
 
 In two databases of its own on the server that DATABASE_URL names (as a superuser), which begin alike. Both
 sides write the same rows: orders, fills, balances, journal entries, postings, cursor; makers rest and are met

@@ -1,8 +1,9 @@
-"""`python -m devstack run | witnesses | verify | test -- <pytest arguments>`."""
+"""`python -m devstack run | witnesses | verify | test -- <pytest arguments> | bench -- <module> ...`."""
 
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 
 from devstack import (
     kept,
@@ -46,9 +47,9 @@ def run() -> int:
     return 0
 
 
-def _test(arguments: list[str]) -> int:
+def _on_services(run: Callable[[list[str]], int], arguments: list[str]) -> int:
     try:
-        return testing.run(arguments)
+        return run(arguments)
     except EXPECTED as error:
         print(f"\n{error}", file=sys.stderr, flush=True)
         return 1
@@ -63,7 +64,9 @@ def main() -> int:
         case ["verify"]:
             return verify.run()
         case ["test", "--", *arguments]:
-            return _test(arguments)
+            return _on_services(testing.run, arguments)
+        case ["bench", "--", *arguments]:
+            return _on_services(testing.measure, arguments)
         case _:
             print(__doc__, file=sys.stderr)
             return 2

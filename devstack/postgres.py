@@ -140,6 +140,11 @@ class Postgres:
         self.account.own_file(path, mode=0o600)
 
 
+def programs() -> Path:
+    """Where the embedded server's own programs lie; CannotInitialise."""
+    return _binary("postgres").parent
+
+
 def _binary(name: str) -> Path:
     """A program of the wheel. Its own Python helper is not used: it would open the cluster to everybody."""
     # Found without importing the package, which warns where XDG_RUNTIME_DIR is unset.

@@ -1,5 +1,5 @@
-"""`python -m devstack test -- <pytest arguments>`: the suite on embedded services that live as long as it
-runs.
+"""`python -m devstack test -- <pytest arguments>` and `bench -- <module> ...`: the suite, or a benchmark, on
+embedded services that live as long as it runs.
 """
 
 from __future__ import annotations
@@ -32,18 +32,27 @@ def bring_loopback_up() -> None:
 
 def run(arguments: list[str]) -> int:
     """Start PostgreSQL and Redis, run pytest on them, and leave nothing behind; pytest's exit code."""
+    return _run(["pytest", *arguments], is_durable=False)
+
+
+def measure(arguments: list[str]) -> int:
+    """The same for a benchmark, on a database whose commits are durable and whose programs are in PATH."""
+    return _run(arguments, is_durable=True)
+
+
+def _run(module: list[str], *, is_durable: bool) -> int:
     if os.geteuid() == 0:
         bring_loopback_up()
     accounts = users.prepare()
     base = Path(tempfile.mkdtemp(prefix="countersign-test-", dir="/tmp"))
     base.chmod(0o755)
     try:
-        return _run_in(base, accounts, arguments)
+        return _run_in(base, accounts, module, is_durable=is_durable)
     finally:
         shutil.rmtree(base, ignore_errors=True)
 
 
-def _run_in(base: Path, accounts: users.Accounts, arguments: list[str]) -> int:
+def _run_in(base: Path, accounts: users.Accounts, module: list[str], *, is_durable: bool) -> int:
     (base / "log").mkdir()
     values = dict(os.environ) | {"DJANGO_SETTINGS_MODULE": "backoffice.settings.test"}
     with Supervisor(log_folder=base / "log", echo=False) as supervisor:
@@ -54,11 +63,12 @@ def _run_in(base: Path, accounts: users.Accounts, arguments: list[str]) -> int:
                 sockets=accounts.of("cs-db").own(base / "run", mode=0o755),
                 account=accounts.of("cs-db"),
                 accounts=accounts,
-                is_for_tests=True,
+                is_for_tests=not is_durable,
             )
             cluster.initialise()
             wanted.append(cluster.process())
             values["DATABASE_URL"] = cluster.url("postgres", "postgres")
+            values["PATH"] = f"{postgres.programs()}:{values.get('PATH', '')}"
         if "REDIS_URL" not in os.environ:
             folder = accounts.of("cs-redis").own(base / "redis", mode=0o755)
             wanted.append(
@@ -66,6 +76,6 @@ def _run_in(base: Path, accounts: users.Accounts, arguments: list[str]) -> int:
             )
             values["REDIS_URL"] = f"unix://{folder}/redis.sock"
         supervisor.start(*wanted)
-        done = subprocess.run([sys.executable, "-m", "pytest", *arguments], check=False, cwd=HOME, env=values)
+        done = subprocess.run([sys.executable, "-m", *module], check=False, cwd=HOME, env=values)
         supervisor.check()  # a service that went down explains failures better than they do
         return done.returncode
