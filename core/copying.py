@@ -36,9 +36,8 @@ def copy_rows(table: str, columns: Sequence[str], rows: Sequence[Sequence[Any]])
     command = sql.SQL("COPY {} ({}) FROM STDIN").format(sql.Identifier(table), names)
     # The cursor's own methods would turn the driver's errors into Django's; its COPY does not.
     with connection.cursor() as cursor, connection.wrap_database_errors, cursor.copy(command) as copy:
-        for first in range(
-            0, len(rows), _AT_ONCE
-        ):  # the server works on these while the next are written out
+        # The server works on some rows while the next are written out.
+        for first in range(0, len(rows), _AT_ONCE):
             piece = zip(*rows[first : first + _AT_ONCE], strict=True)
             texts = [_texts(column, nothing="\\N", escaped=_for_copy) for column in piece]
             copy.write("\n".join(map("\t".join, zip(*texts, strict=True))) + "\n")

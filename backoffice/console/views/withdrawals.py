@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Final
 from uuid import UUID
 
@@ -111,38 +112,28 @@ def release(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
 
 def reject(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
     """Refuse it; the customer's funds are free again."""
-    try:
-        actions.reject_withdrawal(
-            withdrawal_id=withdrawal_id,
-            reason=request.POST.get("reason", ""),
-            actor=request.actor,
-            now=clock.now(),
-        )
-    except Refused as refusal:
-        return show(request, withdrawal_id, refusal)
-    messages.success(request, f"Rejected. {_freed(withdrawal_id)}")
-    return redirect("withdrawal", withdrawal_id)
+    return _act(
+        request, withdrawal_id, actions.reject_withdrawal, lambda: f"Rejected. {_freed(withdrawal_id)}"
+    )
 
 
 def fail(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
     """Give up a withdrawal whose transaction can never pay."""
-    try:
-        actions.fail_withdrawal(
-            withdrawal_id=withdrawal_id,
-            reason=request.POST.get("reason", ""),
-            actor=request.actor,
-            now=clock.now(),
-        )
-    except Refused as refusal:
-        return show(request, withdrawal_id, refusal)
-    messages.success(request, f"Given up. {_freed(withdrawal_id)}")
-    return redirect("withdrawal", withdrawal_id)
+    return _act(request, withdrawal_id, actions.fail_withdrawal, lambda: f"Given up. {_freed(withdrawal_id)}")
 
 
 def ask_again(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
     """Put the same transaction before the same signers once more."""
+    told = "The signers are being asked again; their answers appear here."
+    return _act(request, withdrawal_id, actions.ask_again, lambda: told)
+
+
+def _act(
+    request: frame.StaffRequest, withdrawal_id: UUID, act: Callable[..., object], told: Callable[[], str]
+) -> HttpResponse:
+    """Do it for the reason that was given; back to the page, with what is told once it is done."""
     try:
-        actions.ask_again(
+        act(
             withdrawal_id=withdrawal_id,
             reason=request.POST.get("reason", ""),
             actor=request.actor,
@@ -150,7 +141,7 @@ def ask_again(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
         )
     except Refused as refusal:
         return show(request, withdrawal_id, refusal)
-    messages.success(request, "The signers are being asked again; their answers appear here.")
+    messages.success(request, told())
     return redirect("withdrawal", withdrawal_id)
 
 
