@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from core.trusted import serving
 from kernel import cosignature, encodings
 
 _PATIENCE_S: Final = 3.0
@@ -70,5 +71,5 @@ class _UnixConnection(http.client.HTTPConnection):
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.sock.settimeout(self.timeout)
-        self.sock.connect(str(self._path))
+        serving.connect(self.sock, self._path, within_s=_PATIENCE_S)
+        self.sock.settimeout(_PATIENCE_S)

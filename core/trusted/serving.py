@@ -69,14 +69,25 @@ def _converse(connection: socket.socket, *, answer: Answer, uid: int) -> None:
 def ask(path: Path, *messages: Message, patience_s: float) -> list[dict[str, canonical.Value]]:
     """What the program at that socket answers to these messages; OSError or BadFrame if it does not."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
+        connect(connection, path, within_s=patience_s)
         connection.settimeout(patience_s)
-        connection.connect(str(path))
         answers = []
         for message in messages:
             connection.sendall(frames.encode(message))
             length = frames.body_length(receive(connection, frames.HEADER_BYTES))
             answers.append(frames.decode_body(receive(connection, length)))
         return answers
+
+
+def connect(connection: socket.socket, path: Path, *, within_s: float) -> None:
+    """Connect, waiting so long for a place where others have filled the listener's queue; OSError after it.
+
+    Python's own time-out makes the socket one that does not wait, and Linux refuses such a one at once.
+    """
+    seconds, rest = divmod(within_s, 1)
+    limit = struct.pack("ll", int(seconds), int(rest * 1_000_000))
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, limit)
+    connection.connect(str(path))
 
 
 def receive(connection: socket.socket, count: int, *, may_end: bool = False) -> bytes:

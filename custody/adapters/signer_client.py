@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from core.trusted import serving
 from kernel import canonical, frames
 
 CONNECT_WITHIN_S: Final = 2.0
@@ -127,8 +128,7 @@ def _declined(token: str, answer: Mapping[str, canonical.Value]) -> Declined:
 def _exchange(path: Path, request: Mapping[str, canonical.Value]) -> dict[str, canonical.Value]:
     with socket.socket(socket.AF_UNIX) as connection:
         try:
-            connection.settimeout(CONNECT_WITHIN_S)
-            connection.connect(str(path))
+            serving.connect(connection, path, within_s=CONNECT_WITHIN_S)
             connection.settimeout(ANSWER_WITHIN_S)
             connection.sendall(frames.encode(request))
             header = _exactly(connection, frames.HEADER_BYTES)

@@ -10,13 +10,15 @@ import json
 import os
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from uuid import UUID
 
 import pytest
 
+from core.trusted import serving
 from custody.signer import ask as asking
 from custody.signer import server
 from kernel import canonical, frames, merkle
@@ -331,6 +333,32 @@ def test_leave_a_living_socket_to_its_signer(tmp_path: Path) -> None:
     server.listen(tmp_path / "s.sock").close()
 
 
+def _wait_for_a_place(path: Path, ask: Callable[[], object]) -> object:
+    """Asked while others fill the listener's queue: the answer, once somebody makes room."""
+    with socket.socket(socket.AF_UNIX) as listener, socket.socket(socket.AF_UNIX) as first:
+        listener.bind(str(path))
+        listener.listen(0)
+        first.connect(str(path))
+        with ThreadPoolExecutor(1) as pool:
+            answer = pool.submit(ask)
+            with pytest.raises(TimeoutError):
+                answer.result(0.2)
+            listener.accept()[0].close()
+            with listener.accept()[0] as connection:
+                connection.sendall(frames.encode({"v": 1, "type": "health"}))
+                return answer.result(10)
+
+
+def test_wait_for_a_place_in_the_queue_with_an_officers_order(tmp_path: Path) -> None:
+    path, message = tmp_path / "s.sock", {"v": 1, "type": "health"}
+    assert _wait_for_a_place(path, lambda: asking.ask(path, message)) == message
+
+
+def test_wait_for_a_place_in_a_trusted_programs_queue(tmp_path: Path) -> None:
+    path, message = tmp_path / "s.sock", {"v": 1, "type": "health"}
+    assert _wait_for_a_place(path, lambda: serving.ask(path, message, patience_s=10)) == [message]
+
+
 def test_let_nobody_keep_an_officers_freeze_waiting(tmp_path: Path) -> None:
     """A worker that was taken over holds all connections that it can get: silent ones, and one that drips."""
     lines: list[str] = []
@@ -344,8 +372,8 @@ def test_let_nobody_keep_an_officers_freeze_waiting(tmp_path: Path) -> None:
     thread.start()
 
     def drip(connection: socket.socket) -> None:
-        connection.sendall(frames.FRAME_BYTES_MAX.to_bytes(4, "big"))
         with contextlib.suppress(OSError):
+            connection.sendall(frames.FRAME_BYTES_MAX.to_bytes(4, "big"))
             while not stopped.wait(0.05):
                 connection.sendall(b"x")
 
