@@ -18,21 +18,23 @@ anything. It needs no Django and no database.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 import threading
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from socketserver import UnixStreamServer
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from core.trusted import starting
+from core.trusted.peers import Peers, user_of
 from kernel import cosignature, encodings, merkle, note
 
 _BODY_BYTES_MAX: Final = 64 * 1024
@@ -73,7 +75,7 @@ class _Memory:
                 return Answer(422, f"{error}\n")
             if head.size > self.size:
                 line = f"{head.size} {encodings.base64_standard(head.root)}\n"
-                _replace(self._path, line, mode=0o644)
+                starting.replace(self._path, line.encode(), mode=0o644)
                 self.size, self.root = head.size, head.root
         return None
 
@@ -84,7 +86,7 @@ class Witness:
     def __init__(self, *, name: str, logs: Sequence[note.Verifier], state: Path) -> None:
         self._key = _key(state)
         self.cosigner = cosignature.Cosigner(name, self._key.public_key().public_bytes_raw())
-        _replace(state / "key.txt", f"{self.cosigner}\n", mode=0o644)
+        starting.replace(state / "key.txt", f"{self.cosigner}\n".encode(), mode=0o644)
         self._logs = {log.name: _Memory(log, _seen_file(state, log.name)) for log in logs}
         if len(self._logs) != len(logs):
             raise ValueError("two keys for one log: a witness is given one")
@@ -156,8 +158,8 @@ def _key(state: Path) -> Ed25519PrivateKey:
         pem = fresh.private_bytes(
             serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
         )
-        _replace(state / "watched", "", mode=0o644)
-        _replace(path, pem.decode(), mode=0o400)
+        starting.replace(state / "watched", b"", mode=0o644)
+        starting.replace(path, pem, mode=0o400)
     if not seen.is_dir() or not (state / "watched").exists():
         raise NoMemory(f"{seen} is missing: a witness that forgot would vouch for anything")
     key = serialization.load_pem_private_key(path.read_bytes(), password=None)
@@ -177,39 +179,29 @@ def _seen_file(state: Path, log: str) -> Path:
     names = watched.read_text(encoding="ascii").split()
     if log not in names:
         if not path.exists():
-            _replace(path, f"0 {encodings.base64_standard(merkle.EMPTY_ROOT)}\n", mode=0o644)
-        _replace(watched, "".join(f"{name}\n" for name in [*names, log]), mode=0o644)
+            nothing = f"0 {encodings.base64_standard(merkle.EMPTY_ROOT)}\n"
+            starting.replace(path, nothing.encode(), mode=0o644)
+        starting.replace(watched, "".join(f"{name}\n" for name in [*names, log]).encode(), mode=0o644)
     if not path.exists():
         raise NoMemory(f"{path} is missing: a witness that forgot would vouch for anything")
     return path
 
 
-def _replace(path: Path, text: str, *, mode: int) -> None:
-    """Write the whole file durably, or leave the old one."""
-    fresh = path.with_name(path.name + ".new")
-    fresh.unlink(missing_ok=True)
-    descriptor = os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, mode)
-    with os.fdopen(descriptor, "w", encoding="ascii") as file:
-        os.fchmod(file.fileno(), mode)
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    fresh.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
-
-
 class Server(UnixStreamServer):
-    """One request after the other: nothing to race for."""
+    """One request is answered after the other, and none waits for whoever is slow to ask."""
+
+    request_queue_size = 64
 
     def __init__(self, path: Path, witness: Witness) -> None:
         path.unlink(missing_ok=True)
-        self.witness = witness
+        self.witness, self.peers = witness, Peers(_log)
         super().__init__(str(path), _Handler)
         path.chmod(0o666)  # whoever asks gets a cosignature only for what the log's key signed
+
+    def process_request(self, request: Any, client_address: Any) -> None:
+        """In a thread of the peer's own."""
+        talk = partial(self.finish_request, request, client_address)
+        self.peers.let_in(request, user_of(request), talk)
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -223,7 +215,9 @@ class _Handler(BaseHTTPRequestHandler):
         elif not length.isdecimal() or int(length) > _BODY_BYTES_MAX:
             answer = Answer(400, "a length, and not too long\n")
         else:
-            answer = self.server.witness.add(self.rfile.read(int(length)), at=int(time.time()))
+            body = self.rfile.read(int(length))
+            with self.server.peers.turn(self.connection):
+                answer = self.server.witness.add(body, at=int(time.time()))
         self._answer(answer)
 
     def do_GET(self) -> None:
@@ -239,10 +233,14 @@ class _Handler(BaseHTTPRequestHandler):
         self.wfile.write(data)
 
     def log_message(self, format: str, *arguments: object) -> None:  # noqa: A002 -- the base's name
-        print(f"witness: {format % arguments}", file=sys.stderr, flush=True)
+        _log(format % arguments)
 
     def address_string(self) -> str:
         return "unix"
+
+
+def _log(line: str) -> None:
+    print(f"witness: {line}", file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -1,7 +1,6 @@
-"""The socket of a trusted program: one connection at a time, known users only, framed canonical messages.
+"""The socket of a trusted program: known users only, framed canonical messages, one answered at a time.
 
-The kernel vouches for a peer's user; nobody can say another's name. A request that cannot be answered ends
-its connection, never the program.
+A request that cannot be answered ends its connection, never the program.
 """
 
 from __future__ import annotations
@@ -9,14 +8,14 @@ from __future__ import annotations
 import socket
 import struct
 from collections.abc import Callable, Collection, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Final
 
+from core.trusted.peers import Peers, user_of
 from kernel import canonical, frames
 
-IDLE_S: Final = 5.0  # a peer that says nothing for so long must not keep others waiting
-
-_PEER: Final = struct.Struct("3i")  # pid, uid, gid
+IDLE_S: Final = 5.0  # a peer that says nothing for so long is hung up on
 
 Message = Mapping[str, canonical.Value]
 Answer = Callable[[Message, int], Message]
@@ -45,25 +44,32 @@ def serve(
     log: Callable[[str], None],
     running: Callable[[], bool] = lambda: True,
 ) -> None:
-    """Answer connections one by one until `running` says no, or the listener is closed."""
-    while running():
-        connection, _ = listener.accept()
-        with connection:
+    """Answer connections until `running` says no, or the listener is closed.
+
+    `answer` is called by one thread at a time, not always the same one.
+    """
+    peers = Peers(log)
+    try:
+        while running():
+            connection, _ = listener.accept()
             connection.settimeout(IDLE_S)
-            _, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-            if uid not in allowed:
+            if (uid := user_of(connection)) in allowed:
+                peers.let_in(connection, uid, partial(_converse, connection, uid, answer, peers))
+            else:
                 log(f"refused user={uid}: unknown")
-                continue
-            try:
-                _converse(connection, answer=answer, uid=uid)
-            except (OSError, ValueError, TypeError, KeyError) as error:
-                log(f"closed user={uid} why={type(error).__name__}")
+                connection.close()
+    except BaseException:
+        peers.close()
+        raise
+    peers.wait()
 
 
-def _converse(connection: socket.socket, *, answer: Answer, uid: int) -> None:
+def _converse(connection: socket.socket, uid: int, answer: Answer, peers: Peers) -> None:
     while header := receive(connection, frames.HEADER_BYTES, may_end=True):
         message = frames.decode_body(receive(connection, frames.body_length(header)))
-        connection.sendall(frames.encode(answer(message, uid)))
+        with peers.turn(connection):
+            said = frames.encode(answer(message, uid))
+        connection.sendall(said)
 
 
 def ask(path: Path, *messages: Message, patience_s: float) -> list[dict[str, canonical.Value]]:

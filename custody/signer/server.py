@@ -10,16 +10,16 @@ import contextlib
 import socket
 import struct
 import threading
-from collections import OrderedDict
 from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Final
 
 from custody.signer.requests import Message
 from kernel import canonical, frames
+from kernel.seats import Seats
 
 IDLE_S: Final = 5.0  # a peer that says nothing for so long is hung up on
-PEERS_MAX: Final = 64  # one more, and the one that has waited longest to say something is hung up on
+QUEUE: Final = 64
 
 _PEER: Final = struct.Struct("3i")  # pid, uid, gid
 
@@ -35,7 +35,7 @@ def listen(path: Path) -> socket.socket:
     listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
     listener.bind(str(path))
     path.chmod(0o660)
-    listener.listen(PEERS_MAX)
+    listener.listen(QUEUE)
     return listener
 
 
@@ -51,75 +51,39 @@ def serve(
 
     A request that cannot be answered ends its connection, never the signer.
     """
-    peers = _Peers(answer, log)
+    peers = Seats[socket.socket](threading.Condition())
+
+    def talk(connection: socket.socket, uid: int) -> None:
+        try:
+            with connection:
+                while header := _receive(connection, frames.HEADER_BYTES, may_end=True):
+                    message = frames.decode_body(_receive(connection, frames.body_length(header)))
+                    with peers.turn(connection):
+                        reply = answer(message, uid)
+                        log(_line(reply, uid))
+                    connection.sendall(frames.encode(reply))
+        except Exception as error:  # noqa: BLE001 - a person would have to type the PIN again
+            log(f"closed user={uid} why={type(error).__name__} {_plain(str(error))[:200]}")
+        finally:
+            peers.leave(connection)
+
     try:
         while running():
             connection, _ = listener.accept()
             connection.settimeout(IDLE_S)
             _, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
-            if uid in allowed:
-                peers.let_in(connection, uid)
-            else:
+            if uid not in allowed:
                 log(f"refused user={uid} code=SIGNER_UNKNOWN_PEER")
                 connection.close()
+                continue
+            if (gone := peers.enter(connection, uid)) is not None:
+                with contextlib.suppress(OSError):  # it may have gone by itself
+                    gone.shutdown(socket.SHUT_RDWR)
+            threading.Thread(target=talk, args=(connection, uid), daemon=True).start()
     except BaseException:
-        peers.turn.acquire()  # what has begun ends, and nothing more begins
+        peers.close()
         raise
     peers.wait()
-
-
-class _Peers:
-    """Who is connected; each has a thread that reads, and whoever has the turn is answered."""
-
-    def __init__(self, answer: Callable[[Message, int], Message], log: Callable[[str], None]) -> None:
-        self._answer, self._log = answer, log
-        self.turn = threading.Lock()
-        self._room = threading.Condition()
-        self._threads: set[threading.Thread] = set()
-        self._silent: OrderedDict[socket.socket, None] = OrderedDict()  # the longest first
-
-    def let_in(self, connection: socket.socket, uid: int) -> None:
-        """Talk to it in a thread of its own, as soon as there is room."""
-        with self._room:
-            while len(self._threads) >= PEERS_MAX:
-                if self._silent:
-                    with contextlib.suppress(OSError):  # it may have gone by itself
-                        self._silent.popitem(last=False)[0].shutdown(socket.SHUT_RDWR)
-                self._room.wait()
-            thread = threading.Thread(target=self._talk, args=(connection, uid), daemon=True)
-            self._threads.add(thread)
-            self._silent[connection] = None
-        thread.start()
-
-    def wait(self) -> None:
-        """Until everybody who is connected has gone."""
-        with self._room:
-            self._room.wait_for(lambda: not self._threads)
-
-    def _talk(self, connection: socket.socket, uid: int) -> None:
-        try:
-            with connection:
-                self._converse(connection, uid)
-        except Exception as error:  # noqa: BLE001 - a person would have to type the PIN again
-            self._log(f"closed user={uid} why={type(error).__name__} {_plain(str(error))[:200]}")
-        finally:
-            with self._room:
-                self._silent.pop(connection, None)
-                self._threads.discard(threading.current_thread())
-                self._room.notify()
-
-    def _converse(self, connection: socket.socket, uid: int) -> None:
-        while header := _receive(connection, frames.HEADER_BYTES, may_end=True):
-            message = frames.decode_body(_receive(connection, frames.body_length(header)))
-            with self._room:
-                self._silent.pop(connection, None)
-            with self.turn:
-                reply = self._answer(message, uid)
-                self._log(_line(reply, uid))
-            with self._room:
-                self._silent[connection] = None
-                self._room.notify()
-            connection.sendall(frames.encode(reply))
 
 
 def _receive(connection: socket.socket, count: int, *, may_end: bool = False) -> bytes:

@@ -64,7 +64,8 @@ def test_verify_the_audit_log_without_django() -> None:
 def test_witness_the_audit_log_without_django() -> None:
     foreign, ours = run("core.audit.witness")
     assert foreign == []
-    assert set(ours) <= {"core", "core.lazy", "core.audit", "core.audit.witness"}
+    above = [name for name in ours if not name.startswith("core.trusted")]
+    assert set(above) <= {"core", "core.lazy", "core.audit", "core.audit.witness"}
 
 
 def test_sign_the_audit_logs_heads_without_django() -> None:

@@ -27,6 +27,7 @@ from kernel.money import Amount
 from kernel.note import Checkpoint, Verifier, open_note
 from kernel.psbt import Psbt
 from kernel.registry import Registry
+from kernel.seats import PER_USER
 from kernel.transaction import Output, Transaction
 from tests import messages
 from tests import vault as vaults
@@ -363,7 +364,7 @@ def test_let_nobody_keep_an_officers_freeze_waiting(tmp_path: Path) -> None:
     """A worker that was taken over holds all connections that it can get: silent ones, and one that drips."""
     lines: list[str] = []
     stopped = threading.Event()
-    left = iter([True] * (server.PEERS_MAX + 3) + [False])
+    left = iter([True] * (PER_USER + 3) + [False])
     listener = server.listen(tmp_path / "s.sock")
     how = {"answer": lambda message, uid: message, "allowed": [os.getuid()], "log": lines.append}
     thread = threading.Thread(
@@ -379,7 +380,7 @@ def test_let_nobody_keep_an_officers_freeze_waiting(tmp_path: Path) -> None:
 
     with contextlib.ExitStack() as held:
         connections = []
-        for _ in range(server.PEERS_MAX + 2):
+        for _ in range(PER_USER + 2):
             connections.append(held.enter_context(socket.socket(socket.AF_UNIX)))
             connections[-1].connect(str(tmp_path / "s.sock"))
         dripping = threading.Thread(target=drip, args=(connections[-1],))

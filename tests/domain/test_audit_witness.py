@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from core.audit import verifier, witness
 from core.audit.verifier import Wrong
 from core.audit.witness import NoMemory, Witness
+from core.trusted import starting
 from kernel import canonical, cosignature, encodings, merkle, note
 
 SECRET = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
@@ -107,7 +108,7 @@ def test_has_it_on_disk_before_it_answers(one: Witness, monkeypatch: pytest.Monk
     def full(*_: object, **__: object) -> None:
         raise OSError("no space left on device")
 
-    monkeypatch.setattr(witness, "_replace", full)
+    monkeypatch.setattr(starting, "replace", full)
     with pytest.raises(OSError, match="no space"):
         one.add(request(0, 17), at=1)
     assert one.size(LOG.name) == 0

@@ -1,0 +1,119 @@
+"""Who sits at a small server's socket: who goes for another, and whose turn it is.
+
+Signers and core's trusted programs answer one message at a time, and share this; sockets, threads and the
+lock are their own. Places belong to users, for whom the system vouches: whoever has taken over one program
+fills that program's places and nobody else's, and however much it asks, each other user is answered after one
+of its messages.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator
+from types import TracebackType
+from typing import Final, Generic, Protocol, TypeVar
+
+PER_USER: Final = 32
+
+Peer = TypeVar("Peer", bound=Hashable)
+
+
+class Room(Protocol):
+    """What threads meet in: a `threading.Condition`."""
+
+    def __enter__(self) -> bool:
+        """Alone in it."""
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
+        """Others may enter."""
+
+    def wait_for(self, predicate: Callable[[], bool]) -> bool:
+        """Leave it until something has changed and this holds."""
+
+    def notify_all(self) -> None:
+        """Something has changed."""
+
+
+class Gone(Exception):
+    """The peer's place was given to another before it had said anything whole."""
+
+
+class Seats(Generic[Peer]):
+    """Everybody who is connected: silent, waiting for an answer, or the one that is being answered."""
+
+    def __init__(self, room: Room, *, per_user: int = PER_USER) -> None:
+        self._room, self._per_user = room, per_user
+        self._inside = 0
+        self._users: dict[Peer, int] = {}  # of those who have a place
+        self._silent: dict[Peer, None] = {}  # the longest first
+        self._waiting: dict[int, deque[Peer]] = {}  # by user, whoever was answered longest ago first
+        self._answered: Peer | None = None
+        self._closed = False
+
+    def enter(self, peer: Peer, user: int) -> Peer | None:
+        """Give it a place. Whoever is to be hung up on for it: of the same user's, the one that has been
+        silent longest, or the newcomer itself where all of them wait for an answer. Each one that entered
+        leaves, the newcomer too.
+        """
+        with self._room:
+            self._inside += 1
+            gone = None
+            if sum(whose == user for whose in self._users.values()) >= self._per_user:
+                gone = next((one for one in self._silent if self._users[one] == user), peer)
+                if gone is peer:
+                    return peer
+                del self._users[gone], self._silent[gone]
+            self._users[peer], self._silent[peer] = user, None
+            return gone
+
+    @contextlib.contextmanager
+    def turn(self, peer: Peer) -> Iterator[None]:
+        """For a peer whose message is there, whole: wait until it is its turn. Gone, before anything is done.
+
+        One user's messages go by their age, users in rotation.
+        """
+        with self._room:
+            if peer not in self._users:
+                raise Gone
+            del self._silent[peer]
+            self._waiting.setdefault(self._users[peer], deque()).append(peer)
+            self._room.wait_for(lambda: self._next() is peer)
+        yield
+        with self._room:
+            self._answered = None
+            self._silent[peer] = None
+            self._room.notify_all()
+
+    def leave(self, peer: Peer) -> None:
+        """It has gone, whatever it was about."""
+        with self._room:
+            self._inside -= 1
+            self._users.pop(peer, None)
+            self._silent.pop(peer, None)
+            if self._answered is peer:
+                self._answered = None
+            self._room.notify_all()
+
+    def wait(self) -> None:
+        """Until everybody has left."""
+        with self._room:
+            self._room.wait_for(lambda: not self._inside)
+
+    def close(self) -> None:
+        """Until the answer that was begun is given; nobody else gets a turn."""
+        with self._room:
+            self._closed = True
+            self._room.wait_for(lambda: self._answered is None)
+
+    def _next(self) -> Peer | None:
+        """Who is being answered, or is to be."""
+        if self._answered is None and self._waiting and not self._closed:
+            user = next(iter(self._waiting))
+            queue = self._waiting.pop(user)
+            self._answered = queue.popleft()
+            if queue:
+                self._waiting[user] = queue  # behind everybody else
+        return self._answered

@@ -1,0 +1,102 @@
+"""The seats at a small server's socket …"""
+
+from __future__ import annotations
+
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kernel.seats import Gone, Seats
+
+OFFICER, WORKER = 1, 2
+
+
+class Room(threading.Condition):
+    """It tells how many have come to wait."""
+
+    came = 0
+
+    def wait(self, timeout: float | None = None) -> bool:
+        self.came += 1
+        return super().wait(timeout)
+
+
+def seats(room: threading.Condition | None = None, *, per_user: int = 2) -> Seats[str]:
+    return Seats(room or threading.Condition(), per_user=per_user)
+
+
+def test_go_to_a_newcomer_from_the_longest_silent_of_the_same_user_alone() -> None:
+    found = seats()
+    assert [found.enter(name, user) for name, user in (("o", OFFICER), ("a", WORKER), ("b", WORKER))] == [
+        None
+    ] * 3
+    assert found.enter("c", WORKER) == "a"  # and not o, who has been silent longer
+    with pytest.raises(Gone), found.turn("a"):
+        pass
+    with found.turn("b"):
+        assert found.enter("d", WORKER) == "c"  # nobody is hung up on who waits for an answer
+    assert found.enter("e", WORKER) == "d"
+    with found.turn("o"):
+        pass
+
+
+def test_are_kept_by_those_who_wait_for_an_answer() -> None:
+    found = seats(per_user=1)
+    found.enter("a", WORKER)
+    with found.turn("a"):
+        assert found.enter("b", WORKER) == "b"
+        assert found.enter("o", OFFICER) is None
+    with pytest.raises(Gone), found.turn("b"):
+        pass
+
+
+@given(flood=st.integers(2, 20))
+def test_are_answered_in_rotation_however_much_one_user_asks(flood: int) -> None:
+    """An officer's message waits for one of the flood's, whatever was there before."""
+    room, said = Room(), list[str]()
+    found = seats(room, per_user=flood)
+    names = [f"w{number}" for number in range(flood)]
+    for name in names:
+        found.enter(name, WORKER)
+    found.enter("o", OFFICER)
+
+    def ask(name: str) -> None:
+        with found.turn(name):
+            said.append(name)
+
+    with ThreadPoolExecutor(flood) as pool, found.turn(names[0]):
+        for number, name in enumerate([*names[1:], "o"], start=1):
+            pool.submit(ask, name)
+            while room.came < number:
+                time.sleep(0.001)
+    assert said[:2] == [names[1], "o"]
+    assert said[2:] == names[2:]
+
+
+def test_are_given_to_nobody_once_the_server_ends() -> None:
+    found = seats()
+    for name in ("a", "b"):
+        found.enter(name, WORKER)
+    begun, may_end = threading.Event(), threading.Event()
+
+    def ask(name: str) -> None:
+        with found.turn(name):
+            begun.set()
+            may_end.wait(10)
+
+    first = threading.Thread(target=ask, args=("a",))
+    first.start()
+    assert begun.wait(10)
+    closing = threading.Thread(target=found.close)
+    closing.start()
+    threading.Thread(target=ask, args=("b",), daemon=True).start()
+    assert closing.is_alive()
+    begun.clear()
+    may_end.set()
+    closing.join(10)
+    assert not closing.is_alive()
+    assert not begun.is_set()
