@@ -49,13 +49,17 @@ def read_log(now: datetime) -> Reading:
 
 
 def read_vault(now: datetime) -> Reading:
-    """The vault answers, and raised no alarm within the last hour."""
+    """The vault answers, writes, and raised no alarm within the last hour."""
     try:
         answer = serving.ask(settings.VAULT_SOCKET, {"v": 1, "type": "standing"}, patience_s=PATIENCE_S)[0]
         lines, alarms = int(str(answer["lines"])), int(str(answer["alarms"]))
     except (OSError, ValueError, KeyError, frames.BadFrame):
         return Reading(Status.DOWN, "The vault does not answer: no evidence opens. Has it its passphrase?")
     facts: dict[str, str | int | None] = {"lines in its log": lines, "alarms within the hour": alarms}
+    if answer.get("stuck"):
+        return Reading(
+            Status.DOWN, "The vault cannot write its log: no evidence opens. Is its disk full?", facts
+        )
     if alarms:
         sentence = "Somebody asked the vault for more people than they may, or for what is not theirs."
         return Reading(Status.DEGRADED, sentence, facts)

@@ -91,6 +91,8 @@ def main() -> int:
         if options.verb == "provision":
             print(key.public_key().public_bytes_raw().hex(), log.verifier)
             return 0
+        if log.cut:
+            _log(f"cut {log.cut} bytes of a line that was never finished, and never answered for")
         listener = serving.listen(options.socket)
     except (NoKey, LogDamaged, starting.NoSecret, OSError, ValueError) as error:
         _log(f"cannot start: {error}")
@@ -111,7 +113,7 @@ def main() -> int:
     finally:
         listener.close()
         options.socket.unlink(missing_ok=True)
-        log.close()
+        vault.close()
     return 0
 
 

@@ -8,8 +8,9 @@ whom they are about, are opened for workers alone, who get a limit of their own 
 
 from __future__ import annotations
 
+import contextlib
 from collections import deque
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +20,8 @@ from core.trusted.serving import Message
 from core.vault import boxes
 from core.vault.log import Log
 from core.vault.quota import WINDOW_S, Quota
-from kernel import canonical, encodings
+from kernel import canonical, encodings, members
+from kernel.tally import Counts, Tally
 
 DELIVERIES: Final = "kyc.webhookdelivery/"
 """How the names of deliveries begin, as the application gives them."""
@@ -27,6 +29,10 @@ TEXT_MAX: Final = 300
 ITEMS_MAX: Final = 500
 ALARMS: Final = frozenset({"VAULT_QUOTA", "VAULT_NOT_FOR_YOU"})
 REFUSALS_MAX: Final = 10_000
+OPENINGS_PER_PERSON: Final = 20
+"""How often within an hour a caller opens, for each person or delivery that it may: each is a line."""
+PLACES_MAX: Final = 5
+"""How many places the line of a refusal names."""
 
 Answer = dict[str, canonical.Value]
 
@@ -83,11 +89,14 @@ class Vault:
         self._key, self.log, self._clock, self._alarm = key, log, clock, alarm
         self._actors, self._callers, self._mail = Quota(per_actor), Quota(per_caller), Quota(deliveries)
         self._workers = frozenset(workers)
+        self._openings = Quota(OPENINGS_PER_PERSON * (per_caller + deliveries))
         self._refused_at: deque[float] = deque(maxlen=REFUSALS_MAX)
+        self._tally, self._number = Tally(), 0
         self._remember()
 
     def answer(self, message: Message, uid: int) -> Message:
         """`open`, `standing`, or a question of the collector about the log."""
+        self._tell(self._tally.due(now_ms=int(self._clock() * 1000)))
         if message.get("type") == "standing":
             return self._standing()
         if message.get("type") != "open":
@@ -101,11 +110,11 @@ class Vault:
     def _open(self, asked: Question, uid: int) -> Answer:
         now_s, caller = self._clock(), f"uid:{uid}"
         if asked.subject.startswith(DELIVERIES) and uid not in self._workers:
-            self._alarm(f"wall: {asked.actor} through user {uid} asked for a delivery")
-            return self._write(asked, uid, now_s, "VAULT_NOT_FOR_YOU")
+            alarm = f"wall: {asked.actor} through user {uid} asked for a delivery"
+            return self._refuse(asked, uid, now_s, "VAULT_NOT_FOR_YOU", alarm)
         if not self._admits(asked, caller, now_s):
-            self._alarm(f"quota: {asked.actor} through user {uid} asked for one person too many")
-            return self._write(asked, uid, now_s, "VAULT_QUOTA")
+            alarm = f"quota: {asked.actor} through user {uid} asked for one person too many, or too often"
+            return self._refuse(asked, uid, now_s, "VAULT_QUOTA", alarm)
         try:
             person = boxes.open_person(asked.wrapped, self._key, subject=asked.subject)
             plain = [
@@ -113,13 +122,29 @@ class Vault:
                 for place, sealed in asked.items
             ]
         except boxes.NotOurs:
-            return self._write(asked, uid, now_s, "VAULT_NOT_OURS")
-        self._write(asked, uid, now_s, "")
+            return self._refuse(asked, uid, now_s, "VAULT_NOT_OURS")
+        self._write(asked, uid, now_s, "", asked.items)
         self._count(asked.actor, caller, asked.subject, now_s)
         return {"v": 1, "type": "opened", "texts": [encodings.base64url(text) for text in plain]}
 
-    def _write(self, asked: Question, uid: int, now_s: float, code: str) -> Answer:
-        """The line, on disk; what is said where nothing was opened."""
+    def _refuse(self, asked: Question, uid: int, now_s: float, code: str, alarm: str = "") -> Answer:
+        """What is said where nothing was opened, after its line, or with the next that counts."""
+        now_ms = int(now_s * 1000)
+        if code in ALARMS:
+            self._refused_at.append(now_s)
+        if self._tally.admits(str(uid), code, now_ms=now_ms):
+            if alarm:
+                self._alarm(alarm)
+            try:
+                self._write(asked, uid, now_s, code, asked.items[:PLACES_MAX])
+            except OSError:
+                self._tally.count(str(uid), code, now_ms=now_ms)
+        return _refused(code)
+
+    def _write(
+        self, asked: Question, uid: int, now_s: float, code: str, items: Sequence[tuple[str, bytes]]
+    ) -> None:
+        """The line, on disk."""
         self.log.add(
             {
                 "v": 1,
@@ -129,15 +154,27 @@ class Vault:
                 "subject": asked.subject,
                 "purpose": asked.purpose,
                 "event": asked.event,
-                "places": [place for place, _ in asked.items],
+                "places": [place for place, _ in items],
                 "code": code,
             }
         )
-        if code in ALARMS:
-            self._refused_at.append(now_s)
-        return _refused(code)
+
+    def _tell(self, counted: Counts) -> None:
+        """One line for the refusals that were only counted; where it cannot be written, it waits."""
+        if not counted:
+            return
+        with contextlib.suppress(OSError):
+            self.log.add({"v": 1, "at_ms": str(int(self._clock() * 1000)), "counted": counted})
+            self._tally.told()
+
+    def close(self) -> None:
+        """Write down what was counted, and let another process write."""
+        self._tell(self._tally.counted)
+        self.log.close()
 
     def _admits(self, asked: Question, caller: str, now_s: float) -> bool:
+        if not self._openings.admits(caller, "", now_s=now_s):
+            return False
         if asked.subject.startswith(DELIVERIES):
             return self._mail.admits(caller, asked.subject, now_s=now_s)
         within = self._actors.admits(asked.actor, asked.subject, now_s=now_s)
@@ -147,9 +184,12 @@ class Vault:
         """How many of the last hour's questions raised an alarm: for whoever looks after the machine."""
         since_s = self._clock() - WINDOW_S
         lately = sum(at_s > since_s for at_s in self._refused_at)
-        return {"v": 1, "type": "standing", "lines": self.log.tree.size, "alarms": lately}
+        found: Answer = {"lines": self.log.tree.size, "alarms": lately, "stuck": self.log.is_stuck}
+        return {"v": 1, "type": "standing", **found}
 
     def _count(self, actor: str, caller: str, subject: str, now_s: float) -> None:
+        self._number += 1
+        self._openings.count(caller, str(self._number), now_s=now_s)
         if subject.startswith(DELIVERIES):
             self._mail.count(caller, subject, now_s=now_s)
             return
@@ -161,10 +201,20 @@ class Vault:
         for line in self.log.lines:
             said: Mapping[str, canonical.Value] = canonical.decode_object(line[:-1])
             at_s = int(str(said["at_ms"])) / 1000
+            if "counted" in said:
+                self._refused_at.extend([at_s] * _alarms(said["counted"]))
+                continue
             if said["code"] in ALARMS:
                 self._refused_at.append(at_s)
             if not said["code"]:
                 self._count(str(said["actor"]), f"uid:{said['caller']}", str(said["subject"]), at_s)
+
+
+def _alarms(counted: canonical.Value) -> int:
+    """How many of the refusals that were only counted raise an alarm, as far as they are kept."""
+    users = members.an_object(counted).values()
+    found = [(code, int(str(times))) for user in users for code, times in members.an_object(user).items()]
+    return min(sum(times for code, times in found if code in ALARMS), REFUSALS_MAX)
 
 
 def _refused(code: str) -> Answer:

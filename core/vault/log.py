@@ -6,26 +6,25 @@ make yesterday's openings disappear, and whoever takes over the web tier opens n
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kernel import canonical, merkle, note
-
-LINES_BYTES_MAX: Final = 100_000
-LINES_MAX: Final = 500
+from kernel import canonical, merkle, note, witnessed
 
 
 class LogDamaged(Exception):
-    """The file is held by another process, or its last line was not finished."""
+    """The file is held by another process, or a line is not what a log of ours holds."""
 
 
 class Log:
-    """The file and its tree. One process writes it."""
+    """The file and its tree. One process writes it. `cut` tells how many bytes of an unfinished line were cut
+    off at the start, `is_stuck` whether the last line could not be written.
+    """
 
     def __init__(self, path: Path, *, origin: str, key: Ed25519PrivateKey) -> None:
         self.verifier = note.Verifier(origin, key.public_key().public_bytes_raw())
@@ -36,23 +35,43 @@ class Log:
         except BlockingIOError:
             os.close(self._file)
             raise LogDamaged(f"another process holds {path}") from None
-        self.lines = path.read_bytes().splitlines(keepends=True)
-        if self.lines and not self.lines[-1].endswith(b"\n"):
+        data = path.read_bytes()
+        self._size = data.rfind(b"\n") + 1  # of what was acknowledged
+        self.cut, self.is_stuck = len(data) - self._size, False
+        if self.cut:
             # It was never answered for: the line is written whole before anything leaves.
-            os.ftruncate(self._file, sum(map(len, self.lines[:-1])))
-            del self.lines[-1]
+            os.ftruncate(self._file, self._size)
+        self.lines = data[: self._size].splitlines(keepends=True)
         self.tree = merkle.Tree()
-        for line in self.lines:
+        for number, line in enumerate(self.lines, start=1):
+            try:
+                canonical.decode_object(line[:-1])
+            except canonical.NotCanonical as error:
+                os.close(self._file)
+                raise LogDamaged(f"line {number} of {path}: {error}") from None
             self.tree.append(line[:-1])
 
     def add(self, members: Mapping[str, canonical.Value]) -> int:
-        """Write one line durably; its place."""
+        """Write one line durably; its place. OSError, and nothing of it stays."""
         line = canonical.encode(members)
-        os.write(self._file, line + b"\n")
-        os.fsync(self._file)
+        self._append(line + b"\n")
         self.lines.append(line + b"\n")
         self.tree.append(line)
         return self.tree.size - 1
+
+    def _append(self, line: bytes) -> None:
+        self.is_stuck = True
+        try:
+            if os.fstat(self._file).st_size != self._size:  # what was left behind could not be cut back then
+                os.ftruncate(self._file, self._size)
+            if os.write(self._file, line) != len(line):
+                raise OSError(errno.ENOSPC, "a line was not written whole")
+            os.fsync(self._file)
+        except OSError:
+            os.ftruncate(self._file, self._size)
+            raise
+        self._size += len(line)
+        self.is_stuck = False
 
     def answer(self, message: Mapping[str, canonical.Value]) -> dict[str, canonical.Value] | None:
         """What the collector is told: head, proof, lines. None for other questions."""
@@ -65,7 +84,8 @@ class Log:
                 hashes: list[canonical.Value] = [step.hex() for step in self.tree.consistency(old, size)]
                 return {"v": 1, "type": "log_proof", "hashes": hashes}
             case {"type": "log_entries", "start": int(start), "end": int(end)} if 0 <= start <= end:
-                return {"v": 1, "type": "log_entries", "start": start, "lines": self._between(start, end)}
+                found = self.lines[start : min(end, start + witnessed.LINES_MAX)]
+                return {"v": 1, "type": "log_entries", "start": start, "lines": [*witnessed.page(found)]}
             case {"type": "log_cosigned"}:
                 return {"v": 1, "type": "cosigned"}  # the collector keeps it: opening waits for no witness
             case _:
@@ -79,13 +99,3 @@ class Log:
     def close(self) -> None:
         """Let another process write."""
         os.close(self._file)
-
-    def _between(self, start: int, end: int) -> list[canonical.Value]:
-        found: list[canonical.Value] = []
-        room = LINES_BYTES_MAX
-        for line in self.lines[start : min(end, start + LINES_MAX)]:
-            room -= len(line)
-            if room < 0:
-                break
-            found.append(line[:-1].decode())
-        return found

@@ -54,6 +54,9 @@ def main() -> int:
             rp_id=pins.rp_id,
             clock=time.time,
         )
+        if log.cut:
+            text = f"approver: cut {log.cut} bytes of a line that was never finished, nor answered for"
+            print(text, file=sys.stderr)
         watch = Watch(given.log_socket, log, allowed=given.allow_uid)
         server = listen(given.socket, pins, log)
     except (BadPin, LogInUse, LogDamaged, OSError) as error:

@@ -8,6 +8,7 @@ page's own record of it disappear, nor put one there.
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import hashlib
 import os
@@ -20,15 +21,16 @@ from typing import Final
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kernel import canonical, encodings, note, webauthn
+from kernel import canonical, encodings, note, webauthn, witnessed
 from kernel.approval import BadStatement, Statement, Verb
 from kernel.merkle import Tree
 from kernel.pinned import Officer
 from kernel.registry import Registry
 
-LINES_MAX: Final = 500
-LINES_BYTES_MAX: Final = 100_000
 STRANGERS_PER_HOUR: Final = 60
+STOPS: Final = frozenset({"signer.freeze", "signer.veto"})
+RESERVE_BYTES: Final = 256 * 1024
+RESERVE_STEP_BYTES: Final = 4096
 _MEMBERS: Final = frozenset(
     {"request", "verb", "kind", "deployment", "nonce", "digest"}
     | {"credential_id", "authenticator_data", "client_data", "signature"}
@@ -112,7 +114,9 @@ class Given:
 
 
 class SigningLog:
-    """The file, its tree and its key. One process writes it."""
+    """The file, its tree and its key. One process writes it. `cut` tells how many bytes of an unfinished line
+    were cut off at the start.
+    """
 
     def __init__(
         self,
@@ -129,18 +133,22 @@ class SigningLog:
         self._key = _key(folder / "log-key.pem")
         self.verifier = note.Verifier(f"{deployment}/approver", self._key.public_key().public_bytes_raw())
         public = folder / "log-key.txt"
-        public.write_text(f"{self.verifier}\n")
+        if not public.exists() or public.read_text() != f"{self.verifier}\n":
+            public.write_text(f"{self.verifier}\n")
         public.chmod(0o644)
         self._lock = threading.Lock()
-        self._file = (folder / "signatures.jsonl").open("a+b")
+        self._path, self._reserve = folder / "signatures.jsonl", folder / "reserve"
+        self._file = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise LogInUse(f"{self._file.name} is in use by another process") from None
+            os.close(self._file)
+            raise LogInUse(f"{self._path} is in use by another process") from None
         self.tree, self._lines = Tree(), list[bytes]()
         self._places: dict[str, int] = {}
         self._strangers: list[float] = []
         self._read()
+        self._set_aside()
 
     def add(self, given: Given) -> int:
         """The place of this signature's line, which is durable; the same signature again has that place."""
@@ -168,9 +176,13 @@ class SigningLog:
                     "assertion": given.name,
                 }
             )
-            self._file.write(line + b"\n")
-            self._file.flush()
-            os.fsync(self._file.fileno())
+            try:
+                self._append(line + b"\n")
+            except OSError:
+                if officer is None or said.kind not in STOPS:
+                    raise
+                self._give_up_reserve()
+                self._append(line + b"\n")
             self._take(line, given.name)
             return self.tree.size - 1
 
@@ -186,18 +198,11 @@ class SigningLog:
 
     def entries(self, start: int, end: int) -> list[str]:
         """Lines from `start` on, as many of those up to `end` as fit into an answer."""
-        found: list[str] = []
-        room = LINES_BYTES_MAX
-        for line in self._lines[start : min(end, start + LINES_MAX)]:
-            room -= len(line)
-            if room < 0:
-                break
-            found.append(line.decode())
-        return found
+        return witnessed.page(self._lines[start : min(end, start + witnessed.LINES_MAX)])
 
     def close(self) -> None:
         """Let another process write."""
-        self._file.close()
+        os.close(self._file)
 
     def _admit_stranger(self, now_s: float) -> None:
         """Officers whose key no registry knows yet sign, too; the internet must not fill the disk."""
@@ -206,18 +211,42 @@ class SigningLog:
             raise TooManyStrangers
         self._strangers.append(now_s)
 
+    def _append(self, line: bytes) -> None:
+        """The whole line on disk, or OSError and nothing of it: nobody was answered for it."""
+        if os.fstat(self._file).st_size != self._size:  # what was left behind could not be cut back then
+            os.ftruncate(self._file, self._size)
+        try:
+            if os.write(self._file, line) != len(line):
+                raise OSError(errno.ENOSPC, "a line was not written whole")
+            os.fsync(self._file)
+        except OSError:
+            os.ftruncate(self._file, self._size)
+            raise
+        self._size += len(line)
+
+    def _set_aside(self) -> None:
+        """Room on the disk that stays for officers who stop something, whoever has filled the rest."""
+        reserve = os.open(self._reserve, os.O_RDWR | os.O_CREAT, 0o600)
+        with contextlib.suppress(OSError):  # then as much as there is
+            os.posix_fallocate(reserve, 0, RESERVE_BYTES)
+        os.close(reserve)
+
+    def _give_up_reserve(self) -> None:
+        left = max(0, self._reserve.stat().st_size - RESERVE_STEP_BYTES)
+        os.truncate(self._reserve, left)
+
     def _read(self) -> None:
         """Every whole line; a torn last one was never answered, and is cut off."""
-        self._file.seek(0)
-        data = self._file.read()
-        whole = data[: data.rfind(b"\n") + 1]
-        if len(whole) < len(data):
-            self._file.truncate(len(whole))
-        for line in whole.splitlines():
+        data = self._path.read_bytes()
+        self._size = data.rfind(b"\n") + 1
+        self.cut = len(data) - self._size
+        if self.cut:
+            os.ftruncate(self._file, self._size)
+        for line in data[: self._size].splitlines():
             try:
                 members = canonical.decode_object(line)
             except canonical.NotCanonical as error:
-                raise LogDamaged(f"line {self.tree.size + 1} of {self._file.name}: {error}") from None
+                raise LogDamaged(f"line {self.tree.size + 1} of {self._path}: {error}") from None
             self._take(line, _text(members, "assertion"))
 
     def _take(self, line: bytes, name: str) -> None:

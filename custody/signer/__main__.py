@@ -17,7 +17,7 @@ from pathlib import Path
 from types import FrameType
 
 from custody.signer import server, starting, succession
-from custody.signer.journal import MemoryInUse
+from custody.signer.disk import MemoryInUse
 from custody.signer.locked import Door
 from custody.signer.refusals import Refused
 from custody.signer.session import WrongPin, WrongToken

@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import Final
 
 from custody.signer import requests, starting
-from custody.signer.journal import MemoryInUse
+from custody.signer.disk import MemoryInUse
 from custody.signer.refusals import Refused
 from custody.signer.requests import Message
 from custody.signer.session import WrongToken

@@ -10,21 +10,21 @@ cannot add the one line by which the file may be ahead of the token.
 
 from __future__ import annotations
 
-import fcntl
+import contextlib
 import hashlib
 import hmac
 import json
-import os
 from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
-from custody.signer.log import LINES_BYTES_MAX, LINES_MAX
+from custody.signer.disk import File
 from custody.signer.refusals import Refused
-from kernel import canonical
+from kernel import canonical, witnessed
 from kernel.merkle import Tree
+from kernel.tally import Tally
 
 WEIGHTY: Final = frozenset(
     {"genesis", "registry", "announced", "vetoed", "spend", "frozen", "released", "reopened"}
@@ -33,9 +33,8 @@ WEIGHTY: Final = frozenset(
 LIGHT: Final = frozenset({"signed"})
 """Synced with the next line, or before a head is shown: the synced line of the spend says what counts."""
 NAMES_REGISTRY: Final = frozenset({"genesis", "registry", "reopened"})
+STOPS: Final = frozenset({"frozen", "vetoed"})
 FIRST: Final = "0" * 64
-
-_FILE: Final = "journal.jsonl"
 
 
 class Anchor(Protocol):
@@ -49,10 +48,6 @@ class Anchor(Protocol):
 
     def secret(self) -> bytes:
         """A key that never changes, made at the first use."""
-
-
-class MemoryInUse(RuntimeError):
-    """Another process has this signer's state folder open."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,28 +67,26 @@ class Entry:
 
 
 class Journal:
-    """The open file. `fault` says why nothing may be signed, or is None; `registry` is the pinned digest."""
+    """The open file. `fault` says why nothing may be signed, or is None; `registry` is the pinned digest;
+    `cut` is how many bytes of an unfinished line were cut off at the start.
+    """
 
     def __init__(self, folder: Path, anchor: Anchor) -> None:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._folder, self._anchor, self._secret = folder, anchor, anchor.secret()
-        self._descriptor = os.open(folder / _FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        try:
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            os.close(self._descriptor)
-            raise MemoryInUse(f"another signer has {folder} open") from None
+        self._file, self._anchor, self._secret = File(folder), anchor, anchor.secret()
+        self._tally = Tally()
+        self.check_room, self.sync = self._file.check_room, self._file.sync
         self.weighty: list[Entry] = []
         self.lines, self.last_ms, self._last = 0, 0, FIRST
         self.registry = self.branch = ""
         self.tree, self._starts, self._size = Tree(), array("Q"), 0  # where each line begins in the file
         self.fault: Refused | None = None
-        self._is_synced = False  # nobody knows what the process before left
+        self.cut = 0
         self._load()
 
     def close(self) -> None:
-        """Let go of the file."""
-        os.close(self._descriptor)
+        """Write down what was counted, and let go of the file."""
+        self.tell()
+        self._file.close()
 
     @property
     def standing(self) -> str:
@@ -117,7 +110,7 @@ class Journal:
         if event in WEIGHTY:
             members["mac"] = self._mac(members)
         body = canonical.encode(members)
-        self._write(body + b"\n", synced=event not in LIGHT)
+        self._file.append(body + b"\n", synced=event not in LIGHT, stops=event in STOPS)
         # What is remembered is what the line says, and not what it was made of.
         said = json.loads(body)
         entry = Entry(said["n"], said["at"], event, said["details"], hashlib.sha256(body).hexdigest())
@@ -128,52 +121,39 @@ class Journal:
 
     def between(self, start: int, end: int) -> list[str]:
         """Lines of the file from `start` to before `end`, or fewer where they are many or long."""
-        found: list[str] = []
-        left = LINES_BYTES_MAX
-        for number in range(start, min(end, start + LINES_MAX)):
-            first = self._starts[number]
-            until = self._starts[number + 1] if number + 1 < len(self._starts) else self._size
-            line = os.pread(self._descriptor, until - first, first)
-            left -= len(line)
-            if found and left < 0:
-                break
-            found.append(line.removesuffix(b"\n").decode())
-        return found
+        end = min(end, start + witnessed.LINES_MAX)
+        starts = [*self._starts[start : end + 1], self._size]
+        return witnessed.page(map(self._file.between, starts[: end - start], starts[1:]))
 
     def reopen(self, details: Mapping[str, canonical.Value], *, at_ms: int) -> Entry:
         """Trust again, on officers' word, once the token knows. A damaged file is put aside, not deleted."""
         if self.fault is not None and self.fault.code != "SIGNER_STORE_RESTORED":
-            self._put_aside(at_ms)
+            self._file.put_aside(at_ms)
+            self._forget()
         entry = self.append("reopened", details, at_ms=at_ms)
         self.fault = None
         return entry
 
-    def sync(self) -> None:
-        """Every line on the disk: before anybody outside is shown how many there are."""
-        if not self._is_synced:
-            os.fsync(self._descriptor)
-            self._is_synced = True
+    def refuse(self, user: str, refusal: Refused, *, at_ms: int) -> None:
+        """Write a refusal down; only count it where that user got many, or the disk has no room."""
+        if self.fault is None and self._tally.admits(user, refusal.code, now_ms=at_ms):
+            said: dict[str, canonical.Value] = {
+                "code": refusal.code,
+                "detail": refusal.detail[:400],
+                "user": user,
+            }
+            try:
+                self.append("refused", said, at_ms=at_ms)
+            except OSError:
+                self._tally.count(user, refusal.code, now_ms=at_ms)
 
-    def _write(self, line: bytes, *, synced: bool) -> None:
-        """The whole line in the file, or OSError and nothing of it: a full disk must not spoil the file."""
-        size = os.fstat(self._descriptor).st_size
-        try:
-            if os.write(self._descriptor, line) != len(line):
-                raise OSError("the line was not written whole")
-            self._is_synced = False
-            if synced:
-                self.sync()
-        except OSError:
-            os.ftruncate(self._descriptor, size)
-            raise
-
-    def _put_aside(self, at_ms: int) -> None:
-        path = self._folder / _FILE
-        path.rename(path.with_name(f"journal.{at_ms}.aside"))
-        os.close(self._descriptor)
-        self._descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
-        fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        self._forget()
+    def tell(self, *, at_ms: int | None = None) -> None:
+        """Once a minute, or at the end, one line for what was only counted."""
+        counted = self._tally.counted if at_ms is None else self._tally.due(now_ms=at_ms)
+        with contextlib.suppress(OSError):  # then it waits
+            if counted and self.fault is None:
+                self.append("refusals", {"counts": counted}, at_ms=at_ms or self.last_ms)
+                self._tally.told()
 
     def _forget(self) -> None:
         self.weighty.clear()
@@ -227,11 +207,7 @@ class Journal:
             self.registry = str(pin["registry"])
 
     def _read(self) -> Iterator[tuple[Entry, bytes]]:
-        data = (self._folder / _FILE).read_bytes()
-        whole, torn = data[: data.rfind(b"\n") + 1], data[data.rfind(b"\n") + 1 :]
-        if torn:
-            # A line without its end was never synced, so nothing was ever done because of it.
-            os.ftruncate(self._descriptor, len(whole))
+        whole, self.cut = self._file.read()
         previous, number = FIRST, 0
         for line in whole.splitlines():
             entry, before = self._entry(line)

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from typing import Final
 
 from custody.signer import requests, starting
-from custody.signer.journal import MemoryInUse
+from custody.signer.disk import MemoryInUse
 from custody.signer.refusals import Refused
 from custody.signer.requests import Message
 from custody.signer.session import WrongPin, WrongToken
@@ -38,6 +38,8 @@ class Door:
         except (WrongPin, Refused) as error:
             self._why = str(error)
             raise
+        if cut := self.signer.journal.cut:
+            self._log(f"cut {cut} bytes of a line that was never finished, and never answered for")
 
     @property
     def users(self) -> set[int]:
@@ -62,7 +64,7 @@ class Door:
         if uid not in self._options.allow_uid and message.get("type") != "health":
             return self._refused(Refused("SIGNER_UNKNOWN_PEER", f"user {uid} may unlock, and nothing else"))
         if self.signer is not None:
-            return self.signer.answer(message)
+            return self.signer.answer(message, str(uid))
         if message.get("type") == "health":
             state: Message = {"state": "SIGNER_LOCKED", "why": self._why}
             return {"v": 1, "type": "health", "token": self._options.token, **state}

@@ -20,15 +20,17 @@ PROBE_EVERY_MS: Final = 60_000
 class Signer(Standing):
     """What one signer answers."""
 
-    def answer(self, message: Mapping[str, canonical.Value]) -> Message:
+    def answer(self, message: Mapping[str, canonical.Value], user: str = "") -> Message:
         """The answer to one message. What was signed, obeyed, learnt or refused is written down before."""
+        self.journal.tell(at_ms=self.now_ms())
         try:
             act = _ACTS.get(str(message.get("type")))
             if message.get("v") != 1 or act is None:
                 raise Refused("SIGNER_BAD_REQUEST", "no such version or type")
             return act(self, message)
         except Refused as refusal:
-            return self._refused(refusal)
+            self.journal.refuse(user, refusal, at_ms=self.now_ms())
+            return self._said("refused", {"code": refusal.code, "detail": refusal.detail[:400]})
         except Exception:
             # Whatever went wrong, what is remembered is what the journal says.
             self.memory = Memory.of(self.journal)
@@ -40,6 +42,7 @@ class Signer(Standing):
         try:
             self.check_open(now_ms)
             self.memory.check_frozen(EVERYTHING)
+            self.journal.check_room()
             self.watched.check(now_ms)
             self._probe(now_ms)
             state, why = "ready", ""
@@ -84,6 +87,7 @@ class Signer(Standing):
         spend = requests.spend(message, unattended=message["type"] == "sign_unattended")
         now_ms = self.now_ms()
         self.check_open(now_ms)
+        self.journal.check_room(unattended=spend.unattended)
         self.watched.check(now_ms)
         self.memory.check_frozen(spend.wallet, unattended=spend.unattended)
         registry, lane, now = self.registry, None, datetime.fromtimestamp(now_ms / 1000, UTC)
@@ -113,6 +117,7 @@ class Signer(Standing):
         """Take in what a customer signed. Its age begins now, by this signer's own clock."""
         learnt, now_ms = requests.learnt(message), self.now_ms()
         self.check_open(now_ms)
+        self.journal.check_room(unattended=True)
         entry = self.memory.lanes.learn(learnt, registry=self.registry, now_ms=now_ms)
         if entry is not None:
             self.remember(*entry)
@@ -147,12 +152,6 @@ class Signer(Standing):
         order = requests.order(message)
         orders.obey(self, order)
         return self._said("obeyed", {"kind": order.kind})
-
-    def _refused(self, refusal: Refused) -> Message:
-        detail = refusal.detail[:400]
-        if self.journal.fault is None:
-            self.remember("refused", {"code": refusal.code, "detail": detail})
-        return self._said("refused", {"code": refusal.code, "detail": detail})
 
     def _said(self, kind: str, members: Message) -> Message:
         return {"v": 1, "type": kind, "token": self.token.name, **members}

@@ -1,16 +1,23 @@
-"""The signer's side of the witnesses: heads, proofs and lines out, cosigned heads in, and shut until then."""
+"""The signer's side of the witnesses: heads, proofs and lines out, cosigned heads in, and shut until then.
+
+A signer cannot tell by itself that its folder and its token were both put back to yesterday. Witnesses can:
+they never cosign a smaller or another tree than one they have seen. So where the registry names witnesses, a
+signer writes a fresh random line at each start, and spends nothing before it is shown a head that contains
+this line and that enough witnesses have cosigned. Nobody can have prepared one.
+"""
 
 from __future__ import annotations
 
 import secrets
 from collections.abc import Callable, Mapping
 
-from custody.signer import log, requests
+from custody.signer import requests
 from custody.signer.counters import Memory
 from custody.signer.journal import Journal
+from custody.signer.lanes import CLOCKS_APART_S
 from custody.signer.refusals import Refused
 from custody.signer.tokens import Token
-from kernel import canonical, note
+from kernel import canonical, note, witnessed
 from kernel.registry import Registry
 
 Details = Mapping[str, canonical.Value]
@@ -26,11 +33,11 @@ class Watched:
         found = registry.witnesses
         self._witnesses = found if found is not None and token.name in found.tokens else None
         self._started_at = 0
-        self._seen: log.Seen | None = None
+        self._seen_at: int | None = None
 
     def start(self) -> None:
         """One random line, so that a head which contains it was made, and cosigned, after this start."""
-        self._seen = None
+        self._seen_at = None
         if self._witnesses is not None:
             self._started_at = self._journal.lines
             registry = {"version": str(self._registry.version), "digest": self._registry.digest.hex()}
@@ -40,9 +47,9 @@ class Watched:
         """Refuse where witnesses are named and none has seen this journal since it was opened, or lately."""
         if self._witnesses is None:
             return
-        if self._seen is None:
+        if self._seen_at is None:
             raise Refused("SIGNER_UNWITNESSED", "no witnesses have seen this journal since the start")
-        if now_ms > (self._seen.at + self._witnesses.age_s_max) * 1000:
+        if now_ms > (self._seen_at + self._witnesses.age_s_max) * 1000:
             raise Refused("SIGNER_UNWITNESSED", f"no witnesses saw it for {self._witnesses.age_s_max} s")
 
     def head(self, message: Details) -> dict[str, canonical.Value]:
@@ -69,22 +76,30 @@ class Watched:
     def cosigned(self, message: Details, *, memory: Memory, now_s: float) -> dict[str, canonical.Value]:
         """Take in a cosigned head. One that this journal does not lead to shows that it was put back."""
         text = requests.cosigned(message)
-        verifier, tree = self._verifier(), self._journal.tree
-        head = log.read_head(text, by=verifier)
+        try:
+            return self._take(text, memory, int(now_s))
+        except note.BadNote as error:
+            raise Refused("SIGNER_BAD_COSIGNATURE", str(error)) from None
+
+    def _take(self, text: str, memory: Memory, now_s: int) -> dict[str, canonical.Value]:
+        verifier, tree, found = self._verifier(), self._journal.tree, self._witnesses
+        head = witnessed.head(text, by=verifier)
         if head.size > tree.size or tree.root(head.size) != head.root:
             self._remember("forked", {"size": str(head.size), "root": head.root.hex()})
             memory.check_forked()
-        if self._witnesses is not None:
-            seen = log.read_cosigned(text, by=verifier, witnesses=self._witnesses, now_s=now_s)
+        if found is not None:
+            times = range(now_s - found.age_s_max, now_s + CLOCKS_APART_S + 1)
+            at = witnessed.seen(head, text, among=found.keys, quorum=found.quorum, times=times)
             if head.size > max(self._started_at, memory.cosigned - 1):
-                self._seen = max(seen, self._seen or seen, key=lambda one: one.at)
+                self._seen_at = max(at, self._seen_at or at)
             if head.size > memory.cosigned + 1:  # one more line would be the one written here
                 self._remember("cosigned", {"size": str(head.size), "root": head.root.hex()})
-        return self._answer("cosigned", {"open": self._seen is not None})
+        return self._answer("cosigned", {"open": self._seen_at is not None})
 
     def _verifier(self) -> note.Verifier:
-        name = log.origin(self._registry.deployment, self._token.name, self._journal.branch)
-        return note.Verifier(name, self._token.log_key())
+        """A log's name and key; where officers reopened a signer that had lost lines, a new log begins."""
+        name, branch = f"{self._registry.deployment}/signer/{self._token.name}", self._journal.branch
+        return note.Verifier(name + (f"/{branch}" if branch else ""), self._token.log_key())
 
     def _places(self, message: Details, first: str, end: str) -> tuple[int, int]:
         requests.exact(message, {"v", "type", first, end})

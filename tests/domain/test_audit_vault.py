@@ -11,10 +11,13 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
 from core.vault import boxes
 from core.vault.boxes import NotOurs
-from core.vault.desk import DELIVERIES, Vault
+from core.vault.desk import DELIVERIES, OPENINGS_PER_PERSON, PLACES_MAX, Vault
 from core.vault.log import Log, LogDamaged
 from core.vault.quota import WINDOW_S
 from kernel import canonical, encodings, merkle, note
+from kernel.members import an_object
+from kernel.tally import FIRST
+from tests.disks import files_no_longer_than
 
 KEY = X25519PrivateKey.from_private_bytes(b"\x05" * 32)
 SIGNER = Ed25519PrivateKey.from_private_bytes(b"\x06" * 32)
@@ -116,7 +119,7 @@ def test_opens_nothing_of_another_person_or_place(desk: Desk) -> None:
 def test_lets_one_reader_see_so_many_people_an_hour(desk: Desk) -> None:
     assert [desk.ask(name) for name in ("tom", "tia", "tom", "ted")] == ["opened"] * 3 + ["VAULT_QUOTA"]
     assert desk.ask("ted", actor="officer/ben") == "opened"
-    assert desk.alarms == ["quota: officer/ana through user 7 asked for one person too many"]
+    assert desk.alarms == ["quota: officer/ana through user 7 asked for one person too many, or too often"]
     desk.now += WINDOW_S
     assert desk.ask("ted") == "opened"
 
@@ -188,3 +191,62 @@ def test_forgets_a_line_that_was_never_finished(desk: Desk) -> None:
     desk.start()
     desk.ask("tom")
     assert desk.codes == ["", ""]
+
+
+def test_writes_a_few_lines_a_minute_for_nonsense_without_end_and_counts_the_rest(desk: Desk) -> None:
+    """Otherwise a web process that was taken over fills the vault's disk, and nobody opens anything."""
+    moved = [{"place": "note/2", "sealed": "AAAA"}]
+    for number in range(600):
+        assert desk.ask("tom", items=moved * 90) == "VAULT_NOT_OURS"
+        desk.now += 0.5
+        if number == 300:
+            assert desk.ask("tia") == "opened"
+    desk.vault.close()
+    found = [canonical.decode_object(line[:-1]) for line in desk.log.lines]
+    counts = [an_object(an_object(line["counted"])["7"]) for line in found if "counted" in line]
+    whole = [line for line in found if line.get("code") == "VAULT_NOT_OURS"]
+    assert len(found) == len(counts) + len(whole) + 1 <= FIRST + 2 * 5 + 2
+    assert len(whole) + sum(int(str(one["VAULT_NOT_OURS"])) for one in counts) == 600
+    assert all(line["places"] == ["note/2"] * PLACES_MAX for line in whole)
+
+
+def test_counts_alarms_that_have_no_line_of_their_own_also_after_a_restart(desk: Desk) -> None:
+    for _ in range(FIRST + 7):
+        assert desk.ask(f"{DELIVERIES}1") == "VAULT_NOT_FOR_YOU"
+    assert len(desk.alarms) == FIRST
+    desk.vault.close()
+    desk.start()
+    assert desk.vault.answer({"v": 1, "type": "standing"}, 7)["alarms"] == FIRST + 7
+
+
+def test_opens_the_same_person_only_so_often_for_one_process(desk: Desk) -> None:
+    """Each opening is a line, and none of them is counted away."""
+    most = OPENINGS_PER_PERSON * (desk.limits["per_caller"] + desk.limits["deliveries"])
+    assert [desk.ask("tom") for _ in range(most)] == ["opened"] * most
+    assert desk.ask("tom") == "VAULT_QUOTA"
+    assert desk.ask("tom", uid=8) == "opened"
+    desk.now += WINDOW_S
+    assert desk.ask("tom") == "opened"
+    assert desk.codes.count("") == most + 2
+
+
+def test_opens_nothing_and_says_so_while_its_disk_is_full(desk: Desk) -> None:
+    assert desk.ask("tom") == "opened"
+    with files_no_longer_than((desk.folder / "openings.jsonl").stat().st_size + 20):
+        with pytest.raises(OSError, match="written whole"):
+            desk.ask("tom")
+        assert desk.ask(f"{DELIVERIES}1") == "VAULT_NOT_FOR_YOU"
+    assert desk.vault.answer({"v": 1, "type": "standing"}, 7)["stuck"] is True
+    assert desk.ask("tom") == "opened"
+    assert desk.vault.answer({"v": 1, "type": "standing"}, 7)["stuck"] is False
+    desk.vault.close()
+    assert "counted" in canonical.decode_object(desk.log.lines[-1][:-1])
+
+
+def test_does_not_start_over_a_line_that_is_none(desk: Desk) -> None:
+    desk.ask("tom")
+    desk.log.close()
+    file = desk.folder / "openings.jsonl"
+    file.write_bytes(b"rubbish\n" + file.read_bytes())
+    with pytest.raises(LogDamaged, match="line 1"):
+        desk.start()

@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custody.signer.log import LINES_BYTES_MAX, LINES_MAX
 from kernel import merkle
 from kernel.merkle import Tree
+from kernel.witnessed import LINES_BYTES_MAX, LINES_MAX
 from tests import watchers as bystanders
 from tests.messages import order, withdrawal
 from tests.softtoken import Desk, SoftToken, hot_registry
@@ -153,8 +153,8 @@ def test_holds_the_registrys_versions(desk: Desk) -> None:
 
 def test_gives_lines_out_in_pieces_that_fit_into_an_answer(tmp_path: Path) -> None:
     desk = Desk(tmp_path / "state")
-    for _ in range(LINES_MAX + 20):
-        desk.ask({"v": 1, "type": "nothing"})
+    for number in range(LINES_MAX + 20):
+        desk.signer.answer({"v": 1, "type": "nothing"}, f"{number}")
     found: list[str] = []
     pieces = 0
     while len(found) < desk.journal.lines:

@@ -11,7 +11,8 @@ from typing import Any
 
 import pytest
 
-from custody.signer.journal import Journal, MemoryInUse
+from custody.signer.disk import MemoryInUse
+from custody.signer.journal import Journal
 from custody.signer.refusals import Refused
 from kernel import canonical
 from kernel.approval import Verb
@@ -49,9 +50,7 @@ def test_signs_nothing_that_it_could_not_write_down(desk: Desk, monkeypatch: pyt
     assert desk.spend() == "signed"
     before, signed = desk.file.read_bytes(), desk.token.signed
     real = os.write
-    monkeypatch.setattr(
-        "custody.signer.journal.os.write", lambda descriptor, data: real(descriptor, data[:40])
-    )
+    monkeypatch.setattr("custody.signer.disk.os.write", lambda descriptor, data: real(descriptor, data[:40]))
     with pytest.raises(OSError, match="not written whole"):
         desk.spend()
     monkeypatch.undo()

@@ -1,0 +1,105 @@
+"""The journal's file: each line is in it whole or not at all, and a freeze always finds room."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from pathlib import Path
+from typing import Final
+
+from custody.signer.refusals import Refused
+
+RESERVE_BYTES: Final = 256 * 1024
+RESERVE_STEP_BYTES: Final = 4096
+ROOM_BYTES_MIN: Final = 8 * 1024 * 1024  # below it nothing is signed
+LANE_ROOM_BYTES_MIN: Final = 4 * ROOM_BYTES_MIN  # and below this, nothing that nobody approved
+
+
+class MemoryInUse(RuntimeError):
+    """Another process has this signer's state folder open."""
+
+
+class File:
+    """The open file, and beside it a reserve: blocks that others on this disk cannot fill."""
+
+    def __init__(self, folder: Path) -> None:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._path, self._reserve = folder / "journal.jsonl", folder / "reserve"
+        self.open()
+        reserve = os.open(self._reserve, os.O_RDWR | os.O_CREAT, 0o600)
+        with contextlib.suppress(OSError):  # then as much as there is
+            os.posix_fallocate(reserve, 0, RESERVE_BYTES)
+        os.close(reserve)
+
+    def open(self) -> None:
+        """Hold the file; MemoryInUse."""
+        self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+        self._whole: int | None = None  # its size before a line that failed and could not be cut off
+        self._is_synced = False  # nobody knows what the process before left
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            self.close()
+            raise MemoryInUse(f"another signer has {self._path.parent} open") from None
+
+    def close(self) -> None:
+        """Let go of it."""
+        os.close(self._descriptor)
+
+    def put_aside(self, at_ms: int) -> None:
+        """Begin a new file; the old one stays under another name."""
+        self._path.rename(self._path.with_name(f"journal.{at_ms}.aside"))
+        self.close()
+        self.open()
+
+    def read(self) -> tuple[bytes, int]:
+        """Every whole line, and how many bytes of a torn one were cut off: nobody was answered for it."""
+        data = self._path.read_bytes()
+        whole = data[: data.rfind(b"\n") + 1]
+        if torn := len(data) - len(whole):
+            os.ftruncate(self._descriptor, len(whole))
+        return whole, torn
+
+    def between(self, start: int, end: int) -> bytes:
+        """These bytes of it."""
+        return os.pread(self._descriptor, end - start, start)
+
+    def append(self, line: bytes, *, synced: bool, stops: bool) -> None:
+        """The whole line, or OSError and nothing of it. What stops something takes of the reserve."""
+        try:
+            self._append(line, synced=synced)
+        except OSError:
+            if not stops:
+                raise
+            os.truncate(self._reserve, max(0, self._reserve.stat().st_size - RESERVE_STEP_BYTES))
+            self._append(line, synced=synced)
+
+    def _append(self, line: bytes, *, synced: bool) -> None:
+        if self._whole is not None:
+            os.ftruncate(self._descriptor, self._whole)
+        self._whole = os.fstat(self._descriptor).st_size
+        try:
+            if os.write(self._descriptor, line) != len(line):
+                raise OSError("the line was not written whole")
+            self._is_synced = False
+            if synced:
+                self.sync()
+        except OSError:
+            os.ftruncate(self._descriptor, self._whole)
+            self._whole = None
+            raise
+        self._whole = None
+
+    def sync(self) -> None:
+        """Every line on the disk: before anybody outside is shown how many there are."""
+        if not self._is_synced:
+            os.fsync(self._descriptor)
+            self._is_synced = True
+
+    def check_room(self, *, unattended: bool = False) -> None:
+        """Refuse while the disk is nearly full: first what nobody approved, then all but officers' orders."""
+        disk = os.fstatvfs(self._descriptor)
+        free = disk.f_bavail * disk.f_frsize
+        if free < (LANE_ROOM_BYTES_MIN if unattended else ROOM_BYTES_MIN):
+            raise Refused("SIGNER_DISK_FULL", f"{free} bytes are left where the journal is")
