@@ -121,7 +121,7 @@ class Assertion:
 
 def verify(assertion: Assertion, *, public_key: bytes, challenge: bytes, origin: str, rp_id: str) -> int:
     """The authenticator's sign count, once every check has passed; else the BadAssertion that names why."""
-    _check_client_data(assertion.client_data, challenge=challenge, origin=origin)
+    check_client_data(assertion.client_data, kind="webauthn.get", challenge=challenge, origin=origin)
     count = _check_authenticator_data(assertion.authenticator_data, rp_id=rp_id)
     signed = assertion.authenticator_data + hashlib.sha256(assertion.client_data).digest()
     es256(signed, assertion.signature, public_key=public_key)
@@ -147,7 +147,8 @@ def public(point: bytes) -> ec.EllipticCurvePublicKey:
         raise BadPublicKey(str(error)) from None
 
 
-def _check_client_data(client_data: bytes, *, challenge: bytes, origin: str) -> None:
+def check_client_data(client_data: bytes, *, kind: str, challenge: bytes, origin: str) -> None:
+    """Nothing, if our page asked exactly this of the authenticator; BadAssertion names the first fault."""
     if len(client_data) > CLIENT_DATA_BYTES_MAX:
         raise MalformedClientData(f"longer than {CLIENT_DATA_BYTES_MAX} bytes")
     try:
@@ -156,7 +157,7 @@ def _check_client_data(client_data: bytes, *, challenge: bytes, origin: str) -> 
         raise MalformedClientData(str(error)) from None
     if not isinstance(members, dict):
         raise MalformedClientData("no object")
-    if members.get("type") != "webauthn.get":
+    if members.get("type") != kind:
         raise WrongType(f"type is {members.get('type')!r}")
     given = members.get("challenge")
     if not isinstance(given, str) or not hmac.compare_digest(

@@ -18,7 +18,7 @@ from typing import Any
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from fixtures.authenticator import Authenticator
-from kernel import canonical, frames
+from kernel import canonical, frames, registration
 from kernel.intent import REFILL, WITHDRAWAL
 from kernel.registry import Registry
 
@@ -48,6 +48,15 @@ DECODERS = {
 }
 
 Message = dict[str, Any]
+
+
+def saved_passkey(officer: str, name: str, key: Authenticator, **how: Any) -> Message:
+    """What the approver's registration page saves of a passkey that was made on it."""
+    nonce = b"\x0b" * 32
+    challenge = registration.challenge(deployment=DEPLOYMENT, officer=officer, nonce=nonce)
+    made = key.registration(challenge, **{"origin": ORIGIN, "rp_id": RP_ID, **how})
+    named = {"type": "passkey/1", "deployment": DEPLOYMENT, "officer": officer, "name": name}
+    return {**named, "nonce": nonce.hex(), **made}
 
 
 def make_token(folder: Path, name: str, *, count: int) -> list[bytes]:

@@ -2,7 +2,10 @@
 
     python -m custody.signer.registry show FILE
     python -m custody.signer.registry diff OLD NEW
+    python -m custody.signer.registry draft FILE --follows DIGEST --out NEXT CHANGE...
     python -m custody.signer.registry verify FIRST [ORDER NEXT]... [--genesis ORDER]
+
+`draft` writes the next version: nothing but the changes that are named (`drafts`), or no file at all.
 
 `verify` walks a chain of versions, each with the order that brought it, and names the first that does not
 hold; with --genesis, the first version must have been ordered by every officer in it. It asks nobody: files
@@ -13,129 +16,19 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
 from typing import Final
 
-from custody.signer import succession
+from custody.signer import drafts, succession
 from custody.signer.refusals import Refused
 from custody.signer.requests import Order
-from kernel import canonical, lane, registration
-from kernel.money import Amount
+from custody.signer.words import describe, differences
+from custody.signer.written import BadDraft
 from kernel.registry import Registry
-from kernel.wallet import Wallet
 
 _BRIEF: Final = timedelta(seconds=1)
-
-
-def describe(registry: Registry) -> Iterator[str]:
-    """The registry in plain lines, in the order in which a person compares them."""
-    yield f"registry version {registry.version} of {registry.deployment} on {registry.network}"
-    yield f"  digest  {registry.digest.hex()}"
-    yield f"  officers sign at {registry.origin} (relying party {registry.rp_id})"
-    for officer in registry.officers.values():
-        yield f"  officer {officer.name} ({', '.join(sorted(officer.teams))}) {officer.id}"
-        yield f"          passkey {_spoken(officer.public_key)}"
-        yield f"          key {officer.public_key.hex()}"
-        if officer.decoder_key:
-            yield f"          decoder {officer.decoder_key.hex()}"
-    for wallet in registry.wallets.values():
-        yield f"  wallet  {wallet.name}: {wallet.threshold} of {', '.join(wallet.tokens)}"
-        yield f"          {len(wallet.keys)} addresses, the first is {wallet.address(0)}"
-        yield f"          at most {_btc(registry.limits.window_units_max[wallet.name])} per window"
-    for kind, policy in registry.policies.items():
-        way = f"{policy.source or '-'} to {policy.destination or 'any address'}"
-        yield f"  policy  {kind} v{policy.version}: {_teams(policy.teams)}; {way}"
-        if policy.confirm_above is not None:
-            yield f"          above {policy.confirm_above} units each confirms on an offline decoder"
-    for rule in registry.rules.rules if registry.rules else ():
-        when = " and ".join(f"{one.fact} {one.comparison} {one.value}" for one in rule.when) or "always"
-        yield f"  rule    {rule.name}: {when}: {rule.deny or _teams(rule.teams)}"
-    limits = registry.limits
-    yield f"  limits  fee {limits.fee_sats_max} sats, {limits.feerate_sats_vb_max} sats/vB"
-    yield f"          window {limits.window_s} s, intents live {limits.intent_life_s} s at most"
-    yield f"          a new registry waits {limits.registry_delay_s} s for a veto"
-    for name, section in registry.lanes.items():
-        yield from _lane(section, registry.wallets[name])
-    if registry.customers is not None:
-        yield f"  customers' passkeys count at {registry.customers.origin}"
-    if registry.witnesses is not None:
-        who, found = registry.witnesses, sorted(registry.witnesses.tokens)
-        yield f"  witnesses {who.quorum} of {len(who.keys)} within {who.age_s_max} s, for {', '.join(found)}"
-        for key in who.keys:
-            yield f"          {key}"
-    if registry.recovery is not None:
-        back = registry.recovery
-        yield f"  recovery {back.quorum} of {len(back.officers)}, after {back.delay_s} s without a veto"
-        for officer in back.officers.values():
-            yield f"          {officer.name} {officer.id} key {officer.public_key.hex()}"
-
-
-def _lane(section: lane.Lane, wallet: Wallet) -> Iterator[str]:
-    yield f"  lane    {wallet.name} pays unattended, in {section.window_s} s:"
-    yield f"          {_btc(section.transaction_units_max)} per transaction"
-    yield f"          {_btc(section.destination_units_max)} per destination"
-    yield f"          {_btc(section.window_units_max)} in all, {_btc(_share(section, wallet))} per signer"
-    yield f"          to what it has known for {section.cooling_off_s} s, twice that for a new key"
-    yield f"          while books agreed within {section.attestation_age_s_max} s, says one of:"
-    for name, key in section.reconcilers.items():
-        yield f"            {name} {key.hex()}"
-    yield "          worst loss per window, all of the web tier and its database lost:"
-    for lost in range(wallet.threshold):
-        worst = lane.worst_loss(
-            section.window_units_max,
-            threshold=wallet.threshold,
-            tokens=len(wallet.tokens),
-            hosts_lost=lost,
-        )
-        also = f" and {lost} signers' hosts with it" if lost else ""
-        yield f"            {_btc(worst)}{also}"
-
-
-def _share(section: lane.Lane, wallet: Wallet) -> int:
-    return wallet.share(section.window_units_max)
-
-
-def differences(old: Registry, new: Registry) -> Iterator[str]:
-    """What the new version changes, in words."""
-    yield f"version {old.version} -> {new.version}"
-    before, after = canonical.decode_object(old.encoded), canonical.decode_object(new.encoded)
-    before.pop("version"), after.pop("version")
-    for path, was, becomes in _changes(before, after, ()):
-        yield _words(path, was, becomes, old=old, new=new)
-
-
-_Path = tuple[str, ...]
-
-
-def _changes(
-    old: canonical.Value, new: canonical.Value, path: _Path
-) -> Iterator[tuple[_Path, canonical.Value, canonical.Value]]:
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        for name in sorted(old.keys() | new.keys()):
-            yield from _changes(old.get(name), new.get(name), (*path, name))
-    elif old != new:
-        yield path, old, new
-
-
-def _words(
-    path: _Path, was: canonical.Value, becomes: canonical.Value, *, old: Registry, new: Registry
-) -> str:
-    what = " / ".join(path)
-    if path[0] == "officers":
-        officer = new.officers.get(path[1]) or old.officers[path[1]]
-        what = " / ".join((f"officer {officer.name} ({path[1]})", *path[2:]))
-        if path[2:] == ("public_key",):
-            before, after = (_spoken(bytes.fromhex(str(key))) for key in (was, becomes))
-            return f"{what}: ANOTHER PASSKEY, {before} -> {after}"
-        if was is None and (added := new.officers.get(path[1])):
-            return f"{what}: added, passkey {_spoken(added.public_key)}: {_text(becomes)}"
-    if was is None:
-        return f"{what}: added: {_text(becomes)}"
-    if becomes is None:
-        return f"{what}: removed, was {_text(was)}"
-    return f"{what}: {_text(was)} -> {_text(becomes)}"
 
 
 def verify(chain: Sequence[Registry], orders: Sequence[Order], *, genesis: Order | None) -> Iterator[str]:
@@ -162,6 +55,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     diff = verbs.add_parser("diff", help="what changed")
     diff.add_argument("old", type=Path)
     diff.add_argument("new", type=Path)
+    drafts.add_arguments(verbs.add_parser("draft", help="the next version, with the changes that are named"))
     check = verbs.add_parser("verify", help="whether each version was ordered by the one before")
     check.add_argument("first", type=Path)
     check.add_argument("rest", type=Path, nargs="*", metavar="ORDER NEXT")
@@ -172,6 +66,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             lines = list(describe(succession.read(options.file)))
         elif options.verb == "diff":
             lines = list(differences(succession.read(options.old), succession.read(options.new)))
+        elif options.verb == "draft":
+            lines = list(drafts.run(options))
         else:
             if len(options.rest) % 2:
                 parser.error("each further version comes behind its order")
@@ -181,30 +77,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             for line in verify(chain, orders, genesis=genesis):
                 print(line, flush=True)
             return 0
-    except (Refused, OSError) as error:
-        print(f"DOES NOT HOLD {error}" if options.verb == "verify" else error, file=sys.stderr)
+    except (Refused, BadDraft, OSError) as error:
+        before = {"verify": "DOES NOT HOLD ", "draft": "NOT DRAFTED "}.get(options.verb, "")
+        print(f"{before}{error}", file=sys.stderr)
         return 1
     print("\n".join(lines))
     return 0
-
-
-def _spoken(public_key: bytes) -> str:
-    """The fingerprint in groups, as the approver page showed it to the officer who made the passkey."""
-    whole = registration.fingerprint(public_key)
-    return " ".join(whole[at : at + 4] for at in range(0, len(whole), 4))
-
-
-def _teams(teams: Mapping[str, int]) -> str:
-    return " and ".join(f"{count} of {team}" for team, count in teams.items())
-
-
-def _btc(units: int) -> str:
-    return f"{Amount(units, 'BTC')} BTC"
-
-
-def _text(value: canonical.Value) -> str:
-    text = canonical.encode(value).decode()
-    return text if len(text) <= 120 else text[:117] + "..."
 
 
 if __name__ == "__main__":

@@ -1,0 +1,312 @@
+"""The next version of a registry, drafted by a program …"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from custody.signer import registry as program
+from custody.signer.changes import CHANGES
+from custody.signer.drafts import draft, notes
+from custody.signer.written import BadDraft
+from fixtures.authenticator import Authenticator
+from kernel import canonical, registration
+from kernel.registry import DELAY_S_MIN, Registry
+from tests import vault as vaults
+from tests.customers import SITE, section
+from tests.recoveries import KEYS, RAE, ROS, RUI
+from tests.softkeys import SoftKey
+from tests.softtoken import hot_registry, keys_of
+from tests.vault import ANA, BEN, DECODERS, DOT
+from tests.watchers import section as witnesses
+
+RIA = "01900000-0000-7000-8000-0000000000e5"
+KEY = Authenticator("55" * 32).public_key_hex
+PAPER = registration.fingerprint(bytes.fromhex(KEY))
+ANAS = vaults.KEYS[ANA].public_key_hex
+ANAS_PAPER = registration.fingerprint(bytes.fromhex(ANAS))
+DECODER = "cd" * 32
+
+
+def in_force(**changes: Any) -> Registry:
+    """A registry that has everything which a registry can have."""
+    back = {who: {"name": who[-2:], "public_key": KEYS[who].public_key_hex} for who in (RAE, RUI, ROS)}
+    rule = {"name": "all", "when": [["kind", "is", "custody.withdrawal"]], "teams": {"treasury": 1}}
+    plain = json.loads(hot_registry().encoded)
+    plain["officers"][BEN]["decoder_key"] = DECODERS[BEN].public_key().public_bytes_raw().hex()
+    members = {
+        "officers": plain["officers"],
+        "lanes": {"hot": section()},
+        "customers": SITE,
+        "witnesses": witnesses(),
+        "recovery": {"officers": back, "quorum": 2, "delay_s": 3 * 86_400},
+        "rules": {"v": 1, "version": 1, "rules": [{**rule, "rejections": 1}]},
+        "limits": {
+            "payment_units_max": {"hot": "300000000"},
+            "intent_life_s": 86_400,
+            "registry_delay_s": 3_600,
+        },
+    }
+    return hot_registry(**{**members, **changes})
+
+
+def records(folder: Path, prefix: str, count: int, *, weak: bool = False) -> str:
+    """What `provision` printed for three tokens, as files with commas between."""
+    files = []
+    for number, token in enumerate(("hot-1", "hot-2", "hot-3")):
+        keys = [key.public_key.hex() for key in keys_of(token)]
+        keys += [SoftKey(20_000 + 100 * number + place).public_key.hex() for place in range(count)]
+        record: dict[str, Any] = {
+            "v": 1,
+            "type": "provisioned",
+            "token": token.replace("hot", prefix),
+            "serial": "x",
+            "public_keys": keys[-count:] if prefix != "hot" else keys[:count],
+            "attributes": {"sensitive": True, "always_sensitive": True, "never_extractable": not weak}
+            | {"local": True, "extractable": False, "modifiable": False},
+        }
+        files.append(folder / f"{record['token']}.json")
+        files[-1].write_bytes(canonical.encode(record) + b"\n")
+    return ",".join(map(str, files))
+
+
+def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
+    """Every value of a document under its path; lists whole."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield from leaves(part, (*path, name))
+    else:
+        yield "/".join(path), value
+
+
+def changed(old: Registry, new: Registry) -> set[str]:
+    """The paths at which two versions differ, ids by what people call them."""
+    before, after = (dict(leaves(json.loads(one.encoded))) for one in (old, new))
+    differ = {path for path in before.keys() | after.keys() if before.get(path) != after.get(path)}
+    names = {RIA: "ria", BEN: "ben", DOT: "dot", ANA: "ana"}
+    return {"/".join(names.get(part, part) for part in path.split("/")) for path in differ}
+
+
+OFFICER = {"officers/{}/" + member for member in ("name", "public_key", "teams")}
+EACH: list[tuple[str, tuple[str, ...], set[str]]] = [
+    ("add-officer", (RIA, "Ria", "audit, treasury", KEY, PAPER), {one.format("ria") for one in OFFICER}),
+    ("remove-officer", ("Dot",), {one.format("dot") for one in {*OFFICER, "officers/{}/decoder_key"}}),
+    ("replace-passkey", ("Ben", KEY, PAPER.upper()), {"officers/ben/public_key"}),
+    ("set-decoder", (DOT, DECODER), {"officers/dot/decoder_key"}),
+    ("set-decoder", (BEN, "none"), {"officers/ben/decoder_key"}),
+    ("set-teams", (DOT, "audit,treasury"), {"officers/dot/teams"}),
+    ("set-quorum", ("signer.release", "treasury:3"), {"policies/signer.release/teams/treasury"}),
+    (
+        "set-quorum",
+        ("custody.withdrawal", "treasury:2,audit:1"),
+        {"policies/custody.withdrawal/teams/audit", "policies/custody.withdrawal/version"},
+    ),
+    (
+        "set-confirmation",
+        ("custody.withdrawal", "0.5BTC"),
+        {"policies/custody.withdrawal/confirm_above", "policies/custody.withdrawal/version"},
+    ),
+    (
+        "set-destination",
+        ("custody.withdrawal", "hot/1"),
+        {"policies/custody.withdrawal/destination", "policies/custody.withdrawal/version"},
+    ),
+    ("set-rules", ("none",), {"rules/v", "rules/version", "rules/rules"}),
+    ("set-limit", ("registry_delay_s", "2d"), {"limits/registry_delay_s"}),
+    ("set-limit", ("window_units_max/hot", "5BTC"), {"limits/window_units_max/hot"}),
+    ("set-limit", ("destination_units_max/hot", "1sats"), {"limits/destination_units_max/hot"}),
+    ("set-limit", ("payment_units_max/hot", "none"), {"limits/payment_units_max/hot"}),
+    ("set-limit", ("fee_sats_max", "1sats"), {"limits/fee_sats_max"}),
+    ("set-limit", ("feerate_sats_vb_max", "90sats/vB"), {"limits/feerate_sats_vb_max"}),
+    ("set-lane", ("hot/window_units_max", "0.05BTC"), {"lanes/hot/window_units_max"}),
+    ("set-lane", ("hot/cooling_off_s", "3d"), {"lanes/hot/cooling_off_s"}),
+    ("set-reconciler", ("hot/second", "ab" * 32), {"lanes/hot/reconcilers/second"}),
+]
+
+
+@pytest.mark.parametrize(("name", "words", "paths"), EACH)
+def test_differs_in_what_was_named_and_in_nothing_else(
+    name: str, words: Sequence[str], paths: set[str]
+) -> None:
+    old = in_force()
+    new = draft(old, [(name, words)])
+    assert changed(old, new) == {"version", *paths}
+    assert new.version == old.version + 1
+
+
+def test_carries_wallets_in_and_out_with_all_that_hangs_on_them(tmp_path: Path) -> None:
+    old = in_force()
+    warm = ("add-wallet", ("warm", "2", records(tmp_path, "warm", 2)))
+    both = draft(old, [warm, ("set-limit", ("window_units_max/warm", "2BTC"))])
+    assert changed(old, both) == {
+        "version",
+        "limits/window_units_max/warm",
+        *(f"wallets/warm/{member}" for member in ("m", "tokens", "keys")),
+    }
+    assert draft(old, [("extend-wallet", ("hot", records(tmp_path, "hot", 6)))]).wallets["hot"].keys[:4] == (
+        old.wallets["hot"].keys
+    )
+    away = [("set-source", ("custody.withdrawal", "warm")), ("retire-wallet", ("hot",))]
+    with pytest.raises(BadDraft, match="tokens is a list of texts that is not empty"):
+        draft(both, away)
+    moved = draft(both, [("set-witnessed", ("warm-1",)), *away])
+    gone = changed(both, moved)
+    assert {path for path in gone if "/hot" not in path} == {
+        "version",
+        "witnesses/tokens",
+        "policies/custody.withdrawal/source",
+        "policies/custody.withdrawal/version",
+    }
+    assert (moved.lanes, list(moved.wallets), moved.version) == ({}, ["warm"], 3)
+    assert "NOTE  signers will spend nothing from hot any more: is it empty?" in list(notes(both, moved))
+    shut = draft(old, [("remove-lane", ("hot",))])
+    assert {path.split("/")[0] for path in changed(old, shut)} == {"version", "lanes"}
+
+
+def test_knows_no_change_that_stands_in_no_test() -> None:
+    elsewhere = {"set-source", "set-witnessed", "remove-lane", "add-wallet", "extend-wallet", "retire-wallet"}
+    assert {name for name, _, _ in EACH} | elsewhere == CHANGES.keys()
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ([], "nothing but the version would change"),
+        # The kernel's words.
+        ([("replace-passkey", ("Ben", ANAS, ANAS_PAPER))], "two officers share a key"),
+        ([("set-decoder", (DOT, DECODERS[BEN].public_key().public_bytes_raw().hex()))], "share a decoder"),
+        ([("set-decoder", (DOT, "ab"))], "a decoder's key is 32 bytes"),
+        ([("set-limit", ("window_s", "400d"))], "window_s is a year at most"),
+        ([("set-limit", ("payment_units_max/cold", "1BTC"))], "names a wallet that does not exist"),
+        ([("set-limit", ("window_s", "none"))], "missing or unknown: window_s"),
+        (
+            [("set-lane", ("hot/window_units_max", "0.001BTC"))],
+            "one transaction of a lane is within",
+        ),
+        ([("set-lane", ("cold/window_s", "1d"))], "lanes name a wallet that does not exist"),
+        ([("set-reconciler", ("hot/second", "ab"))], "32 bytes of an Ed25519 key"),
+        ([("set-destination", ("custody.withdrawal", "cold/0"))], "no address of ours"),
+        ([("set-quorum", ("custody.withdrawal", "treasury:0"))], "needs a positive number of people"),
+        ([("set-teams", ("Dot", "audit,audit"))], "teams repeats itself"),
+        # Its own.
+        (
+            [("remove-officer", ("Ben",)), ("remove-officer", ("Cy",))],
+            "who would be left are too few",
+        ),
+        ([("set-quorum", ("signer.release", "compliance:2"))], "signer.release wants 2 of compliance"),
+        ([("replace-passkey", ("Ben", KEY, "0" * 32))], "and not the one given"),
+        ([("replace-passkey", ("Bob", KEY, PAPER))], "no one officer of this registry; there are Ana, Ben"),
+        ([("add-officer", (RIA, "Ben", "audit", KEY, PAPER))], "stands in the registry already"),
+        ([("set-limit", ("fee_max", "1sats"))], "there is no limit fee_max; there are"),
+        ([("set-limit", ("fee_sats_max", "1000"))], "say the unit, as in 0.06BTC or 6000000sats"),
+        ([("set-limit", ("registry_delay_s", "86400"))], "say the unit, as in 90s, 15m, 12h or 3d"),
+        ([("set-limit", ("registry_delay_s", "1h"))], "registry_delay_s is 3600 already"),
+        ([("set-lane", ("window_units_max", "1BTC"))], "write WALLET/NAME"),
+        ([("remove-lane", ("cold",))], "cold has no lane"),
+        ([("retire-wallet", ("hot",))], "custody.withdrawal pays out of or into hot"),
+    ],
+)
+def test_is_refused_before_anybody_signs(changes: list[tuple[str, tuple[str, ...]]], why: str) -> None:
+    with pytest.raises(BadDraft) as caught:
+        draft(in_force(), changes)
+    assert why in str(caught.value)
+
+
+def test_is_refused_where_a_token_s_keys_are_not_safe_or_others(tmp_path: Path) -> None:
+    weak = records(tmp_path, "warm", 2, weak=True)
+    with pytest.raises(BadDraft, match=r"the keys of warm-1 are not safe: never_extractable"):
+        draft(in_force(), [("add-wallet", ("warm", "2", weak))])
+    for other in (records(tmp_path, "hot", 4), records(tmp_path, "warm", 6)):
+        with pytest.raises(BadDraft, match=r"do not begin with the keys|the records are of"):
+            draft(in_force(), [("extend-wallet", ("hot", other))])
+
+
+def test_takes_a_passkey_as_the_approver_s_page_saved_it(tmp_path: Path) -> None:
+    key, file = Authenticator("55" * 32), tmp_path / "ria.json"
+
+    def drafted(paper: str = PAPER, **members: str) -> Registry:
+        file.write_bytes(canonical.encode({**vaults.saved_passkey(RIA, "Ria", key), **members}) + b"\n")
+        return draft(in_force(), [("add-officer", (RIA, "Ria", "audit", f"@{file}", paper))])
+
+    assert drafted().officers[RIA].public_key.hex() == KEY
+    for why, wrong in {
+        f"of {BEN} in": {"officer": BEN},
+        "made out to Ben": {"name": "Ben"},
+        "in production": {"deployment": "production"},
+        "another challenge": {"nonce": "0c" * 32},
+        "and not the one given": {"paper": "0" * 32},
+        "origin is": vaults.saved_passkey(RIA, "Ria", key, origin="https://evil.example"),
+        "not what the approver's registration page saves": {"type": "enrolment"},
+    }.items():
+        with pytest.raises(BadDraft, match=why):
+            drafted(**wrong)
+
+
+def test_leaves_real_money_a_day_for_a_veto() -> None:
+    real = in_force(network="mainnet", limits={"registry_delay_s": 2 * DELAY_S_MIN})
+    with pytest.raises(BadDraft, match="waits at least a day on mainnet"):
+        draft(real, [("set-limit", ("registry_delay_s", "23h"))])
+    shorter = draft(real, [("set-limit", ("registry_delay_s", "1d"))])
+    assert any(
+        line.startswith("NOTE  later registries will leave less time") for line in notes(real, shorter)
+    )
+
+
+def test_moves_nothing_but_officers_where_it_is_for_a_recovery() -> None:
+    swap = ("replace-passkey", ("Ben", KEY, PAPER))
+    assert draft(in_force(), [swap], recovery=True).officers[BEN].public_key.hex() == KEY
+    with pytest.raises(BadDraft, match="a recovery changes officers and nothing else"):
+        draft(in_force(), [swap, ("set-limit", ("fee_sats_max", "9sats"))], recovery=True)
+
+
+def test_says_who_cannot_be_stood_in_for_and_what_a_lane_can_lose() -> None:
+    old = in_force()
+    new = draft(old, [("remove-officer", ("Cy",)), ("set-lane", ("hot/window_units_max", "0.05BTC"))])
+    said = list(notes(old, new))
+    assert any(line.startswith("NOTE  custody.withdrawal needs somebody") for line in said)
+    assert "          worst loss per window, all of the web tier and its database lost:" in said
+    assert list(notes(old, draft(old, [("set-limit", ("fee_sats_max", "9sats"))]))) == []
+
+
+def test_is_written_by_a_program_that_says_what_officers_will_see(tmp_path: Path) -> None:
+    old, out = in_force(), tmp_path / "next.json"
+    (tmp_path / "registry.json").write_bytes(old.encoded + b"\n")
+
+    def drafted(line: str, follows: str = old.digest.hex()) -> tuple[int, list[str]]:
+        words = ["draft", str(tmp_path / "registry.json"), "--follows", follows, "--out", str(out)]
+        done = vaults.run(tmp_path, "custody.signer.registry", *words, *shlex.split(line), typed="")
+        return done.returncode, (done.stdout + done.stderr).splitlines()
+
+    line = f"--replace-passkey Ben {KEY} '{PAPER[:16]} {PAPER[16:]}' --set-lane hot/cooling_off_s 4d"
+    code, said = drafted(line, follows="ab" * 32)
+    assert (code, out.exists()) == (1, False)
+    found = f"{tmp_path}/registry.json is version 1, {old.digest.hex()}"
+    assert said == [f"NOT DRAFTED {found}, and not {'ab' * 32}"]
+    code, said = drafted(line)
+    new = Registry.parse(out.read_bytes())
+    assert (code, said[0], new.version) == (0, "version 1 -> 2", 2)
+    assert f"  Registry's digest: {new.digest.hex()}" in said
+    spoken = " ".join(PAPER[at : at + 4] for at in range(0, 32, 4))
+    assert f"  Passkey of Ben: {spoken}" in said
+    assert any(line.startswith(f"officer Ben ({BEN}) / public_key: ANOTHER PASSKEY, ") for line in said)
+    before = out.read_bytes()
+    code, said = drafted("--set-limit fee_sats_max 9sats")
+    assert (code, out.read_bytes()) == (1, before)
+    assert "File exists" in said[-1]
+
+
+def test_is_asked_for_with_every_word_or_not_at_all(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "registry.json").write_bytes(in_force().encoded)
+    words = ["draft", str(tmp_path / "registry.json"), "--out", str(tmp_path / "next.json")]
+    for wrong in (["--follows", "x", "--replace-passkey", "Ben", KEY], ["--remove-officer", "Ben"]):
+        with pytest.raises(SystemExit):
+            program.main([*words, *wrong])
+        assert "usage: signer registry" in capsys.readouterr().err
+    assert not (tmp_path / "next.json").exists()
