@@ -7,14 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives import serialization
 
-from custody.signer.registry import describe, differences
+from custody.signer.words import describe, differences
 from kernel import canonical, encodings, registration
 from kernel.approval import Verb
 from kernel.registry import DELAY_S_MIN, Registry
-from tests import messages
+from tests import messages, recoveries
 from tests import vault as vaults
 from tests.customers import SITE, section
+from tests.domain.test_kernel_attestation import certificate
 from tests.softtoken import hot_registry
 from tests.vault import ANA, BEN, CY, DOT, Message, Vault
 from tests.watchers import section as witnesses
@@ -29,12 +31,13 @@ def write(folder: Path, name: str, document: Any) -> str:
     return str(path)
 
 
-Brought = tuple[Vault, list[str], list[str], str]
+Passkeys = list[tuple[str, str]]
+Brought = tuple[Vault, list[str], Passkeys, str]
 
 
 @pytest.fixture(scope="module")
 def brought(tmp_path_factory: pytest.TempPathFactory) -> Brought:
-    """What comes to the ceremony: tokens with their records, enrolment files, the template."""
+    """What comes to the ceremony: tokens with their records, passkeys and their paper, the template."""
     folder = tmp_path_factory.mktemp("ceremony")
     vault = Vault.build(folder, hot=1, wallets=["hot"])
     records = []
@@ -45,21 +48,26 @@ def brought(tmp_path_factory: pytest.TempPathFactory) -> Brought:
             *("--token", token, "--count", "1", "--module", vaults.MODULE),
         )
         records.append(write(folder, f"{token}.json", json.loads(made.stdout)))
-    officers = [
-        write(
-            folder,
-            f"{vaults.NAMES[officer]}.json",
-            {"v": 1, "type": "enrolment", "officer": officer, **vault.document["officers"][officer]},
+    people = {**{one: vaults.KEYS[one] for one in OFFICERS}, **recoveries.KEYS}
+    names = {**vaults.NAMES, recoveries.RAE: "Rae", recoveries.RUI: "Rui", recoveries.ROS: "Ros"}
+    passkeys = [
+        (
+            write(folder, f"{names[one]}.json", vaults.saved_passkey(one, names[one], key)),
+            registration.fingerprint(bytes.fromhex(key.public_key_hex)),
         )
-        for officer in OFFICERS
+        for one, key in people.items()
     ]
-    plain = {
-        name: value for name, value in vault.document.items() if name not in ("v", "version", "officers")
+    plain = {name: value for name, value in vault.document.items() if name not in ("v", "version")}
+    plain["officers"] = {
+        one: {name: value for name, value in part.items() if name != "public_key"}
+        for one, part in plain["officers"].items()
     }
+    back = {one: {"name": names[one]} for one in recoveries.KEYS}
+    plain["recovery"] = {"officers": back, "quorum": 2, "delay_s": recoveries.DELAY_S}
     plain["wallets"] = {"hot": {"m": 2, "tokens": ["hot-1", "hot-2", "hot-3"]}}
     plain["network"] = "mainnet"
     plain["limits"] |= {"registry_delay_s": DELAY_S_MIN}
-    return vault, records, officers, write(folder, "template.json", plain)
+    return vault, records, passkeys, write(folder, "template.json", plain)
 
 
 def genesis(folder: Path, *arguments: str) -> tuple[int, str]:
@@ -67,28 +75,51 @@ def genesis(folder: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stdout + done.stderr
 
 
-def signed(folder: Path, payload: bytes, *officers: str) -> list[str]:
-    """Each officer's approval, as the approver page hands it out."""
-    given = messages.approvals(payload, kind="signer.registry", verb=Verb.RELEASE, officers=officers)
-    return [write(folder, f"approval-{one['officer'][-2:]}.json", one) for one in given]
+def build(template: str, passkeys: Passkeys, records: list[str], out: Path) -> list[str]:
+    """The words of `genesis build`."""
+    words = ["build", "--template", template, "--token", *records, "--out", str(out)]
+    return [*words, *(word for pair in passkeys for word in ("--passkey", *pair))]
+
+
+def signed(folder: Path, payload: bytes, *officers: str, verb: Verb = Verb.RELEASE) -> list[str]:
+    """Each officer's approval, as the approver page saves it."""
+    kind = "signer.registry"
+    given = messages.approvals(payload, kind=kind, verb=verb, officers=officers)
+    named = {"type": "approval/1", "deployment": vaults.DEPLOYMENT, "kind": kind}
+    return [
+        write(
+            folder,
+            f"approval-{one['officer'][-2:]}-{len(list(folder.iterdir()))}.json",
+            {**named, **{name: value for name, value in one.items() if name != "officer"}},
+        )
+        for one in given
+    ]
 
 
 def test_begins_in_a_ceremony_in_which_every_officer_signs(brought: Brought, tmp_path: Path) -> None:
-    vault, records, officers, template = brought
-    out = ["--out", str(vault.registry_file)]
-    code, said = genesis(
-        tmp_path, "build", "--template", template, "--officer", *officers, "--token", *records, *out
-    )
+    vault, records, passkeys, template = brought
+    code, said = genesis(tmp_path, *build(template, passkeys, records, vault.registry_file))
+    assert (code, "FileExistsError" in said) == (1, True), "nothing is written over another file"
+    vault.registry_file.unlink()
+    code, said = genesis(tmp_path, *build(template, passkeys, records, vault.registry_file))
     assert code == 0, said
     registry = Registry.parse(vault.registry_file.read_bytes())
     assert f"  digest  {registry.digest.hex()}" in said.splitlines()
     payload = tmp_path / "payload.json"
     asked = ["order", "--registry", str(vault.registry_file), "--reason", "genesis", "--out", str(payload)]
+    asked += ["--link", str(tmp_path / "link.txt")]
     assert genesis(tmp_path, *asked, "--maker", BEN)[1].startswith("NOT MADE the maker of the genesis")
     assert genesis(tmp_path, *asked, "--maker", LEADER)[0] == 0
     collect = ["collect", "--registry", str(vault.registry_file), "--payload", str(payload)]
     collect += ["--out", str(tmp_path / "order.json"), "--approval"]
     body = payload.read_bytes().removesuffix(b"\n")
+    for why, wrong in {
+        "no officer of this registry signed this order": signed(tmp_path, body + b" ", *OFFICERS),
+        "an officer said reject": signed(tmp_path, body, *OFFICERS, verb=Verb.REJECT),
+        "stands in the list twice": signed(tmp_path, body, ANA, ANA),
+    }.items():
+        code, said = genesis(tmp_path, *collect, *wrong)
+        assert (code, why in said) == (1, True), said
     code, said = genesis(tmp_path, *collect, *signed(tmp_path, body, ANA, BEN, CY))
     assert (code, "SIGNER_GENESIS_UNSIGNED: not signed by Dot" in said) == (1, True)
     assert genesis(tmp_path, *collect, *signed(tmp_path, body, *OFFICERS))[0] == 0
@@ -106,29 +137,56 @@ def test_begins_in_a_ceremony_in_which_every_officer_signs(brought: Brought, tmp
     [
         ("weak", "the keys of hot-1 are not safe: never_extractable"),
         ("missing", "no record of hot-3"),
-        ("twice", "not one enrolment of one officer"),
+        ("absent", "no passkey of Ana"),
+        ("twice", "not one passkey of one officer of the template"),
+        ("swapped", "and not the one given. Have Ana read theirs"),
+        ("elsewhere", "the passkey of Ana: origin is"),
+        ("unproven", "the passkey of Ana: the authenticator does not prove which model it is"),
         ("more", "NotCanonical"),
     ],
 )
 def test_is_not_made_of_anything_less(brought: Brought, tmp_path: Path, wrong: str, why: str) -> None:
-    _, records, officers, template = brought
+    _, records, passkeys, template = brought
+    more: list[str] = []
     if wrong == "weak":
         record = json.loads(Path(records[0]).read_bytes())
         record["attributes"]["never_extractable"] = False
         records = [write(tmp_path, "hot-1.json", record), *records[1:]]
     elif wrong == "missing":
         records = records[:-1]
+    elif wrong == "absent":
+        passkeys = passkeys[1:]
     elif wrong == "twice":
-        officers = [*officers, officers[0]]
+        passkeys = [*passkeys, passkeys[0]]
+    elif wrong == "swapped":
+        other = vaults.saved_passkey(ANA, "Ana", vaults.Authenticator("66" * 32))
+        passkeys = [(write(tmp_path, "ana.json", other), passkeys[0][1]), *passkeys[1:]]
+    elif wrong == "elsewhere":
+        other = vaults.saved_passkey(ANA, "Ana", vaults.KEYS[ANA], origin="https://evil.example")
+        passkeys = [(write(tmp_path, "ana.json", other), passkeys[0][1]), *passkeys[1:]]
+    elif wrong == "unproven":
+        root = certificate("Root", authority=True)[0].public_bytes(serialization.Encoding.PEM)
+        (tmp_path / "roots.pem").write_bytes(root)
+        more = ["--roots", str(tmp_path / "roots.pem")]
     else:
         template, why = str(tmp_path / "spaced.json"), "NOT MADE"
         Path(template).write_bytes(b"{ }")
-    out = ["--out", str(tmp_path / "out.json")]
-    code, said = genesis(
-        tmp_path, "build", "--template", template, "--officer", *officers, "--token", *records, *out
-    )
-    assert (code, (tmp_path / "out.json").exists()) == (1, False)
+    out = tmp_path / "out.json"
+    code, said = genesis(tmp_path, *build(template, passkeys, records, out), *more)
+    assert (code, out.exists()) == (1, False)
     assert why in said
+
+
+def test_is_preceded_by_a_link_for_everybody_to_make_a_passkey(brought: Brought, tmp_path: Path) -> None:
+    out = tmp_path / "links.txt"
+    assert genesis(tmp_path, "invite", "--template", brought[3], "--out", str(out))[0] == 0
+    links = dict(line.split(": ", 1) for line in out.read_text().splitlines())
+    assert list(links) == ["Ana", "Ben", "Cy", "Dot", "Rae", "Rui", "Ros"]
+    where, _, fragment = links["Ben"].partition("#")
+    assert where == f"{vaults.ORIGIN}/register"
+    fields = canonical.decode_object(encodings.from_base64url(fragment))
+    assert (fields["officer"], fields["deployment"], fields["return"]) == (BEN, vaults.DEPLOYMENT, "file")
+    assert len({link.rsplit("#")[1] for link in links.values()}) == len(links)
 
 
 def rich_registry(**changes: Any) -> Registry:

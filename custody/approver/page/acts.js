@@ -242,6 +242,7 @@ export function read(members, { kind, deployment }) {
     goodForHours: act.goodForHours ?? null,
     verb: act.verb ?? "approve",
     answers: act.answers ?? ["approve", "reject"],
+    isFounding: kind === "signer.registry" && found.version === 1,
   };
 }
 

@@ -4,7 +4,7 @@ import { NotCanonical, decodeObject, encodeTexts } from "./canonical.js";
 import { Unreadable, checkTime, read } from "./acts.js";
 import { encodeQR } from "./qr.js";
 import { asLine, grouped } from "./lines.js";
-import { NONCE, UUID, linkIn, ours, pinned } from "./link.js";
+import { FILE, NONCE, UUID, linkIn, ours, pinned, saving } from "./link.js";
 import { base64url, challengeOf, digestOf, fingerprintOf, fromBase64url, fromHex, hex } from "./statement.js";
 
 const MEMBERS = ["confirm", "deployment", "kind", "nonce", "payload", "request", "return"];
@@ -20,13 +20,18 @@ const at = (id) => document.getElementById(id);
 async function asked(fragment) {
   const { confirm, deployment, kind, nonce, payload: encoded, request, return: origin } = linkIn(fragment, MEMBERS);
   if (!NONCE.test(nonce) || !UUID.test(request)) throw new Unreadable("The request has no proper name.");
-  ours({ deployment, origin });
+  ours({ deployment, origin }, true);
   const payload = fromBase64url(encoded);
   if (payload === null) throw new Unreadable("The payload is damaged.");
   const act = read(decodeObject(payload), { kind, deployment });
+  // Only the first registry is ordered while there is no console that could take the answer.
+  if (!act.isFounding) ours({ deployment, origin });
   checkTime(act, Date.now());
   for (const line of act.lines) if (line.form === "key") line.value = await fingerprintOf(fromHex(line.value));
-  return { act, kind, deployment, nonce, request, encoded, confirm: confirm === "yes", digest: await digestOf(payload) };
+  return {
+    act, kind, deployment, nonce, request, encoded,
+    confirm: confirm === "yes", digest: await digestOf(payload), toFile: origin === FILE,
+  };
 }
 
 function show(found) {
@@ -43,6 +48,7 @@ function show(found) {
   at("verb-approve").labels[0].firstChild.data = `${SAID.get(act.verb)} `;
   at("reject-choice").hidden = !act.answers.includes("reject");
   at("back").href = `${pinned("console")}/approvals/${found.request}/`;
+  at("back").hidden = found.toFile;
   if (act.expires !== null && Date.parse(act.expires) <= Date.now()) {
     at("late").textContent =
       "By this computer’s clock the request is void already. An approval would be refused; ask for a new request.";
@@ -137,6 +143,10 @@ async function sign(found) {
       confirmation,
     };
     await writeDown({ ...found, ...answer });
+    if (found.toFile) {
+      keep(found, answer);
+      return;
+    }
     at("status").textContent = "Signed. Going back to the console…";
     const fragment = base64url(new TextEncoder().encode(JSON.stringify(answer)));
     location.assign(`${pinned("console")}/approvals/${found.request}/#${fragment}`);
@@ -149,6 +159,16 @@ async function sign(found) {
     );
     at("sign").disabled = false;
   }
+}
+
+// The answer as a file: what whoever collects them needs, with the nonce that all of them share.
+function keep({ act, deployment, kind, nonce }, { verb, authenticator_data, client_data, signature }) {
+  const members = { deployment, kind, nonce, verb, authenticator_data, client_data, signature };
+  saving(at("save"), "approval/1", members, act.noun);
+  at("status").textContent = "";
+  at("answer").hidden = true;
+  at("signed").hidden = false;
+  at("signed-title").focus();
 }
 
 // This page's own log has every signature before anybody else: one that it does not take is handed to nobody.

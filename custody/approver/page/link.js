@@ -1,6 +1,6 @@
 // What the console's link carries, behind the # where no server sees it, and what this page is pinned to.
 
-import { decodeObject } from "./canonical.js";
+import { decodeObject, encodeTexts } from "./canonical.js";
 import { Unreadable } from "./shapes.js";
 import { fromBase64url } from "./statement.js";
 
@@ -21,8 +21,20 @@ export function linkIn(fragment, names) {
   return Object.fromEntries(names.map((name) => [name, link.get(name)]));
 }
 
-// Nothing, if the link is of this deployment and leads back to its console.
-export function ours({ deployment, origin }) {
+// Where an answer is saved as a file instead: at the founding there is no console yet.
+export const FILE = "file";
+
+// Nothing, if the link is of this deployment and leads back to its console; or to a file, where that may be.
+export function ours({ deployment, origin }, mayBeFile = false) {
   if (deployment !== pinned("deployment")) throw new Unreadable("The request belongs to another deployment.");
-  if (origin !== pinned("console")) throw new Unreadable("The link did not come from this deployment’s console.");
+  if (origin !== pinned("console") && !(mayBeFile && origin === FILE)) {
+    throw new Unreadable("The link did not come from this deployment’s console.");
+  }
+}
+
+// Make a link save these texts, in their canonical encoding, under a name that says whose they are.
+export function saving(anchor, type, members, whose) {
+  const bytes = encodeTexts(new Map(Object.entries({ ...members, type })));
+  anchor.href = URL.createObjectURL(new Blob([bytes], { type: "application/json" }));
+  anchor.download = `${type.replace("/1", "")}-${whose.replace(/[^A-Za-z0-9]+/g, "-")}.json`;
 }

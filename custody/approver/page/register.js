@@ -4,7 +4,7 @@
 
 import { NotCanonical } from "./canonical.js";
 import { asLine, grouped } from "./lines.js";
-import { NONCE, UUID, linkIn, ours, pinned } from "./link.js";
+import { FILE, NONCE, UUID, linkIn, ours, pinned, saving } from "./link.js";
 import { Unreadable, visible } from "./shapes.js";
 import { base64url, fingerprintOf, fromBase64url, fromHex, registrationOf } from "./statement.js";
 
@@ -24,13 +24,13 @@ function asked(fragment) {
   if (!NONCE.test(nonce) || !UUID.test(officer) || !UUID.test(registration) || name === "") {
     throw new Unreadable("The invitation has no proper name.");
   }
-  ours({ deployment, origin });
+  ours({ deployment, origin }, true);
   const ids = known === "" ? [] : known.split(" ").map(fromBase64url);
   if (ids.includes(null)) throw new Unreadable("The invitation is damaged.");
-  return { deployment, name: visible(name), nonce, officer, registration, known: ids };
+  return { deployment, name: visible(name), nonce, officer, registration, known: ids, toFile: origin === FILE };
 }
 
-function show({ name, officer, deployment, registration }) {
+function show({ name, officer, deployment, registration, toFile }) {
   document.title = `A signing passkey for ${name} · Countersign approver`;
   at("headline").textContent = `Make a signing passkey for ${name}`;
   const lines = [
@@ -39,6 +39,9 @@ function show({ name, officer, deployment, registration }) {
   ];
   at("lines").replaceChildren(...lines.flatMap(asLine));
   at("back").href = `${pinned("console")}/authenticators/signing/${registration}/`;
+  at("back").hidden = toFile;
+  at("then-console").hidden = toFile;
+  at("then-founding").hidden = !toFile;
   at("act").hidden = false;
 }
 
@@ -81,15 +84,20 @@ async function make(found) {
   }
 }
 
-async function made({ registration }, response) {
+async function made({ deployment, name, nonce, officer, registration, toFile }, response) {
   const fingerprint = await fingerprintOf(pointOf(response));
   const answer = {
     client_data: base64url(new Uint8Array(response.clientDataJSON)),
     attestation_object: base64url(new Uint8Array(response.attestationObject)),
   };
   at("fingerprint").replaceChildren(...grouped(fingerprint, 4));
-  const fragment = base64url(new TextEncoder().encode(JSON.stringify(answer)));
-  at("hand-over").href = `${pinned("console")}/authenticators/signing/${registration}/#${fragment}`;
+  if (toFile) {
+    saving(at("hand-over"), "passkey/1", { deployment, name, nonce, officer, ...answer }, name);
+    at("hand-over").textContent = "I have written it down: save the passkey’s file";
+  } else {
+    const fragment = base64url(new TextEncoder().encode(JSON.stringify(answer)));
+    at("hand-over").href = `${pinned("console")}/authenticators/signing/${registration}/#${fragment}`;
+  }
   at("asking").hidden = true;
   at("status").textContent = "";
   at("made").hidden = false;
