@@ -25,6 +25,7 @@ from core.factors.queries import confirmed_lately
 from core.refusals import NotAllowed
 from kernel.webauthn import Assertion
 from tests.officers import Officer, Staff
+from tests.sql import as_the_console, refused
 
 pytestmark = pytest.mark.django_db
 SESSION = "a" * 64
@@ -268,6 +269,20 @@ def test_is_kept_as_it_was_against_sql(staff: Staff, statement: str) -> None:
     assert answered(staff.ana, row, typed, digest, needs=Needs.ACT, now=now).fault == ""
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
+
+
+def test_is_answered_in_time_or_not_at_all_against_sql_as_well(staff: Staff) -> None:
+    """Whoever owns the console's process also writes past what the code checks before it writes."""
+    use = "UPDATE factors_challenge SET used_at = clock_timestamp() WHERE id = %s"
+    late, timely = asked(staff.ana, act()), asked(staff.ana, act())
+    as_owner(f"UPDATE factors_challenge SET expires_at = clock_timestamp() WHERE id = '{late.pk}'")
+    with as_the_console():
+        refused(use, late.pk, match="a challenge is used once, and in time")
+        with connection.cursor() as cursor:
+            cursor.execute(use, [timely.pk])
+    late.refresh_from_db()
+    timely.refresh_from_db()
+    assert (late.used_at, timely.used_at is None) == (None, False)
 
 
 def test_says_no_to_django_otps_own_questions(staff: Staff) -> None:

@@ -39,6 +39,10 @@ ADD_ACTIVE = (
 )
 
 
+FOUNDED = "CREATE OR REPLACE FUNCTION staff_is_being_founded() RETURNS boolean LANGUAGE sql AS 'SELECT false'"
+"""The founding is over as soon as its transaction is; a test's never ends."""
+
+
 def register(officer: Officer, key: Authenticator, **how: Any) -> ApprovalRequest:
     """Plug a new key in and have it registered."""
     row = issue_challenge(
@@ -232,13 +236,26 @@ def test_is_taken_away_at_once_by_its_owner_or_who_may_suspend(staff: Staff) -> 
 def test_needs_the_second_person_against_sql_as_well(staff: Staff, statement: str) -> None:
     register(staff.eve, Authenticator())
     with connection.cursor() as cursor:
-        # The founding is over as soon as its transaction is; a test's never ends.
-        cursor.execute(
-            "CREATE OR REPLACE FUNCTION staff_is_being_founded() RETURNS boolean LANGUAGE sql"
-            " AS 'SELECT false'"
-        )
+        cursor.execute(FOUNDED)
     with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
         cursor.execute(statement)
+
+
+@pytest.mark.django_db
+def test_comes_to_life_with_the_very_key_that_was_approved_against_sql_as_well(staff: Staff) -> None:
+    """Between the request and its approval somebody puts a key of their own in the row's place."""
+    theirs = Authenticator().public_key_hex
+    request = register(staff.eve, Authenticator())
+    with connection.cursor() as cursor:
+        cursor.execute(FOUNDED)
+        cursor.execute("ALTER TABLE factors_passkey DISABLE TRIGGER USER")
+        cursor.execute("UPDATE factors_passkey SET public_key = %s WHERE state = 'pending'", [theirs])
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        cursor.execute("ALTER TABLE factors_passkey ENABLE TRIGGER USER")
+    with pytest.raises(DatabaseError, match="needs the approval of another"):
+        sign(staff.ben, request)
+    assert Passkey.objects.get(public_key=theirs).state == "pending"
 
 
 @given(st.lists(st.sampled_from(list(State)), max_size=6))
