@@ -365,6 +365,7 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
     ("member that is unknown", "SIGNER_BAD_REQUEST", spoiled(lambda m: m.update(digest="00" * 32))),
     ("raw digest", "SIGNER_BAD_REQUEST", lambda r: {"v": 1, "type": "sign_digest", "digest": "00" * 32}),
     ("other protocol version", "SIGNER_BAD_REQUEST", spoiled(lambda m: m.update(v=2))),
+    ("version that is true", "SIGNER_BAD_REQUEST", spoiled(lambda m: m.update(v=True))),
     ("not unsigned", "SIGNER_PSBT_NOT_UNSIGNED", edited(signed_already)),
     ("field twice", "SIGNER_PSBT_REPEATED_FIELD", edited(repeated_field)),
     ("other previous transaction", "SIGNER_PSBT_WRONG_PREVIOUS_TRANSACTION", edited(other_previous)),

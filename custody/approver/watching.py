@@ -16,6 +16,7 @@ from typing import Final
 
 from custody.approver.log import SigningLog
 from kernel import canonical, frames
+from kernel.members import is_version
 
 IDLE_S: Final = 5.0
 _PEER: Final = struct.Struct("3i")  # pid, uid, gid
@@ -29,18 +30,20 @@ class BadQuestion(ValueError):
 
 def answer(log: SigningLog, message: Mapping[str, canonical.Value]) -> Message:
     """The answer to one message; BadQuestion."""
+    if not is_version(message.get("v"), 1):
+        raise BadQuestion("no such version or type")
     match message:
-        case {"v": 1, "type": "log_head", **rest} if not rest:
+        case {"v": _, "type": "log_head", **rest} if not rest:
             return {"v": 1, "type": "log_head", "note": log.head(), "key": str(log.verifier)}
-        case {"v": 1, "type": "log_proof", "old": old, "size": size, **rest} if not rest:
+        case {"v": _, "type": "log_proof", "old": old, "size": size, **rest} if not rest:
             first, end = _places(log, old, size)
             hashes: list[canonical.Value] = [item.hex() for item in log.proof(first, end)]
             return {"v": 1, "type": "log_proof", "hashes": hashes}
-        case {"v": 1, "type": "log_entries", "start": start, "end": end, **rest} if not rest:
+        case {"v": _, "type": "log_entries", "start": start, "end": end, **rest} if not rest:
             first, last = _places(log, start, end)
             lines: list[canonical.Value] = [*log.entries(first, last)]
             return {"v": 1, "type": "log_entries", "start": first, "lines": lines}
-        case {"v": 1, "type": "log_cosigned", "note": str(), **rest} if not rest:
+        case {"v": _, "type": "log_cosigned", "note": str(), **rest} if not rest:
             return {"v": 1, "type": "cosigned"}  # whoever collects keeps it: the page waits for no witness
         case _:
             raise BadQuestion("no such version or type")

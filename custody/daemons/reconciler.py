@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from custody import queries
 from custody.adapters.bitcoin import BitcoinNode, NodeAnswerUnreadable, NodeError, NodeUnreachable
-from kernel import canonical, encodings, lane
+from kernel import canonical, encodings, lane, members
 from kernel.intent import time_text
 from kernel.registry import Registry
 
@@ -64,7 +64,8 @@ class Reconciler:
     def answer(self, message: Message, uid: int) -> Message:
         """What it says to a worker's `{"v":1,"type":"reconcile","wallet":…}`."""
         wallet = message.get("wallet")
-        if message.get("v") != 1 or message.get("type") != "reconcile" or not isinstance(wallet, str):
+        known = members.is_version(message.get("v"), 1) and message.get("type") == "reconcile"
+        if not known or not isinstance(wallet, str):
             return {"v": 1, "type": "refused", "why": "no such request"}
         try:
             return self.look(wallet)

@@ -25,6 +25,7 @@ from custody.signer.session import WrongToken
 from custody.signer.succession import read
 from kernel import canonical, script
 from kernel.bech32 import BadAddress
+from kernel.members import is_version
 from kernel.money import Amount
 from kernel.registry import Registry
 
@@ -47,8 +48,8 @@ def open_bundle(data: bytes) -> tuple[Message, str]:
         document = canonical.decode_object(data.removesuffix(b"\n"))
     except canonical.NotCanonical as error:
         raise BadBundle(str(error)) from None
-    said = (sorted(document), document.get("v"), document.get("type"))
-    if said != (["request", "sha256", "type", "v"], 1, "bundle"):
+    said = (sorted(document), document.get("type"))
+    if said != (["request", "sha256", "type", "v"], "bundle") or not is_version(document["v"], 1):
         raise BadBundle("not a bundle of version 1")
     request = document["request"]
     if not isinstance(request, dict):

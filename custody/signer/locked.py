@@ -19,6 +19,7 @@ from custody.signer.requests import Message
 from custody.signer.session import WrongPin, WrongToken
 from custody.signer.signing import Signer
 from kernel import canonical
+from kernel.members import is_version
 
 ROOT: Final = 0
 
@@ -80,8 +81,8 @@ class Door:
         pin = message["pin"]
         if uid not in self._operators:
             raise Refused("SIGNER_NOT_OPERATOR", "the PIN is taken from the signer's own user only")
-        if not isinstance(pin, str) or not pin:
-            raise Refused("SIGNER_BAD_REQUEST", "a PIN is text that is not empty")
+        if not is_version(message["v"], 1) or not isinstance(pin, str) or not pin:
+            raise Refused("SIGNER_BAD_REQUEST", "version 1 of this has a PIN, text that is not empty")
         try:
             if self.signer is None:
                 self.open(pin)

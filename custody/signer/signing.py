@@ -13,6 +13,7 @@ from custody.signer.requests import Message
 from custody.signer.standing import Standing
 from kernel import canonical
 from kernel.intent import time_text
+from kernel.members import is_version
 
 PROBE_EVERY_MS: Final = 60_000
 
@@ -25,7 +26,7 @@ class Signer(Standing):
         self.journal.tell(at_ms=self.now_ms())
         try:
             act = _ACTS.get(str(message.get("type")))
-            if message.get("v") != 1 or act is None:
+            if not is_version(message.get("v"), 1) or act is None:
                 raise Refused("SIGNER_BAD_REQUEST", "no such version or type")
             return act(self, message)
         except Refused as refusal:

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from typing import Final
 from uuid import UUID
 
-from kernel import canonical
+from kernel import canonical, members
 from kyc.domain.tiers import RANK_MAX
 
 KIND: Final = "kyc.tier"
@@ -58,7 +58,7 @@ class Proposal:
         if not isinstance(found, Mapping) or found.keys() != _MEMBERS:
             raise BadProposal("the members are not those of a tier decision")
         tier, before = _rank(found["tier"]), _rank(found["tier_before"])
-        if found["v"] != _VERSION or found["kind"] != KIND or tier <= before:
+        if not members.is_version(found["v"], _VERSION) or found["kind"] != KIND or tier <= before:
             raise BadProposal("this is no raise of a tier")
         try:
             return cls(

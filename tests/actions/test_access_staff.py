@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime, timedelta
 from io import StringIO
+from pathlib import Path
 from uuid import uuid4
 
 import pytest
@@ -35,6 +37,15 @@ def test_is_founded_from_a_file_by_a_command() -> None:
     assert Identity.objects.get(email="ben@countersign.example").access_subject
     with pytest.raises(CommandError, match="officers already"):
         call_command("found_staff", str(STAFF_FILE))
+
+
+@pytest.mark.parametrize("version", [True, 2, "1"])
+def test_is_founded_from_no_file_of_another_version(version: object, tmp_path: Path) -> None:
+    file = tmp_path / "staff.json"
+    file.write_text(json.dumps({**json.loads(STAFF_FILE.read_text()), "v": version}))
+    with pytest.raises(CommandError, match="no staff file of version 1"):
+        call_command("found_staff", str(file))
+    assert not Identity.objects.filter(email="ben@countersign.example").exists()
 
 
 def test_may_do_what_their_roles_say(staff: Staff, now: datetime) -> None:

@@ -159,8 +159,13 @@ def test_shows_witnesses_heads_that_only_grow(tmp_path: Path) -> None:
         )
         entries = approver.ask(type="log_entries", start=0, end=5)["lines"]
         assert merkle.root(merkle.leaf(line.encode()) for line in entries) == new.root
-        beyond = {"type": "log_proof", "old": 4, "size": 9}
-        for wrong in (beyond, {"type": "sign"}, {"type": "log_head", "x": 1}):
+        beyond: dict[str, Any] = {"type": "log_proof", "old": 4, "size": 9}
+        for wrong in (
+            beyond,
+            {"type": "sign"},
+            {"type": "log_head", "x": 1},
+            {"type": "log_head", "v": True},
+        ):
             assert approver.ask(**wrong) == {}
 
 

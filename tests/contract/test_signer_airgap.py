@@ -103,7 +103,12 @@ def test_refuse_a_bundle_that_is_not_the_one_its_sum_names(vault: Vault, tmp_pat
     assert "not the one that the SHA-256 names" in done.stderr
 
 
-@pytest.mark.parametrize("data", [b"", b"{}", b'{"request":{},"sha256":"","type":"bundle","v":2}', b"\xff"])
+TRUE = bundle({}).replace(b'"v":1', b'"v":true')
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{}", b'{"request":{},"sha256":"","type":"bundle","v":2}', TRUE, b"\xff"]
+)
 def test_read_nothing_but_bundles(data: bytes) -> None:
     with pytest.raises(BadBundle):
         open_bundle(data)

@@ -195,13 +195,14 @@ def test_a_proposal_survives_its_own_encoding(proposal: Proposal) -> None:
     assert Proposal.parse(canonical.encode(proposal.payload())) == proposal
 
 
-@given(PROPOSALS, st.sampled_from(["extra", "missing", "lower", "kind", "huge"]))
+@given(PROPOSALS, st.sampled_from(["extra", "missing", "lower", "kind", "huge", "true"]))
 def test_a_payload_that_is_not_exactly_a_proposal_is_refused(proposal: Proposal, fault: str) -> None:
     payload = dict(proposal.payload())
     change = {
         "lower": {"tier": 0},
         "kind": {"kind": "custody.withdrawal"},
         "huge": {"tier": 9},
+        "true": {"v": True},
         "extra": {"x": 1},
     }
     payload |= change.get(fault, {})

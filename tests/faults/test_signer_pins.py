@@ -121,5 +121,5 @@ def test_is_taken_from_nobody_who_may_ask_for_signatures() -> None:
     door = locked.Door(Options(), own_user=77, log=print)  # type: ignore[arg-type]
     entered: Message = {"v": 1, "type": "unlock", "pin": RIGHT}
     assert door.answer(entered, 4242)["code"] == "SIGNER_NOT_OPERATOR"
-    for bad in ({"pin": ""}, {"pin": 7}, {"surprise": "x"}):
+    for bad in ({"pin": ""}, {"pin": 7}, {"surprise": "x"}, {"v": True}):
         assert door.answer({**entered, **bad}, 77)["code"] == "SIGNER_BAD_REQUEST"

@@ -15,6 +15,7 @@ from core.access.actions.founding import FoundedAlready, Founder, FoundingServic
 from core.access.roles import Role
 from core.actor import system
 from core.factors.actions.founding import FirstFactors, found
+from kernel import members
 
 
 class Command(BaseCommand):
@@ -61,7 +62,7 @@ def parse(
     document: dict[str, Any], keys: dict[str, list[dict[str, str]]] | None = None
 ) -> tuple[list[Founder], list[FoundingService]]:
     """The people and programs of a staff file, with their passkeys."""
-    if document.get("v") != 1:
+    if not members.is_version(document.get("v"), 1):
         raise CommandError("this is no staff file of version 1")
     people = [
         Founder(
