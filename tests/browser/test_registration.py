@@ -19,6 +19,7 @@ from core.clock import now
 from core.factors.models import Registration
 from custody import actions, queries
 from custody.models import SignerOrder
+from custody.signer import registry as program
 from fixtures.authenticator import AAGUID, Authenticator
 from kernel import canonical, registration
 from kernel.encodings import base64url
@@ -57,6 +58,15 @@ def registry(site: Site, version: int, **changed: str) -> Registry:
         "limits": {**REGISTRY["limits"], "registry_delay_s": DELAY_S},
     }
     return Registry.parse(canonical.encode(document))
+
+
+def drafted(old: Registry, folder: Path, key: str, paper: str) -> Registry:
+    """The next version as whoever keeps the file drafts it, with what Ben reads from his paper."""
+    (folder / "registry-1.json").write_bytes(old.encoded)
+    words = ["draft", str(folder / "registry-1.json"), "--follows", old.digest.hex()]
+    words += ["--out", str(folder / "registry-2.json"), "--replace-passkey", "Ben Brandt", key, paper]
+    assert program.main(words) == 0
+    return Registry.parse((folder / "registry-2.json").read_bytes())
 
 
 def makes(page: Page, *, looks: bool = False) -> str:
@@ -120,7 +130,7 @@ def test_with_which_signers_take_an_approval_once_a_quorum_has_let_it_in(
     assert registration.fingerprint(bytes.fromhex(key)) == fingerprint
 
     # The signers know nothing of it yet. The order that tells them shows it beside the name.
-    old, new = registry(site, 1), registry(site, 2, ben=key)
+    old, new = registry(site, 1), drafted(registry(site, 1), tmp_path, key, fingerprint)
     desk, before = (
         Desk(tmp_path / name, registry=old, token=TreasuryToken("hot-1"), now=now().timestamp())
         for name in ("hot-1", "before")
