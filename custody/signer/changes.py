@@ -7,16 +7,12 @@ whoever mistypes a name gets a sentence, not a second entry. What the result mus
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Final, NamedTuple
+from typing import Final, NamedTuple
 
-from custody.signer import brought, written
-from custody.signer.written import BadDraft
-from kernel import encodings
+from custody.signer import brought, people, written
+from custody.signer.written import NONE, BadDraft, Document, put
 
-Document = dict[str, Any]
-NONE: Final = "none"
 _LIMIT_AMOUNTS: Final = frozenset({"fee_sats_max"})
 _LIMIT_TIMES: Final = frozenset({"window_s", "intent_life_s", "registry_delay_s"})
 _LIMIT_CAPS: Final = frozenset({"window_units_max", "payment_units_max", "destination_units_max"})
@@ -30,42 +26,6 @@ class Change(NamedTuple):
     make: Callable[..., None]
     words: tuple[str, ...]
     help: str
-
-
-# --- Officers -------------------------------------------------------------------------------------------
-
-
-def add_officer(document: Document, who: str, name: str, teams: str, key: str, paper: str) -> None:
-    """Somebody new, with the passkey whose fingerprint they wrote down."""
-    officers = document["officers"]
-    if who in officers or any(one["name"] == name for one in officers.values()):
-        raise BadDraft(
-            f"{name} ({who}) stands in the registry already: replace the passkey, or set the teams"
-        )
-    public_key = _passkey(document, key, paper, officer=who, name=name)
-    officers[who] = {"name": name, "teams": written.names(teams), "public_key": public_key}
-
-
-def remove_officer(document: Document, who: str) -> None:
-    """Nothing that they sign counts any more."""
-    del document["officers"][_officer(document, who)]
-
-
-def replace_passkey(document: Document, who: str, key: str, paper: str) -> None:
-    """Another passkey in an officer's place."""
-    identity = _officer(document, who)
-    officer = document["officers"][identity]
-    officer["public_key"] = _passkey(document, key, paper, officer=identity, name=officer["name"])
-
-
-def set_decoder(document: Document, who: str, key: str) -> None:
-    """The key of an officer's offline decoder, or none."""
-    _set(document["officers"][_officer(document, who)], "decoder_key", None if key == NONE else key)
-
-
-def set_teams(document: Document, who: str, teams: str) -> None:
-    """All the teams that an officer is in."""
-    document["officers"][_officer(document, who)]["teams"] = written.names(teams)
 
 
 # --- Quorums --------------------------------------------------------------------------------------------
@@ -102,7 +62,7 @@ def set_destination(document: Document, kind: str, address: str) -> None:
 
 def set_rules(document: Document, file: str) -> None:
     """The registry's rules, from a file; none: the quorums alone decide."""
-    _set(document, "rules", None if file == NONE else dict(brought.document(Path(file))))
+    put(document, "rules", None if file == NONE else dict(brought.document(Path(file))))
 
 
 # --- Limits and lanes -----------------------------------------------------------------------------------
@@ -113,15 +73,15 @@ def set_limit(document: Document, name: str, value: str) -> None:
     part, _, wallet = name.partition("/")
     limits = document["limits"]
     if part in _LIMIT_CAPS and wallet:
-        _set(limits.setdefault(part, {}), wallet, None if value == NONE else written.units(value), name)
+        put(limits.setdefault(part, {}), wallet, None if value == NONE else written.units(value), name)
         if not limits[part]:
             del limits[part]
     elif name in _LIMIT_TIMES:
-        _set(limits, name, None if value == NONE else written.seconds(value))
+        put(limits, name, None if value == NONE else written.seconds(value))
     elif name in _LIMIT_AMOUNTS:
-        _set(limits, name, written.units(value))
+        put(limits, name, written.units(value))
     elif name == "feerate_sats_vb_max":
-        _set(limits, name, written.rate(value))
+        put(limits, name, written.rate(value))
     else:
         known = sorted(
             _LIMIT_TIMES | _LIMIT_AMOUNTS | {f"{one}/WALLET" for one in _LIMIT_CAPS} | {"feerate_sats_vb_max"}
@@ -136,7 +96,7 @@ def set_lane(document: Document, name: str, value: str) -> None:
         known = ", ".join(sorted(_LANE_AMOUNTS | _LANE_TIMES))
         raise BadDraft(f"there is no {name} in a lane: write WALLET/NAME; there are {known}")
     lane = document.setdefault("lanes", {}).setdefault(wallet, {"reconcilers": {}})
-    _set(lane, part, written.units(value) if part in _LANE_AMOUNTS else written.seconds(value), name)
+    put(lane, part, written.units(value) if part in _LANE_AMOUNTS else written.seconds(value), name)
 
 
 def set_reconciler(document: Document, name: str, key: str) -> None:
@@ -145,7 +105,7 @@ def set_reconciler(document: Document, name: str, key: str) -> None:
     if not reconciler:
         raise BadDraft(f"{name}: write WALLET/NAME, as in hot/books")
     lane = document.setdefault("lanes", {}).setdefault(wallet, {"reconcilers": {}})
-    _set(lane["reconcilers"], reconciler, None if key == NONE else key)
+    put(lane["reconcilers"], reconciler, None if key == NONE else key)
 
 
 def remove_lane(document: Document, wallet: str) -> None:
@@ -203,25 +163,56 @@ def retire_wallet(document: Document, name: str) -> None:
         watched["tokens"] = [one for one in watched["tokens"] if one in left or one not in wallet["tokens"]]
 
 
+# --- Witnesses ------------------------------------------------------------------------------------------
+
+
+def add_witness(document: Document, key: str) -> None:
+    """Another witness, by its verifier key."""
+    _witnesses(document)["keys"] += [key]
+
+
+def remove_witness(document: Document, name: str) -> None:
+    """A witness that nobody waits for any more."""
+    keys = _witnesses(document)["keys"]
+    left = [key for key in keys if key.partition("+")[0] != name]
+    if len(left) == len(keys):
+        raise BadDraft(
+            f"there is no witness {name}; there are {', '.join(k.partition('+')[0] for k in keys)}"
+        )
+    _witnesses(document)["keys"] = left
+
+
+def set_witnesses(document: Document, name: str, value: str) -> None:
+    """How many must have seen a signer's log (`quorum 2`), or how lately (`age_s_max 15m`)."""
+    if name == "age_s_max":
+        put(_witnesses(document), name, written.seconds(value))
+    elif name == "quorum" and value.isdecimal():
+        put(_witnesses(document), name, int(value))
+    else:
+        raise BadDraft(f"{name} {value}: write quorum and a number, or age_s_max and a time")
+
+
 def set_witnessed(document: Document, tokens: str) -> None:
     """All the tokens whose signers spend only what witnesses have seen."""
-    if "witnesses" not in document:
-        raise BadDraft("the registry names no witnesses")
-    _set(document["witnesses"], "tokens", written.names(tokens))
+    put(_witnesses(document), "tokens", written.names(tokens))
 
 
 CHANGES: Final[Mapping[str, Change]] = {
     "add-officer": Change(
-        add_officer,
+        people.add_officer,
         ("ID", "NAME", "TEAMS", "KEY", "FINGERPRINT"),
         "KEY: 130 hex digits, or @FILE as the approver's page saved it; FINGERPRINT: from their paper",
     ),
-    "remove-officer": Change(remove_officer, ("OFFICER",), "by id or whole name"),
+    "remove-officer": Change(people.remove_officer, ("OFFICER",), "by id or whole name"),
     "replace-passkey": Change(
-        replace_passkey, ("OFFICER", "KEY", "FINGERPRINT"), "another passkey in their place"
+        people.replace_passkey, ("OFFICER", "KEY", "FINGERPRINT"), "another passkey in their place"
     ),
-    "set-decoder": Change(set_decoder, ("OFFICER", "KEY"), "64 hex digits, or none"),
-    "set-teams": Change(set_teams, ("OFFICER", "TEAMS"), "all their teams, with commas between"),
+    "set-decoder": Change(people.set_decoder, ("OFFICER", "KEY"), "64 hex digits, or none"),
+    "set-teams": Change(people.set_teams, ("OFFICER", "TEAMS"), "all their teams, with commas between"),
+    "add-recovery-officer": Change(
+        people.add_recovery_officer, ("ID", "NAME", "KEY", "FINGERPRINT"), "who brings officers back"
+    ),
+    "set-recovery": Change(people.set_recovery, ("NAME", "VALUE"), "quorum 2, or delay_s 3d"),
     "set-quorum": Change(set_quorum, ("KIND", "TEAMS"), "as in custody.withdrawal treasury:2,compliance:1"),
     "set-confirmation": Change(set_confirmation, ("KIND", "AMOUNT"), "above it a decoder confirms, or none"),
     "set-source": Change(set_source, ("KIND", "WALLET"), "the wallet that a kind of payment leaves"),
@@ -233,30 +224,18 @@ CHANGES: Final[Mapping[str, Change]] = {
     "remove-lane": Change(remove_lane, ("WALLET",), "no payment without officers any more"),
     "add-wallet": Change(add_wallet, ("NAME", "M", "RECORDS"), "RECORDS: files of provision, commas between"),
     "extend-wallet": Change(extend_wallet, ("NAME", "RECORDS"), "more addresses from the same tokens"),
+    "add-witness": Change(add_witness, ("KEY",), "its verifier key, name+hash+base64"),
+    "remove-witness": Change(remove_witness, ("NAME",), "by its name"),
+    "set-witnesses": Change(set_witnesses, ("NAME", "VALUE"), "quorum 2, or age_s_max 15m"),
     "set-witnessed": Change(set_witnessed, ("TOKENS",), "all that wait for witnesses, with commas between"),
     "retire-wallet": Change(retire_wallet, ("NAME",), "with its limits and its lane"),
 }
 
 
-def _officer(document: Document, who: str) -> str:
-    """The id of the one officer who is meant, by id or by whole name."""
-    found = [one for one, part in document["officers"].items() if who in (one, part["name"])]
-    if len(found) != 1:
-        names = ", ".join(sorted(part["name"] for part in document["officers"].values()))
-        raise BadDraft(f"{who} is no one officer of this registry; there are {names}")
-    return str(found[0])
-
-
-def _passkey(document: Document, key: str, paper: str, *, officer: str, name: str) -> str:
-    if key.startswith("@"):
-        site = brought.Site(document["deployment"], document["origin"], document["rp_id"])
-        saved = brought.document(Path(key[1:]))
-        made = brought.passkey(
-            saved, paper=paper, site=site, officer=officer, name=name, now=datetime.now(UTC)
-        )
-        return made.public_key.hex()
-    brought.check_paper(encodings.from_hex(key), paper=paper, name=name)
-    return key
+def _witnesses(document: Document) -> Document:
+    """The section, or the beginning of one: the kernel says what is missing from it."""
+    found: Document = document.setdefault("witnesses", {"keys": []})
+    return found
 
 
 def _wallet(document: Document, name: str) -> Document:
@@ -277,17 +256,7 @@ def _rise(policy: Document, member: str, value: object) -> None:
     """What was approved under the policy's older version is approved again, or not paid."""
     if policy:
         policy["version"] = policy.get("version", 1) + 1
-    _set(policy, member, value)
-
-
-def _set(section: Document, member: str, value: object, name: str = "") -> None:
-    """That member and no other; None takes it away."""
-    if section.get(member) == value:
-        raise BadDraft(f"{name or member} is {'not there' if value is None else value} already")
-    if value is None:
-        del section[member]
-    else:
-        section[member] = value
+    put(policy, member, value)
 
 
 def _token_keys(records: str) -> dict[str, list[str]]:

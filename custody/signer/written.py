@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from typing import Final
+from typing import Any, Final
 
 from kernel.money import Amount
 
@@ -11,6 +11,10 @@ _SECONDS: Final = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
 _TIME: Final = re.compile(r"([1-9][0-9]{0,7})([smhd])")
 _SATS: Final = re.compile(r"(0|[1-9][0-9]{0,18})sats")
 _RATE: Final = re.compile(r"([1-9][0-9]{0,6})sats/vB")
+
+
+Document = dict[str, Any]
+NONE: Final = "none"
 
 
 class BadDraft(ValueError):
@@ -43,3 +47,13 @@ def seconds(text: str) -> int:
 def names(text: str) -> list[str]:
     """The parts between commas."""
     return [part.strip() for part in text.split(",")]
+
+
+def put(section: Document, member: str, value: object, name: str = "") -> None:
+    """Write that member of a document's section and no other; None takes it away. BadDraft where it is so."""
+    if section.get(member) == value:
+        raise BadDraft(f"{name or member} is {'not there' if value is None else value} already")
+    if value is None:
+        del section[member]
+    else:
+        section[member] = value
