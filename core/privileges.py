@@ -13,7 +13,7 @@ ROLES: Final = ("cs_console", "cs_trader", "cs_worker")
 READERS: Final[dict[str, tuple[str, ...]]] = {
     "cs_reconciler": (
         *("ledger_account", "custody_wallet", "custody_block", "custody_address", "custody_deposit"),
-        *("custody_payment", "custody_withdrawal", "custody_refill"),
+        *("custody_payment", "custody_withdrawal", "custody_refill", "custody_utxo", "custody_signer_health"),
     )
 }
 """Roles that write nothing, each with the only tables that it reads."""

@@ -77,6 +77,14 @@ def read_reconciliation(now: datetime) -> Reading:
         if deaf:
             text = f"These signers did not take the attestation: {', '.join(deaf)}."
             return Reading(Status.DEGRADED, text, facts)
+    late = queries.late_outstanding(now=now)
+    if late:
+        facts |= {txid: ", ".join(tokens) for txid, tokens in late.items()}
+        text = (
+            f"{len(late)} payments that the lane signed are not final after a day, and count until they are:"
+            " somebody keeps them back, or they are stuck."
+        )
+        return Reading(Status.DEGRADED, text, facts)
     return Reading(Status.UP, "Chain and books agree.", facts)
 
 

@@ -4,10 +4,12 @@ Each signer keeps the counters by itself, so what it allows is its share, limit 
 takes m signers, all of which count it, so no choice of quorums gets more than the limit out of n of them.
 
 The lane is open only while a reconciler says that chain and books agree. Its attestation is canonical:
-`{"v":1,"kind":"custody.attestation","deployment":…,"network":…,"wallet":…,"height":N,"on_chain":units,
-"in_books":units,"time":…}`, signed with Ed25519 over tag and payload by a key that the registry pins.
-`on_chain` is what the wallet's addresses hold at that height; `in_books` what the ledger says they should,
-with payments on their way taken into account.
+`{"v":2,"kind":"custody.attestation","deployment":…,"network":…,"wallet":…,"height":N,"on_chain":units,
+"in_books":units,"spent":{coin:txid},"time":…}`, signed with Ed25519 over tag and payload by a key that the
+registry pins. `on_chain` is what the wallet's addresses hold at that height; `in_books` what the ledger says
+they should, with payments on their way taken into account. `spent` names coins (`txid:output`) that were
+spent by that transaction, in a block of the chain that is `DEPTH` deep. These are facts of the chain alone:
+what they mean for a signer's own transactions, it decides by itself.
 """
 
 from __future__ import annotations
@@ -25,6 +27,10 @@ from kernel.intent import BadIntent, time
 
 ATTESTATION: Final = "custody.attestation"
 DOMAIN_TAG: Final = b"countersign/attestation/v1\x00"
+DEPTH: Final = 6
+"""Blocks, the spending one included, under which a reconciler takes a coin for spent."""
+SPENT_MAX: Final = 200
+"""Coins in one attestation: 30 kB at the most. What is left out comes with the next."""
 _SECONDS_MAX: Final = 366 * 86_400
 
 
@@ -98,6 +104,7 @@ class Attestation:
     height: int
     on_chain: int
     in_books: int
+    spent: Mapping[str, str]
     time: datetime
 
     @property
@@ -108,12 +115,15 @@ class Attestation:
     @classmethod
     def parse(cls, payload: bytes) -> Self:
         """Read canonical bytes; BadAttestation names the first fault."""
-        names = {"v", "kind", "deployment", "network", "wallet", "height", "on_chain", "in_books", "time"}
+        names = {"v", "kind", "deployment", "network", "wallet", "height", "on_chain", "in_books"}
         try:
             document = canonical.decode_object(payload)
-            members.exact(document, names)
-            if not members.is_version(document["v"], 1) or document["kind"] != ATTESTATION:
-                raise BadAttestation(f"not version 1 of {ATTESTATION}")
+            members.exact(document, names | {"spent", "time"})
+            if not members.is_version(document["v"], 2) or document["kind"] != ATTESTATION:
+                raise BadAttestation(f"not version 2 of {ATTESTATION}")
+            spent = members.an_object(document["spent"])
+            if len(spent) > SPENT_MAX:
+                raise BadAttestation(f"one attestation names {SPENT_MAX} coins at most")
             return cls(
                 deployment=members.text(document, "deployment"),
                 network=members.text(document, "network"),
@@ -121,6 +131,7 @@ class Attestation:
                 height=members.positive(document, "height"),
                 on_chain=members.units(document, "on_chain"),
                 in_books=members.units(document, "in_books"),
+                spent={coin: members.text(spent, coin) for coin in spent},
                 time=time(members.text(document, "time")),
             )
         except (canonical.NotCanonical, members.BadMember, BadIntent) as error:

@@ -35,6 +35,16 @@ def attest(desk: Desk, **changes: Any) -> str:
     return desk.code(Reconciler().attests(desk.in_hours(0), **changes))
 
 
+def outstanding(*desks: Desk) -> dict[str, str]:
+    """What an attestation names once the chain has all that they signed: each coin, and what spent it."""
+    return {
+        coin: txid
+        for desk in desks
+        for txid, one in desk.signer.memory.outstanding.spends.items()
+        for coin in one.coins
+    }
+
+
 def pay(desk: Desk, coins: Any = None, fee: int = 2_000, **changes: Any) -> str:
     intent = payout(**{"expires": desk.in_hours(1), **changes})
     return desk.code(unattended(request(desk.registry, [intent], coins=coins, fee=fee)))

@@ -20,6 +20,7 @@ from kernel import canonical, encodings
 from kernel.intent import time_text
 from kernel.transaction import Transaction
 from tests.customers import Customer, Reconciler
+from tests.desks import outstanding
 from tests.signers import Signers, lane_registry, serving
 from tests.treasury import BTC, HOME, PRICE_CENTS, ROBOT, Treasury, customer_actor, raw_of
 from tests.vault import Message
@@ -80,6 +81,12 @@ class Scene:
     def attest(self, **changes: Any) -> list[str]:
         said = Reconciler().attests(self.treasury.now, deployment="test", **changes)
         return self.signers.codes(said)
+
+    def finish(self) -> None:
+        """All that the lane signed is deep in the chain, a second later, and the reconciler says so."""
+        self.treasury.now += timedelta(seconds=1)
+        self.signers.at(self.treasury.now)
+        assert self.attest(spent=outstanding(*self.signers.desks.values())) == ["attested"] * 3
 
     def drain(self) -> None:
         self._drain(now=self.treasury.now)

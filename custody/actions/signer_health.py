@@ -40,5 +40,9 @@ def report_health(*, token: str, said: Mapping[str, canonical.Value] | None, now
 def report_journal(*, token: str, read: Read) -> None:
     """Mirror what a signer's journal says, as far as it was read. Likewise without an audit event."""
     SignerHealth.objects.filter(token=token).update(
-        journal_lines=read.lines, journal_last=read.last, announced=read.announced, vetoed=read.vetoed
+        journal_lines=read.lines,
+        journal_last=read.last,
+        announced=read.announced,
+        vetoed=read.vetoed,
+        outstanding=read.outstanding,
     )

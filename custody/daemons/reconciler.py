@@ -5,6 +5,9 @@ It asks the node itself about the addresses of its own copy of the registry, and
 that can write nothing. Its key is in its folder and nowhere else. A worker asks it and carries what it signed
 to the signers; it can make it say nothing. When chain and books differ it signs nothing, and the signers'
 lane shuts by itself.
+
+The same word frees what the lane signed once it is final, so it names coins that are spent deep in the chain.
+Which coins signers wait for, the database may say; that they are spent, and by what, the node says alone.
 """
 
 from __future__ import annotations
@@ -82,6 +85,7 @@ class Reconciler:
         coins = self._node.unspent(described.address(index) for index in range(len(described.keys)))
         on_chain = sum(coin.amount.units for coin in coins)
         books = queries.books_of(wallet)
+        spent = {} if books is None else self._spent(wallet, books.height)
         if books is None or (books.height, books.tip) != before or self._at_tip() != before:
             raise NotNow("the node and the books do not stand at the same block")
         if books.height < 1:
@@ -101,7 +105,7 @@ class Reconciler:
             return found
         payload = canonical.encode(
             {
-                "v": 1,
+                "v": 2,
                 "kind": lane.ATTESTATION,
                 "deployment": self._registry.deployment,
                 "network": self._registry.network,
@@ -109,11 +113,22 @@ class Reconciler:
                 "height": books.height,
                 "on_chain": str(on_chain),
                 "in_books": str(books.units),
+                "spent": spent,
                 "time": time_text(self._clock().replace(microsecond=0)),
             }
         )
         signature = self._key.sign(lane.DOMAIN_TAG + payload)
         return {**found, "payload": encodings.base64url(payload), "signature": encodings.base64url(signature)}
+
+    def _spent(self, wallet: str, height: int) -> dict[str, canonical.Value]:
+        """Coins that signers wait for and that the node itself shows as spent, deep enough, and by what."""
+        found: dict[str, canonical.Value] = {}
+        for coin, by in queries.awaited_coins(wallet, height=height).items():
+            seen = self._node.transaction(by)
+            spends = {f"{one.txid}:{one.index}" for one in seen.spends} if seen else set()
+            if seen and seen.confirmations >= lane.DEPTH and coin in spends:
+                found[coin] = by
+        return found
 
     def _at_tip(self) -> tuple[int, str]:
         chain = self._node.chain()

@@ -1,4 +1,5 @@
-"""What a signer's journal tells: registries announced to it or vetoed, and what it knows of customers.
+"""What a signer's journal tells: registries announced to it or vetoed, what it knows of customers, and what
+its lane signed that nobody has called final.
 
 The lines are those that the signer shows its witnesses. Orders reach signers past us as well, so what we sent
 says little; and what it once learnt it can lose. Nothing here is trusted with coins: it is what screens show,
@@ -32,14 +33,15 @@ class BadJournal(ValueError):
 class Read:
     """A journal as far as it was read: so many lines, the hash of the last, and what follows from them.
 
-    `announced` and `vetoed` go by a registry's digest. `known` is complete only where the reading began at
-    the first line.
+    `announced` and `vetoed` go by a registry's digest, `outstanding` by a transaction's id. `known` is
+    complete only where the reading began at the first line.
     """
 
     lines: int = 0
     last: str = FIRST
     announced: dict[str, dict[str, Any]] = field(default_factory=dict)
     vetoed: dict[str, dict[str, Any]] = field(default_factory=dict)
+    outstanding: dict[str, dict[str, Any]] = field(default_factory=dict)
     known: set[Known] = field(default_factory=set)
 
     def take(self, text: str) -> None:
@@ -69,6 +71,17 @@ class Read:
             self.vetoed[details["digest"]] = _said(details, at)
         elif event == "registry":
             self.announced.clear()
+        elif event == "spend" and details["unattended"]:
+            self.outstanding[details["txid"]] = {
+                **{name: details[name] for name in ("wallet", "coins", "units")},
+                "at": at.isoformat(),
+            }
+        elif event == "final":
+            for txid, one in list(self.outstanding.items()):
+                if not details["spent"].keys().isdisjoint(one["coins"]):
+                    del self.outstanding[txid]
+        elif event == "reopened":
+            self.outstanding.clear()
         elif event == "customer_key":
             self.known = {one for one in self.known if one[0] != who}
             self.known.add((who, CUSTOMER_KEY, details["public_key"]))

@@ -7,6 +7,11 @@ counted beside it: then chain and books agree at every height, and whatever is l
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
+from typing import Final
+
+LATE: Final = timedelta(hours=24)
+"""After so long, what the lane signed and is not final in the chain is a matter for people."""
 
 
 @dataclass(frozen=True, slots=True)

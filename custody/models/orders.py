@@ -94,7 +94,8 @@ class OrderAnswer(models.Model):
 class SignerHealth(models.Model):
     """A signer as it described itself when it last answered; `asked_at` is later where it no longer does.
 
-    `announced` and `vetoed` are what its journal says of registries, by digest (`domain.journals`).
+    `announced` and `vetoed` are what its journal says of registries, by digest, `outstanding` what it says of
+    transactions that its lane signed, by their ids (`domain.journals`).
     """
 
     token = models.CharField(max_length=64, primary_key=True)
@@ -107,6 +108,7 @@ class SignerHealth(models.Model):
     journal_last = models.CharField(max_length=64, blank=True, help_text="the hash of the last one read")
     announced = models.JSONField(default=dict)
     vetoed = models.JSONField(default=dict)
+    outstanding = models.JSONField(default=dict)
     frozen = models.JSONField(default=dict)
     used = models.JSONField(default=dict)
     lanes = models.JSONField(default=dict)

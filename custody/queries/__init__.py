@@ -66,8 +66,10 @@ from custody.queries.payments import (
     void_at,
 )
 from custody.queries.reconciliations import (
+    awaited_coins,
     books_of,
     is_stale,
+    late_outstanding,
     reconciliations,
     wallets_with_lanes,
 )
@@ -138,6 +140,7 @@ __all__ = [
     "allowance",
     "announcement_of",
     "announcements_for",
+    "awaited_coins",
     "beneficiaries_of",
     "books_of",
     "change_script",
@@ -167,6 +170,7 @@ __all__ = [
     "lanes_for",
     "lapsed_offers",
     "lapsing_refills",
+    "late_outstanding",
     "latest_price",
     "latest_quote",
     "live_refill",

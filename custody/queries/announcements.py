@@ -114,7 +114,8 @@ def journal_read(token: str) -> Read:
     row = SignerHealth.objects.filter(token=token).first()
     if row is None or not row.journal_lines:
         return Read()
-    return Read(row.journal_lines, row.journal_last, dict(row.announced), dict(row.vetoed))
+    told = (dict(row.announced), dict(row.vetoed), dict(row.outstanding))
+    return Read(row.journal_lines, row.journal_last, *told)
 
 
 def _said() -> list[SignerHealth]:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+from collections.abc import Mapping
 from datetime import datetime
 
 from django.db import connection, transaction
@@ -12,9 +14,10 @@ from core.ledger.kinds import side
 from core.ledger.models import Account
 from custody.domain import deposits
 from custody.domain.payments import Step
-from custody.domain.reconciliations import Books
-from custody.models import Deposit, Lane, Payment, Reconciliation, Wallet
+from custody.domain.reconciliations import LATE, Books
+from custody.models import Deposit, Lane, Payment, Reconciliation, SignerHealth, Utxo, Wallet
 from custody.queries.deposits import tip
+from kernel.lane import DEPTH, SPENT_MAX
 
 
 def books_of(name: str) -> Books | None:
@@ -52,6 +55,39 @@ def books_of(name: str) -> Books | None:
             arriving=int(arriving),
             leaving=int(gone or 0) + int(moved or 0),
         )
+
+
+def awaited_coins(name: str, *, height: int) -> Mapping[str, str]:
+    """For what signers of a wallet's lane hold outstanding: a coin of it, and the transaction that is said to
+    have spent it deep enough. At most what one attestation names; what most signers wait for comes first, so
+    that a silent one does not keep the others waiting.
+
+    This is where to look, and no more: it may be wrong, and the node is asked about each.
+    """
+    wallet = Wallet.objects.get(name=name)
+    awaited = [
+        one["coins"]
+        for signer in SignerHealth.objects.filter(token__in=wallet.tokens)
+        for one in signer.outstanding.values()
+        if one["wallet"] == name
+    ]
+    known = {coin.partition(":")[0] for coins in awaited for coin in coins}
+    deep = Utxo.objects.filter(wallet=wallet, txid__in=known, spent_in__lte=height + 1 - DEPTH)
+    spent = {str(coin): coin.spent_by for coin in deep}
+    first = (min(found) for coins in awaited if (found := spent.keys() & coins))
+    return {coin: spent[coin] for coin, _ in Counter(first).most_common(SPENT_MAX)}
+
+
+def late_outstanding(*, now: datetime) -> dict[str, list[str]]:
+    """Transactions that a lane signed more than `LATE` ago and that are not final, each with the signers that
+    wait for it.
+    """
+    found: dict[str, list[str]] = {}
+    for signer in SignerHealth.objects.order_by("token"):
+        for txid, one in signer.outstanding.items():
+            if datetime.fromisoformat(one["at"]) < now - LATE:
+                found.setdefault(txid, []).append(signer.token)
+    return found
 
 
 def wallets_with_lanes() -> list[str]:

@@ -22,6 +22,7 @@ from custody.signer.approvals import Sighting
 from custody.signer.checks import Plan
 from custody.signer.journal import Entry, Journal
 from custody.signer.lanes import Lanes
+from custody.signer.outstanding import Outstanding, Spent
 from custody.signer.refusals import Refused
 from kernel import canonical, members
 from kernel.lane import Lane
@@ -35,22 +36,12 @@ LANE: Final = "/lane"  # hot/lane: what the hot wallet pays unattended
 CLOCKS_APART: Final = timedelta(minutes=2)
 
 
-@dataclass(frozen=True, slots=True)
-class Spent:
-    """One transaction that was signed: when, out of which wallet, how much, and how much of it to whom."""
-
-    at_ms: int
-    wallet: str
-    units: int
-    paid: Mapping[str, int]
-    unattended: bool = False
-
-
 @dataclass(slots=True)
 class Memory:
     """The state after every entry of the journal."""
 
     spends: list[Spent] = field(default_factory=list)
+    outstanding: Outstanding = field(default_factory=Outstanding)  # of the lane, and in no window yet
     versions: dict[str, list[frozenset[str]]] = field(default_factory=dict)  # intent -> coins of each version
     payments: dict[str, tuple[str, int]] = field(default_factory=dict)  # intent -> destination and units
     counts: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)  # passkey: count: act, when
@@ -79,21 +70,28 @@ class Memory:
         """Take one more entry in."""
         details = entry.details
         if entry.event == "spend":
-            coins = frozenset(_texts(details["coins"]))
-            for intent, payment in members.an_object(details["intents"]).items():
+            txid, coins = str(details["txid"]), frozenset(_texts(details["coins"]))
+            intents = members.an_object(details["intents"])
+            for intent, payment in intents.items():
                 destination, units = _texts(payment)
                 self.versions.setdefault(intent, []).append(coins)
                 self.payments[intent] = destination, int(units)
-            self.signed.add(str(details["txid"]))
-            self.spends.append(
-                Spent(
-                    entry.at_ms,
-                    str(details["wallet"]),
-                    int(str(details["units"])),
-                    {to: int(str(units)) for to, units in members.an_object(details["paid"]).items()},
-                    bool(details["unattended"]),
-                )
+            self.signed.add(txid)
+            spent = Spent(
+                entry.at_ms,
+                str(details["wallet"]),
+                int(str(details["units"])),
+                {to: int(str(units)) for to, units in members.an_object(details["paid"]).items()},
+                coins,
+                frozenset(intents),
+                bool(details["unattended"]),
             )
+            if spent.unattended:
+                self.outstanding.spends[txid] = spent
+            else:
+                self.spends.append(spent)
+        elif entry.event == "final":
+            self.spends += self.outstanding.settle(members.an_object(details["spent"]), at_ms=entry.at_ms)
         elif entry.event == "frozen":
             self.frozen[str(details["wallet"])] = str(details["reason"])
             self.frozen_at[str(details["wallet"])] = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
@@ -123,14 +121,17 @@ class Memory:
             self.forked = True
         elif entry.event == "reopened":
             self.reopened = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
+            self.outstanding = Outstanding()  # officers' word, as for what a lost memory forgot
             if details["new_log"]:
                 self.cosigned, self.forked = 0, False
 
     def used(self, wallet: str, *, window_s: int, now_ms: int, unattended: bool = False) -> int:
-        """Units that left the wallet within the window, by this signer's signatures."""
+        """Units that left the wallet within the window, or still may, by this signer's signatures."""
         return sum(spent.units for spent in self._recent(wallet, window_s, now_ms, unattended))
 
     def _recent(self, wallet: str, window_s: int, now_ms: int, unattended: bool) -> Iterator[Spent]:
+        if unattended:
+            yield from self.outstanding.of(wallet)
         start = now_ms - window_s * 1000
         for spent in reversed(self.spends):  # in the order of their moments, but where officers reopened
             if spent.at_ms <= start:
@@ -243,8 +244,9 @@ class Memory:
     def _new_payments(self, plan: Plan) -> dict[str, int]:
         """Units per destination, without the intents that an earlier version of the transaction counted."""
         paid: dict[str, int] = {}
+        counted = self.versions if plan.lane is None else self.outstanding.counted()
         for intent, (destination, units) in plan.payments.items():
-            if intent not in self.versions:
+            if intent not in counted:
                 paid[destination] = paid.get(destination, 0) + units
         return paid
 

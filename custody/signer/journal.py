@@ -28,7 +28,8 @@ from kernel.tally import Tally
 
 WEIGHTY: Final = frozenset(
     {"genesis", "registry", "announced", "vetoed", "spend", "frozen", "released", "reopened"}
-    | {"customer_key", "beneficiary", "beneficiary_removed", "unbalanced", "balanced", "cosigned", "forked"}
+    | {"customer_key", "beneficiary", "beneficiary_removed", "unbalanced", "balanced", "final"}
+    | {"cosigned", "forked"}
 )
 LIGHT: Final = frozenset({"signed"})
 """Synced with the next line, or before a head is shown: the synced line of the spend says what counts."""

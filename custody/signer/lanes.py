@@ -140,8 +140,7 @@ class Lanes:
         attested = attestations.get(spend.wallet)
         if spend.wallet in self.breaks:
             raise Refused("SIGNER_BOOKS_BROKEN", f"chain and books of {spend.wallet} do not agree")
-        age_s = None if attested is None else now_ms / 1000 - attested.said.time.timestamp()
-        if age_s is None or age_s > section.attestation_age_s_max:
+        if attested is None or not is_fresh(attested, section, now_ms=now_ms):
             raise Refused("SIGNER_ATTESTATION_OLD", "no fresh word that chain and books agree")
         return section
 
@@ -149,6 +148,11 @@ class Lanes:
         recent = self.learnt_ms[-LEARNT_PER_DAY_MAX:]
         if len(recent) == LEARNT_PER_DAY_MAX and recent[0] > now_ms - _DAY_MS:
             raise Refused("SIGNER_LEARNT_ENOUGH", f"{LEARNT_PER_DAY_MAX} statements within a day")
+
+
+def is_fresh(attested: Attested, section: lane.Lane, *, now_ms: int) -> bool:
+    """Whether the attestation is as young as the registry wants it."""
+    return now_ms / 1000 - attested.said.time.timestamp() <= section.attestation_age_s_max
 
 
 def check_attestation(attested: Attested, *, registry: Registry, now: datetime) -> str:

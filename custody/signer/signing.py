@@ -67,6 +67,7 @@ class Signer(Standing):
                     "used": str(
                         self.memory.used(name, window_s=lane.window_s, now_ms=now_ms, unattended=True)
                     ),
+                    "outstanding": str(sum(one.units for one in self.memory.outstanding.of(name))),
                     "share": str(self.registry.wallets[name].share(lane.window_units_max)),
                     "attested": time_text(self._attested[name].said.time) if name in self._attested else "",
                     "broken": name in self.memory.lanes.breaks,
@@ -143,6 +144,9 @@ class Signer(Standing):
             elif said.agrees and broken is not None and said.time > broken:
                 self.remember("balanced", details)
             self._attested[said.wallet] = attested
+            news = self.memory.outstanding.news(said.wallet, said.spent)
+            if news and lanes.is_fresh(attested, self.registry.lanes[said.wallet], now_ms=now_ms):
+                self.remember("final", {"wallet": said.wallet, "by": by, "spent": news})
         return self._said("attested", {"agrees": said.agrees})
 
     def _cosigned(self, message: Mapping[str, canonical.Value]) -> Message:

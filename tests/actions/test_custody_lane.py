@@ -265,7 +265,7 @@ def test_teaches_a_signer_again_that_says_it_does_not_know_the_destination(
     assert desk.health["lanes"]["hot"]["known"] == 1
     scene.pass_time(2 * timedelta(days=1))
     assert scene.withdraw().state == "broadcast"
-    assert len(desk.signer.memory.spends) == 1
+    assert len(desk.signer.memory.outstanding.spends) == 1
 
 
 def test_claims_no_coin_for_what_no_signer_will_be_asked_about(scene: Scene) -> None:

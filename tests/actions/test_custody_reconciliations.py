@@ -11,7 +11,6 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connection, transaction
 from django.db.utils import DatabaseError
 
@@ -19,36 +18,17 @@ from core.audit.models import AuditEvent
 from core.health import Status
 from core.trusted import serving
 from custody import lane_tasks, probes, queries
-from custody.adapters.bitcoin import ChainInfo
 from custody.adapters.reconciler_client import NothingReconciled, reconcile
-from custody.daemons.reconciler import Reconciler
 from custody.models import Address, Reconciliation, Utxo
 from kernel.money import Amount
 from tests.lane import Drain, Scene, opened
+from tests.reconciling import Chain, look, reconciled
 from tests.roles import as_role
 from tests.treasury import BTC, raw_of
 
 pytestmark = pytest.mark.django_db
 
-KEY = Ed25519PrivateKey.from_private_bytes(bytes([90]) * 32)
-"""The one that the tests' registry pins."""
 COINS = 4
-
-
-class Chain:
-    """A node that holds what the treasury's chain does, and what a test makes of it."""
-
-    def __init__(self) -> None:
-        self.stolen, self.ahead = 0, 0
-
-    def chain(self) -> ChainInfo:
-        tip = queries.tip()
-        assert tip is not None
-        return ChainInfo(network="regtest", height=tip.height + self.ahead, tip=tip.hash, is_synced=True)
-
-    def unspent(self, addresses: Any) -> list[Any]:
-        rows = Utxo.objects.filter(address__address__in=list(addresses), spent_in=None, height__isnull=False)
-        return list(rows.order_by("pk"))[self.stolen :]
 
 
 @pytest.fixture
@@ -60,25 +40,10 @@ def chain() -> Chain:
 def scene(
     now: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain, chain: Chain
 ) -> Iterator[Scene]:
-    """The lane's scene, with the reconciler itself in the place of its client's socket."""
-    how: Any = {"now": now, "settings": settings, "patch": monkeypatch, "drain": drain_outbox}
-    with opened(**how, coins=COINS) as found:
-        reconciler = Reconciler(
-            key=KEY,
-            registry=next(iter(found.signers.desks.values())).registry,
-            node=chain,  # type: ignore[arg-type]
-            clock=lambda: found.treasury.now,
-        )
-        # In this thread, which sees what the test has not committed.
-        monkeypatch.setattr(
-            serving, "ask", lambda _path, message, patience_s: [dict(reconciler.answer(message, 0))]
-        )
+    """The lane's scene, with the reconciler in this thread."""
+    with opened(now=now, settings=settings, patch=monkeypatch, drain=drain_outbox, coins=COINS) as found:
+        reconciled(found, chain, monkeypatch)
         yield found
-
-
-def look(scene: Scene) -> Reconciliation:
-    lane_tasks.reconcile(now=scene.treasury.now)
-    return Reconciliation.objects.get()
 
 
 def test_agrees_at_every_step_of_what_comes_and_goes(scene: Scene) -> None:
@@ -177,6 +142,7 @@ def test_is_read_in_a_role_that_writes_nothing(scene: Scene) -> None:
         books = queries.books_of("hot")
         assert books is not None
         assert books.units == COINS * BTC
+        assert queries.awaited_coins("hot", height=books.height) == {}
         for attack in (
             "INSERT INTO custody_reconciliation DEFAULT VALUES",
             "UPDATE ledger_account SET units = 1",

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.serialization import BestAvailableEncryption
 
 from core.approvals import kinds
 from custody.domain.orders import UNASKED
-from kernel import canonical, confirmation, encodings, registration
+from kernel import canonical, confirmation, encodings, lane, registration
 from kernel.approval import DOMAIN_TAG, Statement, Verb
 from kernel.intent import Intent
 from tests.contract.test_approver_acts import NODE, PAGE
@@ -157,3 +157,15 @@ def test_are_what_the_page_says() -> None:
     example = PAYLOADS[0]
     assert bytes.fromhex(example["hex"]).decode() in page
     assert {example["digest"], example["nonce"], *example["challenges"].values()} <= set(page.split())
+
+
+def test_have_an_attestation_that_signers_read_and_that_the_page_shows() -> None:
+    vector, page = load("attestation"), DOCS.read_text()
+    payload, signature = bytes.fromhex(vector["hex"]), bytes.fromhex(vector["signature"])
+    assert canonical.encode(vector["members"]) == payload
+    assert dict(lane.Attestation.parse(payload).spent) == vector["members"]["spent"]
+    assert lane.check_attestation(payload, signature, by={"books": bytes.fromhex(vector["key"])}) == "books"
+    assert payload.decode() in page
+    assert vector["signature"] in page
+    assert f"`{lane.DOMAIN_TAG[:-1].decode()}`" in page
+    assert f"at most {lane.SPENT_MAX} coins" in page

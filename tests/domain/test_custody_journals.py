@@ -73,6 +73,23 @@ def test_tells_what_is_known_of_customers_and_forgets_it_with_their_key() -> Non
     assert read(key, named, again).known == {("c", CUSTOMER_KEY, "k2")}
 
 
+def test_tells_what_the_lane_signed_until_it_is_final_or_given_up() -> None:
+    spend = {"txid": "t1", "wallet": "hot", "coins": ["a:0", "b:1"], "units": "7", "unattended": True}
+    other = {**spend, "txid": "t2", "coins": ["c:0"]}
+    events = [("spend", spend), ("spend", other), ("spend", {**spend, "txid": "t3", "unattended": False})]
+    found = read(*events)
+    assert found.outstanding["t1"] == {
+        "wallet": "hot",
+        "coins": ["a:0", "b:1"],
+        "units": "7",
+        "at": "1970-01-01T00:00:00+00:00",
+    }
+    assert set(found.outstanding) == {"t1", "t2"}
+    assert set(read(*events, ("final", {"spent": {"b:1": "t9"}})).outstanding) == {"t2"}
+    reopened = ("reopened", {"digest": "d", "branch": ""})
+    assert read(*events, reopened).outstanding == {}
+
+
 def test_stops_where_the_lines_are_not_those_that_follow() -> None:
     one, two, three = lines(("a", {}), ("b", {}), ("c", {}))
     other = lines(("a", {}), ("x", {}), ("c", {}))[2]

@@ -140,6 +140,7 @@ def test_pays_once_wherever_it_died(world: World, moments: Sequence[int]) -> Non
         assert died == (moment <= PAID_AFTER), f"the worker passes {PAID_AFTER} moments: {moment}"
         world.later()
         assert world.outcome(rows[-1]) == "paid", f"killed at moment {moment}"
+        world.scene.finish()
         world.scene.pass_time(DAY)
     assert len(world.chain.sent()) == Payment.objects.count() == len(rows)
     # Nobody counted a payment twice because it was asked again.
@@ -180,6 +181,7 @@ def test_asks_officers_once_or_pays_wherever_it_died_while_signers_refused(
             # Officers end it, with the transaction that a signer may have signed, and no other.
             assert world.scene.approve(row).state == "broadcast"
             assert Payment.objects.get(withdrawal=row).raw in world.chain.sent()
+        world.scene.finish()
         world.scene.pass_time(DAY)
     assert mended or set(outcomes) == {"asked"}
     assert len(world.chain.sent()) == Payment.objects.count() == len(outcomes)

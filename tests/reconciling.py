@@ -1,0 +1,76 @@
+"""The reconciler itself over the lane's scene, and the node that it asks."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from core.trusted import serving
+from custody import actions, lane_tasks, queries
+from custody.adapters.bitcoin import ChainInfo, OutPoint
+from custody.daemons.reconciler import Reconciler
+from custody.models import Reconciliation, Utxo
+from kernel.transaction import Transaction
+from tests.lane import Scene
+from tests.treasury import ROBOT
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes([90]) * 32)
+"""The one that the tests' registry pins."""
+
+
+class Chain:
+    """A node that holds what the treasury's chain does, and what a test makes of it."""
+
+    def __init__(self) -> None:
+        self.stolen, self.ahead = 0, 0
+        self.mined: dict[str, tuple[Transaction, int]] = {}
+
+    def chain(self) -> ChainInfo:
+        tip = queries.tip()
+        assert tip is not None
+        return ChainInfo(network="regtest", height=tip.height + self.ahead, tip=tip.hash, is_synced=True)
+
+    def unspent(self, addresses: Any) -> list[Any]:
+        rows = Utxo.objects.filter(address__address__in=list(addresses), spent_in=None, height__isnull=False)
+        return list(rows.order_by("pk"))[self.stolen :]
+
+    def mine(self, scene: Scene, *held: Transaction, empty: int = 0) -> None:
+        """Blocks that node and books both have."""
+        for content in (held, *([()] * empty)):
+            scene.treasury.mine(*content)
+            self.mined |= {each.txid: (each, self.chain().height) for each in content}
+
+    def unwind(self, scene: Scene) -> None:
+        """The highest block leaves the chain."""
+        tip = self.chain()
+        actions.unwind_block(block_hash=tip.tip, actor=ROBOT, now=scene.treasury.now)
+        self.mined = {txid: found for txid, found in self.mined.items() if found[1] < tip.height}
+
+    def transaction(self, txid: str) -> Any:
+        if txid not in self.mined:
+            return None
+        made, height = self.mined[txid]
+        return SimpleNamespace(
+            spends=[OutPoint(one.outpoint.txid, one.outpoint.index) for one in made.inputs],
+            confirmations=self.chain().height - height + 1,
+        )
+
+
+def reconciled(scene: Scene, chain: Chain, patch: pytest.MonkeyPatch) -> None:
+    """Put the reconciler in its socket's place: in this thread, which sees what is not committed."""
+    reconciler = Reconciler(
+        key=KEY,
+        registry=next(iter(scene.signers.desks.values())).registry,
+        node=chain,  # type: ignore[arg-type]
+        clock=lambda: scene.treasury.now,
+    )
+    patch.setattr(serving, "ask", lambda _path, message, patience_s: [dict(reconciler.answer(message, 0))])
+
+
+def look(scene: Scene) -> Reconciliation:
+    """Compare, and carry what the reconciler says."""
+    lane_tasks.reconcile(now=scene.treasury.now)
+    return Reconciliation.objects.get()
