@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -26,6 +26,7 @@ from core.ids import new_id
 from core.staff.actions import propose_change
 from core.staff.domain import changes
 from custody import actions
+from custody.domain.journals import Read
 from custody.models import Adjustment, Lane, Refill, SignerOrder, Wallet, Withdrawal
 from engine_bridge.actions.markets import list_market
 from engine_bridge.adapters import vitals
@@ -235,6 +236,7 @@ def _open_lane(now: datetime) -> None:
             "lanes": {
                 "hot": {
                     "used": str(used),
+                    "outstanding": "500000" if used else "0",
                     "share": "4000000",
                     "attested": time_text(now.astimezone(UTC).replace(microsecond=0)),
                     "broken": False,
@@ -243,6 +245,9 @@ def _open_lane(now: datetime) -> None:
             },
         }
         actions.report_health(token=token, said=said, now=now)
+        sent = {"wallet": "hot", "coins": ["c0" * 32 + ":0"], "units": "500000"}
+        waits = {"5e" * 32: {**sent, "at": (now - timedelta(hours=2)).isoformat()}} if used else {}
+        actions.report_journal(token=token, read=Read(outstanding=waits))
 
 
 def _una(treasury: Treasury) -> Identity:

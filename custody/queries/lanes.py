@@ -18,11 +18,18 @@ from kernel.money import Amount
 
 @dataclass(frozen=True, slots=True)
 class LaneSaid:
-    """One signer's own count: what it let through in its window, out of its share of the limit."""
+    """One signer's own count: what it let through in its window, out of its share of the limit.
+
+    `outstanding` is the part of it that the signer has not seen final; `waiting` and `oldest_at` are what its
+    journal says of that.
+    """
 
     token: str
     used: Amount
     share: Amount
+    outstanding: Amount
+    waiting: int
+    oldest_at: datetime | None
     known: int
     attested_at: datetime | None
     is_frozen: bool
@@ -78,11 +85,15 @@ def lanes_for(*, identity: Identity | None, now: datetime) -> list[LaneStanding]
 def _said(health: SignerHealth, lane: Lane) -> LaneSaid:
     name, asset = lane.wallet.name, lane.wallet.asset
     said: Mapping[str, Any] = health.lanes[name]
+    waits = [one for one in health.outstanding.values() if one["wallet"] == name]
     attested = str(said.get("attested", ""))
     return LaneSaid(
         token=health.token,
         used=Amount(int(said.get("used", 0)), asset),
         share=Amount(int(said.get("share", 0)), asset),
+        outstanding=Amount(int(said.get("outstanding", 0)), asset),
+        waiting=len(waits),
+        oldest_at=min((datetime.fromisoformat(one["at"]) for one in waits), default=None),
         known=int(said.get("known", 0)),
         attested_at=time(attested) if attested else None,
         is_frozen=not health.frozen.keys().isdisjoint({"*", name, f"{name}/lane"}),
