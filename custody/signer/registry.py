@@ -55,7 +55,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     diff = verbs.add_parser("diff", help="what changed")
     diff.add_argument("old", type=Path)
     diff.add_argument("new", type=Path)
-    drafts.add_arguments(verbs.add_parser("draft", help="the next version, with the changes that are named"))
+    words = "the next version, with the changes that are named"
+    drafts.add_arguments(verbs.add_parser("draft", help=words, allow_abbrev=False))
     check = verbs.add_parser("verify", help="whether each version was ordered by the one before")
     check.add_argument("first", type=Path)
     check.add_argument("rest", type=Path, nargs="*", metavar="ORDER NEXT")

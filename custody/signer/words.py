@@ -126,7 +126,13 @@ def _words(
         return f"{what}: added: {_text(becomes)}"
     if becomes is None:
         return f"{what}: removed, was {_text(was)}"
-    return f"{what}: {_text(was)} -> {_text(becomes)}"
+    spoken_too = f" ({_btc(int(str(was)))} -> {_btc(int(str(becomes)))})" if _is_units(path) else ""
+    return f"{what}: {_text(was)} -> {_text(becomes)}{spoken_too}"
+
+
+def _is_units(path: _Path) -> bool:
+    """Whether satoshis stand there: eight digits more or less are not seen at a glance."""
+    return any(part.endswith("_units_max") or part == "confirm_above" for part in path[:4])
 
 
 def spoken(public_key: bytes) -> str:

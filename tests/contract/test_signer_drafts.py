@@ -327,7 +327,11 @@ def test_is_asked_for_with_every_word_or_not_at_all(
 ) -> None:
     (tmp_path / "registry.json").write_bytes(in_force().encoded)
     words = ["draft", str(tmp_path / "registry.json"), "--out", str(tmp_path / "next.json")]
-    for wrong in (["--follows", "x", "--replace-passkey", "Ben", KEY], ["--remove-officer", "Ben"]):
+    for wrong in (
+        ["--follows", "x", "--replace-passkey", "Ben", KEY],
+        ["--follows", "x", "--remove-o", "Ben"],
+        ["--remove-officer", "Ben"],
+    ):
         with pytest.raises(SystemExit):
             program.main([*words, *wrong])
         assert "usage: signer registry" in capsys.readouterr().err

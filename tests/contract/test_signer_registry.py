@@ -220,6 +220,8 @@ def test_says_in_words_what_a_new_version_changes() -> None:
     assert lines[0] == "version 1 -> 2"
     assert any(line.startswith("lanes / hot: removed, was {") for line in lines)
     assert 'limits / fee_sats_max: "100000" -> "1"' in lines
+    narrower = differences(old, rich_registry(version=2, lanes={"hot": section(window_units_max="5000000")}))
+    assert list(narrower)[1].endswith('"15000000" -> "5000000" (0.15 BTC -> 0.05 BTC)')
     before, after = (spoken(one.officers[BEN].public_key) for one in (old, new))
     assert f"officer Ben ({BEN}) / public_key: ANOTHER PASSKEY, {before} -> {after}" in lines
     assert f"          passkey {after}" in list(describe(new))
