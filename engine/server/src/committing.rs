@@ -9,8 +9,9 @@ use countersign_journal::Journal;
 use countersign_wire::v1::ShardState;
 
 use crate::deciding::{Batch, Held};
-use crate::engine::{Answers, Job, Reply, Shared};
+use crate::engine::{Answers, Reply, Shared};
 use crate::live::FLUSHES_KEPT;
+use crate::tray::Tray;
 
 /// How often a living leader says so, at most.
 pub const BEAT: Duration = Duration::from_millis(100);
@@ -19,27 +20,22 @@ const LAST_WORDS: Duration = Duration::from_millis(300);
 
 pub struct Committing {
     pub journal: Journal,
-    pub sealed: Receiver<Batch>,
-    pub ready: Sender<()>,
+    pub tray: Arc<Tray<Batch>>,
     pub durable: SyncSender<Batch>,
     pub events: JoinHandle<()>,
-    pub jobs: SyncSender<Job>,
     pub shared: Arc<Shared>,
 }
 
 impl Committing {
     pub fn run(mut self) {
         let mut beat = Instant::now();
-        while let Ok(mut batch) = self.sealed.recv() {
+        while let Some(mut batch) = self.tray.take() {
             let began = Instant::now();
             let flushed = !batch.block.is_empty();
             if flushed && let Err(error) = self.journal.append(&mut batch.block) {
                 fail(&self.shared, &error);
             }
             let took = began.elapsed();
-            self.ready.send(()).ok();
-            // A full queue needs no waking.
-            self.jobs.try_send(Job::Wake).ok();
             self.publish(&mut batch, flushed.then_some(took));
             // Events are written by the next thread, while this one flushes again.
             if self.durable.send(batch).is_err() {
@@ -52,6 +48,7 @@ impl Committing {
                 }
             }
         }
+        self.tray.close();
         // The next leader may write below the folder as soon as the journal's lock is free.
         drop(self.durable);
         self.events.join().ok();

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender};
+use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
 
 use countersign_journal::Block;
@@ -11,6 +11,7 @@ use countersign_venue::{Code, Command, Outcome, Output, Venue};
 use countersign_wire::Bytes;
 
 use crate::engine::{BLOCK_BYTES, Entry, Job, Release, Reply, Shared, Told, wall_ns};
+use crate::tray::Tray;
 
 /// A block with everything that waits for it.
 #[derive(Default)]
@@ -36,21 +37,26 @@ pub enum Held {
 pub struct Deciding {
     pub venue: Venue,
     pub queue: Receiver<Job>,
-    pub batches: SyncSender<Batch>,
-    /// The journal thread has nothing to do.
-    pub ready: Receiver<()>,
+    pub tray: Arc<Tray<Batch>>,
     pub spare: Receiver<Batch>,
     pub shared: Arc<Shared>,
 }
 
 impl Deciding {
     pub fn run(mut self) {
-        let mut batch = self.next_batch();
-        let mut journal_idle = true;
+        self.decide();
+        self.tray.close();
+    }
+
+    fn decide(&mut self) {
+        // A batch that holds nothing yet; then nothing lies on the tray either.
+        let mut unused = None;
         let mut stopping = false;
         loop {
             let first = if stopping { None } else { self.wait_for_job() };
             let now = self.now();
+            let mut batch =
+                unused.take().or_else(|| self.tray.take_back()).unwrap_or_else(|| self.next_batch());
             if let Some(job) = first {
                 stopping |= self.take(job, now, &mut batch);
             } else if self.venue.next_timer_ns().is_some_and(|due| due <= now) {
@@ -65,23 +71,19 @@ impl Deciding {
             {
                 stopping |= self.take(job, now, &mut batch);
             }
-            journal_idle |= self.ready.try_recv().is_ok();
-            let nothing = batch.block.is_empty() && batch.releases.is_empty();
-            let must_wait = !journal_idle && (batch.block.len() >= BLOCK_BYTES || (stopping && !nothing));
-            if must_wait {
-                journal_idle = self.ready.recv().is_ok();
-            }
-            if nothing {
-                if stopping {
-                    return;
-                }
-            } else if journal_idle {
+            let full = batch.block.len() >= BLOCK_BYTES;
+            if batch.block.is_empty() && batch.releases.is_empty() {
+                unused = Some(batch);
+            } else {
                 self.seal(&mut batch);
-                let next = self.next_batch();
-                if self.batches.send(std::mem::replace(&mut batch, next)).is_err() {
+                if !self.tray.lay(batch) {
                     return;
                 }
-                journal_idle = false;
+            }
+            if full {
+                self.tray.wait_until_taken();
+            } else if stopping {
+                return;
             }
         }
     }
@@ -127,7 +129,6 @@ impl Deciding {
     fn take(&mut self, job: Job, now: u64, batch: &mut Batch) -> bool {
         let weight = job.weight();
         match job {
-            Job::Wake => return false,
             Job::Stop => return true,
             Job::Commands { entries, reply } => {
                 let told = entries.into_iter().map(|entry| self.entry(entry, now, batch));

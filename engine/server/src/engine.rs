@@ -2,7 +2,8 @@
 //!
 //! The engine thread takes jobs from a bounded queue, writes each command into the open block and applies it at once.
 //! The journal thread flushes a block and only then lets its answers, events and queries out. While it flushes, the
-//! engine thread fills the next block: that is the group commit, and it needs no timer.
+//! engine thread fills the next block, which lies ready when the flush ends: that is the group commit, and it needs no
+//! timer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
@@ -65,7 +66,6 @@ pub enum Job {
     },
     /// Looks at the state; what it gives back runs when everything it may have seen is durable.
     Look(Box<dyn FnOnce(&Venue) -> Release + Send>),
-    Wake,
     Stop,
 }
 
@@ -75,7 +75,7 @@ impl Job {
         match self {
             Job::Commands { entries, .. } => entries.len().max(1) as u64,
             Job::Look(_) => 1,
-            Job::Wake | Job::Stop => 0,
+            Job::Stop => 0,
         }
     }
 }

@@ -24,6 +24,7 @@ mod start;
 mod telling;
 mod tls;
 mod transfers;
+mod tray;
 mod verify;
 mod verifying;
 

@@ -18,6 +18,7 @@ use crate::deciding::Deciding;
 use crate::engine::{BLOCK_BYTES, Engine, Entry, JOBS_MAX, Job, NotTaken, Reply, Shared};
 use crate::live::{Durable, Live, Refusals};
 use crate::settled::Settled;
+use crate::tray::Tray;
 
 /// Blocks that are durable and whose events are not written yet.
 const BLOCKS_MAX: usize = 8;
@@ -181,26 +182,24 @@ fn lead(folder: &Path, options: &Options, recovered: Recovered, shadow: Venue) -
         refusals: Refusals::default(),
         sessions: AtomicU64::new(0),
     });
-    let engine = Engine { jobs: jobs.clone(), shared: Arc::clone(&shared) };
+    let engine = Engine { jobs, shared: Arc::clone(&shared) };
 
     let (lead, leading) = oneshot::channel();
     let command = Command::Lead { epoch: venue.epoch() + 1, logic_version: LOGIC_VERSION };
     let entries = vec![Entry { id: Bytes::new(), session_seq: 0, command: Ok(command) }];
     engine.send(Job::Commands { entries, reply: Reply::Once(lead) }).expect("the queue is empty");
 
-    let (batches, sealed) = sync_channel(1);
-    let (ready_tx, ready) = channel();
+    let tray = Arc::new(Tray::default());
     let (durable_tx, durable) = sync_channel(BLOCKS_MAX);
     let (spare_tx, spare) = channel();
-    let deciding = Deciding { venue, queue, batches, ready, spare, shared: Arc::clone(&shared) };
+    let deciding = Deciding { venue, queue, tray: Arc::clone(&tray), spare, shared: Arc::clone(&shared) };
     let failed = |cause| Error::Io { doing: "start threads for", path: folder.to_path_buf(), cause };
     let publishing = Arc::clone(&shared);
     let events = thread::Builder::new()
         .name("events".into())
         .spawn(move || publish_events(&durable, &spare_tx, &publishing))
         .map_err(failed)?;
-    let committing =
-        Committing { journal, sealed, ready: ready_tx, durable: durable_tx, events, jobs, shared };
+    let committing = Committing { journal, tray, durable: durable_tx, events, shared };
     // A question that everything passes through answers the standby's: do both threads live?
     let pulse = engine.clone();
     let ask = move || {
