@@ -12,6 +12,7 @@ use crate::deciding::{Batch, Held};
 use crate::engine::{Answers, Reply, Shared};
 use crate::live::FLUSHES_KEPT;
 use crate::tray::Tray;
+use crate::turns;
 
 /// How often a living leader says so, at most.
 pub const BEAT: Duration = Duration::from_millis(100);
@@ -28,6 +29,7 @@ pub struct Committing {
 
 impl Committing {
     pub fn run(mut self) {
+        turns::prompt();
         let mut beat = Instant::now();
         while let Some(mut batch) = self.tray.take() {
             let began = Instant::now();

@@ -25,6 +25,7 @@ mod telling;
 mod tls;
 mod transfers;
 mod tray;
+mod turns;
 mod verify;
 mod verifying;
 

@@ -17,10 +17,10 @@ use crate::engine::Engine;
 use crate::settled::Keep;
 use crate::snapshots::{self, Taken};
 use crate::start::point_of;
+use crate::turns;
 
 /// Requests that may wait.
 const ASKS_MAX: usize = 4;
-const NICE: i32 = 19;
 /// How often the shadow follows.
 const STEP: Duration = Duration::from_millis(25);
 /// Commands that it replays without a pause: the kernel lets a thread of any priority finish its slice while others
@@ -28,8 +28,6 @@ const STEP: Duration = Duration::from_millis(25);
 const PIECE: u64 = 128;
 const PIECES_MAX: u64 = 64;
 const BREATH: Duration = Duration::from_millis(1);
-/// The shortest slice that the kernel grants, for work that cannot be cut up.
-const SLICE_NS: u64 = 100_000;
 /// After a step that failed.
 const PAUSE: Duration = Duration::from_secs(1);
 /// A snapshot of so many bytes costs about what replaying one command does: a large state is written more rarely, or
@@ -56,7 +54,7 @@ impl Snapshots {
         thread::Builder::new()
             .name("snapshots".into())
             .spawn(move || {
-                give_way();
+                turns::give_way();
                 work.run(&asked);
             })
             .expect("a thread can start");
@@ -68,24 +66,6 @@ impl Snapshots {
         self.asks.try_send(reply).map_err(|_| "enough snapshots are asked for already".to_string())?;
         taken.await.map_err(|_| "the snapshot thread has ended".to_string())?
     }
-}
-
-/// Lowers this thread below all others, also where the process runs at a real-time priority, which threads inherit.
-/// Refused or not, snapshots are taken.
-fn give_way() {
-    let ordinary = libc::sched_param { sched_priority: 0 };
-    // SAFETY: 0 names the calling thread, and the pointer is to a value that outlives the call.
-    unsafe { libc::sched_setscheduler(0, libc::SCHED_OTHER, &raw const ordinary) };
-    // On Linux this is the thread's own priority.
-    rustix::process::setpriority_process(None, NICE).ok();
-    // SAFETY: all zeros is a valid value, and so is its size.
-    let mut attributes: libc::sched_attr = unsafe { std::mem::zeroed() };
-    attributes.size = size_of_val(&attributes) as u32;
-    attributes.sched_nice = NICE;
-    attributes.sched_runtime = SLICE_NS;
-    // SAFETY: 0 names the calling thread, and the pointer is to a value that outlives the call. Kernels that know no
-    // slices of ordinary threads ignore them.
-    unsafe { libc::syscall(libc::SYS_sched_setattr, 0, &raw const attributes, 0) };
 }
 
 struct Work {
