@@ -11,6 +11,7 @@ use countersign_wire::v1::event_feed_server::EventFeed;
 use countersign_wire::v1::{
     Balance, BalancesChunk, BalancesRequest, EventBatch, OpenOrdersChunk, OpenOrdersRequest, SubscribeRequest,
 };
+use tokio::runtime::Handle;
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, iter};
@@ -33,6 +34,8 @@ pub type Consumers = Arc<Mutex<BTreeMap<String, u64>>>;
 pub struct Feed {
     pub engine: Engine,
     pub consumers: Consumers,
+    /// Reads the archive for the subscribers: no order waits for a disk that is slow with old events.
+    pub readers: Handle,
 }
 
 type Batches = Pin<Box<dyn Stream<Item = Result<EventBatch, Status>> + Send>>;
@@ -49,7 +52,7 @@ impl EventFeed for Feed {
         let request = request.into_inner();
         let (sender, receiver) = mpsc::channel(BATCHES);
         let feed = self.clone();
-        tokio::spawn(async move {
+        self.readers.spawn(async move {
             if let Err(status) = feed.send_events(&request, &sender).await {
                 sender.send(Err(status)).await.ok();
             }

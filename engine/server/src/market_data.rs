@@ -11,6 +11,7 @@ use countersign_wire::v1::market_data_server::MarketData as Service;
 use countersign_wire::v1::{
     BookFrame, BookRequest, Empty, InstrumentList, PublicTrade, TradeBatch, TradesRequest,
 };
+use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc};
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
@@ -29,6 +30,8 @@ const EVENTS: usize = 4_096;
 #[derive(Clone)]
 pub struct MarketData {
     pub engine: Engine,
+    /// As the feed's.
+    readers: Handle,
     following: Arc<Mutex<Option<Following>>>,
 }
 
@@ -42,8 +45,8 @@ type Frames = Pin<Box<dyn Stream<Item = Result<BookFrame, Status>> + Send>>;
 type Trades = Pin<Box<dyn Stream<Item = Result<TradeBatch, Status>> + Send>>;
 
 impl MarketData {
-    pub fn new(engine: Engine) -> MarketData {
-        MarketData { engine, following: Arc::default() }
+    pub fn new(engine: Engine, readers: Handle) -> MarketData {
+        MarketData { engine, readers, following: Arc::default() }
     }
 
     /// A snapshot, and every frame after it.
@@ -65,7 +68,7 @@ impl MarketData {
         if following.is_none() {
             let cursor = Cursor::new(looked.event_seq + 1);
             *following = Some(Following { depth: looked, frames: broadcast::channel(FRAMES).0 });
-            tokio::spawn(self.clone().follow(cursor));
+            self.readers.spawn(self.clone().follow(cursor));
         }
         Ok(())
     }
@@ -190,7 +193,7 @@ impl Service for MarketData {
         };
         let first = first.ok_or_else(|| Status::not_found("no such instrument"))?;
         let (sender, receiver) = mpsc::channel(64);
-        tokio::spawn(async move {
+        self.readers.spawn(async move {
             let mut frame = Ok(first);
             loop {
                 let ends = frame.is_err();
@@ -223,7 +226,7 @@ impl Service for MarketData {
         let request = request.into_inner();
         let (sender, receiver) = mpsc::channel(16);
         let data = self.clone();
-        tokio::spawn(async move {
+        self.readers.spawn(async move {
             if let Err(status) = data.send_trades(&request, &sender).await {
                 sender.send(Err(status)).await.ok();
             }

@@ -7,7 +7,7 @@ use crate::tls;
 
 pub const USAGE: &str = "\
 countersign-engine serve --dir DIR --socket PATH --transfers-socket PATH --admin-socket PATH [--init]
-                         [--socket-mode 660] [--segment-mib 64] [--events-mib 256] [--threads 2] [--no-fsync]
+                         [--socket-mode 660] [--segment-mib 64] [--events-mib 256] [--threads N] [--no-fsync]
                          [--metrics 127.0.0.1:9464] [--snapshot-every 1000000] [--attic-keep 0]
                          [--events-keep 0]
                          [--tls-listen ADDRESS --tls-cert FILE --tls-key FILE --tls-client-ca FILE
@@ -17,6 +17,7 @@ countersign-engine verify --dir DIR [--closed]
 countersign-engine recompute --dir DIR [--events-mib 256]
 
   serve    replays the journal in DIR and serves; --init lets it begin an empty one
+           --threads: for the network; half of the machine's cores unless it is said
            --tls-listen: serves over TCP too; a client's certificate must have one of the names as a URI
            --standby-socket: follows the leader of DIR, and serves once TakeOver was called there,
            or with --take-over auto once the leader is gone; a leader that is silent for --silence-ms is ended first
@@ -42,6 +43,7 @@ pub struct Options {
     pub segment_bytes: u64,
     /// A file of events is closed at this size.
     pub events_bytes: u64,
+    /// For the network; by default half of the machine's, and the other half decides and makes durable.
     pub threads: usize,
     pub fsync: bool,
     pub metrics: Option<String>,
@@ -58,6 +60,10 @@ pub struct Options {
     pub silence_ms: u64,
 }
 
+fn cores() -> usize {
+    std::thread::available_parallelism().map_or(2, usize::from).max(2)
+}
+
 pub fn parse(arguments: &[String]) -> Result<Options, String> {
     let mut options = Options {
         folder: PathBuf::new(),
@@ -69,7 +75,7 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
         closed: false,
         segment_bytes: 64 << 20,
         events_bytes: 256 << 20,
-        threads: 2,
+        threads: cores() / 2,
         fsync: true,
         metrics: None,
         snapshot_every: 1_000_000,

@@ -15,6 +15,7 @@ use countersign_wire::v1::order_entry_server::OrderEntryServer;
 use countersign_wire::v1::transfers_server::TransfersServer;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::UnixListenerStream;
@@ -39,6 +40,8 @@ use crate::turns;
 use crate::verifying::Verifying;
 
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
+/// Threads that read old events for their subscribers.
+const READERS: usize = 1;
 /// Calls under way on one connection.
 const STREAMS_MAX: u32 = 1_024;
 
@@ -62,6 +65,12 @@ pub fn run(options: &Options) -> Result<(), String> {
         .enable_all()
         .build()
         .map_err(|cause| format!("cannot start the runtime: {cause}"))?;
+    let readers = tokio::runtime::Builder::new_multi_thread()
+        .thread_name("readers")
+        .worker_threads(READERS)
+        .enable_all()
+        .build()
+        .map_err(|cause| format!("cannot start the readers: {cause}"))?;
     let (running, told) = loop {
         let (warm, told) = match &options.standby_socket {
             Some(socket) => {
@@ -93,12 +102,14 @@ pub fn run(options: &Options) -> Result<(), String> {
         let epoch = engine.shared.live.lock().expect("nobody panics while holding it").epoch;
         reply.send(took_over(engine.shared.durable.get().0, epoch)).ok();
     }
-    let served = runtime.block_on(serve(options, &engine, &snapshots, scan.records));
+    let served = runtime.block_on(serve(options, &engine, &snapshots, readers.handle(), scan.records));
     // While the journal is still ours, nobody else can have bound these names.
     for path in [&options.socket, &options.transfers_socket, &options.admin_socket] {
         fs::remove_file(path).ok();
     }
     engine.stop();
+    // A reader may hang on the disk.
+    readers.shutdown_background();
     Running::join(threads);
     served
 }
@@ -134,11 +145,12 @@ async fn serve(
     options: &Options,
     engine: &Engine,
     snapshots: &Snapshots,
+    readers: &Handle,
     replayed: u64,
 ) -> Result<(), String> {
     let consumers = Consumers::default();
     let denials = Arc::new(Denials::default());
-    let routes = routes(options, engine, &consumers, snapshots);
+    let routes = routes(options, engine, &consumers, snapshots, readers);
     if let Some(address) = &options.metrics {
         crate::metrics::serve(address, engine.clone(), consumers.clone(), Arc::clone(&denials)).await?;
     }
@@ -183,9 +195,15 @@ async fn serve(
 }
 
 /// All services; who may call which is the gate's business.
-fn routes(options: &Options, engine: &Engine, consumers: &Consumers, snapshots: &Snapshots) -> Routes {
+fn routes(
+    options: &Options,
+    engine: &Engine,
+    consumers: &Consumers,
+    snapshots: &Snapshots,
+    readers: &Handle,
+) -> Routes {
     let orders = Orders { engine: engine.clone(), consumers: consumers.clone() };
-    let feed = Feed { engine: engine.clone(), consumers: consumers.clone() };
+    let feed = Feed { engine: engine.clone(), consumers: consumers.clone(), readers: readers.clone() };
     let admin = Admin {
         engine: engine.clone(),
         consumers: consumers.clone(),
@@ -193,7 +211,7 @@ fn routes(options: &Options, engine: &Engine, consumers: &Consumers, snapshots: 
         verifying: Verifying::new(&options.folder),
     };
     let transfers = Transfers { engine: engine.clone() };
-    let books = MarketData::new(engine.clone());
+    let books = MarketData::new(engine.clone(), readers.clone());
     Routes::new(OrderEntryServer::new(orders).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(MarketDataServer::new(books).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(EventFeedServer::new(feed).max_decoding_message_size(MESSAGE_BYTES_MAX))

@@ -3,6 +3,7 @@
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::time::Duration;
 
 use countersign_wire::v1::event_feed_client::EventFeedClient;
 use countersign_wire::v1::transfers_client::TransfersClient;
@@ -116,6 +117,25 @@ async fn drops_events_that_all_have_settled_and_writes_them_again_from_the_journ
     assert!(events(&process, 1).await[..known.len()] == known[..]);
     let sound = verify(&mut admin).await;
     assert_eq!((sound.state(), sound.first_event_seq), (VerifyState::Sound, 1), "{}", sound.finding);
+}
+
+#[tokio::test]
+async fn answers_orders_while_a_disk_hangs_on_old_events() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    process.kill();
+    process.start(&["--events-mib", "1", "--threads", "1"]).await;
+    let next = trade_until(&process, 1, || files(&process).len() >= 3).await;
+    // Opening a pipe for reading waits until somebody writes: here, for ever.
+    let index = files(&process)[0].with_extension("idx");
+    fs::remove_file(&index).unwrap();
+    assert!(Command::new("mkfifo").arg(&index).status().unwrap().success());
+    let mut feed = EventFeedClient::new(process.transfers().await);
+    let request = SubscribeRequest { from_event_seq: 1, ..SubscribeRequest::default() };
+    let _hangs = feed.subscribe(request).await.unwrap();
+    // Not how fast, but at all.
+    let traded = tokio::time::timeout(Duration::from_secs(60), trade(&process, &mut Ids, next, 100)).await;
+    assert!(traded.is_ok(), "orders wait for whoever reads old events");
 }
 
 #[tokio::test]
