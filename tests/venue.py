@@ -9,7 +9,7 @@ import subprocess
 import tempfile
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
@@ -52,8 +52,9 @@ def binary() -> Path:
 class Engine:
     """One engine over one journal. `kill` is kill -9; `start` again replays."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, options: Sequence[str] = ()) -> None:
         self.folder = folder
+        self._options = list(options)
         self.orders, self.transfers, self.admin = (folder / f"{name}.sock" for name in ("o", "t", "a"))
         self._process: subprocess.Popen[bytes] | None = None
         self._log = (folder / "engine.log").open("ab")
@@ -67,7 +68,9 @@ class Engine:
             str(self.transfers), "--admin-socket", str(self.admin), "--segment-mib", "1", "--no-fsync",
         ]  # fmt: skip
         self._process = subprocess.Popen(
-            command + (["--init"] if fresh else []), stdout=self._log, stderr=subprocess.STDOUT
+            command + self._options + (["--init"] if fresh else []),
+            stdout=self._log,
+            stderr=subprocess.STDOUT,
         )
         self._wait_until_it_runs()
         return self

@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 import grpc
 from django.conf import settings
 
-from engine_bridge.adapters import decoding, encoding
+from engine_bridge.adapters import decoding, encoding, papers
 from engine_bridge.adapters.channel import EngineAway, OutcomeUnknown, is_away, open_channel
 from engine_bridge.adapters.session import BATCH_MAX, Session
 from engine_bridge.adapters.ticket import Entry, LoopTicket, Ticket
@@ -48,8 +48,9 @@ class Bridge:
 
     def __init__(self, target: str, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
         """`loop` is given by a process that lives on it: answers are read there. Threads may call all the
-        same, but are answered only while the loop runs.
+        same, but are answered only while the loop runs. papers.BadTarget.
         """
+        papers.door(target)
         self.target = target
         self._lock = threading.Lock()
         self._silences = 0
@@ -204,7 +205,7 @@ class Bridge:
         if session.failures == 0:
             session.connection_settled.wait(CONNECT_S + 0.5)
         if not session.connected:
-            raise EngineAway("no connection to the engine")
+            raise EngineAway(f"no connection to the engine: {session.ended}")
 
 
 def _answers(ticket: Ticket, unsent: set[Entry]) -> list[Answer]:

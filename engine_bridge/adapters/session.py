@@ -26,7 +26,7 @@ from typing import Final
 from google.protobuf.message import DecodeError  # type: ignore[import-untyped]
 
 from engine_bridge.adapters import decoding, encoding
-from engine_bridge.adapters.channel import EngineAway, EngineBusy
+from engine_bridge.adapters.channel import EngineAway, EngineBusy, EngineRefused
 from engine_bridge.adapters.reading import LoopReader
 from engine_bridge.adapters.stream import Stream
 from engine_bridge.adapters.ticket import Entry, Frame, LoopTicket, Ticket, wake_all
@@ -73,6 +73,8 @@ class Session:
         self._thread = threading.Thread(target=self._keep_connected, name="engine-bridge", daemon=True)
         self.connected = False
         self.failures = 0
+        self.ended = ""
+        """Why the last connection ended, in the words of whoever ended it."""
         self.epoch = 0
         self.connection_settled = threading.Event()
 
@@ -134,7 +136,8 @@ class Session:
         while not self._stopping.is_set():
             try:
                 self._one_connection()
-            except (EngineAway, OSError, DecodeError) as error:
+            except (EngineAway, EngineRefused, OSError, DecodeError) as error:
+                self.ended = str(error)
                 if self.failures == 0 and not self._stopping.is_set():
                     log.warning("the engine's order stream ended: %s", error or type(error).__name__)
             except Exception:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import random
+import re
 import socket
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -15,9 +16,12 @@ from h2.connection import H2Connection
 from h2.errors import ErrorCodes
 from h2.events import DataReceived, Event, PingAckReceived, RequestReceived, WindowUpdated
 from h2.settings import SettingCodes
+from hpack import Encoder
+from hypothesis import given
+from hypothesis import strategies as st
 
-from engine_bridge.adapters import stream
-from engine_bridge.adapters.channel import FRAME_MAX, EngineAway
+from engine_bridge.adapters import stream, trailers
+from engine_bridge.adapters.channel import FRAME_MAX, EngineAway, EngineRefused
 from engine_bridge.adapters.stream import Stream
 
 METHOD = "/exchange.engine.v1.OrderEntry/Session"
@@ -106,7 +110,7 @@ def until_it_ends(opened: Stream) -> str:
     while True:
         try:
             opened.receive()
-        except (EngineAway, ConnectionError) as end:
+        except (EngineAway, EngineRefused, ConnectionError) as end:
             return str(end)
 
 
@@ -182,6 +186,55 @@ def test_goes_on_after_a_farewell_and_ends_with_its_call(tmp_path: Path) -> None
         peer.socket.sendall(ends)
         assert received(opened, 1) == [b"ok"]
         assert until_it_ends(opened) == "the engine ended the stream"
+
+
+@pytest.mark.parametrize(
+    ("status", "message", "says"),
+    [
+        ("14", "the engine ends", EngineAway("UNAVAILABLE: the engine ends")),
+        ("13", "", EngineAway("INTERNAL: ")),
+        ("7", "caf%C3%A9, 100 %25", EngineRefused("PERMISSION_DENIED: café, 100 %")),
+        ("8", "x" * 40_000, EngineRefused("RESOURCE_EXHAUSTED: " + "x" * 40_000)),
+        ("0", "", EngineAway("the engine ended the stream")),
+        ("99", "?", EngineAway("the engine ended the stream")),
+    ],
+)
+def test_says_what_the_trailers_say(
+    tmp_path: Path, status: str, message: str, says: EngineAway | EngineRefused
+) -> None:
+    """Of one frame, or of several where they are long."""
+    with connected(tmp_path) as (opened, peer):
+        peer.send(b"before")
+        peer.http.send_headers(1, [("grpc-status", status), ("grpc-message", message)], end_stream=True)
+        writing = threading.Thread(target=peer.flush)
+        writing.start()
+        assert received(opened, 1) == [b"before"]
+        assert until_it_ends(opened) == str(says)
+        with pytest.raises(type(says), match=re.escape(str(says))):
+            opened.receive()
+        writing.join()
+
+
+@given(
+    fields=st.lists(
+        st.tuples(st.text("abcdefghijklmnopqrstuvwxyz-", min_size=1), st.binary(max_size=300)), max_size=8
+    ),
+    huffman=st.booleans(),
+)
+def test_reads_headers_as_another_reads_them(fields: list[tuple[str, bytes]], huffman: bool) -> None:
+    encoder = Encoder()
+    encoder.header_table_size = 0
+    encoder.encode([], huffman=huffman)
+    given_to_it = [(":status", b"200"), *((f"x-{name}", value) for name, value in fields)]
+    block = encoder.encode([(name.encode(), value) for name, value in given_to_it], huffman=huffman)
+    assert trailers.read(block) == {name: value.decode("latin-1") for name, value in given_to_it}
+
+
+@given(st.binary(max_size=200))
+def test_reads_any_bytes_or_says_that_they_are_no_headers(block: bytes) -> None:
+    with suppress(trailers.Malformed):
+        trailers.read(block)
+    assert isinstance(trailers.ended(block), EngineAway | EngineRefused)
 
 
 def test_says_how_the_engine_broke_off(tmp_path: Path) -> None:
