@@ -12,7 +12,6 @@ from typing import Final
 from uuid import UUID
 
 from celery import current_app, shared_task, signature
-from celery.signals import worker_ready
 from django.conf import settings
 
 from core import clock
@@ -20,9 +19,9 @@ from core.actor import system
 from core.approvals import actions as approval_actions
 from core.refusals import Conflict, Refused
 from custody import actions, queries
-from custody.adapters import pricing, screening, signer_client
+from custody.adapters import screening, signer_client
 from custody.adapters.bitcoin import BitcoinNode, Broadcast, NodeUnreachable, Outcome
-from custody.domain import coins, limits
+from custody.domain import coins
 from custody.domain.coins import Coin, Script
 from custody.domain.payments import Step
 from custody.models import Refill, Withdrawal
@@ -34,7 +33,6 @@ log = logging.getLogger(__name__)
 PAYER: Final = system("payer")
 SCREENER: Final = system("screener")
 CARETAKER: Final = system("caretaker")
-PRICER: Final = system("price-feed")
 
 BUILD_ATTEMPTS: Final = 5
 FEE_TARGET_BLOCKS: Final = 6
@@ -43,7 +41,6 @@ REGTEST_FEERATE: Final = 2
 SENDABLE: Final = frozenset({Step.SIGNED, Step.BROADCAST, Step.CONFLICTED})
 """A rival may itself be reorganised away, so a conflicted payment is still offered to the node."""
 SIGNABLE: Final = frozenset({"signing", "offered", "exported"})
-PRICED: Final = ("BTC",)
 
 
 class TooFewSigners(Exception):
@@ -245,32 +242,7 @@ def tend() -> None:
     tend_all(now=clock.now())
 
 
-@shared_task(name="custody.refresh_prices", ignore_result=True)
-def refresh_prices() -> None:
-    """Every 30 seconds: without it, prices grow stale and withdrawals wait."""
-    fetch_prices(now=clock.now())
-
-
-def fetch_prices(*, now: datetime) -> None:
-    """Ask the feed about every asset; what it cannot say is logged and stays as it was."""
-    for asset in PRICED:
-        try:
-            found = pricing.quote(settings.PRICES_URL, asset)
-            if not limits.is_news(found, queries.latest_quote(asset)):
-                continue
-            actions.report_price(quote=found, source=settings.PRICES_URL, actor=PRICER, now=now)
-        except (pricing.NoQuote, Refused) as error:
-            log.warning("no price: %s", error)
-
-
-@worker_ready.connect
-def _price_at_once(**_: object) -> None:
-    """The first price comes with the worker, not half a minute later."""
-    refresh_prices.delay()
-
-
 current_app.add_periodic_task(15.0, signature("custody.tend"), name="custody.tend")
-current_app.add_periodic_task(30.0, signature("custody.refresh_prices"), name="custody.refresh_prices")
 
 
 def _quietly(action: object, **arguments: object) -> None:

@@ -5,26 +5,20 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from uuid import UUID
 
-from django.conf import settings
-
-from core import audit, freezes, ledger
+from core import audit, ledger
 from core.action import action
 from core.actor import Actor
 from core.approvals import moving
 from core.approvals.domain.requests import State as RequestState
 from core.refusals import NotAllowed, Refused
 from custody import locks, queries
-from custody.actions import announcing
-from custody.domain import beneficiaries, limits, withdrawals
+from custody.actions import announcing, asking
+from custody.domain import withdrawals
 from custody.domain.withdrawals import State
 from custody.events import Event
-from custody.models import Address, Beneficiary, Payment, Withdrawal
+from custody.models import Payment, Withdrawal
 from customers.models import Customer
-from kernel import script
-from kernel.bech32 import BadAddress
 from kernel.money import Amount
-
-CLIENT_ID_MAX = 32
 
 
 class ClientIdUsed(Refused):
@@ -35,40 +29,6 @@ class ClientIdUsed(Refused):
     def __init__(self, sentence: str, *, withdrawal: UUID) -> None:
         super().__init__(sentence, target=f"custody.withdrawal/{withdrawal}")
         self.withdrawal = withdrawal
-
-
-class TierTooLow(Refused):
-    """The customer's tier withdraws nothing at all."""
-
-    code = "withdrawal.tier"
-    status = 403
-
-
-class LimitReached(Refused):
-    """The 24 hours' limit of the tier has no room for this."""
-
-    code = "withdrawal.limit"
-
-
-class PriceUnknown(Refused):
-    """Without a fresh price nobody can say whether this is within the limit."""
-
-    code = "withdrawal.price_unknown"
-    status = 503
-
-
-class AmountRefused(Refused):
-    """Too small, or an asset that is not withdrawn here."""
-
-    code = "withdrawal.amount"
-    status = 422
-
-
-class DestinationRefused(Refused):
-    """No address of this network, or one of our own."""
-
-    code = "withdrawal.destination"
-    status = 422
 
 
 @action(Event.WITHDRAWAL_REQUESTED)
@@ -86,7 +46,7 @@ def request_withdrawal(
 
     Only the customer asks, only within the tier's limit, and one client id never names two withdrawals.
     """
-    _check_asking(actor, customer_id, client_id, amount.asset)
+    asking.check_asking(actor, customer_id, client_id, amount.asset)
     locks.customer_withdrawals(customer_id)
     used = Withdrawal.objects.filter(customer_id=customer_id, client_id=client_id).first()
     if used is not None:
@@ -96,11 +56,13 @@ def request_withdrawal(
     customer = Customer.objects.select_related("identity").get(pk=customer_id)
     if not customer.identity.is_active:
         raise NotAllowed("Nothing was asked for: this account is suspended.")
-    _check_limit(customer, 0, now=now)  # a tier that may only look hears so, whatever the price feed does
-    held, agreed = _terms(amount)
-    price, value_cents = _valued(amount, now=now)
-    _check_limit(customer, value_cents, now=now)
-    beneficiary = _beneficiary(customer, amount.asset, destination, label, now=now)
+    asking.check_limit(
+        customer, 0, now=now
+    )  # a tier that may only look hears so, whatever the price feed does
+    held, agreed = asking.terms(amount)
+    price, value_cents = asking.valued(amount, now=now)
+    asking.check_limit(customer, value_cents, now=now)
+    beneficiary = asking.beneficiary(customer, amount.asset, destination, label, now=now)
     row = Withdrawal.objects.create(
         customer=customer,
         client_id=client_id,
@@ -228,78 +190,3 @@ def _release_unsigned(payment: Payment, *, now: datetime) -> None:
 def whole_seconds(moment: datetime) -> datetime:
     """The moment in UTC without fractions, as intents write it."""
     return moment.astimezone(UTC).replace(microsecond=0)
-
-
-def _check_asking(actor: Actor, customer_id: UUID, client_id: str, asset: str) -> None:
-    if actor.kind != "customer" or actor.identity != customer_id:
-        raise NotAllowed(
-            "Only the customer asks for a withdrawal.", target=f"customers.customer/{customer_id}"
-        )
-    if not 1 <= len(client_id) <= CLIENT_ID_MAX or not client_id.isascii() or not client_id.isprintable():
-        raise AmountRefused(f"Nothing was asked for: a client id has 1 to {CLIENT_ID_MAX} plain characters.")
-    freezes.check(*queries.withdrawal_stops(asset, customer_id))
-
-
-def _terms(amount: Amount) -> tuple[Amount, withdrawals.Terms]:
-    try:
-        return withdrawals.to_hold(amount), withdrawals.terms(amount.asset)
-    except withdrawals.TooSmall as error:
-        raise AmountRefused(f"Nothing was asked for: {error}.") from error
-    except withdrawals.NotWithdrawable as error:
-        raise AmountRefused(f"Nothing was asked for: {amount.asset} is not withdrawn here.") from error
-
-
-def _valued(amount: Amount, *, now: datetime) -> tuple[limits.Quote, int]:
-    quote = queries.latest_quote(amount.asset)
-    try:
-        cents = limits.value(amount, quote, now=now)
-    except limits.NoPrice as error:
-        raise PriceUnknown(
-            "Nothing was asked for: there is no fresh price right now. Try again in a minute."
-        ) from error
-    if quote is None or cents <= 0:
-        raise PriceUnknown("Nothing was asked for: there is no price right now. Try again in a minute.")
-    return quote, cents
-
-
-def _check_limit(customer: Customer, asked: int, *, now: datetime) -> None:
-    used = queries.used_cents(customer.pk, now=now)
-    try:
-        limits.check(tier=customer.tier, used=used, asked=asked)
-    except limits.ViewOnly as error:
-        raise TierTooLow(
-            f"Nothing was asked for: tier {customer.tier} may look but not withdraw. "
-            "Verify your identity first."
-        ) from error
-    except limits.LimitReached as error:
-        raise LimitReached(
-            f"Nothing was asked for: {_dollars(error.left)} of {_dollars(error.limit)} are left for these "
-            "24 hours, and this is more. Wait, ask for less, or raise your tier."
-        ) from error
-
-
-def _dollars(cents: int) -> str:
-    return f"${cents // 100:,}.{cents % 100:02d}"
-
-
-def _beneficiary(
-    customer: Customer, asset: str, destination: str, label: str, *, now: datetime
-) -> Beneficiary:
-    try:
-        output = script.script_of(destination, settings.NETWORK)
-        name = beneficiaries.label(label)
-    except BadAddress as error:
-        raise DestinationRefused(
-            f"Nothing was asked for: this is no address on {settings.NETWORK}."
-        ) from error
-    except beneficiaries.BadLabel as error:
-        raise DestinationRefused(f"Nothing was asked for: {error}.") from error
-    if Address.objects.filter(script=output.hex()).exists():
-        raise DestinationRefused("Nothing was asked for: this address is one of ours.")
-    found, _ = Beneficiary.objects.get_or_create(
-        customer=customer,
-        asset=asset,
-        address=script.address_of(output, settings.NETWORK),
-        defaults={"label": name, "added_at": now},
-    )
-    return found

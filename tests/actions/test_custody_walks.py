@@ -14,7 +14,7 @@ from core.freezes import Frozen
 from core.ledger import AccountKind, invariants
 from core.ledger.models import JournalEntry
 from custody import actions, queries
-from custody.actions.withdrawals import LimitReached
+from custody.actions.asking import LimitReached
 from custody.domain.coins import NotEnoughCoins
 from custody.models import Deposit, Payment, Utxo, Withdrawal
 from kernel.transaction import Transaction

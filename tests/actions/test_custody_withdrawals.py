@@ -18,8 +18,9 @@ from core.freezes import Frozen, pull
 from core.freezes.domain import scopes
 from core.refusals import NotAllowed, NotFound, Refused
 from custody import actions, queries
-from custody.actions import withdrawals as refusals
+from custody.actions import asking as refusals
 from custody.actions.entitled import ReasonMissing
+from custody.actions.withdrawals import ClientIdUsed
 from custody.domain import limits, withdrawals
 from custody.domain.beneficiaries import AUTOMATIC
 from custody.domain.limits import Quote
@@ -56,7 +57,7 @@ def test_is_requested_with_its_funds_on_hold(treasury: Treasury) -> None:
 
 def test_is_requested_once_under_one_client_id(treasury: Treasury) -> None:
     first = treasury.request(SMALL, client_id="rent")
-    with Trace() as trace, pytest.raises(refusals.ClientIdUsed) as refusal:
+    with Trace() as trace, pytest.raises(ClientIdUsed) as refusal:
         treasury.request(SMALL, client_id="rent")
     assert refusal.value.withdrawal == first.pk
     assert Withdrawal.objects.count() == 1

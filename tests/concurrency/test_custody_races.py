@@ -20,9 +20,10 @@ from core.ledger import invariants
 from core.ledger.models import JournalEntry
 from core.refusals import Refused
 from custody import actions, queries, tasks
+from custody.actions.asking import LimitReached
 from custody.actions.payments import CoinTaken
 from custody.actions.refills import NothingDue
-from custody.actions.withdrawals import ClientIdUsed, LimitReached
+from custody.actions.withdrawals import ClientIdUsed
 from custody.adapters.bitcoin import Broadcast, Outcome
 from custody.models import Address, Payment, Refill, UtxoLock, Withdrawal
 from kernel.psbt import Psbt
