@@ -299,7 +299,7 @@ def test_stands_beside_the_lane_its_worst_loss_and_what_each_signer_has_counted(
         assert "Lane of the hot wallet" in page
         assert "Worst loss 0.06 BTC" in page
         assert "0.01502 BTC of 0.06 BTC used in 1 d 0 h" in page
-        assert "hot-1 0.01502 BTC 0.04 BTC 0.005 BTC in 1, 2 h 0 min old" in page
+        assert "hot-1 0.01502 BTC 0.04 BTC 0.005 BTC in 1, the oldest 2 h 0 min old" in page
         assert "hot-3 frozen" in page
     Reconciliation.objects.update(on_chain_units=1)
     page = client.get("/treasury/signers/").content.decode()
