@@ -83,10 +83,11 @@ def late_outstanding(*, now: datetime) -> dict[str, list[str]]:
     wait for it.
     """
     found: dict[str, list[str]] = {}
-    for signer in SignerHealth.objects.order_by("token"):
-        for txid, one in signer.outstanding.items():
-            if datetime.fromisoformat(one["at"]) < now - LATE:
-                found.setdefault(txid, []).append(signer.token)
+    for lane in Lane.objects.select_related("wallet"):
+        for signer in SignerHealth.objects.filter(token__in=lane.wallet.tokens).order_by("token"):
+            for txid, one in signer.outstanding.items():
+                if one["wallet"] == lane.wallet.name and datetime.fromisoformat(one["at"]) < now - LATE:
+                    found.setdefault(txid, []).append(signer.token)
     return found
 
 

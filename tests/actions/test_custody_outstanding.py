@@ -144,6 +144,12 @@ def test_shows_what_is_not_final_after_a_day(scene: Scene, chain: Chain) -> None
     reading = probes.read_reconciliation(scene.treasury.now)
     assert (reading.status, "1 payments that the lane signed" in reading.sentence) == (Status.DEGRADED, True)
     assert len(str(reading.facts[payment.txid]).split(", ")) == 2
+    # A token that left the wallet waits for nothing, whatever it said last.
+    kept = SignerHealth.objects.exclude(outstanding={}).values_list("outstanding", flat=True)[0]
+    SignerHealth.objects.create(
+        token="hot-9", state="silent", outstanding=kept, asked_at=scene.treasury.now, journal_lines=1
+    )
+    assert probes.read_reconciliation(scene.treasury.now) == reading
     chain.mine(scene, raw_of(payment), empty=5)
     waits(scene)
     waits(scene)
