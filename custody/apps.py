@@ -19,3 +19,4 @@ class CustodyConfig(AppConfig):
         health.register("hot wallet", probes.read_hot_wallet)
         health.register("reconciliation", probes.read_reconciliation)
         health.register("signers", probes.read_signers)
+        health.register("registries", probes.read_registries)

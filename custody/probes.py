@@ -89,23 +89,36 @@ def read_reconciliation(now: datetime) -> Reading:
 
 
 def read_signers(now: datetime) -> Reading:
-    """Whether each signer with a socket answers and signs, and was told nothing past us."""
+    """Whether each signer with a socket answers and signs."""
     found = queries.signer_states()
     facts: dict[str, str | int | None] = dict(found)
     if not found:
         return Reading(Status.DEGRADED, "No signer has been asked yet.", facts)
     idle = [f"{token} ({state})" for token, state in found.items() if state != "ready"]
-    frozen, foreign = queries.signer_freezes(), queries.foreign_registries()
     sentences = [f"These signers do not sign: {', '.join(idle)}."] if idle else []
-    sentences += [f"{name} is frozen in {', '.join(tokens)}." for name, tokens in frozen.items()]
     sentences += [
-        f"Past this console, a registry was announced to {', '.join(tokens)}: {digest}. "
-        "Veto it if nobody can explain it."
-        for digest, tokens in foreign.items()
+        f"{name} is frozen in {', '.join(tokens)}." for name, tokens in queries.signer_freezes().items()
     ]
     if sentences:
         return Reading(Status.DEGRADED, " ".join(sentences), facts)
     return Reading(Status.UP, f"All {len(found)} signers with a socket answer and sign.", facts)
+
+
+def read_registries(now: datetime) -> Reading:
+    """Whether another registry is on its way to the signers: until it takes effect, one officer stops it."""
+    found = queries.registries_ahead()
+    facts: dict[str, str | int | None] = {f"version {one.version}": one.effect.isoformat() for one in found}
+    if not found:
+        return Reading(Status.UP, "No other registry is on its way to the signers.", facts)
+    sentences = [
+        f"{'Version' if one.is_ours else 'Past this console, version'} {one.version} of the registry"
+        f"{', by a recovery,' if one.is_recovery else ''} was announced "
+        f"to {', '.join(one.tokens)}: {one.digest}. "
+        f"It can take effect from {one.effect:%Y-%m-%d %H:%M} UTC on."
+        for one in found
+    ]
+    how = "Can nobody explain it? One officer stops it with a veto: Treasury, Signers."
+    return Reading(Status.DEGRADED, " ".join([*sentences, how]), facts)
 
 
 def _is_led(daemon: str) -> bool:

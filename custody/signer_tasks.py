@@ -68,6 +68,9 @@ def look_at_signers(*, now: datetime) -> None:
         journal = said.get("journal") if said is not None else None
         if isinstance(journal, Mapping) and isinstance(lines := journal.get("lines"), int):
             _follow(token, lines, now=now)
+    if queries.warnings_due():
+        count = actions.warn_of_registries(actor=tasks.CARETAKER, now=now)
+        log.error("%s registries are on their way to the signers", count)
 
 
 def _follow(token: str, lines: int, *, now: datetime) -> None:

@@ -53,3 +53,23 @@ class GlassAlerted:
 
     glass: str
     what: str
+
+
+@outbox.message("factors.officer_told")
+class OfficerTold:
+    """One officer is told of something that another app noticed; `notice` names it for good."""
+
+    identity: str
+    notice: str
+    subject: str
+    text: str
+
+
+@outbox.message("factors.outside_told")
+class OutsideTold:
+    """The same, once, for whoever watches from outside."""
+
+    notice: str
+    subject: str
+    text: str
+    at: str

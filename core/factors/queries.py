@@ -18,6 +18,8 @@ from core.outbox import queries as outbox
 from core.refusals import NotFound
 
 ALERTED_WITHIN: Final = timedelta(minutes=1)
+ALERTS: Final = ("factors.mail", "factors.webhook", "factors.mail_notice", "factors.webhook_notice")
+"""The subscribers that bring alerts and notices out of the house."""
 
 
 def factors_of(person: UUID, *, states: Sequence[State] = (State.PENDING, State.ACTIVE)) -> list[Factor]:
@@ -66,7 +68,7 @@ def glasses(*, limit: int = 20) -> list[Glass]:
 
 def alerts_waiting(*, now: datetime) -> int:
     """How many alerts nobody outside has taken a minute after they were due for the first time."""
-    return outbox.undelivered(["factors.mail", "factors.webhook"], before=now - ALERTED_WITHIN)
+    return outbox.undelivered(ALERTS, before=now - ALERTED_WITHIN)
 
 
 def active(identity: Identity) -> list[Factor]:

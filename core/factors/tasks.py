@@ -9,9 +9,10 @@ from django.conf import settings
 
 from core.access.models import Identity
 from core.actor import system
-from core.factors.actions.alerting import record_alert
+from core.factors.actions.alerting import record_alert, record_notice
 from core.factors.adapters import channels
-from core.factors.domain.alerts import MAIL, WEBHOOK, Alert, signature
+from core.factors.domain.alerts import MAIL, WEBHOOK, Alert, Notice, signature
+from core.factors.events import OfficerTold, OutsideTold
 from core.factors.models import Glass, HandedOver
 
 
@@ -21,14 +22,8 @@ def mail(identity: str, glass: str, what: str, *, now: datetime) -> None:
     person = Identity.objects.get(pk=identity)
     if not settings.ALERT_SMTP_URL or not person.email or _done(alert):
         return
-    receipt = channels.mail(
-        url=settings.ALERT_SMTP_URL,
-        sender=settings.ALERT_FROM,
-        to=person.email,
-        subject=alert.subject,
-        text=alert.text(people=" and ".join(_people(_glass(alert))), console=settings.CONSOLE_ORIGIN),
-        id_=alert.id,
-    )
+    text = alert.text(people=" and ".join(_people(_glass(alert))), console=settings.CONSOLE_ORIGIN)
+    receipt = _hand_to(person, subject=alert.subject, text=text, id_=alert.id)
     record_alert(alert=alert, receipt=receipt, actor=system("alerts"), now=now)
 
 
@@ -37,15 +32,47 @@ def webhook(glass: str, what: str, *, now: datetime) -> None:
     alert = Alert(WEBHOOK, settings.DEPLOYMENT, UUID(glass), what)
     if not settings.ALERT_WEBHOOK_URL or _done(alert):
         return
-    if not settings.ALERT_WEBHOOK_SECRET:
-        raise channels.NotTaken("ALERT_WEBHOOK_SECRET is not set: nobody could tell this from a forged one")
     row = _glass(alert)
     moment = {"asked": row.asked_at, "opened": row.opened_at, "ended": row.ended_at}[what]
     assert moment is not None  # the step that is announced has happened
-    body = alert.body(people=_people(row), at=moment.isoformat(timespec="seconds"))
-    signed = signature(body, secret=settings.ALERT_WEBHOOK_SECRET, at_s=int(now.timestamp()))
-    receipt = channels.webhook(url=settings.ALERT_WEBHOOK_URL, body=body, signed=signed)
+    receipt = _call(alert.body(people=_people(row), at=moment.isoformat(timespec="seconds")), now=now)
     record_alert(alert=alert, receipt=receipt, actor=system("alerts"), now=now)
+
+
+def mail_notice(told: OfficerTold, *, now: datetime) -> None:
+    """One officer's mail about a notice, if a server is set. After a crash it may come twice, by one id."""
+    notice = Notice(MAIL, settings.DEPLOYMENT, told.notice, told.subject, told.text, told.identity)
+    person = Identity.objects.get(pk=told.identity)
+    if settings.ALERT_SMTP_URL and person.email:
+        subject = f"[{settings.DEPLOYMENT}] {notice.subject}"
+        receipt = _hand_to(person, subject=subject, text=notice.text, id_=notice.id)
+        record_notice(notice=notice, receipt=receipt, actor=system("alerts"), now=now)
+
+
+def webhook_notice(told: OutsideTold, *, now: datetime) -> None:
+    """The one call of the webhook about a notice, if one is set; likewise."""
+    notice = Notice(WEBHOOK, settings.DEPLOYMENT, told.notice, told.subject, told.text)
+    if settings.ALERT_WEBHOOK_URL:
+        receipt = _call(notice.body(at=told.at), now=now)
+        record_notice(notice=notice, receipt=receipt, actor=system("alerts"), now=now)
+
+
+def _hand_to(person: Identity, *, subject: str, text: str, id_: UUID) -> str:
+    return channels.mail(
+        url=settings.ALERT_SMTP_URL,
+        sender=settings.ALERT_FROM,
+        to=person.email,
+        subject=subject,
+        text=text,
+        id_=id_,
+    )
+
+
+def _call(body: bytes, *, now: datetime) -> str:
+    if not settings.ALERT_WEBHOOK_SECRET:
+        raise channels.NotTaken("ALERT_WEBHOOK_SECRET is not set: nobody could tell this from a forged one")
+    signed = signature(body, secret=settings.ALERT_WEBHOOK_SECRET, at_s=int(now.timestamp()))
+    return channels.webhook(url=settings.ALERT_WEBHOOK_URL, body=body, signed=signed)
 
 
 def _done(alert: Alert) -> bool:

@@ -32,7 +32,7 @@ from custody.actions.registry import load_registry
 from custody.actions.screenings import reject_withdrawal, release_from_screening, report_screening
 from custody.actions.settling import book_deposit, settle_payment
 from custody.actions.signatures import ask_again, mark_asked, report_refusal, store_signature
-from custody.actions.signer_health import report_health, report_journal
+from custody.actions.signer_health import report_health, report_journal, warn_of_registries
 from custody.actions.statements import report_forgotten, report_learnt, report_memory, take_statement
 from custody.actions.withdrawals import (
     cancel_withdrawal,
@@ -97,4 +97,5 @@ __all__ = [
     "store_signed",
     "take_statement",
     "unwind_block",
+    "warn_of_registries",
 ]

@@ -95,7 +95,8 @@ class SignerHealth(models.Model):
     """A signer as it described itself when it last answered; `asked_at` is later where it no longer does.
 
     `announced` and `vetoed` are what its journal says of registries, by digest, `outstanding` what it says of
-    transactions that its lane signed, by their ids (`domain.journals`).
+    transactions that its lane signed, by their ids (`domain.journals`). `warned` names registries of which
+    people were warned because of it.
     """
 
     token = models.CharField(max_length=64, primary_key=True)
@@ -109,6 +110,7 @@ class SignerHealth(models.Model):
     announced = models.JSONField(default=dict)
     vetoed = models.JSONField(default=dict)
     outstanding = models.JSONField(default=dict)
+    warned = models.JSONField(default=list)
     frozen = models.JSONField(default=dict)
     used = models.JSONField(default=dict)
     lanes = models.JSONField(default=dict)

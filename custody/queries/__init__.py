@@ -3,11 +3,13 @@ permission.
 """
 
 from custody.queries.announcements import (
+    Ahead,
     Announcement,
     announcement_of,
     announcements_for,
-    foreign_registries,
     journal_read,
+    registries_ahead,
+    warnings_due,
     was_announced,
 )
 from custody.queries.deposits import (
@@ -128,6 +130,7 @@ from custody.queries.withdrawals import (
 )
 
 __all__ = [
+    "Ahead",
     "Allowance",
     "Announcement",
     "Collected",
@@ -153,7 +156,6 @@ __all__ = [
     "deposits_for",
     "deposits_of",
     "facts_of",
-    "foreign_registries",
     "free_coins",
     "held_by",
     "is_hopeless",
@@ -201,6 +203,7 @@ __all__ = [
     "refill_need",
     "refill_pairs",
     "refills_for",
+    "registries_ahead",
     "request_of",
     "sign_request",
     "signed_psbt",
@@ -230,6 +233,7 @@ __all__ = [
     "void_at",
     "wallet_named",
     "wallets_with_lanes",
+    "warnings_due",
     "was_announced",
     "watched",
     "withdrawal",

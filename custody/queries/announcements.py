@@ -92,15 +92,45 @@ def announcement_of(order: SignerOrder, *, identity: Identity | None, now: datet
     return _announcement(order.subject, _said(), order, vetoes)
 
 
-def foreign_registries() -> dict[str, list[str]]:
-    """Digests that signers were told of past us, and that they may still take up; each with its signers."""
-    found: dict[str, list[str]] = {}
+@dataclass(frozen=True, slots=True)
+class Ahead:
+    """A registry that these signers were told of; the first of them may take it up from `effect` on.
+    `is_ours` says whether an order of ours announced it.
+    """
+
+    digest: str
+    version: int
+    effect: datetime
+    is_recovery: bool
+    is_ours: bool
+    tokens: tuple[str, ...]
+
+
+def registries_ahead() -> list[Ahead]:
+    """Every registry that some signer may still take up: announced to it, and not vetoed in it."""
+    found: dict[str, list[tuple[str, dict[str, Any]]]] = {}
     for one in _said():
         for digest in one.announced.keys() - one.vetoed.keys():
-            found.setdefault(digest, []).append(one.token)
+            found.setdefault(digest, []).append((one.token, one.announced[digest]))
     ours = SignerOrder.objects.filter(kind__in=ANNOUNCES, subject__in=list(found))
     known = set(ours.values_list("subject", flat=True))
-    return {digest: tokens for digest, tokens in sorted(found.items()) if digest not in known}
+    return [
+        Ahead(
+            digest=digest,
+            version=told[0][1]["version"],
+            effect=min(datetime.fromisoformat(said["from"]) for _, said in told),
+            is_recovery=told[0][1]["is_recovery"],
+            is_ours=digest in known,
+            tokens=tuple(token for token, _ in told),
+        )
+        for digest, told in sorted(found.items())
+    ]
+
+
+def warnings_due() -> list[Ahead]:
+    """Those of them that nobody was warned of yet."""
+    warned = {digest for row in SignerHealth.objects.all() for digest in row.warned}
+    return [one for one in registries_ahead() if one.digest not in warned]
 
 
 def was_announced(digest: str) -> bool:

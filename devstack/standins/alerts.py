@@ -1,4 +1,4 @@
-"""Whoever watches from outside, on a loopback port: takes signed alerts about emergencies, and shows them.
+"""Whoever watches from outside, on a loopback port: takes signed alerts and notices, and shows them.
 
     python -m devstack.standins.alerts --port 8104 --secret SECRET
 
@@ -42,7 +42,8 @@ class Watch:
         with self._lock:
             is_new = self._taken.setdefault(str(alert["id"]), alert) is alert
         if is_new:
-            print(f"an alert: {alert['type']} {alert['what']} by {' and '.join(alert['people'])}", flush=True)
+            people = f" by {' and '.join(alert['people'])}" if "people" in alert else ""
+            print(f"an alert: {alert['type']} {alert.get('what') or alert['subject']}{people}", flush=True)
         return Reply(200, {"taken": alert["id"]})
 
     def show(self, _request: Request) -> Reply:

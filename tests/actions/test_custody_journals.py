@@ -10,7 +10,9 @@ from typing import Any, Final
 import pytest
 from django.conf import settings as configured
 
+from core.audit.models import AuditEvent
 from core.health import Status
+from core.outbox.models import OutboxMessage
 from custody import actions, lane_tasks, probes, queries, signer_tasks
 from custody.actions.ordering import UnknownSubject
 from custody.domain import orders
@@ -99,15 +101,17 @@ def test_shows_a_recovery_that_was_brought_past_us_and_who_objects(
     treasury: Treasury, signers: Signers
 ) -> None:
     assert seen(treasury) == []
-    assert probes.read_signers(treasury.now).status is Status.UP
+    assert probes.read_registries(treasury.now).status is Status.UP
     assert [signers.desks[token].code(recovery(treasury)) for token in HOT[:2]] == ["obeyed"] * 2
     (found,) = seen(treasury)
     assert (found.digest, found.version, found.is_recovery, found.order) == (DIGEST, 2, True, None)
     assert (found.reason, found.maker) == ("by hand", treasury.staff.ana.identity.display_name)
     assert found.effect == treasury.now + timedelta(seconds=DELAY_S)
     assert [one.effect is not None for one in found.heard] == [True, True, False]
-    said = probes.read_signers(treasury.now)
+    said = probes.read_registries(treasury.now)
     assert (said.status, f"to hot-1, hot-2: {DIGEST}" in said.sentence) == (Status.DEGRADED, True)
+    assert said.sentence.startswith("Past this console, version 2 of the registry, by a recovery,")
+    assert f"from {found.effect:%Y-%m-%d %H:%M} UTC on" in said.sentence
     # One signer hears a veto at its host's command line: the other may still take the registry up.
     veto = stop(treasury, Kind.VETO, digest=DIGEST)
     assert signers.desks["hot-1"].code(veto) == "obeyed"
@@ -121,9 +125,41 @@ def test_shows_a_recovery_that_was_brought_past_us_and_who_objects(
     signer_tasks.carry_order(row.pk, now=treasury.now)
     (found,) = seen(treasury)
     assert (found.is_vetoed, found.effect, [one.pk for one in found.vetoes]) == (True, None, [row.pk])
-    assert probes.read_signers(treasury.now).status is Status.UP
+    assert probes.read_registries(treasury.now).status is Status.UP
     with pytest.raises(UnknownSubject):
         actions.draft_veto(registry_digest="cd" * 32, reason="x", actor=cy.actor, now=treasury.now)
+
+
+def test_warns_once_of_a_registry_that_signers_have_taken_in(treasury: Treasury, signers: Signers) -> None:
+    """Our own quorum's as well: whoever may see the signers gets a mail, and the webhook is called."""
+    assert signers.desks["hot-2"].code(recovery(treasury)) == "obeyed"
+    seen(treasury)
+    told = [message.body for message in OutboxMessage.objects.filter(topic="factors.officer_told")]
+    may_see = {str(one.identity.pk) for one in (treasury.staff.ana, treasury.staff.ben, treasury.staff.dot)}
+    assert may_see <= {body["identity"] for body in told}
+    assert str(treasury.staff.eve.identity.pk) not in {body["identity"] for body in told}
+    assert len(told) == len({body["identity"] for body in told})
+    (outside,) = OutboxMessage.objects.filter(topic="factors.outside_told")
+    effect = treasury.now + timedelta(seconds=DELAY_S)
+    for words in (
+        "version 2",
+        "past the console",
+        DIGEST,
+        "hot-2",
+        f"{effect:%Y-%m-%d %H:%M} UTC",
+        "/treasury/",
+    ):
+        assert words in outside.body["text"]
+    # The others hear of it later, and one of them begins a new journal: nobody is warned again.
+    for token in ("hot-1", "hot-3"):
+        assert signers.desks[token].code(recovery(treasury)) == "obeyed"
+    SignerHealth.objects.filter(token="hot-2").update(journal_lines=0, journal_last="")
+    seen(treasury)
+    assert OutboxMessage.objects.filter(topic="factors.outside_told").count() == 1
+    heard = [
+        event.doc for event in AuditEvent.objects.all() if event.doc["action"] == "custody.registry.heard"
+    ]
+    assert [(one["target"], one["after"]["ours"]) for one in heard] == [(f"custody.registry/{DIGEST}", False)]
 
 
 def test_shows_freezes_and_registries_whoever_ordered_them(treasury: Treasury, signers: Signers) -> None:

@@ -9,7 +9,7 @@ import socketserver
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
+from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -17,9 +17,12 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from core import clock
+from core import clock, outbox
+from core.action import action
+from core.actor import Actor, system
 from core.audit.models import AuditEvent
 from core.factors.actions import end_glass
+from core.factors.events import Event, OfficerTold, OutsideTold
 from core.factors.models import HandedOver
 from core.health import probes
 from core.outbox import delivery
@@ -212,3 +215,25 @@ def test_that_could_reach_nobody_is_said_beforehand_where_one_is_expected(
     settings.ALERT_WEBHOOK_URL = "https://alerts.example/"
     assert told == {False: ("up", False), True: ("degraded", True)}
     assert probes.read("break-glass", now=clock.now()).status == "up"
+
+
+def test_about_something_else_goes_the_same_ways_and_is_written_down(
+    staff: Staff, mail: MailServer, hook: Hook
+) -> None:
+    told = {"notice": "registry/ab", "subject": "Another registry", "text": "Look.\n"}
+
+    @action(Event.ALERT_HANDED_OVER)
+    def tell(*, actor: Actor, now: datetime) -> None:
+        outbox.publish(OfficerTold(identity=str(staff.ben.identity.pk), **told), now=now)
+        outbox.publish(OutsideTold(at=now.isoformat(timespec="seconds"), **told), now=now)
+
+    tell(actor=system("alerts"), now=clock.now())
+    hook.answers = [500]
+    assert deliver("factors.mail_notice") == [True]
+    assert [deliver("factors.webhook_notice") for _ in range(2)] == [[False], [True]]
+    ((to, message),) = mail.taken
+    assert (to, message["Subject"]) == (staff.ben.identity.email, "[test] Another registry")
+    first, second = (json.loads(body) for _, body in hook.taken)
+    assert first == second
+    assert (first["type"], first["subject"], first["text"]) == ("notice", "Another registry", "Look.\n")
+    assert [proof["channel"] for proof in handed_over()] == ["mail", "webhook"]

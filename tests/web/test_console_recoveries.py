@@ -77,8 +77,12 @@ def test_that_came_past_the_console_is_shown_and_can_be_vetoed(exchange: Exchang
         announced={digest: announced}, frozen={"hot": "a theft"}
     )
     compliance = at_console(exchange.staff.ben.identity)
+    page = compliance.get("/treasury/").content.decode()
+    assert "version 2, is on its way to the signers" in page
+    assert f"{now + timedelta(days=3):%H:%M}" in page
     page = compliance.get("/treasury/signers/").content.decode()
     for words in (
+        "as version 2",
         "past this console",
         "by hand",
         "somebody without an account",

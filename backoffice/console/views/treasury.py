@@ -28,6 +28,7 @@ def show(request: frame.StaffRequest) -> HttpResponse:
         "hot_bps": sum(row.share_bps for row in standings if row.wallet.tier == "hot"),
         "cold_target_bps": COLD_TARGET_BPS,
         "is_hot_heavy": bool(standings) and cold_bps < COLD_TARGET_BPS,
+        "announcements": queries.announcements_for(identity=identity, now=now),
         "lanes": queries.lanes_for(identity=identity, now=now),
         "refills": queries.refills_for(identity=identity, now=now)[:SHOWN_MAX],
         "deposits": queries.deposits_for(identity=identity, now=now)[:SHOWN_MAX],

@@ -7,7 +7,7 @@ from datetime import datetime
 from core import audit
 from core.action import action
 from core.actor import Actor
-from core.factors.domain.alerts import Alert
+from core.factors.domain.alerts import Alert, Notice
 from core.factors.events import Event
 from core.factors.models import HandedOver
 
@@ -41,3 +41,21 @@ def record_alert(*, alert: Alert, receipt: str, actor: Actor, now: datetime) -> 
             },
         )
     return row
+
+
+@action(Event.ALERT_HANDED_OVER)
+def record_notice(*, notice: Notice, receipt: str, actor: Actor, now: datetime) -> None:
+    """Write down that a server took a notice."""
+    audit.record(
+        Event.ALERT_HANDED_OVER,
+        f"factors.notice/{notice.name}",
+        actor=actor,
+        now=now,
+        after={
+            "alert": notice.id,
+            "channel": notice.channel,
+            "what": notice.subject,
+            "person": notice.person,
+            "receipt": receipt[:200],
+        },
+    )

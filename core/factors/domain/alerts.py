@@ -66,6 +66,30 @@ class Alert:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Notice:
+    """Something that people outside are told of once, beside emergencies; `name` names it for good."""
+
+    channel: str
+    deployment: str
+    name: str
+    subject: str
+    text: str
+    person: str = ""
+
+    @property
+    def id(self) -> UUID:
+        """The same for the same notice, however often it is sent: a receiver can drop what came twice."""
+        return uuid5(_NAMES, f"{self.channel}/{self.deployment}/{self.name}/{self.person}")
+
+    def body(self, *, at: str) -> bytes:
+        """The webhook's canonical body."""
+        told = {"notice": self.name, "subject": self.subject, "text": self.text, "at": at}
+        return canonical.encode(
+            {"v": 1, "type": "notice", "id": str(self.id), "deployment": self.deployment, **told}
+        )
+
+
 def signature(body: bytes, *, secret: str, at_s: int) -> str:
     """`t=<seconds>,v1=<hex>`: HMAC-SHA256 under the secret over the seconds, a full stop and the body."""
     mac = hmac.new(secret.encode(), f"{at_s}.".encode() + body, hashlib.sha256).hexdigest()
