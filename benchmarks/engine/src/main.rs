@@ -8,6 +8,7 @@ mod echo;
 mod flow;
 mod gated;
 mod load;
+mod maker;
 mod market;
 mod reports;
 mod round;
