@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
+from django.conf import settings
+
 from core import approvals, audit, outbox
 from core.action import action
 from core.actor import Actor
@@ -30,6 +32,13 @@ class NotYours(NotAllowed):
     """Only the officer who drafted a stop signs it."""
 
     code = "custody.order_not_yours"
+
+
+class NoSuccessor(Refused):
+    """Signers would not take this file up after the registry that is loaded here."""
+
+    code = "custody.no_successor"
+    status = 422
 
 
 @action(Event.ORDER_DRAFTED)
@@ -117,14 +126,33 @@ def ask_reopening(*, token: str, reason: str, actor: Actor, now: datetime) -> Si
 
 @action(Event.ORDER_ASKED)
 def ask_registry(*, new: Registry, reason: str, actor: Actor, now: datetime) -> SignerOrder:
-    """A request that the signers may take up exactly this registry, after the old one's delay."""
+    """A request that the signers may take up exactly this registry, after the old one's delay.
+
+    An announcement names the file by its digest alone, so signers read it only when that delay is over: what
+    they would refuse then is refused here, as far as it can be told from what is loaded.
+    """
+    target = f"custody.registry/{new.version}"
+    entitled.officer(actor, Permission.ORDER_SIGNERS, now=now, target=target)
+    if (new.deployment, new.network) != (settings.DEPLOYMENT, settings.NETWORK):
+        raise NoSuccessor(
+            f"Nothing was asked: the file is for {new.deployment} on {new.network}, this is "
+            f"{settings.DEPLOYMENT} on {settings.NETWORK}. Draft it from the registry in force.",
+            target=target,
+        )
+    loaded = queries.loaded_registry()
+    if new.version <= loaded:
+        raise NoSuccessor(
+            f"Nothing was asked: version {new.version} does not follow version {loaded}, which is loaded "
+            "here. Draft it from the registry in force.",
+            target=target,
+        )
     return _ask(
         Kind.REGISTRY,
         new.digest.hex(),
         orders.about_registry(new),
         reachable(EVERYTHING),
         reason,
-        target=f"custody.registry/{new.version}",
+        target=target,
         actor=actor,
         now=now,
     )

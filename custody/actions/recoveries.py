@@ -11,19 +11,18 @@ from typing import Final
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import Max
 
 from core.action import action
 from core.actor import Actor
 from core.approvals.signed import Signed
 from core.refusals import NotAllowed, Refused
-from custody import locks
+from custody import locks, queries
 from custody.actions import entitled
 from custody.actions.ordering import name_of, reachable, recorded, stored, to_sign
 from custody.domain.orders import EVERYTHING, Kind, State, about_registry
 from custody.domain.recoveries import BadRecovery, Terms
 from custody.events import Event
-from custody.models import SignerOrder, Wallet
+from custody.models import SignerOrder
 from custody.permissions import Permission
 from kernel.approval import SignedApproval, Verb
 from kernel.registry import Registry
@@ -59,7 +58,7 @@ def draft_recovery(*, old: Registry, new: Registry, reason: str, actor: Actor, n
     target = f"custody.registry/{new.version}"
     maker = entitled.officer(actor, Permission.ORDER_SIGNERS, now=now, target=target)
     said = entitled.said(reason, target=target)
-    loaded = Wallet.objects.aggregate(version=Max("registry_version"))["version"] or 0
+    loaded = queries.loaded_registry()
     if old.version < loaded:
         raise NoRecovery(
             f"Nothing was drafted: version {loaded} is loaded here, and the older file is version "

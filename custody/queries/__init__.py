@@ -27,6 +27,7 @@ from custody.queries.deposits import (
 )
 from custody.queries.lanes import LaneStanding, lanes_for
 from custody.queries.orders import (
+    loaded_registry,
     order_for,
     order_message,
     orders_for,
@@ -176,6 +177,7 @@ __all__ = [
     "latest_price",
     "latest_quote",
     "live_refill",
+    "loaded_registry",
     "locked_outpoints",
     "needs_care",
     "needs_release",

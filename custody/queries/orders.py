@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Max, QuerySet
 
 from core import approvals
 from core.access import rights
@@ -120,6 +120,11 @@ def order_message(order: SignerOrder) -> Mapping[str, canonical.Value]:
         "payload": encodings.base64url(bytes(order.payload)),
         "approvals": [dict(each) for each in given if each],
     }
+
+
+def loaded_registry() -> int:
+    """The version of the registry that is loaded here; 0 before the first."""
+    return Wallet.objects.aggregate(version=Max("registry_version"))["version"] or 0
 
 
 def teams_of_order(kind: Kind) -> Mapping[str, int]:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 import pytest
+from django.conf import settings
 
 from core.access.models import Identity
 from core.access.roles import Role
@@ -177,7 +178,7 @@ def test_to_reopen_names_what_the_signer_itself_found(treasury: Treasury) -> Non
 
 def test_to_take_up_a_registry_can_be_vetoed_by_one(treasury: Treasury) -> None:
     ana, ben = treasury.staff.ana, treasury.staff.ben
-    new = hot_registry(version=2)
+    new = hot_registry(version=2, deployment=settings.DEPLOYMENT)
     digest = new.digest.hex()
     with pytest.raises(ordering.UnknownSubject):
         actions.draft_veto(registry_digest=digest, reason="no", actor=ben.actor, now=treasury.now)
@@ -188,6 +189,28 @@ def test_to_take_up_a_registry_can_be_vetoed_by_one(treasury: Treasury) -> None:
         registry_digest=digest, reason="nobody told me", actor=ben.actor, now=treasury.now
     )
     assert signed(treasury, veto, by=ben).state == "signed"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "why"),
+    [
+        ({"deployment": "production"}, "the file is for production on regtest, this is test on regtest"),
+        ({"network": "mainnet", "limits": {"registry_delay_s": 86_400}}, "for test on mainnet"),
+        ({"version": 1}, "version 1 does not follow version 1, which is loaded here"),
+    ],
+)
+def test_to_take_up_a_registry_is_not_asked_for_one_that_signers_would_refuse_days_later(
+    treasury: Treasury, wrong: dict[str, Any], why: str
+) -> None:
+    members = {"version": 2, "deployment": settings.DEPLOYMENT, **wrong}
+    before = AuditEvent.objects.count()
+    with pytest.raises(refusals.NoSuccessor) as refusal:
+        actions.ask_registry(
+            new=hot_registry(**members), reason="x", actor=treasury.staff.ana.actor, now=treasury.now
+        )
+    assert why in str(refusal.value)
+    assert AuditEvent.objects.count() == before + 1
+    assert not SignerOrder.objects.filter(kind="signer.registry").exists()
 
 
 def test_is_done_once_every_signer_has_answered_and_remembers_each_first_word(treasury: Treasury) -> None:

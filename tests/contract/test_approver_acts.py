@@ -123,7 +123,7 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
     policies.run_backtest(draft_id=draft.pk, count=10, actor=ana.actor, now=now)
     policies.ask_publication(draft_id=draft.pk, reason="a test", actor=ana.actor, now=now)
     actions.ask_release_of_signers(wallet="*", reason="all is well", actor=ana.actor, now=now)
-    new = hot_registry(version=2)
+    new = hot_registry(version=2, deployment="test")
     actions.ask_registry(new=new, reason="Dot", actor=ana.actor, now=now)
     actions.draft_veto(registry_digest=new.digest.hex(), reason="not Dot", actor=ana.actor, now=now)
     draft_recovery(ana, now)
