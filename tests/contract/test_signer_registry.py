@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from cryptography.hazmat.primitives import serialization
 
+from custody.signer.template import invitations
 from custody.signer.words import describe, differences
 from kernel import canonical, encodings, registration
 from kernel.approval import Verb
@@ -187,6 +188,9 @@ def test_is_preceded_by_a_link_for_everybody_to_make_a_passkey(brought: Brought,
     fields = canonical.decode_object(encodings.from_base64url(fragment))
     assert (fields["officer"], fields["deployment"], fields["return"]) == (BEN, vaults.DEPLOYMENT, "file")
     assert len({link.rsplit("#")[1] for link in links.values()}) == len(links)
+    # A registry serves as a template as well: for new passkeys where a quorum was lost.
+    again = dict(invitations(canonical.decode_object(rich_registry().encoded)))
+    assert list(again) == ["Ana", "Ben", "Cy", "Dot"]
 
 
 def rich_registry(**changes: Any) -> Registry:
