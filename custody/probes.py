@@ -107,7 +107,9 @@ def read_signers(now: datetime) -> Reading:
 def read_registries(now: datetime) -> Reading:
     """Whether another registry is on its way to the signers: until it takes effect, one officer stops it."""
     found = queries.registries_ahead()
-    facts: dict[str, str | int | None] = {f"version {one.version}": one.effect.isoformat() for one in found}
+    facts: dict[str, str | int | None] = {
+        f"version {one.version}": one.effect.isoformat(timespec="minutes") for one in found
+    }
     if not found:
         return Reading(Status.UP, "No other registry is on its way to the signers.", facts)
     sentences = [

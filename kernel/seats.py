@@ -81,11 +81,13 @@ class Seats(Generic[Peer]):
             del self._silent[peer]
             self._waiting.setdefault(self._users[peer], deque()).append(peer)
             self._room.wait_for(lambda: self._next() is peer)
-        yield
-        with self._room:
-            self._answered = None
-            self._silent[peer] = None
-            self._room.notify_all()
+        try:
+            yield
+        finally:
+            with self._room:
+                self._answered = None
+                self._silent[peer] = None
+                self._room.notify_all()
 
     def leave(self, peer: Peer) -> None:
         """It has gone, whatever it was about."""
@@ -93,8 +95,6 @@ class Seats(Generic[Peer]):
             self._inside -= 1
             self._users.pop(peer, None)
             self._silent.pop(peer, None)
-            if self._answered is peer:
-                self._answered = None
             self._room.notify_all()
 
     def wait(self) -> None:

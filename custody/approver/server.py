@@ -5,7 +5,6 @@ from __future__ import annotations
 import html
 import os
 import socket
-import socketserver
 import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,8 +16,10 @@ from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 from custody.approver.log import Given, NotASignature, SigningLog, TooManyStrangers
+from custody.approver.seated import Server
 from kernel import canonical
 from kernel.registry import BadRegistry
+from kernel.seats import Gone
 
 LOG_PATH: Final = "/log"
 REGISTER_PATH: Final = "/register"
@@ -26,6 +27,8 @@ REGISTER_PATH: Final = "/register"
 LOG_BYTES_MAX: Final = 64 * 1024
 PAGE: Final = Path(__file__).resolve().parent / "page"
 IDLE_S_MAX: Final = 15
+PLACES: Final = 256
+"""Connections at once: the tunnel, as one user, carries everybody's."""
 TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
@@ -122,6 +125,7 @@ def files(pins: Pins) -> dict[str, File]:
 class Handler(BaseHTTPRequestHandler):
     """For the page's own host: GET and HEAD of those paths, POST of a signature to its log, nothing else."""
 
+    server: Server
     protocol_version = "HTTP/1.1"
     server_version = "approver"
     sys_version = ""
@@ -156,9 +160,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def _write_down(self, data: bytes) -> None:
         try:
-            place = self.log.add(Given.parse(data))
+            given = Given.parse(data)
+            with self.server.seats.turn(self.connection):
+                place = self.log.add(given)
         except NotASignature:
             self.send_error(HTTPStatus.UNPROCESSABLE_ENTITY)
+        except Gone:
+            self.close_connection = True
         except TooManyStrangers:
             self.send_error(HTTPStatus.TOO_MANY_REQUESTS)
         except (OSError, BadRegistry, canonical.NotCanonical) as error:
@@ -207,13 +215,6 @@ class Handler(BaseHTTPRequestHandler):
         """Requests are not logged: what officers look at is nobody's business here."""
 
 
-class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
-    """One thread per connection; the edge in front limits how many there are."""
-
-    daemon_threads = True
-    request_queue_size = 64
-
-
 def listen(path: Path, pins: Pins, log: SigningLog) -> Server:
     """A server bound to the socket's path. A socket that a dead process left there is taken away first."""
     if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _is_alive(path):
@@ -229,7 +230,7 @@ def listen(path: Path, pins: Pins, log: SigningLog) -> Server:
             "is_secure": pins.origin.startswith("https://"),
         },
     )
-    server = Server(str(path), made)
+    server = Server(path, made, places=PLACES)
     # Who may connect is said by the folder, as for the other doors.
     os.chmod(path, 0o666)  # noqa: S103, PTH101
     return server

@@ -9,17 +9,17 @@ from __future__ import annotations
 import os
 import socket
 import socketserver
-import struct
 from collections.abc import Collection, Mapping
 from pathlib import Path
 from typing import Final
 
 from custody.approver.log import SigningLog
+from custody.approver.seated import Server, user_of
 from kernel import canonical, frames
 from kernel.members import is_version
+from kernel.seats import Gone
 
 IDLE_S: Final = 5.0
-_PEER: Final = struct.Struct("3i")  # pid, uid, gid
 
 Message = dict[str, canonical.Value]
 
@@ -58,25 +58,25 @@ class _Handler(socketserver.BaseRequestHandler):
         """Until the peer has nothing more to ask."""
         connection: socket.socket = self.request
         connection.settimeout(IDLE_S)
-        _, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
+        uid = user_of(connection)
         if uid not in self.server.allowed:
             return
         try:
             while header := _exactly(connection, frames.HEADER_BYTES):
                 message = frames.decode_body(_exactly(connection, frames.body_length(header)))
-                connection.sendall(frames.encode(answer(self.server.log, message)))
-        except (OSError, frames.BadFrame, BadQuestion) as error:
+                with self.server.seats.turn(connection):
+                    said = frames.encode(answer(self.server.log, message))
+                connection.sendall(said)
+        except (OSError, frames.BadFrame, BadQuestion, Gone) as error:
             print(f"approver: log question refused: {error or type(error).__name__}", flush=True)
 
 
-class Watch(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
+class Watch(Server):
     """Serves the log at a path to these users."""
-
-    daemon_threads = True
 
     def __init__(self, path: Path, log: SigningLog, *, allowed: Collection[int]) -> None:
         path.unlink(missing_ok=True)
-        super().__init__(str(path), _Handler)
+        super().__init__(path, _Handler)
         os.chmod(path, 0o666)  # noqa: S103, PTH101 - the peer's user decides, as the system vouches for it
         self.log, self.allowed = log, frozenset(allowed)
 

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -17,9 +17,11 @@ from typing import Any, Final
 import pytest
 
 from custody.approver.log import STRANGERS_PER_HOUR
+from custody.approver.server import PLACES
 from fixtures.authenticator import Authenticator
 from kernel import canonical, encodings, frames, merkle, note
 from kernel.approval import Statement, Verb
+from kernel.seats import PER_USER
 from tests.contract.test_approver_server import PYTHON, ROOT, Unix
 from tests.vault import BEN, DEPLOYMENT, KEYS, registry_document
 
@@ -233,3 +235,17 @@ def test_is_not_written_on_once_it_is_damaged(tmp_path: Path) -> None:
     file.write_bytes(b"rubbish\n" + file.read_bytes())
     with pytest.raises(AssertionError, match="line 1 of"), running(tmp_path):
         pass
+
+
+def test_and_the_page_stay_open_to_others_however_many_connections_are_held(tmp_path: Path) -> None:
+    """Of one user the longest silent is hung up on: of a worker that was taken over, or of the tunnel."""
+    with running(tmp_path) as approver:
+        for name, places in (("log.sock", PER_USER), ("approver.sock", PLACES)):
+            with ExitStack() as held:
+                silent = [held.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(places + 5)]
+                for one in silent:
+                    one.connect(str(tmp_path / name))
+                    one.settimeout(3)  # less than a silent peer has anyway
+                assert [one.recv(1) for one in silent[:5]] == [b""] * 5
+                assert approver.ask(type="log_head")["type"] == "log_head"
+                assert approver.hand_in(given(payload=name.encode())) == 200

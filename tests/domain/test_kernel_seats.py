@@ -77,6 +77,16 @@ def test_are_answered_in_rotation_however_much_one_user_asks(flood: int) -> None
     assert said[2:] == names[2:]
 
 
+def test_pass_the_turn_on_from_one_whose_answer_failed() -> None:
+    found = seats()
+    for name in ("a", "b"):
+        found.enter(name, WORKER)
+    with pytest.raises(RuntimeError), found.turn("a"):
+        raise RuntimeError("a bug of ours")
+    with found.turn("b"):
+        pass
+
+
 def test_are_given_to_nobody_once_the_server_ends() -> None:
     found = seats()
     for name in ("a", "b"):
