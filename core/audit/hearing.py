@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import logging
 import selectors
 import socket
@@ -14,6 +15,8 @@ from queue import SimpleQueue
 from typing import Final
 
 from core.audit.testifying import DROPPED, MESSAGE_BYTES
+from core.trusted.peers import user_of
+from kernel.seats import Seats
 
 log = logging.getLogger(__name__)
 
@@ -23,6 +26,9 @@ _LULL_S: Final = 0.01
 """After what was heard: a socket holds a good deal more than comes in this time, and one wake-up costs more
 than a dozen testimonies."""
 WAITING_MAX: Final = 200_000
+PACKETS_AT_ONCE: Final = 1_000
+SPEAKERS_PER_USER: Final = 64
+"""One user's processes; one more, and the one that came first has to come again."""
 
 
 class Ear:
@@ -34,6 +40,7 @@ class Ear:
     def __init__(self) -> None:
         self._heard: SimpleQueue[tuple[int, bytes]] = SimpleQueue()
         self.unheard = 0
+        self._seats = Seats[socket.socket](threading.Condition(), per_user=SPEAKERS_PER_USER)
 
     def take(self) -> Iterator[tuple[int, bytes]]:
         """Everything that was heard since the last time."""
@@ -51,9 +58,8 @@ class Ear:
                     assert isinstance(speaker, socket.socket)
                     if speaker is listener:
                         self._let_in(listener, among)
-                    elif not self._hear(speaker):
-                        among.unregister(speaker)
-                        speaker.close()
+                    elif speaker.fileno() >= 0 and not self._hear(speaker):
+                        self._let_go(speaker, among)
                 if ready:
                     stopped.wait(_LULL_S)
             for key in list(among.get_map().values()):
@@ -69,10 +75,22 @@ class Ear:
             return
         connection.setblocking(False)
         among.register(connection, selectors.EVENT_READ)
+        gone = self._seats.enter(connection, user_of(connection))
+        if gone is not None:  # its writer connects again when it has something to say
+            with contextlib.suppress(OSError):
+                gone.shutdown(socket.SHUT_RD)
+            while self._hear(gone):
+                pass
+            self._let_go(gone, among)
+
+    def _let_go(self, speaker: socket.socket, among: selectors.BaseSelector) -> None:
+        among.unregister(speaker)
+        self._seats.leave(speaker)
+        speaker.close()
 
     def _hear(self, speaker: socket.socket) -> bool:
-        """Every packet that waits; whether more may come."""
-        while True:
+        """The packets that wait, but so many at most, for others wait as well; whether more may come."""
+        for _ in range(PACKETS_AT_ONCE):
             try:
                 packet = speaker.recv(MESSAGE_BYTES + 1)
             except BlockingIOError:
@@ -88,6 +106,7 @@ class Ear:
                 self._heard.put((number, content))
             else:
                 self.unheard += 1
+        return True
 
 
 @contextmanager

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import socket
 import threading
@@ -100,6 +101,41 @@ def test_is_heard_though_somebody_could_not_be_let_in(tmp_path: Path) -> None:
         assert not listener.is_full
         stopped.set()
         thread.join()
+
+
+def test_is_taken_from_nobody_without_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A writer that was taken over says more and more: the others are heard in between."""
+    monkeypatch.setattr(listening, "PACKETS_AT_ONCE", 5)
+    found = Ear()
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    with here, there:
+        here.setblocking(False)
+        for number in range(1, 13):
+            there.send(testifying.message(number, bytes(32)))
+        counts = []
+        for _ in range(3):
+            assert found._hear(here)
+            counts.append(len(list(found.take())))
+        assert counts == [5, 5, 2]
+
+
+def test_is_heard_of_a_writer_whose_place_others_took(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Connections that say nothing take no more than one user's places, and what was said before is kept."""
+    settings.AUDIT_TESTIMONY_SOCKET = tmp_path / "sealer.sock"
+    monkeypatch.setattr(listening, "SPEAKERS_PER_USER", 3)
+    line = testifying._Line()
+    with hearing(settings.AUDIT_TESTIMONY_SOCKET) as found, contextlib.ExitStack() as held:
+        line.say(testifying.message(1, bytes(32)))
+        idle = [held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)) for _ in range(5)]
+        for one in idle:
+            one.connect(str(settings.AUDIT_TESTIMONY_SOCKET))
+        idle[0].settimeout(10)
+        assert idle[0].recv(1) == b""
+        line.say(testifying.message(2, bytes(32)))
+        assert heard(found, 2) == [(1, bytes(32)), (2, bytes(32))]
+        line._drop()
 
 
 def test_is_counted_where_there_was_no_room_for_it(
