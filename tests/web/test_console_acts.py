@@ -301,6 +301,7 @@ def test_stands_beside_the_lane_its_worst_loss_and_what_each_signer_has_counted(
         assert "0.01502 BTC of 0.06 BTC used in 1 d 0 h" in page
         assert "hot-1 0.01502 BTC 0.04 BTC 0.005 BTC in 1, the oldest 2 h 0 min old" in page
         assert "hot-3 frozen" in page
+    assert "forgets what its lane holds outstanding" in client.get("/treasury/signers/").content.decode()
     Reconciliation.objects.update(on_chain_units=1)
     page = client.get("/treasury/signers/").content.decode()
     assert "Find the break first" in page
