@@ -37,13 +37,10 @@ impl fmt::Display for ReadError {
         match self {
             ReadError::Gone { asked, oldest } => write!(
                 f,
-                "event {asked} is no longer kept, the oldest one is {oldest}: begin there, or have `countersign-engine \
-                 recompute` write the older ones again from the journal and its attic"
+                "event {asked} is no longer kept, the oldest one is {oldest}: begin there, or have the older ones written \
+                 again from the journal and its attic"
             ),
-            ReadError::Damaged(what) => write!(
-                f,
-                "{what}: nothing of it is told; `countersign-engine recompute` writes it again from the journal"
-            ),
+            ReadError::Damaged(what) => write!(f, "{what}: nothing of it is told"),
             ReadError::Io(cause) => write!(f, "the archive cannot be read: {cause}"),
         }
     }
@@ -86,6 +83,11 @@ struct Chunk {
 }
 
 impl Archive {
+    /// The command that writes again what cannot be told, beside the process that leads, which needs no restart.
+    pub fn mending(&self) -> String {
+        format!("countersign-engine recompute --dir {}", self.shelf.journal_folder().display())
+    }
+
     /// The next events of a consumer: none if there are none yet. Blocks on the disk, in practice on memory.
     pub fn read(&self, cursor: &mut Cursor, events_max: usize) -> Result<Vec<Event>, ReadError> {
         if cursor.ready.is_empty() {

@@ -35,6 +35,11 @@ impl Shelf {
         Shelf { fresh_index: "mended-index", ..Shelf::new(folder, seam) }
     }
 
+    /// The journal's folder, in which this one lies.
+    pub fn journal_folder(&self) -> &Path {
+        self.folder.parent().unwrap_or(&self.folder)
+    }
+
     pub fn path_of(&self, first_seq: u64) -> PathBuf {
         self.folder.join(format!("{PREFIX}{first_seq:020}{LOG}"))
     }

@@ -5,7 +5,7 @@ use std::pin::Pin;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use countersign_archive::{Cursor, ReadError};
+use countersign_archive::{Archive, Cursor, ReadError};
 use countersign_venue::event::Amount;
 use countersign_wire::v1::event_feed_server::EventFeed;
 use countersign_wire::v1::{
@@ -113,11 +113,19 @@ fn chunks_of<T, C>(mut all: Vec<T>, chunk: impl Fn(Vec<T>, bool) -> C) -> Vec<C>
     chunks
 }
 
-/// What a consumer hears of events that cannot be told.
-pub fn untold(error: &ReadError) -> Status {
+/// What a consumer hears of events that cannot be told, and what whoever runs the engine is to do.
+pub fn untold(error: &ReadError, archive: &Archive) -> Status {
+    let said = format!(
+        "{error}. Everything else goes on. Run this on the engine's machine, as its user, while it runs: `{}`",
+        archive.mending()
+    );
     match error {
-        ReadError::Gone { .. } => Status::out_of_range(error.to_string()),
-        ReadError::Damaged(_) | ReadError::Io(_) => {
+        ReadError::Gone { .. } => Status::out_of_range(said),
+        ReadError::Damaged(_) => {
+            eprintln!("engine: events cannot be told: {said}");
+            Status::data_loss(said)
+        }
+        ReadError::Io(_) => {
             eprintln!("engine: events cannot be told: {error}");
             Status::data_loss(error.to_string())
         }
@@ -146,7 +154,10 @@ impl Feed {
         loop {
             let durable_event_seq = *newest.borrow_and_update();
             let first_event_seq = cursor.next_seq();
-            let events = shared.archive.read(&mut cursor, events_max).map_err(|error| untold(&error))?;
+            let events = shared
+                .archive
+                .read(&mut cursor, events_max)
+                .map_err(|error| untold(&error, &shared.archive))?;
             if events.is_empty() {
                 let waited = tokio::select! {
                     changed = newest.changed() => changed.map(|()| false),

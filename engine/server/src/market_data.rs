@@ -126,7 +126,8 @@ impl MarketData {
         let mut cursor = Cursor::new(from);
         loop {
             newest.borrow_and_update();
-            let events = shared.archive.read(&mut cursor, EVENTS).map_err(|error| untold(&error))?;
+            let read = shared.archive.read(&mut cursor, EVENTS);
+            let events = read.map_err(|error| untold(&error, &shared.archive))?;
             let trades: Vec<PublicTrade> = events
                 .iter()
                 .filter(|event| request.instrument_id == 0 || event.instrument_id == request.instrument_id)

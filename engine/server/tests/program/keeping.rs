@@ -139,6 +139,50 @@ async fn answers_orders_while_a_disk_hangs_on_old_events() {
 }
 
 #[tokio::test]
+async fn goes_on_beside_a_damaged_index_and_says_the_very_command_that_mends_it() {
+    let options = ["--events-mib", "1"];
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    process.kill();
+    process.start(&options).await;
+    let next = trade_until(&process, 1, || files(&process).len() >= 4).await;
+    let known = events(&process, 1).await;
+    let damaged = files(&process)[1].clone();
+    let first_seq: u64 = damaged.file_stem().unwrap().to_str().unwrap()[7..].parse().unwrap();
+    let index = damaged.with_extension("idx");
+    let mut bytes = fs::read(&index).unwrap();
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&index, bytes).unwrap();
+    for restart in [false, true] {
+        if restart {
+            process.kill();
+            process.start(&options).await;
+        }
+        let lost = asked(&process, first_seq + 10).await;
+        assert_eq!(lost.code(), Code::DataLoss);
+        assert!(lost.message().contains(index.to_str().unwrap()), "{lost}");
+        // Orders are taken, snapshots too, and other events are told, old and new.
+        let newest = events(&process, 1 + known.len() as u64).await.len();
+        trade(&process, &mut Ids, next + u64::from(restart) * 1_000, 100).await;
+        let mut admin = process::admin_client(process.admin().await);
+        admin.take_snapshot(Empty {}).await.unwrap();
+        assert!(events(&process, 1 + known.len() as u64).await.len() > newest);
+        let mut feed = EventFeedClient::new(process.transfers().await);
+        let request = SubscribeRequest { from_event_seq: 1, ..SubscribeRequest::default() };
+        let first = feed.subscribe(request).await.unwrap().into_inner().message().await.unwrap().unwrap();
+        assert!(!first.events.is_empty() && first.events[..] == known[..first.events.len()]);
+    }
+    let lost = asked(&process, first_seq).await;
+    let command = lost.message().split('`').nth(1).unwrap().to_string();
+    let words: Vec<&str> = command.split(' ').collect();
+    assert_eq!(words[..2], ["countersign-engine", "recompute"]);
+    let mended = Command::new(env!("CARGO_BIN_EXE_countersign-engine")).args(&words[1..]).output().unwrap();
+    assert!(String::from_utf8_lossy(&mended.stdout).contains("1 put right, 0 written"), "{mended:?}");
+    assert!(events(&process, 1).await[..known.len()] == known[..]);
+}
+
+#[tokio::test]
 async fn tells_what_was_dropped_from_the_attic_on_purpose_from_what_is_lost() {
     let mut process = Process::fresh();
     process.list_and_fund().await;
