@@ -10,6 +10,7 @@ mod engine;
 mod feed;
 mod identity;
 mod live;
+mod logic;
 mod market_data;
 mod metrics;
 mod options;

@@ -15,6 +15,7 @@ use crate::engine::BLOCK_BYTES;
 const NICE: i32 = 19;
 
 pub fn run(folder: &Path, file_bytes: u64) -> Result<(), String> {
+    crate::logic::check(folder)?;
     rustix::process::setpriority_process(None, NICE).ok();
     let path = folder.join("recomputing");
     let failed = |cause: std::io::Error| format!("{}: {cause}", path.display());

@@ -72,6 +72,7 @@ pub fn run(options: &Options) -> Result<(), String> {
         .build()
         .map_err(|cause| format!("cannot start the readers: {cause}"))?;
     let (running, told) = loop {
+        crate::logic::check(&options.folder)?;
         let (warm, told) = match &options.standby_socket {
             Some(socket) => {
                 let following = Following::start(&options.folder)?;

@@ -4,8 +4,9 @@ use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
+use countersign_venue::Venue;
+use countersign_venue::logic::{is_known, unknown};
 use countersign_venue::snapshot::hash;
-use countersign_venue::{LOGIC_VERSION, Venue};
 
 const MAGIC: &[u8; 8] = b"CSSNAP01";
 /// Magic, logic version, length of the state, hash of the state.
@@ -36,7 +37,7 @@ pub fn write(folder: &Path, venue: &Venue, state: &[u8]) -> std::io::Result<Take
     let fresh = folder.join("next-snapshot");
     let mut file = File::create(&fresh)?;
     file.write_all(MAGIC)?;
-    file.write_all(&LOGIC_VERSION.to_le_bytes())?;
+    file.write_all(&venue.logic().to_le_bytes())?;
     file.write_all(&(state.len() as u64).to_le_bytes())?;
     file.write_all(&state_hash)?;
     file.write_all(state)?;
@@ -105,11 +106,16 @@ fn read(bytes: &[u8]) -> Result<Venue, String> {
     if &header[..8] != MAGIC {
         return Err("it is no snapshot".into());
     }
-    if header[8..12] != LOGIC_VERSION.to_le_bytes() {
-        return Err("another logic wrote it".into());
+    let logic = u32::from_le_bytes(header[8..12].try_into().expect("4 bytes"));
+    if !is_known(logic) {
+        return Err(unknown(logic));
     }
     if header[12..20] != (state.len() as u64).to_le_bytes() || header[20..] != hash(state) {
         return Err("its hash does not match".into());
     }
-    Venue::restore(state).map_err(|cause| cause.to_string())
+    let venue = Venue::restore(state).map_err(|cause| cause.to_string())?;
+    if venue.logic() != logic {
+        return Err("its header names other rules than its state".into());
+    }
+    Ok(venue)
 }

@@ -209,6 +209,11 @@ fn lead(folder: &Path, options: &Options, recovered: Recovered, shadow: Venue) -
     };
     let threads = vec![
         thread::Builder::new().name("engine".into()).spawn(move || deciding.run()).map_err(failed)?,
+    crate::logic::raise(folder, LOGIC_VERSION).map_err(|cause| Error::Io {
+        doing: "write the logic version in",
+        path: folder.to_path_buf(),
+        cause,
+    })?;
         thread::Builder::new().name("journal".into()).spawn(move || committing.run()).map_err(failed)?,
     ];
     thread::Builder::new().name("pulse".into()).spawn(ask).map_err(failed)?;

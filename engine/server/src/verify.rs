@@ -23,6 +23,7 @@ pub fn run(folder: &Path, closed: bool) -> Result<(), String> {
         // Refused or not, the journal is read.
         rustix::process::setpriority_process(None, NICE).ok();
     }
+    crate::logic::check(folder)?;
     let first = first_kept(folder).map_err(|error| error.to_string())?;
     let mut replay = Replay::begin(folder, first, closed)?;
     let visit = |record: Record<'_>| replay.take(record);

@@ -33,6 +33,11 @@ impl Venue {
         self.epoch
     }
 
+    /// The version of the rules that commands are applied by: the leader's, by whose journal this state came to be.
+    pub fn logic(&self) -> u32 {
+        self.logic
+    }
+
     pub fn engine_seq(&self) -> u64 {
         self.engine_seq
     }

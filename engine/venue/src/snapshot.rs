@@ -11,6 +11,7 @@ use crate::codec::{Chain, Malformed, Put, Reader};
 use crate::command::{AssetSpec, InstrumentSpec, Scope, Side, State, Tif, side_from_number, stp_from_number};
 use crate::dedupe::{Outcome, Remembered};
 use crate::event::Code;
+use crate::logic::is_known;
 use crate::market::{Details, Market};
 use crate::screen::DATE_MS_MAX;
 use crate::state::{Asset, Session, Timer, Venue};
@@ -53,6 +54,10 @@ impl Venue {
         for (id, remembered) in remembered {
             out.put_id(&id);
             remembered.encode(&mut out);
+        }
+        // The first rules are not named: states were written before there could be others.
+        if self.logic != 1 {
+            out.put_u32(self.logic);
         }
         out
     }
@@ -145,6 +150,12 @@ impl Venue {
         for _ in 0..reader.u64()? {
             let id = reader.id()?;
             venue.dedupe.remember(id, Remembered::decode(&mut reader)?);
+        }
+        if !reader.is_empty() {
+            venue.logic = reader.u32()?;
+            if !is_known(venue.logic) {
+                return Err(Malformed("a state under rules that this program does not know"));
+            }
         }
         reader.finish()?;
         venue.audit().map_err(|_| Malformed("the state contradicts itself"))?;

@@ -5,16 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use countersign_book::{Index, Map};
 use countersign_risk::{AssetIndex, Gate};
 
-use crate::codec::{Chain, Malformed, digest};
+use crate::codec::{Chain, digest};
 use crate::command::{AssetSpec, Command, Id, OrderBody, OrderCommand, Scope};
 use crate::dedupe::{Dedupe, Outcome, Remembered};
 use crate::event::{Body, Code, Output, Reason};
+use crate::logic::{Refused, is_known};
 use crate::market::{Market, Place};
 use crate::standing::Standing;
 use crate::transfers::Told;
-
-/// Raised whenever the same journal would give other events. Old logic stays as long as a journal needs it.
-pub const LOGIC_VERSION: u32 = 1;
 
 /// A limit on everything: resting orders of one shard.
 pub const ORDERS_MAX: usize = 1 << 22;
@@ -42,6 +40,8 @@ pub(crate) enum Timer {
 
 pub struct Venue {
     pub(crate) epoch: u64,
+    /// The rules that commands are applied by.
+    pub(crate) logic: u32,
     pub(crate) engine_seq: u64,
     pub(crate) event_seq: u64,
     pub(crate) time_ns: u64,
@@ -75,6 +75,7 @@ impl Venue {
     pub fn new() -> Venue {
         Venue {
             epoch: 0,
+            logic: 1,
             engine_seq: 0,
             event_seq: 0,
             time_ns: 0,
@@ -130,9 +131,14 @@ impl Venue {
                 let scope = Scope { session: *session, ..Scope::default() };
                 outcome.cancelled = self.cancel_scope(&scope, Reason::Disconnect, false, out);
             }
+            #[cfg(test)]
+            Command::Tick if self.logic >= crate::logic::TRIAL => {
+                self.emit(0, &Body::Marker { epoch: self.epoch, logic_version: self.logic }, out);
+            }
             Command::Tick => {}
             Command::Lead { epoch, logic_version } => {
                 self.epoch = *epoch;
+                self.logic = *logic_version;
                 self.emit(0, &Body::Marker { epoch: *epoch, logic_version: *logic_version }, out);
             }
         }
@@ -140,9 +146,14 @@ impl Venue {
         outcome
     }
 
-    /// Applies a command from its journaled bytes.
-    pub fn replay(&mut self, time_ns: u64, bytes: &[u8], out: &mut Output) -> Result<Outcome, Malformed> {
+    /// Applies a command from its journaled bytes, by the rules under which it was journaled.
+    pub fn replay(&mut self, time_ns: u64, bytes: &[u8], out: &mut Output) -> Result<Outcome, Refused> {
         let (command, body) = Command::decode(bytes)?;
+        if let Command::Lead { logic_version, .. } = command
+            && !is_known(logic_version)
+        {
+            return Err(Refused::Logic(logic_version));
+        }
         Ok(self.apply(time_ns, &command, digest(&bytes[body..]), out))
     }
 

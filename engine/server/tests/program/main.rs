@@ -4,6 +4,7 @@ mod asking;
 mod identities;
 mod keeping;
 mod kills;
+mod logic;
 #[path = "../process/mod.rs"]
 mod process;
 mod restoring;
