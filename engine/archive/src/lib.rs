@@ -19,11 +19,13 @@ mod retention;
 mod sealing;
 mod seam;
 mod shelf;
+mod trail;
 
 pub use archive::{Archive, Options};
 pub use comparing::{Comparing, Found};
 pub use cursor::{Cursor, ReadError};
 pub use seam::{Seam, Step};
+pub use trail::Trail;
 
 /// Where the hash over all events is known: behind one command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -26,22 +26,12 @@ impl Archive {
         if !shelf.adopt_numbered()? {
             return Ok(None);
         }
-        let files = shelf.list()?;
-        let (kept, beyond) = files.split_at(files.partition_point(|first_seq| *first_seq <= at.event_seq));
-        let Some(begin) = Begin::find(&shelf, kept, at)? else { return Ok(None) };
-        let read = &kept[begin.file..];
-        let mut reading = Reading::from(begin, at);
-        for (number, first_seq) in read.iter().enumerate() {
-            if !reading.take_file(&shelf, *first_seq, number + 1 < read.len())? {
-                return Ok(None);
-            }
+        let Some(reading) = Reading::up_to(&shelf, at)? else { return Ok(None) };
+        let last = reading.live.last().map_or(0, |live| live.first_seq);
+        for first_seq in shelf.list()?.into_iter().rev().filter(|first_seq| *first_seq > last) {
+            shelf.remove(first_seq)?;
         }
-        if !reading.is_at_its_end() {
-            return Ok(None);
-        }
-        for first_seq in beyond.iter().rev() {
-            shelf.remove(*first_seq)?;
-        }
+        let count = reading.live.len();
         let Reading { live, unsealed, open, .. } = reading;
         let newest = live.last().expect("a file was read");
         if newest.file.metadata()?.len() > newest.end {
@@ -50,7 +40,7 @@ impl Archive {
         }
         shelf.sync()?;
         let archive = Archive::of(shelf, options.file_bytes, live, open, unsealed);
-        if read.len() > 1 {
+        if count > 1 {
             // Files without indexes, as former versions left them: no start is to read them all again.
             archive.seal(at)?;
         }
@@ -92,7 +82,7 @@ impl Begin {
 }
 
 /// Files that are read again, from a point on.
-struct Reading<'a> {
+pub(crate) struct Reading<'a> {
     /// The first file, as far as its index is of use.
     begin: Option<Begin>,
     at: &'a Point,
@@ -100,12 +90,36 @@ struct Reading<'a> {
     engine_seq: u64,
     /// Events up to here are in the chain already.
     known_seq: u64,
-    live: Vec<Live>,
-    unsealed: Vec<Unsealed>,
-    open: Span,
+    pub live: Vec<Live>,
+    pub unsealed: Vec<Unsealed>,
+    /// The span that grows, at its end.
+    pub open: Span,
 }
 
 impl<'a> Reading<'a> {
+    /// What the files hold up to event `at`, if that is what the chain there stands for.
+    pub fn up_to(shelf: &Shelf, at: &'a Point) -> io::Result<Option<Reading<'a>>> {
+        let reading = Reading::begin(shelf, at)?;
+        Ok(reading.filter(|reading| reading.reaches_its_end() && reading.tells_the_same()))
+    }
+
+    /// What the files hold up to event `at`, or as far as they go.
+    pub fn begin(shelf: &Shelf, at: &'a Point) -> io::Result<Option<Reading<'a>>> {
+        let mut files = shelf.list()?;
+        // Before the first event the first file is the one to go on with.
+        files.truncate(files.partition_point(|first_seq| *first_seq <= at.event_seq.max(1)));
+        let Some(begin) = Begin::find(shelf, &files, at)? else { return Ok(None) };
+        let read = &files[begin.file..];
+        let mut reading = Reading::from(begin, at);
+        for (number, first_seq) in read.iter().enumerate() {
+            if !reading.take_file(shelf, *first_seq, number + 1 < read.len())? {
+                return Ok(None);
+            }
+        }
+        reading.pass_silent(at.engine_seq);
+        Ok(Some(reading))
+    }
+
     fn from(begin: Begin, at: &'a Point) -> Reading<'a> {
         let point = begin.known.point;
         Reading {
@@ -201,9 +215,12 @@ impl<'a> Reading<'a> {
         self.engine_seq = self.engine_seq.max(through);
     }
 
-    fn is_at_its_end(&mut self) -> bool {
-        self.pass_silent(self.at.engine_seq);
-        self.open.next_seq() == self.at.event_seq + 1 && self.told.bytes() == self.at.chain
+    pub fn reaches_its_end(&self) -> bool {
+        self.open.next_seq() == self.at.event_seq + 1
+    }
+
+    pub fn tells_the_same(&self) -> bool {
+        self.told.bytes() == self.at.chain
     }
 }
 

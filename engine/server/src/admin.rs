@@ -196,10 +196,11 @@ impl Service for Admin {
             self.engine.shared.retry_after_ms.store(retry_after_ms.into(), Ordering::Relaxed);
         }
         self.engine.set_state(ShardState::Draining);
-        // Everything that was taken before lies in the queue ahead of this question.
-        let looked = self.engine.look(|venue| {
-            (venue.engine_seq(), venue.event_seq(), venue.state_hash().to_vec(), venue.epoch())
-        });
+        // Everything that was taken before lies in the queue ahead of this question. As in the status the hash is the one
+        // over all events: hashing a large state here would take longer than clients may be refused.
+        let looked = self
+            .engine
+            .look(|venue| (venue.engine_seq(), venue.event_seq(), venue.chain().to_vec(), venue.epoch()));
         let (engine_seq, event_seq, state_hash, epoch) =
             looked.await.map_err(|NotTaken(code)| unavailable(code))?;
         if release_journal {

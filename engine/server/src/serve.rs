@@ -75,7 +75,7 @@ pub fn run(options: &Options) -> Result<(), String> {
         crate::logic::check(&options.folder)?;
         let (warm, told) = match &options.standby_socket {
             Some(socket) => {
-                let following = Following::start(&options.folder)?;
+                let following = Following::start(&options.folder, &archive)?;
                 let Some(order) = runtime.block_on(follow(options, socket, &following))? else {
                     return Ok(());
                 };
@@ -90,7 +90,8 @@ pub fn run(options: &Options) -> Result<(), String> {
             Err(error) => return Err(error.to_string()),
         }
     };
-    let Running { engine, scan, shadow, threads } = running;
+    let Running { engine, scan, from, threads } = running;
+    eprintln!("engine: began from {from}");
     if scan.torn_bytes > 0 {
         eprintln!("engine: cut a torn tail of {} bytes, none of it acknowledged", scan.torn_bytes);
     }
@@ -98,7 +99,7 @@ pub fn run(options: &Options) -> Result<(), String> {
         eprintln!("engine: --no-fsync: acknowledgements are not durable, for benchmarks only");
     }
     let keep = Keep { segments: options.attic_keep, event_files: options.events_keep };
-    let snapshots = Snapshots::start(&options.folder, engine.clone(), shadow, options.snapshot_every, keep);
+    let snapshots = Snapshots::start(&options.folder, engine.clone(), options.snapshot_every, keep);
     if let Some(reply) = told {
         let epoch = engine.shared.live.lock().expect("nobody panics while holding it").epoch;
         reply.send(took_over(engine.shared.durable.get().0, epoch)).ok();
@@ -137,6 +138,8 @@ async fn follow(options: &Options, socket: &Path, following: &Following) -> Resu
     tokio::select! {
         order = ordered.recv() => Ok(order),
         () = alone => Ok(Some(Order { reply: None })),
+        // Then finishing tells why, before anybody relies on this process.
+        () = following.broken() => Ok(Some(Order { reply: None })),
         _ = terminate.recv() => Ok(None),
         _ = interrupt.recv() => Ok(None),
     }

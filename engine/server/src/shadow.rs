@@ -1,15 +1,17 @@
 //! Snapshots: taken beside the engine, from its journal, and so a running proof that a replay gives the same.
 //!
 //! A thread keeps a second venue, the shadow, and lets it follow the journal in small steps. The engine thread only says
-//! where it stands. If both disagree about the events up to there, the process ends: one of them is wrong.
+//! where it stands. If both disagree about the events up to there, the process ends: one of them is wrong. The shadow
+//! begins from the newest snapshot on disk, whatever the engine began from, and while that leads already.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
 use std::thread;
 use std::time::Duration;
 
-use countersign_journal::{Follower, Retired, Seam, retire};
+use countersign_journal::{Follower, Retired, Seam, first_kept, retire};
 use countersign_venue::{Output, Venue};
 use tokio::sync::oneshot;
 
@@ -43,14 +45,13 @@ pub struct Snapshots {
 }
 
 impl Snapshots {
-    /// Starts the thread. `shadow` is where the engine began; a snapshot is due every `every` commands, 0 = never.
+    /// Starts the thread. A snapshot is due every `every` commands, 0 = never.
     ///
     /// The thread gives way to all others: it may lag, orders may not.
-    pub fn start(folder: &Path, engine: Engine, shadow: Venue, every: u64, keep: Keep) -> Snapshots {
+    pub fn start(folder: &Path, engine: Engine, every: u64, keep: Keep) -> Snapshots {
         let (asks, asked) = sync_channel(ASKS_MAX);
-        let follower = Follower::new(folder, shadow.engine_seq());
-        let work =
-            Work { folder: folder.to_path_buf(), engine, shadow, follower, every, bytes: 0, keep, before: 0 };
+        let folder = folder.to_path_buf();
+        let work = Work { folder, engine, shadow: None, every, bytes: 0, keep, before: 0 };
         thread::Builder::new()
             .name("snapshots".into())
             .spawn(move || {
@@ -68,11 +69,16 @@ impl Snapshots {
     }
 }
 
+struct Shadow {
+    venue: Venue,
+    follower: Follower,
+}
+
 struct Work {
     folder: PathBuf,
     engine: Engine,
-    shadow: Venue,
-    follower: Follower,
+    /// Read when it is first needed.
+    shadow: Option<Shadow>,
     every: u64,
     /// Of the newest snapshot.
     bytes: u64,
@@ -108,7 +114,8 @@ impl Work {
     }
 
     fn is_due(&self) -> bool {
-        let behind = self.engine.applied_seq() - self.engine.shared.snapshot_seq.load(Ordering::Relaxed);
+        let snapshot_seq = self.engine.shared.snapshot_seq.load(Ordering::Relaxed);
+        let behind = self.engine.applied_seq().saturating_sub(snapshot_seq);
         self.every != 0 && behind >= self.every.max(self.bytes / BYTES_OF_A_COMMAND)
     }
 
@@ -121,11 +128,31 @@ impl Work {
         self.engine.shared.archive.settle().map_err(|cause| cause.to_string())
     }
 
+    /// The newest snapshot that is whole, or an empty venue where the journal is there from its beginning.
+    fn begin(&mut self) -> Result<Shadow, String> {
+        let venue = match snapshots::newest(&self.folder).map_err(|cause| cause.to_string())? {
+            Some(venue) => {
+                self.bytes = snapshots::bytes_of(&self.folder, venue.engine_seq());
+                venue
+            }
+            None => match first_kept(&self.folder).map_err(|error| error.to_string())? {
+                1 => Venue::new(),
+                first => return Err(format!("no snapshot can be read, and the journal begins at {first}")),
+            },
+        };
+        self.engine.shared.snapshot_seq.store(venue.engine_seq(), Ordering::Relaxed);
+        let follower = Follower::new(&self.folder, venue.engine_seq());
+        Ok(Shadow { venue, follower })
+    }
+
     /// Brings the shadow at least to where everything is durable by now.
-    fn follow(&mut self) -> Result<(), String> {
+    fn follow(&mut self) -> Result<&Venue, String> {
+        if self.shadow.is_none() {
+            self.shadow = Some(self.begin()?);
+        }
+        let Shadow { venue: shadow, follower } = self.shadow.as_mut().expect("it was just read");
         let (engine_seq, chain) = self.engine.shared.durable.get();
         let mut output = Output::default();
-        let (shadow, follower) = (&mut self.shadow, &mut self.follower);
         let mut agreed = shadow.engine_seq() != engine_seq || shadow.chain() == chain;
         let piece = (engine_seq.saturating_sub(shadow.engine_seq()) / PIECES_MAX).max(PIECE);
         while shadow.engine_seq() < engine_seq {
@@ -150,24 +177,20 @@ impl Work {
             eprintln!("countersign-engine: the journal's replay differs from the engine at {engine_seq}");
             std::process::abort();
         }
-        Ok(())
+        Ok(shadow)
     }
 
     fn take(&mut self) -> Result<Taken, String> {
-        self.follow()?;
+        let (shared, folder) = (Arc::clone(&self.engine.shared), self.folder.clone());
+        let shadow = self.follow()?;
         // What the shadow read may not be durable yet; its events are appended a moment after they are.
-        let shared = &self.engine.shared;
-        while shared.durable.get().0 < self.shadow.engine_seq()
-            || shared.archive.last_seq() < self.shadow.event_seq()
-        {
+        while shared.durable.get().0 < shadow.engine_seq() || shared.archive.last_seq() < shadow.event_seq() {
             thread::sleep(Duration::from_millis(1));
         }
-        let state = self.shadow.snapshot();
+        let state = shadow.snapshot();
         // Events up to here are not computed again at the next start: they must be as safe as the snapshot.
-        let at = point_of(&self.shadow);
-        self.engine.shared.archive.seal(&at).map_err(|cause| cause.to_string())?;
-        let taken =
-            snapshots::write(&self.folder, &self.shadow, &state).map_err(|cause| cause.to_string())?;
+        shared.archive.seal(&point_of(shadow)).map_err(|cause| cause.to_string())?;
+        let taken = snapshots::write(&folder, shadow, &state).map_err(|cause| cause.to_string())?;
         self.engine.shared.snapshot_seq.store(taken.engine_seq, Ordering::Relaxed);
         self.clear_away();
         self.engine.shared.forget_events(self.keep.event_files, self.before);

@@ -57,6 +57,16 @@ pub fn write(folder: &Path, venue: &Venue, state: &[u8]) -> std::io::Result<Take
     })
 }
 
+/// Where the newest snapshot says that it stands; 0 = there is none.
+pub fn newest_seq(folder: &Path) -> u64 {
+    list(folder).ok().and_then(|all| seq_of(all.last()?)).unwrap_or(0)
+}
+
+/// How large the snapshot at this command is; 0 = nobody knows.
+pub fn bytes_of(folder: &Path, engine_seq: u64) -> u64 {
+    fs::metadata(path_of(folder, engine_seq)).map_or(0, |about| about.len())
+}
+
 /// What needs no journal any more: up to here even the oldest snapshot stands for it, once there are enough of them.
 pub fn stood_for(folder: &Path) -> Option<u64> {
     let all = list(folder).ok()?;

@@ -11,6 +11,7 @@ use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
+use countersign_archive::{Options as ArchiveOptions, Trail};
 use countersign_journal::Follower;
 use countersign_venue::{LOGIC_VERSION, Output, Venue};
 use countersign_wire::v1::admin_server::Admin as Service;
@@ -24,6 +25,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
+use crate::start::{Warm, point_of};
+
 /// How often the journal is looked at.
 const PAUSE: Duration = Duration::from_millis(2);
 /// How often the leader's lock is looked at.
@@ -32,46 +35,71 @@ const WATCH: Duration = Duration::from_millis(20);
 pub struct Following {
     venue: Arc<Mutex<Venue>>,
     stop: Arc<AtomicBool>,
-    thread: JoinHandle<Result<(), String>>,
+    thread: JoinHandle<Result<Trail, String>>,
 }
 
 impl Following {
     /// Begins with the newest snapshot, or with the journal.
-    pub fn start(folder: &Path) -> Result<Following, String> {
+    pub fn start(folder: &Path, archive: &ArchiveOptions) -> Result<Following, String> {
         let newest = crate::snapshots::newest(folder).map_err(|cause| cause.to_string())?;
-        let venue = Arc::new(Mutex::new(newest.unwrap_or_default()));
+        let newest = newest.unwrap_or_default();
+        let mut follower = Follower::new(folder, newest.engine_seq());
+        let mut trail = Trail::new(&folder.join("events"), point_of(&newest), archive);
+        let mut epoch = newest.epoch();
+        let venue = Arc::new(Mutex::new(newest));
         let stop = Arc::new(AtomicBool::new(false));
-        let after = venue.lock().expect("nobody panics while holding it").engine_seq();
-        let mut follower = Follower::new(folder, after);
         let (followed, stopped) = (Arc::clone(&venue), Arc::clone(&stop));
         let follow = move || {
             let mut output = Output::default();
-            while !stopped.load(Ordering::Relaxed) {
+            loop {
+                // Whoever stops it wants what is there by then.
+                let stopping = stopped.load(Ordering::Acquire);
                 let mut venue = followed.lock().expect("nobody panics while holding it");
                 let read = follower.poll(|record| {
                     output.clear();
                     venue
                         .replay(record.time_ns, record.bytes, &mut output)
                         .map_err(|cause| cause.to_string())?;
+                    trail.expect(&output.bytes, point_of(&venue));
+                    if venue.epoch() != epoch {
+                        epoch = venue.epoch();
+                        trail.begin_again();
+                    }
                     Ok(())
                 });
                 drop(venue);
-                if read.map_err(|error| error.to_string())? == 0 {
-                    thread::sleep(PAUSE);
+                let read = read.map_err(|error| error.to_string())?;
+                trail.look();
+                if let Some(what) = trail.differs() {
+                    return Err(format!(
+                        "this program computes other events than the leader told: {what}. It does not lead. \
+                         Upgrade with a program of the same rules, or of newer ones under a logic version of their own"
+                    ));
+                }
+                match read {
+                    _ if stopping => return Ok(trail),
+                    0 => thread::sleep(PAUSE),
+                    _ => {}
                 }
             }
-            Ok(())
         };
         let thread = thread::Builder::new().name("follow".into()).spawn(follow);
         Ok(Following { venue, stop, thread: thread.map_err(|cause| cause.to_string())? })
     }
 
-    /// Ends following; gives the venue as far as it came.
-    pub fn finish(self) -> Result<Venue, String> {
-        self.stop.store(true, Ordering::Relaxed);
-        self.thread.join().map_err(|_| "the following thread panicked".to_string())??;
+    /// Returns once it does not follow any more.
+    pub async fn broken(&self) {
+        while !self.thread.is_finished() {
+            tokio::time::sleep(WATCH).await;
+        }
+    }
+
+    /// Ends following; gives what it came to, or why it ended before.
+    pub fn finish(self) -> Result<Warm, String> {
+        self.stop.store(true, Ordering::Release);
+        let trail = self.thread.join().map_err(|_| "the following thread panicked".to_string())??;
         let mut venue = self.venue.lock().expect("nobody panics while holding it");
-        Ok(std::mem::take(&mut *venue))
+        Ok(Warm { venue: std::mem::take(&mut *venue), trail })
     }
 
     pub fn venue(&self) -> Arc<Mutex<Venue>> {

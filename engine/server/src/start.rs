@@ -6,7 +6,7 @@ use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use countersign_archive::{Archive, Options as ArchiveOptions, Point};
+use countersign_archive::{Archive, Options as ArchiveOptions, Point, Trail};
 use countersign_journal::{Error, Journal, Options, Scan};
 use countersign_venue::{Code, Command, LOGIC_VERSION, Output, Venue};
 use countersign_wire::Bytes;
@@ -26,9 +26,15 @@ const BLOCKS_MAX: usize = 8;
 pub struct Running {
     pub engine: Engine,
     pub scan: Scan,
-    /// The state that the start began from, for the snapshots.
-    pub shadow: Venue,
+    /// What the start began from, in words.
+    pub from: String,
     pub threads: Vec<JoinHandle<()>>,
+}
+
+/// What a standby has by the time that it leads.
+pub struct Warm {
+    pub venue: Venue,
+    pub trail: Trail,
 }
 
 impl Running {
@@ -80,7 +86,7 @@ fn recover(
     options: &Options,
     init: bool,
     mut venue: Venue,
-    open_archive: impl Fn(&Venue) -> std::io::Result<Option<Archive>>,
+    mut open_archive: impl FnMut(&Venue) -> std::io::Result<Option<Archive>>,
 ) -> Result<Option<Recovered>, Error> {
     let archive_error =
         |cause| Error::Io { doing: "write the archive in", path: folder.to_path_buf(), cause };
@@ -123,34 +129,53 @@ fn recover(
     Ok(Some(Recovered { journal, venue, archive, scan }))
 }
 
-/// Becomes the journal's writer and begins to lead, from the newest snapshot or from `warm`, a venue that followed.
+/// Becomes the journal's writer and begins to lead, from `warm` or from the newest snapshot.
+///
+/// Of a standby's state nothing is written, read or hashed again, and no event is read that it has compared: that would
+/// take the longer, the larger the state is. Snapshots have a venue of their own, which is read while this one leads.
 pub fn start(
     folder: &Path,
     options: &Options,
     archive: &ArchiveOptions,
     init: bool,
-    warm: Option<Venue>,
+    warm: Option<Warm>,
 ) -> Result<Running, Error> {
     let events = folder.join("events");
     let open_archive = |venue: &Venue| match venue.engine_seq() {
         0 => Archive::create(&events, archive).map(Some),
         _ => Archive::reopen(&events, &point_of(venue), archive),
     };
-    let snapshot_error =
-        |cause| Error::Io { doing: "read the snapshots in", path: folder.to_path_buf(), cause };
     let _life = Life::begin(folder);
-    let mut candidates = Vec::from_iter(warm);
-    candidates.extend(crate::snapshots::newest(folder).map_err(snapshot_error)?);
-    candidates.push(Venue::new());
-    for candidate in candidates {
-        let engine_seq = candidate.engine_seq();
-        let shadow = Venue::restore(&candidate.snapshot()).expect("a state writes what it reads");
-        if let Some(recovered) = recover(folder, options, init, candidate, open_archive)? {
-            return lead(folder, options, recovered, shadow);
+    if let Some(Warm { venue, trail }) = warm {
+        let engine_seq = venue.engine_seq();
+        let mut trail = Some(trail);
+        let found = |venue: &Venue| {
+            let compared = trail.take().map_or(Ok(None), Trail::finish)?;
+            match compared.filter(|archive| archive.last_seq() == venue.event_seq()) {
+                Some(archive) => Ok(Some(archive)),
+                None => {
+                    eprintln!("engine: the events that the leader wrote are read again");
+                    open_archive(venue)
+                }
+            }
+        };
+        if let Some(recovered) = recover(folder, options, init, venue, found)? {
+            return lead(folder, options, recovered, format!("the state that it followed to {engine_seq}"));
         }
         eprintln!("engine: the archive does not fit {engine_seq}; more is computed again from the journal");
     }
-    unreachable!("an empty venue needs no archive")
+    let snapshot_error =
+        |cause| Error::Io { doing: "read the snapshots in", path: folder.to_path_buf(), cause };
+    if let Some(venue) = crate::snapshots::newest(folder).map_err(snapshot_error)? {
+        let engine_seq = venue.engine_seq();
+        if let Some(recovered) = recover(folder, options, init, venue, open_archive)? {
+            return lead(folder, options, recovered, format!("the snapshot at {engine_seq}"));
+        }
+        eprintln!("engine: the archive does not fit {engine_seq}; more is computed again from the journal");
+    }
+    let recovered = recover(folder, options, init, Venue::new(), open_archive)?;
+    let recovered = recovered.expect("an empty venue needs no archive");
+    lead(folder, options, recovered, "the journal's beginning".into())
 }
 
 /// What the archive must hold for a venue that stands there.
@@ -158,7 +183,7 @@ pub fn point_of(venue: &Venue) -> Point {
     Point { engine_seq: venue.engine_seq(), event_seq: venue.event_seq(), chain: venue.chain() }
 }
 
-fn lead(folder: &Path, options: &Options, recovered: Recovered, shadow: Venue) -> Result<Running, Error> {
+fn lead(folder: &Path, options: &Options, recovered: Recovered, from: String) -> Result<Running, Error> {
     let Recovered { journal, venue, archive, scan } = recovered;
     let (jobs, queue) = sync_channel(JOBS_MAX);
     let durability = if options.fsync { Durability::Disk } else { Durability::Memory };
@@ -177,13 +202,18 @@ fn lead(folder: &Path, options: &Options, recovered: Recovered, shadow: Venue) -
         queued: AtomicU64::new(0),
         durability,
         released: tokio::sync::Notify::new(),
-        snapshot_seq: AtomicU64::new(shadow.engine_seq()),
+        snapshot_seq: AtomicU64::new(crate::snapshots::newest_seq(folder)),
         applied_seq: AtomicU64::new(venue.engine_seq()),
         refusals: Refusals::default(),
         sessions: AtomicU64::new(0),
     });
     let engine = Engine { jobs, shared: Arc::clone(&shared) };
 
+    crate::logic::raise(folder, LOGIC_VERSION).map_err(|cause| Error::Io {
+        doing: "write the logic version in",
+        path: folder.to_path_buf(),
+        cause,
+    })?;
     let (lead, leading) = oneshot::channel();
     let command = Command::Lead { epoch: venue.epoch() + 1, logic_version: LOGIC_VERSION };
     let entries = vec![Entry { id: Bytes::new(), session_seq: 0, command: Ok(command) }];
@@ -209,16 +239,11 @@ fn lead(folder: &Path, options: &Options, recovered: Recovered, shadow: Venue) -
     };
     let threads = vec![
         thread::Builder::new().name("engine".into()).spawn(move || deciding.run()).map_err(failed)?,
-    crate::logic::raise(folder, LOGIC_VERSION).map_err(|cause| Error::Io {
-        doing: "write the logic version in",
-        path: folder.to_path_buf(),
-        cause,
-    })?;
         thread::Builder::new().name("journal".into()).spawn(move || committing.run()).map_err(failed)?,
     ];
     thread::Builder::new().name("pulse".into()).spawn(ask).map_err(failed)?;
     leading.blocking_recv().expect("the engine leads before it takes anything else");
-    Ok(Running { engine, scan, shadow, threads })
+    Ok(Running { engine, scan, from, threads })
 }
 
 fn flush_output(archive: Option<&Archive>, output: &mut Output) -> std::io::Result<()> {

@@ -735,6 +735,7 @@ pub struct DrainResult {
     pub engine_seq: u64,
     #[prost(uint64, tag = "2")]
     pub event_seq: u64,
+    /// over all events up to there, as in ShardStatus
     #[prost(bytes = "vec", tag = "3")]
     pub state_hash: ::prost::alloc::vec::Vec<u8>,
     #[prost(uint64, tag = "4")]

@@ -5,7 +5,8 @@ use std::io::{BufRead, BufReader, Read};
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 use std::rc::Rc;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use countersign_wire::v1;
 use countersign_wire::v1::admin_client::AdminClient;
@@ -27,6 +28,8 @@ pub struct Process {
     child: Option<Child>,
     /// What it printed until it was ready.
     pub said: Vec<String>,
+    /// And since.
+    later: Arc<Mutex<Vec<String>>>,
 }
 
 impl Drop for Process {
@@ -36,8 +39,24 @@ impl Drop for Process {
 }
 
 impl Process {
+    fn of(folder: Rc<TempDir>) -> Process {
+        Process { folder, child: None, said: Vec::new(), later: Arc::default() }
+    }
+
+    /// Waits until it has said this, after it was ready; gives all that it has said since.
+    pub async fn says(&self, word: &str) -> Vec<String> {
+        for _ in 0..2_000 {
+            let later = self.later.lock().unwrap().clone();
+            if later.iter().any(|line| line.contains(word)) {
+                return later;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+        panic!("it never said {word}: {:?}", self.later.lock().unwrap());
+    }
+
     pub fn fresh() -> Process {
-        Process { folder: Rc::new(TempDir::new().unwrap()), child: None, said: Vec::new() }
+        Process::of(Rc::new(TempDir::new().unwrap()))
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -50,7 +69,7 @@ impl Process {
 
     /// A second process for the same journal and the same sockets, following until it is told to lead.
     pub async fn standby(&self, more: &[&str]) -> Process {
-        let mut second = Process { folder: Rc::clone(&self.folder), child: None, said: Vec::new() };
+        let mut second = Process::of(Rc::clone(&self.folder));
         let socket = self.path("standby.sock");
         second.start(&[&["--standby-socket", socket.to_str().unwrap()], more].concat()).await;
         second
@@ -58,7 +77,7 @@ impl Process {
 
     /// The same sockets, for a client that does not care who listens there.
     pub fn standby_handle(&self) -> Process {
-        Process { folder: Rc::clone(&self.folder), child: None, said: Vec::new() }
+        Process::of(Rc::clone(&self.folder))
     }
 
     /// Sends a signal by its name.
@@ -122,8 +141,12 @@ impl Process {
                 break;
             }
         }
-        // Nobody reads on; what it still says must not block it.
-        std::thread::spawn(move || lines.for_each(drop));
+        // What it still says must not block it.
+        self.later = Arc::default();
+        let later = Arc::clone(&self.later);
+        std::thread::spawn(move || {
+            lines.map_while(Result::ok).for_each(|line| later.lock().unwrap().push(line));
+        });
         self.child = Some(child);
     }
 

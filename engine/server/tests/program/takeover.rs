@@ -1,11 +1,13 @@
 //! Standbys: told to lead, leading by themselves, and never two at a time.
 
 use std::collections::BTreeMap;
+use std::fs;
+use std::os::unix::fs::FileExt;
 use std::time::{Duration, Instant};
 
 use countersign_wire::v1::order_entry_client::OrderEntryClient;
 use countersign_wire::v1::{
-    CommandBatch, DrainRequest, Event, QueryCommandRequest, ResultCode, Side, TakeOverRequest, event,
+    CommandBatch, DrainRequest, Empty, Event, QueryCommandRequest, ResultCode, Side, TakeOverRequest, event,
 };
 
 use crate::process::{self, Ids, Process, TIA, TOM, limit};
@@ -207,4 +209,58 @@ async fn lets_a_standby_lead_after_a_kill() {
     assert!(events(&second, 1).await[..known.len()] == known[..]);
     assert_eq!(balances(&second).await, held);
     second.kill();
+}
+
+#[tokio::test]
+async fn does_nothing_again_that_it_has_followed() {
+    let mut leader = Process::fresh();
+    leader.list_and_fund().await;
+    let mut next = 1;
+    for round in 0..3 {
+        trade(&leader, &mut Ids, next, 1_000).await;
+        let mut standby = leader.standby(&["--take-over", "auto"]).await;
+        trade(&leader, &mut Ids, next + 1_000, 1_000).await;
+        let mut admin = process::admin_client(leader.admin().await);
+        if round == 1 {
+            admin.take_snapshot(Empty {}).await.unwrap();
+            trade(&leader, &mut Ids, next + 2_000, 500).await;
+        }
+        next += 2_500;
+        let known = events(&leader, 1).await;
+        let led = admin.status(Empty {}).await.unwrap().into_inner().engine_seq;
+        leader.kill();
+        // No state is read or written, no event read, no command applied, however many there are.
+        let said = standby.says("ready").await;
+        let from = format!("began from the state that it followed to {led}");
+        assert!(said.iter().any(|line| line.contains(&from)), "{said:?}");
+        assert!(said.iter().any(|line| line.contains("ready, 0 commands replayed")), "{said:?}");
+        assert!(!said.iter().any(|line| line.contains("again")), "{said:?}");
+        assert!(events(&standby, 1).await[..known.len()] == known[..]);
+        std::mem::swap(&mut leader, &mut standby);
+    }
+    leader.kill();
+    leader.verified();
+}
+
+#[tokio::test]
+async fn does_not_lead_where_it_computes_other_events_than_were_told() {
+    let mut first = Process::fresh();
+    first.list_and_fund().await;
+    trade(&first, &mut Ids, 1, 200).await;
+    let mut admin = process::admin_client(first.admin().await);
+    admin.take_snapshot(Empty {}).await.unwrap();
+    trade(&first, &mut Ids, 1_001, 200).await;
+    // As a program of other rules would find them.
+    events(&first, 1).await;
+    let told = first.path("journal/events/events-00000000000000000001.log");
+    let told = fs::OpenOptions::new().read(true).write(true).open(told).unwrap();
+    let at = told.metadata().unwrap().len() - 40;
+    let mut byte = [0];
+    told.read_exact_at(&mut byte, at).unwrap();
+    told.write_all_at(&[byte[0] ^ 1], at).unwrap();
+    let standby = first.path("standby.sock");
+    let said = first.try_start(&["--standby-socket", standby.to_str().unwrap(), "--take-over", "auto"]);
+    assert!(said.contains("computes other events than the leader told"), "{said}");
+    // Nobody is disturbed by that.
+    trade(&first, &mut Ids, 2_001, 50).await;
 }
