@@ -18,14 +18,14 @@ use crate::transport::{Address, connect};
 
 const BATCH_MAX: usize = 512;
 
-fn now_ms() -> u64 {
+pub fn now_ms() -> u64 {
     SystemTime::now()
         .duration_since(UNIX_EPOCH)
         .map_or(0, |since| since.as_millis() as u64)
 }
 
 /// Command `at` of the load: orders near the middle, each cancelled a thousand commands later unless it traded.
-fn command(at: u64, now_ms: u64) -> Command {
+pub fn command(at: u64, now_ms: u64) -> Command {
     let mut command_id = now_ms.to_be_bytes()[2..].to_vec();
     command_id.extend([0x70, 0]);
     command_id.extend(at.to_be_bytes());

@@ -1,4 +1,4 @@
-//! Benchmarks of the engine. `engine-bench core` and `engine-bench e2e`; the README says how they measure.
+//! Benchmarks of the engine. `engine-bench core`, `engine-bench e2e` and `engine-bench takeover`; the README says how they measure.
 
 mod book;
 mod cancel_all;
@@ -12,6 +12,8 @@ mod maker;
 mod market;
 mod reports;
 mod round;
+mod succession;
+mod takeover;
 mod transport;
 mod venue;
 
@@ -21,6 +23,8 @@ const USAGE: &str = "\
 engine-bench core [--messages 1000000] [--runs 7] [--scenario NAME] [--baseline COMMAND]
 engine-bench e2e --engine PATH [--rate 100000] [--seconds 5] [--no-fsync] [--dir DIR]
                  [--transport uds|tcp]
+engine-bench takeover --engine PATH [--orders 400000] [--accounts 200000] [--remembered 2400000]
+                 [--rounds 3] [--dir DIR]
 engine-bench echo --socket PATH";
 
 fn main() -> ExitCode {
@@ -29,6 +33,7 @@ fn main() -> ExitCode {
     let told = match arguments.first().map(String::as_str) {
         Some("core") => core::run(rest),
         Some("e2e") => e2e::run(rest),
+        Some("takeover") => takeover::run(rest),
         Some("echo") => echo::run(rest),
         _ => Err(USAGE.to_string()),
     };

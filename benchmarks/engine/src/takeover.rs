@@ -1,0 +1,328 @@
+//! How long clients are refused when another process takes over, beside a small state and beside a large one.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use countersign_wire::v1::order_entry_client::OrderEntryClient;
+use countersign_wire::v1::{
+    Command, CommandBatch, NewOrder, OrderKind, ResultCode, Side, TimeInForce, command,
+};
+use hdrhistogram::Histogram;
+use tokio::sync::watch;
+use tonic::transport::Channel;
+
+use crate::load::{self, now_ms};
+use crate::market::{fund, prepare};
+use crate::succession::{Engine, Seat};
+use crate::transport::{Address, connect};
+use crate::{number, option};
+
+const BATCH: u64 = 1_000;
+/// Batches under way while a state is made.
+const UNDER_WAY: u64 = 4;
+/// Order ids from here on rest far from the middle.
+const RESTING: u64 = 1 << 40;
+
+#[derive(Clone, Copy)]
+struct Size {
+    orders: u64,
+    accounts: u64,
+    /// Outcomes in the retry window.
+    remembered: u64,
+}
+
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    let engine =
+        option(arguments, "--engine").ok_or("--engine is missing: the program to measure")?;
+    let rounds = number(arguments, "--rounds", 3)?.max(1);
+    let large = Size {
+        orders: number(arguments, "--orders", 400_000)?,
+        accounts: number(arguments, "--accounts", 200_000)?,
+        remembered: number(arguments, "--remembered", 2_400_000)?,
+    };
+    let small = Size {
+        orders: 1_000,
+        accounts: 1_000,
+        remembered: 10_000,
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|cause| cause.to_string())?;
+    for size in [small, large] {
+        let folder = match option(arguments, "--dir") {
+            Some(dir) => tempfile::tempdir_in(dir),
+            None => tempfile::tempdir(),
+        };
+        let folder = folder.map_err(|cause| cause.to_string())?;
+        let seat = Seat {
+            engine: engine.into(),
+            folder: folder.path().to_path_buf(),
+        };
+        println!(
+            "{} resting orders, {} accounts, {} outcomes in the retry window",
+            size.orders, size.accounts, size.remembered
+        );
+        runtime.block_on(measure(&seat, size, rounds))?;
+    }
+    Ok(())
+}
+
+async fn measure(seat: &Seat, size: Size, rounds: u64) -> Result<(), String> {
+    let mut leader = seat.start(&["--init"])?;
+    leader.wait_for("ready")?;
+    prepare(&seat.path("admin.sock"), &seat.path("transfers.sock")).await?;
+    fund(&seat.path("transfers.sock"), size.accounts).await?;
+    let mut flow = Flow { at: 0 };
+    send(seat, 0..size.orders, |at, now| {
+        resting(at, now, size.accounts)
+    })
+    .await?;
+    flow.fill(seat, size.remembered).await?;
+    snapshot(seat, &mut flow).await?;
+    for round in 1..=rounds {
+        for (name, kind) in [
+            ("drain", Way::Drain),
+            ("kill, standby", Way::Kill),
+            ("kill, cold start", Way::Cold),
+        ] {
+            // Older outcomes leave the window while standbys catch up.
+            flow.fill(seat, size.remembered).await?;
+            let memory = leader.memory_mb();
+            let (next, gap, said) = change(seat, leader, kind, &mut flow).await?;
+            leader = next;
+            println!(
+                "  {name:<17} round {round}: no order was taken for {:>6} ms; leader had {memory} MB; {}",
+                gap.as_millis(),
+                said.join("; ")
+            );
+        }
+    }
+    let events = bytes_below(&seat.path("journal/events"));
+    println!("  {} MB of events at the end", events >> 20);
+    Ok(())
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Way {
+    Drain,
+    Kill,
+    Cold,
+}
+
+/// Lets another process lead while a client keeps asking; gives that process, and the longest time without an order
+/// that was taken.
+async fn change(
+    seat: &Seat,
+    mut leader: Engine,
+    way: Way,
+    flow: &mut Flow,
+) -> Result<(Engine, Duration, Vec<String>), String> {
+    let standby = if way == Way::Cold {
+        None
+    } else {
+        Some(seat.standby().await?)
+    };
+    let (over, watching) = watch::channel(false);
+    let switch = async move {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        match way {
+            Way::Drain => seat.drain().await?,
+            Way::Kill | Way::Cold => leader.kill(),
+        }
+        // Waiting must not stop the client.
+        let waiting = {
+            let seat = seat.clone();
+            tokio::task::spawn_blocking(move || {
+                let next = match standby {
+                    Some(standby) => standby,
+                    None => {
+                        drop(leader);
+                        seat.start(&[])?
+                    }
+                };
+                let said = next.wait_for("ready")?;
+                Ok::<_, String>((next, said))
+            })
+        };
+        let (next, said) = waiting.await.map_err(|cause| cause.to_string())??;
+        // Twice as long as a client's longest pause.
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        over.send(true).ok();
+        Ok::<_, String>((next, said))
+    };
+    let (switched, latencies) = tokio::join!(switch, flow.keep_asking(seat, watching));
+    let (next, said) = switched?;
+    let latencies = latencies?;
+    Ok((next, Duration::from_micros(latencies.max()), said))
+}
+
+/// Takes a snapshot and tells what it cost a client that kept asking.
+async fn snapshot(seat: &Seat, flow: &mut Flow) -> Result<(), String> {
+    // The first one brings the shadow to where the engine is; the second shows what one costs.
+    seat.take_snapshot().await?;
+    for (name, taken) in [("without a snapshot", false), ("while one is taken", true)] {
+        let (over, watching) = watch::channel(false);
+        let take = async move {
+            let began = Instant::now();
+            let told = match taken {
+                true => {
+                    let taken = seat.take_snapshot().await?;
+                    format!(
+                        "{} MB in {} ms",
+                        taken.bytes >> 20,
+                        began.elapsed().as_millis()
+                    )
+                }
+                false => {
+                    tokio::time::sleep(Duration::from_secs(5)).await;
+                    "5 s".to_string()
+                }
+            };
+            over.send(true).ok();
+            Ok::<_, String>(told)
+        };
+        let (told, latencies) = tokio::join!(take, flow.keep_asking(seat, watching));
+        let latencies = latencies?;
+        let at = |share: f64| latencies.value_at_quantile(share);
+        println!(
+            "  one order after the other, {name} ({}): p50 {} p99 {} max {} us of {}",
+            told?,
+            at(0.5),
+            at(0.99),
+            latencies.max(),
+            latencies.len()
+        );
+    }
+    Ok(())
+}
+
+/// Orders near the middle and their cancels, as in the load.
+struct Flow {
+    at: u64,
+}
+
+impl Flow {
+    async fn fill(&mut self, seat: &Seat, count: u64) -> Result<(), String> {
+        let began = self.at;
+        self.at += count;
+        // As if they had come over half a minute: all of them stay for a minute and a half.
+        let spread = |at: u64, now: u64| {
+            load::command(at, now - 20_000 + (at - began) * 29_000 / count.max(1))
+        };
+        send(seat, began..self.at, spread).await
+    }
+
+    /// Sends one command after the other, each until it is taken; gives how long each took in microseconds.
+    async fn keep_asking(
+        &mut self,
+        seat: &Seat,
+        mut over: watch::Receiver<bool>,
+    ) -> Result<Histogram<u64>, String> {
+        let mut took = Histogram::<u64>::new_with_bounds(1, 600_000_000, 3)
+            .map_err(|cause| cause.to_string())?;
+        let mut client: Option<OrderEntryClient<Channel>> = None;
+        while !*over.borrow_and_update() {
+            let batch = CommandBatch {
+                commands: vec![load::command(self.at, now_ms())],
+            };
+            self.at += 1;
+            let began = Instant::now();
+            loop {
+                if client.is_none() {
+                    client = connect(&Address::Unix(seat.path("orders.sock")))
+                        .await
+                        .ok()
+                        .map(OrderEntryClient::new);
+                }
+                let asked = match &mut client {
+                    Some(client) => client.submit_batch(batch.clone()).await.ok(),
+                    None => None,
+                };
+                match asked.map(|answer| answer.into_inner().results) {
+                    // A cancel of what traded is an answer; a transport refusal is not.
+                    Some(results) if results.iter().all(|result| result.code < 100) => break,
+                    Some(_) => {}
+                    None => client = None,
+                }
+                tokio::time::sleep(Duration::from_millis(2)).await;
+            }
+            took.saturating_record(began.elapsed().as_micros() as u64);
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        Ok(took)
+    }
+}
+
+/// An order that rests far from the middle.
+fn resting(at: u64, now_ms: u64, accounts: u64) -> Command {
+    let mut command_id = now_ms.to_be_bytes()[2..].to_vec();
+    command_id.extend([0x70, 1]);
+    command_id.extend(at.to_be_bytes());
+    let noise = at.wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 32;
+    let (side, price) = match at % 2 {
+        0 => (Side::Buy, 10_000 + (noise % 80_000) as i64),
+        _ => (Side::Sell, 110_000 + (noise % 80_000) as i64),
+    };
+    Command {
+        command_id: command_id.into(),
+        session_seq: 0,
+        expires_at_ms: now_ms + 30_000,
+        body: Some(command::Body::NewOrder(NewOrder {
+            order_id: RESTING + at,
+            instrument_id: 1,
+            side: side as i32,
+            kind: OrderKind::Limit as i32,
+            tif: TimeInForce::Gtc as i32,
+            price_ticks: price,
+            qty_lots: 1 + noise % 9,
+            account_id: 1 + at % accounts,
+            ..NewOrder::default()
+        })),
+    }
+}
+
+/// Sends commands as fast as they are answered.
+async fn send(
+    seat: &Seat,
+    range: std::ops::Range<u64>,
+    make: impl Fn(u64, u64) -> Command,
+) -> Result<(), String> {
+    let channel = connect(&Address::Unix(seat.path("orders.sock"))).await?;
+    let mut under_way = tokio::task::JoinSet::new();
+    let mut at = range.start;
+    while at < range.end || !under_way.is_empty() {
+        if at < range.end && (under_way.len() as u64) < UNDER_WAY {
+            let (upto, now) = (range.end.min(at + BATCH), now_ms());
+            let batch = CommandBatch {
+                commands: (at..upto).map(|at| make(at, now)).collect(),
+            };
+            let mut client = OrderEntryClient::new(channel.clone());
+            under_way.spawn(async move { client.submit_batch(batch).await });
+            at = upto;
+            continue;
+        }
+        let Some(answered) = under_way.join_next().await else {
+            break;
+        };
+        let answer = answered
+            .map_err(|cause| cause.to_string())?
+            .map_err(|status| status.to_string())?;
+        let results = answer.into_inner().results;
+        if let Some(refused) = results.iter().find(|result| result.code >= 100) {
+            return Err(format!(
+                "a command was refused: {:?}",
+                ResultCode::try_from(refused.code)
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn bytes_below(folder: &Path) -> u64 {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    entries
+        .filter_map(|entry| Some(entry.metadata().ok()?.len()))
+        .sum()
+}
