@@ -8,6 +8,7 @@ are real ones behind their sockets, and outlive every worker. What was sent is i
 from __future__ import annotations
 
 import os
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import nullcontext
 from datetime import datetime, timedelta
@@ -19,6 +20,7 @@ from typing import Any, Final
 import pytest
 
 from core.approvals.models import ApprovalRequest, Waiver
+from core.audit.models import AuditEvent
 from core.ledger import invariants
 from core.outbox import delivery
 from custody import actions, lane_tasks, queries, tasks
@@ -32,30 +34,6 @@ from tests.signers import HOT
 from tests.treasury import BTC
 
 MINUTES: Final = timedelta(minutes=10)
-
-PAYING: Final[list[tuple[Any, str]]] = [
-    (actions, "report_screening"),  # the waiver
-    (actions, "store_built"),
-    (actions, "mark_offered"),
-    (signer_client, "ask"),
-    (actions, "store_signature"),
-    (judge, "finalise"),
-    (actions, "store_signed"),
-    (Node, "broadcast"),
-    (actions, "report_broadcast"),
-]
-PAID_AFTER: Final = 24
-"""Moments before and after each step: marking, asking and storing happen twice."""
-TELLING: Final = (2, 8, 16, 20, 22)
-"""After the waiver, after one signer's answer, after the rows of both, after storing and after sending."""
-FALLING: Final[list[tuple[Any, str]]] = [
-    (actions, "mark_offered"),
-    (signer_client, "ask"),
-    (actions, "report_refusal"),
-    (offers, "give_back"),  # in the middle of a transaction
-]
-FALLEN_AFTER: Final = 16
-"""At least: the signer that would sign may be asked first, or never."""
 
 
 class Chain(Node):
@@ -74,6 +52,51 @@ class Chain(Node):
     def sent(self) -> set[str]:
         """Every transaction that was ever sent, as bytes."""
         return set(self.file.read_text().split())
+
+    def times(self) -> int:
+        """How often something was sent."""
+        return len(self.file.read_text().split())
+
+
+PAYING: Final[list[tuple[Any, str]]] = [
+    (actions, "report_screening"),  # the waiver
+    (actions, "store_built"),
+    (actions, "mark_offered"),
+    (signer_client, "ask"),
+    (actions, "store_signature"),
+    (judge, "finalise"),
+    (actions, "store_signed"),
+    (actions, "mark_handed"),
+    (Chain, "broadcast"),
+    (actions, "report_broadcast"),
+]
+PAID_AFTER: Final = 28
+"""Moments before and after each step: marking, asking and storing happen twice, and building, which finds it
+built the second time.
+"""
+REACHED: Final = {
+    1: ("requested", 0, False),
+    2: ("offered", 0, False),
+    10: ("offered", 1, False),
+    16: ("offered", 2, False),
+    22: ("signed", 2, False),
+    26: ("signed", 2, True),
+    28: ("broadcast", 2, True),
+}
+"""From each moment on: the state, the signatures stored, whether the node was given the bytes. So it is known
+that the worker died over this payment, and not over one before it that it was sending again.
+"""
+TELLING: Final = (2, 8, 16, 22, 26)
+"""After the waiver, after one signer's answer, after the rows of both, after storing and after sending."""
+ACTS: Final = [f"custody.payment.{done}" for done in ("built", "signed", "handed", "broadcast")]
+FALLING: Final[list[tuple[Any, str]]] = [
+    (actions, "mark_offered"),
+    (signer_client, "ask"),
+    (actions, "report_refusal"),
+    (offers, "give_back"),  # in the middle of a transaction
+]
+FALLEN_AFTER: Final = 16
+"""At least: the signer that would sign may be asked first, or never."""
 
 
 class World:
@@ -96,6 +119,19 @@ class World:
         self.scene.signers.at(self.now)
         self.scene.fresh_price()
         work(now=self.now)
+
+    def reached(self, row: Withdrawal) -> tuple[str, int, bool]:
+        """How far its payment is: state, signatures stored, whether the node was given the bytes."""
+        row = queries.withdrawal(row.pk)
+        payment = queries.payment_of(row)
+        if payment is None:
+            return row.state, 0, False
+        return row.state, payment.signatures.count(), payment.raw in self.chain.sent()
+
+    def acts(self) -> Counter[tuple[str, str]]:
+        """How often the audit log says that each of the payments was built, signed, handed over and sent."""
+        docs = [event.doc for event in AuditEvent.objects.all()]
+        return Counter((doc["target"], doc["action"]) for doc in docs if doc["action"] in ACTS)
 
     def outcome(self, row: Withdrawal) -> str:
         """`paid` by one transaction that was sent, or `asked` of officers once; never both, never two."""
@@ -135,14 +171,18 @@ def test_pays_once_wherever_it_died(world: World, moments: Sequence[int]) -> Non
     rows = []
     for moment in moments:
         world.scene.treasury.deposit(BTC)
+        world.scene.drain()  # what is on the way is sent again after the blocks, and by nobody who dies here
         rows.append(world.scene.treasury.request(SMALL))
         died = world.dies(PAYING, moment)
         assert died == (moment <= PAID_AFTER), f"the worker passes {PAID_AFTER} moments: {moment}"
+        assert world.reached(rows[-1]) == REACHED[max(each for each in REACHED if each <= moment)], moment
         world.later()
         assert world.outcome(rows[-1]) == "paid", f"killed at moment {moment}"
         world.scene.finish()
         world.scene.pass_time(DAY)
     assert len(world.chain.sent()) == Payment.objects.count() == len(rows)
+    assert set(world.acts().values()) == {1}
+    assert len(world.acts()) == len(ACTS) * len(rows)
     # Nobody counted a payment twice because it was asked again.
     fees = sum(row.fee_units for row in Payment.objects.all())
     spent = [one.units for desk in world.scene.signers.desks.values() for one in desk.signer.memory.spends]
@@ -152,6 +192,22 @@ def test_pays_once_wherever_it_died(world: World, moments: Sequence[int]) -> Non
         world.scene.confirm(row)
     paid = sum(row.units + row.fee_units for row in Withdrawal.objects.all())
     assert world.scene.treasury.funding().posted.units == before - paid
+    assert not any(invariants.broken().values())
+
+
+def test_changes_nothing_wherever_it_died_while_it_sent_again_after_a_block(world: World) -> None:
+    row = world.scene.withdraw(SMALL)
+    assert world.reached(row) == REACHED[PAID_AFTER]
+    before = world.acts()
+    for moment in range(1, 6):
+        world.scene.treasury.mine()  # a block without it
+        times = world.chain.times()
+        assert world.dies(PAYING, moment) == (moment < 5), f"the worker passes 4 moments: {moment}"
+        world.later()
+        assert world.chain.times() > times
+        assert world.outcome(row) == "paid"
+    assert world.acts() == before
+    assert len(world.chain.sent()) == Payment.objects.count() == 1
     assert not any(invariants.broken().values())
 
 
