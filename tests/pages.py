@@ -23,7 +23,8 @@ from tests import doors
 from tests.doors import at_console
 from tests.sockets import Server
 
-SOON_S: Final = 30.0
+SOON_S: Final = 60.0
+"""Ends a hang, and decides nothing: a busy machine takes its time."""
 
 Opens = Callable[..., ClientConnection]
 
@@ -56,6 +57,7 @@ def opener(console: Server, settings: Any) -> Iterator[Opens]:
                 additional_headers=headers,
                 origin=settings.CONSOLE_ORIGIN if origin == "" else origin,
                 proxy=None,
+                open_timeout=SOON_S,
             )
         )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import time
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -15,12 +16,13 @@ from django.conf import settings as django_settings
 
 from backoffice.console import consumers
 from core import clock, hints
+from core.access import doors as access_doors
 from core.access.domain.sessions import IDLE
-from core.access.domain.tokens import LEEWAY_S
+from core.access.domain.tokens import LEEWAY_S, Bearer, Rules
 from core.access.models import OfficerSession
 from core.access.roles import Role
 from core.staff.actions import suspend_person
-from devstack.standins import edge_issuer
+from devstack.standins.edge_issuer import LIFETIME_S
 from tests import doors
 from tests.doors import at_console
 from tests.officers import Staff, enrol
@@ -101,9 +103,12 @@ def test_closes_by_itself_where_nobody_said_that_rights_ended(
 def test_closes_when_the_token_runs_out(
     staff: Staff, opens: Opens, unheard: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    opens(staff.ana.identity)
-    monkeypatch.setattr(edge_issuer, "LIFETIME_S", -LEEWAY_S + 3)
-    ws = opens(staff.ana.identity, token=doors.token(staff.ana.identity), entered=False)
+    ws, bearer = opens(staff.ana.identity), access_doors.bearer
+
+    def later(assertion: str, *, rules: Rules, now: datetime) -> Bearer:
+        return bearer(assertion, rules=rules, now=now + timedelta(seconds=LIFETIME_S + LEEWAY_S))
+
+    monkeypatch.setattr(access_doors, "bearer", later)
     assert code_of(ws) == consumers.Close.RIGHTS_ENDED
 
 
@@ -132,7 +137,6 @@ def test_opens_for_nobody_who_is_not_inside_and_from_no_other_page(staff: Staff,
 def test_closes_before_a_page_that_does_not_listen(
     staff: Staff, opens: Opens, told: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(consumers, "SAY_WITHIN_S", 0.2)
     monkeypatch.setattr(consumers, "PAUSE_S", 0.0)
     monkeypatch.setattr(hints, "GATHER_S", 0.0)
     ends, end = list[consumers.Close](), consumers.Live.end
@@ -144,6 +148,7 @@ def test_closes_before_a_page_that_does_not_listen(
     monkeypatch.setattr(consumers.Live, "end", ending)
     ws = opens(staff.ana.identity, deaf=True)
     watch(ws, *(f"withdrawals/{uuid4()}" for _ in range(consumers.KEYS_MAX)))
+    monkeypatch.setattr(consumers, "SAY_WITHIN_S", 0.2)
     while not ends:
         tell("custody.payment.signed")
         time.sleep(0.002)
@@ -180,28 +185,36 @@ def test_outlives_seven_seconds_of_silence(staff: Staff, opens: Opens) -> None:
     assert json.loads(ws.recv(SOON_S)) == {"stale": ["cases"]}
 
 
+def _layers(settings: Any, host: dict[str, Any]) -> dict[str, Any]:
+    """The channel layers as they are, but over this connection to Redis."""
+    layer = settings.CHANNEL_LAYERS["default"]
+    return {"default": {**layer, "CONFIG": {**layer["CONFIG"], "hosts": [host]}}}
+
+
 def test_is_refused_while_redis_hangs_so_that_pages_poll(staff: Staff, opens: Opens, settings: Any) -> None:
     opens(staff.ana.identity)
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"redis://127.0.0.1:{silent.getsockname()[1]}"
-        settings.CHANNEL_LAYERS = {
-            "default": {
-                **settings.CHANNEL_LAYERS["default"],
-                "CONFIG": {"hosts": [{"address": address, "socket_timeout": None}]},
-            }
-        }
+        settings.CHANNEL_LAYERS = _layers(settings, {"address": address, "socket_timeout": None})
         channel_layers.backends.clear()
         assert status_of(opens, staff.ana.identity) == 403
     assert at_console(staff.ana.identity).get("/pulse", headers={"HX-Request": "true"}).status_code == 200
     channel_layers.backends.clear()
 
 
-def test_closes_when_redis_goes_away(staff: Staff, opens: Opens) -> None:
+def test_closes_when_redis_goes_away(staff: Staff, opens: Opens, settings: Any) -> None:
+    ours = f"ours-{uuid4().hex}"  # others test beside us in the same Redis
+    named = {"address": django_settings.REDIS_URL, "socket_timeout": None, "client_name": ours}
+    settings.CHANNEL_LAYERS = _layers(settings, named)
+    channel_layers.backends.clear()
     ws = opens(staff.ana.identity)
     watch(ws, "cases")
     with redis.Redis.from_url(django_settings.REDIS_URL) as admin:
-        admin.execute_command("CLIENT", "KILL", "TYPE", "normal", "SKIPME", "yes")
+        for client in admin.client_list():
+            if client["name"] == ours:
+                admin.client_kill_filter(_id=client["id"])
     assert code_of(ws) == consumers.Close.TRY_LATER
+    channel_layers.backends.clear()
 
 
 def test_is_told_when_the_server_drains(staff: Staff, opens: Opens, console: Server) -> None:

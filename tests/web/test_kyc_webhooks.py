@@ -45,7 +45,7 @@ def door(real_database: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[int]:
 def post(
     port: int, body: bytes, headers: dict[str, str], *, path: str = "", host: str = HOST, method: str = "POST"
 ) -> tuple[int, bytes]:
-    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     whole = {"Host": host, "Content-Type": "application/json"} | headers
     connection.request(method, path or hook_path("sumsub"), body=body, headers=whole)
     response = connection.getresponse()
@@ -115,7 +115,7 @@ def test_two_digest_headers_do_not_verify(door: int) -> None:
         "X-Payload-Digest: " + "0" * 64,
         "Connection: close",
     ]
-    with socket.create_connection(("127.0.0.1", door), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", door), timeout=60) as raw:
         raw.sendall("\r\n".join(lines).encode() + b"\r\n\r\n" + BODY)
         assert raw.makefile("rb").readline().split()[1] == b"401"
     assert stored() == 0
@@ -138,7 +138,7 @@ def test_a_long_body_is_refused_and_the_longest_allowed_is_taken(door: int) -> N
 
 def test_a_long_body_without_a_length_is_refused_too(door: int) -> None:
     body = b" " * (BODY_BYTES_MAX + 1)
-    connection = http.client.HTTPConnection("127.0.0.1", door, timeout=10)
+    connection = http.client.HTTPConnection("127.0.0.1", door, timeout=60)
     headers = {"Host": HOST, "X-Payload-Digest": digest(body), "Transfer-Encoding": "chunked"}
     parts = (body[at : at + 65536] for at in range(0, len(body), 65536))
     connection.request("POST", hook_path("sumsub"), body=parts, headers=headers, encode_chunked=True)
@@ -151,7 +151,7 @@ def test_a_body_without_an_end_is_answered_before_it_fills_the_disk(door: int) -
     """Nobody has been asked who sends it: the server would keep all of it in a file first."""
     piece = b"%x\r\n" % 65536 + b"x" * 65536 + b"\r\n"
     head = f"POST {hook_path('sumsub')} HTTP/1.1\r\nHost: {HOST}\r\nTransfer-Encoding: chunked\r\n\r\n"
-    with socket.create_connection(("127.0.0.1", door), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", door), timeout=60) as connection:
         connection.sendall(head.encode())
         sent = 0
         with contextlib.suppress(ConnectionError):  # it answers, and hangs up on what is still being sent
