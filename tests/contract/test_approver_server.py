@@ -33,13 +33,13 @@ class Unix(http.client.HTTPConnection):
     """HTTP over the socket."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(HOST, timeout=10)
+        super().__init__(HOST, timeout=60)
         self._path = path
 
     def connect(self) -> None:
         self.sock = socket.socket(socket.AF_UNIX)
-        self.sock.settimeout(10)
-        self.sock.connect(str(self._path))
+        self.sock.connect(str(self._path))  # waits for a place where others have filled the queue
+        self.sock.settimeout(60)
 
 
 def command_for(path: Path) -> list[str]:
@@ -133,7 +133,7 @@ def test_answers_no_request_that_is_hidden_in_another(tmp_path: Path, request_: 
     hidden = f"GET /acts.js HTTP/1.1\r\nHost: {HOST}\r\n\r\n"
     sent = request_.format(host=HOST, hidden=hidden, length=len(hidden))
     with running(path), socket.socket(socket.AF_UNIX) as connection:
-        connection.settimeout(10)
+        connection.settimeout(60)
         connection.connect(str(path))
         connection.sendall(sent.encode())
         found = b""
@@ -152,7 +152,7 @@ def test_takes_over_a_dead_socket_never_a_living_one_and_leaves_none(tmp_path: P
             env={"PATH": "", **PINS},
             capture_output=True,
             check=False,
-            timeout=20,
+            timeout=120,
         )
         assert (second.returncode, b"in use" in second.stderr) == (1, True)
         first.send_signal(signal.SIGKILL)
@@ -161,7 +161,7 @@ def test_takes_over_a_dead_socket_never_a_living_one_and_leaves_none(tmp_path: P
     with running(path) as third:
         assert ask(path, "/")[0] == 200
         third.send_signal(signal.SIGTERM)
-        assert third.wait(timeout=10) == 0
+        assert third.wait(timeout=60) == 0
     assert not path.exists()
 
 

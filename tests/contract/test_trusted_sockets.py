@@ -35,7 +35,7 @@ def echo(path: Path) -> Ask:
     message: serving.Message = {"v": 1, "type": "head"}
 
     def ask() -> object:
-        answers = serving.ask(path, message, patience_s=10)
+        answers = serving.ask(path, message, patience_s=60)
         assert answers == [message]
         return answers
 
@@ -79,7 +79,7 @@ def dripping(connection: socket.socket, begun: bytes) -> Iterator[None]:
         yield
     finally:
         stopped.set()
-        thread.join(10)
+        thread.join(60)
 
 
 @pytest.mark.parametrize("program", [echo, witness])
@@ -90,7 +90,7 @@ def test_are_kept_from_nobody_by_silent_peers_and_one_that_drips(tmp_path: Path,
     with contextlib.ExitStack() as held:
         taken = [held.enter_context(socket.socket(socket.AF_UNIX)) for _ in range(PER_USER + 3)]
         for one in taken:
-            serving.connect(one, path, within_s=10)
+            serving.connect(one, path, within_s=60)
         held.enter_context(dripping(taken[-1], BEGUN[program]))
         ask()
     ask()
@@ -115,12 +115,12 @@ def test_answer_one_at_a_time_and_end_with_whole_answers(tmp_path: Path) -> None
     messages: list[serving.Message] = [{"v": 1, "n": number} for number in range(5)]
 
     def ask() -> None:
-        assert serving.ask(path, *messages, patience_s=10) == messages
+        assert serving.ask(path, *messages, patience_s=60) == messages
 
     asking = [threading.Thread(target=ask) for _ in range(8)]
     for one in asking:
         one.start()
     for one in [*asking, server]:
-        one.join(20)
+        one.join(60)
     listener.close()
     assert (server.is_alive(), most) == (False, [1])
