@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -16,16 +15,17 @@ from typing import Final
 from django.conf import settings
 from django.db import connection
 
+from tests import ports
 from tests.venue import Venue
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-START_S: Final = 60.0
+START_S: Final = 120.0
 
 
 @contextmanager
 def api_served(venue: Venue, log: Path) -> Iterator[str]:
     """The origin of a trader API on this test's database and engine; `log` gets what it says."""
-    port = _free_port()
+    port = ports.free()
     origin = f"http://127.0.0.1:{port}"
     parameters = connection.get_connection_params()
     database = f"postgresql://{parameters.get('user', '')}@/{connection.settings_dict['NAME']}"
@@ -43,7 +43,7 @@ def api_served(venue: Venue, log: Path) -> Iterator[str]:
         sys.executable,
         "-m",
         "uvicorn",
-        "backoffice.asgi:trader",
+        "tests.patient:trader",
         "--port",
         str(port),
         "--log-level",
@@ -58,20 +58,14 @@ def api_served(venue: Venue, log: Path) -> Iterator[str]:
             yield origin
         finally:
             process.terminate()
-            process.wait(10)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
+            process.wait(60)
 
 
 def _wait_for(url: str, process: subprocess.Popen[bytes], log: Path) -> None:
     deadline = time.monotonic() + START_S
     while time.monotonic() < deadline and process.poll() is None:
         try:
-            with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - our own address
+            with urllib.request.urlopen(url, timeout=30):  # noqa: S310 - our own address
                 return
         except OSError:
             time.sleep(0.1)

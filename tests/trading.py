@@ -97,7 +97,7 @@ def mirrors() -> list[Any]:
     ]
 
 
-def until(done: Callable[[], bool], *, within_s: float = 5.0) -> None:
+def until(done: Callable[[], bool], *, within_s: float = 60.0) -> None:
     """Wait for something that happens in another process."""
     deadline = time.monotonic() + within_s
     while not done():

@@ -26,13 +26,15 @@ from core.ledger import AccountKind, Leg
 from core.outbox import delivery
 from customers.events import Event
 from engine_bridge import gateway, listing, queries
-from engine_bridge.adapters import administration
+from engine_bridge.adapters import administration, client, inspection, session, transfers
 from engine_bridge.adapters.channel import EngineAway
 from engine_bridge.daemons.settlement import Settlement
 from kernel.money import Amount
 
 ROOT: Final = Path(__file__).resolve().parents[1]
-START_S: Final = 10.0
+START_S: Final = 60.0
+PATIENCE_S: Final = 60.0
+"""Ends a hang, and decides nothing: where a test is about time that runs out, it sets its own."""
 
 
 def binary() -> Path:
@@ -102,7 +104,7 @@ class Engine:
     def _end(self, number: signal.Signals) -> None:
         assert self._process is not None
         self._process.send_signal(number)
-        self._process.wait(10)
+        self._process.wait(60)
 
     def _wait_until_it_runs(self) -> None:
         assert self._process is not None
@@ -138,7 +140,7 @@ class Venue:
     def settle(self) -> None:
         """Have everything written that the engine has done so far."""
         wanted = self.engine.status().event_seq
-        deadline = time.monotonic() + 30
+        deadline = time.monotonic() + 120
         while queries.settlement().last_event_seq < wanted:
             self.settlement.step()
             view = queries.settlement()
@@ -180,18 +182,31 @@ class Venue:
         finally:
             stop.set()
             for thread in threads:
-                thread.join(15)
+                thread.join(60)
 
 
 @contextmanager
 def engine_running() -> Iterator[Engine]:
-    """An engine in a folder of its own; socket paths stay short."""
-    with tempfile.TemporaryDirectory(prefix="cs-", dir="/tmp") as folder:
+    """An engine in a folder of its own; socket paths stay short. Callers give it time to answer."""
+    with patient(), tempfile.TemporaryDirectory(prefix="cs-", dir="/tmp") as folder:
         engine = Engine(Path(folder))
         try:
             yield engine.start()
         finally:
             engine.stop()
+
+
+@contextmanager
+def patient() -> Iterator[None]:
+    """No call to the engine runs out of time because the machine is busy."""
+    before = [(module, name, getattr(module, name)) for module, names in _LIMITS for name in names]
+    for module, name, _ in before:
+        setattr(module, name, PATIENCE_S)
+    try:
+        yield
+    finally:
+        for module, name, value in before:
+            setattr(module, name, value)
 
 
 @contextmanager
@@ -211,6 +226,13 @@ def venue_open() -> Iterator[Venue]:
                 setattr(settings, name, value)
 
 
+_LIMITS: Final = (
+    (client, ("CONNECT_S", "ANSWER_S")),
+    (session, ("HELLO_TIMEOUT_S",)),
+    (administration, ("CALL_S",)),
+    (inspection, ("CALL_S",)),
+    (transfers, ("CALL_S",)),
+)
 _TARGETS: Final = ("ENGINE_TARGET", "ENGINE_TRANSFERS_TARGET", "ENGINE_ADMIN_TARGET")
 
 

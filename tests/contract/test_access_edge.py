@@ -23,6 +23,7 @@ from core.access.adapters.identities import Desk, asker
 from core.access.adapters.keys import FRESH_S, STALE_S, KeyStore, fetcher, parse
 from core.access.domain.tokens import BadToken, Fault, Rules, Service, User, read
 from devstack.standins.edge_issuer import DISK_RULE, MANAGED_RULE, service_secret
+from tests import ports
 from tests.doors import Clock, shelf
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,16 +81,16 @@ class Running:
             ("Host", f"{host}:{self.port}"),
             *(headers.items() if isinstance(headers, dict) else headers),
         ]
-        return httpx.request(method, self.url + path, headers=named, timeout=10, **options)
+        return httpx.request(method, self.url + path, headers=named, timeout=60, **options)
 
     def token(self, email: str) -> str:
-        answer = httpx.post(f"{self.url}/cdn-cgi/access/token", json={"email": email}, timeout=10)
+        answer = httpx.post(f"{self.url}/cdn-cgi/access/token", json={"email": email}, timeout=60)
         return str(answer.json()["token"])
 
     def lever(self, name: str, **fields: str) -> None:
-        httpx.post(f"{self.url}/cdn-cgi/access/standin/{name}", json=fields, timeout=10).raise_for_status()
+        httpx.post(f"{self.url}/cdn-cgi/access/standin/{name}", json=fields, timeout=60).raise_for_status()
 
-    def fetch(self, *, timeout_s: float = 3.0) -> Any:
+    def fetch(self, *, timeout_s: float = 60.0) -> Any:
         return fetcher(f"{self.url}/cdn-cgi/access/certs", timeout_s=timeout_s)
 
     def store(self, **options: Any) -> KeyStore:
@@ -107,9 +108,7 @@ class Running:
 @pytest.fixture(scope="module")
 def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     folder = tmp_path_factory.mktemp("edge")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = ports.free()
     doors = {name: folder / f"{name}.sock" for name in ("console", "trader", "approver")}
     commands = [[sys.executable, "-c", ECHO, str(path), name] for name, path in doors.items()]
     commands.append(
@@ -123,7 +122,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     processes = [subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) for command in commands]
     try:
         running = Running(port)
-        deadline = time.monotonic() + 20
+        deadline = time.monotonic() + 120
         while not (all(path.exists() for path in doors.values()) and _listens(port)):
             if time.monotonic() > deadline:
                 raise TimeoutError("the edge stand-in does not start")
@@ -133,7 +132,7 @@ def edge(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         for process in processes:
             process.terminate()
         for process in processes:
-            process.wait(10)
+            process.wait(60)
 
 
 def _listens(port: int) -> bool:
@@ -170,7 +169,7 @@ def test_passes_doors_with_their_own_proof_on_as_they_are(edge: Running, host: s
 def test_answers_many_at_once(edge: Running) -> None:
     async def crowd() -> list[int]:
         limits = httpx.Limits(max_connections=20)
-        async with httpx.AsyncClient(base_url=edge.url, limits=limits, timeout=20) as client:
+        async with httpx.AsyncClient(base_url=edge.url, limits=limits, timeout=60) as client:
             host = {"Host": f"api.localhost:{edge.port}"}
             asked = [client.request("HEAD" if n % 2 else "GET", f"/{n}", headers=host) for n in range(60)]
             return [answer.status_code for answer in await asyncio.gather(*asked)]
@@ -185,7 +184,7 @@ def test_knows_no_other_door(edge: Running) -> None:
 def test_sends_a_stranger_to_choose_whom_to_be(edge: Running) -> None:
     answer = edge.get("console.localhost", "/withdrawals?state=open")
     assert answer.status_code == 302
-    page = httpx.get(answer.headers["location"], timeout=10)
+    page = httpx.get(answer.headers["location"], timeout=60)
     assert all(person["name"] in page.text for person in STAFF["staff"])
 
 
@@ -196,7 +195,7 @@ def test_answers_a_strangers_script_with_401(edge: Running) -> None:
 
 def test_signs_in_whoever_was_chosen(edge: Running) -> None:
     form = {"email": "ben@countersign.example", "redirect": "/withdrawals"}
-    chosen = httpx.post(f"{edge.url}/cdn-cgi/access/login", data=form, timeout=10)
+    chosen = httpx.post(f"{edge.url}/cdn-cgi/access/login", data=form, timeout=60)
     back = chosen.headers["location"].removeprefix(f"http://console.localhost:{edge.port}")
     landed = edge.get("console.localhost", back)
     assert (landed.status_code, landed.headers["location"]) == (302, "/withdrawals")
@@ -261,14 +260,14 @@ def test_lets_programs_in_by_their_service_token(edge: Running) -> None:
 def test_says_who_holds_a_token(edge: Running) -> None:
     token = edge.token("sam@countersign.example")
     answer = httpx.get(
-        f"{edge.url}/cdn-cgi/access/get-identity", cookies={"CF_Authorization": token}, timeout=10
+        f"{edge.url}/cdn-cgi/access/get-identity", cookies={"CF_Authorization": token}, timeout=60
     )
     assert answer.json()["email"] == "sam@countersign.example"
-    assert httpx.get(f"{edge.url}/cdn-cgi/access/get-identity", timeout=10).status_code == 401
+    assert httpx.get(f"{edge.url}/cdn-cgi/access/get-identity", timeout=60).status_code == 401
 
 
 def test_says_how_a_device_is_in_the_published_shape(edge: Running) -> None:
-    desk = Desk(asker(edge.url), shelf=shelf())
+    desk = Desk(asker(edge.url, timeout_s=60), shelf=shelf(), timeout_s=60)
     token = edge.token("sam@countersign.example")
     answer = desk.of(token, edge.bearer(token))
     assert answer is not None
@@ -278,7 +277,7 @@ def test_says_how_a_device_is_in_the_published_shape(edge: Running) -> None:
         DISK_RULE: True,
     }
     edge.lever("posture", email="sam@countersign.example", disk_encryption="no")
-    again = Desk(asker(edge.url), shelf=shelf()).of(token, edge.bearer(token))
+    again = Desk(asker(edge.url, timeout_s=60), shelf=shelf(), timeout_s=60).of(token, edge.bearer(token))
     edge.lever("posture", email="sam@countersign.example", disk_encryption="yes")
     assert again is not None
     assert not again.posture.findings[DISK_RULE].passed
@@ -301,7 +300,7 @@ def test_can_fail_in_ways_that_leave_a_device_unknown(edge: Running, fault: str)
 def test_can_tell_of_a_device_as_it_was_long_ago(edge: Running) -> None:
     token = edge.token("ana@countersign.example")
     edge.lever("fault", identity="stale")
-    answer = Desk(asker(edge.url), shelf=shelf()).of(token, edge.bearer(token))
+    answer = Desk(asker(edge.url, timeout_s=60), shelf=shelf(), timeout_s=60).of(token, edge.bearer(token))
     assert answer is not None
     found = answer.posture.findings[MANAGED_RULE].at
     assert found is not None
@@ -354,7 +353,7 @@ def test_can_fail_in_ways_that_a_store_without_keys_survives(edge: Running, faul
 def test_can_fail_in_ways_that_leave_the_last_good_keys_until_they_are_stale(
     edge: Running, fault: str
 ) -> None:
-    clock, patience = Clock(), [10.0]
+    clock, patience = Clock(), [60.0]
 
     def fetch() -> bytes:
         return bytes(edge.fetch(timeout_s=patience[0])())
@@ -382,7 +381,7 @@ def settled() -> None:
     """Wait for the background refresh, if one runs."""
     for thread in threading.enumerate():
         if thread.name == "access-keys":
-            thread.join(5)
+            thread.join(60)
 
 
 def test_publishes_keys_that_production_refuses(edge: Running) -> None:

@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import socket
 import subprocess
 import time
 from collections.abc import Iterator
@@ -31,6 +30,7 @@ from custody.adapters.bitcoin import (
 )
 from devstack.standins.regtest import launch
 from kernel.money import Amount
+from tests import ports
 
 HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 ORDER = 2 * HALF_ORDER + 1
@@ -39,9 +39,7 @@ ORDER = 2 * HALF_ORDER + 1
 @contextmanager
 def bitcoind(folder: Path) -> Iterator[str]:
     """A real bitcoind on a free port, with the same regtest rules."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
+    port = ports.free()
     folder.mkdir(parents=True, exist_ok=True)
     flags = "-regtest -server -listen=0 -connect=0 -dnsseed=0 -discover=0 -txindex=1 -printtoconsole=0"
     access = (
@@ -52,7 +50,7 @@ def bitcoind(folder: Path) -> Iterator[str]:
     with subprocess.Popen(command) as process:
         try:
             with BitcoinNode(url) as node:
-                for _ in range(200):
+                for _ in range(1_200):
                     try:
                         node.chain()
                         break

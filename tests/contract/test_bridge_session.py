@@ -16,7 +16,7 @@ from core.ids import new_id
 from engine_bridge.adapters import administration, client, encoding, feed, session
 from engine_bridge.adapters.channel import EngineAway, EngineBusy, OutcomeUnknown
 from engine_bridge.adapters.client import Bridge
-from engine_bridge.domain.commands import ORDER_LIFETIME_MS, CancelOrder, Command, PlaceOrder
+from engine_bridge.domain.commands import CancelOrder, Command, PlaceOrder
 from engine_bridge.domain.orders import OrderTerms, OrderType, Side, StpMode
 from engine_bridge.domain.results import Result, ResultCode
 from tests.trading import until
@@ -41,7 +41,7 @@ def bridge(engine: Engine) -> Iterator[Bridge]:
 
 def cancels(count: int, *, first: int = 1) -> list[Command]:
     """Commands that tell which one is answered: the engine names the order that it does not know."""
-    expires = int(clock.now().timestamp() * 1000) + ORDER_LIFETIME_MS
+    expires = int(clock.now().timestamp() * 1000) + 60_000
     return [CancelOrder(new_id(), expires, first + index, 7) for index in range(count)]
 
 
@@ -141,7 +141,7 @@ def test_keeps_a_slow_reader_of_events_waiting_and_loses_it_nothing(
         reached, newest = 0, engine.status().event_seq
         assert newest >= 200
         while reached < newest:
-            batch = slow.next()
+            batch = slow.next(60)
             if batch.events:
                 assert batch.first_event_seq == reached + 1
                 reached = batch.last_event_seq
@@ -156,8 +156,8 @@ def test_goes_on_when_the_engine_dies_in_the_middle_of_a_batch(engine: Engine, b
     asked = cancels(1_500, first=10)
     engine.pause()
     threads = [
-        threading.Thread(target=lambda: answers.update(stream=bridge.submit(asked, timeout_s=10))),
-        threading.Thread(target=lambda: answers.update(batch=bridge.submit_batch(asked[:300], timeout_s=10))),
+        threading.Thread(target=lambda: answers.update(stream=bridge.submit(asked))),
+        threading.Thread(target=lambda: answers.update(batch=bridge.submit_batch(asked[:300]))),
     ]
     for thread in threads:
         thread.start()
@@ -166,7 +166,7 @@ def test_goes_on_when_the_engine_dies_in_the_middle_of_a_batch(engine: Engine, b
     engine.kill()
     engine.start()
     for thread in threads:
-        thread.join(20)
+        thread.join()
     assert numbers(answers["stream"]) == [command.order_id for command in asked]
     assert numbers(answers["batch"]) == [command.order_id for command in asked[:300]]
     assert journaled(engine) - before <= 1_500 + 3  # a start and the session's openings
@@ -186,7 +186,7 @@ def test_takes_back_what_never_left_and_says_so(engine: Engine, bridge: Bridge) 
     with pytest.raises(EngineAway):
         asyncio.run(bridge.submit_async(cancels(5, first=90_000), timeout_s=0.2))
     engine.go_on()
-    sent.join(10)
+    sent.join()
     assert journaled(engine) - before == frames
 
 
@@ -225,7 +225,7 @@ def test_leaves_nobody_waiting_when_it_is_closed(bridge: Bridge, engine: Engine)
     until(lambda: bridge._session.depth == 2)
     bridge._session.stop()
     for thread in (caller, waiting):
-        thread.join(5)
+        thread.join(60)
     engine.go_on()
     assert not caller.is_alive()
     assert not waiting.is_alive()
@@ -248,9 +248,7 @@ def test_reads_on_the_loop_of_a_process_that_lives_on_one(engine: Engine) -> Non
         assert numbers(await asyncio.to_thread(bridge.submit, cancels(2, first=5))) == [5, 6]
         before = journaled(engine)
         engine.pause()
-        late = [
-            asyncio.create_task(bridge.submit_async(cancels(1, first=n), timeout_s=10)) for n in range(1, 900)
-        ]
+        late = [asyncio.create_task(bridge.submit_async(cancels(1, first=n))) for n in range(1, 900)]
         await asyncio.sleep(0)
         assert bridge._session.depth == len(late)
         engine.kill()

@@ -89,10 +89,10 @@ def connected(
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(folder / "s"))
         listening.listen()
-        opened = Stream(f"unix:{folder / 's'}", METHOD, timeout_s=1.0)
+        opened = Stream(f"unix:{folder / 's'}", METHOD, timeout_s=60.0)
         accepted, _ = listening.accept()
         with accepted:
-            accepted.settimeout(10.0)
+            accepted.settimeout(60.0)
             peer = Peer(accepted, window=window, cut=cut)
             peer.read_until(lambda: bool(peer.headers))
             yield opened, peer
@@ -142,7 +142,7 @@ def test_sends_no_more_than_there_is_room_for_and_all_of_it(tmp_path: Path, wind
         peer.read_until(lambda: len(peer.body) >= len(whole))
         assert peer.body == whole
         peer.socket.shutdown(socket.SHUT_RDWR)
-        reading.join(5)
+        reading.join(60)
         assert not reading.is_alive()
 
 
@@ -275,5 +275,5 @@ def test_ends_when_it_is_shut_by_another_thread(tmp_path: Path) -> None:
         reading = threading.Thread(target=lambda: ended.append(until_it_ends(opened)))
         reading.start()
         opened.shut()
-        reading.join(5)
+        reading.join(60)
         assert len(ended) == 1

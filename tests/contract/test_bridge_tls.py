@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import socket
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,7 +16,7 @@ from engine_bridge.adapters.client import Bridge
 from engine_bridge.adapters.papers import BadTarget
 from engine_bridge.adapters.session import METHOD
 from engine_bridge.adapters.stream import Stream
-from tests import papers
+from tests import papers, ports
 from tests.contract.test_bridge_session import cancels, numbers
 from tests.trading import until
 from tests.venue import Engine
@@ -27,8 +26,7 @@ class Site:
     """An engine that listens over TCP, and folders of papers for those who come."""
 
     def __init__(self, folder: Path) -> None:
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = ports.free()
         self.folder = folder
         self.authority = papers.Authority()
         server = self.authority.issue(folder / "server", papers.here())
@@ -54,7 +52,7 @@ def site() -> Iterator[Site]:
 def refusal(target: str) -> str:
     """Why the engine, or we, did not want this stream."""
     try:
-        opened = Stream(target, METHOD, timeout_s=1.0)
+        opened = Stream(target, METHOD, timeout_s=60.0)
     except (EngineAway, OSError) as error:
         return str(error)
     try:
@@ -108,7 +106,7 @@ def test_is_told_in_the_engines_words_what_it_may_not(site: Site) -> None:
 def test_shows_its_papers_for_single_calls_and_events_too(site: Site) -> None:
     assert administration.status(site.target("admin")).state == "running"
     with feed.Feed(site.target("transfers"), from_event_seq=1, consumer="test") as events:
-        assert events.next().events
+        assert events.next(60).events
     assert transfers.acknowledge(site.target("transfers"), through_event_seq=1) == 0
     with pytest.raises(EngineAway):
         administration.status(site.target("admin").replace("/admin", "/nowhere"))

@@ -97,7 +97,7 @@ def test_has_the_journal_read_again_by_who_may_and_tells_what_was_found(venue: V
         found = inspection.verify(target, begin=False)
         return found is not None and found.state != "running"
 
-    until(ended, within_s=60)
+    until(ended)
     look(target, now=now)
     found = sighting.engine_for(staff.dot.identity, now=now)
     assert found.verification is not None

@@ -6,7 +6,7 @@ import random
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sized
 from datetime import datetime, timedelta
 from io import StringIO
 
@@ -106,11 +106,15 @@ def test_goes_on_after_a_command_that_was_not_journaled(venue: Venue, tom: Trade
         assert [code_of(placed) for placed in place(tom, *[order.terms] * 5)] == [ResultCode.OK] * 5
 
 
-def test_refuses_at_once_while_the_engine_is_away_and_recovers(venue: Venue, tom: Trader) -> None:
+def test_refuses_at_once_while_the_engine_is_away_and_recovers(
+    venue: Venue, tom: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     assert code_of(place(tom, terms("sell", "0.1", "40000"))[0]) is ResultCode.OK
     venue.engine.kill()
-    with pytest.raises(EngineAway):
-        _until_away(tom)
+    with monkeypatch.context() as hurried:
+        hurried.setattr("engine_bridge.adapters.client.ANSWER_S", 0.3)
+        with pytest.raises(EngineAway):
+            _until_away(tom)
     with pytest.raises(EngineAway):
         place(tom, terms("sell", "0.1", "40000"))
     venue.engine.start()
@@ -140,8 +144,11 @@ def test_calls_an_outcome_unknown_when_no_answer_comes(
     assert row is None or row.pk == placed.order_id
 
 
-def test_sends_again_what_was_unanswered_when_the_engine_died(venue: Venue, tom: Trader) -> None:
+def test_sends_again_what_was_unanswered_when_the_engine_died(
+    venue: Venue, tom: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """The command waits out the restart; whichever way it went, there is one order."""
+    monkeypatch.setattr(gateway, "ORDER_LIFETIME_MS", 60_000)
     place(tom, terms("sell", "0.1", "40000"))
     venue.engine.pause()
     outcome: list[gateway.Placed] = []
@@ -197,10 +204,11 @@ def test_loses_and_doubles_nothing_that_was_acknowledged_under_kills(
     for thread in writers:
         thread.start()
     for _ in range(deaths):
-        time.sleep(chance.uniform(0.2, 0.5))
+        _until_told(told, 20)
+        time.sleep(chance.uniform(0.0, 0.3))
         venue.engine.kill()
         venue.engine.start()
-    time.sleep(0.3)
+    _until_told(told, 20)
     stop.set()
     for thread in writers:
         thread.join()
@@ -286,8 +294,14 @@ def test_adds_what_is_not_settled_yet_before_it_compares(venue: Venue, tom: Trad
     assert found.differences == ()
 
 
+def _until_told(told: Sized, more: int) -> None:
+    """Until so many more answers have come: a busy machine takes its time to find the engine again."""
+    wanted = len(told) + more
+    until(lambda: len(told) >= wanted)
+
+
 def _until_away(trader: Trader) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + 60
     while time.monotonic() < deadline:
         placed = place(trader, terms("sell", "0.001", "99000"))
         assert isinstance(placed[0].answer, OutcomeUnknown)
