@@ -15,7 +15,7 @@ from typing import Any, Final
 
 import pytest
 from django.db import connections
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
 from core import clock
 from core.access.models import Identity
@@ -28,6 +28,8 @@ from tests.treasury import REGISTRY
 ROOT: Final = Path(__file__).resolve().parents[2]
 TRUSTED_PYTHON: Final = ROOT / ".venv-trusted/bin/python"
 CHROMIUM: Final = "/usr/bin/chromium"
+PATIENCE_MS: Final = 120_000
+"""Ends a hang, and decides nothing."""
 # Playwright's own loop runs in this thread, and Django would not touch the database beside it.
 os.environ.setdefault("DJANGO_ALLOW_ASYNC_UNSAFE", "1")
 
@@ -53,7 +55,10 @@ def browser() -> Iterator[Browser]:
     So the loop ends with the module, and its connections with it: nobody else would ever close them.
     """
     with sync_playwright() as playwright:
-        launched = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        launched = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox"], timeout=PATIENCE_MS
+        )
+        expect.set_options(timeout=PATIENCE_MS)
         yield launched
         launched.close()
         connections.close_all()
@@ -172,6 +177,7 @@ def visit(site: Site, browser: Browser, settings: Any) -> Iterator[Any]:
                 context.add_cookies(
                     [{"name": name, "value": person.cookies[name].value, "url": site.console}]
                 )
+        context.set_default_timeout(PATIENCE_MS)
         made.append(Visit(context, site))
         return made[-1]
 
