@@ -96,17 +96,19 @@ def test_are_given_to_nobody_once_the_server_ends() -> None:
     def ask(name: str) -> None:
         with found.turn(name):
             begun.set()
-            may_end.wait(10)
+            may_end.wait(60)
 
     first = threading.Thread(target=ask, args=("a",))
     first.start()
-    assert begun.wait(10)
+    assert begun.wait(60)
     closing = threading.Thread(target=found.close)
     closing.start()
+    while not found._closed:
+        time.sleep(0.001)
     threading.Thread(target=ask, args=("b",), daemon=True).start()
     assert closing.is_alive()
     begun.clear()
     may_end.set()
-    closing.join(10)
+    closing.join(60)
     assert not closing.is_alive()
     assert not begun.is_set()

@@ -11,7 +11,7 @@ from uuid import uuid4
 
 import pytest
 
-from backoffice.console import topics
+from backoffice.console import consumers, topics
 from core import clock, hints
 from core.access.models import RoleGrant
 from core.access.roles import HOLDERS, Role
@@ -106,9 +106,12 @@ def test_knows_a_place_for_every_act_of_the_house() -> None:
     assert placed - stems - apps == set()
 
 
-def test_says_a_thousand_changes_in_a_few_words(staff: Staff, opens: Opens) -> None:
+def test_says_a_thousand_changes_in_a_few_words(
+    staff: Staff, opens: Opens, monkeypatch: pytest.MonkeyPatch
+) -> None:
     ws = opens(staff.ana.identity)
     watch(ws, "withdrawals", "cases")
+    monkeypatch.setattr(consumers, "PAUSE_S", 1.0)  # long enough for whoever makes the changes slowly
     for number in range(1000):
         tell("custody.withdrawal.released", f"custody.withdrawal/{number}")
     tell("kyc.case.opened")
