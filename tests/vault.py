@@ -100,7 +100,7 @@ def run(
         input=typed,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
 
 
@@ -146,10 +146,11 @@ class Vault:
         state: Path | None = None,
         uid: int | None = None,
         pin: str = PIN,
+        program: Sequence[str] = ("-m", "custody.signer"),
     ) -> SignerProcess:
-        """Start the signer of a token."""
+        """Start the signer of a token; `program` is how Python is told to."""
         path = self.folder / f"{token}.sock"
-        command = [str(TRUSTED_PYTHON), "-m", "custody.signer", "--token", token, "--socket", str(path)]
+        command = [str(TRUSTED_PYTHON), *program, "--token", token, "--socket", str(path)]
         command += ["--registry", str(self.registry_file), "--module", MODULE]
         command += ["--state", str(state or self.folder / token / "state")]
         command += ["--allow-uid", str(os.getuid() if uid is None else uid), *extra]
@@ -221,7 +222,7 @@ class SignerProcess:
     def ask(self, message: Mapping[str, Any]) -> Message:
         """One message, one answer."""
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(20)
+            connection.settimeout(120)
             connection.connect(str(self.path))
             connection.sendall(frames.encode(message))
             return frames.decode_body(_exactly(connection, frames.body_length(_exactly(connection, 4))))
@@ -232,7 +233,7 @@ class SignerProcess:
         assert self.process.stdout is not None
         self.lines += self.process.stdout.read().splitlines()
         self.process.stdout.close()
-        assert self.process.wait(10) == 0
+        assert self.process.wait(60) == 0
 
 
 def _exactly(connection: socket.socket, count: int) -> bytes:

@@ -36,7 +36,14 @@ from tests.vault import BEN, CY, Message, SignerProcess, Vault
 TOKENS = ("hot-1", "hot-2", "hot-3")
 UNA = "01900000-0000-7000-8000-00000000c002"
 NOBODY = "01900000-0000-7000-8000-00000000c003"
-COOLING_OFF_S = 3
+DAYS_AGO = """
+import time
+now = time.time
+time.time = lambda: now() - 3 * 86_400
+from custody.signer.__main__ import main
+raise SystemExit(main())
+"""
+"""The signer as it was three days ago: what it learns then has cooled off by now."""
 MINE = "bcrt1qrp33g0q5c5txsp9arysrx4k6zdkfs4nce4xj0gdcccefvpysxf3qzf4jry"
 """The attacker's own address."""
 TOMS = [script.address_of(b"\x00\x14" + bytes([n]) * 20, vaults.NETWORK) for n in range(1, 25)]
@@ -67,18 +74,22 @@ class Scene:
 @pytest.fixture(scope="module")
 def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     vault = Vault.build(tmp_path_factory.mktemp("attacked"), hot=3, wallets=["hot"])
-    vault.document["lanes"] = {"hot": section(cooling_off_s=COOLING_OFF_S)}
+    vault.document["lanes"] = {"hot": section()}
     vault.document["customers"] = SITE
     vault.registry_file.write_bytes(canonical.encode(vault.document) + b"\n")
-    scene = Scene(vault, {token: vault.start(token) for token in TOKENS})
+    scene = Scene(vault, {token: vault.start(token, program=("-c", DAYS_AGO)) for token in TOKENS})
     for signer in scene.signers.values():
         signer.ready()
     # Honest days: Tom and Una signed up, and Tom named the addresses that he pays himself to.
     for learnt in (Customer().key(), Customer(UNA, seed=8).key(), *map(Customer().beneficiary, TOMS)):
         assert scene.code(learnt) == "learnt"
     assert scene.code(Customer(UNA, seed=8).beneficiary(messages.DESTINATION)) == "learnt"
+    for signer in scene.signers.values():
+        signer.stop()
+    scene.signers = {token: vault.start(token) for token in TOKENS}
+    for signer in scene.signers.values():
+        signer.ready()
     assert scene.code(Reconciler().attests(messages.in_hours(0))) == "attested"
-    time.sleep(2 * COOLING_OFF_S + 0.2)
     yield scene
     for signer in scene.signers.values():
         signer.stop()
