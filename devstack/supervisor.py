@@ -176,7 +176,7 @@ class Supervisor:
         if code is None or self._is_stopping.is_set():
             return
         if each.pump is not None:
-            each.pump.join(timeout=1)
+            each.pump.join(timeout=5)
         how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
         raise error(self._report(each, f"{what} {how}"))
 
@@ -200,11 +200,11 @@ class Supervisor:
                 log.flush()
                 line = raw.decode(errors="replace").rstrip()
                 running.last.append(line)
-                if running.process.ready_line in line:
-                    running.has_said_ready = True
                 if self._echo:
                     with self._lock:
                         print(prefix + line, file=self._out, flush=True)
+                if running.process.ready_line in line:  # and is seen to be: the next one starts then
+                    running.has_said_ready = True
 
     # --- Stop -------------------------------------------------------------------------------------
 
@@ -223,7 +223,7 @@ class Supervisor:
                 _kill_group(each.handle.pid)  # what it left behind in its own session, or itself
                 each.handle.wait()
                 if each.pump is not None:
-                    each.pump.join(timeout=2)
+                    each.pump.join(timeout=5)
                 self._running.remove(each)
 
 

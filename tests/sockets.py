@@ -15,11 +15,13 @@ from channels.layers import channel_layers
 
 from backoffice.console import consumers
 
-START_S: Final = 20.0
+START_S: Final = 60.0
 
 
 class Server(uvicorn.Server):
-    """As in production, with the same WebSocket implementation and the same limits."""
+    """As in production, with the same WebSocket implementation and the same limits, but that it waits for what
+    is under way: its database is gone afterwards.
+    """
 
     def __init__(self, application: Any) -> None:
         super().__init__(
@@ -30,7 +32,7 @@ class Server(uvicorn.Server):
                 lifespan="off",
                 log_level="error",
                 proxy_headers=False,
-                timeout_graceful_shutdown=3,
+                timeout_graceful_shutdown=60,
             )
         )
         self.listener = socket.create_server(("127.0.0.1", 0))
