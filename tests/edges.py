@@ -48,6 +48,6 @@ def pair(endpoint: Endpoint, clock: Clock) -> tuple[Desk, Desk]:
     """The desks of two processes."""
     shared = doors.shelf()
     return (
-        Desk(endpoint, shelf=shared, clock=clock, timeout_s=20),
-        Desk(endpoint, shelf=Shelf(shared._url, apart=shared._apart), clock=clock, timeout_s=20),
+        Desk(endpoint, shelf=shared, clock=clock, timeout_s=90),
+        Desk(endpoint, shelf=Shelf(shared._url, apart=shared._apart), clock=clock, timeout_s=90),
     )

@@ -118,7 +118,7 @@ def served(server: ProviderServer) -> Iterator[ProviderServer]:
 def control(server: ProviderServer, path: str, document: object = None, *, method: str = "POST") -> Any:
     """Steer a stand-in; the answer's JSON."""
     address = urlsplit(server.url)
-    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=20)
+    connection = http.client.HTTPConnection(address.hostname or "", address.port, timeout=60)
     connection.request(method, f"/_standin/{path}", body=json.dumps(document or {}).encode())
     response = connection.getresponse()
     body = json.loads(response.read())
@@ -145,7 +145,7 @@ def hooks_door() -> Iterator[int]:
         yield listener.getsockname()[1]
     finally:
         server.should_exit = True
-        thread.join(timeout=10)
+        thread.join(timeout=60)
         listener.close()
 
 
@@ -153,7 +153,7 @@ def hook_path(provider: str, endpoint: UUID | None = None) -> str:
     return f"/webhooks/kyc/{provider}/{endpoint or actions.endpoint_id(provider)}"
 
 
-def until(condition: Callable[[], bool], *, seconds: float = 10.0) -> None:
+def until(condition: Callable[[], bool], *, seconds: float = 60.0) -> None:
     """Wait for something that another thread does."""
     deadline = time.monotonic() + seconds
     while not condition():

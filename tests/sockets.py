@@ -19,8 +19,8 @@ START_S: Final = 60.0
 
 
 class Server(uvicorn.Server):
-    """As in production, with the same WebSocket implementation and the same limits, but that it waits for what
-    is under way: its database is gone afterwards.
+    """As in production, with the same WebSocket implementation and the same limits. But it ends only when all
+    that is under way has ended: its database is gone then.
     """
 
     def __init__(self, application: Any) -> None:

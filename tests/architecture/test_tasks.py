@@ -31,7 +31,7 @@ def named(pattern: re.Pattern[str]) -> set[str]:
 
 def test_know_every_task_of_ours_wherever_it_stands() -> None:
     done = subprocess.run(
-        [sys.executable, "-c", PROBE], cwd=HOME, capture_output=True, text=True, check=False, timeout=60
+        [sys.executable, "-c", PROBE], cwd=HOME, capture_output=True, text=True, check=False, timeout=240
     )
     assert done.returncode == 0, done.stderr
     tasks, scheduled = (set(each) for each in json.loads(done.stdout))

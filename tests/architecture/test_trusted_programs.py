@@ -42,7 +42,7 @@ def run(*names: str) -> tuple[list[str], list[str]]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == 0, done.stderr
     *foreign, ours = done.stdout.strip().split("\n")

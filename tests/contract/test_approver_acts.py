@@ -65,7 +65,7 @@ def read(asked: list[tuple[str, bytes]]) -> dict[str, Any]:
     """What the page's scripts make of these payloads."""
     given = json.dumps([{"kind": kind, "hex": payload.hex()} for kind, payload in asked])
     command = [NODE, "--input-type=module", "-e", READ, str(PAGE)]
-    done = subprocess.run(command, input=given, capture_output=True, text=True, check=True, timeout=30)
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=True, timeout=240)
     answer: dict[str, Any] = json.loads(done.stdout)
     return answer
 

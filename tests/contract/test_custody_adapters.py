@@ -135,7 +135,7 @@ def signer(folder: Path, answer: Callable[[bytes], bytes]) -> Iterator[None]:
         thread = threading.Thread(target=serve, daemon=True)
         thread.start()
         yield
-        thread.join(5)
+        thread.join(60)
 
 
 def ask(folder: Path) -> Signed | Declined:

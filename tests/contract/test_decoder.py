@@ -33,7 +33,7 @@ def run(*arguments: str, typed: str = "") -> subprocess.CompletedProcess[str]:
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
 
 
@@ -128,7 +128,7 @@ def test_is_made_of_the_kernel_and_nothing_else_of_ours() -> None:
         "print(sorted(n for n in sys.modules if n.split('.')[0] in ('core', 'custody', 'django', 'kyc')))"
     )
     done = subprocess.run(
-        [str(PYTHON), "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        [str(PYTHON), "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True, timeout=240
     )
     parts = [f"custody.decoder.{name}" for name in ("__main__", "keys", "requests")]
     ours = ["custody", "custody.decoder", *parts]

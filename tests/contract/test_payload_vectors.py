@@ -85,7 +85,7 @@ def test_lead_to_the_same_challenges_on_the_approver_page() -> None:
     """By its own scripts, which also say that these members and these verbs are all that a kind has."""
     command = [NODE, "--input-type=module", "-e", READ, str(PAGE)]
     done = subprocess.run(
-        command, input=json.dumps(VECTORS), capture_output=True, text=True, check=True, timeout=30
+        command, input=json.dumps(VECTORS), capture_output=True, text=True, check=True, timeout=240
     )
     expected = [{"digest": case["digest"], "challenges": case["challenges"]} for case in PAYLOADS]
     made = VECTORS["registration"]

@@ -148,7 +148,7 @@ def test_ask_a_person_at_a_terminal_to_compare_the_sum(vault: Vault, tmp_path: P
     os.write(leader, vaults.PIN.encode() + b"\n")
     screen += _until(leader, b"other side's SHA-256: ")
     os.write(leader, (sha256[:8] if right else "00000000").encode() + b"\n")
-    assert process.wait(20) == (0 if right else 1)
+    assert process.wait(120) == (0 if right else 1)
     os.close(leader)
     assert out.exists() is right
     assert vaults.PIN.encode() not in screen
@@ -158,7 +158,7 @@ def _until(descriptor: int, prompt: bytes) -> bytes:
     seen = b""
     while not seen.endswith(prompt):
         # A person would wait for ever for words that do not come; a test tells what came instead.
-        assert select.select([descriptor], [], [], 30)[0], seen
+        assert select.select([descriptor], [], [], 120)[0], seen
         seen += os.read(descriptor, 4096)
     return seen
 

@@ -126,7 +126,7 @@ def test_begins_in_a_ceremony_in_which_every_officer_signs(brought: Brought, tmp
     assert genesis(tmp_path, *collect, *signed(tmp_path, body, *OFFICERS))[0] == 0
     # A signer for real money starts with that order and not without it.
     refused = vault.start("hot-1")
-    assert refused.process.wait(20) == 1
+    assert refused.process.wait(120) == 1
     assert refused.process.stdout is not None
     with refused.process.stdout as output:
         assert "SIGNER_GENESIS_UNSIGNED" in output.read()

@@ -49,7 +49,7 @@ def run(folder: Path, program: str, *, begin: str = BEGIN) -> subprocess.Complet
         capture_output=True,
         text=True,
         check=False,
-        timeout=60,
+        timeout=240,
     )
 
 
@@ -203,7 +203,7 @@ def test_bears_several_processes_that_log_in_at_once(folder: Path) -> None:
         )
         for _ in range(4)
     ]
-    said = [process.communicate(timeout=60)[1].decode() for process in racing]
+    said = [process.communicate(timeout=240)[1].decode() for process in racing]
     assert [process.returncode for process in racing] == [0] * 4, said
 
 
@@ -296,7 +296,7 @@ def test_is_missed_at_the_start_where_the_registry_names_other_keys(tmp_path: Pa
     vaults.make_token(tmp_path / "hot-1b", "hot-1", count=1)
     (tmp_path / "hot-1b" / "tokens").rename(tmp_path / "hot-1" / "tokens")
     signer = vault.start("hot-1")
-    assert signer.process.wait(20) == 1
+    assert signer.process.wait(120) == 1
     assert signer.process.stdout is not None
     with signer.process.stdout as output:
         assert "cannot start: SIGNER_KEY_MISSING" in output.read()
@@ -306,7 +306,7 @@ def test_is_not_even_opened_for_a_registry_that_is_none(tmp_path: Path) -> None:
     vault = Vault.build(tmp_path, hot=1, wallets=["hot"])
     vault.registry_file.write_bytes(vault.registry_file.read_bytes().replace(b'"m":2', b'"m":1'))
     signer = vault.start("hot-1")
-    assert signer.process.wait(20) == 1
+    assert signer.process.wait(120) == 1
     assert signer.process.stdout is not None
     with signer.process.stdout as output:
         assert "cannot start: SIGNER_BAD_REGISTRY" in output.read()

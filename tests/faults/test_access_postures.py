@@ -31,7 +31,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def desk(endpoint: Endpoint, clock: Clock) -> Desk:
-    return Desk(endpoint, shelf=doors.shelf(), clock=clock, timeout_s=20)
+    return Desk(endpoint, shelf=doors.shelf(), clock=clock, timeout_s=90)
 
 
 OUTAGES = {
@@ -123,7 +123,7 @@ def test_lets_few_wait_for_a_hung_edge_and_then_nobody_for_a_while(endpoint: End
     gate = threading.Event()
 
     def hang() -> bytes:
-        gate.wait(30)
+        gate.wait(120)
         raise OSError("hung")
 
     endpoint.fault = hang
@@ -136,7 +136,7 @@ def test_lets_few_wait_for_a_hung_edge_and_then_nobody_for_a_while(endpoint: End
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(25)
+        thread.join(60)
     assert found == [None] * crowd
     assert endpoint.calls <= ASKING_MAX
     before = endpoint.calls
@@ -149,7 +149,7 @@ def test_asks_once_for_a_crowd_with_one_token(desk: Desk, endpoint: Endpoint) ->
     gate = threading.Event()
 
     def slow() -> bytes:
-        gate.wait(30)
+        gate.wait(120)
         endpoint.fault = None
         endpoint.calls -= 1
         return endpoint("t")
@@ -163,7 +163,7 @@ def test_asks_once_for_a_crowd_with_one_token(desk: Desk, endpoint: Endpoint) ->
         time.sleep(0.01)
     gate.set()
     for thread in threads:
-        thread.join(25)
+        thread.join(60)
     assert found == ["laptop-1"] * WAITING_MAX
     assert endpoint.calls == 1
 

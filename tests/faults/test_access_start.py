@@ -39,7 +39,7 @@ def start(**changes: str) -> subprocess.CompletedProcess[str]:
         env=environment | PRODUCTION | changes,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=240,
         check=False,
     )
 
