@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import threading
 import time
 from typing import Final, TypeAlias
@@ -32,6 +33,12 @@ class _Courier:
     """One thread per process, started by its first act, and anew where it has ended."""
 
     def __init__(self) -> None:
+        self.begin()
+
+    def begin(self) -> None:
+        """With nothing to tell: also in a forked child, whose parent tells what waits, and whose thread may
+        have held the lock in that moment. Nobody would ever give it back here.
+        """
         self._changed = threading.Condition()
         self._waiting: dict[Act, None] = {}
         self._overflowed = False
@@ -44,7 +51,7 @@ class _Courier:
                 self._waiting[act] = None
             else:
                 self._overflowed = True
-            if self._thread is None or not self._thread.is_alive():  # ended by a fork, or a fault
+            if self._thread is None or not self._thread.is_alive():  # ended by a fault
                 self._thread = threading.Thread(target=self._run, name="hints", daemon=True)
                 self._thread.start()
             self._changed.notify()
@@ -71,6 +78,7 @@ async def _send(acts: list[list[str]] | None) -> None:
 
 
 _courier: Final = _Courier()
+os.register_at_fork(after_in_child=_courier.begin)
 
 
 def committed(name: str, target: str) -> None:

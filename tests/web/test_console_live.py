@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import sys
 import threading
 from enum import EnumMeta
@@ -73,6 +75,26 @@ def test_is_told_by_another_courier_where_the_last_one_has_ended(monkeypatch: py
     monkeypatch.setattr(hints, "_send", send)
     courier.take(("custody.withdrawal.released", "custody.withdrawal/1"))
     assert sent.wait(SOON_S)
+
+
+def test_goes_on_in_a_child_that_is_born_while_the_courier_holds_its_lock() -> None:
+    held, may_end = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with hints._courier._changed:
+            held.set()
+            may_end.wait(60)
+
+    holding = threading.Thread(target=hold)
+    holding.start()
+    assert held.wait(60)
+    if (child := os.fork()) == 0:
+        signal.alarm(60)  # ends a hang
+        tell("custody.withdrawal.released")
+        os._exit(0)
+    may_end.set()
+    holding.join()
+    assert os.waitpid(child, 0)[1] == 0
 
 
 def test_hears_of_an_act_once_it_has_committed(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> None:
