@@ -45,7 +45,7 @@ impl Process {
 
     /// Waits until it has said this, after it was ready; gives all that it has said since.
     pub async fn says(&self, word: &str) -> Vec<String> {
-        for _ in 0..2_000 {
+        for _ in 0..12_000 {
             let later = self.later.lock().unwrap().clone();
             if later.iter().any(|line| line.contains(word)) {
                 return later;
