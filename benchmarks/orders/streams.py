@@ -15,7 +15,7 @@ from benchmarks.orders.flow import Flow
 from benchmarks.orders.pace import Pace
 from benchmarks.orders.table import Line, counted, told
 from engine_bridge.adapters import encoding
-from engine_bridge.adapters.channel import OPTIONS, EngineBusy
+from engine_bridge.adapters.channel import OPTIONS, UNIX_OPTIONS, EngineBusy
 from engine_bridge.adapters.client import Bridge
 from engine_bridge.adapters.session import BATCH_MAX, FRAMES_IN_FLIGHT_MAX
 from engine_bridge.wire import order_entry_pb2, order_entry_pb2_grpc
@@ -113,7 +113,7 @@ async def raw(target: str, flow: Flow, rate: int, seconds: float) -> Line:
     batch = order_entry_pb2.CommandBatch()
     for number in range(1, pace.count + 1):
         encoding.fill(batch.commands.add(session_seq=number), flow.next())
-    async with aio.insecure_channel(target, options=OPTIONS) as channel:
+    async with aio.insecure_channel(target, options=(*OPTIONS, *UNIX_OPTIONS)) as channel:
         call = order_entry_pb2_grpc.OrderEntryStub(channel).Session()
         hello = order_entry_pb2.Hello(protocol_version=1, session_id=os.urandom(16), next_session_seq=1)
         await call.write(order_entry_pb2.ClientFrame(hello=hello))
