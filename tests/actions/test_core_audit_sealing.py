@@ -38,8 +38,10 @@ def log_key(tmp_path: Path) -> tuple[note.Verifier, sealing.Seal]:
 
 
 def seal_all(seal: sealing.Seal, *, now: datetime) -> int:
-    """Seal what waits; how many. Transactions of the cluster's other databases may hold the sealer up."""
-    deadline, sealed = time.monotonic() + 60, 0
+    """Seal what waits; how many. Transactions of the cluster's other databases hold the sealer up: a whole
+    test of another worker.
+    """
+    deadline, sealed = time.monotonic() + 600, 0
     while AuditEvent.objects.filter(leaf=None).exists():
         assert time.monotonic() < deadline
         sealed += sealing.seal_next(seal, now=now)
