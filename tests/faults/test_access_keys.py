@@ -6,6 +6,7 @@ import contextlib
 import json
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -235,6 +236,29 @@ def test_lets_everybody_through_while_one_waits_for_a_hung_endpoint(
     assert answered == 8
     assert released == [True]
     assert endpoint.calls == 2
+
+
+def test_lets_everybody_wait_for_the_first_fetch_however_late_they_come(
+    store: KeyStore, endpoint: Endpoint
+) -> None:
+    begun, gate = threading.Event(), threading.Event()
+    good = json.dumps(endpoint.issuer.certs()).encode()
+
+    def slow() -> bytes:
+        begun.set()
+        gate.wait(120)
+        return good
+
+    endpoint.fault = slow
+    with ThreadPoolExecutor(2) as pool:
+        first = pool.submit(store.key_of, endpoint.kid)
+        assert begun.wait(60)
+        second = pool.submit(store.key_of, endpoint.kid)
+        with pytest.raises(TimeoutError):
+            second.result(0.2)
+        gate.set()
+        assert first.result(60) == second.result(60)
+    assert endpoint.calls == 1
 
 
 def test_fetches_once_for_a_crowd_at_a_cold_start(store: KeyStore, endpoint: Endpoint) -> None:

@@ -71,8 +71,9 @@ class KeyStore:
     def key_of(self, kid: str) -> RSAPublicKey:
         """The key of that `kid`; BadToken when it is unknown or all keys are past the stale limit."""
         if kid not in self._keys:
-            # Only while nothing is known does everybody wait for the one who fetches.
-            if self._cooled() and self._lock.acquire(blocking=not self._keys):
+            # Only while nothing is known does everybody wait for the one who fetches, also if that has begun.
+            is_wanted = self._cooled() or (not self._keys and self._lock.locked())
+            if is_wanted and self._lock.acquire(blocking=not self._keys):
                 self._refresh()
         elif self._monotonic() - self._succeeded > self._fresh_s and self._cooled():  # noqa: SIM102
             if self._lock.acquire(blocking=False):
@@ -100,8 +101,9 @@ class KeyStore:
             if not self._cooled():
                 return
             self._attempted = self._monotonic()
-            self._keys = parse(self._fetch(), development=self._development)
-            self._succeeded = self._monotonic()
+            found = parse(self._fetch(), development=self._development)
+            self._succeeded = self._monotonic()  # first: whoever finds a key must find it fresh
+            self._keys = found
             self._error = ""
         except (httpx.HTTPError, BadKeySet, OSError) as error:
             self._error = f"{type(error).__name__}: {error}"[:200]
