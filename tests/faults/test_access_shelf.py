@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import threading
-import time
 
 import pytest
 from django.core import signing
@@ -57,9 +56,18 @@ def test_says_the_same_in_every_process_and_one_of_them_asks(endpoint: Endpoint,
     assert endpoint.calls == 3
 
 
-def test_waits_for_the_process_that_asks_already(endpoint: Endpoint, clock: Clock) -> None:
+def test_waits_for_the_process_that_asks_already(
+    endpoint: Endpoint, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     here, there = pair(endpoint, clock)
     gate, found = threading.Event(), list[str | None]()
+    waits, is_asked = threading.Event(), Shelf.is_asked
+
+    def noted(shelf: Shelf, key: str) -> bool:
+        waits.set()
+        return is_asked(shelf, key)
+
+    monkeypatch.setattr(Shelf, "is_asked", noted)
 
     def slow() -> bytes:
         gate.wait(120)
@@ -70,8 +78,7 @@ def test_waits_for_the_process_that_asks_already(endpoint: Endpoint, clock: Cloc
     threads = [threading.Thread(target=lambda d=desk: found.append(device(d))) for desk in (here, there)]
     for thread in threads:
         thread.start()
-    while not all(desk._waiting for desk in (here, there)):
-        time.sleep(0.01)
+    assert waits.wait(60)  # one asks, and the other has seen that
     gate.set()
     for thread in threads:
         thread.join(60)
