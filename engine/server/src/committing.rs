@@ -12,7 +12,6 @@ use crate::deciding::{Batch, Held};
 use crate::engine::{Answers, Reply, Shared};
 use crate::live::FLUSHES_KEPT;
 use crate::tray::Tray;
-use crate::turns;
 
 /// How often a living leader says so, at most.
 pub const BEAT: Duration = Duration::from_millis(100);
@@ -29,7 +28,6 @@ pub struct Committing {
 
 impl Committing {
     pub fn run(mut self) {
-        turns::prompt();
         let mut beat = Instant::now();
         while let Some(mut batch) = self.tray.take() {
             let began = Instant::now();

@@ -12,7 +12,6 @@ use countersign_wire::Bytes;
 
 use crate::engine::{BLOCK_BYTES, Entry, Job, Release, Reply, Shared, Told, wall_ns};
 use crate::tray::Tray;
-use crate::turns;
 
 /// A block with everything that waits for it.
 #[derive(Default)]
@@ -45,7 +44,6 @@ pub struct Deciding {
 
 impl Deciding {
     pub fn run(mut self) {
-        turns::prompt();
         self.decide();
         self.tray.close();
     }

@@ -36,7 +36,6 @@ use crate::standby::{Following, Order, Standby, leaderless, took_over};
 use crate::start::{Running, start};
 use crate::tls;
 use crate::transfers::Transfers;
-use crate::turns;
 use crate::verifying::Verifying;
 
 const MESSAGE_BYTES_MAX: usize = 4 << 20;
@@ -61,7 +60,6 @@ pub fn run(options: &Options) -> Result<(), String> {
     let archive = ArchiveOptions { file_bytes: options.events_bytes, ..ArchiveOptions::default() };
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(options.threads)
-        .on_thread_start(turns::prompt)
         .enable_all()
         .build()
         .map_err(|cause| format!("cannot start the runtime: {cause}"))?;
