@@ -26,6 +26,7 @@ class Change(NamedTuple):
     make: Callable[..., None]
     words: tuple[str, ...]
     help: str
+    is_dated: bool = False  # it reads certificates, which run out: `make` is told the time as well
 
 
 # --- Quorums --------------------------------------------------------------------------------------------
@@ -202,15 +203,22 @@ CHANGES: Final[Mapping[str, Change]] = {
         people.add_officer,
         ("ID", "NAME", "TEAMS", "KEY", "FINGERPRINT"),
         "KEY: 130 hex digits, or @FILE as the approver's page saved it; FINGERPRINT: from their paper",
+        is_dated=True,
     ),
     "remove-officer": Change(people.remove_officer, ("OFFICER",), "by id or whole name"),
     "replace-passkey": Change(
-        people.replace_passkey, ("OFFICER", "KEY", "FINGERPRINT"), "another passkey in their place"
+        people.replace_passkey,
+        ("OFFICER", "KEY", "FINGERPRINT"),
+        "another passkey in their place",
+        is_dated=True,
     ),
     "set-decoder": Change(people.set_decoder, ("OFFICER", "KEY"), "64 hex digits, or none"),
     "set-teams": Change(people.set_teams, ("OFFICER", "TEAMS"), "all their teams, with commas between"),
     "add-recovery-officer": Change(
-        people.add_recovery_officer, ("ID", "NAME", "KEY", "FINGERPRINT"), "who brings officers back"
+        people.add_recovery_officer,
+        ("ID", "NAME", "KEY", "FINGERPRINT"),
+        "who brings officers back",
+        is_dated=True,
     ),
     "set-recovery": Change(people.set_recovery, ("NAME", "VALUE"), "quorum 2, or delay_s 3d"),
     "set-quorum": Change(set_quorum, ("KIND", "TEAMS"), "as in custody.withdrawal treasury:2,compliance:1"),

@@ -11,6 +11,7 @@ from __future__ import annotations
 import argparse
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,7 +38,7 @@ _REFUSALS: Final = (
 )
 
 
-def draft(current: Registry, asked: Iterable[Asked], *, recovery: bool = False) -> Registry:
+def draft(current: Registry, asked: Iterable[Asked], *, now: datetime, recovery: bool = False) -> Registry:
     """The next version; BadDraft names the first change that cannot be made, or what would be refused later.
 
     With `recovery` it is one for those who recover a lost quorum, so nothing but officers may differ.
@@ -45,8 +46,9 @@ def draft(current: Registry, asked: Iterable[Asked], *, recovery: bool = False) 
     document: dict[str, Any] = canonical.decode_object(current.encoded)
     document["version"] = current.version + 1
     for name, words in asked:
+        change = CHANGES[name]
         try:
-            CHANGES[name].make(document, *words)
+            change.make(document, *words, **({"now": now} if change.is_dated else {}))
         except _REFUSALS as error:
             raise BadDraft(f"--{name}: {error}") from None
     try:
@@ -101,14 +103,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         )
 
 
-def run(options: argparse.Namespace) -> Iterator[str]:
+def run(options: argparse.Namespace, now: datetime) -> Iterator[str]:
     """Write the next version, and say what officers will see; BadDraft, Refused or OSError, and no file."""
     old = succession.read(options.file)
     if options.follows != old.digest.hex():
         raise BadDraft(
             f"{options.file} is version {old.version}, {old.digest.hex()}, and not {options.follows}"
         )
-    new = draft(old, options.changes, recovery=options.for_recovery)
+    new = draft(old, options.changes, now=now, recovery=options.for_recovery)
     write(options.out, new.encoded)
     yield from differences(old, new)
     yield from notes(old, new)

@@ -6,7 +6,7 @@ with the fingerprint that its owner wrote down from that page.
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 from custody.signer import brought, written
@@ -14,15 +14,19 @@ from custody.signer.written import NONE, BadDraft, Document, put
 from kernel import encodings
 
 
-def add_officer(document: Document, who: str, name: str, teams: str, key: str, paper: str) -> None:
+def add_officer(
+    document: Document, who: str, name: str, teams: str, key: str, paper: str, *, now: datetime
+) -> None:
     """Somebody new, with the passkey whose fingerprint they wrote down."""
-    public_key = _new(document, who, name, key, paper)
+    public_key = _new(document, who, name, key, paper, now=now)
     document["officers"][who] = {"name": name, "teams": written.names(teams), "public_key": public_key}
 
 
-def add_recovery_officer(document: Document, who: str, name: str, key: str, paper: str) -> None:
+def add_recovery_officer(
+    document: Document, who: str, name: str, key: str, paper: str, *, now: datetime
+) -> None:
     """Somebody who is there for a recovery and for nothing else."""
-    public_key = _new(document, who, name, key, paper)
+    public_key = _new(document, who, name, key, paper, now=now)
     _recovery(document)["officers"][who] = {"name": name, "public_key": public_key}
 
 
@@ -42,11 +46,11 @@ def remove_officer(document: Document, who: str) -> None:
     del seats[identity]
 
 
-def replace_passkey(document: Document, who: str, key: str, paper: str) -> None:
+def replace_passkey(document: Document, who: str, key: str, paper: str, *, now: datetime) -> None:
     """Another passkey in the place of an officer, or of somebody who is there for a recovery."""
     seats, identity = _seat(document, who)
     name = seats[identity]["name"]
-    seats[identity]["public_key"] = _passkey(document, key, paper, officer=identity, name=name)
+    seats[identity]["public_key"] = _passkey(document, key, paper, officer=identity, name=name, now=now)
 
 
 def set_decoder(document: Document, who: str, key: str) -> None:
@@ -87,22 +91,20 @@ def _everywhere(document: Document) -> list[Document]:
     return [document["officers"], document.get("recovery", {}).get("officers", {})]
 
 
-def _new(document: Document, who: str, name: str, key: str, paper: str) -> str:
+def _new(document: Document, who: str, name: str, key: str, paper: str, *, now: datetime) -> str:
     """The key of somebody who stands nowhere yet, under this id or name."""
     if any(
         who == one or part["name"] == name for seats in _everywhere(document) for one, part in seats.items()
     ):
         raise BadDraft(f"{name} ({who}) stands in the registry already: replace the passkey or the teams")
-    return _passkey(document, key, paper, officer=who, name=name)
+    return _passkey(document, key, paper, officer=who, name=name, now=now)
 
 
-def _passkey(document: Document, key: str, paper: str, *, officer: str, name: str) -> str:
+def _passkey(document: Document, key: str, paper: str, *, officer: str, name: str, now: datetime) -> str:
     if key.startswith("@"):
         site = brought.Site(document["deployment"], document["origin"], document["rp_id"])
         saved = brought.document(Path(key[1:]))
-        made = brought.passkey(
-            saved, paper=paper, site=site, officer=officer, name=name, now=datetime.now(UTC)
-        )
+        made = brought.passkey(saved, paper=paper, site=site, officer=officer, name=name, now=now)
         return made.public_key.hex()
     brought.check_paper(encodings.from_hex(key), paper=paper, name=name)
     return key

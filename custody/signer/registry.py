@@ -17,7 +17,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -68,7 +68,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         elif options.verb == "diff":
             lines = list(differences(succession.read(options.old), succession.read(options.new)))
         elif options.verb == "draft":
-            lines = list(drafts.run(options))
+            lines = list(drafts.run(options, datetime.now(UTC)))
         else:
             if len(options.rest) % 2:
                 parser.error("each further version comes behind its order")

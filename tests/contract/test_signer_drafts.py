@@ -5,19 +5,22 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from custody.signer import drafts
 from custody.signer import registry as program
 from custody.signer.changes import CHANGES
-from custody.signer.drafts import draft, notes
+from custody.signer.drafts import notes
 from custody.signer.written import BadDraft
 from fixtures.authenticator import Authenticator
 from kernel import canonical, registration
 from kernel.registry import DELAY_S_MIN, Registry
 from tests import vault as vaults
+from tests.cast import NOW
 from tests.customers import SITE, section
 from tests.recoveries import KEYS, RAE, ROS, RUI
 from tests.softkeys import SoftKey
@@ -32,6 +35,8 @@ PAPER = registration.fingerprint(bytes.fromhex(KEY))
 ANAS = vaults.KEYS[ANA].public_key_hex
 ANAS_PAPER = registration.fingerprint(bytes.fromhex(ANAS))
 DECODER = "cd" * 32
+
+draft = partial(drafts.draft, now=NOW)
 
 
 def in_force(**changes: Any) -> Registry:
