@@ -27,35 +27,24 @@ def record_alert(*, alert: Alert, receipt: str, actor: Actor, now: datetime) -> 
         },
     )
     if made:
-        audit.record(
-            Event.ALERT_HANDED_OVER,
-            f"factors.glass/{alert.glass}",
-            actor=actor,
-            now=now,
-            after={
-                "alert": alert.id,
-                "channel": alert.channel,
-                "what": alert.what,
-                "person": alert.person,
-                "receipt": row.receipt,
-            },
-        )
+        _record(f"factors.glass/{alert.glass}", alert, alert.what, row.receipt, actor=actor, now=now)
     return row
 
 
 @action(Event.ALERT_HANDED_OVER)
 def record_notice(*, notice: Notice, receipt: str, actor: Actor, now: datetime) -> None:
     """Write down that a server took a notice."""
-    audit.record(
-        Event.ALERT_HANDED_OVER,
-        f"factors.notice/{notice.name}",
-        actor=actor,
-        now=now,
-        after={
-            "alert": notice.id,
-            "channel": notice.channel,
-            "what": notice.subject,
-            "person": notice.person,
-            "receipt": receipt[:200],
-        },
-    )
+    _record(f"factors.notice/{notice.name}", notice, notice.subject, receipt[:200], actor=actor, now=now)
+
+
+def _record(
+    target: str, told: Alert | Notice, what: str, receipt: str, *, actor: Actor, now: datetime
+) -> None:
+    after = {
+        "alert": told.id,
+        "channel": told.channel,
+        "what": what,
+        "person": told.person,
+        "receipt": receipt,
+    }
+    audit.record(Event.ALERT_HANDED_OVER, target, actor=actor, now=now, after=after)
