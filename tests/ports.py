@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
-import socket
 from collections.abc import Iterator
 from typing import Final
+
+from devstack import ports
 
 _FIRST: Final = 12_000
 _EACH: Final = 1_000
@@ -28,11 +30,7 @@ _of_this_worker: Final = _candidates()
 def free() -> int:
     """One on which nobody listens."""
     for port in itertools.islice(_of_this_worker, _EACH):
-        with socket.socket() as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            try:
-                probe.bind(("127.0.0.1", port))
-            except OSError:
-                continue
+        with contextlib.suppress(ports.PortTaken):
+            ports.require_free(port, what="a test's program")
             return port
     raise OSError("no loopback port is free")
