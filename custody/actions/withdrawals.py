@@ -56,9 +56,8 @@ def request_withdrawal(
     customer = Customer.objects.select_related("identity").get(pk=customer_id)
     if not customer.identity.is_active:
         raise NotAllowed("Nothing was asked for: this account is suspended.")
-    asking.check_limit(
-        customer, 0, now=now
-    )  # a tier that may only look hears so, whatever the price feed does
+    # A tier that may only look hears so, whatever the price feed does.
+    asking.check_limit(customer, 0, now=now)
     held, agreed = asking.terms(amount)
     price, value_cents = asking.valued(amount, now=now)
     asking.check_limit(customer, value_cents, now=now)
