@@ -5,6 +5,7 @@ mod cancel_all;
 mod core;
 mod e2e;
 mod echo;
+mod filling;
 mod flow;
 mod gated;
 mod load;
