@@ -23,6 +23,9 @@ from custody.permissions import Permission
 from kernel import intent
 from kernel.approval import Verb
 
+_AMOUNT: Final = frozenset({"asset", "amount", "usd_cents"})
+_PAYMENT: Final = _AMOUNT | {"source", "destination", "destination_class"}
+
 
 def _withdrawal_approved(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
     screenings.approve_withdrawal(request=request, actor=actor, now=now)
@@ -77,7 +80,8 @@ WITHDRAWAL: Final = Kind(
     on_rejected=_withdrawal_rejected,
     on_expired=_withdrawal_expired,
     title="Withdrawal",
-    quorum_min=2,
+    people_min=2,
+    facts=_PAYMENT | {"customer", "customer_tier", "risk"},
     confirms=confirming.decoder_key,
     governed=True,
     approve_within=withdrawals.APPROVE_WITHIN,
@@ -91,7 +95,8 @@ REFILL: Final = Kind(
     on_rejected=_refill_rejected,
     on_expired=_refill_expired,
     title="Refill of the hot wallet",
-    quorum_min=2,
+    people_min=2,
+    facts=_PAYMENT,
     confirms=confirming.decoder_key,
     governed=True,
     approve_within=refilling.APPROVE_WITHIN,
@@ -104,7 +109,8 @@ ADJUSTMENT: Final = Kind(
     on_rejected=_adjustment_rejected,
     on_expired=_adjustment_expired,
     title="Adjustment of a balance",
-    quorum_min=2,
+    floor=adjustments.TEAMS,
+    facts=_AMOUNT | {"customer", "customer_tier"},
     governed=True,
     approve_within=adjusting.APPROVE_WITHIN,
     execute_within=adjusting.EXECUTE_WITHIN,
@@ -131,13 +137,14 @@ ORDERS: Final = tuple(
         on_rejected=_order_rejected,
         on_expired=_order_expired,
         title=title,
-        quorum_min=2,
+        people_min=2,
+        facts=frozenset({fact}),
         agreeing=Verb.RELEASE,
     )
-    for order, title in (
-        (Order.RELEASE, "Release of the signers"),
-        (Order.REOPEN, "Reopening of a signer"),
-        (Order.REGISTRY, "New registry for the signers"),
+    for order, title, fact in (
+        (Order.RELEASE, "Release of the signers", "wallet"),
+        (Order.REOPEN, "Reopening of a signer", "signer"),
+        (Order.REGISTRY, "New registry for the signers", "registry_version"),
     )
 )
 """The orders that a quorum gives; a stop is not among them, because one officer gives it alone."""

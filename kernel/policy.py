@@ -11,17 +11,17 @@ say `approve_s` and `execute_s`: how long the act waits for approval, and for it
 it says `unattended` (true): then no officer is asked, and the signers' lane decides alone. Such a rule names
 one kind and the fact that the lane could take the act, so that no mistake in it lets through anything else.
 
-Windows are judged before the rules: `{"name":"a day","when":[["kind","is","custody.withdrawal"]],
+Windows count what was asked for: `{"name":"a day","when":[["kind","is","custody.withdrawal"]],
 "sum":"usd_cents","per":"customer","seconds":86400,"at_most":"5000000","teams":{"officers":2},"rejections":1}`.
 When the sum over what was asked for in the last seconds, this act included, is above the bound, the window
-decides. docs/policy.md is the reference of the language.
+adds its people to those of the rule, or says no. docs/policy.md is the reference of the language.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 from kernel import canonical, members
@@ -44,7 +44,7 @@ OPEN: Final = "open"
 SHUT: Final = "shut"
 COUNT: Final = "count"
 MEASURES: Final = ("usd_cents", "amount", COUNT)
-SUBJECTS: Final = ("customer", "destination", "asset", "maker")
+SUBJECTS: Final = ("customer", "destination", "asset", "maker", "kind")
 WINDOW_S_MAX: Final = 31 * 24 * 3600
 PERIOD_S_MIN: Final = 60
 PERIOD_S_MAX: Final = 7 * 24 * 3600
@@ -121,10 +121,22 @@ class Rule:
             raise Denied(self.name, self.deny)
         return self
 
+    def joined(self, other: Rule) -> Rule:
+        """Both at once, under this one's name: everybody whom either asks for, in the shorter periods; and
+        as few can reject it as either says.
+        """
+        return replace(
+            self,
+            teams=stricter(self.teams, other.teams),
+            rejections=self.rejections if other.unattended else min(self.rejections, other.rejections),
+            approve_s=_sooner(self.approve_s, other.approve_s),
+            execute_s=_sooner(self.execute_s, other.execute_s),
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """A rolling sum per customer, destination, asset or maker. Above the bound, `rule` decides."""
+    """A rolling sum per customer, destination, asset, maker or kind. Above the bound, `rule` is added."""
 
     rule: Rule
     measure: str
@@ -165,22 +177,32 @@ class Policy:
         return tuple(window for window in self.windows if window.rule.matches(facts))
 
     def rule_for(self, facts: Mapping[str, Fact], sums: Mapping[str, int] | None = None) -> Rule:
-        """The first window that is overrun, else the first rule that matches. Denied, NoRuleMatches or
-        FactMissing otherwise.
+        """The first rule that matches, joined to every window that is overrun, under the first one's name;
+        windows alone where no rule matches. Denied, NoRuleMatches or FactMissing otherwise. So a window never
+        asks for less than the rule does.
 
         `sums` holds, by the window's name, what was asked for before this act. Without the sum of a window
         that counts the act nothing is decided, so nobody can hide the past by not telling it.
         """
+        overrun = self._overrun(facts, sums or {})
+        for rule in self.rules:
+            if rule.matches(facts):
+                return rule.agreed() if overrun is None else overrun.joined(rule.agreed())
+        if overrun is not None:
+            return overrun
+        raise NoRuleMatches(f"no rule of policy version {self.version} covers this act")
+
+    def _overrun(self, facts: Mapping[str, Fact], sums: Mapping[str, int]) -> Rule | None:
+        """What the windows say that are overrun, if any is."""
+        found: Rule | None = None
         for window in self.windows_for(facts):
-            before = (sums or {}).get(window.rule.name)
+            before = sums.get(window.rule.name)
             if type(before) is not int or before < 0:
                 raise FactMissing(window.rule.name)
             if before + window.total([facts]) > window.at_most:
-                return window.rule.agreed()
-        for rule in self.rules:
-            if rule.matches(facts):
-                return rule.agreed()
-        raise NoRuleMatches(f"no rule of policy version {self.version} covers this act")
+                said = window.rule.agreed()
+                found = said if found is None else found.joined(said)
+        return found
 
     @classmethod
     def parse(cls, data: bytes) -> Policy:
@@ -199,6 +221,15 @@ class Policy:
         if len(set(names)) != len(names):
             raise BadPolicy("every rule and window has a name of its own")
         return found
+
+
+def stricter(one: Mapping[str, int], other: Mapping[str, int]) -> dict[str, int]:
+    """Every team of both, with the larger number of people."""
+    return {team: max(one.get(team, 0), other.get(team, 0)) for team in sorted({*one, *other})}
+
+
+def _sooner(one: int | None, other: int | None) -> int | None:
+    return min((period for period in (one, other) if period is not None), default=None)
 
 
 def _rule(value: canonical.Value) -> Rule:

@@ -21,6 +21,9 @@ class KycConfig(AppConfig):
                 on_rejected=tiers.on_not_approved,
                 on_expired=tiers.on_not_approved,
                 title="Raise a customer's tier",
+                floor=tiers.FLOOR,
+                facts=frozenset({"customer", "customer_tier", "tier"}),
+                governed=True,
                 approve_within=tiers.APPROVE_WITHIN,
                 execute_within=tiers.EXECUTE_WITHIN,
             )

@@ -54,7 +54,6 @@ def ask(
     now: datetime,
     teams: dict[str, int] = TREASURY,
     subject: str = "test.payment/1",
-    rejections_needed: int = 1,
     **members: str,
 ) -> ApprovalRequest:
     """Ask for a payment; `members` are added to its payload."""
@@ -66,7 +65,6 @@ def ask(
         subject=subject,
         actor=actor,
         now=now,
-        rejections_needed=rejections_needed,
     )
 
 

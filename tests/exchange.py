@@ -88,9 +88,14 @@ DRAFT: Final = {
         },
         {"name": "tiers", "when": [["kind", "is", "kyc.tier"]], "teams": {"officers": 1}, "rejections": 1},
         {
-            "name": "the policy itself",
-            "when": [["kind", "is", "approvals.policy"]],
-            "teams": {"compliance": 1, "treasury": 1}, "rejections": 1,
+            "name": "nobody joins at night",
+            "when": [["kind", "in", ["staff.join", "staff.grant_role"]], ["hour", "below", "6"]],
+            "deny": "The staff changes by day; ask again after 06:00 UTC.",
+        },
+        {
+            "name": "senior officers",
+            "when": [["kind", "in", ["staff.join", "staff.grant_role"]], ["role", "is", "senior_officer"]],
+            "teams": {"officers": 2, "compliance": 1}, "rejections": 1,
         },
     ],
 }  # fmt: skip

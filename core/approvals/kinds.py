@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Final, Protocol
@@ -56,8 +56,11 @@ def no_confirmation(request: ApprovalRequest, officer: Identity) -> bytes | None
 class Kind:
     """A kind of act under approval. `permission` is what an officer needs to sign, beside standing in a team.
 
-    `quorum_min` is the least number of people besides the maker that any request of this kind may ask for.
+    `floor` is the least that any request of this kind asks for, and `people_min` how many people besides the
+    maker, where another registry names the teams: a rule of the policy adds to both. `facts` name what it
+    tells the policy beside what every act does; docs/policy.md lists them.
     A `governed` kind is refused where the policy has no rule for it; the others keep the quorum they ask for.
+    A `fixed` one keeps its quorum whatever the policy says; the sentence says why.
     `confirms` says whose agreement must be confirmed on an offline decoder.
     `approve_within` and `execute_within` are the longest that a request of this kind waits for its quorum,
     and for its execution after that; a rule of the policy can only say less.
@@ -71,11 +74,14 @@ class Kind:
     on_rejected: Answered = nothing
     on_expired: Answered = nothing
     title: str = ""
-    quorum_min: int = 1
+    floor: Mapping[str, int] = field(default_factory=dict)
+    people_min: int = 1
+    facts: frozenset[str] = frozenset()
     conflict: Conflict = no_conflict
     agreeing: Verb = Verb.APPROVE
     confirms: Confirms = no_confirmation
     governed: bool = False
+    fixed: str = ""
     approve_within: timedelta = timedelta(hours=1)
     execute_within: timedelta = timedelta(hours=1)
     waivable: bool = False

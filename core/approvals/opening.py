@@ -60,23 +60,22 @@ def open(  # noqa: A001 - read as approvals.open(...)
     actor: Actor,
     now: datetime,
     nonce: bytes | None = None,
-    rejections_needed: int = 1,
     was_for_lane: bool = False,
     facts: Mapping[str, Fact] | None = None,
 ) -> ApprovalRequest:
     """A request over the canonical bytes of `payload`, about the row `subject`, inside the open action.
 
-    The policy in force judges it by `facts`. It may ask for more people than `teams`, never for fewer, and
-    for less time than the kind allows, never for more; what it judged is kept with the request. PolicyRefuses
+    The policy in force judges it by `facts`, exactly those that its kind declares. It may ask for more people
+    than `teams`, never for fewer, and for less time than the kind allows, never for more; what it judged is
+    kept with the request, and the database holds the request to it (`core.approvals.terms`). PolicyRefuses
     where it says no, or cannot tell. Both periods run on the database's clock. A payload that says itself
     when it is void is given as a function of how long the request can live. One (kind, subject) has at most
     one open request. `was_for_lane` is kept for back-tests: only the policy kept the lane from taking it.
     """
     action.current()
     declared = kinds.named(kind if isinstance(kind, str) else kind.name)
-    unknown = teams.keys() - TEAMS.keys()
-    if unknown or sum(teams.values()) < declared.quorum_min or min(teams.values(), default=0) < 1:
-        raise ValueError(f"{declared.name} cannot be put before {dict(teams)}")
+    _check_quorum(declared, teams)
+    told = _told(declared, maker, facts or {}, now=now)
     about = name_of(subject)
     previous = (
         ApprovalRequest.objects.select_for_update(no_key=True)
@@ -86,7 +85,7 @@ def open(  # noqa: A001 - read as approvals.open(...)
     if previous is not None and not expire_if_due(previous, actor=actor, now=now):
         raise AlreadyOpen(WAITS, target=about)
     judge = partial(policies.judge, kind=declared, target=about, now=now)
-    judged = policies.asked(judge, {**_common(declared, maker, now=now), **(facts or {})}, floor=teams)
+    judged = policies.asked(judge, told, floor=teams)
     members = payload(judged.approve_within + judged.execute_within) if callable(payload) else payload
     if interests.in_payload(members, maker):
         raise OwnAccount(
@@ -101,7 +100,7 @@ def open(  # noqa: A001 - read as approvals.open(...)
         maker=maker,
         subject=about,
         teams=dict(judged.teams),
-        rejections_needed=max(rejections_needed, judged.rejections),
+        rejections_needed=judged.rejections,
         policy_version=judged.version,
         rule=judged.rule,
         floor=dict(teams),
@@ -155,7 +154,7 @@ def waive(
         raise ValueError(f"{declared.name} always takes officers")
     about = name_of(subject)
     judge = partial(policies.judge, kind=declared, target=about, now=now)
-    judged = policies.unasked(judge, {**_common(declared, maker, now=now), **facts})
+    judged = policies.unasked(judge, _told(declared, maker, facts, now=now))
     if judged is None:
         return None
     row = Waiver.objects.create(
@@ -185,9 +184,26 @@ def waive(
     return row
 
 
-def _common(declared: kinds.Kind, maker: Identity, *, now: datetime) -> dict[str, Fact]:
-    """The facts of every act."""
-    return {"kind": declared.name, "hour": now.astimezone(UTC).hour, "maker": str(maker.pk)}
+def _check_quorum(declared: kinds.Kind, teams: Mapping[str, int]) -> None:
+    """A programming error where an app asks fewer than its own kind says, or nobody that there is."""
+    low = any(teams.get(team, 0) < count for team, count in declared.floor.items())
+    few = sum(teams.values()) < declared.people_min or min(teams.values(), default=0) < 1
+    if low or few or teams.keys() - TEAMS.keys():
+        raise ValueError(f"{declared.name} cannot be put before {dict(teams)}")
+
+
+def _told(
+    declared: kinds.Kind, maker: Identity, facts: Mapping[str, Fact], *, now: datetime
+) -> dict[str, Fact]:
+    """The facts of every act and those of this kind, all of them: rules are checked against that list."""
+    if facts.keys() != declared.facts:
+        raise ValueError(f"{declared.name} tells {sorted(declared.facts)}, and not {sorted(facts)}")
+    return {
+        "kind": declared.name,
+        "hour": now.astimezone(UTC).hour,
+        "maker": str(maker.pk),
+        **facts,
+    }
 
 
 def _insert(row: ApprovalRequest) -> None:

@@ -11,7 +11,15 @@ from django.db.models import Exists, OuterRef
 
 from core import action
 from core.approvals.domain import policies
-from core.approvals.domain.policies import Denied, FactMissing, Judgement, NoRuleMatches, Periods, Teams
+from core.approvals.domain.policies import (
+    Denied,
+    FactMissing,
+    Judgement,
+    NoRuleMatches,
+    Periods,
+    Teams,
+    Terms,
+)
 from core.approvals.domain.requests import State
 from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalPolicy, ApprovalRequest, Waiver
@@ -19,6 +27,7 @@ from core.refusals import Refused
 from kernel.policy import LANE, OPEN, SHUT, Fact, Policy, Window
 
 _LOCKS: Final = 0x706F6C69  # the namespace of advisory locks on what windows count
+_VERSION_LOCK: Final = _LOCKS << 32  # which version is in force
 _VOID: Final = (State.REJECTED.value, State.WITHDRAWN.value, State.EXPIRED.value)
 
 
@@ -56,12 +65,14 @@ def judge(facts: Mapping[str, Fact], *, floor: Teams, kind: Kind, target: str, n
     """Who must approve and how soon, by the version in force; PolicyRefuses where nobody can.
 
     Windows are summed under a lock on what they count, held until the action ends: of two acts at the same
-    moment the second sees the first.
+    moment the second sees the first. Until then no other version is published either.
     """
     action.current()
+    _hold_still()
     policy = in_force().parsed
     try:
-        _lock(policy.windows_for(facts), facts)
+        if not kind.fixed:
+            _lock(policy.windows_for(facts), facts)
         return judged(policy, facts, floor=floor, kind=kind, about=target, at=now)
     except Denied as error:
         raise ByRule(
@@ -93,14 +104,9 @@ def judged(
 
     `before` ends the past, where an old act is judged again.
     """
-    return policies.judge(
-        policy,
-        facts,
-        sums(policy.windows_for(facts), facts, at=at, before=before, about=about),
-        floor=floor,
-        longest=longest(kind),
-        governed=kind.governed,
-    )
+    windows = () if kind.fixed else policy.windows_for(facts)
+    past = sums(windows, facts, at=at, before=before, about=about)
+    return policies.judge(policy, facts, past, asked=floor, terms=terms(kind))
 
 
 class Judging(Protocol):
@@ -120,9 +126,15 @@ def asked(judge: Judging, facts: Mapping[str, Fact], *, floor: Teams) -> Judgeme
     return judge({**facts, LANE: SHUT}, floor=floor)
 
 
-def longest(kind: Kind) -> Periods:
-    """How long a request of this kind waits at the most."""
-    return Periods(kind.approve_within, kind.execute_within)
+def terms(kind: Kind) -> Terms:
+    """What the code says of the kind, whatever a policy says."""
+    return Terms(
+        floor=kind.floor,
+        longest=Periods(kind.approve_within, kind.execute_within),
+        facts=kind.facts,
+        governed=kind.governed,
+        fixed=kind.fixed,
+    )
 
 
 def sums(
@@ -160,6 +172,17 @@ def sums(
         past = [*rows.values_list("facts", flat=True), *waived.values_list("facts", flat=True)]
         found[window.rule.name] = window.total(past)
     return found
+
+
+def publish_alone() -> None:
+    """Wait for whoever is being judged by the version in force, and let nobody else be until this ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_VERSION_LOCK])
+
+
+def _hold_still() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock_shared(%s)", [_VERSION_LOCK])
 
 
 def _lock(windows: Iterable[Window], facts: Mapping[str, Fact]) -> None:

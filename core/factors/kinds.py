@@ -17,11 +17,12 @@ KINDS: Final = tuple(
         on_rejected=drop,
         on_expired=drop,
         title=title,
-        quorum_min=quorum,
+        floor=floor,
+        facts=enrolment.tells,
     )
-    for enrolment, title, quorum in (
-        (enrolments.Passkey, "A passkey for the console is added", 1),
-        (enrolments.Code, "An authenticator app is added", 1),
-        (enrolments.SealedKey, "A key for the safe is added", 2),
+    for enrolment, title, floor in (
+        (enrolments.Passkey, "A passkey for the console is added", enrolments.TEAMS),
+        (enrolments.Code, "An authenticator app is added", enrolments.TEAMS),
+        (enrolments.SealedKey, "A key for the safe is added", enrolments.SAFE_TEAMS),
     )
 )

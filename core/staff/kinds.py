@@ -27,6 +27,9 @@ _TITLES: Final[Mapping[type[changes.Change], str]] = {
 }
 
 
+_FIXED: Final = "taking rights away must stay possible at any hour, for the same people"
+
+
 def _concerned(request: ApprovalRequest, officer: Identity) -> str | None:
     if request.subject == f"access.identity/{officer.pk}":
         return "This is about yourself, so others must answer it."
@@ -51,7 +54,9 @@ KINDS: Final = tuple(
         permission=Permission.APPROVE_STAFF,
         on_approved=apply,
         title=title,
-        quorum_min=2,
+        floor=changes.TEAMS,
+        facts=change.tells,
+        fixed=_FIXED if change in changes.LESS else "",
         conflict=_concerned,
     )
     for change, title in _TITLES.items()

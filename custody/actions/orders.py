@@ -25,6 +25,7 @@ from custody.models import OrderAnswer, SignerHealth, SignerOrder
 from custody.permissions import Permission
 from kernel import canonical
 from kernel.approval import SignedApproval, Verb
+from kernel.policy import Fact
 from kernel.registry import Registry
 
 
@@ -102,6 +103,7 @@ def ask_release_of_signers(*, wallet: str, reason: str, actor: Actor, now: datet
         {"wallet": wallet},
         reachable(wallet),
         reason,
+        facts={"wallet": wallet},
         target=target,
         actor=actor,
         now=now,
@@ -121,7 +123,17 @@ def ask_reopening(*, token: str, reason: str, actor: Actor, now: datetime) -> Si
             "Nothing was asked: that signer has not said what it found. See that it runs.", target=target
         )
     about: dict[str, canonical.Value] = {"token": token, "standing": health.standing}
-    return _ask(Kind.REOPEN, token, about, [token], reason, target=target, actor=actor, now=now)
+    return _ask(
+        Kind.REOPEN,
+        token,
+        about,
+        [token],
+        reason,
+        facts={"signer": token},
+        target=target,
+        actor=actor,
+        now=now,
+    )
 
 
 @action(Event.ORDER_ASKED)
@@ -152,6 +164,7 @@ def ask_registry(*, new: Registry, reason: str, actor: Actor, now: datetime) -> 
         orders.about_registry(new),
         reachable(EVERYTHING),
         reason,
+        facts={"registry_version": new.version},
         target=target,
         actor=actor,
         now=now,
@@ -242,6 +255,7 @@ def _ask(
     tokens: list[str],
     reason: str,
     *,
+    facts: Mapping[str, Fact],
     target: str,
     actor: Actor,
     now: datetime,
@@ -257,6 +271,7 @@ def _ask(
         actor=actor,
         now=now,
         nonce=bytes(row.nonce),
+        facts=facts,
     )
     row.save(update_fields=["request"])
     recorded(Event.ORDER_ASKED, row, before=None, actor=actor, now=now)

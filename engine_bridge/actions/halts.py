@@ -91,7 +91,16 @@ def ask_market_release(*, symbol: str, reason: str, actor: Actor, now: datetime)
         "maker": str(officer.pk),
     }
     audit.record(Event.MARKET_RELEASE_ASKED, row, actor=actor, now=now, reason=reason.strip())
-    return approvals.open(KIND, payload, maker=officer, teams=TEAMS, subject=row, actor=actor, now=now)
+    return approvals.open(
+        KIND,
+        payload,
+        maker=officer,
+        teams=TEAMS,
+        subject=row,
+        actor=actor,
+        now=now,
+        facts={"market": row.symbol, "market_state": row.wanted_state},
+    )
 
 
 def _release(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
@@ -141,5 +150,6 @@ KIND: Final = Kind(
     permission=Permission.APPROVE_MARKET_RELEASES,
     on_approved=_release,
     title="Release of a market",
-    quorum_min=2,
+    floor=TEAMS,
+    facts=frozenset({"market", "market_state"}),
 )

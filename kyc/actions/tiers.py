@@ -29,6 +29,7 @@ from kyc.models import Case
 APPROVE_WITHIN: Final = timedelta(days=1)
 EXECUTE_WITHIN: Final = timedelta(minutes=5)
 
+FLOOR: Final = {"officers": 1}
 TEAMS: Final[Mapping[int, Mapping[str, int]]] = {
     1: {"officers": 1},
     2: {"officers": 1},

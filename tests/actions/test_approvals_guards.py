@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 import pytest
 from django.db import connection
@@ -11,6 +11,7 @@ from core.access.models import Identity
 from core.approvals.models import ApprovalRequest
 from tests.approvals import ask, sign
 from tests.officers import Staff
+from tests.policies import asked
 from tests.sql import DENIED, as_owner, refused, signature_sql
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_console")]
@@ -125,28 +126,16 @@ def publish(version: int, document: bytes = b"{}", request: object = None) -> tu
 
 
 def test_publishes_no_other_document_than_its_quorum_approved(staff: Staff) -> None:
-    asked = ApprovalRequest(
-        kind="approvals.policy",
-        deployment="test",
-        payload=b'{"document":"A","version":2}',
-        nonce=b"\x07" * 32,
-        maker=staff.ana.identity,
-        subject="approvals.policy",
-        teams={"treasury": 2},
-        approve_within=timedelta(hours=1),
-        execute_within=timedelta(hours=1),
-    )
-    asked.save(force_insert=True)
-    asked.refresh_from_db()
+    request = asked(staff.ana, 2, b"A")
     with connection.cursor() as cursor:
-        for officer in (staff.ben, staff.cy):
-            cursor.execute(*signature_sql(officer, asked))
+        for officer, team in ((staff.ben, "treasury"), (staff.cy, "compliance")):
+            cursor.execute(*signature_sql(officer, request, teams=[team]))
         for state in ("approved", "consumed"):
-            cursor.execute("UPDATE approvals_request SET state = %s WHERE id = %s", [state, asked.pk])
-    sql, values = publish(2, b"B", asked.pk)
+            cursor.execute("UPDATE approvals_request SET state = %s WHERE id = %s", [state, request.pk])
+    sql, values = publish(2, b"B", request.pk)
     refused(sql, *values, match="no approved request")
     with connection.cursor() as cursor:
-        cursor.execute(*publish(2, b"A", asked.pk))
+        cursor.execute(*publish(2, b"A", request.pk))
 
 
 def test_publishes_no_policy_that_its_quorum_did_not_approve(row: ApprovalRequest) -> None:

@@ -165,7 +165,7 @@ def test_inserts_no_request_that_is_better_off(row: ApprovalRequest, staff: Staf
         "policy_version": 1,
         "rule": "",
         "floor": "{}",
-        "facts": "{}",
+        "facts": f'{{"kind": "test.payment", "maker": "{staff.ana.identity.pk}"}}',
         "was_for_lane": False,
         "state": "open",
         "approve_within": timedelta(hours=1),

@@ -120,7 +120,7 @@ def test_needs_somebodys_consent(
 
 
 def test_asks_for_no_fewer_than_its_kind_demands(kind: approvals.Kind, staff: Staff, now: datetime) -> None:
-    object.__setattr__(kind, "quorum_min", 2)
+    object.__setattr__(kind, "people_min", 2)
     with pytest.raises(ValueError, match="cannot be put before"):
         ask(maker=staff.ana, actor=staff.ana.actor, now=now, teams={"treasury": 1})
 

@@ -10,11 +10,9 @@ from django.conf import settings
 
 from core.access.models import Identity
 from core.access.roles import Role
-from core.approvals import policies
 from core.approvals.actions import submit_signature
 from core.approvals.actions.signatures import AnotherVerb
 from core.approvals.assertions import BadSignature
-from core.approvals.models import ApprovalPolicy
 from core.audit.models import AuditEvent
 from core.outbox.models import OutboxMessage
 from core.refusals import Conflict, NotAllowed, NotFound, Refused
@@ -23,9 +21,9 @@ from custody.actions import ordering
 from custody.actions import orders as refusals
 from custody.models import OrderAnswer, SignerHealth, SignerOrder
 from custody.signer import requests
-from kernel import canonical
 from kernel.approval import Verb
 from tests.officers import Officer
+from tests.policies import enact, founding
 from tests.signers import lane_registry, serving
 from tests.softtoken import hot_registry
 from tests.treasury import ROBOT, Treasury
@@ -267,13 +265,11 @@ QUICK: Final = {
 
 
 def test_of_a_quorum_is_good_for_the_day_by_which_signers_reckon_whatever_a_rule_says(
-    treasury: Treasury, monkeypatch: pytest.MonkeyPatch
+    treasury: Treasury,
 ) -> None:
     """A release that a rule had made shorter would look older than the freeze, and no signer would obey."""
-    staff, founded = treasury.staff, canonical.decode_object(bytes(policies.in_force().document))
-    kept: Any = founded["rules"]
-    document = canonical.encode({**founded, "rules": [QUICK, *kept]})
-    monkeypatch.setattr(policies, "in_force", lambda: ApprovalPolicy(version=1, document=document))
+    staff = treasury.staff
+    enact(staff, treasury.now, [QUICK, *founding()])
     with serving(lane_registry(staff), now=treasury.now) as signers:
         stop = signed(treasury, drafted(treasury))
         assert signers.codes(dict(queries.order_message(stop))) == ["obeyed"] * 3

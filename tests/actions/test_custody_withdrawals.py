@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any
-from unittest.mock import Mock
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -12,7 +11,6 @@ from django.db import DatabaseError, connection, transaction
 from core import ledger
 from core.access.models import Identity
 from core.action import action
-from core.approvals import policies
 from core.approvals.models import ApprovalRequest
 from core.freezes import Frozen, pull
 from core.freezes.domain import scopes
@@ -29,7 +27,7 @@ from custody.models import Beneficiary, Withdrawal
 from custody.models.moving import WrongState
 from kernel.intent import Intent
 from kernel.money import Amount
-from kernel.policy import Policy, Rule
+from tests.policies import enact, rule
 from tests.traces import Trace
 from tests.treasury import BTC, HOME, ROBOT, Treasury, customer_actor, outsider, trader
 
@@ -369,12 +367,9 @@ def test_is_not_checked_by_an_officer_who_is_the_customer(treasury: Treasury) ->
         )
 
 
-def test_is_void_by_what_officers_sign_as_soon_as_the_policy_says(
-    treasury: Treasury, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_is_void_by_what_officers_sign_as_soon_as_the_policy_says(treasury: Treasury) -> None:
     def asked_under(**periods: Any) -> Withdrawal:
-        rule = Rule("payments", (), {"treasury": 2}, **periods)
-        monkeypatch.setattr(policies, "in_force", lambda: Mock(parsed=Policy(2, (rule,))))
+        enact(treasury.staff, treasury.now, [rule("payments", **periods)])
         return treasury.screened(sats=SMALL // 2)
 
     for periods, life_s in (({"approve_s": 3_600, "execute_s": 900}, 4_500), ({}, 2 * 86_400)):

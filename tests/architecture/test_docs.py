@@ -85,6 +85,36 @@ def test_the_signers_runbook_names_codes_that_exist() -> None:
     assert not sorted(named - known)
 
 
+def test_the_policys_reference_lists_every_kind_as_it_is_registered() -> None:
+    from core.approvals import kinds
+    from core.approvals.domain.policies import lasting
+
+    rows = re.findall(
+        r"^\| `([a-z_.]+)`(, fixed)?[^|]*\| ([^|;]+)[^|]*\| ([^|]+) \|([^|]*)\|$",
+        (DOCS / "policy.md").read_text(),
+        re.MULTILINE,
+    )
+    told = {
+        row[0]: (*map(str.strip, row[1:4]), frozenset(re.findall(r"(?:^| )`([a-z_]+)`", _bare(row[4]))))
+        for row in rows
+    }
+    assert told == {
+        name: (
+            ", fixed" if kind.fixed else "",
+            ", ".join(f"{count} of {team}" for team, count in sorted(kind.floor.items()))
+            or f"{kind.people_min} people, of the teams in the signers' registry",
+            f"{lasting(kind.approve_within)} and {lasting(kind.execute_within)}",
+            kind.facts,
+        )
+        for name, kind in kinds.registered().items()
+    }
+
+
+def _bare(cell: str) -> str:
+    """A cell without what it says in brackets."""
+    return re.sub(r"\([^)]*\)", "", cell)
+
+
 def test_tiers_have_the_same_limits_wherever_they_are_written() -> None:
     from custody.domain.limits import LIMITS
     from kyc.domain.tiers import TIERS

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
-from types import SimpleNamespace
 from typing import Any, TypeVar
 from uuid import uuid4
 
@@ -22,13 +22,13 @@ from core.action import action
 from core.actor import Actor, system
 from core.approvals import kinds, policies
 from core.approvals.actions import submit_signature
+from core.approvals.actions.policies import ask_publication, run_backtest, save_draft
 from core.approvals.models import ApprovalRequest, ApprovalSignature
 from core.approvals.opening import AlreadyOpen
 from core.audit.models import AuditEvent
 from core.refusals import Refused
-from kernel import canonical
-from kernel.policy import Policy
 from tests.officers import Officer, enrol
+from tests.policies import enact, rule
 from tests.sql import signature_sql
 
 ROUNDS = 8
@@ -42,7 +42,13 @@ class Event(StrEnum):
 
 @pytest.fixture(autouse=True)
 def _kind() -> Iterator[None]:
-    approvals.register(approvals.Kind(name="test.payment", permission="custody:withdrawal:approve"))
+    approvals.register(
+        approvals.Kind(
+            name="test.payment",
+            permission="custody:withdrawal:approve",
+            facts=frozenset({"customer", "asset", "amount"}),
+        )
+    )
     yield
     del kinds._registered["test.payment"]
 
@@ -59,7 +65,7 @@ def ask(
         subject=subject or f"test.payment/{uuid4()}",
         actor=actor,
         now=now,
-        facts=facts,
+        facts={"customer": None, "asset": None, "amount": None, **(facts or {})},
     )
 
 
@@ -191,36 +197,85 @@ def test_leave_one_event_per_answer(real_database: str, now: datetime) -> None:
     assert names.count("approvals.request.signed.refused") == 1
 
 
-WINDOW = Policy.parse(
-    canonical.encode(
-        {
-            "v": 1,
-            "version": 1,
-            "windows": [
-                {
-                    "name": "day",
-                    "when": [["kind", "is", "test.payment"], ["asset", "is", "BTC"]],
-                    "sum": "amount",
-                    "per": "customer",
-                    "seconds": 86_400,
-                    "at_most": "10",
-                    "deny": "enough for a day",
-                }
-            ],
-            "rules": [{"name": "all", "when": [], "teams": {"treasury": 2}, "rejections": 1}],
-        }
-    )
-)
+WINDOW = {
+    "name": "day",
+    "when": [["kind", "is", "test.payment"], ["asset", "is", "BTC"]],
+    "sum": "amount",
+    "per": "customer",
+    "seconds": 86_400,
+    "at_most": "10",
+    "deny": "enough for a day",
+}
 
 
-def test_do_not_slip_under_a_window_together(
-    real_database: str, now: datetime, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_do_not_slip_under_a_window_together(real_database: str, now: datetime) -> None:
     staff = enrol(now=now)
-    monkeypatch.setattr(policies, "in_force", lambda: SimpleNamespace(parsed=WINDOW))
+    enact(staff, now, [rule("all")], [WINDOW])
     for customer in range(ROUNDS):
         facts = {"customer": str(customer), "asset": "BTC", "amount": 4}
         deed = partial(ask, maker=staff.ana, actor=staff.ana.actor, now=now, facts=facts)
         results = at_once(deed, deed, deed, deed)
         refused = [result for result in results if isinstance(result, policies.ByRule)]
         assert len(refused) == 2, "two times four is all that fits under ten"
+
+
+def test_are_judged_by_the_version_that_is_in_force_when_they_are_asked(
+    real_database: str, now: datetime
+) -> None:
+    """Whoever publishes waits for those who are being judged; a stricter version is never a moment late."""
+    staff = enrol(now=now, more={"dot": Role.COMPLIANCE_OFFICER})
+    judged, go_on = threading.Event(), threading.Event()
+
+    @action(Event.ASKED)
+    def asked_slowly(*, actor: Actor, now: datetime) -> ApprovalRequest:
+        def payload(life: timedelta) -> dict[str, Any]:
+            judged.set()
+            assert go_on.wait(60)
+            return {"v": 1}
+
+        return approvals.open(
+            "test.payment",
+            payload,
+            maker=staff.ana.identity,
+            teams={"treasury": 2},
+            subject="test.payment/slow",
+            actor=actor,
+            now=now,
+            facts={"customer": None, "asset": None, "amount": None},
+        )
+
+    draft = save_draft(
+        draft_id=None,
+        text=json.dumps({"rules": [rule("strict", teams={"officers": 3})]}),
+        actor=staff.ana.actor,
+        now=now,
+    )
+    run_backtest(draft_id=draft.pk, count=1, actor=staff.ana.actor, now=now)
+    publication = ask_publication(draft_id=draft.pk, reason="stricter", actor=staff.ana.actor, now=now)
+    sign(staff.cy, publication, now)
+    with ThreadPoolExecutor(2) as beside:
+        slow = beside.submit(_closing(lambda: asked_slowly(actor=staff.ana.actor, now=now)))
+        assert judged.wait(60)
+        published = beside.submit(_closing(lambda: sign(staff.dot, publication, now)))
+        waits = False
+        while not published.done() and not waits:
+            time.sleep(0.01)
+            with connection.cursor() as cursor:
+                cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
+                (waits,) = cursor.fetchone()
+        go_on.set()
+        row = slow.result()
+        published.result()
+    assert waits, "the version came into force while somebody was judged by the one before"
+    assert (row.policy_version, policies.in_force().version) == (1, 2)
+    assert ask(maker=staff.ana, actor=staff.ana.actor, now=now).teams == {"officers": 3, "treasury": 2}
+
+
+def _closing(deed: Callable[[], T]) -> Callable[[], T]:
+    def run() -> T:
+        try:
+            return deed()
+        finally:
+            connection.close()
+
+    return run

@@ -40,7 +40,7 @@ NODE: Final = compute_driver_executable()[0]
 PERSON: Final = UUID("01900000-0000-7000-8000-0000000000b2")
 
 RULE: Final = (
-    '{"name":"all","when":[["kind","in",["custody.withdrawal","approvals.policy"]]],'
+    '{"name":"all","when":[["kind","in",["custody.withdrawal","custody.refill"]]],'
     '"teams":{"treasury":2},"rejections":1},{"name":"night","when":[["hour","below","6"]],"deny":"wait"}'
 )
 

@@ -161,11 +161,14 @@ def test_can_say_no_in_a_sentence() -> None:
     assert refusal.value.rule == "nights"
 
 
-def test_judges_its_windows_before_its_rules() -> None:
-    found = Policy.parse(document(rule("all"), windows=[window("day", ["kind", "is", "pay"])]))
+def test_adds_to_the_rule_what_its_windows_say() -> None:
+    day = window("day", ["kind", "is", "pay"], rejections=2, approve_s=90)
+    found = Policy.parse(document(rule("all", rejections=3, approve_s=60), windows=[day]))
     facts = {"kind": "pay", "customer": "tom", "usd_cents": 40}
     assert found.rule_for(facts, {"day": 60}).name == "all"
-    assert found.rule_for(facts, {"day": 61}).name == "day"
+    both = found.rule_for(facts, {"day": 61})
+    assert (both.name, both.teams) == ("day", {"officers": 3, "treasury": 2})
+    assert (both.rejections, both.approve_s, both.execute_s) == (2, 60, None), "the stricter of each"
     assert found.rule_for({"kind": "other"}).name == "all"
 
 
@@ -245,8 +248,12 @@ def test_never_asks_for_fewer_when_a_fact_is_missing(
 def test_of_the_reference_is_read_and_judges_as_it_says() -> None:
     reference = (Path(__file__).parents[2] / "docs" / "policy.md").read_text()
     shown = Policy.parse(canonical.encode(json.loads(reference.split("```json")[1].split("```")[0])))
-    act = {"kind": "custody.withdrawal", "customer": "tom", "usd_cents": 10_000_001, "hour": 3}
-    assert shown.rule_for(act, {"a customer's day": 0}).name == "a customer's day"
+    act = {"kind": "custody.withdrawal", "customer": "tom", "usd_cents": 10_000_001, "hour": 6}
+    large = shown.rule_for(act, {"a customer's day": 0})
+    assert (large.name, large.teams) == ("a customer's day", {"officers": 1, "treasury": 2})
+    assert (large.approve_s, large.execute_s) == (14_400, 7_200), "as the rule says to which it is added"
+    with pytest.raises(Denied, match="wait for the morning"):
+        shown.rule_for({**act, "hour": 5}, {"a customer's day": 0})
     small = {**act, "usd_cents": 100}
     assert shown.rule_for(small, {"a customer's day": 0}).name == "withdrawals"
     with pytest.raises(NoRuleMatches):

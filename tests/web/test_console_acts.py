@@ -10,6 +10,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from core import clock
 from core.access.models import Identity
+from core.approvals import kinds
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
 from core.freezes.models import Freeze
@@ -285,11 +286,28 @@ def test_gives_a_draft_of_the_policy_to_edit_that_says_the_same(exchange: Exchan
     assert bytes(exchange.draft.document) == before
     for said in ("to be approved within 4 h", "within 1 d and 1 d", "window a customer", "($50,000.00)"):
         assert said in html.unescape(shown)
+    loose = '{"rules": [{"name": "x", "when": [["kind", "is", "staff.leave"]], "deny": "no"}]}'
+    assert "staff.leave keeps its own quorum" in refusal(send(ana, page, f"{page}change", text=loose))
     refused = send(ana, page, f"{page}change", text='{"rules": [{"name": "x"}]}')
     assert refused.status_code == 422
     assert refusal(refused) == (
         "Nothing was kept: a rule has a name, when, and one of: teams and rejections; deny; unattended."
     )
+
+
+def test_shows_what_each_kind_asks_for_and_which_rules_decide_about_it(exchange: Exchange) -> None:
+    page = html.unescape(at_console(exchange.staff.ana.identity).get("/approvals/policy/").content.decode())
+    rows = {
+        kind: " ".join(re.sub(r"<[^>]+>", " ", row).split())
+        for row in re.findall(r"<tr>.*?</tr>", page)
+        for kind in re.findall(r"<code>([a-z]+\.[a-z_]+)</code>", row)
+    }
+    assert rows.keys() == kinds.registered().keys()
+    assert "2 of officers within 1 h and 1 h the staff person , role" in rows["staff.join"]
+    assert "2 or more, as the signers’ registry says" in rows["signer.release"]
+    assert "its own quorum: no rule names it" in rows["signer.release"]
+    assert "its own quorum, always: taking rights away" in rows["staff.leave"]
+    assert "what the lane takes, then payments" in rows["custody.withdrawal"]
 
 
 def test_stands_beside_the_lane_its_worst_loss_and_what_each_signer_has_counted(exchange: Exchange) -> None:

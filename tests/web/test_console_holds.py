@@ -67,7 +67,7 @@ def test_says_until_when_funds_stay_held_that_the_lane_could_still_pay(exchange:
         subject=row.hold_reference,
         policy_version=1,
         rule="what the lane takes",
-        facts={},
+        facts={"kind": row.request.kind, "lane": "open", "risk": "clear"},
     )
     Withdrawal.objects.filter(pk=row.pk).update(waiver=waiver)
     Payment.objects.filter(pk=payment.pk).update(offered_at=clock.now())

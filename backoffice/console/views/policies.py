@@ -12,6 +12,7 @@ from django.shortcuts import redirect
 
 from backoffice.console import frame
 from core import access, clock
+from core.approvals import reach
 from core.approvals.actions import policies as actions
 from core.approvals.domain.drafts import State
 from core.approvals.domain.policies import described, differences, summed
@@ -45,6 +46,7 @@ def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpRe
         "windows": [(window.rule.name, summed(window)) for window in current.parsed.windows],
         "versions": ApprovalPolicy.objects.select_related("request").order_by("-version")[:SHOWN_MAX],
         "drafts": PolicyDraft.objects.select_related("maker").order_by("-changed_at")[:SHOWN_MAX],
+        "kinds": reach.of_kinds(current.parsed),
         "text": request.POST.get("text") or _text(bytes(current.document)),
         "may_propose": access.allowed(request.identity, Permission.PROPOSE_POLICY, now),
     }

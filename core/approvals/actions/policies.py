@@ -18,7 +18,7 @@ from core.actor import Actor
 from core.approvals import kinds, opening, policies
 from core.approvals.backtesting import backtest
 from core.approvals.domain.drafts import NEXT, State
-from core.approvals.domain.policies import changeable, too_long
+from core.approvals.domain.faults import fault
 from core.approvals.events import Event
 from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalPolicy, ApprovalRequest, PolicyDraft
@@ -144,6 +144,7 @@ def drop_draft(*, draft_id: UUID, actor: Actor, now: datetime) -> PolicyDraft:
 def _publish(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
     """Bring the version into force, in the transaction of the deciding signature."""
     row = _asked(request)
+    policies.publish_alone()
     version = _next(row)
     opening.consume(request, now=now)
     ApprovalPolicy.objects.create(
@@ -180,12 +181,11 @@ def _document(text: str) -> bytes:
             raise BadPolicy("a policy is an object with rules, and may have windows")
         document = canonical.encode({**members, "v": 1, "version": policies.in_force().version + 1})
         policy = Policy.parse(document)
-        unknown = {team for rule in policy.rules for team in rule.teams} - TEAMS.keys()
-        longest = {name: policies.longest(kind) for name, kind in kinds.registered().items()}
-        if late := too_long(policy, longest):
-            raise BadPolicy(late)
-        if not changeable(policy, kind=NAME):
-            raise BadPolicy(f"no rule would let anybody approve {NAME}, so it could never be changed again")
+        rules = (*policy.rules, *(window.rule for window in policy.windows))
+        unknown = {team for rule in rules for team in rule.teams} - TEAMS.keys()
+        terms = {name: policies.terms(kind) for name, kind in kinds.registered().items()}
+        if found := fault(policy, terms):
+            raise BadPolicy(found)
     except (BadPolicy, canonical.NotCanonical, ValueError) as error:
         raise BadDraft(f"Nothing was kept: {error}.", target=NAME) from error
     if unknown:
@@ -246,6 +246,6 @@ KIND: Final = Kind(
     on_rejected=_refuse,
     on_expired=_refuse,
     title="New policy",
-    quorum_min=2,
-    governed=True,
+    floor=QUORUM,
+    fixed="otherwise a version could forbid every later one, and nobody could mend it",
 )

@@ -3,14 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
 from kernel import canonical
-from kernel.policy import COUNT, Denied, Fact, FactMissing, NoRuleMatches, Policy, Rule, Window
+from kernel.policy import (
+    COUNT,
+    LANE,
+    Denied,
+    Fact,
+    FactMissing,
+    NoRuleMatches,
+    Policy,
+    Rule,
+    Window,
+    stricter,
+)
 
 Teams = Mapping[str, int]
 
@@ -42,17 +52,49 @@ FOUNDING: Final[canonical.Value] = {
             "rejections": 1,
         },
         {
-            "name": "the policy itself",
-            "when": [["kind", "is", "approvals.policy"]],
-            "teams": {"compliance": 1, "treasury": 1},
+            "name": "the staff",
+            "when": [
+                [
+                    "kind",
+                    "in",
+                    ["staff.join", "staff.grant_role", "staff.restore", "staff.rebind", "staff.add_passkey"],
+                ]
+            ],
+            "teams": {"officers": 2},
+            "rejections": 1,
+        },
+        {
+            "name": "authenticators",
+            "when": [["kind", "in", ["factors.enrol_passkey", "factors.enrol_code"]]],
+            "teams": {"officers": 1},
+            "rejections": 1,
+        },
+        {
+            "name": "keys for the safes",
+            "when": [["kind", "is", "factors.enrol_sealed"]],
+            "teams": {"officers": 2},
+            "rejections": 1,
+        },
+        {
+            "name": "letting go",
+            "when": [["kind", "in", ["freezes.release", "engine.market_release"]]],
+            "teams": {"officers": 2},
             "rejections": 1,
         },
     ],
 }
-"""What every deployment begins with. Acts that no rule names keep the quorum of their own kind.
+"""What every deployment begins with. Acts that no rule names keep the quorum of their own kind; orders to the
+signers keep the one that the signers' own registry names.
 
-The lane is open only where the signers' own registry gives a wallet one, which takes a quorum of its own.
+The lane is open only where that registry gives a wallet one, which takes a quorum of its own.
 """
+
+COMMON: Final = frozenset({"kind", "hour", "maker", LANE})
+"""The facts of every act."""
+NUMBERS: Final = frozenset(
+    {"hour", "amount", "usd_cents", "customer_tier", "tier", "role_hours", "registry_version"}
+)
+"""The facts that are numbers; all others are text."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +112,22 @@ class Periods:
 
 
 @dataclass(frozen=True, slots=True)
+class Terms:
+    """What the code says of a kind of act, whatever a policy says.
+
+    `floor` is the least that any request of it asks for; `facts` are what it tells the policy beside COMMON.
+    A `governed` kind is refused where no rule covers it. One with a sentence in `fixed` keeps its quorum
+    whatever the rules say, and the sentence says why.
+    """
+
+    floor: Teams
+    longest: Periods
+    facts: frozenset[str] = frozenset()
+    governed: bool = False
+    fixed: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Judgement:
     """Who must approve under one version of the policy, how soon, and why."""
 
@@ -84,33 +142,20 @@ class Judgement:
 
 
 def judge(
-    policy: Policy,
-    facts: Mapping[str, Fact],
-    sums: Mapping[str, int],
-    *,
-    floor: Teams,
-    longest: Periods,
-    governed: bool,
+    policy: Policy, facts: Mapping[str, Fact], sums: Mapping[str, int], *, asked: Teams, terms: Terms
 ) -> Judgement:
-    """The rule that decides, never asking for less than `floor`, the kind's own quorum, and for nothing later
-    than its `longest` periods.
+    """The rule that decides, never asking for less than the kind's own floor and than what was `asked` for,
+    and for nothing later than the kind's longest periods.
 
-    Denied and FactMissing for every kind; NoRuleMatches where the kind is `governed`: then a policy that
-    forgot it stops it, and does not leave it to its floor.
+    Denied and FactMissing for every kind that is not fixed; NoRuleMatches where the kind is governed: then a
+    policy that forgot it stops it, and does not leave it to its floor.
     """
-    try:
-        rule: Rule | None = policy.rule_for(facts, sums)
-    except Denied:
-        raise
-    except NoRuleMatches:
-        if governed:
-            raise
-        rule = None
-    periods = longest.within(rule)
+    rule = None if terms.fixed else _decided(policy, facts, sums, governed=terms.governed)
+    periods = terms.longest.within(rule)
     return Judgement(
         version=policy.version,
         rule=rule.name if rule else "",
-        teams=stricter(floor, rule.teams if rule else {}),
+        teams=stricter(stricter(terms.floor, asked), rule.teams if rule else {}),
         rejections=rule.rejections if rule else 1,
         approve_within=periods.approve,
         execute_within=periods.execute,
@@ -119,44 +164,21 @@ def judge(
     )
 
 
-def stricter(one: Teams, other: Teams) -> dict[str, int]:
-    """Every team of both, with the larger number of people."""
-    return {team: max(one.get(team, 0), other.get(team, 0)) for team in sorted({*one, *other})}
+def _decided(
+    policy: Policy, facts: Mapping[str, Fact], sums: Mapping[str, int], *, governed: bool
+) -> Rule | None:
+    try:
+        return policy.rule_for(facts, sums)
+    except Denied:
+        raise
+    except NoRuleMatches:
+        if governed:
+            raise
+        return None
 
 
 def _shorter(longest: timedelta, seconds: int | None) -> timedelta:
     return longest if seconds is None else min(longest, timedelta(seconds=seconds))
-
-
-def too_long(policy: Policy, longest: Mapping[str, Periods]) -> str:
-    """A sentence about the first rule that gives a kind, named in it, more time than its code; or nothing."""
-    for rule in (*policy.rules, *(window.rule for window in policy.windows)):
-        for kind in sorted(_kinds(rule) & longest.keys()):
-            for said, most, what in (
-                (rule.approve_s, longest[kind].approve, "approved"),
-                (rule.execute_s, longest[kind].execute, "executed"),
-            ):
-                if said is not None and timedelta(seconds=said) > most:
-                    return f"rule {rule.name}: {kind} is {what} within {lasting(most)} at the longest"
-    return ""
-
-
-def changeable(policy: Policy, *, kind: str) -> bool:
-    """Whether at some hour a change of the policy, an act of this kind, could be put before anybody."""
-    sums = {window.rule.name: 0 for window in policy.windows}
-    for hour in range(24):
-        with suppress(NoRuleMatches, FactMissing):
-            policy.rule_for({"kind": kind, "hour": hour, "maker": ""}, sums)
-            return True
-    return False
-
-
-def _kinds(rule: Rule) -> frozenset[str]:
-    named: set[str] = set()
-    for one in rule.when:
-        if one.fact == "kind" and not isinstance(one.value, int):
-            named |= {one.value} if isinstance(one.value, str) else set(one.value)
-    return frozenset(named)
 
 
 class Change(StrEnum):
@@ -255,14 +277,16 @@ def _all(before: Teams, after: Teams) -> list[tuple[str, int]]:
 
 
 __all__ = [
+    "COMMON",
     "FOUNDING",
+    "NUMBERS",
     "Change",
     "Denied",
     "FactMissing",
     "Judgement",
     "NoRuleMatches",
     "Periods",
-    "changeable",
+    "Terms",
     "compared",
     "described",
     "differences",
@@ -270,5 +294,4 @@ __all__ = [
     "lasting",
     "stricter",
     "summed",
-    "too_long",
 ]

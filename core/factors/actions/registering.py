@@ -28,8 +28,6 @@ from core.factors.queries import factors_of
 from core.ids import new_id
 from core.refusals import NotAllowed, NotFound, Refused
 
-TEAMS: Final = {"officers": 1}
-SAFE_TEAMS: Final = {"officers": 2}
 REGISTER: Final = "register"
 """The purpose of a challenge that a new passkey answers."""
 SECRET_BYTES: Final = 20
@@ -189,12 +187,20 @@ def _put_before_another(
         after={"kind": enrolment.kind, **enrolment.facts()},
         reason=reason.strip(),
     )
-    teams = SAFE_TEAMS if isinstance(enrolment, enrolments.SealedKey) else TEAMS
+    sealed = isinstance(enrolment, enrolments.SealedKey)
+    teams = enrolments.SAFE_TEAMS if sealed else enrolments.TEAMS
     payload = enrolments.payload(
         enrolment, deployment=settings.DEPLOYMENT, name=person.display_name, reason=reason.strip()
     )
     return approvals.open(
-        enrolment.kind, payload, maker=person, teams=teams, subject=target, actor=actor, now=now
+        enrolment.kind,
+        payload,
+        maker=person,
+        teams=teams,
+        subject=target,
+        actor=actor,
+        now=now,
+        facts=enrolment.told(),
     )
 
 

@@ -9,6 +9,8 @@ from uuid import UUID
 
 from kernel import canonical
 
+TEAMS: Final = {"officers": 1}
+SAFE_TEAMS: Final = {"officers": 2}
 _TAG: Final = b"countersign/code-secret/v1"
 
 
@@ -17,6 +19,7 @@ class Enrolment:
     """What both kinds have in common: the row that becomes active, and whose it is."""
 
     kind: ClassVar[str]
+    tells: ClassVar[frozenset[str]] = frozenset()
     factor: UUID
     person: UUID
     label: str
@@ -25,12 +28,17 @@ class Enrolment:
         """The payload's own members."""
         return {"factor": str(self.factor), "label": self.label}
 
+    def told(self) -> dict[str, str]:
+        """What the policy is told of it, by the names in `tells`."""
+        return {}
+
 
 @dataclass(frozen=True, slots=True)
 class Passkey(Enrolment):
     """A passkey for the console, with what its attestation says of the device."""
 
     kind: ClassVar[str] = "factors.enrol_passkey"
+    tells: ClassVar[frozenset[str]] = frozenset({"attestation", "aaguid"})
     credential_id: str
     public_key: str
     aaguid: str
@@ -46,6 +54,10 @@ class Passkey(Enrolment):
             "aaguid": self.aaguid,
             "attestation": self.attestation,
         }
+
+    def told(self) -> dict[str, str]:
+        """What its attestation says."""
+        return {"attestation": self.attestation, "aaguid": self.aaguid}
 
 
 @dataclass(frozen=True, slots=True)

@@ -64,7 +64,16 @@ def ask_release(*, freeze_id: UUID, reason: str, actor: Actor, now: datetime) ->
         after={"scope": freeze.scope},
         reason=reason.strip(),
     )
-    return approvals.open(KIND, payload, maker=officer, teams=TEAMS, subject=freeze, actor=actor, now=now)
+    return approvals.open(
+        KIND,
+        payload,
+        maker=officer,
+        teams=TEAMS,
+        subject=freeze,
+        actor=actor,
+        now=now,
+        facts={"scope": freeze.scope, "scope_class": freeze.scope.partition(":")[0]},
+    )
 
 
 def _release(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
@@ -96,5 +105,6 @@ KIND: Final = Kind(
     permission=Permission.APPROVE_RELEASE,
     on_approved=_release,
     title="Release of a freeze",
-    quorum_min=2,
+    floor=TEAMS,
+    facts=frozenset({"scope", "scope_class"}),
 )

@@ -7,7 +7,6 @@ shift; then it is the two who answer that must be able to grant it (`core.staff.
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Final
 
 from django.conf import settings
 
@@ -22,8 +21,6 @@ from core.approvals.models import ApprovalRequest
 from core.refusals import NotAllowed, NotFound, Refused
 from core.staff.domain import changes
 from core.staff.events import Event
-
-TEAMS: Final = {"officers": 2}
 
 
 class AboveOwnRole(NotAllowed):
@@ -83,7 +80,14 @@ def propose_change(*, change: changes.Change, reason: str, actor: Actor, now: da
         reason=reason.strip(),
     )
     return approvals.open(
-        change.kind, payload, maker=maker, teams=TEAMS, subject=target, actor=actor, now=now
+        change.kind,
+        payload,
+        maker=maker,
+        teams=changes.TEAMS,
+        subject=target,
+        actor=actor,
+        now=now,
+        facts=changes.told(change, maker=maker.pk),
     )
 
 

@@ -15,6 +15,7 @@ from uuid import UUID
 
 from kernel import canonical, encodings, webauthn
 
+TEAMS: Final = {"officers": 2}
 HOURS_MAX: Final = 12
 """A role for a time is for a shift, not for a season."""
 
@@ -30,6 +31,7 @@ class Join:
     """Somebody new, under the subject by which the edge knows them, with their first roles."""
 
     kind: ClassVar[str] = "staff.join"
+    tells: ClassVar[frozenset[str]] = frozenset({"person", "role"})
     person: UUID
     name: str
     email: str
@@ -50,6 +52,7 @@ class GrantRole:
     """One more role, for good (`hours` 0) or for a shift."""
 
     kind: ClassVar[str] = "staff.grant_role"
+    tells: ClassVar[frozenset[str]] = frozenset({"person", "role", "role_hours", "own"})
     person: UUID
     role: str
     hours: int = 0
@@ -66,6 +69,7 @@ class EndRole:
     """One role less."""
 
     kind: ClassVar[str] = "staff.end_role"
+    tells: ClassVar[frozenset[str]] = frozenset({"person", "role"})
     person: UUID
     role: str
 
@@ -79,6 +83,7 @@ class Leave:
     """No role, no passkey, no entry any more."""
 
     kind: ClassVar[str] = "staff.leave"
+    tells: ClassVar[frozenset[str]] = frozenset({"person"})
     person: UUID
 
     def facts(self) -> dict[str, canonical.Value]:
@@ -91,6 +96,7 @@ class Restore:
     """Back after a suspension, with the roles that have not ended meanwhile."""
 
     kind: ClassVar[str] = "staff.restore"
+    tells: ClassVar[frozenset[str]] = frozenset({"person"})
     person: UUID
 
     def facts(self) -> dict[str, canonical.Value]:
@@ -103,6 +109,7 @@ class Rebind:
     """The same person under another subject, after the edge's account was made anew."""
 
     kind: ClassVar[str] = "staff.rebind"
+    tells: ClassVar[frozenset[str]] = frozenset({"person"})
     person: UUID
     subject: str
 
@@ -118,6 +125,7 @@ class AddPasskey:
     """One more passkey with which the person signs, with what its attestation says of the device."""
 
     kind: ClassVar[str] = "staff.add_passkey"
+    tells: ClassVar[frozenset[str]] = frozenset({"person", "own", "attestation", "aaguid"})
     version: ClassVar[int] = 2
     person: UUID
     credential_id: str
@@ -149,6 +157,7 @@ class RevokePasskey:
     """A passkey that is lost or retired."""
 
     kind: ClassVar[str] = "staff.revoke_passkey"
+    tells: ClassVar[frozenset[str]] = frozenset({"person", "own"})
     person: UUID
     credential_id: str
 
@@ -162,6 +171,30 @@ BY_KIND: Final[Mapping[str, type[Change]]] = {
     change.kind: change
     for change in (Join, GrantRole, EndRole, Leave, Restore, Rebind, AddPasskey, RevokePasskey)
 }
+
+LESS: Final = frozenset({EndRole, Leave, RevokePasskey})
+"""Changes after which somebody may do less than before."""
+SEVERAL: Final = "several"
+NONE: Final = "none"
+
+
+def told(change: Change, *, maker: UUID) -> dict[str, str | int]:
+    """What the policy is told of a change, by the names that it `tells`. Of somebody who joins with more than
+    one role, or with none, the role is `several` or `none`; `own` says whether they ask for themselves.
+    """
+    known: dict[str, str | int] = {
+        "person": str(change.person),
+        "own": "yes" if change.person == maker else "no",
+    }
+    if isinstance(change, Join):
+        known["role"] = change.roles[0] if len(change.roles) == 1 else SEVERAL if change.roles else NONE
+    if isinstance(change, GrantRole | EndRole):
+        known["role"] = change.role
+    if isinstance(change, GrantRole):
+        known["role_hours"] = change.hours
+    if isinstance(change, AddPasskey):
+        known |= {"attestation": change.attestation, "aaguid": change.aaguid}
+    return {name: value for name, value in known.items() if name in change.tells}
 
 
 def payload(
