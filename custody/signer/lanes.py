@@ -3,7 +3,7 @@
 Whoever owns the web tier can invent a customer, a key and a destination, but not the time that this signer
 has known them. A first key counts from this signer's own clock; a destination counts from when it was
 learnt, and not before its key has itself been known for a cooling-off. A customer who shows another key
-starts again with nothing: that is an event for people, so the answer says so and the journal keeps it.
+starts again with nothing but what was removed: an event for people, so answer and journal say so.
 """
 
 from __future__ import annotations
@@ -49,11 +49,11 @@ class Lanes:
         details = entry.details
         if entry.event == "customer_key":
             key = customer.Key(str(details["algorithm"]), bytes.fromhex(str(details["public_key"])))
-            self.customers[str(details["customer"])] = Known(key, entry.at_ms)
+            before = self.customers.get(name := str(details["customer"]))
+            self.customers[name] = Known(key, entry.at_ms, removed=before.removed if before else {})
             self.learnt_ms.append(entry.at_ms)
         elif entry.event == "beneficiary":
-            known = self.customers[str(details["customer"])]
-            known.destinations[str(details["destination"])] = entry.at_ms
+            self.customers[str(details["customer"])].destinations[str(details["destination"])] = entry.at_ms
             self.learnt_ms.append(entry.at_ms)
         elif entry.event == "beneficiary_removed":
             known, destination = self.customers[str(details["customer"])], str(details["destination"])
@@ -102,6 +102,8 @@ class Lanes:
         if said.removed:
             if gone is not None and gone >= said.time:
                 return None
+            if said.time.timestamp() * 1000 > now_ms + CLOCKS_APART_S * 1000:
+                raise Refused("SIGNER_BAD_STATEMENT", "a removal in the future would outlast later word")
             if not is_known:
                 self._check_flood(now_ms)  # what stops a destination that is in use is never refused
             return "beneficiary_removed", {**entry, "time": said.time.isoformat()}

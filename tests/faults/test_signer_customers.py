@@ -86,6 +86,24 @@ def test_begins_anew_with_a_customer_who_shows_another_key_and_says_so(desk: Des
     assert pay(desk, destination=ELSEWHERE) == "SIGNER_COOLING_OFF"
 
 
+def test_brings_back_nothing_that_was_removed_whatever_keys_it_is_shown_in_between(desk: Desk) -> None:
+    """Whoever owns the web tier makes up a key for Tom, and then shows again what Tom himself once signed."""
+    kept = Customer().key(), Customer().beneficiary()
+    desk.now += 60
+    assert desk.code(Customer().removal(time=time_text(desk.in_hours(0)))) == "learnt"
+    thief = Customer(seed=66)
+    assert [desk.ask(message)["new"] for message in (thief.key(), kept[0])] == [True, True]
+    assert desk.code(kept[1]) == "SIGNER_BENEFICIARY_REMOVED"
+    assert desk.restart().code(kept[1]) == "SIGNER_BENEFICIARY_REMOVED"
+    # Nor do they keep Tom from his own destination for longer than until he says so once more.
+    assert desk.code(thief.key()) == "learnt"
+    assert desk.code(thief.removal(time=time_text(desk.in_hours(1)))) == "SIGNER_BAD_STATEMENT"
+    assert desk.code(thief.removal(time=time_text(desk.in_hours(0)))) == "learnt"
+    desk.now += 60
+    assert desk.code(Customer().key()) == "learnt"
+    assert desk.code(Customer().beneficiary(time=time_text(desk.in_hours(0)))) == "learnt"
+
+
 def test_learns_from_passkeys_on_the_customers_site_only(tmp_path: Path) -> None:
     desk = desk_with_lane(tmp_path)
     holder = Customer(passkey=True)
