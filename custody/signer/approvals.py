@@ -84,8 +84,7 @@ def judge(
         given.append(quorum.Given(officer.id, officer.teams, approval.verb))
         passkey = f"{officer.id}/{registration.fingerprint(officer.public_key)}"
         sightings.append(Sighting(passkey, count, approval.assertion.name, since))
-    standing = quorum.judge(teams, given, maker=maker, agreeing=verb) if teams else None
-    if standing is not None and not standing.approved:
+    if teams and not (standing := quorum.judge(teams, given, maker=maker, agreeing=verb)).approved:
         missing = ", ".join(f"{count} of {team}" for team, count in standing.missing.items() if count)
         raise Refused("SIGNER_BELOW_QUORUM", f"still missing: {missing}")
     return sightings

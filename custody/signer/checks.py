@@ -145,10 +145,9 @@ def script_of(destination: str, network: str) -> bytes:
 
 
 def _policy(registry: Registry, kind: str) -> KindPolicy:
-    try:
-        return registry.policies[kind]
-    except KeyError:
-        raise Refused("SIGNER_UNKNOWN_KIND", f"the registry has no policy for {kind}") from None
+    if kind not in registry.policies:
+        raise Refused("SIGNER_UNKNOWN_KIND", f"the registry has no policy for {kind}")
+    return registry.policies[kind]
 
 
 def _check_intent(intent: Intent, *, wallet: Wallet, registry: Registry, now: datetime) -> bytes:

@@ -77,9 +77,8 @@ class Journal:
         self._tally = Tally()
         self.check_room, self.sync = self._file.check_room, self._file.sync
         self.weighty: list[Entry] = []
-        self.lines, self.last_ms, self._last = 0, 0, FIRST
         self.registry = self.branch = ""
-        self.tree, self._starts, self._size = Tree(), array("Q"), 0  # where each line begins in the file
+        self._forget()
         self.fault: Refused | None = None
         self.cut = 0
         self._load()
@@ -159,7 +158,7 @@ class Journal:
     def _forget(self) -> None:
         self.weighty.clear()
         self.lines, self.last_ms, self._last = 0, 0, FIRST
-        self.tree, self._starts, self._size = Tree(), array("Q"), 0
+        self.tree, self._starts, self._size = Tree(), array("Q"), 0  # where each line begins in the file
 
     def _take(self, entry: Entry, body: bytes) -> None:
         self.tree.append(body)

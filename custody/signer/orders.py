@@ -11,17 +11,18 @@ from custody.signer.standing import FREEZE_FILE, Standing
 
 def obey(signer: Standing, order: Order) -> None:
     """Do what the order says, once; Refused where it does not hold."""
-    signer.check_pinned()
+    if not (stops := order.kind in (requests.FREEZE, requests.VETO)):
+        signer.check_pinned()
     signer.memory.check_order(order.signed.name)
-    sightings = checks.judge_order(order, token=signer.token.name, registry=signer.registry, now=signer.now())
+    sightings = checks.judge_order(order, token=signer.token.name, registry=signer.believed, now=signer.now())
     entry = signer.order_entry(order, sightings)
     if order.kind == requests.REOPEN:
         _reopen(signer, order, entry)
         return
-    signer.check_store()
+    signer.check_store(stops=stops)
     if order.kind != requests.FREEZE:
         signer.memory.check_clock(signer.journal, now_ms=signer.now_ms())
-        signer.memory.check_reopened(order.expires, life=signer.registry.limits.order_life)
+        signer.memory.check_reopened(order.expires, life=signer.believed.limits.order_life)
     if order.kind in (requests.FREEZE, requests.RELEASE):
         _freeze_or_release(signer, order, entry)
     elif order.kind == requests.VETO:
@@ -45,7 +46,7 @@ def _reopen(signer: Standing, order: Order, entry: Message) -> None:
 
 
 def _freeze_or_release(signer: Standing, order: Order, entry: Message) -> None:
-    wallets = signer.registry.wallets
+    wallets = signer.believed.wallets
     if order.subject not in {EVERYTHING, *wallets, *(name + LANE for name in wallets)}:
         raise Refused("SIGNER_UNKNOWN_WALLET", f"no wallet {order.subject[:40]!r}")
     if order.kind == requests.RELEASE:

@@ -45,7 +45,9 @@ class Signer(Standing):
             self.memory.check_frozen(EVERYTHING)
             self.journal.check_room()
             self.watched.check(now_ms)
-            self._probe(now_ms)
+            if now_ms >= self._probed_ms + PROBE_EVERY_MS:
+                self.token.probe()
+                self._probed_ms = now_ms
             state, why = "ready", ""
         except Refused as refusal:
             state, why = refusal.code, refusal.detail
@@ -77,12 +79,6 @@ class Signer(Standing):
             },
         }
         return self._said("health", members)
-
-    def _probe(self, now_ms: int) -> None:
-        """Let the token prove once a minute that it still signs."""
-        if now_ms >= self._probed_ms + PROBE_EVERY_MS:
-            self.token.probe()
-            self._probed_ms = now_ms
 
     def _sign(self, message: Mapping[str, canonical.Value]) -> Message:
         """Sign a transaction that every check lets pass. An unattended one takes its wallet's lane."""

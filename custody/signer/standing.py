@@ -36,6 +36,7 @@ class Standing:
         order: Order | None = None,
     ) -> None:
         self.token, self.registry, self._state, self._clock = token, registry, state, clock
+        self.believed = registry  # whose officers are heard: the last one, while this one may not follow yet
         self._attested: dict[str, Attested] = {}
         self._probed_ms = 0
         self.journal = Journal(state, token)
@@ -82,12 +83,13 @@ class Standing:
         if self.stopped_by_host() and EVERYTHING not in self.memory.frozen:
             self.remember("frozen", {"wallet": EVERYTHING, "reason": "by the host", "maker": "host"})
 
-    def check_store(self) -> None:
-        """Refuse where the journal is not what token and witnesses know, or names another registry."""
+    def check_store(self, *, stops: bool = False) -> None:
+        """Refuse where the journal is not what others know; but for a stop, also under another registry."""
         if self.journal.fault is not None:
             raise self.journal.fault
         self.memory.check_forked()
-        self.check_pinned()
+        if not stops:
+            self.check_pinned()
 
     def check_pinned(self) -> None:
         """Refuse where the file that this process was started with is not the pinned one."""
@@ -102,7 +104,7 @@ class Standing:
         old = read(self._state / COPY)
         if old.digest.hex() != self.journal.registry:
             raise Refused("SIGNER_REGISTRY_CHANGED", "the kept copy of the old registry was changed")
-        now_ms, digest = self.now_ms(), self.registry.digest.hex()
+        now_ms, digest, self.believed = self.now_ms(), self.registry.digest.hex(), old
         if order is not None and digest not in self.memory.announced:
             sightings = check_successor(
                 self.registry, old=old, order=order, token=self.token.name, now=self.now()
@@ -114,11 +116,14 @@ class Standing:
             if digest in self.memory.recoveries:
                 check_recovery(self.registry, old=old)
             self.remember("registry", self.registry_entry())
+            self.believed = self.registry
 
     def _keep_copy(self) -> None:
         path = self._state / COPY
         if not path.exists() or hashlib.sha256(path.read_bytes()).digest() != self.registry.digest:
-            path.write_bytes(self.registry.encoded)
+            fresh = path.with_suffix(".new")
+            fresh.write_bytes(self.registry.encoded)
+            fresh.replace(path)
 
     def stopped_by_host(self) -> bool:
         """Whether whoever runs the host says stop."""

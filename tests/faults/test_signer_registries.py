@@ -132,6 +132,50 @@ def test_lets_any_one_officer_veto_a_registry_within_its_delay(tmp_path: Path) -
     assert desk.restart(order=again).spend() == "SIGNER_REGISTRY_CHANGED"
 
 
+def test_hears_a_veto_and_a_freeze_while_it_waits_with_the_new_file_already(tmp_path: Path) -> None:
+    """A host that starts its signer with the next file early keeps no officer's veto from counting."""
+    desk = patient(tmp_path)
+    ria = Authenticator()
+    officers = canonical.decode_object(desk.registry.encoded)["officers"]
+    ours = {RIA: {"name": "Ria", "teams": ["treasury"], "public_key": ria.public_key_hex}}
+    new, members = succession(desk, officers={**officers, **ours})
+    assert desk.code(order("signer.registry", **members)) == "obeyed"
+    desk.restart(registry=new)
+    veto = order("signer.veto", maker=DOT, officers=[DOT], verb=Verb.APPROVE, digest=members["digest"])
+    freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
+    # It hears the officers of the registry that it believes, and lets nobody go by either.
+    vaults.KEYS[RIA] = ria
+    try:
+        forged = order("signer.freeze", officers=[RIA], verb=Verb.APPROVE, wallet="*")
+    finally:
+        del vaults.KEYS[RIA]
+    assert desk.code(forged) == "SIGNER_UNKNOWN_OFFICER"
+    assert [desk.code(sent) for sent in (veto, freeze)] == ["obeyed", "obeyed"]
+    assert desk.code(order("signer.release", wallet="hot")) == "SIGNER_REGISTRY_CHANGED"
+    desk.now += DELAY + 1
+    assert desk.restart().spend() == "SIGNER_REGISTRY_CHANGED"
+    desk.restart(registry=hot_registry(limits={"registry_delay_s": DELAY}))
+    assert desk.spend() == "SIGNER_FROZEN"
+
+
+def test_keeps_a_whole_copy_of_a_registry_whatever_ends_it_in_the_middle(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    new, members = succession(desk)
+
+    def torn(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            file.write(data[:100])
+        raise OSError("the power failed")
+
+    ordered = requests.order(order("signer.registry", **members))
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_bytes", torn)
+        with pytest.raises(OSError, match="the power failed"):
+            desk.restart(registry=new, order=ordered)
+    assert Registry.parse((desk.state / "registry.json").read_bytes()).version == 1
+
+
 def test_takes_up_no_file_with_other_passkeys_than_its_officers_read(tmp_path: Path) -> None:
     desk = patient(tmp_path)
     new, members = succession(desk)

@@ -186,7 +186,10 @@ export const ACTS = new Map([
   })],
   ["signer.reopen", letGo({ token: word, standing: token }, {
     headline: (act) => `Let the signer ${act.token} begin a new memory`,
-    lines: (act) => [line("What it found", act.standing, "mono", "Compare it with the signer’s own health line.")],
+    lines: (act) => [
+      line("What it found", act.standing, "mono", "Compare it with the signer’s own health line."),
+      line("It forgets", "freezes and vetoes too, if lines of it are lost: freeze again what must stand still"),
+    ],
   })],
   ["signer.registry", { version: 2, ...letGo(REGISTRY, {
     headline: (act) => `Let the signers take up registry ${act.version}`,
