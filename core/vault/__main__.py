@@ -32,7 +32,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _log(line: str) -> None:
-    print(f"vault {line}", flush=True)
+    print(f"vault {starting.plain(line)}", flush=True)
 
 
 def provision(state: Path, passphrase: bytes) -> None:

@@ -97,6 +97,8 @@ class Vault:
     def answer(self, message: Message, uid: int) -> Message:
         """`open`, `standing`, or a question of the collector about the log."""
         self._tell(self._tally.due(now_ms=int(self._clock() * 1000)))
+        if not members.is_version(message.get("v"), 1):
+            return _refused("VAULT_UNKNOWN_QUESTION")
         if message.get("type") == "standing":
             return self._standing()
         if message.get("type") != "open":

@@ -55,8 +55,10 @@ def test_signs_a_log_that_only_grows_and_the_same_head_again(one: Notary) -> Non
         (question(17, 30) | {"proof": ["00"] * 64}, "NOTARY_BAD_QUESTION"),
         (question(17, 30) | {"size": "30"}, "NOTARY_BAD_QUESTION"),
         (question(17, 30) | {"root": "xx"}, "NOTARY_BAD_QUESTION"),
-        ({"type": "sign"}, "NOTARY_BAD_QUESTION"),
-        ({"type": "export"}, "NOTARY_UNKNOWN_QUESTION"),
+        ({"v": 1, "type": "sign"}, "NOTARY_BAD_QUESTION"),
+        ({"v": 1, "type": "export"}, "NOTARY_UNKNOWN_QUESTION"),
+        (question(17, 30) | {"v": 2}, "NOTARY_UNKNOWN_QUESTION"),
+        (question(17, 30) | {"v": True}, "NOTARY_UNKNOWN_QUESTION"),
     ],
 )
 def test_refuses_and_stays_where_it_is(one: Notary, asked: dict[str, object], code: str) -> None:

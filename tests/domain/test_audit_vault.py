@@ -9,6 +9,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 
+from core.vault import __main__ as program
 from core.vault import boxes
 from core.vault.boxes import NotOurs
 from core.vault.desk import DELIVERIES, OPENINGS_PER_PERSON, PLACES_MAX, Vault
@@ -102,6 +103,26 @@ def test_opens_and_has_written_it_down_before(desk: Desk, monkeypatch: pytest.Mo
 def test_wants_to_know_who_whom_and_why(desk: Desk, changes: dict[str, Any]) -> None:
     assert desk.ask("tom", **changes) == "VAULT_BAD_QUESTION"
     assert desk.codes == []
+
+
+@pytest.mark.parametrize("version", [0, 2, True, "1", None])
+def test_answers_its_own_version_only(desk: Desk, version: Any) -> None:
+    assert desk.ask("tom", v=version) == "VAULT_UNKNOWN_QUESTION"
+    for kind in ("standing", "log_head"):
+        assert desk.vault.answer({"v": version, "type": kind}, 7)["code"] == "VAULT_UNKNOWN_QUESTION"
+    assert desk.codes == []
+
+
+def test_alarms_in_one_line_whatever_somebody_calls_themselves(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name in ("tom", "tia", "ted"):
+        desk.ask(name, actor="officer/ana\nvault ready\r\x1b[2K\N{RIGHT-TO-LEFT OVERRIDE}")
+    program._log(f"ALARM {desk.alarms[0]}")
+    said = capsys.readouterr().out
+    assert said.startswith("vault ALARM quota: officer/ana?vault ready??[2K? through user 7")
+    assert said.count("\n") == 1
+    assert said.removesuffix("\n").isprintable()
 
 
 def test_opens_nothing_of_another_person_or_place(desk: Desk) -> None:

@@ -16,7 +16,7 @@ from typing import Final
 
 from core.trusted.serving import Message
 from core.trusted.starting import replace
-from kernel import canonical, encodings, merkle, note
+from kernel import canonical, encodings, members, merkle, note
 
 PROOF_MAX: Final = 63
 
@@ -49,7 +49,7 @@ class Notary:
 
     def answer(self, message: Message, _uid: int = 0) -> Message:
         """`head`: what it signed last. `sign`: the signed note of a head that continues it, or why not."""
-        match message.get("type"):
+        match message.get("type") if members.is_version(message.get("v"), 1) else None:
             case "head":
                 return {"v": 1, "type": "head", "size": self.size, "root": self.root.hex()}
             case "sign":
