@@ -20,6 +20,7 @@ from typing import Final
 
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from kernel import canonical, encodings, note, webauthn, witnessed
 from kernel.approval import BadStatement, Statement, Verb
@@ -27,6 +28,7 @@ from kernel.merkle import Tree
 from kernel.pinned import Officer
 from kernel.registry import Registry
 
+P256_ORDER: Final = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 STRANGERS_PER_HOUR: Final = 60
 STOPS: Final = frozenset({"signer.freeze", "signer.veto"})
 RESERVE_BYTES: Final = 256 * 1024
@@ -92,8 +94,17 @@ class Given:
     @property
     def name(self) -> str:
         """The assertion's own hash: the same signature handed in again is the same line."""
-        parts = (self.assertion.authenticator_data, self.assertion.client_data, self.assertion.signature)
-        return hashlib.sha256(b"".join(parts)).hexdigest()
+        return self._name(self.assertion.signature)
+
+    @property
+    def twin(self) -> str:
+        """The name of the same signature in its other form (r, n - s), which anybody can make of it."""
+        r, s = decode_dss_signature(self.assertion.signature)
+        return self._name(encode_dss_signature(r, P256_ORDER - s))
+
+    def _name(self, signature: bytes) -> str:
+        signed = self.assertion.authenticator_data + self.assertion.client_data
+        return hashlib.sha256(signed + signature).hexdigest()
 
     def officer(self, registry: Registry, *, origin: str, rp_id: str) -> Officer | None:
         """Whose passkey signed, among the registry's officers, those for a recovery included; None for a key
@@ -158,6 +169,8 @@ class SigningLog:
             if given.statement.deployment != self._deployment:
                 raise NotASignature("the signature is about another deployment")
             officer = given.officer(self._registry(), origin=self._origin, rp_id=self._rp_id)
+            if officer is not None and given.twin in self._places:
+                return self._places[given.twin]  # nobody touched the passkey once more
             now_s = self._clock()
             if officer is None:
                 self._admit_stranger(now_s)

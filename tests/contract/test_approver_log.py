@@ -14,8 +14,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
-from custody.approver.log import STRANGERS_PER_HOUR
+from custody.approver.log import P256_ORDER, STRANGERS_PER_HOUR
 from custody.approver.server import PLACES
 from fixtures.authenticator import Authenticator
 from kernel import canonical, encodings, frames, merkle, note
@@ -156,6 +157,19 @@ def test_writes_down_whose_passkey_signed_what_and_each_signature_once(tmp_path:
         assert [line["officer"] for line in lines] == [BEN, BEN]
         assert lines[0]["digest"] == canonical.digest(b"{}").hex()
         assert (lines[0]["request"], lines[0]["verb"]) == (REQUEST, "approve")
+
+
+def test_writes_down_no_second_act_that_somebody_made_of_an_officers_signature(tmp_path: Path) -> None:
+    """Of one ECDSA signature anybody makes another that holds: Ben must not seem to have signed twice."""
+    with running(tmp_path) as approver:
+        body = given()
+        assert approver.hand_in(body) == 200
+        said = canonical.decode_object(body)
+        r, s = decode_dss_signature(encodings.from_base64url(str(said["signature"])))
+        other = encodings.base64url(encode_dss_signature(r, P256_ORDER - s))
+        forged = canonical.encode({**said, "signature": other, "request": RIA})
+        assert approver.hand_in(forged) == 200
+        assert (approver.said, len(approver.lines)) == ("0", 1)
 
 
 def test_shows_witnesses_heads_that_only_grow(tmp_path: Path) -> None:
