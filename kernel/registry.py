@@ -37,6 +37,8 @@ _MEMBERS: Final = frozenset(
 _OPTIONAL: Final = frozenset({"customers", "lanes", "recovery", "rules", "witnesses"})
 _WINDOW_S_MAX: Final = 366 * 86_400
 RECOVERY_DELAY_S_MIN: Final = 3 * 86_400
+RECOVERS: Final = ", for a recovery"
+"""Behind the name of whoever is there for nothing else, where an order says whose passkeys a file has."""
 
 
 class BadRegistry(ValueError):
@@ -124,10 +126,14 @@ class Registry:
 
     @property
     def keys(self) -> tuple[str, ...]:
-        """Each officer's passkey by its fingerprint, and the name: as an order to take this file up says."""
-        return tuple(
-            f"{registration.fingerprint(one.public_key)} {one.name}" for one in self.officers.values()
-        )
+        """Each officer's passkey by its fingerprint, and the name: as an order to take this file up says.
+
+        Those for a recovery as well, after the others: they can put all others aside.
+        """
+        found = [(one, "") for one in self.officers.values()]
+        if self.recovery is not None:
+            found += [(one, RECOVERS) for one in self.recovery.officers.values()]
+        return tuple(f"{registration.fingerprint(one.public_key)} {one.name}{note}" for one, note in found)
 
     def differs_in_officers_only(self, old: Registry) -> bool:
         """Whether nothing but officers and the version differ: all that a recovery may bring."""

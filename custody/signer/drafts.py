@@ -18,7 +18,7 @@ from typing import Any, Final
 from custody.signer import brought, succession
 from custody.signer.changes import CHANGES
 from custody.signer.refusals import Refused
-from custody.signer.words import differences, lane_lines, spoken
+from custody.signer.words import differences, grouped, lane_lines
 from custody.signer.written import BadDraft
 from kernel import canonical, encodings, members, quorum
 from kernel.approval import Verb
@@ -115,8 +115,8 @@ def run(options: argparse.Namespace, now: datetime) -> Iterator[str]:
     yield from differences(old, new)
     yield from notes(old, new)
     yield f"written {options.out}; officers will see on the approver page:"
-    for officer in new.officers.values():
-        yield f"  Passkey of {officer.name}: {spoken(officer.public_key)}"
+    for fingerprint, _, whose in (key.partition(" ") for key in new.keys):
+        yield f"  Passkey of {whose}: {grouped(fingerprint)}"
     yield f"  Registry's digest: {new.digest.hex()}"
 
 

@@ -53,7 +53,9 @@ def describe(registry: Registry) -> Iterator[str]:
         back = registry.recovery
         yield f"  recovery {back.quorum} of {len(back.officers)}, after {back.delay_s} s without a veto"
         for officer in back.officers.values():
-            yield f"          {officer.name} {officer.id} key {officer.public_key.hex()}"
+            yield f"          {officer.name} {officer.id}"
+            yield f"          passkey {spoken(officer.public_key)}"
+            yield f"          key {officer.public_key.hex()}"
 
 
 def lane_lines(section: lane.Lane, wallet: Wallet) -> Iterator[str]:
@@ -113,6 +115,9 @@ def _words(
     path: _Path, was: canonical.Value, becomes: canonical.Value, *, old: Registry, new: Registry
 ) -> str:
     what = " / ".join(path)
+    if path[:2] == ("recovery", "officers") and path[3:] == ("public_key",):
+        before, after = (spoken(bytes.fromhex(str(key))) for key in (was, becomes))
+        return f"{what}: ANOTHER PASSKEY, {before} -> {after}"
     if path[0] == "officers":
         officer = new.officers.get(path[1]) or old.officers[path[1]]
         what = " / ".join((f"officer {officer.name} ({path[1]})", *path[2:]))
@@ -137,7 +142,11 @@ def _is_units(path: _Path) -> bool:
 
 def spoken(public_key: bytes) -> str:
     """The fingerprint in groups, as the approver page showed it to the officer who made the passkey."""
-    whole = registration.fingerprint(public_key)
+    return grouped(registration.fingerprint(public_key))
+
+
+def grouped(whole: str) -> str:
+    """The same of a fingerprint."""
     return " ".join(whole[at : at + 4] for at in range(0, len(whole), 4))
 
 

@@ -93,6 +93,7 @@ def test_lets_no_new_officers_order_their_own_registry(desk: Desk) -> None:
 
 DELAY = 3_600
 RIA = "01900000-0000-7000-8000-0000000000e5"
+SAM = "01900000-0000-7000-8000-0000000000f6"
 
 
 def patient(tmp_path: Path) -> Desk:
@@ -188,6 +189,26 @@ def test_takes_up_no_file_with_other_passkeys_than_its_officers_read(tmp_path: P
     assert desk.code(order("signer.registry", nonce=b"\x09" * 32, **honest)) == "obeyed"
     desk.now += DELAY
     assert desk.restart(registry=new).spend() == "SIGNER_FEE_ABOVE_LIMIT"
+
+
+def test_takes_up_no_file_with_other_recovery_officers_than_its_officers_read(tmp_path: Path) -> None:
+    """Two passkeys of the attacker's in their places would bring officers of the attacker's, days later."""
+    desk = patient(tmp_path)
+
+    def naming(*keys: Authenticator) -> tuple[Any, Message]:
+        named = zip((RIA, SAM), ("Ria", "Sam"), keys, strict=True)
+        people = {who: {"name": name, "public_key": key.public_key_hex} for who, name, key in named}
+        return succession(desk, recovery={"officers": people, "quorum": 2, "delay_s": 3 * 86_400})
+
+    _, read = naming(Authenticator(), Authenticator())
+    assert [line.partition(" ")[2] for line in read["keys"][-2:]] == [
+        "Ria, for a recovery",
+        "Sam, for a recovery",
+    ]
+    bad, members = naming(Authenticator(), Authenticator())
+    assert desk.code(order("signer.registry", **{**members, "keys": read["keys"]})) == "obeyed"
+    desk.now += DELAY
+    assert desk.restart(registry=bad).spend() == "SIGNER_REGISTRY_CHANGED"
 
 
 def test_counts_a_passkey_that_took_anothers_place_from_its_own_beginning(
