@@ -11,6 +11,7 @@ from core import audit, outbox
 from core.action import action
 from core.actor import Actor
 from core.refusals import Refused
+from custody import queries
 from custody.domain.wallets import Targets
 from custody.events import Event, RegistryLoaded
 from custody.models import Address, DecoderKey, Lane, PaymentPolicy, Wallet
@@ -19,7 +20,9 @@ from kernel.wallet import Wallet as Described
 
 
 class WrongRegistry(Refused):
-    """The file is for another deployment or network, or contradicts an address that is in use."""
+    """The file is for another deployment or network, older than the one that is loaded, or contradicts an
+    address that is in use.
+    """
 
     code = "custody.wrong_registry"
 
@@ -34,6 +37,11 @@ def load_registry(*, registry: Registry, targets: Targets, actor: Actor, now: da
         raise WrongRegistry(
             f"Nothing was loaded: the registry is for {registry.deployment} on {registry.network}, "
             f"this is {settings.DEPLOYMENT} on {settings.NETWORK}."
+        )
+    if registry.version < (loaded := queries.loaded_registry()):
+        raise WrongRegistry(
+            f"Nothing was loaded: the file is version {registry.version}, and version {loaded} is loaded "
+            "here. Give the file that the signers run with."
         )
     wallets = [_wallet(described, registry, targets) for described in registry.wallets.values()]
     for kind, policy in registry.policies.items():

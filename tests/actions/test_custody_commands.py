@@ -51,6 +51,19 @@ def test_loads_nothing_from_a_file_that_is_wrong(registry_file: Path, damage: st
     assert not Wallet.objects.exists()
 
 
+def test_loads_no_older_registry_over_a_newer_one(tmp_path: Path) -> None:
+    files = []
+    for version in (1, 2):
+        path = tmp_path / f"registry-{version}.json"
+        path.write_bytes(canonical.encode({**REGISTRY, "version": version}))
+        files.append(path)
+    for path in (files[1], files[1]):
+        call_command("load_registry", registry=path, stdout=io.StringIO())
+    with pytest.raises(CommandError, match="the file is version 1, and version 2 is loaded here"):
+        call_command("load_registry", registry=files[0])
+    assert queries.loaded_registry() == 2
+
+
 def test_carries_a_bundle_out_and_signatures_in(now: datetime, tmp_path: Path) -> None:
     treasury = Treasury.open(now, refill_below=2 * BTC, target=3 * BTC)
     treasury.fund("cold", 10 * BTC)
