@@ -1,21 +1,24 @@
 """Orders per second through the bridge and the durable engine, from one Python process.
 
-    python -m benchmarks.bridge [--engine PATH] [--seconds 5] [--rates 1000,5000,20000] [--no-fsync]
+    python -m benchmarks.bridge [--engine PATH] [--seconds 5] [--open 1000x1,20000x20] [--takeovers N]
 
-Three ways in, each beside the same commands sent raw, over grpc, in the same run:
+Threads call `submit`, as the trader API's requests do, each part beside the same commands sent raw, over
+grpc, in the same run:
 
-    open loop   every order's moment is fixed beforehand and its latency counts from then; each order is a
-                task of its own that awaits `submit_async`, as a request would. Raw: the same ack-clocked
-                stream over grpc.aio, with commands made beforehand and nothing kept of an answer.
-    closed      16 threads, each with one order at a time in `submit`. Raw: one thread, unary.
-    batched     threads with 512 commands at a time in `submit_batch`, ids and commands made on the way. Raw:
-                the same calls with batches made beforehand.
+    open loop   RATExEACH: so many orders a second in calls of so many (a request brings up to
+                20). Every call's moment is fixed beforehand and its latency counts from then. Raw:
+                an ack-clocked stream over grpc.aio, with commands made beforehand and nothing kept of an
+                answer.
+    closed      threads with one call at a time, of one order or of hundreds; ids and commands are made on the
+                way. Raw: unary calls, with batches made beforehand and answers only counted.
+    take-overs  another process leads, after a drain and after a kill, while threads go on: when it was ready,
+                and for how long no order was acknowledged.
 
 Half of the commands place a resting limit order, half cancel an earlier one; every one of them must be
 answered OK. The engine is a process of its own, release build, on a unix socket, and flushes before it
-answers. Ticks come from a small process of their own, which also tells how late this machine wakes anybody:
-nothing finer can be claimed. The first tenth of a run is dropped. CPU is this process's alone, and the figure
-that a busy machine disturbs least.
+answers. The raw open loop's ticks come from a small process of their own, which also tells how late this
+machine wakes anybody: nothing finer can be claimed. The first tenth of an open loop is dropped. CPU is this
+process's alone, and the figure that a busy machine disturbs least.
 """
 
 from __future__ import annotations
@@ -24,17 +27,21 @@ import argparse
 import asyncio
 import gc
 import tempfile
+from contextlib import closing
 from pathlib import Path
 from typing import Final
 
 from benchmarks.orders import calls, streams
-from benchmarks.orders.engine import engine_running
+from benchmarks.orders.engine import Seat, engine_running
 from benchmarks.orders.flow import Flows
 from benchmarks.orders.table import compared, head, machine
+from benchmarks.orders.takeover import takeovers
 from engine_bridge.adapters.client import Bridge
 
 THREADS: Final = 16
-CALLERS: Final = (1, 2, 4)
+SINGLE: Final = ((1, 1), (THREADS, 1))
+BATCHED: Final = ((1, 512), (2, 512), (4, 512), (1, 2_048))
+"""Threads, and orders in a call."""
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 
@@ -43,28 +50,32 @@ def main() -> None:
     reader.add_argument("--engine", type=Path, default=ROOT / "engine/target/release/countersign-engine")
     reader.add_argument("--dir", help="where the journal lies; its disk decides the durable figures")
     reader.add_argument("--seconds", type=float, default=5.0)
-    reader.add_argument("--rates", default="1000,5000,20000")
+    reader.add_argument("--open", default="1000x1,5000x1,20000x20")
     reader.add_argument("--no-fsync", action="store_true")
+    reader.add_argument("--takeovers", type=int, default=0, metavar="N", help="only these, N times each way")
     asked = reader.parse_args()
     flows = Flows()
+    if asked.takeovers:
+        with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.dir) as folder:
+            seat = Seat(asked.engine, Path(folder), fsync=not asked.no_fsync)
+            takeovers(seat, flows, rounds=asked.takeovers)
+        machine()
+        return
     head()
     with (
         tempfile.TemporaryDirectory(prefix="bench-", dir=asked.dir) as folder,
         engine_running(asked.engine, Path(folder), fsync=not asked.no_fsync) as target,
-        asyncio.Runner() as runner,
+        closing(Bridge(target)) as bridge,
     ):
-        gc.freeze()
-        for rate in [int(text) for text in asked.rates.split(",") if text]:
-            raw = runner.run(streams.raw(target, flows.begin(), rate, min(asked.seconds, 5.0)))
-            compared(runner.run(streams.bridged(target, flows.begin(), rate, asked.seconds)), raw)
-        bridge = Bridge(target)
         assert bridge.connected()
-        raw = calls.raw_single(target, flows, asked.seconds / 2)
-        compared(calls.single(bridge, flows, asked.seconds, THREADS), raw)
-        for callers in CALLERS:
-            raw = calls.raw_batched(target, flows, asked.seconds / 2, callers)
-            compared(calls.batched(bridge, flows, asked.seconds, callers), raw)
-        bridge.close()
+        gc.freeze()
+        for wanted in asked.open.split(","):
+            rate, each = map(int, wanted.split("x"))
+            raw = asyncio.run(streams.raw(target, flows.begin(), rate, each, min(asked.seconds, 5.0)))
+            compared(calls.open_loop(bridge, flows, rate, each, asked.seconds, THREADS), raw)
+        for threads, each in SINGLE + BATCHED:
+            raw = calls.raw_closed(target, flows, asked.seconds / 2, threads, each)
+            compared(calls.closed(bridge, flows, asked.seconds, threads, each), raw)
     machine()
 
 

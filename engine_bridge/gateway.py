@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Final, TypeAlias
 from uuid import UUID
 
-from core.ids import new_id
+from core.ids import new_ids
 from engine_bridge import numbering
 from engine_bridge.adapters import notes
 from engine_bridge.adapters.channel import EngineAway, EngineBusy, OutcomeUnknown
@@ -66,14 +66,14 @@ def place(account_id: int, orders: Sequence[NewOrder], *, now: datetime) -> list
     expires = _expiry(now)
     commands = [
         PlaceOrder(
-            command_id=_command_id(account_id, order.terms.client_id),
+            command_id=_command_id(fresh, account_id, order.terms.client_id),
             expires_at_ms=expires,
             order_id=number,
             instrument_id=order.instrument.pk,
             account_id=account_id,
             terms=order.terms,
         )
-        for number, order in zip(numbers, ready, strict=True)
+        for fresh, number, order in zip(new_ids(len(ready)), numbers, ready, strict=True)
     ]
     notes.leave([_note(command) for command in commands])
     answers = bridge().submit(commands)
@@ -86,7 +86,11 @@ def place(account_id: int, orders: Sequence[NewOrder], *, now: datetime) -> list
 def cancel(account_id: int, order_ids: Sequence[int], *, now: datetime) -> list[Answer]:
     """Ask the engine to cancel the account's orders; its answers, in order. EngineAway, EngineBusy."""
     expires = _expiry(now)
-    commands = [CancelOrder(new_id(), expires, order_id, account_id) for order_id in order_ids]
+    ids = new_ids(len(order_ids))
+    commands = [
+        CancelOrder(fresh, expires, order_id, account_id)
+        for fresh, order_id in zip(ids, order_ids, strict=True)
+    ]
     return bridge().submit(commands)
 
 
@@ -121,8 +125,7 @@ def _collared(order: NewOrder) -> OrderTerms:
     return replace(terms, price_ticks=worst)
 
 
-def _command_id(account_id: int, client_id: str) -> UUID:
-    fresh = new_id()
+def _command_id(fresh: UUID, account_id: int, client_id: str) -> UUID:
     return marked(fresh, client_mark(account_id, client_id)) if client_id else fresh
 
 

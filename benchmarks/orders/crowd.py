@@ -6,6 +6,7 @@ import itertools
 import threading
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.orders.table import Line, counted
 
@@ -26,12 +27,11 @@ def crowd(count: int, seconds: float, act: Callable[[int], int]) -> Line:
             counts[index] += done
             latencies[index].append(time.perf_counter() - asked)
 
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(count)]
-    for thread in threads:
-        thread.start()
-    barrier.wait()
-    begin, spent = time.perf_counter(), time.process_time()
-    for thread in threads:
-        thread.join()
-    took, spent = time.perf_counter() - begin, time.process_time() - spent
+    with ThreadPoolExecutor(count) as threads:
+        ended = [threads.submit(work, index) for index in range(count)]
+        barrier.wait()
+        begin, spent = time.perf_counter(), time.process_time()
+        for one in ended:
+            one.result()
+        took, spent = time.perf_counter() - begin, time.process_time() - spent
     return Line(sum(counts), took, spent, counted(itertools.chain.from_iterable(latencies)))

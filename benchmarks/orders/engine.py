@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import subprocess
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
 from uuid import UUID
 
 from benchmarks.orders.flow import ACCOUNT
@@ -19,22 +21,62 @@ from engine_bridge.domain.markets import LISTINGS
 from kernel.money import asset
 
 
+class Running:
+    """One such process, and what it said when."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.process = subprocess.Popen(command, stderr=subprocess.PIPE)
+        self._lines: Queue[tuple[float, str]] = Queue()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def said(self, word: str, patience_s: float) -> float:
+        """The moment in which it said this."""
+        while True:
+            moment, line = self._lines.get(timeout=patience_s)
+            if word in line:
+                return moment
+
+    def _listen(self) -> None:
+        assert self.process.stderr is not None
+        for line in self.process.stderr:
+            self._lines.put((time.perf_counter(), line.decode()))
+
+
+class Seat:
+    """The folder of a venue, its sockets, and the program that leads it."""
+
+    def __init__(self, binary: Path, folder: Path, *, fsync: bool) -> None:
+        self._folder = folder
+        self._command = [
+            str(binary), "serve", "--dir", str(folder / "journal"), "--socket", str(self.path("o")),
+            "--transfers-socket", str(self.path("t")), "--admin-socket", str(self.path("a")),
+        ] + ([] if fsync else ["--no-fsync"])  # fmt: skip
+        (folder / "journal").mkdir()
+
+    def path(self, name: str) -> Path:
+        return self._folder / f"{name}.sock"
+
+    def target(self, name: str) -> str:
+        return f"unix:{self.path(name)}"
+
+    def start(self, *more: str) -> Running:
+        """Another process with these options more than the usual ones."""
+        return Running([*self._command, *more])
+
+    def prepare(self) -> None:
+        """List a market, and give the account what it sells."""
+        _prepare(self.target("a"), self.target("t"))
+
+
 @contextmanager
 def engine_running(binary: Path, folder: Path, *, fsync: bool) -> Iterator[str]:
     """The engine on sockets in the folder; the orders target."""
-    sockets = {name: folder / f"{name}.sock" for name in ("o", "t", "a")}
-    command = [
-        str(binary), "serve", "--dir", str(folder / "journal"), "--socket", str(sockets["o"]), "--init",
-        "--transfers-socket", str(sockets["t"]), "--admin-socket", str(sockets["a"]),
-    ] + ([] if fsync else ["--no-fsync"])  # fmt: skip
-    (folder / "journal").mkdir()
-    with (folder / "engine.log").open("wb") as log:
-        process = subprocess.Popen(command, stdout=log, stderr=log)
-    admin = f"unix:{sockets['a']}"
+    seat = Seat(binary, folder, fsync=fsync)
+    process = seat.start("--init").process
     try:
-        _prepare(admin, f"unix:{sockets['t']}")
-        yield f"unix:{sockets['o']}"
-        reading = administration.status(admin)
+        seat.prepare()
+        yield seat.target("o")
+        reading = administration.status(seat.target("a"))
         print(f"engine: {reading.engine_seq:,} commands, fsync p50 {reading.fsync_p50_us} us, "
               f"p99 {reading.fsync_p99_us} us, version {reading.version}")  # fmt: skip
     finally:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import time
 from collections import deque
 from typing import Final
+from uuid import UUID
 
-from core.ids import new_id
+from core.ids import new_ids
 from engine_bridge.domain.commands import ORDER_LIFETIME_MS, CancelOrder, Command, PlaceOrder
 from engine_bridge.domain.markets import LISTINGS
 from engine_bridge.domain.orders import OrderTerms, OrderType, Side, StpMode
@@ -29,28 +30,18 @@ class Flow:
             for level in range(LEVELS)
         ]  # fmt: skip
 
-    def next(self) -> Command:
-        """The next one, alive from now on."""
-        return self.of(time.time_ns() // 1_000_000 + ORDER_LIFETIME_MS)
-
     def many(self, count: int) -> list[Command]:
         """The next so many, all alive from now on: as in a call that brings them together."""
         expires = time.time_ns() // 1_000_000 + ORDER_LIFETIME_MS
-        return [self.of(expires) for _ in range(count)]
+        return [self._of(fresh, expires) for fresh in new_ids(count)]
 
-    def refused(self, command: Command) -> None:
-        """This one never came to rest, so it cannot be cancelled."""
-        if isinstance(command, PlaceOrder):
-            self._resting.remove(command.order_id)
-
-    def of(self, expires_at_ms: int) -> Command:
-        """The next one, alive until then."""
+    def _of(self, fresh: UUID, expires_at_ms: int) -> Command:
         if len(self._resting) >= RESTING:
-            return CancelOrder(new_id(), expires_at_ms, self._resting.popleft(), ACCOUNT)
+            return CancelOrder(fresh, expires_at_ms, self._resting.popleft(), ACCOUNT)
         self._number += 1
         self._resting.append(self._number)
         terms = self._terms[self._number % LEVELS]
-        return PlaceOrder(new_id(), expires_at_ms, self._number, LISTINGS[0].number, ACCOUNT, terms)
+        return PlaceOrder(fresh, expires_at_ms, self._number, LISTINGS[0].number, ACCOUNT, terms)
 
 
 class Flows:

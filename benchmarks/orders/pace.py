@@ -32,11 +32,13 @@ class Pace:
     Nothing finer than `late` can be claimed: how late this machine wakes anybody.
     """
 
-    def __init__(self, rate: int, seconds: float) -> None:
+    def __init__(self, rate: int, seconds: float, *, each: int = 1) -> None:
+        """`each` fall together, as many as one call brings."""
         self.count = int(rate * seconds)
         self.warm = self.count // 10
         """The first tenth is not counted."""
-        self._step = 1 / rate
+        self._each = each
+        self._step = each / rate
         self._seconds = seconds
         self.late = ""
 
@@ -54,9 +56,9 @@ class Pace:
         def tick() -> None:
             nonlocal index
             more = os.read(ticks, 65_536)
-            due = min(self.count, int((time.perf_counter() - begin) / self._step) + 1)
+            due = min(self.count, (int((time.perf_counter() - begin) / self._step) + 1) * self._each)
             while index < due:
-                act(index, begin + index * self._step)
+                act(index, begin + index // self._each * self._step)
                 index += 1
             if not more:
                 loop.remove_reader(ticks)

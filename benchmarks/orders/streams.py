@@ -1,4 +1,4 @@
-"""Open loop: every order's moment is fixed beforehand, and its latency counts from then."""
+"""Open loop over grpc itself: every order's moment is fixed beforehand, and its latency counts from then."""
 
 from __future__ import annotations
 
@@ -10,59 +10,13 @@ from typing import Any
 
 from grpc import aio
 
-from benchmarks.orders.answers import are_ok, must_be_ok
 from benchmarks.orders.flow import Flow
 from benchmarks.orders.pace import Pace
 from benchmarks.orders.table import Line, counted, told
 from engine_bridge.adapters import encoding
-from engine_bridge.adapters.channel import OPTIONS, UNIX_OPTIONS, EngineBusy
-from engine_bridge.adapters.client import Bridge
+from engine_bridge.adapters.channel import OPTIONS, UNIX_OPTIONS
 from engine_bridge.adapters.session import BATCH_MAX, FRAMES_IN_FLIGHT_MAX
 from engine_bridge.wire import order_entry_pb2, order_entry_pb2_grpc
-
-
-async def bridged(target: str, flow: Flow, rate: int, seconds: float) -> Line:
-    """Each order a task that awaits `submit_async`, as a request would, in a process of one loop."""
-    latencies, pace = [], Pace(rate, seconds)
-    wrong: list[Any] = []
-    left, busy, last = pace.count, 0, 0.0
-    bridge = Bridge(target, loop=asyncio.get_running_loop())
-    assert await asyncio.to_thread(bridge.connected)
-    ended = asyncio.Event()
-
-    async def order(index: int, moment: float) -> None:
-        nonlocal left, busy, last
-        command = flow.next()
-        try:
-            answers = await bridge.submit_async([command])
-            last = time.perf_counter()
-            if not are_ok(answers):
-                wrong.extend(answers)
-            if index >= pace.warm:
-                latencies.append(last - moment)
-        except EngineBusy:
-            flow.refused(command)
-            busy += 1
-        left -= 1
-        if not left:
-            ended.set()
-
-    running: set[asyncio.Task[None]] = set()
-
-    def act(index: int, moment: float) -> None:
-        task = asyncio.get_running_loop().create_task(order(index, moment))
-        running.add(task)
-        task.add_done_callback(running.discard)
-
-    spent = time.process_time()
-    begin = await pace.run(act)
-    await ended.wait()
-    spent = time.process_time() - spent
-    bridge.close()
-    must_be_ok(wrong)
-    more = f"BUSY {busy}; {pace.late}" if busy else pace.late
-    line = Line(pace.count - busy, last - begin, spent, counted(latencies))
-    return told("bridge open loop", f"{rate:,}/s", line, more)
 
 
 class _Raw:
@@ -107,12 +61,12 @@ class _Raw:
             self._wake.set()
 
 
-async def raw(target: str, flow: Flow, rate: int, seconds: float) -> Line:
+async def raw(target: str, flow: Flow, rate: int, each: int, seconds: float) -> Line:
     """What grpc and the engine take by themselves."""
-    pace = Pace(rate, seconds)
-    batch = order_entry_pb2.CommandBatch()
-    for number in range(1, pace.count + 1):
-        encoding.fill(batch.commands.add(session_seq=number), flow.next())
+    pace = Pace(rate, seconds, each=each)
+    batch = encoding.batch(flow.many(pace.count))
+    for number, command in enumerate(batch.commands, 1):
+        command.session_seq = number
     async with aio.insecure_channel(target, options=(*OPTIONS, *UNIX_OPTIONS)) as channel:
         call = order_entry_pb2_grpc.OrderEntryStub(channel).Session()
         hello = order_entry_pb2.Hello(protocol_version=1, session_id=os.urandom(16), next_session_seq=1)
@@ -126,4 +80,4 @@ async def raw(target: str, flow: Flow, rate: int, seconds: float) -> Line:
         spent = time.process_time() - spent
         call.cancel()
     line = Line(pace.count, client.last - begin, spent, counted(client.latencies))
-    return told("raw open loop", f"{rate:,}/s", line, pace.late)
+    return told(f"raw, {each} a call", f"{rate:,}/s", line, pace.late)

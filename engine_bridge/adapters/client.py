@@ -1,28 +1,25 @@
 """This process's line to the engine: handed out by `bridge()`, made on first use, one per process.
 
-A process that was forked makes its own. Callers are ordinary threads, which wait for their own answers with a
-limit (`submit`), or coroutines of any loop (`submit_async`). `submit_batch` is for hundreds of commands at
-once: one call, without the stream.
+A process that was forked makes its own. Callers are ordinary threads, as Django's views are under ASGI too,
+and each waits for its own answers with a limit. One command or thousands go the same way.
 """
 
 from __future__ import annotations
 
-import asyncio
 import atexit
 import logging
 import os
 import threading
-import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Final, TypeAlias
 
 import grpc
 from django.conf import settings
 
-from engine_bridge.adapters import decoding, encoding, papers
+from engine_bridge.adapters import decoding, papers
 from engine_bridge.adapters.channel import EngineAway, OutcomeUnknown, is_away, open_channel
 from engine_bridge.adapters.session import BATCH_MAX, Session
-from engine_bridge.adapters.ticket import Entry, LoopTicket, Ticket
+from engine_bridge.adapters.ticket import Ticket, runs
 from engine_bridge.domain.commands import Command
 from engine_bridge.domain.results import AWAY, Result, ResultCode
 from engine_bridge.wire import market_data_pb2, market_data_pb2_grpc, order_entry_pb2, order_entry_pb2_grpc
@@ -34,7 +31,6 @@ Answer: TypeAlias = Result | OutcomeUnknown
 CONNECT_S: Final = 1.0
 ANSWER_S: Final = 3.0
 QUERY_S: Final = 1.0
-RETRY_S: Final = 0.05
 SILENCES_MAX: Final = 3
 """So many calls in a row without an answer open the circuit: the engine is connected, but not alive."""
 
@@ -46,16 +42,14 @@ _UNKNOWN: Final = frozenset({ResultCode.UNKNOWN_COMMAND, ResultCode.FORGOTTEN})
 class Bridge:
     """Orders in, answers out, and looks at the book, over the orders socket."""
 
-    def __init__(self, target: str, *, loop: asyncio.AbstractEventLoop | None = None) -> None:
-        """`loop` is given by a process that lives on it: answers are read there. Threads may call all the
-        same, but are answered only while the loop runs. papers.BadTarget.
-        """
+    def __init__(self, target: str) -> None:
+        """papers.BadTarget."""
         papers.door(target)
         self.target = target
         self._lock = threading.Lock()
         self._silences = 0
         self._channel: grpc.Channel | None = None
-        self._session = Session(target, loop=loop)
+        self._session = Session(target)
         self._session.start()
 
     def submit(self, commands: Sequence[Command], *, timeout_s: float | None = None) -> list[Answer]:
@@ -64,53 +58,22 @@ class Bridge:
         EngineAway and EngineBusy are raised only while it is certain that none of the commands was taken.
         """
         self._wait_for_connection()
-        ticket = Ticket([encoding.command(command) for command in commands])
-        self._session.hand_over(ticket)
+        ticket = Ticket(len(commands))
+        self._session.hand_over(ticket, runs(ticket, commands, largest=BATCH_MAX))
         if ticket.wait(ANSWER_S if timeout_s is None else timeout_s):
             self._silences = 0
-            return _told(decoding.results(ticket.answers()))
-        unsent, unanswered = self._give_up(ticket)
-        self._look_up(unanswered)
-        return _answers(ticket, unsent)
-
-    async def submit_async(
-        self, commands: Sequence[Command], *, timeout_s: float | None = None
-    ) -> list[Answer]:
-        """The same for a coroutine, on whatever loop it runs."""
-        if not self._session.connected or self._silences >= SILENCES_MAX:
-            await asyncio.to_thread(self._wait_for_connection)
-        ticket = LoopTicket(
-            [encoding.command(command) for command in commands],
-            asyncio.get_running_loop(),
-            deadline=time.monotonic() + (ANSWER_S if timeout_s is None else timeout_s),
-        )
-        self._session.hand_over(ticket)
-        await ticket.future
-        if ticket.left == 0:
-            self._silences = 0
-            return _told(decoding.results(ticket.answers()))
-        unsent, unanswered = self._give_up(ticket)
-        if unanswered:
-            await asyncio.to_thread(self._look_up, unanswered)
-        return _answers(ticket, unsent)
-
-    def submit_batch(self, commands: Sequence[Command], *, timeout_s: float | None = None) -> list[Answer]:
-        """The same in one call beside the stream, for up to a frame of commands: no thread is woken for it.
-
-        Where the call fails it is repeated, byte for byte, until the time is over: whatever was taken is
-        answered with its first outcome.
-        """
-        if len(commands) > BATCH_MAX:
-            raise ValueError(f"a batch holds at most {BATCH_MAX} commands")
-        self._wait_for_connection()
-        batch = order_entry_pb2.CommandBatch()
-        for command in commands:
-            encoding.fill(batch.commands.add(), command)
-        found = self._until_answered(batch, ANSWER_S if timeout_s is None else timeout_s)
-        if found is None:
-            return [OutcomeUnknown() for _ in commands]
-        self._silences = 0
-        return _told(decoding.results(found.results))
+            return _told(decoding.results(ticket.answers))  # type: ignore[arg-type]  # every one came
+        # The time is over: what never left is taken back; what left and stayed unanswered is asked about.
+        unsent = self._session.withdraw(ticket)
+        with self._lock:
+            self._silences += 1
+        answers = list(ticket.answers)
+        open_places = [
+            place for place, answer in enumerate(answers) if answer is None and place not in unsent
+        ]
+        for place, found in self._looked_up([commands[place] for place in open_places]):
+            answers[open_places[place]] = found
+        return _answers(answers, unsent)
 
     def book(self, instrument_id: int, *, depth: int) -> market_data_pb2.BookFrame:
         """A snapshot of the book, as far as it is durable. EngineAway."""
@@ -149,49 +112,26 @@ class Bridge:
                 self._channel = open_channel(self.target)
             return self._channel
 
-    def _until_answered(
-        self, batch: order_entry_pb2.CommandBatch, timeout_s: float
-    ) -> order_entry_pb2.ResultBatch | None:
-        deadline = time.monotonic() + timeout_s
-        submit = order_entry_pb2_grpc.OrderEntryStub(self._calls()).SubmitBatch
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                found: order_entry_pb2.ResultBatch = submit(batch, timeout=left)
-                return found
-            except grpc.RpcError as error:
-                if not is_away(error):
-                    raise
-                time.sleep(RETRY_S)
-        with self._lock:
-            self._silences += 1
-        return None
-
-    def _give_up(self, ticket: Ticket) -> tuple[set[Entry], list[Entry]]:
-        """The time is over: what never left is taken back; what left and stayed unanswered is asked about."""
-        unsent = self._session.withdraw(ticket)
-        with self._lock:
-            self._silences += 1
-        return unsent, [entry for entry in ticket.entries if entry.frame is not None and entry.answer is None]
-
-    def _look_up(self, entries: Sequence[Entry]) -> None:
-        """Ask by the commands' ids, all at once: the answers may have been lost with the connection."""
-        if not entries:
+    def _looked_up(self, commands: Sequence[Command]) -> Iterator[tuple[int, order_entry_pb2.CommandResult]]:
+        """Ask by the commands' ids, all at once: the answers may have been lost with the connection. Gives
+        the places of those that are known, and what is known.
+        """
+        if not commands:
             return
         query = order_entry_pb2_grpc.OrderEntryStub(self._calls()).QueryCommand
         asked = []
-        for entry in entries:
-            command = order_entry_pb2.Command.FromString(entry.command)
-            request = order_entry_pb2.QueryCommandRequest(command_id=command.command_id)
-            asked.append((entry, query.future(request, timeout=QUERY_S, wait_for_ready=False)))
-        for entry, call in asked:
+        for command in commands:
+            request = order_entry_pb2.QueryCommandRequest(command_id=command.command_id.bytes)
+            asked.append(query.future(request, timeout=QUERY_S, wait_for_ready=False))
+        for place, call in enumerate(asked):
             try:
                 found = call.result()
             except grpc.RpcError as error:
                 if not is_away(error):
                     raise
                 continue
-            if decoding.code(found.code) not in _UNKNOWN and entry.answer is None:
-                entry.answer = found
+            if decoding.code(found.code) not in _UNKNOWN:
+                yield place, found
 
     def _wait_for_connection(self) -> None:
         """Return at once while connected; refuse at once while the circuit is open; else wait a moment."""
@@ -208,15 +148,10 @@ class Bridge:
             raise EngineAway(f"no connection to the engine: {session.ended}")
 
 
-def _answers(ticket: Ticket, unsent: set[Entry]) -> list[Answer]:
-    """What is known of a ticket whose time is over, in order; EngineAway where nothing of it was taken."""
-    found = [
-        None if entry.answer is None else decoding.results([entry.answer])[0] for entry in ticket.entries
-    ]
-    if all(
-        entry in unsent if result is None else result.code in AWAY
-        for entry, result in zip(ticket.entries, found, strict=True)
-    ):
+def _answers(answers: Sequence[order_entry_pb2.CommandResult | None], unsent: set[int]) -> list[Answer]:
+    """What is known of a call whose time is over, in order; EngineAway where nothing of it was taken."""
+    found = [None if answer is None else decoding.results([answer])[0] for answer in answers]
+    if all(place in unsent if result is None else result.code in AWAY for place, result in enumerate(found)):
         raise EngineAway("the engine went away before anything was sent")
     return [OutcomeUnknown() if result is None or result.code in _UNTOLD else result for result in found]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 from engine_bridge.domain.commands import Command, MoveFunds, PlaceOrder
@@ -27,34 +27,36 @@ _TYPES: Final = {
 }
 
 
-_BATCH, _COMMANDS, _SESSION_SEQ = b"\x12", b"\x0a", b"\x10"
-"""Tags: ClientFrame.batch, CommandBatch.commands, Command.session_seq."""
+_BATCH: Final = b"\x12"
+"""The tag of ClientFrame.batch."""
 
 
-def command(value: Command) -> bytes:
-    """A command of its own; its place in the session is added when it is sent."""
-    wire = order_entry_pb2.Command()
-    fill(wire, value)
-    return wire.SerializeToString()
+def batch(commands: Iterable[Command]) -> order_entry_pb2.CommandBatch:
+    """The commands, in one message. Their numbers in the session are added when they are sent."""
+    found = order_entry_pb2.CommandBatch()
+    add = found.commands.add
+    for command in commands:
+        wire = add()
+        wire.command_id = command.command_id.int.to_bytes(16, "big")
+        wire.expires_at_ms = command.expires_at_ms
+        if isinstance(command, PlaceOrder):
+            _place(wire.new_order, command)
+        else:
+            cancel = wire.cancel
+            cancel.order_id = command.order_id
+            cancel.account_id = command.account_id
+    return found
 
 
-def frame(commands: Sequence[bytes], *, first_seq: int) -> bytes:
-    """A ClientFrame with these commands under consecutive numbers.
-
-    Written by hand: a command is serialised once, by its caller, and sent again byte for byte, where messages
-    would be copied into the batch and serialised there.
+def frame(batches: Sequence[bytes]) -> bytes:
+    """A ClientFrame that holds the commands of all these batches. Messages written one behind the other are
+    read as one, so nothing is copied into another message to be sent.
     """
-    parts: list[bytes] = []
-    for number, body in enumerate(commands, first_seq):
-        place = _varint(number)
-        parts += (_COMMANDS, _varint(len(body) + len(_SESSION_SEQ) + len(place)), body, _SESSION_SEQ, place)
-    batch = b"".join(parts)
-    return _BATCH + _varint(len(batch)) + batch
+    commands = b"".join(batches)
+    return _BATCH + _varint(len(commands)) + commands
 
 
 def _varint(value: int) -> bytes:
-    if value < 0x80:
-        return _BYTES[value]
     found = bytearray()
     while value >= 0x80:
         found.append(value & 0x7F | 0x80)
@@ -63,31 +65,16 @@ def _varint(value: int) -> bytes:
     return bytes(found)
 
 
-_BYTES: Final = [bytes([value]) for value in range(0x80)]
-
-
-def fill(wire: order_entry_pb2.Command, value: Command) -> None:
-    """Write a command into an empty message, such as one that was just added to a batch."""
-    wire.command_id = value.command_id.bytes
-    wire.expires_at_ms = value.expires_at_ms
-    if isinstance(value, PlaceOrder):
-        _place(wire.new_order, value)
-    else:
-        cancel = wire.cancel
-        cancel.order_id = value.order_id
-        cancel.account_id = value.account_id
-
-
 def _place(wire: order_entry_pb2.NewOrder, value: PlaceOrder) -> None:
-    terms = value.terms
-    wire.order_id = value.order_id
-    wire.instrument_id = value.instrument_id
+    _, _, order_id, instrument_id, account_id, terms = value
+    wire.order_id = order_id
+    wire.instrument_id = instrument_id
     wire.side = _SIDES[terms.side]
     wire.kind, wire.tif, wire.post_only = _TYPES[terms.order_type]
     wire.price_ticks = terms.price_ticks
     wire.qty_lots = terms.qty_lots
     wire.budget_ticklots = terms.budget_ticklots
-    wire.account_id = wire.owner_ref = wire.stp_group = value.account_id
+    wire.account_id = wire.owner_ref = wire.stp_group = account_id
     wire.stp = _STP[terms.stp]
 
 

@@ -46,7 +46,7 @@ class Seal:
             written += self._tls.write(bytes(plain[written:]))
         return self._outgoing.read()
 
-    def open(self, sealed: bytes) -> bytes:
+    def open(self, sealed: memoryview) -> bytes:
         """What these bytes say; nothing where they are only TLS's own. EngineAway at its end, OSError."""
         self._incoming.write(sealed)
         plain = b""

@@ -53,6 +53,7 @@ class Stream:
         self._room = {_WHOLE: _WINDOW_FIRST, _CALL: _WINDOW_FIRST}
         self._room_first = _WINDOW_FIRST
         self._frame_out_max = 16_384
+        self._piece = memoryview(bytearray(_PIECE))
         self._in = bytearray()
         self._message = bytearray()
         self._taken = 0
@@ -86,14 +87,14 @@ class Stream:
         if self._end is not None:
             raise self._end
         try:
-            piece = self._socket.recv(_PIECE)
+            size = self._socket.recv_into(self._piece)
         except BlockingIOError:
             self.flush()
             return []
-        if not piece:
+        if not size:
             raise EngineAway("the connection ended")
         try:
-            self._in += self._opened(piece)
+            self._in += self._opened(self._piece[:size])
             self._take_frames()
             return self._messages()
         except (EngineAway, EngineRefused) as end:
@@ -102,7 +103,7 @@ class Stream:
             return found  # what came before the end counts
         raise self._end
 
-    def _opened(self, piece: bytes) -> bytes:
+    def _opened(self, piece: memoryview) -> memoryview | bytes:
         if self._seal is None:
             return piece
         with self._lock:

@@ -1,50 +1,33 @@
 """One call's commands on their way, and what wakes its caller when the last of them is answered.
 
-A lock or a loop's future is made once for a call, never for a command: at tens of thousands of commands in a
-second that is what waiting costs.
+Nothing here is made for a single command: a call waits on one lock, and its commands travel as runs, which
+are numbered, sent and answered as a whole. At hundreds of thousands of commands in a second the rest is what
+they cost.
 """
 
 from __future__ import annotations
 
-import asyncio
 import threading
-from collections.abc import Sequence
-from contextlib import suppress
+from bisect import bisect_right
+from collections.abc import Iterator, Sequence
+from operator import attrgetter
+from typing import TypeAlias
 
+from engine_bridge.adapters import encoding
+from engine_bridge.domain.commands import Command
 from engine_bridge.wire import order_entry_pb2
 
-
-class Frame:
-    """What went out together: how many of it are not answered yet."""
-
-    __slots__ = ("left",)
-
-    def __init__(self, left: int) -> None:
-        self.left = left
-
-
-class Entry:
-    """One command as it is sent, less its number. `frame` is the last in which it left this process, None as
-    long as it never did; `answer` is set once.
-    """
-
-    __slots__ = ("answer", "command", "frame", "ticket")
-
-    def __init__(self, command: bytes, ticket: Ticket) -> None:
-        self.command = command
-        self.ticket = ticket
-        self.answer: order_entry_pb2.CommandResult | None = None
-        self.frame: Frame | None = None
+Answer: TypeAlias = order_entry_pb2.CommandResult | None
 
 
 class Ticket:
-    """The entries of one call of a thread."""
+    """The answers to one call, each in the place of its command; None as long as there is none."""
 
-    __slots__ = ("_gate", "entries", "left")
+    __slots__ = ("_gate", "answers", "left")
 
-    def __init__(self, commands: Sequence[bytes]) -> None:
-        self.entries = [Entry(command, self) for command in commands]
-        self.left = len(self.entries)
+    def __init__(self, count: int) -> None:
+        self.answers: list[Answer] = [None] * count
+        self.left = count
         self._gate = threading.Lock()
         self._gate.acquire()
 
@@ -52,50 +35,98 @@ class Ticket:
         """Whether everything was answered within the time."""
         return self.left == 0 or self._gate.acquire(timeout=max(0.0, timeout_s))
 
-    def answers(self) -> list[order_entry_pb2.CommandResult]:
-        """Those that came, in the order of the commands."""
-        return [answer for entry in self.entries if (answer := entry.answer) is not None]
-
     def wake(self) -> None:
         """Let the waiting thread go on."""
         self._gate.release()
 
 
-class LoopTicket(Ticket):
-    """The entries of one call of a coroutine, on a loop of its own."""
+class Run:
+    """Commands of one call that follow one another, and leave in one frame. `begin` is the first one's place
+    in the call; `first` the number under which it left this process last, 0 as long as it never did.
+    """
 
-    __slots__ = ("deadline", "future", "loop")
+    __slots__ = ("_batch", "_commands", "begin", "count", "first", "ticket")
 
     def __init__(
-        self, commands: Sequence[bytes], loop: asyncio.AbstractEventLoop, *, deadline: float
+        self, ticket: Ticket, begin: int, batch: order_entry_pb2.CommandBatch, *, first: int = 0
     ) -> None:
-        self.entries = [Entry(command, self) for command in commands]
-        self.left = len(self.entries)
-        self.loop = loop
-        self.deadline = deadline
-        self.future: asyncio.Future[None] = loop.create_future()
-        """Done once everything is answered, or the session saw that the deadline had passed."""
+        self._batch = batch
+        self._commands = list(batch.commands)
+        self.ticket = ticket
+        self.begin = begin
+        self.count = len(self._commands)
+        self.first = first
+
+    def numbered(self, first: int) -> bytes:
+        """Its part of a frame, under numbers from `first` on. Nothing else of a command ever changes."""
+        self.first = number = first
+        for command in self._commands:
+            command.session_seq = number
+            number += 1
+        sent: bytes = self._batch.SerializeToString()
+        return sent
+
+    def answered(self, number: int, answers: Sequence[order_entry_pb2.CommandResult]) -> int:
+        """Keep what was answered from this number on; how many of them had no answer before. A first answer
+        stays.
+        """
+        place = self.begin + number - self.first
+        kept = self.ticket.answers
+        new = kept[place : place + len(answers)].count(None)
+        if new == len(answers):
+            kept[place : place + new] = answers
+        else:
+            for at, answer in enumerate(answers, place):
+                if kept[at] is None:
+                    kept[at] = answer
+        self.ticket.left -= new
+        return new
+
+    def unanswered(self) -> Iterator[Run]:
+        """What is to be sent again, in its order: the pieces between what was answered."""
+        answers, end = self.ticket.answers, self.begin + self.count
+        place = self.begin
+        while place < end:
+            if answers[place] is not None:
+                place += 1
+                continue
+            begin = place
+            while place < end and answers[place] is None:
+                place += 1
+            commands = self._commands[begin - self.begin : place - self.begin]
+            batch = order_entry_pb2.CommandBatch(commands=commands)
+            yield Run(self.ticket, begin, batch, first=self.first)
 
 
-def wake_all(tickets: Sequence[Ticket], *, here: asyncio.AbstractEventLoop | None = None) -> None:
-    """Wake the callers: a thread by its lock, coroutines once for all that share a loop; `here` is the loop
-    that runs this, if any.
+class Frame:
+    """Runs that went out together, under numbers that follow one another from `first` on; how many of their
+    commands are not answered yet.
     """
-    loops: dict[asyncio.AbstractEventLoop, list[LoopTicket]] = {}
-    for ticket in tickets:
-        if isinstance(ticket, LoopTicket):
-            loops.setdefault(ticket.loop, []).append(ticket)
-        else:
-            ticket.wake()
-    for loop, woken in loops.items():
-        if loop is here:
-            _finish(woken)
-        else:
-            with suppress(RuntimeError):  # the loop was closed: nobody waits there
-                loop.call_soon_threadsafe(_finish, woken)
+
+    __slots__ = ("end", "first", "left", "message", "runs")
+
+    def __init__(self, runs: list[Run], *, first: int) -> None:
+        parts, number = [], first
+        for run in runs:
+            parts.append(run.numbered(number))
+            number += run.count
+        self.runs = runs
+        self.first = first
+        self.end = number
+        self.left = number - first
+        self.message = encoding.frame(parts)
+
+    def run_of(self, number: int) -> Run:
+        """Whose number this is."""
+        return self.runs[bisect_right(self.runs, number, key=_first) - 1]
 
 
-def _finish(tickets: Sequence[LoopTicket]) -> None:
-    for ticket in tickets:
-        if not ticket.future.done():
-            ticket.future.set_result(None)
+_first = attrgetter("first")
+
+
+def runs(ticket: Ticket, commands: Sequence[Command], *, largest: int) -> list[Run]:
+    """A call's commands in their order, as runs of up to so many."""
+    return [
+        Run(ticket, begin, encoding.batch(commands[begin : begin + largest]))
+        for begin in range(0, len(commands), largest)
+    ]

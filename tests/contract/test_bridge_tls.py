@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -64,7 +63,7 @@ def refusal(target: str) -> str:
         opened.close()
 
 
-def test_sends_orders_by_threads_and_on_a_loop_and_goes_on_after_a_kill(site: Site) -> None:
+def test_sends_orders_and_goes_on_after_a_kill(site: Site) -> None:
     bridge = Bridge(site.target("orders"))
     try:
         assert bridge.connected()
@@ -78,16 +77,6 @@ def test_sends_orders_by_threads_and_on_a_loop_and_goes_on_after_a_kill(site: Si
         assert {answer.duplicate for answer in again} == {True}
     finally:
         bridge.close()
-
-    async def on_a_loop() -> list[Any]:
-        line = Bridge(site.target("orders"), loop=asyncio.get_running_loop())
-        try:
-            asked = [line.submit_async(cancels(2, first=9_000 + 2 * index)) for index in range(300)]
-            return [answer for answers in await asyncio.gather(*asked) for answer in answers]
-        finally:
-            line.close()
-
-    assert numbers(asyncio.run(on_a_loop())) == list(range(9_000, 9_600))
 
 
 def test_is_told_in_the_engines_words_what_it_may_not(site: Site) -> None:

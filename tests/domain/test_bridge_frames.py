@@ -1,13 +1,19 @@
-"""A frame that the bridge writes by hand ..."""
+"""What the bridge sends in one frame ..."""
 
 from __future__ import annotations
 
+import itertools
+from random import Random
 from uuid import UUID
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from engine_bridge.adapters import encoding
+from engine_bridge.adapters.channel import EngineBusy
+from engine_bridge.adapters.session import BATCH_MAX, FRAMES_IN_FLIGHT_MAX, WAITING_MAX, Session
+from engine_bridge.adapters.ticket import Frame, Ticket, runs
 from engine_bridge.domain.commands import CancelOrder, Command, PlaceOrder
 from engine_bridge.domain.orders import OrderTerms, OrderType, Side, StpMode
 from engine_bridge.wire import order_entry_pb2
@@ -36,17 +42,94 @@ _PLACES = st.builds(
 _CANCELS = st.builds(CancelOrder, st.uuids(), _WORDS, _WORDS, _WORDS)
 
 
-@given(commands=st.lists(_PLACES | _CANCELS, max_size=20), first_seq=st.integers(1, 2**64 - 21))
-def test_says_what_the_generated_classes_would(commands: list[Command], first_seq: int) -> None:
+_CALLS = st.lists(st.lists(_PLACES | _CANCELS, max_size=7), max_size=5)
+
+
+@given(calls=_CALLS, first_seq=st.integers(1, 2**64 - 50))
+def test_says_what_the_generated_classes_would(calls: list[list[Command]], first_seq: int) -> None:
     batch = order_entry_pb2.CommandBatch()
-    for number, command in enumerate(commands, first_seq):
-        encoding.fill(batch.commands.add(session_seq=number), command)
-    frame = encoding.frame([encoding.command(command) for command in commands], first_seq=first_seq)
-    assert order_entry_pb2.ClientFrame.FromString(frame) == order_entry_pb2.ClientFrame(batch=batch)
+    for command in itertools.chain.from_iterable(calls):
+        batch.MergeFrom(encoding.batch([command]))
+    for number, wire in enumerate(batch.commands, first_seq):
+        wire.session_seq = number
+    sent = [run for commands in calls for run in runs(Ticket(len(commands)), commands, largest=3)]
+    frame = Frame(sent, first=first_seq)
+    told = order_entry_pb2.ClientFrame.FromString(frame.message)
+    assert told == order_entry_pb2.ClientFrame(batch=batch)
+    assert frame.end - frame.first == frame.left == len(batch.commands)
 
 
 def test_repeats_a_command_byte_for_byte_under_another_number() -> None:
-    command = encoding.command(CancelOrder(UUID(int=7), 1_000, 5, 6))
-    frames = [encoding.frame([command], first_seq=number) for number in (1, 300)]
-    assert all(command in frame for frame in frames)
-    assert frames[0] != frames[1]
+    alone = runs(Ticket(1), [CancelOrder(UUID(int=7), 1_000, 5, 6)], largest=1)
+    sent = []
+    for number in (1, 300):
+        frame = order_entry_pb2.ClientFrame.FromString(Frame(alone, first=number).message)
+        (command,) = frame.batch.commands
+        assert command.session_seq == number
+        command.ClearField("session_seq")
+        sent.append(command.SerializeToString())
+    assert sent[0] == sent[1]
+
+
+class _Engine:
+    """The other end of a session: keeps what it was sent, and answers what and when it is told to."""
+
+    def __init__(self) -> None:
+        self.open: dict[int, int] = {}
+        self.newest = 0
+
+    def send(self, message: bytes) -> None:
+        for command in order_entry_pb2.ClientFrame.FromString(message).batch.commands:
+            assert command.session_seq == self.newest + 1
+            self.newest = command.session_seq
+            self.open[command.session_seq] = command.cancel.order_id
+
+    def answer(self, numbers: list[int], *, again: list[int]) -> order_entry_pb2.ResultBatch:
+        batch = order_entry_pb2.ResultBatch()
+        for number in numbers:
+            batch.results.add(session_seq=number, code=1, order_id=self.open.pop(number))
+        for number in again:
+            batch.results.add(session_seq=number, code=2, order_id=0)
+        return batch
+
+
+@given(sizes=st.lists(st.integers(1, 1_200), min_size=1, max_size=8), seed=st.integers(0, 2**32))
+def test_gives_every_command_its_own_first_answer_in_whatever_order_and_after_whatever_breaks(
+    sizes: list[int], seed: int
+) -> None:
+    chance = Random(seed)
+    line, engine = Session("unix:/nowhere"), _Engine()
+    line._resume(engine, 0)  # type: ignore[arg-type]  # all that it needs of a stream
+    tickets, withdrawn, told = {}, dict[int, set[int]](), set[int]()
+    for index, size in enumerate(sizes):
+        commands: list[Command] = [CancelOrder(UUID(int=1), 1, index * 10_000 + at, 7) for at in range(size)]
+        ticket = tickets[index] = Ticket(size)
+        mine = runs(ticket, commands, largest=BATCH_MAX)
+        if line.depth + size <= WAITING_MAX:
+            line.hand_over(ticket, mine)
+        else:
+            with pytest.raises(EngineBusy):
+                line.hand_over(tickets.pop(index), mine)
+    while engine.open or line.depth:
+        assert len(line._frames) <= FRAMES_IN_FLIGHT_MAX
+        act = chance.randrange(10)
+        if act == 0:  # the connection breaks, and what was not answered comes again under numbers of its own
+            engine.open.clear()
+            line._resume(engine, engine.newest)  # type: ignore[arg-type]
+        elif act == 1:
+            index = chance.choice(list(tickets))
+            withdrawn.setdefault(index, set()).update(line.withdraw(tickets[index]))
+        else:
+            numbers = sorted(engine.open)[: chance.choice([1, 5, 600, 2_000])]
+            if act == 2:
+                chance.shuffle(numbers)
+            told.update(numbers)
+            line._settle(engine.answer(numbers, again=chance.sample(sorted(told), min(len(told), 3))))
+    for index, ticket in tickets.items():
+        taken_back = withdrawn.get(index, set())
+        places = {place: answer.order_id for place, answer in enumerate(ticket.answers) if answer is not None}
+        assert places == {
+            place: index * 10_000 + place for place in range(sizes[index]) if place not in taken_back
+        }
+        assert ticket.left == len(taken_back)
+        assert ticket.wait(0.0) == (not taken_back)
