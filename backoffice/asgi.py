@@ -5,15 +5,18 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "backoffice.settings")
 
+import django
 from django.contrib.staticfiles.handlers import ASGIStaticFilesHandler
-from django.core.asgi import get_asgi_application
 
-_django = get_asgi_application()
+django.setup(set_prefix=False)
 
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
 from backoffice.bounded import Bounded  # noqa: E402
 from backoffice.routing import console_sockets, trader_sockets  # noqa: E402
+from backoffice.threaded import Threaded  # noqa: E402
+
+_django = Threaded()
 
 console = ProtocolTypeRouter(
     {"http": Bounded(ASGIStaticFilesHandler(_django)), "websocket": URLRouter(console_sockets)}
