@@ -40,7 +40,7 @@ from engine_bridge.adapters.client import Bridge
 
 THREADS: Final = 16
 SINGLE: Final = ((1, 1), (THREADS, 1))
-BATCHED: Final = ((1, 512), (2, 512), (4, 512), (1, 2_048))
+BATCHED: Final = ((1, 512), (2, 512), (4, 512), (1, 2_048), (2, 2_048))
 """Threads, and orders in a call."""
 ROOT: Final = Path(__file__).resolve().parents[1]
 
