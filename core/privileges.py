@@ -61,7 +61,7 @@ CHANGE_ONLY: Final[dict[str, str]] = {
 }
 """Table to the only columns that roles may update; no DELETE. Triggers judge the values."""
 
-WORKER_ONLY: Final = ("audit_leaf", "audit_checkpoint", "audit_tile", "audit_cosignature")
+WORKER_ONLY: Final = ("audit_mention", "audit_checkpoint", "audit_tile", "audit_cosignature")
 """The sealer's tables: readable by all, written by the worker's role alone."""
 
 NOT_FOR_TRADERS: Final = (

@@ -88,9 +88,10 @@ def sealing_interval_s() -> float:
 
 def catch_up() -> int:
     """Seal what other variants left behind; how many leaves there are."""
-    from core.audit.models import AuditEvent
+    from core.audit import queries
 
     with sealing():
-        while AuditEvent.texts.filter(leaf=None).exists():
+        while queries.waiting():
             time.sleep(0.5)
-    return AuditEvent.texts.count()
+    found = queries.newest_checkpoint()
+    return found.size if found else 0

@@ -6,7 +6,7 @@ and its last are proven by what it contains. It reads in pages and holds nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,8 +14,8 @@ from typing import Final
 
 from django.db.models import Count
 
-from core.audit import tree, witnesses
-from core.audit.models import AuditCheckpoint, AuditCosignature, AuditLeaf
+from core.audit import mentions, tree, witnesses
+from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent
 from core.refusals import NotFound
 from kernel import encodings, note
 
@@ -50,20 +50,46 @@ def span(*, since: datetime | None, until: datetime | None, among: Sequence[witn
 
 def texts(of: Span) -> Iterator[tuple[int, str]]:
     """Leaf index and canonical text of each event, in order."""
-    for start in range(of.first, of.end, PAGE):
-        rows = AuditLeaf.objects.filter(index__gte=start, index__lt=min(start + PAGE, of.end))
-        yield from rows.order_by("index").values_list("index", "event__canon")
+    heads = AuditCheckpoint.objects.filter(size__in=(of.first, of.end)).values_list("size", "last_id")
+    ends, index = dict(heads), of.first
+    for page in _pages(mentions.batches(ends.get(of.first, 0), ends[of.end])):
+        rows = AuditEvent.texts.filter(id__gte=page[0], id__lte=page[-1]).order_by("id")
+        kept = dict(rows.values_list("id", "canon"))
+        yield from ((at, kept[event]) for at, event in enumerate(page, index) if event in kept)
+        index += len(page)
+
+
+def lines(of: Span) -> Iterator[str]:
+    """The texts, a line each. One that would be several lines, which no text of ours is, stands in base64."""
+    for _, text in texts(of):
+        plain = "\n" not in text and not text.startswith("=")
+        yield (text if plain else "=" + encodings.base64_standard(text.encode())) + "\n"
+
+
+def _pages(batches: Iterable[list[int]]) -> Iterator[list[int]]:
+    """Neighbouring batches together, so that small ones do not cost a question each."""
+    page: list[int] = []
+    for batch in batches:
+        if page and len(page) + len(batch) > PAGE:
+            yield page
+            page = []
+        page += batch
+    if page:
+        yield page
 
 
 def notes(of: Span) -> Iterator[str]:
-    """Each signed note of the span, with the witnesses' lines under the log's own."""
-    lines: dict[int, dict[str, str]] = {}
-    rows = AuditCosignature.objects.filter(log=_origin(), size__gte=of.first, size__lte=of.end)
-    for row in rows.order_by("witness", "at"):
-        lines.setdefault(row.size, {})[row.witness] = row.line
-    heads = AuditCheckpoint.objects.filter(size__gte=of.first, size__lte=of.end).order_by("size")
-    for size, text in heads.values_list("size", "note").iterator(chunk_size=PAGE):
-        yield text + "".join(f"{line}\n" for line in lines.get(size, {}).values())
+    """Each signed note of the span, with the newest line of each witness under the log's own."""
+    rows = AuditCosignature.objects.filter(log=_origin())
+    rows = rows.order_by("size", "witness", "-at").distinct("size", "witness")
+    heads = AuditCheckpoint.objects.filter(size__lte=of.end).order_by("size").values_list("size", "note")
+    behind = of.first - 1
+    while some := list(heads.filter(size__gt=behind)[:PAGE]):
+        lines: dict[int, str] = {}
+        for size, line in rows.filter(size__gt=behind, size__lte=some[-1][0]).values_list("size", "line"):
+            lines[size] = lines.get(size, "") + f"{line}\n"
+        yield from (text + lines.get(size, "") for size, text in some)
+        behind = some[-1][0]
 
 
 def other_heads() -> Iterator[str]:
@@ -96,7 +122,7 @@ def write(folder: Path, verifier: note.Verifier, of: Span) -> tuple[Path, ...]:
     events, checkpoints, key = folder / "events.jsonl", folder / "checkpoints.txt", folder / "key.txt"
     start = folder / "start.txt"
     with events.open("w", encoding="utf-8", newline="\n") as file:
-        file.writelines(text + "\n" for _, text in texts(of))
+        file.writelines(lines(of))
     with (folder / "leaves.bin").open("wb") as hashes:
         hashes.writelines(tree.leaves(of.first, of.end))
     with checkpoints.open("w", encoding="utf-8", newline="\n") as file:

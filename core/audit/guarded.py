@@ -68,7 +68,7 @@ GUARDED: Final[dict[str, str]] = {
 
 FREE: Final[dict[str, str]] = {
     "audit_event": "the log itself",
-    "audit_leaf": "the log itself",
+    "audit_mention": "the log itself",
     "audit_checkpoint": "the log itself",
     "audit_tile": "the log itself",
     "audit_cosignature": "the log itself",

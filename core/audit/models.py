@@ -9,7 +9,7 @@ from django.db.models import Q
 from django.db.models.functions import Cast
 from django.utils.functional import cached_property
 
-from core.audit.domain.reading import read
+from core.audit.domain.reading import shown
 
 
 class _Documents(models.Manager["AuditEvent"]):
@@ -24,12 +24,15 @@ class AuditEvent(models.Model):
 
     The database makes the number from the writing transaction's, so that the numbers order events for the
     sealer, and none can appear later behind its cursor. `act` is empty where nothing was changed: a read, a
-    refusal, a failure. What can be searched for is kept beside the leaf, once the event is sealed.
+    refusal, a failure. What can be searched for is kept in mentions, once the event is sealed.
     """
 
     id = models.BigAutoField(primary_key=True)
     canon = models.TextField()
     act = models.UUIDField(null=True)
+
+    index: int | None = None
+    """Its place in the tree, where a query looked it up; None while it is not sealed."""
 
     texts = models.Manager()
     objects = _Documents()
@@ -44,39 +47,23 @@ class AuditEvent(models.Model):
     @cached_property
     def doc(self) -> dict[str, Any]:
         """The event as it may be shown; a text that the application did not write reads as no act at all."""
-        return read(self.canon)
+        return shown(self.canon)
 
 
-class AuditLeaf(models.Model):
-    """Where an event stands in the tree, and what it can be found by. Append-only.
+class AuditMention(models.Model):
+    """The events of one batch that have a term in common, and under the empty term all of it. Append-only.
 
-    Made from the sealed text by the sealer, off the hot path. No foreign key: events cannot disappear, and
-    the sealer has just read them.
+    Made from the sealed texts by the sealer, off the hot path, so that events can be found and have a place
+    in the tree; `core.audit.mentions` reads and writes it.
     """
 
-    index = models.BigIntegerField(primary_key=True)
-    event = models.OneToOneField(
-        AuditEvent, on_delete=models.PROTECT, related_name="leaf", db_constraint=False
-    )
-    at = models.DateTimeField(null=True)
-    action = models.CharField(max_length=200, db_collation="C")
-    target = models.CharField(max_length=300)
-    actor = models.CharField(max_length=200)
-    person = models.CharField(max_length=300, help_text="of whom personal data was read, else empty")
-    under = models.CharField(max_length=300, help_text="the elevations it was done under, else empty")
-    fault = models.CharField(max_length=40, help_text="what the sealer found wrong with the event")
+    pk = models.CompositePrimaryKey("term", "last_id")
+    term = models.CharField(max_length=320, db_collation="C")
+    last_id = models.BigIntegerField(help_text="the batch: the last event of it")
+    events = models.BinaryField(help_text="their numbers in order, eight bytes each")
 
     class Meta:
-        db_table = "audit_leaf"
-        indexes = [
-            models.Index(fields=["action", "event"], name="audit_leaf_action"),
-            models.Index(fields=["target", "event"], name="audit_leaf_target"),
-            models.Index(fields=["actor", "event"], name="audit_leaf_actor"),
-            models.Index(fields=["person", "event"], name="audit_leaf_person", condition=~Q(person="")),
-            models.Index(fields=["actor", "event"], name="audit_leaf_reader", condition=~Q(person="")),
-            models.Index(fields=["event"], name="audit_leaf_under", condition=~Q(under="")),
-            models.Index(fields=["event"], name="audit_leaf_fault", condition=~Q(fault="")),
-        ]
+        db_table = "audit_mention"
 
 
 class AuditCheckpoint(models.Model):
@@ -93,6 +80,7 @@ class AuditCheckpoint(models.Model):
 
     class Meta:
         db_table = "audit_checkpoint"
+        indexes = [models.Index(fields=["last_id"], name="audit_checkpoint_last")]
 
 
 class AuditTile(models.Model):

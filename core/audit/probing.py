@@ -24,7 +24,7 @@ WITNESSED_WITHIN: Final = timedelta(minutes=10)
 
 def read_log(now: datetime) -> Reading:
     """No event waits longer than the stated window for its seal, and none lies or is gone."""
-    last, faults, gone = queries.newest_checkpoint(), queries.faults().count(), queries.gone()
+    last, faults, gone = queries.newest_checkpoint(), queries.faulty(), queries.gone()
     oldest, lost = queries.oldest_waiting(), queries.lost_testimonies(since=now - TOLD_FOR)
     lag = max(now - oldest, timedelta()) if oldest else timedelta()
     facts: dict[str, str | int | None] = {

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from itertools import chain, islice
 from typing import Final
 
-from django.db.models import QuerySet
-
-from core.audit import tree
-from core.audit.domain.reading import found_by
+from core.audit import mentions, tree
+from core.audit.domain import reading
+from core.audit.domain.reading import Found, found_by
 from core.audit.events import Event
-from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent, AuditLeaf
+from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent
 from core.refusals import NotFound
 
 TAIL_MAX: Final = 1000
@@ -32,39 +32,44 @@ def events(
     """The newest events first: of an exact target, of actions that begin so, of an actor's label.
 
     `person` asks for reads of that person's data, `reads` for all such reads, `under` for the deeds of an
-    elevation. What the sealer has not reached
-    yet is read as text.
+    elevation. What the sealer has not reached yet is read as text.
     """
-    found = []
-    for row in _tail(before_id):
-        about = found_by(row.canon, act=row.act)
-        if (
+
+    def wanted(row: AuditEvent) -> bool:
+        about: Found = found_by(row.canon, act=row.act)
+        return (
             about.action.startswith(action)
             and target in ("", about.target)
             and actor in ("", about.actor)
-            and under in about.under
-            and (about.person == person if person else about.person or not reads)
-        ):
-            found.append(row)
-    leaves = AuditLeaf.objects.select_related("event").order_by("-event_id")
-    if action:
-        leaves = leaves.filter(action__startswith=action)
-    if target:
-        leaves = leaves.filter(target=target)
-    if actor:
-        leaves = leaves.filter(actor=actor)
-    if person:
-        leaves = leaves.filter(person=person)
-    elif reads:
-        leaves = leaves.exclude(person="")
-    if under:
-        leaves = leaves.exclude(under="").filter(under__contains=under)
-    if before_id is not None:
-        leaves = leaves.filter(event_id__lt=before_id)
-    for leaf in leaves[: max(0, limit - len(found))]:
-        leaf.event.leaf = leaf
-        found.append(leaf.event)
-    return found[:limit]
+            and (not under or under in about.under.split())
+            and (about.person == person if person else bool(about.person) or not reads)
+        )
+
+    of_reads = bool(person) or reads
+    among: list[list[str]] = [
+        [reading.PERSON + person] if person else [],
+        [reading.TARGET + target] if target else [],
+        [reading.UNDER + under] if under else [],
+        [(reading.READER if of_reads else reading.ACTOR) + actor] if actor else [],
+        [reading.READS] if reads and not person else [],
+    ]
+    if action:  # last: many events may have it
+        among.append(mentions.named(reading.ACTION + action) or [reading.ACTION + action])
+    among = [terms for terms in among if terms] or [[reading.EVERYTHING]]
+    found = [row for row in _tail(before_id) if wanted(row)]
+    numbers = chain.from_iterable(mentions.find(among, before_id=before_id))
+    while len(found) < limit and (some := list(islice(numbers, limit))):
+        rows = AuditEvent.texts.in_bulk(some)
+        found += [rows[number] for number in some if number in rows and wanted(rows[number])]
+    return _with_places(found[:limit])
+
+
+def _with_places(rows: list[AuditEvent]) -> list[AuditEvent]:
+    """The same events, each with its place in the tree, `index`: None while it waits."""
+    places = mentions.places([row.pk for row in rows])
+    for row in rows:
+        row.index = places.get(row.pk)
+    return rows
 
 
 def _tail(before_id: int | None) -> list[AuditEvent]:
@@ -76,9 +81,25 @@ def _tail(before_id: int | None) -> list[AuditEvent]:
     return list(rows.order_by("-id")[:TAIL_MAX])
 
 
-def faults() -> QuerySet[AuditLeaf]:
+@dataclass(frozen=True)
+class Fault:
+    """A sealed event with which something is wrong."""
+
+    row: AuditEvent
+    fault: str
+
+
+def faults(*, limit: int) -> list[Fault]:
     """Sealed events with which something is wrong, newest first."""
-    return AuditLeaf.objects.exclude(fault="").order_by("-event_id")
+    numbers = list(islice(chain.from_iterable(mentions.find([[reading.FAULTS]])), limit))
+    rows = AuditEvent.texts.in_bulk(numbers)
+    known = _with_places([rows[number] for number in numbers if number in rows])
+    return [Fault(row, found_by(row.canon, act=row.act).fault) for row in known]
+
+
+def faulty() -> int:
+    """How many of them there are."""
+    return mentions.count(reading.FAULTS)
 
 
 @dataclass(frozen=True)
@@ -93,10 +114,10 @@ class Proof:
 
 def event(event_id: int) -> AuditEvent:
     """One event; NotFound."""
-    row = AuditEvent.texts.select_related("leaf").filter(pk=event_id).first()
+    row = AuditEvent.texts.filter(pk=event_id).first()
     if row is None:
         raise NotFound("There is no such audit event.")
-    return row
+    return _with_places([row])[0]
 
 
 _PEOPLE: Final = {"customer": "customers.customer", "officer": "access.identity"}
@@ -117,11 +138,11 @@ def newest_checkpoint() -> AuditCheckpoint | None:
 def proof(row: AuditEvent) -> Proof | None:
     """The event's proof under the newest checkpoint; None while it awaits sealing."""
     checkpoint = newest_checkpoint()
-    leaf = AuditLeaf.objects.filter(event=row).first()
-    if checkpoint is None or leaf is None or leaf.index >= checkpoint.size:
+    index = mentions.places([row.pk]).get(row.pk)
+    if checkpoint is None or index is None or index >= checkpoint.size:
         return None
-    path = tree.inclusion_proof(checkpoint.size, leaf.index)
-    return Proof(leaf.index, checkpoint.size, [step.hex() for step in path], checkpoint.note)
+    path = tree.inclusion_proof(checkpoint.size, index)
+    return Proof(index, checkpoint.size, [step.hex() for step in path], checkpoint.note)
 
 
 def cursor() -> int:
@@ -131,18 +152,18 @@ def cursor() -> int:
 
 def sealed_as(event_id: int) -> bytes | None:
     """The hash under which the event was sealed; None where it was not."""
-    index = AuditLeaf.objects.filter(event_id=event_id).values_list("index", flat=True).first()
+    index = mentions.places([event_id]).get(event_id)
     return None if index is None else b"".join(tree.leaves(index, index + 1))
 
 
 def gone() -> int:
     """How many events were found changed or removed between their commit and their seal."""
-    return AuditLeaf.objects.filter(action=Event.EVENT_GONE).count()
+    return mentions.count(reading.ACTION + Event.EVENT_GONE)
 
 
 def lost_testimonies(*, since: datetime) -> int:
     """How often since then the sealer reported that there was no room for testimonies."""
-    return AuditLeaf.objects.filter(action=Event.TESTIMONIES_LOST, at__gte=since).count()
+    return mentions.count(reading.ACTION + Event.TESTIMONIES_LOST, since=since)
 
 
 def oldest_waiting() -> datetime | None:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
 from typing import Final
 
+import psycopg
 from django.db import connection, transaction
 
-from core.audit import tree
+from core.audit import mentions, tree
 from core.audit.domain.reading import found_by
 from core.audit.growing import Growth
 from kernel import merkle
@@ -27,10 +28,9 @@ _WRITTEN: Final = "SELECT size, last_id, frontier::text FROM audit_checkpoint OR
 # transaction, so none can appear behind the cursor later.
 _NEXT: Final = """
 SELECT id, act::text, canon FROM audit_event
-WHERE id > %s AND id < pg_snapshot_xmin(pg_current_snapshot())::text::bigint << 20
+WHERE id > %s AND id < txid_snapshot_xmin(txid_current_snapshot()) << 20
 ORDER BY id LIMIT %s
 """
-_KEEP: Final = "COPY audit_leaf (index, event_id, at, action, target, actor, person, under, fault) FROM STDIN"
 _CHECKPOINT: Final = """
 INSERT INTO audit_checkpoint (size, note, last_id, frontier, hashes, sealed_at)
 VALUES (%s, %s, %s, %s, %s, %s)
@@ -52,22 +52,21 @@ def seal_next(seal: Seal, *, now: datetime, sealed: Sealed = lambda _: None) -> 
     wait, in the same order, and the next head continues the one that was signed.
     """
     frontier, cursor_at = _written()
-    with connection.cursor() as cursor:
-        cursor.execute(_NEXT, [cursor_at, BATCH])
-        rows = cursor.fetchall()
+    rows = _waiting(cursor_at)
     if not rows:
         return 0
+    numbers, last_id = [number for number, _, _ in rows], rows[-1][0]
     hashes = [merkle.leaf(canon.encode()) for _, _, canon in rows]
-    grown = frontier.extended(hashes)
-    signed = seal(grown.size, grown.root(), Growth(frontier, hashes))
-    nodes = json.dumps([node.hex() for node in grown.nodes])
-    head = (grown.size, signed, rows[-1][0], nodes, b"".join(hashes), now)
+    grown = Growth(frontier, hashes)
+    after = grown.frontier()
+    signed = seal(grown.size, after.root(), grown)
+    nodes = json.dumps([node.hex() for node in after.nodes])
     with transaction.atomic():
-        _keep_leaves(rows, first=frontier.size)
+        mentions.keep(_terms(rows), last_id=last_id)
         with connection.cursor() as cursor:
-            cursor.execute(_CHECKPOINT, head)
-        tree.keep_full_tiles(frontier.size, hashes)
-    sealed([(number, found) for (number, _, _), found in zip(rows, hashes, strict=True)])
+            cursor.execute(_CHECKPOINT, (grown.size, signed, last_id, nodes, b"".join(hashes), now))
+        tree.keep_full_tiles(grown)
+    sealed(list(zip(numbers, hashes, strict=True)))
     return len(rows)
 
 
@@ -79,12 +78,17 @@ def _written() -> tuple[merkle.Frontier, int]:
     return merkle.Frontier(size, tuple(bytes.fromhex(node) for node in json.loads(nodes))), last_id
 
 
-def _keep_leaves(rows: Sequence[tuple[int, str | None, str]], *, first: int) -> None:
-    """Each event's place, and what it can be found by. One that lies is sealed too, and named."""
-    with connection.cursor() as cursor, cursor.copy(_KEEP) as copy:
-        for index, (number, act, canon) in enumerate(rows, first):
-            found = found_by(canon, act=act)
-            if found.fault:
-                log.error("audit event %s: %s", number, found.fault)
-            row = (found.at, found.action, found.target, found.actor, found.person, found.under, found.fault)
-            copy.write_row((index, number, *row))
+def _waiting(cursor_at: int) -> list[tuple[int, str | None, str]]:
+    """Number, act and text of the events that come next. In binary form they cost half as much to take in."""
+    connection.ensure_connection()
+    with psycopg.Cursor(connection.connection) as cursor:
+        return cursor.execute(_NEXT, [cursor_at, BATCH], binary=True).fetchall()
+
+
+def _terms(rows: Sequence[tuple[int, str | None, str]]) -> Iterator[tuple[int, Iterator[str]]]:
+    """What each event can be found by. One that lies is sealed too, and named."""
+    for number, act, canon in rows:
+        found = found_by(canon, act=act)
+        if found.fault:
+            log.error("audit event %s: %s", number, found.fault)
+        yield number, found.terms()

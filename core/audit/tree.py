@@ -9,12 +9,17 @@ None of it is a second truth: signed are the roots alone.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Final
+from itertools import chain
+from typing import TYPE_CHECKING, Final
 
 from django.db import connection
 
-from core.audit.models import AuditCheckpoint, AuditLeaf, AuditTile
+from core.audit import mentions
+from core.audit.models import AuditCheckpoint, AuditEvent, AuditTile
 from kernel import merkle
+
+if TYPE_CHECKING:
+    from core.audit.growing import Growth
 
 _BITS: Final = 8
 WIDTH: Final = 1 << _BITS
@@ -46,28 +51,29 @@ def leaves(first: int, end: int) -> Iterator[bytes]:
         first = until
 
 
-def keep_full_tiles(before: int, added: Sequence[bytes]) -> None:
-    """Keep the tiles that became full by these leaf hashes; called by the sealer in its transaction."""
-    after = before + len(added)
+def keep_full_tiles(grown: Growth) -> None:
+    """Keep the tiles that became full; called by the sealer in its transaction."""
+    before, after, added = grown.before.size, grown.size, grown.added
     leaf_tiles = range(before >> _BITS, after >> _BITS)
     if not leaf_tiles:
         return
     first = leaf_tiles[0] * WIDTH
     fresh = [*(_sealed(first, before) if first < before else ()), *added]
-    _keep((0, tile, fresh[tile * WIDTH - first :][:WIDTH]) for tile in leaf_tiles)
+    _keep((0, tile, fresh[tile * WIDTH - first :][:WIDTH], grown.node(_BITS, tile)) for tile in leaf_tiles)
     level = 1
     while after >> (_BITS * (level + 1)):
         step, tiles = _BITS * (level + 1), _Tiles(after)
         full = range(before >> step, after >> step)
-        _keep((level, tile, tiles.hashes(level, tile * WIDTH, (tile + 1) * WIDTH)) for tile in full)
+        whole = [(tile, tiles.hashes(level, tile * WIDTH, (tile + 1) * WIDTH)) for tile in full]
+        _keep((level, tile, hashes, merkle.root(hashes)) for tile, hashes in whole)
         level += 1
 
 
-def _keep(made: Iterable[tuple[int, int, Sequence[bytes]]]) -> None:
-    rows = [(level, index, b"".join(hashes), merkle.root(hashes)) for level, index, hashes in made]
+def _keep(made: Iterable[tuple[int, int, Sequence[bytes], bytes]]) -> None:
+    rows = list(made)  # no other question can be asked while they are copied
     with connection.cursor() as cursor, cursor.copy(_KEEP) as copy:
-        for row in rows:  # made before: no other question can be asked while they are copied
-            copy.write_row(row)
+        for level, index, hashes, found in rows:
+            copy.write_row((level, index, b"".join(hashes), found))
 
 
 class _Tiles:
@@ -128,5 +134,9 @@ def _sealed(first: int, end: int) -> list[bytes]:
     start = found[-1][0] - len(data) // length if found else end
     if start <= first:
         return [data[at * length : (at + 1) * length] for at in range(first - start, end - start)]
-    texts = AuditLeaf.objects.filter(index__gte=first, index__lt=end).order_by("index")
-    return [merkle.leaf(canon.encode()) for canon in texts.values_list("event__canon", flat=True)]
+    heads = AuditCheckpoint.objects.order_by("size").values_list("last_id", "size")
+    before = heads.filter(size__lte=first).last() or (0, 0)
+    until = heads.filter(size__gte=end).first() or (0, 0)
+    events = list(chain.from_iterable(mentions.batches(before[0], until[0])))[first - before[1] :]
+    texts = AuditEvent.texts.in_bulk(events[: end - first])
+    return [merkle.leaf(texts[event].canon.encode()) for event in events[: end - first] if event in texts]

@@ -18,7 +18,7 @@ from django.db import connection
 from core.action import action
 from core.actor import Actor
 from core.audit import hearing as listening
-from core.audit import probing, sealing, testifying
+from core.audit import probing, queries, sealing, testifying
 from core.audit.comparing import Comparison
 from core.audit.hearing import Ear, hearing
 from core.audit.models import AuditEvent
@@ -195,7 +195,7 @@ def test_shows_what_the_databases_owner_did_to_events_before_their_seal(
     monkeypatch.setattr(ear, "take", lambda: said)
     comparison.begin(now=now)
     deadline = time.monotonic() + 600
-    while AuditEvent.texts.filter(leaf=None).exists():
+    while queries.waiting():
         assert time.monotonic() < deadline
         sealing.seal_next(seal, now=now, sealed=comparison.sealed)
     gone = AuditEvent.objects.filter(doc__action="audit.event.gone").order_by("pk")
@@ -215,7 +215,7 @@ def test_is_looked_up_in_the_tree_where_another_sealer_went_on(
     monkeypatch.setattr(ear, "take", lambda: [(number, told), forged])
     comparison.begin(now=now)
     deadline = time.monotonic() + 600
-    while AuditEvent.texts.filter(leaf=None).exists():
+    while queries.waiting():
         assert time.monotonic() < deadline
         sealing.seal_next(seal, now=now)  # the other one
     monkeypatch.setattr(ear, "take", list)
@@ -234,7 +234,7 @@ def test_is_needed_for_no_longer_than_the_probe_of_the_seal_allows(
         reading = probing.read_log(now + timedelta(seconds=lag_s))
         assert (reading.status, reading.facts["lag in ms"]) == (status, int(lag_s * 1000))
     _, seal = soft_log(tmp_path, origin="countersign/test/audit")
-    while AuditEvent.texts.filter(leaf=None).exists():
+    while queries.waiting():
         sealing.seal_next(seal, now=now)
     assert probing.read_log(now + timedelta(days=1)).status is Status.UP
 

@@ -78,7 +78,7 @@ def seals(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpRe
         "checkpoint": queries.newest_checkpoint(),
         "waiting": queries.waiting(),
         "witnessed": queries.witnessed(),
-        "faults": queries.faults()[:SHOWN],
+        "faults": queries.faults(limit=SHOWN),
         "may_export": access.allowed(request.identity, Permission.EXPORT_EVENTS, now),
     }
     return frame.page(request, "console/seals.html", values, refusal=refusal, now=now)

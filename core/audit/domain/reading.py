@@ -7,18 +7,29 @@ other, and named here as what it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from typing import Any, Final
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 UNREADABLE: Final = "audit.unreadable"
 _ACTION_MAX, _NAME_MAX, _TARGET_MAX = 200, 200, 300
 
+# What a sealed event is listed under: one of these, and the name itself where it is followed by one.
+EVERYTHING: Final = ""
+READS: Final = "reads"
+FAULTS: Final = "faults"
+ACTION: Final = "action:"
+TARGET: Final = "target:"
+ACTOR: Final = "actor:"
+PERSON: Final = "person:"
+READER: Final = "reader:"
+UNDER: Final = "under:"
 
-@dataclass(frozen=True, slots=True)
-class Found:
+_DECODER: Final = json.JSONDecoder()
+
+
+class Found(NamedTuple):
     """What an event can be found by, and what is wrong with it."""
 
     at: datetime | None
@@ -29,16 +40,58 @@ class Found:
     under: str
     fault: str
 
+    def terms(self) -> Iterator[str]:
+        """What the event is listed under: everything, its names, and what few events have."""
+        yield EVERYTHING
+        yield ACTION + self.action
+        if self.target:
+            yield TARGET + self.target
+        if self.actor:
+            yield ACTOR + self.actor
+        if self.person:
+            yield READS
+            yield PERSON + self.person
+            yield READER + self.actor
+        if self.under:
+            for one in set(self.under.split()):
+                yield UNDER + one
+        if self.fault:
+            yield FAULTS
+
+
+def shown(canon: str) -> dict[str, Any]:
+    """The event as it may be shown: every member that a screen names is there, and of its kind."""
+    found = read(canon)
+    actor = found.get("actor") or {}
+    texts = [found.get(name, "") for name in ("at", "action", "target", "reason")]
+    texts += [value for value in actor.values() if value is not None]
+    if found.get("action") == UNREADABLE or not all(isinstance(text, str) for text in texts):
+        found, actor = {"action": UNREADABLE}, {}
+    nobody = {"kind": "system", "label": "", "identity": None}
+    blank = {"at": "", "action": "", "target": "", "reason": "", "before": None, "after": None}
+    return blank | found | {"actor": nobody | actor}
+
 
 def read(canon: str) -> dict[str, Any]:
-    """The members of the event; of a text that is no event, those that a screen needs."""
+    """The members of the event; of a text that is no event, those that a search needs."""
     try:
-        found = json.loads(canon)
+        found, end = _DECODER.raw_decode(canon)
     except (ValueError, RecursionError):
-        found = None
+        found, end = None, 0
+    if end != len(canon) or ("\\u" in canon and not _is_text(found)):
+        found = None  # a canonical text has nothing around it, and no half of a character in it
     if not isinstance(found, dict) or not isinstance(found.get("actor"), dict | None):
-        return {"action": UNREADABLE, "actor": {}, "target": "", "at": "", "reason": "", "after": None}
+        return {"action": UNREADABLE}
     return found
+
+
+def _is_text(found: object) -> bool:
+    """Whether all of it can be stored and shown: half a character of two cannot."""
+    try:
+        json.dumps(found, ensure_ascii=False).encode()
+    except (UnicodeEncodeError, RecursionError):
+        return False
+    return True
 
 
 def found_by(canon: str, *, act: UUID | str | None) -> Found:
@@ -56,23 +109,26 @@ def found_by(canon: str, *, act: UUID | str | None) -> Found:
     elif act is not None and event.get("act") != str(act):
         fault = "another act"
     return Found(
-        at=moment,
-        action=action,
-        target=_short(event.get("target"), _TARGET_MAX),
-        actor=_short(actor.get("label"), _NAME_MAX),
-        person=_short(person, _TARGET_MAX),
-        under=_short(under, _TARGET_MAX),
-        fault=fault,
+        moment,
+        action,
+        _short(event.get("target"), _TARGET_MAX),
+        _short(actor.get("label"), _NAME_MAX),
+        _short(person, _TARGET_MAX),
+        _short(under, _TARGET_MAX),
+        fault,
     )
 
 
 def _moment(text: object) -> datetime | None:
     try:
-        return datetime.fromisoformat(text) if isinstance(text, str) else None
-    except ValueError:
+        found = datetime.fromisoformat(text) if isinstance(text, str) else None
+        return found.astimezone(UTC) if found is not None and found.tzinfo else None
+    except (ValueError, OverflowError):  # such as one hour before the year 1
         return None
 
 
 def _short(value: object, length: int) -> str:
     """The text without characters that PostgreSQL cannot hold."""
-    return value.replace("\x00", "")[:length] if isinstance(value, str) else ""
+    if not isinstance(value, str):
+        return ""
+    return value.replace("\x00", "")[:length]

@@ -9,7 +9,7 @@ and nothing is said.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -67,15 +67,14 @@ class Heard:
                 gone.append(Gone(number, told, self._kept.get(number)))
         return gone
 
-    def sealed(self, events: Iterable[tuple[int, bytes]]) -> list[Gone]:
+    def sealed(self, events: Sequence[tuple[int, bytes]]) -> list[Gone]:
         """The next events in the tree, in order; what is wrong with those up to the last of them."""
-        gone = []
-        for number, found in events:
-            told = self._open.pop(number, found)
-            if told != found:
-                gone.append(Gone(number, told, found))
-            self._kept[number] = found
-            self.cursor = number
+        take = self._open.pop
+        gone = [
+            Gone(number, told, found) for number, found in events if (told := take(number, found)) != found
+        ]
+        self._kept.update(events)
+        self.cursor = events[-1][0]
         while len(self._kept) > KEPT_MAX:
             self._first_kept = self._kept.popitem(last=False)[0] + 1
         missing = [number for number in self._open if number <= self.cursor]
