@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
+
+from core.audit.domain.reading import UNREADABLE, shown
 
 VERSION: Final = "1.3.0"
 
@@ -36,12 +37,14 @@ _READ: Final = (_DATASTORE, 1)
 _ELSE: Final = (_API, _OTHER)
 
 
-def of(event: Mapping[str, Any], *, index: int, log: str) -> dict[str, Any]:
-    """The OCSF object of an event; `unmapped` holds the event whole, and its place in the log."""
-    action, actor = str(event.get("action", "")), event.get("actor") or {}
+def of(text: str, *, at: datetime | None, index: int, log: str) -> dict[str, Any]:
+    """The OCSF object of an event; `unmapped` holds it whole. What names no time stands at the beginning of
+    all, and what the application did not write as it would write it is there as text.
+    """
+    event = shown(text)
+    action, actor = event["action"], event["actor"]
     (category, class_uid), activity = _class_of(action)
     refused = action.endswith(".refused")
-    moment = datetime.fromisoformat(str(event["at"]))
     return {
         "metadata": {
             "version": VERSION,
@@ -51,7 +54,7 @@ def of(event: Mapping[str, Any], *, index: int, log: str) -> dict[str, Any]:
             "correlation_uid": event.get("act"),
             "product": {"name": "Countersign", "vendor_name": "Countersign"},
         },
-        "time": int(moment.timestamp() * 1000),
+        "time": int(at.timestamp() * 1000) if at else 0,
         "category_uid": category,
         "class_uid": class_uid,
         "activity_id": activity,
@@ -68,7 +71,7 @@ def of(event: Mapping[str, Any], *, index: int, log: str) -> dict[str, Any]:
         "src_endpoint": {"ip": actor.get("ip") or None, "uid": actor.get("device") or None},
         "entity": {"name": event.get("target"), "data": event.get("before")},
         "entity_result": {"name": event.get("target"), "data": event.get("after")},
-        "unmapped": dict(event),
+        "unmapped": {"text": text} if action == UNREADABLE else event,
     }
 
 

@@ -11,6 +11,7 @@ from typing import Final
 from django.conf import settings
 
 from core.audit import exporting, ocsf, tree
+from core.audit.domain.reading import found_by
 from core.audit.writing import timestamp
 
 PIECE: Final = 64 * 1024
@@ -19,7 +20,7 @@ PIECE: Final = 64 * 1024
 def whole(span: exporting.Span, since: datetime | None, until: datetime | None) -> Iterator[bytes]:
     """What the verifier needs, as a ZIP file: the same files as the command writes."""
     drain = _Drain()
-    texts = (text + "\n" for _, text in exporting.texts(span))
+    texts = exporting.lines(span)
     heads = (f"\n{text}" if number else text for number, text in enumerate(exporting.notes(span)))
     files: list[tuple[str, Iterable[str]]] = [
         ("events.jsonl", texts),
@@ -46,12 +47,12 @@ def whole(span: exporting.Span, since: datetime | None, until: datetime | None) 
 
 
 def ocsf_lines(span: exporting.Span, since: datetime | None, until: datetime | None) -> Iterator[bytes]:
-    """One OCSF object per event of exactly that time, a line each."""
+    """One OCSF object per event of exactly that time, a line each; whatever stands in the log as an event."""
     first, end = timestamp(since) if since else "", timestamp(until) if until else "9"
     for index, text in exporting.texts(span):
-        event = json.loads(text)
-        if first <= event.get("at", "") < end:
-            made = ocsf.of(event, index=index, log=settings.AUDIT_ORIGIN)
+        found = found_by(text, act=None)
+        if found.at is None or first <= timestamp(found.at) < end:  # what names no time belongs to every one
+            made = ocsf.of(text, at=found.at, index=index, log=settings.AUDIT_ORIGIN)
             yield json.dumps(made, sort_keys=True).encode() + b"\n"
 
 

@@ -4,7 +4,8 @@
         [--witness-key FILE]... [--witness FILE]... [--start FILE] [--leaves FILE]
         [--logs FILE --log-keys FILE]
 
-EVENTS.jsonl holds one event per line, the canonical text exactly as it was sealed, in leaf order.
+EVENTS.jsonl holds one event per line, the canonical text exactly as it was sealed, in leaf order. What was
+  written past the application may hold line breaks: it stands as `=` and the base64 of its bytes.
 FILE of --checkpoints holds signed notes one after the other, smallest tree first, with empty lines between.
 FILE of --key holds one verifier key (`name+hash+base64`); the name is the log's origin.
 FILE of --witness-key holds a witness's verifier key, from that witness: it must have cosigned the last
@@ -42,6 +43,7 @@ from kernel import canonical, cosignature, encodings, merkle, note
 
 _DASH: Final = "\N{EM DASH}"
 _EMPTY: Final = merkle.Frontier()
+_QUOTED: Final = ord("=")
 
 
 class Wrong(Exception):
@@ -172,7 +174,17 @@ def _read(lines: Iterator[bytes], count: int, *, start: int) -> list[bytes]:
 
 def _leaf_hashes(batch: Sequence[bytes]) -> list[bytes]:
     sha256 = hashlib.sha256
-    return [sha256(b"\x00" + line[:-1]).digest() for line in batch]
+    return [
+        sha256(b"\x00" + (line[:-1] if line[0] != _QUOTED else _unquoted(line))).digest() for line in batch
+    ]
+
+
+def _unquoted(line: bytes) -> bytes:
+    """The text of a line in base64; of one that is not, the line as it stands."""
+    try:
+        return encodings.from_base64_standard(line[1:-1].decode("ascii"))
+    except ValueError:
+        return line[:-1]
 
 
 def _known(leaves: bytes | None, *, first: int, count: int) -> list[bytes]:

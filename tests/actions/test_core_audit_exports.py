@@ -7,7 +7,7 @@ import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -204,10 +204,18 @@ def test_comes_as_ocsf_too(
 ) -> None:
     settings.AUDIT_KEY_FILE, settings.AUDIT_ORIGIN = tmp_path / "key.txt", ORIGIN  # type: ignore[attr-defined]
     do(count=3, actor=robot, now=now)
+    lies = ["no json", '{"action":7,"at":"then"}', "a\nb", "=\n"]
+    for lie in lies:
+        AuditEvent.texts.create(canon=lie)
     seal(log, now)
     call_command("export_audit", str(tmp_path / "out"), form="ocsf", since=now, stdout=io.StringIO())
     rows = [json.loads(line) for line in (tmp_path / "out" / "events.ocsf.jsonl").read_text().splitlines()]
-    assert [row["metadata"]["sequence"] for row in rows] == [0, 1, 2]
+    assert [row["metadata"]["sequence"] for row in rows] == [0, 1, 2, 3, 4, 5, 6]
+    assert [row["unmapped"]["text"] for row in rows[3:]] == lies
+    assert verify(tmp_path / "out") == 0, "a line break in a text makes no two events of it"
+    events = tmp_path / "out" / "events.jsonl"
+    events.write_bytes(events.read_bytes().replace(b"=YQpi", b"=YQpj"))
+    assert verify(tmp_path / "out") == 1
     assert {row["type_uid"] for row in rows} == {row["class_uid"] * 100 + row["activity_id"] for row in rows}
     assert rows[0]["unmapped"]["action"] == rows[0]["activity_name"] == "test.done"
 
@@ -224,7 +232,8 @@ def test_comes_as_ocsf_too(
     ],
 )
 def test_has_the_ocsf_class_of_the_act(action: str, class_uid: int, activity: int) -> None:
-    row = ocsf.of({"action": action, "at": "2026-11-21T00:00:00.5Z"}, index=7, log=ORIGIN)
+    at = datetime(2026, 11, 21, 0, 0, 0, 500_000, tzinfo=UTC)
+    row = ocsf.of(json.dumps({"action": action}), at=at, index=7, log=ORIGIN)
     assert (row["class_uid"], row["activity_id"], row["time"]) == (class_uid, activity, 1_795_219_200_500)
 
 

@@ -29,6 +29,15 @@ def own(real_database: str, settings: Any, monkeypatch: pytest.MonkeyPatch, now:
     return enrol(now=now)
 
 
+LIES = (
+    '{"action":"a","at":"2026-01-01T00:00:00Z"}',
+    '{"action":7,"actor":{"kind":[],"label":{}},"at":5,"target":{}}',
+    r'{"action":"\ud800","actor":{"label":"\ud800"},"at":"2026-01-01T00:00:00Z"}',
+    '{"action":"a","actor":{},"after":{"fields":[{}],"person":"\\u0000"},"at":"0001-01-01T00:00:00+14:00"}',
+)
+"""What a stranger to the application could write as an event."""
+
+
 def dot(own: Staff) -> Client:
     return at_console(own.dot.identity)
 
@@ -51,8 +60,12 @@ def test_say_who_read_what_of_whom(own: Staff, now: datetime) -> None:
 
 
 def test_show_what_lies(own: Staff, now: datetime, tmp_path: Path) -> None:
-    AuditEvent.texts.create(canon="no json")
-    seal_all(soft_log(tmp_path, origin=ORIGIN)[1], now=now)
+    rows = [AuditEvent.texts.create(canon=text) for text in ("no json", *LIES)]
+    seal = soft_log(tmp_path, origin=ORIGIN)[1]
+    for _ in range(2):
+        assert dot(own).get("/audit/").status_code == dot(own).get("/audit/reads/").status_code == 200
+        assert {dot(own).get(f"/audit/{row.pk}/").status_code for row in rows} == {200}
+        seal_all(seal, now=now)
     page = dot(own).get("/audit/seals/").content.decode()
     assert "Events that the application did not write" in page
     assert "No witness has cosigned anything yet" in page
