@@ -19,7 +19,7 @@ from core.ledger import accounts as ledger_accounts
 from core.ledger.accounts import Key
 from core.ledger.bulk import Draft, post_all
 from engine_bridge import locks
-from engine_bridge.actions import mirrors
+from engine_bridge.actions import alerts, mirrors
 from engine_bridge.domain.bookkeeping import Bookkeeper, orders_opened, orders_touched
 from engine_bridge.domain.events import Batch, Note
 from engine_bridge.domain.movements import Break
@@ -105,12 +105,17 @@ def settle_batch(
 
 @action(Event.SETTLEMENT_HALTED)
 def halt_settlement(*, reason: str, actor: Actor, now: datetime, shard: int = locks.SHARD) -> EngineCursor:
-    """Say on the cursor why settlement stands. The same reason again changes nothing."""
+    """Say on the cursor why settlement stands, and tell people once that it does.
+
+    The same reason again changes nothing; another one is written down, and people know already.
+    """
     cursor = locks.cursor(shard)
     if cursor.halted == reason:
         return cursor
     EngineCursor.objects.filter(pk=cursor.pk, halted=cursor.halted).update(halted=reason)
     audit.record(Event.SETTLEMENT_HALTED, cursor, actor=actor, now=now, reason=reason)
+    if not cursor.halted:
+        alerts.settlement_stands(cursor, reason, now=now)
     cursor.halted = reason
     return cursor
 

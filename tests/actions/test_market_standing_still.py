@@ -1,0 +1,136 @@
+"""Settlement, when events are missing or long settled, ..."""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+from django.conf import settings as configured
+
+from core import clock
+from core.actor import Actor
+from core.health import Status
+from core.outbox.models import OutboxMessage
+from engine_bridge import probes, queries
+from engine_bridge.actions import halt_settlement, start_transfer
+from engine_bridge.actions.accounts import open_account
+from engine_bridge.actions.markets import list_market
+from engine_bridge.adapters import transfers
+from engine_bridge.daemons import settlement
+from engine_bridge.domain.events import Batch
+from engine_bridge.domain.markets import LISTINGS
+from engine_bridge.domain.transfers import ACKNOWLEDGED_AFTER
+from engine_bridge.models import Transfer
+from kernel.money import Amount
+from tests.events import BTC, Tape
+from tests.officers import Staff
+from tests.traders import enrol
+from tests.venue import give
+
+pytestmark = pytest.mark.django_db
+
+
+class Script:
+    """A feed that tells what it is given, and remembers from where it was asked."""
+
+    def __init__(self, *batches: Batch) -> None:
+        self.batches = list(batches)
+        self.asked: list[int] = []
+
+    def __call__(self, target: str, *, from_event_seq: int, consumer: str) -> Script:
+        self.asked.append(from_event_seq)
+        return self
+
+    def next(self) -> Batch:
+        return self.batches.pop(0)
+
+    def close(self) -> None:
+        pass
+
+
+@pytest.fixture
+def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
+    """What the engine would have been told beside: acknowledged and settled events, pending transfers."""
+    heard: dict[str, list[Any]] = {"acknowledged": [], "settled": []}
+    monkeypatch.setattr(
+        transfers,
+        "acknowledge",
+        lambda target, *, through_event_seq: heard["acknowledged"].append(through_event_seq),
+    )
+    monkeypatch.setattr(
+        transfers,
+        "settled",
+        lambda target, *, through_event_seq, **_: heard["settled"].append(through_event_seq),
+    )
+    return heard
+
+
+def notices(topic: str) -> list[dict[str, Any]]:
+    return [message.body for message in OutboxMessage.objects.filter(topic=topic).order_by("created_at")]
+
+
+def test_asks_once_more_then_stands_and_tells_people_once(
+    staff: Staff, robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_market(listing=LISTINGS[0], actor=robot, now=now)
+    tape = Tape()
+    for _ in range(4):
+        tape.open_market()
+    script = Script(tape.batch(1, 2), tape.batch(4), tape.batch(4), tape.batch(4), tape.batch(3))
+    monkeypatch.setattr(settlement, "Feed", script)
+    monkeypatch.setattr(settlement, "RETRY_HALTED", timedelta(0))
+    daemon = settlement.Settlement("unix:nowhere")
+    assert [daemon.step(), daemon.step()] == [True, False]
+    assert (queries.settlement().halted, notices("factors.outside_told")) == ("", [])
+    assert daemon.step() is False
+    assert queries.settlement().halted == "Gap: event 4 came after 2"
+    assert probes.read_settlement(clock.now()).status is Status.DOWN
+    mails, (outside,) = notices("factors.officer_told"), notices("factors.outside_told")
+    assert "event 4 came after 2" in outside["text"]
+    assert f"{configured.CONSOLE_ORIGIN}/engine/" in outside["text"]
+    assert {str(one.identity.pk) for one in (staff.ana, staff.dot, staff.sam)} <= {
+        m["identity"] for m in mails
+    }
+    assert str(staff.eve.identity.pk) not in {mail["identity"] for mail in mails}
+    # It looks again, and still stands: nobody hears of that twice, not even where the words have changed.
+    assert daemon.step() is False
+    halt_settlement(reason="Gap: in other words", actor=settlement.ACTOR, now=clock.now())
+    assert len(notices("factors.outside_told")) == 1
+    # The events are there after all: it goes on where it stood, and people would hear of the next stop.
+    assert daemon.step() is True
+    assert (queries.settlement().halted, queries.settlement().last_event_seq) == ("", 4)
+    assert script.asked == [1, 3, 3, 3]
+    halt_settlement(reason="Break: another", actor=settlement.ACTOR, now=clock.now() + timedelta(seconds=1))
+    assert len({notice["notice"] for notice in notices("factors.outside_told")}) == 2
+
+
+def test_lets_the_engine_forget_no_transfer_before_its_end_is_a_day_old(
+    robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_market(listing=LISTINGS[0], actor=robot, now=now)
+    tom = enrol("Tom", now=now)
+    account = open_account(customer_id=tom.customer.pk, now=now)
+    give(tom.customer.pk, "1", "BTC")
+    tape = Tape()
+    for units in (5, 6, 7):
+        row = start_transfer(
+            customer_id=tom.customer.pk,
+            amount=Amount(units, "BTC"),
+            into_venue=True,
+            actor=tom.actor,
+            now=now,
+        )
+        if units < 7:
+            tape.transfer(row.pk, account.pk, BTC, units)
+    monkeypatch.setattr(settlement, "Feed", Script(tape.batch()))
+    monkeypatch.setattr(settlement.tasks, "send_pending_transfers", lambda: 0)
+    daemon = settlement.Settlement("unix:nowhere")
+    daemon._acknowledged = clock.now()
+    assert daemon.step() is True
+    assert told == {"acknowledged": [], "settled": []}, "the hour is not over"
+    ends = (clock.now() - ACKNOWLEDGED_AFTER - timedelta(minutes=1), clock.now() - ACKNOWLEDGED_AFTER / 2)
+    for units, at in zip((5, 6), ends, strict=True):
+        Transfer.objects.filter(units=units).update(closed_at=at)
+    daemon._sweep(clock.now() + settlement.ACKNOWLEDGE_EVERY)
+    assert told == {"acknowledged": [1], "settled": [2]}
