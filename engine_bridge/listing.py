@@ -9,7 +9,7 @@ from core.actor import Actor
 from engine_bridge.actions.markets import list_market
 from engine_bridge.adapters import administration
 from engine_bridge.domain import assets
-from engine_bridge.domain.markets import LISTINGS
+from engine_bridge.domain.markets import LISTINGS, STOPS
 from kernel.money import asset
 
 
@@ -17,15 +17,15 @@ def put_all(target: str, *, actor: Actor, now: datetime) -> Iterator[tuple[str, 
     """Each market's symbol and state once it is listed on both sides. Running it again changes nothing.
 
     Our row comes first, so that settlement knows the market before its first event. A market that the engine
-    knew before keeps its state: a halt is not undone by listing again.
+    knew before keeps its state: a halt is not undone by listing again, nor at an engine that begins anew.
     """
     for code, number in sorted(assets.NUMBERS.items()):
         administration.put_asset(target, number=number, code=code, decimals=asset(code).decimals)
     for listing in LISTINGS:
-        list_market(listing=listing, actor=actor, now=now)
+        row = list_market(listing=listing, actor=actor, now=now)
         known = administration.listed(target)
         base, quote = assets.number(listing.scale.base), assets.number(listing.scale.quote)
         administration.put_instrument(target, listing, base=base, quote=quote)
-        if listing.number not in known:
+        if listing.number not in known and row.wanted_state not in STOPS:
             administration.set_state(target, instrument=listing.number, state="open")
         yield listing.scale.symbol, administration.listed(target)[listing.number]

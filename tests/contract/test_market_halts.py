@@ -8,10 +8,11 @@ from datetime import datetime, timedelta
 import pytest
 
 from core import clock
+from core.actor import system
 from core.approvals.actions import submit_signature
 from core.audit.models import AuditEvent
 from core.refusals import NotAllowed
-from engine_bridge import gateway, tasks
+from engine_bridge import gateway, listing, tasks
 from engine_bridge.actions import ask_market_release, rebuild_mirrors, stop_market
 from engine_bridge.actions.halts import NotStopped, ReasonMissing, UnknownStop
 from engine_bridge.domain.markets import CALL
@@ -20,7 +21,7 @@ from engine_bridge.models import Fill, Instrument
 from tests.officers import Staff
 from tests.traders import Trader
 from tests.trading import account, code_of, maker, mirrors, place, sound, taker, terms
-from tests.venue import Venue, venue_open
+from tests.venue import Venue, engine_running, venue_open
 
 pytestmark = pytest.mark.django_db
 
@@ -176,3 +177,10 @@ def test_is_not_stopped_by_everybody_or_for_no_reason(venue: Venue, staff: Staff
     with pytest.raises(NotStopped):
         ask_market_release(symbol="BTC-USDT", reason="x", actor=staff.sam.actor, now=now)
     assert state() == ("open", "")
+
+
+def test_is_not_opened_by_an_engine_that_begins_anew(venue: Venue, staff: Staff, now: datetime) -> None:
+    stop(staff, now)
+    with engine_running() as other:
+        put = listing.put_all(f"unix:{other.admin}", actor=system("test"), now=now)
+        assert list(put) == [("BTC-USDT", "halted")]
