@@ -168,7 +168,7 @@ def send(payment_id: UUID, *, now: datetime) -> None:
     row = queries.payment(payment_id)
     if not row.raw or row.owner.state not in SENDABLE:
         return
-    if row.sent_at is None:
+    if row.sent_at is None and row.handed_at is None and not queries.held_by(row):
         actions.mark_handed(payment_id=row.pk, actor=PAYER, now=now)
     raw = bytes.fromhex(row.raw)
     with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
@@ -184,12 +184,17 @@ def send(payment_id: UUID, *, now: datetime) -> None:
         level = logging.INFO if answer.outcome is Outcome.UNKNOWN else logging.ERROR
         log.log(level, "%s: %s %s", row, answer.outcome, answer.detail)
         raise NotDelivered(f"{row}: {answer.outcome} {answer.detail}")
-    actions.report_broadcast(payment_id=row.pk, actor=PAYER, now=now)
+    if row.sent_at is None:
+        actions.report_broadcast(payment_id=row.pk, actor=PAYER, now=now)
 
 
 def send_again(*, now: datetime) -> None:
-    """After each block: payments that are not in it are handed to the node once more, as they are."""
-    for payment_id in queries.payments_on_the_way():
+    """After each block: payments that are not in it are handed to the node once more, as they are.
+
+    What no node has taken yet comes first and whole; of the others each block takes its share, so that many
+    that stay away from the chain keep nobody waiting.
+    """
+    for payment_id in [*queries.unsent_payments(), *queries.sent_payments(turn=queries.tip_height())]:
         try:
             send(payment_id, now=now)
         except NotDelivered as error:

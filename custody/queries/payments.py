@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, TextField, Value
+from django.db.models import Exists, OuterRef, QuerySet, TextField, Value
 from django.db.models.functions import Cast, Concat
 
 from core import approvals
@@ -25,6 +25,9 @@ from custody.queries.deposits import tip_height
 from kernel import encodings, intent
 from kernel.intent import Intent
 from kernel.psbt import Psbt
+
+AGAIN_MAX: Final = 500
+"""So many payments that a node has taken are handed over again after one block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,26 +195,24 @@ def locked_outpoints(row: Payment) -> list[tuple[str, int]]:
     return list(UtxoLock.objects.filter(payment=row).order_by("pk").values_list("utxo__txid", "utxo__vout"))
 
 
-def payments_on_the_way() -> list[UUID]:
-    """Payments whose raw transaction is stored and in no block."""
-    states = {"signed", "broadcast", "conflicted"}
-    return list(
-        (
-            Payment.objects.filter(withdrawal__state__in=states)
-            | Payment.objects.filter(refill__state__in=states)
-        )
-        .order_by("built_at")
-        .values_list("pk", flat=True)[:500]
-    )
-
-
 def unsent_payments() -> list[UUID]:
-    """Those of them that no node is known to have taken."""
-    return list(
-        Payment.objects.filter(pk__in=payments_on_the_way(), sent_at=None)
-        .order_by("built_at")
-        .values_list("pk", flat=True)
+    """Payments whose raw transaction is stored and that no node is known to have taken, oldest first."""
+    return list(_on_the_way().filter(sent_at=None).values_list("pk", flat=True))
+
+
+def sent_payments(*, turn: int) -> list[UUID]:
+    """Payments that a node took and no block has: so many of them, and others with each turn."""
+    found = list(_on_the_way().exclude(sent_at=None).values_list("pk", flat=True))
+    begin = turn % -(-len(found) // AGAIN_MAX) * AGAIN_MAX if found else 0
+    return found[begin : begin + AGAIN_MAX]
+
+
+def _on_the_way() -> QuerySet[Payment]:
+    states = {"signed", "broadcast", "conflicted"}
+    rows = Payment.objects.filter(withdrawal__state__in=states) | Payment.objects.filter(
+        refill__state__in=states
     )
+    return rows.order_by("built_at", "pk")
 
 
 def payments_due(*, network: str) -> list[UUID]:
