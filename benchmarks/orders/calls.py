@@ -66,7 +66,7 @@ def raw_closed(target: str, flows: Flows, seconds: float, threads: int, each: in
                 return each
 
             pieces.append(crowd(threads, seconds, act))
-    return told(f"raw unary, {threads} threads", f"{each} a call", added(pieces))
+    return told(f"raw, {threads} threads", f"{each} a call", added(pieces))
 
 
 def _made(each: int) -> int:

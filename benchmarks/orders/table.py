@@ -68,14 +68,14 @@ def added(pieces: Sequence[Line]) -> Line:
 def head() -> None:
     """The names of the columns."""
     columns = "".join(f"{name:>10}" for name in ("p50 us", "p90", "p99", "p99.9", "max"))
-    print(f"{'':<20}{'offered':>10}{'achieved':>14}{columns}  CPU us/order")
+    print(f"{'':<22}{'offered':>12}{'achieved':>14}{columns}  CPU us/order")
 
 
 def told(name: str, offered: str, line: Line, more: str = "") -> Line:
     """One line of the table."""
     marks = [line.us(share) for share in _SHARES]
     columns = "".join(f"{mark:>10,}" for mark in [*marks, line.latency.get_max_value()])
-    print(f"{name:<20}{offered:>10}{line.rate:>12,.0f}/s{columns}{line.cpu_us:>8.1f}  {more}", flush=True)
+    print(f"{name:<22}{offered:>12}{line.rate:>12,.0f}/s{columns}{line.cpu_us:>8.1f}  {more}", flush=True)
     return line
 
 

@@ -37,14 +37,27 @@ def batch(commands: Iterable[Command]) -> order_entry_pb2.CommandBatch:
     add = found.commands.add
     for command in commands:
         wire = add()
-        wire.command_id = command.command_id.int.to_bytes(16, "big")
-        wire.expires_at_ms = command.expires_at_ms
         if isinstance(command, PlaceOrder):
-            _place(wire.new_order, command)
+            command_id, wire.expires_at_ms, order_id, instrument_id, account_id, terms = command
+            order = wire.new_order
+            order.order_id = order_id
+            order.instrument_id = instrument_id
+            order.side = _SIDES[terms.side]
+            order.kind, order.tif, post_only = _TYPES[terms.order_type]
+            if post_only:
+                order.post_only = True
+            order.price_ticks = terms.price_ticks
+            order.qty_lots = terms.qty_lots
+            if terms.budget_ticklots:
+                order.budget_ticklots = terms.budget_ticklots
+            order.account_id = order.owner_ref = order.stp_group = account_id
+            order.stp = _STP[terms.stp]
         else:
+            command_id, wire.expires_at_ms, order_id, account_id = command
             cancel = wire.cancel
-            cancel.order_id = command.order_id
-            cancel.account_id = command.account_id
+            cancel.order_id = order_id
+            cancel.account_id = account_id
+        wire.command_id = command_id.int.to_bytes(16, "big")
     return found
 
 
@@ -63,19 +76,6 @@ def _varint(value: int) -> bytes:
         value >>= 7
     found.append(value)
     return bytes(found)
-
-
-def _place(wire: order_entry_pb2.NewOrder, value: PlaceOrder) -> None:
-    _, _, order_id, instrument_id, account_id, terms = value
-    wire.order_id = order_id
-    wire.instrument_id = instrument_id
-    wire.side = _SIDES[terms.side]
-    wire.kind, wire.tif, wire.post_only = _TYPES[terms.order_type]
-    wire.price_ticks = terms.price_ticks
-    wire.qty_lots = terms.qty_lots
-    wire.budget_ticklots = terms.budget_ticklots
-    wire.account_id = wire.owner_ref = wire.stp_group = account_id
-    wire.stp = _STP[terms.stp]
 
 
 def transfer(value: MoveFunds) -> transfers_pb2.Transfer:
