@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from engine_bridge.adapters.channel import EngineAway
 from engine_bridge.adapters.session import Session
-from engine_bridge.adapters.ticket import Ticket
+from engine_bridge.adapters.ticket import Ticket, runs
+from engine_bridge.domain.commands import CancelOrder
 from engine_bridge.wire import order_entry_pb2, types_pb2
 
 
@@ -35,7 +37,8 @@ def session() -> Session:
     """One that was greeted by the leader of epoch 5, and waits for an answer."""
     made = Session("unix:/nowhere")
     made._greet(Line(welcome(5)))  # type: ignore[arg-type]
-    made.hand_over(Ticket([b""]))
+    ticket = Ticket(1)
+    made.hand_over(ticket, runs(ticket, [CancelOrder(UUID(int=7), 1_000, 5, 6)], largest=1))
     return made
 
 
