@@ -168,12 +168,19 @@ ALTER TABLE approvals_policy ENABLE ALWAYS TRIGGER approvals_policy_published;
 
 # The payload says whose account an act is about, so that no row beside it can hide it. Whoever's interest was
 # recorded after they signed stops the act, too; so does a maker who was suspended since.
-INTERESTS = """
-CREATE FUNCTION approvals_own_account(payload bytea, person uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
-  SELECT EXISTS (SELECT FROM access_own_account AS own
+# The release of a freeze says it by the freeze's scope.
+OWN_ACCOUNT = """
+CREATE OR REPLACE FUNCTION approvals_own_account(payload bytea, person uuid) RETURNS boolean
+LANGUAGE sql STABLE AS $$
+  SELECT EXISTS (SELECT FROM access_own_account AS own,
+                             LATERAL (SELECT convert_from(payload, 'UTF8')::jsonb AS act) AS said
                   WHERE own.officer_id = person
-                    AND own.customer_id::text = convert_from(payload, 'UTF8')::jsonb ->> 'customer')
+                    AND (own.customer_id::text = said.act ->> 'customer'
+                         OR 'customer:' || own.customer_id = said.act ->> 'scope'))
 $$;
+"""
+
+INTERESTS = """
 CREATE FUNCTION approvals_request_disinterested() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
   IF TG_OP = 'INSERT' THEN

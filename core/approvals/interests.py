@@ -16,9 +16,10 @@ def in_request(request: ApprovalRequest, person: Identity) -> bool:
 
 
 def in_payload(members: Mapping[str, canonical.Value], person: Identity) -> bool:
-    """The same, before there is a request."""
+    """The same, before there is a request. A freeze's release names the customer in the freeze's scope."""
+    _, _, scoped = str(members.get("scope", "")).partition("customer:")
     try:
-        customer = UUID(str(members.get("customer")))
+        customer = UUID(str(members.get("customer", scoped)))
     except ValueError:
         return False
     return OwnAccount.objects.filter(officer=person, customer_id=customer).exists()

@@ -10,11 +10,13 @@ import pytest
 from django.db import DatabaseError, connection, transaction
 
 from core import freezes
+from core.access.models import Identity, OwnAccount
 from core.action import action
 from core.actor import Actor
-from core.approvals.actions import submit_signature
-from core.approvals.actions.signatures import MakerCannotCheck, NotInQuorum
+from core.approvals.actions import submit_signature, withdraw_request
+from core.approvals.actions.signatures import ConflictOfInterest, MakerCannotCheck, NotInQuorum
 from core.approvals.models import ApprovalRequest
+from core.approvals.opening import OwnAccount as OwnAccountRefused
 from core.audit.models import AuditEvent
 from core.freezes.actions import ask_release, freezing, pull_freeze, releases
 from core.freezes.models import Freeze
@@ -23,6 +25,7 @@ from core.outbox.models import OutboxMessage
 from core.refusals import NotAllowed, NotFound
 from kernel import canonical
 from tests.officers import Officer, Staff
+from tests.sql import refused, signature_sql
 
 pytestmark = pytest.mark.django_db
 
@@ -133,6 +136,25 @@ def test_is_asked_back_with_a_reason_by_somebody_who_may(staff: Staff, now: date
         ask_release(freeze_id=freeze.pk, reason="", actor=staff.sam.actor, now=now)
     with pytest.raises(NotFound):
         ask_release(freeze_id=uuid4(), reason="x", actor=staff.sam.actor, now=now)
+
+
+def test_of_an_officers_own_account_is_others_to_release(staff: Staff, now: datetime) -> None:
+    """Neither asks for it nor agrees to it, with SQL either."""
+    customer = Identity.objects.create(kind="customer", email="tom@example.com", display_name="Tom")
+    freeze = pull(staff.sam, now, scope=f"customer:{customer.pk}")
+    other = ask_release(freeze_id=freeze.pk, reason="he called", actor=staff.ana.actor, now=now)
+    for officer in (staff.sam, staff.ben):
+        OwnAccount.objects.create(
+            officer=officer.identity, customer=customer, found_by="declared", recorded_at=now
+        )
+    with pytest.raises(ConflictOfInterest, match="account of your own"):
+        sign(staff.ben, other, now)
+    sql, values = signature_sql(staff.ben, other)
+    refused(sql, *values, match="officer's own account")
+    withdraw_request(request_id=other.pk, reason="asked twice", actor=staff.ana.actor, now=now)
+    with pytest.raises(OwnAccountRefused):
+        ask_release(freeze_id=freeze.pk, reason="that is me", actor=staff.sam.actor, now=now)
+    assert is_frozen(freeze.scope)
 
 
 @pytest.mark.parametrize(

@@ -10,5 +10,5 @@ class Migration(migrations.Migration):
     ]
 
     operations = [
-        migrations.RunSQL(sql=guards.INTERESTS, reverse_sql=guards.INTERESTS_REMOVAL),
+        migrations.RunSQL(sql=guards.OWN_ACCOUNT + guards.INTERESTS, reverse_sql=guards.INTERESTS_REMOVAL),
     ]
