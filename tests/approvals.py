@@ -10,6 +10,8 @@ from enum import StrEnum
 from functools import wraps
 from typing import ParamSpec, TypeVar
 
+from django.db import connection
+
 from core import approvals, audit
 from core.action import action
 from core.actor import Actor
@@ -95,3 +97,20 @@ def hurried(ask: Callable[Asked, Request], *, kind: str = "test.payment") -> Cal
             kinds._registered[kind] = declared
 
     return asked
+
+
+def overdue(row: ApprovalRequest, column: str) -> None:
+    """Put a deadline into the past, as nobody can whom the guards hold."""
+    guards_off = ("approvals_request_columns", "approvals_request_moves")
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT current_user")
+        (role,) = cursor.fetchone()
+        cursor.execute("RESET ROLE")
+        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
+        for name in guards_off:
+            cursor.execute(f"ALTER TABLE approvals_request DISABLE TRIGGER {name}")
+        cursor.execute(f"UPDATE approvals_request SET {column} = now() WHERE id = %s", [row.pk])
+        for name in guards_off:
+            cursor.execute(f"ALTER TABLE approvals_request ENABLE ALWAYS TRIGGER {name}")
+        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
+        cursor.execute(f"SET ROLE {role}")

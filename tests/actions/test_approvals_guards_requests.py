@@ -9,12 +9,14 @@ from uuid import uuid4
 import pytest
 from django.db import connection
 
+from core import approvals
 from core.access.models import Identity, OfficerCredential
 from core.approvals import guards
 from core.approvals.domain.requests import NEXT, State
 from core.approvals.models import ApprovalRequest
-from tests.approvals import sign
+from tests.approvals import ask, overdue, sign
 from tests.officers import Staff
+from tests.policies import enact, rule
 from tests.sql import DENIED, as_owner, refused, signature_sql
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_console")]
@@ -33,6 +35,7 @@ pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("as_console")]
         "rule = 'another'",
         "floor = '{}'",
         "facts = '{}'",
+        "was_for_lane = true",
         "approve_within = interval '6 days'",
         "approve_by = approve_by + interval '1 hour'",
         "execute_by = execute_by + interval '1 hour'",
@@ -63,6 +66,32 @@ def test_approves_nothing_with_too_few(row: ApprovalRequest, staff: Staff, now: 
     refused("UPDATE approvals_request SET state = 'approved' WHERE id = %s", row.pk, match="quorum")
 
 
+def test_seats_nobody_twice_who_stands_in_two_teams(
+    kind: approvals.Kind, staff: Staff, now: datetime
+) -> None:
+    """Whatever teams the row of a signature claims: it is one person, and fills one seat."""
+    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now, teams={"treasury": 1, "compliance": 1})
+    approve = "UPDATE approvals_request SET state = 'approved' WHERE id = %s"
+    with connection.cursor() as cursor:
+        cursor.execute(*signature_sql(staff.ben, row, teams=["treasury", "compliance"]))
+    refused(approve, row.pk, match="quorum")
+    with connection.cursor() as cursor:
+        cursor.execute(*signature_sql(staff.cy, row, teams=["treasury"]))
+        cursor.execute(approve, [row.pk])
+
+
+def test_rejects_nothing_with_too_few(kind: approvals.Kind, staff: Staff, now: datetime) -> None:
+    enact(staff, now, [rule("two say no", ["kind", "is", "test.payment"], rejections=2)])
+    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+    reject = "UPDATE approvals_request SET state = 'rejected' WHERE id = %s"
+    for officer in (staff.ben, staff.cy):
+        refused(reject, row.pk, match="too few")
+        with connection.cursor() as cursor:
+            cursor.execute(*signature_sql(officer, row, verb="reject", reason="because"))
+    with connection.cursor() as cursor:
+        cursor.execute(reject, [row.pk])
+
+
 def test_skips_no_state(row: ApprovalRequest) -> None:
     refused("UPDATE approvals_request SET state = 'consumed' WHERE id = %s", row.pk, match="does not go from")
     refused("UPDATE approvals_request SET state = 'rejected' WHERE id = %s", row.pk, match="too few")
@@ -86,21 +115,6 @@ def test_approves_nothing_that_enough_have_rejected(row: ApprovalRequest, staff:
             cursor.execute(*signature_sql(officer, row))
         cursor.execute(*signature_sql(staff.dot, row, verb="reject", reason="because"))
     refused("UPDATE approvals_request SET state = 'approved' WHERE id = %s", row.pk, match="quorum")
-
-
-def overdue(row: ApprovalRequest, column: str) -> None:
-    """Put a deadline into the past, as nobody can whom the guards hold."""
-    guards_off = ("approvals_request_columns", "approvals_request_moves")
-    with connection.cursor() as cursor:
-        cursor.execute("RESET ROLE")
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        for name in guards_off:
-            cursor.execute(f"ALTER TABLE approvals_request DISABLE TRIGGER {name}")
-        cursor.execute(f"UPDATE approvals_request SET {column} = now() WHERE id = %s", [row.pk])
-        for name in guards_off:
-            cursor.execute(f"ALTER TABLE approvals_request ENABLE ALWAYS TRIGGER {name}")
-        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-        cursor.execute("SET ROLE cs_console")
 
 
 def test_approves_nothing_after_its_deadline(row: ApprovalRequest, staff: Staff) -> None:

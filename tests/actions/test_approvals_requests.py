@@ -15,11 +15,12 @@ from core.actor import Actor
 from core.approvals.actions import expire_request, withdraw_request
 from core.approvals.actions import signatures as refusals
 from core.approvals.models import ApprovalRequest
+from core.approvals.moving import StepRefused
 from core.approvals.opening import AlreadyOpen, NotApproved
 from core.approvals.queries import needs_me, open_requests, request_for
 from core.approvals.tasks import expire
 from core.refusals import Conflict, NotAllowed, NotFound
-from tests.approvals import DECIDED, act, ask, hurried, sign
+from tests.approvals import DECIDED, act, ask, hurried, overdue, sign
 from tests.officers import Staff
 
 pytestmark = pytest.mark.django_db
@@ -84,6 +85,22 @@ def test_expires_by_the_databases_clock(
     assert expire_request(request_id=row.pk, actor=robot, now=now)
     assert DECIDED == ["expired"]
     assert ask(maker=staff.ana, actor=staff.ana.actor, now=now).state == "open"
+
+
+def test_expires_once_approved_where_nobody_acts_in_time(
+    staff: Staff, row: ApprovalRequest, now: datetime, robot: Actor
+) -> None:
+    """The second deadline: what officers agreed to long ago is not done any more."""
+    sign(staff.ben, row, now)
+    sign(staff.cy, row, now)
+    assert not expire_request(request_id=row.pk, actor=robot, now=now)
+    overdue(row, "execute_by")
+    with pytest.raises(StepRefused, match="deadline has passed"):
+        act(request=row, actor=robot, now=now)
+    assert expire_request(request_id=row.pk, actor=robot, now=now)
+    assert DECIDED == ["approved", "expired"]
+    with pytest.raises(NotApproved):
+        act(request=row, actor=robot, now=now)
 
 
 def test_that_expired_makes_room_for_another(staff: Staff, kind: approvals.Kind, now: datetime) -> None:

@@ -22,8 +22,9 @@ from core.outbox.models import OutboxMessage
 from core.refusals import Refused
 from kernel.approval import SignedApproval, Verb
 from kernel.webauthn import verify
-from tests.approvals import DECIDED, ask, sign
+from tests.approvals import DECIDED, act, ask, sign
 from tests.officers import Staff
+from tests.policies import enact, rule
 
 pytestmark = pytest.mark.django_db
 
@@ -67,6 +68,33 @@ def test_is_rejected_by_one_with_a_reason(
     assert approvals.signatures(row) == approvals.signatures(ApprovalRequest.objects.get(pk=row.pk))
     with pytest.raises(refusals.NotOpen):
         sign(staff.ben, row, now)
+
+
+@pytest.fixture
+def two_say_no(kind: approvals.Kind, staff: Staff, now: datetime) -> ApprovalRequest:
+    """Two have to reject it. Ben, who is the first of them, does; Eve checks as well."""
+    RoleGrant.objects.create(identity=staff.eve.identity, role=Role.TREASURY_SIGNER, granted_at=now)
+    enact(staff, now, [rule("two say no", teams={"treasury": 1}, rejections=2)])
+    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+    assert (row.teams, row.rejections_needed) == ({"treasury": 2}, 2)
+    assert sign(staff.ben, row, now, "reject", "wrong address").state == "open"
+    return row
+
+
+def test_is_rejected_by_as_many_as_its_rule_says(
+    two_say_no: ApprovalRequest, staff: Staff, now: datetime
+) -> None:
+    assert sign(staff.cy, two_say_no, now).state == "open"
+    assert sign(staff.eve, two_say_no, now, "reject", "wrong amount").state == "rejected"
+    assert DECIDED == ["rejected"]
+
+
+def test_is_approved_past_fewer_rejections_by_others_than_those(
+    two_say_no: ApprovalRequest, staff: Staff, now: datetime
+) -> None:
+    assert sign(staff.cy, two_say_no, now).state == "open", "who said no fills no seat"
+    assert sign(staff.eve, two_say_no, now).state == "approved"
+    assert act(request=two_say_no, actor=staff.ana.actor, now=now).state == "consumed"
 
 
 def test_waits_for_every_team(kind: approvals.Kind, staff: Staff, now: datetime) -> None:

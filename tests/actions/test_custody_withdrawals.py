@@ -11,7 +11,9 @@ from django.db import DatabaseError, connection, transaction
 from core import ledger
 from core.access.models import Identity
 from core.action import action
+from core.approvals.actions import expire_request
 from core.approvals.models import ApprovalRequest
+from core.approvals.moving import StepRefused
 from core.freezes import Frozen, pull
 from core.freezes.domain import scopes
 from core.refusals import NotAllowed, NotFound, Refused
@@ -27,6 +29,7 @@ from custody.models import Beneficiary, Withdrawal
 from custody.models.moving import WrongState
 from kernel.intent import Intent
 from kernel.money import Amount
+from tests.approvals import overdue
 from tests.policies import enact, rule
 from tests.traces import Trace
 from tests.treasury import BTC, HOME, ROBOT, Treasury, customer_actor, outsider, trader
@@ -332,6 +335,18 @@ def test_expires_when_its_time_is_over_and_not_before(treasury: Treasury) -> Non
     assert row.state == "expired"
     assert treasury.funding().held.units == 0
     assert trace.events == ["custody.withdrawal.expired"]
+
+
+def test_expires_once_approved_where_it_is_not_built_in_time(treasury: Treasury) -> None:
+    row = treasury.approved(sats=SMALL)
+    assert row.request is not None
+    overdue(row.request, "execute_by")
+    with Trace() as trace, pytest.raises(StepRefused, match="deadline has passed"):
+        treasury.built(row)
+    trace.only_refused("custody.payment.built")
+    assert expire_request(request_id=row.request.pk, actor=ROBOT, now=treasury.now)
+    assert queries.withdrawal(row.pk).state == "expired"
+    assert treasury.funding().held.units == 0
 
 
 def test_is_shown_to_officers_who_may_see_it_and_to_nobody_else(treasury: Treasury) -> None:
