@@ -20,7 +20,7 @@ def obey(signer: Standing, order: Order) -> None:
         _reopen(signer, order, entry)
         return
     signer.check_store(stops=stops)
-    if order.kind != requests.FREEZE:
+    if not stops:
         signer.memory.check_clock(signer.journal, now_ms=signer.now_ms())
         signer.memory.check_reopened(order.expires, life=signer.believed.limits.order_life)
     if order.kind in (requests.FREEZE, requests.RELEASE):

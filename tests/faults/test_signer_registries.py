@@ -133,6 +133,20 @@ def test_lets_any_one_officer_veto_a_registry_within_its_delay(tmp_path: Path) -
     assert desk.restart(order=again).spend() == "SIGNER_REGISTRY_CHANGED"
 
 
+def test_hears_a_veto_also_after_a_reopening_and_while_its_clock_is_behind(tmp_path: Path) -> None:
+    """A reopening distrusts orders from before it; what stops something is none to distrust."""
+    desk = patient(tmp_path)
+    new, members = succession(desk)
+    assert desk.code(order("signer.registry", **members)) == "obeyed"
+    standing = desk.health["journal"]["standing"]
+    assert desk.code(order("signer.reopen", token="hot-1", standing=standing)) == "obeyed"
+    desk.now -= 600
+    veto = order("signer.veto", maker=DOT, officers=[DOT], verb=Verb.APPROVE, digest=members["digest"])
+    assert desk.code(veto) == "obeyed"
+    desk.now += DELAY + 601
+    assert desk.restart(registry=new).spend() == "SIGNER_REGISTRY_CHANGED"
+
+
 def test_hears_a_veto_and_a_freeze_while_it_waits_with_the_new_file_already(tmp_path: Path) -> None:
     """A host that starts its signer with the next file early keeps no officer's veto from counting."""
     desk = patient(tmp_path)
