@@ -28,9 +28,10 @@ from fixtures.authenticator import AAGUID, Authenticator
 from kernel import canonical
 from kernel.intent import time_text
 from kernel.money import ASSETS
+from kernel.pinned import INTENT_LIFE_S
 from kyc.actions import propose_tier
 from tests.exchange import stock
-from tests.messages import in_hours
+from tests.messages import in_hours, withdrawal
 from tests.recoveries import draft_recovery
 from tests.softtoken import hot_registry
 
@@ -171,6 +172,19 @@ def test_refuses_a_member_too_many_too_few_or_of_another_shape() -> None:
     ]
     found = read([(kind, canonical.encode(each)) for each in wrong])["found"]
     assert [each["failed"].partition(":")[0] for each in found] == ["Unreadable"] * len(wrong)
+
+
+def test_signs_nothing_that_could_be_kept_until_signers_take_it_long_after() -> None:
+    """Whoever owns the console dates a payment a year ahead, has it approved, and calls it off there."""
+
+    def payment(hours: float) -> tuple[str, bytes]:
+        made = withdrawal(deployment="test", expires=in_hours(hours))
+        return made.kind, made.encoded()
+
+    week, later = read([payment(7 * 24), payment(7 * 24 + 1)])["found"]
+    assert week["headline"].startswith("Pay ")
+    assert later["failed"] == "Unreadable: This withdrawal would be good for longer than 168 hours."
+    assert INTENT_LIFE_S == 168 * 3600
 
 
 def test_signs_no_release_of_signers_that_is_good_for_longer_than_a_day() -> None:

@@ -7,6 +7,9 @@ import {
 
 export { DECIMALS, Unreadable, decimal } from "./shapes.js";
 
+// Signers take nothing that ends more than a week from now (kernel/pinned.py), and cannot know when it was signed: what
+// ends later would be kept until they do take it, long after everybody has forgotten that it was approved.
+const GOOD_FOR_HOURS = 7 * 24;
 const COMMON = { v: number, kind: word, deployment: word, maker: id };
 const PAYMENT = {
   ...COMMON, network: word, asset: word, amount: units, destination: word, destination_label: text,
@@ -242,7 +245,7 @@ export function read(members, { kind, deployment }) {
     lines: act.lines(found),
     details: [line("Maker", found.maker, "mono"), ...act.details(found)],
     expires: found.expires ?? null,
-    goodForHours: act.goodForHours ?? null,
+    goodForHours: act.goodForHours ?? GOOD_FOR_HOURS,
     verb: act.verb ?? "approve",
     answers: act.answers ?? ["approve", "reject"],
     isFounding: kind === "signer.registry" && found.version === 1,
@@ -251,7 +254,7 @@ export function read(members, { kind, deployment }) {
 
 // Unreadable where the act would be good for longer than its kind may be; a minute is for clocks that differ.
 export function checkTime({ expires, goodForHours, noun }, now) {
-  if (goodForHours !== null && Date.parse(expires) > now + goodForHours * 3_600_000 + 60_000) {
+  if (expires !== null && Date.parse(expires) > now + goodForHours * 3_600_000 + 60_000) {
     throw new Unreadable(`This ${noun} would be good for longer than ${goodForHours} hours.`);
   }
 }
