@@ -21,7 +21,8 @@ FILE of --leaves holds the leaf hashes of the export's events as they were seale
   where they are missing, or were changed as well, a span is named: the events that one checkpoint added.
 FILE of --logs holds the newest heads of other logs (the signers', the approver's, the vault's) as signed
   notes; FILE of --log-keys holds a line for each log that begins with its verifier key. Each must have a head
-  there that its key signed and every given witness cosigned.
+  there that its key signed and every given witness cosigned. The verdict says when: an old head, which hides
+  what came after it, holds as well as the newest.
 
 Exit code 0: every event is under the last checkpoint and every checkpoint holds. 1: something is wrong, and
 the first bad event is named. 2: the files cannot be read. It needs no Django, no database and no network.
@@ -45,6 +46,8 @@ _DASH: Final = "\N{EM DASH}"
 _EMPTY: Final = merkle.Frontier()
 _QUOTED: Final = ord("=")
 
+Times = tuple[tuple[str, int], ...]  # witnesses by name, and when each cosigned (POSIX seconds)
+
 
 class Wrong(Exception):
     """The log does not hold; the text names the first fault."""
@@ -59,7 +62,7 @@ class Verdict:
     root: bytes
     witnessed: bool
     first: int = 0
-    cosigned: tuple[tuple[str, int], ...] = ()
+    cosigned: Times = ()
 
 
 def verify(
@@ -108,8 +111,8 @@ def verify(
 
 def verify_heads(
     text: str, *, keys: Sequence[note.Verifier], cosigners: Sequence[cosignature.Cosigner]
-) -> list[note.Checkpoint]:
-    """The head of each of these logs; Wrong names the first log without one that holds."""
+) -> list[tuple[note.Checkpoint, Times]]:
+    """The head of each log, and when each witness cosigned it; Wrong names the first log without one."""
     pieces = {piece.partition("\n")[0]: piece for piece in _notes(text)}
     found = []
     for key in keys:
@@ -118,11 +121,11 @@ def verify_heads(
             raise Wrong(f"the log {key.name} has no cosigned head")
         try:
             head = note.Checkpoint.parse(note.open_note(piece, by=key))
-            for by in cosigners:
-                cosignature.check(head.text(), cosignature.lines_of(piece), by=by)
+            lines = cosignature.lines_of(piece)
+            times = tuple((by.name, cosignature.check(head.text(), lines, by=by)) for by in cosigners)
         except note.BadNote as error:
             raise Wrong(f"the head of {key.name}: {error}") from None
-        found.append(head)
+        found.append((head, times))
     return found
 
 
@@ -246,13 +249,17 @@ def _said(verdict: Verdict) -> str:
     if verdict.first:
         said += f" ({verdict.first} to {verdict.events - 1})"
     said += f" under {verdict.checkpoints} checkpoints, root {encodings.base64_standard(verdict.root)}"
-    for name, at in verdict.cosigned:
-        said += f"; cosigned by {name} at {datetime.fromtimestamp(at, UTC):%Y-%m-%dT%H:%M:%SZ}"
+    said += _when(verdict.cosigned)
     if not verdict.witnessed:
         said += "; no witness's memory given, so a log that was cut back would pass"
     if not verdict.cosigned and not verdict.witnessed:
         said += ", and one that was signed anew"
     return said
+
+
+def _when(cosigned: Times) -> str:
+    moments = [(name, datetime.fromtimestamp(at, UTC)) for name, at in cosigned]
+    return "".join(f"; cosigned by {name} at {at:%Y-%m-%dT%H:%M:%SZ}" for name, at in moments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -269,7 +276,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--logs", type=Path, help="the newest cosigned heads of other logs")
     parser.add_argument("--log-keys", type=Path, help="the keys of other logs, one a line")
     options = parser.parse_args(arguments)
-    others: list[note.Checkpoint] = []
+    if bool(options.logs) != bool(options.log_keys):
+        parser.error("--logs and --log-keys go together: one alone would leave the other logs unseen")
+    others: list[tuple[note.Checkpoint, Times]] = []
     try:
         key = note.Verifier.parse(options.key.read_text(encoding="utf-8"))
         checkpoints = options.checkpoints.read_text(encoding="utf-8")
@@ -289,7 +298,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 start=start,
                 leaves=leaves,
             )
-        if options.logs and options.log_keys:
+        if options.logs:
             names = options.log_keys.read_text(encoding="utf-8").splitlines()
             others = verify_heads(
                 options.logs.read_text(encoding="utf-8"),
@@ -303,8 +312,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"UNREADABLE {error}", file=sys.stderr)
         return 2
     print(_said(verdict))
-    for head in others:
-        print(f"OK {head.origin} at {head.size}, root {encodings.base64_standard(head.root)}")
+    for head, times in others:
+        print(f"OK {head.origin} at {head.size}, root {encodings.base64_standard(head.root)}{_when(times)}")
     return 0
 
 

@@ -146,7 +146,7 @@ def test_carries_the_heads_of_trusted_programs_and_brings_them_back(
                 heads = offline.verify_heads(
                     shown, keys=[kept.verifier], cosigners=[w.cosigner for w in asked]
                 )
-                assert heads[0].size == kept.tree.size
+                assert heads[0][0].size == kept.tree.size
         thief = note.Verifier("countersign/vault", b"\1" * 32)
         assert cosigning.collect(ProgramsLog(thief, tmp_path / "vault.sock"), asked, now=now) == 0
         assert cosigning.collect(ProgramsLog(kept.verifier, tmp_path / "gone"), asked, now=now) == 0

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core.audit import verifier
 from core.audit.verifier import Wrong
-from kernel import canonical, encodings, merkle, note
+from kernel import canonical, cosignature, encodings, merkle, note
 
 SECRET = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 LOG = note.Verifier("countersign/test/audit", SECRET.public_key().public_bytes_raw())
@@ -203,6 +203,26 @@ def test_says_so_by_its_exit_code(
     assert verifier.main(export) == 2
     (tmp_path / "log.key").write_text("rubbish", encoding="utf-8")
     assert verifier.main(export) == 2
+
+
+def test_says_when_other_logs_were_seen_and_passes_over_none_of_them(
+    export: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever makes the export can choose an old head of a signer's log: it holds, and shows its age."""
+    by = cosignature.Cosigner("witness.example/1", THIEF.public_key().public_bytes_raw())
+    text = note.open_note(HEADS[-1], by=LOG)
+    now, then = (cosignature.cosign(text, by=by, signer=THIEF.sign, at=at) for at in (1_790_000_000, 1))
+    for name, line in (("checkpoints.txt", now), ("logs", then)):
+        heads = HEADS if name == "checkpoints.txt" else HEADS[-1:]
+        (tmp_path / name).write_text("\n".join(heads) + f"{line}\n", encoding="utf-8")
+    (tmp_path / "witness.key").write_text(f"{by}\n", encoding="utf-8")
+    others = ["--logs", str(tmp_path / "logs"), "--log-keys", str(tmp_path / "log.key")]
+    asked = [*export, "--witness-key", str(tmp_path / "witness.key")]
+    assert verifier.main([*asked, *others]) == 0
+    assert capsys.readouterr().out.endswith("; cosigned by witness.example/1 at 1970-01-01T00:00:01Z\n")
+    for alone in (others[:2], others[2:]):
+        with pytest.raises(SystemExit):
+            verifier.main([*asked, *alone])
 
 
 def test_warns_where_no_witness_was_given(export: list[str], capsys: pytest.CaptureFixture[str]) -> None:

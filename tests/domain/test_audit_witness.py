@@ -144,7 +144,7 @@ def test_vouches_for_the_heads_of_other_logs_too(one: Witness) -> None:
     line = one.add(request(0, 17), at=1).body
     signed = head(17)
     found = verifier.verify_heads(f"{signed}{line}\n", keys=[LOG], cosigners=[one.cosigner])
-    assert [item.size for item in found] == [17]
+    assert [(item.size, times) for item, times in found] == [(17, (("witness.example/1", 1),))]
     with pytest.raises(Wrong, match="not cosigned by"):
         verifier.verify_heads(signed, keys=[LOG], cosigners=[one.cosigner])
     stranger = note.Verifier("countersign/test/signer", LOG.public_key)
