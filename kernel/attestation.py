@@ -31,7 +31,7 @@ _HEADER_BYTES: Final = 37
 _ATTESTED_AND_VERIFIED: Final = 0x45  # user present, user verified, attested credential data
 _EXTENSIONS: Final = 0x80
 _AAGUID: Final = x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")
-_UNREADABLE: Final = (ValueError, TypeError, KeyError, IndexError, UnsupportedAlgorithm)
+_UNREADABLE: Final = (ValueError, TypeError, LookupError, UnsupportedAlgorithm, x509.ExtensionNotFound)
 
 
 class BadAttestation(ValueError):
@@ -183,6 +183,8 @@ def _check_chain(chain: Sequence[x509.Certificate], roots: Sequence[x509.Certifi
     if any(not one.not_valid_before_utc <= now <= one.not_valid_after_utc for one in chain):
         raise BadAttestation("a certificate is not valid now")
     for issued, issuer in itertools.pairwise(chain):
+        if not issuer.extensions.get_extension_for_class(x509.BasicConstraints).value.ca:
+            raise BadAttestation("a certificate was issued by one that is no authority")
         issued.verify_directly_issued_by(issuer)
     for root in roots:
         if chain[-1] == root:

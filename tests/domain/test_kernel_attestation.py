@@ -101,14 +101,14 @@ def certificate(
 
 
 def certified(
-    client: bytes, leaf: x509.Certificate, key: ec.EllipticCurvePrivateKey
+    client: bytes, leaf: x509.Certificate, key: ec.EllipticCurvePrivateKey, *above: x509.Certificate
 ) -> Callable[[Statement], None]:
     """Attested by a certificate's key instead of the passkey's own."""
 
     def change(stated: Statement) -> None:
         signed = key.sign(stated["authData"] + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))
-        der = leaf.public_bytes(serialization.Encoding.DER)
-        stated["attStmt"] = {"alg": -7, "sig": signed, "x5c": [der]}
+        chain = [one.public_bytes(serialization.Encoding.DER) for one in (leaf, *above)]
+        stated["attStmt"] = {"alg": -7, "sig": signed, "x5c": chain}
 
     return change
 
@@ -208,6 +208,16 @@ def test_proves_a_model_only_by_a_certificate_under_a_root_of_its_vendor() -> No
             read(client, made(certified(client, *wrong))[1], roots=roots)
     with pytest.raises(BadAttestation, match="not signed by the key that it names"):
         read(client, made(certified(client, leaf[0], certificate()[1]))[1])
+    # Whoever took the key out of one cheap model certifies no other by it; the vendor's own authority does.
+    cheap, between = (
+        certificate(issuer=root, model=b"\x07" * 16),
+        certificate("CA", issuer=root, authority=True),
+    )
+    forged = made(certified(client, *certificate(issuer=cheap), cheap[0]))[1]
+    with pytest.raises(BadAttestation, match="no authority"):
+        read(client, forged, roots=[root[0]], models=[MODEL])
+    honest = made(certified(client, *certificate(issuer=between), between[0]))[1]
+    assert read(client, honest, roots=[root[0]], models=[MODEL]).aaguid == MODEL
     assert pem.startswith(b"-----BEGIN")
 
 
