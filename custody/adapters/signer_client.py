@@ -19,6 +19,9 @@ NOT_NOW: Final = frozenset({"SIGNER_LOCKED", "SIGNER_TOKEN_FAILED"})
 """A signer that says so to an order has not judged it. Somebody will type the PIN or mend the token, and then
 a freeze that was taken for refused would be missing."""
 
+SIGNED_ENOUGH: Final = "SIGNER_SIGNED_ENOUGH"
+"""It would sign this, and has signed it, but was asked for too much that it had signed before."""
+
 
 class SignerUnreachable(Exception):
     """No answer came, or none that can be read: whether the signer signed is not known, so ask it again."""
@@ -45,7 +48,10 @@ def ask(folder: Path, token: str, request: Mapping[str, canonical.Value]) -> Sig
     """Put a sign request to one token's signer. Asking again is harmless: it signs the same transaction
     only.
     """
-    return read_answer(token, _exchange(folder / f"{token}.sock", request))
+    answer = _exchange(folder / f"{token}.sock", request)
+    if answer.get("code") == SIGNED_ENOUGH:
+        raise SignerUnreachable(f"{token} signs nothing again before an hour is over")
+    return read_answer(token, answer)
 
 
 @dataclass(frozen=True, slots=True)

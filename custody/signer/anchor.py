@@ -1,4 +1,4 @@
-"""What a token keeps for the journal (`journal.Anchor`), opened by the PIN: its anchor and its MACs' key."""
+"""What a token keeps for the journal, opened by the PIN: its anchor and its MACs' key."""
 
 from __future__ import annotations
 

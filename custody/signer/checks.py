@@ -27,6 +27,7 @@ from kernel.transaction import multisig_vsize
 from kernel.wallet import Wallet
 
 ASSET: Final = "BTC"
+UNITS_MIN: Final = 294  # no node relays less, so a line for it would be written for nothing
 CHANGE_INDEX: Final = 0  # other addresses belong to customers: change there would be credited as a deposit
 
 
@@ -157,8 +158,8 @@ def _check_intent(intent: Intent, *, wallet: Wallet, registry: Registry, now: da
         raise Refused("SIGNER_WRONG_DEPLOYMENT", "the intent is for another deployment")
     if intent.network != registry.network:
         raise Refused("SIGNER_WRONG_NETWORK", f"the intent is for {intent.network[:20]}")
-    if intent.amount.asset != ASSET or intent.amount.units < 1:
-        raise Refused("SIGNER_WRONG_ASSET", f"only positive amounts of {ASSET} are signed here")
+    if intent.amount.asset != ASSET or intent.amount.units < UNITS_MIN:
+        raise Refused("SIGNER_WRONG_ASSET", f"only amounts of {ASSET} from {UNITS_MIN} on are signed here")
     if intent.source != wallet.name or ours.source != wallet.name:
         raise Refused("SIGNER_WRONG_SOURCE", f"{intent.kind} does not spend from {wallet.name}")
     if intent.policy != ours.version:

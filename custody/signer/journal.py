@@ -18,8 +18,9 @@ from array import array
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
+from custody.signer.anchor import Anchored
 from custody.signer.disk import File
 from custody.signer.refusals import Refused
 from kernel import canonical, witnessed
@@ -36,19 +37,7 @@ LIGHT: Final = frozenset({"signed"})
 NAMES_REGISTRY: Final = frozenset({"genesis", "registry", "reopened"})
 STOPS: Final = frozenset({"frozen", "vetoed"})
 FIRST: Final = "0" * 64
-
-
-class Anchor(Protocol):
-    """A few bytes kept apart from the file: an object on the token."""
-
-    def read(self) -> bytes | None:
-        """What was last written; None where nothing ever was."""
-
-    def write(self, value: bytes) -> None:
-        """Replace it, durably."""
-
-    def secret(self) -> bytes:
-        """A key that never changes, made at the first use."""
+AGAIN_MAX: Final = 1_000  # lines an hour for signatures that pay nothing new
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,9 +61,9 @@ class Journal:
     `cut` is how many bytes of an unfinished line were cut off at the start.
     """
 
-    def __init__(self, folder: Path, anchor: Anchor) -> None:
+    def __init__(self, folder: Path, anchor: Anchored) -> None:
         self._file, self._anchor, self._secret = File(folder), anchor, anchor.secret()
-        self._tally = Tally()
+        self._tally, self._again_ms = Tally(), list[int]()
         self.check_room, self.sync = self._file.check_room, self._file.sync
         self.weighty: list[Entry] = []
         self.registry = self.branch = ""
@@ -133,6 +122,13 @@ class Journal:
         entry = self.append("reopened", details, at_ms=at_ms)
         self.fault = None
         return entry
+
+    def check_again(self, *, at_ms: int) -> None:
+        """Refuse what pays nothing new where too much of it was signed within the hour, a line each time."""
+        self._again_ms = [at for at in self._again_ms if at > at_ms - 3_600_000]
+        if len(self._again_ms) >= AGAIN_MAX:
+            raise Refused("SIGNER_SIGNED_ENOUGH", f"{AGAIN_MAX} times an hour, and nothing new is paid")
+        self._again_ms.append(at_ms)
 
     def refuse(self, user: str, refusal: Refused, *, at_ms: int) -> None:
         """Write a refusal down; only count it where that user got many, or the disk has no room."""

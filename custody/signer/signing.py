@@ -97,6 +97,8 @@ class Signer(Standing):
         for intent, _ in spend.intents:
             self.memory.check_reopened(intent.expires, life=registry.limits.intent_life)
         entry = self.memory.check(plan, limits=registry.limits, now_ms=now_ms)
+        if entry is None or not entry["paid"]:
+            self.journal.check_again(at_ms=now_ms)
         if entry is not None:
             # Remembered before the token is asked: a crash in between costs some of the window, no coin.
             self.remember("spend", entry)

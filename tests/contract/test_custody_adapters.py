@@ -163,6 +163,7 @@ def test_signers_give_signatures_or_a_code(tmp_path: Path) -> None:
         frames.encode({"type": "signed", "token": "hot-2", "signatures": []}),
         frames.encode({"type": "signed", "token": "hot-1", "signatures": "all"}),
         frames.encode({"type": "healthy"}),
+        frames.encode({"type": "refused", "code": "SIGNER_SIGNED_ENOUGH", "detail": "again in an hour"}),
     ],
 )
 def test_signers_that_say_anything_else_have_not_answered(tmp_path: Path, answer: bytes) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kernel.money import Amount
 from kernel.tally import EVERY_MS, FIRST
 from tests.messages import coin, request, withdrawal
 from tests.softtoken import Desk
@@ -54,6 +55,23 @@ def test_hides_nobody_elses_refusals_and_nothing_that_it_signed(desk: Desk) -> N
         asked = request(desk.registry, [intent], coins=[mine])
         assert desk.signer.answer(asked, "1001")["type"] == "signed"
     assert [line["event"] for line in lines(desk)[before:]] == ["spend"] + ["signed"] * (FIRST + 5)
+
+
+def test_signs_what_pays_nothing_new_only_so_often_an_hour(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever has taken over the worker fills the disk neither with one transaction nor with its versions."""
+    monkeypatch.setattr("custody.signer.journal.AGAIN_MAX", 6)
+    intent, mine = withdrawal(expires=desk.in_hours(3)), coin(desk.registry, "hot", 1, 90_000_000)
+    asked = [request(desk.registry, [intent], coins=[mine], fee=fee) for fee in (3_000, 3_001, 3_002, 3_003)]
+    assert [desk.code(one) for one in asked] == ["signed"] * 4  # one that pays, and three versions of it
+    assert [desk.code(asked[0]) for _ in range(5)] == ["signed"] * 3 + ["SIGNER_SIGNED_ENOUGH"] * 2
+    assert desk.code(request(desk.registry, [intent], coins=[mine], fee=3_004)) == "SIGNER_SIGNED_ENOUGH"
+    assert desk.spend() == "signed"
+    desk.now += 3_600
+    assert desk.code(asked[0]) == "signed"
+    crumb = withdrawal(amount=Amount(293, "BTC"), expires=desk.in_hours(1))
+    assert desk.spend(crumb) == "SIGNER_WRONG_ASSET"
 
 
 def test_writes_what_it_counted_when_it_ends(desk: Desk) -> None:
