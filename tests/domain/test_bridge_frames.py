@@ -11,13 +11,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_bridge.adapters import encoding, session
+from engine_bridge.adapters import session
 from engine_bridge.adapters.channel import EngineBusy
 from engine_bridge.adapters.session import BATCH_MAX, FRAMES_IN_FLIGHT_MAX, Session
 from engine_bridge.adapters.ticket import Frame, Ticket, runs
 from engine_bridge.domain.commands import CancelOrder, Command, PlaceOrder
 from engine_bridge.domain.orders import OrderTerms, OrderType, Side, StpMode
-from engine_bridge.wire import order_entry_pb2
+from engine_bridge.wire import order_entry_pb2, types_pb2
 
 _WORDS = st.integers(0, 2**64 - 1)
 _PLACES = st.builds(
@@ -47,18 +47,49 @@ _WAITING_MAX = 2_000
 _CALLS = st.lists(st.lists(_PLACES | _CANCELS, max_size=7), max_size=5)
 
 
+_KINDS = {
+    OrderType.LIMIT: ("LIMIT", "GTC", False),
+    OrderType.POST_ONLY: ("LIMIT", "GTC", True),
+    OrderType.IOC: ("LIMIT", "IOC", False),
+    OrderType.FOK: ("LIMIT", "FOK", False),
+    OrderType.MARKET: ("MARKET", "IOC", False),
+}
+
+
+def wire(command: Command, number: int) -> order_entry_pb2.Command:
+    """The command as the contract's own classes say it, every field by its name."""
+    head = {"command_id": command.command_id.bytes, "expires_at_ms": command.expires_at_ms}
+    if isinstance(command, CancelOrder):
+        body = order_entry_pb2.CancelOrder(order_id=command.order_id, account_id=command.account_id)
+        return order_entry_pb2.Command(session_seq=number, cancel=body, **head)
+    terms, account = command.terms, command.account_id
+    kind, tif, post_only = _KINDS[terms.order_type]
+    placed = order_entry_pb2.NewOrder(
+        order_id=command.order_id,
+        instrument_id=command.instrument_id,
+        side=types_pb2.Side.Value(f"SIDE_{terms.side.name}"),
+        kind=types_pb2.OrderKind.Value(f"ORDER_KIND_{kind}"),
+        tif=types_pb2.TimeInForce.Value(f"TIME_IN_FORCE_{tif}"),
+        post_only=post_only,
+        price_ticks=terms.price_ticks,
+        qty_lots=terms.qty_lots,
+        budget_ticklots=terms.budget_ticklots,
+        owner_ref=account,
+        stp_group=account,
+        stp=types_pb2.StpMode.Value(f"STP_MODE_{terms.stp.name}"),
+        account_id=account,
+    )
+    return order_entry_pb2.Command(session_seq=number, new_order=placed, **head)
+
+
 @given(calls=_CALLS, first_seq=st.integers(1, 2**64 - 50))
 def test_says_what_the_generated_classes_would(calls: list[list[Command]], first_seq: int) -> None:
-    batch = order_entry_pb2.CommandBatch()
-    for command in itertools.chain.from_iterable(calls):
-        batch.MergeFrom(encoding.batch([command]))
-    for number, wire in enumerate(batch.commands, first_seq):
-        wire.session_seq = number
+    expected = [wire(*numbered) for numbered in zip(itertools.chain(*calls), itertools.count(first_seq))]
     sent = [run for commands in calls for run in runs(Ticket(len(commands)), commands, largest=3)]
     frame = Frame(sent, first=first_seq)
     told = order_entry_pb2.ClientFrame.FromString(frame.message)
-    assert told == order_entry_pb2.ClientFrame(batch=batch)
-    assert frame.end - frame.first == frame.left == len(batch.commands)
+    assert told == order_entry_pb2.ClientFrame(batch=order_entry_pb2.CommandBatch(commands=expected))
+    assert frame.end - frame.first == frame.left == len(expected)
 
 
 def test_repeats_a_command_byte_for_byte_under_another_number() -> None:
