@@ -22,6 +22,7 @@ from core.factors.events import Event
 from core.factors.given import Given, Touched
 from core.factors.models import Challenge
 from core.refusals import NotAllowed
+from kernel import encodings
 
 SENTENCES: Final[Mapping[str, str]] = {
     "challenge.unknown": "That was no question to you in this session. Answer the one below.",
@@ -109,10 +110,27 @@ def answer_challenge(
             "digest": digest,
             "factor": outcome.factor,
             "code": outcome.fault,
+            **(_proof(row, given) if row is not None and not outcome.fault else {}),
         },
         reason=outcome.sentence if outcome.fault else "",
     )
     return outcome
+
+
+def _proof(row: Challenge, given: Given) -> dict[str, object]:
+    """The assertion whole, where one was given: whoever has the passkey's public key can look again, with the
+    log alone, whether this act was confirmed. A web process that makes an outcome up cannot make this up.
+    """
+    if not isinstance(given, Touched):
+        return {}
+    said = given.assertion
+    return {
+        "nonce": bytes(row.nonce).hex(),
+        "credential": given.credential_id,
+        "authenticator_data": encodings.base64url(said.authenticator_data),
+        "client_data": encodings.base64url(said.client_data),
+        "signature": encodings.base64url(said.signature),
+    }
 
 
 def claim(challenge_id: UUID, *, purpose: str, session: str, actor: Actor) -> Challenge | None:
