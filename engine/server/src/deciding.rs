@@ -57,14 +57,16 @@ impl Deciding {
             let now = self.now();
             let mut batch =
                 unused.take().or_else(|| self.tray.take_back()).unwrap_or_else(|| self.next_batch());
-            if let Some(job) = first {
-                stopping |= self.take(job, now, &mut batch);
-            } else if self.venue.next_timer_ns().is_some_and(|due| due <= now) {
+            // Before the job: those that change nothing could come without an end, and no clock would ever be heard.
+            if self.venue.next_timer_ns().is_some_and(|due| due <= now) {
                 self.entry(
                     Entry { id: Bytes::new(), session_seq: 0, command: Ok(Command::Tick) },
                     now,
                     &mut batch,
                 );
+            }
+            if let Some(job) = first {
+                stopping |= self.take(job, now, &mut batch);
             }
             while batch.block.len() < BLOCK_BYTES
                 && let Ok(job) = self.queue.try_recv()
@@ -180,5 +182,33 @@ impl Deciding {
         }
         let outcome = self.venue.apply(now, &command, digest, &mut batch.output);
         Told { id, session_seq, outcome, duplicate: false, event_seq: self.venue.event_seq() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::channel;
+
+    use countersign_venue::command::{OrderBody, OrderCommand};
+
+    use super::*;
+    use crate::engine::tests::{idle, look};
+
+    #[test]
+    fn a_time_out_is_not_kept_waiting_by_questions() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (engine, queue) = idle(folder.path(), 4);
+        let mut venue = Venue::new();
+        let body = OrderBody::CancelAllAfter { account_id: 7, timeout_ms: 1 };
+        let switch = OrderCommand { command_id: [7; 16], session: 0, session_seq: 0, expires_at_ms: 1, body };
+        venue.apply(1, &Command::Order(switch), 0, &mut Output::default());
+        assert!(venue.next_timer_ns().is_some());
+        for job in [look(), Job::Stop] {
+            engine.send(job).unwrap();
+        }
+        let shared = Arc::clone(&engine.shared);
+        let mut deciding = Deciding { venue, queue, tray: Arc::default(), spare: channel().1, shared };
+        deciding.decide();
+        assert_eq!((deciding.venue.next_timer_ns(), deciding.venue.engine_seq()), (None, 2));
     }
 }

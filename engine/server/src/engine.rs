@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex};
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use countersign_archive::Archive;
 use countersign_venue::{Code, Command, Outcome, Venue};
@@ -23,6 +23,8 @@ use crate::settled::Settled;
 pub const JOBS_MAX: usize = 4_096;
 /// Commands that may wait in them.
 pub const COMMANDS_MAX: u64 = 131_072;
+/// How long whoever insists waits before it looks for room again.
+const AGAIN: Duration = Duration::from_millis(1);
 /// A block is handed over at this size at the latest.
 pub const BLOCK_BYTES: usize = 1 << 20;
 
@@ -180,6 +182,18 @@ impl Engine {
         answers.await.map_err(|_| NotTaken(Code::Failed))
     }
 
+    /// What was promised to somebody who is gone: it waits for room in the queue, as long as this process takes jobs.
+    pub async fn insist(&self, command: &Command) {
+        loop {
+            let entry = Entry { id: Bytes::new(), session_seq: 0, command: Ok(command.clone()) };
+            let job = Job::Commands { entries: vec![entry], reply: Reply::Nobody };
+            if self.send(job) != Err(NotTaken(Code::Busy)) {
+                return;
+            }
+            tokio::time::sleep(AGAIN).await;
+        }
+    }
+
     /// Reads the state at one sequence; the answer comes once that sequence is durable.
     pub async fn look<T: Send + 'static>(
         &self,
@@ -201,9 +215,76 @@ impl Engine {
     }
 }
 
+/// The wall clock, which never runs backwards while this process lives, not even where somebody sets it back: of a
+/// command that was said to have expired it is certain that it will never happen.
 pub fn wall_ns() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_nanos() as u64)
+    static LATEST: AtomicU64 = AtomicU64::new(0);
+    let since = SystemTime::now().duration_since(UNIX_EPOCH);
+    forwards(&LATEST, since.map_or(0, |since| since.as_nanos() as u64))
 }
+
+fn forwards(latest: &AtomicU64, now: u64) -> u64 {
+    latest.fetch_max(now, Ordering::Relaxed).max(now)
+}
+
 pub fn wall_ms() -> u64 {
     wall_ns() / 1_000_000
+}
+
+#[cfg(test)]
+pub mod tests {
+    use std::sync::mpsc::{Receiver, sync_channel};
+
+    use super::*;
+
+    /// An engine whose jobs nobody takes but the test, with room for `room` of them.
+    pub fn idle(folder: &std::path::Path, room: usize) -> (Engine, Receiver<Job>) {
+        let (jobs, queue) = sync_channel(room);
+        let shared = Shared {
+            archive: Archive::create(&folder.join("events"), &countersign_archive::Options::default())
+                .unwrap(),
+            settled: Settled::open(folder).unwrap(),
+            live: Mutex::default(),
+            durable: Durable::default(),
+            state: watch::channel(ShardState::Running).0,
+            retry_after_ms: AtomicU64::new(0),
+            queued: AtomicU64::new(0),
+            durability: Durability::Disk,
+            released: tokio::sync::Notify::new(),
+            snapshot_seq: AtomicU64::new(0),
+            applied_seq: AtomicU64::new(0),
+            refusals: Refusals::default(),
+            sessions: AtomicU64::new(0),
+        };
+        (Engine { jobs, shared: Arc::new(shared) }, queue)
+    }
+
+    pub fn look() -> Job {
+        Job::Look(Box::new(|_| Box::new(|| ())))
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_stands_until_it_has_caught_up() {
+        let latest = AtomicU64::new(0);
+        assert_eq!([7, 5, 6, 8].map(|now| forwards(&latest, now)), [7, 7, 7, 8]);
+    }
+
+    #[tokio::test]
+    async fn a_promise_waits_for_room_where_others_hear_that_it_is_busy() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (engine, queue) = idle(folder.path(), 1);
+        engine.send(look()).unwrap();
+        assert_eq!(engine.send(look()), Err(NotTaken(Code::Busy)));
+        let promised = Command::CancelSession { session: 7 };
+        let (asked, command) = (engine.clone(), promised.clone());
+        let insisting = tokio::spawn(async move { asked.insist(&command).await });
+        tokio::time::sleep(10 * AGAIN).await;
+        assert!(!insisting.is_finished());
+        assert!(matches!(queue.recv().unwrap(), Job::Look(_)));
+        insisting.await.unwrap();
+        let Job::Commands { entries, .. } = queue.recv().unwrap() else { panic!("something else was put") };
+        assert!(entries[0].command == Ok(promised));
+        drop(queue);
+        engine.insist(&Command::CancelSession { session: 7 }).await;
+    }
 }

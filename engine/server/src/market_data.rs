@@ -161,6 +161,40 @@ impl MarketData {
     }
 }
 
+/// Tells one book, from its snapshot on, for as long as the reader keeps up. Whoever falls behind is cut, and not told
+/// late: a new snapshot is worth more to it than all that it has missed.
+async fn forward(
+    first: BookFrame,
+    mut frames: broadcast::Receiver<BookFrame>,
+    sender: mpsc::Sender<Result<BookFrame, Status>>,
+) {
+    let instrument_id = first.instrument_id;
+    let mut frame = Ok(first);
+    loop {
+        let ends = frame.is_err();
+        if sender.send(frame).await.is_err() || ends {
+            return;
+        }
+        frame = loop {
+            let next = tokio::select! {
+                next = frames.recv() => next,
+                () = sender.closed() => return,
+            };
+            match next {
+                Ok(next) if next.instrument_id == instrument_id => break Ok(next),
+                Ok(_) => {}
+                Err(broadcast::error::RecvError::Lagged(missed)) => {
+                    let told = format!("{missed} frames behind: take a new snapshot");
+                    break Err(Status::resource_exhausted(told));
+                }
+                Err(broadcast::error::RecvError::Closed) => {
+                    break Err(Status::unavailable("market data ends"));
+                }
+            }
+        };
+    }
+}
+
 #[tonic::async_trait]
 impl Service for MarketData {
     type SubscribeBookStream = Frames;
@@ -186,7 +220,7 @@ impl Service for MarketData {
 
     async fn subscribe_book(&self, request: Request<BookRequest>) -> Result<Response<Frames>, Status> {
         let BookRequest { instrument_id, depth } = request.into_inner();
-        let (first, mut frames) = loop {
+        let (first, frames) = loop {
             if let Some(joined) = self.join(instrument_id, depth as usize) {
                 break joined;
             }
@@ -194,32 +228,7 @@ impl Service for MarketData {
         };
         let first = first.ok_or_else(|| Status::not_found("no such instrument"))?;
         let (sender, receiver) = mpsc::channel(64);
-        self.readers.spawn(async move {
-            let mut frame = Ok(first);
-            loop {
-                let ends = frame.is_err();
-                if sender.send(frame).await.is_err() || ends {
-                    return;
-                }
-                frame = loop {
-                    let next = tokio::select! {
-                        next = frames.recv() => next,
-                        () = sender.closed() => return,
-                    };
-                    match next {
-                        Ok(next) if next.instrument_id == instrument_id => break Ok(next),
-                        Ok(_) => {}
-                        Err(broadcast::error::RecvError::Lagged(missed)) => {
-                            let told = format!("{missed} frames behind: take a new snapshot");
-                            break Err(Status::resource_exhausted(told));
-                        }
-                        Err(broadcast::error::RecvError::Closed) => {
-                            break Err(Status::unavailable("market data ends"));
-                        }
-                    }
-                };
-            }
-        });
+        self.readers.spawn(forward(first, frames, sender));
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
@@ -233,5 +242,41 @@ impl Service for MarketData {
             }
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn frame(instrument_id: u32, book_seq: u64) -> BookFrame {
+        BookFrame { instrument_id, book_seq, ..BookFrame::default() }
+    }
+
+    #[tokio::test]
+    async fn a_reader_that_falls_behind_is_cut_and_one_that_keeps_up_is_told_its_own_book() {
+        let (frames, followed) = broadcast::channel(4);
+        let (sender, mut slow) = mpsc::channel(1);
+        let forwarding = tokio::spawn(forward(frame(1, 1), followed, sender));
+        let (sender, mut quick) = mpsc::channel(1);
+        tokio::spawn(forward(frame(1, 1), frames.subscribe(), sender));
+        let mut told = vec![quick.recv().await.unwrap().unwrap().book_seq];
+        for book_seq in 2..20 {
+            frames.send(frame(2, book_seq)).unwrap();
+            frames.send(frame(1, book_seq)).unwrap();
+            told.push(quick.recv().await.unwrap().unwrap().book_seq);
+        }
+        assert_eq!(told, Vec::from_iter(1..20));
+        let mut last = 0;
+        let ended = loop {
+            match slow.recv().await.unwrap() {
+                Ok(frame) => last = frame.book_seq,
+                Err(status) => break status,
+            }
+        };
+        assert_eq!(ended.code(), tonic::Code::ResourceExhausted);
+        assert!(last < 19, "what was missed is not told late");
+        assert!(slow.recv().await.is_none());
+        forwarding.await.unwrap();
     }
 }

@@ -17,7 +17,7 @@ use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
 use crate::convert;
-use crate::engine::{self, Answers, Engine, Entry, Job, NotTaken, Reply};
+use crate::engine::{self, Answers, Engine, Entry, NotTaken, Reply};
 use crate::feed::Consumers;
 use crate::telling;
 
@@ -130,14 +130,14 @@ impl OrderEntry for Orders {
             let pumped = tokio::select! {
                 pumped = pump(&engine, &mut inbound, session, &permits, &told_tx) => pumped,
                 () = tell_states(&engine, &consumers, &mut states, &told_tx) => Ok(()),
+                // Whoever did not read its answers is not read either, and so would never be seen to leave.
+                () = told_tx.closed() => Ok(()),
             };
             if let Err(status) = pumped {
                 told_tx.send(Told::Ended(status)).ok();
             }
             if hello.cancel_on_disconnect {
-                let command = Ok(Command::CancelSession { session });
-                let entry = Entry { id: Bytes::new(), session_seq: 0, command };
-                engine.send(Job::Commands { entries: vec![entry], reply: Reply::Nobody }).ok();
+                engine.insist(&Command::CancelSession { session }).await;
             }
             engine.shared.sessions.fetch_sub(1, Ordering::Relaxed);
         });

@@ -86,6 +86,13 @@ impl Process {
         Command::new("kill").args(["-s", name, &number]).status().unwrap().success()
     }
 
+    /// Memory that it holds, in bytes.
+    pub fn resident(&self) -> u64 {
+        let about = std::fs::read_to_string(format!("/proc/{}/statm", self.child.as_ref().unwrap().id()));
+        let pages: u64 = about.unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        pages * 4_096
+    }
+
     /// Waits for the end; gives the exit code, `None` after a signal.
     pub fn exit_code(&mut self) -> Option<i32> {
         self.child.take().unwrap().wait().unwrap().code()

@@ -9,6 +9,7 @@ mod logic;
 mod process;
 mod restoring;
 mod sessions;
+mod slow;
 mod takeover;
 mod verifying;
 
