@@ -77,11 +77,16 @@ def status(target: str) -> ShardReading:
 
 def listed(target: str) -> dict[int, str]:
     """Instrument number to state of everything that the engine lists."""
+    return {item.spec.instrument_id: decoding.STATES[item.state] for item in _instruments(target)}
+
+
+def _instruments(target: str) -> Sequence[types_pb2.Instrument]:
     with _channel(target) as channel:
         found = market_data_pb2_grpc.MarketDataStub(channel).ListInstruments(
             types_pb2.Empty(), timeout=CALL_S
         )
-    return {item.spec.instrument_id: decoding.STATES[item.state] for item in found.instruments}
+    listed: Sequence[types_pb2.Instrument] = found.instruments
+    return listed
 
 
 def put_asset(target: str, *, number: int, code: str, decimals: int) -> None:
@@ -94,8 +99,12 @@ def put_asset(target: str, *, number: int, code: str, decimals: int) -> None:
 
 
 def put_instrument(target: str, listing: Listing, *, base: int, quote: int) -> None:
-    """List a market, or correct its terms; a new one stands halted."""
+    """List a market, or correct its terms; a new one stands halted. A band that was set on it stays."""
     scale = listing.scale
+    known = next(
+        (item.spec for item in _instruments(target) if item.spec.instrument_id == listing.number),
+        types_pb2.InstrumentSpec(),
+    )
     spec = types_pb2.InstrumentSpec(
         instrument_id=listing.number,
         kind=types_pb2.INSTRUMENT_KIND_SPOT,
@@ -110,6 +119,8 @@ def put_instrument(target: str, listing: Listing, *, base: int, quote: int) -> N
         max_qty_lots=listing.max_qty_lots,
         maker_fee_ppm=listing.maker_fee_bps * 100,
         taker_fee_ppm=listing.taker_fee_bps * 100,
+        price_band_ppm=known.price_band_ppm,
+        reference_price_ticks=known.reference_price_ticks,
     )
     with _channel(target) as channel:
         request = admin_pb2.PutInstrumentRequest(instrument=spec)

@@ -7,12 +7,15 @@ from collections.abc import Iterator
 import pytest
 
 from core import clock, ledger
-from core.actor import Actor
+from core.actor import Actor, system
 from core.ledger import AccountKind
-from engine_bridge import gateway, queries
+from engine_bridge import gateway, listing, queries
 from engine_bridge.actions import clear_mirrors
+from engine_bridge.adapters import administration
+from engine_bridge.adapters.channel import open_channel
 from engine_bridge.domain.results import Result, ResultCode
 from engine_bridge.models import Fill, Instrument, Order
+from engine_bridge.wire import admin_pb2, admin_pb2_grpc, market_data_pb2_grpc, types_pb2
 from tests.traders import Trader
 from tests.trading import (
     account,
@@ -53,8 +56,21 @@ def tia(venue: Venue) -> Trader:
     return taker(venue)
 
 
-def test_opens_a_new_market_and_keeps_the_state_of_a_known_one(venue: Venue) -> None:
+def test_opens_a_new_market_and_keeps_state_and_band_of_a_known_one(venue: Venue) -> None:
     assert Instrument.objects.get().state == "open"
+    target = f"unix:{venue.engine.admin}"
+    with open_channel(target) as channel:
+        band = admin_pb2.SetPriceBandRequest(
+            instrument_id=1, price_band_ppm=50_000, reference_price_ticks=400_000
+        )
+        admin_pb2_grpc.AdminStub(channel).SetPriceBand(band)
+    administration.set_state(target, instrument=1, state="cancel_only")
+    put = listing.put_all(target, actor=system("test"), now=clock.now())
+    assert list(put) == [("BTC-USDT", "cancel_only")]
+    with open_channel(target) as channel:
+        told = market_data_pb2_grpc.MarketDataStub(channel).ListInstruments(types_pb2.Empty())
+    (spec,) = (item.spec for item in told.instruments)
+    assert (spec.price_band_ppm, spec.reference_price_ticks) == (50_000, 400_000)
 
 
 def test_moves_money_in_and_out_in_two_steps(venue: Venue, tom: Trader) -> None:
