@@ -19,6 +19,7 @@ class Event(StrEnum):
     MARKET_RELEASE_ASKED = "engine.market.release_asked"
     MARKET_RELEASED = "engine.market.released"
     JOURNAL_VERIFY_ASKED = "engine.journal.verify_asked"
+    HANDOVER_BEGUN = "engine.journal.handover_begun"
 
 
 @outbox.message("engine.transfer_started")

@@ -88,6 +88,11 @@ class Engine:
             self._end(signal.SIGTERM)
         self._log.close()
 
+    def ended(self) -> int:
+        """Wait until it has ended by itself; its exit code."""
+        assert self._process is not None
+        return self._process.wait(60)
+
     def pause(self) -> None:
         """Leave it connected and dead: nothing answers."""
         assert self._process is not None

@@ -146,6 +146,25 @@ def run_auction(target: str, *, instrument: int) -> None:
         _done(admin_pb2_grpc.AdminStub(channel).RunAuction(request, timeout=CALL_S))
 
 
+def release(target: str) -> None:
+    """Have it refuse orders, make everything durable, let go of its journal and end. EngineAway."""
+    with _channel(target) as channel:
+        request = admin_pb2.DrainRequest(release_journal=True, retry_after_ms=500)
+        admin_pb2_grpc.AdminStub(channel).Drain(request, timeout=CALL_S)
+
+
+def take_over(standby: str, *, wait_s: float) -> None:
+    """Have a standby lead once the journal is free. One that does so by itself may have been quicker."""
+    request = admin_pb2.TakeOverRequest(wait_ms=int(wait_s * 1000))
+    with open_channel(standby) as channel:
+        try:
+            _done(admin_pb2_grpc.AdminStub(channel).TakeOver(request, timeout=wait_s + CALL_S))
+        except grpc.RpcError as error:
+            quicker = error.code() is grpc.StatusCode.FAILED_PRECONDITION  # type: ignore[attr-defined]
+            if not quicker and not is_away(error):
+                raise
+
+
 def _done(answer: admin_pb2.AdminResult) -> None:
     code = decoding.code(answer.code)
     if code not in DONE:
