@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 
 from kernel import canonical
 
-_UNITS = re.compile(r"0|[1-9][0-9]{0,18}")
+_UNITS = re.compile(r"0|[1-9][0-9]{0,29}")
 
 
 class BadMember(ValueError):

@@ -38,6 +38,7 @@ ASSETS: Final[dict[str, Asset]] = {
     asset.code: asset
     for asset in (
         Asset("BTC", 8, "Bitcoin"),
+        Asset("ETH", 18, "Ether"),
         Asset("USDT", 6, "Tether USD"),
     )
 }

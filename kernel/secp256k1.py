@@ -1,4 +1,4 @@
-"""Keys and signatures of Bitcoin's curve: compressed points, strict DER, low S.
+"""Keys and signatures of Bitcoin's and Ethereum's curve: compressed points, strict DER, low S.
 
 The curve's arithmetic is libsecp256k1 (through coincurve), the library that decides on the network itself. It
 is some ten times faster than OpenSSL here, and a signer checks every signature before it leaves.
@@ -37,6 +37,11 @@ def compress(point: bytes) -> bytes:
     return _point(point).format(compressed=True)
 
 
+def uncompressed(key: bytes) -> bytes:
+    """The 65 bytes of a public key of 33."""
+    return public(key).format(compressed=False)
+
+
 def low_s(raw: bytes) -> bytes:
     """Strict DER of a raw `r || s`, with S brought into the lower half as relaying nodes require."""
     if len(raw) != 64:
@@ -60,6 +65,22 @@ def verify(key: bytes, digest: bytes, der: bytes) -> None:
         raise BadSignature(str(error)) from None
     if not right:
         raise BadSignature("the signature is not by this key over this digest")
+
+
+def recoverable(key: bytes, digest: bytes, der: bytes) -> bytes:
+    """The 65 bytes `r || s || v` of a signature, v being 27 or 28: whichever leads back to this very key."""
+    verify(key, digest, der)
+    r, s = decode_dss_signature(der)
+    plain = r.to_bytes(32, "big") + s.to_bytes(32, "big")
+    for parity in (0, 1):
+        try:
+            found = PublicKey.from_signature_and_message(plain + bytes([parity]), digest, hasher=None)
+        except ValueError:
+            continue
+        if found.format(compressed=True) == key:
+            return plain + bytes([27 + parity])
+    # r beyond the curve's order happens once in 2^127 signatures: it has no v of 27 or 28 at all.
+    raise BadSignature("no recovery id leads back to the key")
 
 
 @functools.lru_cache(maxsize=4096)  # taking a square root per key is most of the cost of a check

@@ -20,7 +20,7 @@ from typing import Final
 
 from custody.decoder import keys
 from custody.decoder.requests import Request, Unreadable, text_in
-from kernel import confirmation, encodings
+from kernel import confirmation, encodings, networks
 
 COMPARE_CHARACTERS: Final = 8
 
@@ -51,7 +51,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def describe(request: Request) -> Iterator[str]:
     """What the payload says, in lines to compare with what the officer means to approve."""
     intent = request.intent
-    yield f"{_plain(intent.kind)} in {_plain(intent.deployment)}, on {_plain(intent.network)}"
+    network = _plain(networks.spoken(intent.network))
+    yield f"{_plain(intent.kind)} in {_plain(intent.deployment)}, on {network}"
     yield f"  pays      {intent.amount} {intent.amount.asset}"
     yield f"  to        {_grouped(_plain(intent.destination), 4)}"
     yield f"  known as  {_plain(intent.destination_label)}"

@@ -256,7 +256,7 @@ def test_decodes_and_hashes_as_the_kernel_does(site: Site, visit: Any) -> None:
     assert found["refused"] == []
     assert found["accepted"] == []
     assert found["challenges"] == [statement["challenge"] for statement in vectors["statements"]]
-    assert page.evaluate(DECIMALS) == {"BTC": 8, "USDT": 6}
+    assert page.evaluate(DECIMALS) == {"BTC": 8, "ETH": 18, "USDT": 6}
 
 
 READ_ALL: Final = """async (text) => {

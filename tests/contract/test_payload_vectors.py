@@ -16,7 +16,9 @@ from core.approvals import kinds
 from custody.domain.orders import UNASKED
 from kernel import canonical, confirmation, encodings, lane, registration
 from kernel.approval import DOMAIN_TAG, Statement, Verb
+from kernel.evm import ZERO_ADDRESS
 from kernel.intent import Intent
+from kernel.safe import SafeTransaction
 from tests.contract.test_approver_acts import NODE, PAGE
 from tests.contract.test_decoder import run
 from tests.vectors import load
@@ -25,7 +27,9 @@ DOCS: Final = Path(__file__).resolve().parents[2] / "docs/payloads.md"
 VECTORS: Final = load("payloads")
 DEPLOYMENT: Final = VECTORS["deployment"]
 PAYLOADS: Final[list[dict[str, Any]]] = VECTORS["payloads"]
-PAYMENTS: Final = [case for case in PAYLOADS if "confirmation" in case]
+EVM: Final[list[dict[str, Any]]] = VECTORS["evm"]
+"""Withdrawals from a Safe, each with its amount and its network as people must read them."""
+PAYMENTS: Final = [case for case in [*PAYLOADS, *EVM] if "confirmation" in case]
 SEED: Final = bytes.fromhex("9d61b19deffd5a60ba844af492ec2cc44449c5697b326919703bac031cae7f60")
 """RFC 8032, 7.1, test 1: what the vectors' confirmations are signed with."""
 
@@ -40,12 +44,13 @@ const found = [];
 for (const { hex: payload, kind, nonce } of payloads) {
   const bytes = Buffer.from(payload, "hex");
   const digest = await digestOf(bytes);
-  const { answers } = read(decodeObject(bytes), { kind, deployment });
+  const { answers, headline, lines } = read(decodeObject(bytes), { kind, deployment });
   const challenges = {};
   for (const verb of answers) {
     challenges[verb] = hex(await challengeOf({ verb, kind, deployment, nonce, digest }));
   }
-  found.push({ digest: hex(digest), challenges });
+  const said = Object.fromEntries(lines.map(({ label, value }) => [label, value]));
+  found.push({ digest: hex(digest), challenges, headline, to: said.To, source: said["Out of"] });
 }
 const { officer, nonce, public_key: point } = registration;
 console.log(JSON.stringify({
@@ -65,7 +70,7 @@ def test_have_one_of_every_kind() -> None:
     assert {case["kind"] for case in PAYLOADS} == {*kinds.registered(), *UNASKED}
 
 
-@pytest.mark.parametrize("case", PAYLOADS, ids=of_kind)
+@pytest.mark.parametrize("case", [*PAYLOADS, *EVM], ids=of_kind)
 def test_lead_to_the_same_challenges_in_the_kernel(case: dict[str, Any]) -> None:
     payload = bytes.fromhex(case["hex"])
     assert canonical.encode(case["members"]) == payload
@@ -83,17 +88,22 @@ def test_lead_to_the_same_challenges_in_the_kernel(case: dict[str, Any]) -> None
 
 def test_lead_to_the_same_challenges_on_the_approver_page() -> None:
     """By its own scripts, which also say that these members and these verbs are all that a kind has."""
-    command = [NODE, "--input-type=module", "-e", READ, str(PAGE)]
     done = subprocess.run(
-        command, input=json.dumps(VECTORS), capture_output=True, text=True, check=True, timeout=240
+        [NODE, "--input-type=module", "-e", READ, str(PAGE)],
+        input=json.dumps({**VECTORS, "payloads": [*PAYLOADS, *EVM]}),
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=240,
     )
-    expected = [{"digest": case["digest"], "challenges": case["challenges"]} for case in PAYLOADS]
-    made = VECTORS["registration"]
-    assert json.loads(done.stdout) == {
-        "found": expected,
-        "challenge": made["challenge"],
-        "fingerprint": made["fingerprint"],
-    }
+    answer, made = json.loads(done.stdout), VECTORS["registration"]
+    assert (answer["challenge"], answer["fingerprint"]) == (made["challenge"], made["fingerprint"])
+    for case, found in zip([*PAYLOADS, *EVM], answer["found"], strict=True):
+        assert (found["digest"], found["challenges"]) == (case["digest"], case["challenges"])
+    for case, found in zip(EVM, answer["found"][-len(EVM) :], strict=True):
+        assert found["headline"].replace("\u202f", "") == f"Pay {case['amount']}"
+        assert found["source"] == f"vault wallet on {case['network']}"
+        assert found["to"] == case["members"]["destination"]
 
 
 def test_lead_to_the_same_registration_in_the_kernel() -> None:
@@ -139,6 +149,9 @@ def test_lead_to_the_same_confirmation_offline(case: dict[str, Any], tmp_path: P
     )
     confirmation.verify(signature, statement=said, key=bytes.fromhex(VECTORS["decoder_key"]))
     assert Intent.parse(payload).encoded() == payload
+    if case in EVM:
+        assert f", on {case['network']}\n  pays      {case['amount']}\n" in done.stdout
+        assert case["members"]["destination"] in done.stdout.replace(" ", "")
 
 
 def test_are_what_the_page_says() -> None:
@@ -157,6 +170,9 @@ def test_are_what_the_page_says() -> None:
     example = PAYLOADS[0]
     assert bytes.fromhex(example["hex"]).decode() in page
     assert {example["digest"], example["nonce"], *example["challenges"].values()} <= set(page.split())
+    assert bytes.fromhex(EVM[0]["hex"]).decode() in page
+    plain = SafeTransaction(1, ZERO_ADDRESS, ZERO_ADDRESS, 0, b"", 0)
+    assert all(f"`{name}`" in page for name in plain.as_json())
 
 
 def test_have_an_attestation_that_signers_read_and_that_the_page_shows() -> None:

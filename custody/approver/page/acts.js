@@ -2,7 +2,7 @@
 // A payload with one member missing, one too many, or one that reads oddly is refused as a whole.
 
 import {
-  Unreadable, decimal, id, keys, names, number, point, shown, text, time, token, units, visible, word,
+  Unreadable, decimal, id, keys, names, networkName, number, point, shown, text, time, token, units, visible, word,
 } from "./shapes.js";
 
 export { DECIMALS, Unreadable, decimal } from "./shapes.js";
@@ -19,7 +19,7 @@ const PAYMENT = {
 const paymentLines = (act) => [
   line("To", act.destination, "address"),
   line("Known as", act.destination_label, "text", act.customer ? "The customer’s own name for this address." : ""),
-  line("Out of", `${act.source} wallet on ${act.network}`),
+  line("Out of", `${act.source} wallet on ${networkName(act.network)}`),
   line("Network fee", `at most ${decimal(act.fee_cap, act.asset)} ${act.asset}`),
   line("Void after", act.expires, "time"),
 ];

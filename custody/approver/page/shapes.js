@@ -1,7 +1,16 @@
 // What a member of a payload can be, and how each is read: an amount, a time, an id, a key. Whatever reads oddly is refused.
 
 // Decimals of the assets, as in kernel/money.py; a test holds the two together.
-export const DECIMALS = new Map([["BTC", 8], ["USDT", 6]]);
+export const DECIMALS = new Map([["BTC", 8], ["ETH", 18], ["USDT", 6]]);
+
+// EVM chains by name, as in kernel/networks.py; the vectors hold the two together.
+const CHAINS = new Map([[1, "Ethereum"], [11155111, "Sepolia (a test network)"]]);
+
+// A network for people: an EVM chain with its name and its number, every other as it is.
+export function networkName(network) {
+  const found = /^eip155:([1-9][0-9]{0,15})$/.exec(network);
+  return found === null ? network : `${CHAINS.get(Number(found[1])) ?? "an EVM chain"}, chain ${found[1]}`;
+}
 
 export class Unreadable extends Error {
   name = "Unreadable";
