@@ -6,7 +6,7 @@ facts from the web tier: it compares the file's digest with the one it pinned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -27,6 +27,7 @@ from kernel import (
 from kernel.cosignature import Cosigner
 from kernel.intent import BadIntent, uuid
 from kernel.pinned import INTENT_LIFE_S, KindPolicy, Limits, Officer, Recovery, Witnesses
+from kernel.safe import Safe
 from kernel.wallet import Wallet
 
 DELAY_S_MIN: Final = 86_400  # where real money is: time for officers to see an announcement, and to veto it
@@ -34,7 +35,7 @@ _NETWORKS: Final = frozenset({"mainnet", "testnet", "signet", "regtest"})
 _MEMBERS: Final = frozenset(
     {"v", "version", "deployment", "network", "rp_id", "origin", "officers", "wallets", "policies", "limits"}
 )
-_OPTIONAL: Final = frozenset({"customers", "lanes", "recovery", "rules", "witnesses"})
+_OPTIONAL: Final = frozenset({"customers", "lanes", "recovery", "rules", "safes", "witnesses"})
 _WINDOW_S_MAX: Final = 366 * 86_400
 RECOVERY_DELAY_S_MIN: Final = 3 * 86_400
 RECOVERS: Final = ", for a recovery"
@@ -64,6 +65,7 @@ class Registry:
     witnesses: Witnesses | None = None
     recovery: Recovery | None = None
     rules: policy.Policy | None = None
+    safes: Mapping[str, Safe] = field(default_factory=dict)
 
     @property
     def digest(self) -> bytes:
@@ -103,7 +105,9 @@ class Registry:
         limits = _limits(members.an_object(document["limits"]), wallets)
         if network == "mainnet" and limits.registry_delay_s < DELAY_S_MIN:
             raise BadRegistry("registry_delay_s: a new registry waits at least a day on mainnet")
-        pool = [key for wallet in wallets.values() for keys in wallet.keys for key in keys]
+        safes = _safes(document.get("safes", {}), wallets)
+        signing: tuple[Wallet | Safe, ...] = (*wallets.values(), *safes.values())
+        pool = [key for wallet in signing for keys in wallet.keys for key in keys]
         if len(set(pool)) != len(pool):
             raise BadRegistry("a signing key stands in two places")
         return cls(
@@ -119,10 +123,16 @@ class Registry:
             encoded=data,
             customers=_site(document["customers"]) if "customers" in document else None,
             lanes=_lanes(document.get("lanes", {}), wallets),
-            witnesses=_witnesses(document["witnesses"], wallets) if "witnesses" in document else None,
+            witnesses=_witnesses(document["witnesses"], signing) if "witnesses" in document else None,
             recovery=recovery,
             rules=_rules(document["rules"]) if "rules" in document else None,
+            safes=safes,
         )
+
+    @property
+    def signing(self) -> tuple[Wallet | Safe, ...]:
+        """Everything out of which something is paid."""
+        return (*self.wallets.values(), *self.safes.values())
 
     @property
     def keys(self) -> tuple[str, ...]:
@@ -233,18 +243,30 @@ def _site(value: canonical.Value) -> customer.Site:
 def _lanes(value: canonical.Value, wallets: Mapping[str, Wallet]) -> Mapping[str, lane.Lane]:
     part = members.an_object(value)
     if not part.keys() <= wallets.keys():
-        raise BadRegistry("lanes name a wallet that does not exist")
+        raise BadRegistry("lanes name a wallet that does not exist, or a Safe: it pays nothing unattended")
     return {name: lane.Lane.read(section) for name, section in part.items()}
 
 
-def _witnesses(value: canonical.Value, wallets: Mapping[str, Wallet]) -> Witnesses:
+def _safes(value: canonical.Value, wallets: Mapping[str, Wallet]) -> Mapping[str, Safe]:
+    """Each by a name of its own, a contract of its own, and tokens of its own."""
+    found = {name: Safe.read(name, part) for name, part in members.an_object(value).items()}
+    tokens = [token for one in found.values() for token in one.tokens]
+    taken = {token for wallet in wallets.values() for token in wallet.tokens}
+    if found.keys() & wallets.keys() or len({*tokens, *taken}) != len(tokens) + len(taken):
+        raise BadRegistry("a Safe shares its name or a token with another wallet")
+    if len({(one.chain_id, one.address) for one in found.values()}) != len(found):
+        raise BadRegistry("two names for one Safe, so its limits would count twice")
+    return found
+
+
+def _witnesses(value: canonical.Value, signing: Sequence[Wallet | Safe]) -> Witnesses:
     part = members.an_object(value)
     members.exact(part, {"keys", "quorum", "age_s_max", "tokens"})
     keys = tuple(Cosigner.parse(text) for text in members.texts(part, "keys"))
     quorum, tokens = members.positive(part, "quorum"), frozenset(members.texts(part, "tokens"))
     if len({key.public_key for key in keys}) != len(keys) or len({key.name for key in keys}) != len(keys):
         raise BadRegistry("two witnesses share a name or a key")
-    if quorum > len(keys) or not tokens <= {token for wallet in wallets.values() for token in wallet.tokens}:
+    if quorum > len(keys) or not tokens <= {token for wallet in signing for token in wallet.tokens}:
         raise BadRegistry("witnesses: more are needed than named, or a token is unknown")
     return Witnesses(keys, quorum, members.positive(part, "age_s_max"), tokens)
 

@@ -23,6 +23,11 @@ class Wallet:
         found = {self.output_script(index): index for index in range(len(self.keys))}
         object.__setattr__(self, "indexes", found)
 
+    @property
+    def accounts(self) -> tuple[str, ...]:
+        """Under which names what leaves it is counted."""
+        return (self.name,)
+
     def witness_script(self, index: int) -> bytes:
         """The script of address `index`."""
         return script.sorted_multisig(self.threshold, self.keys[index])

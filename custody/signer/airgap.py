@@ -17,14 +17,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from custody.signer import requests, starting
+from custody.signer import requests, safes, starting
 from custody.signer.disk import MemoryInUse
 from custody.signer.refusals import Refused
-from custody.signer.requests import Message
+from custody.signer.requests import Message, Signed
+from custody.signer.safes import SafeSpend
 from custody.signer.session import WrongToken
 from custody.signer.succession import read
-from kernel import canonical, script
+from kernel import canonical, networks, script
 from kernel.bech32 import BadAddress
+from kernel.intent import Intent
 from kernel.members import is_version
 from kernel.money import Amount
 from kernel.registry import Registry
@@ -62,6 +64,11 @@ def open_bundle(data: bytes) -> tuple[Message, str]:
 
 def describe(request: Message, registry: Registry) -> Iterator[str]:
     """What the request asks for, in lines that a person can compare with the ceremony's paper."""
+    if request.get("type") == "sign_safe":
+        asked = safes.spend(request)
+        yield from _describe_safe(asked, registry)
+        yield from _describe_intent(asked.intent, asked.signed, registry)
+        return
     spend = requests.spend(request)
     psbt, network = spend.psbt, registry.network
     yield f"Spend from wallet {spend.wallet} on {network}, deployment {registry.deployment}"
@@ -75,15 +82,30 @@ def describe(request: Message, registry: Registry) -> Iterator[str]:
         yield f"  out  {_btc(output.sats)}  to {_address(output.script, network)}{note}"
     yield f"  fee  {_btc(psbt.fee)}"
     for intent, signed in spend.intents:
-        yield f"Intent {intent.kind} {intent.reference}"
-        yield f"  pays {intent.amount} {intent.amount.asset} to {_plain(intent.destination_label)}"
-        yield f"       {intent.destination}"
-        yield f"  fee at most {intent.fee_cap} {intent.fee_cap.asset}"
-        yield f"  good until {intent.expires:%Y-%m-%d %H:%M:%S} UTC"
-        yield f"  payload SHA-256 {hashlib.sha256(signed.payload).hexdigest()}"
-        for approval in signed.approvals:
-            officer = registry.officers.get(approval.officer)
-            yield f"  {approval.verb}: {officer.name if officer else 'UNKNOWN ' + _plain(approval.officer)}"
+        yield from _describe_intent(intent, signed, registry)
+
+
+def _describe_safe(asked: SafeSpend, registry: Registry) -> Iterator[str]:
+    transaction, network = asked.transaction, networks.evm(asked.transaction.chain_id)
+    where = f"on {networks.spoken(network)}, deployment {registry.deployment}"
+    yield f"Transaction of the Safe {_plain(asked.wallet)} {where}"
+    yield f"  hash    0x{transaction.digest().hex()}"
+    yield f"  safe    {transaction.safe}, nonce {transaction.nonce}, operation {transaction.operation}"
+    yield f"  calls   {transaction.to} with {transaction.value} wei"
+    yield f"  data    0x{transaction.data.hex()}"
+    yield f"  refunds {'GAS, OUT OF THE SAFE' if transaction.refunds else 'nothing'}"
+
+
+def _describe_intent(intent: Intent, signed: Signed, registry: Registry) -> Iterator[str]:
+    yield f"Intent {intent.kind} {intent.reference}"
+    yield f"  pays {intent.amount} {intent.amount.asset} to {_plain(intent.destination_label)}"
+    yield f"       {intent.destination}"
+    yield f"  fee at most {intent.fee_cap} {intent.fee_cap.asset}"
+    yield f"  good until {intent.expires:%Y-%m-%d %H:%M:%S} UTC"
+    yield f"  payload SHA-256 {hashlib.sha256(signed.payload).hexdigest()}"
+    for approval in signed.approvals:
+        officer = registry.officers.get(approval.officer)
+        yield f"  {approval.verb}: {officer.name if officer else 'UNKNOWN ' + _plain(approval.officer)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

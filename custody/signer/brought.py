@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from cryptography import x509
@@ -74,6 +74,13 @@ def rows(tokens: Sequence[str], keys: Mapping[str, Sequence[str]]) -> list[list[
         said = ", ".join(f"{count} of {name}" for name, count in counts.items())
         raise BadInput(f"the records have different numbers of keys: {said}")
     return [list(row) for row in zip(*(keys[name] for name in tokens), strict=True)]
+
+
+def safe(part: Document, keys: Mapping[str, Sequence[str]]) -> dict[str, Any]:
+    """A Safe's section, whose owners are a list of tokens, with the first key of each."""
+    tokens = members.texts(part, "owners")
+    first = {name: row[:1] for name, row in keys.items()}
+    return {**part, "owners": dict(zip(tokens, rows(tokens, first)[0], strict=True))}
 
 
 def passkey(

@@ -159,9 +159,27 @@ def retire_wallet(document: Document, name: str) -> None:
     if name in document.get("lanes", {}):
         remove_lane(document, name)
     left = {token for one in document["wallets"].values() for token in one["tokens"]}
+    left |= {token for one in document.get("safes", {}).values() for token in one["owners"]}
     if "witnesses" in document:
         watched = document["witnesses"]
         watched["tokens"] = [one for one in watched["tokens"] if one in left or one not in wallet["tokens"]]
+
+
+def set_safe(document: Document, name: str, file: str, records: str) -> None:
+    """A Safe by its section in a file, where its owners are a list of tokens, and those tokens' records."""
+    section, old = brought.safe(brought.document(Path(file)), _token_keys(records)), document.get("safes", {})
+    if name in old:  # what was approved under the older terms is approved again, or not paid
+        section["policy"] = old[name].get("policy", 1) + 1
+    document["safes"] = {**old, name: section}
+
+
+def retire_safe(document: Document, name: str) -> None:
+    """A Safe with its limits. Signers pay nothing out of it any more: empty it first."""
+    if name not in document.get("safes", {}):
+        raise BadDraft(f"there is no Safe {name}")
+    del document["safes"][name]
+    if not document["safes"]:
+        del document["safes"]
 
 
 # --- Witnesses ------------------------------------------------------------------------------------------
@@ -232,6 +250,8 @@ CHANGES: Final[Mapping[str, Change]] = {
     "remove-lane": Change(remove_lane, ("WALLET",), "no payment without officers any more"),
     "add-wallet": Change(add_wallet, ("NAME", "M", "RECORDS"), "RECORDS: files of provision, commas between"),
     "extend-wallet": Change(extend_wallet, ("NAME", "RECORDS"), "more addresses from the same tokens"),
+    "set-safe": Change(set_safe, ("NAME", "FILE", "RECORDS"), "FILE: its section, owners a list of tokens"),
+    "retire-safe": Change(retire_safe, ("NAME",), "with its limits"),
     "add-witness": Change(add_witness, ("KEY",), "its verifier key, name+hash+base64"),
     "remove-witness": Change(remove_witness, ("NAME",), "by its name"),
     "set-witnesses": Change(set_witnesses, ("NAME", "VALUE"), "quorum 2, or age_s_max 15m"),

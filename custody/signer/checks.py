@@ -7,7 +7,7 @@ refusal has a stable code; docs/runbooks/signer-refuses.md names them all, with 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -15,7 +15,7 @@ from typing import Final
 from custody.signer import approvals
 from custody.signer.approvals import Sighting
 from custody.signer.refusals import Refused
-from custody.signer.requests import FREEZE, RECOVERY, VETO, Order, Spend
+from custody.signer.requests import FREEZE, RECOVERY, VETO, Order, Signed, Spend
 from kernel import policy, script
 from kernel.approval import Verb
 from kernel.bech32 import BadAddress
@@ -23,6 +23,7 @@ from kernel.intent import WITHDRAWAL, Intent
 from kernel.lane import Lane
 from kernel.pinned import KindPolicy
 from kernel.registry import Registry
+from kernel.safe import Safe
 from kernel.transaction import multisig_vsize
 from kernel.wallet import Wallet
 
@@ -35,10 +36,11 @@ CHANGE_INDEX: Final = 0  # other addresses belong to customers: change there wou
 class Plan:
     """A spend that passed: which of our keys sign which input, and what leaves the wallet."""
 
-    wallet: Wallet
+    wallet: Wallet | Safe
+    account: str  # under which name it is counted
     key_indexes: tuple[int, ...]
     txid: str
-    coins: frozenset[str]
+    coins: frozenset[str]  # what only one transaction can use: of a Safe, its nonce
     payments: Mapping[str, tuple[str, int]]  # reference of the intent -> destination and units
     fee: int
     sightings: tuple[Sighting, ...] = ()
@@ -64,24 +66,16 @@ def judge(spend: Spend, *, token: str, registry: Registry, now: datetime, lane: 
         paid_to = _check_intent(intent, wallet=wallet, registry=registry, now=now)
         unpaid[paid_to, intent.amount.units] += 1
         if lane is None:
-            sightings += approvals.judge(
-                signed,
-                kind=intent.kind,
-                maker=str(intent.maker),
-                teams=_teams(intent, registry),
-                verb=Verb.APPROVE,
-                officers=registry.officers,
-                registry=registry,
-                expires=intent.expires,
-                life=registry.limits.intent_life,
-                confirmed=registry.policies[intent.kind].wants_confirmation(intent.amount.units),
-            )
+            ours = registry.policies[intent.kind]
+            confirmed = ours.wants_confirmation(intent.amount.units)
+            sightings += approved(intent, signed, registry=registry, teams=ours.teams, confirmed=confirmed)
     key_indexes = _own_coins(spend, wallet)
     _check_outputs(spend, wallet, unpaid)
     _check_fee(spend, wallet, registry)
     transaction = spend.psbt.transaction
     return Plan(
         wallet=wallet,
+        account=wallet.name,
         key_indexes=key_indexes,
         txid=transaction.txid,
         coins=frozenset(str(spent.outpoint) for spent in transaction.inputs),
@@ -153,22 +147,12 @@ def _policy(registry: Registry, kind: str) -> KindPolicy:
 
 def _check_intent(intent: Intent, *, wallet: Wallet, registry: Registry, now: datetime) -> bytes:
     """The output script that the intent pays to."""
-    ours = _policy(registry, intent.kind)
-    if intent.deployment != registry.deployment:
-        raise Refused("SIGNER_WRONG_DEPLOYMENT", "the intent is for another deployment")
-    if intent.network != registry.network:
-        raise Refused("SIGNER_WRONG_NETWORK", f"the intent is for {intent.network[:20]}")
-    if intent.amount.asset != ASSET or intent.amount.units < UNITS_MIN:
-        raise Refused("SIGNER_WRONG_ASSET", f"only amounts of {ASSET} from {UNITS_MIN} on are signed here")
-    if intent.source != wallet.name or ours.source != wallet.name:
+    ours, terms = _policy(registry, intent.kind), {"network": registry.network, "source": wallet.name}
+    check_terms(intent, registry=registry, assets=(ASSET,), version=ours.version, now=now, **terms)
+    if intent.amount.units < UNITS_MIN:
+        raise Refused("SIGNER_WRONG_ASSET", f"only amounts from {UNITS_MIN} sats on are signed here")
+    if ours.source != wallet.name:
         raise Refused("SIGNER_WRONG_SOURCE", f"{intent.kind} does not spend from {wallet.name}")
-    if intent.policy != ours.version:
-        raise Refused("SIGNER_WRONG_POLICY", f"approved under policy {intent.policy}, not {ours.version}")
-    if intent.expires <= now:
-        raise Refused("SIGNER_INTENT_EXPIRED", f"it ended at {intent.expires:%Y-%m-%d %H:%M:%S} UTC")
-    life = registry.limits.intent_life
-    if intent.expires > now + life:
-        raise Refused("SIGNER_INTENT_TOO_LONG", f"no intent is good for more than {life}")
     output_script = script_of(intent.destination, registry.network)
     if ours.destination:
         name, index = registry.own_address(ours.destination)
@@ -177,10 +161,57 @@ def _check_intent(intent: Intent, *, wallet: Wallet, registry: Registry, now: da
     return output_script
 
 
-def _teams(intent: Intent, registry: Registry) -> Mapping[str, int]:
-    """Who must approve: by the registry's rules on facts that this signer reads itself, or by the kind."""
-    if registry.rules is None:
-        return registry.policies[intent.kind].teams
+def check_terms(
+    intent: Intent,
+    *,
+    registry: Registry,
+    network: str,
+    assets: Collection[str],
+    source: str,
+    version: int,
+    now: datetime,
+) -> None:
+    """Nothing, if the intent is for this deployment, network, wallet and policy, and for this moment."""
+    if intent.deployment != registry.deployment:
+        raise Refused("SIGNER_WRONG_DEPLOYMENT", "the intent is for another deployment")
+    if intent.network != network:
+        raise Refused("SIGNER_WRONG_NETWORK", f"the intent is for {intent.network[:20]}")
+    if intent.amount.asset not in assets or intent.amount.units < 1:
+        raise Refused("SIGNER_WRONG_ASSET", f"only positive amounts of {', '.join(assets)} are signed here")
+    if intent.source != source:
+        raise Refused("SIGNER_WRONG_SOURCE", f"the intent does not spend from {source}")
+    if intent.policy != version:
+        raise Refused("SIGNER_WRONG_POLICY", f"approved under policy {intent.policy}, not {version}")
+    if intent.expires <= now:
+        raise Refused("SIGNER_INTENT_EXPIRED", f"it ended at {intent.expires:%Y-%m-%d %H:%M:%S} UTC")
+    life = registry.limits.intent_life
+    if intent.expires > now + life:
+        raise Refused("SIGNER_INTENT_TOO_LONG", f"no intent is good for more than {life}")
+
+
+def approved(
+    intent: Intent, signed: Signed, *, registry: Registry, teams: Mapping[str, int], confirmed: bool
+) -> list[Sighting]:
+    """The sign counts of an intent's approvals; Refused where they are not those of its quorum.
+
+    `teams` must approve where the registry has no rules.
+    """
+    return approvals.judge(
+        signed,
+        kind=intent.kind,
+        maker=str(intent.maker),
+        teams=teams if registry.rules is None else _ruled(intent, registry.rules),
+        verb=Verb.APPROVE,
+        officers=registry.officers,
+        registry=registry,
+        expires=intent.expires,
+        life=registry.limits.intent_life,
+        confirmed=confirmed,
+    )
+
+
+def _ruled(intent: Intent, rules: policy.Policy) -> Mapping[str, int]:
+    """Who must approve, by the registry's rules on facts that this signer reads itself."""
     facts: Mapping[str, policy.Fact] = {
         "kind": intent.kind,
         "asset": intent.amount.asset,
@@ -189,7 +220,7 @@ def _teams(intent: Intent, registry: Registry) -> Mapping[str, int]:
         "destination": intent.destination,
     }
     try:
-        return registry.rules.rule_for(facts).teams
+        return rules.rule_for(facts).teams
     except LookupError as error:
         raise Refused("SIGNER_NO_RULE", str(error)) from None
 

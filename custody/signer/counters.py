@@ -3,7 +3,8 @@
 Two rules stop double payment and slow draining:
 
 * An intent is signed again only if the new transaction shares a coin with *every* version signed before, so
-  that at most one of them can ever confirm, and only if it pays the same: what was counted stays true.
+  that at most one of them can ever confirm, and only if it pays the same: what was counted stays true. A
+  Safe's coin is its nonce: of all that was signed for one, the contract does at most one thing.
 * What leaves a wallet, and what reaches one destination, within the rolling window stays below this signer's
   share, limit x m / n. With full shares, rotating quorums of m of n signers could together sign n / m times
   the limit. What the unattended lane pays has counters of its own.
@@ -219,10 +220,12 @@ class Memory:
         for intent, payment in plan.payments.items():
             for coins in self.versions.get(intent, ()):
                 if coins.isdisjoint(plan.coins):
-                    raise Refused("SIGNER_REPLAY", f"{intent} was signed before, over other coins")
+                    raise Refused(
+                        "SIGNER_REPLAY", f"{intent} was signed before, over other coins or another nonce"
+                    )
             if self.payments.get(intent, payment) != payment:
                 raise Refused("SIGNER_INTENT_CHANGED", f"{intent} was signed before, and paid something else")
-        name, paid = plan.wallet.name, self._new_payments(plan)
+        name, paid = plan.account, self._new_payments(plan)
         if plan.lane is None:
             self._check_payments(plan, limits.payment_units_max.get(name))
             most = (limits.window_s, limits.destination_units_max.get(name), limits.window_units_max[name])
@@ -231,7 +234,7 @@ class Memory:
             most = (plan.lane.window_s, plan.lane.destination_units_max, plan.lane.window_units_max)
         self._check_window(plan, paid, *most, now_ms=now_ms)
         return {
-            "wallet": plan.wallet.name,
+            "wallet": plan.account,
             "txid": plan.txid,
             "units": str(sum(paid.values()) + plan.fee),
             "paid": {destination: str(units) for destination, units in paid.items()},
@@ -275,7 +278,7 @@ class Memory:
         now_ms: int,
     ) -> None:
         wallet, unattended = plan.wallet, plan.lane is not None
-        recent = list(self._recent(wallet.name, window_s, now_ms, unattended))
+        recent = list(self._recent(plan.account, window_s, now_ms, unattended))
         for destination, units in paid.items():
             got = sum(spent.paid.get(destination, 0) for spent in recent)
             if destination_max is not None and got + units > wallet.share(destination_max):

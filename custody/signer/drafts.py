@@ -81,7 +81,7 @@ def notes(old: Registry, new: Registry) -> Iterator[str]:
             yield f"NOTE  {what} needs somebody whom nobody can stand in for: who asks for it cannot count"
     if new.limits.registry_delay_s < old.limits.registry_delay_s:
         yield "NOTE  later registries will leave less time for a veto; this one still waits as before"
-    for name in old.wallets.keys() - new.wallets.keys():
+    for name in sorted({one.name for one in old.signing} - {one.name for one in new.signing}):
         yield f"NOTE  signers will spend nothing from {name} any more: is it empty?"
 
 
@@ -145,6 +145,8 @@ class _Collect(argparse.Action):
 def _quorums(registry: Registry) -> Iterator[tuple[str, Mapping[str, int]]]:
     for kind, policy in registry.policies.items():
         yield kind, policy.teams
+    for safe in registry.safes.values():
+        yield f"a withdrawal from {safe.name}", safe.teams
     for rule in registry.rules.rules if registry.rules else ():
         if rule.teams:
             yield f"rule {rule.name}", rule.teams

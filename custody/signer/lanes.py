@@ -127,6 +127,8 @@ class Lanes:
     ) -> lane.Lane:
         """The lane that lets this spend through, without a look at its counters; else Refused."""
         section = registry.lanes.get(spend.wallet)
+        if spend.wallet in registry.safes:
+            raise Refused("SIGNER_SAFE_NO_LANE", "a Safe pays nothing without officers")
         if section is None:
             raise Refused("SIGNER_NO_LANE", f"{spend.wallet[:40]} pays nothing without officers")
         for intent, _ in spend.intents:

@@ -46,8 +46,8 @@ def _reopen(signer: Standing, order: Order, entry: Message) -> None:
 
 
 def _freeze_or_release(signer: Standing, order: Order, entry: Message) -> None:
-    wallets = signer.believed.wallets
-    if order.subject not in {EVERYTHING, *wallets, *(name + LANE for name in wallets)}:
+    wallets, safes = signer.believed.wallets, signer.believed.safes
+    if order.subject not in {EVERYTHING, *wallets, *safes, *(name + LANE for name in wallets)}:
         raise Refused("SIGNER_UNKNOWN_WALLET", f"no wallet {order.subject[:40]!r}")
     if order.kind == requests.RELEASE:
         if signer.stopped_by_host():

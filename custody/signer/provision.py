@@ -26,7 +26,7 @@ from custody.signer import starting
 from custody.signer.refusals import Refused
 from custody.signer.session import WrongToken
 from custody.signer.tokens import EXPECTED, Token
-from kernel import canonical
+from kernel import canonical, evm
 
 
 def provision(token: Token, count: int) -> list[bytes]:
@@ -66,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "token": token.name,
         "serial": token.serial,
         "public_keys": [key.hex() for key in keys],
+        "owner": evm.address_of(keys[0])
+        if keys
+        else "",  # for who deploys a Safe, before there is a registry
         "attributes": {attribute.name.lower(): value for attribute, value in EXPECTED.items()},
     }
     token.close()

@@ -1,8 +1,9 @@
 """What a signer can be asked, read strictly: nothing unknown passes, nothing is guessed.
 
-There is no request to sign a digest. A sign request carries a whole PSBT and the intents behind it; an order
-(freeze, release, reopen, registry, recovery, veto) carries its own payload. Both carry officers' approvals;
-an unattended one carries none. `learn` brings what a customer signed, `attest` what a reconciler signed.
+There is no request to sign a digest. A sign request carries a whole PSBT and the intents behind it, or a
+Safe's whole transaction and the one intent behind it (`safes`); an order (freeze, release, reopen, registry,
+recovery, veto) carries its own payload. All carry officers' approvals; an unattended one carries none.
+`learn` brings what a customer signed, `attest` what a reconciler signed.
 """
 
 from __future__ import annotations
@@ -109,6 +110,8 @@ class Order:
 
 def spend(message: Mapping[str, canonical.Value], *, unattended: bool = False) -> Spend:
     """Read a sign request; Refused names the first fault. An unattended one has payloads and no approvals."""
+    if unattended and "transaction" in message:
+        raise Refused("SIGNER_SAFE_NO_LANE", "a Safe pays nothing without officers")
     exact(message, {"v", "type", "wallet", "psbt", "intents"})
     wallet, text, items = message["wallet"], message["psbt"], message["intents"]
     if not isinstance(wallet, str) or not isinstance(text, str) or not isinstance(items, list):
@@ -121,7 +124,7 @@ def spend(message: Mapping[str, canonical.Value], *, unattended: bool = False) -
         raise Refused(f"SIGNER_{error.code}", str(error)) from None
     if unattended:
         items = [{"payload": item, "approvals": []} for item in items]
-    return Spend(wallet, psbt, tuple(_intent(item) for item in items), unattended)
+    return Spend(wallet, psbt, tuple(approved(item) for item in items), unattended)
 
 
 def learnt(message: Mapping[str, canonical.Value]) -> Learnt:
@@ -175,7 +178,8 @@ def order(message: Mapping[str, canonical.Value]) -> Order:
         raise Refused("SIGNER_BAD_ORDER", str(error)) from None
 
 
-def _intent(value: canonical.Value) -> tuple[Intent, Signed]:
+def approved(value: canonical.Value) -> tuple[Intent, Signed]:
+    """Read an intent with its approvals; Refused names the first fault."""
     signed = _signed(value)
     try:
         return Intent.parse(signed.payload), signed

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
-from custody.signer import checks, lanes, orders, requests
+from custody.signer import checks, lanes, orders, requests, safes
+from custody.signer.checks import Plan
 from custody.signer.counters import EVERYTHING, Memory
 from custody.signer.refusals import Refused
 from custody.signer.requests import Message
 from custody.signer.standing import Standing
-from kernel import canonical
-from kernel.intent import time_text
+from kernel import canonical, evm
+from kernel.intent import Intent, time_text
 from kernel.members import is_version
+from kernel.pinned import Limits
 
 PROBE_EVERY_MS: Final = 60_000
 
@@ -61,8 +63,9 @@ class Signer(Standing):
             "frozen": dict(self.memory.frozen),
             "used": {
                 name: str(self.memory.used(name, window_s=limits.window_s, now_ms=now_ms))
-                for name, wallet in self.registry.wallets.items()
+                for wallet in self.registry.signing
                 if self.token.name in wallet.tokens
+                for name in wallet.accounts
             },
             "lanes": {
                 name: {
@@ -83,25 +86,15 @@ class Signer(Standing):
     def _sign(self, message: Mapping[str, canonical.Value]) -> Message:
         """Sign a transaction that every check lets pass. An unattended one takes its wallet's lane."""
         spend = requests.spend(message, unattended=message["type"] == "sign_unattended")
-        now_ms = self.now_ms()
-        self.check_open(now_ms)
-        self.journal.check_room(unattended=spend.unattended)
-        self.watched.check(now_ms)
-        self.memory.check_frozen(spend.wallet, unattended=spend.unattended)
+        now_ms = self._check_may_sign(spend.wallet, unattended=spend.unattended)
         registry, lane, now = self.registry, None, datetime.fromtimestamp(now_ms / 1000, UTC)
         if spend.unattended:
             lane = self.memory.lanes.check(
                 spend, registry=registry, attestations=self._attested, now_ms=now_ms
             )
         plan = checks.judge(spend, token=self.token.name, registry=registry, now=now, lane=lane)
-        for intent, _ in spend.intents:
-            self.memory.check_reopened(intent.expires, life=registry.limits.intent_life)
-        entry = self.memory.check(plan, limits=registry.limits, now_ms=now_ms)
-        if entry is None or not entry["paid"]:
-            self.journal.check_again(at_ms=now_ms)
-        if entry is not None:
-            # Remembered before the token is asked: a crash in between costs some of the window, no coin.
-            self.remember("spend", entry)
+        intents = [intent for intent, _ in spend.intents]
+        is_new = self._count(plan, intents, limits=registry.limits, now_ms=now_ms)
         wanted = [
             (index, digest, plan.wallet.key_of(self.token.name, index))
             for index, digest in zip(plan.key_indexes, spend.psbt.digests(), strict=True)
@@ -110,8 +103,46 @@ class Signer(Standing):
             {"input": place, "public_key": wanted[place][2].hex(), "signature": (der + b"\x01").hex()}
             for place, der in enumerate(self.token.sign_all(wanted))
         ]
-        self.remember("signed", {"txid": plan.txid, "wallet": plan.wallet.name, "again": entry is None})
+        self.remember("signed", {"txid": plan.txid, "wallet": plan.wallet.name, "again": not is_new})
         return self._said("signed", {"txid": plan.txid, "signatures": signatures})
+
+    def _sign_safe(self, message: Mapping[str, canonical.Value]) -> Message:
+        """Sign a Safe's transaction, by the hash that is computed here, if every check lets it pass."""
+        spend = safes.spend(message)
+        now_ms = self._check_may_sign(spend.wallet)
+        registry, now = self.registry, datetime.fromtimestamp(now_ms / 1000, UTC)
+        safe, plan = safes.judge(spend, token=self.token.name, registry=registry, now=now)
+        limits = safe.caps(registry.limits, spend.intent.amount.asset)
+        is_new = self._count(plan, [spend.intent], limits=limits, now_ms=now_ms)
+        key = safe.key_of(self.token.name, 0)
+        digest = spend.transaction.digest()
+        signature = self.token.sign_for_evm(0, digest, key)
+        self.remember("signed", {"txid": plan.txid, "wallet": safe.name, "again": not is_new})
+        said: Message = {"hash": f"0x{digest.hex()}", "owner": evm.address_of(key)}
+        return self._said("signed_safe", {**said, "signature": f"0x{signature.hex()}"})
+
+    def _check_may_sign(self, wallet: str, *, unattended: bool = False) -> int:
+        """This moment, if nothing keeps the signer from signing anything out of this wallet."""
+        now_ms = self.now_ms()
+        self.check_open(now_ms)
+        self.journal.check_room(unattended=unattended)
+        self.watched.check(now_ms)
+        self.memory.check_frozen(wallet, unattended=unattended)
+        return now_ms
+
+    def _count(self, plan: Plan, intents: Sequence[Intent], *, limits: Limits, now_ms: int) -> bool:
+        """Whether it is new, and then counted: remembered before the token is asked.
+
+        A crash in between costs some of the window, no coin.
+        """
+        for intent in intents:
+            self.memory.check_reopened(intent.expires, life=limits.intent_life)
+        entry = self.memory.check(plan, limits=limits, now_ms=now_ms)
+        if entry is None or not entry["paid"]:
+            self.journal.check_again(at_ms=now_ms)
+        if entry is not None:
+            self.remember("spend", entry)
+        return entry is not None
 
     def _learn(self, message: Mapping[str, canonical.Value]) -> Message:
         """Take in what a customer signed. Its age begins now, by this signer's own clock."""
@@ -163,6 +194,7 @@ class Signer(Standing):
 _ACTS: Final[Mapping[str, Callable[[Signer, Mapping[str, canonical.Value]], Message]]] = {
     "sign": Signer._sign,
     "sign_unattended": Signer._sign,
+    "sign_safe": Signer._sign_safe,
     "learn": Signer._learn,
     "attest": Signer._attest,
     "order": Signer._obey,

@@ -50,7 +50,7 @@ class Standing:
         """Check the keys, then take the registry up: none is pinned that names other keys than these."""
         token, registry = self.token, self.registry
         self.memory = Memory.of(self.journal)
-        for wallet in registry.wallets.values():
+        for wallet in registry.signing:
             if token.name in wallet.tokens:
                 for index in range(len(wallet.keys)):
                     token.check_key(index, public_key=wallet.key_of(token.name, index))

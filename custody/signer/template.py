@@ -1,7 +1,8 @@
 """The template of a first registry, which is one without its keys, and what is made of it with the keys.
 
 Officers and recovery officers stand in it by their ids, with their names and teams, wallets with `m` and
-`tokens`. So whoever brings a passkey brings nothing else: no name, no team, no place in another's stead.
+`tokens`, Safes with the tokens of their `owners`. So whoever brings a passkey brings nothing else: no name,
+no team, no place in another's stead.
 """
 
 from __future__ import annotations
@@ -89,7 +90,12 @@ def build(template: Document, passkeys: Mapping[str, Passkey], tokens: Sequence[
     if "recovery" in template:
         recovery = members.an_object(template["recovery"])
         document["recovery"] = {**recovery, "officers": _with_keys(recovery["officers"], keys)}
-    document["wallets"] = _wallets(template, brought.token_keys(tokens))
+    found = brought.token_keys(tokens)
+    document["wallets"], unused = _wallets(template, found)
+    if "safes" in template:
+        document["safes"], unused = _safes(template, found, unused)
+    if unused:
+        raise BadInput(f"no wallet uses {', '.join(sorted(unused))}")
     return Registry.parse(canonical.encode(document))
 
 
@@ -113,7 +119,10 @@ def _with_keys(officers: canonical.Value, keys: Mapping[str, str]) -> dict[str, 
     }
 
 
-def _wallets(template: Document, keys: Mapping[str, Sequence[str]]) -> dict[str, canonical.Value]:
+def _wallets(
+    template: Document, keys: Mapping[str, Sequence[str]]
+) -> tuple[dict[str, canonical.Value], set[str]]:
+    """The wallets with their keys, and the tokens that are left over."""
     wallets: dict[str, canonical.Value] = {}
     unused = set(keys)
     for wallet, value in members.an_object(template["wallets"]).items():
@@ -122,9 +131,18 @@ def _wallets(template: Document, keys: Mapping[str, Sequence[str]]) -> dict[str,
         tokens = members.texts(part, "tokens")
         wallets[wallet] = {**part, "keys": brought.rows(tokens, keys)}
         unused -= set(tokens)
-    if unused:
-        raise BadInput(f"no wallet uses {', '.join(sorted(unused))}")
-    return wallets
+    return wallets, unused
+
+
+def _safes(
+    template: Document, keys: Mapping[str, Sequence[str]], unused: set[str]
+) -> tuple[dict[str, canonical.Value], set[str]]:
+    """The Safes with their owners' keys, and the tokens that are left over."""
+    found: dict[str, canonical.Value] = {}
+    for name, value in members.an_object(template["safes"]).items():
+        found[name] = safe = brought.safe(members.an_object(value), keys)
+        unused = unused - safe["owners"].keys()
+    return found, unused
 
 
 def fragment(fields: Mapping[str, canonical.Value]) -> str:

@@ -66,6 +66,14 @@ class Token(Anchored):
         raw = self._steadily(lambda: [self._raw(index, digest) for index, digest, _ in wanted])
         return [_checked(made, *asked) for made, asked in zip(raw, wanted, strict=True)]
 
+    def sign_for_evm(self, index: int, digest: bytes, public_key: bytes) -> bytes:
+        """The same for an EVM contract: the 65 bytes from which it finds the key (low S, v of 27 or 28)."""
+        der = self.sign_all([(index, digest, public_key)])[0]
+        try:
+            return secp256k1.recoverable(public_key, digest, der)
+        except secp256k1.BadSignature as error:
+            raise Refused("SIGNER_BAD_SIGNATURE", f"key {index} of {self.name}: {error}") from None
+
     def check_key(self, index: int, *, public_key: bytes) -> None:
         """Refuse where key `index` is missing, not the pinned one, or could ever have left the token."""
         try:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from kernel import canonical, lane, registration
+from kernel import canonical, evm, lane, networks, registration
 from kernel.money import Amount
 from kernel.registry import Registry
+from kernel.safe import Safe
 from kernel.wallet import Wallet
 
 TEXT_MAX: Final = 120
@@ -28,6 +29,8 @@ def describe(registry: Registry) -> Iterator[str]:
         yield f"  wallet  {wallet.name}: {wallet.threshold} of {', '.join(wallet.tokens)}"
         yield f"          {len(wallet.keys)} addresses, the first is {wallet.address(0)}"
         yield f"          at most {_btc(registry.limits.window_units_max[wallet.name])} per window"
+    for safe in registry.safes.values():
+        yield from _safe_lines(safe)
     for kind, policy in registry.policies.items():
         way = f"{policy.source or '-'} to {policy.destination or 'any address'}"
         yield f"  policy  {kind} v{policy.version}: {_teams(policy.teams)}; {way}"
@@ -56,6 +59,24 @@ def describe(registry: Registry) -> Iterator[str]:
             yield f"          {officer.name} {officer.id}"
             yield f"          passkey {spoken(officer.public_key)}"
             yield f"          key {officer.public_key.hex()}"
+
+
+def _safe_lines(safe: Safe) -> Iterator[str]:
+    """A Safe as its page on the chain shows it: contract, owners and threshold, and what may leave it."""
+    yield f"  safe    {safe.name}: {safe.threshold} of {', '.join(safe.tokens)}; {_teams(safe.teams)}"
+    yield f"          {safe.address} on {networks.spoken(safe.network)}, policy v{safe.policy}"
+    for token, key in safe.owners.items():
+        yield f"          owner {evm.address_of(key)} is {token}"
+    for one in safe.assets.values():
+        yield f"          {one.code} ({one.contract or 'the chain itself'}):"
+        yield f"            at most {_amount(one.window_units_max, one.code)} per window"
+        for what, units in (("payment", one.payment_units_max), ("destination", one.destination_units_max)):
+            if units is not None:
+                yield f"            at most {_amount(units, one.code)} per {what}"
+        if one.confirm_above is not None:
+            above = _amount(one.confirm_above, one.code)
+            yield f"            above {above} each confirms on an offline decoder"
+    yield "          nothing leaves it without officers: it has no lane"
 
 
 def lane_lines(section: lane.Lane, wallet: Wallet) -> Iterator[str]:
@@ -131,13 +152,16 @@ def _words(
         return f"{what}: added: {_text(becomes)}"
     if becomes is None:
         return f"{what}: removed, was {_text(was)}"
-    spoken_too = f" ({_btc(int(str(was)))} -> {_btc(int(str(becomes)))})" if _is_units(path) else ""
+    spoken_too = ""
+    if _is_units(path):
+        asset = path[3] if path[0] == "safes" else "BTC"
+        spoken_too = f" ({_amount(int(str(was)), asset)} -> {_amount(int(str(becomes)), asset)})"
     return f"{what}: {_text(was)} -> {_text(becomes)}{spoken_too}"
 
 
 def _is_units(path: _Path) -> bool:
-    """Whether satoshis stand there: eight digits more or less are not seen at a glance."""
-    return any(part.endswith("_units_max") or part == "confirm_above" for part in path[:4])
+    """Whether smallest units stand there: eight digits more or less are not seen at a glance."""
+    return any(part.endswith("_units_max") or part == "confirm_above" for part in path[:5])
 
 
 def spoken(public_key: bytes) -> str:
@@ -155,7 +179,11 @@ def _teams(teams: Mapping[str, int]) -> str:
 
 
 def _btc(units: int) -> str:
-    return f"{Amount(units, 'BTC')} BTC"
+    return _amount(units, "BTC")
+
+
+def _amount(units: int, asset: str) -> str:
+    return f"{Amount(units, asset)} {asset}"
 
 
 def _text(value: canonical.Value) -> str:

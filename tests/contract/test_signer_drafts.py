@@ -7,14 +7,17 @@ import shlex
 from collections.abc import Iterator, Sequence
 from functools import partial
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from custody.signer import drafts
 from custody.signer import registry as program
+from custody.signer.brought import BadInput
 from custody.signer.changes import CHANGES
 from custody.signer.drafts import notes
+from custody.signer.template import build
 from custody.signer.written import BadDraft
 from fixtures.authenticator import Authenticator
 from kernel import canonical, registration
@@ -187,8 +190,52 @@ def test_carries_wallets_in_and_out_with_all_that_hangs_on_them(tmp_path: Path) 
     assert {path.split("/")[0] for path in changed(old, shut)} == {"version", "lanes"}
 
 
+SAFE: dict[str, Any] = {
+    "chain_id": 1,
+    "address": "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed",
+    "m": 2,
+    "owners": ["eth-1", "eth-2", "eth-3"],
+    "teams": {"treasury": 2},
+    "assets": {"ETH": {"decimals": 18, "window_units_max": "5000000000000000000"}},
+}
+
+
+def test_carries_a_safe_in_and_out_with_the_first_keys_of_its_tokens(tmp_path: Path) -> None:
+    old, file, tokens = in_force(), tmp_path / "vault.json", records(tmp_path, "eth", 2)
+    file.write_bytes(canonical.encode(SAFE) + b"\n")
+    both = draft(old, [("set-safe", ("vault", str(file), tokens))])
+    assert {path.rpartition("/")[0] for path in changed(old, both) - {"version"}} == {
+        *("safes/vault", "safes/vault/owners", "safes/vault/teams", "safes/vault/assets/ETH")
+    }
+    first = [SoftKey(20_000 + 100 * number).public_key for number in range(3)]
+    assert list(both.safes["vault"].owners.values()) == first
+    assert both.safes["vault"].policy == 1
+    file.write_bytes(canonical.encode({**SAFE, "teams": {"treasury": 1}}) + b"\n")
+    looser = draft(both, [("set-safe", ("vault", str(file), tokens))])
+    assert changed(both, looser) == {"version", "safes/vault/policy", "safes/vault/teams/treasury"}
+    assert draft(both, [("retire-safe", ("vault",))]).safes == {}
+    assert "NOTE  signers will spend nothing from vault any more: is it empty?" in list(notes(both, old))
+    with pytest.raises(BadDraft, match="there is no Safe cold"):
+        draft(both, [("retire-safe", ("cold",))])
+    with pytest.raises(BadDraft, match="no record of eth-1"):
+        draft(old, [("set-safe", ("vault", str(file), records(tmp_path, "warm", 2)))])
+
+
+def test_founds_a_safe_of_the_tokens_that_its_template_names(tmp_path: Path) -> None:
+    template = {**json.loads(hot_registry().encoded), "safes": {"vault": SAFE}}
+    template["wallets"] = {"hot": {"m": 2, "tokens": ["hot-1", "hot-2", "hot-3"]}}
+    people = {one: bytes.fromhex(part["public_key"]) for one, part in template["officers"].items()}
+    passkeys: Any = {one: SimpleNamespace(public_key=key) for one, key in people.items()}
+    files = f"{records(tmp_path, 'hot', 2)},{records(tmp_path, 'eth', 2)}".split(",")
+    tokens = [canonical.decode_object(Path(file).read_bytes()[:-1]) for file in files]
+    assert list(build(template, passkeys, tokens).safes["vault"].owners) == SAFE["owners"]
+    with pytest.raises(BadInput, match="no wallet uses eth-1, eth-2, eth-3"):
+        build({name: part for name, part in template.items() if name != "safes"}, passkeys, tokens)
+
+
 def test_knows_no_change_that_stands_in_no_test() -> None:
     elsewhere = {"set-source", "remove-lane", "add-wallet", "extend-wallet", "retire-wallet"}
+    elsewhere |= {"set-safe", "retire-safe"}
     assert {name for name, _, _ in EACH} | elsewhere == CHANGES.keys()
 
 

@@ -124,3 +124,91 @@ def test_has_no_rules_with_windows_because_signers_believe_nobodys_sums() -> Non
     late = {**rule, "execute_s": 3600}
     with pytest.raises(BadRegistry, match="no periods"):
         parse({**document(), "rules": {"v": 1, "version": 1, "rules": [late]}})
+
+
+OWNERS = [SoftKey(2000 + number) for number in range(5)]
+SAFE = "0x5aAeb6053F3E94C9b9A09f33669435E7Ef1BeAed"
+DOLLARS = "0xfB6916095ca1df60bB79Ce92cE3Ea74c37c5d359"
+
+
+def with_safe() -> dict[str, Any]:
+    """The same registry with a Safe of five owners beside its wallets."""
+    safe = {
+        "chain_id": 1,
+        "address": SAFE,
+        "m": 3,
+        "owners": {f"eth-{number}": key.public_key.hex() for number, key in enumerate(OWNERS, start=1)},
+        "teams": {"treasury": 2},
+        "assets": {
+            "ETH": {"decimals": 18, "window_units_max": "50000000000000000000"},
+            "USDT": {"decimals": 6, "contract": DOLLARS, "window_units_max": "1", "confirm_above": "1"},
+        },
+    }
+    return {**document(), "safes": {"vault": safe}}
+
+
+def test_pins_a_safe_with_what_it_may_pay() -> None:
+    registry = parse(with_safe())
+    safe = registry.safes["vault"]
+    assert (safe.network, safe.tokens) == ("eip155:1", ("eth-1", "eth-2", "eth-3", "eth-4", "eth-5"))
+    assert safe.accounts == ("vault/ETH", "vault/USDT")
+    assert safe.share(50) == 30
+    assert safe.caps(registry.limits, "ETH").window_units_max == {"vault/ETH": 50 * 10**18}
+    assert safe.transfer("ETH", 5, DOLLARS) == (DOLLARS, 5, b"")
+    assert safe.transfer("USDT", 5, SAFE)[:2] == (DOLLARS, 0)
+    assert [one.name for one in registry.signing] == ["cold", "hot", "vault"]
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (["address"], SAFE.lower()),
+        (["address"], DOLLARS),  # the Safe would be one of its assets
+        (["address"], "0x" + "0" * 40),
+        (["chain_id"], "1"),
+        (["chain_id"], 0),
+        (["m"], 2),  # no majority
+        (["m"], 6),
+        (["owners", "eth-1"], OWNERS[1].public_key.hex()),
+        (["owners", "eth-1"], KEYS_OF["hot-1"][0]),  # a key of another wallet
+        (["owners", "hot-1"], SoftKey(2009).public_key.hex()),  # a token of another wallet
+        (["owners", "eth-1"], "02" + "00" * 32),
+        (["owners"], []),
+        (["teams"], {}),
+        (["policy"], 0),
+        (["assets"], {}),
+        (["assets", "ETH", "decimals"], 8),
+        (["assets", "ETH", "contract"], SAFE),
+        (["assets", "USDT", "contract"], DOLLARS.lower()),
+        (["assets", "USDT", "decimals"], 18),
+        (["assets", "USDT", "window_units_max"], 1),
+        (["assets", "BTC"], {"decimals": 8, "window_units_max": "1", "contract": SAFE}),
+        (["assets", "DOGE"], {"decimals": 8, "window_units_max": "1", "contract": SAFE}),
+        (["assets", "ETH", "surprise"], 1),
+        (["surprise"], 1),
+    ],
+)
+def test_with_a_faulty_safe_is_refused(path: list[Any], value: Any) -> None:
+    spoiled = with_safe()
+    inner = spoiled["safes"]["vault"]
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = value
+    with pytest.raises(BadRegistry):
+        parse(spoiled)
+
+
+def test_has_no_safe_under_two_names_and_no_lane_on_one() -> None:
+    found = with_safe()
+    twin = {**found["safes"]["vault"], "owners": {}}
+    twin["owners"] = {f"x-{number}": SoftKey(2020 + number).public_key.hex() for number in range(5)}
+    with pytest.raises(BadRegistry, match="two names for one Safe"):
+        parse({**found, "safes": {**found["safes"], "twin": twin}})
+    with pytest.raises(BadRegistry, match="shares its name"):
+        parse({**found, "safes": {"hot": twin}})
+    for name in ("Vault", "va/ult", ""):
+        with pytest.raises(BadRegistry, match="a name of small letters"):
+            parse({**found, "safes": {name: twin}})
+    lane = {"transaction_units_max": "1", "destination_units_max": "1", "window_units_max": "1"}
+    with pytest.raises(BadRegistry, match="or a Safe"):
+        parse({**found, "lanes": {"vault": lane}})

@@ -57,8 +57,7 @@ def test_name_their_source() -> None:
         "bip174",
         "merkle",
         "payloads",
-        "payloads",
-        "payloads",
+        "safe",
         "ecdsa_p256",
         "ecdsa_secp256k1",
     ):

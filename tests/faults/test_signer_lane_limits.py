@@ -139,6 +139,7 @@ def test_cannot_be_brought_beyond_the_limit_by_any_choice_of_quorums(
             memory.add(Entry(0, now, "final", {"spent": sent}, ""))
         plan = Plan(
             wallet=wallet,
+            account=wallet.name,
             key_indexes=(),
             txid=f"tx{number}",
             coins=frozenset({f"coin{number}"}),

@@ -41,6 +41,8 @@ class Command(BaseCommand):
         for wallet in wallets:
             shape = f"{wallet.threshold} of {len(wallet.tokens)}"
             self.stdout.write(f"{wallet.name}: {shape}, {wallet.addresses.count()} addresses")
+        for safe in registry.safes.values():
+            self.stdout.write(f"{safe.name}: a Safe; signers sign for it, nothing here pays out of it yet")
 
 
 def check_addresses(registry: Registry) -> None:
