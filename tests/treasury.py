@@ -265,7 +265,9 @@ class Treasury:
     def refill_requested(self) -> Refill:
         """Proposed, and adopted by Ana."""
         row = actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=self.now)
-        return actions.request_refill(refill_id=row.pk, actor=self.staff.ana.actor, now=self.now)
+        return actions.request_refill(
+            refill_id=row.pk, reason="hot is low", actor=self.staff.ana.actor, now=self.now
+        )
 
     def funding(self, customer: Customer | None = None) -> ledger.accounts.Balance:  # type: ignore[name-defined]
         """The customer's funding balance."""

@@ -80,12 +80,13 @@ def propose_refill(*, target: str, source: str, actor: Actor, now: datetime) -> 
 
 
 @action(Event.REFILL_REQUESTED)
-def request_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
+def request_refill(*, refill_id: UUID, reason: str, actor: Actor, now: datetime) -> Refill:
     """A proposal put before the checkers by a treasury maker, who answers for it and so is never among
     them.
     """
     target = f"custody.refill/{refill_id}"
     maker = entitled.officer(actor, Permission.PROPOSE_REFILL, now=now, target=target)
+    said = entitled.said(reason, target=target)
     row = locks.refill(refill_id)
     row.check_step(State.REQUESTED)
     freezes.check(*queries.stops(row))
@@ -123,7 +124,7 @@ def request_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
         },
     )
     expires = Intent.parse(bytes(request.payload)).expires
-    row.move_to(State.REQUESTED, request=request, maker=maker, expires_at=expires)
+    row.move_to(State.REQUESTED, request=request, maker=maker, expires_at=expires, reason=said[:500])
     audit.record(
         Event.REFILL_REQUESTED,
         row,
@@ -131,6 +132,7 @@ def request_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
         now=now,
         before={"state": State.PROPOSED},
         after={"state": row.state, "maker": maker.pk, "request": request.pk},
+        reason=said,
     )
     announcing.moved(row, now=now)
     return row

@@ -44,7 +44,7 @@ class Desk(Officer):
     def adopt_refill(self, identifier: str) -> str:
         """Put the proposal before the checkers; the approval request."""
         page = f"/treasury/refills/{identifier}/"
-        return self._request(self.post(page, f"{page}request"))
+        return self._request(self.post(page, f"{page}request", reason="the hot wallet is low"))
 
     def request_of_withdrawal(self, identifier: str) -> str:
         """The approval request that a withdrawal waits for; empty where it waits for none."""

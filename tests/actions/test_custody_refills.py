@@ -11,6 +11,7 @@ from core import ledger
 from core.ledger import AccountKind, invariants
 from core.refusals import NotAllowed, NotFound
 from custody import actions, queries
+from custody.actions.entitled import ReasonMissing
 from custody.actions.refills import NotExportable, NothingDue
 from custody.actions.signatures import BadSignatures
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
@@ -96,17 +97,29 @@ def test_becomes_a_request_of_the_officer_who_adopts_it(treasury: Treasury) -> N
     for who in ("ben", "dot", "eve", "sam"):
         with pytest.raises(NotAllowed):
             actions.request_refill(
-                refill_id=row.pk, actor=getattr(treasury.staff, who).actor, now=treasury.now
+                refill_id=row.pk,
+                reason="hot is low",
+                actor=getattr(treasury.staff, who).actor,
+                now=treasury.now,
             )
+
+    def adopt(reason: str) -> Refill:
+        return actions.request_refill(
+            refill_id=row.pk, reason=reason, actor=treasury.staff.ana.actor, now=treasury.now
+        )
+
+    with pytest.raises(ReasonMissing):
+        adopt(reason=" ")
     with Trace() as trace:
-        row = actions.request_refill(refill_id=row.pk, actor=treasury.staff.ana.actor, now=treasury.now)
+        row = adopt(reason="hot is low")
+    assert (row.reason, queries.refill(row.pk).reason) == ("hot is low", "hot is low")
     assert row.request is not None
     meant = Intent.parse(bytes(row.request.payload))
     assert (row.state, row.maker) == ("requested", treasury.staff.ana.identity)
     assert (meant.amount, meant.destination, meant.source) == (row.amount, row.destination, "cold")
     assert trace.events == ["approvals.request.opened", "custody.refill.requested"]
     with pytest.raises(WrongState):
-        actions.request_refill(refill_id=row.pk, actor=treasury.staff.ana.actor, now=treasury.now)
+        adopt(reason="hot is low")
 
 
 def test_is_put_aside_with_a_reason(treasury: Treasury) -> None:

@@ -129,7 +129,7 @@ def _requests(exchange: Exchange, now: datetime) -> Iterator[ApprovalRequest]:
     ana = exchange.staff.ana
     by: dict[str, Any] = {"actor": ana.actor, "now": now}
     yield exchange.request
-    refill = actions.request_refill(refill_id=exchange.refill.pk, **by)
+    refill = actions.request_refill(refill_id=exchange.refill.pk, reason="hot is low", **by)
     assert exchange.adjustment.request is not None
     assert refill.request is not None
     yield from (refill.request, exchange.adjustment.request)

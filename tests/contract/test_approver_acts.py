@@ -116,7 +116,7 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
     now = clock.now()
     exchange = stock(now)
     ana = exchange.staff.ana
-    request_refill(refill_id=exchange.refill.pk, actor=ana.actor, now=now)
+    request_refill(refill_id=exchange.refill.pk, reason="hot is low", actor=ana.actor, now=now)
     ask_release(freeze_id=exchange.freeze.pk, reason="prices agree again", actor=ana.actor, now=now)
     stop_market(symbol="BTC-USDT", state="halted", reason="one price", actor=ana.actor, now=now)
     ask_market_release(symbol="BTC-USDT", reason="two prices", actor=ana.actor, now=now)

@@ -202,7 +202,9 @@ def test_refills_the_hot_wallet_over_an_air_gap(scene: Scene) -> None:
     scene.settle_down()
     row = Refill.objects.get()
     assert row.state == "proposed"
-    row = actions.request_refill(refill_id=row.pk, actor=scene.staff.ana.actor, now=scene.now)
+    row = actions.request_refill(
+        refill_id=row.pk, reason="hot is low", actor=scene.staff.ana.actor, now=scene.now
+    )
     scene.approve(row)
     scene.settle_down()
     bundle = actions.export_bundle(refill_id=row.pk, actor=scene.staff.ana.actor, now=scene.now)

@@ -125,7 +125,8 @@ def test_takes_a_request_back_for_its_maker_alone(exchange: Exchange) -> None:
 
 def test_carries_a_refill_from_proposal_to_cold_signatures(exchange: Exchange) -> None:
     ana, page = exchange.staff.ana.identity, f"/treasury/refills/{exchange.refill.pk}/"
-    assert send(ana, page, f"{page}request").status_code == 302
+    assert send(ana, page, f"{page}request").status_code == 422
+    assert send(ana, page, f"{page}request", reason="hot is low").status_code == 302
     row = Refill.objects.get(pk=exchange.refill.pk)
     assert row.request is not None
     for officer in (exchange.staff.ben, exchange.staff.cy):

@@ -65,8 +65,9 @@ def documents(request: frame.StaffRequest) -> HttpResponse:
 
 def adopt(request: frame.StaffRequest, refill_id: UUID) -> HttpResponse:
     """Put a proposal before the checkers."""
+    reason = request.POST.get("reason", "")
     try:
-        row = actions.request_refill(refill_id=refill_id, actor=request.actor, now=clock.now())
+        row = actions.request_refill(refill_id=refill_id, reason=reason, actor=request.actor, now=clock.now())
     except Refused as refusal:
         return show(request, refill_id, refusal)
     messages.success(request, "The refill is requested. You are its maker now, so others must approve it.")
