@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from core.action import action
 from core.approvals.actions import expire_request
 from core.approvals.models import ApprovalRequest
 from core.approvals.moving import StepRefused
+from core.approvals.policies import FactUnknown
 from core.freezes import Frozen, pull
 from core.freezes.domain import scopes
 from core.refusals import NotAllowed, NotFound, Refused
@@ -32,11 +34,12 @@ from kernel.money import Amount
 from tests.approvals import overdue
 from tests.policies import enact, rule
 from tests.traces import Trace
-from tests.treasury import BTC, HOME, ROBOT, Treasury, customer_actor, outsider, trader
+from tests.treasury import BTC, HOME, PRICE_CENTS, ROBOT, Treasury, customer_actor, outsider, trader
 
 pytestmark = pytest.mark.django_db
 
 SMALL = BTC // 10
+PAYS = ["kind", "is", "custody.withdrawal"]
 
 
 @action(Event.WITHDRAWAL_REQUESTED)
@@ -347,6 +350,30 @@ def test_expires_once_approved_where_it_is_not_built_in_time(treasury: Treasury)
     assert expire_request(request_id=row.request.pk, actor=ROBOT, now=treasury.now)
     assert queries.withdrawal(row.pk).state == "expired"
     assert treasury.funding().held.units == 0
+
+
+def test_is_put_before_nobody_while_no_price_is_fresh(treasury: Treasury) -> None:
+    """A rule that asks what it is worth is not skipped: neither the machine nor an officer gets past it."""
+    treasury.screened(sats=SMALL // 2)  # so the destination is known
+    row = treasury.request(SMALL // 2)
+    small = rule("small", PAYS, ["usd_cents", "at_most", "1"], deny="too small to bother anybody")
+    enact(treasury.staff, treasury.now, [small, rule("payments", PAYS, teams={"treasury": 2})])
+    treasury.now += limits.PRICE_AGE_MAX + timedelta(seconds=1)
+    row = actions.report_screening(withdrawal_id=row.pk, hits=[], actor=ROBOT, now=treasury.now)
+    assert (row.state, row.request) == ("on_hold", None)
+    assert "wants to know usd_cents" in row.reason
+    again = partial(
+        actions.release_from_screening,
+        withdrawal_id=row.pk,
+        reason="looks fine",
+        actor=treasury.staff.ana.actor,
+    )
+    with pytest.raises(FactUnknown):
+        again(now=treasury.now)
+    actions.report_price(
+        quote=Quote("BTC", PRICE_CENTS, treasury.now), source="test", actor=ROBOT, now=treasury.now
+    )
+    assert again(now=treasury.now).state == "screened"
 
 
 def test_is_shown_to_officers_who_may_see_it_and_to_nobody_else(treasury: Treasury) -> None:
