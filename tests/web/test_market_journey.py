@@ -121,7 +121,8 @@ def test_keeps_one_deposit_address(treasury: None, now: datetime) -> None:
     first = row(api.get("/api/v5/asset/deposit-address?ccy=BTC"))
     assert (first["chain"], first["selected"]) == ("BTC-Bitcoin", True)
     assert row(api.get("/api/v5/asset/deposit-address?ccy=BTC"))["addr"] == first["addr"]
-    assert code(api.get("/api/v5/asset/deposit-address?ccy=ETH")) == "51012"
+    for elsewhere in ("ETH", "USDT", "DOGE"):
+        assert code(api.get(f"/api/v5/asset/deposit-address?ccy={elsewhere}")) == "51012"
 
 
 def test_is_told_of_a_freeze_in_the_codes_of_each_act(treasury: None, staff: Staff, now: datetime) -> None:

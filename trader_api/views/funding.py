@@ -64,6 +64,8 @@ class DepositAddress(PrivateEndpoint):
     def get(self, request: Request) -> Response:
         """Where to send coins; the address is assigned when it is first asked for."""
         code = asset_code(request.query_params)
+        if code not in funding_rows.CHAINS:
+            raise ApiError("51012", "The token does not exist on a chain here.")
         must_open(self.trader, Feature.DEPOSIT, now=self.now)
         row = custody.deposit_address_of(self.trader.customer_id)
         if row is None or row.wallet.asset != code:
