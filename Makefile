@@ -1,6 +1,6 @@
 # The verbs of Countersign. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run verify test soak lint fix proto bench docs
+.PHONY: help setup demo run verify test soak lint fix proto bench smoke docs
 MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 
@@ -15,6 +15,7 @@ help:
 	@echo "make fix      let the formatters and ruff repair what they can"
 	@echo "make proto    generate the wire code, Python and Rust, from proto/"
 	@echo "make bench    benchmarks, each against a named baseline in the same run"
+	@echo "make smoke    each benchmark at its smallest: whether it still runs; no figure of it counts"
 	@echo "make docs     redraw the diagrams and tables that docs/ takes from the code"
 
 setup:
@@ -50,6 +51,10 @@ proto: setup
 
 bench: setup
 	@bin/bench $(ARGS)
+
+smoke:
+	@bin/setup --tests
+	@bin/smoke
 
 docs: setup
 	@$(PY) -m devstack.drawing
