@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -28,12 +29,14 @@ def sealer_alone(reach: list[str], *, look: int, looks: int = 40) -> tuple[float
         cursor.execute("SELECT pg_backend_pid()")
         session = int(cursor.fetchone()[0])
     costs = []
+    gc.freeze()
     with mock.patch.object(sealer, "BATCH", look):
         while True:
             own, server = time.process_time_ns(), on_cpu_ns(session)
             if sealer.seal_next(seal, now=datetime.now(UTC)) < look:
                 break
             costs.append((time.process_time_ns() - own, on_cpu_ns(session) - server))
+    gc.unfreeze()
     connection.close()
     own, server = (min(found) / look / 1000 for found in zip(*costs, strict=True))
     return own, server
@@ -70,6 +73,7 @@ def sealing() -> Iterator[None]:
                 stop.wait(sealer.INTERVAL_S)
         connection.close()
 
+    gc.freeze()  # as the sealer's process does
     thread = threading.Thread(target=run)
     thread.start()
     try:
@@ -77,6 +81,7 @@ def sealing() -> Iterator[None]:
     finally:
         stop.set()
         thread.join()
+        gc.unfreeze()
 
 
 def sealing_interval_s() -> float:

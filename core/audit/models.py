@@ -84,7 +84,10 @@ class AuditCheckpoint(models.Model):
 
 
 class AuditTile(models.Model):
-    """256 neighbouring hashes of the tree, kept so that proofs need not read every event. Append-only."""
+    """256 neighbouring hashes of the tree, kept so that proofs need not read every event. Append-only.
+
+    Of leaves only the root is kept: checkpoints keep those (in the oldest rows they stand here as well).
+    """
 
     pk = models.CompositePrimaryKey("level", "index")
     level = models.PositiveSmallIntegerField()

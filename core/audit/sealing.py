@@ -85,7 +85,7 @@ def _waiting(cursor_at: int) -> list[tuple[int, str | None, str]]:
         return cursor.execute(_NEXT, [cursor_at, BATCH], binary=True).fetchall()
 
 
-def _terms(rows: Sequence[tuple[int, str | None, str]]) -> Iterator[tuple[int, Iterator[str]]]:
+def _terms(rows: Sequence[tuple[int, str | None, str]]) -> Iterator[tuple[int, list[str]]]:
     """What each event can be found by. One that lies is sealed too, and named."""
     for number, act, canon in rows:
         found = found_by(canon, act=act)

@@ -1,8 +1,8 @@
-"""Any part of the sealed tree in a few reads: the hashes of full tiles are kept, the rest is made from them.
+"""Any part of the sealed tree in a few reads: the roots of full tiles are kept, the rest is made from them.
 
 A tile is 256 neighbouring hashes of one height, as in C2SP's tlog-tiles: height 0 are leaves, each hash of a
-tile one level up is the root of a whole tile below, which is kept beside that one. A tile that is not full
-yet, or is missing, is made from the roots below it, and leaves from the hashes that each checkpoint keeps.
+tile one level up is the root of a whole tile below, which is kept with that one. A tile that is not full yet,
+or is missing, is made from the roots below it, and leaves from the hashes that each checkpoint keeps anyhow.
 None of it is a second truth: signed are the roots alone.
 """
 
@@ -53,13 +53,11 @@ def leaves(first: int, end: int) -> Iterator[bytes]:
 
 def keep_full_tiles(grown: Growth) -> None:
     """Keep the tiles that became full; called by the sealer in its transaction."""
-    before, after, added = grown.before.size, grown.size, grown.added
+    before, after = grown.before.size, grown.size
     leaf_tiles = range(before >> _BITS, after >> _BITS)
     if not leaf_tiles:
         return
-    first = leaf_tiles[0] * WIDTH
-    fresh = [*(_sealed(first, before) if first < before else ()), *added]
-    _keep((0, tile, fresh[tile * WIDTH - first :][:WIDTH], grown.node(_BITS, tile)) for tile in leaf_tiles)
+    _keep((0, tile, (), grown.node(_BITS, tile)) for tile in leaf_tiles)
     level = 1
     while after >> (_BITS * (level + 1)):
         step, tiles = _BITS * (level + 1), _Tiles(after)
@@ -109,7 +107,7 @@ class _Tiles:
     def _tile(self, level: int, tile: int) -> list[bytes]:
         """All hashes of a tile that there are, kept or made."""
         kept = AuditTile.objects.filter(level=level, index=tile).values_list("hashes", flat=True).first()
-        if kept is not None:
+        if kept:
             data, length = bytes(kept), merkle.HASH_BYTES
             return [data[at : at + length] for at in range(0, len(data), length)]
         first = tile * WIDTH

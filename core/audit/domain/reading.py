@@ -7,7 +7,6 @@ other, and named here as what it is.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final, NamedTuple
 from uuid import UUID
@@ -40,23 +39,20 @@ class Found(NamedTuple):
     under: str
     fault: str
 
-    def terms(self) -> Iterator[str]:
-        """What the event is listed under: everything, its names, and what few events have."""
-        yield EVERYTHING
-        yield ACTION + self.action
+    def terms(self) -> list[str]:
+        """What the event is listed under besides `EVERYTHING`: its names, and what few events have."""
+        terms = [ACTION + self.action]
         if self.target:
-            yield TARGET + self.target
+            terms.append(TARGET + self.target)
         if self.actor:
-            yield ACTOR + self.actor
+            terms.append(ACTOR + self.actor)
         if self.person:
-            yield READS
-            yield PERSON + self.person
-            yield READER + self.actor
+            terms += [READS, PERSON + self.person, READER + self.actor]
         if self.under:
-            for one in set(self.under.split()):
-                yield UNDER + one
+            terms += [UNDER + one for one in set(self.under.split())]
         if self.fault:
-            yield FAULTS
+            terms.append(FAULTS)
+        return terms
 
 
 def shown(canon: str) -> dict[str, Any]:
@@ -80,9 +76,11 @@ def read(canon: str) -> dict[str, Any]:
         found, end = None, 0
     if end != len(canon) or ("\\u" in canon and not _is_text(found)):
         found = None  # a canonical text has nothing around it, and no half of a character in it
-    if not isinstance(found, dict) or not isinstance(found.get("actor"), dict | None):
-        return {"action": UNREADABLE}
-    return found
+    if isinstance(found, dict):
+        actor = found.get("actor")
+        if actor is None or isinstance(actor, dict):
+            return found
+    return {"action": UNREADABLE}
 
 
 def _is_text(found: object) -> bool:
@@ -99,8 +97,9 @@ def found_by(canon: str, *, act: UUID | str | None) -> Found:
     event = read(canon)
     actor = event.get("actor") or {}
     after, under = event.get("after"), actor.get("under")
-    is_read = act is None and isinstance(after, Mapping) and isinstance(after.get("fields"), list)
-    person = after.get("person", "") if is_read and isinstance(after, Mapping) else ""
+    person = ""
+    if act is None and isinstance(after, dict) and isinstance(after.get("fields"), list):
+        person = after.get("person", "")
     moment = _moment(event.get("at"))
     action = _short(event.get("action"), _ACTION_MAX)
     fault = ""
@@ -121,9 +120,11 @@ def found_by(canon: str, *, act: UUID | str | None) -> Found:
 
 def _moment(text: object) -> datetime | None:
     try:
-        found = datetime.fromisoformat(text) if isinstance(text, str) else None
-        return found.astimezone(UTC) if found is not None and found.tzinfo else None
-    except (ValueError, OverflowError):  # such as one hour before the year 1
+        found = datetime.fromisoformat(text)  # type: ignore[arg-type]
+        if found.tzinfo is UTC:
+            return found
+        return found.astimezone(UTC) if found.tzinfo else None
+    except (TypeError, ValueError, OverflowError):  # such as no text, or one hour before the year 1
         return None
 
 
@@ -131,4 +132,4 @@ def _short(value: object, length: int) -> str:
     """The text without characters that PostgreSQL cannot hold."""
     if not isinstance(value, str):
         return ""
-    return value.replace("\x00", "")[:length]
+    return (value.replace("\x00", "") if "\x00" in value else value)[:length]
