@@ -14,6 +14,7 @@ class Event(StrEnum):
     TIER_SET = "customers.customer.tier_set"
     API_KEY_CREATED = "customers.api_key.created"
     API_KEY_REVOKED = "customers.api_key.revoked"
+    CALL_REFUSED = "customers.call.refused"
     CUSTOMER_READ = "customers.customer.read"
 
 

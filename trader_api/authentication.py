@@ -18,9 +18,10 @@ from core import clock
 from core.actor import Actor
 from customers import queries as customers
 from customers.actions import note_use
-from customers.domain.signatures import Call, CallRefused
+from customers.domain.signatures import Call, CallRefused, Credentials
 from trader_api import store
 from trader_api.errors import ApiError
+from trader_api.turning_away import on_record
 
 SAFE: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
@@ -33,12 +34,14 @@ class Trader:
     key: str
     scopes: frozenset[str]
     actor: Actor
+    row: UUID
     is_authenticated: bool = True
 
     def must_hold(self, scope: str) -> None:
         """50114 where the key was not made for this."""
         if scope not in self.scopes:
-            raise ApiError("50114", f"Invalid authorization: the API key has no {scope} permission.")
+            sentence = f"Invalid authorization: the API key has no {scope} permission."
+            raise _turned_away(self.row, "50114", sentence, actor=self.actor)
 
 
 class KeyAuthentication(BaseAuthentication):
@@ -60,21 +63,36 @@ class KeyAuthentication(BaseAuthentication):
         try:
             found = customers.authenticate(call, now=clock.now())
         except CallRefused as refusal:
-            raise ApiError(str(refusal.code), str(refusal), status=401) from None
+            code, sentence, key = str(refusal.code), str(refusal), refusal.key
+            if key is None:  # anybody can send rubbish, and the log must not grow at their pleasure
+                raise ApiError(code, sentence, status=401) from None
+            actor = _holder(key, seen) if refusal.is_signed else seen
+            raise _turned_away(key.row, code, sentence, actor=actor, status=401) from None
+        actor = _holder(found, seen)
         if call.method not in SAFE and not store.first_use(call.key.encode(), call.sign.encode()):
-            raise ApiError("50042", "This signed request was received before.")
+            sentence = "This signed request was received before."
+            raise _turned_away(found.row, "50042", sentence, actor=actor)
         note_use(found, now=clock.now())
-        actor = Actor(
-            identity=found.customer,
-            kind="customer",
-            label=f"API key {found.key[:8]}",
-            ip=seen.ip,
-            request_id=seen.request_id,
-        )
-        return Trader(found.customer, found.key, found.scopes, actor), found.key
+        return Trader(found.customer, found.key, found.scopes, actor, found.row), found.key
 
     def authenticate_header(self, request: Request) -> str:
         return "OK-ACCESS-SIGN"
+
+
+def _holder(key: Credentials, seen: Actor) -> Actor:
+    return Actor(
+        identity=key.customer,
+        kind="customer",
+        label=f"API key {key.key[:8]}",
+        ip=seen.ip,
+        request_id=seen.request_id,
+    )
+
+
+def _turned_away(row: UUID, code: str, sentence: str, *, actor: Actor, status: int | None = None) -> ApiError:
+    """What the client is told about a call with this key, once it is on record."""
+    on_record(f"customers.apikey/{row}", code, sentence, actor=actor)
+    return ApiError(code, sentence, status=status)
 
 
 def signed_target(request: Any) -> bytes:

@@ -55,11 +55,15 @@ class Call:
 
 
 class CallRefused(Exception):
-    """The call proves nothing; `code` and the sentence go back to the client with status 401."""
+    """The call proves nothing; `code` and the sentence go back to the client with status 401. `key` is the
+    row of the key that it was about, where there is such a key; `is_signed` where its holder did sign.
+    """
 
-    def __init__(self, code: int, sentence: str) -> None:
+    def __init__(
+        self, code: int, sentence: str, *, key: Credentials | None = None, is_signed: bool = False
+    ) -> None:
         super().__init__(sentence)
-        self.code = code
+        self.code, self.key, self.is_signed = code, key, is_signed
 
 
 def authenticate(
@@ -80,11 +84,12 @@ def authenticate(
     if found is None:
         raise CallRefused(50111, "Invalid OK-ACCESS-KEY.")
     if not hmac.compare_digest(passphrase, found.passphrase):
-        raise CallRefused(50105, "Request header OK-ACCESS-PASSPHRASE incorrect.")
+        raise CallRefused(50105, "Request header OK-ACCESS-PASSPHRASE incorrect.", key=found)
     if not hmac.compare_digest(expected, call.sign.encode("utf-8", "surrogatepass")):
-        raise CallRefused(50113, "Invalid signature.")
+        raise CallRefused(50113, "Invalid signature.", key=found)
     if not permitted_from(call.ip, found.ip_allowlist):
-        raise CallRefused(50110, "Your IP is not included in your API key's IP whitelist.")
+        sentence = "Your IP is not included in your API key's IP whitelist."
+        raise CallRefused(50110, sentence, key=found, is_signed=True)
     return found
 
 

@@ -12,7 +12,9 @@ from django.db import OperationalError
 
 from core import clock
 from core.actor import Actor
-from customers.actions import revoke_api_key
+from core.audit.models import AuditEvent
+from customers.actions import create_api_key, revoke_api_key
+from customers.events import Event
 from tests.traders import API_HOST, Api, Trader, enrol
 from trader_api import store
 
@@ -103,6 +105,39 @@ def test_asks_for_the_scope_that_an_act_needs(db: None, now: datetime) -> None:
     assert code(Api(reader).post("/api/v5/asset/withdrawal", {})) == "50114"
     assert code(Api(reader).post("/api/v5/trade/order", {})) == "50114"
     assert code(Api(reader).post("/api/v5/asset/transfer", {})) == "50114"
+
+
+def test_puts_on_record_whom_it_turned_away_but_not_how_often(
+    tom: Trader, robot: Actor, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = create_api_key(
+        customer_id=tom.customer.pk,
+        scopes=["read"],
+        passphrase=tom.passphrase,
+        ip_allowlist=["192.0.2.0/24"],
+        actor=robot,
+        now=now,
+    )
+    reader, row = Trader(tom.customer, made.row.key, made.secret), made.row
+    moment = clock.now()
+    monkeypatch.setattr(clock, "now", lambda: moment)
+    away, near = {"Cf-Connecting-Ip": "198.51.100.1"}, {"Cf-Connecting-Ip": "192.0.2.7"}
+    for _ in range(2):
+        wrong = reader.headers("GET", BALANCES) | {"OK-ACCESS-PASSPHRASE": "wrong horse"}
+        assert code(Api().get(BALANCES, **wrong, **near)) == "50105"
+        assert code(Api().get(BALANCES, **reader.headers("GET", BALANCES), **away)) == "50110"
+        assert code(Api().get(BALANCES, **(wrong | {"OK-ACCESS-KEY": "nobody's"}), **near)) == "50111"
+    target = "/api/v5/asset/transfer"
+    signed = reader.headers("POST", target, b"{}")
+    assert [code(Api().post(target, b"{}", **signed, **near)) for _ in range(2)] == ["50114", "50042"]
+    docs = [event.doc for event in AuditEvent.texts.filter(canon__contains=Event.CALL_REFUSED).order_by("id")]
+    assert [(doc["after"]["code"], doc["actor"]["kind"], doc["actor"]["ip"]) for doc in docs] == [
+        ("50105", "system", "192.0.2.7"),
+        ("50110", "customer", "198.51.100.1"),
+        ("50114", "customer", "192.0.2.7"),
+        ("50042", "customer", "192.0.2.7"),
+    ]
+    assert {doc["target"] for doc in docs} == {f"customers.apikey/{row.pk}"}
 
 
 @pytest.mark.parametrize(

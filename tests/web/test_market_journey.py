@@ -88,8 +88,12 @@ def test_gets_no_key_with_a_wrong_password() -> None:
     row(Api().post(f"{OWN}/signup", TOM))
     keys: dict[str, object] = {"email": TOM["email"], "password": "a wrong password", "scopes": ["read"]}
     keys["passphrase"] = "correct horse"
-    response = Api().post(f"{OWN}/api-keys", keys)
-    assert (response.status_code, code(response)) == (401, "50114")
+    for _ in range(2):
+        response = Api().post(f"{OWN}/api-keys", keys)
+        assert (response.status_code, code(response)) == (401, "50114")
+    Api().post(f"{OWN}/api-keys", keys | {"email": "nobody@example.com"})
+    (event,) = AuditEvent.texts.filter(canon__contains="customers.call.refused")
+    assert event.doc["target"].startswith("customers.customer/")
 
 
 def test_may_look_and_nothing_else_at_tier_0(treasury: None, now: datetime) -> None:

@@ -20,6 +20,7 @@ from trader_api import limits, rows
 from trader_api.endpoint import Endpoint, PrivateEndpoint, object_of, word
 from trader_api.envelope import ok
 from trader_api.errors import bad
+from trader_api.turning_away import on_record
 
 TEXT_MAX: Final = 254
 TOKEN_PATIENCE_S: Final = 3.0
@@ -49,10 +50,16 @@ class ApiKeys(Endpoint):
     def post(self, request: Request) -> Response:
         """A key for the API. Its secret is in this answer and nowhere else, ever."""
         fields = object_of(request)
-        customer = customers.by_password(
-            email=word(fields, "email", required=True, largest=TEXT_MAX),
-            password=word(fields, "password", required=True),
-        )
+        try:
+            customer = customers.by_password(
+                email=word(fields, "email", required=True, largest=TEXT_MAX),
+                password=word(fields, "password", required=True),
+            )
+        except customers.WrongPassword as refusal:
+            if refusal.target:
+                actor = request._request.actor  # type: ignore[attr-defined]
+                on_record(refusal.target, refusal.code, str(refusal), actor=actor)
+            raise
         made = create_api_key(
             customer_id=customer.pk,
             scopes=_words(fields, "scopes"),
