@@ -57,7 +57,8 @@ def test_can_do_their_work(role: str, robot: Actor, now: datetime) -> None:
         "INSERT INTO audit_event (id, canon) OVERRIDING SYSTEM VALUE VALUES (1, '{}')",
         "INSERT INTO audit_event (id, canon) VALUES (1, '{}')",
         "SELECT setval('audit_event_counter', 1)",
-        "INSERT INTO audit_checkpoint DEFAULT VALUES",
+        "UPDATE audit_checkpoint SET note = ''",
+        "DELETE FROM audit_mention",
         "ALTER TABLE audit_event DISABLE TRIGGER ALL",
         "SET session_replication_role = replica",
         "DROP TRIGGER audit_event_rows ON audit_event",
@@ -69,5 +70,53 @@ def test_can_do_their_work(role: str, robot: Actor, now: datetime) -> None:
     ],
 )
 def test_cannot_rewrite_the_record(attack: str, role: str) -> None:
-    with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
+    with (
+        pytest.raises(DatabaseError, match=r"permission denied|must be owner"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
         cursor.execute(attack)
+
+
+def test_seal_nothing_but_as_the_worker(role: str) -> None:
+    """What looks sealed must come from the sealer, whose role is the workers'."""
+    for table in privileges.WORKER_ONLY:
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT has_any_column_privilege(%s, %s, 'INSERT')", [role, table])
+            assert cursor.fetchone() == (role == "cs_worker",), table
+
+
+LEVERS = """
+SELECT relname, privilege FROM pg_class, unnest(ARRAY['TRUNCATE', 'TRIGGER', 'REFERENCES']) AS privilege
+WHERE relkind IN ('r', 'p') AND relnamespace = 'public'::regnamespace
+AND has_table_privilege(%s, oid, privilege)
+UNION ALL
+SELECT relname, 'is its owner' FROM pg_class WHERE relnamespace = 'public'::regnamespace
+AND pg_has_role(%s, relowner, 'MEMBER')
+UNION ALL
+SELECT rolname, 'is above the guards' FROM pg_roles WHERE rolname = %s
+AND (rolsuper OR rolbypassrls OR rolreplication OR rolcreaterole OR rolcreatedb)
+UNION ALL
+SELECT 'session_replication_role', 'may be set'
+WHERE has_parameter_privilege(%s, 'session_replication_role', 'SET, ALTER SYSTEM')
+"""
+
+
+def test_hold_no_lever_that_a_guard_would_give_way_to(role: str) -> None:
+    """No table can be emptied as a whole, given a trigger, or have its triggers taken off or passed by."""
+    with connection.cursor() as cursor:
+        cursor.execute(LEVERS, [role] * 4)
+        assert cursor.fetchall() == []
+
+
+@pytest.mark.django_db
+def test_are_held_by_guards_that_no_session_setting_skips() -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT tgrelid::regclass::text, tgname, tgenabled FROM pg_trigger WHERE NOT tgisinternal"
+        )
+        guards = cursor.fetchall()
+    assert [row for row in guards if row[2] != "A"] == []
+    names = {name for _, name, _ in guards}
+    recorded = {*privileges.ADD_ONLY, *privileges.WORKER_ONLY}
+    assert {f"{table}_{which}" for table in recorded for which in ("rows", "whole")} <= names
