@@ -1,9 +1,9 @@
 """Who sits at a small server's socket: who goes for another, and whose turn it is.
 
-Signers and core's trusted programs answer one message at a time, and share this; sockets, threads and the
-lock are their own. Places belong to users, for whom the system vouches: whoever has taken over one program
-fills that program's places and nobody else's, and however much it asks, each other user is answered after one
-of its messages.
+Signers and core's trusted programs decide about one message at a time, and share this; sockets, threads and
+the lock are their own. Places belong to users, for whom the system vouches: whoever has taken over one
+program fills that program's places and nobody else's, and however much it asks, each other user is answered
+after one of its messages.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Final, Generic, Protocol, TypeVar
 
 PER_USER: Final = 32
+AT_ONCE: Final = 4  # aside
 
 Peer = TypeVar("Peer", bound=Hashable)
 
@@ -42,7 +43,7 @@ class Gone(Exception):
 
 
 class Seats(Generic[Peer]):
-    """Everybody who is connected: silent, waiting for an answer, or the one that is being answered."""
+    """Everybody who is connected: silent, waiting for an answer, aside, or the one that is being answered."""
 
     def __init__(self, room: Room, *, per_user: int = PER_USER) -> None:
         self._room, self._per_user = room, per_user
@@ -51,6 +52,8 @@ class Seats(Generic[Peer]):
         self._silent: dict[Peer, None] = {}  # the longest first
         self._waiting: dict[int, deque[Peer]] = {}  # by user, whoever was answered longest ago first
         self._answered: Peer | None = None
+        self._aside = 0
+        self._back: deque[Peer] = deque()  # those that were aside and go on, each before all that wait
         self._closed = False
 
     def enter(self, peer: Peer, user: int) -> Peer | None:
@@ -89,6 +92,27 @@ class Seats(Generic[Peer]):
                 self._silent[peer] = None
                 self._room.notify_all()
 
+    @contextlib.contextmanager
+    def aside(self) -> Iterator[None]:
+        """For the one that is being answered: a part of its answer that needs nobody's turn.
+
+        Others are answered meanwhile, and no more than AT_ONCE are aside; then it goes on before all others.
+        """
+        with self._room:
+            self._room.wait_for(lambda: self._aside < AT_ONCE)
+            peer, self._answered = self._answered, None
+            assert peer is not None, "nobody is being answered"
+            self._aside += 1
+            self._room.notify_all()
+        try:
+            yield
+        finally:
+            with self._room:
+                self._aside -= 1
+                self._back.append(peer)
+                self._room.notify_all()  # whoever is being answered may have waited for this to go aside
+                self._room.wait_for(lambda: self._next() is peer)
+
     def leave(self, peer: Peer) -> None:
         """It has gone, whatever it was about."""
         with self._room:
@@ -103,14 +127,16 @@ class Seats(Generic[Peer]):
             self._room.wait_for(lambda: not self._inside)
 
     def close(self) -> None:
-        """Until the answer that was begun is given; nobody else gets a turn."""
+        """Until every answer that was begun is given; nobody else gets a turn."""
         with self._room:
             self._closed = True
-            self._room.wait_for(lambda: self._answered is None)
+            self._room.wait_for(lambda: self._answered is None and not self._aside and not self._back)
 
     def _next(self) -> Peer | None:
         """Who is being answered, or is to be."""
-        if self._answered is None and self._waiting and not self._closed:
+        if self._answered is None and self._back:
+            self._answered = self._back.popleft()
+        elif self._answered is None and self._waiting and not self._closed:
             user = next(iter(self._waiting))
             queue = self._waiting.pop(user)
             self._answered = queue.popleft()

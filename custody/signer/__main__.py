@@ -12,7 +12,9 @@ import contextlib
 import gc
 import os
 import signal
+import socket
 import sys
+import threading
 from pathlib import Path
 from types import FrameType
 
@@ -21,6 +23,7 @@ from custody.signer.disk import MemoryInUse
 from custody.signer.locked import Door
 from custody.signer.refusals import Refused
 from custody.signer.session import WrongPin, WrongToken
+from kernel.seats import Seats
 
 
 def _stop(number: int, frame: FrameType | None) -> None:
@@ -41,7 +44,8 @@ def main() -> int:
     def log(line: str) -> None:
         print(f"signer {options.token} {line}", flush=True)
 
-    door = Door(options, own_user=os.getuid(), log=log)
+    peers = Seats[socket.socket](threading.Condition())
+    door = Door(options, own_user=os.getuid(), log=log, aside=peers.aside)
     try:
         succession.read(options.registry)
         with contextlib.suppress(starting.NoPin):
@@ -62,7 +66,7 @@ def main() -> int:
     gc.collect()
     gc.freeze()  # what lives as long as the process is not looked through again and again
     try:
-        server.serve(listener, answer=door.answer, allowed=door.users, log=log)
+        server.serve(listener, answer=door.answer, allowed=door.users, log=log, peers=peers)
     finally:
         listener.close()
         options.socket.unlink(missing_ok=True)

@@ -17,7 +17,7 @@ from custody.signer.disk import MemoryInUse
 from custody.signer.refusals import Refused
 from custody.signer.requests import Message
 from custody.signer.session import WrongPin, WrongToken
-from custody.signer.signing import Signer
+from custody.signer.signing import Aside, Signer
 from kernel import canonical
 from kernel.members import is_version
 
@@ -27,8 +27,11 @@ ROOT: Final = 0
 class Door:
     """A signer that may still be locked."""
 
-    def __init__(self, options: argparse.Namespace, *, own_user: int, log: Callable[[str], None]) -> None:
+    def __init__(
+        self, options: argparse.Namespace, *, own_user: int, log: Callable[[str], None], aside: Aside
+    ) -> None:
         self.signer: Signer | None = None
+        self._aside = aside
         self._options, self._operators, self._log = options, {own_user, ROOT}, log
         self._why = "nobody has entered the PIN"
 
@@ -39,6 +42,7 @@ class Door:
         except (WrongPin, Refused) as error:
             self._why = str(error)
             raise
+        self.signer.aside = self._aside
         if cut := self.signer.journal.cut:
             self._log(f"cut {cut} bytes of a line that was never finished, and never answered for")
 

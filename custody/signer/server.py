@@ -1,7 +1,7 @@
 """The socket: known users only, framed messages, one line of log per answer.
 
-One message is answered at a time. Everybody who is connected waits for a turn, and nobody for another peer's
-pace: whoever holds a connection and is silent, or speaks byte by byte, must not keep an officer's freeze out.
+One message is decided about at a time. Who is connected waits for a turn, and nobody for another peer's pace:
+whoever holds a connection and is silent, or speaks byte by byte, must not keep an officer's freeze out.
 """
 
 from __future__ import annotations
@@ -46,12 +46,13 @@ def serve(
     allowed: Collection[int],
     log: Callable[[str], None],
     running: Callable[[], bool] = lambda: True,
+    peers: Seats[socket.socket] | None = None,
 ) -> None:
     """Answer connections until `running` says no. The system itself vouches for a peer's user.
 
     A request that cannot be answered ends its connection, never the signer.
     """
-    peers = Seats[socket.socket](threading.Condition())
+    peers = peers or Seats(threading.Condition())
 
     def talk(connection: socket.socket, uid: int) -> None:
         try:

@@ -1,15 +1,17 @@
-"""A login to a token: one PKCS#11 session for life, found again when it is lost.
+"""A login to a token: one PKCS#11 session for life, found again when it is lost, and others to sign in.
 
-Facts that shape this file: python-pkcs11 asks the module for no locking; the login belongs to the process and
-ends with the session that made it; private keys of a lost login look as if they were missing. So: locking is
-asked for, one login session is kept open, and a missing key after earlier success means "log in again".
+Facts that shape this file: python-pkcs11 asks the module for no locking; a session is for one thread at a
+time; the login belongs to the process and ends with the session that made it; private keys of a lost login
+look as if they were missing. So: locking is asked for, one login session is kept open, and a missing key
+after earlier success means "log in again".
 """
 
 from __future__ import annotations
 
 import contextlib
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Final, TypeVar
 
 import pkcs11
@@ -32,12 +34,16 @@ class WrongPin(WrongToken):
 
 
 class Session:
-    """One logged-in token, by its label. Not for several threads. `_found`: handles of this login."""
+    """One logged-in token, by its label. `_found` are handles of this login, `_idle` sessions that were lent.
+
+    Whoever uses the login's own session holds `_alone`; a lent one belongs to the thread that has it.
+    """
 
     def __init__(self, *, module: str, name: str, pin: str) -> None:
-        self.name = name
+        self.name, self._alone = name, threading.RLock()
         self._pin: str | None = pin
         self._found: dict[object, Any] = {}
+        self._idle: list[tuple[Any, dict[int, Any]]] = []
         try:
             self._library = LockingLibrary(module)
         except pkcs11.PKCS11Error as error:
@@ -59,8 +65,7 @@ class Session:
 
     def close(self) -> None:
         """Log out and leave the module."""
-        with contextlib.suppress(pkcs11.PKCS11Error):
-            self._session.close()
+        self._log_out()
         self._library.finalize()
 
     def _cannot_open(self, error: Exception) -> WrongToken:
@@ -68,14 +73,20 @@ class Session:
 
     def enter(self, pin: str) -> None:
         """Another PIN, after the token refused the one before; WrongPin where it refuses this one too."""
-        with contextlib.suppress(pkcs11.PKCS11Error):
-            self._session.close()
+        with self._alone:
+            self._log_out()
+            try:
+                self._log_in(pin)
+            except pkcs11.PKCS11Error as error:
+                raise self._cannot_open(error) from None
+            self._pin = pin
+
+    def _log_out(self) -> None:
+        """What is lent is closed by whoever has it."""
+        old, self._idle = self._idle, []
         self._found.clear()
-        try:
-            self._log_in(pin)
-        except pkcs11.PKCS11Error as error:
-            raise self._cannot_open(error) from None
-        self._pin = pin
+        for session in (self._session, *(session for session, _ in old)):
+            _close(session)
 
     def _log_in(self, pin: str) -> None:
         slots = self._library.get_slots(token_present=True)
@@ -87,27 +98,48 @@ class Session:
             raise WrongToken(f"{self.name} is another token than before: {serial}")
         self.serial = serial
         try:
-            self._session = tokens[0].open(rw=True, user_pin=pin)
+            self._session, self._opened = tokens[0].open(rw=True, user_pin=pin), tokens[0]
         except (pkcs11.PinIncorrect, pkcs11.PinLocked) as error:
             raise WrongPin(f"{self.name} cannot be opened: {type(error).__name__}") from None
 
     def _steadily(self, act: Callable[[], T]) -> T:
+        """Do it alone in the login's session. For another session, see `_mended`."""
+        with self._alone:
+            return self._mended(act)
+
+    def _mended(self, act: Callable[[], T]) -> T:
         """Do it; after a failure log in again and do it once more. A lost login looks like a missing key."""
+        login = self._idle
         try:
             return act()
         except pkcs11.PKCS11Error:
-            self._log_in_again()
+            with self._alone:
+                if self._idle is login:  # else another thread has done it
+                    self._log_in_again()
         try:
             return act()
         except pkcs11.PKCS11Error as error:
             raise Refused("SIGNER_TOKEN_FAILED", type(error).__name__) from None
 
+    @contextlib.contextmanager
+    def _lent(self) -> Iterator[tuple[Any, dict[int, Any]]]:
+        """A session for one thread, and the handles of keys that were found in it."""
+        with self._alone:
+            login = self._idle
+            lent = login.pop() if login else (self._opened.open(), {})
+        try:
+            yield lent
+        finally:
+            with self._alone:
+                if self._idle is login:
+                    login.append(lent)
+                else:
+                    _close(lent[0])
+
     def _log_in_again(self) -> None:
-        self._found.clear()
         if self._pin is None:
             raise Refused("SIGNER_TOKEN_FAILED", "the PIN was refused; an operator must enter the right one")
-        with contextlib.suppress(pkcs11.PKCS11Error):
-            self._session.close()
+        self._log_out()
         try:
             self._log_in(self._pin)
         except (pkcs11.PKCS11Error, WrongToken) as error:
@@ -115,3 +147,8 @@ class Session:
                 # Never try again by itself: a token locks itself after a few wrong PINs, for good.
                 self._pin = None
             raise Refused("SIGNER_TOKEN_FAILED", f"{type(error).__name__} {error}".strip()) from None
+
+
+def _close(session: Any) -> None:
+    with contextlib.suppress(pkcs11.PKCS11Error):
+        session.close()

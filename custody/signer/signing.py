@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -19,9 +20,13 @@ from kernel.pinned import Limits
 
 PROBE_EVERY_MS: Final = 60_000
 
+Aside = Callable[[], contextlib.AbstractContextManager[None]]
+
 
 class Signer(Standing):
-    """What one signer answers."""
+    """What one signer answers. It decides about one message at a time; `aside` lets others' turns come."""
+
+    aside: Aside = contextlib.nullcontext
 
     def answer(self, message: Mapping[str, canonical.Value], user: str = "") -> Message:
         """The answer to one message. What was signed, obeyed, learnt or refused is written down before."""
@@ -99,9 +104,14 @@ class Signer(Standing):
             (index, digest, plan.wallet.key_of(self.token.name, index))
             for index, digest in zip(plan.key_indexes, spend.psbt.digests(), strict=True)
         ]
+        with self.aside():
+            made = self.token.sign_all(wanted)
+        # What was stopped meanwhile keeps its signatures in.
+        self.check_store()
+        self.memory.check_frozen(spend.wallet, unattended=spend.unattended)
         signatures: list[canonical.Value] = [
-            {"input": place, "public_key": wanted[place][2].hex(), "signature": (der + b"\x01").hex()}
-            for place, der in enumerate(self.token.sign_all(wanted))
+            {"input": place, "public_key": asked[2].hex(), "signature": (der + b"\x01").hex()}
+            for place, (asked, der) in enumerate(zip(wanted, made, strict=True))
         ]
         self.remember("signed", {"txid": plan.txid, "wallet": plan.wallet.name, "again": not is_new})
         return self._said("signed", {"txid": plan.txid, "signatures": signatures})

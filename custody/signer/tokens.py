@@ -59,11 +59,12 @@ class Token(Anchored):
     def sign_all(self, wanted: Sequence[tuple[int, bytes, bytes]]) -> list[bytes]:
         """Strict DER with low S for each (index, digest, public key): none leaves before all are verified.
 
-        One after another: to check a signature costs less than handing it to another thread does.
+        Several threads may, each in a session of its own. One request's are made one after another: to check
+        a signature costs less than handing it to another thread does.
         """
         if any(len(digest) != DIGEST_BYTES for _, digest, _ in wanted):
             raise Refused("SIGNER_TOKEN_FAILED", f"only {DIGEST_BYTES} bytes are signed")
-        raw = self._steadily(lambda: [self._raw(index, digest) for index, digest, _ in wanted])
+        raw = self._mended(lambda: self._raw([(index, digest) for index, digest, _ in wanted]))
         return [_checked(made, *asked) for made, asked in zip(raw, wanted, strict=True)]
 
     def sign_for_evm(self, index: int, digest: bytes, public_key: bytes) -> bytes:
@@ -151,14 +152,14 @@ class Token(Anchored):
         point = bytes(key[Attribute.EC_POINT])
         return point if len(point) == 32 else bytes(OctetString.load(point).native)
 
-    def _raw(self, index: int, digest: bytes) -> bytes:
-        key = self._found.get(index)
-        if key is None:
-            key = self._found[index] = self._key_with(_identifier(index))
-        return bytes(key.sign(digest, mechanism=Mechanism.ECDSA))
+    def _raw(self, wanted: Sequence[tuple[int, bytes]]) -> list[bytes]:
+        with self._lent() as (session, keys):
+            for index in {index for index, _ in wanted} - keys.keys():
+                keys[index] = self._key_with(_identifier(index), session)
+            return [bytes(keys[index].sign(digest, mechanism=Mechanism.ECDSA)) for index, digest in wanted]
 
-    def _key_with(self, identifier: bytes) -> Any:
-        return self._session.get_key(object_class=ObjectClass.PRIVATE_KEY, id=identifier)
+    def _key_with(self, identifier: bytes, session: Any = None) -> Any:
+        return (session or self._session).get_key(object_class=ObjectClass.PRIVATE_KEY, id=identifier)
 
     def _point(self, identifier: bytes) -> bytes:
         key = self._session.get_key(object_class=ObjectClass.PUBLIC_KEY, id=identifier)

@@ -223,6 +223,36 @@ def test_verifies_many_signatures_while_it_makes_them_and_lets_none_out_before(f
     )
 
 
+def test_signs_in_several_threads_at_once_and_bears_that_the_login_is_lost_under_them(folder: Path) -> None:
+    holds(
+        folder,
+        """
+        import threading
+        from concurrent.futures import ThreadPoolExecutor
+        other, together = token.public_key(1), threading.Barrier(4)
+
+        def work(thread):
+            for number in range(12):
+                together.wait(60)
+                if thread == 0 and number % 4 == 2:
+                    with token._alone:
+                        token._session.close()  # C_Logout
+                if thread == 3:
+                    token.write(b'{"hash":"00","n":%d}' % number)
+                    assert token.read() == b'{"hash":"00","n":%d}' % number
+                    continue
+                wanted = [(one % 2, bytes([one, thread]) * 16, (key, other)[one % 2]) for one in range(6)]
+                for (_, digest, public), der in zip(wanted, token.sign_all(wanted), strict=True):
+                    secp256k1.verify(public, digest, der)
+
+        with ThreadPoolExecutor(4) as pool:
+            list(pool.map(work, range(4)))
+        assert 1 <= len(token._idle) <= 3
+        token.forget()
+        """,
+    )
+
+
 def test_proves_that_it_signs_with_a_key_that_is_for_nothing_else(folder: Path) -> None:
     holds(
         folder,

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kernel.seats import Gone, Seats
+from kernel.seats import AT_ONCE, Gone, Seats
 
 OFFICER, WORKER = 1, 2
 
@@ -112,3 +112,61 @@ def test_are_given_to_nobody_once_the_server_ends() -> None:
     closing.join(60)
     assert not closing.is_alive()
     assert not begun.is_set()
+
+
+def test_are_left_to_others_by_few_at_once_and_taken_again_before_all_that_wait() -> None:
+    """Many ask, each is aside for a while: one is answered at any moment, and few are aside."""
+    found, peers = seats(per_user=40), [f"w{number}" for number in range(40)]
+    inside, aside, most, entered = list[str](), set[str](), 0, threading.Barrier(len(peers))
+
+    def ask(name: str) -> None:
+        nonlocal most
+        found.enter(name, WORKER)
+        entered.wait(60)
+        with found.turn(name):
+            inside.append(name)
+            assert inside == [name]
+            inside.remove(name)
+            with found.aside():
+                aside.add(name)
+                most = max(most, len(aside))
+                time.sleep(0.001)
+                aside.remove(name)
+            inside.append(name)
+            time.sleep(0.0001)
+            assert inside == [name]
+            inside.remove(name)
+        found.leave(name)
+
+    with ThreadPoolExecutor(len(peers)) as pool:
+        list(pool.map(ask, peers))
+    assert 1 < most <= AT_ONCE
+    found.wait()
+
+
+def test_wait_for_those_aside_when_the_server_ends() -> None:
+    found = seats()
+    found.enter("a", WORKER)
+    is_aside, may_go_on, closed = threading.Event(), threading.Event(), threading.Event()
+
+    def ask() -> None:
+        with found.turn("a"):
+            with found.aside():
+                is_aside.set()
+                assert may_go_on.wait(60)
+            assert not closed.is_set()
+
+    def close() -> None:
+        found.close()
+        closed.set()
+
+    with ThreadPoolExecutor(2) as pool:
+        asked = pool.submit(ask)
+        assert is_aside.wait(60)
+        closing = pool.submit(close)
+        while not found._closed:
+            time.sleep(0.001)
+        assert not closed.wait(0.05)
+        may_go_on.set()
+        asked.result(60)
+        closing.result(60)

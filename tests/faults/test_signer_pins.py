@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -118,7 +120,8 @@ def test_is_taken_from_nobody_who_may_ask_for_signatures() -> None:
     class Options:
         token, allow_uid = "hot-1", [4242]
 
-    door = locked.Door(Options(), own_user=77, log=print)  # type: ignore[arg-type]
+    how: dict[str, Any] = {"own_user": 77, "log": print, "aside": contextlib.nullcontext}
+    door = locked.Door(Options(), **how)  # type: ignore[arg-type]
     entered: Message = {"v": 1, "type": "unlock", "pin": RIGHT}
     assert door.answer(entered, 4242)["code"] == "SIGNER_NOT_OPERATOR"
     for bad in ({"pin": ""}, {"pin": 7}, {"surprise": "x"}, {"v": True}):

@@ -1,0 +1,176 @@
+"""A signer that is asked several things at once …
+
+It decides about one message after another, and while its token signs it goes on deciding.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+import threading
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from kernel.approval import Verb
+from kernel.intent import Intent
+from kernel.seats import AT_ONCE, Seats
+from tests import messages
+from tests.messages import coin, request, withdrawal
+from tests.softtoken import Desk, SoftToken, hot_registry
+from tests.vault import BEN, Message
+
+SMALL, FEE = 25_000_000, 2_000
+ONE = {"limits": {"window_units_max": {"hot": str((SMALL + FEE) * 3 // 2)}}}
+"""Two of three sign, so this signer's share is one payment."""
+
+
+class SlowToken(SoftToken):
+    """It signs once it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.begun, self.may_sign = threading.Semaphore(0), threading.Event()
+
+    def sign_all(self, wanted: Sequence[tuple[int, bytes, bytes]]) -> list[bytes]:
+        self.begun.release()
+        assert self.may_sign.wait(60)
+        return super().sign_all(wanted)
+
+
+class Busy:
+    """A desk with a slow token, asked from several threads, each waiting for its turn as at the socket."""
+
+    def __init__(self, desk: Desk, pool: ThreadPoolExecutor) -> None:
+        self.desk, self._pool, self._peers = desk, pool, Seats[int](threading.Condition())
+        self.desk.signer.aside = self._peers.aside
+        self._names = itertools.count()
+
+    def ask(self, message: Message) -> Future[Message]:
+        return self._pool.submit(self._ask, next(self._names), message)
+
+    def code(self, message: Message) -> str:
+        answer = self.ask(message).result(60)
+        return str(answer.get("code", answer["type"]))
+
+    def signing(self, message: Message) -> Future[Message]:
+        """Asked, decided, and at the token."""
+        answer = self.ask(message)
+        assert self.token.begun.acquire(timeout=60)
+        return answer
+
+    def spend(self, intent: Intent | None = None, **how: object) -> Message:
+        return request(self.desk.registry, [intent or self.intent()], fee=FEE, **how)  # type: ignore[arg-type]
+
+    def intent(self) -> Intent:
+        return withdrawal(expires=self.desk.in_hours(1))
+
+    @property
+    def token(self) -> SlowToken:
+        assert isinstance(self.desk.token, SlowToken)
+        return self.desk.token
+
+    @property
+    def events(self) -> list[str]:
+        return [json.loads(line)["event"] for line in self.desk.file.read_bytes().splitlines()]
+
+    def _ask(self, peer: int, message: Message) -> Message:
+        self._peers.enter(peer, 1)
+        try:
+            with self._peers.turn(peer):
+                return self.desk.ask(message)
+        finally:
+            self._peers.leave(peer)
+
+
+@contextmanager
+def busy(folder: Path, **registry: object) -> Iterator[Busy]:
+    desk = Desk(folder / "state", registry=hot_registry(**registry), token=SlowToken())
+    with ThreadPoolExecutor(3 * AT_ONCE) as pool:
+        found = Busy(desk, pool)
+        try:
+            yield found
+        finally:
+            found.token.may_sign.set()
+
+
+def test_lets_one_of_two_through_where_a_limit_has_room_for_one(tmp_path: Path) -> None:
+    with busy(tmp_path, **ONE) as signer:
+        first = signer.signing(signer.spend())
+        assert signer.code(signer.spend()) == "SIGNER_WINDOW_FULL"
+        signer.token.may_sign.set()
+        assert first.result(60)["type"] == "signed"
+        assert signer.events.count("spend") == signer.events.count("signed") == 1
+
+
+def test_counts_an_intent_once_however_often_it_is_asked_for_at_once(tmp_path: Path) -> None:
+    with busy(tmp_path, **ONE) as signer:
+        intent, mine = signer.intent(), coin(signer.desk.registry, "hot", 1, 90_000_000)
+        message = signer.spend(intent, coins=[mine])
+        asked = [signer.signing(message) for _ in range(AT_ONCE)]
+        assert signer.code(signer.spend(intent)) == "SIGNER_REPLAY"  # over other coins
+        signer.token.may_sign.set()
+        answers = [answer.result(60) for answer in asked]
+        assert all(answer == answers[0] and answer["type"] == "signed" for answer in answers)
+        assert signer.events.count("spend") == 1
+        assert signer.desk.health["used"] == {"hot": str(SMALL + FEE)}
+
+
+def test_has_counted_what_its_token_signs_wherever_it_is_killed(tmp_path: Path) -> None:
+    with busy(tmp_path) as signer:
+        known = []
+        for number in range(1, AT_ONCE + 1):
+            intent, mine = signer.intent(), coin(signer.desk.registry, "hot", 1, 90_000_000)
+            message = signer.spend(intent, coins=[mine])
+            signer.signing(message)
+            known.append((intent, message))
+            # What a kill leaves now: the folder, and what the token keeps.
+            shutil.copytree(tmp_path / "state", tmp_path / f"killed-{number}")
+            token = SoftToken()
+            token.anchor = signer.token.anchor
+            again = Desk(tmp_path / f"killed-{number}", registry=signer.desk.registry, token=token)
+            assert again.health["state"] == "ready"
+            assert again.health["used"] == {"hot": str(number * (SMALL + FEE))}
+            for earlier, as_before in known:
+                assert again.spend(earlier) == "SIGNER_REPLAY"
+                assert again.code(as_before) == "signed"
+            again.signer.close()
+
+
+@pytest.mark.parametrize("subject", ["hot", "*"])
+def test_lets_no_signature_out_once_it_has_obeyed_a_freeze(tmp_path: Path, subject: str) -> None:
+    with busy(tmp_path) as signer:
+        asked = [signer.signing(signer.spend()) for _ in range(AT_ONCE)]
+        freeze = messages.order("signer.freeze", wallet=subject, verb=Verb.APPROVE, officers=[BEN])
+        assert signer.code(freeze) == "obeyed"
+        signer.token.may_sign.set()
+        assert {answer.result(60)["code"] for answer in asked} == {"SIGNER_FROZEN"}
+        assert signer.events.count("spend") == AT_ONCE  # counted all the same
+        assert "signed" not in signer.events
+        assert signer.code(signer.spend()) == "SIGNER_FROZEN"
+
+
+def test_decides_no_further_ahead_of_its_token_than_is_said(tmp_path: Path) -> None:
+    with busy(tmp_path) as signer:
+        asked = [signer.signing(signer.spend()) for _ in range(AT_ONCE)]
+        asked += [signer.ask(signer.spend()) for _ in range(3)]
+        assert not signer.token.begun.acquire(timeout=0.2)
+        signer.token.may_sign.set()
+        assert all(answer.result(60)["type"] == "signed" for answer in asked)
+
+
+def test_writes_down_why_a_token_failed_whoever_was_answered_meanwhile(tmp_path: Path) -> None:
+    with busy(tmp_path) as signer:
+        first = signer.signing(signer.spend())
+        signer.token.broken = True
+        assert signer.code(signer.spend(approved := signer.intent(), officers=[BEN])) == "SIGNER_BELOW_QUORUM"
+        signer.token.may_sign.set()
+        assert first.result(60)["code"] == "SIGNER_TOKEN_FAILED"
+        signer.token.broken = False
+        assert signer.code(signer.spend(approved)) == "signed"
+        assert signer.events[1:] == ["spend", "refused", "refused", "spend", "signed"]
+        assert signer.desk.restart().health["used"] == {"hot": str(2 * (SMALL + FEE))}
