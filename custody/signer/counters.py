@@ -14,9 +14,10 @@ And it remembers the sign counts of officers' passkeys: a copied authenticator c
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Final
 
 from custody.signer.approvals import Sighting
@@ -25,6 +26,7 @@ from custody.signer.journal import Entry, Journal
 from custody.signer.lanes import Lanes
 from custody.signer.outstanding import Outstanding, Spent
 from custody.signer.refusals import Refused
+from custody.signer.series import Series
 from kernel import canonical, members
 from kernel.lane import Lane
 from kernel.pinned import RELEASE_LIFE, Limits
@@ -41,11 +43,13 @@ CLOCKS_APART: Final = timedelta(minutes=2)
 class Memory:
     """The state after every entry of the journal."""
 
-    spends: list[Spent] = field(default_factory=list)
+    # wallet, whether unattended, destination ("": all) -> what left
+    left: dict[tuple[str, bool, str], Series] = field(default_factory=dict)
     outstanding: Outstanding = field(default_factory=Outstanding)  # of the lane, and in no window yet
     versions: dict[str, list[frozenset[str]]] = field(default_factory=dict)  # intent -> coins of each version
     payments: dict[str, tuple[str, int]] = field(default_factory=dict)  # intent -> destination and units
-    counts: dict[str, dict[int, tuple[str, int]]] = field(default_factory=dict)  # passkey: count: act, when
+    counts: dict[str, dict[int, str]] = field(default_factory=dict)  # passkey: count: act
+    highest: dict[str, Series] = field(default_factory=dict)  # passkey: counts
     lanes: Lanes = field(default_factory=Lanes)
     signed: set[str] = field(default_factory=set)  # transaction ids
     frozen: dict[str, str] = field(default_factory=dict)  # wallet or * -> reason
@@ -90,9 +94,10 @@ class Memory:
             if spent.unattended:
                 self.outstanding.spends[txid] = spent
             else:
-                self.spends.append(spent)
+                self._leave(spent)
         elif entry.event == "final":
-            self.spends += self.outstanding.settle(members.an_object(details["spent"]), at_ms=entry.at_ms)
+            for spent in self.outstanding.settle(members.an_object(details["spent"]), at_ms=entry.at_ms):
+                self._leave(spent)
         elif entry.event == "frozen":
             self.frozen[str(details["wallet"])] = str(details["reason"])
             self.frozen_at[str(details["wallet"])] = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
@@ -114,7 +119,8 @@ class Memory:
             self.orders.add(str(details["order"]))
         for passkey, seen in members.an_object(details.get("counts", {})).items():
             for name, count in members.an_object(seen).items():
-                self.counts.setdefault(passkey, {})[int(str(count))] = name, entry.at_ms
+                self.counts.setdefault(passkey, {})[int(str(count))] = name
+                self.highest.setdefault(passkey, Series(max)).add(entry.at_ms, int(str(count)))
         self.lanes.add(entry)
         if entry.event == "cosigned":
             self.cosigned = int(str(details["size"]))
@@ -126,19 +132,17 @@ class Memory:
             if details["new_log"]:
                 self.cosigned, self.forked = 0, False
 
-    def used(self, wallet: str, *, window_s: int, now_ms: int, unattended: bool = False) -> int:
-        """Units that left the wallet within the window, or still may, by this signer's signatures."""
-        return sum(spent.units for spent in self._recent(wallet, window_s, now_ms, unattended))
+    def _leave(self, spent: Spent) -> None:
+        for to, units in {"": spent.units, **spent.paid}.items():
+            self.left.setdefault((spent.wallet, spent.unattended, to), Series()).add(spent.at_ms, units)
 
-    def _recent(self, wallet: str, window_s: int, now_ms: int, unattended: bool) -> Iterator[Spent]:
-        if unattended:
-            yield from self.outstanding.of(wallet)
-        start = now_ms - window_s * 1000
-        for spent in reversed(self.spends):  # in the order of their moments, but where officers reopened
-            if spent.at_ms <= start:
-                return
-            if spent.wallet == wallet and spent.unattended is unattended:
-                yield spent
+    def used(
+        self, wallet: str, *, window_s: int, now_ms: int, unattended: bool = False, destination: str = ""
+    ) -> int:
+        """Units that left the wallet within the window, or still may, by us: all, or to one destination."""
+        left = self.left.get((wallet, unattended, destination), Series()).since(now_ms - window_s * 1000)
+        still = self.outstanding.of(wallet) if unattended else ()
+        return left + sum(one.paid.get(destination, 0) if destination else one.units for one in still)
 
     def check_frozen(self, wallet: str, *, unattended: bool = False) -> None:
         """Refuse where the wallet, its lane, or everything, is frozen."""
@@ -194,13 +198,13 @@ class Memory:
                 if any(seen) or any(fresh.values()):
                     raise Refused("SIGNER_COUNTER", f"{one.passkey} counted before, and not now")
             elif one.count in seen:
-                if seen[one.count][0] != one.name:
+                if seen[one.count] != one.name:
                     raise Refused("SIGNER_COUNTER", f"{one.passkey} said one count twice: a copy?")
                 continue
             else:
                 since_ms = int(one.since.timestamp() * 1000)
-                behind = any(count >= one.count for count, (_, at_ms) in seen.items() if at_ms < since_ms)
-                if behind or one.count in fresh.values():
+                behind = self.highest.get(one.passkey, Series(max)).upto(since_ms - 1)
+                if behind >= one.count or one.count in fresh.values():
                     raise Refused("SIGNER_COUNTER", f"{one.passkey} did not count on: a copy?")
             fresh[one.name] = one.count
         return {"counts": {passkey: dict(fresh) for passkey, fresh in new.items() if fresh}}
@@ -278,17 +282,15 @@ class Memory:
         now_ms: int,
     ) -> None:
         wallet, unattended = plan.wallet, plan.lane is not None
-        recent = list(self._recent(plan.account, window_s, now_ms, unattended))
+        used = partial(self.used, plan.account, window_s=window_s, now_ms=now_ms, unattended=unattended)
         for destination, units in paid.items():
-            got = sum(spent.paid.get(destination, 0) for spent in recent)
+            got = used(destination=destination)
             if destination_max is not None and got + units > wallet.share(destination_max):
                 raise Refused("SIGNER_DESTINATION_FULL", f"{destination} got {got} units within the window")
-        asked, used = sum(paid.values()) + plan.fee, sum(spent.units for spent in recent)
-        if used + asked > wallet.share(window_max):
-            raise Refused(
-                "SIGNER_WINDOW_FULL",
-                f"{used} of {wallet.share(window_max)} units were used in {window_s} s, {asked} asked",
-            )
+        asked, share = sum(paid.values()) + plan.fee, wallet.share(window_max)
+        if used() + asked > share:
+            why = f"{used()} of {share} units were used in {window_s} s, {asked} asked"
+            raise Refused("SIGNER_WINDOW_FULL", why)
 
 
 def _texts(value: canonical.Value) -> list[str]:

@@ -94,7 +94,7 @@ class File:
     def sync(self) -> None:
         """Every line on the disk: before anybody outside is shown how many there are."""
         if not self._is_synced:
-            os.fsync(self._descriptor)
+            os.fdatasync(self._descriptor)  # the bytes and the size; when it was changed says nothing
             self._is_synced = True
 
     def check_room(self, *, unattended: bool = False) -> None:

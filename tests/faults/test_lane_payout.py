@@ -185,7 +185,12 @@ def test_pays_once_wherever_it_died(world: World, moments: Sequence[int]) -> Non
     assert len(world.acts()) == len(ACTS) * len(rows)
     # Nobody counted a payment twice because it was asked again.
     fees = sum(row.fee_units for row in Payment.objects.all())
-    spent = [one.units for desk in world.scene.signers.desks.values() for one in desk.signer.memory.spends]
+    memories = [desk.signer.memory for desk in world.scene.signers.desks.values()]
+    spent = [
+        memory.used("hot", window_s=0, now_ms=0, unattended=way)
+        for memory in memories
+        for way in (True, False)
+    ]
     assert sum(spent) == 2 * (len(rows) * SMALL + fees)
     before = world.scene.treasury.funding().posted.units
     for row in rows:
