@@ -1,12 +1,18 @@
 """Signatures per second through a signer, against its raw token in the same run.
 
-    python -m benchmarks.signer [--inputs 1 4 20 60] [--rounds 15] [--instructions | --split]
+    python -m benchmarks.signer [--inputs 4 20 60] [--callers 1 2 4 8] [--sessions 1 4] [--rounds 6]
+                                [--token-ms 3 [--token-places 1]] [--split]
 
-The raw token signs digests with nothing around it. The signer takes a whole transaction over its socket,
-checks approvals, policy and outputs, writes its journal, anchors it on the token, signs every input and
-verifies each signature before it leaves. The two take turns, each on a token of its own, and the best round
-of each counts: CPU time as the kernel accounts it, and the clock. With --instructions both are run under
-callgrind instead, and what one more round costs is counted: the same on every machine, busy or not. With
+The raw token signs digests with nothing around it, as a loop over the signer's own library, in as many
+threads as it is given sessions. The signer takes whole transactions over its socket, checks approvals, policy
+and outputs, writes its journal, anchors it on the token, signs every input and verifies each signature before
+it leaves. So many callers ask it at once, each for one transaction after another over a connection of its
+own, as workers do; the requests are made before the time is taken. The raw token and the signer take turns,
+each on a token of its own, and the best round of each counts: by the clock, and CPU time of the process as
+the kernel accounts it.
+
+With --token-ms both sign through a stand-in for hardware (slowtoken.c): SoftHSM that takes so much longer for
+each signature and for each anchor, without using the CPU, and does --token-places of them at a time. With
 --split it is said where the CPU time of a request goes, by the part of the signer that spends it.
 """
 
@@ -15,54 +21,40 @@ from __future__ import annotations
 import argparse
 import os
 import platform
-import re
+import socket
 import subprocess
 import tempfile
+import threading
 import time
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 from kernel import frames
 from tests import vault as vaults
 from tests.messages import coin, request, withdrawal
 from tests.vault import SignerProcess, Vault
 
+SIGNATURES: Final = 480  # in a round
+
 _RAW = """
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from custody.signer.tokens import Token
 token = Token(module={module!r}, name="hot-2", pin={pin!r})
-token._raw(1, b"x" * 32)
+pool = ThreadPoolExecutor(16)
+token._raw([(1, b"x" * 32)])
 print("ready", flush=True)
 for line in sys.stdin:
-    for number in range(int(line)):
-        token._raw(1, number.to_bytes(32, "big"))
+    sessions, count = map(int, line.split())
+    digests = [(1, number.to_bytes(32, "big")) for number in range(count // sessions)]
+    list(pool.map(token._raw, [digests] * sessions))
     print("done", flush=True)
-"""
-
-
-_COUNTED = """
-import sys, time
-from pathlib import Path
-from custody.signer.signing import Signer
-from custody.signer.succession import read
-from custody.signer.tokens import Token
-from kernel import frames
-way, folder, rounds = sys.argv[1], Path(sys.argv[2]), int(sys.argv[3])
-token = Token(module={module!r}, name="hot-1", pin={pin!r})
-if way == "raw":
-    for number in range({inputs} * rounds):
-        token._raw(1, number.to_bytes(32, "big"))
-else:
-    state = folder / f"counted-{{rounds}}"
-    token.forget()
-    signer = Signer(token=token, registry=read(folder / "registry.json"), state=state, clock=time.time)
-    for number in range(rounds):
-        answer = signer.answer(frames.decode_body((folder / f"message-{{number}}").read_bytes()))
-        assert answer["type"] == "signed", answer
-        frames.encode(answer)
 """
 
 _SPLIT = """
@@ -122,10 +114,10 @@ print(f"{{sum(best.values()) / 1000:9.0f}} us  in all, the best of {{rounds}} ro
 
 @dataclass
 class Cost:
-    """What one signature takes in the best round so far: microseconds of CPU, and of the clock."""
+    """What one signature takes in the best round so far: microseconds of the clock, and of CPU."""
 
-    cpu_us: float = float("inf")
     clock_us: float = float("inf")
+    cpu_us: float = float("inf")
 
     def round(self, pid: int, act: Callable[[], object], *, count: int) -> None:
         """One more round of `count` signatures, made by that process."""
@@ -134,79 +126,91 @@ class Cost:
         self.clock_us = min(self.clock_us, (time.perf_counter_ns() - clock) / count / 1000)
         self.cpu_us = min(self.cpu_us, (cpu_ns(pid) - cpu) / count / 1000)
 
+    @property
+    def text(self) -> str:
+        """For the table."""
+        return f"{1e6 / self.clock_us:6.0f}/s {self.cpu_us:5.0f} us of CPU"
+
 
 @contextmanager
-def raw_token(vault: Vault) -> Iterator[subprocess.Popen[str]]:
-    """A process that makes as many signatures as each line of its input says."""
-    program = _RAW.format(module=vaults.MODULE, pin=vaults.PIN)
+def raw_token(vault: Vault, module: str) -> Iterator[tuple[int, Callable[[int], None]]]:
+    """A process that makes a round of signatures in so many sessions: its id, and how to tell it."""
     with subprocess.Popen(
-        [str(vaults.TRUSTED_PYTHON), "-c", program],
+        [str(vaults.TRUSTED_PYTHON), "-c", _RAW.format(module=module, pin=vaults.PIN)],
         env=vaults.environment(vault.folder / "hot-2"),
         cwd=vaults.ROOT,
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
     ) as process:
-        assert process.stdout is not None
-        assert process.stdin is not None
-        assert process.stdout.readline() == "ready\n"
-        yield process
-        process.stdin.close()
+        source, said = process.stdin, process.stdout
+        assert source is not None
+        assert said is not None
+        assert said.readline() == "ready\n"
+
+        def sign(sessions: int) -> None:
+            print(sessions, SIGNATURES, file=source, flush=True)
+            assert said.readline() == "done\n"
+
+        yield process.pid, sign
+        source.close()
 
 
-def compare(vault: Vault, *, inputs: int, rounds: int) -> tuple[Cost, Cost]:
-    """The raw token, and through the signer, turn by turn."""
-    registry, raw, whole = vault.registry, Cost(), Cost()
-    signer = vault.start("hot-1").ready()
+def compare(vault: Vault, module: str, options: argparse.Namespace, *, inputs: int) -> Iterator[str]:
+    """A line for the raw token in each number of sessions, and for the signer with each number of callers."""
+    raws = {sessions: Cost() for sessions in options.sessions}
+    wholes = {callers: Cost() for callers in options.callers}
+    signer = vault.start("hot-1", "--module", module).ready()
+    assert signer.process.stdout is not None
+    threading.Thread(target=deque, args=(signer.process.stdout, 0)).start()  # its log must not fill the pipe
     try:
-        with raw_token(vault) as process:
-
-            def sign() -> None:
-                assert process.stdin is not None
-                assert process.stdout is not None
-                print(inputs, file=process.stdin, flush=True)
-                assert process.stdout.readline() == "done\n"
-
-            for _ in range(rounds):
-                coins = [coin(registry, "hot", 1, 30_000_000) for _ in range(inputs)]
-                asked = request(registry, [withdrawal()], coins=coins, fee=3_000)
-                raw.round(process.pid, sign, count=inputs)
-                whole.round(signer.process.pid, partial(signed, signer, asked), count=inputs)
+        with raw_token(vault, module) as (pid, sign):
+            for _ in range(options.rounds):
+                for sessions, raw in raws.items():
+                    raw.round(pid, partial(sign, sessions), count=SIGNATURES)
+                for callers, whole in wholes.items():
+                    asked = messages(vault, inputs=inputs, count=SIGNATURES // inputs)
+                    asking = partial(ask_all, signer, asked, callers=callers)
+                    whole.round(signer.process.pid, asking, count=SIGNATURES)
     finally:
-        signer.stop()
-    return raw, whole
+        signer.process.terminate()
+        assert signer.process.wait(60) == 0
+    for sessions, raw in raws.items():
+        yield f"{inputs:3d} inputs  raw, {sessions} sessions   {raw.text}"
+    for callers, whole in wholes.items():
+        by = ", ".join(f"{raw.clock_us / whole.clock_us:.2f} of {one}" for one, raw in raws.items())
+        cpu = raws[min(raws)].cpu_us / whole.cpu_us
+        yield f"{inputs:3d} inputs  signer, {callers} callers {whole.text}; {by}; {cpu:.2f} by CPU"
 
 
-def signed(signer: SignerProcess, asked: vaults.Message) -> None:
-    """Ask, and insist on the signatures."""
-    answer = signer.ask(asked)
-    assert answer["type"] == "signed", answer
+def ask_all(signer: SignerProcess, asked: Sequence[bytes], *, callers: int) -> None:
+    """All of them, by so many callers at once; insist on the signatures."""
+
+    def ask(frame: bytes) -> None:
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(str(signer.path))
+            connection.sendall(frame)
+            header = connection.recv(frames.HEADER_BYTES, socket.MSG_WAITALL)
+            body = connection.recv(frames.body_length(header), socket.MSG_WAITALL)
+        assert b'"type":"signed"' in body, body
+
+    with ThreadPoolExecutor(callers) as pool:
+        list(pool.map(ask, asked))
 
 
-def instructions(vault: Vault, *, inputs: int) -> tuple[float, float]:
-    """Instructions for one signature: by the raw token, and through a signer."""
-    write_messages(vault, inputs=inputs, count=3)
-    program = _COUNTED.format(module=vaults.MODULE, pin=vaults.PIN, inputs=inputs)
-
-    def counted(way: str, rounds: int) -> int:
-        valgrind = ["valgrind", "--tool=callgrind", "--callgrind-out-file=/dev/null"]
-        done = subprocess.run(
-            [*valgrind, str(vaults.TRUSTED_PYTHON), "-c", program, way, str(vault.folder), str(rounds)],
-            env=vaults.environment(vault.folder / "hot-1"),
-            cwd=vaults.ROOT,
-            capture_output=True,
-            text=True,
-            check=True,
-        )
-        return int(re.findall(r"Collected : ([0-9]+)", done.stderr)[0])
-
-    raw, whole = ((counted(way, 3) - counted(way, 1)) / (2 * inputs) for way in ("raw", "signer"))
-    return raw, whole
+def messages(vault: Vault, *, inputs: int, count: int) -> list[bytes]:
+    """Frames of different requests over so many coins."""
+    made = []
+    for _ in range(count):
+        coins = [coin(vault.registry, "hot", 1, 30_000_000) for _ in range(inputs)]
+        made.append(frames.encode(request(vault.registry, [withdrawal()], coins=coins, fee=3_000)))
+    return made
 
 
 def split(vault: Vault, *, inputs: int, rounds: int) -> str:
     """Where the CPU time of one request goes, a line for each part."""
-    write_messages(vault, inputs=inputs, count=rounds)
+    for number, frame in enumerate(messages(vault, inputs=inputs, count=rounds)):
+        (vault.folder / f"message-{number}").write_bytes(frame[frames.HEADER_BYTES :])
     program = _SPLIT.format(module=vaults.MODULE, pin=vaults.PIN)
     done = subprocess.run(
         [str(vaults.TRUSTED_PYTHON), "-c", program, str(vault.folder), str(rounds)],
@@ -219,12 +223,17 @@ def split(vault: Vault, *, inputs: int, rounds: int) -> str:
     return done.stdout
 
 
-def write_messages(vault: Vault, *, inputs: int, count: int) -> None:
-    """Different requests over so many coins, a file each."""
-    for number in range(count):
-        coins = [coin(vault.registry, "hot", 1, 30_000_000) for _ in range(inputs)]
-        message = request(vault.registry, [withdrawal()], coins=coins, fee=3_000)
-        (vault.folder / f"message-{number}").write_bytes(frames.encode(message)[frames.HEADER_BYTES :])
+def slow_module(folder: Path, *, token_ms: float, places: int) -> str:
+    """The stand-in's path; SoftHSM itself where it takes no time."""
+    if not token_ms:
+        return vaults.MODULE
+    made = folder / "slowtoken.so"
+    how = [f'-DREAL="{vaults.MODULE}"', f"-DTAKES_US={token_ms * 1000:.0f}", f"-DAT_ONCE={places}"]
+    source = Path(__file__).with_name("slowtoken.c")
+    subprocess.run(
+        ["cc", "-shared", "-fPIC", "-O2", *how, "-o", made, source, "-ldl", "-pthread"], check=True
+    )
+    return str(made)
 
 
 def cpu_ns(pid: int) -> int:
@@ -234,29 +243,28 @@ def cpu_ns(pid: int) -> int:
 
 def main() -> None:
     """Run and print."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--inputs", type=int, nargs="+", default=[1, 4, 20, 60])
-    parser.add_argument("--rounds", type=int, default=15)
-    how = parser.add_mutually_exclusive_group()
-    how.add_argument("--instructions", action="store_true", help="count them under callgrind; slow")
-    how.add_argument("--split", action="store_true", help="say where the CPU time of a request goes")
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    for name, usual in (("--inputs", [4, 20, 60]), ("--callers", [1, 2, 4, 8]), ("--sessions", [1, 4])):
+        parser.add_argument(name, type=int, nargs="+", default=usual)
+    parser.add_argument("--rounds", type=int, default=6)
+    parser.add_argument("--token-ms", type=float, default=0)
+    parser.add_argument("--token-places", type=int, default=1)
+    parser.add_argument("--split", action="store_true", help="say where the CPU time of a request goes")
     options = parser.parse_args()
     print(f"machine    {platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}")
+    if options.token_ms:
+        print(f"token      {options.token_ms} ms more for a signature, {options.token_places} at a time")
     for inputs in options.inputs:
         with tempfile.TemporaryDirectory() as folder:
             vault = Vault.build(Path(folder), hot=2, wallets=["hot"])
             if options.split:
                 print(f"{inputs} inputs\n{split(vault, inputs=inputs, rounds=options.rounds)}")
                 continue
-            if options.instructions:
-                raw_count, count = instructions(vault, inputs=inputs)
-                print(f"{inputs:3d} inputs  raw {raw_count:12,.0f} instructions for a signature, ", end="")
-                print(f"signer {count:12,.0f}, ratio {raw_count / count:.2f}")
-                continue
-            raw, whole = compare(vault, inputs=inputs, rounds=options.rounds)
-        by_cpu, by_clock = raw.cpu_us / whole.cpu_us, raw.clock_us / whole.clock_us
-        print(f"{inputs:3d} inputs  raw {raw.cpu_us:5.0f} us of CPU for a signature, ", end="")
-        print(f"signer {whole.cpu_us:5.0f}, ratio {by_cpu:.2f} by CPU, {by_clock:.2f} by the clock")
+            module = slow_module(Path(folder), token_ms=options.token_ms, places=options.token_places)
+            for line in compare(vault, module, options, inputs=inputs):
+                print(line, flush=True)
 
 
 if __name__ == "__main__":
