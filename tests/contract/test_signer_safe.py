@@ -226,7 +226,9 @@ OTHERWISE: Final[list[tuple[str, dict[str, Any]]]] = [
 ]
 
 
-@pytest.mark.parametrize(("code", "changes"), OTHERWISE, ids=[f"{code} {one}" for code, one in OTHERWISE])
+@pytest.mark.parametrize(
+    ("code", "changes"), OTHERWISE, ids=[f"{code} {', '.join(one)}" for code, one in OTHERWISE]
+)
 def test_refuse_an_intent_that_was_approved_for_something_else(
     vault: Vault, signers: dict[str, SignerProcess], code: str, changes: dict[str, Any]
 ) -> None:
