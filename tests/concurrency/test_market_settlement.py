@@ -13,6 +13,7 @@ from django.db import connection
 from core import clock
 from core.actor import Actor
 from core.ledger.invariants import broken
+from customers.models import ApiKey
 from engine_bridge import queries
 from engine_bridge.actions import settle_batch, start_transfer
 from engine_bridge.actions.accounts import open_account
@@ -103,7 +104,8 @@ def test_start_one_transfer_for_one_client_id(real_database: str, now: datetime)
 def test_place_one_order_for_one_client_order_id(real_database: str) -> None:
     with venue_open() as venue:
         tom = maker(venue)
-        caller = Caller(tom.customer.pk, tom.key, frozenset({"read", "trade"}), tom.actor)
+        key = ApiKey.objects.get(key=tom.key)
+        caller = Caller(tom.customer.pk, tom.key, frozenset({"read", "trade"}), tom.actor, key.pk)
         for number in range(5):
             order = {"instId": "BTC-USDT", "tdMode": "cash", "side": "sell", "ordType": "limit", "sz":
             "0.001", "px": "40000", "clOrdId": f"mine{number}"}  # fmt: skip
