@@ -1,4 +1,7 @@
-"""Bytes as text, each with one accepted spelling: base64url without padding, base64, lower-case hex."""
+"""Bytes as text, each with one accepted spelling: base64url without padding, base64, lower-case hex.
+
+And text as a line that is safe to show.
+"""
 
 from __future__ import annotations
 
@@ -53,3 +56,8 @@ def from_hex(text: str) -> bytes:
     if not _HEX.fullmatch(text):
         raise BadEncoding("not lower-case hex")
     return bytes.fromhex(text)
+
+
+def plain(text: str) -> str:
+    """One line for a terminal or a log, whoever wrote it: no control characters, no direction marks."""
+    return "".join(character if character.isprintable() else "?" for character in text)

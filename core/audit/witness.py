@@ -240,7 +240,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 
 def _log(line: str) -> None:
-    print(f"witness: {starting.plain(line)}", file=sys.stderr, flush=True)
+    print(f"witness: {encodings.plain(line)}", file=sys.stderr, flush=True)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

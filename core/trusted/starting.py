@@ -35,11 +35,6 @@ def read_secret(name: str) -> str:
     return secret
 
 
-def plain(line: str) -> str:
-    """One line for the operator's log, whatever a peer sent: no control characters, no direction marks."""
-    return "".join(character if character.isprintable() else "?" for character in line)
-
-
 def replace(path: Path, data: bytes, *, mode: int = 0o600) -> None:
     """Write the whole file durably, or leave the old one."""
     fresh = path.with_name(path.name + ".new")

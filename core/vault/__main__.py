@@ -21,6 +21,7 @@ from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
 from core.trusted import serving, starting
 from core.vault.desk import Vault
 from core.vault.log import Log, LogDamaged
+from kernel.encodings import plain
 
 
 class NoKey(RuntimeError):
@@ -32,7 +33,7 @@ def _stop(number: int, frame: FrameType | None) -> None:
 
 
 def _log(line: str) -> None:
-    print(f"vault {starting.plain(line)}", flush=True)
+    print(f"vault {plain(line)}", flush=True)
 
 
 def provision(state: Path, passphrase: bytes) -> None:

@@ -51,12 +51,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def describe(request: Request) -> Iterator[str]:
     """What the payload says, in lines to compare with what the officer means to approve."""
     intent = request.intent
-    network = _plain(networks.spoken(intent.network))
-    yield f"{_plain(intent.kind)} in {_plain(intent.deployment)}, on {network}"
+    network = encodings.plain(networks.spoken(intent.network))
+    yield f"{encodings.plain(intent.kind)} in {encodings.plain(intent.deployment)}, on {network}"
     yield f"  pays      {intent.amount} {intent.amount.asset}"
-    yield f"  to        {_grouped(_plain(intent.destination), 4)}"
-    yield f"  known as  {_plain(intent.destination_label)}"
-    yield f"  out of    {_plain(intent.source)}, fee at most {intent.fee_cap} {intent.fee_cap.asset}"
+    yield f"  to        {_grouped(encodings.plain(intent.destination), 4)}"
+    yield f"  known as  {encodings.plain(intent.destination_label)}"
+    yield f"  out of    {encodings.plain(intent.source)}, fee at most {intent.fee_cap} {intent.fee_cap.asset}"
     yield f"  until     {intent.expires:%Y-%m-%d %H:%M:%S} UTC"
     yield f"  number    {intent.reference}, made by {intent.maker}, policy {intent.policy}"
     yield f"  digest    {_grouped(request.statement.digest.hex(), 8)}"
@@ -95,11 +95,6 @@ def _asked(question: str, *, secret: bool = False) -> str:
 
 def _grouped(text: str, length: int) -> str:
     return " ".join(text[start : start + length] for start in range(0, len(text), length))
-
-
-def _plain(text: str) -> str:
-    """Text for a terminal: no control characters, no direction marks."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 if __name__ == "__main__":

@@ -26,6 +26,7 @@ from custody.signer.session import WrongToken
 from custody.signer.succession import read
 from kernel import canonical, networks, script
 from kernel.bech32 import BadAddress
+from kernel.encodings import plain
 from kernel.intent import Intent
 from kernel.members import is_version
 from kernel.money import Amount
@@ -88,7 +89,7 @@ def describe(request: Message, registry: Registry) -> Iterator[str]:
 def _describe_safe(asked: SafeSpend, registry: Registry) -> Iterator[str]:
     transaction, network = asked.transaction, networks.evm(asked.transaction.chain_id)
     where = f"on {networks.spoken(network)}, deployment {registry.deployment}"
-    yield f"Transaction of the Safe {_plain(asked.wallet)} {where}"
+    yield f"Transaction of the Safe {plain(asked.wallet)} {where}"
     yield f"  hash    0x{transaction.digest().hex()}"
     yield f"  safe    {transaction.safe}, nonce {transaction.nonce}, operation {transaction.operation}"
     yield f"  calls   {transaction.to} with {transaction.value} wei"
@@ -98,14 +99,14 @@ def _describe_safe(asked: SafeSpend, registry: Registry) -> Iterator[str]:
 
 def _describe_intent(intent: Intent, signed: Signed, registry: Registry) -> Iterator[str]:
     yield f"Intent {intent.kind} {intent.reference}"
-    yield f"  pays {intent.amount} {intent.amount.asset} to {_plain(intent.destination_label)}"
+    yield f"  pays {intent.amount} {intent.amount.asset} to {plain(intent.destination_label)}"
     yield f"       {intent.destination}"
     yield f"  fee at most {intent.fee_cap} {intent.fee_cap.asset}"
     yield f"  good until {intent.expires:%Y-%m-%d %H:%M:%S} UTC"
     yield f"  payload SHA-256 {hashlib.sha256(signed.payload).hexdigest()}"
     for approval in signed.approvals:
         officer = registry.officers.get(approval.officer)
-        yield f"  {approval.verb}: {officer.name if officer else 'UNKNOWN ' + _plain(approval.officer)}"
+        yield f"  {approval.verb}: {officer.name if officer else 'UNKNOWN ' + plain(approval.officer)}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -137,7 +138,7 @@ def _run(options: argparse.Namespace) -> int:
     if options.verb == "order":
         request, sha256 = canonical.decode_object(data.removesuffix(b"\n")), hashlib.sha256(data).hexdigest()
         order = requests.order(request)
-        print(f"Order {order.kind} about {_plain(order.subject)}: {_plain(order.reason)}")
+        print(f"Order {order.kind} about {plain(order.subject)}: {plain(order.reason)}")
     else:
         request, sha256 = open_bundle(data)
         print("\n".join(describe(request, registry)))
@@ -174,11 +175,6 @@ def _address(output_script: bytes, network: str) -> str:
         return script.address_of(output_script, network)
     except BadAddress:
         return f"script {output_script.hex()}"
-
-
-def _plain(text: str) -> str:
-    """Text for a terminal: no control characters, no direction marks."""
-    return "".join(character if character.isprintable() else "?" for character in text)
 
 
 if __name__ == "__main__":
