@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import gc
 import os
 import signal
 import socket
@@ -62,8 +61,6 @@ def main() -> int:
     except OSError as error:
         log(f"cannot start: {error}")
         return 1
-    gc.collect()  # before it is said to be ready: a signal that comes in a finaliser is lost
-    gc.freeze()  # what lives as long as the process is not looked through again and again
     log(f"{'ready' if door.signer else 'locked'} socket={options.socket} {door.standing()}".strip())
     try:
         server.serve(listener, answer=door.answer, allowed=door.users, log=log, peers=peers)

@@ -116,6 +116,7 @@ def start(options: argparse.Namespace, pin: str) -> Signer:
     except BaseException:
         token.close()
         raise
+    gc.collect()  # before it is said to be ready: a signal that comes in a finaliser is lost
     gc.freeze()  # what is here now stays: the collector need not walk it again while it signs
     return signer
 
