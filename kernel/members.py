@@ -51,6 +51,14 @@ def texts(value: Mapping[str, canonical.Value], name: str) -> list[str]:
     return [str(item) for item in found]
 
 
+def whole(value: Mapping[str, canonical.Value], name: str) -> int:
+    """A whole number, zero included."""
+    found = value[name]
+    if type(found) is not int or found < 0:
+        raise BadMember(f"{name} is a whole number")
+    return found
+
+
 def positive(value: Mapping[str, canonical.Value], name: str) -> int:
     """A whole number above zero."""
     found = value[name]

@@ -69,8 +69,8 @@ class SafeTransaction:
                 to=texts["to"],
                 value=members.units(part, "value"),
                 data=encodings.from_hex(data[2:]),
-                nonce=_whole(part, "nonce"),
-                operation=_whole(part, "operation"),
+                nonce=members.whole(part, "nonce"),
+                operation=members.whole(part, "operation"),
                 safe_tx_gas=members.units(part, "safeTxGas"),
                 base_gas=members.units(part, "baseGas"),
                 gas_price=members.units(part, "gasPrice"),
@@ -256,10 +256,3 @@ class Safe:
         if not contract:
             return destination, units, b""
         return contract, 0, evm.transfer_call(destination, units)
-
-
-def _whole(part: Mapping[str, canonical.Value], name: str) -> int:
-    found = part[name]
-    if type(found) is not int or found < 0:
-        raise members.BadMember(f"{name} is a whole number")
-    return found
