@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from core import action
 from core.approvals.actions import submit_signature
 from core.freezes.actions import ask_release, pull_freeze
 from core.freezes.models import Freeze
 from custody import actions, queries, tasks
-from custody.adapters.bitcoin import Broadcast, NodeUnreachable, Outcome
+from custody.adapters.bitcoin import Outcome
 from custody.models import Payment
+from tests.nodes import Node, stand_in
 from tests.traces import Trace
 from tests.treasury import BTC, ROBOT, Treasury, raw_of
 
@@ -24,31 +23,9 @@ pytestmark = pytest.mark.django_db
 SMALL = BTC // 100
 
 
-class Node:
-    """Counts what it is given; what it has, it shows. Nobody calls it from inside an action."""
-
-    def __init__(self) -> None:
-        self.given: list[bytes] = []
-        self.has: set[str] = set()
-        self.outcome = Outcome.ACCEPTED
-
-    def broadcast(self, raw: bytes) -> Broadcast:
-        assert not action.is_open()
-        self.given.append(raw)
-        return Broadcast(self.outcome)
-
-    def transaction(self, txid: str) -> object | None:
-        assert not action.is_open()
-        if self.outcome is Outcome.UNKNOWN:
-            raise NodeUnreachable("no answer")
-        return object() if txid in self.has else None
-
-
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> Node:
-    found = Node()
-    monkeypatch.setattr(tasks, "BitcoinNode", lambda url: nullcontext(found))
-    return found
+    return stand_in(monkeypatch)
 
 
 @pytest.fixture

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
 from datetime import datetime
 from uuid import UUID
 
@@ -10,9 +9,9 @@ import pytest
 
 from core.freezes.actions import pull_freeze
 from custody import locks, tasks
-from custody.adapters.bitcoin import Broadcast, Outcome
 from custody.models import Payment
 from custody.queries import payments
+from tests.nodes import Node, stand_in
 from tests.treasury import BTC, Treasury
 
 pytestmark = pytest.mark.django_db
@@ -20,22 +19,9 @@ pytestmark = pytest.mark.django_db
 SMALL = BTC // 100
 
 
-class Node:
-    """Remembers what it is given."""
-
-    def __init__(self) -> None:
-        self.given: list[str] = []
-
-    def broadcast(self, raw: bytes) -> Broadcast:
-        self.given.append(raw.hex())
-        return Broadcast(Outcome.ACCEPTED)
-
-
 @pytest.fixture
 def node(monkeypatch: pytest.MonkeyPatch) -> Node:
-    found = Node()
-    monkeypatch.setattr(tasks, "BitcoinNode", lambda url: nullcontext(found))
-    return found
+    return stand_in(monkeypatch)
 
 
 @pytest.fixture
@@ -52,7 +38,7 @@ def signed(treasury: Treasury) -> Payment:
 
 def names(node: Node, *known: Payment) -> list[int]:
     """Which payments the node was given, by their place in `known`; it forgets them."""
-    raws = [payment.raw for payment in known]
+    raws = [bytes.fromhex(payment.raw) for payment in known]
     given, node.given = [raws.index(raw) for raw in node.given], []
     return given
 

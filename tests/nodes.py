@@ -1,0 +1,38 @@
+"""A chain's node that tests can look into, in the place of the one that the worker is given."""
+
+from __future__ import annotations
+
+from contextlib import nullcontext
+
+import pytest
+
+from core import action
+from custody import tasks
+from custody.adapters.bitcoin import Broadcast, NodeUnreachable, Outcome
+
+
+class Node:
+    """Counts what it is given; what it has, it shows. Nobody calls it from inside an action."""
+
+    def __init__(self) -> None:
+        self.given: list[bytes] = []
+        self.has: set[str] = set()
+        self.outcome = Outcome.ACCEPTED
+
+    def broadcast(self, raw: bytes) -> Broadcast:
+        assert not action.is_open()
+        self.given.append(raw)
+        return Broadcast(self.outcome)
+
+    def transaction(self, txid: str) -> object | None:
+        assert not action.is_open()
+        if self.outcome is Outcome.UNKNOWN:
+            raise NodeUnreachable("no answer")
+        return object() if txid in self.has else None
+
+
+def stand_in(patch: pytest.MonkeyPatch) -> Node:
+    """The node that the worker's tasks speak to from now on."""
+    found = Node()
+    patch.setattr(tasks, "BitcoinNode", lambda url: nullcontext(found))
+    return found
