@@ -137,7 +137,6 @@ def _requests(exchange: Exchange, now: datetime) -> Iterator[ApprovalRequest]:
     stop_market(symbol=exchange.market.symbol, state="halted", reason="one price", **by)
     yield ask_market_release(symbol=exchange.market.symbol, reason="two prices", **by)
     yield propose_tier(case_id=exchange.case.pk, tier=3, reason="papers", officer=ana.identity, **by)
-    yield policies.ask_publication(draft_id=exchange.draft.pk, reason="as drafted", **by)
     new = hot_registry(version=2, deployment=settings.DEPLOYMENT)
     actions.report_health(token="hot-1", said={"journal": {"standing": "cd" * 32}}, now=now)
     for order in (
@@ -149,6 +148,8 @@ def _requests(exchange: Exchange, now: datetime) -> Iterator[ApprovalRequest]:
         yield order.request
     yield from _enrolments(ana, now)
     yield from _changes(ana, now)
+    # Last: the next policy denies some of the above at night.
+    yield policies.ask_publication(draft_id=exchange.draft.pk, reason="as drafted", **by)
 
 
 def _enrolments(person: Officer, now: datetime) -> Iterator[ApprovalRequest]:
