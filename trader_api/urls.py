@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from trader_api import envelope
-from trader_api.views import account, funding, orders, own, public, statements, unknown
+from trader_api.views import account, funding, keys, orders, own, public, statements, unknown
 
 V5 = "api/v5"
 OWN = "api/countersign/v1"
@@ -40,7 +40,9 @@ urlpatterns = [
     path(f"{V5}/asset/transfer", funding.Transfer.as_view()),
     path(f"{V5}/asset/transfer-state", funding.TransferState.as_view()),
     path(f"{OWN}/signup", own.SignUp.as_view()),
-    path(f"{OWN}/api-keys", own.ApiKeys.as_view()),
+    path(f"{OWN}/api-keys", keys.ApiKeys.as_view()),
+    path(f"{OWN}/api-keys/list", keys.ListedApiKeys.as_view()),
+    path(f"{OWN}/api-keys/revoke", keys.RevokedApiKey.as_view()),
     path(f"{OWN}/kyc", own.Kyc.as_view()),
     path(f"{OWN}/statements", statements.Statements.as_view()),
     re_path(r"^.*$", unknown.Unknown.as_view()),

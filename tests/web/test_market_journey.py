@@ -96,6 +96,31 @@ def test_gets_no_key_with_a_wrong_password() -> None:
     assert event.doc["target"].startswith("customers.customer/")
 
 
+def test_takes_a_key_back_with_the_password_whoever_holds_it() -> None:
+    row(Api().post(f"{OWN}/signup", TOM))
+    shown = {"email": TOM["email"], "password": TOM["password"]}
+    made = row(Api().post(f"{OWN}/api-keys", shown | {"passphrase": "correct horse", "scopes": ["read"]}))
+    thief = Api(Trader(ApiKey.objects.get().customer, made["apiKey"], made["secretKey"]))
+    row(thief.get(f"{OWN}/kyc"))
+    wrong = shown | {"password": "a wrong password", "apiKey": made["apiKey"]}
+    assert code(Api().post(f"{OWN}/api-keys/list", wrong)) == "50114"
+    assert code(Api().post(f"{OWN}/api-keys/revoke", wrong)) == "50114"
+    standing = row(Api().post(f"{OWN}/api-keys/list", shown))
+    assert (standing["apiKey"], standing["revokedAt"]) == (made["apiKey"], "")
+    assert made["secretKey"] not in str(standing)
+    gone = row(Api().post(f"{OWN}/api-keys/revoke", shown | {"apiKey": made["apiKey"]}))
+    assert gone["revokedAt"]
+    assert code(thief.get(f"{OWN}/kyc")) == "50111"
+
+
+def test_takes_back_nobody_elses_key(now: datetime) -> None:
+    row(Api().post(f"{OWN}/signup", TOM))
+    tia = enrol("Tia", now=now)
+    theirs = {"email": TOM["email"], "password": TOM["password"], "apiKey": tia.key}
+    assert code(Api().post(f"{OWN}/api-keys/revoke", theirs)) == "51000"
+    assert code(Api(tia).get("/api/v5/account/balance")) == "0"
+
+
 def test_may_look_and_nothing_else_at_tier_0(treasury: None, now: datetime) -> None:
     api = Api(enrol("Tom", now=now, tier=0))
     report_price(quote=Quote("BTC", PRICE_CENTS, clock.now()), source="test", actor=ROBOT, now=clock.now())

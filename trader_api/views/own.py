@@ -1,26 +1,22 @@
-"""Endpoints of our own beside OKX's: joining, keys, verification. The same envelope, another prefix."""
+"""Endpoints of our own beside OKX's: joining, verification. The same envelope, another prefix."""
 
 from __future__ import annotations
 
 import time
 from datetime import datetime
-from typing import Any, Final
+from typing import Final
 
 from django.db import connection
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from core import clock
-from core.actor import Actor
-from customers import queries as customers
-from customers.actions import create_api_key, sign_up
+from customers.actions import sign_up
 from kyc import queries as kyc
 from kyc.actions import start_verification
 from trader_api import limits, rows
 from trader_api.endpoint import Endpoint, PrivateEndpoint, object_of, word
 from trader_api.envelope import ok
-from trader_api.errors import bad
-from trader_api.turning_away import on_record
 
 TEXT_MAX: Final = 254
 TOKEN_PATIENCE_S: Final = 3.0
@@ -42,43 +38,6 @@ class SignUp(Endpoint):
             now=self.now,
         )
         return ok([{"customer": str(customer.pk), "tier": str(customer.tier)}])
-
-
-class ApiKeys(Endpoint):
-    limit = limits.SIGN_UP
-
-    def post(self, request: Request) -> Response:
-        """A key for the API. Its secret is in this answer and nowhere else, ever."""
-        fields = object_of(request)
-        try:
-            customer = customers.by_password(
-                email=word(fields, "email", required=True, largest=TEXT_MAX),
-                password=word(fields, "password", required=True),
-            )
-        except customers.WrongPassword as refusal:
-            if refusal.target:
-                actor = request._request.actor  # type: ignore[attr-defined]
-                on_record(refusal.target, refusal.code, str(refusal), actor=actor)
-            raise
-        made = create_api_key(
-            customer_id=customer.pk,
-            scopes=_words(fields, "scopes"),
-            passphrase=word(fields, "passphrase", required=True),
-            ip_allowlist=_words(fields, "ipAllowlist") if fields.get("ipAllowlist") else (),
-            label=word(fields, "label"),
-            actor=_as_customer(request, customer.pk),
-            now=self.now,
-        )
-        return ok(
-            [
-                {
-                    "apiKey": made.row.key,
-                    "secretKey": made.secret,
-                    "scopes": list(made.row.scopes),
-                    "ipAllowlist": list(made.row.ip_allowlist),
-                }
-            ]
-        )
 
 
 class Kyc(PrivateEndpoint):
@@ -124,17 +83,3 @@ class Kyc(PrivateEndpoint):
                     "message": found.message,
                 }
             time.sleep(POLL_S)
-
-
-def _as_customer(request: Request, customer_id: Any) -> Actor:
-    seen: Actor = request._request.actor  # type: ignore[attr-defined]
-    return Actor(
-        identity=customer_id, kind="customer", label="password", ip=seen.ip, request_id=seen.request_id
-    )
-
-
-def _words(fields: Any, name: str) -> list[str]:
-    value = fields.get(name)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value) or len(value) > 50:
-        raise bad(name)
-    return value
