@@ -59,6 +59,7 @@ GUARDED: Final[dict[str, str]] = {
     "customers_api_key": "revoked_at",  # `last_used_at` moves with every use
     "audit_subject": _EVERY_COLUMN,
     "kyc_profile": _EVERY_COLUMN,
+    "kyc_provider_applicant": "applicant_id",  # whose file it is; the rest mirrors the file
     "kyc_verification": _EVERY_COLUMN,
     "kyc_verification_transition": _EVERY_COLUMN,
     "kyc_case": _EVERY_COLUMN,
@@ -75,7 +76,7 @@ FREE: Final[dict[str, str]] = {
     "outbox_message": "follows the act that announced it",
     "outbox_delivery": "bookkeeping of deliveries",
     "ledger_account": "opened empty; its sums are kept by the database from postings and holds",
-    "engine_account": "a number without balance or rights",
+    "engine_account": "a number, given once and fixed by the database: whose it is never changes",
     "engine_cursor": "how far the engine's events were read",
     "engine_order": "a mirror of the engine's journal",
     "engine_order_note": "a mirror of the engine's journal",
@@ -88,6 +89,5 @@ FREE: Final[dict[str, str]] = {
     "kyc_webhook_endpoint": "written by the owner when a provider is connected",
     "kyc_webhook_delivery": "bytes as they arrived",
     "kyc_unverified_delivery": "bytes as they arrived",
-    "kyc_provider_applicant": "a mirror of the provider's file",
     "kyc_provider_snapshot": "a mirror of the provider's file",
 }

@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 import httpx
 
-from kyc.adapters.wire import Exists, Line, Rejected, exchange, new_client
+from kyc.adapters.wire import Exists, Line, Rejected, SomebodyElse, exchange, new_client
 from kyc.domain.answers import mapping, text
 
 _MOVE: Final = "/resources/applicants/{}/moveToLevel?name={}"
@@ -66,9 +66,15 @@ class Sumsub(Line):
         return _required(answer, "token")
 
     def read(self, *, external_user_id: str, applicant_id: str) -> dict[str, Any]:
-        """The authoritative document of the applicant."""
+        """The authoritative document of the applicant; SomebodyElse where that is not who we call so.
+
+        Whoever writes another applicant's id into our rows does not give that person's answer to a customer.
+        """
         key = quote(applicant_id, safe="") or f"-;externalUserId={quote(external_user_id, safe='')}"
-        return exchange(self._client, "GET", f"/resources/applicants/{key}/one")
+        document = exchange(self._client, "GET", f"/resources/applicants/{key}/one")
+        if text(document.get("externalUserId")) != external_user_id:
+            raise SomebodyElse(f"applicant {applicant_id} is not {external_user_id}")
+        return document
 
     def _create(self, external_user_id: str, level: str) -> dict[str, Any]:
         path = f"/resources/applicants?levelName={quote(level, safe='')}"

@@ -38,6 +38,12 @@ class Unknown(ProviderError):
     code = "unknown"
 
 
+class SomebodyElse(Rejected):
+    """The provider's answer is about another applicant than the one that was asked about."""
+
+    code = "somebody_else"
+
+
 class Exists(ProviderError):
     """The provider has it already, or is busy with it (409)."""
 

@@ -16,7 +16,7 @@ import pytest
 from devstack.standins import sumsub as standin
 from devstack.standins.provider_server import ProviderServer
 from kyc.adapters.sumsub import Signature, Sumsub
-from kyc.adapters.wire import Rejected, Unavailable, Unknown
+from kyc.adapters.wire import Rejected, SomebodyElse, Unavailable, Unknown
 from kyc.domain import sumsub
 from kyc.domain.verifications import State
 from tests.providers import API_SECRET, APP_TOKEN, HOOK_SECRET, control, served
@@ -77,9 +77,16 @@ def test_names_with_special_signs_reach_the_provider_unbent(server: ProviderServ
     assert (document["id"], document["externalUserId"]) == (found, ours)
 
 
+def test_another_persons_file_is_no_answer_about_this_one(client: Sumsub) -> None:
+    ours, _ = created(client)
+    _, approved = created(client)
+    with pytest.raises(SomebodyElse):
+        client.read(external_user_id=ours, applicant_id=approved)
+
+
 def test_both_forms_of_the_authoritative_read_agree(client: Sumsub) -> None:
     ours, found = created(client)
-    by_id = client.read(external_user_id="", applicant_id=found)
+    by_id = client.read(external_user_id=ours, applicant_id=found)
     assert by_id == client.read(external_user_id=ours, applicant_id="")
     answer = sumsub.read(by_id)
     assert (answer.state, answer.level, answer.applicant_type) == (
