@@ -109,7 +109,9 @@ def on_approved(request: ApprovalRequest, *, actor: Actor, now: datetime) -> Cas
     """Give the tier, in the transaction of the deciding signature."""
     proposal = Proposal.parse(bytes(request.payload))
     row = locks.case(proposal.case)
-    if row.request != request.pk or row.state != State.PROPOSED or row.profile.tier != proposal.tier_before:
+    # What the officers read names the customer: a case that was given to somebody else since is not theirs.
+    is_theirs = row.request == request.pk and row.profile.customer_id == proposal.customer
+    if not is_theirs or row.state != State.PROPOSED or row.profile.tier != proposal.tier_before:
         raise StaleProposal(
             "The customer's standing has changed since this was proposed; look again and propose anew.",
             target=name(row),

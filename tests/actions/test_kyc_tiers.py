@@ -113,6 +113,16 @@ def test_an_approval_of_what_has_changed_since_does_not_count(staff: Staff, tom:
     assert not request.signatures.exists()
 
 
+def test_goes_to_nobody_but_the_customer_whom_the_officers_read(tom: Customer, staff: Staff) -> None:
+    eve = trader("eve@example.com", name="Eve")
+    answered(applicant(eve, known_as="app2"), yes())
+    request = proposed(Case.objects.get(), staff.ana)
+    Case.objects.update(profile=eve.kyc_profile)
+    with pytest.raises(StaleProposal):
+        signed(request, staff.ben)
+    assert (tier_of(tom), tier_of(eve)) == (2, 2)
+
+
 def test_a_final_no_is_lifted_by_two_officers_and_by_nobody_else(staff: Staff) -> None:
     tom = trader()
     row = answered(applicant(tom), yes())
