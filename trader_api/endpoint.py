@@ -12,9 +12,10 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from core import clock
+from core import clock, freezes
+from core.freezes.domain import scopes
 from trader_api import envelope
-from trader_api.authentication import KeyAuthentication, Trader
+from trader_api.authentication import SAFE, KeyAuthentication, Trader
 from trader_api.errors import ApiError, bad, missing
 from trader_api.limits import Limit, count_by_address, count_by_user
 
@@ -32,7 +33,11 @@ class RawJson(BaseParser):
 
 
 class Endpoint(APIView):
-    """A public endpoint. Limits are counted by the caller's address."""
+    """A public endpoint. Limits are counted by the caller's address.
+
+    A freeze of the trader API stops whatever does something. `is_stopped` is false for what only lowers risk,
+    and for what asks about this freeze together with others.
+    """
 
     authentication_classes: Any = []
     permission_classes: Any = []
@@ -41,6 +46,7 @@ class Endpoint(APIView):
     parser_classes: Any = [RawJson]
     http_method_names: Any = ["get", "post"]
     limit: ClassVar[Limit]
+    is_stopped: ClassVar[bool] = True
 
     def get_exception_handler(self) -> Callable[..., Any]:
         return envelope.handle
@@ -49,6 +55,8 @@ class Endpoint(APIView):
         super().initial(request, *args, **kwargs)
         self.now: datetime = clock.now()
         self.count(request)
+        if self.is_stopped and request.method not in SAFE:
+            freezes.check(scopes.TRADER_API)
 
     def count(self, request: Request) -> None:
         count_by_address(self.limit, request, endpoint=type(self).__name__, now=self.now)

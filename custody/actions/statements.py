@@ -87,7 +87,7 @@ def take_statement(
         subject = said.destination
         _check_order(customer_id, said)
     if kind != said_by.REMOVAL:
-        freezes.check(scopes.customer(customer_id))
+        freezes.check(scopes.TRADER_API, scopes.customer(customer_id))
         _check_count(customer_id, now=now)
     if kind == said_by.BENEFICIARY:
         _enter_in_address_book(customer, subject, label, now=now)

@@ -12,7 +12,7 @@ from django.db import DatabaseError, transaction
 
 from core.audit.models import AuditEvent
 from core.outbox.models import OutboxMessage
-from core.refusals import NotAllowed, Refused
+from core.refusals import NotAllowed
 from custody import actions, lane_tasks, queries
 from custody.actions import statements as refusals
 from custody.models import Beneficiary, CustomerStatement, StatementAnswer
@@ -300,20 +300,22 @@ def test_is_reckoned_for_all_of_a_customers_destinations_at_once(
     assert list(queries.usable_from(treasury.tom.pk, lane=lane)) == [HOME]
 
 
-def test_of_a_frozen_customer_only_takes_away(treasury: Treasury) -> None:
+@pytest.mark.parametrize("scope", ["customer", "trader-api"])
+def test_under_a_freeze_only_takes_away(treasury: Treasury, scope: str) -> None:
+    from core.freezes import Frozen
     from core.freezes.actions import pull_freeze
     from core.freezes.domain import scopes
 
     take(treasury, said(treasury, "key"))
     take(treasury, said(treasury, "beneficiary", HOME))
     pull_freeze(
-        scope=scopes.customer(treasury.tom.pk),
+        scope=scopes.customer(treasury.tom.pk) if scope == "customer" else scope,
         reason="he called",
         actor=treasury.staff.ana.actor,
         now=treasury.now,
     )
     later = treasury.now + timedelta(minutes=1)
-    with pytest.raises(Refused):
+    with pytest.raises(Frozen):
         take(
             treasury,
             said(treasury, "beneficiary", "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080", at=later),

@@ -17,6 +17,8 @@ from custody.actions import load_registry, report_price
 from custody.domain.limits import Quote
 from custody.domain.wallets import Targets
 from customers.models import ApiKey
+from engine_bridge.actions.markets import list_market
+from engine_bridge.domain.markets import LISTINGS
 from kernel.intent import time_text
 from kernel.money import Amount
 from tests.customers import Customer
@@ -24,6 +26,7 @@ from tests.officers import Staff
 from tests.traders import Api, Trader, enrol
 from tests.treasury import HOME, PRICE_CENTS, ROBOT, registry
 from tests.venue import give
+from trader_api.urls import urlpatterns
 
 pytestmark = pytest.mark.django_db
 
@@ -33,6 +36,7 @@ READS = """
     account/trade-fee?instType=SPOT asset/balances asset/currencies asset/deposit-history
     asset/withdrawal-history trade/orders-pending trade/fills trade/orders-history?instType=SPOT
 """
+ORDER = {"instId": "BTC-USDT", "side": "buy", "ordType": "limit", "sz": "1", "px": "1", "tdMode": "cash"}
 TOM = {"email": "Tom@Example.com", "password": "a long password", "country": "CH"}
 
 
@@ -127,8 +131,7 @@ def test_may_look_and_nothing_else_at_tier_0(treasury: None, now: datetime) -> N
     withdrawal = {"ccy": "BTC", "amt": "0.01", "dest": "4", "toAddr": HOME, "chain": "BTC-Bitcoin"}
     refused = json.loads(api.post("/api/v5/asset/withdrawal", withdrawal).content)
     assert (refused["code"], "tier 0" in refused["msg"]) == ("58200", True)
-    order = {"instId": "BTC-USDT", "side": "buy", "ordType": "limit", "sz": "1", "px": "1", "tdMode": "cash"}
-    assert code(api.post("/api/v5/trade/order", order)) == "50027"
+    assert code(api.post("/api/v5/trade/order", ORDER)) == "50027"
     assert code(api.get("/api/v5/asset/deposit-address?ccy=BTC")) == "50027"
     assert (
         code(api.post("/api/v5/asset/transfer", {"ccy": "BTC", "amt": "1", "from": "6", "to": "18"}))
@@ -158,15 +161,46 @@ def test_is_told_of_a_freeze_in_the_codes_of_each_act(treasury: None, staff: Sta
     tom = enrol("Trader", now=now)
     give(tom.customer.pk, "1", "BTC")
     api = Api(tom)
-    order = {"instId": "BTC-USDT", "side": "buy", "ordType": "limit", "sz": "1", "px": "1", "tdMode": "cash"}
     transfer = {"ccy": "BTC", "amt": "1", "from": "6", "to": "18"}
     withdrawal = {"ccy": "BTC", "amt": "0.01", "dest": "4", "toAddr": HOME}
     pull_freeze(scope="platform.withdrawals", reason="drill", actor=staff.sam.actor, now=now)
     assert code(api.post("/api/v5/asset/withdrawal", withdrawal)) == "58204"
     pull_freeze(scope=f"customer:{tom.customer.pk}", reason="drill", actor=staff.sam.actor, now=now)
     assert code(api.post("/api/v5/asset/transfer", transfer)) == "50007"
-    assert code(api.post("/api/v5/trade/order", order)) == "50007"
+    assert code(api.post("/api/v5/trade/order", ORDER)) == "50007"
     assert code(api.get("/api/v5/asset/balances")) == "0"
+
+
+LOWERS_RISK = {"cancel-order", "cancel-batch-orders", "cancel-withdrawal"}
+
+
+def test_only_reads_and_cancels_while_the_trader_api_is_frozen(staff: Staff, now: datetime) -> None:
+    pull_freeze(scope="trader-api", reason="keys have leaked", actor=staff.sam.actor, now=now)
+    views: dict[str, Any] = {str(pattern.pattern): pattern.callback for pattern in urlpatterns}
+    posts = [path for path, view in views.items() if hasattr(view.view_class, "post")]
+    assert {path.rpartition("/")[2] for path in posts} >= {"withdrawal", "transfer", "order", "api-keys"}
+    answers = dict[str, str]()
+    for path in posts:
+        api = Api(enrol(f"Trader{len(answers)}", now=now))
+        body = [ORDER] if path.endswith("batch-orders") else ORDER
+        answers[path.rpartition("/")[2]] = code(api.post(f"/{path}", body))
+        assert code(api.get("/api/v5/asset/balances")) == "0"
+    # What a statement says decides: tests/actions/test_custody_statements.py.
+    assert {name for name, said in answers.items() if said != "50001"} == LOWERS_RISK | {"statements"}
+
+
+def test_places_nothing_in_a_market_that_is_frozen(db: None, staff: Staff, now: datetime) -> None:
+    for listing in LISTINGS:
+        list_market(listing=listing, actor=ROBOT, now=now)
+    api = Api(enrol("Tom", now=now))
+
+    def told() -> dict[str, str]:
+        return dict(json.loads(api.post("/api/v5/trade/order", ORDER).content)["data"][0])
+
+    assert told()["sCode"] == "51008", "nothing is on the trading account"
+    pull_freeze(scope="market:BTC-USDT", reason="odd prices", actor=staff.sam.actor, now=now)
+    refused = told()
+    assert (refused["sCode"], "The market BTC-USDT is frozen" in refused["sMsg"]) == ("51022", True)
 
 
 def test_sees_nothing_of_somebody_else(now: datetime) -> None:

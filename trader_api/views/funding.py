@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 from uuid import UUID
 
 from rest_framework.request import Request
@@ -122,6 +122,7 @@ class Withdrawal(PrivateEndpoint):
 class CancelWithdrawal(PrivateEndpoint):
     limit = limits.WITHDRAWAL
     scope = "withdraw"
+    is_stopped: ClassVar[bool] = False
 
     def post(self, request: Request) -> Response:
         """Take a withdrawal back, before it is approved."""

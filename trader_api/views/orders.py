@@ -20,6 +20,7 @@ PAGE_MAX: Final = 100
 
 class Order(PrivateEndpoint):
     limit = limits.ORDER_READ
+    is_stopped: ClassVar[bool] = False  # placing asks itself, with the customer's freeze
 
     def check_permissions(self, request: Request) -> None:
         self.scope = "trade" if request.method == "POST" else "read"  # type: ignore[misc]
@@ -56,6 +57,7 @@ class BatchOrders(PrivateEndpoint):
     limit = limits.PLACE_BATCH
     scope = "trade"
     count_here: ClassVar[bool] = False
+    is_stopped: ClassVar[bool] = False  # placing asks itself, with the customer's freeze
 
     def post(self, request: Request) -> Response:
         """Place up to 20 orders."""
@@ -68,6 +70,7 @@ class CancelOrder(PrivateEndpoint):
     limit = limits.CANCEL
     scope = "trade"
     count_here: ClassVar[bool] = False
+    is_stopped: ClassVar[bool] = False
 
     def post(self, request: Request) -> Response:
         """Cancel one order."""
@@ -80,6 +83,7 @@ class CancelBatchOrders(PrivateEndpoint):
     limit = limits.CANCEL_BATCH
     scope = "trade"
     count_here: ClassVar[bool] = False
+    is_stopped: ClassVar[bool] = False
 
     def post(self, request: Request) -> Response:
         """Cancel up to 20 orders."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -25,6 +25,7 @@ UNNAMED: Final = "unnamed destination"
 
 class Statements(PrivateEndpoint):
     limit = limits.STATEMENTS
+    is_stopped: ClassVar[bool] = False  # taking asks itself: a removal goes through every freeze
 
     def get(self, request: Request) -> Response:
         """What the trader has signed, newest first, and how many signers have learnt each."""
