@@ -13,14 +13,16 @@ django.setup(set_prefix=False)
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
 
 from backoffice.bounded import Bounded  # noqa: E402
+from backoffice.headed import Headed  # noqa: E402
 from backoffice.routing import console_sockets, trader_sockets  # noqa: E402
 from backoffice.threaded import Threaded  # noqa: E402
 
 _django = Threaded()
 
-console = ProtocolTypeRouter(
-    {"http": Bounded(ASGIStaticFilesHandler(_django)), "websocket": URLRouter(console_sockets)}
-)
-trader = ProtocolTypeRouter({"http": Bounded(_django), "websocket": URLRouter(trader_sockets)})
+# Static files are the program's own, the same for everybody, and asked for by the page that refuses somebody:
+# they alone are given out before anybody is asked who they are.
+_with_static = ASGIStaticFilesHandler(_django)
+console = ProtocolTypeRouter({"http": Headed(Bounded(_with_static)), "websocket": URLRouter(console_sockets)})
+trader = ProtocolTypeRouter({"http": Headed(Bounded(_django)), "websocket": URLRouter(trader_sockets)})
 
 gc.freeze()  # what is loaded stays: to look through it again held every request up for 36 ms now and then

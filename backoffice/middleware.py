@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Final
+from collections.abc import Callable
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 
+from backoffice.headed import HEADERS, HSTS, NOTHING
 from core.ids import new_id
-
-HEADERS: Final[Mapping[str, str]] = {
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
-}
-NOTHING: Final = "default-src 'none'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; sandbox"
-"""The policy of answers that no browser has any business showing."""
-# Said here and not by Django's SecurityMiddleware, which says it over TLS alone: TLS ends at the edge, what
-# reaches us is plain HTTP on a socket, and we believe no header that claims otherwise.
-HSTS: Final = "max-age=63072000; includeSubDomains"
 
 
 class DoorMiddleware:

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 from pathlib import Path
 from typing import Any, Final
 
+import httpx
 import pytest
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import reverse
 
+from backoffice.asgi import console, trader
+from backoffice.bounded import BODY_BYTES_MAX
 from backoffice.console.urls import urlpatterns
 from core.access.requirement import permission_of
 from tests.doors import at_console
@@ -62,7 +66,7 @@ def _secure(settings: Any) -> None:
     settings.SECURE = True  # as behind an https:// origin, where the edge speaks plain HTTP to us
 
 
-def lacks(answer: HttpResponse, policy: dict[str, str] = CONSOLE_POLICY) -> dict[str, str]:
+def lacks(answer: HttpResponse | httpx.Headers, policy: dict[str, str] = CONSOLE_POLICY) -> dict[str, str]:
     """What is wrong with the headers, by name."""
     wrong = {name: answer.get(name, "") for name, value in EXACT.items() if answer.get(name) != value}
     if "no-store" not in answer.get("Cache-Control", ""):
@@ -111,6 +115,30 @@ def test_at_no_door_is_locked_down(exchange: Exchange) -> None:
     answer = Client(headers={"Host": "elsewhere.localhost"}).get("/")
     assert answer.status_code == 421
     assert lacks(answer, PROGRAMS_POLICY) == {}
+
+
+@pytest.mark.parametrize(
+    ("application", "method", "path", "body", "status"),
+    [
+        (console, "GET", "/static/base.css", b"", 200),
+        (console, "GET", "/static/nothing.css", b"", 404),
+        (console, "POST", "/freezes/pull", b"x" * (BODY_BYTES_MAX + 1), 413),
+        (trader, "POST", "/api/v5/trade/order", b"x" * (BODY_BYTES_MAX + 1), 413),
+    ],
+    ids=["static file", "no static file", "too long for the console", "too long for the trader API"],
+)
+def test_that_no_middleware_sees_is_locked_down(
+    application: Any, method: str, path: str, body: bytes, status: int
+) -> None:
+    async def ask() -> httpx.Response:
+        transport = httpx.ASGITransport(app=application)
+        async with httpx.AsyncClient(transport=transport, base_url="http://console.localhost") as client:
+            return await client.request(method, path, content=body)
+
+    answer = asyncio.run(ask())
+    assert answer.status_code == status
+    assert lacks(answer.headers, PROGRAMS_POLICY).keys() <= {"Cache-Control"}
+    assert len(answer.headers.get_list("x-frame-options")) == 1
 
 
 def test_promises_nothing_about_tls_where_there_is_none(exchange: Exchange, settings: Any) -> None:
