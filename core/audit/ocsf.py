@@ -18,20 +18,41 @@ _API: Final = (6, 6003)
 _DATASTORE: Final = (6, 6005)
 
 _OTHER: Final = 99
+# The first beginning that fits decides. Activities: log on 1, log off 2; of an account create 1, enable 2,
+# disable 5, delete 6, a factor on 10, a factor off 11; of privileges assign 1, revoke 2; export 7.
 _CLASSES: Final[tuple[tuple[str, tuple[int, int], int], ...]] = (
-    ("audit.exported", _WEB_RESOURCES, 7),  # Export
-    ("access.door", _AUTHENTICATION, 1),  # Logon
-    ("access.view", _AUTHENTICATION, 1),
+    ("audit.exported", _WEB_RESOURCES, 7),
+    ("access.door.", _AUTHENTICATION, 1),
+    ("access.view.", _AUTHENTICATION, 1),
+    ("access.session.started", _AUTHENTICATION, 1),
+    ("access.session.moved", _AUTHENTICATION, _OTHER),
+    ("access.session.", _AUTHENTICATION, 2),
     ("access.", _USER_ACCESS, _OTHER),
-    ("factors.ceremony", _AUTHENTICATION, 1),
+    ("factors.ceremony.", _AUTHENTICATION, 1),
+    ("factors.factor.added", _ACCOUNT_CHANGE, 10),
+    ("factors.factor.ended", _ACCOUNT_CHANGE, 11),
+    ("factors.glass.opened", _USER_ACCESS, 1),
+    ("factors.glass.ended", _USER_ACCESS, 2),
     ("factors.", _ACCOUNT_CHANGE, _OTHER),
-    ("staff.", _USER_ACCESS, 1),  # Assign Privileges
-    ("approvals.", _ENTITY_MANAGEMENT, _OTHER),
-    ("freezes.", _ENTITY_MANAGEMENT, _OTHER),
+    ("staff.person.joined", _ACCOUNT_CHANGE, 1),
+    ("staff.person.restored", _ACCOUNT_CHANGE, 2),
+    ("staff.person.suspended", _ACCOUNT_CHANGE, 5),
+    ("staff.person.left", _ACCOUNT_CHANGE, 6),
+    ("staff.person.", _ACCOUNT_CHANGE, _OTHER),
+    ("staff.passkey.added", _ACCOUNT_CHANGE, 10),
+    ("staff.passkey.revoked", _ACCOUNT_CHANGE, 11),
+    ("staff.role.granted", _USER_ACCESS, 1),
+    ("staff.role.ended", _USER_ACCESS, 2),
+    ("staff.elevation.ended", _USER_ACCESS, 2),
+    ("staff.", _USER_ACCESS, _OTHER),
+    ("customers.customer.signed_up", _ACCOUNT_CHANGE, 1),
+    ("customers.call.", _AUTHENTICATION, 1),
     ("customers.", _ACCOUNT_CHANGE, _OTHER),
-    ("kyc.", _ENTITY_MANAGEMENT, _OTHER),
-    ("custody.", _ENTITY_MANAGEMENT, _OTHER),
-    ("market.", _ENTITY_MANAGEMENT, _OTHER),
+    *(
+        (f"{app}.", _ENTITY_MANAGEMENT, _OTHER)
+        for app in ("approvals", "freezes", "kyc", "custody", "engine")
+    ),
+    ("audit.", _DATASTORE, _OTHER),
 )
 _READ: Final = (_DATASTORE, 1)
 _ELSE: Final = (_API, _OTHER)
@@ -44,7 +65,7 @@ def of(text: str, *, at: datetime | None, index: int, log: str) -> dict[str, Any
     event = shown(text)
     action, actor = event["action"], event["actor"]
     (category, class_uid), activity = _class_of(action)
-    refused = action.endswith(".refused")
+    failed = action.endswith((".refused", ".failed"))
     return {
         "metadata": {
             "version": VERSION,
@@ -60,8 +81,8 @@ def of(text: str, *, at: datetime | None, index: int, log: str) -> dict[str, Any
         "activity_id": activity,
         "activity_name": action,
         "type_uid": class_uid * 100 + activity,
-        "severity_id": 3 if refused else 1,
-        "status_id": 2 if refused else 1,
+        "severity_id": 3 if failed else 1,
+        "status_id": 2 if failed else 1,
         "status_detail": event.get("reason") or None,
         "message": f"{actor.get('label', '')} {action} {event.get('target', '')}".strip(),
         "actor": {
@@ -76,7 +97,7 @@ def of(text: str, *, at: datetime | None, index: int, log: str) -> dict[str, Any
 
 
 def _class_of(action: str) -> tuple[tuple[int, int], int]:
-    if action.endswith(("_read", ".read", ".seen", "_opened")) and not action.startswith("approvals."):
+    if action.endswith(("_read", ".read")):
         return _READ
     for beginning, found, activity in _CLASSES:
         if action.startswith(beginning):
