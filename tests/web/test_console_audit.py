@@ -2,20 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
 import io
+import json
+import re
 import zipfile
-from datetime import datetime
+from datetime import datetime, timedelta
+from html import unescape
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
+from asgiref.sync import sync_to_async
+from django.db import connections
 from django.test import Client
 
+from backoffice.asgi import console
 from core import audit, clock
+from core.access.doors import ASSERTION
+from core.audit import cosigning
 from core.audit import verifier as offline
 from core.audit.models import AuditEvent
+from core.audit.sources import OwnLog
+from kernel import merkle, note
+from tests.actions.test_core_audit_exports import watching
 from tests.actions.test_core_audit_sealing import Event, do, seal_all
-from tests.doors import at_console, open_doors
+from tests.doors import CONSOLE, at_console, open_doors, token
 from tests.exchange import stock
 from tests.notaries import soft_log
 from tests.officers import Staff, enrol
@@ -59,6 +72,55 @@ def test_say_who_read_what_of_whom(own: Staff, now: datetime) -> None:
     assert "Nobody read anything" in dot(own).get("/audit/reads/", {"actor": "Ben"}).content.decode()
 
 
+def test_show_an_event_with_its_proof_and_how_far_witnesses_are(
+    own: Staff, now: datetime, tmp_path: Path
+) -> None:
+    """What the pages show is all that somebody needs who believes only the log's public key."""
+    log, seal = soft_log(tmp_path, origin=ORIGIN)
+    do(count=5, actor=own.ana.actor, now=now)
+    seal_all(seal, now=now)
+    with watching(tmp_path, log) as among:
+        assert cosigning.collect(OwnLog(log), among, now=now) == len(among) == 2
+    row = AuditEvent.texts.filter(canon__contains="thing/3").get()
+    page = unescape(dot(own).get(f"/audit/{row.pk}/").content.decode())
+    pieces = re.findall(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)
+    text = next(one for one in pieces if one.startswith('{"act":"'))
+    head = note.Checkpoint.parse(
+        note.open_note(next(one for one in pieces if one.startswith(ORIGIN)), by=log)
+    )
+    place = re.search(r"Leaf (\d+) of the (\d+)", page)
+    assert place is not None
+    assert int(place[2]) == head.size
+    merkle.verify_inclusion(
+        [bytes.fromhex(step) for step in re.findall(r"<li><code>([0-9a-f]{64})</code></li>", page)],
+        leaf_hash=merkle.leaf(text.encode()),
+        index=int(place[1]),
+        size=head.size,
+        root=head.root,
+    )
+    seals = unescape(dot(own).get("/audit/seals/").content.decode())
+    shown = re.findall(r"<pre[^>]*>(.*?)</pre>", seals, re.DOTALL)[0]
+    assert note.Checkpoint.parse(note.open_note(shown, by=log)) == head
+    for witness in among:
+        assert f"<td>{witness.cosigner.name}</td><td>{head.size}</td>" in seals
+
+
+def test_are_filtered_by_actor_target_and_act(own: Staff, now: datetime) -> None:
+    do(count=2, actor=own.ana.actor, now=now)
+    do(count=1, actor=own.ben.actor, now=now)
+
+    def shown(**chosen: str) -> int:
+        return dot(own).get("/audit/", chosen).content.decode().count("thing/")
+
+    ana = own.ana.identity.display_name
+    everything = shown(action="test.")
+    assert everything >= 3
+    assert shown(action="test.", target="thing/1") < everything
+    assert shown(action="test.", actor=ana) < everything
+    assert shown(action="test.", target="thing/1", actor=ana) > 0
+    assert shown(action="freezes.") == shown(action="test.", actor="nobody") == 0
+
+
 def test_show_what_lies(own: Staff, now: datetime, tmp_path: Path) -> None:
     rows = [AuditEvent.texts.create(canon=text) for text in ("no json", *LIES)]
     seal = soft_log(tmp_path, origin=ORIGIN)[1]
@@ -93,6 +155,54 @@ def test_stream_an_export_that_the_verifier_takes_and_that_is_on_record(
     assert (event["actor"]["label"], event["reason"]) == (own.dot.identity.display_name, "yearly audit")
     lines = dot(own).post("/audit/export", {**asked, "form": "ocsf"}).getvalue().splitlines()
     assert len(lines) >= 700
+
+
+def test_stream_an_export_event_by_event_to_the_server_in_front(
+    own: Staff, now: datetime, tmp_path: Path, settings: Any
+) -> None:
+    settings.AUDIT_KEY_FILE, settings.AUDIT_ORIGIN = tmp_path / "key.txt", ORIGIN
+    do(count=60, actor=own.ana.actor, now=now)
+    seal_all(soft_log(tmp_path, origin=ORIGIN)[1], now=now)
+    client = dot(own)
+    client.get("/audit/seals/")
+    day = {"form": "ocsf", "reason": "a look at that day", "since": f"{now:%Y-%m-%dT%H:%M}"}
+    day |= {"until": f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M}"}
+    whole = client.post("/audit/export", day).getvalue().splitlines()
+    cookies = {name: morsel.value for name, morsel in client.cookies.items()}
+    form = urlencode({**day, "csrfmiddlewaretoken": cookies[settings.CSRF_COOKIE_NAME]}).encode()
+    headers = {
+        "Host": CONSOLE,
+        ASSERTION: token(own.dot.identity),
+        "Cookie": "; ".join(f"{name}={value}" for name, value in cookies.items()),
+        "Content-Type": "application/x-www-form-urlencoded",
+        "Content-Length": str(len(form)),
+    }
+    scope: dict[str, Any] = {"type": "http", "method": "POST", "path": "/audit/export", "query_string": b""}
+    scope |= {"scheme": "http", "client": ("127.0.0.1", 1)}
+    scope["headers"] = [(name.lower().encode(), value.encode()) for name, value in headers.items()]
+    sent = asyncio.run(_asked(scope, form))
+    assert sent[0]["status"] == 200
+    pieces = [message["body"] for message in sent[1:] if message.get("body")]
+    assert pieces == [line + b"\n" for line in whole], "one at a time, and exactly that minute"
+    assert len(pieces) >= 60
+    assert {json.loads(piece)["time"] for piece in pieces} == {int(now.timestamp() * 1000)}
+
+
+async def _asked(scope: dict[str, Any], body: bytes) -> list[dict[str, Any]]:
+    sent: list[dict[str, Any]] = []
+    given = [{"type": "http.request", "body": body}]
+
+    async def receive() -> dict[str, Any]:
+        if given:
+            return given.pop()
+        return await asyncio.get_running_loop().create_future()
+
+    async def send(message: Any) -> None:
+        sent.append(message)
+
+    await console(scope, receive, send)  # type: ignore[arg-type]
+    await sync_to_async(connections.close_all)()
+    return sent
 
 
 def test_say_so_where_the_vault_is_silent(
