@@ -23,7 +23,7 @@ from custody.models import Withdrawal
 from kernel.intent import Intent
 from tests.policies import enact, rule
 from tests.traces import Trace
-from tests.treasury import BTC, PRICE_CENTS, ROBOT, Treasury, customer_actor
+from tests.treasury import BTC, HOME, PRICE_CENTS, ROBOT, Treasury, customer_actor
 
 pytestmark = pytest.mark.django_db
 
@@ -146,6 +146,35 @@ def test_is_rejected_with_the_checkers_reason(treasury: Treasury) -> None:
     row.refresh_from_db()
     assert (row.state, row.reason) == ("rejected", "the label is odd")
     assert treasury.funding().held.units == 0
+
+
+@pytest.mark.parametrize(
+    ("holds", "fails"),
+    [
+        (["asset", "is", "BTC"], ["asset", "is", "USDT"]),
+        (["amount", "at_most", "10000000"], ["amount", "below", "10000000"]),
+        (["usd_cents", "at_least", "600000"], ["usd_cents", "above", "600000"]),
+        (["source", "is", "hot"], ["source", "is", "cold"]),
+        (["destination", "is", HOME], ["destination", "is", "elsewhere"]),
+        (["destination_class", "is", "new"], ["destination_class", "is", "known"]),
+        (["customer_tier", "at_most", "2"], ["customer_tier", "above", "2"]),
+        (["risk", "is", "held"], ["risk", "is", "clear"]),
+        (["hour", "at_most", "3"], ["hour", "below", "3"]),
+        (["lane", "is", "shut"], ["lane", "is", "open"]),
+    ],
+    ids=lambda condition: condition[0],
+)
+def test_is_judged_by_what_it_is(treasury: Treasury, holds: list[str], fails: list[str]) -> None:
+    """The policy's words mean what the withdrawal is, one by one; it is asked for at 03:00."""
+    rules = [rule("another", PAYS, fails), rule("this", PAYS, holds), rule("rest", PAYS)]
+    enact(treasury.staff, treasury.now, rules)
+    row = treasury.request(SMALL)
+    actions.report_screening(withdrawal_id=row.pk, hits=[], actor=ROBOT, now=treasury.now)
+    row = actions.release_from_screening(
+        withdrawal_id=row.pk, reason="Tom called", actor=treasury.staff.ana.actor, now=treasury.now
+    )
+    assert row.request is not None
+    assert (row.request.rule, row.request.facts["customer"]) == ("this", str(treasury.tom.pk))
 
 
 def test_is_put_before_nobody_while_no_price_is_fresh(treasury: Treasury) -> None:

@@ -69,12 +69,14 @@ def running(path: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def ask(
-    path: Path, target: str, *, method: str = "GET", host: str = HOST
+    path: Path, target: str, *, method: str = "GET", host: str = HOST, **more: str
 ) -> tuple[int, dict[str, str], bytes]:
     connection = Unix(path)
     try:
         connection.putrequest(method, target, skip_host=True)
         connection.putheader("Host", host)
+        for name, value in more.items():
+            connection.putheader(name.replace("_", "-"), value)
         connection.endheaders()
         answer = connection.getresponse()
         return answer.status, dict(answer.getheaders()), answer.read()
@@ -114,6 +116,9 @@ def test_serves_its_files_under_the_strictest_policy_and_nothing_else(tmp_path: 
         assert ask(path, "/", host="console.example.com")[0] == 421
         assert ask(path, "/", method="HEAD")[::2] == (200, b"")
         assert {ask(path, target, method="POST")[0] for target in ("/", "/register")} == {404}
+        held = ask(path, "/", Cf_Access_Jwt_Assertion="a.b.c", Cookie="CF_Authorization=a.b.c")
+        assert held[::2] == (200, body), "a token of the edge changes nothing: it is not even looked at"
+        assert "Set-Cookie" not in held[1]
         refused = ask(path, "/", method="PUT")
         assert refused[0] == 501
         assert refused[1]["Content-Security-Policy"] == headers["Content-Security-Policy"]

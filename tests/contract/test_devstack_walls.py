@@ -78,6 +78,32 @@ def test_nobody_else_opens_it_even_with_the_pin(commands: Commands, user: str) -
     assert '"type":"provisioned"' not in said
 
 
+def test_each_trusted_program_is_a_user_of_its_own(commands: Commands) -> None:
+    trusted = Trusted(commands.environment, commands.accounts)
+    programs = [
+        *trusted.signers(),
+        trusted.notary(),
+        trusted.vault(),
+        trusted.approver(),
+        *trusted.witnesses(),
+    ]
+    theirs = [program.account.uid for program in programs]
+    assert len(programs) == len(set(theirs)) == 8
+    others = {commands.accounts.of(user).uid for user in users.WEB_USERS | {"cs-db", "cs-node", "cs-engine"}}
+    assert not {0, *others} & set(theirs)
+    assert trusted.other_supervisor().command[-2:] == ["devstack", "witnesses"]
+
+
+@pytest.mark.parametrize("user", ["cs-worker", "cs-db", "cs-notary", "cs-witness-2"])
+def test_a_witness_is_reached_by_nobody_elses_hand(commands: Commands, user: str) -> None:
+    state = commands.environment.layout.witness("witness-1")
+    secret = [path for path in state.iterdir() if path.stat().st_mode & 0o044 == 0]
+    assert secret, "its key is somewhere else"
+    for path in secret:
+        assert "Permission denied" in commands.run_as(user, "/usr/bin/cat", str(path)).stderr
+    assert "Permission denied" in commands.run_as(user, "/usr/bin/touch", str(state / "seen")).stderr
+
+
 @pytest.mark.parametrize(("user", "may"), [("cs-db", False), ("cs-console", True), ("cs-trader", True)])
 def test_writers_reach_the_sealers_ear_and_the_database_does_not(
     commands: Commands, user: str, may: bool

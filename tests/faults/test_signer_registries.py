@@ -58,22 +58,24 @@ def test_takes_up_the_registry_that_officers_of_the_old_one_ordered(desk: Desk) 
 
 
 @pytest.mark.parametrize(
-    ("changes", "how"),
+    ("changes", "how", "expected"),
     [
-        ({"version": 1}, {}),
-        ({"deployment": "other"}, {}),
-        ({}, {"officers": [BEN]}),
-        ({}, {"officers": [BEN, DOT]}),
-        ({}, {"verb": Verb.APPROVE}),
-        ({}, {"digest": "00" * 32}),
-        ({}, {"version": 3}),
-        ({}, {"keys": ["0" * 32 + " Ana"]}),
-        ({}, {"v": 1}),
+        ({"version": 1}, {}, "SIGNER_REGISTRY_CHANGED"),
+        ({"deployment": "other"}, {}, "SIGNER_REGISTRY_CHANGED"),
+        ({}, {"officers": [BEN]}, "SIGNER_BELOW_QUORUM"),
+        ({}, {"officers": [BEN, DOT]}, "SIGNER_BELOW_QUORUM"),
+        ({}, {"verb": Verb.APPROVE}, "SIGNER_WRONG_VERB"),
+        ({}, {"digest": "00" * 32}, "SIGNER_BAD_ORDER"),
+        ({}, {"version": 3}, "SIGNER_BAD_ORDER"),
+        ({}, {"keys": ["0" * 32 + " Ana"]}, "SIGNER_BAD_ORDER"),
+        ({}, {"v": 1}, "SIGNER_BAD_ORDER"),
     ],
 )
-def test_takes_up_no_registry_without_that(desk: Desk, changes: dict[str, Any], how: dict[str, Any]) -> None:
+def test_takes_up_no_registry_without_that(
+    desk: Desk, changes: dict[str, Any], how: dict[str, Any], expected: str
+) -> None:
     new, members = succession(desk, **changes)
-    with pytest.raises(Refused):
+    with pytest.raises(Refused, match=expected):
         desk.restart(registry=new, order=requests.order(order("signer.registry", **{**members, **how})))
 
 

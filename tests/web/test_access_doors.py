@@ -198,6 +198,7 @@ def test_a_repeated_header_is_refused(issuer: Issuer, tokens: dict[str, str]) ->
     assert asyncio.run(ask([(name, good), (name, good)])) == 403
     assert asyncio.run(ask([(name, good), (name, "forged")])) == 403
     assert asyncio.run(ask([(name, f"{good}, {good}")])) == 403
+    assert asyncio.run(ask([(name.replace("-", "_"), good)])) == 403, "underscores make another header"
 
 
 @pytest.mark.parametrize("audience", [SERVICE_AUD, OTHER_AUD])
@@ -222,6 +223,13 @@ def test_a_program_may_only_what_its_roles_name(service: str) -> None:
     RoleGrant.objects.all().update(revoked_at=clock.now())
     answer = get("/", service, host="service.localhost")
     assert (answer.status_code, answer["Content-Type"]) == (403, "application/json")
+
+
+def test_suspension_is_felt_by_programs_too(service: str) -> None:
+    assert get("/", service, host="service.localhost").status_code == 200
+    Identity.objects.filter(kind="service").update(is_active=False)
+    refused = get("/", service, host="service.localhost")
+    assert (refused.status_code, b"access.suspended" in refused.content) == (403, True)
 
 
 @pytest.mark.parametrize("host", ["api.localhost", "hooks.localhost"])

@@ -57,10 +57,21 @@ FAULTS: dict[str, Callable[[], bytes]] = {
 
 
 def test_is_written_down_with_it_in_every_event(exchange: Exchange) -> None:
-    client = at_console(exchange.staff.ana.identity)
-    client.post("/freezes/pull", {"scope": "asset:BTC", "reason": "a leak"})
+    ana = exchange.staff.ana
+    client = at_console(ana.identity, fresh=True)
+    client.defaults["HTTP_CF_CONNECTING_IP"] = "192.0.2.7"
+    pulled = client.post("/freezes/pull", {"scope": "asset:BTC", "reason": "a leak"})
     freeze = AuditEvent.objects.filter(doc__action="freezes.freeze.pulled").latest("id").doc
-    assert freeze["actor"]["device"] == "laptop-of-ana"
+    assert freeze["actor"] == {
+        "identity": str(ana.identity.pk),
+        "kind": "officer",
+        "label": ana.identity.display_name,
+        "subject": ana.identity.access_subject,
+        "device": "laptop-of-ana",
+        "ip": "192.0.2.7",
+        "request": pulled["X-Request-Id"],
+    }
+    assert (freeze["reason"], freeze["after"]["scope"]) == ("a leak", "asset:BTC")
     started = AuditEvent.objects.filter(doc__action="access.session.started").latest("id").doc
     assert started["actor"]["device"] == started["after"]["device"] == "laptop-of-ana"
     page = client.get("/session/").content.decode()
