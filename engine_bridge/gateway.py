@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final, TypeAlias
-from uuid import UUID
 
-from core.ids import new_ids
+from core.ids import new_id_numbers
 from engine_bridge import numbering
 from engine_bridge.adapters import notes
 from engine_bridge.adapters.channel import EngineAway, EngineBusy, OutcomeUnknown
@@ -73,7 +72,7 @@ def place(account_id: int, orders: Sequence[NewOrder], *, now: datetime) -> list
             account_id=account_id,
             terms=order.terms,
         )
-        for fresh, number, order in zip(new_ids(len(ready)), numbers, ready, strict=True)
+        for fresh, number, order in zip(new_id_numbers(len(ready)), numbers, ready, strict=True)
     ]
     notes.leave([_note(command) for command in commands])
     answers = bridge().submit(commands)
@@ -86,7 +85,7 @@ def place(account_id: int, orders: Sequence[NewOrder], *, now: datetime) -> list
 def cancel(account_id: int, order_ids: Sequence[int], *, now: datetime) -> list[Answer]:
     """Ask the engine to cancel the account's orders; its answers, in order. EngineAway, EngineBusy."""
     expires = _expiry(now)
-    ids = new_ids(len(order_ids))
+    ids = new_id_numbers(len(order_ids))
     commands = [
         CancelOrder(fresh, expires, order_id, account_id)
         for fresh, order_id in zip(ids, order_ids, strict=True)
@@ -125,7 +124,7 @@ def _collared(order: NewOrder) -> OrderTerms:
     return replace(terms, price_ticks=worst)
 
 
-def _command_id(fresh: UUID, account_id: int, client_id: str) -> UUID:
+def _command_id(fresh: int, account_id: int, client_id: str) -> int:
     return marked(fresh, client_mark(account_id, client_id)) if client_id else fresh
 
 

@@ -75,4 +75,8 @@ def _made(each: int) -> int:
 
 
 def _batch(flow: Flow, count: int) -> order_entry_pb2.CommandBatch:
-    return encoding.batch(flow.many(count))
+    sent = encoding.batch(encoding.commands(flow.many(count)), first=1)
+    batch = order_entry_pb2.CommandBatch.FromString(sent)
+    for command in batch.commands:
+        command.ClearField("session_seq")  # it belongs to a session, and this call has none
+    return batch

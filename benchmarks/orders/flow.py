@@ -5,9 +5,8 @@ from __future__ import annotations
 import time
 from collections import deque
 from typing import Final
-from uuid import UUID
 
-from core.ids import new_ids
+from core.ids import new_id_numbers
 from engine_bridge.domain.commands import ORDER_LIFETIME_MS, CancelOrder, Command, PlaceOrder
 from engine_bridge.domain.markets import LISTINGS
 from engine_bridge.domain.orders import OrderTerms, OrderType, Side, StpMode
@@ -33,9 +32,9 @@ class Flow:
     def many(self, count: int) -> list[Command]:
         """The next so many, all alive from now on: as in a call that brings them together."""
         expires = time.time_ns() // 1_000_000 + ORDER_LIFETIME_MS
-        return [self._of(fresh, expires) for fresh in new_ids(count)]
+        return [self._of(fresh, expires) for fresh in new_id_numbers(count)]
 
-    def _of(self, fresh: UUID, expires_at_ms: int) -> Command:
+    def _of(self, fresh: int, expires_at_ms: int) -> Command:
         if len(self._resting) >= RESTING:
             return CancelOrder(fresh, expires_at_ms, self._resting.popleft(), ACCOUNT)
         self._number += 1

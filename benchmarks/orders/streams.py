@@ -64,9 +64,8 @@ class _Raw:
 async def raw(target: str, flow: Flow, rate: int, each: int, seconds: float) -> Line:
     """What grpc and the engine take by themselves."""
     pace = Pace(rate, seconds, each=each)
-    batch = encoding.batch(flow.many(pace.count))
-    for number, command in enumerate(batch.commands, 1):
-        command.session_seq = number
+    sent = encoding.batch(encoding.commands(flow.many(pace.count)), first=1)
+    batch = order_entry_pb2.CommandBatch.FromString(sent)
     async with aio.insecure_channel(target, options=(*OPTIONS, *UNIX_OPTIONS)) as channel:
         call = order_entry_pb2_grpc.OrderEntryStub(channel).Session()
         hello = order_entry_pb2.Hello(protocol_version=1, session_id=os.urandom(16), next_session_seq=1)

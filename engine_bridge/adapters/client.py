@@ -121,7 +121,7 @@ class Bridge:
         query = order_entry_pb2_grpc.OrderEntryStub(self._calls()).QueryCommand
         asked = []
         for command in commands:
-            request = order_entry_pb2.QueryCommandRequest(command_id=command.command_id.bytes)
+            request = order_entry_pb2.QueryCommandRequest(command_id=command.command_id.to_bytes(16, "big"))
             asked.append(query.future(request, timeout=QUERY_S, wait_for_ready=False))
         for place, call in enumerate(asked):
             try:

@@ -1,8 +1,14 @@
-"""From the domain to the wire."""
+"""From the domain to the wire.
+
+Commands are written as protobuf's own bytes, field by field: to fill a message for each and have it written
+took half as long again, and kept three objects for the collector. The generated classes say the same, and a
+test compares.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from functools import lru_cache
 from typing import Final
 
 from engine_bridge.domain.commands import Command, MoveFunds, PlaceOrder
@@ -27,55 +33,103 @@ _TYPES: Final = {
 }
 
 
+_COMMAND_SIZE_MAX: Final = 256
+_BITS: Final = 14
+"""Varints are put together from two bytes at a time."""
+_WIDTH: Final = 1 << _BITS
+_LOW_BITS: Final = _WIDTH - 1
+_MORE: Final = [bytes((low & 0x7F | 0x80, low >> 7 | 0x80)) for low in range(_WIDTH)]
+"""Two bytes of a varint that goes on."""
+_LAST: Final = [bytes((n,)) if n < 0x80 else bytes((n & 0x7F | 0x80, n >> 7)) for n in range(_WIDTH)]
+"""The end of a varint, or all of it."""
+
+
+def _varint(value: int) -> bytes:
+    """An unsigned number; ValueError where it has more than 64 bits."""
+    if 0 <= value < _WIDTH:
+        return _LAST[value]
+    if not 0 <= value <= _LOW:
+        raise ValueError(f"{value} is no number of 64 bits")
+    return _MORE[value & _LOW_BITS] + _varint(value >> _BITS)
+
+
+# Tags, each with the sizes that may follow it: ClientFrame.batch, CommandBatch.commands, and Command's own.
 _BATCH: Final = b"\x12"
-"""The tag of ClientFrame.batch."""
+_COMMANDS: Final = [b"\x0a" + _varint(size) + b"\x10" for size in range(_COMMAND_SIZE_MAX)]
+"""A command's size, and the tag of its number in the session, which stands first."""
+_COMMAND_ID: Final = b"\x0a\x10"
+_NEW_ORDER: Final = [b"\x22" + _varint(size) for size in range(_COMMAND_SIZE_MAX)]
+_CANCEL: Final = [b"\x2a" + _varint(size) for size in range(_COMMAND_SIZE_MAX)]
 
 
-def batch(commands: Iterable[Command]) -> order_entry_pb2.CommandBatch:
-    """The commands, in one message. Their numbers in the session are added when they are sent."""
-    found = order_entry_pb2.CommandBatch()
-    add = found.commands.add
-    for command in commands:
-        wire = add()
+def commands(given: Iterable[Command]) -> list[bytes]:
+    """Each command as it is sent and sent again, but for its number. ValueError where anything of it is too
+    large.
+    """
+    found = []
+    for command in given:
         if isinstance(command, PlaceOrder):
-            command_id, wire.expires_at_ms, order_id, instrument_id, account_id, terms = command
-            order = wire.new_order
-            order.order_id = order_id
-            order.instrument_id = instrument_id
-            order.side = _SIDES[terms.side]
-            order.kind, order.tif, post_only = _TYPES[terms.order_type]
-            if post_only:
-                order.post_only = True
-            order.price_ticks = terms.price_ticks
-            order.qty_lots = terms.qty_lots
+            command_id, expires_at_ms, order_id, instrument_id, account_id, terms = command
+            price = terms.price_ticks
+            body = (
+                b"\x08" + _varint(order_id)
+                + b"\x38" + _varint(price << 1 if price >= 0 else (-price << 1) - 1)
+                + b"\x40" + _varint(terms.qty_lots)
+                + _usual(instrument_id, account_id, terms.side, terms.order_type, terms.stp)
+            )  # fmt: skip
             if terms.budget_ticklots:
-                order.budget_ticklots = terms.budget_ticklots
-            order.account_id = order.owner_ref = order.stp_group = account_id
-            order.stp = _STP[terms.stp]
+                body += b"\x48" + _varint(terms.budget_ticklots)
+            head = _NEW_ORDER[len(body)]
         else:
-            command_id, wire.expires_at_ms, order_id, account_id = command
-            cancel = wire.cancel
-            cancel.order_id = order_id
-            cancel.account_id = account_id
-        wire.command_id = command_id.int.to_bytes(16, "big")
+            command_id, expires_at_ms, order_id, account_id = command
+            body = b"\x08" + _varint(order_id) + b"\x10" + _varint(account_id)
+            head = _CANCEL[len(body)]
+        found.append(_COMMAND_ID + command_id.to_bytes(16, "big") + _expiry(expires_at_ms) + head + body)
     return found
+
+
+@lru_cache(4096)
+def _usual(instrument_id: int, account_id: int, side: Side, order_type: OrderType, stp: StpMode) -> bytes:
+    """The fields of a NewOrder that one account's orders in one market have in common."""
+    kind, tif, post_only = _TYPES[order_type]
+    sent: bytes = order_entry_pb2.NewOrder(
+        instrument_id=instrument_id,
+        account_id=account_id,
+        owner_ref=account_id,
+        stp_group=account_id,
+        side=_SIDES[side],
+        kind=kind,
+        tif=tif,
+        post_only=post_only,
+        stp=_STP[stp],
+    ).SerializeToString()
+    return sent
+
+
+@lru_cache(256)
+def _expiry(expires_at_ms: int) -> bytes:
+    return b"\x18" + _varint(expires_at_ms)
+
+
+def batch(bodies: Sequence[bytes], *, first: int) -> bytes:
+    """A CommandBatch of commands that were written before, under numbers from `first` on."""
+    low, count = first & _LOW_BITS, len(bodies)
+    if (same := _WIDTH - low) < count:  # so many numbers have their high bits in common
+        return batch(bodies[:same], first=first) + batch(bodies[same:], first=first + same)
+    high = _varint(first >> _BITS)
+    size = len(_MORE[0]) + len(high) + 1
+    parts: list[bytes] = []
+    for body, lows in zip(bodies, _MORE[low : low + count], strict=True):
+        parts += (_COMMANDS[size + len(body)], lows, high, body)
+    return b"".join(parts)
 
 
 def frame(batches: Sequence[bytes]) -> bytes:
     """A ClientFrame that holds the commands of all these batches. Messages written one behind the other are
     read as one, so nothing is copied into another message to be sent.
     """
-    commands = b"".join(batches)
-    return _BATCH + _varint(len(commands)) + commands
-
-
-def _varint(value: int) -> bytes:
-    found = bytearray()
-    while value >= 0x80:
-        found.append(value & 0x7F | 0x80)
-        value >>= 7
-    found.append(value)
-    return bytes(found)
+    sent = b"".join(batches)
+    return _BATCH + _varint(len(sent)) + sent
 
 
 def transfer(value: MoveFunds) -> transfers_pb2.Transfer:

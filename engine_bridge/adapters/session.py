@@ -198,7 +198,7 @@ class Session:
             self._frames.append(frame)
             self._next_seq = frame.end
             try:
-                self._stream.send(frame.message)
+                self._stream.send(frame.written())
             except OSError:
                 self._stream = None  # its reader is about to be told, and what was meant for it is sent again
 

@@ -45,26 +45,18 @@ class Run:
     in the call; `first` the number under which it left this process last, 0 as long as it never did.
     """
 
-    __slots__ = ("_batch", "_commands", "begin", "count", "first", "ticket")
+    __slots__ = ("_commands", "begin", "count", "first", "ticket")
 
-    def __init__(
-        self, ticket: Ticket, begin: int, batch: order_entry_pb2.CommandBatch, *, first: int = 0
-    ) -> None:
-        self._batch = batch
-        self._commands = list(batch.commands)
+    def __init__(self, ticket: Ticket, begin: int, commands: list[bytes], *, first: int = 0) -> None:
+        self._commands = commands
         self.ticket = ticket
         self.begin = begin
-        self.count = len(self._commands)
+        self.count = len(commands)
         self.first = first
 
-    def numbered(self, first: int) -> bytes:
+    def written(self) -> bytes:
         """Its part of a frame, under numbers from `first` on. Nothing else of a command ever changes."""
-        self.first = number = first
-        for command in self._commands:
-            command.session_seq = number
-            number += 1
-        sent: bytes = self._batch.SerializeToString()
-        return sent
+        return encoding.batch(self._commands, first=self.first)
 
     def answered(self, number: int, answers: Sequence[order_entry_pb2.CommandResult]) -> int:
         """Keep what was answered from this number on; how many of them had no answer before. A first answer
@@ -94,8 +86,7 @@ class Run:
             while place < end and answers[place] is None:
                 place += 1
             commands = self._commands[begin - self.begin : place - self.begin]
-            batch = order_entry_pb2.CommandBatch(commands=commands)
-            yield Run(self.ticket, begin, batch, first=self.first)
+            yield Run(self.ticket, begin, commands, first=self.first)
 
 
 class Frame:
@@ -103,18 +94,20 @@ class Frame:
     commands are not answered yet.
     """
 
-    __slots__ = ("end", "first", "left", "message", "runs")
+    __slots__ = ("end", "first", "left", "runs")
 
     def __init__(self, runs: list[Run], *, first: int) -> None:
-        parts, number = [], first
-        for run in runs:
-            parts.append(run.numbered(number))
-            number += run.count
         self.runs = runs
-        self.first = first
+        self.first = number = first
+        for run in runs:
+            run.first = number
+            number += run.count
         self.end = number
         self.left = number - first
-        self.message = encoding.frame(parts)
+
+    def written(self) -> bytes:
+        """The message that is sent for it."""
+        return encoding.frame([run.written() for run in self.runs])
 
     def run_of(self, number: int) -> Run:
         """Whose number this is."""
@@ -127,6 +120,6 @@ _first = attrgetter("first")
 def runs(ticket: Ticket, commands: Sequence[Command], *, largest: int) -> list[Run]:
     """A call's commands in their order, as runs of up to so many."""
     return [
-        Run(ticket, begin, encoding.batch(commands[begin : begin + largest]))
+        Run(ticket, begin, encoding.commands(commands[begin : begin + largest]))
         for begin in range(0, len(commands), largest)
     ]

@@ -1,4 +1,5 @@
-"""What is asked of the engine. A command's id is its idempotency key: sent twice, it is answered once.
+"""What is asked of the engine. A command's id is its idempotency key: sent twice, it is answered once. It is
+a UUIDv7, as a number.
 
 The engine knows orders by numbers only. A client's own name for an order (clOrdId) therefore leaves its
 mark in the id of the command that places it: 62 bits of a digest in place of the random bits of a UUIDv7.
@@ -24,7 +25,7 @@ _MARK_MASK: Final = 2**62 - 1
 class PlaceOrder(NamedTuple):
     """An order to enter. A tuple, since tens of thousands are made in a second."""
 
-    command_id: UUID
+    command_id: int
     expires_at_ms: int
     order_id: int
     instrument_id: int
@@ -35,7 +36,7 @@ class PlaceOrder(NamedTuple):
 class CancelOrder(NamedTuple):
     """An order to take out of the book, if it belongs to the account."""
 
-    command_id: UUID
+    command_id: int
     expires_at_ms: int
     order_id: int
     account_id: int
@@ -61,11 +62,11 @@ def client_mark(account_id: int, client_id: str) -> int:
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") & _MARK_MASK
 
 
-def marked(command_id: UUID, mark: int) -> UUID:
+def marked(command_id: int, mark: int) -> int:
     """The same id with the mark in its last 62 bits."""
-    return UUID(int=(command_id.int & ~_MARK_MASK) | mark)
+    return (command_id & ~_MARK_MASK) | mark
 
 
-def mark_of(command_id: UUID) -> int:
+def mark_of(command_id: int) -> int:
     """The last 62 bits of an id: the mark, where one was put there."""
-    return command_id.int & _MARK_MASK
+    return command_id & _MARK_MASK

@@ -42,7 +42,7 @@ def bridge(engine: Engine) -> Iterator[Bridge]:
 def cancels(count: int, *, first: int = 1) -> list[Command]:
     """Commands that tell which one is answered: the engine names the order that it does not know."""
     expires = int(clock.now().timestamp() * 1000) + 60_000
-    return [CancelOrder(new_id(), expires, first + index, 7) for index in range(count)]
+    return [CancelOrder(new_id().int, expires, first + index, 7) for index in range(count)]
 
 
 def numbers(answers: list[Any]) -> list[int]:
@@ -229,6 +229,7 @@ def test_makes_no_command_longer_than_a_frame_counts_on() -> None:
         terms = OrderTerms(
             Side.SELL, order_type, LARGEST, LARGEST, LARGEST, "", "", StpMode.CANCEL_BOTH, quote_sized=False
         )
-        order = PlaceOrder(new_id(), 2**48, LARGEST, 2**31, LARGEST, terms)
+        order = PlaceOrder(new_id().int, 2**48, LARGEST, 2**31, LARGEST, terms)
         (run,) = runs(Ticket(1), [order], largest=1)
-        assert len(run.numbered(2**56)) <= session.COMMAND_BYTES_MAX
+        run.first = 2**56
+        assert len(run.written()) <= session.COMMAND_BYTES_MAX

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from typing import Any
-from uuid import UUID
 
 import pytest
 
@@ -38,7 +37,7 @@ def session() -> Session:
     made = Session("unix:/nowhere")
     made._greet(Line(welcome(5)))  # type: ignore[arg-type]
     ticket = Ticket(1)
-    made.hand_over(ticket, runs(ticket, [CancelOrder(UUID(int=7), 1_000, 5, 6)], largest=1))
+    made.hand_over(ticket, runs(ticket, [CancelOrder(7, 1_000, 5, 6)], largest=1))
     return made
 
 

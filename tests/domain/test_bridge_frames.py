@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from random import Random
 from unittest import mock
-from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -20,9 +19,12 @@ from engine_bridge.domain.orders import OrderTerms, OrderType, Side, StpMode
 from engine_bridge.wire import order_entry_pb2, types_pb2
 
 _WORDS = st.integers(0, 2**64 - 1)
+_IDS = st.integers(0, 2**128 - 1)
+_NUMBERS = st.integers(1, 2**64 - 50) | st.integers(1, 3).map(lambda turn: turn * 2**14 - 10)
+"""Also such as lie where the way in which they are written changes."""
 _PLACES = st.builds(
     PlaceOrder,
-    command_id=st.uuids(),
+    command_id=_IDS,
     expires_at_ms=_WORDS,
     order_id=_WORDS,
     instrument_id=st.integers(0, 2**32 - 1),
@@ -40,7 +42,7 @@ _PLACES = st.builds(
         quote_sized=st.booleans(),
     ),
 )
-_CANCELS = st.builds(CancelOrder, st.uuids(), _WORDS, _WORDS, _WORDS)
+_CANCELS = st.builds(CancelOrder, _IDS, _WORDS, _WORDS, _WORDS)
 
 
 _WAITING_MAX = 2_000
@@ -58,7 +60,7 @@ _KINDS = {
 
 def wire(command: Command, number: int) -> order_entry_pb2.Command:
     """The command as the contract's own classes say it, every field by its name."""
-    head = {"command_id": command.command_id.bytes, "expires_at_ms": command.expires_at_ms}
+    head = {"command_id": command.command_id.to_bytes(16), "expires_at_ms": command.expires_at_ms}
     if isinstance(command, CancelOrder):
         body = order_entry_pb2.CancelOrder(order_id=command.order_id, account_id=command.account_id)
         return order_entry_pb2.Command(session_seq=number, cancel=body, **head)
@@ -82,21 +84,31 @@ def wire(command: Command, number: int) -> order_entry_pb2.Command:
     return order_entry_pb2.Command(session_seq=number, new_order=placed, **head)
 
 
-@given(calls=_CALLS, first_seq=st.integers(1, 2**64 - 50))
+@given(calls=_CALLS, first_seq=_NUMBERS)
 def test_says_what_the_generated_classes_would(calls: list[list[Command]], first_seq: int) -> None:
     expected = [wire(*numbered) for numbered in zip(itertools.chain(*calls), itertools.count(first_seq))]
     sent = [run for commands in calls for run in runs(Ticket(len(commands)), commands, largest=3)]
     frame = Frame(sent, first=first_seq)
-    told = order_entry_pb2.ClientFrame.FromString(frame.message)
+    told = order_entry_pb2.ClientFrame.FromString(frame.written())
     assert told == order_entry_pb2.ClientFrame(batch=order_entry_pb2.CommandBatch(commands=expected))
     assert frame.end - frame.first == frame.left == len(expected)
 
 
+@pytest.mark.parametrize("number", [-1, 2**64])
+def test_holds_no_number_that_the_contract_has_no_room_for(number: int) -> None:
+    terms = OrderTerms(
+        Side.BUY, OrderType.LIMIT, 1, number, 0, "", "", StpMode.CANCEL_MAKER, quote_sized=False
+    )
+    for command in (CancelOrder(1, 1, number, 1), PlaceOrder(1, 1, 1, 1, 1, terms)):
+        with pytest.raises(ValueError, match="is no number of 64 bits"):
+            runs(Ticket(1), [command], largest=1)
+
+
 def test_repeats_a_command_byte_for_byte_under_another_number() -> None:
-    alone = runs(Ticket(1), [CancelOrder(UUID(int=7), 1_000, 5, 6)], largest=1)
+    alone = runs(Ticket(1), [CancelOrder(7, 1_000, 5, 6)], largest=1)
     sent = []
     for number in (1, 300):
-        frame = order_entry_pb2.ClientFrame.FromString(Frame(alone, first=number).message)
+        frame = order_entry_pb2.ClientFrame.FromString(Frame(alone, first=number).written())
         (command,) = frame.batch.commands
         assert command.session_seq == number
         command.ClearField("session_seq")
@@ -136,7 +148,7 @@ def test_gives_every_command_its_own_first_answer_in_whatever_order_and_after_wh
     line._resume(engine, 0)  # type: ignore[arg-type]  # all that it needs of a stream
     tickets, withdrawn, told = {}, dict[int, set[int]](), set[int]()
     for index, size in enumerate(sizes):
-        commands: list[Command] = [CancelOrder(UUID(int=1), 1, index * 10_000 + at, 7) for at in range(size)]
+        commands: list[Command] = [CancelOrder(1, 1, index * 10_000 + at, 7) for at in range(size)]
         ticket = tickets[index] = Ticket(size)
         mine = runs(ticket, commands, largest=BATCH_MAX)
         if line.depth + size <= _WAITING_MAX:
