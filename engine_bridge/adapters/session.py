@@ -9,7 +9,9 @@ Nothing waits for a timer: a frame leaves at once while fewer than eight are una
 that has gathered. Under load the answers' own pace makes the batches.
 
 Whoever hands a command over sends the frame itself, and whoever reads an answer sends what has gathered: no
-other thread has to wake up on the way out, and on the way back only the caller.
+other thread has to wake up on the way out, and on the way back only the caller. One of them sends at a time,
+and meanwhile the others' commands gather instead of their threads: to write to a socket is to give the
+interpreter away and to wait for it again, and nobody shall wait for whoever waits.
 """
 
 from __future__ import annotations
@@ -55,6 +57,9 @@ class Session:
     def __init__(self, target: str) -> None:
         self._target = target
         self._lock = threading.Lock()
+        """Held for moments: nobody writes, reads or waits with it."""
+        self._sender = threading.Lock()
+        """Whose turn it is to send; taken before `_lock` where both are."""
         self._waiting: deque[Run] = deque()
         self._frames: deque[Frame] = deque()
         """Those that are not answered yet, oldest first."""
@@ -86,8 +91,7 @@ class Session:
                 raise EngineBusy(f"{self.depth} commands are waiting")
             self.depth += ticket.left
             self._waiting.extend(runs)
-            if len(self._frames) < FRAMES_IN_FLIGHT_MAX:
-                self._send()
+        self._send()
 
     def withdraw(self, ticket: Ticket) -> set[int]:
         """Take back what has not left this process: the places of those commands. They will never be sent."""
@@ -147,7 +151,7 @@ class Session:
                 for message in stream.receive():
                     self._take(stream, order_entry_pb2.ServerFrame.FromString(message))
         finally:
-            with self._lock:
+            with self._sender, self._lock:
                 self._stream = None
             stream.close()
 
@@ -184,12 +188,34 @@ class Session:
             self._next_seq = max(self._next_seq, last_applied + 1)
             self._stream, self._pause_s = stream, BACKOFF_FIRST_S
             self.connected, self.failures = True, 0
-            self._send()
+        self._send()
         self.connection_settled.set()
 
     def _send(self) -> None:
-        """While few enough frames are unanswered, send what has gathered. The lock is held."""
-        while self._waiting and self._stream is not None and len(self._frames) < FRAMES_IN_FLIGHT_MAX:
+        """While few enough frames are unanswered, send what has gathered; or leave it to whoever is sending,
+        who looks again afterwards.
+        """
+        while self._may_send() and self._sender.acquire(blocking=False):
+            try:
+                while (following := self._following()) is not None:
+                    stream, frame = following
+                    try:
+                        stream.send(frame.written())
+                    except OSError:
+                        # Its reader is about to be told, and what was meant for it is sent again.
+                        self._stream = None
+            finally:
+                self._sender.release()
+
+    def _may_send(self) -> bool:
+        return bool(self._waiting) and self._stream is not None and len(self._frames) < FRAMES_IN_FLIGHT_MAX
+
+    def _following(self) -> tuple[Stream, Frame] | None:
+        """The next frame and where it goes, if it may go now. Whose turn it is to send asks."""
+        with self._lock:
+            stream = self._stream
+            if stream is None or not self._may_send():
+                return None
             runs, room = [], BATCH_MAX
             while self._waiting and self._waiting[0].count <= room:
                 room -= self._waiting[0].count
@@ -197,10 +223,7 @@ class Session:
             frame = Frame(runs, first=self._next_seq)
             self._frames.append(frame)
             self._next_seq = frame.end
-            try:
-                self._stream.send(frame.written())
-            except OSError:
-                self._stream = None  # its reader is about to be told, and what was meant for it is sent again
+            return stream, frame
 
     def _take(self, stream: Stream, frame: order_entry_pb2.ServerFrame) -> None:
         kind = frame.WhichOneof("frame")
@@ -241,6 +264,6 @@ class Session:
                     self._frames.remove(frame)
                 if new and not run.ticket.left:
                     answered.append(run.ticket)
-            self._send()
+        self._send()
         for ticket in answered:
             ticket.wake()
