@@ -11,6 +11,8 @@ grpc, in the same run:
                 answer.
     closed      threads with one call at a time, of one order or of hundreds; ids and commands are made on the
                 way. Raw: unary calls, with batches made beforehand and answers only counted.
+    beside      single orders while another thread here computes, as other requests do: with Python's
+                own switch interval, and with backoffice/asgi.py's, with which all the rest is run.
     take-overs  another process leads, after a drain and after a kill, while threads go on: when it was ready,
                 and for how long no order was acknowledged.
 
@@ -26,6 +28,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import gc
+import sys
 import tempfile
 from contextlib import closing
 from pathlib import Path
@@ -42,6 +45,9 @@ THREADS: Final = 16
 SINGLE: Final = ((1, 1), (THREADS, 1))
 BATCHED: Final = ((1, 512), (2, 512), (4, 512), (1, 2_048), (2, 2_048))
 """Threads, and orders in a call."""
+COMPUTING: Final = 1
+SWITCH_S: Final = 0.0002
+"""As in backoffice/asgi.py."""
 ROOT: Final = Path(__file__).resolve().parents[1]
 
 
@@ -55,6 +61,8 @@ def main() -> None:
     reader.add_argument("--takeovers", type=int, default=0, metavar="N", help="only these, N times each way")
     asked = reader.parse_args()
     flows = Flows()
+    pythons_own = sys.getswitchinterval()
+    sys.setswitchinterval(SWITCH_S)
     if asked.takeovers:
         with tempfile.TemporaryDirectory(prefix="bench-", dir=asked.dir) as folder:
             seat = Seat(asked.engine, Path(folder), fsync=not asked.no_fsync)
@@ -76,6 +84,9 @@ def main() -> None:
         for threads, each in SINGLE + BATCHED:
             raw = calls.raw_closed(target, flows, asked.seconds / 2, threads, each)
             compared(calls.closed(bridge, flows, asked.seconds, threads, each), raw)
+        for switch_s in (pythons_own, SWITCH_S):
+            sys.setswitchinterval(switch_s)
+            calls.beside(bridge, flows, asked.seconds, COMPUTING)
     machine()
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+import threading
 import time
 from collections import deque
 from concurrent.futures import ThreadPoolExecutor
@@ -48,6 +50,30 @@ def open_loop(bridge: Bridge, flows: Flows, rate: int, each: int, seconds: float
     took, spent = time.perf_counter() - begin, time.process_time() - spent
     line = Line(calls * each, took, spent, counted(latencies))
     return told(f"bridge, {each} a call", f"{rate:,}/s", line)
+
+
+def beside(bridge: Bridge, flows: Flows, seconds: float, computing: int) -> Line:
+    """One order at a time while other threads compute without a pause."""
+    over, flow = threading.Event(), flows.begin()
+
+    def compute() -> None:
+        while not over.is_set():
+            sum([number * number for number in range(300)])
+
+    def act(_index: int) -> int:
+        must_be_ok(bridge.submit(flow.many(1)))
+        return 1
+
+    with ThreadPoolExecutor(computing) as others:
+        for _ in range(computing):
+            others.submit(compute)
+        try:
+            line = crowd(1, seconds, act)
+        finally:
+            over.set()
+    return told(
+        f"beside {computing} computing", "1 a call", line, f"switch {sys.getswitchinterval() * 1e3} ms"
+    )
 
 
 def raw_closed(target: str, flows: Flows, seconds: float, threads: int, each: int) -> Line:
