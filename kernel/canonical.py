@@ -18,8 +18,7 @@ from __future__ import annotations
 import hashlib
 import json
 import re
-from collections.abc import Mapping, Sequence
-from json.encoder import encode_basestring
+from collections.abc import Collection, Mapping, Sequence
 from typing import Final, TypeAlias
 
 Value: TypeAlias = "None | bool | int | str | Sequence[Value] | Mapping[str, Value]"
@@ -28,7 +27,8 @@ LARGEST_INTEGER: Final = 2**53 - 1
 DEPTH_MAX: Final = 16
 LENGTH_MAX: Final = 256 * 1024
 
-_ESCAPED = re.compile(r'["\\\x00-\x1f]')
+_ESCAPE: Final = re.compile(r"\\(.)")
+_SHORT: Final = {"b": "\\u0008", "t": "\\u0009", "n": "\\u000a", "f": "\\u000c", "r": "\\u000d"}
 
 
 class NotCanonical(ValueError):
@@ -37,8 +37,12 @@ class NotCanonical(ValueError):
 
 def encode(value: Value) -> bytes:
     """The one encoding of `value`; NotCanonical where it has none (floats, large integers, depth)."""
+    _check((value,), 0)
+    text = _ENCODER.encode(value)
+    if "\\" in text:  # Python's own encoder escapes the same characters, five of them in another spelling
+        text = _ESCAPE.sub(lambda found: _SHORT.get(found[1], found[0]), text)
     try:
-        encoded = _text(value, 0).encode("utf-8")
+        encoded = text.encode("utf-8")
     except UnicodeEncodeError as error:
         raise NotCanonical("lone surrogate") from error
     if len(encoded) > LENGTH_MAX:
@@ -51,7 +55,7 @@ def decode(data: bytes) -> Value:
     if len(data) > LENGTH_MAX:
         raise NotCanonical(f"longer than {LENGTH_MAX} bytes")
     try:
-        value: Value = json.loads(data.decode("utf-8"), parse_float=_refuse, parse_constant=_refuse)
+        value: Value = _DECODER.decode(data.decode("utf-8"))
     except (ValueError, RecursionError) as error:
         raise NotCanonical(str(error)) from error
     if encode(value) != data:
@@ -76,36 +80,28 @@ def _refuse(text: str) -> Value:
     raise NotCanonical(f"only integers: {text[:40]}")
 
 
-def _escape(found: re.Match[str]) -> str:
-    character = found.group()
-    return f"\\{character}" if character in '"\\' else f"\\u{ord(character):04x}"
-
-
-def _quoted(text: str) -> str:
-    # Python's own encoder escapes the same characters, some in another spelling. Where there are none, it is
-    # right, and ten times faster.
-    quoted = encode_basestring(text)
-    return quoted if len(quoted) == len(text) + 2 else '"' + _ESCAPED.sub(_escape, text) + '"'
-
-
-def _text(value: Value, depth: int) -> str:
-    if depth > DEPTH_MAX:
+def _check(values: Collection[Value], depth: int) -> None:
+    """Nothing, if each of them has an encoding so deep inside a value; else NotCanonical."""
+    if values and depth > DEPTH_MAX:
         raise NotCanonical(f"deeper than {DEPTH_MAX} levels")
-    if value is None:
-        return "null"
-    if value is True or value is False:
-        return "true" if value else "false"
-    if isinstance(value, str):
-        return _quoted(value)
-    if type(value) is int:
-        if abs(value) > LARGEST_INTEGER:
-            raise NotCanonical(f"integer beyond {LARGEST_INTEGER}: use a decimal string")
-        return str(value)
-    if isinstance(value, Mapping):
-        if not all(type(name) is str for name in value):
-            raise NotCanonical("names must be strings")
-        members = [f"{_quoted(name)}:{_text(value[name], depth + 1)}" for name in sorted(value)]
-        return "{" + ",".join(members) + "}"
-    if isinstance(value, (list, tuple)):
-        return "[" + ",".join(_text(item, depth + 1) for item in value) + "]"
-    raise NotCanonical(f"no encoding for {type(value).__name__}")
+    for value in values:
+        if value is None or value is True or value is False or isinstance(value, str):
+            continue
+        if type(value) is int:
+            if abs(value) > LARGEST_INTEGER:
+                raise NotCanonical(f"integer beyond {LARGEST_INTEGER}: use a decimal string")
+        elif isinstance(value, (list, tuple)):
+            _check(value, depth + 1)
+        elif isinstance(value, Mapping):
+            if not all(type(name) is str for name in value):
+                raise NotCanonical("names must be strings")
+            _check(value.values(), depth + 1)
+        else:
+            raise NotCanonical(f"no encoding for {type(value).__name__}")
+
+
+# What `_check` let pass is written by Python's own encoder, which is in C.
+_ENCODER: Final = json.JSONEncoder(
+    ensure_ascii=False, check_circular=False, sort_keys=True, separators=(",", ":"), default=dict
+)
+_DECODER: Final = json.JSONDecoder(parse_float=_refuse, parse_constant=_refuse)

@@ -1,6 +1,7 @@
 """The canonical encoding …"""
 
 import json
+from http import HTTPStatus
 
 import pytest
 from hypothesis import given, settings
@@ -58,7 +59,10 @@ def test_refuses_other_spellings(data: bytes) -> None:
         canonical.decode(data)
 
 
-@pytest.mark.parametrize("value", [1.5, 2**53, "\ud800", {1: "a"}, b"bytes", {"a": object()}])
+@pytest.mark.parametrize(
+    "value",
+    [1.5, 2**53, "\ud800", {1: "a"}, {None: 1}, b"bytes", {"a": object()}, [1.0], HTTPStatus.OK],
+)
 def test_has_nothing_for_floats_bytes_and_strangers(value: object) -> None:
     with pytest.raises(NotCanonical):
         canonical.encode(value)  # type: ignore[arg-type]
@@ -66,3 +70,15 @@ def test_has_nothing_for_floats_bytes_and_strangers(value: object) -> None:
 
 def test_escapes_as_documented() -> None:
     assert canonical.encode('a"\\\n\x1f\x7fé') == '"a\\"\\\\\\u000a\\u001f\x7fé"'.encode()
+    assert (
+        canonical.encode({"\\b\b": "\\\\t\t\r\f/"}) == b'{"\\\\b\\u0008":"\\\\\\\\t\\u0009\\u000d\\u000c/"}'
+    )
+
+
+def test_goes_sixteen_levels_deep() -> None:
+    value: canonical.Value = "inside"
+    for _ in range(canonical.DEPTH_MAX):
+        value = [value]
+    assert canonical.decode(canonical.encode(value)) == value
+    with pytest.raises(NotCanonical):
+        canonical.encode([value])
