@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 from collections import deque
 from collections.abc import Callable, Hashable, Iterator
+from functools import partial
 from types import TracebackType
 from typing import Final, Generic, Protocol, TypeVar
 
@@ -18,10 +19,11 @@ PER_USER: Final = 32
 AT_ONCE: Final = 4  # aside
 
 Peer = TypeVar("Peer", bound=Hashable)
+Lock = TypeVar("Lock")
 
 
 class Room(Protocol):
-    """What threads meet in: a `threading.Condition`."""
+    """What threads wait in: a `threading.Condition`."""
 
     def __enter__(self) -> bool:
         """Alone in it."""
@@ -45,8 +47,10 @@ class Gone(Exception):
 class Seats(Generic[Peer]):
     """Everybody who is connected: silent, waiting for an answer, aside, or the one that is being answered."""
 
-    def __init__(self, room: Room, *, per_user: int = PER_USER) -> None:
-        self._room, self._per_user = room, per_user
+    def __init__(self, lock: Lock, room: Callable[[Lock], Room], *, per_user: int = PER_USER) -> None:
+        self._room, self._per_user = room(lock), per_user
+        self._new_room = partial(room, lock)
+        self._rooms: dict[Peer, Room] = {}  # a room of its own for each that waits: it alone is woken
         self._inside = 0
         self._users: dict[Peer, int] = {}  # of those who have a place
         self._silent: dict[Peer, None] = {}  # the longest first
@@ -83,14 +87,14 @@ class Seats(Generic[Peer]):
                 raise Gone
             del self._silent[peer]
             self._waiting.setdefault(self._users[peer], deque()).append(peer)
-            self._room.wait_for(lambda: self._next() is peer)
+            self._wait_for_turn(peer)
         try:
             yield
         finally:
             with self._room:
                 self._answered = None
                 self._silent[peer] = None
-                self._room.notify_all()
+                self._call()
 
     @contextlib.contextmanager
     def aside(self) -> Iterator[None]:
@@ -103,7 +107,7 @@ class Seats(Generic[Peer]):
             peer, self._answered = self._answered, None
             assert peer is not None, "nobody is being answered"
             self._aside += 1
-            self._room.notify_all()
+            self._call()
         try:
             yield
         finally:
@@ -111,7 +115,7 @@ class Seats(Generic[Peer]):
                 self._aside -= 1
                 self._back.append(peer)
                 self._room.notify_all()  # whoever is being answered may have waited for this to go aside
-                self._room.wait_for(lambda: self._next() is peer)
+                self._wait_for_turn(peer)
 
     def leave(self, peer: Peer) -> None:
         """It has gone, whatever it was about."""
@@ -119,6 +123,7 @@ class Seats(Generic[Peer]):
             self._inside -= 1
             self._users.pop(peer, None)
             self._silent.pop(peer, None)
+            self._rooms.pop(peer, None)
             self._room.notify_all()
 
     def wait(self) -> None:
@@ -131,6 +136,15 @@ class Seats(Generic[Peer]):
         with self._room:
             self._closed = True
             self._room.wait_for(lambda: self._answered is None and not self._aside and not self._back)
+
+    def _wait_for_turn(self, peer: Peer) -> None:
+        if self._next() is not peer:
+            self._rooms.setdefault(peer, self._new_room()).wait_for(lambda: self._answered is peer)
+
+    def _call(self) -> None:
+        """Wake whoever is to be answered now; where it is nobody, those that wait for just that."""
+        peer = self._next()
+        (self._room if peer is None else self._rooms[peer]).notify_all()
 
     def _next(self) -> Peer | None:
         """Who is being answered, or is to be."""

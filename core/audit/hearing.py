@@ -40,7 +40,7 @@ class Ear:
     def __init__(self) -> None:
         self._heard: SimpleQueue[tuple[int, bytes]] = SimpleQueue()
         self.unheard = 0
-        self._seats = Seats[socket.socket](threading.Condition(), per_user=SPEAKERS_PER_USER)
+        self._seats = Seats[socket.socket](threading.RLock(), threading.Condition, per_user=SPEAKERS_PER_USER)
 
     def take(self) -> Iterator[tuple[int, bytes]]:
         """Everything that was heard since the last time."""

@@ -28,7 +28,7 @@ class Peers(Seats[socket.socket]):
     """All that are connected to one program."""
 
     def __init__(self, log: Callable[[str], None]) -> None:
-        super().__init__(threading.Condition())
+        super().__init__(threading.RLock(), threading.Condition)
         self._log = log
 
     def let_in(self, connection: socket.socket, uid: int, talk: Callable[[], None]) -> None:

@@ -32,7 +32,7 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     request_queue_size = 64
 
     def __init__(self, path: Path, handler: Any, *, places: int = PER_USER) -> None:
-        self.seats = Seats[socket.socket](threading.Condition(), per_user=places)
+        self.seats = Seats[socket.socket](threading.RLock(), threading.Condition, per_user=places)
         super().__init__(str(path), handler)
 
     def process_request(self, request: Any, client_address: Any) -> None:

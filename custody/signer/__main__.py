@@ -43,7 +43,7 @@ def main() -> int:
     def log(line: str) -> None:
         print(f"signer {options.token} {line}", flush=True)
 
-    peers = Seats[socket.socket](threading.Condition())
+    peers = Seats[socket.socket](threading.RLock(), threading.Condition)
     door = Door(options, own_user=os.getuid(), log=log, aside=peers.aside)
     try:
         succession.read(options.registry)

@@ -52,7 +52,7 @@ def serve(
 
     A request that cannot be answered ends its connection, never the signer.
     """
-    peers = peers or Seats(threading.Condition())
+    peers = peers or Seats(threading.RLock(), threading.Condition)
 
     def talk(connection: socket.socket, uid: int) -> None:
         try:

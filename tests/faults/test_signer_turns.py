@@ -46,7 +46,8 @@ class Busy:
     """A desk with a slow token, asked from several threads, each waiting for its turn as at the socket."""
 
     def __init__(self, desk: Desk, pool: ThreadPoolExecutor) -> None:
-        self.desk, self._pool, self._peers = desk, pool, Seats[int](threading.Condition())
+        self.desk, self._pool = desk, pool
+        self._peers = Seats[int](threading.RLock(), threading.Condition)
         self.desk.signer.aside = self._peers.aside
         self._names = itertools.count()
 
