@@ -12,6 +12,7 @@ import struct
 import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final
 
 from custody.signer.requests import Message
@@ -53,6 +54,7 @@ def serve(
     A request that cannot be answered ends its connection, never the signer.
     """
     peers = peers or Seats(threading.RLock(), threading.Condition)
+    arrived, free = SimpleQueue[tuple[socket.socket, int]](), threading.Semaphore(0)
 
     def talk(connection: socket.socket, uid: int) -> None:
         try:
@@ -68,6 +70,11 @@ def serve(
         finally:
             peers.leave(connection)
 
+    def attend() -> None:
+        while True:
+            talk(*arrived.get())
+            free.release()
+
     try:
         while running():
             connection, _ = listener.accept()
@@ -80,7 +87,9 @@ def serve(
             if (gone := peers.enter(connection, uid)) is not None:
                 with contextlib.suppress(OSError):  # it may have gone by itself
                     gone.shutdown(socket.SHUT_RDWR)
-            threading.Thread(target=talk, args=(connection, uid), daemon=True).start()
+            if not free.acquire(blocking=False):  # a thread that has signed before does it with less work
+                threading.Thread(target=attend, daemon=True).start()
+            arrived.put((connection, uid))
     except BaseException:
         peers.close()
         raise

@@ -43,6 +43,27 @@ def test_hang_up_on_users_that_they_do_not_know(tmp_path: Path) -> None:
     assert lines == [f"refused user={os.getuid()} code=SIGNER_UNKNOWN_PEER"]
 
 
+def test_use_the_thread_of_a_connection_that_ended_for_another(tmp_path: Path) -> None:
+    threads: list[threading.Thread] = []
+    left = iter([True] * 20 + [False])
+
+    def answer(message: Message, uid: int) -> Message:
+        threads.append(threading.current_thread())
+        return message
+
+    listener = server.listen(tmp_path / "s.sock")
+    how = {"answer": answer, "allowed": [os.getuid()], "log": lambda line: None}
+    thread = threading.Thread(
+        target=server.serve, args=(listener,), kwargs={**how, "running": lambda: next(left)}
+    )
+    thread.start()
+    for _ in range(20):
+        assert asking.ask(tmp_path / "s.sock", HEALTH) == HEALTH
+    thread.join(60)
+    listener.close()
+    assert len(set(threads)) < len(threads) == 20
+
+
 def test_outlive_a_request_that_meets_a_bug(tmp_path: Path) -> None:
     """The server is given an answer function that fails; the next connection is answered all the same."""
     lines: list[str] = []
