@@ -13,7 +13,7 @@ the kernel accounts it.
 
 With --token-ms both sign through a stand-in for hardware (slowtoken.c): SoftHSM that takes so much longer for
 each signature and for each anchor, without using the CPU, and does --token-places of them at a time. With
---split it is said where the CPU time of a request goes, by the part of the signer that spends it.
+--split it is said where the CPU time of a served request goes, by the part of the signer that spends it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from __future__ import annotations
 import argparse
 import os
 import platform
+import signal
 import socket
 import subprocess
 import tempfile
@@ -58,31 +59,30 @@ for line in sys.stdin:
 """
 
 _SPLIT = """
-import sys, time
+import signal, threading, time
 from collections import Counter
-from pathlib import Path
-from custody.signer import approvals, checks, requests, tokens
+from custody.signer import __main__, approvals, checks, requests, server, tokens
 from custody.signer.counters import Memory
 from custody.signer.journal import Journal
 from custody.signer.signing import Signer
-from custody.signer.succession import read
 from custody.signer.tokens import Token
 from kernel import frames
 from kernel.psbt import Psbt
-folder, rounds = Path(sys.argv[1]), int(sys.argv[2])
-best, spent, inside = dict(), Counter(), []
+spent, calls, here, begun = Counter(), Counter(), threading.local(), [0]
 
 def timed(owner, name, part):
     real = getattr(owner, name)
 
     def act(*given, **named):
-        begun = time.thread_time_ns()
+        inside = here.__dict__.setdefault("inside", [])
+        since = time.thread_time_ns()
         inside.append(0)
         try:
             return real(*given, **named)
         finally:
-            took, others = time.thread_time_ns() - begun, inside.pop()
+            took, others = time.thread_time_ns() - since, inside.pop()
             spent[part] += took - others
+            calls[part] += 1
             if inside:
                 inside[-1] += took
 
@@ -95,20 +95,24 @@ for owner, name, part in (
     (Memory, "check", "limits and replays"), (Memory, "add", "limits and replays"),
     (Journal, "append", "the journal"), (Token, "write", "its anchor on the token"),
     (Psbt, "digests", "digests"), (frames, "encode", "the answer is encoded"), (Signer, "answer", "the rest"),
+    (server, "_receive", "receiving"),
 ):
     timed(owner, name, part)
-token = Token(module={module!r}, name="hot-1", pin={pin!r})
-signer = Signer(token=token, registry=read(folder / "registry.json"), state=folder / "split", clock=time.time)
-for number in range(rounds):
+
+def begin(*_):
     spent.clear()
-    answer = signer.answer(frames.decode_body((folder / f"message-{{number}}").read_bytes()))
-    assert answer["type"] == "signed", answer
-    frames.encode(answer)
-    for part, took in spent.items():
-        best[part] = min(took, best.get(part, took))
-for part, took in sorted(best.items(), key=lambda found: -found[1]):
-    print(f"{{took / 1000:9.0f}} us  {{part}}")
-print(f"{{sum(best.values()) / 1000:9.0f}} us  in all, the best of {{rounds}} rounds for each part")
+    calls.clear()
+    begun[0] = time.process_time_ns()
+
+signal.signal(signal.SIGUSR1, begin)
+try:
+    __main__.main()
+finally:
+    count, whole = calls["the token signs"], time.process_time_ns() - begun[0]
+    spent["turns, connections, sending, hand-overs"] = whole - sum(spent.values())
+    for part, took in spent.most_common():
+        print(f"{took / count / 1000:9.0f} us  {part}")
+    print(f"{whole / count / 1000:9.0f} us  in all, the mean of {count} requests", flush=True)
 """
 
 
@@ -207,20 +211,19 @@ def messages(vault: Vault, *, inputs: int, count: int) -> list[bytes]:
     return made
 
 
-def split(vault: Vault, *, inputs: int, rounds: int) -> str:
-    """Where the CPU time of one request goes, a line for each part."""
-    for number, frame in enumerate(messages(vault, inputs=inputs, count=rounds)):
-        (vault.folder / f"message-{number}").write_bytes(frame[frames.HEADER_BYTES :])
-    program = _SPLIT.format(module=vaults.MODULE, pin=vaults.PIN)
-    done = subprocess.run(
-        [str(vaults.TRUSTED_PYTHON), "-c", program, str(vault.folder), str(rounds)],
-        env=vaults.environment(vault.folder / "hot-1"),
-        cwd=vaults.ROOT,
-        stdout=subprocess.PIPE,
-        text=True,
-        check=True,
-    )
-    return done.stdout
+def split(vault: Vault, *, inputs: int, callers: int, count: int) -> Iterator[str]:
+    """Where the CPU time of a served request goes, a line for each part; the clocks' own is in it."""
+    signer = vault.start("hot-1", program=("-c", _SPLIT)).ready()
+    try:
+        ask_all(signer, messages(vault, inputs=inputs, count=count // 4), callers=callers)
+        asked = messages(vault, inputs=inputs, count=count)
+        signer.process.send_signal(signal.SIGUSR1)
+        time.sleep(0.5)
+        ask_all(signer, asked, callers=callers)
+    finally:
+        signer.stop()
+    yield f"{inputs} inputs, {callers} callers"
+    yield from (line for line in signer.lines if " us  " in line)
 
 
 def slow_module(folder: Path, *, token_ms: float, places: int) -> str:
@@ -260,7 +263,8 @@ def main() -> None:
         with tempfile.TemporaryDirectory() as folder:
             vault = Vault.build(Path(folder), hot=2, wallets=["hot"])
             if options.split:
-                print(f"{inputs} inputs\n{split(vault, inputs=inputs, rounds=options.rounds)}")
+                for callers in options.callers:
+                    print("\n".join(split(vault, inputs=inputs, callers=callers, count=SIGNATURES // inputs)))
                 continue
             module = slow_module(Path(folder), token_ms=options.token_ms, places=options.token_places)
             for line in compare(vault, module, options, inputs=inputs):
