@@ -176,7 +176,7 @@ def test_asks_the_index_also_where_nothing_is_known_of_the_table(real_database: 
                 " FROM generate_series(1, %s)",
                 [count],
             )
-            cursor.execute(f"EXPLAIN {tripwire.LOOKUP}")
+            cursor.execute(f"EXPLAIN SELECT {tripwire.LOOKUP}")
             plan = " ".join(line for (line,) in cursor.fetchall())
             assert "audit_event_pkey" in plan, plan
             assert "Seq Scan" not in plan, plan
