@@ -28,5 +28,5 @@ trader = ProtocolTypeRouter({"http": Headed(Bounded(_django)), "websocket": URLR
 
 # An order goes through two threads of this process, and each waits for the interpreter again and again while
 # another request computes: up to 5 ms each time, unless told otherwise. That made 12 ms of an order, not one.
-sys.setswitchinterval(0.0002)
+sys.setswitchinterval(0.0005)
 gc.freeze()  # what is loaded stays: to look through it again held every request up for 36 ms now and then

@@ -72,7 +72,7 @@ def beside(bridge: Bridge, flows: Flows, seconds: float, computing: int) -> Line
         finally:
             over.set()
     return told(
-        f"beside {computing} computing", "1 a call", line, f"switch {sys.getswitchinterval() * 1e3} ms"
+        f"beside {computing} computing", "1 a call", line, f"switch {sys.getswitchinterval() * 1e3:.1f} ms"
     )
 
 
