@@ -27,6 +27,6 @@ console = ProtocolTypeRouter({"http": Headed(Bounded(_with_static)), "websocket"
 trader = ProtocolTypeRouter({"http": Headed(Bounded(_django)), "websocket": URLRouter(trader_sockets)})
 
 # An order goes through two threads of this process, and each waits for the interpreter again and again while
-# another request computes: up to 5 ms each time, unless told otherwise. That made 12 ms of an order, not one.
-sys.setswitchinterval(0.0005)
+# another request computes: up to 5 ms each time, unless told otherwise. That made 6 ms of an order, not 2.
+sys.setswitchinterval(0.001)
 gc.freeze()  # what is loaded stays: to look through it again held every request up for 36 ms now and then

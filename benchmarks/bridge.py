@@ -46,7 +46,7 @@ SINGLE: Final = ((1, 1), (THREADS, 1))
 BATCHED: Final = ((1, 512), (2, 512), (4, 512), (1, 2_048), (2, 2_048))
 """Threads, and orders in a call."""
 COMPUTING: Final = 1
-SWITCH_S: Final = 0.0005
+SWITCH_S: Final = 0.001
 """As in backoffice/asgi.py."""
 ROOT: Final = Path(__file__).resolve().parents[1]
 

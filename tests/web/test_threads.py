@@ -50,6 +50,6 @@ def test_goes_into_its_thread_as_often_however_many_middlewares_there_are(
     assert trips(ASGIHandler()) > djangos
 
 
-def test_gives_way_to_a_thread_that_brings_an_answer_well_within_a_millisecond() -> None:
+def test_gives_way_to_a_thread_that_brings_an_answer_within_a_millisecond() -> None:
     """Whatever other requests compute in this process: `backoffice.asgi` says so where it starts."""
-    assert 0.0001 <= sys.getswitchinterval() <= 0.0005
+    assert sys.getswitchinterval() <= 0.001
