@@ -101,6 +101,7 @@ REFILL: Final = Kind(
     governed=True,
     approve_within=refilling.APPROVE_WITHIN,
     execute_within=refilling.EXECUTE_WITHIN,
+    asks=True,
 )
 ADJUSTMENT: Final = Kind(
     name=adjustments.KIND,
@@ -140,6 +141,7 @@ ORDERS: Final = tuple(
         people_min=2,
         facts=frozenset({fact}),
         agreeing=Verb.RELEASE,
+        asks=True,
     )
     for order, title, fact in (
         (Order.RELEASE, "Release of the signers", "wallet"),

@@ -6,13 +6,14 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from core.access.roles import TEAMS, Role
+from core.access.roles import HOLDERS, TEAMS, Role
 from devstack import passkeys
 from devstack.environment import Environment
 from devstack.layout import Layout
 from devstack.users import COLD_TOKENS, HOT_TOKENS
 from fixtures.authenticator import Authenticator
 from kernel import canonical
+from kernel.pinned import MAKERS
 from kernel.registry import RECOVERY_DELAY_S_MIN
 
 HOT_KEYS: Final = 32
@@ -69,6 +70,8 @@ def _policies(
     for person in json.loads(passkeys.STAFF_FILE.read_text())["staff"]:
         roles = {Role(role) for role in person["roles"]}
         teams: list[canonical.Value] = [team for team, members in sorted(TEAMS.items()) if members & roles]
+        if HOLDERS["custody:signer:order"] & roles:
+            teams.append(MAKERS)
         if teams:
             key = keys[person["id"]].public_key_hex
             officers[person["id"]] = {"name": person["name"], "teams": teams, "public_key": key}

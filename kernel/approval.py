@@ -28,11 +28,12 @@ class BadStatement(ValueError):
 
 
 class Verb(StrEnum):
-    """What an officer says about a request."""
+    """What an officer says about a request: its maker that they ask for it, checkers what they answer."""
 
     APPROVE = "approve"
     REJECT = "reject"
     RELEASE = "release"
+    ASK = "ask"
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,8 @@ from typing import Final
 from kernel.cosignature import Cosigner
 
 INTENT_LIFE_S: Final = 7 * 86_400
+MAKERS: Final = "makers"
+"""The team of those who may ask for what a quorum then decides; where nobody is in it, every officer may."""
 RELEASE_LIFE: Final = timedelta(days=1)
 """The approver page signs no release of signers that is good for longer (custody/approver/page/acts.js)."""
 

@@ -26,7 +26,7 @@ from kernel import (
 )
 from kernel.cosignature import Cosigner
 from kernel.intent import BadIntent, uuid
-from kernel.pinned import INTENT_LIFE_S, KindPolicy, Limits, Officer, Recovery, Witnesses
+from kernel.pinned import INTENT_LIFE_S, MAKERS, KindPolicy, Limits, Officer, Recovery, Witnesses
 from kernel.safe import Safe
 from kernel.wallet import Wallet
 
@@ -133,6 +133,12 @@ class Registry:
     def signing(self) -> tuple[Wallet | Safe, ...]:
         """Everything out of which something is paid."""
         return (*self.wallets.values(), *self.safes.values())
+
+    @property
+    def askers(self) -> frozenset[str]:
+        """The officers who may ask for what a quorum then decides."""
+        makers = frozenset(one.id for one in self.officers.values() if MAKERS in one.teams)
+        return makers or frozenset(self.officers)
 
     @property
     def keys(self) -> tuple[str, ...]:

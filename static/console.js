@@ -22,7 +22,7 @@ const carries = (form?.dataset.carries ?? ANSWER).split(" ");
 const answer = form && location.hash.length > 64 ? answerIn(location.hash, carries) : null;
 if (answer !== null) {
   for (const name of carries) form.elements[name].value = answer[name];
-  const said = { approve: "approval", reject: "rejection", release: "release" }[answer.verb];
+  const said = { approve: "approval", reject: "rejection", release: "release", ask: "request" }[answer.verb];
   if (said) document.getElementById("answer-verb").textContent = said;
   form.hidden = document.getElementById("answer-arrived").hidden = false;
   document.getElementById("answer-asked").hidden = true;

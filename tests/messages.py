@@ -20,6 +20,9 @@ from kernel.registry import Registry
 from kernel.transaction import Input, Outpoint, Output, Transaction
 from tests.vault import ANA, BEN, CY, DEPLOYMENT, KEYS, NETWORK, ORIGIN, RP_ID, Message
 
+ASKED = (REFILL, "signer.registry", "signer.release", "signer.reopen")
+"""Kinds whose maker signs that they ask."""
+
 DESTINATION = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
 
 
@@ -70,11 +73,24 @@ def approvals(
     rp_id: str = RP_ID,
     confirmed: Mapping[str, Ed25519PrivateKey] | None = None,
     seen: bytes | None = None,
+    asked: str | None = "",
 ) -> list[Message]:
-    """What these officers' passkeys say about the payload, and those decoders about what they were shown."""
+    """What these officers' passkeys say about the payload, and those decoders about what they were shown.
+
+    Before them its maker asks, who has a passkey here, where makers do; whoever `asked` instead, if anybody
+    is named, and nobody where that is None.
+    """
     statement = Statement(verb, kind, deployment, nonce, canonical.digest(payload))
     shown = replace(statement, digest=canonical.digest(seen)) if seen else statement
     found = []
+    maker = ""
+    if kind in ASKED and asked is not None:
+        maker = asked or str(canonical.decode_object(payload)["maker"])
+    if maker in KEYS:
+        given = KEYS[maker].approve(
+            replace(statement, verb=Verb.ASK), officer=maker, origin=origin, rp_id=rp_id
+        )
+        found.append(dict(given.as_json()))
     for officer in officers:
         given = KEYS[officer].approve(statement, officer=officer, origin=origin, rp_id=rp_id)
         if confirmed and officer in confirmed:
@@ -142,6 +158,7 @@ def order(
     verb: Verb = Verb.RELEASE,
     officers: Sequence[str] = (BEN, CY),
     nonce: bytes = b"\x07" * 32,
+    asked: str | None = "",
     **members: Any,
 ) -> Message:
     """An officers' order to a signer; a release is good for a day, as the console drafts it."""
@@ -156,7 +173,7 @@ def order(
             **members,
         }
     )
-    given = approvals(payload, kind=kind, verb=verb, officers=officers, nonce=nonce)
+    given = approvals(payload, kind=kind, verb=verb, officers=officers, nonce=nonce, asked=asked)
     return {"v": 1, "type": "order", "payload": encodings.base64url(payload), "approvals": given}
 
 

@@ -18,6 +18,7 @@ from core.access.actions.founding import Founder, Passkey
 from core.access.models import Identity
 from core.access.roles import Role
 from core.actor import Actor, system
+from core.approvals.actions import submit_ask
 from core.approvals.models import ApprovalRequest
 from core.approvals.signed import Signed
 from core.factors.actions.founding import FirstFactors, found
@@ -61,6 +62,10 @@ class Officer:
             Verb(verb), request.kind, request.deployment, bytes(request.nonce), bytes(request.digest)
         )
         return self._signed(statement, reason)
+
+    def asks(self, request: ApprovalRequest, now: datetime) -> None:
+        """Sign, as its maker, that they ask for it."""
+        submit_ask(request_id=request.pk, signed=self.answer(request, "ask"), actor=self.actor, now=now)
 
     def order(self, order: SignerOrder) -> Signed:
         """What the approver page would hand in for a stop that this officer drafted."""

@@ -190,8 +190,10 @@ class Treasury:
         )
 
     def sign_off(self, row: Withdrawal | Refill) -> None:
-        """Ben and Cy approve."""
+        """Ben and Cy approve, what Ana asks for where she must."""
         assert row.request is not None
+        if isinstance(row, Refill):
+            self.staff.ana.asks(row.request, self.now)
         for officer in (self.staff.ben, self.staff.cy):
             submit_signature(
                 request_id=row.request.pk,

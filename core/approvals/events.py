@@ -11,6 +11,7 @@ class Event(StrEnum):
     """The steps of a request."""
 
     OPENED = "approvals.request.opened"
+    ASKED = "approvals.request.asked"
     WAIVED = "approvals.waiver.recorded"
     SIGNED = "approvals.request.signed"
     WITHDRAWN = "approvals.request.withdrawn"

@@ -35,6 +35,14 @@ CREATE TRIGGER approvals_request_opens BEFORE INSERT ON approvals_request
 ALTER TABLE approvals_request ENABLE ALWAYS TRIGGER approvals_request_opens;
 """
 
+# Of these the maker signs that they ask, before anything is approved; a test compares it with what the apps
+# register. Signers look for themselves.
+ASKING = """
+CREATE OR REPLACE FUNCTION approvals_asks(kind text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
+  SELECT kind IN ('custody.refill', 'signer.registry', 'signer.release', 'signer.reopen')
+$$;
+"""
+
 # Teams are joined by AND and a person in two teams fills one seat. By Hall's theorem the seats can be filled
 # exactly if every set of teams has, in all its teams together, at least as many signers as it has seats.
 # The function is VOLATILE, so that after waiting for a lock it sees what the other transaction committed.
@@ -47,6 +55,14 @@ BEGIN
   SELECT array_agg(team.key ORDER BY team.key), array_agg(team.value::int ORDER BY team.key) INTO names, seats
     FROM approvals_request AS r, jsonb_each_text(r.teams) AS team WHERE r.id = request;
   IF names IS NULL THEN
+    RETURN false;
+  END IF;
+  IF EXISTS (SELECT FROM approvals_request AS r
+              WHERE r.id = request AND approvals_asks(r.kind) AND NOT EXISTS (
+    SELECT FROM approvals_signature AS s
+      JOIN access_officer_credential AS passkey ON passkey.id = s.credential_id AND passkey.revoked_at IS NULL
+     WHERE s.request_id = r.id AND s.digest = r.digest AND s.officer_id = r.maker_id AND s.verb = 'ask'
+  )) THEN
     RETURN false;
   END IF;
   FOR mask IN 1 .. (1 << cardinality(names)) - 1 LOOP
@@ -115,7 +131,9 @@ SIGNING = """
 ALTER TABLE approvals_request ADD CONSTRAINT request_identity UNIQUE (id, maker_id, digest);
 ALTER TABLE approvals_signature ADD CONSTRAINT signature_of_this_payload
   FOREIGN KEY (request_id, maker_id, digest) REFERENCES approvals_request (id, maker_id, digest);
-CREATE FUNCTION approvals_signature_counts() RETURNS trigger LANGUAGE plpgsql AS $$
+"""
+ANSWERING = """
+CREATE OR REPLACE FUNCTION approvals_signature_counts() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
   asked approvals_request;
 BEGIN
@@ -124,7 +142,15 @@ BEGIN
   IF NOT FOUND OR asked.state <> 'open' THEN
     RAISE EXCEPTION 'the request is not open' USING ERRCODE = 'restrict_violation';
   END IF;
-  IF NEW.verb NOT IN ('reject', asked.agreeing) THEN
+  IF NEW.verb = 'ask' AND NOT approvals_asks(asked.kind) THEN
+    RAISE EXCEPTION 'nobody asks for % in that way', asked.kind USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NEW.verb <> 'ask' AND approvals_asks(asked.kind) AND NOT EXISTS (
+    SELECT FROM approvals_signature WHERE request_id = NEW.request_id AND verb = 'ask'
+  ) THEN
+    RAISE EXCEPTION 'its maker has not asked for it yet' USING ERRCODE = 'restrict_violation';
+  END IF;
+  IF NEW.verb NOT IN ('ask', 'reject', asked.agreeing) THEN
     RAISE EXCEPTION 'the request is answered by % or reject', asked.agreeing
       USING ERRCODE = 'restrict_violation';
   END IF;
@@ -139,6 +165,8 @@ BEGIN
   NEW.signed_at := clock_timestamp();
   RETURN NEW;
 END $$;
+"""
+ANSWERED = """
 CREATE TRIGGER approvals_signature_counts BEFORE INSERT ON approvals_signature
   FOR EACH ROW EXECUTE FUNCTION approvals_signature_counts();
 ALTER TABLE approvals_signature ENABLE ALWAYS TRIGGER approvals_signature_counts;

@@ -65,6 +65,7 @@ class Kind:
     `approve_within` and `execute_within` are the longest that a request of this kind waits for its quorum,
     and for its execution after that; a rule of the policy can only say less.
     Only of a `waivable` kind can a policy let anything through without officers.
+    Where the maker `asks`, nobody can answer before they have signed that they ask for it: signers want that.
     `agreeing` is the verb that counts towards the quorum; signers let go of something on release alone.
     """
 
@@ -85,6 +86,7 @@ class Kind:
     approve_within: timedelta = timedelta(hours=1)
     execute_within: timedelta = timedelta(hours=1)
     waivable: bool = False
+    asks: bool = False
 
 
 class UnknownKind(LookupError):

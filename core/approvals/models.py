@@ -194,7 +194,10 @@ class PolicyDraft(models.Model):
 
 
 class ApprovalSignature(models.Model):
-    """One officer's answer, whole: anybody with the public key can check it later. Append-only."""
+    """One officer's answer, whole: anybody with the public key can check it later. Append-only.
+
+    The maker's own says that they ask, and never counts toward the quorum.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     request = models.ForeignKey(ApprovalRequest, models.PROTECT, related_name="signatures")
@@ -224,7 +227,11 @@ class ApprovalSignature(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["request", "officer"], name="signature_person_once"),
             models.UniqueConstraint(fields=["request", "credential"], name="signature_key_once"),
-            models.CheckConstraint(condition=~Q(officer=F("maker")), name="signature_never_maker"),
+            models.CheckConstraint(
+                condition=Q(officer=F("maker"), verb=Verb.ASK.value)
+                | ~Q(officer=F("maker")) & ~Q(verb=Verb.ASK.value),
+                name="signature_maker_only_asks",
+            ),
             models.CheckConstraint(
                 condition=Q(verb__in=[v.value for v in Verb]), name="signature_verb_known"
             ),

@@ -16,7 +16,7 @@ from core import action, audit
 from core.access.models import Identity
 from core.access.roles import TEAMS
 from core.actor import Actor
-from core.approvals import interests, kinds, moving, policies
+from core.approvals import asking, interests, kinds, moving, policies
 from core.approvals.domain.requests import State
 from core.approvals.events import Event
 from core.approvals.expiry import expire_if_due
@@ -235,6 +235,11 @@ def consume(request: ApprovalRequest, *, now: datetime) -> ApprovalRequest:
     if not Identity.objects.filter(pk=row.maker_id, is_active=True).exists():
         raise NotApproved(
             "Nothing was done: whoever asked for this has been suspended; somebody else asks for it anew.",
+            target=moving.target(row),
+        )
+    if asking.is_draft(row):
+        raise NotApproved(
+            "Nothing was done: the passkey with which this was asked for was revoked; ask for it anew.",
             target=moving.target(row),
         )
     moving.move(row, State.CONSUMED, now=now)

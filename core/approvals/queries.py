@@ -6,11 +6,11 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 
 from core.access import rights
 from core.access.models import Identity
-from core.approvals import kinds
+from core.approvals import asking, kinds
 from core.approvals.domain.requests import State
 from core.approvals.expiry import DUE, DatabaseClock
 from core.approvals.models import ApprovalRequest, ApprovalSignature
@@ -23,8 +23,8 @@ from kernel.webauthn import Assertion
 
 
 def signatures(request: ApprovalRequest) -> list[dict[str, Any]]:
-    """The agreeing signatures in the form that signers take; rejections are not among them."""
-    rows = request.signatures.filter(verb=request.agreeing).order_by("signed_at", "id")
+    """The maker's own signature and the agreeing ones in the form that signers take; no rejections."""
+    rows = request.signatures.filter(verb__in=[Verb.ASK, request.agreeing]).order_by("signed_at", "id")
     return [_as_json(request, row) for row in rows]
 
 
@@ -66,21 +66,27 @@ def overdue(*, limit: int = 100) -> list[UUID]:
 
 
 def needs_me(identity: Identity | None, *, now: datetime) -> list[ApprovalRequest]:
-    """The requests on which this person's signature would count now, oldest deadline first."""
+    """The requests on which this person's signature would count now, oldest deadline first: those that they
+    can answer, and their own that they have not asked for yet.
+    """
     if identity is None:
         return []
     held, teams = rights.powers(identity, now), rights.teams_of(identity, now)
     mine = [name for name, kind in kinds.registered().items() if kind.permission in held]
     rows = (
         ApprovalRequest.objects.select_related("maker")
-        .filter(state=State.OPEN, approve_by__gt=DatabaseClock(), kind__in=mine)
-        .exclude(maker=identity)
+        .filter(Q(kind__in=mine) | Q(maker=identity), state=State.OPEN, approve_by__gt=DatabaseClock())
         .exclude(signatures__officer=identity)
         .order_by("approve_by", "id")
     )
     waiting = list(rows)
-    standings = standings_of(waiting, now)
-    return [row for row in waiting if teams & _missing(standings[row.pk])]
+    unasked, standings = asking.drafts(waiting), standings_of(waiting, now)
+    return [
+        row
+        for row in waiting
+        if (row.pk in unasked if row.maker_id == identity.pk else row.pk not in unasked)
+        and (row.maker_id == identity.pk or teams & _missing(standings[row.pk]))
+    ]
 
 
 def _missing(standing: Standing) -> set[str]:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from custody.signer.refusals import Refused
@@ -39,10 +39,12 @@ def judge(
     expires: datetime,
     life: timedelta,
     confirmed: bool = False,
+    askers: Collection[str] = (),
 ) -> list[Sighting]:
     """The sign counts in approvals that hold, each by itself and together; Refused names the first fault.
 
     Without teams, any one officer is enough. It was approved within its longest `life` before it `expires`.
+    With `askers`, the maker is one of these, and has signed that they ask: so nobody can name another.
     """
     approvals = signed.approvals
     if not approvals:
@@ -55,16 +57,21 @@ def judge(
         )
     except ValueError as error:
         raise Refused("SIGNER_BAD_APPROVAL", str(error)) from None
-    challenge, since = statement.challenge(), expires - life
+    since = expires - life
     sightings: list[Sighting] = []
     given: list[quorum.Given] = []
     for approval in approvals:
         officer = officers.get(approval.officer)
         if officer is None:
             raise Refused("SIGNER_UNKNOWN_OFFICER", f"{approval.officer[:40]} is not pinned here")
-        if approval.verb is not verb:
+        asks = bool(askers) and approval.verb is Verb.ASK
+        if approval.verb is not verb and not asks:
             raise Refused("SIGNER_WRONG_VERB", f"{officer.name} said {approval.verb}, not {verb}")
-        if teams and officer.id == maker:
+        if asks and officer.id != maker:
+            raise Refused("SIGNER_ASKED_BY_ANOTHER", f"{officer.name} asked, and is not the maker")
+        if asks and maker not in askers:
+            raise Refused("SIGNER_MAY_NOT_ASK", f"{officer.name} is none of those who may ask")
+        if teams and officer.id == maker and not asks:
             raise Refused("SIGNER_MAKER_APPROVES", f"{officer.name} is the maker")
         if any(other.officer == officer.id for other in given):
             raise Refused("SIGNER_OFFICER_TWICE", f"{officer.name} stands in the list twice")
@@ -72,18 +79,20 @@ def judge(
             count = webauthn.verify(
                 approval.assertion,
                 public_key=officer.public_key,
-                challenge=challenge,
+                challenge=replace(statement, verb=approval.verb).challenge(),
                 origin=registry.origin,
                 rp_id=registry.rp_id,
             )
         except webauthn.BadAssertion as error:
             code = "SIGNER_" + error.code.upper().replace(".", "_")
             raise Refused(code, f"{officer.name}: {error}") from None
-        if confirmed or approval.confirmation:
+        if approval.confirmation or (confirmed and not asks):
             _check_confirmation(approval, statement, officer)
         given.append(quorum.Given(officer.id, officer.teams, approval.verb))
         passkey = f"{officer.id}/{registration.fingerprint(officer.public_key)}"
         sightings.append(Sighting(passkey, count, approval.assertion.name, since))
+    if askers and all(one.verb is not Verb.ASK for one in given):
+        raise Refused("SIGNER_NOT_ASKED", "nobody signed that they ask for this")
     if teams and not (standing := quorum.judge(teams, given, maker=maker, agreeing=verb)).approved:
         missing = ", ".join(f"{count} of {team}" for team, count in standing.missing.items() if count)
         raise Refused("SIGNER_BELOW_QUORUM", f"still missing: {missing}")

@@ -86,11 +86,14 @@ def judge(spend: Spend, *, token: str, registry: Registry, now: datetime, lane: 
     )
 
 
-def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) -> list[Sighting]:
+def judge_order(
+    order: Order, *, token: str, registry: Registry, now: datetime, asked: bool = True
+) -> list[Sighting]:
     """The sign counts of an order that officers gave to this signer; else Refused.
 
     To stop something (freeze, veto) any one officer is enough, one for recovery too; all else takes a quorum
-    that says release. A recovery is ordered by the quorum of those officers who are there for nothing else.
+    that says release, of what another officer `asked` for. A recovery is ordered by the quorum of those
+    officers who are there for nothing else.
     """
     if order.deployment != registry.deployment:
         raise Refused("SIGNER_WRONG_DEPLOYMENT", "the order is for another deployment")
@@ -101,7 +104,7 @@ def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) 
     if order.expires > now + registry.limits.order_life:
         raise Refused("SIGNER_INTENT_TOO_LONG", "no order is good for so long")
     stopping, recovery = order.kind in (FREEZE, VETO), registry.recovery
-    officers, teams = registry.officers, dict[str, int]()
+    officers, teams, askers = registry.officers, dict[str, int](), frozenset[str]()
     if stopping:
         officers = {**officers, **(recovery.officers if recovery else {})}
     elif order.kind == RECOVERY:
@@ -110,6 +113,7 @@ def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) 
         officers, teams = recovery.officers, {"recovery": recovery.quorum}
     else:
         teams = dict((registry.policies.get(order.kind) or _policy(registry, WITHDRAWAL)).teams)
+        askers = registry.askers if asked else askers
     return approvals.judge(
         order.signed,
         kind=order.kind,
@@ -120,6 +124,7 @@ def judge_order(order: Order, *, token: str, registry: Registry, now: datetime) 
         registry=registry,
         expires=order.expires,
         life=registry.limits.order_life,
+        askers=askers,
     )
 
 
@@ -194,7 +199,8 @@ def approved(
 ) -> list[Sighting]:
     """The sign counts of an intent's approvals; Refused where they are not those of its quorum.
 
-    `teams` must approve where the registry has no rules.
+    `teams` must approve where the registry has no rules. A withdrawal is its customer's, all else
+    is an officer's.
     """
     return approvals.judge(
         signed,
@@ -207,6 +213,7 @@ def approved(
         expires=intent.expires,
         life=registry.limits.intent_life,
         confirmed=confirmed,
+        askers=() if intent.kind == WITHDRAWAL else registry.askers,
     )
 
 

@@ -15,13 +15,14 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any, Final
 
-from custody.signer import brought, succession
+from custody.signer import brought, requests, succession
 from custody.signer.changes import CHANGES
 from custody.signer.refusals import Refused
 from custody.signer.words import differences, grouped, lane_lines
 from custody.signer.written import BadDraft
 from kernel import canonical, encodings, members, quorum
 from kernel.approval import Verb
+from kernel.intent import WITHDRAWAL
 from kernel.money import MoneyError
 from kernel.registry import BadRegistry, Registry
 
@@ -68,6 +69,9 @@ def draft(current: Registry, asked: Iterable[Asked], *, now: datetime, recovery:
         if not _reached(new, teams):
             wanted = " and ".join(f"{count} of {team}" for team, count in teams.items())
             raise BadDraft(f"{what} wants {wanted}, and the officers who would be left are too few for that")
+    orders = new.policies.get(requests.REGISTRY) or new.policies.get(WITHDRAWAL)
+    if orders and not any(_reached(new, orders.teams, without=one) for one in new.askers):
+        raise BadDraft("nobody who may ask for the next registry would be left beside the quorum for it")
     return new
 
 

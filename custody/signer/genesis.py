@@ -61,6 +61,7 @@ def order_payload(registry: Registry, *, maker: str, reason: str, expires: datet
 def link(registry: Registry, payload: bytes) -> str:
     """Where every officer signs the order: one link for all of them, because they share its nonce."""
     fields: dict[str, canonical.Value] = {
+        "asks": "no",
         "confirm": "no",
         "deployment": registry.deployment,
         "kind": requests.REGISTRY,

@@ -42,9 +42,13 @@ class Desk(Officer):
         return next((row["id"] for row in rows if row["state"] == "proposed"), None)
 
     def adopt_refill(self, identifier: str) -> str:
-        """Put the proposal before the checkers; the approval request."""
+        """Put the proposal before the checkers, and sign that it was she who asked; the approval request."""
         page = f"/treasury/refills/{identifier}/"
-        return self._request(self.post(page, f"{page}request", reason="the hot wallet is low"))
+        request = self._request(self.post(page, f"{page}request", reason="the hot wallet is low"))
+        answer, _ = self.sign(request, "ask")
+        if answer.status_code != httpx.codes.FOUND:
+            raise StepFailed(f"her own signature was not taken: {refusal(answer.text)}")
+        return request
 
     def request_of_withdrawal(self, identifier: str) -> str:
         """The approval request that a withdrawal waits for; empty where it waits for none."""

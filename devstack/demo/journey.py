@@ -243,6 +243,7 @@ def refill(story: Story, scene: Scene) -> None:
     refill_id = story.until("a refill is proposed by itself", scene.ana.open_refill, seconds=60)
     story.proof("refill", refill_id)
     request = scene.ana.adopt_refill(refill_id)
+    story.says("Ana", f"asks for it, and signs with her passkey that she does: approval {request}")
     scene.approve(story, request, scene.ben, scene.cy)
     bundle = story.until("its bundle can be exported", lambda: scene.ana.bundle(refill_id), seconds=60)
     for token in ("cold-1", "cold-3", "cold-5"):

@@ -45,7 +45,7 @@ def test_signs_for_nobody_who_is_suspended(row: ApprovalRequest, staff: Staff) -
 
 def test_signs_not_as_the_maker(row: ApprovalRequest, staff: Staff) -> None:
     sql, values = signature_sql(staff.ana, row)
-    refused(sql, *values, match="signature_never_maker")
+    refused(sql, *values, match="signature_maker_only_asks")
     sql, values = signature_sql(staff.ana, row, maker_id=staff.ben.identity.pk)
     refused(sql, *values, match="signature_of_this_payload")
 

@@ -66,6 +66,10 @@ def test_asks_for_itself_what_the_database_holds_it_to() -> None:
         for name, kind in kinds.registered().items()
     }
     assert not any(kind.fixed and kind.governed for kind in kinds.registered().values())
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT name FROM unnest(%s::text[]) AS name WHERE approvals_asks(name)", [list(held)])
+        asking = {row[0] for row in cursor.fetchall()}
+    assert asking == {name for name, kind in kinds.registered().items() if kind.asks}
 
 
 def test_tells_facts_that_have_a_sort() -> None:

@@ -119,6 +119,17 @@ def test_is_void_after_a_day(treasury: Treasury) -> None:
         actions.expire_order(order_id=row.pk, actor=ROBOT, now=later)
 
 
+def asked(treasury: Treasury, wallet: str) -> SignerOrder:
+    """Ana asks for a release, and has signed that she does."""
+    ana = treasury.staff.ana
+    row = actions.ask_release_of_signers(
+        wallet=wallet, reason="the laptop was found", actor=ana.actor, now=treasury.now
+    )
+    assert row.request is not None
+    ana.asks(row.request, treasury.now)
+    return row
+
+
 def answer(treasury: Treasury, row: SignerOrder, officer: Officer, verb: str, reason: str = "") -> None:
     assert row.request is not None
     submit_signature(
@@ -132,9 +143,7 @@ def answer(treasury: Treasury, row: SignerOrder, officer: Officer, verb: str, re
 
 def test_to_let_go_takes_two_others_who_say_release(treasury: Treasury) -> None:
     staff = treasury.staff
-    row = actions.ask_release_of_signers(
-        wallet="*", reason="the laptop was found", actor=staff.ana.actor, now=treasury.now
-    )
+    row = asked(treasury, "*")
     with pytest.raises(AnotherVerb):
         answer(treasury, row, staff.ben, "approve")
     with pytest.raises(NotAllowed):
@@ -144,14 +153,12 @@ def test_to_let_go_takes_two_others_who_say_release(treasury: Treasury) -> None:
     answer(treasury, row, staff.cy, "release")
     assert (row.state, row.request.state if row.request else "") == ("signed", "consumed")
     read = requests.order(queries.order_message(row))
-    assert [approval.verb for approval in read.signed.approvals] == [Verb.RELEASE] * 2
+    assert [approval.verb for approval in read.signed.approvals] == [Verb.ASK, Verb.RELEASE, Verb.RELEASE]
     assert {approval.nonce for approval in read.signed.approvals} == {bytes(row.nonce)}
 
 
 def test_to_let_go_ends_with_a_rejection(treasury: Treasury) -> None:
-    row = actions.ask_release_of_signers(
-        wallet="hot", reason="all is well", actor=treasury.staff.ana.actor, now=treasury.now
-    )
+    row = asked(treasury, "hot")
     answer(treasury, row, treasury.staff.ben, "reject", "it is not")
     assert row.state == "rejected"
 
@@ -280,6 +287,7 @@ def test_of_a_quorum_is_good_for_the_day_by_which_signers_reckon_whatever_a_rule
         assert request is not None
         assert (request.rule, request.approve_within) == ("quick releases", timedelta(minutes=10))
         assert row.expires_at == treasury.now.replace(microsecond=0) + timedelta(days=1)
+        staff.ana.asks(request, treasury.now)
         for officer in (staff.ben, staff.cy):
             submit_signature(
                 request_id=request.pk,

@@ -11,7 +11,9 @@ import pytest
 from playwright.sync_api import Page, expect
 
 from backoffice.console.views.approvals import link
+from core import clock
 from core.approvals.models import ApprovalRequest
+from custody.actions import ask_release_of_signers
 from custody.models import DecoderKey, PaymentPolicy, SignerOrder
 from kernel import canonical, encodings
 from tests.browser.conftest import ROOT, Site
@@ -183,6 +185,49 @@ def test_has_much_money_read_again_by_an_offline_decoder(site: Site, visit: Any,
     expect(page.get_by_text("and an offline decoder")).to_be_visible()
 
 
+def test_lets_the_maker_ask_and_nobody_answer_before(site: Site, visit: Any) -> None:
+    staff = site.exchange.staff
+    ana, ben = staff.ana, staff.ben
+    order = ask_release_of_signers(wallet="hot", reason="found again", actor=ana.actor, now=clock.now())
+    assert order.request is not None
+    where = f"/approvals/{order.request.pk}/"
+    page = visit(ben.identity).open(where)
+    expect(page.locator("#to-approver")).to_have_count(0)
+    expect(page.locator("#standing")).to_contain_text("Nobody can answer before")
+    keep(page, "ask-draft")
+    page = visit(ana.identity).open(where)
+    plug_in(page, ana.passkey)
+    keep(page, "ask-console")
+    assert violations(page, ALL_RULES) == []
+    page.click("#to-approver")
+    expect(page.locator("#kicker")).to_have_text("You ask, as its maker, for an order to the signers")
+    expect(page.locator("#reject-choice")).to_be_hidden()
+    page.check("#verb-approve")
+    expect(page.locator("#sign")).to_have_text("Ask with passkey")
+    for scheme, rules in (("light", ALL_RULES), ("dark", COLOURS)):
+        page.emulate_media(color_scheme=scheme)
+        assert violations(page, rules) == []
+        keep(page, f"ask-approver-{scheme}")
+    page.click("#sign")
+    page.wait_for_url(f"{site.console}{where}")
+    keep(page, "ask-arrived")
+    page.click("#answer-send")
+    assert recorded(page) == "It is recorded that you ask for this. Others can answer now."
+    keep(page, "ask-recorded")
+    assert [one.verb for one in order.request.signatures.all()] == ["ask"]
+    (line,) = [json.loads(one) for one in (site.folder / "signatures.jsonl").read_text().splitlines()]
+    assert (line["officer"], line["verb"]) == (str(ana.identity.pk), "ask")
+
+    page = visit(ben.identity).page
+    plug_in(page, ben.passkey)
+    page.goto(f"{site.console}{where}")
+    page.click("#to-approver")
+    expect(page.locator("#kicker")).to_have_text("You are asked about an order to the signers")
+    page.goto("about:blank")
+    page.goto(link(site.exchange.request, asks=True))
+    expect(page.locator("#refusal-sentence")).to_have_text("Nobody signs that they ask for a withdrawal.")
+
+
 def decoder(*arguments: str, typed: str) -> str:
     """The offline decoder's program, as an officer runs it."""
     command = [str(ROOT / ".venv-decoder/bin/python"), "-m", "custody.decoder", *arguments]
@@ -195,6 +240,7 @@ def test_refuses_whatever_it_cannot_read_to_the_last_byte(site: Site, visit: Any
     page = visit(None).page
     payload = bytes(request.payload)
     good: dict[str, Any] = {
+        "asks": "no",
         "confirm": "no",
         "deployment": "test",
         "kind": request.kind,

@@ -137,6 +137,7 @@ def test_with_which_signers_take_an_approval_once_a_quorum_has_let_it_in(
     )
     order = actions.ask_registry(new=new, reason="Ben's blue key", actor=staff.ana.actor, now=now())
     assert order.request is not None
+    staff.ana.asks(order.request, now())
     assert f"BenBrandt{fingerprint}" in shown(other, order.request)
     looked_at(other, "sign-registry")
     answered(order.request, "release", staff.ben, staff.cy)

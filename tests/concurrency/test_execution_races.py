@@ -92,7 +92,7 @@ def test_do_it_once() -> None:
         _sign(officer, promotion, now)
     raced = set()
     for request in _requests(exchange, now):
-        _approve(request, (staff.ben, staff.cy, staff.dot), now)
+        _approve(request, (staff.ana, staff.ben, staff.cy, staff.dot), now)
         happened = AuditEvent.objects.filter(doc__action=EFFECTS[request.kind])
         before = happened.count()
         deed = partial(carry_out, request_id=request.pk, actor=staff.ben.actor, now=now)
@@ -112,11 +112,16 @@ def _sign(officer: Officer, request: ApprovalRequest, now: datetime) -> None:
 
 
 def _approve(request: ApprovalRequest, officers: tuple[Officer, ...], now: datetime) -> None:
-    """Bring it to where its quorum is met and nothing has followed yet, as if that had been interrupted."""
+    """Bring it to where its quorum is met and nothing has followed yet, as if that had been interrupted.
+
+    Its maker comes first.
+    """
     declared = kinds.named(request.kind)
     kinds._registered[request.kind] = replace(declared, on_approved=kinds.nothing)
     try:
-        for officer in officers:
+        if declared.asks:
+            officers[0].asks(request, now)
+        for officer in officers[1:]:
             if request.state == "open":
                 _sign(officer, request, now)
     finally:

@@ -90,6 +90,8 @@ class Scene:
     def approve(self, row: Withdrawal | Refill) -> None:
         request = row.request
         assert request is not None
+        if isinstance(row, Refill):
+            self.staff.ana.asks(request, self.now)
         for officer in (self.staff.ben, self.staff.cy):
             submit_signature(
                 request_id=request.pk, signed=officer.answer(request), actor=officer.actor, now=self.now
@@ -273,6 +275,8 @@ def test_stops_at_an_officers_signed_freeze_whatever_the_database_says(scene: Sc
     # Nor does any row free them: one officer's release, called a quorum's by the database, is one officer's.
     SignerHealth.objects.update(state="ready", frozen={})
     alone = actions.ask_release_of_signers(wallet="*", reason="it was found", actor=ana.actor, now=scene.now)
+    assert alone.request is not None
+    ana.asks(alone.request, scene.now)
     release(scene, alone, ben)
     SignerOrder.objects.filter(pk=alone.pk).update(state="signed")
     signer_tasks.carry_order(alone.pk, now=scene.now)
@@ -281,6 +285,8 @@ def test_stops_at_an_officers_signed_freeze_whatever_the_database_says(scene: Sc
     order = actions.ask_release_of_signers(
         wallet="hot", reason="it was found", actor=ana.actor, now=scene.now
     )
+    assert order.request is not None
+    ana.asks(order.request, scene.now)
     release(scene, order, cy)
     release(scene, order, ben)
     scene.settle_down()

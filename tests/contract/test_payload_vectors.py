@@ -44,9 +44,9 @@ const found = [];
 for (const { hex: payload, kind, nonce } of payloads) {
   const bytes = Buffer.from(payload, "hex");
   const digest = await digestOf(bytes);
-  const { answers, headline, lines } = read(decodeObject(bytes), { kind, deployment });
+  const { answers, asks, headline, lines } = read(decodeObject(bytes), { kind, deployment });
   const challenges = {};
-  for (const verb of answers) {
+  for (const verb of asks ? [...answers, "ask"] : answers) {
     challenges[verb] = hex(await challengeOf({ verb, kind, deployment, nonce, digest }));
   }
   const said = Object.fromEntries(lines.map(({ label, value }) => [label, value]));

@@ -264,6 +264,7 @@ def test_knows_no_change_that_stands_in_no_test() -> None:
             [("remove-officer", ("Ben",)), ("remove-officer", ("Cy",))],
             "who would be left are too few",
         ),
+        ([("remove-officer", ("Cy",))], "nobody who may ask for the next registry would be left"),
         ([("set-quorum", ("signer.release", "compliance:2"))], "signer.release wants 2 of compliance"),
         ([("replace-passkey", ("Ben", KEY, "0" * 32))], "and not the one given"),
         ([("replace-passkey", ("Bob", KEY, PAPER))], "no one officer of this registry; there are Ana, Ben"),
@@ -340,7 +341,8 @@ def test_moves_nothing_but_officers_where_it_is_for_a_recovery() -> None:
 
 def test_says_who_cannot_be_stood_in_for_and_what_a_lane_can_lose() -> None:
     old = in_force()
-    new = draft(old, [("remove-officer", ("Cy",)), ("set-lane", ("hot/window_units_max", "0.05BTC"))])
+    changes = [("set-teams", (ANA, "compliance,makers")), ("set-lane", ("hot/window_units_max", "0.05BTC"))]
+    new = draft(old, changes)
     said = list(notes(old, new))
     assert any(line.startswith("NOTE  custody.withdrawal needs somebody") for line in said)
     assert "          worst loss per window, all of the web tier and its database lost:" in said

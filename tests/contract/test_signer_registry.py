@@ -85,7 +85,7 @@ def build(template: str, passkeys: Passkeys, records: list[str], out: Path) -> l
 def signed(folder: Path, payload: bytes, *officers: str, verb: Verb = Verb.RELEASE) -> list[str]:
     """Each officer's approval, as the approver page saves it."""
     kind = "signer.registry"
-    given = messages.approvals(payload, kind=kind, verb=verb, officers=officers)
+    given = messages.approvals(payload, kind=kind, verb=verb, officers=officers, asked=None)
     named = {"type": "approval/1", "deployment": vaults.DEPLOYMENT, "kind": kind}
     return [
         write(

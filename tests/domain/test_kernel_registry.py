@@ -39,7 +39,8 @@ def parse(value: dict[str, Any]) -> Registry:
 
 def test_is_read_with_its_addresses() -> None:
     registry = parse(document())
-    assert registry.officers[ANA].teams == {"treasury", "compliance"}
+    assert registry.officers[ANA].teams == {"treasury", "compliance", "makers"}
+    assert registry.askers == {ANA}
     hot = registry.wallets["hot"]
     assert hot.address(0) != hot.address(1)
     assert hot.address(0).startswith("bcrt1q")

@@ -129,7 +129,16 @@ def test_carries_a_refill_from_proposal_to_cold_signatures(exchange: Exchange) -
     assert send(ana, page, f"{page}request", reason="hot is low").status_code == 302
     row = Refill.objects.get(pk=exchange.refill.pk)
     assert row.request is not None
-    for officer in (exchange.staff.ben, exchange.staff.cy):
+    checker, where = exchange.staff.ben, f"/approvals/{row.request.pk}/"
+    assert (
+        "Nobody can answer before its maker has asked"
+        in at_console(checker.identity).get(where).content.decode()
+    )
+    assert answered(checker, row.request).status_code == 409
+    assert "Ask on the approver page" in at_console(ana).get(where).content.decode()
+    assert answered(exchange.staff.ana, row.request, "ask").status_code == 302
+    assert "Open on the approver page" in at_console(checker.identity).get(where).content.decode()
+    for officer in (checker, exchange.staff.cy):
         assert answered(officer, row.request).status_code == 302
     payment = exchange.treasury.built(Refill.objects.get(pk=row.pk))
     bundle = send(ana, page, f"{page}export")

@@ -37,8 +37,9 @@ def in_force(exchange: Exchange) -> Registry:
     return Registry.parse(canonical.encode(document))
 
 
-def released(request: ApprovalRequest, *officers: Officer) -> None:
-    """They sign it on the approver page, each with their passkey."""
+def released(request: ApprovalRequest, maker: Officer, *officers: Officer) -> None:
+    """They sign it on the approver page, each with their passkey: its maker first, that they ask."""
+    maker.asks(request, clock.now())
     for one in officers:
         submit_signature(
             request_id=request.pk, signed=one.answer(request, "release"), actor=one.actor, now=clock.now()
@@ -73,7 +74,7 @@ def test_from_a_draft_through_officers_hands_to_signers_that_have_waited(
     assert f"Registry's digest: {payload['digest']}" in said
     assert f"{paper} Ria Roth" in json.loads(bytes(row.payload))["keys"]
     assert row.request is not None
-    released(row.request, staff.ben, staff.cy)
+    released(row.request, staff.ana, staff.ben, staff.cy)
 
     # Each signer announces it, takes it up after its delay, and no sooner.
     order = dict(queries.order_message(queries.signer_order(row.pk)))
@@ -96,7 +97,7 @@ def test_nowhere_where_its_quorum_is_not_whole(exchange: Exchange, tmp_path: Pat
     client.post("/treasury/signers/registry", {"registry": file, "reason": "nothing"})
     row = SignerOrder.objects.get(kind="signer.registry", maker=staff.ana.identity)
     assert row.request is not None
-    released(row.request, staff.ben)
+    released(row.request, staff.ana, staff.ben)
     order = dict(queries.order_message(queries.signer_order(row.pk)))
     assert desk.code(order) == "SIGNER_BELOW_QUORUM"
     desk.signer.close()

@@ -16,7 +16,7 @@ from backoffice.console import frame, payloads, reading
 from core import access, clock
 from core.access.models import Identity
 from core.access.requirement import demanded
-from core.approvals import actions, interests, kinds, queries
+from core.approvals import actions, asking, interests, kinds, queries
 from core.approvals.domain.requests import State
 from core.approvals.events import Event
 from core.approvals.haste import any_in_haste
@@ -66,6 +66,7 @@ def show(request: frame.StaffRequest, request_id: UUID, refusal: Refused | None 
         # The approver page comes back here for everything; a stop has no request, and a page of its own.
         return redirect("signer_order", request_id)
     row = queries.request_for(request_id, identity=request.identity, now=now)
+    is_maker, is_draft = row.maker_id == request.identity.pk, asking.is_draft(row)
     standing = standing_of(row, now)
     answers = list(row.signatures.select_related("officer", "credential").order_by("signed_at", "id"))
     quorum = {
@@ -73,23 +74,24 @@ def show(request: frame.StaffRequest, request_id: UUID, refusal: Refused | None 
         "seats": _seats(row, standing.counted),
         "answers": answers,
         "hasty": any_in_haste(answers),
+        "is_draft": is_draft,
         "about": payloads.address_of(row.subject),
         "now": now,
     }
     if reading.is_poll(request):
         return render(request, "console/quorum.html", quorum)
     _record_read(request, row, now=now)
-    why_not = _why_not(row, request.identity, now)
+    why_not = _why_not(row, request.identity, now, is_draft=is_draft)
     values = {
         **quorum,
         "kind": kinds.named(row.kind),
         "act": payloads.read(bytes(row.payload)),
         "payload_text": bytes(row.payload).decode(errors="replace"),
         "answer_fields": FIELDS.items(),
-        "confirms": is_confirmed(row),
+        "confirms": is_confirmed(row) and not is_maker,
         "why_not": why_not,
-        "approver": link(row) if why_not is None else "",
-        "is_maker": row.maker_id == request.identity.pk,
+        "approver": link(row, asks=is_maker) if why_not is None else "",
+        "is_maker": is_maker,
     }
     return frame.page(request, "console/approval.html", values, refusal=refusal, now=now)
 
@@ -127,13 +129,15 @@ def sign(request: frame.StaffRequest, request_id: UUID) -> HttpResponse:
         if signed.verb is not Verb.REJECT:
             asked = queries.request_for(request_id, identity=request.identity, now=clock.now())
             demanded(request, kinds.named(asked.kind).permission, now=clock.now())
-        row = actions.submit_signature(
-            request_id=request_id, signed=signed, actor=request.actor, now=clock.now()
-        )
+        take = actions.submit_ask if signed.verb is Verb.ASK else actions.submit_signature
+        row = take(request_id=request_id, signed=signed, actor=request.actor, now=clock.now())
     except Refused as refusal:
         return show(request, request_id, refusal)
-    said = {"reject": "rejection", "release": "release"}.get(signed.verb, "approval")
-    messages.success(request, f"Your {said} is recorded. The request is {row.state} now.")
+    if signed.verb is Verb.ASK:
+        messages.success(request, "It is recorded that you ask for this. Others can answer now.")
+    else:
+        said = {"reject": "rejection", "release": "release"}.get(signed.verb, "approval")
+        messages.success(request, f"Your {said} is recorded. The request is {row.state} now.")
     return redirect("approval", request_id)
 
 
@@ -148,10 +152,14 @@ def take_back(request: frame.StaffRequest, request_id: UUID) -> HttpResponse:
     return redirect("approval", request_id)
 
 
-def link(row: ApprovalRequest | SignerOrder) -> str:
-    """The approver page with this request in the fragment, which no server on the way gets to see."""
-    confirms = isinstance(row, ApprovalRequest) and is_confirmed(row)
+def link(row: ApprovalRequest | SignerOrder, *, asks: bool = False) -> str:
+    """The approver page with this request in the fragment, which no server on the way gets to see.
+
+    There its maker is asked whether they ask for it, and everybody else whether they agree.
+    """
+    confirms = isinstance(row, ApprovalRequest) and is_confirmed(row) and not asks
     asked = {
+        "asks": "yes" if asks else "no",
         "confirm": "yes" if confirms else "no",
         "deployment": settings.DEPLOYMENT,
         "kind": row.kind,
@@ -185,14 +193,16 @@ def _record_read(request: frame.StaffRequest, row: ApprovalRequest, *, now: date
         reading.person(request, Event.READ, row, person, fields, now=now)
 
 
-def _why_not(row: ApprovalRequest, identity: Identity, now: datetime) -> str | None:
+def _why_not(row: ApprovalRequest, identity: Identity, now: datetime, *, is_draft: bool) -> str | None:
     """Why this person is not asked to sign; None where they are. The action decides again for itself."""
     if row.state != State.OPEN or (row.approve_by is not None and row.approve_by <= now):
         return "No more answers are taken."
-    if row.maker_id == identity.pk:
+    if row.maker_id == identity.pk and not is_draft:
         return "You made this request, so others must answer it."
     if any(answer.officer_id == identity.pk for answer in row.signatures.all()):
         return "You have answered already."
+    if is_draft:
+        return None if row.maker_id == identity.pk else "Nobody can answer before its maker has asked for it."
     if not access.allowed(identity, kinds.named(row.kind).permission, now):
         return "Your role does not sign requests of this kind."
     if not access.teams_of(identity, now) & row.teams.keys():

@@ -12,7 +12,7 @@ from core.access import rights
 from core.access.models import Identity, OfficerCredential
 from core.action import action
 from core.actor import Actor
-from core.approvals import interests, kinds, locks, moving
+from core.approvals import asking, interests, kinds, locks, moving
 from core.approvals.assertions import confirmed, verified
 from core.approvals.domain.requests import State
 from core.approvals.events import Event
@@ -70,6 +70,12 @@ class AnotherVerb(Refused):
     code = "approval.another_verb"
 
 
+class NotAsked(Refused):
+    """The maker has not signed yet that they ask for it."""
+
+    code = "approval.not_asked"
+
+
 @action(Event.SIGNED)
 def submit_signature(*, request_id: UUID, signed: Signed, actor: Actor, now: datetime) -> ApprovalRequest:
     """Count one officer's answer; it may decide the request, and what follows then happens here, too.
@@ -88,13 +94,18 @@ def submit_signature(*, request_id: UUID, signed: Signed, actor: Actor, now: dat
             f"Nothing was recorded: this request is answered by {row.agreeing} or reject.",
             target=moving.target(row),
         )
+    if asking.is_draft(row):
+        raise NotAsked(
+            "Nothing was recorded: whoever made this request has not signed yet that they ask for it.",
+            target=moving.target(row),
+        )
     if signed.verb is Verb.REJECT and not signed.reason.strip():
         raise ReasonMissing("Nothing was recorded: say why you reject.", target=moving.target(row))
     credential = verified(
         statement(row, signed.verb), officer=officer, signed=signed, target=moving.target(row)
     )
     confirmed(row, officer=officer, signed=signed)
-    signature = _stored(row, officer, credential, signed, now)
+    signature = stored(row, officer, credential, signed, now)
     standing = standing_of(row, now)
     audit.record(
         Event.SIGNED,
@@ -134,9 +145,10 @@ def _entitled(row: ApprovalRequest, *, actor: Actor, now: datetime) -> Identity:
     return officer
 
 
-def _stored(
+def stored(
     row: ApprovalRequest, officer: Identity, credential: OfficerCredential, signed: Signed, now: datetime
 ) -> ApprovalSignature:
+    """The signature's row, whole; NotOpen where the database takes none any more."""
     try:
         with transaction.atomic():
             return ApprovalSignature.objects.create(

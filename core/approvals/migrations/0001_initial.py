@@ -260,6 +260,12 @@ class Migration(migrations.Migration):
         fixed_columns("approvals_request", free=["state", "moved_at"], generated=["digest"]),
         append_only("approvals_signature"),
         migrations.RunSQL(
-            sql=guards.OPENING + guards.COUNTING + guards.MOVING + guards.SIGNING, reverse_sql=guards.REMOVAL
+            sql=guards.OPENING
+            + guards.COUNTING
+            + guards.MOVING
+            + guards.SIGNING
+            + guards.ANSWERING
+            + guards.ANSWERED,
+            reverse_sql=guards.REMOVAL,
         ),
     ]

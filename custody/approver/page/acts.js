@@ -77,10 +77,13 @@ const keyLines = (act) => act.keys.map(({ name, fingerprint }, place) => line(
   `Passkey of ${name}`, fingerprint, "groups", place ? "" : "Its fingerprint. Each officer’s own paper must say the same.",
 ));
 const stop = (members, rest) => order(members, { verb: "approve", answers: ["approve"], ...rest });
-const letGo = (members, rest) => order(members, { verb: "release", answers: ["release", "reject"], ...rest });
+const letGo = (members, rest) => ({
+  asks: true, ...order(members, { verb: "release", answers: ["release", "reject"], ...rest }),
+});
 
 // Each kind: its members, what it is called, its one large line, and the lines below. `verb` is the one that agrees,
-// approve where none is named, `answers` are those that can be given, and `version` is 1 where none is named.
+// approve where none is named, `answers` are those that can be given, and `version` is 1 where none is named. Where
+// `asks` says so, its maker signs first that they ask for it.
 export const ACTS = new Map([
   ["custody.withdrawal", {
     members: { ...PAYMENT, withdrawal: id, customer: id },
@@ -93,6 +96,7 @@ export const ACTS = new Map([
     ],
   }],
   ["custody.refill", {
+    asks: true,
     members: { ...PAYMENT, refill: id },
     noun: "refill of the hot wallet",
     headline: (act) => `Move ${decimal(act.amount, act.asset)} ${act.asset} from cold to hot`,
@@ -209,7 +213,7 @@ export const ACTS = new Map([
       line("Signed by", "recovery officers only, each with the passkey from their safe"),
       line("Then", "its delay runs in every signer, and any one officer can veto"),
     ],
-  }) }],
+  }), asks: false }],
   ["factors.enrol_passkey", staff(
     "new authenticator", { ...PASSKEY, factor: id },
     (act) => `Let ${act.person_name} come in with another passkey`, (act) => passkeyLines(act),
@@ -248,6 +252,7 @@ export function read(members, { kind, deployment }) {
     goodForHours: act.goodForHours ?? GOOD_FOR_HOURS,
     verb: act.verb ?? "approve",
     answers: act.answers ?? ["approve", "reject"],
+    asks: act.asks ?? false,
     isFounding: kind === "signer.registry" && found.version === 1,
   };
 }

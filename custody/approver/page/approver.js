@@ -7,18 +7,18 @@ import { asLine, grouped } from "./lines.js";
 import { FILE, NONCE, UUID, linkIn, ours, pinned, saving } from "./link.js";
 import { base64url, challengeOf, digestOf, fingerprintOf, fromBase64url, fromHex, hex } from "./statement.js";
 
-const MEMBERS = ["confirm", "deployment", "kind", "nonce", "payload", "request", "return"];
+const MEMBERS = ["asks", "confirm", "deployment", "kind", "nonce", "payload", "request", "return"];
 const ASK_WITHIN_MS = 120_000;
 const QR_PIXELS = 5;
 
 // What each agreeing verb is called on the page.
-const SAID = new Map([["approve", "Approve"], ["release", "Release"]]);
+const SAID = new Map([["approve", "Approve"], ["release", "Release"], ["ask", "Ask"]]);
 
 const at = (id) => document.getElementById(id);
 
 // What the console asks to have signed; Unreadable where the link is not one of ours.
 async function asked(fragment) {
-  const { confirm, deployment, kind, nonce, payload: encoded, request, return: origin } = linkIn(fragment, MEMBERS);
+  const { asks, confirm, deployment, kind, nonce, payload: encoded, request, return: origin } = linkIn(fragment, MEMBERS);
   if (!NONCE.test(nonce) || !UUID.test(request)) throw new Unreadable("The request has no proper name.");
   ours({ deployment, origin }, true);
   const payload = fromBase64url(encoded);
@@ -27,25 +27,31 @@ async function asked(fragment) {
   // Only the first registry is ordered while there is no console that could take the answer.
   if (!act.isFounding) ours({ deployment, origin });
   checkTime(act, Date.now());
+  if (asks === "yes") {
+    if (!act.asks) throw new Unreadable(`Nobody signs that they ask for a ${act.noun}.`);
+    Object.assign(act, { verb: "ask", answers: ["ask"] });
+  }
   for (const line of act.lines) if (line.form === "key") line.value = await fingerprintOf(fromHex(line.value));
   return {
     act, kind, deployment, nonce, request, encoded,
-    confirm: confirm === "yes", digest: await digestOf(payload), toFile: origin === FILE,
+    confirm: confirm === "yes" && asks !== "yes", digest: await digestOf(payload), toFile: origin === FILE,
   };
 }
 
 function show(found) {
   const { act, digest } = found;
   document.title = `${act.headline} · Countersign approver`;
-  at("kicker").textContent = `You are asked about ${/^[aeiou]/.test(act.noun) ? "an" : "a"} ${act.noun}`;
+  const noun = `${/^[aeiou]/.test(act.noun) ? "an" : "a"} ${act.noun}`;
+  at("kicker").textContent = act.verb === "ask" ? `You ask, as its maker, for ${noun}` : `You are asked about ${noun}`;
   at("headline").textContent = act.headline;
   at("lines").replaceChildren(...act.lines.flatMap(asLine));
   at("details").replaceChildren(...act.details.flatMap(asLine));
   at("digest").replaceChildren(...grouped(hex(digest), 8));
   at("confirmation-field").hidden = !found.confirm;
-  drawQr(at("qr"), decoderText(found));
+  if (act.verb === "ask") at("qr-field").hidden = true; // what is asked for is confirmed by nobody yet
+  else drawQr(at("qr"), decoderText(found));
   at("verb-approve").value = act.verb;
-  at("verb-approve").labels[0].firstChild.data = `${SAID.get(act.verb)} `;
+  at("verb-approve").labels[0].firstChild.data = act.verb === "ask" ? "I ask for " : `${SAID.get(act.verb)} `;
   at("reject-choice").hidden = !act.answers.includes("reject");
   at("back").href = `${pinned("console")}/approvals/${found.request}/`;
   at("back").hidden = found.toFile;
