@@ -118,6 +118,7 @@ def statements() -> list[str]:
         f"REVOKE UPDATE, DELETE ON ledger_account FROM {everybody}",
         f"GRANT UPDATE (lock) ON ledger_account TO {everybody}",
         f"REVOKE DELETE ON ledger_hold FROM {everybody}",
+        "REVOKE INSERT, UPDATE, DELETE ON custody_block FROM cs_console, cs_trader",
     ]
     for table, columns in ADD_ONLY.items():
         lines += [

@@ -32,6 +32,7 @@ GUARDED: Final[dict[str, str]] = {
     "custody_wallet": _EVERY_COLUMN,
     "custody_address": _EVERY_COLUMN,
     "custody_deposit": _EVERY_COLUMN,
+    "custody_block": _EVERY_COLUMN,  # its tip says how deep a deposit lies
     "custody_price": _EVERY_COLUMN,
     "engine_transfer": _EVERY_COLUMN,
     "engine_instrument": _EVERY_COLUMN,
@@ -82,7 +83,6 @@ FREE: Final[dict[str, str]] = {
     "engine_order_note": "a mirror of the engine's journal",
     "engine_fill": "a mirror of the engine's journal",
     "engine_trading_balance": "a mirror of the engine's journal",
-    "custody_block": "a mirror of the chain",
     "custody_reconciliation": "a mirror of what the reconciler says; a change of it is an event",
     "custody_signer_health": "a mirror of what signers say of themselves",
     "custody_utxo": "a mirror of the chain",

@@ -7,6 +7,8 @@ from datetime import datetime
 import pytest
 from django.db import DatabaseError, connection, transaction
 
+from core import privileges
+from custody.models import Block
 from engine_bridge.actions.accounts import open_account
 from engine_bridge.models import EngineAccount
 from kyc.models import ProviderApplicant
@@ -54,3 +56,20 @@ def test_at_the_provider_changes_with_an_event_only(real_database: str) -> None:
         cursor.execute("ROLLBACK; RESET ROLE")
     file.refresh_from_db()
     assert file.applicant_id != "somebody"
+
+
+@pytest.mark.parametrize("role", privileges.ROLES)
+def test_on_a_chain_is_brought_nowhere_by_a_block_that_nobody_read(
+    real_database: str, role: str, now: datetime
+) -> None:
+    """A higher tip would credit a deposit too early, and a lower one have it read once more."""
+    Block.objects.create(height=1, hash="a" * 64, previous="0" * 64, read_at=now)
+    higher = f"INSERT INTO custody_block VALUES (2, '{'b' * 64}', '{'a' * 64}', now())"
+    with connection.cursor() as cursor:
+        make_roles(cursor)
+        for deed in (higher, "UPDATE custody_block SET height = 9", "DELETE FROM custody_block"):
+            cursor.execute(f"SET ROLE {role}")
+            with pytest.raises(DatabaseError, match=r"unaudited: |permission denied"):
+                cursor.execute(f"BEGIN; {deed}; COMMIT")
+            cursor.execute("ROLLBACK; RESET ROLE")
+    assert Block.objects.get().height == 1
