@@ -16,6 +16,8 @@ from core import ledger
 from core.access.models import Identity, Kind
 from core.actor import Actor, system
 from core.approvals.actions import submit_signature
+from core.freezes.actions import ask_release
+from core.freezes.models import Freeze
 from custody import actions, queries
 from custody.domain import coins
 from custody.domain.chain import Received, SeenBlock
@@ -201,6 +203,14 @@ class Treasury:
                 actor=officer.actor,
                 now=self.now,
             )
+
+    def release(self, freeze: Freeze) -> None:
+        """Sam asks for a freeze's release, Ana and Ben agree."""
+        asker = self.staff.sam.actor
+        request = ask_release(freeze_id=freeze.pk, reason="fine", actor=asker, now=self.now)
+        for officer in (self.staff.ana, self.staff.ben):
+            signed = officer.answer(request)
+            submit_signature(request_id=request.pk, signed=signed, actor=officer.actor, now=self.now)
 
     def approved(self, **changes: Any) -> Withdrawal:
         """Released and approved, not yet built."""

@@ -8,8 +8,7 @@ from typing import Any
 
 import pytest
 
-from core.approvals.actions import submit_signature
-from core.freezes.actions import ask_release, pull_freeze
+from core.freezes.actions import pull_freeze
 from core.freezes.models import Freeze
 from custody import actions, queries, tasks
 from custody.adapters.bitcoin import Outcome
@@ -39,14 +38,6 @@ def pull(treasury: Treasury, scope: str) -> Freeze:
     return pull_freeze(scope=scope, reason="odd", actor=treasury.staff.sam.actor, now=treasury.now)
 
 
-def release(treasury: Treasury, freeze: Freeze) -> None:
-    staff = treasury.staff
-    request = ask_release(freeze_id=freeze.pk, reason="fine", actor=staff.sam.actor, now=treasury.now)
-    for officer in (staff.ana, staff.ben):
-        signed = officer.answer(request)
-        submit_signature(request_id=request.pk, signed=signed, actor=officer.actor, now=treasury.now)
-
-
 def state(payment: Payment) -> str:
     return str(queries.payment(payment.pk).owner.state)
 
@@ -62,11 +53,11 @@ def test_is_held_until_the_last_release_and_then_goes_on_by_itself(
         tasks.send_again(now=treasury.now)
     assert (state(payment), node.given, trace.events) == ("signed", [], [])
     assert queries.held_by(payment) == sorted({first, second}, key=lambda one: (one.pulled_at, one.pk))
-    release(treasury, first)
+    treasury.release(first)
     drain_outbox()
     assert len(node.given) == (first == second)
     if first != second:
-        release(treasury, second)
+        treasury.release(second)
         drain_outbox()
     assert (state(payment), node.given) == ("broadcast", [bytes.fromhex(payment.raw)])
     assert queries.held_by(queries.payment(payment.pk)) == []

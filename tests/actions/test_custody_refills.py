@@ -8,6 +8,9 @@ from typing import Any
 import pytest
 
 from core import ledger
+from core.freezes import Frozen
+from core.freezes.actions import pull_freeze
+from core.freezes.models import Freeze
 from core.ledger import AccountKind, invariants
 from core.refusals import NotAllowed, NotFound
 from custody import actions, queries
@@ -63,6 +66,31 @@ def carry(treasury: Treasury, row: Refill, *tokens: str) -> None:
         actions.import_signatures(
             refill_id=row.pk, data=partial(payment, token), actor=treasury.staff.ana.actor, now=treasury.now
         )
+
+
+@pytest.mark.parametrize("scope", ["wallet:cold", "wallet:hot", "asset:BTC"])
+def test_stops_at_a_freeze_before_it_is_asked_for_and_before_it_leaves_the_house(
+    treasury: Treasury, scope: str
+) -> None:
+    row = actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=treasury.now)
+    ana = treasury.staff.ana.actor
+
+    def pull() -> Freeze:
+        return pull_freeze(scope=scope, reason="odd", actor=ana, now=treasury.now)
+
+    def ask() -> Refill:
+        return actions.request_refill(refill_id=row.pk, reason="hot is low", actor=ana, now=treasury.now)
+
+    pulled = pull()
+    with pytest.raises(Frozen):
+        ask()
+    treasury.release(pulled)
+    treasury.sign_off(ask())
+    treasury.built(queries.refill(row.pk))
+    pull()
+    with Trace() as trace, pytest.raises(Frozen):
+        actions.export_bundle(refill_id=row.pk, actor=ana, now=treasury.now)
+    trace.only_refused("custody.payment.exported")
 
 
 def test_is_proposed_by_itself_up_to_the_target(treasury: Treasury) -> None:

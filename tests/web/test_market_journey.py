@@ -168,6 +168,9 @@ def test_is_told_of_a_freeze_in_the_codes_of_each_act(treasury: None, staff: Sta
     pull_freeze(scope=f"customer:{tom.customer.pk}", reason="drill", actor=staff.sam.actor, now=now)
     assert code(api.post("/api/v5/asset/transfer", transfer)) == "50007"
     assert code(api.post("/api/v5/trade/order", ORDER)) == "50007"
+    tia = Api(enrol("Tia", now=now))
+    pull_freeze(scope="asset:BTC", reason="drill", actor=staff.sam.actor, now=now)
+    assert code(tia.post("/api/v5/asset/transfer", transfer)) == "58204"
     assert code(api.get("/api/v5/asset/balances")) == "0"
 
 
