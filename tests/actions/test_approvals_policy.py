@@ -231,6 +231,8 @@ def test_is_tried_on_the_last_requests_before_it_is_asked_for(people: Staff, now
     with pytest.raises(changing.NotTested):
         changing.ask_publication(draft_id=draft.pk, reason="why not", actor=ana.actor, now=now)
     draft = changing.run_backtest(draft_id=draft.pk, count=100, actor=ana.actor, now=now)
+    with pytest.raises(changing.ReasonMissing):
+        changing.ask_publication(draft_id=draft.pk, reason=" ", actor=ana.actor, now=now)
     assert draft.backtest is not None
     totals = draft.backtest["totals"]
     assert (totals["more people"], totals["refused"]) == (2, 1)

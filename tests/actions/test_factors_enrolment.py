@@ -141,6 +141,7 @@ def test_never_comes_to_life_once_it_was_refused(staff: Staff, how: str) -> None
         {"origin": "http://console.localhost:1"},
         {"rp_id": "approver.localhost"},
         {"challenge": b"\x01" * 32},
+        {"framed": True},
     ],
 )
 def test_is_no_passkey_of_another_page_or_one_that_verifies_nobody(staff: Staff, how: Any) -> None:
@@ -155,6 +156,8 @@ def test_is_of_a_model_that_is_admitted(staff: Staff, settings: Any) -> None:
     with pytest.raises(UnknownModel):
         register(staff.eve, Authenticator())
     settings.PASSKEY_AAGUIDS = frozenset({str(AAGUID)})
+    with pytest.raises(UnknownModel, match="does not prove it"):
+        register(staff.eve, Authenticator(), attests=False)
     assert register(staff.eve, Authenticator()).state == "open"
 
 
