@@ -174,7 +174,7 @@ def test_is_told_of_a_freeze_in_the_codes_of_each_act(treasury: None, staff: Sta
     assert code(api.get("/api/v5/asset/balances")) == "0"
 
 
-LOWERS_RISK = {"cancel-order", "cancel-batch-orders", "cancel-withdrawal"}
+LOWERS_RISK = {"cancel-order", "cancel-batch-orders", "cancel-withdrawal", "list", "revoke"}
 
 
 def test_only_reads_and_cancels_while_the_trader_api_is_frozen(staff: Staff, now: datetime) -> None:

@@ -5,7 +5,7 @@ The password is above every key, so a key that somebody else has can neither hid
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Any, ClassVar, Final
 
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -54,6 +54,7 @@ class ApiKeys(Endpoint):
 
 class ListedApiKeys(Endpoint):
     limit = limits.SIGN_UP
+    is_stopped: ClassVar[bool] = False
 
     def post(self, request: Request) -> Response:
         """Every key that was ever made, newest first, without what is secret about it."""
@@ -63,6 +64,7 @@ class ListedApiKeys(Endpoint):
 
 class RevokedApiKey(Endpoint):
     limit = limits.SIGN_UP
+    is_stopped: ClassVar[bool] = False
 
     def post(self, request: Request) -> Response:
         """Take a key back: the next call that is signed with it is refused."""
