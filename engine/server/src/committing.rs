@@ -35,8 +35,7 @@ impl Committing {
             if flushed && let Err(error) = self.journal.append(&mut batch.block) {
                 fail(&self.shared, &error);
             }
-            let took = began.elapsed();
-            self.publish(&mut batch, flushed.then_some(took));
+            self.publish(&mut batch, began, flushed);
             // Events are written by the next thread, while this one flushes again.
             if self.durable.send(batch).is_err() {
                 break;
@@ -55,7 +54,8 @@ impl Committing {
         drop(self.journal);
     }
 
-    fn publish(&self, batch: &mut Batch, took: Option<Duration>) {
+    fn publish(&self, batch: &mut Batch, began: Instant, flushed: bool) {
+        let durable_at = Instant::now();
         self.shared.durable.set(batch.engine_seq, &batch.chain);
         {
             let mut live = self.shared.live.lock().expect("nobody panics while holding it");
@@ -64,7 +64,8 @@ impl Committing {
             live.time_ns = batch.time_ns;
             live.open_orders = batch.open_orders;
             live.accounts = batch.accounts;
-            if let Some(took) = took {
+            if flushed {
+                let took = durable_at - began;
                 live.journal_bytes += batch.block.len() as u64;
                 live.blocks += 1;
                 if live.flushes.len() == FLUSHES_KEPT {
@@ -78,8 +79,10 @@ impl Committing {
         for held in batch.releases.drain(..) {
             match held {
                 Held::Look(release) => release(),
-                Held::Answers(told, reply) => {
-                    let answers = Answers { told, durable_seq: batch.engine_seq, epoch: batch.epoch };
+                Held::Answers(told, reply, way) => {
+                    self.shared.stages.add_way(&way, (began, durable_at), told.len() as u64);
+                    let answers =
+                        Answers { told, durable_seq: batch.engine_seq, epoch: batch.epoch, durable_at };
                     match reply {
                         Reply::Once(reply) => drop(reply.send(answers)),
                         Reply::Stream(reply) => drop(reply.send(crate::orders::Told::Answers(answers))),

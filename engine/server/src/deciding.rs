@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use countersign_journal::Block;
 use countersign_venue::codec::digest;
@@ -11,6 +11,7 @@ use countersign_venue::{Code, Command, Outcome, Output, Venue};
 use countersign_wire::Bytes;
 
 use crate::engine::{BLOCK_BYTES, Entry, Job, Release, Reply, Shared, Told, wall_ns};
+use crate::stages::Way;
 use crate::tray::Tray;
 
 /// A block with everything that waits for it.
@@ -29,7 +30,7 @@ pub struct Batch {
 }
 
 pub enum Held {
-    Answers(Vec<Told>, Reply),
+    Answers(Vec<Told>, Reply, Way),
     Look(Release),
 }
 
@@ -132,13 +133,15 @@ impl Deciding {
         let weight = job.weight();
         match job {
             Job::Stop => return true,
-            Job::Commands { entries, reply } => {
+            Job::Commands { entries, reply, read } => {
+                let taken = Instant::now();
                 let told = entries.into_iter().map(|entry| self.entry(entry, now, batch));
                 let told: Vec<Told> = told.collect();
                 for told in told.iter().filter(|told| told.outcome.code != Code::Ok) {
                     self.shared.refusals.add(told.outcome.code, 1);
                 }
-                batch.releases.push(Held::Answers(told, reply));
+                let way = Way { read, taken, decided: Instant::now() };
+                batch.releases.push(Held::Answers(told, reply, way));
             }
             Job::Look(look) => batch.releases.push(Held::Look(look(&self.venue))),
         }

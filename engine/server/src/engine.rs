@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use countersign_archive::Archive;
 use countersign_venue::{Code, Command, Outcome, Venue};
@@ -18,6 +18,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::live::{Durable, Live, Refusals};
 use crate::settled::Settled;
+use crate::stages::Stages;
 
 /// Jobs that may wait; beyond that clients hear BUSY.
 pub const JOBS_MAX: usize = 4_096;
@@ -50,6 +51,8 @@ pub struct Answers {
     pub told: Vec<Told>,
     pub durable_seq: u64,
     pub epoch: u64,
+    /// When they were let out.
+    pub durable_at: Instant,
 }
 
 pub enum Reply {
@@ -65,6 +68,8 @@ pub enum Job {
     Commands {
         entries: Vec<Entry>,
         reply: Reply,
+        /// When they were read.
+        read: Instant,
     },
     /// Looks at the state; what it gives back runs when everything it may have seen is durable.
     Look(Box<dyn FnOnce(&Venue) -> Release + Send>),
@@ -72,6 +77,11 @@ pub enum Job {
 }
 
 impl Job {
+    /// Commands that were read just now.
+    pub fn commands(entries: Vec<Entry>, reply: Reply) -> Job {
+        Job::Commands { entries, reply, read: Instant::now() }
+    }
+
     /// What it counts for in the queue.
     pub fn weight(&self) -> u64 {
         match self {
@@ -97,6 +107,7 @@ pub struct Shared {
     pub snapshot_seq: AtomicU64,
     pub applied_seq: AtomicU64,
     pub refusals: Refusals,
+    pub stages: Stages,
     pub sessions: AtomicU64,
 }
 
@@ -134,7 +145,7 @@ impl Engine {
         };
         let told = match refused {
             Some(code) => Err((NotTaken(code), entries)),
-            None => self.put(Job::Commands { entries, reply }).map_err(|(reason, job)| match job {
+            None => self.put(Job::commands(entries, reply)).map_err(|(reason, job)| match job {
                 Job::Commands { entries, .. } => (reason, entries),
                 _ => (reason, Vec::new()),
             }),
@@ -172,13 +183,18 @@ impl Engine {
         let (reply, answers) = oneshot::channel();
         self.submit(entries, Reply::Once(reply))?;
         // Taken and never answered: the process is ending, and what became of it is unknown.
-        Ok(answers.await.unwrap_or_else(|_| Answers { told: Vec::new(), durable_seq: 0, epoch: 0 }))
+        Ok(answers.await.unwrap_or_else(|_| Answers {
+            told: Vec::new(),
+            durable_seq: 0,
+            epoch: 0,
+            durable_at: Instant::now(),
+        }))
     }
 
     /// The same for administration.
     pub async fn command(&self, entry: Entry) -> Result<Answers, NotTaken> {
         let (reply, answers) = oneshot::channel();
-        self.send(Job::Commands { entries: vec![entry], reply: Reply::Once(reply) })?;
+        self.send(Job::commands(vec![entry], Reply::Once(reply)))?;
         answers.await.map_err(|_| NotTaken(Code::Failed))
     }
 
@@ -186,7 +202,7 @@ impl Engine {
     pub async fn insist(&self, command: &Command) {
         loop {
             let entry = Entry { id: Bytes::new(), session_seq: 0, command: Ok(command.clone()) };
-            let job = Job::Commands { entries: vec![entry], reply: Reply::Nobody };
+            let job = Job::commands(vec![entry], Reply::Nobody);
             if self.send(job) != Err(NotTaken(Code::Busy)) {
                 return;
             }
@@ -254,6 +270,7 @@ pub mod tests {
             snapshot_seq: AtomicU64::new(0),
             applied_seq: AtomicU64::new(0),
             refusals: Refusals::default(),
+            stages: Stages::default(),
             sessions: AtomicU64::new(0),
         };
         (Engine { jobs, shared: Arc::new(shared) }, queue)

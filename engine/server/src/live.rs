@@ -86,9 +86,14 @@ impl Buckets {
     pub const COUNT: usize = 21;
 
     pub fn add(&mut self, value: u64) {
-        let bucket = (64 - value.saturating_sub(1).leading_zeros()) as usize;
-        self.counts[bucket.min(Buckets::COUNT - 1)] += 1;
+        self.counts[Buckets::of(value)] += 1;
         self.sum += value;
+    }
+
+    /// Where a value is counted.
+    pub fn of(value: u64) -> usize {
+        let bucket = (64 - value.saturating_sub(1).leading_zeros()) as usize;
+        bucket.min(Buckets::COUNT - 1)
     }
 }
 

@@ -20,6 +20,7 @@ mod serve;
 mod settled;
 mod shadow;
 mod snapshots;
+mod stages;
 mod standby;
 mod start;
 mod telling;

@@ -14,6 +14,7 @@ use crate::engine::{COMMANDS_MAX, Engine};
 use crate::feed::Consumers;
 use crate::identity::Denials;
 use crate::live::Buckets;
+use crate::stages::{STAGES, Stages};
 
 /// Serves until the process ends. Only loopback addresses are taken: the figures are not secret, but not public.
 pub async fn serve(
@@ -92,6 +93,7 @@ fn page(engine: &Engine, consumers: &Consumers, denials: &Denials) -> String {
     }
     histogram(&mut page, "flush_microseconds", "One write and flush of a block.", &live.flush_us);
     histogram(&mut page, "block_commands", "Commands that one flush made durable.", &live.block_commands);
+    stages(&mut page, &engine.shared.stages);
     let mut labelled = |name: &str, kind: &str, help: &str, values: Vec<(String, u64)>| {
         let name = format!("countersign_engine_{name}");
         writeln!(page, "# HELP {name} {help}\n# TYPE {name} {kind}").expect("writing to a string");
@@ -129,16 +131,32 @@ fn page(engine: &Engine, consumers: &Consumers, denials: &Denials) -> String {
 const STATES: [ShardState; 4] =
     [ShardState::Running, ShardState::Draining, ShardState::Upgrading, ShardState::Failed];
 
+fn stages(page: &mut String, stages: &Stages) {
+    let name = "countersign_engine_order_stage_microseconds";
+    writeln!(page, "# HELP {name} Of every command, from its frame's reading to its answer's encoding.")
+        .expect("writing to a string");
+    writeln!(page, "# TYPE {name} histogram").expect("writing to a string");
+    for (stage, label) in STAGES {
+        counts(page, name, &format!("stage=\"{label}\""), &stages.told(stage));
+    }
+}
+
 fn histogram(page: &mut String, name: &str, help: &str, buckets: &Buckets) {
     let name = format!("countersign_engine_{name}");
-    let mut told = format!("# HELP {name} {help}\n# TYPE {name} histogram\n");
+    writeln!(page, "# HELP {name} {help}\n# TYPE {name} histogram").expect("writing to a string");
+    counts(page, &name, "", buckets);
+}
+
+fn counts(page: &mut String, name: &str, label: &str, buckets: &Buckets) {
+    let comma = if label.is_empty() { "" } else { "," };
+    let braced = if label.is_empty() { String::new() } else { format!("{{{label}}}") };
     let mut total = 0;
     for (bucket, count) in buckets.counts.iter().enumerate() {
         total += count;
         let bound =
             if bucket + 1 == Buckets::COUNT { "+Inf".to_string() } else { (1u64 << bucket).to_string() };
-        writeln!(told, "{name}_bucket{{le=\"{bound}\"}} {total}").expect("writing to a string");
+        writeln!(page, "{name}_bucket{{{label}{comma}le=\"{bound}\"}} {total}").expect("writing to a string");
     }
-    writeln!(told, "{name}_sum {}\n{name}_count {total}", buckets.sum).expect("writing to a string");
-    page.push_str(&told);
+    writeln!(page, "{name}_sum{braced} {}\n{name}_count{braced} {total}", buckets.sum)
+        .expect("writing to a string");
 }

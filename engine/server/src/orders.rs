@@ -19,6 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::convert;
 use crate::engine::{self, Answers, Engine, Entry, NotTaken, Reply};
 use crate::feed::Consumers;
+use crate::stages::{Stage, Stages};
 use crate::telling;
 
 /// Commands in one frame.
@@ -81,11 +82,12 @@ pub enum Told {
 
 impl Told {
     /// Into a frame, with the permits that it gives back.
-    fn frame(self, durability: Durability) -> (Result<ServerFrame, Status>, usize) {
+    fn frame(self, durability: Durability, stages: &Stages) -> (Result<ServerFrame, Status>, usize) {
         let (frame, permits) = match self {
             Told::Welcome(welcome) => (server_frame::Frame::Welcome(welcome), 0),
             Told::Answers(answers) => {
                 let permits = answers.told.len().max(1);
+                stages.add(Stage::Told, answers.durable_at.elapsed(), answers.told.len() as u64);
                 (server_frame::Frame::Results(results(answers, durability)), permits)
             }
             Told::Refused(batch) => {
@@ -119,8 +121,9 @@ impl OrderEntry for Orders {
         let durability = engine.shared.durability;
         told_tx.send(Told::Welcome(welcome)).ok();
         let freed = Arc::clone(&permits);
+        let shared = Arc::clone(&engine.shared);
         let frames = UnboundedReceiverStream::new(told).map(move |told: Told| {
-            let (frame, permits) = told.frame(durability);
+            let (frame, permits) = told.frame(durability, &shared.stages);
             freed.add_permits(permits);
             frame
         });

@@ -18,6 +18,7 @@ use crate::deciding::Deciding;
 use crate::engine::{BLOCK_BYTES, Engine, Entry, JOBS_MAX, Job, NotTaken, Reply, Shared};
 use crate::live::{Durable, Live, Refusals};
 use crate::settled::Settled;
+use crate::stages::Stages;
 use crate::tray::Tray;
 
 /// Blocks that are durable and whose events are not written yet.
@@ -205,6 +206,7 @@ fn lead(folder: &Path, options: &Options, recovered: Recovered, from: String) ->
         snapshot_seq: AtomicU64::new(crate::snapshots::newest_seq(folder)),
         applied_seq: AtomicU64::new(venue.engine_seq()),
         refusals: Refusals::default(),
+        stages: Stages::default(),
         sessions: AtomicU64::new(0),
     });
     let engine = Engine { jobs, shared: Arc::clone(&shared) };
@@ -217,7 +219,7 @@ fn lead(folder: &Path, options: &Options, recovered: Recovered, from: String) ->
     let (lead, leading) = oneshot::channel();
     let command = Command::Lead { epoch: venue.epoch() + 1, logic_version: LOGIC_VERSION };
     let entries = vec![Entry { id: Bytes::new(), session_seq: 0, command: Ok(command) }];
-    engine.send(Job::Commands { entries, reply: Reply::Once(lead) }).expect("the queue is empty");
+    engine.send(Job::commands(entries, Reply::Once(lead))).expect("the queue is empty");
 
     let tray = Arc::new(Tray::default());
     let (durable_tx, durable) = sync_channel(BLOCKS_MAX);

@@ -179,6 +179,7 @@ async fn counts_what_it_refuses() {
         "countersign_engine_queue_limit 131072",
         "countersign_engine_flush_microseconds_bucket{le=\"+Inf\"}",
         "countersign_engine_block_commands_count",
+        "countersign_engine_order_stage_microseconds_bucket{stage=\"told\",le=\"+Inf\"}",
     ] {
         assert!(page.contains(line), "{line} is missing in {page}");
     }
