@@ -1,5 +1,6 @@
 //! Open-loop load over gRPC: when a command is sent is fixed beforehand, and its latency counts from then.
 
+use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
@@ -70,8 +71,45 @@ pub fn command(at: u64, now_ms: u64) -> Command {
     }
 }
 
-/// Offers the load and tells the result; an error unless 99.9 % of the rate were kept up.
-pub async fn load(address: &Address<'_>, rate: u64, seconds: u64) -> Result<String, String> {
+/// What an open loop saw.
+pub struct Seen {
+    /// Orders answered a second.
+    achieved: f64,
+    /// Microseconds from the scheduled time.
+    pub latencies: Histogram<u64>,
+    /// The longest of them, and when it was due.
+    worst: (Duration, Duration),
+    frame: f64,
+    refused: u64,
+    hiccups: Histogram<u64>,
+    /// 99.9 % of the rate were kept up.
+    pub sustained: bool,
+}
+
+impl fmt::Display for Seen {
+    fn fmt(&self, out: &mut fmt::Formatter) -> fmt::Result {
+        let at = |share: f64| self.latencies.value_at_quantile(share);
+        write!(
+            out,
+            "{:>9.0}/s  p50 {} p90 {} p99 {} p99.9 {} max {} us (at {:.1} s); {:.1} commands a frame; {} refused; \
+             hiccups of these cores p99 {} max {} us",
+            self.achieved,
+            at(0.5),
+            at(0.9),
+            at(0.99),
+            at(0.999),
+            self.latencies.max(),
+            self.worst.1.as_secs_f64(),
+            self.frame,
+            self.refused,
+            self.hiccups.value_at_quantile(0.99),
+            self.hiccups.max(),
+        )
+    }
+}
+
+/// Offers the load and tells what it saw.
+pub async fn load(address: &Address<'_>, rate: u64, seconds: u64) -> Result<Seen, String> {
     let mut client = OrderEntryClient::new(connect(address).await?);
     let (sender, frames) = tokio::sync::mpsc::unbounded_channel();
     let mut session_id = now_ms().to_be_bytes()[2..].to_vec();
@@ -158,25 +196,15 @@ pub async fn load(address: &Address<'_>, rate: u64, seconds: u64) -> Result<Stri
     let (_sender, frames) = sending.join().map_err(|_| "the sender panicked")?;
     let hiccups = hiccups.join().map_err(|_| "the hiccup thread panicked")?;
     let achieved = total as f64 / last.duration_since(begin).as_secs_f64();
-    let at = |share: f64| latencies.value_at_quantile(share);
-    let told = format!(
-        "{:>9.0}/s  p50 {} p90 {} p99 {} p99.9 {} max {} us (at {:.1} s); {:.1} commands a frame; {refused} refused; \
-         hiccups of these cores p99 {} max {} us",
+    Ok(Seen {
         achieved,
-        at(0.5),
-        at(0.9),
-        at(0.99),
-        at(0.999),
-        latencies.max(),
-        worst.1.as_secs_f64(),
-        total as f64 / frames.max(1) as f64,
-        hiccups.value_at_quantile(0.99),
-        hiccups.max(),
-    );
-    match achieved >= rate as f64 * 0.999 {
-        true => Ok(told),
-        false => Err(format!("{told}\nthe rate was not sustained")),
-    }
+        latencies,
+        worst,
+        frame: total as f64 / frames.max(1) as f64,
+        refused,
+        hiccups,
+        sustained: achieved >= rate as f64 * 0.999,
+    })
 }
 
 /// How late a thread that only sleeps is woken: finer than this nothing can be claimed.

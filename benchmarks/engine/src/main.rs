@@ -3,8 +3,10 @@
 mod book;
 mod cancel_all;
 mod core;
+mod disk;
 mod e2e;
 mod echo;
+mod figures;
 mod filling;
 mod flow;
 mod gated;
@@ -22,8 +24,8 @@ use std::process::ExitCode;
 
 const USAGE: &str = "\
 engine-bench core [--messages 1000000] [--runs 7] [--scenario NAME] [--baseline COMMAND]
-engine-bench e2e --engine PATH [--rate 100000] [--seconds 5] [--no-fsync] [--dir DIR]
-                 [--transport uds|tcp]
+engine-bench e2e --engine PATH [--engine PATH ...] [--rounds 1] [--rate 100000] [--seconds 5]
+                 [--no-fsync] [--dir DIR] [--transport uds|tcp]
 engine-bench takeover --engine PATH [--orders 400000] [--accounts 200000] [--remembered 2400000]
                  [--rounds 3] [--dir DIR]
 engine-bench echo --socket PATH";
