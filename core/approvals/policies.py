@@ -75,8 +75,10 @@ def judge(facts: Mapping[str, Fact], *, floor: Teams, kind: Kind, target: str, n
             _lock(policy.windows_for(facts), facts)
         return judged(policy, facts, floor=floor, kind=kind, about=target, at=now)
     except Denied as error:
+        stop = "" if error.sentence.rstrip().endswith((".", "!", "?")) else "."
         raise ByRule(
-            f"Nothing was asked: {error}. Compliance can say more, or propose another policy.", target=target
+            f"Nothing was asked: {error}{stop} Compliance can say more, or propose another policy.",
+            target=target,
         ) from error
     except NoRuleMatches as error:
         raise ByNoRule(

@@ -92,12 +92,12 @@ def _all(value: str | list[str]) -> list[str]:
 
 def test_is_refused_by_a_rule_on_the_hour(people: Staff, now: datetime) -> None:
     enact(people, now, [NIGHT, *founding()])
-    with pytest.raises(policies.ByRule, match="wait for the day"):
+    with pytest.raises(policies.ByRule, match=r": wait for the day\. Compliance can say more"):
         grant(people, now.replace(hour=5))
     row = grant(people, now.replace(hour=6))
     assert (row.state, row.rule, row.facts["hour"]) == ("open", "the staff", 6)
-    enact(people, now, [rule("closed", ["hour", "below", "6"], deny="nobody is here"), *founding()])
-    with pytest.raises(policies.ByRule, match="nobody is here"):
+    enact(people, now, [rule("closed", ["hour", "below", "6"], deny="Nobody is here."), *founding()])
+    with pytest.raises(policies.ByRule, match=r": closed: Nobody is here\. Compliance can say more"):
         grant(people, now.replace(hour=5), to="dot")
     freeze = pull_freeze(scope="asset:BTC", reason="strange", actor=people.sam.actor, now=now.replace(hour=5))
     with pytest.raises(policies.ByRule):
