@@ -31,9 +31,12 @@ def powers(identity: Identity | None, now: datetime) -> frozenset[str]:
 
 def standing_roles_of(identity: Identity | None, now: datetime) -> frozenset[Role]:
     """Those of the roles that are not held for a time: what somebody may grant goes by these alone."""
-    if identity is None:
-        return frozenset()
-    return _roles_of_all({identity.pk}, now, standing=True)[identity.pk]
+    return frozenset() if identity is None else standing_roles_of_all({identity.pk}, now)[identity.pk]
+
+
+def standing_roles_of_all(people: Collection[UUID], now: datetime) -> dict[UUID, frozenset[Role]]:
+    """The same for many people at once."""
+    return _roles_of_all(people, now, standing=True)
 
 
 def elevations_of(identity: Identity, now: datetime) -> str:

@@ -18,7 +18,14 @@ from core.outbox import queries as outbox
 from core.refusals import NotFound
 
 ALERTED_WITHIN: Final = timedelta(minutes=1)
-ALERTS: Final = ("factors.mail", "factors.webhook", "factors.mail_notice", "factors.webhook_notice")
+ALERTS: Final = (
+    "factors.mail",
+    "factors.webhook",
+    "factors.mail_notice",
+    "factors.webhook_notice",
+    "factors.mail_way_back",
+    "factors.webhook_way_back",
+)
 """The subscribers that bring alerts and notices out of the house."""
 
 

@@ -45,7 +45,12 @@ def apply(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
         f"access.identity/{change.person}",
         actor=actor,
         now=now,
-        after={"request": request.pk, "maker": request.maker_id, **change.facts()},
+        after={
+            "request": request.pk,
+            "maker": request.maker_id,
+            "way_back": request.facts.get("way_back") == "yes",
+            **change.facts(),
+        },
     )
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
+from core import outbox
+
 
 class Event(StrEnum):
     """Asking for a change, each change, and the one thing that a single person may do: suspend."""
@@ -20,3 +22,23 @@ class Event(StrEnum):
     ACCOUNT_DECLARED = "staff.account.declared"
     PASSKEY_ADDED = "staff.passkey.added"
     PASSKEY_REVOKED = "staff.passkey.revoked"
+
+
+@outbox.message("staff.officer_told_of_way_back")
+class OfficerToldOfWayBack:
+    """One officer is told that a role which nobody is left to grant is asked back from below."""
+
+    identity: str
+    request: str
+    subject: str
+    text: str
+
+
+@outbox.message("staff.outside_told_of_way_back")
+class OutsideToldOfWayBack:
+    """The same, once, for whoever watches from outside."""
+
+    request: str
+    subject: str
+    text: str
+    at: str

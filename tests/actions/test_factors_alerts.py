@@ -27,6 +27,8 @@ from core.factors.models import HandedOver
 from core.health import probes
 from core.outbox import delivery
 from core.outbox.models import Delivery
+from core.staff.actions import propose_change
+from core.staff.domain import changes
 from tests.actions.test_factors_glass import broken
 from tests.officers import Staff
 
@@ -237,3 +239,18 @@ def test_about_something_else_goes_the_same_ways_and_is_written_down(
     assert first == second
     assert (first["type"], first["subject"], first["text"]) == ("notice", "Another registry", "Look.\n")
     assert [proof["channel"] for proof in handed_over()] == ["mail", "webhook"]
+
+
+def test_of_a_way_back_from_a_lost_role_is_handed_over_as_well(
+    staff: Staff, mail: MailServer, hook: Hook
+) -> None:
+    """Nobody is a senior officer here, so nobody is left to grant what Ben is."""
+    change = changes.Rebind(staff.ben.identity.pk, "another subject")
+    asked = propose_change(change=change, reason="lost", actor=staff.sam.actor, now=clock.now())
+    assert deliver("factors.mail_way_back") == [True] * 6
+    assert deliver("factors.webhook_way_back") == [True]
+    assert {to for to, _ in mail.taken} >= {staff.ana.identity.email, staff.ben.identity.email}
+    ((_, body),) = hook.taken
+    told = json.loads(body)
+    assert (told["type"], told["notice"]) == ("notice", f"way_back/{asked.pk}")
+    assert f"/approvals/{asked.pk}/" in told["text"]

@@ -16,6 +16,7 @@ from core.access.events import Event
 from core.access.permissions import Permission
 from core.access.roles import Role
 from core.approvals import queries as approvals
+from core.approvals.models import ApprovalRequest
 from core.factors import actions as factor_actions
 from core.factors import queries as factors
 from core.ids import new_id
@@ -102,7 +103,7 @@ def propose(request: frame.StaffRequest, person: UUID) -> HttpResponse:
         )
     except Refused as refusal:
         return show(request, person, refusal)
-    messages.success(request, "The change is proposed. It happens once two others have signed it.")
+    messages.success(request, f"The change is proposed. It happens once {_others(asked)} have signed it.")
     return redirect("approval", asked.pk)
 
 
@@ -116,7 +117,7 @@ def join(request: frame.StaffRequest) -> HttpResponse:
         )
     except Refused as refusal:
         return index(request, refusal)
-    messages.success(request, "The joining is proposed. It happens once two others have signed it.")
+    messages.success(request, f"The joining is proposed. It happens once {_others(asked)} have signed it.")
     return redirect("approval", asked.pk)
 
 
@@ -160,6 +161,10 @@ def _or_404(request: frame.StaffRequest, person: UUID, refusal: Refused) -> Http
     if refusal.status == HTTPStatus.NOT_FOUND:
         raise refusal
     return show(request, person, refusal)
+
+
+def _others(asked: ApprovalRequest) -> str:
+    return f"{sum(asked.teams.values())} others"
 
 
 def _id(request: frame.StaffRequest) -> UUID:

@@ -1,7 +1,8 @@
 """Asking for a change to the staff; two others decide.
 
-Whoever asks for others grants nothing above their own role. An SRE may ask for a role for themselves, for a
-shift; then it is the two who answer that must be able to grant it (`core.staff.kinds`).
+Whoever asks for others grants nothing above their own role, and gives nobody above it their rights back. An
+SRE may ask for a role for themselves, for a shift; then it is the two who answer that must be able to grant
+it (`core.staff.kinds`).
 """
 
 from __future__ import annotations
@@ -10,21 +11,22 @@ from datetime import datetime
 
 from django.conf import settings
 
-from core import approvals, audit
+from core import approvals, audit, outbox
 from core.access import rights
 from core.access.models import Identity, Kind
 from core.access.permissions import Permission
-from core.access.roles import GRANTED_BY, Role
+from core.access.roles import Role
 from core.action import action
 from core.actor import Actor
 from core.approvals.models import ApprovalRequest
 from core.refusals import NotAllowed, NotFound, Refused
+from core.staff import ranks
 from core.staff.domain import changes
-from core.staff.events import Event
+from core.staff.events import Event, OfficerToldOfWayBack, OutsideToldOfWayBack
 
 
 class AboveOwnRole(NotAllowed):
-    """Nobody grants above their own role."""
+    """Nobody grants above their own role, or gives rights back above it."""
 
     code = "staff.above_own_role"
 
@@ -62,8 +64,8 @@ def propose_change(*, change: changes.Change, reason: str, actor: Actor, now: da
         raise NotAllowed("Your role does not propose changes to the staff.", target=target)
     if not reason.strip():
         raise CannotPropose("Nothing was proposed: say why.", target=target)
-    if not own_elevation:
-        _within_own_role(change, maker, now)
+    way_back = _asks_for_a_way_back(change, maker, now, own_elevation=own_elevation)
+    floor = ranks.way_back(maker=maker.pk, person=change.person, now=now) if way_back else changes.TEAMS
     name = _name_of(change)
     try:
         payload = changes.payload(
@@ -76,35 +78,69 @@ def propose_change(*, change: changes.Change, reason: str, actor: Actor, now: da
         target,
         actor=actor,
         now=now,
-        after={"kind": change.kind, **change.facts()},
+        after={"kind": change.kind, **change.facts(), "way_back": way_back},
         reason=reason.strip(),
     )
-    return approvals.open(
+    row = approvals.open(
         change.kind,
         payload,
         maker=maker,
-        teams=changes.TEAMS,
+        teams=floor,
         subject=target,
         actor=actor,
         now=now,
-        facts=changes.told(change, maker=maker.pk),
+        facts=changes.told(change, maker=maker.pk, way_back=way_back),
     )
+    if way_back:
+        _alert_everybody(row, maker, now=now)
+    return row
 
 
-def _within_own_role(change: changes.Change, maker: Identity, now: datetime) -> None:
-    given = changes.roles_given(change)
-    if not given:
-        return
+def _asks_for_a_way_back(
+    change: changes.Change, maker: Identity, now: datetime, *, own_elevation: bool
+) -> bool:
+    """Whether it gives back a role that nobody who is left grants. Refused where it is above the maker's own
+    role and somebody else could ask for it.
+    """
+    if unknown := changes.roles_given(change) - set(Role):
+        raise CannotPropose(f"There is no role {', '.join(sorted(unknown))}.")
+    roles = ranks.given(change, now)
+    returns = isinstance(change, changes.RETURNS)
+    if own_elevation or not roles or (returns and change.person == maker.pk):
+        return False
     if change.person == maker.pk:
         raise OwnRole(
             "Nobody asks for a role for themselves; ask a colleague to.", target=f"access.identity/{maker.pk}"
         )
-    if unknown := given - set(Role):
-        raise CannotPropose(f"There is no role {', '.join(sorted(unknown))}.")
-    held = rights.standing_roles_of(maker, now)
-    above = sorted(role for role in given if not held & GRANTED_BY[Role(role)])
-    if above:
-        raise AboveOwnRole(f"Your own role does not grant {', '.join(above)}; a senior officer's may.")
+    above = ranks.above(rights.standing_roles_of(maker, now), roles)
+    if not above:
+        return False
+    names = ", ".join(role.label for role in above)
+    if not returns:
+        raise AboveOwnRole(f"Your own role does not grant {names}; a senior officer's may.")
+    if ranks.somebody_grants(roles, apart_from=change.person, now=now):
+        raise AboveOwnRole(
+            f"Nothing was proposed: this person is {names}, which is above your own role. Ask a colleague "
+            "who may grant it; a senior officer may grant every role.",
+            target=f"access.identity/{change.person}",
+        )
+    return True
+
+
+def _alert_everybody(row: ApprovalRequest, maker: Identity, *, now: datetime) -> None:
+    """A role that nobody is left to grant is asked back from below: who finds that odd must hear of it."""
+    subject = "A way back from a lost role is asked for"
+    text = (
+        f"{subject}.\n\n"
+        f"By: {maker.display_name}\n"
+        "Nobody on the staff is left whose role grants what this gives back, so somebody below asks for it,\n"
+        "and more people than otherwise must agree. If you did not expect this, reject it first and ask\n"
+        f"afterwards: {settings.CONSOLE_ORIGIN}/approvals/{row.pk}/\n"
+    )
+    told = {"request": str(row.pk), "subject": subject, "text": text}
+    for person in Identity.objects.filter(kind=Kind.OFFICER, is_active=True).values_list("pk", flat=True):
+        outbox.publish(OfficerToldOfWayBack(identity=str(person), **told), now=now)
+    outbox.publish(OutsideToldOfWayBack(at=now.isoformat(timespec="seconds"), **told), now=now)
 
 
 def _name_of(change: changes.Change) -> str:

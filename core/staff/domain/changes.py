@@ -96,7 +96,7 @@ class Restore:
     """Back after a suspension, with the roles that have not ended meanwhile."""
 
     kind: ClassVar[str] = "staff.restore"
-    tells: ClassVar[frozenset[str]] = frozenset({"person"})
+    tells: ClassVar[frozenset[str]] = frozenset({"person", "way_back"})
     person: UUID
 
     def facts(self) -> dict[str, canonical.Value]:
@@ -109,7 +109,7 @@ class Rebind:
     """The same person under another subject, after the edge's account was made anew."""
 
     kind: ClassVar[str] = "staff.rebind"
-    tells: ClassVar[frozenset[str]] = frozenset({"person"})
+    tells: ClassVar[frozenset[str]] = frozenset({"person", "way_back"})
     person: UUID
     subject: str
 
@@ -125,7 +125,7 @@ class AddPasskey:
     """One more passkey with which the person signs, with what its attestation says of the device."""
 
     kind: ClassVar[str] = "staff.add_passkey"
-    tells: ClassVar[frozenset[str]] = frozenset({"person", "own", "attestation", "aaguid"})
+    tells: ClassVar[frozenset[str]] = frozenset({"person", "own", "attestation", "aaguid", "way_back"})
     version: ClassVar[int] = 2
     person: UUID
     credential_id: str
@@ -174,17 +174,21 @@ BY_KIND: Final[Mapping[str, type[Change]]] = {
 
 LESS: Final = frozenset({EndRole, Leave, RevokePasskey})
 """Changes after which somebody may do less than before."""
+RETURNS: Final = (Restore, Rebind, AddPasskey)
+"""Changes after which somebody may use again, or otherwise than before, what their roles allow."""
 SEVERAL: Final = "several"
 NONE: Final = "none"
 
 
-def told(change: Change, *, maker: UUID) -> dict[str, str | int]:
+def told(change: Change, *, maker: UUID, way_back: bool) -> dict[str, str | int]:
     """What the policy is told of a change, by the names that it `tells`. Of somebody who joins with more than
-    one role, or with none, the role is `several` or `none`; `own` says whether they ask for themselves.
+    one role, or with none, the role is `several` or `none`; `own` says whether they ask for themselves;
+    `way_back`, whether the maker's own role does not grant the person's, and nobody's does who is left.
     """
     known: dict[str, str | int] = {
         "person": str(change.person),
         "own": "yes" if change.person == maker else "no",
+        "way_back": "yes" if way_back else "no",
     }
     if isinstance(change, Join):
         known["role"] = change.roles[0] if len(change.roles) == 1 else SEVERAL if change.roles else NONE
