@@ -28,6 +28,7 @@ from core.refusals import NotFound
 from fixtures.authenticator import AAGUID, App, Authenticator
 from kernel import canonical
 from tests.officers import Officer, Staff
+from tests.sql import as_the_console, refused, signature_sql
 
 SESSION = "a" * 64
 DIGEST = b"\x05" * 32
@@ -114,6 +115,31 @@ def test_is_approved_by_no_one_who_may_not(staff: Staff) -> None:
         with pytest.raises(NotInQuorum):
             sign(officer, request)
     assert not Passkey.objects.get(name="the blue one").confirmed
+
+
+@pytest.mark.django_db
+def test_is_asked_for_and_answered_by_nobody_in_anothers_place_by_sql(staff: Staff) -> None:
+    ours = register(staff.eve, Authenticator())
+    again = (
+        "INSERT INTO approvals_request (id, kind, deployment, payload, nonce, maker_id, subject, teams,"
+        " floor, rejections_needed, policy_version, rule, facts, was_for_lane, agreeing, state,"
+        " approve_within, execute_within) SELECT gen_random_uuid(), kind, deployment, {payload},"
+        " sha256(nonce), {maker}, {subject}, teams, floor, rejections_needed, policy_version, rule,"
+        " facts || jsonb_build_object('maker', {maker}), was_for_lane, agreeing, 'open', approve_within,"
+        " execute_within FROM approvals_request WHERE id = %s"
+    )
+    ben = f"'{staff.ben.identity.pk}'::uuid"
+    theirs = {"payload": "payload", "maker": ben, "subject": "subject"}
+    renamed = f"convert_to(replace(convert_from(payload, 'UTF8'), maker_id::text, {ben}::text), 'UTF8')"
+    disguised = {"payload": "payload", "maker": "maker_id", "subject": f"'access.identity/' || {ben}"}
+    with as_the_console(), connection.cursor() as cursor:
+        for changed in (theirs, theirs | {"payload": renamed}, disguised):
+            refused(again.format(**changed), ours.pk, match="nobody asks for another's authenticator")
+        sql, values = signature_sql(staff.eve, ours)
+        refused(sql, *values, match=r"signature_\w*maker")
+        cursor.execute(
+            again.format(payload=renamed, maker=ben, subject=f"'access.identity/' || {ben}"), [ours.pk]
+        )
 
 
 @pytest.mark.django_db

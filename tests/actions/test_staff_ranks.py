@@ -26,7 +26,7 @@ from core.staff.domain import changes
 from fixtures.authenticator import AAGUID, Authenticator
 from kernel import canonical
 from tests.officers import Officer, Staff, enrol
-from tests.sql import as_the_console, refused
+from tests.sql import as_the_console, refused, signature_sql
 
 pytestmark = pytest.mark.django_db
 
@@ -222,6 +222,50 @@ def test_come_back_by_nobody_fewer_by_sql(alone: Staff, now: datetime) -> None:
         sql, *values = request_sql(alone.sam, ben, now, way_back=True, floor=many, teams=many)
         with connection.cursor() as cursor:
             cursor.execute(sql, values)
+
+
+def test_are_answered_by_nobody_who_has_an_interest_by_sql(seniors: Staff, now: datetime) -> None:
+    """Of every kind of change: not by whoever asks, nor by whom it is about, nor twice by anybody."""
+    ben, eve = seniors.ben, seniors.eve
+    lost = ben.passkey.credential_id
+    found = [
+        propose(seniors.cy, change, now)
+        for change in (
+            changes.GrantRole(ben.identity.pk, "auditor"),
+            changes.EndRole(ben.identity.pk, "treasury_signer"),
+            rebind(ben.identity.pk),
+            add_passkey(ben.identity.pk),
+            changes.RevokePasskey(ben.identity.pk, lost),
+            changes.Leave(ben.identity.pk),
+        )
+    ]
+    suspend(eve, seniors, now)
+    found.append(propose(seniors.cy, changes.Restore(eve.identity.pk), now))
+    found.append(propose(seniors.cy, changes.Join(uuid4(), "X", "x@example.com", "x", ("auditor",)), now))
+    assert {row.kind for row in found} == changes.BY_KIND.keys()
+    with as_the_console(), connection.cursor() as cursor:
+        for row in found:
+            sql, values = signature_sql(seniors.cy, row)
+            refused(sql, *values, match=r"signature_\w*maker")
+            cursor.execute(*signature_sql(seniors.ana, row))
+            sql, values = signature_sql(seniors.ana, row)
+            refused(sql, *values, match="signature_person_once")
+            if row.subject == f"access.identity/{ben.identity.pk}":
+                for changed in ({}, {"verb": "reject", "reason": "because"}):
+                    sql, values = signature_sql(ben, row, **changed)
+                    refused(sql, *values, match="about the officer")
+
+
+def test_are_granted_for_a_shift_by_those_alone_who_could_by_sql(seniors: Staff, now: datetime) -> None:
+    sam = seniors.sam.identity.pk
+    row = propose(seniors.sam, changes.GrantRole(sam, "senior_officer", hours=2), now)
+    with as_the_console():
+        sql, values = signature_sql(seniors.ana, row)
+        refused(sql, *values, match="does not grant this one")
+    sign(seniors.ben, row, now)
+    RoleGrant.objects.filter(identity=seniors.ben.identity, role="senior_officer").update(revoked_at=now)
+    with pytest.raises(StepRefused, match="own role does not grant this one"):
+        sign(seniors.cy, row, now)
 
 
 def test_are_judged_by_one_table_in_the_code_and_in_the_database() -> None:
