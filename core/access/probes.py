@@ -17,7 +17,14 @@ def edge_devices(now: datetime) -> Reading:
     """Whether the edge tells this process how devices are; without it nothing is approved or released."""
     standing = postures.desk(settings.ACCESS_TEAM_URL).standing()
     answered = None if standing.answered_s == float("inf") else int(standing.answered_s)
-    facts: dict[str, str | int | None] = {"answered_s": answered, "last_error": standing.error or None}
+    facts: dict[str, str | int | None] = {
+        "answered_s": answered,
+        "last_error": standing.error or standing.apart or None,
+    }
+    if not standing.error and standing.apart:
+        return Reading(
+            Status.DEGRADED, "Each process asks the edge for itself: what they hear cannot be shared.", facts
+        )
     if not standing.error:
         return Reading(Status.UP, "The edge answers." if answered is not None else "Not asked yet.", facts)
     if answered is not None and answered < FRESH_ANSWER_S:

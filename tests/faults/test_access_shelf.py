@@ -104,17 +104,39 @@ def test_serves_nothing_from_before_a_session_ended(desk: Desk, endpoint: Endpoi
     assert device(desk, since=clock.moment - 0.5) is None, "nor while the edge is away"
 
 
-def test_knows_nothing_of_anybody_while_redis_is_away(
+def test_is_away_with_redis_and_each_process_goes_by_what_it_heard(
     endpoint: Endpoint, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    away = Desk(endpoint, shelf=Shelf("unix:///nowhere/redis.sock", apart="x"), clock=clock)
-    assert [device(away) for _ in range(20)] == [None] * 20
-    assert endpoint.calls == 0, "nobody is asked about what nobody may keep"
+    away = Desk(endpoint, shelf=Shelf("unix:///nowhere/redis.sock", apart="x"), clock=clock, timeout_s=90)
+    assert [device(away) for _ in range(20)] == ["laptop-1"] * 20
+    assert endpoint.calls == 1, "as seldom as with a shelf"
     monkeypatch.setattr(postures, "desk", lambda _: away)
-    assert (edge_devices(NOW).status, edge_devices(NOW).facts["last_error"]) == (
-        "down",
-        "Redis: ConnectionError",
-    )
+    said = edge_devices(NOW)
+    assert (said.status, said.facts["last_error"]) == ("degraded", "Redis: ConnectionError")
+    clock.moment += AGAIN_S
+    assert device(away, since=clock.moment - 1) == "laptop-1"
+    assert endpoint.calls == 2, "nothing from before a session ended"
+    endpoint.fault = raises(OSError("refused"))
+    clock.moment += AGAIN_S
+    assert [device(away, f"token {n}") for n in range(20)] == [None] * 20
+    assert endpoint.calls == 3, "an edge that fails is left alone"
+    clock.moment += FRESH_S
+    assert device(away) is None, "what is too old serves no more than with a shelf"
+    assert edge_devices(NOW).status == "down"
+    endpoint.fault = raises(Denied("status 401"))
+    clock.moment += AGAIN_S
+    assert device(away) is None
+
+
+def test_that_goes_away_leaves_a_process_what_it_read_there_last(endpoint: Endpoint, clock: Clock) -> None:
+    here, there = pair(endpoint, clock)
+    assert device(here) == "laptop-1"
+    clock.moment += AGAIN_S
+    endpoint.fault = raises(Denied("status 401"))
+    assert device(there, within_s=0) is None
+    assert device(here) is None, "it has read what the other heard"
+    here._shelf = Shelf("unix:///nowhere/redis.sock", apart="x")
+    assert (device(here), endpoint.calls) == (None, 2), "and so believes nothing older, and need not ask"
 
 
 def test_believes_no_entry_that_somebody_else_put_on_the_shelf(

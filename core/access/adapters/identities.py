@@ -3,7 +3,8 @@
 One desk per process, over one shelf that all share: they say the same of a device, and one of them asks. A
 request waits for the network only when nothing recent enough is known, three seconds at most, and few at a
 time; while the edge hangs, one question in five seconds is all that is asked of it. The last answer serves as
-long as it is within its age, and no longer. Without the shelf nothing is known of anybody.
+long as it is within its age, and no longer. Without the shelf each process goes by what it heard itself,
+within the same bounds.
 """
 
 from __future__ import annotations
@@ -53,10 +54,13 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """For the health probe: seconds since the edge last answered, and what went wrong since, if anything."""
+    """For the health probe: seconds since the edge last answered, what went wrong since, if anything, and why
+    processes do not share what they hear, if they do not.
+    """
 
     answered_s: float
     error: str
+    apart: str
 
 
 class Desk:
@@ -74,20 +78,19 @@ class Desk:
         self._lock = threading.Lock()
         self._pool = ThreadPoolExecutor(ASKING_MAX, thread_name_prefix="access-identity")
         self._open: dict[str, Future[None]] = {}
+        self._own: dict[str, Kept] = {}  # what this process heard or read, for when the shelf is away
         self._waiting = 0
         self._failed_at = self._answered_at = self._shut_at = -float("inf")
-        self._error = ""
+        self._error = self._apart = ""
 
     def of(self, token: str, who: User, *, within_s: float = FRESH_S, since: float = 0.0) -> Answer | None:
         """What is known of the bearer: not older than `within_s` if the edge answers, than FRESH_S if not.
 
-        None where nothing is known, or where the shelf cannot be reached. Nothing that was asked before
-        `since` is served. The caller has verified the token and holds no open transaction.
+        None where nothing is known. Nothing that was asked before `since` is served. The caller has verified
+        the token and holds no open transaction.
         """
         key = hashlib.sha256(token.encode()).hexdigest()
         kept, moment = self._look(key, since), self._clock()
-        if self._is_shut(moment):
-            return None
         # What has just been asked is not asked again, whatever came of it.
         serves_s = max(within_s, AGAIN_S) if kept is not None and kept.posture else AGAIN_S
         if kept is not None and moment - kept.at < serves_s:
@@ -112,25 +115,43 @@ class Desk:
     def standing(self) -> Standing:
         """How the desk is doing."""
         with self._lock:
-            return Standing(self._clock() - self._answered_at, self._error)
+            return Standing(self._clock() - self._answered_at, self._error, self._apart)
 
     def _look(self, key: str, since: float) -> Kept | None:
-        """What lies on the shelf and may be served; one that cannot be reached is left alone a while."""
+        """What was heard of this token and may be served: by anybody, or by us while the shelf is away. One
+        that cannot be reached is left alone a while.
+        """
+        kept = None
+        if not self._is_shut(self._clock()):
+            try:
+                kept, failed_at = self._shelf.look(key)
+            except (ShelfDown, OSError) as error:
+                self._shut(error)
+            else:
+                self._heard(key, kept, failed_at)
         if self._is_shut(self._clock()):
-            return None
-        try:
-            kept, failed_at = self._shelf.look(key)
-        except (ShelfDown, OSError) as error:
-            self._shut(error)
-            return None
+            with self._lock:
+                kept = self._own.get(key)
+        return None if kept is None or kept.at <= since else kept
+
+    def _heard(self, key: str, kept: Kept | None, failed_at: float) -> None:
+        """Take in what lay on the shelf: what another process heard tells of the edge as well."""
         with self._lock:
-            self._failed_at = max(self._failed_at, failed_at)
-            if kept is not None and kept.at > self._answered_at:
-                # Another process asked; what it heard tells of the edge as well.
+            self._apart, self._failed_at = "", max(self._failed_at, failed_at)
+            if kept is None:
+                return
+            self._keep(key, kept)
+            if kept.at > self._answered_at:
                 self._answered_at = kept.at
                 if kept.at >= self._failed_at:
                     self._error = ""
-        return None if kept is None or kept.at <= since else kept
+
+    def _keep(self, key: str, kept: Kept) -> None:
+        """Remember the newest for ourselves, as long as it could serve; the lock is held."""
+        if key not in self._own or self._own[key].at <= kept.at:
+            self._own[key] = kept
+        for old in [each for each, one in self._own.items() if kept.at - one.at > FRESH_S]:
+            del self._own[old]
 
     def _begin(self, key: str, token: str, who: User) -> Future[None] | None:
         """Start asking, unless the edge is being asked enough already; the lock is held."""
@@ -141,7 +162,7 @@ class Desk:
 
     def _find_out(self, key: str, token: str, who: User) -> None:
         try:
-            if self._shelf.claim(key, for_s=self._timeout_s + 1):
+            if self._is_ours(key):
                 self._question(key, token, who)
             else:
                 self._wait_for_another(key)
@@ -150,6 +171,16 @@ class Desk:
         finally:
             with self._lock:
                 del self._open[key]
+
+    def _is_ours(self, key: str) -> bool:
+        """Whether this process asks, and no other does; without the shelf each asks for itself."""
+        if self._is_shut(self._clock()):
+            return True
+        try:
+            return self._shelf.claim(key, for_s=self._timeout_s + 1)
+        except (ShelfDown, OSError) as error:
+            self._shut(error)
+            return True
 
     def _question(self, key: str, token: str, who: User) -> None:
         began = self._clock()
@@ -170,7 +201,11 @@ class Desk:
                     self._failed_at, self._error = moment, failed
                 else:
                     self._answered_at, self._error = moment, ""
-            if kept is not None:
+                if kept is not None:
+                    self._keep(key, kept)
+            if self._is_shut(moment):
+                pass
+            elif kept is not None:
                 self._shelf.put(key, kept)
             else:
                 self._shelf.failed(key, moment)
@@ -184,7 +219,7 @@ class Desk:
     def _shut(self, error: Exception) -> None:
         log.warning("what the edge said cannot be shared: %s", type(error).__name__)
         with self._lock:
-            self._shut_at, self._error = self._clock(), f"Redis: {type(error).__name__}"
+            self._shut_at, self._apart = self._clock(), f"Redis: {type(error).__name__}"
 
     def _is_shut(self, moment: float) -> bool:
         return moment - self._shut_at < AGAIN_S
