@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from custody.signer import checks, requests
-from custody.signer.counters import EVERYTHING, LANE, Memory
+from custody.signer.counters import CLOCKS_APART, EVERYTHING, LANE, Memory
 from custody.signer.refusals import Refused
 from custody.signer.requests import Message, Order
 from custody.signer.standing import FREEZE_FILE, Standing
+from kernel.pinned import RELEASE_LIFE
 
 
 def obey(signer: Standing, order: Order) -> None:
@@ -22,7 +23,10 @@ def obey(signer: Standing, order: Order) -> None:
     signer.check_store(stops=stops)
     if not stops:
         signer.memory.check_clock(signer.journal, now_ms=signer.now_ms())
-        signer.memory.check_reopened(order.expires, life=signer.believed.limits.order_life)
+        # No officer's page signs a release that is good for longer, so what ends later was signed since.
+        is_release = order.kind == requests.RELEASE
+        life = RELEASE_LIFE + CLOCKS_APART if is_release else signer.believed.limits.order_life
+        signer.memory.check_reopened(order.expires, life=life)
     if order.kind in (requests.FREEZE, requests.RELEASE):
         _freeze_or_release(signer, order, entry)
     elif order.kind == requests.VETO:

@@ -158,6 +158,38 @@ def test_is_reopened_after_the_clock_was_set_back_for_good(desk: Desk) -> None:
     assert desk.spend(intent=withdrawal(expires=desk.in_hours(24 * 7))) == "signed"
 
 
+def test_lets_go_by_what_was_signed_since_a_reopening_that_kept_its_freeze(desk: Desk) -> None:
+    def release(nonce: bytes) -> dict[str, Any]:
+        return order("signer.release", wallet="hot", expires=time_text(desk.in_hours(24)), nonce=nonce)
+
+    desk.now += 3_600
+    soon = time_text(desk.in_hours(1))
+    freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot", expires=soon)
+    assert desk.code(freeze) == "obeyed"
+    backup = desk.file.read_bytes()
+    desk.now += 60
+    obeyed = release(b"\x09" * 32)
+    assert desk.code(obeyed) == "obeyed"
+    desk.file.write_bytes(backup)
+    desk.now += 60
+    kept = release(b"\x0a" * 32)
+    assert desk.restart().health["state"] == "SIGNER_STORE_RESTORED"
+    assert desk.code(reopening(desk, expires=time_text(desk.in_hours(1)))) == "obeyed"
+    # What it obeyed and forgot, and what may have been signed before, by a clock that differs.
+    for _ in range(2):
+        assert desk.code(obeyed) == "SIGNER_INTENT_BEFORE_REOPENING"
+        assert desk.code(kept) == "SIGNER_INTENT_BEFORE_REOPENING"
+        assert desk.code(release(b"\x0b" * 32)) == "SIGNER_INTENT_BEFORE_REOPENING"
+        desk.restart()
+    assert desk.spend(intent=withdrawal(expires=desk.in_hours(24 * 7 - 1))) == "SIGNER_FROZEN"
+    desk.now += 121
+    desk.restart()
+    assert desk.code(kept) == "SIGNER_INTENT_BEFORE_REOPENING"
+    assert desk.code(release(b"\x0c" * 32)) == "obeyed"
+    desk.now += 3_600
+    assert desk.spend(intent=withdrawal(expires=desk.in_hours(24 * 7))) == "signed"
+
+
 def test_distrusts_orders_from_before_a_reopening(desk: Desk) -> None:
     release = order("signer.release", wallet="hot")
     assert desk.code(reopening(damaged(desk))) == "obeyed"
