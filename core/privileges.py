@@ -58,11 +58,18 @@ CHANGE_ONLY: Final[dict[str, str]] = {
     "freezes_freeze": "released_at, release_request",
     "customers_customer": "password, tier",
     "customers_api_key": "last_used_at, revoked_at",
+    "outbox_delivery": "attempts, next_at, done_at, error",
 }
 """Table to the only columns that roles may update; no DELETE. Triggers judge the values."""
 
 WORKER_ONLY: Final = ("audit_mention", "audit_checkpoint", "audit_tile", "audit_cosignature")
 """The sealer's tables: readable by all, written by the worker's role alone."""
+
+MIRRORS: Final = (
+    *("engine_cursor", "engine_order", "engine_fill", "engine_trading_balance"),
+    *("custody_block", "custody_utxo"),
+)
+"""What the worker's daemons copy from the engine and the chain; nobody else writes there."""
 
 NOT_FOR_TRADERS: Final = (
     "access_own_account",
@@ -118,7 +125,8 @@ def statements() -> list[str]:
         f"REVOKE UPDATE, DELETE ON ledger_account FROM {everybody}",
         f"GRANT UPDATE (lock) ON ledger_account TO {everybody}",
         f"REVOKE DELETE ON ledger_hold FROM {everybody}",
-        "REVOKE INSERT, UPDATE, DELETE ON custody_block FROM cs_console, cs_trader",
+        f"REVOKE UPDATE, DELETE ON outbox_message FROM {everybody}",
+        f"REVOKE INSERT, UPDATE, DELETE ON {', '.join(MIRRORS)} FROM cs_console, cs_trader",
     ]
     for table, columns in ADD_ONLY.items():
         lines += [
@@ -141,9 +149,10 @@ def statements() -> list[str]:
         for table, columns in CHANGE_ONLY.items()
         if table in (*NOT_FOR_TRADERS, "access_identity")
     ]
-    lines.append(
-        f"REVOKE UPDATE ({CHANGE_ONLY['audit_subject']}) ON audit_subject FROM cs_trader, cs_console"
-    )
+    lines += [
+        f"REVOKE UPDATE ({CHANGE_ONLY[table]}) ON {table} FROM cs_trader, cs_console"
+        for table in ("audit_subject", "outbox_delivery")
+    ]
     for table in WORKER_ONLY:
         lines += [
             f"REVOKE INSERT, UPDATE, DELETE ON {table} FROM {everybody}",

@@ -64,6 +64,9 @@ def test_can_do_their_work(role: str, robot: Actor, now: datetime) -> None:
         "DROP TRIGGER audit_event_rows ON audit_event",
         "TRUNCATE audit_event CASCADE",
         "DELETE FROM ledger_hold",
+        "DELETE FROM outbox_delivery",
+        "UPDATE outbox_message SET body = '{}'",
+        "DELETE FROM outbox_message",
         "DELETE FROM django_migrations",
         "CREATE TABLE mine (id int)",
         "CREATE OR REPLACE FUNCTION refuse_change() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN END'",
@@ -83,6 +86,14 @@ def test_seal_nothing_but_as_the_worker(role: str) -> None:
     for table in privileges.WORKER_ONLY:
         with connection.cursor() as cursor:
             cursor.execute("SELECT has_any_column_privilege(%s, %s, 'INSERT')", [role, table])
+            assert cursor.fetchone() == (role == "cs_worker",), table
+
+
+def test_copy_the_engine_and_the_chain_as_the_worker_only(role: str) -> None:
+    """Nor does anybody else say that a warning has been sent."""
+    for table in (*privileges.MIRRORS, "outbox_delivery"):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT has_any_column_privilege(%s, %s, 'UPDATE')", [role, table])
             assert cursor.fetchone() == (role == "cs_worker",), table
 
 
