@@ -65,14 +65,21 @@ def draft(current: Registry, asked: Iterable[Asked], *, now: datetime, recovery:
         raise BadDraft(refusal.detail) from None
     if len(list(differences(current, new))) == 1:
         raise BadDraft("nothing but the version would change: name a change")
-    for what, teams in _quorums(new):
-        if not _reached(new, teams):
-            wanted = " and ".join(f"{count} of {team}" for team, count in teams.items())
-            raise BadDraft(f"{what} wants {wanted}, and the officers who would be left are too few for that")
-    orders = new.policies.get(requests.REGISTRY) or new.policies.get(WITHDRAWAL)
-    if orders and not any(_reached(new, orders.teams, without=one) for one in new.askers):
-        raise BadDraft("nobody who may ask for the next registry would be left beside the quorum for it")
+    check_quorums(new)
     return new
+
+
+def check_quorums(registry: Registry) -> None:
+    """Nothing, if its officers reach every quorum and somebody who may ask is left beside that for the next
+    registry; BadDraft says what is wanting. Signers would take such a file up, and nobody could replace it.
+    """
+    for what, teams in _quorums(registry):
+        if not _reached(registry, teams):
+            wanted = " and ".join(f"{count} of {team}" for team, count in teams.items())
+            raise BadDraft(f"{what} wants {wanted}, and its officers would be too few for that")
+    orders = registry.policies.get(requests.REGISTRY) or registry.policies.get(WITHDRAWAL)
+    if orders and not any(_reached(registry, orders.teams, without=one) for one in registry.askers):
+        raise BadDraft("nobody who may ask for the next registry would be left beside the quorum for it")
 
 
 def notes(old: Registry, new: Registry) -> Iterator[str]:

@@ -8,8 +8,9 @@
 The template is the deployment's first registry without its keys, agreed before: officers and recovery
 officers by their ids, wallets by `m` and `tokens`. `invite` writes a link for each person to the approver's
 page, on which they make their passkey and save its file. `build` takes those files, each with the fingerprint
-that its officer wrote down, and the record that `provision` printed for each token. It prints the registry in
-words and its digest: everybody present compares it on a machine of their own (`registry show`). `order`
+that its officer wrote down, and the record that `provision` printed for each token. It makes no registry
+whose quorums its officers cannot reach, or after which nobody could ask for the next. It prints the registry
+in words and its digest: everybody present compares it on a machine of their own (`registry show`). `order`
 writes what each officer then signs on the approver page, and the link that leads there; `collect` puts the
 signatures that the page saved together and checks them as a signer will. No file is written over another.
 `docs/ceremonies/genesis.md` is the script.
@@ -31,6 +32,7 @@ from custody.signer.brought import BadInput, Document
 from custody.signer.refusals import Refused
 from custody.signer.template import TO_FILE, build, checked, for_the_staff, fragment, invitations
 from custody.signer.words import describe
+from custody.signer.written import BadDraft
 from kernel import canonical, encodings, members, webauthn
 from kernel.approval import NONCE_BYTES, SignedApproval, Statement, Verb
 from kernel.intent import time_text
@@ -157,7 +159,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         data = _run(options, datetime.now(UTC).replace(microsecond=0))
         drafts.write(options.out, data)
-    except (Refused, BadInput, members.BadMember, canonical.NotCanonical, BadRegistry) as error:
+    except (Refused, BadInput, BadDraft, members.BadMember, canonical.NotCanonical, BadRegistry) as error:
         print(f"NOT MADE {error}", file=sys.stderr)
         return 1
     except (OSError, KeyError, ValueError) as error:
@@ -176,6 +178,7 @@ def _run(options: argparse.Namespace, now: datetime) -> bytes:
         given = [(brought.document(Path(file)), paper) for file, paper in options.passkey]
         passkeys = checked(template, given, now=now, models=options.model, roots=options.roots)
         registry = build(template, passkeys, [brought.document(path) for path in options.token])
+        drafts.check_quorums(registry)
         if options.staff:
             drafts.write(options.staff, for_the_staff(registry, passkeys))
         print("\n".join(describe(registry)))

@@ -23,12 +23,12 @@ from tests.browser.test_ceremony import looked_at
 from tests.signers import HOT, TreasuryToken
 from tests.softtoken import Desk
 from tests.treasury import KEYS, REGISTRY
-from tests.vault import ANA, BEN
+from tests.vault import ANA, BEN, CY
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
 LEADER: Final = "01900000-0000-7000-8000-0000000000f0"
-NAMES: Final = {ANA: "Ana Abel", BEN: "Ben Brandt"}
+NAMES: Final = {ANA: "Ana Abel", BEN: "Ben Brandt", CY: "Cy Castro"}
 
 
 def template(site: Site) -> dict[str, Any]:
@@ -123,7 +123,7 @@ def test_make_their_passkeys_and_order_the_first_registry(site: Site, visit: Any
         looked_at(page, "sign-founding")
         approvals.append(saved(page, "#save", tmp_path / f"approval-{officer[-2:]}.json"))
     log = (site.folder / "signatures.jsonl").read_text().splitlines()
-    assert [json.loads(line)["officer"] for line in log] == [ANA, BEN]
+    assert [json.loads(line)["officer"] for line in log] == [ANA, BEN, CY]
 
     order = tmp_path / "order.json"
     collect = ["collect", "--registry", str(registry), "--payload", str(payload), "--out", str(order)]

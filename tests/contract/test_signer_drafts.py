@@ -262,7 +262,7 @@ def test_knows_no_change_that_stands_in_no_test() -> None:
         # Its own.
         (
             [("remove-officer", ("Ben",)), ("remove-officer", ("Cy",))],
-            "who would be left are too few",
+            "its officers would be too few",
         ),
         ([("remove-officer", ("Cy",))], "nobody who may ask for the next registry would be left"),
         ([("set-quorum", ("signer.release", "compliance:2"))], "signer.release wants 2 of compliance"),

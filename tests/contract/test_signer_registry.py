@@ -144,6 +144,9 @@ def test_begins_in_a_ceremony_in_which_every_officer_signs(brought: Brought, tmp
         ("elsewhere", "the passkey of Ana: origin is"),
         ("unproven", "the passkey of Ana: the authenticator does not prove which model it is"),
         ("more", "NotCanonical"),
+        # A signer would take these up, and then nobody could ever replace them.
+        ("few", "custody.refill wants 2 of treasury, and its officers would be too few for that"),
+        ("alone", "nobody who may ask for the next registry would be left beside the quorum for it"),
     ],
 )
 def test_is_not_made_of_anything_less(brought: Brought, tmp_path: Path, wrong: str, why: str) -> None:
@@ -169,6 +172,11 @@ def test_is_not_made_of_anything_less(brought: Brought, tmp_path: Path, wrong: s
         root = certificate("Root", authority=True)[0].public_bytes(serialization.Encoding.PEM)
         (tmp_path / "roots.pem").write_bytes(root)
         more = ["--roots", str(tmp_path / "roots.pem")]
+    elif wrong in ("few", "alone"):
+        plain = canonical.decode_object(Path(template).read_bytes().removesuffix(b"\n"))
+        for one in {"few": (BEN, CY), "alone": (CY,)}[wrong]:
+            plain["officers"][one]["teams"] = ["audit"]
+        template = write(tmp_path, "template.json", plain)
     else:
         template, why = str(tmp_path / "spaced.json"), "NOT MADE"
         Path(template).write_bytes(b"{ }")
