@@ -246,6 +246,26 @@ def test_of_a_suspended_person_brings_them_back(now: datetime) -> None:
     assert rights.roles_of(staff.ben.identity, now) == {Role.TREASURY_SIGNER}
 
 
+def test_of_a_suspended_service_brings_it_back_or_ends_it(real_database: str, now: datetime) -> None:
+    """With real commits, so that the database's own guards have a say."""
+    program = Identity.objects.create(kind="service", display_name="collector", access_subject="m.access")
+    RoleGrant.objects.create(identity=program, role=Role.COLLECTOR, granted_at=now)
+    staff = enrol(now=now)
+    suspend_person(person=program.pk, reason="its token was in a log", actor=staff.sam.actor, now=now)
+    assert rights.roles_of(program, now) == frozenset()
+    with pytest.raises(proposals.AboveOwnRole):
+        propose(staff.ana, changes.Restore(program.pk), now)
+    for change in (changes.GrantRole(program.pk, "collector"), changes.Rebind(program.pk, "another")):
+        with pytest.raises(NotFound):
+            propose(staff.sam, change, now)
+    for change, held in ((changes.Restore(program.pk), {Role.COLLECTOR}), (changes.Leave(program.pk), set())):
+        request = propose(staff.sam, change, now)
+        for officer in (staff.ben, staff.cy):
+            sign(officer, request, now)
+        program.refresh_from_db()
+        assert rights.roles_of(program, now) == held
+
+
 @pytest.mark.django_db
 def test_shows_on_the_staff_screen(staff: Staff, now: datetime) -> None:
     shown = {entry.identity.email: entry for entry in queries.members(officer=staff.dot.identity, now=now)}

@@ -144,8 +144,13 @@ def _alert_everybody(row: ApprovalRequest, maker: Identity, *, now: datetime) ->
 
 
 def _name_of(change: changes.Change) -> str:
-    """How the person is called. Who joins must not be on the staff yet, everybody else must be."""
-    row = Identity.objects.filter(pk=change.person, kind=Kind.OFFICER).first()
+    """How the person is called. Who joins must not be on the staff yet, everybody else must be.
+
+    A service is suspended as people are, so it comes back, or ends, in the same way; nothing is given to one.
+    """
+    of_services = isinstance(change, changes.Restore | changes.EndRole | changes.Leave)
+    found = [Kind.OFFICER, Kind.SERVICE] if of_services else [Kind.OFFICER]
+    row = Identity.objects.filter(pk=change.person, kind__in=found).first()
     if isinstance(change, changes.Join):
         if row is not None or Identity.objects.filter(kind=Kind.OFFICER, email=change.email).exists():
             raise CannotPropose("Nothing was proposed: this person is enrolled already.")
