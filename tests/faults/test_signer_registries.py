@@ -270,15 +270,16 @@ def on_mainnet(tmp_path: Path, **how: Any) -> Desk:
 def test_begin_a_signer_for_real_money(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="SIGNER_GENESIS_UNSIGNED"):
         Desk(tmp_path / "unsigned", registry=real())
-    for wrong in (
-        {"officers": [BEN]},
-        {"officers": [ANA, BEN, CY]},
-        {"digest": "00" * 32},
-        {"verb": Verb.APPROVE},
-        {"version": 2},
+    for code, wrong in (
+        ("SIGNER_BELOW_QUORUM", {"officers": [BEN]}),
+        ("SIGNER_GENESIS_UNSIGNED", {"officers": [ANA, BEN, CY]}),
+        ("SIGNER_BAD_ORDER", {"digest": "00" * 32}),
+        ("SIGNER_WRONG_VERB", {"verb": Verb.APPROVE}),
+        ("SIGNER_BAD_ORDER", {"version": 2}),
     ):
-        with pytest.raises(Refused):
+        with pytest.raises(Refused) as refused:
             on_mainnet(tmp_path, **wrong)
+        assert (refused.value.code, wrong) == (code, wrong)
     assert on_mainnet(tmp_path).health["state"] == "ready"
 
 
