@@ -116,10 +116,6 @@ def read(
     )
 
 
-def _trusted(roots: Sequence[bytes]) -> dict[AttestationFormat, list[bytes]] | None:
-    return {form: list(roots) for form in AttestationFormat} if roots else None
-
-
 def _credential_id(statement: bytes) -> bytes:
     """The credential's id inside the attested data: after 37 bytes of header, 16 of AAGUID and a length."""
     data = cbor2.loads(statement)["authData"]
