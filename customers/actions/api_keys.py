@@ -12,9 +12,10 @@ from uuid import UUID
 
 from django.conf import settings
 
-from core import audit
+from core import audit, freezes
 from core.action import action
 from core.actor import Actor
+from core.freezes.domain import scopes as freezable
 from core.ids import new_id
 from core.refusals import NotFound, Refused
 from customers.domain.secrets import NONCE_BYTES, hash_passphrase, seal
@@ -78,7 +79,10 @@ def create_api_key(
     ip_allowlist: Sequence[str] = (),
     label: str = "",
 ) -> NewApiKey:
-    """A new key of the customer. Its secret leaves this function once and can never be read out again."""
+    """A new key of the customer. Its secret leaves this function once and can never be read out again.
+
+    A frozen customer gets none, whoever has the password; keys are taken back under any freeze.
+    """
     wanted = sorted({*scopes, "read"}) if scopes else []
     if not wanted or not SCOPES.issuperset(wanted):
         raise BadScopes("No key was made: its scopes are some of read, trade and withdraw.")
@@ -96,6 +100,7 @@ def create_api_key(
         raise NotFound(
             "No key was made: there is no such customer.", target=f"customers.customer/{customer_id}"
         )
+    freezes.check(freezable.customer(customer.pk))
     if ApiKey.objects.filter(customer=customer, revoked_at=None).count() >= KEYS_MAX:
         raise TooManyKeys(f"No key was made: {KEYS_MAX} keys are the most; revoke one first.")
     row_id, secret = new_id(), secrets.token_hex(16).upper()

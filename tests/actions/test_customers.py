@@ -15,6 +15,8 @@ from core.access.models import Identity
 from core.action import NoOpenAction, action
 from core.actor import Actor
 from core.audit.models import AuditEvent
+from core.freezes import Frozen
+from core.freezes.actions import pull_freeze
 from core.outbox.models import OutboxMessage
 from core.refusals import NotFound, Refused
 from customers import queries
@@ -165,6 +167,18 @@ def test_holds_only_so_many_keys(
         key_for(tom, robot, now)
     revoke_api_key(key=first.row.key, customer_id=tom.pk, actor=robot, now=now)
     key_for(tom, robot, now)
+
+
+def test_is_given_no_key_while_frozen_and_takes_keys_back(
+    tom: Customer, staff: Staff, robot: Actor, now: datetime
+) -> None:
+    first = key_for(tom, robot, now)
+    pull_freeze(scope=f"customer:{tom.pk}", reason="he called", actor=staff.sam.actor, now=now)
+    with pytest.raises(Frozen):
+        key_for(tom, robot, now)
+    assert ApiKey.objects.get() == first.row
+    assert actions()[-1] == "customers.api_key.created.refused"
+    assert revoke_api_key(key=first.row.key, customer_id=tom.pk, actor=robot, now=now).revoked_at == now
 
 
 def call(made: api_keys.NewApiKey, **changes: str) -> Call:

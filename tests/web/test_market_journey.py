@@ -168,10 +168,16 @@ def test_is_told_of_a_freeze_in_the_codes_of_each_act(treasury: None, staff: Sta
     pull_freeze(scope=f"customer:{tom.customer.pk}", reason="drill", actor=staff.sam.actor, now=now)
     assert code(api.post("/api/v5/asset/transfer", transfer)) == "50007"
     assert code(api.post("/api/v5/trade/order", ORDER)) == "50007"
+    shown = {"email": tom.customer.email, "password": "Trader has a password"}
+    key = {**shown, "scopes": ["withdraw"], "passphrase": tom.passphrase}
+    assert code(Api().post(f"{OWN}/api-keys", key)) == "50007"
+    assert [standing.key for standing in ApiKey.objects.all()] == [tom.key]
+    assert code(Api().post(f"{OWN}/api-keys/list", shown)) == "0"
     tia = Api(enrol("Tia", now=now))
     pull_freeze(scope="asset:BTC", reason="drill", actor=staff.sam.actor, now=now)
     assert code(tia.post("/api/v5/asset/transfer", transfer)) == "58204"
     assert code(api.get("/api/v5/asset/balances")) == "0"
+    assert row(Api().post(f"{OWN}/api-keys/revoke", {**shown, "apiKey": tom.key}))["revokedAt"]
 
 
 LOWERS_RISK = {"cancel-order", "cancel-batch-orders", "cancel-withdrawal", "list", "revoke"}
