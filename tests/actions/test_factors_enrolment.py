@@ -24,7 +24,7 @@ from core.factors.domain import acts
 from core.factors.domain.factors import NEXT, State
 from core.factors.models import Code, Passkey
 from core.outbox.models import OutboxMessage
-from core.refusals import NotFound
+from core.refusals import NotAllowed, NotFound
 from fixtures.authenticator import AAGUID, App, Authenticator
 from kernel import canonical
 from tests.officers import Officer, Staff
@@ -44,7 +44,7 @@ FOUNDED = "CREATE OR REPLACE FUNCTION staff_is_being_founded() RETURNS boolean L
 """The founding is over as soon as its transaction is; a test's never ends."""
 
 
-def register(officer: Officer, key: Authenticator, **how: Any) -> ApprovalRequest:
+def register(officer: Officer, key: Authenticator, *, sealed: bool = False, **how: Any) -> ApprovalRequest:
     """Plug a new key in and have it registered."""
     row = issue_challenge(
         purpose=REGISTER, act="passkey", digest=DIGEST, session=SESSION, actor=officer.actor, now=clock.now()
@@ -59,6 +59,7 @@ def register(officer: Officer, key: Authenticator, **how: Any) -> ApprovalReques
         reason="the old one is worn",
         actor=officer.actor,
         now=clock.now(),
+        sealed=sealed,
         **answer,
     )
 
@@ -191,6 +192,20 @@ def test_is_of_a_model_that_is_admitted(staff: Staff, settings: Any) -> None:
 def test_is_registered_once_for_one_person(staff: Staff) -> None:
     with pytest.raises(KnownAlready):
         register(staff.eve, staff.ana.key)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("who", ["dot", "eve"])
+def test_goes_into_a_safe_only_by_who_may_propose_staff(staff: Staff, who: str) -> None:
+    keys = set(Passkey.objects.values_list("credential_id", flat=True))
+    with pytest.raises(NotAllowed, match="does not register keys for the safes"):
+        register(getattr(staff, who), Authenticator(), sealed=True)
+    assert set(Passkey.objects.values_list("credential_id", flat=True)) == keys
+    assert not ApprovalRequest.objects.exists()
+    assert AuditEvent.objects.order_by("-id")[0].doc["action"] == "factors.factor.proposed.refused"
+    key = Authenticator()
+    assert register(staff.ana, key, sealed=True).state == "open"
+    assert Passkey.objects.get(credential_id=key.credential_id).sealed
 
 
 @pytest.mark.django_db
