@@ -3,129 +3,27 @@
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Iterator
 from datetime import datetime
-from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
-from django.core.checks import run_checks
 from django.core.handlers.asgi import ASGIHandler
 from django.http import HttpRequest, HttpResponse
 from django.test import Client
-from django.urls import path
 
 from core import clock
-from core.access import checks, doors, postures, requires
-from core.access.adapters.identities import Desk
-from core.access.adapters.keys import KeyStore
+from core.access import requires
 from core.access.models import Identity, RoleGrant
 from core.access.requirement import permission_of
-from core.access.roles import Role
 from core.audit.models import AuditEvent
-from core.refusals import NotFound
-from devstack.standins.edge_issuer import Issuer, Person
-from tests.doors import shelf
-from tests.officers import STAFF_FILE, Staff
+from devstack.standins.edge_issuer import Issuer
+from tests.doors import CONSOLE_AUD, SERVICE_AUD
+from tests.officers import Staff
+from tests.web.entrance import actions, get, home, log, outside
 
-CONSOLE_AUD, SERVICE_AUD, OTHER_AUD = "c1" * 32, "5a" * 32, "0f" * 32
-TEAM = "https://countersign.cloudflareaccess.com"
+pytestmark = pytest.mark.usefixtures("entrance")
 
-
-@requires("console:home:read")
-def home(request: Any) -> HttpResponse:
-    return HttpResponse(f"{request.identity.display_name} {request.actor.subject} {request.actor.ip}")
-
-
-@requires("audit:event:read")
-def log(request: HttpRequest) -> HttpResponse:
-    return HttpResponse("log")
-
-
-@requires("console:home:read")
-def lost(request: HttpRequest) -> HttpResponse:
-    raise NotFound("There is no such withdrawal.")
-
-
-@requires("console:home:read")
-def remember(request: HttpRequest) -> HttpResponse:
-    request.session["draft"] = request.session.get("draft", "") + "x"
-    return HttpResponse(request.session["draft"])
-
-
-def outside(request: Any) -> HttpResponse:
-    return HttpResponse(str((request.identity, request.actor.kind, request.actor.identity)))
-
-
-urlpatterns = [
-    path("", home),
-    path("log", log),
-    path("lost", lost),
-    path("remember", remember),
-    path("outside", outside),
-]
-
-
-@pytest.fixture(scope="module")
-def issuer(tmp_path_factory: pytest.TempPathFactory) -> Issuer:
-    document = json.loads(STAFF_FILE.read_text())
-    people = [Person(**{**entry, "roles": tuple(entry["roles"])}) for entry in document["staff"]]
-    return Issuer(
-        url=TEAM,
-        keys_file=Path(tmp_path_factory.mktemp("issuer")) / "keys.json",
-        people=people,
-        services=[entry["client_id"] for entry in document["services"]],
-    )
-
-
-@pytest.fixture(autouse=True)
-def _doors(settings: Any, issuer: Issuer, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.DOORS = {
-        f"{door}.localhost": (door, "tests.web.test_access_doors")
-        for door in ("console", "service", "api", "hooks")
-    }
-    settings.ALLOWED_HOSTS = list(settings.DOORS)
-    settings.OPEN_DOORS = {"console", "service", "api", "hooks"}
-    settings.ACCESS_TEAM_URL = TEAM
-    settings.ACCESS_CONSOLE_AUD, settings.ACCESS_SERVICE_AUD = CONSOLE_AUD, SERVICE_AUD
-    store = KeyStore(lambda: json.dumps(issuer.certs()).encode(), development=True)
-    monkeypatch.setattr(doors, "key_store", lambda *_, **__: store)
-    asking = Desk(lambda token: json.dumps(issuer.identity(*holder(issuer, token))).encode(), shelf=shelf())
-    monkeypatch.setattr(postures, "desk", lambda _: asking)
-
-
-def holder(issuer: Issuer, token: str) -> tuple[Person, dict[str, Any]]:
-    found = issuer.holder(token)
-    assert found is not None
-    return found
-
-
-@pytest.fixture
-def tokens(issuer: Issuer) -> dict[str, str]:
-    return {
-        email.partition("@")[0]: issuer.user_token(person, CONSOLE_AUD)
-        for email, person in issuer.people.items()
-    }
-
-
-@pytest.fixture
-def service(db: None, issuer: Issuer) -> str:
-    name = next(iter(issuer.services))
-    row = Identity.objects.create(kind="service", display_name="metrics", access_subject=name)
-    RoleGrant.objects.create(identity=row, role=Role.AUDITOR, granted_at=clock.now())
-    return issuer.service_token(name, SERVICE_AUD)
-
-
-def get(path: str, token: str = "", host: str = "console.localhost", **headers: str) -> HttpResponse:
-    if token:
-        headers["Cf-Access-Jwt-Assertion"] = token
-    return Client().get(path, headers={"Host": host, **headers})  # type: ignore[return-value]
-
-
-def actions() -> list[str]:
-    return [event.doc["action"] for event in AuditEvent.objects.order_by("id")]
+OTHER_AUD = "0f" * 32
 
 
 def test_a_person_is_who_the_token_says(staff: Staff, tokens: dict[str, str]) -> None:
@@ -331,66 +229,3 @@ def test_a_coroutine_view_cannot_be_guarded_by_mistake() -> None:
 
     with pytest.raises(TypeError, match="plain views"):
         requires("console:home:read")(view)  # type: ignore[type-var]
-
-
-@pytest.fixture
-def production(settings: Any) -> Iterator[Any]:
-    settings.DEPLOYMENT_KIND = "production"
-    settings.ACCESS_CONSOLE_AUD, settings.ACCESS_SERVICE_AUD = "9f8e7d6c" * 8, "0123abcd" * 8
-    for name in ("CONSOLE", "SERVICE", "API", "HOOKS", "APPROVER"):
-        setattr(settings, f"{name}_ORIGIN", f"https://{name.lower()}.countersign.example")
-    settings.SESSION_COOKIE_NAME, settings.SESSION_COOKIE_SECURE = "__Host-session", True
-    settings.SECRET_KEY = "production" * 6
-    settings.POSTURE_RULES = {check: frozenset({"a-rule"}) for check in ("managed", "disk_encryption")}
-    return settings
-
-
-def errors() -> set[str]:
-    return {str(message.id) for message in run_checks() if str(message.id).startswith("access.E")}
-
-
-def test_production_starts_on_the_real_edge(production: Any) -> None:
-    assert errors() == set()
-
-
-@pytest.mark.parametrize(
-    ("name", "value", "code"),
-    [
-        ("ACCESS_TEAM_URL", "http://127.0.0.1:8000", "access.E010"),
-        ("ACCESS_TEAM_URL", "https://127.0.0.1:8000", "access.E010"),
-        ("ACCESS_TEAM_URL", "http://countersign.cloudflareaccess.com", "access.E010"),
-        ("ACCESS_TEAM_URL", "https://countersign.cloudflareaccess.com/", "access.E010"),
-        ("ACCESS_TEAM_URL", "https://countersign.cloudflareaccess.com.evil.example", "access.E010"),
-        ("ACCESS_CONSOLE_AUD", "c" * 64, "access.E011"),
-        ("ACCESS_CONSOLE_AUD", "", "access.E002"),
-        ("ACCESS_CONSOLE_AUD", "0123abcd" * 8, "access.E003"),
-        ("CONSOLE_ORIGIN", "http://console.countersign.example", "access.E012"),
-        ("APPROVER_ORIGIN", "https://approver.localhost", "access.E012"),
-        ("DEBUG", True, "access.E013"),
-        ("SESSION_COOKIE_NAME", "session", "access.E014"),
-        ("SECRET_KEY", "development only", "access.E015"),
-        ("DEPLOYMENT_KIND", "prod", "access.E001"),
-        ("POSTURE_RULES", {"managed": {"a"}, "disk_encryption": frozenset()}, "access.E016"),
-        ("POSTURE_AGE_S", 7 * 24 * 3600, "access.E007"),
-        ("AUTHENTICATION_BACKENDS", ["django.contrib.auth.backends.ModelBackend"], "access.E004"),
-        ("MIDDLEWARE", [], "access.E005"),
-    ],
-)
-def test_production_does_not_start(production: Any, name: str, value: Any, code: str) -> None:
-    setattr(production, name, value)
-    assert code in {str(message.id) for message in checks.check_edge()}
-
-
-def test_production_takes_no_key_of_the_stand_in(
-    production: Any, staff: Staff, issuer: Issuer, tokens: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made: list[bool] = []
-
-    def key_store(url: str, *, development: bool) -> KeyStore:
-        made.append(development)
-        return KeyStore(lambda: json.dumps(issuer.certs()).encode(), development=development)
-
-    monkeypatch.setattr(doors, "key_store", key_store)
-    production.ACCESS_CONSOLE_AUD = CONSOLE_AUD
-    assert get("/", tokens["ana"]).status_code == 403
-    assert made == [False]
