@@ -5,83 +5,29 @@ from __future__ import annotations
 import json
 import shlex
 from collections.abc import Iterator, Sequence
-from functools import partial
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from custody.signer import drafts
-from custody.signer import registry as program
 from custody.signer.brought import BadInput
 from custody.signer.changes import CHANGES
 from custody.signer.drafts import notes
 from custody.signer.template import build
 from custody.signer.written import BadDraft
 from fixtures.authenticator import Authenticator
-from kernel import canonical, registration
-from kernel.registry import DELAY_S_MIN, Registry
+from kernel import canonical
+from kernel.registry import Registry
 from tests import vault as vaults
-from tests.cast import NOW
-from tests.customers import SITE, section
-from tests.recoveries import KEYS, RAE, ROS, RUI
+from tests.drafting import KEY, PAPER, RIA, draft, in_force, records
+from tests.recoveries import RAE
 from tests.softkeys import SoftKey
-from tests.softtoken import hot_registry, keys_of
-from tests.vault import ANA, BEN, DECODERS, DOT
+from tests.softtoken import hot_registry
+from tests.vault import ANA, BEN, DOT
 from tests.watchers import WATCHERS, Watcher
-from tests.watchers import section as witnesses
 
-RIA = "01900000-0000-7000-8000-0000000000e5"
-KEY = Authenticator("55" * 32).public_key_hex
-PAPER = registration.fingerprint(bytes.fromhex(KEY))
-ANAS = vaults.KEYS[ANA].public_key_hex
-ANAS_PAPER = registration.fingerprint(bytes.fromhex(ANAS))
 DECODER = "cd" * 32
-
-draft = partial(drafts.draft, now=NOW)
-
-
-def in_force(**changes: Any) -> Registry:
-    """A registry that has everything which a registry can have."""
-    back = {who: {"name": who[-2:], "public_key": KEYS[who].public_key_hex} for who in (RAE, RUI, ROS)}
-    rule = {"name": "all", "when": [["kind", "is", "custody.withdrawal"]], "teams": {"treasury": 1}}
-    plain = json.loads(hot_registry().encoded)
-    plain["officers"][BEN]["decoder_key"] = DECODERS[BEN].public_key().public_bytes_raw().hex()
-    members = {
-        "officers": plain["officers"],
-        "lanes": {"hot": section()},
-        "customers": SITE,
-        "witnesses": witnesses(),
-        "recovery": {"officers": back, "quorum": 2, "delay_s": 3 * 86_400},
-        "rules": {"v": 1, "version": 1, "rules": [{**rule, "rejections": 1}]},
-        "limits": {
-            "payment_units_max": {"hot": "300000000"},
-            "intent_life_s": 86_400,
-            "registry_delay_s": 3_600,
-        },
-    }
-    return hot_registry(**{**members, **changes})
-
-
-def records(folder: Path, prefix: str, count: int, *, weak: bool = False) -> str:
-    """What `provision` printed for three tokens, as files with commas between."""
-    files = []
-    for number, token in enumerate(("hot-1", "hot-2", "hot-3")):
-        keys = [key.public_key.hex() for key in keys_of(token)]
-        keys += [SoftKey(20_000 + 100 * number + place).public_key.hex() for place in range(count)]
-        record: dict[str, Any] = {
-            "v": 1,
-            "type": "provisioned",
-            "token": token.replace("hot", prefix),
-            "serial": "x",
-            "public_keys": keys[-count:] if prefix != "hot" else keys[:count],
-            "attributes": {"sensitive": True, "always_sensitive": True, "never_extractable": not weak}
-            | {"local": True, "extractable": False, "modifiable": False},
-        }
-        files.append(folder / f"{record['token']}.json")
-        files[-1].write_bytes(canonical.encode(record) + b"\n")
-    return ",".join(map(str, files))
 
 
 def leaves(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, Any]]:
@@ -102,6 +48,8 @@ def changed(old: Registry, new: Registry) -> set[str]:
 
 
 OFFICER = {"officers/{}/" + member for member in ("name", "public_key", "teams")}
+
+
 EACH: list[tuple[str, tuple[str, ...], set[str]]] = [
     ("add-officer", (RIA, "Ria", "audit, treasury", KEY, PAPER), {one.format("ria") for one in OFFICER}),
     ("remove-officer", ("Dot",), {one.format("dot") for one in {*OFFICER, "officers/{}/decoder_key"}}),
@@ -239,68 +187,6 @@ def test_knows_no_change_that_stands_in_no_test() -> None:
     assert {name for name, _, _ in EACH} | elsewhere == CHANGES.keys()
 
 
-@pytest.mark.parametrize(
-    ("changes", "why"),
-    [
-        ([], "nothing but the version would change"),
-        # The kernel's words.
-        ([("replace-passkey", ("Ben", ANAS, ANAS_PAPER))], "two officers share a key"),
-        ([("set-decoder", (DOT, DECODERS[BEN].public_key().public_bytes_raw().hex()))], "share a decoder"),
-        ([("set-decoder", (DOT, "ab"))], "a decoder's key is 32 bytes"),
-        ([("set-limit", ("window_s", "400d"))], "window_s is a year at most"),
-        ([("set-limit", ("payment_units_max/cold", "1BTC"))], "names a wallet that does not exist"),
-        ([("set-limit", ("window_s", "none"))], "missing or unknown: window_s"),
-        (
-            [("set-lane", ("hot/window_units_max", "0.001BTC"))],
-            "one transaction of a lane is within",
-        ),
-        ([("set-lane", ("cold/window_s", "1d"))], "lanes name a wallet that does not exist"),
-        ([("set-reconciler", ("hot/second", "ab"))], "32 bytes of an Ed25519 key"),
-        ([("set-destination", ("custody.withdrawal", "cold/0"))], "no address of ours"),
-        ([("set-quorum", ("custody.withdrawal", "treasury:0"))], "needs a positive number of people"),
-        ([("set-teams", ("Dot", "audit,audit"))], "teams repeats itself"),
-        # Its own.
-        (
-            [("remove-officer", ("Ben",)), ("remove-officer", ("Cy",))],
-            "its officers would be too few",
-        ),
-        ([("remove-officer", ("Cy",))], "nobody who may ask for the next registry would be left"),
-        ([("set-quorum", ("signer.release", "compliance:2"))], "signer.release wants 2 of compliance"),
-        ([("replace-passkey", ("Ben", KEY, "0" * 32))], "and not the one given"),
-        ([("replace-passkey", ("Bob", KEY, PAPER))], "no one officer of this registry; there are Ana, Ben"),
-        ([("add-officer", (RIA, "Ben", "audit", KEY, PAPER))], "stands in the registry already"),
-        ([("set-limit", ("fee_max", "1sats"))], "there is no limit fee_max; there are"),
-        ([("set-limit", ("fee_sats_max", "1000"))], "say the unit, as in 0.06BTC or 6000000sats"),
-        ([("set-limit", ("registry_delay_s", "86400"))], "say the unit, as in 90s, 15m, 12h or 3d"),
-        ([("set-limit", ("registry_delay_s", "1h"))], "registry_delay_s is 3600 already"),
-        ([("set-lane", ("window_units_max", "1BTC"))], "write WALLET/NAME"),
-        ([("remove-lane", ("cold",))], "cold has no lane"),
-        ([("set-teams", (RAE, "audit"))], "is there for a recovery"),
-        ([("set-recovery", ("delay_s", "2d"))], "three days to a year of delay"),
-        ([("set-recovery", ("quorum", "two"))], "write quorum and a number"),
-        (
-            [("remove-witness", (WATCHERS[2],)), ("remove-witness", (WATCHERS[1],))],
-            "more are needed than named",
-        ),
-        ([("add-witness", ("stranger",))], "a verifier key is name+hash+key"),
-        ([("retire-wallet", ("hot",))], "custody.withdrawal pays out of or into hot"),
-    ],
-)
-def test_is_refused_before_anybody_signs(changes: list[tuple[str, tuple[str, ...]]], why: str) -> None:
-    with pytest.raises(BadDraft) as caught:
-        draft(in_force(), changes)
-    assert why in str(caught.value)
-
-
-def test_is_refused_where_a_token_s_keys_are_not_safe_or_others(tmp_path: Path) -> None:
-    weak = records(tmp_path, "warm", 2, weak=True)
-    with pytest.raises(BadDraft, match=r"the keys of warm-1 are not safe: never_extractable"):
-        draft(in_force(), [("add-wallet", ("warm", "2", weak))])
-    for other in (records(tmp_path, "hot", 4), records(tmp_path, "warm", 6)):
-        with pytest.raises(BadDraft, match=r"do not begin with the keys|the records are of"):
-            draft(in_force(), [("extend-wallet", ("hot", other))])
-
-
 def test_takes_a_passkey_as_the_approver_s_page_saved_it(tmp_path: Path) -> None:
     key, file = Authenticator("55" * 32), tmp_path / "ria.json"
 
@@ -320,23 +206,6 @@ def test_takes_a_passkey_as_the_approver_s_page_saved_it(tmp_path: Path) -> None
     }.items():
         with pytest.raises(BadDraft, match=why):
             drafted(**wrong)
-
-
-def test_leaves_real_money_a_day_for_a_veto() -> None:
-    real = in_force(network="mainnet", limits={"registry_delay_s": 2 * DELAY_S_MIN})
-    with pytest.raises(BadDraft, match="waits at least a day on mainnet"):
-        draft(real, [("set-limit", ("registry_delay_s", "23h"))])
-    shorter = draft(real, [("set-limit", ("registry_delay_s", "1d"))])
-    assert any(
-        line.startswith("NOTE  later registries will leave less time") for line in notes(real, shorter)
-    )
-
-
-def test_moves_nothing_but_officers_where_it_is_for_a_recovery() -> None:
-    swap = ("replace-passkey", ("Ben", KEY, PAPER))
-    assert draft(in_force(), [swap], recovery=True).officers[BEN].public_key.hex() == KEY
-    with pytest.raises(BadDraft, match="a recovery changes officers and nothing else"):
-        draft(in_force(), [swap, ("set-limit", ("fee_sats_max", "9sats"))], recovery=True)
 
 
 def test_says_who_cannot_be_stood_in_for_and_what_a_lane_can_lose() -> None:
@@ -374,19 +243,3 @@ def test_is_written_by_a_program_that_says_what_officers_will_see(tmp_path: Path
     code, said = drafted("--set-limit fee_sats_max 9sats")
     assert (code, out.read_bytes()) == (1, before)
     assert "File exists" in said[-1]
-
-
-def test_is_asked_for_with_every_word_or_not_at_all(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "registry.json").write_bytes(in_force().encoded)
-    words = ["draft", str(tmp_path / "registry.json"), "--out", str(tmp_path / "next.json")]
-    for wrong in (
-        ["--follows", "x", "--replace-passkey", "Ben", KEY],
-        ["--follows", "x", "--remove-o", "Ben"],
-        ["--remove-officer", "Ben"],
-    ):
-        with pytest.raises(SystemExit):
-            program.main([*words, *wrong])
-        assert "usage: signer registry" in capsys.readouterr().err
-    assert not (tmp_path / "next.json").exists()

@@ -13,8 +13,8 @@ from custody.signer import registry as program
 from fixtures.authenticator import Authenticator
 from kernel import canonical, registration
 from kernel.registry import Registry
-from tests.contract.test_signer_drafts import in_force
 from tests.contract.test_signer_registry import ordered
+from tests.drafting import in_force
 
 RUNBOOKS: Final = Path(__file__).resolve().parents[2] / "docs/runbooks"
 PAGES: Final = ("next-registry", "add-an-officer", "new-signing-passkey", "change-a-lane-limit")
