@@ -188,3 +188,24 @@ def visit(site: Site, browser: Browser, settings: Any) -> Iterator[Any]:
         each.context.close()
     time.sleep(0.05)
     assert [complaint for each in made for complaint in each.complaints] == []
+
+
+def recorded(page: Page) -> str:
+    """What the console says to the answer, be it a refusal."""
+    said = page.locator(".note[role=status], #refusal p").first
+    expect(said).to_be_visible()
+    return said.inner_text()
+
+
+def bare(page: Page, selector: str) -> str:
+    """The text there without the gaps between its groups."""
+    return "".join(page.locator(selector).inner_text().split())
+
+
+def tab_to(page: Page, selector: str) -> None:
+    """Press Tab until the focus is there; nobody needs more than forty."""
+    for _ in range(40):
+        if page.evaluate("selector => document.activeElement?.matches(selector)", selector):
+            return
+        page.keyboard.press("Tab")
+    raise AssertionError(f"Tab does not lead to {selector}")

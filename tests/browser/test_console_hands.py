@@ -12,9 +12,8 @@ from core import clock
 from custody.actions import reject_withdrawal
 from custody.models import Withdrawal
 from tests import doors
-from tests.browser.conftest import Site
+from tests.browser.conftest import Site, tab_to
 from tests.browser.passkeys import plug_in
-from tests.browser.test_approver_page import tab_to
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 

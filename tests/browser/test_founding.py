@@ -16,9 +16,8 @@ from custody.signer.refusals import Refused
 from fixtures.authenticator import Authenticator
 from kernel import canonical
 from kernel.registry import DELAY_S_MIN, Registry
-from tests.browser.conftest import Site
+from tests.browser.conftest import Site, bare
 from tests.browser.passkeys import plug_in
-from tests.browser.test_approver_page import bare
 from tests.browser.test_ceremony import looked_at
 from tests.signers import HOT, TreasuryToken
 from tests.softtoken import Desk

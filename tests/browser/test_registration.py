@@ -24,9 +24,8 @@ from fixtures.authenticator import AAGUID, Authenticator
 from kernel import canonical, registration
 from kernel.encodings import base64url
 from kernel.registry import Registry
-from tests.browser.conftest import Site
+from tests.browser.conftest import Site, bare, recorded
 from tests.browser.passkeys import plug_in
-from tests.browser.test_approver_page import bare, recorded
 from tests.browser.test_ceremony import looked_at
 from tests.officers import Officer
 from tests.signers import TreasuryToken
