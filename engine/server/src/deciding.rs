@@ -10,7 +10,8 @@ use countersign_venue::codec::digest;
 use countersign_venue::{Code, Command, Outcome, Output, Venue};
 use countersign_wire::Bytes;
 
-use crate::engine::{BLOCK_BYTES, Entry, Job, Release, Reply, Shared, Told, wall_ns};
+use crate::clock::wall_ns;
+use crate::engine::{BLOCK_BYTES, Entry, Job, Release, Reply, Shared, Told};
 use crate::stages::Way;
 use crate::tray::Tray;
 

@@ -8,7 +8,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use countersign_archive::Archive;
 use countersign_venue::{Code, Command, Outcome, Venue};
@@ -231,22 +231,6 @@ impl Engine {
     }
 }
 
-/// The wall clock, which never runs backwards while this process lives, not even where somebody sets it back: of a
-/// command that was said to have expired it is certain that it will never happen.
-pub fn wall_ns() -> u64 {
-    static LATEST: AtomicU64 = AtomicU64::new(0);
-    let since = SystemTime::now().duration_since(UNIX_EPOCH);
-    forwards(&LATEST, since.map_or(0, |since| since.as_nanos() as u64))
-}
-
-fn forwards(latest: &AtomicU64, now: u64) -> u64 {
-    latest.fetch_max(now, Ordering::Relaxed).max(now)
-}
-
-pub fn wall_ms() -> u64 {
-    wall_ns() / 1_000_000
-}
-
 #[cfg(test)]
 pub mod tests {
     use std::sync::mpsc::{Receiver, sync_channel};
@@ -278,12 +262,6 @@ pub mod tests {
 
     pub fn look() -> Job {
         Job::Look(Box::new(|_| Box::new(|| ())))
-    }
-
-    #[test]
-    fn a_clock_that_is_set_back_stands_until_it_has_caught_up() {
-        let latest = AtomicU64::new(0);
-        assert_eq!([7, 5, 6, 8].map(|now| forwards(&latest, now)), [7, 7, 7, 8]);
     }
 
     #[tokio::test]

@@ -2,6 +2,7 @@
 
 mod admin;
 mod checksum;
+mod clock;
 mod committing;
 mod convert;
 mod deciding;

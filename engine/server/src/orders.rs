@@ -170,7 +170,7 @@ impl OrderEntry for Orders {
         };
         let durability = self.engine.shared.durability;
         let looked = self.engine.look(move |venue| {
-            let now_ms = crate::engine::wall_ms().max(venue.time_ns() / 1_000_000);
+            let now_ms = crate::clock::wall_ms().max(venue.time_ns() / 1_000_000);
             venue.query(&id, now_ms)
         });
         let answer = looked.await.map_err(|NotTaken(code)| unavailable(code))?;

@@ -8,7 +8,7 @@ use std::thread;
 
 use countersign_wire::v1::{VerifyReport, VerifyState};
 
-use crate::engine::wall_ms;
+use crate::clock::wall_ms;
 
 /// The latest verification beside this engine.
 ///
