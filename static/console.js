@@ -27,5 +27,7 @@ if (answer !== null) {
   form.hidden = document.getElementById("answer-arrived").hidden = false;
   document.getElementById("answer-asked").hidden = true;
   history.replaceState(null, "", location.pathname);
-  document.getElementById("answer-send").focus();
+  const send = document.getElementById("answer-send");
+  if (!send.classList.contains("no")) send.classList.add("yes"); // before there is an answer, it is not what to do next
+  send.focus();
 }

@@ -29,6 +29,7 @@ def test_shows_what_the_payload_says_and_brings_a_passkeys_answer_back(site: Sit
         page = window.open(f"/approvals/{request.pk}/")
         digest = bytes(request.digest).hex()
         assert bare(page, "#digest-value") == digest
+        expect(page.locator("#answer-send")).not_to_have_class("yes")  # there is nothing to record yet
         keep(page, f"sign-console-{state}")
         plug_in(page, officer.passkey)
         page.click("#to-approver")
@@ -45,6 +46,7 @@ def test_shows_what_the_payload_says_and_brings_a_passkeys_answer_back(site: Sit
         page.click("#sign")
         page.wait_for_url(f"{site.console}/approvals/{request.pk}/")
         expect(page.locator("#answer-arrived")).to_contain_text("Your signed approval has arrived")
+        expect(page.locator("#answer-send")).to_have_class("yes")
         keep(page, "answer-arrived")
         page.click("#answer-send")
         assert recorded(page) == f"Your approval is recorded. The request is {state} now."
@@ -190,6 +192,7 @@ def test_lets_the_maker_ask_and_nobody_answer_before(site: Site, visit: Any) -> 
     where = f"/approvals/{order.request.pk}/"
     page = visit(ben.identity).open(where)
     expect(page.locator("#to-approver")).to_have_count(0)
+    assert violations(page, ALL_RULES) == []
     expect(page.locator("#standing")).to_contain_text("Nobody can answer before")
     keep(page, "ask-draft")
     page = visit(ana.identity).open(where)
@@ -199,6 +202,7 @@ def test_lets_the_maker_ask_and_nobody_answer_before(site: Site, visit: Any) -> 
     page.click("#to-approver")
     expect(page.locator("#kicker")).to_have_text("You ask, as its maker, for an order to the signers")
     expect(page.locator("#reject-choice")).to_be_hidden()
+    expect(page.locator("#ask-hint")).to_be_visible()
     page.check("#verb-approve")
     expect(page.locator("#sign")).to_have_text("Ask with passkey")
     for scheme, rules in (("light", ALL_RULES), ("dark", COLOURS)):
@@ -220,6 +224,7 @@ def test_lets_the_maker_ask_and_nobody_answer_before(site: Site, visit: Any) -> 
     page.goto(f"{site.console}{where}")
     page.click("#to-approver")
     expect(page.locator("#kicker")).to_have_text("You are asked about an order to the signers")
+    expect(page.locator("#ask-hint")).to_be_hidden()
     page.goto("about:blank")
     page.goto(link(site.exchange.request, asks=True))
     expect(page.locator("#refusal-sentence")).to_have_text("Nobody signs that they ask for a withdrawal.")

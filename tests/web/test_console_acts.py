@@ -14,6 +14,8 @@ from core.approvals import kinds
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
 from core.freezes.models import Freeze
+from core.staff.actions import propose_change, suspend_person
+from core.staff.domain.changes import Restore
 from custody.models import Adjustment, Reconciliation, Refill, Withdrawal
 from engine_bridge.domain.markets import CALL
 from kernel import canonical, encodings
@@ -37,6 +39,11 @@ def refusal(answer: Any) -> str:
     found = re.search(r'id="refusal".*?<strong>(.*?)</strong>', answer.content.decode(), re.DOTALL)
     assert found, "the page shows no refusal"
     return found.group(1)
+
+
+def shown(identity: Identity, path: str) -> str:
+    """The page as people read it."""
+    return html.unescape(at_console(identity).get(path).content.decode())
 
 
 def answered(officer: Officer, request: ApprovalRequest, verb: str = "approve", reason: str = "") -> Any:
@@ -113,6 +120,16 @@ def test_takes_two_signed_answers_and_none_of_the_makers(exchange: Exchange) -> 
     )
 
 
+def test_says_of_the_way_back_from_a_lost_role_what_to_do(exchange: Exchange) -> None:
+    staff, now = exchange.staff, clock.now()
+    ben = staff.ben.identity.pk
+    suspend_person(person=ben, reason="a stolen laptop", actor=staff.sam.actor, now=now)
+    asked = propose_change(change=Restore(ben), reason="it was found", actor=staff.sam.actor, now=now)
+    where, told = f"/approvals/{asked.pk}/", "and everybody was told."
+    assert f"{told} If you did not expect it, reject it first" in shown(staff.cy.identity, where)
+    assert f"{told} Others must agree." in shown(staff.sam.identity, where)
+
+
 def test_takes_a_request_back_for_its_maker_alone(exchange: Exchange) -> None:
     page = f"/approvals/{exchange.request.pk}/"
     refused = at_console(exchange.staff.ben.identity).post(f"{page}withdraw", {"reason": "no"})
@@ -134,9 +151,17 @@ def test_carries_a_refill_from_proposal_to_cold_signatures(exchange: Exchange) -
         "Nobody can answer before its maker has asked"
         in at_console(checker.identity).get(where).content.decode()
     )
+    assert "Tell Ana Abelsen that it waits for them." in shown(checker.identity, where)
     assert answered(checker, row.request).status_code == 409
-    assert "Ask on the approver page" in at_console(ana).get(where).content.decode()
+    mine = shown(ana, where)
+    for words in ("drafted by Ana", "Ask on the approver page", "Record that I ask"):
+        assert words in mine
+    lists = ((checker.identity, "/"), (checker.identity, "/approvals/"), (ana, "/approvals/"))
+    assert ["its maker must ask first" in shown(*one) for one in lists] == [True] * 3
+    assert "must sign that they ask for it, then others must approve it" in shown(ana, page)
     assert answered(exchange.staff.ana, row.request, "ask").status_code == 302
+    assert ["its maker must ask first" in shown(*one) for one in lists] == [False] * 3
+    assert "must sign that they ask for it" not in shown(ana, page)
     assert "Open on the approver page" in at_console(checker.identity).get(where).content.decode()
     for officer in (checker, exchange.staff.cy):
         assert answered(officer, row.request).status_code == 302

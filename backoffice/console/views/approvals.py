@@ -56,7 +56,8 @@ def index(request: frame.StaffRequest) -> HttpResponse:
     known = {row.pk for row in mine}
     rows = queries.open_requests(identity=request.identity, now=now)[:200]
     others = [row for row in rows if row.pk not in known]
-    return frame.page(request, "console/approvals.html", {"mine": mine, "others": others}, now=now)
+    values = {"mine": mine, "others": others, "drafts": asking.drafts([*mine, *others])}
+    return frame.page(request, "console/approvals.html", values, now=now)
 
 
 def show(request: frame.StaffRequest, request_id: UUID, refusal: Refused | None = None) -> HttpResponse:
@@ -202,7 +203,9 @@ def _why_not(row: ApprovalRequest, identity: Identity, now: datetime, *, is_draf
     if any(answer.officer_id == identity.pk for answer in row.signatures.all()):
         return "You have answered already."
     if is_draft:
-        return None if row.maker_id == identity.pk else "Nobody can answer before its maker has asked for it."
+        if row.maker_id == identity.pk:
+            return None
+        return "Nobody can answer before its maker has asked for it."
     if not access.allowed(identity, kinds.named(row.kind).permission, now):
         return "Your role does not sign requests of this kind."
     if not access.teams_of(identity, now) & row.teams.keys():

@@ -7,6 +7,7 @@ from django.shortcuts import render
 
 from backoffice.console import frame, waiting
 from core import access, clock
+from core.approvals import asking
 from core.approvals import queries as approvals
 from core.health import queries as health
 from core.health.probes import Status
@@ -27,7 +28,13 @@ def show(request: frame.StaffRequest) -> HttpResponse:
     return frame.page(
         request,
         "console/home.html",
-        {"mine": mine, "others": others, "sick": sick, "powers": powers},
+        {
+            "mine": mine,
+            "others": others,
+            "drafts": asking.drafts([*mine.approvals, *others]),
+            "sick": sick,
+            "powers": powers,
+        },
         now=now,
     )
 

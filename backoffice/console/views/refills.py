@@ -11,6 +11,7 @@ from django.shortcuts import redirect
 
 from backoffice.console import frame, trails
 from core import access, clock
+from core.approvals import asking
 from core.refusals import Refused
 from custody import actions, queries
 from custody.domain.refills import ENDED, NEXT, State
@@ -39,6 +40,7 @@ def show(request: frame.StaffRequest, refill_id: UUID, refusal: Refused | None =
         "payment": payment,
         "collected": queries.collected(payment) if payment else None,
         "holds": queries.held_by(payment) if payment else [],
+        "drafts": asking.drafts([row.request]) if row.request else set(),
         "is_proposed": row.state == State.PROPOSED,
         "is_exportable": row.state in (State.BUILT, State.EXPORTED),
         "is_signable": row.state == State.EXPORTED,
@@ -70,7 +72,7 @@ def adopt(request: frame.StaffRequest, refill_id: UUID) -> HttpResponse:
         row = actions.request_refill(refill_id=refill_id, reason=reason, actor=request.actor, now=clock.now())
     except Refused as refusal:
         return show(request, refill_id, refusal)
-    messages.success(request, "The refill is requested. You are its maker now, so others must approve it.")
+    messages.success(request, "Drafted. You are its maker: nobody can answer before you sign that you ask.")
     return redirect("approval", row.request_id)
 
 

@@ -231,7 +231,7 @@ def _recovery(request: frame.StaffRequest, row: SignerOrder, *, now: datetime) -
 
 
 def _asked(request: frame.StaffRequest, row: SignerOrder) -> HttpResponse:
-    messages.success(request, "The order is requested. You are its maker, so others must sign it.")
+    messages.success(request, "Drafted. You are its maker: nobody can answer before you sign that you ask.")
     return redirect("approval", row.request_id)
 
 

@@ -52,6 +52,7 @@ function show(found) {
   else drawQr(at("qr"), decoderText(found));
   at("verb-approve").value = act.verb;
   at("verb-approve").labels[0].firstChild.data = act.verb === "ask" ? "I ask for " : `${SAID.get(act.verb)} `;
+  at("ask-hint").hidden = act.verb !== "ask";
   at("reject-choice").hidden = !act.answers.includes("reject");
   at("back").href = `${pinned("console")}/approvals/${found.request}/`;
   at("back").hidden = found.toFile;
