@@ -255,11 +255,11 @@ def test_of_a_suspended_service_brings_it_back_or_ends_it(real_database: str, no
     assert rights.roles_of(program, now) == frozenset()
     with pytest.raises(proposals.AboveOwnRole):
         propose(staff.ana, changes.Restore(program.pk), now)
-    for change in (changes.GrantRole(program.pk, "collector"), changes.Rebind(program.pk, "another")):
+    for given in (changes.GrantRole(program.pk, "collector"), changes.Rebind(program.pk, "another")):
         with pytest.raises(NotFound):
-            propose(staff.sam, change, now)
-    for change, held in ((changes.Restore(program.pk), {Role.COLLECTOR}), (changes.Leave(program.pk), set())):
-        request = propose(staff.sam, change, now)
+            propose(staff.sam, given, now)
+    for make, held in ((changes.Restore, {Role.COLLECTOR}), (changes.Leave, set())):
+        request = propose(staff.sam, make(program.pk), now)
         for officer in (staff.ben, staff.cy):
             sign(officer, request, now)
         program.refresh_from_db()
