@@ -15,6 +15,7 @@ GUARDED: Final[dict[str, str]] = {
     "ledger_posting": _EVERY_COLUMN,
     "ledger_hold": _EVERY_COLUMN,
     "custody_adjustment": _EVERY_COLUMN,
+    "custody_asker": _EVERY_COLUMN,
     "custody_beneficiary": _EVERY_COLUMN,
     "custody_withdrawal": _EVERY_COLUMN,
     "custody_refill": _EVERY_COLUMN,

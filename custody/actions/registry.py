@@ -14,7 +14,7 @@ from core.refusals import Refused
 from custody import queries
 from custody.domain.wallets import Targets
 from custody.events import Event, RegistryLoaded
-from custody.models import Address, DecoderKey, Lane, PaymentPolicy, Wallet
+from custody.models import Address, Asker, DecoderKey, Lane, PaymentPolicy, Wallet
 from kernel.registry import Registry
 from kernel.wallet import Wallet as Described
 
@@ -29,7 +29,7 @@ class WrongRegistry(Refused):
 
 @action(Event.REGISTRY_LOADED)
 def load_registry(*, registry: Registry, targets: Targets, actor: Actor, now: datetime) -> list[Wallet]:
-    """Wallets with all their addresses, and the quorums, as the registry describes them.
+    """Wallets with all their addresses, the quorums, and who may ask, as the registry describes them.
 
     Addresses are only ever added: one that is there with other keys refuses the whole file.
     """
@@ -55,6 +55,7 @@ def load_registry(*, registry: Registry, targets: Targets, actor: Actor, now: da
                 "registry_version": registry.version,
             },
         )
+    _take_up_askers(registry)
     _take_up_decoders(registry)
     _take_up_lanes(registry)
     audit.record(
@@ -66,6 +67,14 @@ def load_registry(*, registry: Registry, targets: Targets, actor: Actor, now: da
     )
     outbox.publish(RegistryLoaded(version=registry.version), now=now)
     return wallets
+
+
+def _take_up_askers(registry: Registry) -> None:
+    askers = {UUID(one): registry.officers[one].name for one in registry.askers}
+    Asker.objects.exclude(officer__in=list(askers)).delete()
+    for officer, name in askers.items():
+        values = {"name": name, "registry_version": registry.version}
+        Asker.objects.update_or_create(officer=officer, defaults=values)
 
 
 def _take_up_decoders(registry: Registry) -> None:

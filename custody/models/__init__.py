@@ -5,7 +5,7 @@ from custody.models.chain import Block, Deposit, Price
 from custody.models.lanes import Lane
 from custody.models.orders import OrderAnswer, SignerHealth, SignerOrder
 from custody.models.payments import Payment, TokenRefusal, TokenSignature, UtxoLock
-from custody.models.policies import DecoderKey, PaymentPolicy
+from custody.models.policies import Asker, DecoderKey, PaymentPolicy
 from custody.models.reconciliations import Reconciliation
 from custody.models.refills import Refill
 from custody.models.statements import CustomerStatement, StatementAnswer
@@ -15,6 +15,7 @@ from custody.models.withdrawals import Beneficiary, Withdrawal
 __all__ = [
     "Address",
     "Adjustment",
+    "Asker",
     "Beneficiary",
     "Block",
     "CustomerStatement",

@@ -38,3 +38,20 @@ class DecoderKey(models.Model):
 
     def __str__(self) -> str:
         return f"decoder of {self.officer}"
+
+
+class Asker(models.Model):
+    """An officer whose asking signers take, by the registry that was loaded here; signers go by their own.
+
+    It is there to tell people in time, and decides nothing.
+    """
+
+    officer = models.UUIDField(primary_key=True)
+    name = models.TextField()
+    registry_version = models.PositiveIntegerField()
+
+    class Meta:
+        db_table = "custody_asker"
+
+    def __str__(self) -> str:
+        return f"{self.name} may ask"

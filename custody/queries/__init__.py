@@ -12,6 +12,7 @@ from custody.queries.announcements import (
     warnings_due,
     was_announced,
 )
+from custody.queries.askers import Askers, askers_without
 from custody.queries.deposits import (
     confirmations_of,
     deposit_address_of,
@@ -134,6 +135,7 @@ __all__ = [
     "Ahead",
     "Allowance",
     "Announcement",
+    "Askers",
     "Collected",
     "LaneStanding",
     "NoPolicy",
@@ -144,6 +146,7 @@ __all__ = [
     "allowance",
     "announcement_of",
     "announcements_for",
+    "askers_without",
     "awaited_coins",
     "beneficiaries_of",
     "books_of",

@@ -14,7 +14,7 @@ from backoffice.console.views.approvals import link
 from core import clock
 from core.approvals.models import ApprovalRequest
 from custody.actions import ask_release_of_signers
-from custody.models import DecoderKey, PaymentPolicy, SignerOrder
+from custody.models import Asker, DecoderKey, PaymentPolicy, SignerOrder
 from tests.browser.conftest import ROOT, Site, bare, recorded, tab_to
 from tests.browser.passkeys import plug_in
 from tests.browser.test_console_screens import ALL_RULES, COLOURS, keep, violations
@@ -190,13 +190,17 @@ def test_lets_the_maker_ask_and_nobody_answer_before(site: Site, visit: Any) -> 
     order = ask_release_of_signers(wallet="hot", reason="found again", actor=ana.actor, now=clock.now())
     assert order.request is not None
     where = f"/approvals/{order.request.pk}/"
+    # The registry that is loaded here says who may ask; this console keeps nobody from asking because of it.
+    Asker.objects.create(officer=staff.cy.identity.pk, name="Cy Castellan", registry_version=2)
     page = visit(ben.identity).open(where)
     expect(page.locator("#to-approver")).to_have_count(0)
+    expect(page.locator("#standing")).to_contain_text("The signers will refuse this")
     assert violations(page, ALL_RULES) == []
     expect(page.locator("#standing")).to_contain_text("Nobody can answer before")
     keep(page, "ask-draft")
     page = visit(ana.identity).open(where)
     plug_in(page, ana.passkey)
+    expect(page.get_by_text("The signers will not take this from you")).to_be_visible()
     keep(page, "ask-console")
     assert violations(page, ALL_RULES) == []
     page.click("#to-approver")

@@ -76,6 +76,7 @@ def show(request: frame.StaffRequest, request_id: UUID, refusal: Refused | None 
         "answers": answers,
         "hasty": any_in_haste(answers),
         "is_draft": is_draft,
+        "askers": _askers(row),
         "about": payloads.address_of(row.subject),
         "now": now,
     }
@@ -213,6 +214,13 @@ def _why_not(row: ApprovalRequest, identity: Identity, now: datetime, *, is_draf
     if interests.in_request(row, identity):
         return "This is about an account of your own, so others must answer it."
     return kinds.named(row.kind).conflict(row, identity)
+
+
+def _askers(row: ApprovalRequest) -> custody.Askers | None:
+    """Who may ask instead, where signers will not take it from its maker; None for all else."""
+    if not kinds.named(row.kind).asks or row.state not in (State.OPEN, State.APPROVED):
+        return None
+    return custody.askers_without(row.maker_id)
 
 
 def _seats(row: ApprovalRequest, counted: Mapping[str, str]) -> list[dict[str, str]]:

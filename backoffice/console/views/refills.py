@@ -40,6 +40,7 @@ def show(request: frame.StaffRequest, refill_id: UUID, refusal: Refused | None =
         "payment": payment,
         "collected": queries.collected(payment) if payment else None,
         "holds": queries.held_by(payment) if payment else [],
+        "askers": queries.askers_without(request.identity.pk),
         "drafts": asking.drafts([row.request]) if row.request else set(),
         "is_proposed": row.state == State.PROPOSED,
         "is_exportable": row.state in (State.BUILT, State.EXPORTED),

@@ -50,6 +50,7 @@ def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpRe
         "orders": rows[:SHOWN_MAX],
         "announcements": announcements,
         "vetoable": [one for one in announcements if not one.is_vetoed],
+        "askers": queries.askers_without(request.identity.pk),
         "may_stop": access.allowed(request.identity, Permission.STOP_SIGNERS, now),
         "may_order": access.allowed(request.identity, Permission.ORDER_SIGNERS, now),
     }
