@@ -123,6 +123,7 @@ def test_takes_two_signed_answers_and_none_of_the_makers(exchange: Exchange) -> 
 def test_says_of_the_way_back_from_a_lost_role_what_to_do(exchange: Exchange) -> None:
     staff, now = exchange.staff, clock.now()
     ben = staff.ben.identity.pk
+    assert "Coming back is asked for by somebody who grants" in shown(staff.sam.identity, f"/staff/{ben}/")
     suspend_person(person=ben, reason="a stolen laptop", actor=staff.sam.actor, now=now)
     asked = propose_change(change=Restore(ben), reason="it was found", actor=staff.sam.actor, now=now)
     where, told = f"/approvals/{asked.pk}/", "and everybody was told."

@@ -77,7 +77,7 @@ def suspend(request: frame.StaffRequest, person: UUID) -> HttpResponse:
         )
     except Refused as refusal:
         return show(request, person, refusal)
-    messages.success(request, f"{row.display_name} is suspended. Coming back takes two others.")
+    messages.success(request, f"{row.display_name} is suspended. Coming back takes at least two others.")
     return redirect("person", person)
 
 
