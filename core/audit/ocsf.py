@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from core.audit.domain.reading import UNREADABLE, shown
 
 VERSION: Final = "1.3.0"
+_PRODUCT: Final = "Countersign"
+_UNKNOWN: Final = "unknown"
 
 _ACCOUNT_CHANGE: Final = (3, 3001)
 _AUTHENTICATION: Final = (3, 3002)
@@ -59,8 +62,10 @@ _ELSE: Final = (_API, _OTHER)
 
 
 def of(text: str, *, at: datetime | None, index: int, log: str) -> dict[str, Any]:
-    """The OCSF object of an event; `unmapped` holds it whole. What names no time stands at the beginning of
-    all, and what the application did not write as it would write it is there as text.
+    """The OCSF object of an event, with the members that its class asks for (schema.ocsf.io, 1.3.0).
+
+    `unmapped` holds the event whole. What names no time stands at the beginning of all, and what the
+    application did not write as it would write it is there as text.
     """
     event = shown(text)
     action, actor = event["action"], event["actor"]
@@ -69,11 +74,12 @@ def of(text: str, *, at: datetime | None, index: int, log: str) -> dict[str, Any
     return {
         "metadata": {
             "version": VERSION,
+            "profiles": ["host"],
             "uid": event.get("id"),
             "log_name": log,
             "sequence": index,
             "correlation_uid": event.get("act"),
-            "product": {"name": "Countersign", "vendor_name": "Countersign"},
+            "product": {"name": _PRODUCT, "vendor_name": _PRODUCT},
         },
         "time": int(at.timestamp() * 1000) if at else 0,
         "category_uid": category,
@@ -85,14 +91,46 @@ def of(text: str, *, at: datetime | None, index: int, log: str) -> dict[str, Any
         "status_id": 2 if failed else 1,
         "status_detail": event.get("reason") or None,
         "message": f"{actor.get('label', '')} {action} {event.get('target', '')}".strip(),
-        "actor": {
-            "user": {"uid": actor.get("identity"), "name": actor.get("label"), "type": actor.get("kind")},
-            "session": {"uid": actor.get("subject") or None},
-        },
-        "src_endpoint": {"ip": actor.get("ip") or None, "uid": actor.get("device") or None},
-        "entity": {"name": event.get("target"), "data": event.get("before")},
-        "entity_result": {"name": event.get("target"), "data": event.get("after")},
+        "actor": {"user": _user_of(actor), "session": {"uid": actor.get("subject") or None}},
+        "src_endpoint": _endpoint_of(actor),
+        **_members((category, class_uid), event),
         "unmapped": {"text": text} if action == UNREADABLE else event,
+    }
+
+
+def _members(found: tuple[int, int], event: Mapping[str, Any]) -> dict[str, Any]:
+    """What a class asks for beside what all have."""
+    target, after = event.get("target") or _UNKNOWN, event.get("after")
+    whom = {"name": target, "uid": target.rpartition("/")[2]}
+    if found == _AUTHENTICATION:
+        return {"user": _user_of(event["actor"]), "service": {"name": _PRODUCT}}
+    if found == _ACCOUNT_CHANGE:
+        return {"user": whom}
+    if found == _USER_ACCESS:
+        role = after.get("role") if isinstance(after, dict) else None
+        return {"user": whom, "privileges": [str(role or event["action"])]}
+    if found == _ENTITY_MANAGEMENT:
+        return {
+            "entity": {"name": target, "data": event.get("before")},
+            "entity_result": {"name": target, "data": after},
+        }
+    if found == _WEB_RESOURCES:
+        return {"web_resources": [{"name": target}]}
+    if found == _DATASTORE:
+        return {"database": {"name": _PRODUCT, "type_id": 1}, "table": {"name": target}}
+    return {"api": {"operation": event["action"]}}
+
+
+def _endpoint_of(actor: Mapping[str, Any]) -> dict[str, Any]:
+    known = {"ip": actor.get("ip"), "uid": actor.get("device")}
+    return {name: value for name, value in known.items() if value} or {"name": _UNKNOWN}
+
+
+def _user_of(actor: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "uid": actor.get("identity"),
+        "name": actor.get("label") or _UNKNOWN,
+        "type": actor.get("kind"),
     }
 
 

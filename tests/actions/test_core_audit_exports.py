@@ -3,13 +3,11 @@
 import io
 import json
 import os
-import sys
 import threading
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
-from enum import EnumMeta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +17,7 @@ from django.core.management import call_command
 from django.db import connection
 
 from core.actor import Actor
-from core.audit import cosigning, exporting, ocsf, sealing, tree, witnesses
+from core.audit import cosigning, exporting, sealing, tree, witnesses
 from core.audit import verifier as offline
 from core.audit.actions import export_log
 from core.audit.models import AuditCosignature, AuditEvent, AuditTile
@@ -220,49 +218,6 @@ def test_comes_as_ocsf_too(
     assert verify(tmp_path / "out") == 1
     assert {row["type_uid"] for row in rows} == {row["class_uid"] * 100 + row["activity_id"] for row in rows}
     assert rows[0]["unmapped"]["action"] == rows[0]["activity_name"] == "test.done"
-
-
-@pytest.mark.parametrize(
-    ("action", "class_uid", "activity"),
-    [
-        ("audit.exported", 6001, 7),
-        ("access.door.refused", 3002, 1),
-        ("access.session.started", 3002, 1),
-        ("access.session.all_ended", 3002, 2),
-        ("staff.role.granted", 3005, 1),
-        ("staff.role.ended", 3005, 2),
-        ("staff.person.suspended", 3001, 5),
-        ("staff.passkey.revoked", 3001, 11),
-        ("customers.customer.signed_up", 3001, 1),
-        ("custody.withdrawal.approved", 3004, 99),
-        ("engine.market.released", 3004, 99),
-        ("approvals.request.read", 6005, 1),
-        ("audit.personal_read", 6005, 1),
-        ("something.else", 6003, 99),
-    ],
-)
-def test_has_the_ocsf_class_of_the_act(action: str, class_uid: int, activity: int) -> None:
-    at = datetime(2026, 11, 21, 0, 0, 0, 500_000, tzinfo=UTC)
-    row = ocsf.of(json.dumps({"action": action}), at=at, index=7, log=ORIGIN)
-    assert (row["class_uid"], row["activity_id"], row["time"]) == (class_uid, activity, 1_795_219_200_500)
-    assert action.startswith("something.") or action in _acts()
-
-
-@pytest.mark.parametrize(("ending", "status"), [("", 1), (".refused", 2), (".failed", 2)])
-def test_says_in_ocsf_whether_the_act_was_done(ending: str, status: int) -> None:
-    row = ocsf.of(json.dumps({"action": f"custody.refill.requested{ending}"}), at=None, index=0, log=ORIGIN)
-    assert row["status_id"] == status
-
-
-def test_has_an_ocsf_class_for_every_act_of_the_house() -> None:
-    assert len(_acts()) >= 120
-    classes = {act: ocsf.of(json.dumps({"action": act}), at=None, index=0, log="x") for act in _acts()}
-    assert [act for act, row in classes.items() if row["class_uid"] == 6003] == []
-
-
-def _acts() -> set[str]:
-    rooms = [vars(module).get("Event") for name, module in sys.modules.items() if name.endswith(".events")]
-    return {str(act) for room in rooms if isinstance(room, EnumMeta) for act in room}
 
 
 def test_proves_from_kept_tiles_what_all_the_leaves_would_prove(
