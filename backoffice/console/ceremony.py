@@ -168,9 +168,7 @@ def question(request: frame.StaffRequest, *, purpose: str, act: str, digest: byt
 
 
 def _is_open(request: frame.StaffRequest, needs: Needs) -> bool:
-    """Whether nothing needs to be asked: lately confirmed reading, or nothing yet to confirm with."""
-    if needs is Needs.RECENT:
-        return queries.confirmed_lately(request.identity, session=session_of(request))
+    """Whether nothing needs to be asked: there is nothing yet to confirm with."""
     return needs is Needs.ENROL and not queries.active(request.identity)
 
 

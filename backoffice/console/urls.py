@@ -179,9 +179,7 @@ urlpatterns: list[Any] = [
     ),
     screen("identity/", Kyc.SEE_CASES, cases.index, "cases"),
     screen("identity/<uuid:case_id>/", Kyc.SEE_CASES, cases.show, "case"),
-    act(
-        "identity/<uuid:case_id>/evidence", Kyc.SEE_EVIDENCE, cases.evidence, "evidence", step_up=Needs.RECENT
-    ),
+    act("identity/<uuid:case_id>/evidence", Kyc.SEE_EVIDENCE, cases.evidence, "evidence", step_up=Needs.ACT),
     act("identity/<uuid:case_id>/take", Kyc.DECIDE_CASES, cases.take, "take_case"),
     act("identity/<uuid:case_id>/close", Kyc.DECIDE_CASES, cases.close, "close_case"),
     act(
@@ -203,7 +201,7 @@ urlpatterns: list[Any] = [
     screen("audit/", Audit.SEE_EVENTS, audit.index, "audit"),
     screen("audit/reads/", Audit.SEE_EVENTS, audit.reads, "reads"),
     screen("audit/seals/", Audit.SEE_EVENTS, audit.seals, "seals"),
-    act("audit/export", Audit.EXPORT_EVENTS, audit.export, "export_log", step_up=Needs.RECENT),
+    act("audit/export", Audit.EXPORT_EVENTS, audit.export, "export_log", step_up=Needs.ACT),
     screen("audit/<int:event_id>/", Audit.SEE_EVENTS, audit.show, "event"),
     screen("freezes/", Freezes.SEE_FREEZES, freezes.index, "freezes"),
     act("freezes/pull", Freezes.PULL_FREEZE, freezes.pull, "pull_freeze"),

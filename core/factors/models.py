@@ -215,7 +215,6 @@ class Challenge(models.Model):
 
     class Meta:
         db_table = "factors_challenge"
-        indexes = [models.Index(fields=["identity", "session", "-used_at"], name="challenge_recent")]
 
     def __str__(self) -> str:
         return f"{self.purpose} {self.act}"

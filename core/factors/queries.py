@@ -12,7 +12,7 @@ from core.access.models import Identity
 from core.approvals.expiry import DatabaseClock
 from core.factors.domain import glass
 from core.factors.domain.factors import State
-from core.factors.domain.strength import RECENT_FOR, Needs
+from core.factors.domain.strength import Needs
 from core.factors.models import Challenge, Code, Factor, Glass, Passkey, Registration
 from core.outbox import queries as outbox
 from core.refusals import NotFound
@@ -101,10 +101,3 @@ def entered(identity: Identity, *, challenge: str) -> bool:
     return row.purpose == Needs.ENTER and (
         Passkey.objects.filter(sealed=False, **theirs).exists() or Code.objects.filter(**theirs).exists()
     )
-
-
-def confirmed_lately(identity: Identity, *, session: str) -> bool:
-    """Whether one ceremony of this person held, in this session, within the last ten minutes."""
-    return Challenge.objects.filter(
-        identity=identity, session=session, outcome="accepted", used_at__gt=DatabaseClock() - RECENT_FOR
-    ).exists()

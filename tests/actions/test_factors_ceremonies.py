@@ -21,7 +21,6 @@ from core.factors.domain import acts
 from core.factors.domain.strength import STRONG_ENOUGH, Needs
 from core.factors.given import Touched, Typed
 from core.factors.models import Challenge, Code, Passkey
-from core.factors.queries import confirmed_lately
 from core.refusals import NotAllowed
 from kernel.webauthn import Assertion
 from tests.officers import Officer, Staff
@@ -232,18 +231,6 @@ def test_ends_with_the_authenticator(staff: Staff) -> None:
     key = Passkey.objects.get(user=staff.ana.identity, sealed=False)
     end_factor(factor_id=key.pk, reason="left in a taxi", actor=staff.ana.actor, now=clock.now())
     assert answered(staff.ana, row, given, digest).fault == "factors.unknown"
-
-
-def test_opens_reading_for_ten_minutes_in_its_session_alone(staff: Staff) -> None:
-    ana = staff.ana.identity
-    row, digest = asked(staff.ana, act(), needs=Needs.RECENT), act()
-    assert not confirmed_lately(ana, session=SESSION)
-    assert answered(staff.ana, row, touched(staff.ana, row, digest), digest, needs=Needs.RECENT).fault == ""
-    assert confirmed_lately(ana, session=SESSION)
-    assert not confirmed_lately(ana, session="b" * 64)
-    assert not confirmed_lately(staff.ben.identity, session=SESSION)
-    as_owner("UPDATE factors_challenge SET used_at = clock_timestamp() - interval '10 minutes'")
-    assert not confirmed_lately(ana, session=SESSION)
 
 
 @pytest.mark.parametrize(

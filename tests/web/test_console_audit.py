@@ -16,7 +16,6 @@ from urllib.parse import urlencode
 import pytest
 from asgiref.sync import sync_to_async
 from django.db import connections
-from django.test import Client
 
 from backoffice.asgi import console
 from core import audit, clock
@@ -28,7 +27,7 @@ from core.audit.sources import OwnLog
 from kernel import merkle, note
 from tests.actions.test_core_audit_exports import watching
 from tests.actions.test_core_audit_sealing import Event, do, seal_all
-from tests.doors import CONSOLE, at_console, open_doors, token
+from tests.doors import CONSOLE, Browser, at_console, confirmation, console_key, open_doors, token
 from tests.exchange import stock
 from tests.notaries import soft_log
 from tests.officers import Staff, enrol
@@ -51,7 +50,7 @@ LIES = (
 """What a stranger to the application could write as an event."""
 
 
-def dot(own: Staff) -> Client:
+def dot(own: Staff) -> Browser:
     return at_console(own.dot.identity)
 
 
@@ -168,8 +167,14 @@ def test_stream_an_export_event_by_event_to_the_server_in_front(
     day = {"form": "ocsf", "reason": "a look at that day", "since": f"{now:%Y-%m-%dT%H:%M}"}
     day |= {"until": f"{now + timedelta(minutes=1):%Y-%m-%dT%H:%M}"}
     whole = client.post("/audit/export", day).getvalue().splitlines()
+    client.confirms = False
+    asked = confirmation(client.post("/audit/export", day).content.decode())
+    assert asked is not None
     cookies = {name: morsel.value for name, morsel in client.cookies.items()}
-    form = urlencode({**day, "csrfmiddlewaretoken": cookies[settings.CSRF_COOKIE_NAME]}).encode()
+    fields = {**day, **asked.fields, **asked.touched(console_key(own.dot.identity.pk))}
+    form = urlencode(
+        {**fields, "csrfmiddlewaretoken": cookies[settings.CSRF_COOKIE_NAME]}, doseq=True
+    ).encode()
     headers = {
         "Host": CONSOLE,
         ASSERTION: token(own.dot.identity),

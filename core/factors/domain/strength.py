@@ -11,8 +11,6 @@ from core.factors.domain.factors import Kind
 
 CHALLENGE_FOR: Final = timedelta(seconds=60)
 """How long a challenge can be answered."""
-RECENT_FOR: Final = timedelta(minutes=10)
-"""How long one ceremony opens the screens of `RECENT`. It does not slide: looking does not prolong it."""
 
 
 class Needs(StrEnum):
@@ -20,7 +18,6 @@ class Needs(StrEnum):
 
     MONEY = "money"
     ACT = "act"
-    RECENT = "recent"
     ENROL = "enrol"
     SEALED = "sealed"
     ENTER = "enter"
@@ -29,10 +26,8 @@ class Needs(StrEnum):
 STRONG_ENOUGH: Final[Mapping[Needs, frozenset[Kind]]] = {
     # Moves money or lets it move again: a code can be talked out of somebody, and relayed by another site.
     Needs.MONEY: frozenset({Kind.PASSKEY}),
-    # A fresh ceremony over exactly this act.
+    # A fresh ceremony over exactly this act; to read of a person, or to take the log away, is one too.
     Needs.ACT: frozenset({Kind.PASSKEY, Kind.CODE}),
-    # Only reads: one ceremony of any kind in the last ten minutes, or a fresh one.
-    Needs.RECENT: frozenset({Kind.PASSKEY, Kind.CODE}),
     # Starts a session.
     Needs.ENTER: frozenset({Kind.PASSKEY, Kind.CODE}),
     # Breaks the glass: a key out of the safe, and no other.
