@@ -174,7 +174,12 @@ impl Service for Standby {
     async fn take_over(&self, request: Request<TakeOverRequest>) -> Result<Response<AdminResult>, Status> {
         let patience = Duration::from_millis(request.into_inner().wait_ms.into());
         let began = Instant::now();
+        let gone = || Status::failed_precondition("this process leads already");
         while countersign_journal::is_led(&self.folder) {
+            // It may be this very process that leads: one that takes over by itself was quicker.
+            if self.orders.is_closed() {
+                return Err(gone());
+            }
             if began.elapsed() >= patience {
                 return Ok(Response::new(AdminResult {
                     code: ResultCode::Busy as i32,
@@ -185,7 +190,6 @@ impl Service for Standby {
             tokio::time::sleep(PAUSE).await;
         }
         let (reply, answer) = oneshot::channel();
-        let gone = || Status::failed_precondition("this process leads already");
         self.orders.send(Order { reply: Some(reply) }).await.map_err(|_| gone())?;
         Ok(Response::new(answer.await.map_err(|_| gone())?))
     }

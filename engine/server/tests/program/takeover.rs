@@ -142,6 +142,10 @@ async fn upgrades_under_load_and_loses_nothing() {
     println!("clients were refused for at most {longest:?}");
     assert!(first.ended());
     all_there(&acknowledged, &events(&second, 1).await);
+    // Whoever tells it to lead all the same does not wait for it to end.
+    let mut standby = process::admin_client(second.connect("standby.sock").await);
+    let told = standby.take_over(TakeOverRequest { wait_ms: 60_000, reference: vec![] }).await;
+    assert_eq!(told.unwrap_err().code(), tonic::Code::FailedPrecondition);
     second.kill();
     second.verified();
 }
