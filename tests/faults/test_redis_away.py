@@ -24,7 +24,7 @@ from tests import doors
 from tests.cast import NOW
 from tests.doors import edge
 from tests.exchange import Exchange
-from tests.web.test_console_acts import answered
+from tests.forms import answered
 
 
 @pytest.fixture

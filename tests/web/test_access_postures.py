@@ -22,7 +22,7 @@ from custody import queries
 from tests import doors
 from tests.doors import at_console, edge
 from tests.exchange import Exchange
-from tests.web.test_console_acts import answered
+from tests.forms import answered
 
 
 def last() -> Any:

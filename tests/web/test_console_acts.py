@@ -9,60 +9,17 @@ from typing import Any
 from django.core.files.uploadedfile import SimpleUploadedFile
 
 from core import clock
-from core.access.models import Identity
 from core.approvals import kinds
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
 from core.freezes.models import Freeze
-from core.staff.actions import propose_change, suspend_person
-from core.staff.domain.changes import Restore
 from custody.models import Adjustment, Reconciliation, Refill, Withdrawal
 from engine_bridge.domain.markets import CALL
-from kernel import canonical, encodings
-from kernel.approval import Statement, Verb
+from kernel import canonical
 from tests.doors import at_console
 from tests.exchange import Exchange
-from tests.officers import Officer
+from tests.forms import answered, refusal, send, shown
 from tests.treasury import signatures
-
-
-def send(identity: Identity, page: str, path: str, **fields: Any) -> Any:
-    """Open the page, take its token, send the form, as a browser without any script does."""
-    client = at_console(identity, checks_csrf=True)
-    found = re.search(r'name="csrfmiddlewaretoken" value="([^"]+)"', client.get(page).content.decode())
-    assert found, f"no form on {page}"
-    return client.post(path, {**fields, "csrfmiddlewaretoken": found.group(1)})
-
-
-def refusal(answer: Any) -> str:
-    """The sentence on the page."""
-    found = re.search(r'id="refusal".*?<strong>(.*?)</strong>', answer.content.decode(), re.DOTALL)
-    assert found, "the page shows no refusal"
-    return found.group(1)
-
-
-def shown(identity: Identity, path: str) -> str:
-    """The page as people read it."""
-    return html.unescape(at_console(identity).get(path).content.decode())
-
-
-def answered(officer: Officer, request: ApprovalRequest, verb: str = "approve", reason: str = "") -> Any:
-    """Sign what the console's JSON says, and send the answer in by its form."""
-    shown = at_console(officer.identity).get(f"/approvals/{request.pk}.json").json()
-    statement = Statement.about(
-        encodings.from_base64url(shown["payload"]),
-        verb=Verb(verb),
-        kind=shown["kind"],
-        deployment=shown["deployment"],
-        nonce=encodings.from_hex(shown["nonce"]),
-    )
-    assert statement.digest.hex() == shown["digest"]
-    signed = officer.passkey.sign(
-        statement, origin="http://approver.localhost:8000", rp_id="approver.localhost"
-    )
-    page = f"/approvals/{request.pk}/"
-    fields = {"verb": verb, "reason": reason, "credential_id": officer.passkey.credential_id, **signed}
-    return send(officer.identity, page, f"{page}sign", **fields)
 
 
 def test_releases_a_withdrawal_to_its_checkers(exchange: Exchange) -> None:
@@ -97,48 +54,6 @@ def test_rejects_a_withdrawal_and_says_so(exchange: Exchange) -> None:
     told = at_console(exchange.staff.ana.identity).get(f"{page[:-1]}.json").json()
     assert told["state"] == "rejected"
     assert told["request"] is None
-
-
-def test_takes_two_signed_answers_and_none_of_the_makers(exchange: Exchange) -> None:
-    staff, request = exchange.staff, exchange.request
-    nonsense = at_console(staff.ben.identity).post(f"/approvals/{request.pk}/sign", {"verb": "approved"})
-    assert nonsense.status_code == 422
-    assert refusal(nonsense).startswith("Nothing was recorded: this is no answer from the approver page.")
-    forbidden = at_console(staff.ana.identity).post(f"/approvals/{request.pk}/sign", {"verb": "approve"})
-    assert forbidden.status_code == 403
-    assert refusal(forbidden) == "You made this request, so others must answer it."
-    assert b'id="to-approver"' not in at_console(staff.ana.identity).get(f"/approvals/{request.pk}/").content
-    first = answered(staff.ben, request)
-    assert (first.status_code, first["Location"]) == (302, f"/approvals/{request.pk}/")
-    page = at_console(staff.ben.identity).get(f"/approvals/{request.pk}/").content.decode()
-    assert "You have answered already." in page
-    assert answered(staff.cy, request).status_code == 302
-    assert ApprovalRequest.objects.get(pk=request.pk).state == "approved"
-    signers = at_console(staff.ana.identity).get(f"/approvals/{request.pk}.json").json()["signatures"]
-    assert sorted(one["officer"] for one in signers) == sorted(
-        [str(staff.ben.identity.pk), str(staff.cy.identity.pk)]
-    )
-
-
-def test_says_of_the_way_back_from_a_lost_role_what_to_do(exchange: Exchange) -> None:
-    staff, now = exchange.staff, clock.now()
-    ben = staff.ben.identity.pk
-    assert "Coming back is asked for by somebody who grants" in shown(staff.sam.identity, f"/staff/{ben}/")
-    suspend_person(person=ben, reason="a stolen laptop", actor=staff.sam.actor, now=now)
-    asked = propose_change(change=Restore(ben), reason="it was found", actor=staff.sam.actor, now=now)
-    where, told = f"/approvals/{asked.pk}/", "and everybody was told."
-    assert f"{told} If you did not expect it, reject it first" in shown(staff.cy.identity, where)
-    assert f"{told} Others must agree." in shown(staff.sam.identity, where)
-
-
-def test_takes_a_request_back_for_its_maker_alone(exchange: Exchange) -> None:
-    page = f"/approvals/{exchange.request.pk}/"
-    refused = at_console(exchange.staff.ben.identity).post(f"{page}withdraw", {"reason": "no"})
-    assert refused.status_code == 403
-    assert refusal(refused) == "Only whoever made the request can take it back."
-    answer = send(exchange.staff.ana.identity, page, f"{page}withdraw", reason="the wrong one")
-    assert answer.status_code == 302
-    assert ApprovalRequest.objects.get(pk=exchange.request.pk).state == "withdrawn"
 
 
 def test_carries_a_refill_from_proposal_to_cold_signatures(exchange: Exchange) -> None:
