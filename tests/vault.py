@@ -230,10 +230,10 @@ class SignerProcess:
     def stop(self) -> None:
         """End it and read what it still said."""
         self.process.terminate()
+        assert self.process.wait(120) == 0
         assert self.process.stdout is not None
         self.lines += self.process.stdout.read().splitlines()
         self.process.stdout.close()
-        assert self.process.wait(60) == 0
 
 
 def _exactly(connection: socket.socket, count: int) -> bytes:

@@ -5,6 +5,7 @@ A request that cannot be answered ends its connection, never the program.
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import struct
 from collections.abc import Callable, Collection, Mapping
@@ -16,6 +17,7 @@ from core.trusted.peers import Peers, user_of
 from kernel import canonical, frames
 
 IDLE_S: Final = 5.0  # a peer that says nothing for so long is hung up on
+LOOK_UP_S: Final = 1.0
 
 Message = Mapping[str, canonical.Value]
 Answer = Callable[[Message, int], Message]
@@ -51,7 +53,7 @@ def serve(
     peers = Peers(log)
     try:
         while running():
-            connection, _ = listener.accept()
+            connection = _next(listener)
             connection.settimeout(IDLE_S)
             if (uid := user_of(connection)) in allowed:
                 peers.let_in(connection, uid, partial(_converse, connection, uid, answer, peers))
@@ -62,6 +64,16 @@ def serve(
         peers.close()
         raise
     peers.wait()
+
+
+def _next(listener: socket.socket) -> socket.socket:
+    """Whoever comes next. A signal that arrives just before a wait, or in another thread, does not end it:
+    its handler runs when the wait is over, so no wait is long.
+    """
+    listener.settimeout(LOOK_UP_S)
+    while True:
+        with contextlib.suppress(TimeoutError):
+            return listener.accept()[0]
 
 
 def _converse(connection: socket.socket, uid: int, answer: Answer, peers: Peers) -> None:

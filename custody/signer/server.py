@@ -21,6 +21,7 @@ from kernel.seats import Seats
 
 IDLE_S: Final = 5.0  # a peer that says nothing for so long is hung up on
 QUEUE: Final = 64
+LOOK_UP_S: Final = 1.0
 
 _PEER: Final = struct.Struct("3i")  # pid, uid, gid
 
@@ -77,7 +78,7 @@ def serve(
 
     try:
         while running():
-            connection, _ = listener.accept()
+            connection = _next(listener)
             connection.settimeout(IDLE_S)
             _, uid, _ = _PEER.unpack(connection.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, _PEER.size))
             if uid not in allowed:
@@ -94,6 +95,16 @@ def serve(
         peers.close()
         raise
     peers.wait()
+
+
+def _next(listener: socket.socket) -> socket.socket:
+    """Whoever comes next. A signal that arrives just before a wait, or in another thread, does not end it:
+    its handler runs when the wait is over, so no wait is long.
+    """
+    listener.settimeout(LOOK_UP_S)
+    while True:
+        with contextlib.suppress(TimeoutError):
+            return listener.accept()[0]
 
 
 def _receive(connection: socket.socket, count: int, *, may_end: bool = False) -> bytes:

@@ -8,6 +8,8 @@ from __future__ import annotations
 import contextlib
 import os
 import socket
+import subprocess
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -94,6 +96,38 @@ def test_outlive_a_request_that_meets_a_bug(tmp_path: Path) -> None:
     (closed,) = (line for line in lines if line.startswith("closed "))
     assert closed.startswith(f"closed user={os.getuid()} why=KeyError")
     assert "\n" not in closed
+
+
+_ENDED = """
+import os, signal, socket, sys, threading, time
+from pathlib import Path
+import {module} as serving
+
+def stop(number, frame):
+    raise SystemExit(0)
+
+signal.signal(signal.SIGTERM, stop)
+path = Path(sys.argv[1])
+listener = serving.listen(path)
+
+def end():
+    with socket.socket(socket.AF_UNIX) as peer:
+        peer.connect(str(path))
+        while peer.recv(1):
+            pass
+    time.sleep(0.3)  # the first thread waits by now; where it does not, the signal is seen in any case
+    signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
+
+threading.Thread(target=end).start()
+serving.serve(listener, answer=lambda message, uid: message, allowed=[], log=print)
+"""
+
+
+@pytest.mark.parametrize("module", [server.__name__, serving.__name__])
+def test_end_when_told_though_the_wait_for_a_peer_goes_on(tmp_path: Path, module: str) -> None:
+    """The signal reaches another thread while the first waits for a peer: nothing interrupts that wait."""
+    program = [sys.executable, "-c", _ENDED.format(module=module), str(tmp_path / "s.sock")]
+    subprocess.run(program, check=True, timeout=120, cwd=Path(__file__).parents[2])
 
 
 def test_leave_a_living_socket_to_its_signer(tmp_path: Path) -> None:
