@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Final
 
+from core.access.models import Identity
 from core.actor import Actor
-from core.approvals.kinds import Kind
+from core.approvals.kinds import Kind, no_conflict
 from core.approvals.models import ApprovalRequest
-from custody import confirming
+from custody import confirming, queries
 from custody.actions import adjustments, orders, refills, screenings
 from custody.domain import adjustments as adjusting
 from custody.domain import refills as refilling
@@ -130,6 +131,13 @@ def _order_expired(request: ApprovalRequest, *, actor: Actor, now: datetime) -> 
     orders.close_with_request(request, OrderState.EXPIRED, event=Event.ORDER_EXPIRED, actor=actor, now=now)
 
 
+def _ordered_it(request: ApprovalRequest, officer: Identity) -> str | None:
+    """What signers do by themselves is said here before somebody signs in vain."""
+    if officer.pk not in queries.uncounted(request.subject.removeprefix(f"custody.signer/{Order.RELEASE}/")):
+        return None
+    return "You froze this, and signers do not count your release. Others must answer; you may ask for it."
+
+
 ORDERS: Final = tuple(
     Kind(
         name=order.value,
@@ -142,6 +150,7 @@ ORDERS: Final = tuple(
         facts=frozenset({fact}),
         agreeing=Verb.RELEASE,
         asks=True,
+        conflict=_ordered_it if order is Order.RELEASE else no_conflict,
     )
     for order, title, fact in (
         (Order.RELEASE, "Release of the signers", "wallet"),

@@ -6,7 +6,7 @@ facts from the web tier: it compares the file's digest with the one it pinned.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -19,11 +19,13 @@ from kernel import (
     members,
     note,
     policy,
+    quorum,
     registration,
     script,
     secp256k1,
     webauthn,
 )
+from kernel.approval import Verb
 from kernel.cosignature import Cosigner
 from kernel.intent import BadIntent, uuid
 from kernel.pinned import INTENT_LIFE_S, MAKERS, KindPolicy, Limits, Officer, Recovery, Witnesses
@@ -139,6 +141,27 @@ class Registry:
         """The officers who may ask for what a quorum then decides."""
         makers = frozenset(one.id for one in self.officers.values() if MAKERS in one.teams)
         return makers or frozenset(self.officers)
+
+    def is_reached(self, teams: Mapping[str, int], *, maker: str = "", without: Collection[str] = ()) -> bool:
+        """Whether the officers reach that quorum where this one asks and those others do not count."""
+        left = [one for one in self.officers.values() if one.id not in without]
+        given = [quorum.Given(one.id, one.teams, Verb.APPROVE) for one in left]
+        return quorum.judge(teams, given, maker=maker).approved
+
+    def discounted(self, teams: Mapping[str, int], concerned: Iterable[str]) -> frozenset[str]:
+        """Those of the concerned who are not heard about what they ordered themselves.
+
+        The first ones come first, and only as long as the others can still decide beside somebody who asks,
+        who may be one of the concerned: where officers are few, none of them locks everybody out.
+        """
+        out: frozenset[str] = frozenset()
+        for one in concerned:
+            left = {*out, one}
+            if one in self.officers and any(
+                self.is_reached(teams, maker=asker, without=left) for asker in self.askers
+            ):
+                out |= {one}
+        return out
 
     @property
     def keys(self) -> tuple[str, ...]:

@@ -33,11 +33,13 @@ def keys_of(token: str) -> list[SoftKey]:
 
 
 def hot_registry(**changes: Any) -> Registry:
-    """A registry of a hot wallet on soft tokens; `limits` are merged."""
+    """A registry of a hot wallet on soft tokens; `limits` are merged, and so are officers' `teams`."""
     rows = [[keys_of(token)[index].public_key.hex() for token in TOKENS] for index in range(ADDRESSES)]
     document = registry_document({"hot": {"m": 2, "tokens": list(TOKENS), "keys": rows}})
     document["policies"].pop("custody.refill")
     document["limits"].update(changes.pop("limits", {}))
+    for officer, teams in changes.pop("teams", {}).items():
+        document["officers"][officer]["teams"] = teams
     document.update(changes)
     return Registry.parse(canonical.encode(document))
 

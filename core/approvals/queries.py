@@ -86,6 +86,7 @@ def needs_me(identity: Identity | None, *, now: datetime) -> list[ApprovalReques
         for row in waiting
         if (row.pk in unasked if row.maker_id == identity.pk else row.pk not in unasked)
         and (row.maker_id == identity.pk or teams & _missing(standings[row.pk]))
+        and (row.maker_id == identity.pk or kinds.named(row.kind).conflict(row, identity) is None)
     ]
 
 

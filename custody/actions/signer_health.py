@@ -40,6 +40,7 @@ def report_health(*, token: str, said: Mapping[str, canonical.Value] | None, now
             "registry_version": version if isinstance(version, int) else 0,
             "registry_digest": str(digest)[:64],
             "frozen": said.get("frozen", {}),
+            "uncounted": said.get("uncounted", {}),
             "used": said.get("used", {}),
             "lanes": said.get("lanes", {}),
             "answered_at": now,

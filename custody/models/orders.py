@@ -95,7 +95,8 @@ class SignerHealth(models.Model):
     """A signer as it described itself when it last answered; `asked_at` is later where it no longer does.
 
     `announced` and `vetoed` are what its journal says of registries, by digest, `outstanding` what it says of
-    transactions that its lane signed, by their ids (`domain.journals`). `warned` names registries of which
+    transactions that its lane signed, by their ids (`domain.journals`). `uncounted` are the officers whose
+    release of each thing that is `frozen` it does not count. `warned` names registries of which
     people were warned because of it.
     """
 
@@ -112,6 +113,7 @@ class SignerHealth(models.Model):
     outstanding = models.JSONField(default=dict)
     warned = models.JSONField(default=list)
     frozen = models.JSONField(default=dict)
+    uncounted = models.JSONField(default=dict)
     used = models.JSONField(default=dict)
     lanes = models.JSONField(default=dict)
     answered_at = models.DateTimeField(null=True, blank=True)

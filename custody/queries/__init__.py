@@ -42,6 +42,7 @@ from custody.queries.orders import (
     takes_effect,
     teams_of_order,
     unanswered_by,
+    uncounted,
     vetoes_for,
 )
 from custody.queries.payments import (
@@ -229,6 +230,7 @@ __all__ = [
     "tip",
     "tip_height",
     "unanswered_by",
+    "uncounted",
     "unsent_payments",
     "unsignable_withdrawals",
     "usable_at",

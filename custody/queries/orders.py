@@ -86,6 +86,12 @@ def signer_freezes() -> dict[str, list[str]]:
     return found
 
 
+def uncounted(name: str) -> set[UUID]:
+    """The officers whose release of this (a wallet, its lane, `*`) some signer does not count."""
+    held = SignerHealth.objects.values_list("uncounted", flat=True)
+    return {UUID(officer) for found in held for officer in found.get(name, ())}
+
+
 def reachable_tokens() -> list[str]:
     """The tokens whose signers have a socket."""
     return sorted({token for row in Wallet.objects.filter(tier="hot") for token in row.tokens})

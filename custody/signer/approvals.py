@@ -40,11 +40,13 @@ def judge(
     life: timedelta,
     confirmed: bool = False,
     askers: Collection[str] = (),
+    discounted: Collection[str] = (),
 ) -> list[Sighting]:
     """The sign counts in approvals that hold, each by itself and together; Refused names the first fault.
 
     Without teams, any one officer is enough. It was approved within its longest `life` before it `expires`.
     With `askers`, the maker is one of these, and has signed that they ask: so nobody can name another.
+    The `discounted` may ask; that they agree counts for nothing.
     """
     approvals = signed.approvals
     if not approvals:
@@ -93,7 +95,8 @@ def judge(
         sightings.append(Sighting(passkey, count, approval.assertion.name, since))
     if askers and all(one.verb is not Verb.ASK for one in given):
         raise Refused("SIGNER_NOT_ASKED", "nobody signed that they ask for this")
-    if teams and not (standing := quorum.judge(teams, given, maker=maker, agreeing=verb)).approved:
+    counted = [one for one in given if one.officer not in discounted]
+    if teams and not (standing := quorum.judge(teams, counted, maker=maker, agreeing=verb)).approved:
         missing = ", ".join(f"{count} of {team}" for team, count in standing.missing.items() if count)
         raise Refused("SIGNER_BELOW_QUORUM", f"still missing: {missing}")
     return sightings

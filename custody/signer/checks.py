@@ -87,12 +87,19 @@ def judge(spend: Spend, *, token: str, registry: Registry, now: datetime, lane: 
 
 
 def judge_order(
-    order: Order, *, token: str, registry: Registry, now: datetime, asked: bool = True
+    order: Order,
+    *,
+    token: str,
+    registry: Registry,
+    now: datetime,
+    asked: bool = True,
+    concerned: Collection[str] = (),
 ) -> list[Sighting]:
     """The sign counts of an order that officers gave to this signer; else Refused.
 
     To stop something (freeze, veto) any one officer is enough, one for recovery too; all else takes a quorum
-    that says release, of what another officer `asked` for. A recovery is ordered by the quorum of those
+    that says release, of what another officer `asked` for, without those `concerned` in what is released (as
+    far as others can decide it). A recovery is ordered by the quorum of those
     officers who are there for nothing else.
     """
     if order.deployment != registry.deployment:
@@ -105,6 +112,7 @@ def judge_order(
         raise Refused("SIGNER_INTENT_TOO_LONG", "no order is good for so long")
     stopping, recovery = order.kind in (FREEZE, VETO), registry.recovery
     officers, teams, askers = registry.officers, dict[str, int](), frozenset[str]()
+    discounted: Collection[str] = ()
     if stopping:
         officers = {**officers, **(recovery.officers if recovery else {})}
     elif order.kind == RECOVERY:
@@ -112,7 +120,8 @@ def judge_order(
             raise Refused("SIGNER_UNKNOWN_KIND", "the registry names nobody for a recovery")
         officers, teams = recovery.officers, {"recovery": recovery.quorum}
     else:
-        teams = dict((registry.policies.get(order.kind) or _policy(registry, WITHDRAWAL)).teams)
+        teams = quorum_for(order.kind, registry)
+        discounted = registry.discounted(teams, concerned)
         askers = registry.askers if asked else askers
     return approvals.judge(
         order.signed,
@@ -125,7 +134,13 @@ def judge_order(
         expires=order.expires,
         life=registry.limits.order_life,
         askers=askers,
+        discounted=discounted,
     )
+
+
+def quorum_for(kind: str, registry: Registry) -> dict[str, int]:
+    """Who must agree to such an order: its own policy says so, or else that of withdrawals."""
+    return dict((registry.policies.get(kind) or _policy(registry, WITHDRAWAL)).teams)
 
 
 def reference(intent: Intent) -> str:

@@ -22,6 +22,7 @@ from typing import Final
 
 from custody.signer.approvals import Sighting
 from custody.signer.checks import Plan
+from custody.signer.holds import Holds
 from custody.signer.journal import Entry, Journal
 from custody.signer.lanes import Lanes
 from custody.signer.outstanding import Outstanding, Spent
@@ -29,14 +30,11 @@ from custody.signer.refusals import Refused
 from custody.signer.series import Series
 from kernel import canonical, members
 from kernel.lane import Lane
-from kernel.pinned import RELEASE_LIFE, Limits
+from kernel.pinned import Limits
 from kernel.registration import digest_of
 from kernel.registry import Registry
 
 CLOCK_SLACK_MS: Final = 2_000  # a clock being steered by NTP may step back this much
-EVERYTHING: Final = "*"
-LANE: Final = "/lane"  # hot/lane: what the hot wallet pays unattended
-CLOCKS_APART: Final = timedelta(minutes=2)
 
 
 @dataclass(slots=True)
@@ -52,8 +50,7 @@ class Memory:
     highest: dict[str, Series] = field(default_factory=dict)  # passkey: counts
     lanes: Lanes = field(default_factory=Lanes)
     signed: set[str] = field(default_factory=set)  # transaction ids
-    frozen: dict[str, str] = field(default_factory=dict)  # wallet or * -> reason
-    frozen_at: dict[str, datetime] = field(default_factory=dict)  # the same -> when, for the last time
+    holds: Holds = field(default_factory=Holds)
     # digest -> version, good from, digest of the passkeys that officers read in the order
     announced: dict[str, tuple[int, int, str]] = field(default_factory=dict)
     recoveries: set[str] = field(default_factory=set)  # digests announced by recovery officers
@@ -98,12 +95,6 @@ class Memory:
         elif entry.event == "final":
             for spent in self.outstanding.settle(members.an_object(details["spent"]), at_ms=entry.at_ms):
                 self._leave(spent)
-        elif entry.event == "frozen":
-            self.frozen[str(details["wallet"])] = str(details["reason"])
-            self.frozen_at[str(details["wallet"])] = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
-        elif entry.event == "released":
-            self.frozen.pop(str(details["wallet"]), None)
-            self.frozen_at.pop(str(details["wallet"]), None)
         elif entry.event == "registry":
             self.announced.clear()  # by officers who may not be officers any more
         elif entry.event == "announced":
@@ -122,6 +113,7 @@ class Memory:
                 self.counts.setdefault(passkey, {})[int(str(count))] = name
                 self.highest.setdefault(passkey, Series(max)).add(entry.at_ms, int(str(count)))
         self.lanes.add(entry)
+        self.holds.add(entry)
         if entry.event == "cosigned":
             self.cosigned = int(str(details["size"]))
         elif entry.event == "forked":
@@ -146,18 +138,7 @@ class Memory:
 
     def check_frozen(self, wallet: str, *, unattended: bool = False) -> None:
         """Refuse where the wallet, its lane, or everything, is frozen."""
-        for name in (EVERYTHING, wallet, *([wallet + LANE] if unattended else [])):
-            if name in self.frozen:
-                raise Refused("SIGNER_FROZEN", f"frozen: {self.frozen[name][:200]}")
-
-    def check_release(self, wallet: str, expires: datetime) -> None:
-        """Refuse a release that officers may have signed before the freeze: it was about another one.
-
-        One that never reached this signer could else be kept, and end whatever freeze comes next.
-        """
-        at = self.frozen_at.get(wallet)
-        if at is not None and expires < at + RELEASE_LIFE - CLOCKS_APART:
-            raise Refused("SIGNER_ORDER_BEFORE_FREEZE", "the release may have been signed before the freeze")
+        self.holds.check(wallet, unattended=unattended)
 
     def check_forked(self) -> None:
         """Refuse once a head was shown that this journal does not lead to."""

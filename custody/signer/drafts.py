@@ -20,8 +20,7 @@ from custody.signer.changes import CHANGES
 from custody.signer.refusals import Refused
 from custody.signer.words import differences, grouped, lane_lines
 from custody.signer.written import BadDraft
-from kernel import canonical, encodings, members, quorum
-from kernel.approval import Verb
+from kernel import canonical, encodings, members
 from kernel.intent import WITHDRAWAL
 from kernel.money import MoneyError
 from kernel.registry import BadRegistry, Registry
@@ -74,11 +73,11 @@ def check_quorums(registry: Registry) -> None:
     registry; BadDraft says what is wanting. Signers would take such a file up, and nobody could replace it.
     """
     for what, teams in _quorums(registry):
-        if not _reached(registry, teams):
+        if not registry.is_reached(teams):
             wanted = " and ".join(f"{count} of {team}" for team, count in teams.items())
             raise BadDraft(f"{what} wants {wanted}, and its officers would be too few for that")
     orders = registry.policies.get(requests.REGISTRY) or registry.policies.get(WITHDRAWAL)
-    if orders and not any(_reached(registry, orders.teams, without=one) for one in registry.askers):
+    if orders and not any(registry.is_reached(orders.teams, maker=one) for one in registry.askers):
         raise BadDraft("nobody who may ask for the next registry would be left beside the quorum for it")
 
 
@@ -88,8 +87,13 @@ def notes(old: Registry, new: Registry) -> Iterator[str]:
         if (section, new.wallets[name]) != (old.lanes.get(name), old.wallets.get(name)):
             yield from lane_lines(section, new.wallets[name])
     for what, teams in _quorums(new):
-        if any(not _reached(new, teams, without=officer) for officer in new.officers):
+        if any(not new.is_reached(teams, maker=officer) for officer in new.officers):
             yield f"NOTE  {what} needs somebody whom nobody can stand in for: who asks for it cannot count"
+    release = new.policies.get(requests.RELEASE) or new.policies.get(WITHDRAWAL)
+    alone = [one for one in new.officers if release and one not in new.discounted(release.teams, [one])]
+    if alone:
+        names = ", ".join(sorted(new.officers[one].name for one in alone))
+        yield f"NOTE  a freeze by {names} could not be released by others alone: who pulled it counts there"
     if new.limits.registry_delay_s < old.limits.registry_delay_s:
         yield "NOTE  later registries will leave less time for a veto; this one still waits as before"
     for name in sorted({one.name for one in old.signing} - {one.name for one in new.signing}):
@@ -161,8 +165,3 @@ def _quorums(registry: Registry) -> Iterator[tuple[str, Mapping[str, int]]]:
     for rule in registry.rules.rules if registry.rules else ():
         if rule.teams:
             yield f"rule {rule.name}", rule.teams
-
-
-def _reached(registry: Registry, teams: Mapping[str, int], *, without: str = "") -> bool:
-    everybody = [quorum.Given(one.id, one.teams, Verb.APPROVE) for one in registry.officers.values()]
-    return quorum.judge(teams, everybody, maker=without).approved

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from custody.signer import checks, requests
-from custody.signer.counters import CLOCKS_APART, EVERYTHING, LANE, Memory
+from custody.signer.counters import Memory
+from custody.signer.holds import CLOCKS_APART, EVERYTHING, LANE
 from custody.signer.refusals import Refused
 from custody.signer.requests import Message, Order
 from custody.signer.standing import FREEZE_FILE, Standing
@@ -15,7 +16,10 @@ def obey(signer: Standing, order: Order) -> None:
     if not (stops := order.kind in (requests.FREEZE, requests.VETO)):
         signer.check_pinned()
     signer.memory.check_order(order.signed.name)
-    sightings = checks.judge_order(order, token=signer.token.name, registry=signer.believed, now=signer.now())
+    concerned = signer.memory.holds.concerned(order.subject) if order.kind == requests.RELEASE else ()
+    sightings = checks.judge_order(
+        order, token=signer.token.name, registry=signer.believed, now=signer.now(), concerned=concerned
+    )
     entry = signer.order_entry(order, sightings)
     if order.kind == requests.REOPEN:
         _reopen(signer, order, entry)
@@ -56,6 +60,9 @@ def _freeze_or_release(signer: Standing, order: Order, entry: Message) -> None:
     if order.kind == requests.RELEASE:
         if signer.stopped_by_host():
             raise Refused("SIGNER_FROZEN", f"first remove the file {FREEZE_FILE} on the host")
-        signer.memory.check_release(order.subject, order.expires)
+        signer.memory.holds.check_release(order.subject, order.expires)
     event = "frozen" if order.kind == requests.FREEZE else "released"
-    signer.remember(event, {"wallet": order.subject, **entry})
+    by: Message = {}
+    if order.kind == requests.FREEZE:
+        by = {"by": [approval.officer for approval in order.signed.approvals]}
+    signer.remember(event, {"wallet": order.subject, **by, **entry})

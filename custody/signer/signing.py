@@ -9,7 +9,8 @@ from typing import Final
 
 from custody.signer import checks, lanes, orders, requests, safes
 from custody.signer.checks import Plan
-from custody.signer.counters import EVERYTHING, Memory
+from custody.signer.counters import Memory
+from custody.signer.holds import EVERYTHING
 from custody.signer.refusals import Refused
 from custody.signer.requests import Message
 from custody.signer.standing import Standing
@@ -65,7 +66,8 @@ class Signer(Standing):
             "why": why,
             "registry": {"version": self.registry.version, "digest": self.registry.digest.hex()},
             "journal": {"lines": self.journal.lines, "standing": self.journal.standing},
-            "frozen": dict(self.memory.frozen),
+            "frozen": self.memory.holds.reasons(),
+            "uncounted": self.uncounted(),
             "used": {
                 name: str(self.memory.used(name, window_s=limits.window_s, now_ms=now_ms))
                 for wallet in self.registry.signing

@@ -9,10 +9,12 @@ from pathlib import Path
 from typing import Final
 
 from custody.signer.approvals import Sighting
-from custody.signer.counters import EVERYTHING, Memory
+from custody.signer.checks import quorum_for
+from custody.signer.counters import Memory
+from custody.signer.holds import EVERYTHING
 from custody.signer.journal import Journal
 from custody.signer.refusals import Refused
-from custody.signer.requests import RECOVERY, Attested, Message, Order
+from custody.signer.requests import RECOVERY, RELEASE, Attested, Message, Order
 from custody.signer.succession import COPY, check_genesis, check_recovery, check_successor, read
 from custody.signer.tokens import Token
 from custody.signer.watched import Watched
@@ -80,7 +82,7 @@ class Standing:
         """Refuse where memory, registry or clock cannot be trusted; take note of a freeze by the host."""
         self.check_store()
         self.memory.check_clock(self.journal, now_ms=now_ms)
-        if self.stopped_by_host() and EVERYTHING not in self.memory.frozen:
+        if self.stopped_by_host() and EVERYTHING not in self.memory.holds.held:
             self.remember("frozen", {"wallet": EVERYTHING, "reason": "by the host", "maker": "host"})
 
     def check_store(self, *, stops: bool = False) -> None:
@@ -149,6 +151,17 @@ class Standing:
     def registry_entry(self) -> Message:
         """What an entry says of the registry in force."""
         return {"version": str(self.registry.version), "digest": self.registry.digest.hex()}
+
+    def uncounted(self) -> Message:
+        """Whose agreement to release each thing that is held counts for nothing here."""
+        try:
+            teams = quorum_for(RELEASE, self.believed)
+        except Refused:  # then nobody's counts
+            return {}
+        return {
+            name: sorted(self.believed.discounted(teams, self.memory.holds.concerned(name)))
+            for name in self.memory.holds.held
+        }
 
     def order_entry(self, order: Order, sightings: Sequence[Sighting]) -> Message:
         """What an entry says of an order; Refused where a passkey's sign count did not grow."""

@@ -11,7 +11,7 @@ from django.conf import settings
 from core.access.models import Identity
 from core.access.roles import Role
 from core.approvals.actions import submit_signature
-from core.approvals.actions.signatures import AnotherVerb
+from core.approvals.actions.signatures import AnotherVerb, ConflictOfInterest
 from core.approvals.assertions import BadSignature
 from core.audit.models import AuditEvent
 from core.outbox.models import OutboxMessage
@@ -155,6 +155,18 @@ def test_to_let_go_takes_two_others_who_say_release(treasury: Treasury) -> None:
     read = requests.order(queries.order_message(row))
     assert [approval.verb for approval in read.signed.approvals] == [Verb.ASK, Verb.RELEASE, Verb.RELEASE]
     assert {approval.nonce for approval in read.signed.approvals} == {bytes(row.nonce)}
+
+
+def test_to_let_go_is_not_asked_of_whom_signers_do_not_count(treasury: Treasury) -> None:
+    """They froze it: neither their release nor their rejection is taken, which signers would do without."""
+    staff, row = treasury.staff, asked(treasury, "hot")
+    said: dict[str, Any] = {"frozen": {"hot": "x"}, "uncounted": {"hot": [str(staff.ben.identity.pk)]}}
+    actions.report_health(token="hot-1", said=said, now=treasury.now)
+    for verb in ("release", "reject"):
+        with pytest.raises(ConflictOfInterest, match="signers do not count your release"):
+            answer(treasury, row, staff.ben, verb, "mine")
+    answer(treasury, row, staff.cy, "release")
+    assert row.state == "signing"
 
 
 def test_to_let_go_ends_with_a_rejection(treasury: Treasury) -> None:

@@ -17,6 +17,7 @@ from core.approvals.actions import submit_signature, withdraw_request
 from core.approvals.actions.signatures import ConflictOfInterest, MakerCannotCheck, NotInQuorum
 from core.approvals.models import ApprovalRequest
 from core.approvals.opening import OwnAccount as OwnAccountRefused
+from core.approvals.queries import needs_me
 from core.audit.models import AuditEvent
 from core.freezes.actions import ask_release, freezing, pull_freeze, releases
 from core.freezes.models import Freeze
@@ -24,6 +25,7 @@ from core.freezes.queries import history, in_force, is_frozen
 from core.outbox.models import OutboxMessage
 from core.refusals import NotAllowed, NotFound
 from kernel import canonical
+from kernel.approval import Verb
 from tests.officers import Officer, Staff
 from tests.sql import refused, signature_sql
 
@@ -126,6 +128,50 @@ def test_is_not_released_by_its_asker_nor_by_an_auditor(staff: Staff, now: datet
         with pytest.raises(NotInQuorum):
             sign(outsider, request, now)
     assert is_frozen("platform.withdrawals")
+
+
+def test_is_not_released_by_whoever_pulled_it(staff: Staff, now: datetime) -> None:
+    """Whoever asks; neither to agree nor to reject, and with SQL no more than by the code."""
+    freeze = pull(staff.ben, now)
+    request = ask_release(freeze_id=freeze.pk, reason="a false alarm", actor=staff.sam.actor, now=now)
+    assert request not in needs_me(staff.ben.identity, now=now)
+    assert request in needs_me(staff.cy.identity, now=now)
+    for verb in (Verb.APPROVE, Verb.REJECT):
+        answer = staff.ben.answer(request, verb=verb, reason="I said so")
+        with pytest.raises(ConflictOfInterest, match="You pulled this freeze"):
+            submit_signature(request_id=request.pk, signed=answer, actor=staff.ben.actor, now=now)
+        sql, values = signature_sql(staff.ben, request, verb=str(verb), reason="mine")
+        refused(sql, *values, match="the officer pulled this freeze")
+    sign(staff.ana, request, now)
+    assert is_frozen(freeze.scope)
+    assert sign(staff.cy, request, now).state == "consumed"
+    # They may ask, and then two others decide.
+    again = pull(staff.ben, now)
+    asked = ask_release(freeze_id=again.pk, reason="again", actor=staff.ben.actor, now=now)
+    sign(staff.ana, asked, now)
+    assert sign(staff.cy, asked, now).state == "consumed"
+    assert not is_frozen(again.scope)
+
+
+def test_is_not_released_by_whoever_signed_before_they_pulled_it(staff: Staff, now: datetime) -> None:
+    """Somebody who writes rows has its release signed before there is the freeze."""
+    template = ask_release(
+        freeze_id=pull(staff.sam, now).pk, reason="a false alarm", actor=staff.sam.actor, now=now
+    )
+    later = Freeze(scope="asset:BTC", reason="later", pulled_by=staff.ben.identity, pulled_at=now)
+    forged = ApprovalRequest.objects.get(pk=template.pk)
+    forged.pk, forged.nonce, forged.subject = uuid4(), uuid4().bytes * 2, f"freezes.freeze/{later.pk}"
+    forged.save(force_insert=True)
+    forged.refresh_from_db()
+    with connection.cursor() as cursor:
+        for officer in (staff.ben, staff.cy):
+            sql, values = signature_sql(officer, forged, teams=["officers"])
+            cursor.execute(sql, values)
+        later.save(force_insert=True)
+        for state in ("approved", "consumed"):
+            cursor.execute("UPDATE approvals_request SET state = %s WHERE id = %s", [state, forged.pk])
+    release = "UPDATE freezes_freeze SET released_at = now(), release_request = %s WHERE id = %s"
+    refused(release, forged.pk, later.pk, match="an approver pulled this freeze")
 
 
 def test_is_asked_back_with_a_reason_by_somebody_who_may(staff: Staff, now: datetime) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from kernel.approval import Verb
 from kernel.intent import time_text
 from tests.messages import order, request, withdrawal
 from tests.softtoken import Desk, hot_registry
-from tests.vault import ANA, BEN, DOT, Message
+from tests.vault import ANA, BEN, CY, DOT, TEAMS, Message
 
 
 @pytest.fixture
@@ -31,6 +32,68 @@ def test_freezes_on_one_officers_word_and_thaws_on_a_quorums(desk: Desk) -> None
     release = order("signer.release", wallet="hot")
     assert desk.code(release) == "obeyed"
     assert desk.spend() == "signed"
+
+
+def released(desk: Desk, name: str, by: str, asker: str, officers: Sequence[str], n: int) -> str:
+    """The answer to a release of what that officer froze just now."""
+    desk.now += 86_400  # so that no release is older than the freeze
+    freeze = order(
+        "signer.freeze",
+        officers=[by],
+        verb=Verb.APPROVE,
+        nonce=bytes([n]) * 32,
+        wallet=name,
+        expires=time_text(desk.in_hours(1)),
+    )
+    assert desk.code(freeze) == "obeyed"
+    return desk.code(
+        order(
+            "signer.release",
+            maker=asker,
+            officers=officers,
+            nonce=bytes([n + 1]) * 32,
+            wallet=name,
+            expires=time_text(desk.in_hours(24)),
+        )
+    )
+
+
+def test_is_not_let_go_by_whoever_froze_it_where_others_can(tmp_path: Path) -> None:
+    """Their own signers count them for nothing, whatever the web tier lets them sign; they may ask."""
+    five = dict(TEAMS, **{DOT: ["makers", "treasury"]})
+    desk = Desk(tmp_path / "five", registry=hot_registry(teams=five))
+    for name in ("hot", "*", "hot/lane"):
+        assert released(desk, name, BEN, DOT, [BEN, CY], 1) == "SIGNER_BELOW_QUORUM"
+        assert desk.restart().health["uncounted"] == {name: [BEN]}
+        again = order(
+            "signer.release",
+            maker=DOT,
+            officers=[ANA, CY],
+            nonce=b"\x03" * 32,
+            wallet=name,
+            expires=time_text(desk.in_hours(24)),
+        )
+        assert desk.code(again) == "obeyed"
+        assert released(desk, name, DOT, DOT, [BEN, CY], 4) == "obeyed"
+        assert desk.health["uncounted"] == {}
+
+
+def test_locks_nobody_out_where_officers_are_few(desk: Desk) -> None:
+    """Only Ana asks here, and only Ben and Cy are left to agree: without Ben nobody ever could."""
+    assert released(desk, "hot", BEN, ANA, [BEN, CY], 1) == "obeyed"
+    # Of several who froze it, as many are not heard as the others can do without.
+    desk = Desk(desk.state.parent / "six", registry=hot_registry(teams={**TEAMS, DOT: ["treasury"]}))
+    for n, officer in enumerate((CY, BEN, DOT)):
+        freeze = order(
+            "signer.freeze", officers=[officer], verb=Verb.APPROVE, nonce=bytes([n]) * 32, wallet="hot"
+        )
+        assert desk.code(freeze) == "obeyed"
+    assert desk.health["uncounted"] == {"hot": [CY]}
+    kept = order("signer.release", officers=[CY, BEN], wallet="hot")
+    assert desk.code(kept) == "SIGNER_BELOW_QUORUM"
+    assert (
+        desk.code(order("signer.release", officers=[BEN, DOT], nonce=b"\x09" * 32, wallet="hot")) == "obeyed"
+    )
 
 
 def test_obeys_each_order_once(desk: Desk) -> None:

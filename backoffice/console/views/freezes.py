@@ -60,7 +60,7 @@ def pull(request: frame.StaffRequest) -> HttpResponse:
         )
     except Refused as refusal:
         return index(request, refusal)
-    messages.success(request, f"Frozen: {row.scope}. It takes three people to release it.")
+    messages.success(request, f"Frozen: {row.scope}. Two others must agree to its release; you can ask.")
     return redirect("freezes")
 
 

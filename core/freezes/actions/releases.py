@@ -1,4 +1,8 @@
-"""Letting go: one officer asks, two others sign, and only then the freeze ends."""
+"""Letting go: one officer asks, two others sign, and only then the freeze ends.
+
+Whoever pulled it may ask, and is never one of the two. So they can neither release it with one other person
+nor keep others from releasing it: their rejection counts no more than their agreement.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +14,7 @@ from django.conf import settings
 
 from core import approvals, audit, outbox
 from core.access import rights
+from core.access.models import Identity
 from core.action import action
 from core.actor import Actor
 from core.approvals.kinds import Kind
@@ -87,6 +92,12 @@ def _release(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
     outbox.publish(FreezeReleased(freeze=str(freeze.pk), scope=freeze.scope), now=now)
 
 
+def _pulled_it(request: ApprovalRequest, officer: Identity) -> str | None:
+    if not Freeze.objects.filter(pk=request.subject.rpartition("/")[2], pulled_by=officer).exists():
+        return None
+    return "You pulled this freeze, so two others must agree that it is safe again. You may ask for it."
+
+
 def _locked(freeze_id: UUID) -> Freeze:
     freeze = Freeze.objects.select_for_update().filter(pk=freeze_id).first()
     if freeze is None:
@@ -107,4 +118,5 @@ KIND: Final = Kind(
     title="Release of a freeze",
     floor=TEAMS,
     facts=frozenset({"scope", "scope_class"}),
+    conflict=_pulled_it,
 )

@@ -128,6 +128,7 @@ export const ACTS = new Map([
     lines: (act) => [
       line("Frozen since", act.pulled_at, "time"), line("Frozen because", act.frozen_because),
       line("Safe again because", act.reason),
+      line("Agreed to by", "two who did not pull the freeze: whoever did may ask, and does not count"),
     ],
     details: (act) => [line("Freeze", act.freeze, "mono")],
   }],
@@ -189,7 +190,7 @@ export const ACTS = new Map([
   ["signer.release", letGo({ wallet: word }, {
     goodForHours: 24,
     headline: (act) => `Let ${whose(act.wallet)} sign again`,
-    lines: () => [],
+    lines: () => [line("Agreed to by", "others than who froze them: signers do not count those, who may ask")],
   })],
   ["signer.reopen", letGo({ token: word, standing: token }, {
     headline: (act) => `Let the signer ${act.token} begin a new memory`,
