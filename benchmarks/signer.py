@@ -11,9 +11,10 @@ own, as workers do; the requests are made before the time is taken. The raw toke
 each on a token of its own, and the best round of each counts: by the clock, and CPU time of the process as
 the kernel accounts it.
 
-With --token-ms both sign through a stand-in for hardware (slowtoken.c): SoftHSM that takes so much longer for
-each signature and for each anchor, without using the CPU, and does --token-places of them at a time. With
---split it is said where the CPU time of a served request goes, by the part of the signer that spends it.
+With --token-ms both sign through a stand-in for hardware (devstack/standins/token.c): SoftHSM that takes so
+much longer for each signature and for each anchor, without using the CPU, and does --token-places of them at
+a time. With --split it is said where the CPU time of a served request goes, by the part of the signer that
+spends it.
 """
 
 from __future__ import annotations
@@ -36,6 +37,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from devstack.standins import token
 from kernel import frames
 from tests import vault as vaults
 from tests.messages import coin, request, withdrawal
@@ -230,13 +232,7 @@ def slow_module(folder: Path, *, token_ms: float, places: int) -> str:
     """The stand-in's path; SoftHSM itself where it takes no time."""
     if not token_ms:
         return vaults.MODULE
-    made = folder / "slowtoken.so"
-    how = [f'-DREAL="{vaults.MODULE}"', f"-DTAKES_US={token_ms * 1000:.0f}", f"-DAT_ONCE={places}"]
-    source = Path(__file__).with_name("slowtoken.c")
-    subprocess.run(
-        ["cc", "-shared", "-fPIC", "-O2", *how, "-o", made, source, "-ldl", "-pthread"], check=True
-    )
-    return str(made)
+    return token.build(folder, real=vaults.MODULE, takes_us=round(token_ms * 1000), at_once=places)
 
 
 def cpu_ns(pid: int) -> int:

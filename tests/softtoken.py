@@ -52,6 +52,7 @@ class SoftToken(Token):
         self.anchor: bytes | None = None
         self.broken = False
         self.signed = 0
+        self._out: dict[int, float] = {}
 
     def close(self) -> None:
         """Nothing to leave."""

@@ -66,18 +66,13 @@ def make_token(folder: Path, name: str, *, count: int) -> list[bytes]:
         f"directories.tokendir = {folder}/tokens\nobjectstore.backend = file\nlog.level = ERROR\n"
         "slots.removable = false\nslots.mechanisms = ALL\nlibrary.reset_on_fork = false\n"
     )
-    softhsm = [
-        "softhsm2-util",
-        "--init-token",
-        "--free",
-        "--label",
-        name,
-        "--so-pin",
-        "12345678",
-        "--pin",
-        PIN,
-    ]
-    subprocess.run(softhsm, env=environment(folder), check=True, capture_output=True)
+    return initialise(folder, name, count=count)
+
+
+def initialise(folder: Path, name: str, *, count: int) -> list[bytes]:
+    """A token in a folder that may hold others, with `count` keys; their public halves."""
+    softhsm = ["softhsm2-util", "--init-token", "--free", "--label", name, "--so-pin", "12345678"]
+    subprocess.run([*softhsm, "--pin", PIN], env=environment(folder), check=True, capture_output=True)
     made = run(folder, "custody.signer.provision", "--token", name, "--count", str(count), "--module", MODULE)
     assert made.returncode == 0, made.stderr
     return [bytes.fromhex(key) for key in json.loads(made.stdout)["public_keys"]]
@@ -147,16 +142,18 @@ class Vault:
         uid: int | None = None,
         pin: str = PIN,
         program: Sequence[str] = ("-m", "custody.signer"),
+        module: str = MODULE,
+        environ: Mapping[str, str] | None = None,
     ) -> SignerProcess:
         """Start the signer of a token; `program` is how Python is told to."""
         path = self.folder / f"{token}.sock"
         command = [str(TRUSTED_PYTHON), *program, "--token", token, "--socket", str(path)]
-        command += ["--registry", str(self.registry_file), "--module", MODULE]
+        command += ["--registry", str(self.registry_file), "--module", module]
         command += ["--state", str(state or self.folder / token / "state")]
         command += ["--allow-uid", str(os.getuid() if uid is None else uid), *extra]
         process = subprocess.Popen(
             command,
-            env=environment(self.folder / token),
+            env={**environment(self.folder / token), **(environ or {})},
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,

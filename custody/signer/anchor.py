@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
 
 from pkcs11 import Attribute, ObjectClass
 
-from custody.signer.session import Session
+from custody.signer.session import Session, WrongToken
 from kernel import canonical
 
 ANCHOR: Final = "countersign-journal"
@@ -20,6 +21,8 @@ MAC_KEY_BYTES: Final = 32
 class Anchored(Session):
     """A logged-in token as the journal sees it."""
 
+    _known: bytes | None = None  # a digest of the journal's secret
+
     def read(self) -> bytes | None:
         """The newest anchor on the token."""
         return self._steadily(lambda: max(map(_said, self._anchors()), key=_number, default=None))
@@ -30,15 +33,25 @@ class Anchored(Session):
 
     def secret(self) -> bytes:
         """The key of the journal's MACs: 32 random bytes, made at the first use; the PIN guards it."""
-        return self._steadily(self._find_secret)
+        secret = self._steadily(self._find_secret)
+        self._known = hashlib.sha256(secret).digest()
+        return secret
 
     def _find_secret(self) -> bytes:
-        template = {Attribute.CLASS: ObjectClass.DATA, Attribute.LABEL: MAC_KEY_LABEL}
-        found = [bytes(item[Attribute.VALUE]) for item in self._session.get_objects(template)]
+        found = self._secrets()
         if not found:
             found = [secrets.token_bytes(MAC_KEY_BYTES)]
             self._keep({Attribute.LABEL: MAC_KEY_LABEL, Attribute.VALUE: found[0]})
         return found[0]
+
+    def _secrets(self) -> list[bytes]:
+        template = {Attribute.CLASS: ObjectClass.DATA, Attribute.LABEL: MAC_KEY_LABEL}
+        return [bytes(item[Attribute.VALUE]) for item in self._session.get_objects(template)]
+
+    def _recognise(self) -> None:
+        known = self._known
+        if known is not None and known not in (hashlib.sha256(one).digest() for one in self._secrets()):
+            raise WrongToken(f"{self.name} is another token than before: it does not know the journal")
 
     def _keep(self, template: Mapping[Attribute, object]) -> Any:
         """A data object that stays on the token, for whoever has the PIN."""

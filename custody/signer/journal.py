@@ -15,7 +15,7 @@ import hashlib
 import hmac
 import json
 from array import array
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -67,6 +67,7 @@ class Journal:
         self.check_room, self.sync = self._file.check_room, self._file.sync
         self.weighty: list[Entry] = []
         self.registry = self.branch = ""
+        self._untold = False  # the last weighty line, to the token
         self._forget()
         self.fault: Refused | None = None
         self.cut = 0
@@ -87,7 +88,12 @@ class Journal:
         return hashlib.sha256(last.encode() + (self._anchor.read() or b"")).hexdigest()
 
     def append(self, event: str, details: Mapping[str, canonical.Value], *, at_ms: int) -> Entry:
-        """Write one line, synced to disk unless it is light; a weighty one is also anchored on the token."""
+        """Write one line, synced to disk unless it is light; a weighty one is also anchored on the token.
+
+        While the token cannot be told of one, no other follows it but stops: `_load` takes no other tail.
+        """
+        if self._untold and event in WEIGHTY - STOPS:
+            self._pin(self.weighty[-1])
         members: dict[str, canonical.Value] = {
             "n": self.lines,
             "prev": self._last,
@@ -105,6 +111,7 @@ class Journal:
         entry = Entry(said["n"], said["at"], event, said["details"], hashlib.sha256(body).hexdigest())
         self._take(entry, body)
         if entry.weighty:
+            self._untold = True
             self._pin(entry)
         return entry
 
@@ -153,6 +160,7 @@ class Journal:
 
     def _forget(self) -> None:
         self.weighty.clear()
+        self._untold = False
         self.lines, self.last_ms, self._last = 0, 0, FIRST
         self.tree, self._starts, self._size = Tree(), array("Q"), 0  # where each line begins in the file
 
@@ -173,6 +181,7 @@ class Journal:
         self._anchor.write(
             canonical.encode({"n": entry.number, "hash": entry.hash, "registry": self.registry})
         )
+        self._untold = False
 
     def _load(self) -> None:
         pinned = self._anchor.read()
@@ -194,7 +203,7 @@ class Journal:
             self.fault = Refused("SIGNER_TOKEN_CHANGED", "the token does not know this journal")
         elif pins and (pin["n"], pin["hash"]) == pins[-1]:
             pass
-        elif len(pins) > 1 and (pin["n"], pin["hash"]) == pins[-2]:
+        elif (pin["n"], pin["hash"]) in pins[_told_min(weighty) : -1]:
             # Ended between writing the line and pinning it: the line counts, so nothing is forgotten.
             self._pin(weighty[-1])
         else:
@@ -229,3 +238,11 @@ class Journal:
 
     def _mac(self, members: Mapping[str, canonical.Value]) -> str:
         return hmac.new(self._secret, canonical.encode(members), hashlib.sha256).hexdigest()
+
+
+def _told_min(weighty: Sequence[Entry]) -> int:
+    """The first line that may be the last one told to the token: one follows it, and then only stops."""
+    place = len(weighty) - 1
+    while place > 0 and weighty[place].event in STOPS:
+        place -= 1
+    return max(place - 1, 0)

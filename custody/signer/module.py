@@ -39,6 +39,10 @@ class LockingLibrary(_pkcs11.lib):
             ctypes.CDLL(self.so).C_Finalize(None)
         self._process = None
 
+    def end_sessions(self, slot: int) -> None:
+        """Close all of this process's sessions there, and so log out. Where it fails, there is no token."""
+        ctypes.CDLL(self.so).C_CloseAllSessions(ctypes.c_ulong(slot))
+
     initialized = property(lambda self: self._process == os.getpid())
 
     def unload(self) -> None:

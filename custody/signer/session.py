@@ -21,6 +21,14 @@ from custody.signer.refusals import Refused
 
 LOGIN_TRIES: Final = 5
 LOGIN_WAIT_S: Final = 0.05
+HANGS_S: Final = 30.0  # whoever asked went away after half of it
+PIN_REFUSED: Final = (
+    pkcs11.PinIncorrect,
+    pkcs11.PinInvalid,
+    pkcs11.PinLenRange,
+    pkcs11.PinLocked,
+    pkcs11.PinExpired,
+)
 
 T = TypeVar("T")
 
@@ -44,6 +52,7 @@ class Session:
         self._pin: str | None = pin
         self._found: dict[object, Any] = {}
         self._idle: list[tuple[Any, dict[int, Any]]] = []
+        self._out: dict[int, float] = {}  # since when a thread has a lent one
         try:
             self._library = LockingLibrary(module)
         except pkcs11.PKCS11Error as error:
@@ -82,11 +91,13 @@ class Session:
             self._pin = pin
 
     def _log_out(self) -> None:
-        """What is lent is closed by whoever has it."""
+        """What is lent is closed by whoever has it; while nothing is, so is what a failure left open."""
         old, self._idle = self._idle, []
         self._found.clear()
         for session in (self._session, *(session for session, _ in old)):
             _close(session)
+        if not self._out:
+            self._library.end_sessions(self._opened.slot.slot_id)
 
     def _log_in(self, pin: str) -> None:
         slots = self._library.get_slots(token_present=True)
@@ -96,11 +107,24 @@ class Session:
         serial = tokens[0].serial.decode("ascii", "replace").strip()
         if getattr(self, "serial", serial) != serial:
             raise WrongToken(f"{self.name} is another token than before: {serial}")
-        self.serial = serial
+        self.serial, self._opened = serial, tokens[0]
         try:
-            self._session, self._opened = tokens[0].open(rw=True, user_pin=pin), tokens[0]
-        except (pkcs11.PinIncorrect, pkcs11.PinLocked) as error:
+            self._session = tokens[0].open(rw=True, user_pin=pin)
+        except PIN_REFUSED as error:
             raise WrongPin(f"{self.name} cannot be opened: {type(error).__name__}") from None
+        try:
+            self._recognise()
+        except WrongToken:
+            _close(self._session)
+            raise
+
+    def _recognise(self) -> None:
+        """WrongToken where this is another token than before, though its name and its serial are the same."""
+
+    def check_answers(self) -> None:
+        """Refuse where a thread has waited for the token for so long that it must be taken to hang."""
+        if any(since < time.monotonic() - HANGS_S for since in list(self._out.values())):
+            raise Refused("SIGNER_TOKEN_FAILED", f"it has not answered for {HANGS_S:.0f} s")
 
     def _steadily(self, act: Callable[[], T]) -> T:
         """Do it alone in the login's session. For another session, see `_mended`."""
@@ -127,10 +151,12 @@ class Session:
         with self._alone:
             login = self._idle
             lent = login.pop() if login else (self._opened.open(), {})
+            self._out[threading.get_ident()] = time.monotonic()
         try:
             yield lent
         finally:
             with self._alone:
+                del self._out[threading.get_ident()]
                 if self._idle is login:
                     login.append(lent)
                 else:

@@ -38,6 +38,8 @@ class Signer(Standing):
                 raise Refused("SIGNER_BAD_REQUEST", "no such version or type")
             return act(self, message)
         except Refused as refusal:
+            if refusal.code == "SIGNER_TOKEN_FAILED":
+                self._probed_ms = 0  # whoever asks how it is hears of it at once
             self.journal.refuse(user, refusal, at_ms=self.now_ms())
             return self._said("refused", {"code": refusal.code, "detail": refusal.detail[:400]})
         except Exception:
@@ -47,8 +49,10 @@ class Signer(Standing):
 
     def health(self, message: Mapping[str, canonical.Value] | None = None) -> Message:
         """What an operator wants to know; nothing secret."""
-        now_ms = self.now_ms()
+        now_ms, standing = self.now_ms(), ""
         try:
+            self.token.check_answers()
+            standing = self.journal.standing
             self.check_open(now_ms)
             self.memory.check_frozen(EVERYTHING)
             self.journal.check_room()
@@ -65,7 +69,7 @@ class Signer(Standing):
             "state": state,
             "why": why,
             "registry": {"version": self.registry.version, "digest": self.registry.digest.hex()},
-            "journal": {"lines": self.journal.lines, "standing": self.journal.standing},
+            "journal": {"lines": self.journal.lines, "standing": standing},
             "frozen": self.memory.holds.reasons(),
             "uncounted": self.uncounted(),
             "used": {
@@ -140,6 +144,7 @@ class Signer(Standing):
         self.journal.check_room(unattended=unattended)
         self.watched.check(now_ms)
         self.memory.check_frozen(wallet, unattended=unattended)
+        self.token.check_answers()
         return now_ms
 
     def _count(self, plan: Plan, intents: Sequence[Intent], *, limits: Limits, now_ms: int) -> bool:

@@ -12,6 +12,8 @@ from typing import Any, Final
 
 import pkcs11
 from asn1crypto.core import ObjectIdentifier, OctetString, PrintableString
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 
 from custody.signer.anchor import Anchored
@@ -124,15 +126,20 @@ class Token(Anchored):
         return self._log_key
 
     def sign_head(self, text: bytes) -> bytes:
-        """The Ed25519 signature of a log head. The key signs nothing else."""
-        return self._steadily(lambda: bytes(self._key_with(LOG_ID).sign(text, mechanism=Mechanism.EDDSA)))
+        """The Ed25519 signature of a log head, verified. The key signs nothing else."""
+        made = self._steadily(lambda: bytes(self._key_with(LOG_ID).sign(text, mechanism=Mechanism.EDDSA)))
+        try:
+            Ed25519PublicKey.from_public_bytes(self.log_key()).verify(made, text)
+        except InvalidSignature:
+            raise Refused("SIGNER_BAD_SIGNATURE", f"the log key of {self.name} made a wrong one") from None
+        return made
 
     def probe(self) -> None:
         """Nothing, if the token signs and the signature verifies, by a key that is for nothing else."""
         digest = secrets.token_bytes(DIGEST_BYTES)
-        raw = self._steadily(lambda: self._probed(digest))
+        raw, point = self._steadily(lambda: (self._probed(digest), self._point(HEALTH_ID)))
         try:
-            secp256k1.verify(self._point(HEALTH_ID), digest, secp256k1.low_s(raw))
+            secp256k1.verify(point, digest, secp256k1.low_s(raw))
         except secp256k1.BadSignature as error:
             raise Refused("SIGNER_BAD_SIGNATURE", f"the health key: {error}") from None
 

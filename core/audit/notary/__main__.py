@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 
 from core.audit.notary.memory import NoMemory, Notary, begin
-from core.audit.notary.token import BadToken, Token
+from core.audit.notary.token import BadToken, PinRefused, Token
 from core.trusted import serving, starting
 from core.trusted.serving import Message
 from kernel import note
@@ -53,6 +53,11 @@ def main() -> int:
             log=note.Verifier(options.origin, token.check()), signer=token.sign, state=options.state
         )
         listener = serving.listen(options.socket)
+    except PinRefused as error:
+        _log(f"locked: {error}. End it, and start it with the right one")
+        if options.verb == "serve":
+            signal.pause()  # ended, it would be started again, until the token locks itself for good
+        return 1
     except (BadToken, NoMemory, starting.NoSecret, OSError, ValueError) as error:
         _log(f"cannot start: {error}")
         return 1

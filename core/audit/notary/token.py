@@ -2,8 +2,9 @@
 
 The same facts as for signers' tokens (`custody/signer/tokens.py`) shape this file, which shares no line with
 that one because neither program may grow by the other: python-pkcs11 asks the module for no locking, and a
-lost login looks like a missing key. The notary answers one question at a time, so nothing runs beside it, and
-after a failure it logs in again once.
+lost login looks like a missing key. The notary answers one question at a time, so nothing runs beside it:
+after a failure it leaves the module, enters it anew and logs in again once. Only to the token that it had
+before, and never again with a PIN that was refused: a token locks itself for good after a few.
 """
 
 from __future__ import annotations
@@ -21,6 +22,13 @@ from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 EDWARDS25519: Final = bytes.fromhex("130c656477617264733235353139")
 LABEL: Final = "countersign-audit-log"
 KEY_BYTES: Final = 32
+PIN_REFUSED: Final = (
+    pkcs11.PinIncorrect,
+    pkcs11.PinInvalid,
+    pkcs11.PinLenRange,
+    pkcs11.PinLocked,
+    pkcs11.PinExpired,
+)
 
 _PRIVATE: Final = {
     Attribute.PRIVATE: True,
@@ -46,8 +54,14 @@ class BadToken(RuntimeError):
     """The token or its key cannot be used; the text says why."""
 
 
+class PinRefused(BadToken):
+    """The token refused the PIN, which is not tried again."""
+
+
 class Token:
     """One logged-in token with the log's key. Not for several threads."""
+
+    _serial = _public = b""
 
     def __init__(self, *, module: str, name: str, pin: str) -> None:
         self._name, self._pin = name, pin
@@ -83,20 +97,19 @@ class Token:
             raise BadToken(f"the key of {self._name} is weak: {', '.join(weak)}")
         point = bytes(public[0][Attribute.EC_POINT])
         # DER OCTET STRING by the standard; some modules give the point as it is.
-        self._public = point if len(point) == KEY_BYTES else bytes(OctetString.load(point).native)
-        self._private = private[0]
-        return self._public
+        key = point if len(point) == KEY_BYTES else bytes(OctetString.load(point).native)
+        if self._public not in (b"", key):
+            raise BadToken(f"{self._name} has another key of the log than before")
+        self._public, self._private = key, private[0]
+        return key
 
     def sign(self, text: bytes) -> bytes:
         """The raw Ed25519 signature, verified before it leaves."""
         try:
             signature = self._raw(text)
         except pkcs11.PKCS11Error:
-            with contextlib.suppress(pkcs11.PKCS11Error):
-                self._session.close()
             try:
-                self._log_in()
-                self.check()
+                self._log_in_again()
                 signature = self._raw(text)
             except pkcs11.PKCS11Error as error:
                 raise BadToken(f"{self._name}: {type(error).__name__}") from None
@@ -114,12 +127,33 @@ class Token:
     def _raw(self, text: bytes) -> bytes:
         return bytes(self._private.sign(text, mechanism=Mechanism.EDDSA))
 
+    def _log_in_again(self) -> None:
+        if not self._pin:
+            raise PinRefused(f"{self._name} refused the PIN: start the notary again, with the right one")
+        try:
+            self._library.reinitialize()
+        except pkcs11.PKCS11Error:  # it is left all the same
+            self._library.initialize()
+        try:
+            self._log_in()
+            self.check()
+        except BadToken:
+            self.close()
+            raise
+
     def _log_in(self) -> None:
         slots = self._library.get_slots(token_present=True)
         tokens = [token for token in (slot.get_token() for slot in slots) if token.label == self._name]
         if len(tokens) != 1:
             raise BadToken(f"{len(tokens)} tokens are named {self._name}")
-        self._session = tokens[0].open(rw=True, user_pin=self._pin)
+        if self._serial not in (b"", tokens[0].serial):
+            raise BadToken(f"{self._name} is another token than before: {tokens[0].serial!r}")
+        self._serial = tokens[0].serial
+        try:
+            self._session = tokens[0].open(rw=True, user_pin=self._pin)
+        except PIN_REFUSED as error:
+            self._pin = ""
+            raise PinRefused(f"{self._name} refused the PIN: {type(error).__name__}") from None
 
     def _found(self, kind: ObjectClass) -> list[Any]:
         return list(self._session.get_objects({Attribute.CLASS: kind, Attribute.LABEL: LABEL}))

@@ -1,0 +1,211 @@
+"""A signer whose token is pulled out, fails, hangs, lies or comes back as another …
+
+The token is SoftHSM behind a module of ours (devstack/standins/token.c), which does what hardware does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+
+from devstack.standins import token as standin
+from kernel.approval import Verb
+from tests import vault as vaults
+from tests.messages import order, request, withdrawal
+from tests.vault import BEN, Message, SignerProcess, Vault
+
+IMPATIENT = """
+import sys
+from custody.signer import session
+from custody.signer.__main__ import main
+session.HANGS_S = 0.1
+sys.exit(main())
+"""
+HEALTH: Message = {"v": 1, "type": "health"}
+
+
+class Bench:
+    """One signer on a table, with a hand on its token."""
+
+    def __init__(self, folder: Path) -> None:
+        self.vault = Vault.build(folder, hot=2, wallets=["hot"])
+        self.module = standin.build(folder, real=vaults.MODULE)
+        self.orders = folder / "orders"
+        self.signer: SignerProcess | None = None
+
+    def start(self, *program: str) -> None:
+        self.order()
+        self.signer = self.vault.start(
+            "hot-1",
+            module=self.module,
+            environ={standin.ORDERS: str(self.orders)},
+            program=program or ("-m", "custody.signer"),
+        ).ready()
+
+    @property
+    def running(self) -> SignerProcess:
+        assert self.signer is not None
+        return self.signer
+
+    def stop(self) -> None:
+        if self.signer is not None:
+            signer, self.signer = self.signer, None
+            signer.stop()
+
+    def order(self, **orders: object) -> None:
+        standin.order(self.orders, **orders)
+
+    def fresh(self) -> Message:
+        return request(self.vault.registry, [withdrawal()])
+
+    def code(self, message: Message) -> str:
+        answer = self.running.ask(message)
+        return str(answer.get("code", answer["type"]))
+
+    def health(self) -> tuple[str, str]:
+        said = self.running.ask(HEALTH)
+        return said["state"], said["why"]
+
+    def used(self) -> int:
+        return int(self.running.ask(HEALTH)["used"]["hot"])
+
+    def logins(self) -> int:
+        return len(Path(f"{self.orders}.logins").read_bytes())
+
+
+@pytest.fixture(scope="module")
+def built(tmp_path_factory: pytest.TempPathFactory) -> Bench:
+    return Bench(tmp_path_factory.mktemp("bench"))
+
+
+@pytest.fixture
+def bench(built: Bench) -> Iterator[Bench]:
+    built.start()
+    yield built
+    built.order()
+    built.stop()
+
+
+def test_refuses_while_it_is_away_and_goes_on_by_itself_when_it_is_back(bench: Bench) -> None:
+    before, (first, second, third) = bench.used(), (bench.fresh() for _ in range(3))
+    assert bench.code(first) == "signed"
+    each = bench.used() - before
+    bench.order(away=1)
+    assert [bench.code(one) for one in (second, third, second)] == ["SIGNER_TOKEN_FAILED"] * 3
+    assert bench.health() == ("SIGNER_TOKEN_FAILED", "WrongToken 0 tokens are named hot-1")
+    bench.order(slot=7)  # in another reader, under other handles, and nobody is logged in
+    assert [bench.code(one) for one in (second, third, second, first)] == ["signed"] * 4
+    assert (bench.health(), bench.used()) == (("ready", ""), before + 3 * each)
+
+
+def test_is_pulled_out_in_the_middle_of_a_signature_and_counts_it_once(bench: Bench) -> None:
+    before, message = bench.used(), bench.fresh()
+    bench.order(hang=1)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(bench.code, message)
+        while bench.used() == before:  # the spend was written and anchored, and is being signed
+            pass
+        bench.order(away=1)
+        assert asked.result(60) == "SIGNER_TOKEN_FAILED"
+    spent = bench.used()
+    bench.order()
+    assert (bench.code(message), bench.used()) == ("signed", spent)
+
+
+def test_stops_for_officers_while_it_is_away_and_knows_its_journal_after_a_restart(bench: Bench) -> None:
+    message = bench.fresh()
+    bench.order(away=1)
+    assert [bench.code(one) for one in (message, bench.fresh())] == ["SIGNER_TOKEN_FAILED"] * 2
+    for nonce in (b"\x01", b"\x02"):
+        freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, nonce=nonce * 32, wallet="hot")
+        assert bench.code(freeze) == "SIGNER_TOKEN_FAILED"  # obeyed, and asked for again by who brings it
+    assert set(bench.running.ask(HEALTH)["frozen"]) == {"hot"}
+    bench.order()
+    bench.stop()
+    bench.start()
+    assert bench.health()[0] == "ready"
+    assert (bench.code(freeze), bench.code(message)) == ("SIGNER_ORDER_USED", "SIGNER_FROZEN")
+    assert bench.code(order("signer.release", nonce=b"\x03" * 32, wallet="hot")) == "obeyed"
+    assert bench.code(message) == "signed"
+
+
+@pytest.mark.parametrize("code", [0x05, 0x06, 0x30, 0x31], ids=["general", "failed", "device", "memory"])
+def test_goes_on_after_errors_of_the_device(bench: Bench, code: int) -> None:
+    message = bench.fresh()
+    bench.order(sign=code, logout=code)  # and stays logged in behind our back
+    assert [bench.code(message), bench.health()[0]] == ["SIGNER_TOKEN_FAILED"] * 2
+    bench.order(sign=code, login=code, places=4)
+    for _ in range(4):
+        assert [bench.code(message), bench.health()[0]] == ["SIGNER_TOKEN_FAILED"] * 2
+    bench.order(places=4)  # none was left open by what failed
+    assert (bench.code(message), bench.health()) == ("signed", ("ready", ""))
+
+
+def test_hears_officers_while_it_hangs_and_keeps_in_what_comes_out_later(built: Bench) -> None:
+    built.start("-c", IMPATIENT)
+    late, other, before = built.fresh(), built.fresh(), built.used()
+    freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, nonce=b"\x04" * 32, wallet="hot")
+    built.order(hang=1)
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(built.code, late)
+        while built.health()[0] == "ready":
+            pass
+        assert built.health() == ("SIGNER_TOKEN_FAILED", "it has not answered for 0 s")
+        spent = built.used()
+        assert spent > before
+        assert (built.code(other), built.used()) == ("SIGNER_TOKEN_FAILED", spent)
+        assert built.code(freeze) == "obeyed"
+        built.order()
+        assert asked.result(60) == "SIGNER_FROZEN"
+    assert built.code(order("signer.release", nonce=b"\x05" * 32, wallet="hot")) == "obeyed"
+    assert [built.code(one) for one in (late, other)] == ["signed"] * 2
+    built.stop()
+
+
+def test_lets_no_wrong_signature_out(bench: Bench) -> None:
+    message, head = bench.fresh(), {"v": 1, "type": "log_head"}
+    assert bench.code(head) == "log_head"
+    bench.order(wrong=1)
+    assert [bench.code(message), bench.code(head)] == ["SIGNER_BAD_SIGNATURE"] * 2
+    bench.order()
+    assert [bench.code(message), bench.code(head)] == ["signed", "log_head"]
+
+
+def test_takes_no_other_token_for_its_own(bench: Bench) -> None:
+    message = bench.fresh()
+    vaults.initialise(bench.vault.folder / "hot-1", "hot-1b", count=2)
+    bench.stop()
+    bench.start()
+    for other in ({"serial": "2a"}, {"instead": "hot-1b"}):
+        bench.order(away=1)
+        assert bench.code(message) == "SIGNER_TOKEN_FAILED"
+        before = bench.logins()
+        bench.order(**other)
+        for _ in range(2):
+            assert bench.code(message) == "SIGNER_TOKEN_FAILED"
+            assert "is another token than before" in bench.health()[1]
+        # Not even the PIN is shown to one that says itself that it is another.
+        assert (bench.logins() == before) is ("serial" in other)
+    bench.order()
+    assert (bench.code(message), bench.health()[0]) == ("signed", "ready")
+
+
+def test_tries_a_pin_that_was_changed_meanwhile_once_until_somebody_types_another(bench: Bench) -> None:
+    message = bench.fresh()
+    bench.order(away=1)
+    assert bench.code(message) == "SIGNER_TOKEN_FAILED"
+    before = bench.logins()
+    bench.order(login=0xA0)  # CKR_PIN_INCORRECT
+    for _ in range(4):
+        assert [bench.code(message), bench.health()[0]] == ["SIGNER_TOKEN_FAILED"] * 2
+    assert bench.logins() == before + 1
+    bench.order()
+    assert bench.health() == (
+        "SIGNER_TOKEN_FAILED",
+        "the PIN was refused; an operator must enter the right one",
+    )
+    assert bench.code({"v": 1, "type": "unlock", "pin": vaults.PIN}) == "unlocked"
+    assert (bench.code(message), bench.health()[0]) == ("signed", "ready")
