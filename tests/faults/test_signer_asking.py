@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -51,6 +52,7 @@ def reopening(desk: Desk, **how: Any) -> Message:
     return order("signer.reopen", token="hot-1", standing=desk.health["journal"]["standing"], **how)
 
 
+REFUSED = ("SIGNER_BELOW_QUORUM", "SIGNER_MAKER_APPROVES")
 ASKED = pytest.mark.parametrize("asked_for", [refill, release, registry, reopening])
 # What the attacker says of the maker, whose passkey asked, and who then approved.
 CODES = [
@@ -127,6 +129,19 @@ def test_wants_nobody_to_ask_for_a_stop_or_for_a_customers_withdrawal(desk: Desk
         desk.code({**freeze, "approvals": [{**freeze["approvals"][0], "verb": "ask"}]}) == "SIGNER_WRONG_VERB"
     )
     assert desk.code(freeze) == "obeyed"
+
+
+@pytest.mark.parametrize("maker", [ANA, DOT, "01900000-0000-7000-8000-0000000000ff"])
+def test_needs_its_whole_quorum_for_a_withdrawal_whoever_is_said_to_have_released_it(
+    desk: Desk, maker: str
+) -> None:
+    """Screening is the web tier's, and so is its word on who looked into it: nothing is gained by lying."""
+    one = withdrawal(expires=desk.in_hours(1), maker=UUID(maker))
+    assert desk.code(request(desk.registry, [one], officers=[BEN])) == "SIGNER_BELOW_QUORUM"
+    assert desk.code(request(desk.registry, [one], officers=[BEN, DOT])) in REFUSED
+    assert desk.code(request(desk.registry, [one], officers=[BEN, CY])) == "signed"
+    named = withdrawal(expires=desk.in_hours(1), maker=UUID(CY))  # it can only take an approval away
+    assert desk.code(request(desk.registry, [named], officers=[BEN, CY])) == "SIGNER_MAKER_APPROVES"
 
 
 def test_lets_every_officer_ask_where_its_registry_names_no_makers(tmp_path: Path) -> None:
