@@ -35,7 +35,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.orders import calls, streams
-from benchmarks.orders.engine import Seat, engine_running
+from benchmarks.orders.engine import Seat, engine_running, line
 from benchmarks.orders.flow import Flows
 from benchmarks.orders.table import compared, head, machine
 from benchmarks.orders.takeover import takeovers
@@ -73,7 +73,7 @@ def main() -> None:
     with (
         tempfile.TemporaryDirectory(prefix="bench-", dir=asked.dir) as folder,
         engine_running(asked.engine, Path(folder), fsync=not asked.no_fsync) as target,
-        closing(Bridge(target)) as bridge,
+        closing(Bridge(target, library=line(asked.engine))) as bridge,
     ):
         assert bridge.connected()
         gc.freeze()

@@ -10,9 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from benchmarks.orders.answers import must_be_ok
 from benchmarks.orders.crowd import crowd
-from benchmarks.orders.flow import Flow, Flows
+from benchmarks.orders.flow import Flow, Flows, wire
 from benchmarks.orders.table import Line, added, counted, told
-from engine_bridge.adapters import encoding
 from engine_bridge.adapters.channel import open_channel
 from engine_bridge.adapters.client import Bridge
 from engine_bridge.wire import order_entry_pb2, order_entry_pb2_grpc
@@ -101,8 +100,4 @@ def _made(each: int) -> int:
 
 
 def _batch(flow: Flow, count: int) -> order_entry_pb2.CommandBatch:
-    sent = encoding.batch(encoding.commands(flow.many(count)), first=1)
-    batch = order_entry_pb2.CommandBatch.FromString(sent)
-    for command in batch.commands:
-        command.ClearField("session_seq")  # it belongs to a session, and this call has none
-    return batch
+    return order_entry_pb2.CommandBatch(commands=wire(flow.many(count)))

@@ -21,6 +21,11 @@ from engine_bridge.domain.markets import LISTINGS
 from kernel.money import asset
 
 
+def line(engine: Path) -> Path:
+    """The bridge's own library, as it was built with this engine."""
+    return engine.with_name("libcountersign_bridge.so")
+
+
 class Running:
     """One such process, and what it said when."""
 
@@ -46,6 +51,7 @@ class Seat:
     """The folder of a venue, its sockets, and the program that leads it."""
 
     def __init__(self, binary: Path, folder: Path, *, fsync: bool) -> None:
+        self.library = line(binary)
         self._folder = folder
         self._command = [
             str(binary), "serve", "--dir", str(folder / "journal"), "--socket", str(self.path("o")),

@@ -7,9 +7,11 @@ from collections import deque
 from typing import Final
 
 from core.ids import new_id_numbers
+from engine_bridge.adapters import encoding
 from engine_bridge.domain.commands import ORDER_LIFETIME_MS, CancelOrder, Command, PlaceOrder
 from engine_bridge.domain.markets import LISTINGS
 from engine_bridge.domain.orders import OrderTerms, OrderType, Side, StpMode
+from engine_bridge.wire import order_entry_pb2
 
 ACCOUNT: Final = 7
 RESTING: Final = 2_000
@@ -53,3 +55,8 @@ class Flows:
         """Another flow."""
         self._begun += 1
         return Flow(self._begun * _APART)
+
+
+def wire(commands: list[Command]) -> list[order_entry_pb2.Command]:
+    """The commands as messages, which have no number yet."""
+    return [order_entry_pb2.Command.FromString(body) for body in encoding.commands(commands)]

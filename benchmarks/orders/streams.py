@@ -6,17 +6,19 @@ import asyncio
 import os
 import time
 from collections import deque
-from typing import Any
+from typing import Any, Final
 
 from grpc import aio
 
-from benchmarks.orders.flow import Flow
+from benchmarks.orders.flow import Flow, wire
 from benchmarks.orders.pace import Pace
 from benchmarks.orders.table import Line, counted, told
-from engine_bridge.adapters import encoding
 from engine_bridge.adapters.channel import OPTIONS, UNIX_OPTIONS
-from engine_bridge.adapters.session import BATCH_MAX, FRAMES_IN_FLIGHT_MAX
 from engine_bridge.wire import order_entry_pb2, order_entry_pb2_grpc
+
+_BATCH_MAX: Final = 512
+_FRAMES_IN_FLIGHT_MAX: Final = 8
+"""As the bridge's own (engine/bridge/src/session.rs)."""
 
 
 class _Raw:
@@ -36,8 +38,8 @@ class _Raw:
 
     async def send(self) -> None:
         while self._sent < len(self._commands):
-            ready = min(self._answered + len(self._moments) - self._sent, BATCH_MAX)
-            if not ready or self._frames >= FRAMES_IN_FLIGHT_MAX:
+            ready = min(self._answered + len(self._moments) - self._sent, _BATCH_MAX)
+            if not ready or self._frames >= _FRAMES_IN_FLIGHT_MAX:
                 self._wake.clear()
                 await self._wake.wait()
                 continue
@@ -64,14 +66,15 @@ class _Raw:
 async def raw(target: str, flow: Flow, rate: int, each: int, seconds: float) -> Line:
     """What grpc and the engine take by themselves."""
     pace = Pace(rate, seconds, each=each)
-    sent = encoding.batch(encoding.commands(flow.many(pace.count)), first=1)
-    batch = order_entry_pb2.CommandBatch.FromString(sent)
+    commands = wire(flow.many(pace.count))
+    for number, command in enumerate(commands, 1):
+        command.session_seq = number
     async with aio.insecure_channel(target, options=(*OPTIONS, *UNIX_OPTIONS)) as channel:
         call = order_entry_pb2_grpc.OrderEntryStub(channel).Session()
         hello = order_entry_pb2.Hello(protocol_version=1, session_id=os.urandom(16), next_session_seq=1)
         await call.write(order_entry_pb2.ClientFrame(hello=hello))
         await call.read()
-        client = _Raw(call, list(batch.commands), pace.warm)
+        client = _Raw(call, commands, pace.warm)
         work = [asyncio.create_task(part) for part in (client.send(), client.receive())]
         spent = time.process_time()
         begin = await pace.run(client.act)

@@ -67,7 +67,7 @@ def takeovers(seat: Seat, flows: Flows, *, rounds: int) -> None:
             for way in ("drain", "kill"):
                 standby = seat.start("--standby-socket", str(seat.path("standby")), "--take-over", "auto")
                 _caught_up(seat)
-                with closing(Bridge(seat.target("o"))) as bridge:
+                with closing(Bridge(seat.target("o"), library=seat.library)) as bridge:
                     assert bridge.connected()
                     callers = _Callers(bridge, flows.begin())
                     time.sleep(0.5)

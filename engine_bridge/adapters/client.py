@@ -11,15 +11,16 @@ import logging
 import os
 import threading
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final, TypeAlias
 
 import grpc
 from django.conf import settings
 
-from engine_bridge.adapters import decoding, papers
+from engine_bridge.adapters import decoding, encoding, papers
 from engine_bridge.adapters.channel import EngineAway, OutcomeUnknown, is_away, open_channel
-from engine_bridge.adapters.session import BATCH_MAX, Session
-from engine_bridge.adapters.ticket import Ticket, runs
+from engine_bridge.adapters.line import Line
+from engine_bridge.adapters.session import Session
 from engine_bridge.domain.commands import Command
 from engine_bridge.domain.results import AWAY, Result, ResultCode
 from engine_bridge.wire import market_data_pb2, market_data_pb2_grpc, order_entry_pb2, order_entry_pb2_grpc
@@ -42,14 +43,14 @@ _UNKNOWN: Final = frozenset({ResultCode.UNKNOWN_COMMAND, ResultCode.FORGOTTEN})
 class Bridge:
     """Orders in, answers out, and looks at the book, over the orders socket."""
 
-    def __init__(self, target: str) -> None:
-        """papers.BadTarget."""
+    def __init__(self, target: str, *, library: Path | None = None) -> None:
+        """EngineAway where the library is missing; papers.BadTarget."""
         papers.door(target)
         self.target = target
         self._lock = threading.Lock()
         self._silences = 0
         self._channel: grpc.Channel | None = None
-        self._session = Session(target)
+        self._session = Session(target, Line(library or settings.ENGINE_LIBRARY))
         self._session.start()
 
     def submit(self, commands: Sequence[Command], *, timeout_s: float | None = None) -> list[Answer]:
@@ -58,16 +59,16 @@ class Bridge:
         EngineAway and EngineBusy are raised only while it is certain that none of the commands was taken.
         """
         self._wait_for_connection()
-        ticket = Ticket(len(commands))
-        self._session.hand_over(ticket, runs(ticket, commands, largest=BATCH_MAX))
-        if ticket.wait(ANSWER_S if timeout_s is None else timeout_s):
+        whole, known = self._session.submit(
+            encoding.commands(commands), timeout_s=ANSWER_S if timeout_s is None else timeout_s
+        )
+        if whole:
             self._silences = 0
-            return _told(decoding.results(ticket.answers))  # type: ignore[arg-type]  # every one came
-        # The time is over: what never left is taken back; what left and stayed unanswered is asked about.
-        unsent = self._session.withdraw(ticket)
+            return _told(decoding.answers(known))
+        # The time is over: what never left was taken back; what left and stayed unanswered is asked about.
         with self._lock:
             self._silences += 1
-        answers = list(ticket.answers)
+        answers, unsent = decoding.places(known)
         open_places = [
             place for place, answer in enumerate(answers) if answer is None and place not in unsent
         ]
@@ -112,7 +113,7 @@ class Bridge:
                 self._channel = open_channel(self.target)
             return self._channel
 
-    def _looked_up(self, commands: Sequence[Command]) -> Iterator[tuple[int, order_entry_pb2.CommandResult]]:
+    def _looked_up(self, commands: Sequence[Command]) -> Iterator[tuple[int, Result]]:
         """Ask by the commands' ids, all at once: the answers may have been lost with the connection. Gives
         the places of those that are known, and what is known.
         """
@@ -131,7 +132,7 @@ class Bridge:
                     raise
                 continue
             if decoding.code(found.code) not in _UNKNOWN:
-                yield place, found
+                yield place, decoding.result(found)
 
     def _wait_for_connection(self) -> None:
         """Return at once while connected; refuse at once while the circuit is open; else wait a moment."""
@@ -148,9 +149,8 @@ class Bridge:
             raise EngineAway(f"no connection to the engine: {session.ended}")
 
 
-def _answers(answers: Sequence[order_entry_pb2.CommandResult | None], unsent: set[int]) -> list[Answer]:
+def _answers(found: Sequence[Result | None], unsent: set[int]) -> list[Answer]:
     """What is known of a call whose time is over, in order; EngineAway where nothing of it was taken."""
-    found = [None if answer is None else decoding.results([answer])[0] for answer in answers]
     if all(place in unsent if result is None else result.code in AWAY for place, result in enumerate(found)):
         raise EngineAway("the engine went away before anything was sent")
     return [OutcomeUnknown() if result is None or result.code in _UNTOLD else result for result in found]

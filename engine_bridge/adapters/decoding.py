@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import struct
 from typing import Any, Final
 from uuid import UUID
 
@@ -32,6 +32,10 @@ _CODES: Final = {
 _REASONS: Final = {number: name.removeprefix("DONE_REASON_") for name, number in types_pb2.DoneReason.items()}
 
 
+ANSWER: Final = struct.Struct("@i?Bxx5Q")
+"""What the line knows of a command, as engine/bridge/src/ticket.rs lays it out."""
+_TOLD, _UNSENT = 1, 2
+
 _tuple: Final = tuple.__new__
 
 
@@ -47,28 +51,45 @@ def code(number: int) -> ResultCode:
         raise Undecodable(f"result code {number}") from None
 
 
-def results(wires: Iterable[order_entry_pb2.CommandResult]) -> list[Result]:
-    """Answers to commands. The tuples are made without their class's own constructor, which would cost as
-    much as all the rest.
+def result(wire: order_entry_pb2.CommandResult) -> Result:
+    """An answer to a single question about a command."""
+    return Result(
+        code=code(wire.code),
+        engine_seq=wire.engine_seq,
+        order_id=wire.order_id,
+        filled_lots=wire.filled_lots,
+        leaves_lots=wire.leaves_lots,
+        duplicate=wire.duplicate,
+        engine_time_ns=wire.engine_time_ns,
+    )
+
+
+def answers(known: Any) -> list[Result]:
+    """What the line knows of a call, where every command was answered. The tuples are made without their
+    class's own constructor, which would cost as much as all the rest.
     """
     try:
         return [
-            _tuple(
-                Result,
-                (
-                    _CODES[wire.code],
-                    wire.engine_seq,
-                    wire.order_id,
-                    wire.filled_lots,
-                    wire.leaves_lots,
-                    wire.duplicate,
-                    wire.engine_time_ns,
-                ),
-            )
-            for wire in wires
+            _tuple(Result, (_CODES[number], seq, order_id, filled, leaves, duplicate, at))
+            for number, duplicate, _, seq, order_id, filled, leaves, at in ANSWER.iter_unpack(known)
         ]
     except KeyError as unknown:
         raise Undecodable(f"result code {unknown}") from None
+
+
+def places(known: Any) -> tuple[list[Result | None], set[int]]:
+    """What the line knows of a call whose time is over: each command's answer, if any, and the places of
+    those that never left.
+    """
+    found: list[Result | None] = []
+    unsent: set[int] = set()
+    for place, row in enumerate(ANSWER.iter_unpack(known)):
+        number, duplicate, state, seq, order_id, filled, leaves, at = row
+        told = state == _TOLD
+        found.append(Result(code(number), seq, order_id, filled, leaves, duplicate, at) if told else None)
+        if state == _UNSENT:
+            unsent.add(place)
+    return found, unsent
 
 
 def wide(high: int, low: int) -> int:

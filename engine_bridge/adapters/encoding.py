@@ -7,7 +7,7 @@ test compares.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -53,18 +53,15 @@ def _varint(value: int) -> bytes:
     return _MORE[value & _LOW_BITS] + _varint(value >> _BITS)
 
 
-# Tags, each with the sizes that may follow it: ClientFrame.batch, CommandBatch.commands, and Command's own.
-_BATCH: Final = b"\x12"
-_COMMANDS: Final = [b"\x0a" + _varint(size) + b"\x10" for size in range(_COMMAND_SIZE_MAX)]
-"""A command's size, and the tag of its number in the session, which stands first."""
+# Tags of Command, each with the sizes that may follow it.
 _COMMAND_ID: Final = b"\x0a\x10"
 _NEW_ORDER: Final = [b"\x22" + _varint(size) for size in range(_COMMAND_SIZE_MAX)]
 _CANCEL: Final = [b"\x2a" + _varint(size) for size in range(_COMMAND_SIZE_MAX)]
 
 
 def commands(given: Iterable[Command]) -> list[bytes]:
-    """Each command as it is sent and sent again, but for its number. ValueError where anything of it is too
-    large.
+    """Each command as it is sent and sent again, but for its number, which the line puts in front of it.
+    ValueError where anything of it is too large.
     """
     found = []
     for command in given:
@@ -109,27 +106,6 @@ def _usual(instrument_id: int, account_id: int, side: Side, order_type: OrderTyp
 @lru_cache(256)
 def _expiry(expires_at_ms: int) -> bytes:
     return b"\x18" + _varint(expires_at_ms)
-
-
-def batch(bodies: Sequence[bytes], *, first: int) -> bytes:
-    """A CommandBatch of commands that were written before, under numbers from `first` on."""
-    low, count = first & _LOW_BITS, len(bodies)
-    if (same := _WIDTH - low) < count:  # so many numbers have their high bits in common
-        return batch(bodies[:same], first=first) + batch(bodies[same:], first=first + same)
-    high = _varint(first >> _BITS)
-    size = len(_MORE[0]) + len(high) + 1
-    parts: list[bytes] = []
-    for body, lows in zip(bodies, _MORE[low : low + count], strict=True):
-        parts += (_COMMANDS[size + len(body)], lows, high, body)
-    return b"".join(parts)
-
-
-def frame(batches: Sequence[bytes]) -> bytes:
-    """A ClientFrame that holds the commands of all these batches. Messages written one behind the other are
-    read as one, so nothing is copied into another message to be sent.
-    """
-    sent = b"".join(batches)
-    return _BATCH + _varint(len(sent)) + sent
 
 
 def transfer(value: MoveFunds) -> transfers_pb2.Transfer:

@@ -7,7 +7,6 @@ renewed without a restart.
 
 from __future__ import annotations
 
-import ssl
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -38,18 +37,6 @@ class Door:
     def read(self, name: str) -> bytes:
         """One of the files. OSError."""
         return (self.papers / name).read_bytes()
-
-    def context(self) -> ssl.SSLContext:
-        """TLS 1.3 with both certificates, HTTP/2 in it. OSError.
-
-        Only the engine's own authority is believed, and its certificate must be for the host that was asked.
-        """
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.minimum_version = ssl.TLSVersion.TLSv1_3
-        context.load_verify_locations(self.papers / AUTHORITY)
-        context.load_cert_chain(self.papers / CERTIFICATE, self.papers / KEY)
-        context.set_alpn_protocols(["h2"])
-        return context
 
 
 def door(target: str) -> Door | None:

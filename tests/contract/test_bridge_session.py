@@ -6,16 +6,16 @@ import os
 import threading
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from core import clock
 from core.ids import new_id
-from engine_bridge.adapters import administration, client, feed, session
+from engine_bridge.adapters import administration, client, encoding, feed
 from engine_bridge.adapters.channel import EngineAway, EngineBusy, OutcomeUnknown
 from engine_bridge.adapters.client import Bridge
-from engine_bridge.adapters.ticket import Ticket, runs
 from engine_bridge.domain.commands import CancelOrder, Command, PlaceOrder
 from engine_bridge.domain.orders import OrderTerms, OrderType, Side, StpMode
 from engine_bridge.domain.results import Result, ResultCode
@@ -23,6 +23,9 @@ from tests.trading import until
 from tests.venue import Engine, engine_running
 
 LARGEST = 2**63 - 1
+FRAMES_IN_FLIGHT_MAX, BATCH_MAX, WAITING_MAX = 8, 512, 8_192
+"""As in engine/bridge/src/session.rs."""
+FRAME_BYTES_MAX = 64 * 1024
 
 
 @pytest.fixture
@@ -56,15 +59,15 @@ def journaled(engine: Engine) -> int:
 
 def test_answers_thousands_at_once_in_their_order(engine: Engine, bridge: Bridge) -> None:
     before = journaled(engine)
-    asked = cancels(session.WAITING_MAX)
+    asked = cancels(WAITING_MAX)
     assert numbers(bridge.submit(asked)) == [command.order_id for command in asked]
-    assert journaled(engine) - before == session.WAITING_MAX
+    assert journaled(engine) - before == WAITING_MAX
 
 
 def test_refuses_at_once_what_it_has_no_room_for(engine: Engine, bridge: Bridge) -> None:
     before = journaled(engine)
     with pytest.raises(EngineBusy):
-        bridge.submit(cancels(session.WAITING_MAX + 1))
+        bridge.submit(cancels(WAITING_MAX + 1))
     assert numbers(bridge.submit(cancels(1))) == [1]
     assert journaled(engine) - before <= 2
 
@@ -87,7 +90,7 @@ def test_serves_calls_of_one_and_of_hundreds_together(bridge: Bridge) -> None:
 
 
 def test_gets_the_first_outcome_for_what_it_sends_again(engine: Engine, bridge: Bridge) -> None:
-    asked = cancels(session.BATCH_MAX + 1)
+    asked = cancels(BATCH_MAX + 1)
     assert numbers(bridge.submit(asked)) == [command.order_id for command in asked]
     before = journaled(engine)
     again = bridge.submit(asked)
@@ -165,7 +168,7 @@ def test_takes_back_what_never_left_and_says_so(engine: Engine, bridge: Bridge) 
     assert numbers(bridge.submit(cancels(1))) == [1]
     before = journaled(engine)
     engine.pause()
-    frames = session.FRAMES_IN_FLIGHT_MAX * session.BATCH_MAX
+    frames = FRAMES_IN_FLIGHT_MAX * BATCH_MAX
     sent = threading.Thread(target=bridge.submit, args=(cancels(frames, first=10),))
     sent.start()
     until(lambda: bridge._session.depth == frames)
@@ -230,6 +233,11 @@ def test_makes_no_command_longer_than_a_frame_counts_on() -> None:
             Side.SELL, order_type, LARGEST, LARGEST, LARGEST, "", "", StpMode.CANCEL_BOTH, quote_sized=False
         )
         order = PlaceOrder(new_id().int, 2**48, LARGEST, 2**31, LARGEST, terms)
-        (run,) = runs(Ticket(1), [order], largest=1)
-        run.first = 2**56
-        assert len(run.written()) <= session.COMMAND_BYTES_MAX
+        (command,) = encoding.commands([order])
+        tags_and_size, number = 3, 10
+        assert tags_and_size + number + len(command) <= FRAME_BYTES_MAX // BATCH_MAX
+
+
+def test_says_what_is_missing_where_its_own_part_was_not_built(tmp_path: Path) -> None:
+    with pytest.raises(EngineAway, match="bin/setup builds what is missing"):
+        Bridge(f"unix:{tmp_path / 's'}", library=tmp_path / "libcountersign_bridge.so")

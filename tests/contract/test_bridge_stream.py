@@ -11,6 +11,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from h2.config import H2Configuration
 from h2.connection import H2Connection
 from h2.errors import ErrorCodes
@@ -20,12 +21,14 @@ from hpack import Encoder
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_bridge.adapters import stream, trailers
+from engine_bridge.adapters import trailers
 from engine_bridge.adapters.channel import FRAME_MAX, EngineAway, EngineRefused
-from engine_bridge.adapters.stream import Stream
+from engine_bridge.adapters.line import Line
 
 METHOD = "/exchange.engine.v1.OrderEntry/Session"
 SEED = 20261128
+WINDOW, FRAME_IN_MAX = 4 * 1024 * 1024, 1024 * 1024
+"""As in engine/bridge/src/http.rs."""
 
 
 class Peer:
@@ -84,12 +87,13 @@ class Peer:
 @contextmanager
 def connected(
     folder: Path, *, window: int = 65_535, cut: Callable[[bytes], list[bytes]] = lambda data: [data]
-) -> Iterator[tuple[Stream, Peer]]:
+) -> Iterator[tuple[Line, Peer]]:
     """A stream and its peer, which has heard the request."""
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(folder / "s"))
         listening.listen()
-        opened = Stream(f"unix:{folder / 's'}", METHOD, timeout_s=60.0)
+        opened = Line(settings.ENGINE_LIBRARY)
+        opened.open(f"unix:{folder / 's'}", METHOD, timeout_s=60.0)
         accepted, _ = listening.accept()
         with accepted:
             accepted.settimeout(60.0)
@@ -99,17 +103,18 @@ def connected(
         opened.close()
 
 
-def received(opened: Stream, count: int) -> list[bytes]:
+def received(opened: Line, count: int) -> list[bytes]:
     found: list[bytes] = []
     while len(found) < count:
-        found += opened.receive()
+        if (message := opened.hear()) is not None:
+            found.append(message)
     return found
 
 
-def until_it_ends(opened: Stream) -> str:
+def until_it_ends(opened: Line) -> str:
     while True:
         try:
-            opened.receive()
+            opened.hear()
         except (EngineAway, EngineRefused, ConnectionError) as end:
             return str(end)
 
@@ -138,7 +143,7 @@ def test_sends_no_more_than_there_is_room_for_and_all_of_it(tmp_path: Path, wind
         reading = threading.Thread(target=until_it_ends, args=(opened,))
         reading.start()
         for message in messages:
-            opened.send(message)
+            opened.say(message)
         peer.read_until(lambda: len(peer.body) >= len(whole))
         assert peer.body == whole
         peer.socket.shutdown(socket.SHUT_RDWR)
@@ -159,7 +164,7 @@ def test_reads_messages_however_they_are_cut(tmp_path: Path) -> None:
         return pieces
 
     messages = [chance.randbytes(chance.choice([0, 5, 400, 20_000, 900_000])) for _ in range(30)]
-    assert sum(map(len, messages)) > stream._WINDOW
+    assert sum(map(len, messages)) > WINDOW
     with connected(tmp_path, cut=cut) as (opened, peer):
 
         def answer() -> None:
@@ -173,7 +178,7 @@ def test_reads_messages_however_they_are_cut(tmp_path: Path) -> None:
         answering.start()
         assert received(opened, len(messages)) == messages
         while answering.is_alive():
-            opened.receive()
+            opened.hear()
         assert peer.pings == len(messages)
 
 
@@ -211,7 +216,7 @@ def test_says_what_the_trailers_say(
         assert received(opened, 1) == [b"before"]
         assert until_it_ends(opened) == str(says)
         with pytest.raises(type(says), match=re.escape(str(says))):
-            opened.receive()
+            opened.hear()
         writing.join()
 
 
@@ -265,7 +270,7 @@ def test_takes_no_message_that_it_cannot_read(tmp_path: Path, head: bytes, says:
 
 def test_takes_no_frame_larger_than_it_allowed(tmp_path: Path) -> None:
     with connected(tmp_path) as (opened, peer):
-        peer.socket.sendall((stream._FRAME_IN_MAX + 1).to_bytes(3, "big") + b"\0\0\0\0\0\x01")
+        peer.socket.sendall((FRAME_IN_MAX + 1).to_bytes(3, "big") + b"\0\0\0\0\0\x01")
         assert "a frame of" in until_it_ends(opened)
 
 

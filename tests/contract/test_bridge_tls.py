@@ -8,13 +8,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.conf import settings
 
 from engine_bridge.adapters import administration, feed, transfers
 from engine_bridge.adapters.channel import EngineAway, EngineRefused, open_channel
 from engine_bridge.adapters.client import Bridge
+from engine_bridge.adapters.line import Line
 from engine_bridge.adapters.papers import BadTarget
 from engine_bridge.adapters.session import METHOD
-from engine_bridge.adapters.stream import Stream
 from tests import papers, ports
 from tests.contract.test_bridge_session import cancels, numbers
 from tests.trading import until
@@ -50,17 +51,15 @@ def site() -> Iterator[Site]:
 
 def refusal(target: str) -> str:
     """Why the engine, or we, did not want this stream."""
+    line = Line(settings.ENGINE_LIBRARY)
     try:
-        opened = Stream(target, METHOD, timeout_s=60.0)
-    except (EngineAway, OSError) as error:
-        return str(error)
-    try:
+        line.open(target, METHOD, timeout_s=60.0)
         while True:
-            opened.receive()
+            line.hear()
     except (EngineAway, EngineRefused, OSError) as error:
         return f"{type(error).__name__}: {error}"
     finally:
-        opened.close()
+        line.close()
 
 
 def test_sends_orders_and_goes_on_after_a_kill(site: Site) -> None:
@@ -105,12 +104,12 @@ def test_gets_nowhere_without_papers_of_the_engines_own_authority(site: Site) ->
     papers.Authority().issue(site.folder / "strange", papers.client("orders"))
     strange = site.folder / "strange"
     # They do not believe the engine ...
-    assert "certificate verify failed" in refusal(site.target("strange"))
+    assert "invalid peer certificate" in refusal(site.target("strange"))
     # ... and it does not believe them.
     (strange / "ca.pem").write_bytes((site.folder / "orders/ca.pem").read_bytes())
     assert "alert" in refusal(site.target("strange"))
     # Nor is another host's certificate taken for this one's.
-    assert "certificate verify failed" in refusal(site.target("orders", host="localhost"))
+    assert "invalid peer certificate" in refusal(site.target("orders", host="localhost"))
     with pytest.raises(EngineAway):
         administration.status(site.target("admin", host="localhost"))
 

@@ -1,0 +1,175 @@
+//! What leaves under which number, and whose answer is whose, in whatever order and after whatever breaks.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use countersign_bridge::session::{BATCH_MAX, Busy, FRAMES_IN_FLIGHT_MAX, Session, Stale, WAITING_MAX};
+use countersign_bridge::ticket::{State, Ticket};
+use countersign_wire::v1::{
+    CancelOrder, ClientFrame, Command, CommandResult, ResultBatch, client_frame, command,
+};
+use proptest::prelude::*;
+use prost::Message;
+
+/// Commands whose order says whose they are, as the bridge writes them: without a number.
+fn call(orders: impl Iterator<Item = u64>) -> Arc<Ticket> {
+    let (mut bytes, mut sizes) = (Vec::new(), Vec::new());
+    for order_id in orders {
+        let body = command::Body::Cancel(CancelOrder { order_id, account_id: 7 });
+        let one = Command { body: Some(body), expires_at_ms: 9, ..Command::default() }.encode_to_vec();
+        sizes.push(one.len() as u8);
+        bytes.extend(one);
+    }
+    Arc::new(Ticket::new(&bytes, &sizes).expect("the sizes are theirs"))
+}
+
+/// The other end: keeps what it was sent, and answers what and when it is told to.
+#[derive(Default)]
+struct Engine {
+    open: BTreeMap<u64, u64>,
+    newest: u64,
+}
+
+impl Engine {
+    fn hear(&mut self, session: &mut Session) {
+        while let Some(message) = session.following() {
+            let told = ClientFrame::decode(&message[..]).expect("a frame");
+            let Some(client_frame::Frame::Batch(batch)) = told.frame else { panic!("no batch: {told:?}") };
+            assert!(!batch.commands.is_empty() && batch.commands.len() <= BATCH_MAX);
+            for command in batch.commands {
+                assert_eq!(command.session_seq, self.newest + 1);
+                assert_eq!(command.expires_at_ms, 9);
+                let Some(command::Body::Cancel(cancel)) = command.body else { panic!("another command") };
+                self.newest = command.session_seq;
+                self.open.insert(command.session_seq, cancel.order_id);
+            }
+        }
+        assert!(session.under_way() <= FRAMES_IN_FLIGHT_MAX);
+    }
+
+    fn answer(&mut self, numbers: &[u64], again: &[u64]) -> ResultBatch {
+        let first = numbers.iter().map(|number| CommandResult {
+            session_seq: *number,
+            code: 1,
+            order_id: self.open.remove(number).expect("it is open"),
+            ..CommandResult::default()
+        });
+        let mut results: Vec<_> = first.collect();
+        results.extend(again.iter().map(|number| CommandResult {
+            session_seq: *number,
+            code: 2,
+            ..CommandResult::default()
+        }));
+        ResultBatch { epoch: 1, results, durable_seq: 0 }
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn every_command_gets_its_own_first_answer(
+        sizes in prop::collection::vec(1..2_500usize, 1..10),
+        acts in prop::collection::vec((0..10u8, any::<prop::sample::Index>(), any::<u64>()), 400),
+    ) {
+        let (mut session, mut engine) = (Session::default(), Engine::default());
+        session.resume(1, 0);
+        let mut tickets = BTreeMap::new();
+        let mut withdrawn: BTreeMap<u64, BTreeSet<usize>> = BTreeMap::new();
+        let mut told = Vec::new();
+        for (index, size) in sizes.iter().enumerate() {
+            let index = index as u64;
+            let ticket = call((0..*size as u64).map(|at| index * 10_000 + at));
+            let depth = session.depth();
+            let taken = session.take(&ticket);
+            if depth + size <= WAITING_MAX {
+                taken.expect("there is room");
+                tickets.insert(index, ticket);
+            } else {
+                assert_eq!((taken, session.depth()), (Err(Busy(depth)), depth));
+            }
+            engine.hear(&mut session);
+        }
+        let mut acts = acts.into_iter().cycle();
+        while session.depth() > 0 {
+            let (act, which, chance) = acts.next().expect("a cycle");
+            match act {
+                // The connection breaks, and what was not answered comes again under numbers of its own.
+                0 if chance % 4 == 0 => {
+                    engine.open.clear();
+                    session.resume(1, engine.newest);
+                }
+                1 => {
+                    let (index, ticket) = tickets.iter().nth(which.index(tickets.len())).expect("one of them");
+                    session.withdraw(ticket);
+                    let answers = ticket.answers();
+                    let unsent = answers.each.iter().enumerate().filter(|(_, one)| one.state == State::Unsent);
+                    withdrawn.entry(*index).or_default().extend(unsent.map(|(place, _)| place));
+                }
+                _ => {
+                    let count = [1, 5, 600, 2_000][chance as usize % 4];
+                    let mut numbers: Vec<u64> = engine.open.keys().copied().take(count).collect();
+                    if act == 2 {
+                        numbers.reverse();
+                    }
+                    let again: Vec<u64> = told.iter().rev().take(3).copied().collect();
+                    told.extend(&numbers);
+                    let answered = session.settle(&engine.answer(&numbers, &again)).expect("of this epoch");
+                    assert!(answered.iter().all(|ticket| ticket.wait(Duration::ZERO)));
+                }
+            }
+            engine.hear(&mut session);
+        }
+        for (index, ticket) in tickets {
+            let taken_back = withdrawn.remove(&index).unwrap_or_default();
+            let answers = ticket.answers();
+            assert_eq!(answers.left, taken_back.len());
+            for (place, answer) in answers.each.iter().enumerate() {
+                if !taken_back.contains(&place) {
+                    let expected = (State::Told, 1, index * 10_000 + place as u64);
+                    assert_eq!((answer.state, answer.code, answer.order_id), expected);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn a_leader_that_was_replaced_answers_nothing_any_more() {
+    let (mut session, mut engine) = (Session::default(), Engine::default());
+    session.resume(5, 0);
+    let ticket = call(1..2);
+    session.take(&ticket).expect("there is room");
+    engine.hear(&mut session);
+    let mut answers = engine.answer(&[1], &[]);
+    answers.epoch = 4;
+    assert_eq!(session.settle(&answers).unwrap_err(), Stale { epoch: 4, newest: 5 });
+    assert_eq!(session.depth(), 1, "the command waits for the leader's own answer");
+    answers.epoch = 5;
+    assert_eq!(session.settle(&answers).expect("the leader's").len(), 1);
+    assert_eq!(session.depth(), 0);
+}
+
+#[test]
+fn a_command_is_repeated_byte_for_byte_under_another_number() {
+    let mut session = Session::default();
+    session.resume(1, 0);
+    session.take(&call(5..6)).expect("there is room");
+    let first = ClientFrame::decode(&session.following().expect("one")[..]).expect("a frame");
+    session.resume(2, 300);
+    let again = ClientFrame::decode(&session.following().expect("one")[..]).expect("a frame");
+    let numbers = [first, again].map(|frame| {
+        let Some(client_frame::Frame::Batch(mut batch)) = frame.frame else { panic!("no batch") };
+        let number = std::mem::take(&mut batch.commands[0].session_seq);
+        (number, batch.encode_to_vec())
+    });
+    assert_eq!([numbers[0].0, numbers[1].0], [1, 301]);
+    assert_eq!(numbers[0].1, numbers[1].1);
+}
+
+#[test]
+fn sizes_that_are_not_the_commands_are_refused() {
+    assert!(Ticket::new(b"abc", &[1, 1]).is_none());
+    assert!(Ticket::new(b"abc", &[1, 2]).is_some());
+}
