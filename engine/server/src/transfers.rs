@@ -111,6 +111,11 @@ impl Service for Transfers {
         request: Request<AcknowledgeRequest>,
     ) -> Result<Response<AcknowledgeResult>, Status> {
         let through_event_seq = request.into_inner().through_event_seq;
+        let newest = self.engine.shared.archive.last_seq();
+        if through_event_seq > newest {
+            // Nobody can have settled it: ids would be forgotten that are still needed.
+            return Err(Status::invalid_argument(format!("the newest event is {newest}")));
+        }
         let entry = Entry {
             id: Bytes::new(),
             session_seq: 0,
