@@ -10,7 +10,7 @@ from core.actor import Actor
 from engine_bridge.actions.upgrading import note_handover
 from engine_bridge.adapters import administration
 from engine_bridge.adapters.administration import ShardReading
-from engine_bridge.adapters.channel import EngineAway
+from engine_bridge.adapters.channel import EngineAway, EngineRefused
 
 BEHIND_MAX: Final = 10_000
 """So many commands a standby may be behind: it has applied them before anybody asks a second time."""
@@ -63,3 +63,5 @@ def _follower(standby: str) -> ShardReading:
         return administration.status(standby)
     except EngineAway as away:
         raise NotReady(f"Nothing was done: no standby answers on {standby}: {away}.") from None
+    except EngineRefused as refused:
+        raise NotReady(f"Nothing was done: on {standby} it says: {refused}.") from None

@@ -49,7 +49,7 @@ class ShardReading:
 
 
 def status(target: str) -> ShardReading:
-    """What the engine says of itself; EngineAway."""
+    """What the engine says of itself; EngineAway. EngineRefused: a standby's socket, whose process leads."""
     with _channel(target) as channel:
         wire = admin_pb2_grpc.AdminStub(channel).Status(types_pb2.Empty(), timeout=CALL_S)
     return ShardReading(
@@ -179,4 +179,6 @@ def _channel(target: str) -> Iterator[grpc.Channel]:
         except grpc.RpcError as error:
             if is_away(error):
                 raise EngineAway(error.code().name) from None  # type: ignore[attr-defined]
+            if error.code() is grpc.StatusCode.FAILED_PRECONDITION:  # type: ignore[attr-defined]
+                raise EngineRefused(error.details()) from None  # type: ignore[attr-defined]
             raise

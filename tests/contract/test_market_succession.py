@@ -57,6 +57,8 @@ def test_loses_nothing_and_is_written_down(venue: Venue, takes_over: str) -> Non
         venue.settle()
         assert (Order.objects.count(), Fill.objects.count()) == (2, 2)
         assert sound()
+        with pytest.raises(CommandError, match="leads already"):
+            hand_over(f"unix:{socket}")
     finally:
         second.stop()
 

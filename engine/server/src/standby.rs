@@ -142,9 +142,21 @@ pub struct Standby {
 }
 
 impl Standby {
-    fn told(&self) -> ShardStatus {
+    /// Whether this socket still speaks for its process: since that leads, or is about to, another one does.
+    fn follows(&self) -> Result<(), Status> {
+        if self.orders.is_closed() { Err(Status::failed_precondition(LEADS)) } else { Ok(()) }
+    }
+
+    /// What a leader does, somebody else must be asked for.
+    fn refuse<T>(&self) -> Result<Response<T>, Status> {
+        self.follows()?;
+        Err(Status::failed_precondition("this process follows another one; ask the leader"))
+    }
+
+    fn told(&self) -> Result<ShardStatus, Status> {
+        self.follows()?;
         let venue = self.venue.lock().expect("nobody panics while holding it");
-        ShardStatus {
+        Ok(ShardStatus {
             epoch: venue.epoch(),
             state: ShardState::Standby as i32,
             engine_seq: venue.engine_seq(),
@@ -157,13 +169,11 @@ impl Standby {
             accounts: venue.accounts_count() as u64,
             version: env!("CARGO_PKG_VERSION").to_string(),
             ..ShardStatus::default()
-        }
+        })
     }
 }
 
-fn follows<T>() -> Result<Response<T>, Status> {
-    Err(Status::failed_precondition("this process follows another one; ask the leader"))
-}
+const LEADS: &str = "this process leads already: ask on its admin socket";
 
 type Statuses = Pin<Box<dyn Stream<Item = Result<ShardStatus, Status>> + Send>>;
 
@@ -174,12 +184,10 @@ impl Service for Standby {
     async fn take_over(&self, request: Request<TakeOverRequest>) -> Result<Response<AdminResult>, Status> {
         let patience = Duration::from_millis(request.into_inner().wait_ms.into());
         let began = Instant::now();
-        let gone = || Status::failed_precondition("this process leads already");
+        let gone = || Status::failed_precondition(LEADS);
         while countersign_journal::is_led(&self.folder) {
             // It may be this very process that leads: one that takes over by itself was quicker.
-            if self.orders.is_closed() {
-                return Err(gone());
-            }
+            self.follows()?;
             if began.elapsed() >= patience {
                 return Ok(Response::new(AdminResult {
                     code: ResultCode::Busy as i32,
@@ -195,64 +203,64 @@ impl Service for Standby {
     }
 
     async fn status(&self, _: Request<Empty>) -> Result<Response<ShardStatus>, Status> {
-        Ok(Response::new(self.told()))
+        Ok(Response::new(self.told()?))
     }
 
     async fn watch_status(&self, _: Request<Empty>) -> Result<Response<Statuses>, Status> {
-        Ok(Response::new(Box::pin(tokio_stream::once(Ok(self.told())))))
+        Ok(Response::new(Box::pin(tokio_stream::once(Ok(self.told()?)))))
     }
 
     async fn put_asset(&self, _: Request<PutAssetRequest>) -> Result<Response<AdminResult>, Status> {
-        follows()
+        self.refuse()
     }
 
     async fn put_instrument(
         &self,
         _: Request<PutInstrumentRequest>,
     ) -> Result<Response<AdminResult>, Status> {
-        follows()
+        self.refuse()
     }
 
     async fn set_instrument_state(
         &self,
         _: Request<SetInstrumentStateRequest>,
     ) -> Result<Response<AdminResult>, Status> {
-        follows()
+        self.refuse()
     }
 
     async fn set_price_band(&self, _: Request<SetPriceBandRequest>) -> Result<Response<AdminResult>, Status> {
-        follows()
+        self.refuse()
     }
 
     async fn set_account_fees(
         &self,
         _: Request<SetAccountFeesRequest>,
     ) -> Result<Response<AdminResult>, Status> {
-        follows()
+        self.refuse()
     }
 
     async fn run_auction(&self, _: Request<RunAuctionRequest>) -> Result<Response<AdminResult>, Status> {
-        follows()
+        self.refuse()
     }
 
     async fn mass_cancel(&self, _: Request<MassCancelRequest>) -> Result<Response<AdminResult>, Status> {
-        follows()
+        self.refuse()
     }
 
     async fn drain(&self, _: Request<DrainRequest>) -> Result<Response<DrainResult>, Status> {
-        follows()
+        self.refuse()
     }
 
     async fn resume(&self, _: Request<ResumeRequest>) -> Result<Response<AdminResult>, Status> {
-        follows()
+        self.refuse()
     }
 
     async fn take_snapshot(&self, _: Request<Empty>) -> Result<Response<SnapshotInfo>, Status> {
-        follows()
+        self.refuse()
     }
 
     async fn verify(&self, _: Request<VerifyRequest>) -> Result<Response<VerifyReport>, Status> {
-        follows()
+        self.refuse()
     }
 }
 

@@ -179,6 +179,10 @@ async fn hands_over_to_a_standby_and_loses_nothing() {
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     println!("handed over in {:?}", began.elapsed());
+    // The standby's socket tells nothing of a standby that is none any more.
+    let told = standby.status(Empty {}).await.unwrap_err();
+    assert_eq!(told.code(), tonic::Code::FailedPrecondition);
+    assert!(told.message().contains("leads already"), "{told:?}");
     let now = events(&second, 1).await;
     assert!(now[..known.len()] == known[..]);
     let mut orders = OrderEntryClient::new(second.orders().await);
