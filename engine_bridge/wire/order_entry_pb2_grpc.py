@@ -55,7 +55,8 @@ class OrderEntryServicer:
     """Missing associated documentation comment in .proto file."""
 
     def Session(self, request_iterator, context):
-        """One long stream per client process. The first frame is Hello; the answer to it is Welcome.
+        """One long stream per client process. The first frame is Hello; the answer to it is Welcome. A second stream of the
+        same session ends the first with ABORTED, and its Welcome comes when that one has kept its word.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

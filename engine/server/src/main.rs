@@ -10,6 +10,7 @@ mod depth;
 mod engine;
 mod feed;
 mod identity;
+mod lines;
 mod live;
 mod logic;
 mod market_data;

@@ -4,12 +4,13 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use countersign_venue::command::Id;
 use countersign_venue::{Code, Command};
 use countersign_wire::Bytes;
 use countersign_wire::v1::order_entry_server::OrderEntry;
 use countersign_wire::v1::{
-    ClientFrame, CommandBatch, CommandResult, Durability, Hello, QueryCommandRequest, ResultBatch,
-    ServerFrame, ShardState, ShardStatus, Welcome, client_frame, server_frame,
+    ClientFrame, CommandBatch, CommandResult, Durability, QueryCommandRequest, ResultBatch, ServerFrame,
+    ShardState, ShardStatus, Welcome, client_frame, server_frame,
 };
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
@@ -19,6 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::convert;
 use crate::engine::{self, Answers, Engine, Entry, NotTaken, Reply};
 use crate::feed::Consumers;
+use crate::lines::Lines;
 use crate::stages::{Stage, Stages};
 use crate::telling;
 
@@ -31,6 +33,7 @@ const PROTOCOL: u32 = 1;
 pub struct Orders {
     pub engine: Engine,
     pub consumers: Consumers,
+    pub lines: Lines,
 }
 
 fn entries(batch: CommandBatch, session: u32) -> Vec<Entry> {
@@ -113,7 +116,13 @@ impl OrderEntry for Orders {
         let Some(client_frame::Frame::Hello(hello)) = first else {
             return Err(Status::invalid_argument("the first frame of a session is Hello"));
         };
-        let (session, welcome) = self.welcome(&hello).await?;
+        if hello.protocol_version != PROTOCOL {
+            return Err(Status::failed_precondition(format!("this engine speaks protocol {PROTOCOL}")));
+        }
+        let session_id = convert::id(&hello.session_id)
+            .map_err(|_| Status::invalid_argument("a session id is 16 bytes"))?;
+        let mut turn = self.lines.take(session_id).await;
+        let (session, welcome) = self.welcome(session_id).await?;
         let (told_tx, told) = mpsc::unbounded_channel();
         let permits = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
         let engine = self.engine.clone();
@@ -135,6 +144,7 @@ impl OrderEntry for Orders {
                 () = tell_states(&engine, &consumers, &mut states, &told_tx) => Ok(()),
                 // Whoever did not read its answers is not read either, and so would never be seen to leave.
                 () = told_tx.closed() => Ok(()),
+                () = turn.taken_over() => Err(Status::aborted("another stream has taken this session over")),
             };
             if let Err(status) = pumped {
                 told_tx.send(Told::Ended(status)).ok();
@@ -143,6 +153,7 @@ impl OrderEntry for Orders {
                 engine.insist(&Command::CancelSession { session }).await;
             }
             engine.shared.sessions.fetch_sub(1, Ordering::Relaxed);
+            drop(turn);
         });
         Ok(Response::new(Box::pin(frames)))
     }
@@ -189,12 +200,7 @@ impl Orders {
     }
 
     /// Opens the session in the journal if it is new, and says where it stands.
-    async fn welcome(&self, hello: &Hello) -> Result<(u32, Welcome), Status> {
-        if hello.protocol_version != PROTOCOL {
-            return Err(Status::failed_precondition(format!("this engine speaks protocol {PROTOCOL}")));
-        }
-        let session_id = convert::id(&hello.session_id)
-            .map_err(|_| Status::invalid_argument("a session id is 16 bytes"))?;
+    async fn welcome(&self, session_id: Id) -> Result<(u32, Welcome), Status> {
         let stand = move |engine: Engine| async move {
             let look =
                 engine.look(move |venue| (venue.session(&session_id), venue.epoch(), venue.engine_seq()));

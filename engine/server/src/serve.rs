@@ -27,6 +27,7 @@ use crate::admin::Admin;
 use crate::engine::Engine;
 use crate::feed::{Consumers, Feed};
 use crate::identity::{Denials, GateLayer, Identity, Known, Peer};
+use crate::lines::Lines;
 use crate::market_data::MarketData;
 use crate::options::Options;
 use crate::orders::Orders;
@@ -204,7 +205,8 @@ fn routes(
     snapshots: &Snapshots,
     readers: &Handle,
 ) -> Routes {
-    let orders = Orders { engine: engine.clone(), consumers: consumers.clone() };
+    let orders =
+        Orders { engine: engine.clone(), consumers: consumers.clone(), lines: Lines::default() };
     let feed = Feed { engine: engine.clone(), consumers: consumers.clone(), readers: readers.clone() };
     let admin = Admin {
         engine: engine.clone(),

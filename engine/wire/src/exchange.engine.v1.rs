@@ -3889,7 +3889,8 @@ pub mod order_entry_client {
             self.inner = self.inner.max_encoding_message_size(limit);
             self
         }
-        /// One long stream per client process. The first frame is Hello; the answer to it is Welcome.
+        /// One long stream per client process. The first frame is Hello; the answer to it is Welcome. A second stream of the
+        /// same session ends the first with ABORTED, and its Welcome comes when that one has kept its word.
         pub async fn session(
             &mut self,
             request: impl tonic::IntoStreamingRequest<Message = super::ClientFrame>,
@@ -3982,7 +3983,8 @@ pub mod order_entry_server {
             >
             + std::marker::Send
             + 'static;
-        /// One long stream per client process. The first frame is Hello; the answer to it is Welcome.
+        /// One long stream per client process. The first frame is Hello; the answer to it is Welcome. A second stream of the
+        /// same session ends the first with ABORTED, and its Welcome comes when that one has kept its word.
         async fn session(
             &self,
             request: tonic::Request<tonic::Streaming<super::ClientFrame>>,

@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use countersign_wire::v1::event_feed_client::EventFeedClient;
 use countersign_wire::v1::order_entry_client::OrderEntryClient;
 use countersign_wire::v1::{
-    ClientFrame, Command, CommandBatch, DrainRequest, Event, Hello, ResultCode, ServerFrame, Side, Welcome,
-    client_frame, event, server_frame,
+    ClientFrame, Command, CommandBatch, DrainRequest, Event, Hello, OpenOrdersRequest, ResultCode,
+    ServerFrame, Side, Welcome, client_frame, event, server_frame,
 };
 use tokio::sync::mpsc::{Sender, channel};
 use tokio_stream::wrappers::ReceiverStream;
@@ -21,14 +22,14 @@ struct Line {
 }
 
 /// Says Hello to whoever listens; `None` where nobody does, or who does is ending.
-async fn say_hello(process: &Process, session_id: &[u8]) -> Option<Line> {
+async fn say_hello(process: &Process, session_id: &[u8], cancel_on_disconnect: bool) -> Option<Line> {
     let mut orders = OrderEntryClient::new(process.try_orders().await?);
     let (frames, sent) = channel(1_024);
     let hello = Hello {
         protocol_version: 1,
         session_id: session_id.to_vec(),
         next_session_seq: 1,
-        cancel_on_disconnect: false,
+        cancel_on_disconnect,
     };
     frames.send(ClientFrame { frame: Some(client_frame::Frame::Hello(hello)) }).await.ok()?;
     let mut answers = orders.session(ReceiverStream::new(sent)).await.ok()?.into_inner();
@@ -42,7 +43,7 @@ async fn say_hello(process: &Process, session_id: &[u8]) -> Option<Line> {
 
 async fn reconnect(process: &Process, session_id: &[u8]) -> Line {
     for _ in 0..4_000 {
-        if let Some(line) = say_hello(process, session_id).await {
+        if let Some(line) = say_hello(process, session_id, false).await {
             return line;
         }
         tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -145,4 +146,44 @@ async fn goes_on_with_a_session_through_an_upgrade() {
         assert!(first.ended());
     })
     .await;
+}
+
+#[tokio::test]
+async fn ends_a_sessions_former_stream_before_another_takes_over_and_cancels_nothing_of_that() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    let mut ids = Ids;
+    let session_id = ids.next();
+    let commands = made(&mut ids, 2);
+    let mut lost = say_hello(&process, &session_id, true).await.unwrap();
+    let mut acknowledged = BTreeMap::new();
+    send(&lost, &commands[..1]).await;
+    listen(&mut lost, &mut acknowledged, 1).await;
+
+    // The client is back before anybody has noticed that its former connection is lost.
+    let mut line = say_hello(&process, &session_id, true).await.unwrap();
+    assert_eq!(line.welcome.last_session_seq_applied, 1);
+    let open = async || {
+        let mut feed = EventFeedClient::new(process.orders().await);
+        let mut open = feed.get_open_orders(OpenOrdersRequest::default()).await.unwrap().into_inner();
+        let orders = open.message().await.unwrap().unwrap().orders;
+        orders.iter().map(|order| order.order_id).collect::<Vec<u64>>()
+    };
+    assert!(open().await.is_empty(), "what the former stream had entered went with it");
+    send(&line, &commands[1..]).await;
+    listen(&mut line, &mut acknowledged, 2).await;
+    assert_eq!(open().await, [2]);
+    let ended = loop {
+        match lost.answers.message().await {
+            Ok(Some(_)) => {}
+            Ok(None) => panic!("it was not told why"),
+            Err(status) => break status,
+        }
+    };
+    assert_eq!(ended.code(), tonic::Code::Aborted);
+    drop(lost);
+    // Whatever the former stream's end still causes is decided before this.
+    let last = say_hello(&process, &ids.next(), false).await.unwrap();
+    drop(last);
+    assert_eq!(open().await, [2], "the former stream's end reached what the new one has entered");
 }
