@@ -12,18 +12,21 @@ use countersign_wire::v1::{
     Balance, BalancesChunk, BalancesRequest, EventBatch, OpenOrdersChunk, OpenOrdersRequest, SubscribeRequest,
 };
 use tokio::runtime::Handle;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, iter};
 use tonic::{Request, Response, Status};
 
 use crate::engine::{Engine, NotTaken};
 use crate::orders::unavailable;
+use crate::places::Places;
 use crate::telling;
 
 const EVENTS_DEFAULT: usize = 1_024;
 const EVENTS_MAX: usize = 8_192;
 const CHUNK: usize = 1_024;
+/// Rows of all answers that are under way: as many orders as may rest.
+const ROWS_MAX: usize = countersign_venue::ORDERS_MAX;
 /// Batches that may wait for a slow consumer; then it waits in the archive.
 const BATCHES: usize = 4;
 
@@ -32,10 +35,13 @@ pub type Consumers = Arc<Mutex<BTreeMap<String, u64>>>;
 
 #[derive(Clone)]
 pub struct Feed {
-    pub engine: Engine,
-    pub consumers: Consumers,
+    engine: Engine,
+    consumers: Consumers,
     /// Reads the archive for the subscribers: no order waits for a disk that is slow with old events.
-    pub readers: Handle,
+    readers: Handle,
+    places: Places,
+    /// Rows of answers that are under way.
+    rows: Arc<Semaphore>,
 }
 
 type Batches = Pin<Box<dyn Stream<Item = Result<EventBatch, Status>> + Send>>;
@@ -50,6 +56,7 @@ impl EventFeed for Feed {
 
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<Batches>, Status> {
         let request = request.into_inner();
+        let place = self.places.or_refuse("readers")?;
         let (sender, receiver) = mpsc::channel(BATCHES);
         let feed = self.clone();
         self.readers.spawn(async move {
@@ -59,6 +66,7 @@ impl EventFeed for Feed {
             if !request.consumer.is_empty() {
                 feed.consumers.lock().expect("nobody panics while holding it").remove(&request.consumer);
             }
+            drop(place);
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
@@ -71,10 +79,10 @@ impl EventFeed for Feed {
         });
         let (orders, epoch, engine_seq, event_seq) =
             looked.await.map_err(|NotTaken(code)| unavailable(code))?;
-        let orders: Vec<_> = orders.iter().map(telling::order).collect();
-        let chunks = chunks_of(orders, move |orders, last| {
-            Ok(OpenOrdersChunk { epoch, engine_seq, event_seq, orders, last })
-        });
+        let chunks = self.chunks(orders, move |orders, last| {
+            let orders = orders.iter().map(telling::order).collect();
+            OpenOrdersChunk { epoch, engine_seq, event_seq, orders, last }
+        })?;
         Ok(Response::new(Box::pin(iter(chunks))))
     }
 
@@ -85,32 +93,45 @@ impl EventFeed for Feed {
         });
         let (balances, epoch, engine_seq, event_seq) =
             looked.await.map_err(|NotTaken(code)| unavailable(code))?;
-        let amount = |asset_id, units| Some(telling::amount(Amount { asset_id, units }));
-        let balances: Vec<_> = balances
-            .into_iter()
-            .map(|(account_id, asset_id, balance)| Balance {
-                account_id,
-                available: amount(asset_id, balance.available),
-                held: amount(asset_id, balance.held),
-            })
-            .collect();
-        let chunks = chunks_of(balances, move |balances, last| {
-            Ok(BalancesChunk { epoch, engine_seq, event_seq, balances, last })
-        });
+        let tell = |(account_id, asset_id, balance): &(u64, u32, countersign_risk::Balance)| {
+            let amount = |units| Some(telling::amount(Amount { asset_id: *asset_id, units }));
+            Balance {
+                account_id: *account_id,
+                available: amount(balance.available),
+                held: amount(balance.held),
+            }
+        };
+        let chunks = self.chunks(balances, move |balances, last| {
+            let balances = balances.iter().map(tell).collect();
+            BalancesChunk { epoch, engine_seq, event_seq, balances, last }
+        })?;
         Ok(Response::new(Box::pin(iter(chunks))))
     }
 }
 
-/// Cuts a list into chunks, of which there is always at least one, and the last one says so.
-fn chunks_of<T, C>(mut all: Vec<T>, chunk: impl Fn(Vec<T>, bool) -> C) -> Vec<C> {
-    let mut chunks = Vec::new();
-    while all.len() > CHUNK {
-        let rest = all.split_off(CHUNK);
-        chunks.push(chunk(all, false));
-        all = rest;
+impl Feed {
+    pub fn new(engine: Engine, consumers: Consumers, readers: Handle, places: Places) -> Feed {
+        Feed { engine, consumers, readers, places, rows: Arc::new(Semaphore::new(ROWS_MAX)) }
     }
-    chunks.push(chunk(all, true));
-    chunks
+
+    /// Cuts an answer into chunks, of which there is always at least one, and the last one says so. Each is made when
+    /// it is sent, and all rows of all answers that wait for their readers are bounded.
+    fn chunks<T, C, F: Fn(&[T], bool) -> C>(
+        &self,
+        rows: Vec<T>,
+        chunk: F,
+    ) -> Result<impl Iterator<Item = Result<C, Status>> + use<T, C, F>, Status> {
+        let weight = rows.len().min(ROWS_MAX) as u32;
+        let permit = Arc::clone(&self.rows).try_acquire_many_owned(weight).map_err(|_| {
+            Status::resource_exhausted("others have not read answers as large as this one yet: ask again")
+        })?;
+        let count = rows.len().div_ceil(CHUNK).max(1);
+        Ok((0..count).map(move |at| {
+            let _held_until_the_last = &permit;
+            let end = rows.len().min((at + 1) * CHUNK);
+            Ok(chunk(&rows[at * CHUNK..end], at + 1 == count))
+        }))
+    }
 }
 
 /// What a consumer hears of events that cannot be told, and what whoever runs the engine is to do.
@@ -188,5 +209,33 @@ impl Feed {
                 consumers.insert(request.consumer.clone(), cursor.next_seq() - 1);
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::tests::idle;
+
+    #[tokio::test]
+    async fn an_answer_comes_in_chunks_and_no_more_rows_than_may_rest_wait_to_be_read() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (engine, _queue) = idle(folder.path(), 1);
+        let feed = Feed::new(engine, Consumers::default(), Handle::current(), Places::for_streams());
+        let told = |rows: Vec<usize>| -> Vec<(usize, bool)> {
+            let chunks = feed.chunks(rows, |rows, last| (rows.iter().sum(), last)).unwrap();
+            chunks.map(Result::unwrap).collect()
+        };
+        assert_eq!(told(vec![]), [(0, true)]);
+        assert_eq!(told(vec![1; CHUNK]), [(CHUNK, true)]);
+        assert_eq!(told(vec![1; 2 * CHUNK + 1]), [(CHUNK, false), (CHUNK, false), (1, true)]);
+        // Rows without a size, so that the test needs no memory for them.
+        let ask = |count| feed.chunks(vec![(); count], |rows, _| rows.len());
+        let mut largest = ask(ROWS_MAX + 1).unwrap();
+        assert_eq!(ask(1).err().unwrap().code(), tonic::Code::ResourceExhausted);
+        assert!(largest.next().is_some());
+        assert!(ask(1).is_err(), "it is read only in part");
+        drop(largest);
+        assert!(ask(ROWS_MAX).is_ok());
     }
 }

@@ -19,6 +19,9 @@ use tonic::transport::server::Connected;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::lease::Lease;
+use crate::places::Place;
+
 const PACKAGE: &str = "/exchange.engine.v1.";
 /// Refusals are all counted; so many of them are also written down.
 const LINE_EVERY: Duration = Duration::from_millis(100);
@@ -63,10 +66,13 @@ pub struct Peer {
     pub name: Arc<str>,
 }
 
-/// A connection whose other end is known.
+/// A connection whose other end is known, for as long as it is.
 pub struct Known<S> {
     pub stream: S,
     pub peer: Peer,
+    pub lease: Lease,
+    /// Free again once the connection has ended.
+    pub _place: Place,
 }
 
 impl<S> Connected for Known<S> {
@@ -79,7 +85,11 @@ impl<S> Connected for Known<S> {
 
 impl<S: AsyncRead + Unpin> AsyncRead for Known<S> {
     fn poll_read(self: Pin<&mut Self>, cx: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.get_mut().stream).poll_read(cx, into)
+        let this = self.get_mut();
+        if this.lease.poll_over(cx) {
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, "its certificate has ended")));
+        }
+        Pin::new(&mut this.stream).poll_read(cx, into)
     }
 }
 
@@ -109,7 +119,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Known<S> {
     }
 }
 
-/// Calls that were refused because of who made them, by identity and service.
+/// Calls that were refused because of who made them, by identity and service, and connections that were turned away.
 #[derive(Default)]
 pub struct Denials {
     counted: Mutex<Counted>,
@@ -118,8 +128,21 @@ pub struct Denials {
 #[derive(Default)]
 struct Counted {
     by_call: BTreeMap<(&'static str, &'static str), u64>,
+    by_door: BTreeMap<&'static str, u64>,
     told: Option<Instant>,
     untold: u64,
+}
+
+impl Counted {
+    /// How many were left out since the last line, if it is time for one.
+    fn line(&mut self) -> Option<u64> {
+        if self.told.is_some_and(|told| told.elapsed() < LINE_EVERY) {
+            self.untold += 1;
+            return None;
+        }
+        self.told = Some(Instant::now());
+        Some(std::mem::take(&mut self.untold))
+    }
 }
 
 impl Denials {
@@ -137,18 +160,28 @@ impl Denials {
         let identity = peer.identity.map_or("nobody", Identity::name);
         let mut counted = self.counted.lock().expect("nobody panics while holding it");
         *counted.by_call.entry((identity, service.unwrap_or("unknown"))).or_default() += 1;
-        if counted.told.is_some_and(|told| told.elapsed() < LINE_EVERY) {
-            counted.untold += 1;
-            return;
-        }
-        let untold = std::mem::take(&mut counted.untold);
-        counted.told = Some(Instant::now());
+        let Some(untold) = counted.line() else { return };
         drop(counted);
         let path: String = path.chars().filter(char::is_ascii_graphic).take(120).collect();
         eprintln!(
             "engine: refused {path} to {identity} ({}): PERMISSION_DENIED; {untold} more since the last line",
             peer.name
         );
+    }
+
+    /// Connections that were turned away, by the door at which they were.
+    pub fn turned_away(&self) -> Vec<(&'static str, u64)> {
+        let counted = self.counted.lock().expect("nobody panics while holding it");
+        counted.by_door.iter().map(|(door, count)| (*door, *count)).collect()
+    }
+
+    /// Counts a connection that is turned away, and writes down why, unless lines come too fast to be read.
+    pub fn turn_away(&self, door: &'static str, why: std::fmt::Arguments<'_>) {
+        let mut counted = self.counted.lock().expect("nobody panics while holding it");
+        *counted.by_door.entry(door).or_default() += 1;
+        let Some(untold) = counted.line() else { return };
+        drop(counted);
+        eprintln!("engine: turned away at {door}: {why}; {untold} more since the last line");
     }
 }
 

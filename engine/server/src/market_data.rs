@@ -21,6 +21,7 @@ use crate::depth::Depth;
 use crate::engine::{Engine, NotTaken};
 use crate::feed::untold;
 use crate::orders::unavailable;
+use crate::places::Places;
 use crate::telling;
 
 /// Frames that a consumer may lag behind before it is cut.
@@ -32,6 +33,7 @@ pub struct MarketData {
     pub engine: Engine,
     /// As the feed's.
     readers: Handle,
+    places: Places,
     following: Arc<Mutex<Option<Following>>>,
 }
 
@@ -45,8 +47,8 @@ type Frames = Pin<Box<dyn Stream<Item = Result<BookFrame, Status>> + Send>>;
 type Trades = Pin<Box<dyn Stream<Item = Result<TradeBatch, Status>> + Send>>;
 
 impl MarketData {
-    pub fn new(engine: Engine, readers: Handle) -> MarketData {
-        MarketData { engine, readers, following: Arc::default() }
+    pub fn new(engine: Engine, readers: Handle, places: Places) -> MarketData {
+        MarketData { engine, readers, places, following: Arc::default() }
     }
 
     /// A snapshot, and every frame after it.
@@ -220,6 +222,7 @@ impl Service for MarketData {
 
     async fn subscribe_book(&self, request: Request<BookRequest>) -> Result<Response<Frames>, Status> {
         let BookRequest { instrument_id, depth } = request.into_inner();
+        let place = self.places.or_refuse("readers")?;
         let (first, frames) = loop {
             if let Some(joined) = self.join(instrument_id, depth as usize) {
                 break joined;
@@ -228,18 +231,23 @@ impl Service for MarketData {
         };
         let first = first.ok_or_else(|| Status::not_found("no such instrument"))?;
         let (sender, receiver) = mpsc::channel(64);
-        self.readers.spawn(forward(first, frames, sender));
+        self.readers.spawn(async move {
+            forward(first, frames, sender).await;
+            drop(place);
+        });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 
     async fn subscribe_trades(&self, request: Request<TradesRequest>) -> Result<Response<Trades>, Status> {
         let request = request.into_inner();
+        let place = self.places.or_refuse("readers")?;
         let (sender, receiver) = mpsc::channel(16);
         let data = self.clone();
         self.readers.spawn(async move {
             if let Err(status) = data.send_trades(&request, &sender).await {
                 sender.send(Err(status)).await.ok();
             }
+            drop(place);
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }

@@ -117,6 +117,8 @@ fn page(engine: &Engine, consumers: &Consumers, denials: &Denials) -> String {
         (format!("identity=\"{identity}\",service=\"{service}\""), count)
     });
     labelled("denied_calls_total", "counter", "Calls that their identity may not make.", denied.collect());
+    let away = denials.turned_away().into_iter().map(|(door, count)| (format!("door=\"{door}\""), count));
+    labelled("turned_away_total", "counter", "Connections that were not let in, by door.", away.collect());
     let lags = status.consumers.iter().map(|consumer| {
         let label = consumer.name.chars();
         let label: String =

@@ -21,6 +21,7 @@ use crate::convert;
 use crate::engine::{self, Answers, Engine, Entry, NotTaken, Reply};
 use crate::feed::Consumers;
 use crate::lines::Lines;
+use crate::places::Places;
 use crate::stages::{Stage, Stages};
 use crate::telling;
 
@@ -34,6 +35,7 @@ pub struct Orders {
     pub engine: Engine,
     pub consumers: Consumers,
     pub lines: Lines,
+    pub places: Places,
 }
 
 fn entries(batch: CommandBatch, session: u32) -> Vec<Entry> {
@@ -111,6 +113,7 @@ impl OrderEntry for Orders {
     type SessionStream = Frames;
 
     async fn session(&self, request: Request<Streaming<ClientFrame>>) -> Result<Response<Frames>, Status> {
+        let place = self.places.or_refuse("sessions")?;
         let mut inbound = request.into_inner();
         let first = inbound.message().await?.and_then(|frame| frame.frame);
         let Some(client_frame::Frame::Hello(hello)) = first else {
@@ -153,7 +156,7 @@ impl OrderEntry for Orders {
                 engine.insist(&Command::CancelSession { session }).await;
             }
             engine.shared.sessions.fetch_sub(1, Ordering::Relaxed);
-            drop(turn);
+            drop((turn, place));
         });
         Ok(Response::new(Box::pin(frames)))
     }

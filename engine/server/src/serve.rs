@@ -27,10 +27,12 @@ use crate::admin::Admin;
 use crate::engine::Engine;
 use crate::feed::{Consumers, Feed};
 use crate::identity::{Denials, GateLayer, Identity, Known, Peer};
+use crate::lease::Lease;
 use crate::lines::Lines;
 use crate::market_data::MarketData;
 use crate::options::Options;
 use crate::orders::Orders;
+use crate::places::Places;
 use crate::settled::Keep;
 use crate::shadow::Snapshots;
 use crate::standby::{Following, Order, Standby, leaderless, took_over};
@@ -121,8 +123,9 @@ async fn follow(options: &Options, socket: &Path, following: &Following) -> Resu
     let standby = Standby { folder: options.folder.clone(), venue: following.venue(), orders };
     let listener = listen(socket, options.socket_mode)?;
     let routes = Routes::new(AdminServer::new(standby));
-    let incoming = known(listener, Identity::Admin);
-    let gate = GateLayer(Arc::default());
+    let denials = Arc::<Denials>::default();
+    let incoming = known(listener, Identity::Admin, Arc::clone(&denials));
+    let gate = GateLayer(denials);
     tokio::spawn(builder().layer(gate).add_routes(routes).serve_with_incoming(incoming));
     eprintln!("engine: standby, following");
     let failed = |cause| format!("cannot listen for signals: {cause}");
@@ -165,7 +168,7 @@ async fn serve(
         // Last, so that whoever reaches it finds the others too.
         (&options.socket, Identity::Orders),
     ] {
-        let incoming = known(listen(path, options.socket_mode)?, identity);
+        let incoming = known(listen(path, options.socket_mode)?, identity, Arc::clone(&denials));
         tasks.spawn(answer(incoming, routes.clone(), Arc::clone(&denials), stopped.clone()));
     }
     if let Some(address) = &options.tls.listen {
@@ -173,7 +176,8 @@ async fn serve(
         let door = tls::Door::open(&options.tls)?;
         let listener = TcpListener::bind(address).await.map_err(failed)?;
         eprintln!("engine: TLS on {}", listener.local_addr().map_err(failed)?);
-        tasks.spawn(answer(tls::accept(listener, door), routes, denials, stopped.clone()));
+        let incoming = tls::accept(listener, door, Arc::clone(&denials));
+        tasks.spawn(answer(incoming, routes, denials, stopped.clone()));
     }
     eprintln!("engine: ready, {replayed} commands replayed");
 
@@ -205,9 +209,14 @@ fn routes(
     snapshots: &Snapshots,
     readers: &Handle,
 ) -> Routes {
-    let orders =
-        Orders { engine: engine.clone(), consumers: consumers.clone(), lines: Lines::default() };
-    let feed = Feed { engine: engine.clone(), consumers: consumers.clone(), readers: readers.clone() };
+    let orders = Orders {
+        engine: engine.clone(),
+        consumers: consumers.clone(),
+        lines: Lines::default(),
+        places: Places::for_streams(),
+    };
+    let places = Places::for_streams();
+    let feed = Feed::new(engine.clone(), consumers.clone(), readers.clone(), places.clone());
     let admin = Admin {
         engine: engine.clone(),
         consumers: consumers.clone(),
@@ -215,7 +224,7 @@ fn routes(
         verifying: Verifying::new(&options.folder),
     };
     let transfers = Transfers { engine: engine.clone() };
-    let books = MarketData::new(engine.clone(), readers.clone());
+    let books = MarketData::new(engine.clone(), readers.clone(), places);
     Routes::new(OrderEntryServer::new(orders).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(MarketDataServer::new(books).max_decoding_message_size(MESSAGE_BYTES_MAX))
         .add_service(EventFeedServer::new(feed).max_decoding_message_size(MESSAGE_BYTES_MAX))
@@ -246,18 +255,37 @@ fn listen(path: &Path, mode: u32) -> Result<UnixListener, String> {
     Ok(listener)
 }
 
-/// Connections to a socket, with the identity that it stands for and the user at the other end.
+/// Connections to a socket, with the identity that it stands for and the user at the other end. Whoever comes when all
+/// places are taken is turned away.
 fn known(
     listener: UnixListener,
     identity: Identity,
+    denials: Arc<Denials>,
 ) -> impl Stream<Item = std::io::Result<Known<UnixStream>>> + Send {
-    UnixListenerStream::new(listener).map(move |stream| {
-        let stream = stream?;
+    let places = Places::for_connections();
+    let accepted = UnixListenerStream::new(listener).then(|stream| async {
+        if stream.is_err() {
+            // Out of descriptors, most likely: that passes.
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        stream
+    });
+    accepted.filter_map(move |stream| {
+        let stream = match stream {
+            Ok(stream) => stream,
+            Err(cause) => return Some(Err(cause)),
+        };
         let name = match stream.peer_cred() {
             Ok(user) => format!("user {}", user.uid()),
             Err(_) => "a user unknown".into(),
         };
-        Ok(Known { stream, peer: Peer { identity: Some(identity), name: name.into() } })
+        let Some(place) = places.take() else {
+            let full = format_args!("{} connections are open, none free for {name}", places.limit);
+            denials.turn_away(identity.name(), full);
+            return None;
+        };
+        let peer = Peer { identity: Some(identity), name: name.into() };
+        Some(Ok(Known { stream, peer, lease: Lease::Endless, _place: place }))
     })
 }
 

@@ -2,11 +2,13 @@
 //!
 //! A client without a certificate of our own authority does not get through the handshake. The files are looked at
 //! with each new connection and read again when they have changed, so that certificates are renewed without a restart.
-//! Sessions are never resumed: each connection shows a certificate that is valid at that time.
+//! Sessions are never resumed: each connection shows a certificate that is valid at that time, and ends with it.
 
+use std::collections::{HashMap, VecDeque};
 use std::fs;
+use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex};
@@ -17,15 +19,19 @@ use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::server::{NoServerSessionStorage, WebPkiClientVerifier};
 use rustls::{RootCertStore, ServerConfig};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
+use tokio::task::{AbortHandle, JoinSet};
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tokio_stream::wrappers::ReceiverStream;
 
-use crate::identity::{Identity, Known, Peer};
+use crate::identity::{Denials, Identity, Known, Peer};
+use crate::lease::{Lease, not_after};
+use crate::places::{Place, Places};
 
-/// Connections that may be shaking hands at once; further ones wait in the kernel's queue.
+/// Connections that may be shaking hands at once; a further one takes the place of one that has not come to its end.
 const HANDSHAKES_MAX: usize = 64;
+const DOOR: &str = "tls";
 const HANDSHAKE_TIME: Duration = Duration::from_secs(5);
 
 /// Where to listen, what to show, whom to trust, and which name means which identity.
@@ -131,16 +137,55 @@ fn load(options: &Options) -> Result<ServerConfig, String> {
 
 type Accepted = io::Result<Known<TlsStream<TcpStream>>>;
 
+/// Handshakes that are under way, in the order in which they began.
+#[derive(Default)]
+struct Handshakes {
+    tasks: JoinSet<()>,
+    under_way: VecDeque<(IpAddr, AbortHandle)>,
+}
+
+impl Handshakes {
+    fn begin(&mut self, from: IpAddr, handshake: impl Future<Output = ()> + Send + 'static) {
+        let handle = self.tasks.spawn(handshake);
+        self.under_way.push_back((from, handle));
+    }
+
+    /// Makes room where there is none: whoever has the most of them loses the oldest. So nobody who keeps many
+    /// connections idle keeps others out.
+    fn make_room(&mut self) -> Option<IpAddr> {
+        if self.under_way.len() < HANDSHAKES_MAX {
+            return None;
+        }
+        let mut of_peer: HashMap<IpAddr, usize> = HashMap::new();
+        for (from, _) in &self.under_way {
+            *of_peer.entry(*from).or_default() += 1;
+        }
+        let most = of_peer.values().max().copied();
+        let oldest = self.under_way.iter().position(|(from, _)| of_peer.get(from).copied() == most)?;
+        let (from, handle) = self.under_way.remove(oldest)?;
+        handle.abort();
+        Some(from)
+    }
+
+    /// Returns when one has ended.
+    async fn ended(&mut self) -> Option<()> {
+        self.tasks.join_next().await?.ok();
+        self.under_way.retain(|(_, handle)| !handle.is_finished());
+        Some(())
+    }
+}
+
 /// Connections whose other end has shown who it is.
-pub fn accept(listener: TcpListener, door: Door) -> ReceiverStream<Accepted> {
+pub fn accept(listener: TcpListener, door: Door, denials: Arc<Denials>) -> ReceiverStream<Accepted> {
     let (sender, receiver) = mpsc::channel(HANDSHAKES_MAX);
     let door = Arc::new(door);
-    let handshakes = Arc::new(Semaphore::new(HANDSHAKES_MAX));
+    let places = Places::for_connections();
     tokio::spawn(async move {
+        let mut handshakes = Handshakes::default();
         loop {
-            let free = Arc::clone(&handshakes).acquire_owned().await.expect("it is never closed");
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
+                Some(()) = handshakes.ended() => continue,
                 () = sender.closed() => return,
             };
             let Ok((stream, address)) = accepted else {
@@ -148,13 +193,22 @@ pub fn accept(listener: TcpListener, door: Door) -> ReceiverStream<Accepted> {
                 tokio::time::sleep(Duration::from_millis(100)).await;
                 continue;
             };
-            let (door, sender) = (Arc::clone(&door), sender.clone());
-            tokio::spawn(async move {
-                match shake(stream, address, &door).await {
+            if let Some(from) = handshakes.make_room() {
+                denials.turn_away(DOOR, format_args!("{from} keeps {HANDSHAKES_MAX} handshakes waiting"));
+            }
+            let Some(place) = places.take() else {
+                denials.turn_away(
+                    DOOR,
+                    format_args!("{} connections are open, none free for {address}", places.limit),
+                );
+                continue;
+            };
+            let (door, sender, denials) = (Arc::clone(&door), sender.clone(), Arc::clone(&denials));
+            handshakes.begin(address.ip(), async move {
+                match shake(stream, address, &door, place).await {
                     Ok(known) => drop(sender.send(Ok(known)).await),
-                    Err(cause) => eprintln!("engine: TLS from {address} refused: {cause}"),
+                    Err(cause) => denials.turn_away(DOOR, format_args!("{address}: {cause}")),
                 }
-                drop(free);
             });
         }
     });
@@ -165,13 +219,44 @@ async fn shake(
     stream: TcpStream,
     address: SocketAddr,
     door: &Door,
+    place: Place,
 ) -> io::Result<Known<TlsStream<TcpStream>>> {
     stream.set_nodelay(true)?;
     let acceptor = TlsAcceptor::from(door.config());
     let stream = tokio::time::timeout(HANDSHAKE_TIME, acceptor.accept(stream)).await??;
-    let certificate = stream.get_ref().1.peer_certificates().and_then(|chain| chain.first());
-    let certificate = certificate.ok_or_else(|| io::Error::other("no certificate"))?;
+    let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
+    let certificate = chain.first().ok_or_else(|| io::Error::other("no certificate"))?;
     let (identity, names) = door.identity(certificate);
+    // What has ended already was sent along and not needed.
+    let now = crate::clock::wall_ms() / 1_000;
+    let ends = chain.iter().filter_map(|certificate| not_after(certificate)).filter(|end| *end >= now);
+    let end = ends.min().ok_or_else(|| io::Error::other("a certificate without an end"))?;
     let name = format!("{names} from {address}").into();
-    Ok(Known { stream, peer: Peer { identity, name } })
+    Ok(Known { stream, peer: Peer { identity, name }, lease: Lease::until(end), _place: place })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn who_keeps_many_handshakes_waiting_loses_its_own_oldest() {
+        let mut handshakes = Handshakes::default();
+        let [many, few] = [1, 2].map(|last| IpAddr::from([127, 0, 0, last]));
+        handshakes.begin(few, std::future::pending());
+        for _ in 1..HANDSHAKES_MAX {
+            assert_eq!(handshakes.make_room(), None);
+            handshakes.begin(many, std::future::pending());
+        }
+        let oldest_of_many = handshakes.under_way[1].1.id();
+        assert_eq!(handshakes.make_room(), Some(many));
+        handshakes.ended().await.unwrap();
+        assert_eq!(handshakes.under_way.len(), HANDSHAKES_MAX - 1);
+        assert_eq!(handshakes.under_way[0].0, few);
+        assert!(handshakes.under_way.iter().all(|(_, handle)| handle.id() != oldest_of_many));
+        // Whose handshake has come to its end holds no place.
+        handshakes.begin(few, async {});
+        handshakes.ended().await.unwrap();
+        assert_eq!(handshakes.make_room(), None);
+    }
 }

@@ -35,4 +35,4 @@ pub use dedupe::Outcome;
 pub use event::{Body, Code, Event, Output};
 pub use logic::LOGIC_VERSION;
 pub use query::OpenOrder;
-pub use state::Venue;
+pub use state::{ORDERS_MAX, Venue};

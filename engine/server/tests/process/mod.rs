@@ -100,12 +100,20 @@ impl Process {
 
     /// Starts it where no file may grow beyond so many kilobytes: a disk that is full for this process.
     pub async fn start_cramped(&mut self, kilobytes: u32) {
-        let plain = self.command("", &[]);
-        let mut cramped = Command::new("sh");
-        let script = format!("trap '' XFSZ; ulimit -f {}; exec \"$0\" \"$@\"", kilobytes * 2);
-        cramped.args(["-c", &script]).arg(plain.get_program()).args(plain.get_args());
-        cramped.stderr(Stdio::piped());
-        self.wait_until_ready(cramped);
+        self.start_limited(&format!("trap '' XFSZ; ulimit -f {}", kilobytes * 2), &[]);
+    }
+
+    /// Starts it where no more files may be open at once.
+    pub async fn start_with_descriptors(&mut self, most: u32, more: &[&str]) {
+        self.start_limited(&format!("ulimit -n {most}"), more);
+    }
+
+    fn start_limited(&mut self, limits: &str, more: &[&str]) {
+        let plain = self.command("", more);
+        let mut limited = Command::new("sh");
+        limited.args(["-c", &format!("{limits}; exec \"$0\" \"$@\"")]);
+        limited.arg(plain.get_program()).args(plain.get_args()).stderr(Stdio::piped());
+        self.wait_until_ready(limited);
     }
 
     /// What `verify` says of the journal.

@@ -4,12 +4,13 @@ use std::fs;
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
 use std::path::PathBuf;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use countersign_wire::v1::event_feed_client::EventFeedClient;
 use countersign_wire::v1::market_data_client::MarketDataClient;
 use countersign_wire::v1::order_entry_client::OrderEntryClient;
 use countersign_wire::v1::transfers_client::TransfersClient;
-use countersign_wire::v1::{BalancesRequest, CommandBatch, Empty, TransferBatch};
+use countersign_wire::v1::{BalancesRequest, CommandBatch, Empty, TradesRequest, TransferBatch};
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair, SanType};
 use tonic::Code;
 use tonic::transport::{Certificate, Channel, ClientTlsConfig, Endpoint, Identity};
@@ -63,10 +64,14 @@ impl Authority {
 
     /// Certificate and key.
     fn issue(&self, names: &[&str], year_of_end: i32) -> (String, String) {
+        self.issue_until(names, |params| params.not_after = rcgen::date_time_ymd(year_of_end, 1, 1))
+    }
+
+    fn issue_until(&self, names: &[&str], end: impl FnOnce(&mut CertificateParams)) -> (String, String) {
         let mut params = CertificateParams::new(vec!["engine.test".to_string()]).unwrap();
         params.subject_alt_names.extend(names.iter().map(|name| SanType::URI((*name).try_into().unwrap())));
         params.not_before = rcgen::date_time_ymd(2019, 1, 1);
-        params.not_after = rcgen::date_time_ymd(year_of_end, 1, 1);
+        end(&mut params);
         let key = KeyPair::generate().unwrap();
         (params.signed_by(&key, &self.issuer).unwrap().pem(), key.serialize_pem())
     }
@@ -183,4 +188,40 @@ async fn counts_what_it_refuses() {
     ] {
         assert!(page.contains(line), "{line} is missing in {page}");
     }
+}
+
+#[tokio::test]
+async fn lets_others_in_while_somebody_keeps_handshakes_waiting() {
+    let mut process = Process::fresh();
+    let ours = Authority::new();
+    let port = serving(&mut process, &ours, &[]).await;
+    let idle: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
+    process.says("handshakes waiting").await;
+    assert!(gets_in(port, &ours, Some(&ours.issue(&[ADMIN], 2099))).await);
+    drop(idle);
+}
+
+#[tokio::test]
+async fn ends_a_connection_with_its_certificate() {
+    let mut process = Process::fresh();
+    let ours = Authority::new();
+    let port = serving(&mut process, &ours, &[]).await;
+    let lasting = connect(port, &ours, Some(&ours.issue(&[ADMIN], 2099))).await.unwrap();
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    let end = rcgen::date_time_ymd(1970, 1, 1) + now + Duration::from_secs(2);
+    let ending = ours.issue_until(&[ORDERS], |params| params.not_after = end);
+    let mut data = MarketDataClient::new(connect(port, &ours, Some(&ending)).await.unwrap());
+    let request = TradesRequest { instrument_id: 0, from_event_seq: 0 };
+    let mut trades = data.subscribe_trades(request).await.unwrap().into_inner();
+    // Nothing is traded: only its end can end this.
+    let ended = trades.message().await.unwrap_err();
+    assert!(
+        SystemTime::now().duration_since(UNIX_EPOCH).unwrap() > now + Duration::from_secs(1),
+        "{ended:?}"
+    );
+    assert!(
+        data.list_instruments(Empty {}).await.is_err(),
+        "it does not come back with the same certificate"
+    );
+    assert_eq!(may(lasting).await, ADMIN_MAY);
 }

@@ -1,0 +1,63 @@
+//! How many connections and streams there may be: never so many that the journal could not open its next file.
+//!
+//! Each connection takes a descriptor, and so does each reader of old events. A process that has none left could begin
+//! no segment, and would have to end. So every listener has a share of its own, and what enters orders cannot keep
+//! administration out.
+
+use std::sync::Arc;
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tonic::Status;
+
+/// Each kind of connection, and each kind of stream, may take one of so many parts of all descriptors.
+const PARTS: u64 = 8;
+/// However many descriptors there are: what a connection may hold in memory is to stay within bounds too.
+const CONNECTIONS_MAX: u64 = 4_096;
+const STREAMS_MAX: u64 = 1_024;
+const LEAST: u64 = 4;
+
+/// Places of one kind; a place is free again when it is dropped.
+#[derive(Clone)]
+pub struct Places {
+    pub limit: usize,
+    free: Arc<Semaphore>,
+}
+
+pub type Place = OwnedSemaphorePermit;
+
+impl Places {
+    fn of(files: u64, most: u64) -> Places {
+        let limit = (files / PARTS).clamp(LEAST, most) as usize;
+        Places { limit, free: Arc::new(Semaphore::new(limit)) }
+    }
+
+    /// For the connections of one listener.
+    pub fn for_connections() -> Places {
+        Places::of(files(), CONNECTIONS_MAX)
+    }
+
+    /// For streams: each may hold what its other end does not read, and a descriptor where it reads old events.
+    pub fn for_streams() -> Places {
+        Places::of(files(), STREAMS_MAX)
+    }
+
+    /// A place, or what whoever asks for one hears.
+    pub fn or_refuse(&self, what: &str) -> Result<Place, Status> {
+        let full = || {
+            Status::resource_exhausted(format!("{} {what} are open, and there may be no more", self.limit))
+        };
+        self.take().ok_or_else(full)
+    }
+
+    pub fn take(&self) -> Option<Place> {
+        Arc::clone(&self.free).try_acquire_owned().ok()
+    }
+}
+
+/// How many files may be open: as many as we may allow ourselves.
+fn files() -> u64 {
+    let Rlimit { maximum, .. } = getrlimit(Resource::Nofile);
+    setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).ok();
+    getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
+}
