@@ -56,7 +56,7 @@ CHANGE_ONLY: Final[dict[str, str]] = {
     "audit_subject": "wrapped, destroyed_at",
     "custody_signer_order": "state, request_id, assertion",
     "freezes_freeze": "released_at, release_request",
-    "customers_customer": "password, tier",
+    "customers_customer": "password, tier, password_asked_at, withdrawals_held_until",
     "customers_api_key": "last_used_at, revoked_at",
     "outbox_delivery": "attempts, next_at, done_at, error",
 }

@@ -11,6 +11,8 @@ class Event(StrEnum):
     """Acts on customers and their keys."""
 
     SIGNED_UP = "customers.customer.signed_up"
+    PASSWORD_ASKED = "customers.customer.password_asked"  # noqa: S105 - the name of an act
+    PASSWORD_SET = "customers.customer.password_set"  # noqa: S105 - the name of an act
     TIER_SET = "customers.customer.tier_set"
     API_KEY_CREATED = "customers.api_key.created"
     API_KEY_REVOKED = "customers.api_key.revoked"
@@ -32,3 +34,12 @@ class TierSet:
     customer: str
     before: int
     after: int
+
+
+@outbox.message("customers.mailed")
+class CustomerMailed:
+    """A customer is to hear by mail of their own account; `at` is when it happened."""
+
+    customer: str
+    what: str
+    at: str

@@ -27,6 +27,8 @@ class Customer(models.Model):
     password = models.CharField(max_length=256)
     country = models.CharField(max_length=2)
     tier = models.PositiveSmallIntegerField(default=0)
+    password_asked_at = models.DateTimeField(null=True, help_text="when the link in force was asked for")
+    withdrawals_held_until = models.DateTimeField(null=True, help_text="after a password by mail")
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:

@@ -35,6 +35,12 @@ def by_password(*, email: str, password: str) -> Customer:
     return customer
 
 
+def named(email: str) -> UUID | None:
+    """The id of the active customer with this e-mail."""
+    rows = Customer.objects.filter(identity__email=email.strip().lower(), identity__is_active=True)
+    return rows.values_list("pk", flat=True).first()
+
+
 def credentials(key: str) -> signatures.Credentials | None:
     """What is needed to check a call signed with this key, while the key and its customer are in force."""
     row = (

@@ -57,6 +57,16 @@ def count(bucket: str, *, weight: int, now_ms: int, window_ms: int = WINDOW_MS) 
         return int(pipe.execute()[0])
 
 
+def know(who: str, network: str, *, for_ms: int) -> None:
+    """Note that somebody was themselves in this network."""
+    _redis().set(_key("known", who, network), b"1", px=for_ms)
+
+
+def is_known(who: str, network: str) -> bool:
+    """Whether that was noted, and lately."""
+    return bool(_redis().exists(_key("known", who, network)))
+
+
 def remember_ack(account_id: int, engine_seq: int) -> None:
     """Note the newest engine sequence that this account was told of."""
     _redis().set(_key("ack", str(account_id)), engine_seq, px=int(ACK_MEMORY.total_seconds() * 1000))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from trader_api import envelope
-from trader_api.views import account, funding, keys, orders, own, public, statements, unknown
+from trader_api.views import account, funding, keys, orders, own, passwords, public, statements, unknown
 
 V5 = "api/v5"
 OWN = "api/countersign/v1"
@@ -43,6 +43,8 @@ urlpatterns = [
     path(f"{OWN}/api-keys", keys.ApiKeys.as_view()),
     path(f"{OWN}/api-keys/list", keys.ListedApiKeys.as_view()),
     path(f"{OWN}/api-keys/revoke", keys.RevokedApiKey.as_view()),
+    path(f"{OWN}/password/forgotten", passwords.ForgottenPassword.as_view()),
+    path(f"{OWN}/password/new", passwords.NewPassword.as_view()),
     path(f"{OWN}/kyc", own.Kyc.as_view()),
     path(f"{OWN}/statements", statements.Statements.as_view()),
     re_path(r"^.*$", unknown.Unknown.as_view()),

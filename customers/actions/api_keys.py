@@ -17,7 +17,7 @@ from core.action import action
 from core.actor import Actor
 from core.freezes.domain import scopes as freezable
 from core.ids import new_id
-from core.refusals import NotFound, Refused
+from core.refusals import NotAllowed, NotFound, Refused
 from customers.domain.secrets import NONCE_BYTES, hash_passphrase, seal
 from customers.domain.signatures import Credentials
 from customers.events import Event
@@ -57,6 +57,12 @@ class TooManyKeys(Refused):
     code = "api_key.too_many"
 
 
+class PasswordReplaced(NotAllowed):
+    """A new password was set between looking at the old one and making the key."""
+
+    code = "customer.wrong_password"
+
+
 @dataclass(frozen=True, slots=True)
 class NewApiKey:
     """A key with its secret in clear, for the one answer in which it is shown."""
@@ -78,10 +84,12 @@ def create_api_key(
     now: datetime,
     ip_allowlist: Sequence[str] = (),
     label: str = "",
+    shown: str | None = None,
 ) -> NewApiKey:
     """A new key of the customer. Its secret leaves this function once and can never be read out again.
 
-    A frozen customer gets none, whoever has the password; keys are taken back under any freeze.
+    A frozen customer gets none, whoever has the password; keys are taken back under any freeze. `shown` is
+    the stored password that the caller's was compared with: there is no key where it was replaced meanwhile.
     """
     wanted = sorted({*scopes, "read"}) if scopes else []
     if not wanted or not SCOPES.issuperset(wanted):
@@ -100,6 +108,8 @@ def create_api_key(
         raise NotFound(
             "No key was made: there is no such customer.", target=f"customers.customer/{customer_id}"
         )
+    if shown is not None and shown != customer.password:
+        raise PasswordReplaced("No key was made: the password was just replaced by another.")
     freezes.check(freezable.customer(customer.pk))
     if ApiKey.objects.filter(customer=customer, revoked_at=None).count() >= KEYS_MAX:
         raise TooManyKeys(f"No key was made: {KEYS_MAX} keys are the most; revoke one first.")

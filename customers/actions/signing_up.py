@@ -51,6 +51,14 @@ class EmailTaken(Refused):
     code = "customer.email_taken"
 
 
+def check_password(password: str, *, undone: str) -> None:
+    """WeakPassword where it is too short or too long; `undone` begins the sentence."""
+    if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
+        raise WeakPassword(
+            f"{undone}: a password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters."
+        )
+
+
 @action(Event.SIGNED_UP)
 def sign_up(
     *, email: str, password: str, country: str, actor: Actor, now: datetime, name: str = ""
@@ -61,10 +69,7 @@ def sign_up(
         validate_email(address)
     except ValidationError:
         raise BadEmail("Nobody was signed up: that is no e-mail address.") from None
-    if not PASSWORD_LENGTH_MIN <= len(password) <= PASSWORD_LENGTH_MAX:
-        raise WeakPassword(
-            f"Nobody was signed up: a password has {PASSWORD_LENGTH_MIN} to {PASSWORD_LENGTH_MAX} characters."
-        )
+    check_password(password, undone="Nobody was signed up")
     if not _COUNTRY.fullmatch(country):
         raise BadCountry("Nobody was signed up: the country is a two-letter ISO code, such as DE.")
     try:

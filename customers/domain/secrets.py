@@ -28,16 +28,14 @@ def seal(secret: bytes, *, field_key: bytes, row: UUID, nonce: bytes) -> bytes:
     """The secret, encrypted for one row; `nonce` is 12 fresh random bytes, kept in front."""
     if len(nonce) != NONCE_BYTES:
         raise ValueError("a nonce is 12 bytes")
-    return nonce + AESGCM(_derived(field_key, _SECRET_LABEL)).encrypt(
-        nonce, secret, _SECRET_LABEL + row.bytes
-    )
+    return nonce + AESGCM(derived(field_key, _SECRET_LABEL)).encrypt(nonce, secret, _SECRET_LABEL + row.bytes)
 
 
 def unseal(sealed: bytes, *, field_key: bytes, row: UUID) -> bytes:
     """The secret again; Unreadable where key, row or bytes differ."""
     nonce, body = sealed[:NONCE_BYTES], sealed[NONCE_BYTES:]
     try:
-        return AESGCM(_derived(field_key, _SECRET_LABEL)).decrypt(nonce, body, _SECRET_LABEL + row.bytes)
+        return AESGCM(derived(field_key, _SECRET_LABEL)).decrypt(nonce, body, _SECRET_LABEL + row.bytes)
     except (InvalidTag, ValueError):
         raise Unreadable("the API key's secret cannot be read back") from None
 
@@ -48,9 +46,10 @@ def hash_passphrase(passphrase: str, *, field_key: bytes, row: UUID) -> bytes:
     Quick on purpose: it is checked with every API call, beside an HMAC by a random secret. Whoever steals the
     table alone cannot even begin to guess, because the hash's key is not in it.
     """
-    key = _derived(field_key, _PASSPHRASE_LABEL)
+    key = derived(field_key, _PASSPHRASE_LABEL)
     return hmac.new(key, row.bytes + passphrase.encode(), hashlib.sha256).digest()
 
 
-def _derived(field_key: bytes, label: bytes) -> bytes:
+def derived(field_key: bytes, label: bytes) -> bytes:
+    """A key for one purpose only."""
     return HKDF(algorithm=SHA256(), length=32, salt=None, info=label).derive(field_key)

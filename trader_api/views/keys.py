@@ -10,12 +10,13 @@ from typing import Any, ClassVar, Final
 from rest_framework.request import Request
 from rest_framework.response import Response
 
+from core import clock
 from core.actor import Actor
 from core.refusals import NotFound
 from customers import queries as customers
 from customers.actions import create_api_key, revoke_api_key
 from customers.models import ApiKey, Customer
-from trader_api import limits, rows
+from trader_api import guessing, limits, rows
 from trader_api.endpoint import Endpoint, object_of, word
 from trader_api.envelope import ok
 from trader_api.errors import ApiError, bad
@@ -37,6 +38,7 @@ class ApiKeys(Endpoint):
             passphrase=word(fields, "passphrase", required=True),
             ip_allowlist=_words(fields, "ipAllowlist") if fields.get("ipAllowlist") else (),
             label=word(fields, "label"),
+            shown=customer.password,
             actor=_as_customer(request, customer),
             now=self.now,
         )
@@ -83,17 +85,21 @@ class RevokedApiKey(Endpoint):
 
 
 def _holder(request: Request, fields: Any) -> Customer:
-    """Whose e-mail and password these are; WrongPassword, on record where there is such a customer."""
+    """Whose e-mail and password these are; WrongPassword, on record where there is such a customer.
+    50011 where too many were tried.
+    """
+    email = word(fields, "email", required=True, largest=TEXT_MAX)
+    password = word(fields, "password", required=True)
+    guessing.count(email, request, now=clock.now())
     try:
-        return customers.by_password(
-            email=word(fields, "email", required=True, largest=TEXT_MAX),
-            password=word(fields, "password", required=True),
-        )
+        found = customers.by_password(email=email, password=password)
     except customers.WrongPassword as refusal:
         if refusal.target:
             actor = request._request.actor  # type: ignore[attr-defined]
             on_record(refusal.target, refusal.code, str(refusal), actor=actor)
         raise
+    guessing.was_right(email, request)
+    return found
 
 
 def _shown(row: ApiKey) -> rows.Row:
