@@ -3,6 +3,8 @@
 use std::fs::{self, File};
 use std::io::Write;
 use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
 
 use countersign_venue::Venue;
 use countersign_venue::logic::{is_known, unknown};
@@ -13,6 +15,11 @@ const MAGIC: &[u8; 8] = b"CSSNAP01";
 const HEADER: usize = 8 + 4 + 8 + 32;
 /// Older ones are deleted.
 const KEPT: usize = 2;
+/// What is handed to the disk at once: the journal's next flush waits behind it.
+const PIECE: usize = 256 << 10;
+/// How long the disk is left to the journal between two pieces.
+const BREATH: Duration = Duration::from_millis(2);
+
 #[derive(Clone, Debug)]
 pub struct Taken {
     pub engine_seq: u64,
@@ -40,7 +47,7 @@ pub fn write(folder: &Path, venue: &Venue, state: &[u8]) -> std::io::Result<Take
     file.write_all(&venue.logic().to_le_bytes())?;
     file.write_all(&(state.len() as u64).to_le_bytes())?;
     file.write_all(&state_hash)?;
-    file.write_all(state)?;
+    write_gently(&mut file, state)?;
     file.sync_all()?;
     fs::rename(&fresh, &path)?;
     File::open(folder)?.sync_all()?;
@@ -55,6 +62,18 @@ pub fn write(folder: &Path, venue: &Venue, state: &[u8]) -> std::io::Result<Take
         file: path.display().to_string(),
         bytes: (HEADER + state.len()) as u64,
     })
+}
+
+/// All of it at once would keep every order waiting for as long as the disk takes.
+fn write_gently(file: &mut File, state: &[u8]) -> std::io::Result<()> {
+    for (at, piece) in state.chunks(PIECE).enumerate() {
+        if at > 0 {
+            file.sync_data()?;
+            thread::sleep(BREATH);
+        }
+        file.write_all(piece)?;
+    }
+    Ok(())
 }
 
 /// Where the newest snapshot says that it stands; 0 = there is none.
@@ -128,4 +147,24 @@ fn read(bytes: &[u8]) -> Result<Venue, String> {
         return Err("its header names other rules than its state".into());
     }
     Ok(venue)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Read;
+
+    use super::*;
+
+    #[test]
+    fn a_state_is_written_whole_whatever_its_pieces() {
+        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 7] {
+            let state: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
+            let folder = tempfile::tempdir().unwrap();
+            let path = folder.path().join("state");
+            write_gently(&mut File::create(&path).unwrap(), &state).unwrap();
+            let mut found = Vec::new();
+            File::open(&path).unwrap().read_to_end(&mut found).unwrap();
+            assert!(found == state, "{length} bytes");
+        }
+    }
 }
