@@ -135,7 +135,10 @@ def _ordered_it(request: ApprovalRequest, officer: Identity) -> str | None:
     """What signers do by themselves is said here before somebody signs in vain."""
     if officer.pk not in queries.uncounted(request.subject.removeprefix(f"custody.signer/{Order.RELEASE}/")):
         return None
-    return "You froze this, and signers do not count your release. Others must answer; you may ask for it."
+    return (
+        "You ordered this or it is about you, so signers do not count your release. Others must answer; "
+        "you may ask for it."
+    )
 
 
 ORDERS: Final = tuple(

@@ -96,9 +96,9 @@ def read_signers(now: datetime) -> Reading:
         return Reading(Status.DEGRADED, "No signer has been asked yet.", facts)
     idle = [f"{token} ({state})" for token, state in found.items() if state != "ready"]
     sentences = [f"These signers do not sign: {', '.join(idle)}."] if idle else []
-    sentences += [
-        f"{name} is frozen in {', '.join(tokens)}." for name, tokens in queries.signer_freezes().items()
-    ]
+    held = queries.signer_freezes()
+    names = queries.described(held.keys())
+    sentences += [f"{names[name]} is frozen in {', '.join(tokens)}." for name, tokens in held.items()]
     if sentences:
         return Reading(Status.DEGRADED, " ".join(sentences), facts)
     return Reading(Status.UP, f"All {len(found)} signers with a socket answer and sign.", facts)

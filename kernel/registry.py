@@ -151,14 +151,14 @@ class Registry:
     def discounted(self, teams: Mapping[str, int], concerned: Iterable[str]) -> frozenset[str]:
         """Those of the concerned who are not heard about what they ordered themselves.
 
-        The first ones come first, and only as long as the others can still decide beside somebody who asks,
-        who may be one of the concerned: where officers are few, none of them locks everybody out.
+        The first come first, and only as long as the others can still decide beside somebody who asks, who is
+        none of those before: where officers are few, none of the concerned locks everybody out.
         """
         out: frozenset[str] = frozenset()
         for one in concerned:
             left = {*out, one}
             if one in self.officers and any(
-                self.is_reached(teams, maker=asker, without=left) for asker in self.askers
+                self.is_reached(teams, maker=asker, without=left) for asker in self.askers - out
             ):
                 out |= {one}
         return out

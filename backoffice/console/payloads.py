@@ -14,6 +14,7 @@ from typing import Final
 from django.urls import NoReverseMatch, reverse
 
 from core.approvals import kinds
+from custody.domain.orders import OFFICER
 from kernel import canonical, registration
 from kernel.intent import BadIntent, time
 from kernel.money import Amount, UnknownAsset
@@ -192,10 +193,13 @@ def _headline(members: Mapping[str, canonical.Value]) -> str:
         case "approvals.policy":
             return f"Let policy {members.get('version')} say who must approve"
         case "signer.freeze":
-            return f"Freeze {_signers(members)}"
+            suspends = str(members.get("wallet")).startswith(OFFICER)
+            return "Suspend an officer at every signer" if suspends else f"Freeze {_signers(members)}"
         case "signer.veto":
             return "Veto a registry that was announced to the signers"
         case "signer.release":
+            if str(members.get("wallet")).startswith(OFFICER):
+                return "Let an officer count again at every signer"
             return f"Let {_signers(members)} sign again"
         case "signer.reopen":
             return f"Let the signer {members.get('token')} begin a new memory"

@@ -8,16 +8,18 @@ from __future__ import annotations
 import secrets
 from collections.abc import Mapping
 from datetime import datetime
+from uuid import UUID
 
 from django.conf import settings
 
 from core import audit, outbox
 from core.access.models import Identity
+from core.access.models import Kind as PersonKind
 from core.actor import Actor
 from core.ids import new_id
 from core.refusals import Refused
 from custody.domain import orders
-from custody.domain.orders import EVERYTHING, Kind, State
+from custody.domain.orders import EVERYTHING, OFFICER, Kind, State
 from custody.events import Event, SignerOrderMoved
 from custody.models import SignerOrder, Wallet
 from kernel import canonical, intent
@@ -69,13 +71,30 @@ def stored(
 
 
 def reachable(wallet: str) -> list[str]:
-    """The signers that can be reached for this wallet: those of hot wallets. Cold ones are brought a file."""
-    rows = Wallet.objects.all() if wallet == EVERYTHING else Wallet.objects.filter(name=wallet)
+    """The signers that can be reached for this wallet: those of hot wallets. Cold ones are brought a file.
+
+    An officer is suspended at all of them.
+    """
+    if wallet.startswith(OFFICER) and not _is_officer(wallet.removeprefix(OFFICER)):
+        raise UnknownSubject(
+            "Nothing was drafted: there is no such officer.", target=f"custody.wallet/{wallet[:48]}"
+        )
+    whole = wallet == EVERYTHING or wallet.startswith(OFFICER)
+    rows = Wallet.objects.all() if whole else Wallet.objects.filter(name=wallet)
     if not rows:
         raise UnknownSubject(
             "Nothing was drafted: there is no such wallet.", target=f"custody.wallet/{wallet[:32]}"
         )
     return sorted({token for row in rows if row.tier == "hot" for token in row.tokens})
+
+
+def _is_officer(person: str) -> bool:
+    try:
+        return Identity.objects.filter(pk=UUID(person), kind=PersonKind.OFFICER).exists() and person == str(
+            UUID(person)
+        )
+    except ValueError:
+        return False
 
 
 def to_sign(row: SignerOrder, verb: Verb, *, now: datetime) -> Statement:

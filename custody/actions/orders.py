@@ -45,7 +45,7 @@ class NoSuccessor(Refused):
 @action(Event.ORDER_DRAFTED)
 def draft_freeze(*, wallet: str, reason: str, actor: Actor, now: datetime) -> SignerOrder:
     """A freeze of one wallet's signers, or of every signer (`*`), for the drafting officer to sign alone."""
-    target = f"custody.wallet/{wallet[:32]}"
+    target = f"custody.wallet/{wallet[:48]}"
     return _draft(
         Kind.FREEZE,
         wallet,
@@ -96,7 +96,7 @@ def sign_order(*, order_id: UUID, signed: Signed, actor: Actor, now: datetime) -
 @action(Event.ORDER_ASKED)
 def ask_release_of_signers(*, wallet: str, reason: str, actor: Actor, now: datetime) -> SignerOrder:
     """A request, to a quorum, that the signers of a wallet (or `*`) may sign again."""
-    target = f"custody.wallet/{wallet[:32]}"
+    target = f"custody.wallet/{wallet[:48]}"
     return _ask(
         Kind.RELEASE,
         wallet,

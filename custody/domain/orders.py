@@ -17,6 +17,8 @@ from kernel.intent import time_text
 from kernel.registry import Registry
 
 EVERYTHING: Final = "*"
+OFFICER: Final = "officer:"
+"""With an id, a freeze of an officer: nothing that they signed counts at the signers."""
 GOOD_FOR: Final = timedelta(days=1)
 """Of every order, whatever the policy's rules say: signers count this back from an order's end to know when
 it was drafted, and obey no release that may be older than the freeze that it ends. A rule's periods bound how
@@ -93,6 +95,11 @@ def payload(
         "expires": time_text((now + GOOD_FOR).replace(microsecond=0)),
         **about,
     }
+
+
+def officer(person: object) -> str:
+    """What an order calls the officer whom it suspends, or lets count again."""
+    return f"{OFFICER}{person}"
 
 
 def outcome(answers: Mapping[str, bool], *, asked: frozenset[str]) -> State:

@@ -28,6 +28,7 @@ from custody.queries.deposits import (
 )
 from custody.queries.lanes import LaneStanding, lanes_for
 from custody.queries.orders import (
+    described,
     loaded_registry,
     order_for,
     order_message,
@@ -39,6 +40,8 @@ from custody.queries.orders import (
     signer_order,
     signer_states,
     signers_for,
+    signing_officers,
+    suspends,
     takes_effect,
     teams_of_order,
     unanswered_by,
@@ -160,6 +163,7 @@ __all__ = [
     "deposits_due",
     "deposits_for",
     "deposits_of",
+    "described",
     "facts_of",
     "free_coins",
     "held_by",
@@ -217,6 +221,7 @@ __all__ = [
     "signer_order",
     "signer_states",
     "signers_for",
+    "signing_officers",
     "source_of",
     "standings",
     "statement",
@@ -224,6 +229,7 @@ __all__ = [
     "statements_for",
     "statements_of",
     "stops",
+    "suspends",
     "takes_effect",
     "teams_of_order",
     "terms",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import datetime
 from uuid import UUID
 
@@ -12,7 +12,8 @@ from core import approvals
 from core.access import rights
 from core.access.models import Identity
 from core.refusals import NotFound
-from custody.domain.orders import Kind, State
+from custody.domain import orders
+from custody.domain.orders import EVERYTHING, OFFICER, Kind, State
 from custody.domain.recoveries import Terms
 from custody.models import PaymentPolicy, SignerHealth, SignerOrder, Wallet
 from custody.permissions import Permission
@@ -84,6 +85,25 @@ def signer_freezes() -> dict[str, list[str]]:
         for name in sorted(row.frozen):
             found.setdefault(name, []).append(row.token)
     return found
+
+
+def described(names: Collection[str]) -> dict[str, str]:
+    """What signers hold, each in words: a suspended officer by their name."""
+    ids = [UUID(name.removeprefix(OFFICER)) for name in names if name.startswith(OFFICER)]
+    people = Identity.objects.in_bulk(ids)
+    found = {orders.officer(pk): f"{person.display_name} (suspended)" for pk, person in people.items()}
+    return {name: "everything" if name == EVERYTHING else found.get(name, name) for name in names}
+
+
+def suspends(person: UUID) -> tuple[list[str], list[str]]:
+    """The signers with a socket that count nothing this officer signed, and those that still do."""
+    held = set(signer_freezes().get(orders.officer(person), ()))
+    return sorted(held), [token for token in reachable_tokens() if token not in held]
+
+
+def signing_officers() -> QuerySet[Identity]:
+    """Officers with a passkey for the approver page, by name: those who can be suspended at the signers."""
+    return Identity.objects.filter(credentials__isnull=False).distinct().order_by("display_name")
 
 
 def uncounted(name: str) -> set[UUID]:

@@ -1,18 +1,26 @@
-"""What officers hold still in this signer, for how long now and by whose order: rebuilt from the journal."""
+"""What officers hold still in this signer, for how long now and by whose order: rebuilt from the journal.
+
+An officer is held like a wallet, by one officer's order: then nothing counts that their passkey signed,
+before or after, in whosever hands it is. Whoever holds one back holds back no second one, so that nobody
+silences all others alone. A held officer is heard on their own release, so that few are not locked out.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from custody.signer.journal import Entry
 from custody.signer.refusals import Refused
+from custody.signer.requests import Signed
 from kernel.members import texts
 from kernel.pinned import RELEASE_LIFE
 
 EVERYTHING: Final = "*"
 LANE: Final = "/lane"  # hot/lane: what the hot wallet pays unattended
+OFFICER: Final = "officer:"  # with an id: nothing that this officer signed counts
 CLOCKS_APART: Final = timedelta(minutes=2)
 
 
@@ -27,7 +35,7 @@ class Held:
 
 @dataclass(slots=True)
 class Holds:
-    """Everything that is frozen, by its name: a wallet, its lane, or `*`."""
+    """Everything that is frozen, by its name: a wallet, its lane, an officer, or `*`."""
 
     held: dict[str, Held] = field(default_factory=dict)
 
@@ -48,14 +56,28 @@ class Holds:
         return {name: one.reason for name, one in self.held.items()}
 
     def concerned(self, name: str) -> list[str]:
-        """Those who are not to release it: by whose order it is held."""
-        return self.held[name].by if name in self.held else []
+        """Those who are not to release it: by whose order it is held, and then the officer who is."""
+        by = self.held[name].by if name in self.held else []
+        return [*by, *([name.removeprefix(OFFICER)] if name.startswith(OFFICER) else [])]
 
     def check(self, wallet: str, *, unattended: bool = False) -> None:
         """Refuse where the wallet, its lane, or everything, is frozen."""
         for name in (EVERYTHING, wallet, *([wallet + LANE] if unattended else [])):
             if name in self.held:
                 raise Refused("SIGNER_FROZEN", f"frozen: {self.held[name].reason[:200]}")
+
+    def check_heard(self, *signed: Signed, but: str = "") -> None:
+        """Refuse what an officer signed who is held, `but` this one."""
+        for approval in (one for each in signed for one in each.approvals):
+            if (name := OFFICER + approval.officer) in self.held and name != but:
+                why = f"{approval.officer} is suspended: {self.held[name].reason[:200]}"
+                raise Refused("SIGNER_OFFICER_SUSPENDED", why)
+
+    def check_suspends(self, name: str, by: Collection[str]) -> None:
+        """Refuse to hold an officer where one of those who order it holds another already."""
+        for other, one in self.held.items():
+            if other.startswith(OFFICER) and other != name and not set(by).isdisjoint(one.by):
+                raise Refused("SIGNER_SUSPENDS_ANOTHER", f"who orders this holds {other} already")
 
     def check_release(self, name: str, expires: datetime) -> None:
         """Refuse a release that officers may have signed before the freeze: it was about another one.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from custody.signer import checks, requests
 from custody.signer.counters import Memory
-from custody.signer.holds import CLOCKS_APART, EVERYTHING, LANE
+from custody.signer.holds import CLOCKS_APART, EVERYTHING, LANE, OFFICER
 from custody.signer.refusals import Refused
 from custody.signer.requests import Message, Order
 from custody.signer.standing import FREEZE_FILE, Standing
@@ -16,7 +16,9 @@ def obey(signer: Standing, order: Order) -> None:
     if not (stops := order.kind in (requests.FREEZE, requests.VETO)):
         signer.check_pinned()
     signer.memory.check_order(order.signed.name)
-    concerned = signer.memory.holds.concerned(order.subject) if order.kind == requests.RELEASE else ()
+    is_release = order.kind == requests.RELEASE
+    signer.memory.holds.check_heard(order.signed, but=order.subject if is_release else "")
+    concerned = signer.memory.holds.concerned(order.subject) if is_release else ()
     sightings = checks.judge_order(
         order, token=signer.token.name, registry=signer.believed, now=signer.now(), concerned=concerned
     )
@@ -28,7 +30,6 @@ def obey(signer: Standing, order: Order) -> None:
     if not stops:
         signer.memory.check_clock(signer.journal, now_ms=signer.now_ms())
         # No officer's page signs a release that is good for longer, so what ends later was signed since.
-        is_release = order.kind == requests.RELEASE
         life = RELEASE_LIFE + CLOCKS_APART if is_release else signer.believed.limits.order_life
         signer.memory.check_reopened(order.expires, life=life)
     if order.kind in (requests.FREEZE, requests.RELEASE):
@@ -54,15 +55,17 @@ def _reopen(signer: Standing, order: Order, entry: Message) -> None:
 
 
 def _freeze_or_release(signer: Standing, order: Order, entry: Message) -> None:
-    wallets, safes = signer.believed.wallets, signer.believed.safes
-    if order.subject not in {EVERYTHING, *wallets, *safes, *(name + LANE for name in wallets)}:
-        raise Refused("SIGNER_UNKNOWN_WALLET", f"no wallet {order.subject[:40]!r}")
+    wallets, safes, holds = signer.believed.wallets, signer.believed.safes, signer.memory.holds
+    known = {EVERYTHING, *wallets, *safes, *(name + LANE for name in wallets)}
+    known |= {OFFICER + one for one in signer.believed.officers}
+    if order.subject not in known | (holds.held.keys() if order.kind == requests.RELEASE else set()):
+        raise Refused("SIGNER_UNKNOWN_WALLET", f"no wallet and no officer {order.subject[:60]!r}")
     if order.kind == requests.RELEASE:
         if signer.stopped_by_host():
             raise Refused("SIGNER_FROZEN", f"first remove the file {FREEZE_FILE} on the host")
-        signer.memory.holds.check_release(order.subject, order.expires)
+        holds.check_release(order.subject, order.expires)
     event = "frozen" if order.kind == requests.FREEZE else "released"
-    by: Message = {}
-    if order.kind == requests.FREEZE:
-        by = {"by": [approval.officer for approval in order.signed.approvals]}
-    signer.remember(event, {"wallet": order.subject, **by, **entry})
+    by = [approval.officer for approval in order.signed.approvals]
+    if event == "frozen" and order.subject.startswith(OFFICER):
+        holds.check_suspends(order.subject, by)
+    signer.remember(event, {"wallet": order.subject, "by": [*by], **entry})

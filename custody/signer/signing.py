@@ -103,6 +103,8 @@ class Signer(Standing):
             lane = self.memory.lanes.check(
                 spend, registry=registry, attestations=self._attested, now_ms=now_ms
             )
+        approved = [signed for _, signed in spend.intents]
+        self.memory.holds.check_heard(*approved)
         plan = checks.judge(spend, token=self.token.name, registry=registry, now=now, lane=lane)
         intents = [intent for intent, _ in spend.intents]
         is_new = self._count(plan, intents, limits=registry.limits, now_ms=now_ms)
@@ -115,6 +117,7 @@ class Signer(Standing):
         # What was stopped meanwhile keeps its signatures in.
         self.check_store()
         self.memory.check_frozen(spend.wallet, unattended=spend.unattended)
+        self.memory.holds.check_heard(*approved)
         signatures: list[canonical.Value] = [
             {"input": place, "public_key": asked[2].hex(), "signature": (der + b"\x01").hex()}
             for place, (asked, der) in enumerate(zip(wanted, made, strict=True))
@@ -127,6 +130,7 @@ class Signer(Standing):
         spend = safes.spend(message)
         now_ms = self._check_may_sign(spend.wallet)
         registry, now = self.registry, datetime.fromtimestamp(now_ms / 1000, UTC)
+        self.memory.holds.check_heard(spend.signed)
         safe, plan = safes.judge(spend, token=self.token.name, registry=registry, now=now)
         limits = safe.caps(registry.limits, spend.intent.amount.asset)
         is_new = self._count(plan, [spend.intent], limits=limits, now_ms=now_ms)

@@ -112,6 +112,7 @@ class Standing:
                 self.registry, old=old, order=order, token=self.token.name, now=self.now()
             )
             self.memory.check_order(order.signed.name)
+            self.memory.holds.check_heard(order.signed)
             self.memory.check_reopened(order.expires, life=old.limits.order_life)
             self.announce(order, self.order_entry(order, sightings), registry=old)
         if self.memory.may_follow(self.registry, old=old, now_ms=now_ms):

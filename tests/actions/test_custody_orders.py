@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Any, Final
+from uuid import uuid4
 
 import pytest
 from django.conf import settings
@@ -68,6 +69,21 @@ def test_to_stop_is_given_by_one_officer_alone(treasury: Treasury) -> None:
         str(treasury.staff.ana.identity.pk),
     )
     assert [approval.verb for approval in read.signed.approvals] == [Verb.APPROVE]
+
+
+def test_to_suspend_an_officer_goes_to_every_signer(treasury: Treasury) -> None:
+    name = f"officer:{treasury.staff.ben.identity.pk}"
+    row = signed(treasury, drafted(treasury, wallet=name))
+    assert (row.state, row.tokens) == ("signed", ["hot-1", "hot-2", "hot-3"])
+    assert requests.order(queries.order_message(row)).subject == name
+    for wrong in ("officer:", f"officer:{uuid4()}", name.upper(), f"officer:{row.pk}"):
+        with pytest.raises(ordering.UnknownSubject):
+            drafted(treasury, wallet=wrong)
+    said: dict[str, Any] = {"state": "ready", "frozen": {name: "a laptop"}}
+    actions.report_health(token="hot-1", said=said, now=treasury.now)
+    assert queries.suspends(treasury.staff.ben.identity.pk) == (["hot-1"], ["hot-2", "hot-3"])
+    words = {name: "Ben Brandt (suspended)", "*": "everything", "hot": "hot"}
+    assert queries.described(list(words)) == words
 
 
 def test_to_stop_is_signed_by_nobody_else_and_about_nothing_else(treasury: Treasury) -> None:

@@ -124,6 +124,9 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
     policies.run_backtest(draft_id=draft.pk, count=10, actor=ana.actor, now=now)
     policies.ask_publication(draft_id=draft.pk, reason="a test", actor=ana.actor, now=now)
     actions.ask_release_of_signers(wallet="*", reason="all is well", actor=ana.actor, now=now)
+    officer = f"officer:{exchange.staff.ben.identity.pk}"
+    actions.draft_freeze(wallet=officer, reason="a laptop", actor=ana.actor, now=now)
+    actions.ask_release_of_signers(wallet=officer, reason="it was found", actor=ana.actor, now=now)
     new = hot_registry(version=2, deployment="test")
     actions.ask_registry(new=new, reason="Dot", actor=ana.actor, now=now)
     actions.draft_veto(registry_digest=new.digest.hex(), reason="not Dot", actor=ana.actor, now=now)
@@ -149,6 +152,7 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
     headlines = {found["headline"] for found in answer["found"]}
     assert {"Pay 0.06 BTC", "Credit 25 USDT", "Release the freeze of market:BTC-USDT"} <= headlines
     assert {"Freeze the signers of the hot wallet", "Let every signer sign again"} <= headlines
+    assert {"Suspend an officer at every signer", "Let an officer count again at every signer"} <= headlines
     answers = {found["verb"]: found["answers"] for found in answer["found"]}
     assert answers == {"approve": ["approve"], "release": ["release", "reject"]}
     assert {"Let Zoë O’Neill join", "Make Ben Brandt senior officer"} <= headlines

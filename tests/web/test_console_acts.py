@@ -13,7 +13,8 @@ from core.approvals import kinds
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
 from core.freezes.models import Freeze
-from custody.models import Adjustment, Reconciliation, Refill, Withdrawal
+from custody.actions import report_health
+from custody.models import Adjustment, Reconciliation, Refill, SignerOrder, Withdrawal
 from engine_bridge.domain.markets import CALL
 from kernel import canonical
 from tests.doors import at_console
@@ -176,6 +177,33 @@ def test_suspends_at_once_and_changes_the_staff_by_approval(exchange: Exchange) 
     assert send(ana, page, f"{page}suspend", reason="lost her key").status_code == 302
     assert at_console(exchange.una).get("/").status_code == 403
     assert "Your access is suspended" in at_console(exchange.una).get("/").content.decode()
+
+
+def test_suspends_at_the_signers_too_and_says_while_they_do_not_know(exchange: Exchange) -> None:
+    ana, ben = exchange.staff.ana.identity, exchange.staff.ben.identity
+    page, name = f"/staff/{ben.pk}/", f"officer:{ben.pk}"
+    sent = send(ana, page, f"{page}suspend", reason="a laptop was stolen")
+    order = SignerOrder.objects.get(subject=name)
+    assert sent["Location"] == f"/treasury/signers/orders/{order.pk}/"
+    said = at_console(ana).get(sent["Location"]).content.decode()
+    assert "Suspend an officer at every signer" in said
+    assert "Ben Brandt: a laptop was stolen" in said
+    said = at_console(ana).get(page).content.decode()
+    assert "Suspended here only: hot-1, hot-2, hot-3 still count" in said
+    for token in ("hot-1", "hot-2", "hot-3"):
+        report_health(token=token, said={"state": "ready", "frozen": {name: "stolen"}}, now=clock.now())
+    said = at_console(ana).get(page).content.decode()
+    assert "Suspended here only" not in said
+    assert "hot-1, hot-2, hot-3 count nothing that Ben Brandt signs" in said
+    assert "Ben Brandt (suspended)" in at_console(ana).get("/treasury/signers/").content.decode()
+
+
+def test_tells_who_suspends_people_and_stops_no_signer_that_others_must(exchange: Exchange) -> None:
+    sam, page = exchange.staff.sam.identity, f"/staff/{exchange.staff.ben.identity.pk}/"
+    assert send(sam, page, f"{page}suspend", reason="a laptop was stolen")["Location"] == page
+    said = at_console(sam).get(page).content.decode()
+    assert "Suspended here only: hot-1, hot-2, hot-3 still count" in said
+    assert not SignerOrder.objects.filter(subject__startswith="officer:").exists()
 
 
 def test_stops_a_market_at_once_and_releases_it_by_three(exchange: Exchange) -> None:

@@ -17,9 +17,9 @@ from backoffice.console.views import approvals
 from core import access, clock
 from core.refusals import Refused
 from custody import actions, queries
-from custody.domain.orders import EVERYTHING, PENDING, STOPS, State
+from custody.domain.orders import EVERYTHING, PENDING, STOPS, State, officer
 from custody.domain.recoveries import Terms
-from custody.models import SignerOrder
+from custody.models import SignerHealth, SignerOrder
 from custody.permissions import Permission
 from kernel import canonical
 from kernel.registry import BadRegistry, Registry
@@ -42,7 +42,8 @@ def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpRe
     signers = queries.signers_for(identity=request.identity, now=now)
     announcements = queries.announcements_for(identity=request.identity, now=now)
     values = {
-        "signers": signers,
+        "signers": [(token, wallet, said, _held(said)) for token, wallet, said in signers],
+        "officers": [(officer(one.pk), one.display_name) for one in queries.signing_officers()],
         "wallets": sorted({wallet.name for _, wallet, _ in signers}),
         "tokens": [token for token, _, _ in signers],
         "everything": EVERYTHING,
@@ -55,6 +56,14 @@ def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpRe
         "may_order": access.allowed(request.identity, Permission.ORDER_SIGNERS, now),
     }
     return frame.page(request, "console/signers.html", values, refusal=refusal, now=now)
+
+
+def _held(said: SignerHealth | None) -> list[tuple[str, str]]:
+    """What a signer holds, in words, and why."""
+    if said is None:
+        return []
+    names = queries.described(said.frozen)
+    return [(names[name], reason) for name, reason in said.frozen.items()]
 
 
 def freeze(request: frame.StaffRequest) -> HttpResponse:

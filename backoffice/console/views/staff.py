@@ -13,6 +13,7 @@ from django.shortcuts import redirect
 from backoffice.console import frame, reading, trails
 from core import access, clock
 from core.access.events import Event
+from core.access.models import Identity
 from core.access.permissions import Permission
 from core.access.roles import Role
 from core.approvals import queries as approvals
@@ -23,6 +24,10 @@ from core.ids import new_id
 from core.refusals import NotFound, Refused
 from core.staff import actions, queries
 from core.staff.domain import changes
+from custody import actions as custody
+from custody import queries as custody_queries
+from custody.domain import orders
+from custody.permissions import Permission as Custody
 
 OFFERED: Final = tuple(role for role in Role if role not in (Role.COLLECTOR, Role.BREAK_GLASS))
 """What people can be: the collector is a program, and only two sealed keys break the glass."""
@@ -62,6 +67,9 @@ def show(request: frame.StaffRequest, person: UUID, refusal: Refused | None = No
         "factors": factors.factors_of(person),
         "accounts": queries.accounts_of(person),
         "is_me": person == request.identity.pk,
+        "at_signers": custody_queries.suspends(person) if member.passkeys else None,
+        "may_stop": access.allowed(request.identity, Custody.STOP_SIGNERS, now),
+        "order_subject": orders.officer(person),
         "may_suspend": access.allowed(request.identity, Permission.SUSPEND_STAFF, now),
         "may_propose": access.allowed(request.identity, Permission.PROPOSE_STAFF, now),
         "trail": trails.about(member.identity, identity=request.identity, now=now),
@@ -78,7 +86,30 @@ def suspend(request: frame.StaffRequest, person: UUID) -> HttpResponse:
     except Refused as refusal:
         return show(request, person, refusal)
     messages.success(request, f"{row.display_name} is suspended. Coming back takes at least two others.")
-    return redirect("person", person)
+    return _at_the_signers(request, row)
+
+
+def _at_the_signers(request: frame.StaffRequest, row: Identity) -> HttpResponse:
+    """The order by which signers hear of it, for this person to sign; or that they have not heard of it."""
+    now = clock.now()
+    if not custody_queries.suspends(row.pk)[1] or row not in custody_queries.signing_officers():
+        return redirect("person", row.pk)
+    told = f"The signers still count what {row.display_name} signs"
+    if not access.allowed(request.identity, Custody.STOP_SIGNERS, now):
+        messages.warning(request, f"{told}: have a compliance or treasury officer suspend them there, now.")
+        return redirect("person", row.pk)
+    try:
+        order = custody.draft_freeze(
+            wallet=orders.officer(row.pk),
+            reason=f"{row.display_name}: {request.POST.get('reason', '').strip()}"[:500],
+            actor=request.actor,
+            now=now,
+        )
+    except Refused as refusal:
+        messages.warning(request, f"{told}: {refusal}")
+        return redirect("person", row.pk)
+    messages.warning(request, f"{told} until you have signed this order with your passkey.")
+    return redirect("signer_order", order.pk)
 
 
 def declare_account(request: frame.StaffRequest, person: UUID) -> HttpResponse:

@@ -59,6 +59,9 @@ const policyLines = (act) => {
 };
 
 const ORDER = { ...COMMON, reason: text, expires: time };
+const OFFICER = /^officer:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
+// Signers hold an officer like a wallet. Their name is not in the payload: people compare the id with the console’s.
+const who = (wallet) => (OFFICER.test(wallet) ? [line("Officer’s id", OFFICER.exec(wallet)[1], "mono", "Compare it with the staff’s page.")] : []);
 const whose = (wallet) => (wallet === "*" ? "every signer" : `the signers of the ${wallet} wallet`);
 // One order to the signers. A stop is given by whoever drafted it, alone, and so cannot be rejected either.
 const order = (members, { verb, answers, headline, lines, goodForHours }) => ({
@@ -178,8 +181,8 @@ export const ACTS = new Map([
     details: (act) => [line("Back-test’s digest", act.backtest, "mono"), line("The whole document", act.document, "mono")],
   }],
   ["signer.freeze", stop({ wallet: word }, {
-    headline: (act) => `Freeze ${whose(act.wallet)}`,
-    lines: () => [line("Until", "others release them; you cannot do that alone")],
+    headline: (act) => (OFFICER.test(act.wallet) ? "Suspend an officer at every signer" : `Freeze ${whose(act.wallet)}`),
+    lines: (act) => [...who(act.wallet), line("Until", "others release them; you cannot do that alone")],
   })],
   ["signer.veto", stop({ digest: token }, {
     headline: () => "Veto a registry that was announced to the signers",
@@ -189,8 +192,11 @@ export const ACTS = new Map([
   // was signed before a freeze can never be that, because this page signs none that is good for longer than a day.
   ["signer.release", letGo({ wallet: word }, {
     goodForHours: 24,
-    headline: (act) => `Let ${whose(act.wallet)} sign again`,
-    lines: () => [line("Agreed to by", "others than who froze them: signers do not count those, who may ask")],
+    headline: (act) => (OFFICER.test(act.wallet) ? "Let an officer count again at every signer" : `Let ${whose(act.wallet)} sign again`),
+    lines: (act) => [
+      ...who(act.wallet),
+      line("Agreed to by", "others than who froze them: signers do not count those, who may ask"),
+    ],
   })],
   ["signer.reopen", letGo({ token: word, standing: token }, {
     headline: (act) => `Let the signer ${act.token} begin a new memory`,
