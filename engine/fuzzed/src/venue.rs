@@ -6,6 +6,7 @@ use countersign_venue::command::{
     Side, State, Stp, Tif, Transfer,
 };
 use countersign_venue::event::{Event, split_event};
+use countersign_venue::logic::{Refused, is_known};
 use countersign_venue::{Command, Output, Venue};
 
 use crate::Bytes;
@@ -145,8 +146,16 @@ pub fn venue(bytes: &[u8]) {
     while let Some((&length, after)) = rest.split_first() {
         let (bytes, after) = after.split_at(usize::from(length).min(after.len()));
         rest = after;
-        if let Ok((command, _)) = Command::decode(bytes) {
-            room.give(&command);
+        match Command::decode(bytes) {
+            // A leader names its own rules; a record that names others is refused by the replay, before it does anything.
+            Ok((Command::Lead { logic_version, .. }, _)) if !is_known(logic_version) => {
+                let hash = room.venue.state_hash();
+                let refused = room.venue.replay(room.now_ms * NS, bytes, &mut Output::default());
+                assert_eq!(refused.unwrap_err(), Refused::Logic(logic_version));
+                assert_eq!(room.venue.state_hash(), hash);
+            }
+            Ok((command, _)) => room.give(&command),
+            Err(_) => {}
         }
     }
     room.close();
