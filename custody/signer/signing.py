@@ -116,6 +116,7 @@ class Signer(Standing):
             made = self.token.sign_all(wanted)
         # What was stopped meanwhile keeps its signatures in.
         self.check_store()
+        self._check_reopened(intents)
         self.memory.check_frozen(spend.wallet, unattended=spend.unattended)
         self.memory.holds.check_heard(*approved)
         signatures: list[canonical.Value] = [
@@ -156,14 +157,17 @@ class Signer(Standing):
 
         A crash in between costs some of the window, no coin.
         """
-        for intent in intents:
-            self.memory.check_reopened(intent.expires, life=limits.intent_life)
+        self._check_reopened(intents)
         entry = self.memory.check(plan, limits=limits, now_ms=now_ms)
         if entry is None or not entry["paid"]:
             self.journal.check_again(at_ms=now_ms)
         if entry is not None:
             self.remember("spend", entry)
         return entry is not None
+
+    def _check_reopened(self, intents: Sequence[Intent]) -> None:
+        for intent in intents:
+            self.memory.check_reopened(intent.expires, life=self.registry.limits.intent_life)
 
     def _learn(self, message: Mapping[str, canonical.Value]) -> Message:
         """Take in what a customer signed. Its age begins now, by this signer's own clock."""

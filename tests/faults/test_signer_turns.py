@@ -155,6 +155,17 @@ def test_lets_no_signature_out_once_it_has_obeyed_a_freeze(tmp_path: Path, subje
         assert signer.code(signer.spend()) == "SIGNER_FROZEN"
 
 
+def test_lets_no_signature_out_that_was_asked_for_before_officers_reopened_it(tmp_path: Path) -> None:
+    """The new memory may not know that this was counted."""
+    with busy(tmp_path) as signer:
+        asked = signer.signing(signer.spend())
+        standing = signer.desk.health["journal"]["standing"]
+        assert signer.code(messages.order("signer.reopen", token="hot-1", standing=standing)) == "obeyed"
+        signer.token.may_sign.set()
+        assert asked.result(60)["code"] == "SIGNER_INTENT_BEFORE_REOPENING"
+        assert "signed" not in signer.events
+
+
 def test_decides_no_further_ahead_of_its_token_than_is_said(tmp_path: Path) -> None:
     with busy(tmp_path) as signer:
         asked = [signer.signing(signer.spend()) for _ in range(AT_ONCE)]
