@@ -76,7 +76,7 @@ def test_stops_at_a_freeze_before_it_is_asked_for_and_before_it_leaves_the_house
     ana = treasury.staff.ana.actor
 
     def pull() -> Freeze:
-        return pull_freeze(scope=scope, reason="odd", actor=ana, now=treasury.now)
+        return pull_freeze(scope=scope, reason="odd", actor=treasury.staff.sam.actor, now=treasury.now)
 
     def ask() -> Refill:
         return actions.request_refill(refill_id=row.pk, reason="hot is low", actor=ana, now=treasury.now)

@@ -145,7 +145,7 @@ def test_only_the_notary_opens_the_audit_logs_key(commands: Commands) -> None:
         done = commands.run_as(user, *asked, secret=pin, extra=config)
         assert (done.returncode, public in done.stdout) == (1, False)
     wrong = commands.run_as("cs-notary", *asked, secret="0000\n")
-    assert "cannot start: notary cannot be opened: PinIncorrect" in wrong.stdout
+    assert "notary locked: notary refused the PIN: PinIncorrect" in wrong.stdout
 
 
 ASK_VAULT = """

@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import signal
 import sys
+import time
 from pathlib import Path
 from types import FrameType
 
@@ -56,7 +57,8 @@ def main() -> int:
     except PinRefused as error:
         _log(f"locked: {error}. End it, and start it with the right one")
         if options.verb == "serve":
-            signal.pause()  # ended, it would be started again, until the token locks itself for good
+            while True:  # ended, it would be started again, until the token locks itself for good
+                time.sleep(1)  # a signal that comes just before a wait is acted on after it
         return 1
     except (BadToken, NoMemory, starting.NoSecret, OSError, ValueError) as error:
         _log(f"cannot start: {error}")
