@@ -150,7 +150,7 @@ class Exchange:
             "credential": OfficerCredential.objects.get(officer=self.staff.ana.identity).pk,
             "factor_id": Passkey.objects.get(user=self.una).pk,
             "symbol": self.market.symbol,
-            "event_id": AuditEvent.objects.order_by("id").values_list("pk", flat=True)[0],
+            "event_id": AuditEvent.objects.order_by("id").values_list("id", flat=True)[0],
         }
         return found[name]
 

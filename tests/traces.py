@@ -16,14 +16,14 @@ class Trace:
     topics: list[str]
 
     def __enter__(self) -> Self:
-        self._events = set(AuditEvent.objects.values_list("pk", flat=True))
+        self._events = set(AuditEvent.objects.values_list("id", flat=True))
         self._messages = set(OutboxMessage.objects.values_list("pk", flat=True))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, where: TracebackType | None
     ) -> None:
-        events = AuditEvent.objects.exclude(pk__in=self._events).order_by("pk")
+        events = AuditEvent.objects.exclude(id__in=self._events).order_by("pk")
         messages = OutboxMessage.objects.exclude(pk__in=self._messages).order_by("pk")
         self.events = [doc["action"] for doc in events.values_list("doc", flat=True)]
         self.topics = list(messages.values_list("topic", flat=True))

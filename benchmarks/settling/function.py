@@ -94,7 +94,7 @@ class Sides:
             self.theirs.execute(sql.SQL("ANALYZE {}").format(sql.Identifier(stage)))
             found = self.theirs.execute(sql.SQL("SELECT count(*) FROM {}").format(sql.Identifier(stage)))
             rows += found.fetchall()[0][0]
-        found = self.ours.execute("SELECT canon, act::text FROM audit_event ORDER BY id DESC LIMIT 1")
+        found = self.ours.execute("SELECT canon, act::text FROM audit_event ORDER BY tx DESC, n DESC LIMIT 1")
         event: tuple[str, str] = found.fetchall()[0]
         return rows, event
 

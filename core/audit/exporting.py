@@ -15,7 +15,7 @@ from typing import Final
 from django.db.models import Count
 
 from core.audit import mentions, tree, witnesses
-from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent
+from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent, number_of
 from core.refusals import NotFound
 from kernel import encodings, note
 
@@ -53,8 +53,8 @@ def texts(of: Span) -> Iterator[tuple[int, str]]:
     heads = AuditCheckpoint.objects.filter(size__in=(of.first, of.end)).values_list("size", "last_id")
     ends, index = dict(heads), of.first
     for page in _pages(mentions.batches(ends.get(of.first, 0), ends[of.end])):
-        rows = AuditEvent.texts.filter(id__gte=page[0], id__lte=page[-1]).order_by("id")
-        kept = dict(rows.values_list("id", "canon"))
+        rows = AuditEvent.texts.behind(page[0] - 1).before(page[-1] + 1)
+        kept = {number_of(tx, n): canon for tx, n, canon in rows.values_list("tx", "n", "canon")}
         yield from ((at, kept[event]) for at, event in enumerate(page, index) if event in kept)
         index += len(page)
 

@@ -2,39 +2,89 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, Final, Self
+from uuid import UUID
 
-from django.db import models
-from django.db.models import Q
+from django.db import connections, models
+from django.db.models import F, Q
 from django.db.models.functions import Cast
 from django.utils.functional import cached_property
 
 from core.audit.domain.reading import shown
 
+_COUNT_BITS: Final = 20
+_APPEND: Final = 'INSERT INTO "audit_event" (canon, act) VALUES (%s, %s) RETURNING tx, n'
+
+
+def key_of(number: int) -> tuple[int, int]:
+    """The transaction and the count in an event's number."""
+    return number >> _COUNT_BITS, number & ((1 << _COUNT_BITS) - 1)
+
+
+def number_of(tx: int, n: int) -> int:
+    """The number of the event with that key."""
+    return tx << _COUNT_BITS | n
+
+
+class Events(models.QuerySet["AuditEvent"]):
+    """Events by number. Only these ask the index: the number itself is no column."""
+
+    def append(self, canon: str, *, act: UUID | None = None) -> AuditEvent:
+        """Write one. A role may name these two columns and no other: the key is the database's to give."""
+        row = AuditEvent(canon=canon, act=act)
+        with connections[self.db].cursor() as cursor:
+            cursor.execute(_APPEND, [canon, act])
+            row.tx, row.n = cursor.fetchone()
+        row._state.adding, row._state.db = False, self.db
+        return row
+
+    def behind(self, number: int) -> Self:
+        """Those that follow it."""
+        return self.filter(pk__gt=key_of(number))
+
+    def before(self, number: int) -> Self:
+        """Those in front of it."""
+        return self.filter(pk__lt=key_of(number))
+
+    def numbered(self, numbers: Iterable[int]) -> dict[int, AuditEvent]:
+        """Those that there are, by number."""
+        wanted = set(numbers)
+        rows = self.filter(tx__in={key_of(number)[0] for number in wanted})
+        return {row.id: row for row in rows if row.id in wanted}
+
 
 class _Documents(models.Manager["AuditEvent"]):
-    """Events with `doc` as a column, parsed anew by the database each time: to look at, not to search."""
+    """Events with `doc` and `id` as columns, made anew by the database each time: to look at, not search."""
 
     def get_queryset(self) -> models.QuerySet[AuditEvent]:
-        return super().get_queryset().annotate(doc=Cast("canon", models.JSONField()))  # type: ignore[no-redef]
+        # Left to itself Django takes it for 32 bits, and finds nothing by a larger number.
+        number = models.ExpressionWrapper(
+            F("tx").bitleftshift(_COUNT_BITS).bitor(F("n")),  # type: ignore[arg-type]
+            output_field=models.BigIntegerField(),
+        )
+        rows = super().get_queryset()
+        return rows.annotate(doc=Cast("canon", models.JSONField()), id=number)  # type: ignore[no-redef]
 
 
 class AuditEvent(models.Model):
     """One fact, as the canonical JSON text that was hashed. Append-only.
 
-    The database makes the number from the writing transaction's, so that the numbers order events for the
-    sealer, and none can appear later behind its cursor. `act` is empty where nothing was changed: a read, a
-    refusal, a failure. What can be searched for is kept in mentions, once the event is sealed.
+    Its key is made by the database: the writing transaction's number, and a count. So the keys order events
+    for the sealer, and none can appear later behind its cursor. `act` is empty where nothing was changed: a
+    read, a refusal, a failure. What can be searched for is kept in mentions, once the event is sealed.
     """
 
-    id = models.BigAutoField(primary_key=True)
+    pk = models.CompositePrimaryKey("tx", "n")
+    tx = models.BigIntegerField(help_text="the writing transaction")
+    n = models.IntegerField(help_text="a count; its events are in this order")
     canon = models.TextField()
     act = models.UUIDField(null=True)
 
     index: int | None = None
     """Its place in the tree, where a query looked it up; None while it is not sealed."""
 
-    texts = models.Manager()
+    texts = Events.as_manager()
     objects = _Documents()
 
     class Meta:
@@ -42,7 +92,16 @@ class AuditEvent(models.Model):
         default_manager_name = "texts"
 
     def __str__(self) -> str:
-        return f"audit event {self.pk}"
+        return f"audit event {self.id}"
+
+    @property
+    def id(self) -> int:
+        """Its number: what the sealer, its writers' testimonies and addresses call it by."""
+        return number_of(self.tx, self.n)
+
+    @id.setter  # noqa: A003
+    def id(self, _: int) -> None:
+        """Where a query made it as well."""
 
     @cached_property
     def doc(self) -> dict[str, Any]:

@@ -11,7 +11,7 @@ from core.audit import mentions, tree
 from core.audit.domain import reading
 from core.audit.domain.reading import Found, found_by
 from core.audit.events import Event
-from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent
+from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent, key_of
 from core.refusals import NotFound
 
 TAIL_MAX: Final = 1000
@@ -59,26 +59,26 @@ def events(
     found = [row for row in _tail(before_id) if wanted(row)]
     numbers = chain.from_iterable(mentions.find(among, before_id=before_id))
     while len(found) < limit and (some := list(islice(numbers, limit))):
-        rows = AuditEvent.texts.in_bulk(some)
+        rows = AuditEvent.texts.numbered(some)
         found += [rows[number] for number in some if number in rows and wanted(rows[number])]
     return _with_places(found[:limit])
 
 
 def _with_places(rows: list[AuditEvent]) -> list[AuditEvent]:
     """The same events, each with its place in the tree, `index`: None while it waits."""
-    places = mentions.places([row.pk for row in rows])
+    places = mentions.places([row.id for row in rows])
     for row in rows:
-        row.index = places.get(row.pk)
+        row.index = places.get(row.id)
     return rows
 
 
 def _tail(before_id: int | None) -> list[AuditEvent]:
     """The newest events that are not sealed."""
     last = newest_checkpoint()
-    rows = AuditEvent.texts.filter(id__gt=last.last_id if last else 0)
+    rows = AuditEvent.texts.behind(last.last_id if last else 0)
     if before_id is not None:
-        rows = rows.filter(id__lt=before_id)
-    return list(rows.order_by("-id")[:TAIL_MAX])
+        rows = rows.before(before_id)
+    return list(rows.order_by("-pk")[:TAIL_MAX])
 
 
 @dataclass(frozen=True)
@@ -92,7 +92,7 @@ class Fault:
 def faults(*, limit: int) -> list[Fault]:
     """Sealed events with which something is wrong, newest first."""
     numbers = list(islice(chain.from_iterable(mentions.find([[reading.FAULTS]])), limit))
-    rows = AuditEvent.texts.in_bulk(numbers)
+    rows = AuditEvent.texts.numbered(numbers)
     known = _with_places([rows[number] for number in numbers if number in rows])
     return [Fault(row, found_by(row.canon, act=row.act).fault) for row in known]
 
@@ -114,7 +114,7 @@ class Proof:
 
 def event(event_id: int) -> AuditEvent:
     """One event; NotFound."""
-    row = AuditEvent.texts.filter(pk=event_id).first()
+    row = AuditEvent.texts.filter(pk=key_of(event_id)).first()
     if row is None:
         raise NotFound("There is no such audit event.")
     return _with_places([row])[0]
@@ -138,7 +138,7 @@ def newest_checkpoint() -> AuditCheckpoint | None:
 def proof(row: AuditEvent) -> Proof | None:
     """The event's proof under the newest checkpoint; None while it awaits sealing."""
     checkpoint = newest_checkpoint()
-    index = mentions.places([row.pk]).get(row.pk)
+    index = mentions.places([row.id]).get(row.id)
     if checkpoint is None or index is None or index >= checkpoint.size:
         return None
     path = tree.inclusion_proof(checkpoint.size, index)
@@ -168,13 +168,13 @@ def lost_testimonies(*, since: datetime) -> int:
 
 def oldest_waiting() -> datetime | None:
     """When the first event that waits to be sealed says that it was written."""
-    row = AuditEvent.texts.filter(id__gt=cursor()).order_by("id").first()
+    row = AuditEvent.texts.behind(cursor()).order_by("pk").first()
     return found_by(row.canon, act=row.act).at if row else None
 
 
 def waiting() -> int:
     """How many events are not sealed yet."""
-    return AuditEvent.texts.filter(id__gt=cursor()).count()
+    return AuditEvent.texts.behind(cursor()).count()
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from django.db import connection, transaction
 from core.audit import mentions, tree
 from core.audit.domain.reading import found_by
 from core.audit.growing import Growth
+from core.audit.models import key_of
 from kernel import merkle
 
 log = logging.getLogger(__name__)
@@ -27,9 +28,9 @@ _WRITTEN: Final = "SELECT size, last_id, frontier::text FROM audit_checkpoint OR
 # Only transactions that ended before the oldest one still running: an event's number begins with that of its
 # transaction, so none can appear behind the cursor later.
 _NEXT: Final = """
-SELECT id, act::text, canon FROM audit_event
-WHERE id > %s AND id < txid_snapshot_xmin(txid_current_snapshot()) << 20
-ORDER BY id LIMIT %s
+SELECT tx << 20 | n, act::text, canon FROM audit_event
+WHERE (tx, n) > (%s, %s) AND tx < txid_snapshot_xmin(txid_current_snapshot())
+ORDER BY tx, n LIMIT %s
 """
 _CHECKPOINT: Final = """
 INSERT INTO audit_checkpoint (size, note, last_id, frontier, hashes, sealed_at)
@@ -82,7 +83,7 @@ def _waiting(cursor_at: int) -> list[tuple[int, str | None, str]]:
     """Number, act and text of the events that come next. In binary form they cost half as much to take in."""
     connection.ensure_connection()
     with psycopg.Cursor(connection.connection) as cursor:
-        return cursor.execute(_NEXT, [cursor_at, BATCH], binary=True).fetchall()
+        return cursor.execute(_NEXT, [*key_of(cursor_at), BATCH], binary=True).fetchall()
 
 
 def _terms(rows: Sequence[tuple[int, str | None, str]]) -> Iterator[tuple[int, list[str]]]:

@@ -104,7 +104,7 @@ def opened_alone(subject: str, wrapped: bytes, item: tuple[str, bytes], *, read:
 
 def _must_be_of(subject: str, read: AuditEvent) -> None:
     after = read.doc.get("after")
-    if not isinstance(after, Mapping) or after.get("person") != subject or read.pk is None:
+    if not isinstance(after, Mapping) or after.get("person") != subject or read.tx is None:
         raise NoReadOnRecord(f"no read of {subject} is on record")
 
 

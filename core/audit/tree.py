@@ -136,5 +136,5 @@ def _sealed(first: int, end: int) -> list[bytes]:
     before = heads.filter(size__lte=first).last() or (0, 0)
     until = heads.filter(size__gte=end).first() or (0, 0)
     events = list(chain.from_iterable(mentions.batches(before[0], until[0])))[first - before[1] :]
-    texts = AuditEvent.texts.in_bulk(events[: end - first])
+    texts = AuditEvent.texts.numbered(events[: end - first])
     return [merkle.leaf(texts[event].canon.encode()) for event in events[: end - first] if event in texts]

@@ -24,21 +24,20 @@ from core.privileges import ROLES
 # It runs at every commit, once per changed row, so it is written to be cheap: neither SECURITY DEFINER nor a
 # SET clause (together they cost more than the look-up), no parameters (so it is planned once per session), no
 # WHEN in the trigger (which the server would parse anew with every statement), and few functions, since the
-# server makes each of them ready anew with every commit, and those of an index condition twice: instead of a
-# bound above, each event from the transaction's own numbers on is asked whether it is of a later one, and
-# `txid_current` gives the number without a detour through text. The look-up stands by itself: within an
-# expression the server would make two plan nodes more ready, and with INTO move a row. It says nothing of the
-# act, which is asked for afterwards, and at once where none was ever named in the session, as in a worker's.
+# server makes each of them ready anew with every commit, and those of an index condition twice: the key
+# begins with the transaction's number, so one comparison does, and `txid_current` gives it without a detour
+# through text. The look-up stands by itself: within an expression the server would make two plan nodes more
+# ready, and with INTO move a row. It says nothing of the act, which is asked for afterwards, and at once
+# where none was ever named in the session, as in a worker's.
 # Every name in it is qualified: nobody can put another table, operator or cast in its way. The roles may read
 # the log; one that could not would fail to commit. Who acts is asked of the session, since a function of the
 # owner's may make a change for a role. The exemption stands last: only what is about to fail gets there.
-# ORDER BY and LIMIT say that the first row is enough, and `<=` (there are none below) that it is not rare, so
-# that the planner walks the index also where it knows nothing of a young table yet.
+# ORDER BY and LIMIT say that the first row is enough, so that the planner walks the index also where it knows
+# nothing of a young table yet.
 LOOKUP: Final = """
 FROM public.audit_event
-WHERE id OPERATOR(pg_catalog.>=) (pg_catalog.txid_current() OPERATOR(pg_catalog.<<) 20)
-AND (id OPERATOR(pg_catalog.>>) 20) OPERATOR(pg_catalog.<=) pg_catalog.txid_current() AND act IS NOT NULL
-ORDER BY id LIMIT 1
+WHERE tx OPERATOR(pg_catalog.=) pg_catalog.txid_current() AND act IS NOT NULL
+ORDER BY tx, n LIMIT 1
 """
 _ACT: Final = "pg_catalog.current_setting('countersign.act', true)"
 _OF_THE_ACT: Final = LOOKUP.replace(

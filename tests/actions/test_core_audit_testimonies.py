@@ -62,7 +62,7 @@ def test_comes_for_each_event_that_was_committed_alone(ear: Ear, robot: Actor, n
         refused(actor=robot, now=now)
     rows = AuditEvent.texts.order_by("pk")
     assert [row.doc["action"] for row in rows] == ["test.done", "test.done", "test.done.refused"]
-    assert heard(ear, 3) == [(row.pk, merkle.leaf(row.canon.encode())) for row in rows]
+    assert heard(ear, 3) == [(row.id, merkle.leaf(row.canon.encode())) for row in rows]
 
 
 def test_stops_nobody_where_no_sealer_listens(
@@ -184,12 +184,14 @@ def test_shows_what_the_databases_owner_did_to_events_before_their_seal(
     _, seal = soft_log(tmp_path, origin="countersign/test/audit")
     comparison = Comparison(ear)
     do(count=3, actor=robot, now=now)
-    first, second, _ = AuditEvent.texts.order_by("pk").values_list("pk", flat=True)
+    first, second, _ = (row.id for row in AuditEvent.texts.order_by("pk"))
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE audit_event DISABLE TRIGGER audit_event_rows")
-        changed = "UPDATE audit_event SET canon = replace(canon, 'thing/0', 'thing/9') WHERE id = %s"
+        changed = (
+            "UPDATE audit_event SET canon = replace(canon, 'thing/0', 'thing/9') WHERE tx << 20 | n = %s"
+        )
         cursor.execute(changed, [first])
-        cursor.execute("DELETE FROM audit_event WHERE id = %s", [second])
+        cursor.execute("DELETE FROM audit_event WHERE tx << 20 | n = %s", [second])
         cursor.execute("ALTER TABLE audit_event ENABLE ALWAYS TRIGGER audit_event_rows")
     said = heard(ear, 3)
     monkeypatch.setattr(ear, "take", lambda: said)
@@ -211,7 +213,7 @@ def test_is_looked_up_in_the_tree_where_another_sealer_went_on(
     _, seal = soft_log(tmp_path, origin="countersign/test/audit")
     comparison = Comparison(ear)
     do(count=2, actor=robot, now=now)
-    (number, told), forged = heard(ear, 2)[0], (AuditEvent.texts.order_by("-pk")[0].pk, bytes(32))
+    (number, told), forged = heard(ear, 2)[0], (AuditEvent.texts.order_by("-pk")[0].id, bytes(32))
     monkeypatch.setattr(ear, "take", lambda: [(number, told), forged])
     comparison.begin(now=now)
     deadline = time.monotonic() + 600

@@ -30,16 +30,13 @@ THEFT = (
 # What a role would want to put in the tripwire's way, were there a schema in which it could make anything.
 IMPOSTORS = """
 CREATE SCHEMA evil; GRANT USAGE ON SCHEMA evil TO cs_worker;
-CREATE TABLE evil.audit_event AS SELECT 0::bigint AS id, gen_random_uuid() AS act;
+CREATE TABLE evil.audit_event AS SELECT pg_catalog.txid_current() AS tx, 0 AS n, gen_random_uuid() AS act;
 GRANT SELECT ON evil.audit_event TO cs_worker;
 CREATE FUNCTION evil.yes(bigint, bigint) RETURNS boolean LANGUAGE sql AS 'SELECT true';
 CREATE FUNCTION evil.yes(text, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
-CREATE FUNCTION evil.none(bigint, integer) RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
-CREATE OPERATOR evil.>= (FUNCTION = evil.yes, LEFTARG = bigint, RIGHTARG = bigint);
-CREATE OPERATOR evil.< (FUNCTION = evil.yes, LEFTARG = bigint, RIGHTARG = bigint);
+CREATE OPERATOR evil.= (FUNCTION = evil.yes, LEFTARG = bigint, RIGHTARG = bigint);
 CREATE OPERATOR evil.= (FUNCTION = evil.yes, LEFTARG = text, RIGHTARG = text);
-CREATE OPERATOR evil.<< (FUNCTION = evil.none, LEFTARG = bigint, RIGHTARG = integer);
-CREATE FUNCTION evil.pg_current_xact_id() RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
+CREATE FUNCTION evil.txid_current() RETURNS bigint LANGUAGE sql AS 'SELECT 0::bigint';
 CREATE FUNCTION evil.current_setting(text) RETURNS text LANGUAGE sql AS $$SELECT 'postgres'$$;
 CREATE FUNCTION evil.has_table_privilege(name, text, text) RETURNS boolean LANGUAGE sql AS 'SELECT true';
 """

@@ -71,7 +71,7 @@ def screens(site: Site) -> dict[str, str]:
         "audit": "/audit/",
         "reads": "/audit/reads/",
         "seals": "/audit/seals/",
-        "event": f"/audit/{AuditEvent.objects.order_by('id').values_list('pk', flat=True)[2]}/",
+        "event": f"/audit/{AuditEvent.objects.order_by('id').values_list('id', flat=True)[2]}/",
         "freezes": "/freezes/",
         "health": "/health/",
         "missing": "/nothing/of/the/kind/",

@@ -130,7 +130,7 @@ def test_puts_on_record_whom_it_turned_away_but_not_how_often(
     target = "/api/v5/asset/transfer"
     signed = reader.headers("POST", target, b"{}")
     assert [code(Api().post(target, b"{}", **signed, **near)) for _ in range(2)] == ["50114", "50042"]
-    docs = [event.doc for event in AuditEvent.texts.filter(canon__contains=Event.CALL_REFUSED).order_by("id")]
+    docs = [event.doc for event in AuditEvent.texts.filter(canon__contains=Event.CALL_REFUSED).order_by("pk")]
     assert [(doc["after"]["code"], doc["actor"]["kind"], doc["actor"]["ip"]) for doc in docs] == [
         ("50105", "system", "192.0.2.7"),
         ("50110", "customer", "198.51.100.1"),

@@ -48,7 +48,7 @@ def index(request: frame.StaffRequest) -> HttpResponse:
     )
     values = {
         "rows": rows[:SHOWN],
-        "older": rows[SHOWN - 1].pk if len(rows) > SHOWN else None,
+        "older": rows[SHOWN - 1].id if len(rows) > SHOWN else None,
         "chosen": chosen,
         "checkpoint": queries.newest_checkpoint(),
     }
@@ -66,7 +66,7 @@ def reads(request: frame.StaffRequest) -> HttpResponse:
         before_id=int(before) if before.isdecimal() and len(before) < 19 else None,
         limit=SHOWN + 1,
     )
-    older = rows[SHOWN - 1].pk if len(rows) > SHOWN else None
+    older = rows[SHOWN - 1].id if len(rows) > SHOWN else None
     values = {"rows": rows[:SHOWN], "older": older, "chosen": chosen}
     return frame.page(request, "console/reads.html", values, now=clock.now())
 
