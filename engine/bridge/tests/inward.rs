@@ -1,9 +1,10 @@
 //! Whatever comes from the socket is read or refused; `tests/contract/test_bridge_stream.py` holds the rest to h2.
 
+mod seeded;
+
 use countersign_bridge::http::Word;
 use countersign_bridge::inward::Inward;
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 
 /// Heads that a peer could send, so that not all of the rest is passed over.
 fn frames() -> impl Strategy<Value = Vec<u8>> {
@@ -21,19 +22,8 @@ fn frames() -> impl Strategy<Value = Vec<u8>> {
     })
 }
 
-/// The same runs every time; `PROPTEST_CASES` makes them more and `SEED` makes them others.
-fn config() -> ProptestConfig {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    ProptestConfig {
-        cases: number("PROPTEST_CASES").unwrap_or(512) as u32,
-        rng_seed: RngSeed::Fixed(number("SEED").unwrap_or(1)),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(seeded::config(512))]
 
     #[test]
     fn bytes_are_read_alike_however_they_are_cut(bytes in frames(), size in 1..30usize) {

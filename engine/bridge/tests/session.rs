@@ -1,5 +1,7 @@
 //! What leaves under which number, and whose answer is whose, in whatever order and after whatever breaks.
 
+mod seeded;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
@@ -10,7 +12,6 @@ use countersign_wire::v1::{
     CancelOrder, ClientFrame, Command, CommandResult, ResultBatch, client_frame, command,
 };
 use proptest::prelude::*;
-use proptest::test_runner::RngSeed;
 use prost::Message;
 
 /// Commands whose order says whose they are, as the bridge writes them: without a number.
@@ -85,19 +86,8 @@ impl Engine {
 
 const TURNS_MAX: usize = 100_000;
 
-/// The same runs every time; `PROPTEST_CASES` makes them more and `SEED` makes them others.
-fn config() -> ProptestConfig {
-    let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse().ok());
-    ProptestConfig {
-        cases: number("PROPTEST_CASES").unwrap_or(64) as u32,
-        rng_seed: RngSeed::Fixed(number("SEED").unwrap_or(1)),
-        failure_persistence: None,
-        ..ProptestConfig::default()
-    }
-}
-
 proptest! {
-    #![proptest_config(config())]
+    #![proptest_config(seeded::config(64))]
 
     #[test]
     fn every_command_gets_its_own_first_answer(
