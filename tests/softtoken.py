@@ -17,9 +17,9 @@ from custody.signer.requests import Order
 from custody.signer.signing import Signer
 from custody.signer.tokens import Token
 from kernel import canonical
-from kernel.intent import Intent
+from kernel.intent import Intent, time_text
 from kernel.registry import Registry
-from tests.messages import in_hours, request, withdrawal
+from tests.messages import in_hours, order, request, withdrawal
 from tests.softkeys import SoftKey
 from tests.vault import Message, registry_document
 
@@ -136,6 +136,12 @@ class Desk:
         """What it says to a spend that is honest unless changed; a withdrawal by its own clock."""
         chosen = intent or withdrawal(expires=self.in_hours(1))
         return self.code(request(self.registry, [chosen], **how))
+
+    def let_go(self, name: str = "*", **how: Any) -> str:
+        """What it says to a release that officers were asked for just now, a little after a reopening."""
+        self.now += 121
+        expires = time_text(self.in_hours(24))
+        return self.code(order("signer.release", **{"wallet": name, "expires": expires, **how}))
 
     def in_hours(self, hours: float) -> datetime:
         """A moment by this signer's clock."""

@@ -82,6 +82,8 @@ class Read:
                     del self.outstanding[txid]
         elif event == "reopened":
             self.outstanding.clear()
+            if details["new_log"]:
+                self.announced.clear()
         elif event == "customer_key":
             self.known = {one for one in self.known if one[0] != who}
             self.known.add((who, CUSTOMER_KEY, details["public_key"]))

@@ -29,6 +29,7 @@ from custody.queries.deposits import (
 from custody.queries.lanes import LaneStanding, lanes_for
 from custody.queries.orders import (
     described,
+    forgotten,
     loaded_registry,
     order_for,
     order_message,
@@ -165,6 +166,7 @@ __all__ = [
     "deposits_of",
     "described",
     "facts_of",
+    "forgotten",
     "free_coins",
     "held_by",
     "is_hopeless",

@@ -101,6 +101,21 @@ def suspends(person: UUID) -> tuple[list[str], list[str]]:
     return sorted(held), [token for token in reachable_tokens() if token not in held]
 
 
+def forgotten(said: SignerHealth) -> list[SignerOrder]:
+    """The freezes from here that this signer obeyed and holds no more, though it never let go of them.
+
+    A reopening after lost lines leaves it so: everything is held, and until it is let go what must go on to
+    stand still is frozen anew. What reached it past us is not known here.
+    """
+    if EVERYTHING not in said.frozen:
+        return []
+    told = SignerOrder.objects.filter(
+        kind__in=(Kind.FREEZE, Kind.RELEASE), answers__token=said.token, answers__obeyed=True
+    )
+    last = {row.subject: row for row in told.order_by("answers__answered_at", "made_at")}
+    return [row for name, row in last.items() if row.kind == Kind.FREEZE and name not in said.frozen]
+
+
 def signing_officers() -> QuerySet[Identity]:
     """Officers with a passkey for the approver page, by name: those who can be suspended at the signers."""
     return Identity.objects.filter(credentials__isnull=False).distinct().order_by("display_name")

@@ -122,6 +122,7 @@ class Memory:
             self.reopened = datetime.fromtimestamp(entry.at_ms / 1000, UTC)
             self.outstanding = Outstanding()  # officers' word, as for what a lost memory forgot
             if details["new_log"]:
+                self.announced.clear()  # of these a veto may be lost
                 self.cosigned, self.forked = 0, False
 
     def _leave(self, spent: Spent) -> None:

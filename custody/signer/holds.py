@@ -15,7 +15,7 @@ from typing import Final
 from custody.signer.journal import Entry
 from custody.signer.refusals import Refused
 from custody.signer.requests import Signed
-from kernel.members import texts
+from kernel.members import an_object, texts
 from kernel.pinned import RELEASE_LIFE
 
 EVERYTHING: Final = "*"
@@ -41,8 +41,9 @@ class Holds:
 
     def add(self, entry: Entry) -> None:
         """Take a line of the journal in."""
-        details = entry.details
-        if entry.event == "frozen":
+        lost = entry.event == "reopened" and "frozen" in entry.details
+        details = an_object(entry.details["frozen"]) if lost else entry.details
+        if lost or entry.event == "frozen":
             name, at = str(details["wallet"]), datetime.fromtimestamp(entry.at_ms / 1000, UTC)
             before = self.held[name].by if name in self.held else []
             by = texts(details, "by") if "by" in details else [str(details["maker"])]

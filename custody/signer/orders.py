@@ -47,6 +47,9 @@ def _reopen(signer: Standing, order: Order, entry: Message) -> None:
         raise Refused("SIGNER_BAD_ORDER", "the order reopens another journal than the one found")
     lost = journal.fault is not None or signer.memory.forked
     branch: Message = {"new_log": lost, "branch": str(now_ms) if lost else journal.branch}
+    if lost:  # what was held in the lost lines is known to nobody here: so all is, until officers let it go
+        why = f"lines were lost: {order.reason[:400]}"
+        branch["frozen"] = {"wallet": EVERYTHING, "reason": why, "maker": "nobody"}
     try:
         journal.reopen({**entry, **signer.registry_entry(), **branch}, at_ms=now_ms)
     finally:

@@ -58,6 +58,12 @@ def test_tells_what_was_announced_and_vetoed_until_a_registry_is_taken_up() -> N
     assert found.announced == {}
 
 
+def test_knows_of_no_registry_on_its_way_once_a_veto_of_it_may_be_lost() -> None:
+    kept, lost = ({"digest": "d", "branch": "", "new_log": is_new} for is_new in (False, True))
+    assert set(read(announced("d1"), ("reopened", kept)).announced) == {"d1"}
+    assert read(announced("d1"), ("reopened", lost)).announced == {}
+
+
 def test_tells_what_is_known_of_customers_and_forgets_it_with_their_key() -> None:
     key = ("customer_key", {"customer": "c", "public_key": "k1", "algorithm": "ed25519", "replaces": ""})
     named = ("beneficiary", {"customer": "c", "destination": "home"})
@@ -86,7 +92,7 @@ def test_tells_what_the_lane_signed_until_it_is_final_or_given_up() -> None:
     }
     assert set(found.outstanding) == {"t1", "t2"}
     assert set(read(*events, ("final", {"spent": {"b:1": "t9"}})).outstanding) == {"t2"}
-    reopened = ("reopened", {"digest": "d", "branch": ""})
+    reopened = ("reopened", {"digest": "d", "branch": "", "new_log": False})
     assert read(*events, reopened).outstanding == {}
 
 

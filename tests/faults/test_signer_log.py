@@ -128,6 +128,8 @@ def test_shows_that_folder_and_token_were_put_back_together(desk: Desk, watchers
     assert desk.code(today) == "SIGNER_BAD_COSIGNATURE"
     anew = [Watcher(name) for name in WATCHERS]
     assert desk.ask(cosigned(desk, *anew))["open"] is True
+    assert desk.spend(intent) == "SIGNER_FROZEN"
+    assert desk.let_go() == "obeyed"
     assert desk.spend(intent) == "SIGNER_INTENT_BEFORE_REOPENING"
     assert desk.ask({"v": 1, "type": "log_head"})["note"].startswith("countersign-test/signer/hot-1/1")
 

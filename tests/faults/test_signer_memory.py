@@ -271,5 +271,7 @@ def test_stays_shut_where_the_token_is_lost_in_the_middle_of_a_reopening(
         assert desk.code(reopening(b"\x07" * 32)) == "SIGNER_TOKEN_FAILED"
     assert desk.spend(intent=paid) == "SIGNER_STORE_LOST"
     assert desk.code(reopening(b"\x08" * 32)) == "obeyed"
+    assert desk.spend(intent=paid) == "SIGNER_FROZEN"
+    assert desk.let_go(nonce=b"\x09" * 32) == "obeyed"
     assert desk.spend(intent=paid) == "SIGNER_INTENT_BEFORE_REOPENING"
     assert desk.restart().spend(intent=paid) == "SIGNER_INTENT_BEFORE_REOPENING"

@@ -178,6 +178,7 @@ def test_is_reopened_by_a_quorum_and_then_distrusts_older_intents(desk: Desk) ->
     for wrong in ({"officers": [BEN]}, {"verb": Verb.APPROVE}, {"standing": "00" * 32}, {"token": "hot-2"}):
         assert desk.code(reopening(desk, **wrong)) not in ("obeyed", "signed")
     assert desk.code(reopening(desk)) == "obeyed"
+    assert desk.let_go() == "obeyed"
     assert desk.health["state"] == "ready"
     assert desk.spend(intent=before) == "SIGNER_INTENT_BEFORE_REOPENING"
     desk.restart()
@@ -249,6 +250,7 @@ def test_lets_go_by_what_was_signed_since_a_reopening_that_kept_its_freeze(desk:
     desk.restart()
     assert desk.code(kept) == "SIGNER_INTENT_BEFORE_REOPENING"
     assert desk.code(release(b"\x0c" * 32)) == "obeyed"
+    assert desk.let_go(nonce=b"\x0d" * 32) == "obeyed"
     desk.now += 3_600
     assert desk.spend(intent=withdrawal(expires=desk.in_hours(24 * 7))) == "signed"
 

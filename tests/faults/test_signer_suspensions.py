@@ -2,58 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from custody.signer import requests
 from custody.signer.refusals import Refused
-from fixtures.authenticator import Authenticator
 from kernel.approval import Verb
-from kernel.intent import time_text
+from tests.holding import ALL, EVE, Orders, five
 from tests.messages import order, withdrawal
 from tests.softtoken import Desk, hot_registry
-from tests.vault import ANA, BEN, CY, DECODERS, DOT, KEYS, NAMES, TEAMS, Message
-
-EVE = "01900000-0000-7000-8000-0000000000e5"
-ALL = {officer: ["makers", "treasury"] for officer in (ANA, BEN, CY, DOT, EVE)}
+from tests.vault import ANA, BEN, CY, DOT, KEYS, Message
 
 
 @pytest.fixture
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Desk:
-    """Five officers, of whom any one asks and any two others agree."""
-    monkeypatch.setitem(KEYS, EVE, Authenticator(f"{4005:064x}"))
-    monkeypatch.setitem(TEAMS, EVE, ["treasury"])
-    monkeypatch.setitem(NAMES, EVE, "Eve")
-    monkeypatch.setitem(DECODERS, EVE, Ed25519PrivateKey.from_private_bytes(b"\x63" * 32))
-    return Desk(tmp_path / "state", registry=hot_registry(teams=ALL))
-
-
-class Orders:
-    """Orders of which each is another."""
-
-    def __init__(self, desk: Desk) -> None:
-        self.desk, self.count = desk, 0
-
-    def _given(self, kind: str, hours: float, **members: Any) -> str:
-        self.count += 1
-        nonce, expires = self.count.to_bytes(32, "big"), time_text(self.desk.in_hours(hours))
-        return self.desk.code(order(kind, nonce=nonce, expires=expires, **members))
-
-    def freeze(self, by: str, name: str) -> str:
-        return self._given("signer.freeze", 1, officers=[by], maker=by, verb=Verb.APPROVE, wallet=name)
-
-    def suspend(self, by: str, officer: str) -> str:
-        return self.freeze(by, f"officer:{officer}")
-
-    def release(self, name: str, asker: str, officers: Sequence[str]) -> str:
-        return self._given("signer.release", 24, maker=asker, officers=officers, wallet=name)
-
-    def restore(self, officer: str, asker: str, officers: Sequence[str]) -> str:
-        return self.release(f"officer:{officer}", asker, officers)
+    return five(tmp_path / "state", monkeypatch)
 
 
 @pytest.fixture

@@ -13,14 +13,14 @@ from core.approvals import kinds
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
 from core.freezes.models import Freeze
-from custody.actions import report_health
+from custody.actions import draft_freeze, report_answer, report_health, sign_order
 from custody.models import Adjustment, Reconciliation, Refill, SignerOrder, Withdrawal
 from engine_bridge.domain.markets import CALL
 from kernel import canonical
 from tests.doors import at_console
 from tests.exchange import Exchange
 from tests.forms import answered, refusal, send, shown
-from tests.treasury import signatures
+from tests.treasury import ROBOT, signatures
 
 
 def test_releases_a_withdrawal_to_its_checkers(exchange: Exchange) -> None:
@@ -196,6 +196,24 @@ def test_suspends_at_the_signers_too_and_says_while_they_do_not_know(exchange: E
     assert "Suspended here only" not in said
     assert "hot-1, hot-2, hot-3 count nothing that Ben Brandt signs" in said
     assert "Ben Brandt (suspended)" in at_console(ana).get("/treasury/signers/").content.decode()
+
+
+def test_names_what_a_signer_has_forgotten_with_lost_lines_until_it_is_let_go(exchange: Exchange) -> None:
+    ana, now = exchange.staff.ana, clock.now()
+    for wallet in ("hot", f"officer:{exchange.staff.ben.identity.pk}"):
+        row = draft_freeze(wallet=wallet, reason="a laptop was stolen", actor=ana.actor, now=now)
+        sign_order(order_id=row.pk, signed=ana.order(row), actor=ana.actor, now=now)
+        report_answer(order_id=row.pk, token="hot-1", obeyed=True, code="", detail="", actor=ROBOT, now=now)
+
+    def said(**frozen: str) -> str:
+        report_health(token="hot-1", said={"state": "ready", "frozen": frozen}, now=now)
+        return at_console(ana.identity).get("/treasury/signers/").content.decode()
+
+    lost = {"*": "lines were lost: a new disk"}
+    assert said(**lost).count("forgotten: freeze it again") == 2
+    assert "<strong>Ben Brandt (suspended)</strong>: a laptop was stolen <span" in said(**lost)
+    assert said(**lost, hot="again").count("forgotten: freeze it again") == 1
+    assert "forgotten: freeze it again" not in said()
 
 
 def test_tells_who_suspends_people_and_stops_no_signer_that_others_must(exchange: Exchange) -> None:

@@ -58,12 +58,14 @@ def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpRe
     return frame.page(request, "console/signers.html", values, refusal=refusal, now=now)
 
 
-def _held(said: SignerHealth | None) -> list[tuple[str, str]]:
-    """What a signer holds, in words, and why."""
+def _held(said: SignerHealth | None) -> list[tuple[str, str, bool]]:
+    """What a signer holds, in words, and why; then what it held, and has forgotten with lines of its own."""
     if said is None:
         return []
-    names = queries.described(said.frozen)
-    return [(names[name], reason) for name, reason in said.frozen.items()]
+    lost = {row.subject: row.reason for row in queries.forgotten(said)}
+    names = queries.described([*said.frozen, *lost])
+    held = [(names[name], reason, False) for name, reason in said.frozen.items()]
+    return [*held, *((names[name], reason, True) for name, reason in lost.items())]
 
 
 def freeze(request: frame.StaffRequest) -> HttpResponse:

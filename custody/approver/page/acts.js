@@ -195,6 +195,7 @@ export const ACTS = new Map([
     headline: (act) => (OFFICER.test(act.wallet) ? "Let an officer count again at every signer" : `Let ${whose(act.wallet)} sign again`),
     lines: (act) => [
       ...who(act.wallet),
+      ...(act.wallet === "*" ? [line("First", "freeze and suspend anew what a reopened signer may have forgotten")] : []),
       line("Agreed to by", "others than who froze them: signers do not count those, who may ask"),
     ],
   })],
@@ -202,7 +203,7 @@ export const ACTS = new Map([
     headline: (act) => `Let the signer ${act.token} begin a new memory`,
     lines: (act) => [
       line("What it found", act.standing, "mono", "Compare it with the signer’s own health line."),
-      line("It forgets", "freezes and vetoes too, if lines of it are lost: freeze again what must stand still"),
+      line("If lines of it are lost", "it comes back with everything frozen: first freeze and suspend anew, then let it go"),
     ],
   })],
   ["signer.registry", { version: 2, ...letGo(REGISTRY, {
