@@ -22,6 +22,8 @@ log = logging.getLogger(__name__)
 
 AGAIN_AFTER: Final = timedelta(minutes=2)
 """A head that does not change is shown again, so that a signer's witnesses are never long ago."""
+CLOCKS_APART: Final = timedelta(minutes=2)
+"""A cosignature of a later time would look fresh when it is not, and is not taken."""
 
 
 def collect(source: Source, among: Sequence[Witness], *, now: datetime) -> int:
@@ -51,6 +53,8 @@ def _collect(source: Source, signed: str, among: Sequence[Witness], now: datetim
         try:
             line = _cosigned(source, witness, head, signed)
             at = cosignature.check(head.text(), [line], by=witness.cosigner)
+            if at > (now + CLOCKS_APART).timestamp():
+                raise Unwilling(f"{witness.cosigner.name} saw it at {at}, which is still to come")
         except (Unwilling, ValueError) as error:
             log.warning("no cosignature on %s entries of %s: %s", head.size, source.log.name, error)
             continue

@@ -5,7 +5,8 @@
         [--logs FILE --log-keys FILE]
 
 EVENTS.jsonl holds one event per line, the canonical text exactly as it was sealed, in leaf order. What was
-  written past the application may hold line breaks: it stands as `=` and the base64 of its bytes.
+  written past the application may hold line breaks: it stands as `=` and the base64 of its bytes. No other
+  event does, so none hides there from who reads the file.
 FILE of --checkpoints holds signed notes one after the other, smallest tree first, with empty lines between.
 FILE of --key holds one verifier key (`name+hash+base64`); the name is the log's origin.
 FILE of --witness-key holds a witness's verifier key, from that witness: it must have cosigned the last
@@ -60,7 +61,8 @@ class Verdict:
     events: int
     checkpoints: int
     root: bytes
-    witnessed: bool
+    witnessed: int
+    """So far reaches what a witness remembers; 0 where it says nothing of these events."""
     first: int = 0
     cosigned: Times = ()
 
@@ -97,16 +99,18 @@ def verify(
     for size in sorted(marks):
         if size < start.size:
             raise Wrong(f"the checkpoint at {size} events lies in front of the export's start, {start.size}")
-        batch = _read(lines, size - tree.size, start=tree.size)
-        grown = tree.extended(_leaf_hashes(batch))
+        batch = list(islice(lines, size - tree.size))
+        found = _leaf_hashes(batch)
+        grown = tree.extended(found)
         if grown.size != size or grown.root() != marks[size]:
             known = _known(leaves, first=tree.size - start.size, count=size - tree.size)
             known = known if tree.extended(known).root() == marks[size] else []
-            raise Wrong(_first_bad(batch, first=tree.size, size=size, known=known))
+            raise Wrong(_first_bad(batch, found, first=tree.size, size=size, known=known))
         tree = grown
     if next(lines, None) is not None:
         raise Wrong(f"event {tree.size} is the first behind the last checkpoint: the tail is not sealed")
-    return Verdict(tree.size, len(heads), tree.root(), bool(witnesses), start.size, cosigned)
+    witnessed = max((size for size, _ in witnesses if size > start.size), default=0)
+    return Verdict(tree.size, len(heads), tree.root(), witnessed, start.size, cosigned)
 
 
 def verify_heads(
@@ -168,26 +172,28 @@ def _notes(text: str) -> Iterator[str]:
         yield "\n".join(current) + "\n"
 
 
-def _read(lines: Iterator[bytes], count: int, *, start: int) -> list[bytes]:
-    batch = list(islice(lines, count))
-    if batch and not batch[-1].endswith(b"\n"):  # only a file's last line can lack its end
-        raise Wrong(f"event {start + len(batch) - 1} is cut off: its line has no end")
-    return batch
-
-
 def _leaf_hashes(batch: Sequence[bytes]) -> list[bytes]:
     sha256 = hashlib.sha256
-    return [
+    found = [
         sha256(b"\x00" + (line[:-1] if line[0] != _QUOTED else _unquoted(line))).digest() for line in batch
     ]
+    if batch and _is_cut(batch[-1]):
+        found[-1] = merkle.EMPTY_ROOT  # no event's
+    return found
+
+
+def _is_cut(line: bytes) -> bool:
+    """Whether it has no end: only a file's last line can."""
+    return not line.endswith(b"\n")
 
 
 def _unquoted(line: bytes) -> bytes:
-    """The text of a line in base64; of one that is not, the line as it stands."""
+    """The text of a line in base64; of one that is not, or need not be, the line as it stands."""
     try:
-        return encodings.from_base64_standard(line[1:-1].decode("ascii"))
+        text = encodings.from_base64_standard(line[1:-1].decode("ascii"))
     except ValueError:
         return line[:-1]
+    return text if b"\n" in text or text[:1] == b"=" else line[:-1]
 
 
 def _known(leaves: bytes | None, *, first: int, count: int) -> list[bytes]:
@@ -199,29 +205,33 @@ def _known(leaves: bytes | None, *, first: int, count: int) -> list[bytes]:
     )
 
 
-def _first_bad(batch: Sequence[bytes], *, first: int, size: int, known: Sequence[bytes]) -> str:
-    """Name the first bad event as narrowly as the evidence allows; `known` are hashes that a root proves."""
-    for place, (kept, found) in enumerate(zip(known, _leaf_hashes(batch), strict=False)):
-        if kept != found:
+def _first_bad(
+    batch: Sequence[bytes], found: Sequence[bytes], *, first: int, size: int, known: Sequence[bytes]
+) -> str:
+    """Name the first bad event as narrowly as the evidence allows; `known` are hashes that a root proves.
+
+    Without them the first line that looks wrong need not be the first that is: the log may have sealed it so.
+    """
+    for place, (kept, is_) in enumerate(zip(known, found, strict=False)):
+        if kept != is_:
             return f"event {first + place} is not the one that was sealed{_why(batch[place])}"
     missing = f"event {first + len(batch)} is missing: a checkpoint covers {size} events"
     if known:
         return missing
-    for place, line in enumerate(batch):
-        if why := _why(line):
-            return f"event {first + place} is not the one that was sealed{why}"
+    if len(batch) == size - first == 1:
+        return f"event {first} is not the one that was sealed{_why(batch[0])}"
+    unknown = "(the export holds no leaf hashes that fit)"
+    odd = ((first + place, _why(line)) for place, line in enumerate(batch))
+    looks = next((f"; event {number} looks like it{why}" for number, why in odd if why), "")
     if len(batch) < size - first:
-        return f"{missing}; or one from {first} on was removed (the export holds no leaf hashes that fit)"
-    if len(batch) == 1:
-        return f"event {first} is not the one that was sealed"
-    return (
-        f"one of the events {first} to {size - 1} was changed, removed, added or moved"
-        " (the export holds no leaf hashes that fit)"
-    )
+        return f"{missing}; or one from {first} on was removed {unknown}{looks}"
+    return f"one of the events {first} to {size - 1} was changed, removed, added or moved {unknown}{looks}"
 
 
 def _why(line: bytes) -> str:
     """What shows by itself that the log did not write the line."""
+    if _is_cut(line):
+        return ": its line has no end"
     try:
         canonical.decode_object(line[:-1])
     except canonical.NotCanonical as error:
@@ -250,8 +260,10 @@ def _said(verdict: Verdict) -> str:
         said += f" ({verdict.first} to {verdict.events - 1})"
     said += f" under {verdict.checkpoints} checkpoints, root {encodings.base64_standard(verdict.root)}"
     said += _when(verdict.cosigned)
-    if not verdict.witnessed:
-        said += "; no witness's memory given, so a log that was cut back would pass"
+    if verdict.witnessed:
+        said += f"; a witness remembers {verdict.witnessed}"
+    else:
+        said += "; no witness's memory of it given, so a log that was cut back would pass"
     if not verdict.cosigned and not verdict.witnessed:
         said += ", and one that was signed anew"
     return said

@@ -12,12 +12,15 @@ A KEYFILE holds a line for each log: its verifier key, and whatever else, which 
 made at the first start: `key.pem` (its own Ed25519 key), `key.txt` (for auditors), and `seen/` with a file
 for each log. `--provision` makes the key and prints its public half, for who must know it before the first
 start. A witness that has watched a log and has no memory of it does not start: it would vouch for
-anything. It needs no Django and no database.
+anything. Nor does a second one on the same DIR: two memories would vouch for two histories. It needs no
+Django and no database.
 """
 
 from __future__ import annotations
 
 import argparse
+import fcntl
+import os
 import sys
 import threading
 import time
@@ -86,10 +89,19 @@ class Witness:
     def __init__(self, *, name: str, logs: Sequence[note.Verifier], state: Path) -> None:
         self._key = _key(state)
         self.cosigner = cosignature.Cosigner(name, self._key.public_key().public_bytes_raw())
-        starting.replace(state / "key.txt", f"{self.cosigner}\n".encode(), mode=0o644)
-        self._logs = {log.name: _Memory(log, _seen_file(state, log.name)) for log in logs}
-        if len(self._logs) != len(logs):
-            raise ValueError("two keys for one log: a witness is given one")
+        self._held = _alone(state)
+        try:
+            starting.replace(state / "key.txt", f"{self.cosigner}\n".encode(), mode=0o644)
+            self._logs = {log.name: _Memory(log, _seen_file(state, log.name)) for log in logs}
+            if len(self._logs) != len(logs):
+                raise ValueError("two keys for one log: a witness is given one")
+        except (OSError, ValueError, NoMemory):
+            self.close()
+            raise
+
+    def close(self) -> None:
+        """Let another process have the memory."""
+        os.close(self._held)
 
     def seen(self) -> str:
         """The largest tree of each log that it has cosigned."""
@@ -166,6 +178,17 @@ def _key(state: Path) -> Ed25519PrivateKey:
     if not isinstance(key, Ed25519PrivateKey):
         raise NoMemory(f"{path} holds no Ed25519 key")
     return key
+
+
+def _alone(state: Path) -> int:
+    """The lock on its memory, an open descriptor; NoMemory where another process has it."""
+    held = os.open(state / "lock", os.O_RDWR | os.O_CREAT, 0o600)
+    try:
+        fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        os.close(held)
+        raise NoMemory(f"another witness holds {state}") from None
+    return held
 
 
 def seen_path(state: Path, log: str) -> Path:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import socket
+import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,6 +51,9 @@ def ask(witness: Witness, *, old: int, proof: Sequence[bytes], note: str) -> str
     lines = [f"old {old}", *(encodings.base64_standard(step) for step in proof)]
     body = "\n".join(lines) + "\n\n" + note
     connection = _UnixConnection(witness.socket)
+    # To connect, and to answer. A witness that drips keeps no other waiting.
+    enough = threading.Timer(2 * _PATIENCE_S, connection.hang_up)
+    enough.start()
     try:
         connection.request("POST", "/add-checkpoint", body=body.encode(), headers={"Host": "witness"})
         answer = connection.getresponse()
@@ -56,6 +61,7 @@ def ask(witness: Witness, *, old: int, proof: Sequence[bytes], note: str) -> str
     except (OSError, http.client.HTTPException, UnicodeDecodeError) as error:
         raise Unwilling(f"{witness.cosigner.name} cannot be asked: {error}") from None
     finally:
+        enough.cancel()
         connection.close()
     if answer.status == http.HTTPStatus.CONFLICT and text.strip().isdecimal():
         raise Unwilling(f"{witness.cosigner.name} has seen {text.strip()} events", seen=int(text))
@@ -68,8 +74,14 @@ class _UnixConnection(http.client.HTTPConnection):
     def __init__(self, path: Path) -> None:
         super().__init__("witness", timeout=_PATIENCE_S)
         self._path = path
+        self._line = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+
+    def hang_up(self) -> None:
+        """End it from another thread: whoever reads meets the end."""
+        with contextlib.suppress(OSError):
+            self._line.shutdown(socket.SHUT_RDWR)
 
     def connect(self) -> None:
-        self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.sock = self._line
         serving.connect(self.sock, self._path, within_s=_PATIENCE_S)
         self.sock.settimeout(_PATIENCE_S)

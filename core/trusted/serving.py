@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import socket
 import struct
+import time
 from collections.abc import Callable, Collection, Mapping
 from functools import partial
 from pathlib import Path
@@ -18,6 +19,7 @@ from kernel import canonical, frames
 
 IDLE_S: Final = 5.0  # a peer that says nothing for so long is hung up on
 LOOK_UP_S: Final = 1.0
+_NO_TIME_S: Final = 0.001  # none at all would mean not to wait, which fails in another way
 
 Message = Mapping[str, canonical.Value]
 Answer = Callable[[Message, int], Message]
@@ -85,15 +87,19 @@ def _converse(connection: socket.socket, uid: int, answer: Answer, peers: Peers)
 
 
 def ask(path: Path, *messages: Message, patience_s: float) -> list[dict[str, canonical.Value]]:
-    """What the program at that socket answers to these messages; OSError or BadFrame if it does not."""
+    """What the program at that socket answers to these messages; OSError or BadFrame if it does not.
+
+    `patience_s` is for each whole answer: a program that drips holds nobody up.
+    """
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as connection:
         connect(connection, path, within_s=patience_s)
         connection.settimeout(patience_s)
         answers = []
         for message in messages:
             connection.sendall(frames.encode(message))
-            length = frames.body_length(receive(connection, frames.HEADER_BYTES))
-            answers.append(frames.decode_body(receive(connection, length)))
+            until = time.monotonic() + patience_s
+            length = frames.body_length(receive(connection, frames.HEADER_BYTES, until=until))
+            answers.append(frames.decode_body(receive(connection, length, until=until)))
         return answers
 
 
@@ -108,10 +114,16 @@ def connect(connection: socket.socket, path: Path, *, within_s: float) -> None:
     connection.connect(str(path))
 
 
-def receive(connection: socket.socket, count: int, *, may_end: bool = False) -> bytes:
-    """Exactly so many bytes; nothing at all only where the stream may end here."""
+def receive(
+    connection: socket.socket, count: int, *, may_end: bool = False, until: float | None = None
+) -> bytes:
+    """Exactly so many bytes; nothing at all only where the stream may end here. TimeoutError where they are
+    not there at that moment of the monotonic clock.
+    """
     data = b""
     while len(data) < count:
+        if until is not None:
+            connection.settimeout(max(until - time.monotonic(), _NO_TIME_S))
         piece = connection.recv(count - len(data))
         if not piece:
             if may_end and not data:

@@ -53,8 +53,11 @@ def test_accepts_an_honest_log() -> None:
     assert (verdict.events, verdict.checkpoints, verdict.witnessed) == (10, 4, False)
     seen = (9, merkle.root(merkle.leaf(line[:-1]) for line in LINES[:9]))
     assert check(witnesses=[seen]).witnessed
+    assert check(witnesses=[(0, merkle.EMPTY_ROOT)]).witnessed == 0, (
+        "a witness that forgot vouches for nothing"
+    )
     between = (6, merkle.root(merkle.leaf(line[:-1]) for line in LINES[:6]))
-    assert check(witnesses=[between]).events == 10
+    assert check(witnesses=[between]).witnessed == 6
 
 
 CHANGES: dict[str, Callable[[list[bytes]], list[bytes]]] = {
@@ -116,16 +119,33 @@ def test_names_the_only_event_between_two_checkpoints() -> None:
         check([*LINES[:9], event(77)])
 
 
-def test_names_an_event_that_cannot_be_from_the_log() -> None:
-    with pytest.raises(Wrong, match="event 5 is not the one that was sealed: it is not canonical"):
-        check([*LINES[:5], LINES[5].replace(b'"v":1', b'"v": 1'), *LINES[6:]])
+SPACED = LINES[5].replace(b'"v":1', b'"v": 1')
+FORGED = [*LINES[:5], LINES[5].replace(b"because", b"Because"), *LINES[6:8], SPACED, LINES[9]]
+
+
+def test_names_an_event_that_cannot_be_from_the_log_and_does_not_call_it_the_first() -> None:
+    with pytest.raises(Wrong, match=r"^one of the events 4 .*; event 5 looks like it: it is not canonical"):
+        check([*LINES[:5], SPACED, *LINES[6:]])
+    with pytest.raises(Wrong, match=r"^one of the events 4 .*; event 8 looks like it: it is not canonical"):
+        check(FORGED)
+    with pytest.raises(Wrong, match=r"^event 5 is not the one that was sealed$"):
+        check(b"".join(FORGED)[:-1], leaves=LEAVES)
 
 
 def test_refuses_a_log_that_was_cut() -> None:
     with pytest.raises(Wrong, match="event 9 is missing"):
         check(LINES[:9])
-    with pytest.raises(Wrong, match="event 9 is cut off"):
-        check(b"".join(LINES)[:-1])
+    for cut in (b"".join(LINES)[:-1], b"".join(LINES)[:-1] + b"x", b"".join(LINES)[:-2]):
+        for kept in (None, LEAVES):
+            with pytest.raises(Wrong, match="event 9 is not the one that was sealed: its line has no end"):
+                check(cut, leaves=kept)
+
+
+def test_lets_no_event_hide_in_another_spelling() -> None:
+    """Whoever reads the file for what somebody did must see each event that is verified."""
+    hidden = b"=" + encodings.base64_standard(LINES[6][:-1]).encode() + b"\n"
+    with pytest.raises(Wrong, match="event 6 is not the one that was sealed"):
+        check([*LINES[:6], hidden, *LINES[7:]], leaves=LEAVES)
 
 
 def test_refuses_a_tail_that_is_not_sealed() -> None:

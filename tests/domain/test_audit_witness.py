@@ -96,9 +96,15 @@ def test_remembers_after_a_restart_and_does_not_start_without_its_memory(
     one: Witness, tmp_path: Path
 ) -> None:
     one.add(request(0, 17), at=1)
+    with pytest.raises(
+        NoMemory, match="another witness holds"
+    ):  # it would vouch for another history beside it
+        Witness(name="witness.example/1", logs=[LOG], state=tmp_path / "state")
+    one.close()
     again = Witness(name="witness.example/1", logs=[LOG], state=tmp_path / "state")
     assert (again.seen(), again.cosigner) == (one.seen(), one.cosigner)
     assert again.add(request(0, 9), at=2).status == 409
+    again.close()
     witness.seen_path(tmp_path / "state", LOG.name).unlink()
     with pytest.raises(NoMemory):
         Witness(name="witness.example/1", logs=[LOG], state=tmp_path / "state")
@@ -165,7 +171,10 @@ def test_keeps_each_of_several_logs_apart(tmp_path: Path) -> None:
     assert one.add(request(0, 9, leaves=FORGED, signed=honest), at=3).status == 200
     assert (one.size(LOG.name), one.size(other.name)) == (17, 9)
     third = note.Verifier("countersign/test/third", LOG.public_key)
-    assert Witness(name="w", logs=[LOG, other, third], state=state).size(third.name) == 0
+    one.close()
+    one = Witness(name="w", logs=[LOG, other, third], state=state)
+    assert one.size(third.name) == 0
+    one.close()
     witness.seen_path(state, other.name).unlink()
     with pytest.raises(NoMemory):
         Witness(name="w", logs=[other], state=state)

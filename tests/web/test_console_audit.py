@@ -79,7 +79,7 @@ def test_show_an_event_with_its_proof_and_how_far_witnesses_are(
     do(count=5, actor=own.ana.actor, now=now)
     seal_all(seal, now=now)
     with watching(tmp_path, log) as among:
-        assert cosigning.collect(OwnLog(log), among, now=now) == len(among) == 2
+        assert cosigning.collect(OwnLog(log), among, now=clock.now()) == len(among) == 2
     row = AuditEvent.texts.filter(canon__contains="thing/3").get()
     page = unescape(dot(own).get(f"/audit/{row.id}/").content.decode())
     pieces = re.findall(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)
