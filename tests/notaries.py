@@ -8,8 +8,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from core.audit import sealing
 from core.audit.growing import Growth
-from core.audit.notarizing import NotSealed
 from core.audit.notary.memory import Notary, begin
+from core.audit.sealing import NotSealed
 from kernel import note
 
 

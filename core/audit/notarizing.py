@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from core.audit.growing import Growth
-from core.audit.sealing import Seal
+from core.audit.sealing import NotSealed, Seal
 from core.trusted import serving
 from kernel import canonical, frames, note
 
@@ -15,10 +15,6 @@ _PATIENCE_S: Final = 5.0
 
 class NoLogKey(Exception):
     """The file is missing or holds no verifier key."""
-
-
-class NotSealed(Exception):
-    """The notary did not sign; the text says why. Nothing was written."""
 
 
 def verifier(path: Path | None, *, origin: str) -> note.Verifier:

@@ -39,6 +39,11 @@ def read_log(now: datetime) -> Reading:
         return Reading(Status.DOWN, "Events stand in the log that the application did not write.", facts)
     if gone:
         return Reading(Status.DOWN, "Events were changed or removed before they were sealed.", facts)
+    if queries.is_ahead():
+        sentence = (
+            "Nothing is sealed: the last sealed event is of a transaction still to come. A restored dump?"
+        )
+        return Reading(Status.DOWN, sentence, facts)
     if lag > DOWN_AFTER:
         return Reading(Status.DOWN, "Events wait to be sealed: is the sealer, or the notary, down?", facts)
     if lag > SEALED_WITHIN:

@@ -7,6 +7,8 @@ from datetime import datetime
 from itertools import chain, islice
 from typing import Final
 
+from django.db import connection
+
 from core.audit import mentions, tree
 from core.audit.domain import reading
 from core.audit.domain.reading import Found, found_by
@@ -148,6 +150,15 @@ def proof(row: AuditEvent) -> Proof | None:
 def cursor() -> int:
     """The last event that is sealed; 0 before the first."""
     return AuditCheckpoint.objects.order_by("-size").values_list("last_id", flat=True).first() or 0
+
+
+def is_ahead() -> bool:
+    """Whether the last sealed event is of a transaction that this database has not begun: then what happens
+    now stands behind the cursor, and is never sealed.
+    """
+    with connection.cursor() as cursor_:
+        cursor_.execute("SELECT txid_snapshot_xmax(txid_current_snapshot())")
+        return key_of(cursor())[0] >= int(cursor_.fetchone()[0])
 
 
 def sealed_as(event_id: int) -> bytes | None:

@@ -15,6 +15,7 @@ from core.audit import mentions, tree
 from core.audit.domain.reading import found_by
 from core.audit.growing import Growth
 from core.audit.models import key_of
+from core.daemon import lock_key
 from kernel import merkle
 
 log = logging.getLogger(__name__)
@@ -24,7 +25,10 @@ INTERVAL_S: Final = 0.4
 """Between two looks, where less than a whole batch waited. A look costs as much as a hundred events."""
 
 # What a look costs beside its events is paid every 0.4 s, also by those who write: plain SQL, built once.
-_WRITTEN: Final = "SELECT size, last_id, frontier::text FROM audit_checkpoint ORDER BY size DESC LIMIT 1"
+_WRITTEN: Final = """
+SELECT size, last_id, frontier::text, (last_id >> 20) >= txid_snapshot_xmax(txid_current_snapshot())
+FROM audit_checkpoint ORDER BY size DESC LIMIT 1
+"""
 # Only transactions that ended before the oldest one still running: an event's number begins with that of its
 # transaction, so none can appear behind the cursor later.
 _NEXT: Final = """
@@ -32,10 +36,18 @@ SELECT tx << 20 | n, act::text, canon FROM audit_event
 WHERE (tx, n) > (%s, %s) AND tx < txid_snapshot_xmin(txid_current_snapshot())
 ORDER BY tx, n LIMIT %s
 """
+# The daemon's own lock, which its session has already: nobody else gets it, and two that lead nobody wait for
+# no longer than a batch. Whoever has it sees what the other wrote.
+_ALONE: Final = "SELECT pg_try_advisory_xact_lock(%s)"
 _CHECKPOINT: Final = """
 INSERT INTO audit_checkpoint (size, note, last_id, frontier, hashes, sealed_at)
-VALUES (%s, %s, %s, %s, %s, %s)
+SELECT %s, %s, %s, %s, %s, %s WHERE NOT EXISTS (SELECT FROM audit_checkpoint WHERE size > %s)
 """
+LEADER: Final = "audit-sealer"
+
+
+class NotSealed(Exception):
+    """Nothing was written; the text says why. The events wait."""
 
 
 Seal = Callable[[int, bytes, Growth], str]
@@ -46,8 +58,8 @@ Sealed = Callable[[Sequence[tuple[int, bytes]]], None]
 
 
 def seal_next(seal: Seal, *, now: datetime, sealed: Sealed = lambda _: None) -> int:
-    """Seal up to BATCH waiting events; how many. The caller is the only sealer. `sealed` is told which, once
-    they are.
+    """Seal up to BATCH waiting events; how many. `sealed` is told which, once they are. NotSealed, also where
+    another sealer is at work: two that continue one head would list its events twice.
 
     The head is signed while no transaction is open. Dying before it is written does no harm: the events still
     wait, in the same order, and the next head continues the one that was signed.
@@ -63,9 +75,13 @@ def seal_next(seal: Seal, *, now: datetime, sealed: Sealed = lambda _: None) -> 
     signed = seal(grown.size, after.root(), grown)
     nodes = json.dumps([node.hex() for node in after.nodes])
     with transaction.atomic():
-        mentions.keep(_terms(rows), last_id=last_id)
         with connection.cursor() as cursor:
-            cursor.execute(_CHECKPOINT, (grown.size, signed, last_id, nodes, b"".join(hashes), now))
+            if cursor.execute(_ALONE, [lock_key(LEADER)]).fetchone() != (True,):
+                raise NotSealed("another sealer is at work")
+            head = (grown.size, signed, last_id, nodes, b"".join(hashes), now)
+            if cursor.execute(_CHECKPOINT, (*head, frontier.size)).rowcount != 1:
+                raise NotSealed("another sealer went on meanwhile")
+        mentions.keep(_terms(rows), last_id=last_id)
         tree.keep_full_tiles(grown)
     sealed(list(zip(numbers, hashes, strict=True)))
     return len(rows)
@@ -75,7 +91,12 @@ def _written() -> tuple[merkle.Frontier, int]:
     """The tree as it is written, and the last event in it."""
     with connection.cursor() as cursor:
         cursor.execute(_WRITTEN)
-        size, last_id, nodes = cursor.fetchone() or (0, 0, "[]")
+        size, last_id, nodes, is_ahead = cursor.fetchone() or (0, 0, "[]", False)
+    if is_ahead:
+        raise NotSealed(
+            f"event {last_id}, the last that is sealed, is of a transaction that has not begun: "
+            "was the database restored from a dump, or the checkpoint changed?"
+        )
     return merkle.Frontier(size, tuple(bytes.fromhex(node) for node in json.loads(nodes))), last_id
 
 

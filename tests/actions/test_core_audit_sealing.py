@@ -1,23 +1,27 @@
 """The sealer …"""
 
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from uuid import uuid4
 
+import psycopg
 import pytest
 from django.db import connection
 
 from core import audit
 from core.action import action
 from core.actor import Actor
-from core.audit import exporting, queries, sealing
+from core.audit import exporting, probing, queries, sealing
 from core.audit import verifier as audit_verifier
 from core.audit.growing import Growth
 from core.audit.models import AuditCheckpoint, AuditEvent
-from core.audit.notarizing import NotSealed
+from core.audit.sealing import NotSealed
+from core.daemon import lock_key
+from core.health import Status
 from kernel import merkle, note
 from tests.notaries import seal_by, soft_log, soft_notary
 
@@ -98,8 +102,6 @@ def test_reads_transactions_in_the_order_of_their_numbers(
 def test_leaves_no_gap_behind_a_transaction_that_is_still_open(
     real_database: str, log_key: tuple[note.Verifier, sealing.Seal], robot: Actor, now: datetime
 ) -> None:
-    import psycopg
-
     _, seal = log_key
     parameters = connection.get_connection_params()
     with psycopg.connect(host=parameters["host"], user=parameters["user"], dbname=real_database) as slow:
@@ -176,6 +178,58 @@ def test_goes_on_after_dying_between_the_notarys_signature_and_its_own_write(
     do(count=4, actor=robot, now=now)
     seal_all(seal_by(notary), now=now)
     assert notary.size == AuditCheckpoint.objects.order_by("-size")[0].size == 309
+
+
+def test_leaves_one_tree_where_another_sealer_is_at_work(
+    real_database: str, robot: Actor, now: datetime, tmp_path: Path
+) -> None:
+    """Such as by hand, beside the daemon, or one that is not dead yet."""
+    notary = soft_notary(tmp_path, origin="countersign/test/audit")
+    seal = seal_by(notary)
+
+    def other() -> None:
+        do(count=1, actor=robot, now=now)
+        seal_all(seal, now=now)
+        connection.close()
+
+    def overtaken(size: int, root: bytes, growth: Growth) -> str:
+        signed = seal(size, root, growth)
+        with ThreadPoolExecutor(1) as beside:
+            beside.submit(other).result()
+        return signed
+
+    do(count=3, actor=robot, now=now)
+    with pytest.raises(NotSealed, match="another sealer went on meanwhile"):
+        seal_all(overtaken, now=now)
+    do(count=2, actor=robot, now=now)
+    parameters = connection.get_connection_params()
+    with psycopg.connect(host=parameters["host"], user=parameters["user"], dbname=real_database) as daemon:
+        daemon.execute("SELECT pg_advisory_lock(%s)", [lock_key(sealing.LEADER)])
+        with pytest.raises(NotSealed, match="another sealer is at work"):
+            seal_all(seal, now=now)
+    assert seal_all(seal, now=now) == 2
+    files = exporting.write(tmp_path / "export", notary.log, exporting.span(since=None, until=None))
+    names = [str(files[0]), "--checkpoints", str(files[1]), "--key", str(files[2])]
+    assert audit_verifier.main(names) == 0
+
+
+def test_says_so_where_it_would_pass_over_what_happens_now(
+    real_database: str, robot: Actor, now: datetime, tmp_path: Path
+) -> None:
+    """A dump brings back numbers of transactions that the new database has yet to begin; an owner who lifts
+    the cursor does the same.
+    """
+    _, seal = soft_log(tmp_path, origin="countersign/test/audit")
+    do(count=3, actor=robot, now=now)
+    seal_all(seal, now=now)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE audit_checkpoint DISABLE TRIGGER audit_checkpoint_rows")
+        cursor.execute("UPDATE audit_checkpoint SET last_id = last_id + (1000 << 20)")
+    do(count=1, actor=robot, now=now)
+    assert queries.waiting() == 0
+    with pytest.raises(NotSealed, match="of a transaction that has not begun"):
+        sealing.seal_next(seal, now=now)
+    assert probing.read_log(now).status is Status.DOWN
 
 
 def test_gets_no_signature_for_a_database_that_was_rolled_back_or_a_fork(

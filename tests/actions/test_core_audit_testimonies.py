@@ -226,6 +226,45 @@ def test_is_looked_up_in_the_tree_where_another_sealer_went_on(
     assert gone.doc["target"] == f"audit.auditevent/{forged[0]}"
 
 
+@pytest.mark.parametrize("ahead", [0, 5], ids=["up to it", "past it"])
+def test_shows_an_event_past_which_somebody_moved_the_sealers_cursor(
+    ear: Ear, tmp_path: Path, robot: Actor, now: datetime, monkeypatch: pytest.MonkeyPatch, ahead: int
+) -> None:
+    """So the owner would keep it from ever being sealed, with nothing waiting on any screen."""
+    _, seal = soft_log(tmp_path, origin="countersign/test/audit")
+    do(count=1, actor=robot, now=now)
+    seal_all(seal, now=now)
+    comparison = Comparison(ear)
+    do(count=1, actor=robot, now=now)
+    said = heard(ear, 2)
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE audit_checkpoint DISABLE TRIGGER audit_checkpoint_rows")
+        cursor.execute("UPDATE audit_checkpoint SET last_id = %s", [said[1][0] + ahead])
+    if ahead:
+        monkeypatch.setattr(ear, "take", list)
+        comparison.begin(now=now)
+    monkeypatch.setattr(ear, "take", lambda: said)
+    comparison.begin(now=now)
+    gone = AuditEvent.objects.filter(doc__action="audit.event.gone")
+    assert f"audit.auditevent/{said[1][0]}" in {row.doc["target"] for row in gone}
+
+
+def test_raises_no_flood_of_alarms_whoever_lies(
+    ear: Ear, robot: Actor, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    comparison = Comparison(ear)
+    do(count=1, actor=robot, now=now)
+    (number, told) = heard(ear, 1)[0]
+    monkeypatch.setattr(ear, "take", lambda: [(number, told), *[(number, bytes(32))] * 30])
+    comparison.begin(now=now)
+    monkeypatch.setattr(ear, "take", list)
+    comparison.begin(now=now + timedelta(seconds=59))
+    comparison.begin(now=now + timedelta(seconds=61))
+    gone = AuditEvent.objects.filter(doc__action="audit.event.gone").order_by("pk")
+    assert len(gone) == 21
+    assert gone[20].doc["after"] == {"count": 10}
+
+
 def test_is_needed_for_no_longer_than_the_probe_of_the_seal_allows(
     real_database: str, tmp_path: Path, robot: Actor, now: datetime
 ) -> None:

@@ -26,9 +26,29 @@ def test_counts_also_when_it_comes_after_the_seal() -> None:
     assert heard.hear([(11, A), (12, C), (14, A)]) == [Gone(12, C, None), Gone(14, A, B)]
 
 
-def test_says_nothing_about_what_was_sealed_before_the_sealer_listened() -> None:
+def test_is_looked_up_where_it_is_of_what_was_sealed_before_the_sealer_listened() -> None:
     heard = Heard(cursor=10)
     assert heard.hear([(3, A), (10, B)]) == []
+    assert heard.to_look_up(10, limit=1) == [(3, A)]
+    assert heard.to_look_up(10, limit=9) == [(10, B)]
+    assert heard.to_look_up(10, limit=9) == []
+
+
+def test_is_looked_up_where_somebody_else_moved_the_cursor_past_it() -> None:
+    heard = Heard(cursor=10)
+    heard.hear([(11, A), (15, B)])
+    assert heard.to_look_up(13, limit=9) == [(11, A)]
+    heard.hear([(12, C)])
+    assert heard.to_look_up(13, limit=9) == [(12, C)]
+    assert heard.sealed([(15, C)]) == [Gone(15, B, C)]
+
+
+@pytest.mark.parametrize("cursor", [0, 20], ids=["before the seal", "later"])
+def test_is_replaced_by_nobody_who_tells_otherwise(cursor: int) -> None:
+    """The owner who changes an event may have taken over one of the other writers as well."""
+    heard = Heard(cursor=cursor)
+    assert heard.hear([(11, A)]) == []
+    assert heard.hear([(11, B)]) == [Gone(11, B, A)]
 
 
 def test_is_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -38,7 +58,8 @@ def test_is_kept_within_bounds(monkeypatch: pytest.MonkeyPatch) -> None:
     heard.hear((number, A) for number in range(1, 6))
     assert heard.given_up == 2
     assert heard.sealed([(number, B) for number in range(1, 6)]) == [Gone(n, A, B) for n in (3, 4, 5)]
-    assert heard.hear([(3, A), (4, A)]) == [Gone(4, A, B)], "of the third nothing is known any more"
+    assert heard.hear([(3, A), (4, A)]) == [Gone(4, A, B)]
+    assert heard.to_look_up(5, limit=9) == [(3, A)], "of the third nothing is known any more"
 
 
 @given(st.lists(st.booleans(), max_size=30), st.randoms(use_true_random=False))

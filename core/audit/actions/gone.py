@@ -28,6 +28,13 @@ def report_gone(*, gone: Gone, actor: Actor, now: datetime) -> None:
     )
 
 
+@action(Event.EVENT_GONE)
+def report_more_gone(*, count: int, actor: Actor, now: datetime) -> None:
+    """So many more events within the minute, of which none is named: too many for each to have a line."""
+    log.error("%s more audit events are not the ones that were committed", count)
+    audit.record(Event.EVENT_GONE, "audit.log", actor=actor, now=now, after={"count": count})
+
+
 @action(Event.TESTIMONIES_LOST)
 def report_lost(*, count: int, actor: Actor, now: datetime) -> None:
     """So many events were committed of which the sealer was told nothing: there was no room."""

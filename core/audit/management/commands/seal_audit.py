@@ -33,7 +33,7 @@ class Command(BaseCommand):
                 comparison.begin(now=clock.now())
                 try:
                     sealed = sealing.seal_next(seal, now=clock.now(), sealed=comparison.sealed)
-                except notarizing.NotSealed as error:
+                except sealing.NotSealed as error:
                     log.error("nothing is sealed: %s", error)
                     return False
                 return sealed == sealing.BATCH
@@ -43,4 +43,4 @@ class Command(BaseCommand):
                     pass
                 return
             gc.freeze()  # what lives as long as the process is not looked through again and again
-            lead("audit-sealer", step, interval_s=sealing.INTERVAL_S)
+            lead(sealing.LEADER, step, interval_s=sealing.INTERVAL_S)
