@@ -58,6 +58,10 @@ CHANGE_ONLY: Final[dict[str, str]] = {
     "freezes_freeze": "released_at, release_request",
     "customers_customer": "password, tier, password_asked_at, withdrawals_held_until",
     "customers_api_key": "last_used_at, revoked_at",
+    "customers_authenticator": (
+        "state, last_step, drift, throttling_failure_timestamp, throttling_failure_count, ended_at"
+    ),
+    "customers_recovery_code": "used_at",
     "outbox_delivery": "attempts, next_at, done_at, error",
 }
 """Table to the only columns that roles may update; no DELETE. Triggers judge the values."""

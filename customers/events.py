@@ -13,6 +13,13 @@ class Event(StrEnum):
     SIGNED_UP = "customers.customer.signed_up"
     PASSWORD_ASKED = "customers.customer.password_asked"  # noqa: S105 - the name of an act
     PASSWORD_SET = "customers.customer.password_set"  # noqa: S105 - the name of an act
+    AUTHENTICATOR_BEGUN = "customers.authenticator.begun"
+    AUTHENTICATOR_CONFIRMED = "customers.authenticator.confirmed"
+    AUTHENTICATOR_REMOVED = "customers.authenticator.removed"
+    AUTHENTICATOR_REPORTED = "customers.authenticator.reported_lost"
+    AUTHENTICATOR_LOST = "customers.authenticator.lost"
+    CODE_ACCEPTED = "customers.code.accepted"
+    CODE_REFUSED = "customers.code.refused"
     TIER_SET = "customers.customer.tier_set"
     API_KEY_CREATED = "customers.api_key.created"
     API_KEY_REVOKED = "customers.api_key.revoked"
@@ -34,6 +41,14 @@ class TierSet:
     customer: str
     before: int
     after: int
+
+
+@outbox.message("customers.authenticator_lost")
+class AuthenticatorLost:
+    """By a mailed link somebody said that this authenticator is lost; the account is to be frozen with it."""
+
+    customer: str
+    authenticator: str
 
 
 @outbox.message("customers.mailed")

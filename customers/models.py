@@ -1,6 +1,8 @@
-"""Traders: who they are to us, and the keys with which their programs sign."""
+"""Traders: who they are to us, their second factor, and the keys with which their programs sign."""
 
 from __future__ import annotations
+
+from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.postgres.fields import ArrayField
@@ -8,7 +10,9 @@ from django.db import models
 from django.db.models import Q
 from django.db.models.functions import Now
 
+from core.factors.models import AppCode
 from core.ids import new_id
+from customers.domain.authenticators import State
 
 TIER_MAX = 4
 """Tiers 0 (view only) to 3, and 4 for institutions."""
@@ -28,7 +32,9 @@ class Customer(models.Model):
     country = models.CharField(max_length=2)
     tier = models.PositiveSmallIntegerField(default=0)
     password_asked_at = models.DateTimeField(null=True, help_text="when the link in force was asked for")
-    withdrawals_held_until = models.DateTimeField(null=True, help_text="after a password by mail")
+    withdrawals_held_until = models.DateTimeField(
+        null=True, help_text="after a password by mail, or a change of the second factor"
+    )
     created_at = models.DateTimeField(db_default=Now(), editable=False)
 
     class Meta:
@@ -78,3 +84,45 @@ class ApiKey(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Authenticator(AppCode):
+    """The customer's authenticator app; at most one is active. Its codes are taken by `check_code` alone."""
+
+    doublings_max: ClassVar[int] = 12
+    """The longest wait after wrong codes is about an hour: whoever has the password can make it last, and
+    keeps its owner from using the app, but not from using a recovery code.
+    """
+
+    class Meta:
+        db_table = "customers_authenticator"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=[state.value for state in State]), name="authenticator_state_known"
+            ),
+            models.CheckConstraint(
+                condition=~Q(state=State.ACTIVE.value) | Q(last_step__gte=0), name="authenticator_was_shown"
+            ),
+            models.UniqueConstraint(
+                fields=["user"], condition=Q(state=State.ACTIVE.value), name="authenticator_one_active"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.state} authenticator of {self.user_id}"
+
+
+class RecoveryCode(models.Model):
+    """One of the codes on paper that came with an authenticator; each stands in for the app once."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    authenticator = models.ForeignKey(Authenticator, models.PROTECT, related_name="recovery_codes")
+    hashed = models.BinaryField(help_text="keyed hash, bound to the authenticator")
+    used_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "customers_recovery_code"
+        constraints = [models.UniqueConstraint(fields=["authenticator", "hashed"], name="recovery_code_once")]
+
+    def __str__(self) -> str:
+        return f"recovery code {self.pk}"

@@ -9,15 +9,28 @@ from django.conf import settings
 from django.contrib.auth.hashers import check_password, make_password
 from django.db.models import QuerySet
 
-from core.refusals import NotAllowed, NotFound
-from customers.domain import secrets, signatures
-from customers.models import ApiKey, Customer
+from core.refusals import NotAllowed, NotFound, Refused
+from customers.domain import links, secrets, signatures
+from customers.domain.authenticators import State
+from customers.models import ApiKey, Authenticator, Customer
 
 
 class WrongPassword(NotAllowed):
     """No customer has this e-mail and password; which of the two is wrong is not said."""
 
     code = "customer.wrong_password"
+
+
+class CodeNeeded(NotAllowed):
+    """The customer has a second factor, and no code of it came with the act."""
+
+    code = "customer.code_needed"
+
+
+class NoSecondFactor(Refused):
+    """The act needs a second factor, and the customer has none."""
+
+    code = "customer.no_second_factor"
 
 
 def by_password(*, email: str, password: str) -> Customer:
@@ -39,6 +52,50 @@ def named(email: str) -> UUID | None:
     """The id of the active customer with this e-mail."""
     rows = Customer.objects.filter(identity__email=email.strip().lower(), identity__is_active=True)
     return rows.values_list("pk", flat=True).first()
+
+
+def by_link(link: str, *, now: datetime) -> UUID | None:
+    """The id of the active customer to whom this link for a new password was mailed, while it is in force."""
+    row = Customer.objects.filter(pk=links.customer_of(link), identity__is_active=True).first()
+    if row is None or not links.is_in_force(
+        *(link, row.pk),
+        asked_at=row.password_asked_at,
+        password=row.password,
+        field_key=settings.FIELD_KEY,
+        now=now,
+    ):
+        return None
+    return row.pk
+
+
+def authenticator_of(customer_id: UUID) -> UUID | None:
+    """The customer's second factor, if there is one."""
+    rows = Authenticator.objects.filter(user_id=customer_id, state=State.ACTIVE)
+    return rows.values_list("pk", flat=True).first()
+
+
+def check_confirmed(
+    customer_id: UUID, confirmed: UUID | None, *, undone: str, is_required: bool = False
+) -> UUID | None:
+    """The customer's second factor, if there is none or a code of exactly it was taken (`confirmed`, as
+    `actions.check_code` says); CodeNeeded, or NoSecondFactor where one `is_required`.
+
+    Asked inside the act, so a second factor that was added since the door looked counts.
+    """
+    present = authenticator_of(customer_id)
+    target = f"customers.customer/{customer_id}"
+    if present is None and is_required:
+        raise NoSecondFactor(
+            f"{undone}: this needs a second factor, and the account has none. Add an authenticator app.",
+            target=target,
+        )
+    if present is not None and present != confirmed:
+        raise CodeNeeded(
+            f"{undone}: this account has a second factor. Give the code that your authenticator app shows, "
+            "or a recovery code.",
+            target=target,
+        )
+    return present
 
 
 def credentials(key: str) -> signatures.Credentials | None:

@@ -9,7 +9,7 @@ from uuid import UUID, uuid5
 from django.conf import settings
 
 from core.factors.adapters import channels
-from customers.actions import passwords
+from customers.actions import authenticators, codes, passwords
 from customers.domain import links
 from customers.events import CustomerMailed
 from customers.models import Customer
@@ -39,7 +39,12 @@ def mail(told: CustomerMailed, *, now: datetime) -> None:
             ),
         )
     else:
-        subject, text = "Your password was changed", _DONE.format(at=datetime.fromisoformat(told.at))
+        subject, text = _TOLD[told.what]
+        until = row.withdrawals_held_until
+        text = text.format(
+            at=datetime.fromisoformat(told.at),
+            held=f"Nothing is withdrawn before {until:%Y-%m-%d %H:%M} UTC. " if until and now < until else "",
+        )
     channels.mail(
         url=settings.ALERT_SMTP_URL,
         sender=settings.ALERT_FROM,
@@ -57,12 +62,55 @@ before {until:%Y-%m-%d %H:%M} UTC. It works once:
 
 {link}
 
-With a new password all your API keys end, and nothing is withdrawn for 24 hours.
+If the account has a second factor, give a `code` of it as well. With a new password
+all your API keys end, and nothing is withdrawn for 24 hours.
 If it was not you, do nothing: your password stays as it is.
 """
-_DONE: Final = """\
+_TOLD: Final = {
+    passwords.DONE: (
+        "Your password was changed",
+        """\
 Your account got a new password at {at:%Y-%m-%d %H:%M} UTC, by a link that was mailed to you.
-All API keys ended, and nothing is withdrawn for 24 hours.
+All API keys ended. {held}
 
-If it was not you, somebody reads your mail: write to support now, within these 24 hours.
-"""
+If it was not you, somebody reads your mail: write to support now.
+""",
+    ),
+    authenticators.CONFIRMED: (
+        "An authenticator app was added to your account",
+        """\
+Since {at:%Y-%m-%d %H:%M} UTC an authenticator app is the second factor of your account, and no
+other is. {held}
+
+If it was not you, somebody knows your password: write to support now.
+""",
+    ),
+    authenticators.REMOVED: (
+        "Your account has no second factor any more",
+        """\
+At {at:%Y-%m-%d %H:%M} UTC the authenticator app of your account was removed, by one of its codes.
+{held}
+
+If it was not you, ask for a new password and write to support now.
+""",
+    ),
+    authenticators.LOST: (
+        "Your account is frozen: your second factor was said to be lost",
+        """\
+Your account was frozen at {at:%Y-%m-%d %H:%M} UTC: by a link that was mailed to you somebody said
+that your authenticator app and your recovery codes are lost. All API keys ended.
+{held}
+
+If it was you, write to support: people will ask who you are, and then release the account.
+If it was not you, somebody reads your mail: write to support now.
+""",
+    ),
+    codes.RECOVERY_CODE_USED: (
+        "A recovery code of your account was used",
+        """\
+One of the recovery codes of your account was used at {at:%Y-%m-%d %H:%M} UTC. It works no more.
+
+If it was not you, replace your authenticator app, which makes all the codes new.
+""",
+    ),
+}

@@ -22,6 +22,7 @@ from kernel.transaction import Transaction
 from tests.customers import Customer, Reconciler
 from tests.desks import outstanding
 from tests.signers import Signers, lane_registry, serving
+from tests.traders import second_factor
 from tests.treasury import BTC, HOME, PRICE_CENTS, ROBOT, Treasury, customer_actor, raw_of
 from tests.vault import Message
 
@@ -62,6 +63,7 @@ class Scene:
             payload=encodings.from_base64url(message["payload"]),
             proof=message["proof"],
             label="Tom's home",
+            confirmed=second_factor(self.treasury.tom.pk, now=self.treasury.now).row,
             actor=customer_actor(self.treasury.tom),
             now=self.treasury.now,
         )

@@ -10,6 +10,7 @@ import secrets
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+from uuid import UUID
 
 from django.conf import settings
 from django.test import Client
@@ -17,9 +18,17 @@ from django.test import Client
 from core import clock
 from core.action import action
 from core.actor import Actor, system
-from customers.actions import create_api_key, set_tier, sign_up
+from customers import queries
+from customers.actions import (
+    begin_authenticator,
+    confirm_authenticator,
+    create_api_key,
+    set_tier,
+    sign_up,
+)
 from customers.events import Event
 from customers.models import Customer
+from fixtures.authenticator import App
 from kyc.models import KycProfile
 
 PASSPHRASE: Final = "correct horse"
@@ -34,6 +43,7 @@ class Trader:
     key: str
     secret: str
     passphrase: str = PASSPHRASE
+    recovery_codes: tuple[str, ...] = ()
 
     @property
     def actor(self) -> Actor:
@@ -56,6 +66,34 @@ class Trader:
         }
 
 
+@dataclass(frozen=True)
+class SecondFactor:
+    """A customer's authenticator app, with what only its owner has while it is new."""
+
+    row: UUID
+    secret: bytes = b""
+    recovery_codes: tuple[str, ...] = ()
+
+    def code(self, at: datetime) -> str:
+        """What the app shows."""
+        return App(self.secret).code(at.timestamp())
+
+
+def second_factor(customer_id: UUID, *, now: datetime) -> SecondFactor:
+    """The customer's, added now by the same actions as anybody's if there is none."""
+    present = queries.authenticator_of(customer_id)
+    if present is not None:
+        return SecondFactor(present)
+    who: dict[str, Any] = {
+        "customer_id": customer_id,
+        "actor": Actor(identity=customer_id, kind="customer", label="password"),
+        "now": now,
+    }
+    draft = begin_authenticator(confirmed=None, **who)
+    made = confirm_authenticator(code=SecondFactor(draft.row.pk, draft.secret).code(now), **who)
+    return SecondFactor(draft.row.pk, draft.secret, made.recovery_codes)
+
+
 def enrol(
     name: str, *, now: datetime, tier: int = 2, scopes: tuple[str, ...] = ("trade", "withdraw")
 ) -> Trader:
@@ -63,10 +101,18 @@ def enrol(
     actor = system("test")
     email, password = f"{name.lower()}@example.com", f"{name} has a password"
     customer = sign_up(email=email, password=password, country="CH", name=name, actor=actor, now=now)
-    made = create_api_key(customer_id=customer.pk, scopes=scopes, passphrase=PASSPHRASE, actor=actor, now=now)
+    app = second_factor(customer.pk, now=now) if {*scopes} - {"read"} else None
+    made = create_api_key(
+        customer_id=customer.pk,
+        scopes=scopes,
+        passphrase=PASSPHRASE,
+        confirmed=app.row if app else None,
+        actor=actor,
+        now=now,
+    )
     _verify(customer, tier, actor=actor, now=now)
     customer.refresh_from_db()
-    return Trader(customer, made.row.key, made.secret)
+    return Trader(customer, made.row.key, made.secret, recovery_codes=app.recovery_codes if app else ())
 
 
 @action(Event.TIER_SET)

@@ -5,7 +5,18 @@ from __future__ import annotations
 from django.urls import path, re_path
 
 from trader_api import envelope
-from trader_api.views import account, funding, keys, orders, own, passwords, public, statements, unknown
+from trader_api.views import (
+    account,
+    funding,
+    keys,
+    orders,
+    own,
+    passwords,
+    public,
+    second_factors,
+    statements,
+    unknown,
+)
 
 V5 = "api/v5"
 OWN = "api/countersign/v1"
@@ -45,6 +56,10 @@ urlpatterns = [
     path(f"{OWN}/api-keys/revoke", keys.RevokedApiKey.as_view()),
     path(f"{OWN}/password/forgotten", passwords.ForgottenPassword.as_view()),
     path(f"{OWN}/password/new", passwords.NewPassword.as_view()),
+    path(f"{OWN}/second-factor", second_factors.SecondFactor.as_view()),
+    path(f"{OWN}/second-factor/confirm", second_factors.ConfirmedSecondFactor.as_view()),
+    path(f"{OWN}/second-factor/remove", second_factors.RemovedSecondFactor.as_view()),
+    path(f"{OWN}/second-factor/lost", second_factors.LostSecondFactor.as_view()),
     path(f"{OWN}/kyc", own.Kyc.as_view()),
     path(f"{OWN}/statements", statements.Statements.as_view()),
     re_path(r"^.*$", unknown.Unknown.as_view()),

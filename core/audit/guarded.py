@@ -59,6 +59,8 @@ GUARDED: Final[dict[str, str]] = {
     # Customers and what was decided about them.
     "customers_customer": _EVERY_COLUMN,
     "customers_api_key": "revoked_at",  # `last_used_at` moves with every use
+    "customers_authenticator": _EVERY_COLUMN,
+    "customers_recovery_code": _EVERY_COLUMN,
     "audit_subject": _EVERY_COLUMN,
     "kyc_profile": _EVERY_COLUMN,
     "kyc_provider_applicant": "applicant_id",  # whose file it is; the rest mirrors the file

@@ -5,7 +5,9 @@ Called inside the open action that has already used the challenge up, so a wrong
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from django.conf import settings
@@ -16,8 +18,10 @@ from core.factors.domain import acts
 from core.factors.domain.factors import State
 from core.factors.domain.strength import Needs
 from core.factors.given import Given, Touched, Typed
-from core.factors.models import Challenge, Code, Factor, Passkey
+from core.factors.models import AppCode, Challenge, Code, Factor, Passkey
 from kernel import webauthn
+
+A = TypeVar("A", bound=AppCode)
 
 DIGITS = 6
 STEP_S = 30
@@ -68,18 +72,25 @@ def _passkey(row: Challenge, given: Touched) -> Passkey:
 
 
 def _code(row: Challenge, given: Typed, now: datetime) -> Code:
-    """The app whose code this is. Each wrong code makes all apps of the person wait longer for the next."""
     mine = Code.objects.select_for_update(no_key=True).filter(user_id=row.identity_id, state=State.ACTIVE)
-    codes = list(mine.order_by("id"))
-    if not codes:
+    codes: list[Code] = list(mine.order_by("id"))
+    return first_right(codes, given.code, now=now)
+
+
+def first_right(apps: Sequence[A], digits: str, *, now: datetime) -> A:
+    """The app whose code this is, of one person's locked ones; the code is used up with it. Wrong.
+
+    Each wrong code makes all of them wait longer for the next; so the caller must not roll back.
+    """
+    if not apps:
         raise Wrong("factors.unknown")
-    if any(_waits(code, now) for code in codes):
+    if any(_waits(app, now) for app in apps):
         raise Wrong("factors.wait")
-    for code in codes:
-        if step := matching_step(code, given.code, now=now):
-            code.last_step, code.drift = step
-            code.throttle_reset(commit=False)
-            code.save(
+    for app in apps:
+        if step := matching_step(app, digits, now=now):
+            app.last_step, app.drift = step
+            app.throttle_reset(commit=False)
+            app.save(
                 update_fields=[
                     "last_step",
                     "drift",
@@ -87,29 +98,32 @@ def _code(row: Challenge, given: Typed, now: datetime) -> Code:
                     "throttling_failure_count",
                 ]
             )
-            found: Code = code
-            return found
-    for code in codes:
-        Code.objects.filter(pk=code.pk).update(
-            throttling_failure_timestamp=now, throttling_failure_count=code.throttling_failure_count + 1
+            return app
+    for app in apps:
+        type(app)._default_manager.filter(pk=app.pk).update(
+            throttling_failure_timestamp=now, throttling_failure_count=app.throttling_failure_count + 1
         )
     raise Wrong("factors.wrong_code")
 
 
-def matching_step(code: Code, digits: str, *, now: datetime) -> tuple[int, int] | None:
+def matching_step(code: AppCode, digits: str, *, now: datetime) -> tuple[int, int] | None:
     """The time step of these digits and the app's drift, if they are fresh and not used before."""
     if not digits.isascii() or not digits.isdecimal() or len(digits) != DIGITS:
         return None
-    totp = TOTP(vault.unseal(code.sealed_secret, row=code.pk), STEP_S, 0, DIGITS, code.drift)
+    totp = TOTP(
+        vault.unseal(code.sealed_secret, row=code.pk, place=code.place()), STEP_S, 0, DIGITS, code.drift
+    )
     totp.time = now.timestamp()
     if not totp.verify(int(digits), TOLERANCE, code.last_step + 1):
         return None
     return totp.t(), totp.drift
 
 
-def _waits(code: Code, now: datetime) -> bool:
+def _waits(code: AppCode, now: datetime) -> bool:
     """django-otp's own rule (ThrottlingMixin), asked of the time that we were given."""
     failed, count = code.throttling_failure_timestamp, code.throttling_failure_count
     if failed is None or not count:
         return False
-    return bool(now < failed + timedelta(seconds=code.get_throttle_factor() * 2 ** min(count - 1, 30)))
+    return bool(
+        now < failed + timedelta(seconds=code.get_throttle_factor() * 2 ** min(count - 1, code.doublings_max))
+    )

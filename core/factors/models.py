@@ -7,7 +7,7 @@ challenge is used once, before it expires by the server's clock.
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db import models
@@ -79,14 +79,33 @@ class Passkey(Factor):
         return self.label
 
 
-class Code(ThrottlingMixin, Factor):  # type: ignore[misc]
+class AppCode(ThrottlingMixin, Factor):  # type: ignore[misc]
     """An authenticator app (RFC 6238): `last_step` is the newest time step used; none older is taken."""
 
     kind = Kind.CODE
+    doublings_max: ClassVar[int] = 30
+    """How often the wait after a wrong code doubles, from one second on."""
     sealed_secret = models.BinaryField(help_text="AES-256-GCM under FIELD_KEY, bound to the row")
-    fingerprint = models.CharField(max_length=64, help_text="names the secret where it is approved")
     last_step = models.BigIntegerField(default=-1)
     drift = models.SmallIntegerField(default=0, help_text="steps by which the app's clock is known to differ")
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def place(cls) -> str:
+        """Where the secret lies, as `vault` seals it."""
+        return f"{cls._meta.db_table}.sealed_secret"
+
+    def get_throttle_factor(self) -> int:
+        """Waiting 1, 2, 4, 8 … seconds after each wrong code in a row."""
+        return 1
+
+
+class Code(AppCode):
+    """An authenticator app of somebody on the staff."""
+
+    fingerprint = models.CharField(max_length=64, help_text="names the secret where it is approved")
 
     class Meta:
         db_table = "factors_code"
@@ -98,10 +117,6 @@ class Code(ThrottlingMixin, Factor):  # type: ignore[misc]
 
     def __str__(self) -> str:
         return self.label
-
-    def get_throttle_factor(self) -> int:
-        """Waiting 1, 2, 4, 8 … seconds after each wrong code in a row."""
-        return 1
 
 
 class Glass(models.Model):

@@ -59,18 +59,18 @@ class DestinationRefused(Refused):
 
 
 class WithdrawalsHeld(Refused):
-    """The account got a new password by mail, less than a day ago."""
+    """The account got a new password by mail, or its second factor changed, a short while ago."""
 
     code = "withdrawal.held"
 
 
 def check_held(customer: Customer, *, now: datetime) -> None:
-    """Nothing, if no new password keeps the customer's withdrawals; WithdrawalsHeld."""
+    """Nothing, if no new password or second factor keeps the customer's withdrawals; WithdrawalsHeld."""
     until = customer.withdrawals_held_until
     if until is not None and now < until:
         raise WithdrawalsHeld(
-            "Nothing was asked for: this account got a new password by mail, so nothing is withdrawn before "
-            f"{until:%Y-%m-%d %H:%M} UTC.",
+            "Nothing was asked for: this account got a new password by mail, or another second factor, so "
+            f"nothing is withdrawn before {until:%Y-%m-%d %H:%M} UTC.",
             target=f"customers.customer/{customer.pk}",
         )
 

@@ -21,6 +21,7 @@ from custody.domain.journals import Known
 from custody.events import Event, StatementTaken
 from custody.models import Address, Beneficiary, CustomerStatement, Lane, StatementAnswer
 from customers.models import Customer
+from customers.queries import check_confirmed
 from kernel import customer as said_by
 from kernel import script
 from kernel.bech32 import BadAddress
@@ -60,13 +61,16 @@ def take_statement(
     payload: bytes,
     proof: Mapping[str, Any],
     label: str,
+    confirmed: UUID | None = None,
     actor: Actor,
     now: datetime,
 ) -> CustomerStatement:
     """A statement that the customer's key signed, stored whole; a worker brings it to every signer.
 
-    The same bytes again change nothing. A removal ends the lane for its destination with this very action;
-    everything else begins a cooling-off, in each signer by its own clock.
+    The same bytes again change nothing. A key or a destination needs that a code of the customer's second
+    factor came with it (`confirmed`), so whoever has an API key alone names neither. A removal ends the lane
+    for its destination with this very action; everything else begins a cooling-off, in each signer by its
+    own clock.
     """
     if actor.kind != "customer" or actor.identity != customer_id:
         raise NotAllowed(
@@ -88,6 +92,7 @@ def take_statement(
         _check_order(customer_id, said)
     if kind != said_by.REMOVAL:
         freezes.check(scopes.TRADER_API, scopes.customer(customer_id))
+        check_confirmed(customer_id, confirmed, undone="Nothing was taken", is_required=True)
         _check_count(customer_id, now=now)
     if kind == said_by.BENEFICIARY:
         _enter_in_address_book(customer, subject, label, now=now)

@@ -18,6 +18,7 @@ from core.actor import Actor
 from core.freezes.domain import scopes as freezable
 from core.ids import new_id
 from core.refusals import NotAllowed, NotFound, Refused
+from customers import queries
 from customers.domain.secrets import NONCE_BYTES, hash_passphrase, seal
 from customers.domain.signatures import Credentials
 from customers.events import Event
@@ -85,11 +86,13 @@ def create_api_key(
     ip_allowlist: Sequence[str] = (),
     label: str = "",
     shown: str | None = None,
+    confirmed: UUID | None = None,
 ) -> NewApiKey:
     """A new key of the customer. Its secret leaves this function once and can never be read out again.
 
     A frozen customer gets none, whoever has the password; keys are taken back under any freeze. `shown` is
     the stored password that the caller's was compared with: there is no key where it was replaced meanwhile.
+    A key that does more than read needs a second factor, and `confirmed` that a code of it came with this.
     """
     wanted = sorted({*scopes, "read"}) if scopes else []
     if not wanted or not SCOPES.issuperset(wanted):
@@ -111,6 +114,7 @@ def create_api_key(
     if shown is not None and shown != customer.password:
         raise PasswordReplaced("No key was made: the password was just replaced by another.")
     freezes.check(freezable.customer(customer.pk))
+    queries.check_confirmed(customer.pk, confirmed, undone="No key was made", is_required=wanted != ["read"])
     if ApiKey.objects.filter(customer=customer, revoked_at=None).count() >= KEYS_MAX:
         raise TooManyKeys(f"No key was made: {KEYS_MAX} keys are the most; revoke one first.")
     row_id, secret = new_id(), secrets.token_hex(16).upper()

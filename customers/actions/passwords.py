@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Final
+from uuid import UUID
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
@@ -12,6 +13,7 @@ from core import audit, outbox
 from core.action import action
 from core.actor import Actor
 from core.refusals import NotAllowed
+from customers import queries
 from customers.actions.signing_up import check_password
 from customers.domain import links
 from customers.events import CustomerMailed, Event
@@ -43,8 +45,11 @@ def ask_new_password(*, email: str, actor: Actor, now: datetime) -> None:
 
 
 @action(Event.PASSWORD_SET)
-def set_new_password(*, link: str, password: str, actor: Actor, now: datetime) -> Customer:
-    """Another password, by a mailed link, which is used up with it.
+def set_new_password(
+    *, link: str, password: str, confirmed: UUID | None = None, actor: Actor, now: datetime
+) -> Customer:
+    """Another password, by a mailed link, which is used up with it. Where the customer has a second factor, a
+    code of it came with the link (`confirmed`).
 
     Every API key ends, since whoever knew the old password may have made one; and nothing is withdrawn for a
     day, since whoever reads the customer's mail may have done this.
@@ -65,8 +70,9 @@ def set_new_password(*, link: str, password: str, actor: Actor, now: datetime) -
         now=now,
     ):
         raise BadLink(_SPENT, target=audit.name_of(row))
+    queries.check_confirmed(row.pk, confirmed, undone="Nothing was changed")
     row.password, row.password_asked_at = make_password(password), None
-    row.withdrawals_held_until = now + links.HELD_FOR
+    row.withdrawals_held_until = links.held_until(row.withdrawals_held_until, links.HELD_FOR, now=now)
     row.save(update_fields=["password", "password_asked_at", "withdrawals_held_until"])
     standing = ApiKey.objects.select_for_update().filter(customer=row, revoked_at=None).order_by("created_at")
     ended = [one.key for one in standing]

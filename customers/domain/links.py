@@ -26,6 +26,11 @@ HELD_FOR: Final = timedelta(hours=24)
 _LABEL: Final = b"countersign/password-link/v1"
 
 
+def held_until(standing: datetime | None, span: timedelta, *, now: datetime) -> datetime:
+    """Until when nothing is withdrawn after this too: a hold never becomes shorter by another."""
+    return max(now + span, standing or now)
+
+
 def text(customer: UUID, *, asked_at: datetime, password: str, field_key: bytes) -> str:
     """The link's own part: the customer, a dot, and the MAC."""
     said = b"\0".join((customer.bytes, asked_at.isoformat().encode(), password.encode()))

@@ -49,6 +49,8 @@ def sign_up(story: Story, scene: Scene) -> None:
     for trader, email in ((scene.tom, "tom@example.com"), (scene.tia, "tia@example.com")):
         answer = trader.sign_up(email, f"{trader.name} has a long password")
         story.expect(answer.ok, f"{trader.name} has an account at tier 0", found=answer)
+        answer = trader.add_second_factor(email, f"{trader.name} has a long password")
+        story.expect(answer.ok, f"{trader.name} has an authenticator app", found=answer)
         answer = trader.make_key(email, f"{trader.name} has a long password", "a passphrase 1A")
         story.expect(answer.ok, f"{trader.name} holds an API key", found=answer)
         story.proof("API key", trader.key)

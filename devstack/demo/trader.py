@@ -14,6 +14,7 @@ import httpx
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from devstack.demo.story import StepFailed
+from fixtures.authenticator import App
 from kernel import canonical, encodings
 from kernel.customer import DOMAIN_TAG
 from kernel.intent import time_text
@@ -52,6 +53,7 @@ class Trader:
         self._http = httpx.Client(base_url=address, headers={"Host": origin.split("//", 1)[1]}, timeout=20)
         self._key = self._secret = self._passphrase = ""
         self.customer = ""
+        self._papers: list[str] = []
         self.signing_key = Ed25519PrivateKey.generate()
 
     def sign_up(self, email: str, password: str) -> Answer:
@@ -61,6 +63,15 @@ class Trader:
         self.customer = str(answer.first.get("customer", ""))
         return answer
 
+    def add_second_factor(self, email: str, password: str) -> Answer:
+        """An authenticator app, and codes on paper that stand in for it."""
+        shown = {"email": email, "password": password}
+        secret = base64.b32decode(str(self.post("/api/countersign/v1/second-factor", shown).first["secret"]))
+        code = App(secret).code(time.time())
+        answer = self.post("/api/countersign/v1/second-factor/confirm", shown | {"code": code})
+        self._papers = list(answer.first["recoveryCodes"])
+        return answer
+
     def make_key(self, email: str, password: str, passphrase: str) -> Answer:
         """Create an API key and use it from now on."""
         body = {
@@ -68,6 +79,7 @@ class Trader:
             "password": password,
             "passphrase": passphrase,
             "scopes": ["read", "trade", "withdraw"],
+            "code": self._papers.pop(),
         }
         answer = self.post("/api/countersign/v1/api-keys", body)
         row = answer.first
@@ -141,10 +153,11 @@ class Trader:
         return rows[0] if rows else None
 
     def say(self, document: dict[str, Any], label: str = "") -> Answer:
-        """Sign a statement with the trader's own key and hand it in. docs/statements.md"""
+        """Sign a statement with the trader's own key and hand it in with a code. docs/statements.md"""
         payload = canonical.encode({"v": 1, "customer": self.customer, "time": _now(), **document})
         signature = encodings.base64url(self.signing_key.sign(DOMAIN_TAG + payload))
         body = {"payload": encodings.base64url(payload), "proof": {"signature": signature}, "label": label}
+        body["code"] = self._papers.pop()
         return self.post("/api/countersign/v1/statements", body)
 
     def is_learnt(self, destination: str, by: int) -> bool:

@@ -27,6 +27,7 @@ from kernel.registry import Registry
 from tests.customers import Customer
 from tests.recoveries import DELAY_S, KEYS, RAE, ROS, RUI
 from tests.signers import HOT, Signers, lane_registry, serving
+from tests.traders import second_factor
 from tests.treasury import HOME, Treasury, customer_actor
 from tests.vault import Message
 
@@ -196,6 +197,7 @@ def test_teaches_a_signer_again_that_lost_its_memory_before_anybody_asks_it_to_p
             payload=encodings.from_base64url(message["payload"]),
             proof=message["proof"],
             label="home",
+            confirmed=second_factor(treasury.tom.pk, now=treasury.now).row,
             actor=customer_actor(treasury.tom),
             now=treasury.now,
         )

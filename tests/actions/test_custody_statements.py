@@ -21,6 +21,7 @@ from kernel import encodings
 from kernel.intent import time_text
 from tests.customers import Customer
 from tests.signers import HOT, Signers, lane_registry, serving
+from tests.traders import second_factor
 from tests.treasury import HOME, Treasury, customer_actor, trader
 from tests.vault import Message
 
@@ -54,6 +55,7 @@ def take(
         payload=encodings.from_base64url(message["payload"]),
         proof=message["proof"],
         label="Tom's home",
+        confirmed=second_factor(row.pk, now=treasury.now).row,
         actor=customer_actor(row),
         now=now or treasury.now,
     )

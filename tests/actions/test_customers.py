@@ -33,6 +33,7 @@ from customers.domain.signatures import Call, CallRefused, sign
 from customers.models import ApiKey, Customer
 from tests.officers import Staff
 from tests.roles import as_role
+from tests.traders import second_factor
 
 pytestmark = pytest.mark.django_db
 
@@ -51,7 +52,8 @@ def tom(robot: Actor, now: datetime) -> Customer:
 
 
 def key_for(tom: Customer, robot: Actor, now: datetime, **changes: Any) -> api_keys.NewApiKey:
-    wanted = {"scopes": ["trade"], "passphrase": "correct horse", **changes}
+    app = second_factor(tom.pk, now=now).row
+    wanted = {"scopes": ["trade"], "passphrase": "correct horse", "confirmed": app, **changes}
     return create_api_key(customer_id=tom.pk, actor=robot, now=now, **wanted)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from functools import partial
 
 import pytest
@@ -13,8 +14,11 @@ from core.factors.domain import acts
 from core.factors.domain.strength import STRONG_ENOUGH, Needs
 from core.factors.given import Given, Touched, Typed
 from core.factors.models import Challenge
+from customers.actions import check_code
+from tests import traders
 from tests.officers import Officer, enrol
 from tests.racing import at_once, done
+from tests.treasury import ROBOT
 
 ROUNDS = 6
 SESSION = "a" * 64
@@ -68,3 +72,16 @@ def test_with_one_code_to_two_questions_one_is_heard() -> None:
         ]
         assert faults.count("") == 1
         assert set(faults) <= {"", "factors.wrong_code", "factors.wait"}
+
+
+@pytest.mark.usefixtures("real_database")
+def test_with_one_code_of_a_customer_one_is_heard() -> None:
+    now = clock.now()
+    tom = traders.enrol("Tom", now=now, scopes=("read",)).customer
+    app = traders.second_factor(tom.pk, now=now)
+    later = now + timedelta(seconds=30)
+    for code in (app.code(later), app.recovery_codes[0]):
+        check = partial(check_code, customer_id=tom.pk, code=code, act="x", actor=ROBOT, now=later)
+        faults = [one.fault for one in done(at_once(*[check] * 4))]
+        assert faults.count("") == 1, faults
+        assert {*faults} <= {"", "factors.wrong_code", "factors.wait"}

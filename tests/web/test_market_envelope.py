@@ -15,7 +15,7 @@ from core.actor import Actor
 from core.audit.models import AuditEvent
 from customers.actions import create_api_key, revoke_api_key
 from customers.events import Event
-from tests.traders import API_HOST, Api, Trader, enrol
+from tests.traders import API_HOST, Api, Trader, enrol, second_factor
 from trader_api import store
 
 pytestmark = pytest.mark.django_db
@@ -115,6 +115,7 @@ def test_puts_on_record_whom_it_turned_away_but_not_how_often(
         scopes=["read"],
         passphrase=tom.passphrase,
         ip_allowlist=["192.0.2.0/24"],
+        confirmed=second_factor(tom.customer.pk, now=now).row,
         actor=robot,
         now=now,
     )

@@ -16,14 +16,14 @@ from core.freezes.actions import pull_freeze
 from custody.actions import load_registry, report_price
 from custody.domain.limits import Quote
 from custody.domain.wallets import Targets
-from customers.models import ApiKey
+from customers.models import ApiKey, Customer
 from engine_bridge.actions.markets import list_market
 from engine_bridge.domain.markets import LISTINGS
 from kernel.intent import time_text
 from kernel.money import Amount
-from tests.customers import Customer
+from tests.customers import Customer as Signer
 from tests.officers import Staff
-from tests.traders import Api, Trader, enrol
+from tests.traders import Api, Trader, enrol, second_factor
 from tests.treasury import HOME, PRICE_CENTS, ROBOT, registry
 from tests.venue import give
 from trader_api.urls import urlpatterns
@@ -60,7 +60,9 @@ def test_signs_up_and_makes_a_key_that_works() -> None:
     made = row(Api().post(f"{OWN}/signup", TOM))
     assert made["tier"] == "0"
     keys = {"email": "tom@example.com", "password": TOM["password"], "passphrase": "correct horse"}
-    key = row(Api().post(f"{OWN}/api-keys", keys | {"scopes": ["trade", "withdraw"]}))
+    app = second_factor(Customer.objects.get().pk, now=clock.now())
+    shown = {"scopes": ["trade", "withdraw"], "code": app.recovery_codes[0]}
+    key = row(Api().post(f"{OWN}/api-keys", keys | shown))
     assert key["scopes"] == ["read", "trade", "withdraw"]
     stored = ApiKey.objects.get(key=key["apiKey"])
     assert key["secretKey"].encode() not in bytes(stored.secret)
@@ -168,16 +170,20 @@ def test_is_told_of_a_freeze_in_the_codes_of_each_act(treasury: None, staff: Sta
     pull_freeze(scope=f"customer:{tom.customer.pk}", reason="drill", actor=staff.sam.actor, now=now)
     assert code(api.post("/api/v5/asset/transfer", transfer)) == "50007"
     assert code(api.post("/api/v5/trade/order", ORDER)) == "50007"
-    shown = {"email": tom.customer.email, "password": "Trader has a password"}
-    key = {**shown, "scopes": ["withdraw"], "passphrase": tom.passphrase}
+    papers = iter(tom.recovery_codes)
+
+    def shown() -> dict[str, Any]:
+        return {"email": tom.customer.email, "password": "Trader has a password", "code": next(papers)}
+
+    key = {**shown(), "scopes": ["withdraw"], "passphrase": tom.passphrase}
     assert code(Api().post(f"{OWN}/api-keys", key)) == "50007"
     assert [standing.key for standing in ApiKey.objects.all()] == [tom.key]
-    assert code(Api().post(f"{OWN}/api-keys/list", shown)) == "0"
+    assert code(Api().post(f"{OWN}/api-keys/list", shown())) == "0"
     tia = Api(enrol("Tia", now=now))
     pull_freeze(scope="asset:BTC", reason="drill", actor=staff.sam.actor, now=now)
     assert code(tia.post("/api/v5/asset/transfer", transfer)) == "58204"
     assert code(api.get("/api/v5/asset/balances")) == "0"
-    assert row(Api().post(f"{OWN}/api-keys/revoke", {**shown, "apiKey": tom.key}))["revokedAt"]
+    assert row(Api().post(f"{OWN}/api-keys/revoke", {**shown(), "apiKey": tom.key}))["revokedAt"]
 
 
 LOWERS_RISK = {"cancel-order", "cancel-batch-orders", "cancel-withdrawal", "list", "revoke"}
@@ -263,7 +269,7 @@ def tom(db: None, now: datetime) -> Trader:
 
 def test_signs_which_destinations_are_theirs(db: None, now: datetime) -> None:
     tom = enrol("Tom", now=clock.now())
-    signer = Customer(str(tom.customer.pk))
+    signer, papers = Signer(str(tom.customer.pk)), iter(tom.recovery_codes)
     api, moment = Api(tom), time_text(clock.now().replace(microsecond=0))
     said = [
         signer.key(deployment="test", time=moment),
@@ -271,7 +277,11 @@ def test_signs_which_destinations_are_theirs(db: None, now: datetime) -> None:
     ]
     for message in said:
         body = {"payload": message["payload"], "proof": message["proof"], "label": "home"}
-        row(api.post(f"{OWN}/statements", body))
+        # Whoever has the API key and the signing key alone names neither key nor destination.
+        missing, wrong = body | {"code": ""}, body | {"code": "AAAA-AAAA-AAAA-AAAA"}
+        tried = (missing, "50014") if message is said[0] else (wrong, "50114")
+        assert code(api.post(f"{OWN}/statements", tried[0])) == tried[1]
+        row(api.post(f"{OWN}/statements", body | {"code": next(papers)}))
     again = row(api.post(f"{OWN}/statements", {**body, "label": "another name"}))
     assert (again["kind"], again["subject"], again["learntBy"]) == ("custody.beneficiary", HOME, "0")
     found = json.loads(api.get(f"{OWN}/statements").content)["data"]

@@ -23,7 +23,7 @@ from customers.events import Event
 from customers.models import ApiKey, Customer
 from kernel.money import Amount
 from tests.actions.test_factors_alerts import MailServer, deliver, serving
-from tests.traders import Api, enrol
+from tests.traders import Api, enrol, second_factor
 from tests.treasury import ROBOT, registry
 from trader_api import guessing
 
@@ -63,7 +63,7 @@ def link_in(mail: MailServer) -> str:
 
 
 def test_guesses_so_often_in_one_network_and_keeps_nobody_out_elsewhere(moment: list[datetime]) -> None:
-    enrol("Gus", now=moment[0])
+    enrol("Gus", now=moment[0], scopes=("read",))
     right, wrong = shown("Gus", "Gus has a password"), shown("Gus", "a wrong password")
     thief, gus, nobody = Api(), Api(), Api()
     for guesser, guess in ((thief, wrong), (nobody, shown("Nemo", "a wrong password"))):
@@ -80,7 +80,7 @@ def test_guesses_so_often_in_one_network_and_keeps_nobody_out_elsewhere(moment: 
 
 
 def test_guesses_no_more_from_many_networks_and_does_not_lock_its_owner_out(moment: list[datetime]) -> None:
-    enrol("Guy", now=moment[0])
+    enrol("Guy", now=moment[0], scopes=("read",))
     right, wrong = shown("Guy", "Guy has a password"), shown("Guy", "a wrong password")
     home, away = Api(), Api()
     assert code(home.post(f"{OWN}/api-keys/list", right)) == "0"
@@ -97,7 +97,7 @@ def test_guesses_no_more_from_many_networks_and_does_not_lock_its_owner_out(mome
 def test_gets_another_by_a_mailed_link_once_which_ends_keys_and_holds_withdrawals(
     mail: MailServer, moment: list[datetime], now: datetime
 ) -> None:
-    trader = enrol("Flo", now=moment[0])
+    trader = enrol("Flo", now=moment[0], scopes=("read",))
     assert code(Api().post(f"{OWN}/password/forgotten", {"email": "Flo@example.com"})) == "0"
     assert deliver("customers.mail") == [True]
     link = link_in(mail)
@@ -118,15 +118,21 @@ def test_gets_another_by_a_mailed_link_once_which_ends_keys_and_holds_withdrawal
     assert event["after"]["api_keys_revoked"] == [trader.key]
     assert NEW not in str([one.doc for one in AuditEvent.objects.all()])
     assert deliver("customers.mail") == [True]
-    assert "24 hours" in str(mail.taken[-1][1].get_content())
+    assert f"before {until:%Y-%m-%d %H:%M}" in str(mail.taken[-1][1].get_content())
     held = Customer.objects.get(pk=trader.customer.pk)
     with pytest.raises(asking.WithdrawalsHeld, match=f"{until:%Y-%m-%d %H:%M}"):
         asking.check_held(held, now=until - timedelta(seconds=1))
     asking.check_held(held, now=until)
     targets = Targets(Amount(0, "BTC"), Amount(0, "BTC"))
     load_registry(registry=registry(), targets=targets, actor=ROBOT, now=now)
+    app = second_factor(held.pk, now=moment[0])
     made = create_api_key(
-        customer_id=held.pk, scopes=["withdraw"], passphrase="correct horse", actor=ROBOT, now=moment[0]
+        customer_id=held.pk,
+        scopes=["withdraw"],
+        passphrase="correct horse",
+        confirmed=app.row,
+        actor=ROBOT,
+        now=moment[0],
     )
     trader = type(trader)(held, made.row.key, made.secret)
     asked = {"ccy": "BTC", "amt": "0.01", "dest": "4", "toAddr": "x", "chain": "BTC-Bitcoin"}
@@ -135,7 +141,7 @@ def test_gets_another_by_a_mailed_link_once_which_ends_keys_and_holds_withdrawal
 
 
 def test_is_told_nothing_about_who_has_an_account(mail: MailServer, moment: list[datetime]) -> None:
-    enrol("Fay", now=moment[0])
+    enrol("Fay", now=moment[0], scopes=("read",))
     answers = [
         Api().post(f"{OWN}/password/forgotten", {"email": f"{name}@example.com"}).content
         for name in ("fay", "nobody")
@@ -145,8 +151,8 @@ def test_is_told_nothing_about_who_has_an_account(mail: MailServer, moment: list
 
 
 def test_cannot_use_a_link_that_is_old_or_of_another_password(now: datetime, settings: Any) -> None:
-    customer = enrol("Fin", now=now).customer
-    other = enrol("Fox", now=now).customer
+    customer = enrol("Fin", now=now, scopes=("read",)).customer
+    other = enrol("Fox", now=now, scopes=("read",)).customer
 
     def asked(at: datetime) -> str:
         passwords.ask_new_password(email="fin@example.com", actor=ROBOT, now=at)

@@ -1,28 +1,25 @@
-"""A customer's API keys, for whoever shows the password: made, listed, taken back.
+"""A customer's API keys, for whoever shows the password and a code of the second factor: made, listed, taken
+back.
 
 The password is above every key, so a key that somebody else has can neither hide nor keep itself.
 """
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Final
+from typing import Any, ClassVar
 
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from core import clock
-from core.actor import Actor
 from core.refusals import NotFound
 from customers import queries as customers
 from customers.actions import create_api_key, revoke_api_key
-from customers.models import ApiKey, Customer
-from trader_api import guessing, limits, rows
+from customers.models import ApiKey
+from trader_api import limits, rows
 from trader_api.endpoint import Endpoint, object_of, word
 from trader_api.envelope import ok
 from trader_api.errors import ApiError, bad
-from trader_api.turning_away import on_record
-
-TEXT_MAX: Final = 254
+from trader_api.holders import holder
 
 
 class ApiKeys(Endpoint):
@@ -31,15 +28,16 @@ class ApiKeys(Endpoint):
     def post(self, request: Request) -> Response:
         """A key for the API. Its secret is in this answer and nowhere else, ever."""
         fields = object_of(request)
-        customer = _holder(request, fields)
+        of = holder(request, fields, act="api-keys")
         made = create_api_key(
-            customer_id=customer.pk,
+            customer_id=of.customer.pk,
             scopes=_words(fields, "scopes"),
             passphrase=word(fields, "passphrase", required=True),
             ip_allowlist=_words(fields, "ipAllowlist") if fields.get("ipAllowlist") else (),
             label=word(fields, "label"),
-            shown=customer.password,
-            actor=_as_customer(request, customer),
+            shown=of.customer.password,
+            confirmed=of.confirmed,
+            actor=of.actor,
             now=self.now,
         )
         return ok(
@@ -60,8 +58,8 @@ class ListedApiKeys(Endpoint):
 
     def post(self, request: Request) -> Response:
         """Every key that was ever made, newest first, without what is secret about it."""
-        customer = _holder(request, object_of(request))
-        return ok([_shown(row) for row in customers.api_keys_of(customer.pk)])
+        of = holder(request, object_of(request), act="api-keys/list")
+        return ok([_shown(row) for row in customers.api_keys_of(of.customer.pk)])
 
 
 class RevokedApiKey(Endpoint):
@@ -71,35 +69,17 @@ class RevokedApiKey(Endpoint):
     def post(self, request: Request) -> Response:
         """Take a key back: the next call that is signed with it is refused."""
         fields = object_of(request)
-        customer = _holder(request, fields)
+        of = holder(request, fields, act="api-keys/revoke")
         try:
             row = revoke_api_key(
                 key=word(fields, "apiKey", required=True),
-                customer_id=customer.pk,
-                actor=_as_customer(request, customer),
+                customer_id=of.customer.pk,
+                actor=of.actor,
                 now=self.now,
             )
         except NotFound:
             raise ApiError("51000", "Nothing was revoked: you have no such API key.") from None
         return ok([_shown(row)])
-
-
-def _holder(request: Request, fields: Any) -> Customer:
-    """Whose e-mail and password these are; WrongPassword, on record where there is such a customer.
-    50011 where too many were tried.
-    """
-    email = word(fields, "email", required=True, largest=TEXT_MAX)
-    password = word(fields, "password", required=True)
-    guessing.count(email, request, now=clock.now())
-    try:
-        found = customers.by_password(email=email, password=password)
-    except customers.WrongPassword as refusal:
-        if refusal.target:
-            actor = request._request.actor  # type: ignore[attr-defined]
-            on_record(refusal.target, refusal.code, str(refusal), actor=actor)
-        raise
-    guessing.was_right(email, request)
-    return found
 
 
 def _shown(row: ApiKey) -> rows.Row:
@@ -112,13 +92,6 @@ def _shown(row: ApiKey) -> rows.Row:
         "lastUsedAt": rows.ms(row.last_used_at) if row.last_used_at else "",
         "revokedAt": rows.ms(row.revoked_at) if row.revoked_at else "",
     }
-
-
-def _as_customer(request: Request, customer: Customer) -> Actor:
-    seen: Actor = request._request.actor  # type: ignore[attr-defined]
-    return Actor(
-        identity=customer.pk, kind="customer", label="password", ip=seen.ip, request_id=seen.request_id
-    )
 
 
 def _words(fields: Any, name: str) -> list[str]:

@@ -14,7 +14,7 @@ from custody.actions import take_statement
 from custody.models import CustomerStatement
 from kernel import encodings
 from kernel.customer import BENEFICIARY
-from trader_api import limits, rows
+from trader_api import confirming, limits, rows
 from trader_api.endpoint import PrivateEndpoint, object_of, word
 from trader_api.envelope import ok
 from trader_api.errors import bad
@@ -48,6 +48,11 @@ class Statements(PrivateEndpoint):
             payload=payload,
             proof=proof,
             label=word(fields, "label") or UNNAMED,
+            confirmed=confirming.confirmed(
+                self.trader.customer_id, fields, act="statement", actor=self.trader.actor, now=self.now
+            )
+            if word(fields, "code")
+            else None,
             actor=self.trader.actor,
             now=self.now,
         )
