@@ -8,20 +8,29 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from django.db.models import Count
+from django.db.models import Count, F
 
 from core.audit import mentions, tree, witnesses
-from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent, number_of
-from core.refusals import NotFound
+from core.audit.domain.reading import found_by
+from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent, key_of, number_of
+from core.refusals import NotFound, Refused
 from kernel import encodings, note
 
 PAGE: Final = 5000
 LATEST_SEALING: Final = timedelta(hours=1)
-"""An act's transaction ends by time-out within seconds, so its event is sealed well within this."""
+"""An act's transaction ends by time-out within seconds, and clocks are not this far apart: an event of a time
+is sealed within this of it, unless the sealer was down."""
+
+
+class BadSpan(Refused):
+    """The time that was asked for is none."""
+
+    code = "bad_span"
+    status = 400
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,18 +43,54 @@ class Span:
 
 
 def span(*, since: datetime | None, until: datetime | None, among: Sequence[witnesses.Witness] = ()) -> Span:
-    """The smallest span of whole checkpoints that holds every event of that time; NotFound if none is sealed.
+    """A span of whole checkpoints that holds every event of that time; NotFound if none is sealed, BadSpan.
 
-    It ends at a checkpoint that all those witnesses have cosigned, if there is one: the newest of all may be
-    a moment too young.
+    It ends at a checkpoint that all those witnesses have cosigned, if there is one: others may be passed over
+    by them, and the newest of all may be a moment too young.
     """
-    heads = AuditCheckpoint.objects.order_by("size")
-    end = heads.filter(sealed_at__gte=until + LATEST_SEALING).first() if until else None
-    end = end or _cosigned(among) or heads.last()
+    if since and until and since >= until:
+        raise BadSpan("Nothing was exported: the time ends before it begins.")
+    heads = AuditCheckpoint.objects.defer("hashes").order_by("size")
+    enough = _behind(until) if until else None
+    end = _cosigned(among, least=enough.size if enough else None) or enough or heads.last()
     if end is None:
         raise NotFound("Nothing was exported: no event is sealed yet. Sam can look at the sealer.")
-    first = heads.filter(sealed_at__lt=since, size__lt=end.size).last() if since else None
+    first = None
+    if since:
+        # The first that may hold any, not the last that holds none: the sealer's clock may have gone back. By
+        # a sum, or the server would walk through all that lie in front of the time.
+        within = heads.filter(sealed_at__gte=since - LATEST_SEALING).order_by(F("size") + 0).first()
+        first = heads.filter(size__lt=min(within.size, end.size) if within else end.size).last()
     return Span(first.size, end.size, tuple(first.frontier)) if first else Span(0, end.size)
+
+
+def _behind(until: datetime) -> AuditCheckpoint | None:
+    """The first checkpoint behind which no event of that time lies; None if that is not sure of any.
+
+    After a sealer that was down, several are sealed at once: then the events say how far it has come.
+    """
+    limit = until + LATEST_SEALING
+    heads = AuditCheckpoint.objects.defer("hashes").order_by("size")
+    early = heads.filter(sealed_at__lt=limit).last()
+    for head in heads.filter(size__gt=early.size if early else 0).iterator():
+        row = AuditEvent.texts.filter(pk=key_of(head.last_id)).first()
+        at = found_by(row.canon, act=row.act).at if row else None
+        if at is not None and at >= limit:
+            return head
+    return None
+
+
+def times(of: Span) -> Iterator[tuple[int, datetime, datetime]]:
+    """Of each checkpoint of the span its size, and between which times the events say to be that it added.
+
+    What was not sealed by the one before had not happened then, or hardly.
+    """
+    heads = AuditCheckpoint.objects.filter(size__gte=of.first, size__lte=of.end).order_by("size")
+    before = datetime.min.replace(tzinfo=UTC)
+    for size, sealed_at in heads.values_list("size", "sealed_at").iterator():
+        if size > of.first:
+            yield size, before, sealed_at + LATEST_SEALING
+        before = sealed_at - LATEST_SEALING
 
 
 def texts(of: Span) -> Iterator[tuple[int, str]]:
@@ -143,11 +188,14 @@ def start_of(of: Span) -> str:
     return "\n".join([str(of.first), *nodes]) + "\n"
 
 
-def _cosigned(among: Sequence[witnesses.Witness]) -> AuditCheckpoint | None:
-    """The newest checkpoint that each of these witnesses has cosigned."""
+def _cosigned(among: Sequence[witnesses.Witness], *, least: int | None = None) -> AuditCheckpoint | None:
+    """The newest checkpoint that each of these witnesses has cosigned; the first of at least that size."""
     sizes: set[int] | None = None
     for witness in among:
-        rows = AuditCosignature.objects.filter(log=_origin(), witness=witness.cosigner.name).order_by("-size")
+        rows = AuditCosignature.objects.filter(log=_origin(), witness=witness.cosigner.name)
+        rows = rows.order_by("-size") if least is None else rows.filter(size__gte=least).order_by("size")
         mine = set(rows.values_list("size", flat=True)[:1000])
         sizes = mine if sizes is None else sizes & mine
-    return AuditCheckpoint.objects.filter(size=max(sizes)).first() if sizes else None
+    if not sizes:
+        return None
+    return AuditCheckpoint.objects.filter(size=max(sizes) if least is None else min(sizes)).first()

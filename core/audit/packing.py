@@ -47,12 +47,19 @@ def whole(span: exporting.Span, since: datetime | None, until: datetime | None) 
 
 
 def ocsf_lines(span: exporting.Span, since: datetime | None, until: datetime | None) -> Iterator[bytes]:
-    """One OCSF object per event of exactly that time, a line each; whatever stands in the log as an event."""
+    """One OCSF object per event of exactly that time, a line each; whatever stands in the log as an event.
+
+    What names no time, or one at which its place in the log says that it was not written, belongs to every
+    time: nobody keeps an event out of sight by its date.
+    """
     first, end = timestamp(since) if since else "", timestamp(until) if until else "9"
+    times, size = exporting.times(span), span.first
     for index, text in exporting.texts(span):
-        found = found_by(text, act=None)
-        if found.at is None or first <= timestamp(found.at) < end:  # what names no time belongs to every one
-            made = ocsf.of(text, at=found.at, index=index, log=settings.AUDIT_ORIGIN)
+        while index >= size:
+            size, earliest, latest = next(times)
+        at = found_by(text, act=None).at
+        if at is None or not earliest <= at <= latest or first <= timestamp(at) < end:
+            made = ocsf.of(text, at=at, index=index, log=settings.AUDIT_ORIGIN)
             yield json.dumps(made, sort_keys=True).encode() + b"\n"
 
 

@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -20,7 +21,7 @@ from django.db import connection
 
 from core import clock
 from core.actor import Actor
-from core.audit import cosigning, exporting, sealing, sources, tree, witnesses
+from core.audit import cosigning, exporting, packing, sealing, sources, tree, witnesses
 from core.audit import verifier as offline
 from core.audit.actions import export_log
 from core.audit.models import AuditCosignature, AuditEvent, AuditTile
@@ -103,6 +104,14 @@ def test_carries_what_every_witness_cosigned(
     assert said.startswith("OK 604 events under 3 checkpoints")
     assert "cosigned by witness.example/1" in said
     assert "would pass" not in said
+    # The end of a time is no checkpoint that witnesses must have seen: it goes on to one that they have.
+    late = now + timedelta(hours=3)
+    for count in (1, 1):
+        do(count=count, actor=robot, now=late)
+        seal(log, late)
+    assert cosigning.collect(OwnLog(log[0]), among, now=clock.now()) == 2
+    assert exporting.span(since=None, until=now, among=[]).end == 607
+    assert exporting.span(since=None, until=now, among=among).end == 608
 
 
 def test_finds_its_way_with_a_witness_that_knows_more_or_less_than_we_remember(
@@ -246,6 +255,52 @@ def test_of_a_time_range_is_proven_from_checkpoint_to_checkpoint(
     assert capsys.readouterr().out.endswith("FAIL event 16 is not the one that was sealed\n")
     (folder / "start.txt").write_text((folder / "start.txt").read_text().replace("9\n", "8\n", 1))
     assert verify(folder, *start) in (1, 2)
+
+
+def test_of_a_time_misses_no_event_of_it_whatever_the_clocks_and_the_sealer_did(
+    real_database: str,
+    log: tuple[note.Verifier, sealing.Seal],
+    robot: Actor,
+    now: datetime,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def act(at_h: float, *, sealed_h: float | None = None) -> None:
+        do(count=1, actor=robot, now=now + timedelta(hours=at_h))
+        if sealed_h is not None:
+            seal(log, now + timedelta(hours=sealed_h))
+
+    def found(since_h: float, until_h: float) -> tuple[int, int]:
+        span = exporting.span(since=now + timedelta(hours=since_h), until=now + timedelta(hours=until_h))
+        return span.first, span.end
+
+    monkeypatch.setattr(sealing, "BATCH", 2)
+    for at_h, sealed_h in ((0, 0), (10, 10), (8, 8), (12, 12)):  # the clock goes back
+        act(at_h, sealed_h=sealed_h)
+    assert found(9, 10.5) == (1, 4)
+    act(20.1, sealed_h=19.9)  # the writer's clock goes before
+    assert found(20, 20.5) == (4, 5)
+    for _ in range(5):  # the sealer is down, and has more than a batch to catch up with
+        act(30)
+    act(40, sealed_h=40)
+    act(41, sealed_h=41)
+    assert found(29, 31) == (5, 11)
+    with pytest.raises(exporting.BadSpan):
+        found(5, 5)
+
+
+def test_in_ocsf_of_a_time_shows_an_event_that_names_another(
+    real_database: str, log: tuple[note.Verifier, sealing.Seal], robot: Actor, now: datetime
+) -> None:
+    """Whoever has a role of the application writes what they like as an event, its date as well."""
+    for day in range(4):
+        do(count=1, actor=robot, now=now + timedelta(days=day))
+        if day == 2:
+            for year in ("0001", "2001", "2099"):
+                AuditEvent.texts.append(f'{{"at":"{year}-01-01T00:00:00Z","action":"x"}}', act=uuid4())
+        seal(log, now + timedelta(days=day))
+    since, until = now + timedelta(days=2), now + timedelta(days=2, minutes=1)
+    lines = packing.ocsf_lines(exporting.span(since=since, until=until), since, until)
+    assert [json.loads(line)["metadata"]["sequence"] for line in lines] == [2, 3, 4, 5]
 
 
 def test_is_on_record_before_it_is_written(

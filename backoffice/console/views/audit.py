@@ -125,11 +125,12 @@ async def _stepwise(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
 
 
 def _moment(text: str) -> datetime | None:
-    """A time that a form sent, in UTC; none where the field was left empty."""
+    """A time that a form sent, in UTC where it names no zone; none where the field was left empty."""
     if not text:
         return None
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC)
+        found = datetime.fromisoformat(text)
+        return found if found.tzinfo else found.replace(tzinfo=UTC)
     except ValueError:
         raise BadExport("Nothing was exported: a time is like 2026-11-28T08:00.") from None
 
