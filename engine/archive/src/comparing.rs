@@ -8,6 +8,7 @@ use std::path::Path;
 use countersign_venue::Event;
 use countersign_venue::event::split_event;
 
+use crate::found::{PIECE, from_event, whole_events};
 use crate::index::{Index, Span};
 use crate::seam::{Seam, Step};
 use crate::shelf::Shelf;
@@ -137,12 +138,8 @@ impl Comparing {
         let mut offset = 0;
         let partial = !fresh && self.files[position] != seq;
         if partial {
-            let index = self.shelf.whole_index(self.files[position])?;
-            let points = index.map(|index| index.points).unwrap_or_default();
-            let Some(known) = points.iter().find(|known| known.point.event_seq + 1 == seq) else {
-                return Ok(None);
-            };
-            offset = known.offset;
+            let Some(found) = self.offset_of(seq, self.files[position])? else { return Ok(None) };
+            offset = found;
         }
         let file = if fresh { self.create()? } else { self.shelf.open(self.files[position])? };
         let length = file.metadata()?.len();
@@ -158,6 +155,31 @@ impl Comparing {
             fresh,
             partial,
         }))
+    }
+
+    /// Where event `seq` begins in a file: as the index knows, or as the events before it lead there.
+    fn offset_of(&self, seq: u64, first_seq: u64) -> io::Result<Option<u64>> {
+        let index = self.shelf.whole_index(first_seq)?;
+        let points = index.map(|index| index.points).unwrap_or_default();
+        if let Some(known) = points.iter().find(|known| known.point.event_seq + 1 == seq) {
+            return Ok(Some(known.offset));
+        }
+        let file = self.shelf.open(first_seq)?;
+        let length = file.metadata()?.len();
+        let mut from = 0;
+        while from < length {
+            let bytes = self.shelf.read(first_seq, &file, from, (length - from).min(PIECE as u64))?;
+            let whole = &bytes[..whole_events(&bytes)];
+            let rest = from_event(whole, seq);
+            from += (whole.len() - rest.len()) as u64;
+            if !rest.is_empty() || whole.is_empty() {
+                let first = split_event(rest).ok().flatten();
+                let found =
+                    first.is_some_and(|(event, _)| Event::sequences(event).is_ok_and(|(it, _)| it == seq));
+                return Ok(found.then_some(from));
+            }
+        }
+        Ok(None)
     }
 
     fn create(&self) -> io::Result<File> {
@@ -258,18 +280,6 @@ impl Comparing {
         }
         Ok(())
     }
-}
-
-/// What of `bytes` begins with event `seq`; nothing if that does not come.
-fn from_event(bytes: &[u8], seq: u64) -> &[u8] {
-    let mut rest = bytes;
-    while let Ok(Some((event, after))) = split_event(rest) {
-        if Event::sequences(event).is_ok_and(|(found, _)| found >= seq) {
-            break;
-        }
-        rest = after;
-    }
-    rest
 }
 
 /// Bytes of the commands at the beginning of `bytes` whose events reach `wanted`: a file never ends within one.

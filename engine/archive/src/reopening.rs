@@ -1,52 +1,16 @@
 //! How a start finds the archive that a former process left: what it reads does not depend on how old that is.
 
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 
 use countersign_venue::Event;
 use countersign_venue::codec::Chain;
 use countersign_venue::event::split_event;
 
-use crate::archive::Live;
+use crate::Point;
 use crate::index::{Index, Known, Span};
 use crate::sealing::Unsealed;
-use crate::seam::Step;
 use crate::shelf::Shelf;
-use crate::{Archive, Options, Point};
-
-impl Archive {
-    /// The archive that a former process left, cut behind event `at`, if its newest events are those that the chain
-    /// there stands for. `None` if they are not: then they have to be computed again.
-    ///
-    /// It reads from the newest point on that an index knows. What lies before was sealed in its time, and whoever
-    /// reads it compares it with its checksums.
-    pub fn reopen(folder: &Path, at: &Point, options: &Options) -> io::Result<Option<Archive>> {
-        let shelf = Shelf::new(folder, options.seam.clone());
-        if !shelf.adopt_numbered()? {
-            return Ok(None);
-        }
-        let Some(reading) = Reading::up_to(&shelf, at)? else { return Ok(None) };
-        let last = reading.live.last().map_or(0, |live| live.first_seq);
-        for first_seq in shelf.list()?.into_iter().rev().filter(|first_seq| *first_seq > last) {
-            shelf.remove(first_seq)?;
-        }
-        let count = reading.live.len();
-        let Reading { live, unsealed, open, .. } = reading;
-        let newest = live.last().expect("a file was read");
-        if newest.file.metadata()?.len() > newest.end {
-            shelf.seam.pass(Step::Cut, &shelf.path_of(newest.first_seq))?;
-            newest.file.set_len(newest.end)?;
-        }
-        shelf.sync()?;
-        let archive = Archive::of(shelf, options.file_bytes, live, open, unsealed);
-        if count > 1 {
-            // Files without indexes, as former versions left them: no start is to read them all again.
-            archive.seal(at)?;
-        }
-        Ok(Some(archive))
-    }
-}
 
 /// Where reading begins: the newest point at or before the wanted one.
 struct Begin {
@@ -90,7 +54,6 @@ pub(crate) struct Reading<'a> {
     engine_seq: u64,
     /// Events up to here are in the chain already.
     known_seq: u64,
-    pub live: Vec<Live>,
     pub unsealed: Vec<Unsealed>,
     /// The span that grows, at its end.
     pub open: Span,
@@ -129,7 +92,6 @@ impl<'a> Reading<'a> {
             open: Span::empty(begin.index.first_seq, 0),
             begin: Some(begin),
             at,
-            live: Vec::new(),
             unsealed: Vec::new(),
         }
     }
@@ -171,13 +133,6 @@ impl<'a> Reading<'a> {
             index.spans.push(self.open);
             self.open = Span::empty(index.next_seq(), index.end());
         }
-        self.live.push(Live {
-            first_seq,
-            file: Arc::clone(&file),
-            spans: index.spans.clone(),
-            open: (self.open.first_seq, self.open.offset),
-            end: self.open.end(),
-        });
         self.unsealed.push(Unsealed::of(index, file));
         Ok(true)
     }
@@ -225,7 +180,7 @@ impl<'a> Reading<'a> {
 }
 
 /// Bytes of the events at the beginning of `bytes` that command `engine_seq` caused.
-fn length_of_command(bytes: &[u8], engine_seq: u64) -> usize {
+pub(crate) fn length_of_command(bytes: &[u8], engine_seq: u64) -> usize {
     let mut rest = bytes;
     while let Ok(Some((event, after))) = split_event(rest)
         && Event::sequences(event).is_ok_and(|(_, cause)| cause == engine_seq)

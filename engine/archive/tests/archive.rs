@@ -5,7 +5,7 @@ mod history;
 use std::fs;
 use std::sync::atomic::Ordering;
 
-use countersign_archive::{Archive, Cursor, ReadError, Seam};
+use countersign_archive::{Cursor, ReadError, Retelling, Seam};
 use history::{Count, Folder, append, dying_after, history, options, read, seal, tells_all, truth};
 
 /// Commands of the whole history.
@@ -67,26 +67,11 @@ fn reads_what_came_after_the_newest_snapshot_and_nothing_else() {
 }
 
 #[test]
-fn is_cut_behind_what_the_start_begins_from() {
-    let folder = long(all());
-    // Of the two snapshots that are kept the newer one is damaged; then even that lies in a file before the last.
-    for given in [all() - all() % 400, 2_000] {
-        let archive = folder.reopen(given).unwrap();
-        assert_eq!(archive.last_seq(), history()[given - 1].point.event_seq);
-        tells_all(&archive, given);
-        append(&archive, given, all()).unwrap();
-        tells_all(&archive, all());
-        seal(&archive, all()).unwrap();
-    }
-    assert!(folder.reopen(all()).is_some());
-}
-
-#[test]
 fn does_not_fit_another_history() {
     let folder = long(1_000);
     let mut other = history()[999].point;
     other.chain[7] ^= 1;
-    assert!(Archive::reopen(&folder.path(), &other, &options(Seam::default())).unwrap().is_none());
+    assert!(Retelling::begin(&folder.path(), &other, &options(Seam::default())).unwrap().is_none());
     assert!(folder.reopen(1_400).is_none(), "it ends before that");
     assert!(folder.reopen(1_000).is_some(), "looking took nothing from it");
 }
@@ -113,8 +98,8 @@ fn tells_what_it_told_wherever_its_process_dies() {
             appended = work(&mut snapshot).is_ok();
         }
         died += usize::from(!appended);
-        let archive = folder.reopen(snapshot).expect("it fits the snapshot that was taken");
-        append(&archive, snapshot, 2_600).unwrap();
+        let archive = folder.retell(snapshot, 2_600, Seam::default()).unwrap();
+        let archive = archive.expect("it fits the snapshot that was taken");
         tells_all(&archive, 2_600);
         seal(&archive, 2_600).unwrap();
         drop(archive);

@@ -7,17 +7,17 @@ use std::thread;
 use std::time::Duration;
 
 use countersign_archive::{Archive, Point, Seam, Trail};
-use countersign_venue::codec::Chain;
-use history::{Count, Folder, append, history, options, seal, tells_all};
-
-fn nothing() -> Point {
-    Point { engine_seq: 0, event_seq: 0, chain: Chain::default().bytes() }
-}
+use history::{Count, Folder, append, history, nothing, options, seal, tells_all};
 
 fn expect(trail: &mut Trail, from: usize, to: usize) {
     for given in &history()[from..to] {
         trail.expect(&given.bytes, given.point);
     }
+}
+
+/// It takes over.
+fn lead(trail: Trail) -> Archive {
+    trail.finish().unwrap().unwrap().finish().unwrap()
 }
 
 /// A leader that appends and now and then takes a snapshot, and a standby beside it.
@@ -46,7 +46,7 @@ fn reads_no_event_when_it_takes_over_however_many_there_are() {
         let (before, index_before, _) = count.told();
         let whole: usize = history()[..given].iter().map(|given| given.bytes.len()).sum();
         assert_eq!(before, whole as u64, "it has compared each byte once");
-        let archive = trail.finish().unwrap().unwrap();
+        let archive = lead(trail);
         let (after, index_after, _) = count.told();
         assert_eq!(after, before, "no event is read");
         assert!(index_after - index_before < 4_096, "of the last files' indexes only");
@@ -68,23 +68,35 @@ fn writes_what_the_leader_told_nobody_yet() {
     // Durable in the journal, and the leader died before it wrote the events.
     expect(&mut trail, 3_000, 3_200);
     drop(leader);
-    let archive = trail.finish().unwrap().unwrap();
+    let archive = lead(trail);
     assert_eq!(archive.last_seq(), history()[3_199].point.event_seq);
     tells_all(&archive, 3_200);
 }
 
 #[test]
-fn cuts_what_it_has_not_computed_itself() {
+fn goes_through_what_another_told_since_and_cuts_what_was_never_whole() {
     let folder = Folder::new();
     let (leader, trail) = beside(&folder, 2_000, Seam::default());
     append(&leader, 2_000, 4_000).unwrap();
-    let files = folder.files("log").len();
+    let files = folder.files("log");
     drop(leader);
-    let archive = trail.finish().unwrap().unwrap();
-    assert!(folder.files("log").len() < files);
-    assert_eq!(archive.last_seq(), history()[1_999].point.event_seq);
-    append(&archive, 2_000, 4_000).unwrap();
-    tells_all(&archive, 4_000);
+    let newest = files.last().unwrap();
+    let length = fs::metadata(newest).unwrap().len();
+    fs::OpenOptions::new().write(true).open(newest).unwrap().set_len(length - 9).unwrap();
+    let mut retelling = trail.finish().unwrap().unwrap();
+    for given in &history()[2_000..4_100] {
+        retelling.take(&given.bytes).unwrap();
+    }
+    let archive = retelling.finish().unwrap();
+    assert_eq!(folder.files("log"), files);
+    tells_all(&archive, 4_100);
+    // The journal must give everything that was told.
+    let (leader, trail) = beside(&folder, 2_000, Seam::default());
+    append(&leader, 2_000, 4_000).unwrap();
+    drop(leader);
+    let refused = trail.finish().unwrap().unwrap().finish().err().unwrap();
+    let told = history()[1_999].point.event_seq + 1;
+    assert!(refused.to_string().contains("that the journal does not give"), "{refused} {told}");
 }
 
 #[test]
@@ -101,7 +113,7 @@ fn begins_at_a_snapshot_without_reading_what_was_before() {
     // The span that the snapshot lies in is compared with its checksum.
     assert!((since as u64..=since as u64 + (2 << 16)).contains(&count.told().0), "{:?}", count.told());
     drop(leader);
-    tells_all(&trail.finish().unwrap().unwrap(), 4_000);
+    tells_all(&lead(trail), 4_000);
 }
 
 #[test]
@@ -159,10 +171,10 @@ fn finds_its_way_again_after_another_leader_began_at_an_older_snapshot() {
     let folder = Folder::new();
     let (leader, mut trail) = beside(&folder, 2_300, Seam::default());
     drop(leader);
-    let leader = folder.reopen(1_600).unwrap();
+    let leader = folder.retell(1_600, 2_300, Seam::default()).unwrap().unwrap();
     // Not cut into files where the first one cut them.
-    for from in (1_600..2_800).step_by(300) {
-        append(&leader, from, from + 300).unwrap();
+    for from in (2_300..2_800).step_by(250) {
+        append(&leader, from, from + 250).unwrap();
     }
     expect(&mut trail, 2_300, 2_400);
     trail.begin_again();
@@ -173,6 +185,6 @@ fn finds_its_way_again_after_another_leader_began_at_an_older_snapshot() {
     expect(&mut trail, 2_800, 3_500);
     trail.look();
     drop(leader);
-    let archive = trail.finish().unwrap().unwrap();
+    let archive = lead(trail);
     tells_all(&archive, 3_500);
 }

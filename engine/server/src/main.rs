@@ -20,6 +20,7 @@ mod options;
 mod orders;
 mod places;
 mod recompute;
+mod recovery;
 mod serve;
 mod settled;
 mod shadow;

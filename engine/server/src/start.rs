@@ -1,4 +1,4 @@
-//! How a process begins to lead: snapshot, journal, archive, then the threads.
+//! How a process begins to lead: what it begins from, then the threads.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -6,17 +6,18 @@ use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
 
-use countersign_archive::{Archive, Options as ArchiveOptions, Point, Trail};
-use countersign_journal::{Error, Journal, Options, Scan};
-use countersign_venue::{Code, Command, LOGIC_VERSION, Output, Venue};
+use countersign_archive::{Options as ArchiveOptions, Point, Trail};
+use countersign_journal::{Error, Options, Scan};
+use countersign_venue::{Code, Command, LOGIC_VERSION, Venue};
 use countersign_wire::Bytes;
 use countersign_wire::v1::{Durability, ShardState};
 use tokio::sync::{oneshot, watch};
 
 use crate::committing::{BEAT, Committing, publish_events};
 use crate::deciding::Deciding;
-use crate::engine::{BLOCK_BYTES, Engine, Entry, JOBS_MAX, Job, NotTaken, Reply, Shared};
+use crate::engine::{Engine, Entry, JOBS_MAX, Job, NotTaken, Reply, Shared};
 use crate::live::{Durable, Live, Refusals};
+use crate::recovery::{Recovered, Recovery};
 use crate::settled::Settled;
 use crate::stages::Stages;
 use crate::tray::Tray;
@@ -71,65 +72,6 @@ impl Drop for Life {
     }
 }
 
-/// A venue that is up to date with its journal, and the archive of its events.
-struct Recovered {
-    journal: Journal,
-    venue: Venue,
-    archive: Archive,
-    scan: Scan,
-}
-
-/// Takes the journal's lock and brings `venue`, at whatever sequence it stands, up to the journal's end.
-///
-/// `open_archive` gives the archive up to where a venue stands; for one that stands at nothing an empty one.
-fn recover(
-    folder: &Path,
-    options: &Options,
-    init: bool,
-    mut venue: Venue,
-    mut open_archive: impl FnMut(&Venue) -> std::io::Result<Option<Archive>>,
-) -> Result<Option<Recovered>, Error> {
-    let archive_error =
-        |cause| Error::Io { doing: "write the archive in", path: folder.to_path_buf(), cause };
-    let mut output = Output::default();
-    let mut archive: Option<Archive> = None;
-    let mut unusable = false;
-    let after = venue.engine_seq();
-    let began = venue.event_seq();
-    let opened = Journal::open(folder, options, init, after, |record| {
-        // The lock is held by now: nobody else writes below the folder.
-        if archive.is_none() {
-            archive = open_archive(&venue).map_err(|cause| cause.to_string())?;
-            unusable = archive.is_none();
-        }
-        if unusable {
-            return Err("the archive does not fit the snapshot".into());
-        }
-        venue.replay(record.time_ns, record.bytes, &mut output).map_err(|cause| cause.to_string())?;
-        if venue.engine_seq() != record.seq {
-            return Err(format!("the venue counts {}", venue.engine_seq()));
-        }
-        if output.bytes.len() > BLOCK_BYTES {
-            flush_output(archive.as_ref(), &mut output).map_err(|cause| cause.to_string())?;
-        }
-        Ok(())
-    });
-    if unusable {
-        return Ok(None);
-    }
-    let (journal, scan) = opened?;
-    let archive = match archive {
-        Some(archive) => archive,
-        None => match open_archive(&venue).map_err(archive_error)? {
-            Some(archive) => archive,
-            None => return Ok(None),
-        },
-    };
-    flush_output(Some(&archive), &mut output).map_err(archive_error)?;
-    debug_assert!(venue.event_seq() >= began);
-    Ok(Some(Recovered { journal, venue, archive, scan }))
-}
-
 /// Becomes the journal's writer and begins to lead, from `warm` or from the newest snapshot.
 ///
 /// Of a standby's state nothing is written, read or hashed again, and no event is read that it has compared: that would
@@ -141,41 +83,39 @@ pub fn start(
     init: bool,
     warm: Option<Warm>,
 ) -> Result<Running, Error> {
-    let events = folder.join("events");
-    let open_archive = |venue: &Venue| match venue.engine_seq() {
-        0 => Archive::create(&events, archive).map(Some),
-        _ => Archive::reopen(&events, &point_of(venue), archive),
-    };
     let _life = Life::begin(folder);
+    let begin = Recovery { folder, options, archive, init };
     if let Some(Warm { venue, trail }) = warm {
         let engine_seq = venue.engine_seq();
         let mut trail = Some(trail);
-        let found = |venue: &Venue| {
-            let compared = trail.take().map_or(Ok(None), Trail::finish)?;
-            match compared.filter(|archive| archive.last_seq() == venue.event_seq()) {
-                Some(archive) => Ok(Some(archive)),
-                None => {
-                    eprintln!("engine: the events that the leader wrote are read again");
-                    open_archive(venue)
-                }
+        let found = |venue: &Venue| match trail.take().map_or(Ok(None), Trail::finish)? {
+            Some(compared) => Ok(Some(compared)),
+            None => {
+                eprintln!("engine: the events that the leader wrote are read again");
+                begin.behind(venue)
             }
         };
-        if let Some(recovered) = recover(folder, options, init, venue, found)? {
+        if let Some(recovered) = begin.from(venue, found)? {
             return lead(folder, options, recovered, format!("the state that it followed to {engine_seq}"));
         }
         eprintln!("engine: the archive does not fit {engine_seq}; more is computed again from the journal");
     }
     let snapshot_error =
         |cause| Error::Io { doing: "read the snapshots in", path: folder.to_path_buf(), cause };
-    if let Some(venue) = crate::snapshots::newest(folder).map_err(snapshot_error)? {
-        let engine_seq = venue.engine_seq();
-        if let Some(recovered) = recover(folder, options, init, venue, open_archive)? {
-            return lead(folder, options, recovered, format!("the snapshot at {engine_seq}"));
-        }
+    let newest = crate::snapshots::newest(folder).map_err(snapshot_error)?;
+    let sealed = newest.as_ref().map(point_of);
+    let engine_seq = sealed.map_or(0, |point| point.engine_seq);
+    let from = match engine_seq {
+        0 => "the journal's beginning".into(),
+        _ => format!("the snapshot at {engine_seq}"),
+    };
+    if let Some(recovered) = begin.from(newest.unwrap_or_default(), |venue| begin.behind(venue))? {
+        return lead(folder, options, recovered, from);
+    }
+    if engine_seq > 0 {
         eprintln!("engine: the archive does not fit {engine_seq}; more is computed again from the journal");
     }
-    let recovered = recover(folder, options, init, Venue::new(), open_archive)?;
-    let recovered = recovered.expect("an empty venue needs no archive");
+    let recovered = begin.anew(sealed.as_ref())?;
     lead(folder, options, recovered, "the journal's beginning".into())
 }
 
@@ -246,12 +186,4 @@ fn lead(folder: &Path, options: &Options, recovered: Recovered, from: String) ->
     thread::Builder::new().name("pulse".into()).spawn(ask).map_err(failed)?;
     leading.blocking_recv().expect("the engine leads before it takes anything else");
     Ok(Running { engine, scan, from, threads })
-}
-
-fn flush_output(archive: Option<&Archive>, output: &mut Output) -> std::io::Result<()> {
-    if let Some(archive) = archive {
-        archive.append(&output.bytes, output.count)?;
-    }
-    output.clear();
-    Ok(())
 }

@@ -10,8 +10,8 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, OnceLock};
 
-use countersign_archive::{Archive, Cursor, Options, Point, ReadError, Seam, Step};
-use countersign_venue::codec::digest;
+use countersign_archive::{Archive, Cursor, Options, Point, ReadError, Retelling, Seam, Step};
+use countersign_venue::codec::{Chain, digest};
 use countersign_venue::{Command, Event, Output};
 use desk::{Desk, TIA, TOM, buy, sell};
 use tempfile::TempDir;
@@ -51,6 +51,11 @@ pub fn history() -> &'static [Given] {
     })
 }
 
+/// Before the first command.
+pub fn nothing() -> Point {
+    Point { engine_seq: 0, event_seq: 0, chain: Chain::default().bytes() }
+}
+
 fn point(desk: &Desk) -> Point {
     let venue = &desk.venue;
     Point { engine_seq: venue.engine_seq(), event_seq: venue.event_seq(), chain: venue.chain() }
@@ -85,7 +90,20 @@ impl Folder {
     }
 
     pub fn reopen_through(&self, given: usize, seam: Seam) -> io::Result<Option<Archive>> {
-        Archive::reopen(&self.path(), &history()[given - 1].point, &options(seam))
+        self.retell(given, given, seam)
+    }
+
+    /// As a start does that has a snapshot behind `given` commands, and a journal of `to`.
+    pub fn retell(&self, given: usize, to: usize, seam: Seam) -> io::Result<Option<Archive>> {
+        let at = if given == 0 { nothing() } else { history()[given - 1].point };
+        let Some(mut retelling) = Retelling::begin(&self.path(), &at, &options(seam))? else {
+            return Ok(None);
+        };
+        for block in history()[given..to].chunks(7) {
+            let bytes: Vec<u8> = block.iter().flat_map(|given| given.bytes.iter().copied()).collect();
+            retelling.take(&bytes)?;
+        }
+        retelling.finish().map(Some)
     }
 
     /// Files of events, or their indexes, oldest first.

@@ -1,7 +1,8 @@
 //! What a start makes of the files that a death, or the attic, left behind.
 
 use std::fs;
-use std::path::PathBuf;
+use std::os::unix::fs::FileExt;
+use std::path::{Path, PathBuf};
 
 use countersign_wire::v1::{Empty, VerifyState};
 
@@ -70,4 +71,96 @@ async fn computes_everything_again_from_segments_that_went_to_the_attic() {
     process.start(&[]).await;
     assert!(events(&process, 1).await[..known.len()] == known[..]);
     assert_eq!(balances(&process).await, held);
+}
+
+/// Changes one byte, so many before the end of a file; doing it again takes it back.
+fn flip(path: &Path, before_end: u64) {
+    let file = fs::OpenOptions::new().read(true).write(true).open(path).unwrap();
+    let at = file.metadata().unwrap().len() - before_end;
+    let mut byte = [0];
+    file.read_exact_at(&mut byte, at).unwrap();
+    file.write_all_at(&[byte[0] ^ 1], at).unwrap();
+}
+
+#[tokio::test]
+async fn tells_no_event_again_with_another_content_and_says_which_one_was_told_otherwise() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    trade(&process, &mut Ids, 1, 200).await;
+    let told = process.path("journal/events/events-00000000000000000001.log");
+    // From the journal's beginning, and from a snapshot.
+    for snapshot in [false, true] {
+        if snapshot {
+            process.start(&[]).await;
+            let mut admin = process::admin_client(process.admin().await);
+            admin.take_snapshot(Empty {}).await.unwrap();
+            trade(&process, &mut Ids, 1_001, 200).await;
+        }
+        let known = events(&process, 1).await;
+        process.kill();
+        // As a program of other rules would find them.
+        flip(&told, 40);
+        let left = fs::read(&told).unwrap();
+        let said = process.try_start(&[]);
+        let newest = known.last().unwrap().event_seq;
+        let named = |seq: u64| said.contains(&format!("tells event {seq} otherwise"));
+        assert!(named(newest) || named(newest - 1), "{said}");
+        assert!(said.contains("does not lead") && said.contains("nothing of it was changed"), "{said}");
+        assert!(fs::read(&told).unwrap() == left);
+        // The program that told them finds them as they were, and cuts the one that it had not written whole.
+        flip(&told, 40);
+        let whole = fs::read(&told).unwrap();
+        fs::write(&told, &whole[..whole.len() - 3]).unwrap();
+        process.start(&[]).await;
+        let now = events(&process, 1).await;
+        assert!(now[..known.len()] == known[..] && now.len() == known.len() + 1, "and a leader's mark");
+        process.kill();
+    }
+    // Where the disk is at fault, the way that it names leads on.
+    flip(&told, 40);
+    assert!(process.try_start(&[]).contains("move the folder of events aside"));
+    let aside = process.path("aside");
+    fs::rename(process.path("journal/events"), &aside).unwrap();
+    process.start(&[]).await;
+    assert!(process.said.iter().any(|line| line.contains("began from the journal's beginning")));
+    process.kill();
+    process.verified();
+    // Also where the files do not fit the snapshot, what was told behind it is held against the journal.
+    flip(&told, 40);
+    let sealed = fs::metadata(&told).unwrap().len() - 60;
+    flip(&told, sealed);
+    let said = process.try_start(&[]);
+    assert!(
+        said.contains("does not hold what the journal gives") && said.contains("does not lead"),
+        "{said}"
+    );
+    flip(&told, 40);
+    process.start(&[]).await;
+    process.kill();
+    process.verified();
+}
+
+#[tokio::test]
+async fn computes_nothing_again_from_a_journal_that_gives_other_events_than_its_snapshot_stands_for() {
+    let mut folders = Vec::new();
+    for price in [1, 2] {
+        let mut process = Process::fresh();
+        process.list_and_fund().await;
+        trade(&process, &mut Ids, price, 100).await;
+        let mut admin = process::admin_client(process.admin().await);
+        let taken = admin.take_snapshot(Empty {}).await.unwrap().into_inner();
+        trade(&process, &mut Ids, 1_001, 100).await;
+        process.kill();
+        folders.push((process, PathBuf::from(taken.file)));
+    }
+    let (other, snapshot) = folders.pop().unwrap();
+    let (process, own) = folders.pop().unwrap();
+    fs::remove_file(&own).unwrap();
+    fs::copy(&snapshot, own.with_file_name(snapshot.file_name().unwrap())).unwrap();
+    drop(other);
+    let events = process.path("journal/events/events-00000000000000000001.log");
+    let told = fs::read(&events).unwrap();
+    let said = process.try_start(&[]);
+    assert!(said.contains("the journal gives other events than were told up to"), "{said}");
+    assert!(fs::read(&events).unwrap() == told);
 }
