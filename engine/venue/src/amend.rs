@@ -6,6 +6,7 @@ use crate::command::{Amend, OrderCommand, State};
 use crate::dedupe::Outcome;
 use crate::event::{Amount, Body, Code, Done, Output, Reason};
 use crate::floor::{Entry, Walked};
+use crate::logic::LARGER_WITHIN_BAND;
 use crate::market::{Details, Place};
 use crate::state::{NS_PER_MS, Timer, Venue};
 
@@ -83,7 +84,8 @@ impl Venue {
         let kept = price == details.price && total < details.total;
         let collects = market.state == State::Auction;
         let crosses = !kept && market.book.crosses(details.side, price);
-        if price != details.price && market.is_outside_band(details.side, price) {
+        let adds = price != details.price || (total > details.total && self.logic >= LARGER_WITHIN_BAND);
+        if adds && market.is_outside_band(details.side, price) {
             return Err(Code::PriceBand);
         }
         if crosses && (details.post_only || market.state == State::PostOnly) {

@@ -13,11 +13,15 @@ use std::fmt;
 use crate::codec::Malformed;
 
 /// The newest rules that this program knows. Tests of this crate know one more.
-pub const LOGIC_VERSION: u32 = if cfg!(test) { 2 } else { 1 };
+pub const LOGIC_VERSION: u32 = if cfg!(test) { 3 } else { 2 };
+
+/// An order is made larger only within the price band, whatever its price: before, one that kept its price could grow
+/// where the band had moved away from it.
+pub(crate) const LARGER_WITHIN_BAND: u32 = 2;
 
 /// Rules that only tests know: a tick is told.
 #[cfg(test)]
-pub(crate) const TRIAL: u32 = 2;
+pub(crate) const TRIAL: u32 = 3;
 
 /// Why a journaled command cannot be applied. The state is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

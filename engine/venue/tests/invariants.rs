@@ -5,6 +5,7 @@ mod flow;
 
 use std::collections::BTreeMap;
 
+use countersign_venue::LOGIC_VERSION;
 use countersign_venue::command::{Command, Kind, NewOrder, OrderBody, Side, State, Tif};
 use countersign_venue::event::{Body, Event, Reason};
 use desk::{BTC, Desk, MARKET, USDT};
@@ -182,7 +183,7 @@ proptest! {
 
     #[test]
     fn the_events_alone_explain_every_balance_and_every_hold(steps in steps(200)) {
-        let mut desk = modest();
+        let mut desk = modest(LOGIC_VERSION);
         let mut ledger = Ledger::of(&desk);
         let inside = |desk: &Desk| -> BTreeMap<u32, u128> {
             let mut sums = BTreeMap::new();

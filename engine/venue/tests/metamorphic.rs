@@ -3,6 +3,7 @@
 mod desk;
 mod flow;
 
+use countersign_venue::LOGIC_VERSION;
 use countersign_venue::command::{AdminBody, Command, InstrumentSpec, Side, State};
 use countersign_venue::event::{Body, Event, Reason};
 use desk::{BTC, Desk, MARKET, USDT, spec};
@@ -11,7 +12,7 @@ use proptest::prelude::*;
 
 /// Everybody is rich and nothing costs a fee, so that only the book decides.
 fn rich() -> Desk {
-    let mut desk = flow::modest();
+    let mut desk = flow::modest(LOGIC_VERSION);
     for account in TRADERS {
         for asset in [BTC, USDT, ETH] {
             desk.fund(account, asset, 1 << 60);
@@ -110,7 +111,7 @@ proptest! {
 
     #[test]
     fn every_command_sent_twice_is_as_if_sent_once(steps in steps(120)) {
-        let (mut one, mut other) = (flow::modest(), flow::modest());
+        let (mut one, mut other) = (flow::modest(LOGIC_VERSION), flow::modest(LOGIC_VERSION));
         for step in steps {
             if matches!(step, Step::Retry(_) | Step::Pass(_)) {
                 continue;

@@ -8,11 +8,11 @@ mod plain;
 
 use std::collections::BTreeSet;
 
-use countersign_venue::Code;
 use countersign_venue::command::Side;
 use countersign_venue::event::{Body, Reason};
+use countersign_venue::{Code, LOGIC_VERSION};
 use desk::{BTC, Desk, USDT};
-use flow::{ETH, Step, TRADERS, config, modest, steps};
+use flow::{ETH, Step, TRADERS, config, logic, modest, steps};
 use plain::{Market, Plain, Told, told};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
@@ -20,7 +20,7 @@ use proptest::test_runner::TestRunner;
 
 /// The plain venue as the desk stands, before the flow begins.
 fn plain_of(desk: &Desk) -> Plain {
-    let mut plain = Plain::default();
+    let mut plain = Plain { logic: desk.venue.logic(), ..Plain::default() };
     for market in desk.venue.markets() {
         let (spec, state, last) = (market.spec.clone(), market.state, market.last_price);
         plain.markets.push(Market { spec, state, last, call: None });
@@ -63,8 +63,8 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn the_venue_agrees_with_the_plain_one(steps in steps(200)) {
-        let mut desk = modest();
+    fn the_venue_agrees_with_the_plain_one(steps in steps(200), logic_version in logic()) {
+        let mut desk = modest(logic_version);
         let mut plain = plain_of(&desk);
         for step in steps {
             if matches!(step, Step::Retry(_)) {
@@ -92,7 +92,7 @@ fn the_flow_reaches_every_answer_and_every_end() {
     let mut auction_trades = 0;
     for _ in 0..256 {
         let steps = steps(200).new_tree(&mut runner).unwrap().current();
-        let mut desk = modest();
+        let mut desk = modest(LOGIC_VERSION);
         for step in steps {
             let Some(command) = step.command(&mut desk) else { continue };
             let (outcome, events) = desk.give(command);

@@ -3,7 +3,8 @@
 mod desk;
 
 use countersign_venue::command::{AdminBody, Amend, Kind, NewOrder, OrderBody, Scope, Side, State, Stp, Tif};
-use countersign_venue::event::{Body, Code, Reason};
+use countersign_venue::event::{Body, Code, Output, Reason};
+use countersign_venue::{LOGIC_VERSION, Venue};
 use desk::{BTC, Desk, MARKET, TIA, TOM, USDT, buy, ends, sell, trades};
 
 fn tif(tif: Tif, order: NewOrder) -> NewOrder {
@@ -295,6 +296,41 @@ fn priced_beyond_the_band_is_refused_on_the_paying_side_only() {
     desk.enter(buy(3, TIA, 1_050, 1));
     assert_eq!(desk.enter(buy(4, TIA, 1_092, 1)).0.code, Code::Ok, "the last trade was at 1,040");
     assert_eq!(desk.amend(1, TOM, 0, 1_093).0.code, Code::PriceBand);
+}
+
+#[test]
+fn made_larger_at_its_old_price_is_held_against_a_band_that_moved_since() {
+    let band = |reference_price| AdminBody::SetPriceBand {
+        instrument_id: MARKET,
+        price_band_ppm: 50_000,
+        reference_price,
+    };
+    // Nothing was refused that way before these rules, and so nothing is when that is replayed.
+    for (logic_version, larger) in [(1, Code::Ok), (LOGIC_VERSION, Code::PriceBand)] {
+        let mut desk = Desk::open_under(logic_version);
+        desk.enter(buy(1, TOM, 1_000, 5));
+        desk.enter(sell(2, TIA, 1_010, 5));
+        desk.admin(band(900));
+        assert_eq!(desk.amend(1, TOM, 4, 0).0.code, Code::Ok, "a smaller one adds nothing");
+        assert_eq!(desk.amend(1, TOM, 6, 0).0.code, larger);
+        assert_eq!(desk.amend(1, TOM, 6, 946).0.code, Code::PriceBand);
+        assert_eq!(
+            desk.amend(2, TIA, 9, 0).0.code,
+            Code::Ok,
+            "it sells above the band: nobody pays too much"
+        );
+        desk.admin(band(1_100));
+        assert_eq!(desk.amend(2, TIA, 10, 0).0.code, larger);
+        assert_eq!(desk.amend(1, TOM, 7, 0).0.code, Code::Ok);
+        // A leader of newer rules finds the orders as they are, and holds what comes against its own.
+        desk.lead(LOGIC_VERSION);
+        assert_eq!(desk.amend(2, TIA, 11, 0).0.code, Code::PriceBand);
+        let mut replayed = Venue::new();
+        for (time_ns, bytes) in &desk.journal {
+            replayed.replay(*time_ns, bytes, &mut Output::default()).unwrap();
+        }
+        assert_eq!(replayed.state_hash(), desk.venue.state_hash());
+    }
 }
 
 #[test]

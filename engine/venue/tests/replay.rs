@@ -8,7 +8,7 @@ use countersign_venue::Venue;
 use countersign_venue::command::Command;
 use countersign_venue::event::{Body, Output, Reason};
 use desk::Desk;
-use flow::{Step, config, modest, steps};
+use flow::{Step, config, logic, modest, steps};
 use proptest::prelude::*;
 
 /// [`Desk::give`] audits the whole state after each command: sums, holds, books, index.
@@ -46,8 +46,11 @@ proptest! {
     #![proptest_config(config())]
 
     #[test]
-    fn a_replayed_journal_gives_the_same_state_and_the_same_events(steps in steps(200)) {
-        let mut desk = modest();
+    fn a_replayed_journal_gives_the_same_state_and_the_same_events(
+        steps in steps(200),
+        logic_version in logic(),
+    ) {
+        let mut desk = modest(logic_version);
         play(&mut desk, steps);
         let (venue, bytes) = replayed(&desk, desk.journal.len());
         prop_assert_eq!(venue.state_hash(), desk.venue.state_hash());
@@ -61,8 +64,9 @@ proptest! {
     fn a_snapshot_and_the_rest_of_the_journal_give_what_the_whole_journal_gives(
         steps in steps(200),
         share in 0usize..100,
+        logic_version in logic(),
     ) {
-        let mut desk = modest();
+        let mut desk = modest(logic_version);
         play(&mut desk, steps);
         let at = desk.journal.len() * share / 100;
         let (before, told) = replayed(&desk, at);
@@ -77,7 +81,9 @@ proptest! {
         prop_assert_eq!(venue.state_hash(), desk.venue.state_hash());
         prop_assert_eq!(&output.bytes[..], &desk.bytes[told.len()..]);
         for cut in [0, bytes.len() / 3, bytes.len() - 1] {
-            prop_assert!(Venue::restore(&bytes[..cut]).is_err());
+            // The first rules are not named: without its last byte a state is at most one of theirs.
+            let read = Venue::restore(&bytes[..cut]);
+            prop_assert!(read.is_err() || (before.logic() > 1 && read.is_ok_and(|venue| venue.logic() == 1)));
         }
     }
 }

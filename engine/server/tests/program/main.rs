@@ -2,6 +2,7 @@
 
 mod asking;
 mod crowds;
+mod former;
 mod identities;
 mod keeping;
 mod kills;

@@ -7,7 +7,7 @@ use countersign_venue::command::{
     OrderCommand, Scope, Side, State, Stp, Tif, Transfer,
 };
 use countersign_venue::event::{Body, Code, Event, Output, Reason};
-use countersign_venue::{Outcome, Venue};
+use countersign_venue::{LOGIC_VERSION, Outcome, Venue};
 
 pub const BTC: u32 = 1;
 pub const USDT: u32 = 2;
@@ -74,21 +74,37 @@ pub fn sell(order_id: u64, account_id: u64, price: i64, qty: u64) -> NewOrder {
 }
 
 impl Desk {
-    /// Nothing listed, nobody funded.
+    /// Nothing listed, nobody funded; somebody leads by the newest rules.
     pub fn empty() -> Desk {
-        Desk {
+        Desk::under(LOGIC_VERSION)
+    }
+
+    /// The same by these rules.
+    pub fn under(logic_version: u32) -> Desk {
+        let mut desk = Desk {
             venue: Venue::new(),
             now_ns: 1_800_000_000_000_000_000,
             journal: Vec::new(),
             events: Vec::new(),
             bytes: Vec::new(),
             ids: 0,
-        }
+        };
+        desk.lead(logic_version);
+        desk
+    }
+
+    /// Another process begins to lead.
+    pub fn lead(&mut self, logic_version: u32) {
+        self.give(Command::Lead { epoch: self.venue.epoch() + 1, logic_version });
     }
 
     /// BTC-USDT is open; Tom and Tia have 10 BTC and 1,000,000 USDT each.
     pub fn open() -> Desk {
-        let mut desk = Desk::empty();
+        Desk::open_under(LOGIC_VERSION)
+    }
+
+    pub fn open_under(logic_version: u32) -> Desk {
+        let mut desk = Desk::under(logic_version);
         for (asset_id, symbol, decimals) in [(BTC, "BTC", 8), (USDT, "USDT", 6)] {
             let spec = AssetSpec { asset_id, symbol: symbol.into(), decimals };
             assert_eq!(desk.admin(AdminBody::PutAsset(spec)), Code::Ok);

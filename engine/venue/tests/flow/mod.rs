@@ -1,11 +1,11 @@
 //! Random flow for a venue with two markets: what three traders, an operator and the clock might do.
 #![allow(dead_code)]
 
-use countersign_venue::Code;
 use countersign_venue::command::{
     AdminBody, Amend, AssetSpec, Cancel, Command, InstrumentSpec, Kind, NewOrder, OrderBody, Scope, Side,
     State, Stp, Tif, Transfer,
 };
+use countersign_venue::{Code, LOGIC_VERSION};
 use proptest::prelude::*;
 use proptest::test_runner::RngSeed;
 
@@ -23,7 +23,12 @@ pub enum Step {
     Amend(Amend),
     CancelAll(Scope),
     Switch(u64, u64),
-    Transfer { account: u64, asset: u32, units: u128, into: bool },
+    Transfer {
+        account: u64,
+        asset: u32,
+        units: u128,
+        into: bool,
+    },
     State(u32, State),
     RunAuction(u32, State),
     MassCancel(Scope),
@@ -31,6 +36,8 @@ pub enum Step {
     Band(u32, u32, i64),
     Retry(usize),
     Pass(u64),
+    /// Another process begins to lead, by the newest rules.
+    Lead,
 }
 
 fn account() -> impl Strategy<Value = u64> {
@@ -121,6 +128,7 @@ pub fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(market, band, reference)| Step::Band(market, band, reference)),
         2 => any::<usize>().prop_map(Step::Retry),
         4 => (1u64..3_000).prop_map(Step::Pass),
+        1 => Just(Step::Lead),
     ]
 }
 
@@ -152,9 +160,14 @@ pub fn config() -> ProptestConfig {
     }
 }
 
+/// Any rules that ever counted.
+pub fn logic() -> impl Strategy<Value = u32> {
+    1..=LOGIC_VERSION
+}
+
 /// Modest balances and an odd configuration, so that every refusal is reached too.
-pub fn modest() -> Desk {
-    let mut desk = Desk::open();
+pub fn modest(logic_version: u32) -> Desk {
+    let mut desk = Desk::open_under(logic_version);
     let ether = AssetSpec { asset_id: ETH, symbol: "ETH".into(), decimals: 18 };
     assert_eq!(desk.admin(AdminBody::PutAsset(ether)), Code::Ok);
     let odd = InstrumentSpec { base_units_per_lot: 7, maker_fee_ppm: 333, taker_fee_ppm: 1_777, ..spec() };
@@ -193,6 +206,7 @@ impl Step {
                 desk.pass_ms(ms);
                 Command::Tick
             }
+            Step::Lead => Command::Lead { epoch: desk.venue.epoch() + 1, logic_version: LOGIC_VERSION },
             Step::Enter(mut order) => {
                 if order.tif == Tif::Gtd {
                     order.expire_at_ms += desk.now_ns / 1_000_000;

@@ -204,7 +204,8 @@ impl Plain {
         }
         let moved = after.price != before.price;
         let kept = !moved && after.total < before.total;
-        if moved && self.is_outside_band(after.market, after.side, after.price) {
+        let adds = moved || (self.logic > 1 && after.total > before.total);
+        if adds && self.is_outside_band(after.market, after.side, after.price) {
             return Err(Code::PriceBand);
         }
         if !kept && self.crosses(&after) && (after.post_only || market.state == State::PostOnly) {

@@ -27,6 +27,7 @@ pub enum Told {
     State(u32, State, i64, u32, i64),
     Transfer(Code),
     Fees(u64, Option<(u32, u32)>),
+    Leads(u64, u32),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -79,6 +80,7 @@ pub fn told(event: &Event) -> Told {
         }
         Body::Transfer { code, .. } => Told::Transfer(*code),
         Body::Account { account_id, fees } => Told::Fees(*account_id, *fees),
+        Body::Marker { epoch, logic_version } => Told::Leads(*epoch, *logic_version),
         other => panic!("{other:?} is not part of the flow"),
     }
 }
@@ -118,6 +120,8 @@ pub struct Market {
 #[derive(Default)]
 pub struct Plain {
     pub now: u64,
+    /// The rules that count.
+    pub logic: u32,
     /// In the order of arrival. An order that loses its place is taken out and put at the end.
     pub orders: Vec<Order>,
     /// All that an account owns of an asset, held or not.
@@ -205,6 +209,11 @@ impl Plain {
         self.fire();
         match command {
             Command::Tick => (Code::Ok, 0),
+            Command::Lead { epoch, logic_version } => {
+                self.logic = *logic_version;
+                self.told.push(Told::Leads(*epoch, *logic_version));
+                (Code::Ok, 0)
+            }
             Command::Transfer(transfer) => (self.transfer(transfer), 0),
             Command::Order(order) => match &order.body {
                 OrderBody::New(order) => (self.enter(order), 0),
