@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 
 from django.db import connection
 
@@ -10,6 +11,8 @@ from core.daemon import lock_key
 from core.health import Reading, Status
 from custody import queries
 from custody.domain import limits
+
+UNHEARD: Final = " An officer vetoed it, which they have not heard: start none of them with its file before."
 
 
 def read_watcher(now: datetime) -> Reading:
@@ -116,7 +119,7 @@ def read_registries(now: datetime) -> Reading:
         f"{'Version' if one.is_ours else 'Past this console, version'} {one.version} of the registry"
         f"{', by a recovery,' if one.is_recovery else ''} was announced "
         f"to {', '.join(one.tokens)}: {one.digest}. "
-        f"It can take effect from {one.effect:%Y-%m-%d %H:%M} UTC on."
+        f"It can take effect from {one.effect:%Y-%m-%d %H:%M} UTC on.{UNHEARD if one.is_vetoed else ''}"
         for one in found
     ]
     how = "Can nobody explain it? One officer stops it with a veto: Treasury, Signers."

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
 from django.conf import settings
@@ -50,10 +50,17 @@ def stored(
     *,
     now: datetime,
     recovery: Mapping[str, canonical.Value] | None = None,
+    good_for: timedelta = orders.GOOD_FOR,
 ) -> SignerOrder:
     """Write an order down as the bytes that officers will sign."""
     members = orders.payload(
-        kind, about, deployment=settings.DEPLOYMENT, maker=str(maker.pk), reason=reason, now=now
+        kind,
+        about,
+        deployment=settings.DEPLOYMENT,
+        maker=str(maker.pk),
+        reason=reason,
+        now=now,
+        good_for=good_for,
     )
     return SignerOrder.objects.create(
         id=new_id(),
@@ -100,7 +107,7 @@ def _is_officer(person: str) -> bool:
 def to_sign(row: SignerOrder, verb: Verb, *, now: datetime) -> Statement:
     """What a passkey signs to answer this order; OrderExpired, or WrongState, where no answer counts."""
     if row.expires_at <= now:
-        raise OrderExpired("Nothing was sent: the order is a day old. Draft it again.", target=name_of(row))
+        raise OrderExpired("Nothing was sent: the order is void by now. Draft it again.", target=name_of(row))
     row.check_step(State.SIGNED)
     return Statement.about(
         bytes(row.payload),

@@ -114,6 +114,7 @@ def _wallet(described: Described, registry: Registry, targets: Targets) -> Walle
             "threshold": described.threshold,
             "tokens": list(described.tokens),
             "registry_version": registry.version,
+            "order_life_s": int(registry.limits.order_life.total_seconds()),
             "refill_below": targets.refill_below.units if is_hot else 0,
             "target": targets.target.units if is_hot else 0,
         },

@@ -15,9 +15,12 @@ from kernel import canonical, frames
 
 CONNECT_WITHIN_S: Final = 2.0
 ANSWER_WITHIN_S: Final = 15.0
-NOT_NOW: Final = frozenset({"SIGNER_LOCKED", "SIGNER_TOKEN_FAILED"})
-"""A signer that says so to an order has not judged it. Somebody will type the PIN or mend the token, and then
-a freeze that was taken for refused would be missing."""
+NOT_NOW: Final = frozenset(
+    {"SIGNER_LOCKED", "SIGNER_TOKEN_FAILED", "SIGNER_TOKEN_CHANGED", "SIGNER_LOG_FORKED"}
+    | {"SIGNER_STORE_LOST", "SIGNER_STORE_DAMAGED", "SIGNER_STORE_RESTORED"}
+)
+"""A signer that says so to an order obeys nobody now. Somebody will type the PIN, mend the token or reopen
+it, and then a freeze or a veto that was taken for refused would be missing."""
 
 SIGNED_ENOUGH: Final = "SIGNER_SIGNED_ENOUGH"
 """It would sign this, and has signed it, but was asked for too much that it had signed before."""

@@ -14,16 +14,21 @@ from typing import Final
 
 from kernel import canonical
 from kernel.intent import time_text
+from kernel.pinned import INTENT_LIFE_S
 from kernel.registry import Registry
 
 EVERYTHING: Final = "*"
 OFFICER: Final = "officer:"
 """With an id, a freeze of an officer: nothing that they signed counts at the signers."""
 GOOD_FOR: Final = timedelta(days=1)
-"""Of every order, whatever the policy's rules say: signers count this back from an order's end to know when
-it was drafted, and obey no release that may be older than the freeze that it ends. A rule's periods bound how
-long the quorum may take, and no order waits after that: it is given with the last signature.
+"""Of every order but a veto, whatever the policy's rules say: signers count this back from an order's end to
+know when it was drafted, and obey no release that may be older than the freeze that it ends. A rule's periods
+bound how long the quorum may take, and no order waits after that: it is given with the last signature.
 """
+VETO_FOR_MAX: Final = timedelta(seconds=INTENT_LIFE_S)
+"""The approver page signs nothing that is good for longer."""
+CLOCKS_APART: Final = timedelta(hours=1)
+"""What signers take is counted by their clocks, which may be behind ours."""
 
 
 class Kind(StrEnum):
@@ -76,6 +81,11 @@ def about_registry(new: Registry) -> dict[str, canonical.Value]:
     return {"version": new.version, "digest": new.digest.hex(), "keys": list(new.keys)}
 
 
+def veto_good_for(order_life: timedelta) -> timedelta:
+    """As long as signers take a veto at all: one that is down hears it when it is back, and not too late."""
+    return max(GOOD_FOR, min(order_life, VETO_FOR_MAX) - CLOCKS_APART)
+
+
 def payload(
     kind: Kind,
     about: Mapping[str, canonical.Value],
@@ -84,6 +94,7 @@ def payload(
     maker: str,
     reason: str,
     now: datetime,
+    good_for: timedelta = GOOD_FOR,
 ) -> dict[str, canonical.Value]:
     """The members that officers sign; `about` is the wallet, the token and its standing, or the registry."""
     return {
@@ -92,7 +103,7 @@ def payload(
         "deployment": deployment,
         "maker": maker,
         "reason": reason,
-        "expires": time_text((now + GOOD_FOR).replace(microsecond=0)),
+        "expires": time_text((now + good_for).replace(microsecond=0)),
         **about,
     }
 

@@ -15,7 +15,8 @@ class Wallet(models.Model):
     """A multisig wallet as the registry describes it: `threshold` of `tokens`.
 
     Only a hot wallet has `refill_below` and `target`; they say when and how far it is filled up. A target
-    of zero is never filled up to.
+    of zero is never filled up to. Its signers take no order of officers that is good for longer than
+    `order_life_s` more.
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -26,6 +27,7 @@ class Wallet(models.Model):
     threshold = models.PositiveSmallIntegerField()
     tokens = ArrayField(models.CharField(max_length=64))
     registry_version = models.PositiveIntegerField()
+    order_life_s = models.PositiveIntegerField(default=86_400)
     refill_below = UnitsField(default=0)
     target = UnitsField(default=0)
 

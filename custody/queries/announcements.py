@@ -64,6 +64,18 @@ class Announcement:
         return bool(heard) and all(one.is_vetoed for one in heard)
 
     @property
+    def unheard(self) -> list[str]:
+        """The signers that know of no veto, though an officer signed one here: that are down, or were."""
+        if not any(row.assertion for row in self.vetoes):
+            return []
+        return [one.token for one in self.heard if not one.is_vetoed and not one.is_in_force]
+
+    @property
+    def carried_until(self) -> datetime | None:
+        """Until when a veto is brought to those signers; None where none is on its way any more."""
+        return max((row.expires_at for row in self.vetoes if row.state == State.SIGNED), default=None)
+
+    @property
     def effect(self) -> datetime | None:
         """The first moment at which a signer may take it up; None where none can, as far as we know."""
         moments = [one.effect for one in self.heard if one.effect and not one.is_vetoed]
@@ -95,7 +107,8 @@ def announcement_of(order: SignerOrder, *, identity: Identity | None, now: datet
 @dataclass(frozen=True, slots=True)
 class Ahead:
     """A registry that these signers were told of; the first of them may take it up from `effect` on.
-    `is_ours` says whether an order of ours announced it.
+    `is_ours` says whether an order of ours announced it, `is_vetoed` whether an officer signed a veto here,
+    which they have not heard.
     """
 
     digest: str
@@ -103,6 +116,7 @@ class Ahead:
     effect: datetime
     is_recovery: bool
     is_ours: bool
+    is_vetoed: bool
     tokens: tuple[str, ...]
 
 
@@ -114,6 +128,8 @@ def registries_ahead() -> list[Ahead]:
             found.setdefault(digest, []).append((one.token, one.announced[digest]))
     ours = SignerOrder.objects.filter(kind__in=ANNOUNCES, subject__in=list(found))
     known = set(ours.values_list("subject", flat=True))
+    stops = SignerOrder.objects.filter(kind=Kind.VETO, subject__in=list(found), assertion__isnull=False)
+    vetoed = set(stops.values_list("subject", flat=True))
     return [
         Ahead(
             digest=digest,
@@ -121,6 +137,7 @@ def registries_ahead() -> list[Ahead]:
             effect=min(datetime.fromisoformat(said["from"]) for _, said in told),
             is_recovery=told[0][1]["is_recovery"],
             is_ours=digest in known,
+            is_vetoed=digest in vetoed,
             tokens=tuple(token for token, _ in told),
         )
         for digest, told in sorted(found.items())

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Min, QuerySet
 
 from core import approvals
 from core.access import rights
@@ -139,7 +139,7 @@ def orders_on_the_way() -> list[UUID]:
 
 
 def overdue_orders(*, now: datetime) -> list[UUID]:
-    """Orders whose day is over: unsigned stops, and signed ones that somebody did not answer."""
+    """Orders whose time is over: unsigned stops, and signed ones that somebody did not answer."""
     rows = SignerOrder.objects.filter(expires_at__lte=now).order_by("made_at")
     waiting = rows.filter(state=State.SIGNED) | rows.filter(state=State.SIGNING, request=None)
     return list(waiting.values_list("pk", flat=True))
@@ -161,6 +161,12 @@ def order_message(order: SignerOrder) -> Mapping[str, canonical.Value]:
         "payload": encodings.base64url(bytes(order.payload)),
         "approvals": [dict(each) for each in given if each],
     }
+
+
+def order_life() -> timedelta:
+    """How long an order to the signers is good for at most, by the registry that is loaded here."""
+    shortest = Wallet.objects.aggregate(shortest=Min("order_life_s"))["shortest"]
+    return orders.GOOD_FOR if shortest is None else timedelta(seconds=shortest)
 
 
 def loaded_registry() -> int:

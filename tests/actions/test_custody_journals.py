@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -17,7 +18,7 @@ from custody import actions, lane_tasks, probes, queries, signer_tasks
 from custody.actions.ordering import UnknownSubject
 from custody.domain import orders
 from custody.domain.orders import Kind
-from custody.models import SignerHealth, StatementAnswer
+from custody.models import SignerHealth, SignerOrder, StatementAnswer
 from custody.queries import Announcement
 from fixtures.authenticator import Authenticator
 from kernel import canonical, encodings
@@ -41,12 +42,18 @@ def treasury(now: datetime) -> Treasury:
     return Treasury.open(now)
 
 
+def recoverable(treasury: Treasury, **limits: int) -> Registry:
+    """The staff's registry, with people who are there for a recovery."""
+    back = {who: {"name": who[-2:], "public_key": KEYS[who].public_key_hex} for who in (RAE, RUI, ROS)}
+    registry: dict[str, Any] = canonical.decode_object(lane_registry(treasury.staff).encoded)
+    registry["recovery"] = {"officers": back, "quorum": 2, "delay_s": DELAY_S}
+    registry["limits"] |= limits
+    return Registry.parse(canonical.encode(registry))
+
+
 @pytest.fixture
 def signers(treasury: Treasury, settings: Any) -> Iterator[Signers]:
-    back = {who: {"name": who[-2:], "public_key": KEYS[who].public_key_hex} for who in (RAE, RUI, ROS)}
-    registry = canonical.decode_object(lane_registry(treasury.staff).encoded)
-    registry["recovery"] = {"officers": back, "quorum": 2, "delay_s": DELAY_S}
-    with serving(Registry.parse(canonical.encode(registry)), now=treasury.now) as found:
+    with serving(recoverable(treasury), now=treasury.now) as found:
         settings.SIGNERS_DIR = found.folder
         yield found
 
@@ -129,6 +136,76 @@ def test_shows_a_recovery_that_was_brought_past_us_and_who_objects(
     assert probes.read_registries(treasury.now).status is Status.UP
     with pytest.raises(UnknownSubject):
         actions.draft_veto(registry_digest="cd" * 32, reason="x", actor=cy.actor, now=treasury.now)
+
+
+@contextmanager
+def down(signers: Signers, token: str) -> Iterator[None]:
+    """Nobody reaches that signer meanwhile."""
+    at = signers.folder / f"{token}.sock"
+    away = at.rename(signers.folder / "away")
+    yield
+    away.rename(at)
+
+
+def vetoed_from_here(treasury: Treasury) -> SignerOrder:
+    cy = treasury.staff.cy
+    row = actions.draft_veto(registry_digest=DIGEST, reason="who?", actor=cy.actor, now=treasury.now)
+    return actions.sign_order(order_id=row.pk, signed=cy.order(row), actor=cy.actor, now=treasury.now)
+
+
+def test_brings_a_veto_to_a_signer_that_was_down_for_days_and_says_who_has_not_heard(
+    treasury: Treasury, signers: Signers
+) -> None:
+    def tended() -> Announcement:
+        signers.at(treasury.now)
+        signer_tasks.tend_signers(now=treasury.now)
+        (found,) = queries.announcements_for(identity=treasury.staff.dot.identity, now=treasury.now)
+        return found
+
+    assert [signers.desks[token].code(recovery(treasury)) for token in HOT] == ["obeyed"] * 3
+    assert seen(treasury)[0].unheard == []
+    with down(signers, "hot-3"):
+        row = vetoed_from_here(treasury)
+        for days in (0, 1, 2):
+            treasury.now = row.made_at + timedelta(days=days)
+            found = tended()
+            assert (found.unheard, found.carried_until) == (["hot-3"] if days else list(HOT), row.expires_at)
+            tended()
+        assert "which they have not heard" in probes.read_registries(treasury.now).sentence
+    tended()  # brings it, and the next look reads that it was heard
+    found = tended()
+    assert (found.is_vetoed, found.unheard) == (True, [])
+    assert probes.read_registries(treasury.now).status is Status.UP
+    assert queries.order_for(row.pk, identity=treasury.staff.dot.identity, now=treasury.now).state == "obeyed"
+
+
+def test_says_when_no_veto_is_on_its_way_any_more_to_whom_has_not_heard_one(
+    treasury: Treasury, signers: Signers
+) -> None:
+    assert [signers.desks[token].code(recovery(treasury)) for token in HOT] == ["obeyed"] * 3
+    assert seen(treasury)
+    with down(signers, "hot-3"):
+        row = vetoed_from_here(treasury)
+        signer_tasks.tend_signers(now=treasury.now)
+        treasury.now = row.expires_at
+        signers.at(treasury.now)
+        signer_tasks.tend_signers(now=treasury.now)
+        (found,) = queries.announcements_for(identity=treasury.staff.dot.identity, now=treasury.now)
+        assert (found.unheard, found.carried_until, found.is_vetoed) == (["hot-3"], None, False)
+
+
+@pytest.mark.parametrize(("life_days", "hours"), [(30, 167), (3, 71), (1, 24)])
+def test_makes_a_veto_good_for_as_long_as_signers_take_it(
+    treasury: Treasury, settings: Any, life_days: int, hours: int
+) -> None:
+    with serving(recoverable(treasury, intent_life_s=life_days * 86_400), now=treasury.now) as found:
+        settings.SIGNERS_DIR = found.folder
+        assert found.codes(recovery(treasury)) == ["obeyed"] * 3
+        assert seen(treasury)[0].effect
+        row = vetoed_from_here(treasury)
+        assert row.expires_at - row.made_at == timedelta(hours=hours)
+        signer_tasks.carry_order(row.pk, now=treasury.now)
+        assert seen(treasury)[0].is_vetoed
 
 
 def test_warns_once_of_a_registry_that_signers_have_taken_in(treasury: Treasury, signers: Signers) -> None:

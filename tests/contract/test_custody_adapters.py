@@ -171,7 +171,7 @@ def test_signers_that_say_anything_else_have_not_answered(tmp_path: Path, answer
         ask(tmp_path)
 
 
-@pytest.mark.parametrize("code", ["SIGNER_LOCKED", "SIGNER_TOKEN_FAILED"])
+@pytest.mark.parametrize("code", ["SIGNER_LOCKED", "SIGNER_TOKEN_FAILED", "SIGNER_STORE_LOST"])
 def test_signers_that_cannot_obey_now_are_asked_again(tmp_path: Path, code: str) -> None:
     """Else a freeze would be over for a signer that was just started, and missing once it signs."""
     said: dict[str, Any] = {"v": 1, "type": "refused", "token": "hot-1", "code": code, "detail": "not now"}

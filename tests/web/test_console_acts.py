@@ -13,7 +13,16 @@ from core.approvals import kinds
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
 from core.freezes.models import Freeze
-from custody.actions import draft_freeze, report_answer, report_health, sign_order
+from custody.actions import (
+    draft_freeze,
+    draft_veto,
+    expire_order,
+    report_answer,
+    report_health,
+    report_journal,
+    sign_order,
+)
+from custody.domain.journals import Read
 from custody.models import Adjustment, Reconciliation, Refill, SignerOrder, Withdrawal
 from engine_bridge.domain.markets import CALL
 from kernel import canonical
@@ -214,6 +223,34 @@ def test_names_what_a_signer_has_forgotten_with_lost_lines_until_it_is_let_go(ex
     assert "<strong>Ben Brandt (suspended)</strong>: a laptop was stolen <span" in said(**lost)
     assert said(**lost, hot="again").count("forgotten: freeze it again") == 1
     assert "forgotten: freeze it again" not in said()
+
+
+def test_names_the_signers_that_have_not_heard_a_veto(exchange: Exchange) -> None:
+    ana, now, digest = exchange.staff.ana, clock.now(), "ab" * 32
+    told = {"maker": str(exchange.staff.ben.identity.pk), "reason": "new people", "at": now.isoformat()}
+    announced = {digest: {"version": 9, "from": now.isoformat(), "is_recovery": False, **told}}
+
+    def page(*heard: str, unaware: tuple[str, ...] = ()) -> str:
+        for token in ("hot-1", "hot-2", "hot-3"):
+            report_health(token=token, said={"state": "ready"}, now=now)
+            vetoed = {digest: told} if token in heard else {}
+            read = Read(3, "cd" * 32, {} if token in unaware else announced, vetoed)
+            report_journal(token=token, read=read)
+        return at_console(ana.identity).get("/treasury/signers/").content.decode()
+
+    assert "Have not heard it" not in page()
+    row = draft_veto(registry_digest=digest, reason="by whom?", actor=ana.actor, now=now)
+    assert "Have not heard it" not in page("hot-1")
+    sign_order(order_id=row.pk, signed=ana.order(row), actor=ana.actor, now=now)
+    said = page("hot-1")
+    assert '<dt>Have not heard it</dt><dd><span class="state" data-tone="bad">hot-2, hot-3</span>' in said
+    assert "The veto is brought to them until" in said
+    expire_order(order_id=row.pk, actor=ROBOT, now=row.expires_at)
+    # The others may hear of it later, and then of no veto.
+    said = page("hot-1", unaware=("hot-2", "hot-3"))
+    assert "No veto is on its way any more: draft another." in said
+    assert f'<option value="{digest}">' in said
+    assert "Have not heard it" not in page("hot-1", "hot-2", "hot-3")
 
 
 def test_tells_who_suspends_people_and_stops_no_signer_that_others_must(exchange: Exchange) -> None:

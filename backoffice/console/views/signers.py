@@ -50,7 +50,7 @@ def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpRe
         "lanes": queries.lanes_for(identity=request.identity, now=now),
         "orders": rows[:SHOWN_MAX],
         "announcements": announcements,
-        "vetoable": [one for one in announcements if not one.is_vetoed],
+        "vetoable": [one for one in announcements if not one.is_vetoed or one.unheard],
         "askers": queries.askers_without(request.identity.pk),
         "may_stop": access.allowed(request.identity, Permission.STOP_SIGNERS, now),
         "may_order": access.allowed(request.identity, Permission.ORDER_SIGNERS, now),
