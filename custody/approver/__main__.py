@@ -3,7 +3,7 @@
     python -m custody.approver --socket PATH --state DIR --registry FILE --log-socket PATH --allow-uid N
 
 `--state` is the log's own folder, `--registry` the signers' public file, by which the log tells officers from
-strangers; `--allow-uid` names who may ask for the log's heads.
+strangers, and the page whom an id names; `--allow-uid` names who may ask for the log's heads.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ import time
 from pathlib import Path
 
 from custody.approver.log import LogDamaged, LogInUse, SigningLog
+from custody.approver.officers import Officers
 from custody.approver.server import BadPin, Pins, listen
 from custody.approver.watching import Watch
-from kernel.registry import Registry
 
 PINS = {
     "origin": "APPROVER_ORIGIN",
@@ -46,10 +46,11 @@ def main() -> int:
     os.umask(0o077)
     try:
         pins = Pins(**{name: getattr(given, name) for name in PINS})
+        officers = Officers(given.registry)
         log = SigningLog(
             given.state,
             deployment=pins.deployment,
-            registry=lambda: Registry.parse(given.registry.read_bytes()),
+            registry=officers.registry,
             origin=pins.origin,
             rp_id=pins.rp_id,
             clock=time.time,
@@ -58,7 +59,7 @@ def main() -> int:
             text = f"approver: cut {log.cut} bytes of a line that was never finished, nor answered for"
             print(text, file=sys.stderr)
         watch = Watch(given.log_socket, log, allowed=given.allow_uid)
-        server = listen(given.socket, pins, log)
+        server = listen(given.socket, pins, log, officers)
     except (BadPin, LogInUse, LogDamaged, OSError) as error:
         print(f"approver: {error}", file=sys.stderr)
         return 1

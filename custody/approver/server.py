@@ -16,12 +16,15 @@ from typing import ClassVar, Final
 from urllib.parse import urlsplit
 
 from custody.approver.log import Given, NotASignature, SigningLog, TooManyStrangers
+from custody.approver.officers import Officers
 from custody.approver.seated import Server
 from kernel import canonical
 from kernel.registry import BadRegistry
 from kernel.seats import Gone
 
 LOG_PATH: Final = "/log"
+OFFICER_PATH: Final = "/officer/"
+"""With an id: what the registry on this host calls that officer. Whoever has no id learns no name."""
 REGISTER_PATH: Final = "/register"
 """The one page that may ask for a new passkey."""
 LOG_BYTES_MAX: Final = 64 * 1024
@@ -123,7 +126,9 @@ def files(pins: Pins) -> dict[str, File]:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """For the page's own host: GET and HEAD of those paths, POST of a signature to its log, nothing else."""
+    """For the page's own host: GET and HEAD of those paths and of an officer's name, POST of a signature to
+    its log, nothing else.
+    """
 
     server: Server
     protocol_version = "HTTP/1.1"
@@ -132,6 +137,7 @@ class Handler(BaseHTTPRequestHandler):
     timeout = IDLE_S_MAX
     files: ClassVar[Mapping[str, File]] = {}
     log: ClassVar[SigningLog]
+    officers: ClassVar[Officers]
     origin: ClassVar[str] = ""
     host: ClassVar[str] = ""
     is_secure: ClassVar[bool] = False
@@ -183,8 +189,26 @@ class Handler(BaseHTTPRequestHandler):
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
         elif (file := self.files.get(self.path)) is not None:
             self._send(HTTPStatus.OK, file)
+        elif self.path.startswith(OFFICER_PATH):
+            self._name(self.path.removeprefix(OFFICER_PATH))
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
+
+    def _name(self, officer: str) -> None:
+        try:
+            with self.server.seats.turn(self.connection):
+                registry = self.officers.registry()
+        except Gone:
+            self.close_connection = True
+        except (OSError, BadRegistry, canonical.NotCanonical) as error:
+            print(f"approver: the registry cannot be read: {error}", flush=True)
+            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
+        else:
+            if officer not in registry.officers:
+                self.send_error(HTTPStatus.NOT_FOUND)
+                return
+            said = {"name": registry.officers[officer].name, "registry": str(registry.version)}
+            self._send(HTTPStatus.OK, File("application/json", canonical.encode(said)))
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """A plain sentence under the same headers; the connection ends, whatever else was sent on it."""
@@ -215,7 +239,7 @@ class Handler(BaseHTTPRequestHandler):
         """Requests are not logged: what officers look at is nobody's business here."""
 
 
-def listen(path: Path, pins: Pins, log: SigningLog) -> Server:
+def listen(path: Path, pins: Pins, log: SigningLog, officers: Officers) -> Server:
     """A server bound to the socket's path. A socket that a dead process left there is taken away first."""
     if path.exists() and stat.S_ISSOCK(path.stat().st_mode) and not _is_alive(path):
         path.unlink()
@@ -225,6 +249,7 @@ def listen(path: Path, pins: Pins, log: SigningLog) -> Server:
         {
             "files": files(pins),
             "log": log,
+            "officers": officers,
             "origin": pins.origin,
             "host": urlsplit(pins.origin).netloc,
             "is_secure": pins.origin.startswith("https://"),

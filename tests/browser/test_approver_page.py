@@ -13,7 +13,7 @@ from playwright.sync_api import expect
 from backoffice.console.views.approvals import link
 from core import clock
 from core.approvals.models import ApprovalRequest
-from custody.actions import ask_release_of_signers
+from custody.actions import ask_release_of_signers, draft_freeze
 from custody.models import Asker, DecoderKey, PaymentPolicy, SignerOrder
 from tests.browser.conftest import ROOT, Site, bare, recorded, tab_to
 from tests.browser.passkeys import plug_in
@@ -148,6 +148,16 @@ def test_takes_one_officers_order_to_stop_and_nothing_else_for_an_answer(site: S
     assert violations(page, ALL_RULES) == []
     keep(page, "signer-order-signed")
     assert SignerOrder.objects.filter(state="signed", assertion__officer=str(ana.identity.pk)).count() == 2
+
+    # Whom one suspends is named by this host's registry: the payload has an id, and the console could lie.
+    officer = f"officer:{site.exchange.staff.ben.identity.pk}"
+    row = draft_freeze(wallet=officer, reason="a laptop", actor=ana.actor, now=clock.now())
+    page.goto("about:blank")
+    page.goto(link(row))
+    expect(page.locator("h1#headline")).to_have_text("Suspend an officer at every signer")
+    expect(page.locator("#lines")).to_contain_text("Ben BrandtAs registry 1, on this page’s own host")
+    assert violations(page, ALL_RULES) == []
+    keep(page, "sign-suspension")
 
 
 def test_has_much_money_read_again_by_an_offline_decoder(site: Site, visit: Any, tmp_path: Path) -> None:

@@ -191,22 +191,62 @@ def test_signs_nothing_that_could_be_kept_until_signers_take_it_long_after() -> 
     assert INTENT_LIFE_S == 168 * 3600
 
 
+def about(kind: str, hours: float, wallet: str = "hot") -> tuple[str, bytes]:
+    """An order about what signers hold."""
+    made: dict[str, Any] = {
+        "v": 1,
+        "kind": kind,
+        "deployment": "test",
+        "maker": str(PERSON),
+        "reason": "all is well",
+        "expires": time_text(in_hours(hours)),
+        "wallet": wallet,
+    }
+    return kind, canonical.encode(made)
+
+
 def test_signs_no_release_of_signers_that_is_good_for_longer_than_a_day() -> None:
     """It would be kept, and end a freeze that nobody has pulled yet: signers go by when a release ends."""
-
-    def release(kind: str, hours: float) -> tuple[str, bytes]:
-        made: dict[str, Any] = {
-            "v": 1,
-            "kind": kind,
-            "deployment": "test",
-            "maker": str(PERSON),
-            "reason": "all is well",
-            "expires": time_text(in_hours(hours)),
-            "wallet": "hot",
-        }
-        return kind, canonical.encode(made)
-
-    asked = [release("signer.release", 24), release("signer.release", 24.1), release("signer.freeze", 99)]
+    asked = [about("signer.release", 24), about("signer.release", 24.1), about("signer.freeze", 99)]
     short, long, freeze = read(asked)["found"]
     assert (short["headline"], freeze["verb"]) == ("Let the signers of the hot wallet sign again", "approve")
     assert long["failed"] == "Unreadable: This order to the signers would be good for longer than 24 hours."
+
+
+NAMED: Final = """
+import { readFileSync } from "node:fs";
+const { read } = await import(process.argv[1] + "/acts.js");
+const { decodeObject } = await import(process.argv[1] + "/canonical.js");
+const { named } = await import(process.argv[1] + "/officers.js");
+const { payload, kind, said } = JSON.parse(readFileSync(0, "utf-8"));
+const act = read(decodeObject(Buffer.from(payload, "hex")), { kind, deployment: "test" });
+const asked = [];
+const found = await Promise.all(said.map((one) => named(act.lines, async (path) => {
+  asked.push(path);
+  if (one === null) throw new TypeError("Failed to fetch");
+  return { ok: one.status === 200, status: one.status, json: async () => one.body };
+})));
+console.log(JSON.stringify({ asked, found: found.map((lines) => lines.slice(0, 2)) }));
+"""
+
+
+def test_names_a_suspended_officer_by_the_registry_on_its_own_host_and_never_by_the_consoles_word() -> None:
+    kind, payload = about("signer.freeze", 1, f"officer:{PERSON}")
+    said = [
+        {"status": 200, "body": {"name": "Ben\u202eBrandt", "registry": "3"}},
+        {"status": 404, "body": {}},
+        {"status": 503, "body": {}},
+        None,
+    ]
+    given = json.dumps({"payload": payload.hex(), "kind": kind, "said": said})
+    command = [NODE, "--input-type=module", "-e", NAMED, str(PAGE)]
+    done = subprocess.run(command, input=given, capture_output=True, text=True, check=True, timeout=240)
+    answer = json.loads(done.stdout)
+    assert set(answer["asked"]) == {f"/officer/{PERSON}"}
+    names = [lines[0] for lines in answer["found"]]
+    assert (names[0]["label"], names[0]["value"]) == ("Officer", "Ben⟨U+202E⟩Brandt")
+    assert names[0]["note"] == "As registry 3, on this page’s own host, calls them."
+    assert names[1]["value"] == "nobody in the registry on this page’s own host"
+    assert [one["value"] for one in names[2:]] == ["not known"] * 2
+    ids = {(lines[1]["label"], lines[1]["value"]) for lines in answer["found"]}
+    assert ids == {("Officer’s id", str(PERSON))}, "it stands there in any case"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import os
 import signal
 import socket
@@ -16,7 +17,7 @@ import pytest
 
 from custody.approver.server import BadPin, Pins, files
 from kernel import canonical
-from tests.vault import registry_document
+from tests.vault import BEN, registry_document
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PYTHON: Final = ROOT / ".venv-trusted/bin/python"
@@ -124,6 +125,24 @@ def test_serves_its_files_under_the_strictest_policy_and_nothing_else(tmp_path: 
         assert refused[1]["Content-Security-Policy"] == headers["Content-Security-Policy"]
 
 
+def test_names_an_officer_to_whoever_has_the_id_as_the_registry_on_its_host_does_now(tmp_path: Path) -> None:
+    path, file = tmp_path / "approver.sock", tmp_path / "registry.json"
+    with running(path):
+        status, headers, body = ask(path, f"/officer/{BEN}")
+        assert (status, json.loads(body)) == (200, {"name": "Ben", "registry": "1"})
+        assert headers["Content-Type"] == "application/json"
+        for nobody in ("", BEN[:-1], BEN.upper(), f"{BEN}?x", "../acts.js", "%2e"):
+            assert ask(path, f"/officer/{nobody}")[0] == 404
+        registry = canonical.decode_object(file.read_bytes())
+        registry["version"] = 2
+        registry["officers"][BEN]["name"] = "Ben Brandt"
+        file.with_suffix(".new").write_bytes(canonical.encode(registry))
+        file.with_suffix(".new").rename(file)
+        assert json.loads(ask(path, f"/officer/{BEN}")[2]) == {"name": "Ben Brandt", "registry": "2"}
+        file.write_bytes(b"{}")
+        assert ask(path, f"/officer/{BEN}")[0] == 503
+
+
 @pytest.mark.parametrize(
     "request_",
     [
@@ -197,6 +216,6 @@ def test_imports_of_ours_the_kernel_alone() -> None:
     done = subprocess.run([str(PYTHON), "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     ours = {name for name in done.stdout.split() if name.split(".")[0] == "custody"}
-    parts = {f"custody.approver.{name}" for name in ("__main__", "log", "seated", "server", "watching")}
-    assert ours == {"custody", "custody.approver", *parts}
+    parts = ("__main__", "log", "officers", "seated", "server", "watching")
+    assert ours == {"custody", "custody.approver", *(f"custody.approver.{name}" for name in parts)}
     assert loaded.isdisjoint({"core", "django", "pkcs11"})

@@ -60,8 +60,8 @@ const policyLines = (act) => {
 
 const ORDER = { ...COMMON, reason: text, expires: time };
 const OFFICER = /^officer:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
-// Signers hold an officer like a wallet. Their name is not in the payload: people compare the id with the console’s.
-const who = (wallet) => (OFFICER.test(wallet) ? [line("Officer’s id", OFFICER.exec(wallet)[1], "mono", "Compare it with the staff’s page.")] : []);
+// Signers hold an officer like a wallet. Their name is not in the payload: the registry on this page’s host has it.
+const who = (wallet) => (OFFICER.test(wallet) ? [line("Officer’s id", OFFICER.exec(wallet)[1], "officer", "Compare it with the staff’s page.")] : []);
 const whose = (wallet) => (wallet === "*" ? "every signer" : `the signers of the ${wallet} wallet`);
 // One order to the signers. A stop is given by whoever drafted it, alone, and so cannot be rejected either.
 const order = (members, { verb, answers, headline, lines, goodForHours }) => ({

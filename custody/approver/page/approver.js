@@ -4,6 +4,7 @@ import { NotCanonical, decodeObject, encodeTexts } from "./canonical.js";
 import { Unreadable, checkTime, read } from "./acts.js";
 import { encodeQR } from "./qr.js";
 import { asLine, grouped } from "./lines.js";
+import { named } from "./officers.js";
 import { FILE, NONCE, UUID, linkIn, ours, pinned, saving } from "./link.js";
 import { base64url, challengeOf, digestOf, fingerprintOf, fromBase64url, fromHex, hex } from "./statement.js";
 
@@ -31,6 +32,7 @@ async function asked(fragment) {
     if (!act.asks) throw new Unreadable(`Nobody signs that they ask for a ${act.noun}.`);
     Object.assign(act, { verb: "ask", answers: ["ask"] });
   }
+  act.lines = await named(act.lines);
   for (const line of act.lines) if (line.form === "key") line.value = await fingerprintOf(fromHex(line.value));
   return {
     act, kind, deployment, nonce, request, encoded,
