@@ -22,6 +22,7 @@ from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
+from custody.approver.rejections import Rejections
 from kernel import canonical, encodings, note, webauthn, witnessed
 from kernel.approval import BadStatement, Statement, Verb
 from kernel.merkle import Tree
@@ -157,6 +158,7 @@ class SigningLog:
             raise LogInUse(f"{self._path} is in use by another process") from None
         self.tree, self._lines = Tree(), list[bytes]()
         self._places: dict[str, int] = {}
+        self.rejections = Rejections()
         self._strangers: list[float] = []
         self._read()
         self._set_aside()
@@ -175,20 +177,19 @@ class SigningLog:
             if officer is None:
                 self._admit_stranger(now_s)
             said = given.statement
-            line = canonical.encode(
-                {
-                    "v": 1,
-                    "at_ms": str(int(now_s * 1000)),
-                    "officer": officer.id if officer else "",
-                    "credential_id": given.credential_id,
-                    "verb": said.verb.value,
-                    "kind": said.kind,
-                    "request": given.request,
-                    "nonce": said.nonce.hex(),
-                    "digest": said.digest.hex(),
-                    "assertion": given.name,
-                }
-            )
+            members: dict[str, canonical.Value] = {
+                "v": 1,
+                "at_ms": str(int(now_s * 1000)),
+                "officer": officer.id if officer else "",
+                "credential_id": given.credential_id,
+                "verb": said.verb.value,
+                "kind": said.kind,
+                "request": given.request,
+                "nonce": said.nonce.hex(),
+                "digest": said.digest.hex(),
+                "assertion": given.name,
+            }
+            line = canonical.encode(members)
             try:
                 self._append(line + b"\n")
             except OSError:
@@ -196,7 +197,7 @@ class SigningLog:
                     raise
                 self._give_up_reserve()
                 self._append(line + b"\n")
-            self._take(line, given.name)
+            self._take(line, members)
             return self.tree.size - 1
 
     def head(self) -> str:
@@ -260,10 +261,11 @@ class SigningLog:
                 members = canonical.decode_object(line)
             except canonical.NotCanonical as error:
                 raise LogDamaged(f"line {self.tree.size + 1} of {self._path}: {error}") from None
-            self._take(line, _text(members, "assertion"))
+            self._take(line, members)
 
-    def _take(self, line: bytes, name: str) -> None:
-        self._places[name] = self.tree.size
+    def _take(self, line: bytes, members: Mapping[str, canonical.Value]) -> None:
+        self._places[_text(members, "assertion")] = self.tree.size
+        self.rejections.take(members)
         self.tree.append(line)
         self._lines.append(line)
 

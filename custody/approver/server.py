@@ -6,7 +6,7 @@ import html
 import os
 import socket
 import stat
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler
@@ -19,12 +19,14 @@ from custody.approver.log import Given, NotASignature, SigningLog, TooManyStrang
 from custody.approver.officers import Officers
 from custody.approver.seated import Server
 from kernel import canonical
-from kernel.registry import BadRegistry
+from kernel.registry import BadRegistry, Registry
 from kernel.seats import Gone
 
 LOG_PATH: Final = "/log"
 OFFICER_PATH: Final = "/officer/"
 """With an id: what the registry on this host calls that officer. Whoever has no id learns no name."""
+REJECTED_PATH: Final = "/rejected/"
+"""With a nonce and a digest: who has rejected that on this page, and when."""
 REGISTER_PATH: Final = "/register"
 """The one page that may ask for a new passkey."""
 LOG_BYTES_MAX: Final = 64 * 1024
@@ -126,8 +128,8 @@ def files(pins: Pins) -> dict[str, File]:
 
 
 class Handler(BaseHTTPRequestHandler):
-    """For the page's own host: GET and HEAD of those paths and of an officer's name, POST of a signature to
-    its log, nothing else.
+    """For the page's own host: GET and HEAD of those paths, of an officer's name and of who rejected a thing,
+    POST of a signature to its log, nothing else.
     """
 
     server: Server
@@ -190,25 +192,38 @@ class Handler(BaseHTTPRequestHandler):
         elif (file := self.files.get(self.path)) is not None:
             self._send(HTTPStatus.OK, file)
         elif self.path.startswith(OFFICER_PATH):
-            self._name(self.path.removeprefix(OFFICER_PATH))
+            self._say(self._name, self.path.removeprefix(OFFICER_PATH))
+        elif self.path.startswith(REJECTED_PATH):
+            self._say(self._rejections, self.path.removeprefix(REJECTED_PATH))
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
-    def _name(self, officer: str) -> None:
+    def _say(self, what: Callable[[Registry, str], canonical.Value], name: str) -> None:
+        """What is known here beside the page itself; None is not found."""
         try:
             with self.server.seats.turn(self.connection):
-                registry = self.officers.registry()
+                said = what(self.officers.registry(), name)
         except Gone:
             self.close_connection = True
         except (OSError, BadRegistry, canonical.NotCanonical) as error:
             print(f"approver: the registry cannot be read: {error}", flush=True)
             self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
         else:
-            if officer not in registry.officers:
+            if said is None:
                 self.send_error(HTTPStatus.NOT_FOUND)
-                return
-            said = {"name": registry.officers[officer].name, "registry": str(registry.version)}
-            self._send(HTTPStatus.OK, File("application/json", canonical.encode(said)))
+            else:
+                self._send(HTTPStatus.OK, File("application/json", canonical.encode(said)))
+
+    def _name(self, registry: Registry, officer: str) -> canonical.Value:
+        if officer not in registry.officers:
+            return None
+        return {"name": registry.officers[officer].name, "registry": str(registry.version)}
+
+    def _rejections(self, registry: Registry, asked: str) -> canonical.Value:
+        found = self.log.rejections.of(*asked.split("/")[:2])
+        spare = registry.recovery.officers if registry.recovery else {}
+        known = {one.id: one.name for one in (*registry.officers.values(), *spare.values())}
+        return {"by": [{"name": known.get(who, who), "at_ms": str(at)} for who, at in found.items()]}
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """A plain sentence under the same headers; the connection ends, whatever else was sent on it."""

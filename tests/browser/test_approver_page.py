@@ -119,6 +119,13 @@ def test_takes_a_rejection_only_with_a_reason_and_works_by_keys_alone(site: Site
     assert recorded(page) == "Your rejection is recorded. The request is rejected now."
     assert request.signatures.get().reason == "The customer did not call."
 
+    # Whatever a console says of it since: the page tells the next officer itself.
+    page.goto("about:blank")
+    page.goto(link(request))
+    expect(page.locator("#rejected")).to_contain_text("Rejected before, on this page: by Ben Brandt (")
+    assert violations(page, ALL_RULES) == []
+    keep(page, "rejected-before")
+
 
 def test_takes_one_officers_order_to_stop_and_nothing_else_for_an_answer(site: Site, visit: Any) -> None:
     ana = site.exchange.staff.ana

@@ -217,7 +217,7 @@ NAMED: Final = """
 import { readFileSync } from "node:fs";
 const { read } = await import(process.argv[1] + "/acts.js");
 const { decodeObject } = await import(process.argv[1] + "/canonical.js");
-const { named } = await import(process.argv[1] + "/officers.js");
+const { named, rejectedBefore } = await import(process.argv[1] + "/host.js");
 const { payload, kind, said } = JSON.parse(readFileSync(0, "utf-8"));
 const act = read(decodeObject(Buffer.from(payload, "hex")), { kind, deployment: "test" });
 const asked = [];
@@ -226,7 +226,13 @@ const found = await Promise.all(said.map((one) => named(act.lines, async (path) 
   if (one === null) throw new TypeError("Failed to fetch");
   return { ok: one.status === 200, status: one.status, json: async () => one.body };
 })));
-console.log(JSON.stringify({ asked, found: found.map((lines) => lines.slice(0, 2)) }));
+const by = [{ name: "Ben Brandt", at_ms: "0" }, { name: "Cy\\u202e", at_ms: "60000" }];
+const about = { nonce: "aa", digest: "bb" };
+const rejected = (one) => rejectedBefore(about, async (path) => (
+  { ok: one !== null && path === "/rejected/aa/bb", json: async () => one }
+));
+const before = await Promise.all([{ by }, { by: [] }, null].map(rejected));
+console.log(JSON.stringify({ asked, before, found: found.map((lines) => lines.slice(0, 2)) }));
 """
 
 
@@ -250,3 +256,8 @@ def test_names_a_suspended_officer_by_the_registry_on_its_own_host_and_never_by_
     assert [one["value"] for one in names[2:]] == ["not known"] * 2
     ids = {(lines[1]["label"], lines[1]["value"]) for lines in answer["found"]}
     assert ids == {("Officer’s id", str(PERSON))}, "it stands there in any case"
+    told, nobody, unknown = answer["before"]
+    assert told.startswith(
+        "Rejected before, on this page: by Ben Brandt (1970-01-01 00:00 UTC), Cy⟨U+202E⟩ ("
+    )
+    assert (nobody, unknown.startswith("Whether somebody rejected this before is not known")) == ("", True)

@@ -23,7 +23,8 @@ from kernel import canonical, encodings, frames, merkle, note
 from kernel.approval import Statement, Verb
 from kernel.seats import PER_USER
 from tests.contract.test_approver_server import PYTHON, ROOT, Unix
-from tests.vault import BEN, DEPLOYMENT, KEYS, registry_document
+from tests.contract.test_approver_server import ask as http
+from tests.vault import BEN, CY, DEPLOYMENT, KEYS, registry_document
 
 ORIGIN: Final = "http://approver.localhost:8000"
 PINS: Final = {
@@ -170,6 +171,31 @@ def test_writes_down_no_second_act_that_somebody_made_of_an_officers_signature(t
         forged = canonical.encode({**said, "signature": other, "request": RIA})
         assert approver.hand_in(forged) == 200
         assert (approver.said, len(approver.lines)) == ("0", 1)
+
+
+def test_tells_who_rejected_the_same_before_whatever_the_console_shows(tmp_path: Path) -> None:
+    """A web tier in other hands leaves a rejection out, and shows the request to the next officer as open."""
+    payload, nonce = b'{"pay":"all"}', b"\x09" * 32
+    rejection: dict[str, Any] = {"payload": payload, "said": {"verb": Verb.REJECT, "nonce": nonce}}
+
+    def by(approver: Approver, nonce: bytes, payload: bytes) -> list[str]:
+        target = f"/rejected/{nonce.hex()}/{canonical.digest(payload).hex()}"
+        status, _, body = http(approver.folder / "approver.sock", target, host="approver.localhost:8000")
+        assert status == 200
+        return [one["name"] for one in json.loads(body)["by"]]
+
+    with running(tmp_path) as approver:
+        assert approver.hand_in(given(payload=payload, said={"nonce": nonce})) == 200
+        assert approver.hand_in(given(Authenticator(), **rejection)) == 200
+        assert by(approver, nonce, payload) == [], "Ben approved, and nobody knows the other"
+        assert approver.hand_in(given(**rejection)) == 200
+        assert approver.hand_in(given(KEYS[CY], **rejection)) == 200
+        other = b"\x0a" * 32
+        for asked in ((nonce, payload), (other, payload), (nonce, b"{}")):  # anew, or about something else
+            assert by(approver, *asked) == ["Ben", "Cy"]
+        assert by(approver, other, b"{}") == []
+    with running(tmp_path) as approver:
+        assert by(approver, nonce, payload) == ["Ben", "Cy"]
 
 
 def test_shows_witnesses_heads_that_only_grow(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import pytest
 
@@ -133,7 +133,7 @@ def test_names_an_officer_to_whoever_has_the_id_as_the_registry_on_its_host_does
         assert headers["Content-Type"] == "application/json"
         for nobody in ("", BEN[:-1], BEN.upper(), f"{BEN}?x", "../acts.js", "%2e"):
             assert ask(path, f"/officer/{nobody}")[0] == 404
-        registry = canonical.decode_object(file.read_bytes())
+        registry: dict[str, Any] = canonical.decode_object(file.read_bytes())
         registry["version"] = 2
         registry["officers"][BEN]["name"] = "Ben Brandt"
         file.with_suffix(".new").write_bytes(canonical.encode(registry))
@@ -216,6 +216,6 @@ def test_imports_of_ours_the_kernel_alone() -> None:
     done = subprocess.run([str(PYTHON), "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     ours = {name for name in done.stdout.split() if name.split(".")[0] == "custody"}
-    parts = ("__main__", "log", "officers", "seated", "server", "watching")
+    parts = ("__main__", "log", "officers", "rejections", "seated", "server", "watching")
     assert ours == {"custody", "custody.approver", *(f"custody.approver.{name}" for name in parts)}
     assert loaded.isdisjoint({"core", "django", "pkcs11"})

@@ -4,7 +4,7 @@ import { NotCanonical, decodeObject, encodeTexts } from "./canonical.js";
 import { Unreadable, checkTime, read } from "./acts.js";
 import { encodeQR } from "./qr.js";
 import { asLine, grouped } from "./lines.js";
-import { named } from "./officers.js";
+import { named, rejectedBefore } from "./host.js";
 import { FILE, NONCE, UUID, linkIn, ours, pinned, saving } from "./link.js";
 import { base64url, challengeOf, digestOf, fingerprintOf, fromBase64url, fromHex, hex } from "./statement.js";
 
@@ -34,9 +34,11 @@ async function asked(fragment) {
   }
   act.lines = await named(act.lines);
   for (const line of act.lines) if (line.form === "key") line.value = await fingerprintOf(fromHex(line.value));
+  const digest = await digestOf(payload);
   return {
     act, kind, deployment, nonce, request, encoded,
-    confirm: confirm === "yes" && asks !== "yes", digest: await digestOf(payload), toFile: origin === FILE,
+    confirm: confirm === "yes" && asks !== "yes", digest, toFile: origin === FILE,
+    before: act.isFounding ? "" : await rejectedBefore({ nonce, digest: hex(digest) }),
   };
 }
 
@@ -58,6 +60,8 @@ function show(found) {
   at("reject-choice").hidden = !act.answers.includes("reject");
   at("back").href = `${pinned("console")}/approvals/${found.request}/`;
   at("back").hidden = found.toFile;
+  at("rejected").textContent = found.before;
+  at("rejected").hidden = found.before === "";
   if (act.expires !== null && Date.parse(act.expires) <= Date.now()) {
     at("late").textContent =
       "By this computer’s clock the request is void already. An approval would be refused; ask for a new request.";
