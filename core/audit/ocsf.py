@@ -71,16 +71,17 @@ def of(text: str, *, at: datetime | None, index: int, log: str) -> dict[str, Any
     action, actor = event["action"], event["actor"]
     (category, class_uid), activity = _class_of(action)
     failed = action.endswith((".refused", ".failed"))
-    return {
-        "metadata": {
-            "version": VERSION,
-            "profiles": ["host"],
-            "uid": event.get("id"),
-            "log_name": log,
-            "sequence": index,
-            "correlation_uid": event.get("act"),
-            "product": {"name": _PRODUCT, "vendor_name": _PRODUCT},
-        },
+    metadata = {
+        "version": VERSION,
+        "profiles": ["host"],
+        "uid": _text(event.get("id")),
+        "log_name": log,
+        "sequence": index,
+        "correlation_uid": _text(event.get("act")),
+        "product": {"name": _PRODUCT, "vendor_name": _PRODUCT},
+    }
+    made = {
+        "metadata": _given(metadata),
         "time": int(at.timestamp() * 1000) if at else 0,
         "category_uid": category,
         "class_uid": class_uid,
@@ -91,11 +92,21 @@ def of(text: str, *, at: datetime | None, index: int, log: str) -> dict[str, Any
         "status_id": 2 if failed else 1,
         "status_detail": event.get("reason") or None,
         "message": f"{actor.get('label', '')} {action} {event.get('target', '')}".strip(),
-        "actor": {"user": _user_of(actor), "session": {"uid": actor.get("subject") or None}},
+        "actor": _given({"user": _user_of(actor), "session": _given({"uid": actor.get("subject") or None})}),
         "src_endpoint": _endpoint_of(actor),
         **_members((category, class_uid), event),
         "unmapped": {"text": text} if action == UNREADABLE else event,
     }
+    return _given(made)
+
+
+def _given(members: Mapping[str, Any]) -> dict[str, Any]:
+    """Those that there are: in the schema a member may be missing, and never be null."""
+    return {name: value for name, value in members.items() if value not in (None, {})}
+
+
+def _text(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _members(found: tuple[int, int], event: Mapping[str, Any]) -> dict[str, Any]:
@@ -111,8 +122,8 @@ def _members(found: tuple[int, int], event: Mapping[str, Any]) -> dict[str, Any]
         return {"user": whom, "privileges": [str(role or event["action"])]}
     if found == _ENTITY_MANAGEMENT:
         return {
-            "entity": {"name": target, "data": event.get("before")},
-            "entity_result": {"name": target, "data": after},
+            "entity": _given({"name": target, "data": event.get("before")}),
+            "entity_result": _given({"name": target, "data": after}),
         }
     if found == _WEB_RESOURCES:
         return {"web_resources": [{"name": target}]}
@@ -127,11 +138,8 @@ def _endpoint_of(actor: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _user_of(actor: Mapping[str, Any]) -> dict[str, Any]:
-    return {
-        "uid": actor.get("identity"),
-        "name": actor.get("label") or _UNKNOWN,
-        "type": actor.get("kind"),
-    }
+    found = {"uid": actor.get("identity"), "name": actor.get("label") or _UNKNOWN, "type": actor.get("kind")}
+    return _given(found)
 
 
 def _class_of(action: str) -> tuple[tuple[int, int], int]:
