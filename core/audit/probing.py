@@ -71,13 +71,22 @@ def read_vault(now: datetime) -> Reading:
     return Reading(Status.UP, "The vault opens what is on record, within its limits.", facts)
 
 
+def is_late(one: queries.Witnessed, now: datetime) -> bool:
+    """Whether a witness has not seen a log lately that it should see."""
+    return one.is_watched and (one.at is None or one.at < now - WITNESSED_WITHIN)
+
+
 def read_witnesses(now: datetime) -> Reading:
     """Every witness has seen every log lately."""
     found = queries.witnessed()
-    late = sorted({f"{one.name} on {one.log}" for one in found if one.at < now - WITNESSED_WITHIN})
-    facts: dict[str, str | int | None] = {"cosigned heads": len(found), "late": len(late)}
-    if not found:
+    late = [one for one in found if is_late(one, now)]
+    facts: dict[str, str | int | None] = {
+        "cosigned heads": sum(one.at is not None for one in found),
+        "late": len(late),
+    }
+    if not facts["cosigned heads"]:
         return Reading(Status.DEGRADED, "No witness has cosigned anything yet.", facts)
     if late:
-        return Reading(Status.DEGRADED, f"Not seen for a while: {late[0]}.", facts)
+        since = "Not seen for a while" if late[0].at else "Never seen"
+        return Reading(Status.DEGRADED, f"{since}: {late[0].name} on {late[0].log}.", facts)
     return Reading(Status.UP, "Every witness has seen every log lately.", facts)

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Final
 
+from django.conf import settings
 from django.db import connection
 
-from core.audit import mentions, tree
+from core.audit import mentions, notarizing, sources, tree, witnesses
 from core.audit.domain import reading
 from core.audit.domain.reading import Found, found_by
 from core.audit.events import Event
 from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent, key_of
 from core.refusals import NotFound
+from kernel import merkle, note
 
 TAIL_MAX: Final = 1000
 """Unsealed events that a search looks through; more only wait where the sealer does not run."""
+SEALED_WITHIN: Final = timedelta(minutes=1)
+"""An event of a time is sealed this soon after it, but where the sealer was down."""
 
 
 def events(
@@ -28,14 +32,17 @@ def events(
     person: str = "",
     reads: bool = False,
     under: str = "",
+    until: datetime | None = None,
     before_id: int | None = None,
     limit: int = 100,
 ) -> list[AuditEvent]:
     """The newest events first: of an exact target, of actions that begin so, of an actor's label.
 
     `person` asks for reads of that person's data, `reads` for all such reads, `under` for the deeds of an
-    elevation. What the sealer has not reached yet is read as text.
+    elevation, `until` for what is older. What the sealer has not reached yet is read as text.
     """
+    if until is not None and before_id is None:
+        before_id = _sealed_behind(until)
 
     def wanted(row: AuditEvent) -> bool:
         about: Found = found_by(row.canon, act=row.act)
@@ -44,6 +51,7 @@ def events(
             and target in ("", about.target)
             and actor in ("", about.actor)
             and (not under or under in about.under.split())
+            and (until is None or about.at is None or about.at < until)
             and (about.person == person if person else bool(about.person) or not reads)
         )
 
@@ -64,6 +72,14 @@ def events(
         rows = AuditEvent.texts.numbered(some)
         found += [rows[number] for number in some if number in rows and wanted(rows[number])]
     return _with_places(found[:limit])
+
+
+def _sealed_behind(until: datetime) -> int | None:
+    """The number of an event behind those of that time; None where the newest are of it."""
+    heads = AuditCheckpoint.objects.defer("hashes").order_by("size")
+    early = heads.filter(sealed_at__lt=until + SEALED_WITHIN).last()
+    late = heads.filter(size__gt=early.size if early else 0).first()
+    return late.last_id + 1 if late else None
 
 
 def _with_places(rows: list[AuditEvent]) -> list[AuditEvent]:
@@ -106,12 +122,17 @@ def faulty() -> int:
 
 @dataclass(frozen=True)
 class Proof:
-    """An event's inclusion proof against a checkpoint; `path` is hex, from the leaf upwards."""
+    """An event's inclusion proof against a checkpoint; `path` is hex, from the leaf upwards.
+
+    `holds` says whether the event as it stands is under the root that the log's key signed: None where that
+    key is not at hand.
+    """
 
     index: int
     size: int
     path: list[str]
     note: str
+    holds: bool | None
 
 
 def event(event_id: int) -> AuditEvent:
@@ -144,7 +165,22 @@ def proof(row: AuditEvent) -> Proof | None:
     if checkpoint is None or index is None or index >= checkpoint.size:
         return None
     path = tree.inclusion_proof(checkpoint.size, index)
-    return Proof(index, checkpoint.size, [step.hex() for step in path], checkpoint.note)
+    holds = _holds(row, path, index=index, signed=checkpoint.note)
+    return Proof(index, checkpoint.size, [step.hex() for step in path], checkpoint.note, holds)
+
+
+def _holds(row: AuditEvent, path: list[bytes], *, index: int, signed: str) -> bool | None:
+    try:
+        by = notarizing.verifier(settings.AUDIT_KEY_FILE, origin=settings.AUDIT_ORIGIN)
+    except (notarizing.NoLogKey, OSError, ValueError):
+        return None
+    leaf = merkle.leaf(row.canon.encode())
+    try:
+        head = note.Checkpoint.parse(note.open_note(signed, by=by))
+        merkle.verify_inclusion(path, leaf_hash=leaf, index=index, size=head.size, root=head.root)
+    except (note.BadNote, merkle.BadProof):
+        return False
+    return True
 
 
 def cursor() -> int:
@@ -190,15 +226,29 @@ def waiting() -> int:
 
 @dataclass(frozen=True)
 class Witnessed:
-    """How far one witness has come with one log: the largest tree that it cosigned, and when it last did."""
+    """How far one witness has come with one log: the largest tree that it cosigned, and when it last did,
+    None where it never has. `is_watched` is false for a log that witnesses are not shown any more.
+    """
 
     log: str
     name: str
     size: int
-    at: datetime
+    at: datetime | None
+    is_watched: bool = True
 
 
 def witnessed() -> list[Witnessed]:
-    """The newest cosignature of each witness under each log."""
+    """The newest cosignature of each witness under each log, and those that are missing."""
+    watched = {one.log.name for one in sources.read(settings.WATCHED_LOGS_FILE)}
+    expected = {settings.AUDIT_ORIGIN, *watched}
     rows = AuditCosignature.objects.order_by("log", "witness", "-size", "-at").distinct("log", "witness")
-    return [Witnessed(row.log, row.witness, row.size, row.at) for row in rows]
+    found = {
+        (row.log, row.witness): Witnessed(
+            row.log, row.witness, row.size, row.at, not watched or row.log in expected
+        )
+        for row in rows
+    }
+    for witness in witnesses.read(settings.AUDIT_WITNESSES_FILE):
+        for log in expected:
+            found.setdefault((log, witness.cosigner.name), Witnessed(log, witness.cosigner.name, 0, None))
+    return [found[key] for key in sorted(found)]

@@ -20,11 +20,12 @@ from django.db import connections
 from backoffice.asgi import console
 from core import audit, clock
 from core.access.doors import ASSERTION
-from core.audit import cosigning
+from core.audit import cosigning, probing
 from core.audit import verifier as offline
 from core.audit.models import AuditEvent
 from core.audit.sources import OwnLog
-from kernel import merkle, note
+from core.health import Status
+from kernel import cosignature, merkle, note
 from tests.actions.test_core_audit_exports import watching
 from tests.actions.test_core_audit_sealing import Event, do, seal_all
 from tests.doors import CONSOLE, Browser, at_console, confirmation, console_key, open_doors, token
@@ -72,14 +73,19 @@ def test_say_who_read_what_of_whom(own: Staff, now: datetime) -> None:
 
 
 def test_show_an_event_with_its_proof_and_how_far_witnesses_are(
-    own: Staff, now: datetime, tmp_path: Path
+    own: Staff, now: datetime, tmp_path: Path, settings: Any
 ) -> None:
     """What the pages show is all that somebody needs who believes only the log's public key."""
     log, seal = soft_log(tmp_path, origin=ORIGIN)
+    settings.AUDIT_KEY_FILE, settings.AUDIT_ORIGIN = tmp_path / "key.txt", ORIGIN
+    settings.AUDIT_WITNESSES_FILE = tmp_path / "witnesses.txt"
     do(count=5, actor=own.ana.actor, now=now)
     seal_all(seal, now=now)
     with watching(tmp_path, log) as among:
         assert cosigning.collect(OwnLog(log), among, now=clock.now()) == len(among) == 2
+    absent = cosignature.Cosigner("witness.example/3", b"\1" * 32)
+    keys = [*(one.cosigner for one in among), absent]
+    settings.AUDIT_WITNESSES_FILE.write_text("".join(f"{key} {tmp_path}\n" for key in keys))
     row = AuditEvent.texts.filter(canon__contains="thing/3").get()
     page = unescape(dot(own).get(f"/audit/{row.id}/").content.decode())
     pieces = re.findall(r"<pre[^>]*>(.*?)</pre>", page, re.DOTALL)
@@ -102,9 +108,33 @@ def test_show_an_event_with_its_proof_and_how_far_witnesses_are(
     assert note.Checkpoint.parse(note.open_note(shown, by=log)) == head
     for witness in among:
         assert f"<td>{witness.cosigner.name}</td><td>{head.size}</td>" in seals
+    assert re.findall(r'<span class="state"[^>]*>(.*?)</span>', seals) == [
+        "seen lately",
+        "seen lately",
+        "late",
+    ]
+    reading = probing.read_witnesses(clock.now())
+    assert (reading.status, reading.sentence) == (Status.DEGRADED, f"Never seen: {absent.name} on {ORIGIN}.")
 
 
-def test_are_filtered_by_actor_target_and_act(own: Staff, now: datetime) -> None:
+def test_say_which_event_is_not_the_one_that_was_sealed(
+    own: Staff, now: datetime, tmp_path: Path, settings: Any
+) -> None:
+    settings.AUDIT_KEY_FILE, settings.AUDIT_ORIGIN = tmp_path / "key.txt", ORIGIN
+    seal = soft_log(tmp_path, origin=ORIGIN)[1]
+    do(count=2, actor=own.ana.actor, now=now)
+    seal_all(seal, now=now)
+    with connections["default"].cursor() as cursor:
+        cursor.execute("ALTER TABLE audit_event DISABLE TRIGGER audit_event_rows")
+        cursor.execute("UPDATE audit_event SET canon = replace(canon, 'thing/1', 'thing/9')")
+    verdicts = {"thing/0": "Computed just now", "thing/9": "This is not the event that was sealed"}
+    for target, said in verdicts.items():
+        row = AuditEvent.texts.get(canon__contains=target)
+        page = dot(own).get(f"/audit/{row.id}/").content.decode()
+        assert [verdict for verdict in verdicts.values() if verdict in page] == [said]
+
+
+def test_are_filtered_by_actor_target_act_and_time(own: Staff, now: datetime, tmp_path: Path) -> None:
     do(count=2, actor=own.ana.actor, now=now)
     do(count=1, actor=own.ben.actor, now=now)
 
@@ -118,6 +148,16 @@ def test_are_filtered_by_actor_target_and_act(own: Staff, now: datetime) -> None
     assert shown(action="test.", actor=ana) < everything
     assert shown(action="test.", target="thing/1", actor=ana) > 0
     assert shown(action="freezes.") == shown(action="test.", actor="nobody") == 0
+    seal = soft_log(tmp_path, origin=ORIGIN)[1]
+    for minutes in (0, 10, 20):
+        do(count=1, actor=own.cy.actor, now=now + timedelta(minutes=minutes))
+        seal_all(seal, now=now + timedelta(minutes=minutes))
+    times = {minutes: f"{now + timedelta(minutes=minutes):%Y-%m-%dT%H:%M}" for minutes in (0, 1, 15, 30)}
+    cy = own.cy.identity.display_name
+    once = shown(actor=cy, action="test.") // 3
+    found = [shown(actor=cy, action="test.", until=text) // once for text in times.values()]
+    assert found == [0, 1, 2, 3]
+    assert dot(own).get("/audit/", {"until": "yesterday"}).status_code == 400
 
 
 def test_show_what_lies(own: Staff, now: datetime, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from django.http.response import HttpResponseBase
 
 from backoffice.console import frame, reading
 from core import access, clock
-from core.audit import packing, queries, witnesses
+from core.audit import packing, probing, queries, witnesses
 from core.audit.actions import export_log
 from core.audit.events import Event
 from core.audit.exporting import Span
@@ -23,7 +23,7 @@ from core.audit.permissions import Permission
 from core.refusals import Refused
 
 SHOWN: Final = 50
-FILTERS: Final = ("action", "target", "actor")
+FILTERS: Final = ("action", "target", "actor", "until")
 Form = Callable[[Span, datetime | None, datetime | None], Iterator[bytes]]
 FORMS: Final[Mapping[str, Form]] = {"jsonl": packing.whole, "ocsf": packing.ocsf_lines}
 
@@ -35,6 +35,12 @@ class BadExport(Refused):
     status = 400
 
 
+class BadTime(BadExport):
+    """A field holds no time."""
+
+    code = "bad_time"
+
+
 def index(request: frame.StaffRequest) -> HttpResponse:
     """The newest events, filtered."""
     chosen = {name: request.GET.get(name, "").strip()[:200] for name in FILTERS}
@@ -43,6 +49,7 @@ def index(request: frame.StaffRequest) -> HttpResponse:
         action=chosen["action"],
         target=chosen["target"],
         actor=chosen["actor"],
+        until=_moment(chosen["until"], undone="Nothing was looked for"),
         before_id=int(before) if before.isdecimal() and len(before) < 19 else None,
         limit=SHOWN + 1,
     )
@@ -74,10 +81,15 @@ def reads(request: frame.StaffRequest) -> HttpResponse:
 def seals(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpResponse:
     """The newest checkpoint, how far each witness has come with each log, and the form that exports."""
     now = clock.now()
+    checkpoint = queries.newest_checkpoint()
+    sealed = checkpoint.size if checkpoint else 0
     values = {
-        "checkpoint": queries.newest_checkpoint(),
+        "checkpoint": checkpoint,
         "waiting": queries.waiting(),
-        "witnessed": queries.witnessed(),
+        "witnessed": [
+            (one, probing.is_late(one, now), sealed - one.size if one.log == settings.AUDIT_ORIGIN else 0)
+            for one in queries.witnessed()
+        ],
         "faults": queries.faults(limit=SHOWN),
         "may_export": access.allowed(request.identity, Permission.EXPORT_EVENTS, now),
     }
@@ -124,7 +136,7 @@ async def _stepwise(pieces: Iterator[bytes]) -> AsyncIterator[bytes]:
         yield piece
 
 
-def _moment(text: str) -> datetime | None:
+def _moment(text: str, *, undone: str = "Nothing was exported") -> datetime | None:
     """A time that a form sent, in UTC where it names no zone; none where the field was left empty."""
     if not text:
         return None
@@ -132,7 +144,7 @@ def _moment(text: str) -> datetime | None:
         found = datetime.fromisoformat(text)
         return found if found.tzinfo else found.replace(tzinfo=UTC)
     except ValueError:
-        raise BadExport("Nothing was exported: a time is like 2026-11-28T08:00.") from None
+        raise BadTime(f"{undone}: a time is like 2026-11-28T08:00.") from None
 
 
 def show(request: frame.StaffRequest, event_id: int) -> HttpResponse:
