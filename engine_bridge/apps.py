@@ -8,7 +8,7 @@ class EngineBridgeConfig(AppConfig):
 
     def ready(self) -> None:
         from core import access, approvals, health
-        from engine_bridge import events, probes, subscribers  # noqa: F401 - declares messages and their readers
+        from engine_bridge import checks, events, probes, subscribers  # noqa: F401 - these register themselves
         from engine_bridge.actions.halts import KIND
         from engine_bridge.permissions import Permission
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import logging
 import socket
 import struct
 import threading
@@ -22,11 +23,13 @@ from engine_bridge.adapters import decoding, papers, trailers
 from engine_bridge.adapters.channel import EngineAway, EngineBusy
 from engine_bridge.adapters.papers import Door
 
+log = logging.getLogger(__name__)
+
 WAIT_S: Final = 0.05
 """`hear` comes back after this long also where nothing came."""
 
 _NOTHING, _MESSAGE, _AWAY, _TRAILERS = range(4)
-_ANSWERED, _LATE, _BUSY = range(3)
+_ANSWERED, _LATE, _BUSY, _MALFORMED, _BROKEN = range(5)
 """What `line_hear` and `line_submit` say, as in engine/bridge/src/lib.rs."""
 
 
@@ -52,6 +55,8 @@ class Line:
         """EngineAway where the library is not there."""
         self._calls = _loaded(library)
         self._handle = self._calls.line_new()
+        if self._handle is None:
+            raise EngineAway("no line to the engine: its part outside the interpreter cannot begin")
         # Whoever is still in a call when the process ends would find it gone.
         weakref.finalize(self, self._calls.line_free, self._handle).atexit = False
         self._lock = threading.Lock()
@@ -99,6 +104,8 @@ class Line:
     def submit(self, commands: Sequence[bytes], *, timeout_s: float) -> tuple[bool, Any]:
         """Send commands in their order and wait: whether all were answered in time, and what is known of
         each, for `decoding.answers`. What had not left by then never will. EngineBusy, none taken.
+
+        A fault on the other side ends the wait early; of what it tells nothing, nothing is known.
         """
         known = (ctypes.c_char * (len(commands) * decoding.ANSWER.size))()
         sent, sizes = b"".join(commands), bytes(map(len, commands))
@@ -106,6 +113,8 @@ class Line:
         said = self._calls.line_submit(self._handle, sent, len(sent), sizes, len(sizes), limit_us, known)
         if said == _BUSY:
             raise EngineBusy(f"{self.depth} commands are waiting")
+        if said == _BROKEN:
+            log.error("a fault in the order stream: whether %d commands left is not known", len(sizes))
         return said == _ANSWERED, known
 
     def shut(self) -> None:
@@ -143,6 +152,11 @@ class Line:
         return int(self._calls.line_depth(self._handle))
 
 
+def is_release(library: Path) -> bool:
+    """Whether it was built for production: without assertions, and without the tests' faults. EngineAway."""
+    return bool(_loaded(library).line_is_release())
+
+
 @functools.cache
 def _loaded(library: Path) -> ctypes.CDLL:
     try:
@@ -151,6 +165,7 @@ def _loaded(library: Path) -> ctypes.CDLL:
         raise EngineAway(f"no line to the engine: bin/setup builds what is missing ({error})") from None
     handle, number, text, size = ctypes.c_void_p, ctypes.c_uint64, ctypes.c_char_p, ctypes.c_size_t
     for name, gives, takes in (
+        ("is_release", ctypes.c_bool, []),
         ("new", handle, []),
         ("free", None, [handle]),
         ("open", _Told, [handle, ctypes.c_int, _Span, _Span, _Span, ctypes.POINTER(_Span * 3)]),

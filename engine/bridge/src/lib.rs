@@ -4,7 +4,12 @@
 //! by `line_new`, given back by `line_free`, and may be used by any thread in between; `line_open`, `line_hear` and
 //! `line_close` by one. Texts and messages that are handed out belong to the handle until its next `line_open` or
 //! `line_hear`. ADR 0046 says why it is here.
+//!
+//! Nothing panics across this interface: a fault ends the connection, and whoever waits learns that its outcome is
+//! unknown.
 
+pub mod faults;
+pub mod guard;
 pub mod http;
 pub mod inward;
 pub mod line;
@@ -16,14 +21,16 @@ pub mod tls;
 
 use std::os::fd::{BorrowedFd, RawFd};
 use std::slice;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use countersign_wire::Bytes;
 
+use guard::guarded;
 use http::{End, Scheme};
 use line::{Heard, Line};
 use outward::Outward;
+use session::Busy;
 use ticket::{Answer, Ticket};
 use tls::Papers;
 
@@ -38,6 +45,8 @@ pub const ANSWERED: i32 = 0;
 pub const LATE: i32 = 1;
 pub const BUSY: i32 = 2;
 pub const MALFORMED: i32 = 3;
+/// Something broke in here; of commands without an answer nothing is known.
+pub const BROKEN: i32 = 4;
 
 #[derive(Default)]
 pub struct Handle {
@@ -64,15 +73,22 @@ impl Span {
 
 impl Handle {
     fn tell(&self, bytes: Bytes) -> Span {
-        let mut told = self.told.lock().expect("nobody panics while holding it");
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         *told = bytes;
         Span { begin: told.as_ptr(), size: told.len() }
     }
 }
 
+/// Whether this is a release build: one without debug assertions, and without faults on purpose.
+#[unsafe(no_mangle)]
+pub extern "C" fn line_is_release() -> bool {
+    !cfg!(debug_assertions)
+}
+
+/// Nothing where none can be made.
 #[unsafe(no_mangle)]
 pub extern "C" fn line_new() -> *mut Handle {
-    Box::into_raw(Box::default())
+    guarded(|| Box::into_raw(Box::default())).unwrap_or(std::ptr::null_mut())
 }
 
 /// # Safety
@@ -80,7 +96,8 @@ pub extern "C" fn line_new() -> *mut Handle {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn line_free(handle: *mut Handle) {
     // SAFETY: it was a box, and its last user gives it back.
-    drop(unsafe { Box::from_raw(handle) });
+    let handle = unsafe { Box::from_raw(handle) };
+    let _nobody_is_left_to_tell = guarded(|| drop(handle));
 }
 
 /// Ask for a method over a connected socket. The papers are the authority's, the own certificate and its key; without a
@@ -103,16 +120,17 @@ pub unsafe extern "C" fn line_open(
         let texts = [method, authority, host].map(|span| String::from_utf8_lossy(span.read()));
         (&*handle, BorrowedFd::borrow_raw(socket), texts, papers)
     };
-    let (scheme, tls) = if host.is_empty() {
-        (Scheme::Http, None)
-    } else {
-        match tls::connection(&Papers { host: &host, authority: roots, certificate, key }) {
-            Ok(tls) => (Scheme::Https, Some(tls)),
-            Err(wrong) => return handle.tell(wrong.into()),
-        }
-    };
-    handle.line.open(socket, Outward::new(&method, &authority, scheme), tls);
-    handle.tell(Bytes::new())
+    let opened = guarded(|| {
+        let (scheme, tls) = if host.is_empty() {
+            (Scheme::Http, None)
+        } else {
+            let papers = Papers { host: &host, authority: roots, certificate, key };
+            (Scheme::Https, Some(tls::connection(&papers)?))
+        };
+        handle.line.open(socket, Outward::new(&method, &authority, scheme), tls);
+        Ok(())
+    });
+    handle.tell(opened.and_then(|opened| opened).map_or_else(Bytes::from, |()| Bytes::new()))
 }
 
 /// Let the connection go.
@@ -122,7 +140,8 @@ pub unsafe extern "C" fn line_open(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn line_close(handle: *const Handle) {
     // SAFETY: as promised above.
-    unsafe { &*handle }.line.close();
+    let handle = unsafe { &*handle };
+    let _whoever_comes_next_begins_anew = guarded(|| handle.line.close());
 }
 
 /// Send a message of the caller's own.
@@ -133,7 +152,7 @@ pub unsafe extern "C" fn line_close(handle: *const Handle) {
 pub unsafe extern "C" fn line_say(handle: *const Handle, message: Span) {
     // SAFETY: as promised above.
     let (handle, message) = unsafe { (&*handle, message.read()) };
-    handle.line.say(message);
+    let _whoever_hears_is_told = guarded(|| handle.line.say(message));
 }
 
 /// Wait for something to tell: NOTHING, MESSAGE, AWAY or TRAILERS, and its bytes in `told`.
@@ -144,11 +163,11 @@ pub unsafe extern "C" fn line_say(handle: *const Handle, message: Span) {
 pub unsafe extern "C" fn line_hear(handle: *const Handle, told: *mut Span) -> i32 {
     // SAFETY: as promised above.
     let (handle, told) = unsafe { (&*handle, &mut *told) };
-    let (kind, bytes) = match handle.line.hear() {
-        Heard::Nothing => return NOTHING,
-        Heard::Message(message) => (MESSAGE, message),
-        Heard::Ended(End::Away(why)) => (AWAY, why.into()),
-        Heard::Ended(End::Trailers(block)) => (TRAILERS, block.into()),
+    let (kind, bytes) = match guarded(|| handle.line.hear()) {
+        Ok(Heard::Nothing) => return NOTHING,
+        Ok(Heard::Message(message)) => (MESSAGE, message),
+        Ok(Heard::Ended(End::Away(why))) | Err(why) => (AWAY, why.into()),
+        Ok(Heard::Ended(End::Trailers(block))) => (TRAILERS, block.into()),
     };
     *told = handle.tell(bytes);
     kind
@@ -161,11 +180,12 @@ pub unsafe extern "C" fn line_hear(handle: *const Handle, told: *mut Span) -> i3
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn line_resume(handle: *const Handle, epoch: u64, last_applied: u64) {
     // SAFETY: as promised above.
-    unsafe { &*handle }.line.resume(epoch, last_applied);
+    let handle = unsafe { &*handle };
+    let _whoever_hears_is_told = guarded(|| handle.line.resume(epoch, last_applied));
 }
 
 /// Send commands, whose bytes lie one behind the other and whose sizes are a byte each, and wait for their answers:
-/// ANSWERED, LATE, BUSY or MALFORMED. The answers are written in the first two cases.
+/// ANSWERED, LATE, BUSY, MALFORMED or BROKEN. What is known is written in the first two cases, and in the last.
 ///
 /// # Safety
 /// A live handle, bytes that can be read, and room for as many answers as there are commands.
@@ -183,13 +203,18 @@ pub unsafe extern "C" fn line_submit(
     let (handle, commands, sizes) = unsafe {
         (&*handle, Span { begin: commands, size }.read(), Span { begin: sizes, size: count }.read())
     };
-    let Some(ticket) = Ticket::new(commands, sizes) else { return MALFORMED };
-    let ticket = Arc::new(ticket);
-    let Ok(whole) = handle.line.submit(&ticket, Duration::from_micros(limit_us)) else { return BUSY };
+    let Ok(ticket) = guarded(|| Ticket::new(commands, sizes)) else { return BROKEN };
+    let Some(ticket) = ticket.map(Arc::new) else { return MALFORMED };
+    let came_to = match guarded(|| handle.line.submit(&ticket, Duration::from_micros(limit_us))) {
+        Ok(Ok(true)) => ANSWERED,
+        Ok(Ok(false)) => LATE,
+        Ok(Err(Busy(_))) => return BUSY,
+        Err(_) => BROKEN,
+    };
     let told = ticket.answers();
     // SAFETY: as promised above; the two do not overlap, since this memory is ours.
     unsafe { answers.copy_from_nonoverlapping(told.each.as_ptr(), told.each.len()) };
-    if whole { ANSWERED } else { LATE }
+    came_to
 }
 
 /// The number of the command that leaves next.
@@ -199,7 +224,8 @@ pub unsafe extern "C" fn line_submit(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn line_next_seq(handle: *const Handle) -> u64 {
     // SAFETY: as promised above.
-    unsafe { &*handle }.line.next_seq()
+    let handle = unsafe { &*handle };
+    guarded(|| handle.line.next_seq()).unwrap_or(u64::MAX)
 }
 
 /// The newest leader's.
@@ -209,7 +235,8 @@ pub unsafe extern "C" fn line_next_seq(handle: *const Handle) -> u64 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn line_epoch(handle: *const Handle) -> u64 {
     // SAFETY: as promised above.
-    unsafe { &*handle }.line.epoch()
+    let handle = unsafe { &*handle };
+    guarded(|| handle.line.epoch()).unwrap_or(u64::MAX)
 }
 
 /// How many commands are here, waiting or unanswered.
@@ -219,5 +246,6 @@ pub unsafe extern "C" fn line_epoch(handle: *const Handle) -> u64 {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn line_depth(handle: *const Handle) -> u64 {
     // SAFETY: as promised above.
-    unsafe { &*handle }.line.depth() as u64
+    let handle = unsafe { &*handle };
+    guarded(|| handle.line.depth() as u64).unwrap_or(u64::MAX)
 }

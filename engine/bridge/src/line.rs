@@ -15,6 +15,7 @@ use rustix::io::Errno;
 use rustix::net::{RecvFlags, recv};
 use rustls::ClientConnection;
 
+use crate::faults::{self, Place};
 use crate::http::{End, Word};
 use crate::inward::Inward;
 use crate::link::Link;
@@ -57,6 +58,14 @@ pub enum Heard {
 }
 
 impl Sending {
+    /// Something broke in the middle: neither half a frame nor a number is believed, so this connection says nothing
+    /// any more, and of what was under way nothing is known.
+    fn give_up(&mut self) {
+        self.link = None;
+        self.greeted = false;
+        self.session.give_up();
+    }
+
     /// Send what has gathered, as far as it may go.
     fn send(&mut self) {
         let Some(link) = self.link.as_mut() else { return };
@@ -70,12 +79,24 @@ impl Sending {
 }
 
 impl Line {
+    /// Whoever comes first after a fault puts it right.
     fn sending(&self) -> MutexGuard<'_, Sending> {
-        self.sending.lock().expect("nobody panics while holding it")
+        self.sending.lock().unwrap_or_else(|broken| {
+            let mut sending = broken.into_inner();
+            sending.give_up();
+            self.sending.clear_poison();
+            sending
+        })
     }
 
+    /// What is read after a fault is not believed: then the connection is at its end.
     fn reading(&self) -> MutexGuard<'_, Option<Reading>> {
-        self.reading.lock().expect("nobody panics while holding it")
+        self.reading.lock().unwrap_or_else(|broken| {
+            let mut reading = broken.into_inner();
+            *reading = None;
+            self.reading.clear_poison();
+            reading
+        })
     }
 
     /// Use this connection from now on, and ask for the call. The socket stays open until after `close`.
@@ -137,8 +158,12 @@ impl Line {
                 Ok((size, _)) => self.take(reading, size),
                 Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => {
-                    self.sending().send();
-                    return Heard::Nothing;
+                    let mut sending = self.sending();
+                    if sending.link.is_some() {
+                        sending.send();
+                        return Heard::Nothing;
+                    }
+                    reading.end = Some(given_up());
                 }
                 Err(why) => reading.end = Some(End::Away(std::io::Error::from(why).to_string())),
             }
@@ -150,8 +175,9 @@ impl Line {
         let mut words = Vec::new();
         let opened = match &mut self.sending().link {
             Some(link) => link.open(&reading.piece[..size], &mut plain),
-            None => Ok(()),
+            None => Err(given_up()),
         };
+        faults::pass(Place::Read);
         let mut end = reading.inward.hear(&plain, &mut words).and(opened);
         let mut answers: Vec<ResultBatch> = Vec::new();
         words.retain_mut(|word| {
@@ -190,6 +216,7 @@ impl Line {
         sending.session.take(ticket)?;
         sending.send();
         drop(sending);
+        faults::pass(Place::Sent);
         let whole = ticket.wait(limit);
         if !whole {
             self.sending().session.withdraw(ticket);
@@ -211,4 +238,9 @@ impl Line {
     pub fn depth(&self) -> usize {
         self.sending().session.depth()
     }
+}
+
+/// Whoever hears has a connection, and whoever sends has let it go.
+fn given_up() -> End {
+    End::Away("a fault in the order stream ended this connection".into())
 }

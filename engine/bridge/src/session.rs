@@ -12,6 +12,7 @@ use std::sync::Arc;
 
 use countersign_wire::v1::ResultBatch;
 
+use crate::faults::{self, Place};
 use crate::http::varint;
 use crate::ticket::{State, Ticket};
 
@@ -112,6 +113,7 @@ impl Session {
 
     /// Queue a call's commands in their order.
     pub fn take(&mut self, ticket: &Arc<Ticket>) -> Result<(), Busy> {
+        faults::pass(Place::Taking);
         let count = ticket.count();
         if self.depth + count > WAITING_MAX {
             return Err(Busy(self.depth));
@@ -144,12 +146,22 @@ impl Session {
     /// A leader has greeted us: put what is unanswered back in front, to be numbered anew. A number is no part of the
     /// command, and only has to be above all that the engine has seen.
     pub fn resume(&mut self, epoch: u64, last_applied: u64) {
+        faults::pass(Place::Greeted);
         self.epoch = epoch;
         self.next_seq = self.next_seq.max(last_applied.saturating_add(1));
         let mut again: VecDeque<Run> =
             self.frames.drain(..).flat_map(|frame| frame.runs).flat_map(|run| run.unanswered()).collect();
         again.append(&mut self.waiting);
         self.waiting = again;
+    }
+
+    /// Something broke in here, and nothing is known any more of what was under way: whoever waits is let go, to ask
+    /// about it. Nothing of it is sent again. Numbers go on, and a leader that was replaced stays so.
+    pub fn give_up(&mut self) {
+        let Session { waiting, frames, next_seq, epoch, .. } = std::mem::take(self);
+        (self.next_seq, self.epoch) = (next_seq, epoch);
+        let runs = frames.into_iter().flat_map(|frame| frame.runs).chain(waiting);
+        runs.for_each(|run| run.ticket.give_up());
     }
 
     /// The next message to send, if one may go now.
@@ -181,6 +193,7 @@ impl Session {
         message.push(BATCH);
         varint(&mut message, batch.len() as u64);
         message.append(&mut batch);
+        faults::pass(Place::Numbered);
         let left = (self.next_seq - first) as usize;
         self.frames.push_back(Frame { first, end: self.next_seq, left, runs });
         Some(message)
@@ -209,6 +222,7 @@ impl Session {
                 answered.push(run.ticket.clone());
             }
             drop(answers);
+            faults::pass(Place::Kept);
             self.depth -= 1;
             frame.left -= 1;
             if frame.left == 0 {

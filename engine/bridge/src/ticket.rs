@@ -1,6 +1,6 @@
 //! One call: its commands as they are sent but for their numbers, the answers in their places, and who waits for them.
 
-use std::sync::{Condvar, Mutex, MutexGuard};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use countersign_wire::v1::CommandResult;
@@ -60,6 +60,8 @@ pub struct Answers {
     pub each: Vec<Answer>,
     /// How many have none.
     pub left: usize,
+    /// Nobody will bring any more.
+    given_up: bool,
 }
 
 impl Answers {
@@ -86,7 +88,7 @@ impl Ticket {
             })
             .collect();
         let left = ends.len();
-        let answers = Mutex::new(Answers { each: vec![Answer::default(); left], left });
+        let answers = Mutex::new(Answers { each: vec![Answer::default(); left], left, given_up: false });
         (end == commands.len()).then(|| Self {
             commands: commands.to_vec(),
             ends,
@@ -104,14 +106,22 @@ impl Ticket {
         &self.commands[begin..self.ends[place]]
     }
 
+    /// An answer is kept whole or not at all, so those of whoever panicked here count.
     pub fn answers(&self) -> MutexGuard<'_, Answers> {
-        self.answers.lock().expect("nobody panics while holding it")
+        self.answers.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Whether everything was answered within the time.
     pub fn wait(&self, limit: Duration) -> bool {
-        let waited = self.answered.wait_timeout_while(self.answers(), limit, |answers| answers.left > 0);
-        waited.expect("nobody panics while holding it").0.left == 0
+        let open = |answers: &mut Answers| answers.left > 0 && !answers.given_up;
+        let waited = self.answered.wait_timeout_while(self.answers(), limit, open);
+        waited.unwrap_or_else(PoisonError::into_inner).0.left == 0
+    }
+
+    /// Let the waiting thread go with what it has: of the rest nothing will be heard here.
+    pub fn give_up(&self) {
+        self.answers().given_up = true;
+        self.wake();
     }
 
     /// Let the waiting thread look.
