@@ -10,19 +10,18 @@ use countersign_venue::{Code, Command, LOGIC_VERSION};
 use countersign_wire::Bytes;
 use countersign_wire::v1::admin_server::Admin as Service;
 use countersign_wire::v1::{
-    AdminResult, ConsumerStatus, DrainRequest, DrainResult, Empty, MassCancelRequest, PutAssetRequest,
-    PutInstrumentRequest, ResultCode, ResumeRequest, RunAuctionRequest, SetAccountFeesRequest,
-    SetInstrumentStateRequest, SetPriceBandRequest, ShardState, ShardStatus, SnapshotInfo, TakeOverRequest,
-    VerifyReport, VerifyRequest,
+    AdminResult, DrainRequest, DrainResult, Empty, MassCancelRequest, PutAssetRequest, PutInstrumentRequest,
+    ResultCode, ResumeRequest, RunAuctionRequest, SetAccountFeesRequest, SetInstrumentStateRequest,
+    SetPriceBandRequest, ShardState, ShardStatus, SnapshotInfo, TakeOverRequest, VerifyReport, VerifyRequest,
 };
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
+use crate::consumers::Consumers;
 use crate::convert;
 use crate::engine::{COMMANDS_MAX, Engine, Entry, NotTaken};
-use crate::feed::Consumers;
 use crate::orders::unavailable;
 use crate::shadow::Snapshots;
 use crate::verifying::Verifying;
@@ -78,7 +77,6 @@ pub fn status(engine: &Engine, consumers: &Consumers) -> ShardStatus {
     let (durable_seq, chain) = engine.shared.durable.get();
     let (fsync_p50_us, fsync_p99_us) = live.flush_us();
     let state = engine.state();
-    let consumers = consumers.lock().expect("nobody panics while holding it");
     ShardStatus {
         epoch: live.epoch,
         state: state as i32,
@@ -100,10 +98,7 @@ pub fn status(engine: &Engine, consumers: &Consumers) -> ShardStatus {
             }
             _ => 0,
         },
-        consumers: consumers
-            .iter()
-            .map(|(name, &sent_event_seq)| ConsumerStatus { name: name.clone(), sent_event_seq })
-            .collect(),
+        consumers: consumers.told(),
         open_orders: live.open_orders,
         accounts: live.accounts,
         version: env!("CARGO_PKG_VERSION").to_string(),

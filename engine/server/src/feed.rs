@@ -1,8 +1,7 @@
 //! The event feed, and the two questions that settlement compares itself with.
 
-use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 
 use countersign_archive::{Archive, Cursor, ReadError};
@@ -17,6 +16,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tokio_stream::{Stream, iter};
 use tonic::{Request, Response, Status};
 
+use crate::consumers::{Consumers, Reading};
 use crate::engine::{Engine, NotTaken};
 use crate::orders::unavailable;
 use crate::places::Places;
@@ -29,9 +29,6 @@ const CHUNK: usize = 1_024;
 const ROWS_MAX: usize = countersign_venue::ORDERS_MAX;
 /// Batches that may wait for a slow consumer; then it waits in the archive.
 const BATCHES: usize = 4;
-
-/// How far each named consumer has been sent.
-pub type Consumers = Arc<Mutex<BTreeMap<String, u64>>>;
 
 #[derive(Clone)]
 pub struct Feed {
@@ -59,14 +56,12 @@ impl EventFeed for Feed {
         let place = self.places.or_refuse("readers")?;
         let (sender, receiver) = mpsc::channel(BATCHES);
         let feed = self.clone();
+        let reading = self.consumers.begin(&request.consumer, request.from_event_seq.saturating_sub(1));
         self.readers.spawn(async move {
-            if let Err(status) = feed.send_events(&request, &sender).await {
+            if let Err(status) = feed.send_events(&request, reading.as_ref(), &sender).await {
                 sender.send(Err(status)).await.ok();
             }
-            if !request.consumer.is_empty() {
-                feed.consumers.lock().expect("nobody panics while holding it").remove(&request.consumer);
-            }
-            drop(place);
+            drop((reading, place));
         });
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
@@ -157,6 +152,7 @@ impl Feed {
     async fn send_events(
         &self,
         request: &SubscribeRequest,
+        reading: Option<&Reading>,
         sender: &mpsc::Sender<Result<EventBatch, Status>>,
     ) -> Result<(), Status> {
         let shared = &self.engine.shared;
@@ -204,9 +200,8 @@ impl Feed {
             if sender.send(Ok(batch)).await.is_err() {
                 return Ok(());
             }
-            if !request.consumer.is_empty() {
-                let mut consumers = self.consumers.lock().expect("nobody panics while holding it");
-                consumers.insert(request.consumer.clone(), cursor.next_seq() - 1);
+            if let Some(reading) = reading {
+                reading.sent(cursor.next_seq() - 1);
             }
         }
     }

@@ -4,6 +4,7 @@ mod admin;
 mod checksum;
 mod clock;
 mod committing;
+mod consumers;
 mod convert;
 mod deciding;
 mod depth;

@@ -10,8 +10,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
 use crate::admin::status;
+use crate::consumers::Consumers;
 use crate::engine::{COMMANDS_MAX, Engine};
-use crate::feed::Consumers;
 use crate::identity::Denials;
 use crate::live::Buckets;
 use crate::stages::{STAGES, Stages};

@@ -17,9 +17,9 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::consumers::Consumers;
 use crate::convert;
 use crate::engine::{self, Answers, Engine, Entry, NotTaken, Reply};
-use crate::feed::Consumers;
 use crate::lines::Lines;
 use crate::places::Places;
 use crate::stages::{Stage, Stages};

@@ -24,8 +24,9 @@ use tonic::service::Routes;
 use tonic::transport::Server;
 
 use crate::admin::Admin;
+use crate::consumers::Consumers;
 use crate::engine::Engine;
-use crate::feed::{Consumers, Feed};
+use crate::feed::Feed;
 use crate::identity::{Denials, GateLayer, Identity, Known, Peer};
 use crate::lease::Lease;
 use crate::lines::Lines;

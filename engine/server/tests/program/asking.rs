@@ -4,9 +4,9 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use countersign_wire::v1::event_feed_client::EventFeedClient;
-use countersign_wire::v1::{Event, OpenOrdersRequest, event};
+use countersign_wire::v1::{Empty, Event, OpenOrdersRequest, SubscribeRequest, event};
 
-use crate::process::{Ids, Process};
+use crate::process::{Ids, Process, admin_client};
 use crate::{events, trade};
 
 /// Order number to lots left, of all that rest after these events.
@@ -65,4 +65,32 @@ async fn tells_the_open_orders_of_exactly_one_sequence_while_orders_flow() {
     for (at, told) in answers {
         assert_eq!(told, resting(&all[..at as usize]), "as of event {at}");
     }
+}
+
+/// A consumer comes back before anybody has seen that its former connection is gone.
+#[tokio::test]
+async fn tells_how_far_a_consumer_is_until_the_last_of_its_subscriptions_ends() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    let newest = events(&process, 1).await.len() as u64;
+    let mut feed = EventFeedClient::new(process.transfers().await);
+    let mut read = async |consumer: &str| {
+        let request =
+            SubscribeRequest { from_event_seq: 1, consumer: consumer.into(), ..SubscribeRequest::default() };
+        let mut stream = feed.subscribe(request).await.unwrap().into_inner();
+        stream.message().await.unwrap().unwrap();
+        stream
+    };
+    let former = (read("settlement").await, read("other").await);
+    let latter = read("settlement").await;
+    drop(former);
+    let mut admin = admin_client(process.admin().await);
+    let mut told = async || -> BTreeMap<String, u64> {
+        let status = admin.status(Empty {}).await.unwrap().into_inner();
+        status.consumers.into_iter().map(|one| (one.name, one.sent_event_seq)).collect()
+    };
+    while told().await.contains_key("other") {}
+    assert_eq!(told().await, BTreeMap::from([("settlement".to_string(), newest)]));
+    drop(latter);
+    while !told().await.is_empty() {}
 }
