@@ -16,9 +16,11 @@ PENDING_MAX: Final = timedelta(seconds=30)
 
 def read_engine(now: datetime) -> Reading:
     """The engine's own word on itself, as of the last few seconds."""
-    last = vitals.last()
+    last, silence = vitals.last(), vitals.silence(now)
+    if silence is not None:
+        return Reading(Status.DOWN, f"The engine does not answer: {silence.reason}.")
     if last is None or now - last.taken_at > vitals.FRESH:
-        return Reading(Status.DOWN, "No word from the engine for half a minute: it, or settlement, is away.")
+        return Reading(Status.DOWN, "Nobody looks at the engine: settlement, which does so, is away.")
     found, verified = last.reading, last.verification
     facts: dict[str, str | int | None] = {
         "state": found.state,
@@ -54,6 +56,8 @@ def read_settlement(now: datetime) -> Reading:
     }
     if view.halted:
         return Reading(Status.DOWN, f"Settlement stands still: {view.halted}", facts)
+    if engine is None and vitals.silence(now) is None:
+        return Reading(Status.DOWN, "Settlement is away: not even the engine is looked at.", facts)
     if view.is_rebuilding:
         sentence = f"The mirrors are being rebuilt: event {view.last_event_seq} of {view.rebuilt_to}."
         return Reading(Status.DEGRADED, sentence, facts)

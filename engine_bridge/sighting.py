@@ -35,17 +35,34 @@ class Follower:
 
 
 @dataclass(frozen=True, slots=True)
+class StateView:
+    """A market's state: the engine's own, or the settled one where that was not seen lately."""
+
+    instrument: Instrument
+    state: str
+    is_live: bool
+
+    @property
+    def is_awaited(self) -> bool:
+        """Whether officers stopped it, and it is not known to be so."""
+        return self.instrument.wanted_state in STOPS and self.instrument.wanted_state != self.state
+
+
+@dataclass(frozen=True, slots=True)
 class EngineView:
-    """`reading` is None where nobody has heard of the engine for a week, or Redis is away."""
+    """`reading` is None where nobody has heard of the engine for a week, or Redis is away; `silence` is there
+    while it is asked and does not answer.
+    """
 
     reading: ShardReading | None
     taken_at: datetime | None
     is_fresh: bool
     followers: Sequence[Follower]
     settlement: queries.SettlementView
-    stopped: Sequence[Instrument]
+    stopped: Sequence[StateView]
     verification: Verification | None = None
     flushes: Flushes | None = None
+    silence: vitals.Silence | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,18 +96,19 @@ def engine_for(officer: Identity | None, *, now: datetime) -> EngineView:
     if not access.allowed(officer, Permission.SEE_MARKETS, now):
         raise NotFound("There is no such page.")
     try:
-        found = vitals.last()
+        found, silence = vitals.last(), vitals.silence(now)
     except notes.NotesDown:
-        found = None
+        found = silence = None
     settlement = queries.settlement()
-    stopped = [row for row in queries.instruments() if row.wanted_state in STOPS or row.state != "open"]
+    states = [state_of(row, now=now) for row in queries.instruments()]
+    stopped = [one for one in states if one.instrument.wanted_state in STOPS or one.state != "open"]
     if found is None:
-        return EngineView(None, None, False, [], settlement, stopped)
+        return EngineView(None, None, False, [], settlement, stopped, silence=silence)
     reading = found.reading
     newest = reading.event_seq
     reached = dict(reading.consumers) | {"settled in PostgreSQL": settlement.last_event_seq}
     followers = [Follower(name, seq, max(0, newest - seq)) for name, seq in sorted(reached.items())]
-    is_fresh = now - found.taken_at <= vitals.FRESH
+    is_fresh = silence is None and now - found.taken_at <= vitals.FRESH
     return EngineView(
         reading,
         found.taken_at,
@@ -100,22 +118,36 @@ def engine_for(officer: Identity | None, *, now: datetime) -> EngineView:
         stopped,
         verification=found.verification,
         flushes=flushes(reading.flush_us_buckets),
+        silence=silence,
     )
+
+
+def state_of(market: Instrument, *, now: datetime) -> StateView:
+    """The state of a market that the caller may see: where settlement stands, so does the settled one."""
+    seen, is_live = _seen(market, now=now)
+    if seen is None or not seen.state or not is_live:
+        return StateView(market, market.state, False)
+    return StateView(market, seen.state, True)
 
 
 def book_of(market: Instrument, *, depth: int, now: datetime) -> BookView:
     """The engine's book of a market that the caller may see; the settled one where there is no other."""
-    try:
-        seen = vitals.last_depth(market.pk)
-    except notes.NotesDown:
-        seen = None
+    seen, is_live = _seen(market, now=now)
     if seen is None:
         book = queries.settled_book(market, depth=depth)
         return BookView(book.bids, book.asks, queries.settled_event_seq(), None, False)
     bids, asks = (_lines(market.scale, levels[:depth]) for levels in (seen.depth.bids, seen.depth.asks))
-    is_live = now - seen.taken_at <= vitals.LIVE
     call = _call(market.scale, seen.depth.auction) if seen.depth.auction is not None else None
     return BookView(bids, asks, seen.depth.event_seq, seen.taken_at, is_live, call)
+
+
+def _seen(market: Instrument, *, now: datetime) -> tuple[vitals.SeenDepth | None, bool]:
+    """What was seen of it last, and whether traders meet that now."""
+    try:
+        seen, silence = vitals.last_depth(market.pk), vitals.silence(now)
+    except notes.NotesDown:
+        return None, False
+    return seen, seen is not None and silence is None and now - seen.taken_at <= vitals.LIVE
 
 
 def _call(scale: Scale, told: Indication) -> CallView:

@@ -1,7 +1,8 @@
 // Keeps parts of a page fresh. A part says in data-live what it shows ("withdrawals", or "withdrawals/<id>" for one
 // row) and in data-every how often it is asked for anyway, in seconds. The console's socket only says what has
 // changed; the part then asks for itself, as a plain request. While the socket grants all that a part shows, asking
-// anyway is rare; without a socket it is as often as the part says.
+// anyway is rare; without a socket it is as often as the part says. A part with data-ages shows what changes by its
+// age, or by somebody's silence: nothing announces that, so it asks as often as it says in any case.
 const RARELY = 6;
 const RARELY_AT_LEAST_MS = 60_000;
 const BETWEEN_MS = 1000;
@@ -23,7 +24,7 @@ const keysOf = (part) => (part.dataset.live ?? "").split(" ").filter(Boolean);
 function wait(part) {
   const every = Number(part.dataset.every) * 1000;
   const keys = keysOf(part);
-  const isTold = keys.length > 0 && keys.every((key) => granted.has(key));
+  const isTold = !("ages" in part.dataset) && keys.length > 0 && keys.every((key) => granted.has(key));
   return isTold ? Math.max(RARELY_AT_LEAST_MS, every * RARELY) : every;
 }
 

@@ -14,8 +14,8 @@ from engine_bridge.adapters import notes
 from engine_bridge.adapters.administration import ShardReading
 from engine_bridge.adapters.inspection import Depth, Indication, Level, Verification
 
-FRESH: Final = timedelta(seconds=30)
-"""Older news is no news: the engine, or settlement, is not there."""
+FRESH: Final = timedelta(seconds=10)
+"""Older news is no news: whoever looks every second is not there."""
 KEPT: Final = timedelta(days=7)
 """How long the last word is shown, with its age, after there is no newer one."""
 LIVE: Final = timedelta(seconds=5)
@@ -32,11 +32,20 @@ class Vitals:
 
 
 @dataclass(frozen=True, slots=True)
+class Silence:
+    """Why the engine gave no word when it was last asked, and when that was."""
+
+    reason: str
+    taken_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class SeenDepth:
-    """A book's best levels, and when they were seen."""
+    """A book's best levels and its market's state in the engine, and when they were seen."""
 
     depth: Depth
     taken_at: datetime
+    state: str
 
 
 def leave(reading: ShardReading, verification: Verification | None = None, *, now: datetime) -> None:
@@ -44,9 +53,14 @@ def leave(reading: ShardReading, verification: Verification | None = None, *, no
     _put("vitals", now, reading=_told(reading), verification=_told(verification))
 
 
-def leave_depth(instrument: int, depth: Depth, *, now: datetime) -> None:
-    """Put a book's best levels where the console looks."""
-    _put(f"depth:{instrument}", now, depth=_told(depth))
+def leave_silence(reason: str, *, now: datetime) -> None:
+    """Put down that the engine was asked and did not answer."""
+    _put("silence", now, reason=reason)
+
+
+def leave_depth(instrument: int, depth: Depth, *, state: str, now: datetime) -> None:
+    """Put a book's best levels, and its market's state, where the console looks."""
+    _put(f"depth:{instrument}", now, depth=_told(depth), state=state)
 
 
 def find(now: datetime) -> ShardReading | None:
@@ -65,6 +79,16 @@ def last() -> Vitals | None:
     return Vitals(reading, datetime.fromisoformat(told["taken_at"]), verified and _verification(verified))
 
 
+def silence(now: datetime) -> Silence | None:
+    """That it does not answer, if somebody has found so lately and has heard no word of it since."""
+    told, word = _take("silence"), _take("vitals")
+    if told is None:
+        return None
+    found = Silence(told["reason"], datetime.fromisoformat(told["taken_at"]))
+    is_over = word is not None and datetime.fromisoformat(word["taken_at"]) >= found.taken_at
+    return None if is_over or now - found.taken_at > FRESH else found
+
+
 def last_depth(instrument: int) -> SeenDepth | None:
     """The newest levels of a book, however old."""
     told = _take(f"depth:{instrument}")
@@ -75,7 +99,7 @@ def last_depth(instrument: int) -> SeenDepth | None:
     depth = Depth(
         body["event_seq"], _levels(body["bids"]), _levels(body["asks"]), auction and Indication(**auction)
     )
-    return SeenDepth(depth, datetime.fromisoformat(told["taken_at"]))
+    return SeenDepth(depth, datetime.fromisoformat(told["taken_at"]), told.get("state", ""))
 
 
 def _verification(body: dict[str, Any]) -> Verification:

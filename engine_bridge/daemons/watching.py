@@ -25,12 +25,16 @@ LEVELS: Final = 12
 
 
 def look(target: str, *, now: datetime) -> None:
-    """Leave the engine's word on itself and on each of its books; EngineAway, NotesDown."""
-    verification = inspection.verify(target, begin=False)
-    vitals.leave(administration.status(target), verification, now=now)
-    for instrument in administration.listed(target):
-        depth = inspection.depth(target, instrument=instrument, levels=LEVELS)
-        vitals.leave_depth(instrument, depth, now=now)
+    """Leave the engine's word on itself and its books, or that it gave none; EngineAway, NotesDown."""
+    try:
+        verification = inspection.verify(target, begin=False)
+        vitals.leave(administration.status(target), verification, now=now)
+        for instrument, state in administration.listed(target).items():
+            depth = inspection.depth(target, instrument=instrument, levels=LEVELS)
+            vitals.leave_depth(instrument, depth, state=state, now=now)
+    except EngineAway as away:
+        vitals.leave_silence(str(away), now=now)
+        raise
 
 
 @contextmanager

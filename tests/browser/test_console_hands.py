@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -11,6 +12,8 @@ from playwright.sync_api import expect
 from core import clock
 from custody.actions import reject_withdrawal
 from custody.models import Withdrawal
+from engine_bridge.adapters import vitals
+from engine_bridge.adapters.inspection import Depth
 from tests import doors
 from tests.browser.conftest import Site, tab_to
 from tests.browser.passkeys import plug_in
@@ -78,6 +81,21 @@ def test_sees_a_queue_move_when_a_colleague_acts(site: Site, visit: Any) -> None
         withdrawal_id=site.exchange.held.pk, reason="a mixer", actor=staff.ana.actor, now=clock.now()
     )
     expect(row).to_have_count(0)
+
+
+def test_sees_what_nothing_announces_as_soon_as_a_page_says_it_looks(site: Site, visit: Any) -> None:
+    """An engine that halts a market while settlement stands: no act, and so no hint of it."""
+    market = site.exchange.market
+    window = visit(site.exchange.staff.sam.identity)
+    window.page.clock.install()
+    page = window.open(f"/markets/{market.symbol}/")
+    expect(page.locator("html[data-told]")).to_have_count(1)
+    expect(page.locator(".title")).to_contain_text("as settled")
+    depth = Depth(7, (), (), None)
+    vitals.leave_depth(market.pk, depth, state="halted", now=clock.now() + timedelta(seconds=60))
+    page.clock.run_for(7_000)
+    expect(page.locator(".title .state")).to_have_text("halted")
+    expect(page.locator(".title")).not_to_contain_text("as settled")
 
 
 def test_is_led_to_the_entrance_when_the_session_ends_elsewhere(site: Site, visit: Any) -> None:

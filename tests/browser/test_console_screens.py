@@ -129,7 +129,7 @@ def watched(site: Site) -> None:
     vitals.leave(reading, broken, now=now)
     bids, asks = (tuple((600_000 + step * at, 1_000 * at, at) for at in range(1, 13)) for step in (-10, 10))
     call = Indication(600_000, 40_000, 1_000, "buy")
-    vitals.leave_depth(site.exchange.market.pk, Depth(1_904_377, bids, asks, call), now=now)
+    vitals.leave_depth(site.exchange.market.pk, Depth(1_904_377, bids, asks, call), state="open", now=now)
 
 
 def violations(page: Page, rules: dict[str, Any]) -> list[str]:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from datetime import timedelta
+from contextlib import nullcontext
+from dataclasses import fields
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.template.loader import render_to_string
@@ -12,12 +16,16 @@ from core import clock
 from core.audit.models import AuditEvent
 from core.refusals import NotAllowed
 from engine_bridge import probes, queries, sighting
-from engine_bridge.actions import ask_verification, rebuild_mirrors
+from engine_bridge.actions import ask_verification, rebuild_mirrors, stop_market
 from engine_bridge.actions.rebuilding import NoReason, NotConfirmed
 from engine_bridge.adapters import administration, inspection, vitals
+from engine_bridge.adapters.channel import EngineAway
 from engine_bridge.adapters.inspection import Verification
+from engine_bridge.adapters.notes import NotesDown
+from engine_bridge.daemons import watching
 from engine_bridge.daemons.watching import look
 from engine_bridge.models import Instrument
+from engine_bridge.wire import types_pb2
 from tests.officers import Staff
 from tests.trading import maker, mirrors, place, sound, taker, terms, trading, until
 from tests.venue import Venue, venue_open
@@ -46,6 +54,84 @@ def test_shows_the_last_word_with_its_age_and_never_asks_the_engine(venue: Venue
     assert probes.read_engine(later).status.value == "down"
 
 
+def test_reads_each_figure_under_its_own_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    numbers = [field.name for field in fields(administration.ShardReading) if field.type == "int"]
+    wire = types_pb2.ShardStatus(**{name: 100 + at for at, name in enumerate(numbers)})
+    wire.consumers.add(name="settlement", sent_event_seq=7)
+    wire.flush_us_buckets.extend([1, 2])
+    stub = SimpleNamespace(Status=lambda request, timeout: wire)
+    monkeypatch.setattr(administration, "_channel", lambda target: nullcontext())
+    monkeypatch.setattr(administration.admin_pb2_grpc, "AdminStub", lambda channel: stub)
+    reading = administration.status("unix:nowhere")
+    assert [getattr(reading, name) for name in numbers] == list(range(100, 100 + len(numbers)))
+    assert (reading.consumers, reading.flush_us_buckets) == ({"settlement": 7}, (1, 2))
+
+
+def test_says_whether_the_engine_is_silent_or_nobody_asks_it(venue: Venue, staff: Staff) -> None:
+    # A minute ago, so that nothing of it is news to the tests that follow.
+    now, target = clock.now() - timedelta(minutes=1), f"unix:{venue.engine.admin}"
+    look(target, now=now)
+    venue.engine.kill()
+    later = now + timedelta(seconds=1)
+    with pytest.raises(EngineAway):
+        look(target, now=later)
+    found = sighting.engine_for(staff.dot.identity, now=later)
+    assert found.silence is not None
+    assert (found.silence.reason, found.silence.taken_at) == ("UNAVAILABLE", later)
+    assert (found.is_fresh, found.reading is None) == (False, False)
+    market = Instrument.objects.get()
+    book, state = sighting.book_of(market, depth=1, now=later), sighting.state_of(market, now=later)
+    assert (book.taken_at, book.is_live, state.is_live) == (now, False, False)
+    reading = probes.read_engine(later)
+    assert (reading.status.value, reading.sentence) == ("down", "The engine does not answer: UNAVAILABLE.")
+    # Nobody asks any more, and that is another thing to mend.
+    much_later = later + vitals.FRESH + timedelta(seconds=1)
+    assert sighting.engine_for(staff.dot.identity, now=much_later).silence is None
+    reading = probes.read_engine(much_later)
+    assert (reading.status.value, "Nobody looks at the engine" in reading.sentence) == ("down", True)
+    venue.engine.start()
+    look(target, now=much_later)
+    found = sighting.engine_for(staff.dot.identity, now=much_later)
+    assert (found.silence, found.is_fresh, probes.read_engine(much_later).status.value) == (None, True, "up")
+
+
+def test_shows_a_markets_state_in_the_engine_though_settlement_stands(venue: Venue, staff: Staff) -> None:
+    """Whoever stops a market in the middle of that sees whether it is stopped."""
+    now, target = clock.now(), f"unix:{venue.engine.admin}"
+    stop_market(
+        symbol="BTC-USDT", state="halted", reason="events are missing", actor=staff.sam.actor, now=now
+    )
+    look(target, now=now)
+    market = Instrument.objects.get()
+    for delivered, state in ((False, "open"), (True, "halted")):
+        if delivered:
+            venue.deliver()
+            look(target, now=now)
+        found = sighting.state_of(market, now=now)
+        assert (found.state, found.is_live, found.is_awaited) == (state, True, not delivered)
+        assert [one.state for one in sighting.engine_for(staff.dot.identity, now=now).stopped] == [state]
+    later = now + vitals.LIVE + timedelta(seconds=1)
+    found = sighting.state_of(market, now=later)
+    assert (found.state, found.is_live, found.is_awaited) == ("open", False, True)
+
+
+def test_is_kept_up_to_date_whatever_one_look_meets(monkeypatch: pytest.MonkeyPatch) -> None:
+    looks, enough = [], threading.Event()
+
+    def look(target: str, *, now: datetime) -> None:
+        looks.append(target)
+        if len(looks) > len(meets):
+            enough.set()
+        else:
+            raise meets[len(looks) - 1]
+
+    meets = [EngineAway("UNAVAILABLE"), RuntimeError("nobody thought of it"), NotesDown()]
+    monkeypatch.setattr(watching, "look", look)
+    monkeypatch.setattr(watching, "EVERY_S", 0.001)
+    with watching.watching("unix:nowhere"):
+        assert enough.wait(60)
+
+
 def test_has_the_mirrors_rebuilt_by_who_may_and_says_how_far_it_is(venue: Venue, staff: Staff) -> None:
     tom, tia = maker(venue), taker(venue)
     place(tom, terms("sell", "0.5", "40000", clOrdId="ask"))
@@ -71,7 +157,10 @@ def test_has_the_mirrors_rebuilt_by_who_may_and_says_how_far_it_is(venue: Venue,
     )
     view = queries.settlement()
     assert (view.is_rebuilding, view.rebuilt_to, mirrors()) == (True, reached, [[], [], []])
+    look(f"unix:{venue.engine.admin}", now=now)
     assert probes.read_settlement(now).status.value == "degraded"
+    away = probes.read_settlement(now + vitals.FRESH + timedelta(seconds=1))
+    assert (away.status.value, "Settlement is away" in away.sentence) == ("down", True)
     # Its subscription is far ahead of the cursor, and nothing happens at the venue: it finds out by itself.
     venue.settle()
     assert not queries.settlement().is_rebuilding

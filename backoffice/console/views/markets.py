@@ -26,8 +26,9 @@ TRADES: Final = 20
 def index(request: frame.StaffRequest) -> HttpResponse:
     """Every market with its day, and settlement's state."""
     now = clock.now()
+    markets = queries.markets_for(request.identity, now=now)
     values = {
-        "markets": queries.markets_for(request.identity, now=now),
+        "markets": [(market, sighting.state_of(market.instrument, now=now)) for market in markets],
         "settlement": queries.settlement_for(request.identity, now=now),
     }
     return frame.page(request, "console/markets.html", values, now=now)
@@ -38,14 +39,16 @@ def show(request: frame.StaffRequest, symbol: str, refusal: Refused | None = Non
     now = clock.now()
     market = queries.market_for(request.identity, symbol, now=now)
     book = sighting.book_of(market.instrument, depth=DEPTH, now=now)
+    state = sighting.state_of(market.instrument, now=now)
     values = {
         "market": market,
+        "state": state,
         "book": book,
         "trades": queries.public_trades(market.instrument)[:TRADES],
         "settlement": queries.settlement_for(request.identity, now=now),
         "stops": sorted(STOPS),
         "is_stopped": market.instrument.wanted_state in STOPS,
-        "opens_at": market.instrument.call_until if market.instrument.state == "auction" else None,
+        "opens_at": market.instrument.call_until if state.state == "auction" else None,
         "release": _open_release(request, market.instrument, now),
         "may_stop": access.allowed(request.identity, Permission.HALT_MARKETS, now),
     }
