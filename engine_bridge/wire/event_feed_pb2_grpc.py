@@ -65,6 +65,7 @@ class EventFeedServicer:
 
     def GetOpenOrders(self, request, context):
         """Consistent at one engine_seq, which every chunk repeats together with the event_seq reached by then.
+        RESOURCE_EXHAUSTED: more than 65,536 orders rest there; ask by account, since all orders wait for such an answer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')

@@ -128,7 +128,7 @@ impl Venue {
         found
     }
 
-    fn matches(&self, scope: &Scope, place: Place) -> bool {
+    pub(crate) fn matches(&self, scope: &Scope, place: Place) -> bool {
         let market = &self.markets[place.market as usize];
         let resting = market.book.order(place.slot);
         let details = &market.details[place.slot as usize];

@@ -5,6 +5,7 @@ use countersign_risk::{Balance, Handle};
 use crate::command::{AssetSpec, Id, Scope, Side, Stp, Tif};
 use crate::event::Amount;
 use crate::market::{Market, Place};
+use crate::standing::Owner;
 use crate::state::Venue;
 
 /// A resting order, as a query tells it.
@@ -110,6 +111,19 @@ impl Venue {
             }
         }
         balances
+    }
+
+    /// Whether more orders rest than `most`, in the same scope as [`Venue::open_orders`]. Counts no further than that.
+    pub fn rest_more_than(&self, most: usize, account_id: u64, instrument_id: u32) -> bool {
+        let scope = Scope { account_id, instrument_id, ..Scope::default() };
+        match (account_id, instrument_id) {
+            (0, 0) => self.index.len() > most,
+            (0, _) => self.market(instrument_id).is_some_and(|market| market.book.len() > most),
+            _ => self.gate.find(account_id).is_some_and(|account| {
+                let places = self.standing.of(Owner::Account(account)).map(|(place, _)| place);
+                places.filter(|&place| self.matches(&scope, place)).nth(most).is_some()
+            }),
+        }
     }
 
     /// Resting orders: per instrument bids best to worst, then asks, FIFO within a price. 0 stands for all.

@@ -54,6 +54,19 @@ fn walked(venue: &Venue, wanted: impl Fn(&OpenOrder) -> bool) -> Vec<u64> {
 }
 
 #[test]
+fn whether_more_orders_rest_is_said_of_every_scope() {
+    let (desk, _) = busy();
+    for account_id in [0, TOM, TIA, 9] {
+        for instrument_id in [0, MARKET, OTHER, 7] {
+            let count = desk.venue.open_orders(account_id, instrument_id).len();
+            let more = |most| desk.venue.rest_more_than(most, account_id, instrument_id);
+            assert!(!more(count), "{count} of account {account_id} in {instrument_id}");
+            assert!(count == 0 || more(count - 1), "{count} of account {account_id} in {instrument_id}");
+        }
+    }
+}
+
+#[test]
 fn an_account_is_cancelled_in_the_order_in_which_a_walk_would_find_its_orders() {
     let (mut desk, _) = busy();
     let expected = walked(&desk.venue, |order| order.account_id == TOM);

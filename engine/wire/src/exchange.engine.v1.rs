@@ -2565,6 +2565,7 @@ pub mod event_feed_client {
             self.inner.server_streaming(req, path, codec).await
         }
         /// Consistent at one engine_seq, which every chunk repeats together with the event_seq reached by then.
+        /// RESOURCE_EXHAUSTED: more than 65,536 orders rest there; ask by account, since all orders wait for such an answer.
         pub async fn get_open_orders(
             &mut self,
             request: impl tonic::IntoRequest<super::OpenOrdersRequest>,
@@ -2650,6 +2651,7 @@ pub mod event_feed_server {
             + std::marker::Send
             + 'static;
         /// Consistent at one engine_seq, which every chunk repeats together with the event_seq reached by then.
+        /// RESOURCE_EXHAUSTED: more than 65,536 orders rest there; ask by account, since all orders wait for such an answer.
         async fn get_open_orders(
             &self,
             request: tonic::Request<super::OpenOrdersRequest>,

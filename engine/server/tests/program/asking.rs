@@ -4,9 +4,12 @@ use std::cell::Cell;
 use std::collections::BTreeMap;
 
 use countersign_wire::v1::event_feed_client::EventFeedClient;
-use countersign_wire::v1::{Empty, Event, OpenOrdersRequest, SubscribeRequest, event};
+use countersign_wire::v1::order_entry_client::OrderEntryClient;
+use countersign_wire::v1::{
+    CommandBatch, Empty, Event, OpenOrdersRequest, ResultCode, Side, SubscribeRequest, event,
+};
 
-use crate::process::{Ids, Process, admin_client};
+use crate::process::{Ids, Process, TIA, TOM, admin_client, limit};
 use crate::{events, trade};
 
 /// Order number to lots left, of all that rest after these events.
@@ -93,4 +96,40 @@ async fn tells_how_far_a_consumer_is_until_the_last_of_its_subscriptions_ends() 
     assert_eq!(told().await, BTreeMap::from([("settlement".to_string(), newest)]));
     drop(latter);
     while !told().await.is_empty() {}
+}
+
+/// All orders wait for as long as an answer is copied.
+#[tokio::test]
+async fn refuses_an_answer_that_would_hold_every_order_up() {
+    const MOST: u64 = 1 << 16;
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    let mut ids = Ids;
+    let mut orders = OrderEntryClient::new(process.orders().await);
+    let mut next = 1;
+    while next <= MOST + 1 {
+        let last = (next + 4_095).min(MOST + 1);
+        let commands = (next..=last).map(|id| {
+            let account = if id <= MOST { TOM } else { TIA };
+            limit(ids.next(), id, account, Side::Sell, 200, 1)
+        });
+        let batch = CommandBatch { commands: commands.collect() };
+        let results = orders.submit_batch(batch).await.unwrap().into_inner().results;
+        assert!(results.iter().all(|result| result.code() == ResultCode::Ok));
+        next = last + 1;
+    }
+    let mut feed = EventFeedClient::new(process.orders().await);
+    let mut asked = async |account_id| {
+        let request = OpenOrdersRequest { account_id, ..OpenOrdersRequest::default() };
+        let mut stream = feed.get_open_orders(request).await?.into_inner();
+        let mut count = 0;
+        while let Some(chunk) = stream.message().await? {
+            count += chunk.orders.len() as u64;
+        }
+        Ok::<u64, tonic::Status>(count)
+    };
+    let refused = asked(0).await.unwrap_err();
+    assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+    assert_eq!(refused.message(), "more than 65536 orders rest there: ask by account");
+    assert_eq!((asked(TOM).await.unwrap(), asked(TIA).await.unwrap()), (MOST, 1));
 }
