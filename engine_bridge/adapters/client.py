@@ -115,11 +115,16 @@ class Bridge:
 
     def _looked_up(self, commands: Sequence[Command]) -> Iterator[tuple[int, Result]]:
         """Ask by the commands' ids, all at once: the answers may have been lost with the connection. Gives
-        the places of those that are known, and what is known.
+        the places of those that are known, and what is known. Whatever keeps it from asking, the commands may
+        have been taken: so nothing is raised here, and the rest stays unknown.
         """
         if not commands:
             return
-        query = order_entry_pb2_grpc.OrderEntryStub(self._calls()).QueryCommand
+        try:
+            query = order_entry_pb2_grpc.OrderEntryStub(self._calls()).QueryCommand
+        except EngineAway as away:
+            log.warning("what became of %d commands cannot be asked: %s", len(commands), away)
+            return
         asked = []
         for command in commands:
             request = order_entry_pb2.QueryCommandRequest(command_id=command.command_id.to_bytes(16, "big"))
@@ -129,7 +134,7 @@ class Bridge:
                 found = call.result()
             except grpc.RpcError as error:
                 if not is_away(error):
-                    raise
+                    log.error("what became of a command is not told: %s", error.details())  # type: ignore[attr-defined]
                 continue
             if decoding.code(found.code) not in _UNKNOWN:
                 yield place, decoding.result(found)

@@ -74,6 +74,16 @@ def test_ends_no_process_and_loses_or_doubles_no_command(engine: Engine, bridge:
     assert (bridge._session.depth, bridge._session.failures) == (0, 0)
 
 
+def test_leaves_no_outcome_unknown_that_the_engine_can_tell(bridge: Bridge) -> None:
+    """The command was applied and its answer will not come: it is asked about by its id."""
+    asked = cancels(3)
+    first = bridge.submit(asked)
+    fault_at(SENT)
+    again = bridge.submit(asked, timeout_s=60.0)
+    assert numbers(again) == [1, 2, 3]
+    assert [answer.engine_seq for answer in again] == [answer.engine_seq for answer in first]  # type: ignore[union-attr]
+
+
 @pytest.mark.parametrize("name", [None, "libnothing.so", "librelease.so"])
 def test_is_possible_on_purpose_only_where_a_deployment_is_told_not_to_use_it(
     name: str | None, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch

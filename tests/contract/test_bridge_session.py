@@ -198,6 +198,60 @@ def test_opens_the_circuit_when_nothing_answers_and_closes_it_again(
     assert numbers(bridge.submit(cancels(1))) == [1]
 
 
+def test_never_says_that_nothing_was_taken_because_it_cannot_ask(
+    engine: Engine, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They have left; that the papers for a question were moved away since then tells nothing of them."""
+
+    def open_channel(target: str) -> None:
+        raise EngineAway("no certificates to show to the engine")
+
+    monkeypatch.setattr(client, "open_channel", open_channel)
+    before = journaled(engine)
+    engine.pause()
+    answers = bridge.submit(cancels(2), timeout_s=0.2)
+    engine.go_on()
+    assert [type(answer) for answer in answers] == 2 * [OutcomeUnknown]
+    until(lambda: bridge._session.depth == 0)
+    assert journaled(engine) - before == 2, "and so it was"
+
+
+def test_refuses_at_once_while_it_is_known_that_nobody_answers(
+    engine: Engine, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def wait(limit: float) -> bool:
+        raise AssertionError("it waits")
+
+    engine.kill()
+    until(lambda: bridge._session.failures > 1)
+    with monkeypatch.context() as patched:
+        patched.setattr(bridge._session.connection_settled, "wait", wait)
+        for _ in range(20):
+            with pytest.raises(EngineAway, match="no connection to the engine"):
+                bridge.submit(cancels(1))
+    assert bridge._session.depth == 0
+    engine.start()
+    until(bridge.connected)
+    assert numbers(bridge.submit(cancels(1))) == [1]
+
+
+def test_outlives_what_breaks_in_one_connection(
+    engine: Engine, bridge: Bridge, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A fault that nobody has thought of must not leave a process without its line for good."""
+    broken = threading.Event()
+
+    def hear() -> None:
+        monkeypatch.undo()
+        broken.set()
+        raise RuntimeError("on purpose")
+
+    monkeypatch.setattr(bridge._session._line, "hear", hear)
+    assert broken.wait(60)
+    until(lambda: bridge._session.failures == 0 and bridge.connected())
+    assert numbers(bridge.submit(cancels(3))) == [1, 2, 3]
+
+
 def test_leaves_nobody_waiting_when_it_is_closed(bridge: Bridge, engine: Engine) -> None:
     engine.pause()
     outcome: list[Any] = []
@@ -211,6 +265,26 @@ def test_leaves_nobody_waiting_when_it_is_closed(bridge: Bridge, engine: Engine)
     assert [type(answer) for answer in outcome] == [OutcomeUnknown]
     with pytest.raises(EngineAway):
         bridge.submit(cancels(1))
+
+
+def test_is_one_in_a_process_whoever_asks(engine: Engine, settings: Any) -> None:
+    settings.ENGINE_TARGET = f"unix:{engine.orders}"
+    client.close_bridge()
+    barrier, found = threading.Barrier(8), set()
+
+    def ask() -> None:
+        barrier.wait()
+        found.add(client.bridge())
+
+    threads = [threading.Thread(target=ask) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert found == {client.bridge()}
+    client.close_bridge()
+    assert client.bridge() not in found, "a new one after the end of the former"
+    client.close_bridge()
 
 
 def test_is_not_shared_with_a_child_even_if_it_is_born_while_the_lock_is_held(

@@ -195,3 +195,56 @@ fn sizes_that_are_not_the_commands_are_refused() {
     assert!(Ticket::new(b"abc", &[1, 1]).is_none());
     assert!(Ticket::new(b"abc", &[1, 2]).is_some());
 }
+
+/// The commands of the next frame, if one may leave.
+fn sent(session: &mut Session) -> Option<usize> {
+    let told = ClientFrame::decode(&session.following()?[..]).expect("a frame");
+    let Some(client_frame::Frame::Batch(batch)) = told.frame else { panic!("no batch: {told:?}") };
+    Some(batch.commands.len())
+}
+
+fn answer(session: &mut Session, session_seq: u64) -> Vec<Arc<Ticket>> {
+    let result = CommandResult { session_seq, code: 1, ..CommandResult::default() };
+    session.settle(&ResultBatch { epoch: 1, results: vec![result], durable_seq: 0 }).expect("of this epoch")
+}
+
+#[test]
+fn what_gathers_behind_frames_without_an_answer_leaves_in_one() {
+    let mut session = Session::default();
+    session.resume(1, 0);
+    for order in 0..FRAMES_IN_FLIGHT_MAX as u64 {
+        session.take(&call(order..order + 1)).expect("there is room");
+        assert_eq!(sent(&mut session), Some(1), "nothing is kept back while a frame may leave");
+    }
+    for order in 100..120 {
+        session.take(&call(order..order + 1)).expect("there is room");
+    }
+    assert_eq!(sent(&mut session), None);
+    assert_eq!(answer(&mut session, 3).len(), 1);
+    assert_eq!((sent(&mut session), sent(&mut session)), (Some(20), None));
+}
+
+#[test]
+fn a_session_that_is_given_up_lets_everybody_go_and_keeps_its_numbers_and_its_leader() {
+    let mut session = Session::default();
+    session.resume(1, 0);
+    let tickets = [call(0..3), call(3..4), call(4..7)];
+    for ticket in &tickets[..2] {
+        session.take(ticket).expect("there is room");
+    }
+    assert_eq!(sent(&mut session), Some(4));
+    session.take(&tickets[2]).expect("there is room");
+    assert!(answer(&mut session, 2).is_empty());
+    session.give_up();
+    assert_eq!((session.depth(), session.under_way(), sent(&mut session)), (0, 0, None));
+    assert_eq!((session.epoch(), session.next_seq()), (1, 5));
+    for ticket in &tickets {
+        // At once: the time only ends a hang.
+        assert!(!ticket.wait(Duration::from_secs(3_600)));
+    }
+    let told =
+        |ticket: &Ticket| -> Vec<State> { ticket.answers().each.iter().map(|one| one.state).collect() };
+    assert_eq!(told(&tickets[0]), [State::Open, State::Told, State::Open], "what was told stays so");
+    assert!(answer(&mut session, 1).is_empty(), "and what comes late is nobody's");
+    assert_eq!(told(&tickets[0]), [State::Open, State::Told, State::Open]);
+}
