@@ -14,7 +14,7 @@ from core.audit.models import AuditEvent
 from core.ledger import AccountKind
 from core.ledger.invariants import broken
 from core.ledger.models import JournalEntry
-from engine_bridge import queries
+from engine_bridge import locks, queries, tasks
 from engine_bridge.actions import halt_settlement, settle_batch
 from engine_bridge.actions.accounts import open_account
 from engine_bridge.actions.markets import list_market
@@ -26,12 +26,13 @@ from engine_bridge.actions.transfers import (
     UntradedAsset,
     start_transfer,
 )
+from engine_bridge.adapters import transfers
 from engine_bridge.domain.commands import client_mark
 from engine_bridge.domain.events import Batch, Note
 from engine_bridge.domain.markets import LISTINGS
 from engine_bridge.domain.movements import Break
 from engine_bridge.domain.orders import OrderType, Side, StpMode
-from engine_bridge.models import Fill, Order, TradingBalance, Transfer
+from engine_bridge.models import EngineCursor, Fill, Order, TradingBalance, Transfer
 from kernel.money import Amount
 from tests.events import BTC, USDT, Tape
 from tests.traders import Trader, enrol
@@ -157,6 +158,30 @@ def test_refuses_a_leader_that_was_replaced(
     assert queries.settlement().epoch == 4
 
 
+@pytest.mark.parametrize("moved", [{"last_event_seq": 99}, {"epoch": 9}])
+def test_writes_nothing_once_another_has_moved_the_cursor(
+    tape: Tape,
+    pair: tuple[Trader, Trader],
+    robot: Actor,
+    now: datetime,
+    moved: dict[str, int],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Should a claim ever not hold: the cursor moves from where it was seen, or not at all."""
+    a_deal(tape, pair, now)
+    before, claim = counts(), locks.cursor
+
+    def overtaken(shard: int) -> EngineCursor:
+        row = claim(shard)
+        EngineCursor.objects.filter(shard=shard).update(**moved)
+        return row
+
+    monkeypatch.setattr(locks, "cursor", overtaken)
+    with pytest.raises(Gap, match="another consumer settled in the meantime"):
+        settle(tape.batch(), robot, now)
+    assert counts() == before
+
+
 def test_stops_at_a_transfer_that_nobody_started(
     tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
 ) -> None:
@@ -210,6 +235,22 @@ def test_gives_money_back_from_transit_when_the_engine_refuses_it(
     row.refresh_from_db()
     funding = ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", tom.customer.pk)
     assert (row.state, row.reason, str(ledger.balance(funding).posted)) == ("refused", "OVERFLOW", "2")
+
+
+def test_sends_no_transfer_again_that_is_closed(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine forgets its id one day, and would then take a late message for a new transfer."""
+    sent: list[UUID] = []
+    monkeypatch.setattr(transfers, "send", lambda target, moves: sent.extend(m.transfer_id for m in moves))
+    row = send(pair[0], "1", "BTC", tape, now)
+    tasks.send_transfer(transfer_id=row.pk)
+    assert tasks.send_pending_transfers() == 1
+    assert sent == [row.pk, row.pk]
+    settle(tape.batch(), robot, now)
+    tasks.send_transfer(transfer_id=row.pk)
+    assert tasks.send_pending_transfers() == 0
+    assert sent == [row.pk, row.pk]
 
 
 def test_finds_an_order_by_its_clients_name_even_without_its_note(

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.conf import settings as configured
@@ -17,11 +20,14 @@ from engine_bridge.actions import halt_settlement, start_transfer
 from engine_bridge.actions.accounts import open_account
 from engine_bridge.actions.markets import list_market
 from engine_bridge.adapters import transfers
+from engine_bridge.adapters.channel import EngineAway
 from engine_bridge.daemons import settlement
+from engine_bridge.domain.commands import MoveFunds
 from engine_bridge.domain.events import Batch
 from engine_bridge.domain.markets import LISTINGS
 from engine_bridge.domain.transfers import ACKNOWLEDGED_AFTER
 from engine_bridge.models import Transfer
+from engine_bridge.wire import transfers_pb2, types_pb2
 from kernel.money import Amount
 from tests.events import BTC, Tape
 from tests.officers import Staff
@@ -103,6 +109,66 @@ def test_asks_once_more_then_stands_and_tells_people_once(
     assert script.asked == [1, 3, 3, 3]
     halt_settlement(reason="Break: another", actor=settlement.ACTOR, now=clock.now() + timedelta(seconds=1))
     assert len({notice["notice"] for notice in notices("factors.outside_told")}) == 2
+
+
+def test_waits_half_a_minute_before_it_looks_again(
+    robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_market(listing=LISTINGS[0], actor=robot, now=now)
+    tape = Tape()
+    for _ in range(3):
+        tape.open_market()
+    script = Script(tape.batch(2), tape.batch(2), tape.batch(1))
+    monkeypatch.setattr(settlement, "Feed", script)
+    daemon = settlement.Settlement("unix:nowhere")
+    assert [daemon.step() for _ in range(9)] == 9 * [False]
+    assert script.asked == [1, 1]
+    daemon._halted -= settlement.RETRY_HALTED
+    assert daemon.step() is True
+    assert (script.asked, queries.settlement().last_event_seq) == ([1, 1, 1], 3)
+
+
+def test_does_again_what_the_outbox_may_have_given_up_on(
+    robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A transfer that waits, a market that officers stopped or whose auction is over."""
+    tom = enrol("Tom", now=now)
+    give(tom.customer.pk, "1", "BTC")
+    row = start_transfer(
+        customer_id=tom.customer.pk, amount=Amount(5, "BTC"), into_venue=True, actor=tom.actor, now=now
+    )
+    done: list[str] = []
+    monkeypatch.setattr(settlement.tasks, "send_pending_transfers", lambda: done.append("transfers"))
+    monkeypatch.setattr(settlement.tasks, "assert_market_states", lambda *, now: done.append("markets"))
+    daemon = settlement.Settlement("unix:nowhere")
+    begun = clock.now()
+    Transfer.objects.filter(pk=row.pk).update(created_at=begun)
+    daemon._sweep(begun)
+    assert done == ["markets"]
+    daemon._sweep(begun + settlement.SWEEP_EVERY / 2)
+    assert done == ["markets"]
+    daemon._sweep(begun + settlement.SWEEP_EVERY + timedelta(seconds=1))
+    assert done == ["markets", "markets", "transfers"]
+    monkeypatch.setattr(settlement, "Feed", Script(Batch(1, 1, (), 0)))
+    Transfer.objects.filter(pk=row.pk).update(created_at=begun - 2 * settlement.SWEEP_EVERY)
+    daemon._swept = begun - 2 * settlement.SWEEP_EVERY
+    assert daemon.step() is True
+    assert done[3:] == ["markets", "transfers"], "also while nothing happens at the venue"
+
+
+@pytest.mark.parametrize(("code", "is_decided"), [
+    ("OK", True), ("INSUFFICIENT_BALANCE", True), ("BUSY", False), ("DRAINING", False), ("FAILED", False),
+])  # fmt: skip
+def test_takes_a_transfer_for_sent_only_where_the_engine_has_decided(
+    code: str, is_decided: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    results = [transfers_pb2.TransferResult(code=types_pb2.ResultCode.Value(f"RESULT_CODE_{code}"))]
+    stub = SimpleNamespace(Submit=lambda batch, timeout: SimpleNamespace(results=results))
+    monkeypatch.setattr(transfers, "open_channel", lambda target: nullcontext())
+    monkeypatch.setattr(transfers.transfers_pb2_grpc, "TransfersStub", lambda channel: stub)
+    move = MoveFunds(uuid4(), 1, BTC, 5, into_venue=True)
+    with nullcontext() if is_decided else pytest.raises(EngineAway):
+        assert transfers.send("unix:nowhere", [move]) == [code]
 
 
 def test_lets_the_engine_forget_no_transfer_before_its_end_is_a_day_old(

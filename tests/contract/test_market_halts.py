@@ -123,6 +123,10 @@ def test_opens_at_one_price_after_its_call_auction(
     assert all(fill.auction for fill in fills)
     assert len({fill.price_ticks for fill in fills}) == 1
     # Nobody took: both sides paid 8 basis points of what they received, rounded up.
+    # A message that comes late, or twice, sends an open market into no other auction.
+    tasks.assert_market_state(instrument=Instrument.objects.get().pk, now=now + CALL)
+    venue.settle()
+    assert state() == ("open", "open")
     bought = next(fill for fill in fills if fill.side == "buy")
     assert bought.fee_units == 8 * 10_000_000 // 10_000
     place(tom, terms("sell", "0.01", "40000"))

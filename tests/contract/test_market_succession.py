@@ -9,7 +9,7 @@ import pytest
 from django.core.management import CommandError, call_command
 
 from core.audit.models import AuditEvent
-from engine_bridge import gateway
+from engine_bridge import gateway, succession
 from engine_bridge.adapters import administration
 from engine_bridge.adapters.channel import EngineAway
 from engine_bridge.models import Fill, Order
@@ -39,7 +39,9 @@ def answers(target: str) -> bool:
 
 
 @pytest.mark.parametrize("takes_over", ["operator", "auto"])
-def test_loses_nothing_and_is_written_down(venue: Venue, takes_over: str) -> None:
+def test_loses_nothing_and_is_written_down(
+    venue: Venue, takes_over: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     tom, tia = maker(venue), taker(venue)
     place(tom, terms("sell", "0.5", "40000"))
     socket = venue.engine.folder / "s.sock"
@@ -48,6 +50,11 @@ def test_loses_nothing_and_is_written_down(venue: Venue, takes_over: str) -> Non
     try:
         until(lambda: answers(f"unix:{socket}"))
         epoch = venue.engine.status().epoch
+        with monkeypatch.context() as behind:
+            behind.setattr(succession, "BEHIND_MAX", -1)
+            with pytest.raises(CommandError, match="has reached command"):
+                hand_over(f"unix:{socket}")
+        assert venue.engine.status().state == "running"
         assert f"leads in epoch {epoch + 1}" in hand_over(f"unix:{socket}")
         assert venue.engine.ended() == 0
         written = AuditEvent.objects.order_by("-pk")[0].doc
