@@ -72,6 +72,14 @@ class Signers:
         for desk in self.desks.values():
             desk.now += span.total_seconds()
 
+    @contextmanager
+    def down(self, token: str) -> Iterator[None]:
+        """Nobody reaches that signer meanwhile."""
+        at = self.folder / f"{token}.sock"
+        away = at.rename(self.folder / "away")
+        yield
+        away.rename(at)
+
     def codes(self, message: Message) -> list[str]:
         return [desk.code(message) for desk in self.desks.values()]
 

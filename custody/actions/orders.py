@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
@@ -61,7 +61,7 @@ def draft_freeze(*, wallet: str, reason: str, actor: Actor, now: datetime) -> Si
 @action(Event.ORDER_DRAFTED)
 def draft_veto(*, registry_digest: str, reason: str, actor: Actor, now: datetime) -> SignerOrder:
     """A veto of a registry that was announced to the signers, by us or past us, for the drafting officer to
-    sign alone. It is brought to each signer until that one has heard it, as long as signers take it.
+    sign alone.
     """
     target = f"custody.registry/{registry_digest[:64]}"
     if not queries.was_announced(registry_digest):
@@ -75,7 +75,6 @@ def draft_veto(*, registry_digest: str, reason: str, actor: Actor, now: datetime
         target=target,
         actor=actor,
         now=now,
-        good_for=orders.veto_good_for(queries.order_life()),
     )
 
 
@@ -242,10 +241,10 @@ def _draft(
     target: str,
     actor: Actor,
     now: datetime,
-    good_for: timedelta = orders.GOOD_FOR,
 ) -> SignerOrder:
+    """A stop. It is brought to each signer until that one has heard it, as long as signers take it."""
     maker = entitled.officer(actor, Permission.STOP_SIGNERS, now=now, target=target)
-    said = entitled.said(reason, target=target)
+    said, good_for = entitled.said(reason, target=target), orders.stop_good_for(queries.order_life())
     row = stored(kind, subject, about, tokens, maker, said, now=now, good_for=good_for)
     recorded(Event.ORDER_DRAFTED, row, before=None, actor=actor, now=now)
     return row

@@ -21,11 +21,12 @@ EVERYTHING: Final = "*"
 OFFICER: Final = "officer:"
 """With an id, a freeze of an officer: nothing that they signed counts at the signers."""
 GOOD_FOR: Final = timedelta(days=1)
-"""Of every order but a veto, whatever the policy's rules say: signers count this back from an order's end to
-know when it was drafted, and obey no release that may be older than the freeze that it ends. A rule's periods
-bound how long the quorum may take, and no order waits after that: it is given with the last signature.
+"""Of every order that lets something go, whatever the policy's rules say: signers count this back from an
+order's end to know when it was drafted, and obey no release that may be older than the freeze that it ends. A
+rule's periods bound how long the quorum may take, and no order waits after that: it is given with the last
+signature.
 """
-VETO_FOR_MAX: Final = timedelta(seconds=INTENT_LIFE_S)
+STOP_FOR_MAX: Final = timedelta(seconds=INTENT_LIFE_S)
 """The approver page signs nothing that is good for longer."""
 CLOCKS_APART: Final = timedelta(hours=1)
 """What signers take is counted by their clocks, which may be behind ours."""
@@ -81,9 +82,9 @@ def about_registry(new: Registry) -> dict[str, canonical.Value]:
     return {"version": new.version, "digest": new.digest.hex(), "keys": list(new.keys)}
 
 
-def veto_good_for(order_life: timedelta) -> timedelta:
-    """As long as signers take a veto at all: one that is down hears it when it is back, and not too late."""
-    return max(GOOD_FOR, min(order_life, VETO_FOR_MAX) - CLOCKS_APART)
+def stop_good_for(order_life: timedelta) -> timedelta:
+    """As long as signers take a stop at all: one that is down hears it when it is back, and not too late."""
+    return max(GOOD_FOR, min(order_life, STOP_FOR_MAX) - CLOCKS_APART)
 
 
 def payload(

@@ -11,6 +11,7 @@ from django.db.models import Max, Min, QuerySet
 from core import approvals
 from core.access import rights
 from core.access.models import Identity
+from core.approvals.domain.requests import State as RequestState
 from core.refusals import NotFound
 from custody.domain import orders
 from custody.domain.orders import EVERYTHING, OFFICER, Kind, State
@@ -146,7 +147,15 @@ def overdue_orders(*, now: datetime) -> list[UUID]:
 
 
 def unanswered_by(order: SignerOrder) -> list[str]:
-    """The signers that are still to be told."""
+    """The signers that are still to be told; nobody of a freeze that a quorum has let go of since."""
+    later = SignerOrder.objects.filter(
+        kind=Kind.RELEASE,
+        subject=order.subject,
+        made_at__gt=order.made_at,
+        request__state=RequestState.CONSUMED,
+    )
+    if order.kind == Kind.FREEZE and later.exists():
+        return []
     told = set(order.answers.values_list("token", flat=True))
     return [token for token in order.tokens if token not in told]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any, Final
 
@@ -138,15 +137,6 @@ def test_shows_a_recovery_that_was_brought_past_us_and_who_objects(
         actions.draft_veto(registry_digest="cd" * 32, reason="x", actor=cy.actor, now=treasury.now)
 
 
-@contextmanager
-def down(signers: Signers, token: str) -> Iterator[None]:
-    """Nobody reaches that signer meanwhile."""
-    at = signers.folder / f"{token}.sock"
-    away = at.rename(signers.folder / "away")
-    yield
-    away.rename(at)
-
-
 def vetoed_from_here(treasury: Treasury) -> SignerOrder:
     cy = treasury.staff.cy
     row = actions.draft_veto(registry_digest=DIGEST, reason="who?", actor=cy.actor, now=treasury.now)
@@ -164,7 +154,7 @@ def test_brings_a_veto_to_a_signer_that_was_down_for_days_and_says_who_has_not_h
 
     assert [signers.desks[token].code(recovery(treasury)) for token in HOT] == ["obeyed"] * 3
     assert seen(treasury)[0].unheard == []
-    with down(signers, "hot-3"):
+    with signers.down("hot-3"):
         row = vetoed_from_here(treasury)
         for days in (0, 1, 2):
             treasury.now = row.made_at + timedelta(days=days)
@@ -184,7 +174,7 @@ def test_says_when_no_veto_is_on_its_way_any_more_to_whom_has_not_heard_one(
 ) -> None:
     assert [signers.desks[token].code(recovery(treasury)) for token in HOT] == ["obeyed"] * 3
     assert seen(treasury)
-    with down(signers, "hot-3"):
+    with signers.down("hot-3"):
         row = vetoed_from_here(treasury)
         signer_tasks.tend_signers(now=treasury.now)
         treasury.now = row.expires_at

@@ -17,7 +17,7 @@ from core.approvals.assertions import BadSignature
 from core.audit.models import AuditEvent
 from core.outbox.models import OutboxMessage
 from core.refusals import Conflict, NotAllowed, NotFound, Refused
-from custody import actions, queries
+from custody import actions, queries, signer_tasks
 from custody.actions import ordering
 from custody.actions import orders as refusals
 from custody.models import OrderAnswer, SignerHealth, SignerOrder
@@ -25,7 +25,7 @@ from custody.signer import requests
 from kernel.approval import Verb
 from tests.officers import Officer
 from tests.policies import enact, founding
-from tests.signers import lane_registry, serving
+from tests.signers import Signers, lane_registry, serving
 from tests.softtoken import hot_registry
 from tests.treasury import ROBOT, Treasury
 
@@ -120,9 +120,9 @@ def test_says_what_it_is_about_and_why(
     assert not SignerOrder.objects.exists()
 
 
-def test_is_void_after_a_day(treasury: Treasury) -> None:
+def test_is_void_when_its_time_is_over(treasury: Treasury) -> None:
     row = drafted(treasury)
-    later = treasury.now + timedelta(days=1, seconds=1)
+    later = row.expires_at
     ana = treasury.staff.ana
     with pytest.raises(ordering.OrderExpired):
         actions.sign_order(order_id=row.pk, signed=ana.order(row), actor=ana.actor, now=later)
@@ -155,6 +155,44 @@ def answer(treasury: Treasury, row: SignerOrder, officer: Officer, verb: str, re
         now=treasury.now,
     )
     row.refresh_from_db()
+
+
+def tended(treasury: Treasury, signers: Signers, *, days: int) -> list[str]:
+    """Which signers are frozen after so many days more."""
+    treasury.now += timedelta(days=days)
+    signers.at(treasury.now)
+    signer_tasks.tend_signers(now=treasury.now)
+    return [token for token, desk in signers.desks.items() if desk.health["frozen"]]
+
+
+def test_to_stop_reaches_a_signer_that_was_down_for_days(treasury: Treasury, settings: Any) -> None:
+    with serving(lane_registry(treasury.staff), now=treasury.now) as signers:
+        settings.SIGNERS_DIR = signers.folder
+        row = signed(treasury, drafted(treasury))
+        with signers.down("hot-3"):
+            assert tended(treasury, signers, days=0) == ["hot-1", "hot-2"]
+            assert tended(treasury, signers, days=3) == ["hot-1", "hot-2"]
+        assert tended(treasury, signers, days=1) == ["hot-1", "hot-2", "hot-3"]
+        assert queries.signer_order(row.pk).state == "obeyed"
+
+
+def test_to_stop_is_brought_to_nobody_once_a_quorum_has_let_go(treasury: Treasury, settings: Any) -> None:
+    staff = treasury.staff
+    with serving(lane_registry(staff), now=treasury.now) as signers:
+        settings.SIGNERS_DIR = signers.folder
+        stop = signed(treasury, drafted(treasury))
+        with signers.down("hot-3"):
+            assert tended(treasury, signers, days=0) == ["hot-1", "hot-2"]
+            treasury.now += timedelta(hours=1)
+            row = asked(treasury, "hot")
+            assert queries.unanswered_by(stop) == ["hot-3"], "asking lets nothing go"
+            for officer in (staff.ben, staff.cy):
+                answer(treasury, row, officer, "release")
+            assert tended(treasury, signers, days=0) == []
+        assert tended(treasury, signers, days=2) == []
+        again = signed(treasury, drafted(treasury))
+        assert tended(treasury, signers, days=0) == ["hot-1", "hot-2", "hot-3"]
+        assert queries.signer_order(again.pk).state == "obeyed"
 
 
 def test_to_let_go_takes_two_others_who_say_release(treasury: Treasury) -> None:
