@@ -36,7 +36,7 @@ class File:
         """Hold the file; MemoryInUse."""
         self._descriptor = os.open(self._path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
         self._whole: int | None = None  # its size before a line that failed and could not be cut off
-        self._is_synced = False  # nobody knows what the process before left
+        self._writes, self._synced = 1, 0  # nobody knows what the process before left
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
@@ -82,7 +82,7 @@ class File:
         try:
             if os.write(self._descriptor, line) != len(line):
                 raise OSError("the line was not written whole")
-            self._is_synced = False
+            self._writes += 1
             if synced:
                 self.sync()
         except OSError:
@@ -92,10 +92,10 @@ class File:
         self._whole = None
 
     def sync(self) -> None:
-        """Every line on the disk: before anybody outside is shown how many there are."""
-        if not self._is_synced:
+        """Every line on the disk, whoever writes more meanwhile. A disk that fails says so once."""
+        if (upto := self._writes) > self._synced:
             os.fdatasync(self._descriptor)  # the bytes and the size; when it was changed says nothing
-            self._is_synced = True
+            self._synced = upto
 
     def check_room(self, *, unattended: bool = False) -> None:
         """Refuse while the disk is nearly full: first what nobody approved, then all but officers' orders."""

@@ -5,7 +5,10 @@ freezes, the registry) is "weighty": written and synced before the act; then the
 the registry's digest, are kept as an object on the token. So a file that was cut, edited or restored from a
 backup no longer meets its anchor, and the signer signs nothing until officers reopen it. A weighty line also
 carries a MAC under a secret that the token keeps: whoever can write the file, but does not hold the PIN,
-cannot add the one line by which the file may be ahead of the token.
+cannot add the few lines by which the file may be ahead of the token.
+
+Spends that are decided one after another may be settled together: one sync and one anchor for all of them,
+before a key is used for any.
 """
 
 from __future__ import annotations
@@ -14,6 +17,7 @@ import contextlib
 import hashlib
 import hmac
 import json
+import threading
 from array import array
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +29,7 @@ from custody.signer.disk import File
 from custody.signer.refusals import Refused
 from kernel import canonical, witnessed
 from kernel.merkle import Tree
+from kernel.seats import AT_ONCE
 from kernel.tally import Tally
 
 WEIGHTY: Final = frozenset(
@@ -36,6 +41,9 @@ LIGHT: Final = frozenset({"signed"})
 """Synced with the next line, or before a head is shown: the synced line of the spend says what counts."""
 NAMES_REGISTRY: Final = frozenset({"genesis", "registry", "reopened"})
 STOPS: Final = frozenset({"frozen", "vetoed"})
+SPEND: Final = "spend"
+AHEAD_MAX: Final = AT_ONCE + 1
+"""Spends that the token may not know of yet: of those that are aside, and of one more that would be."""
 FIRST: Final = "0" * 64
 AGAIN_MAX: Final = 1_000  # lines an hour for signatures that pay nothing new
 
@@ -64,10 +72,12 @@ class Journal:
     def __init__(self, folder: Path, anchor: Anchored) -> None:
         self._file, self._anchor, self._secret = File(folder), anchor, anchor.secret()
         self._tally, self._again_ms = Tally(), list[int]()
-        self.check_room, self.sync = self._file.check_room, self._file.sync
+        self._settling, self.check_room = threading.Lock(), self._file.check_room
+        self._settled = 0  # how many weighty lines the token knows of
+        self._newest = 0, b""  # how many there are, and what it is to know of the last
+        self._lost: Refused | None = None
         self.weighty: list[Entry] = []
         self.registry = self.branch = ""
-        self._untold = False  # the last weighty line, to the token
         self._forget()
         self.fault: Refused | None = None
         self.cut = 0
@@ -88,12 +98,16 @@ class Journal:
         return hashlib.sha256(last.encode() + (self._anchor.read() or b"")).hexdigest()
 
     def append(self, event: str, details: Mapping[str, canonical.Value], *, at_ms: int) -> Entry:
-        """Write one line, synced to disk unless it is light; a weighty one is also anchored on the token.
+        """Write one line, synced to disk unless it is light or a spend; a weighty one is to be settled.
 
-        While the token cannot be told of one, no other follows it but stops: `_load` takes no other tail.
+        While the token cannot be told, no line comes that `_load` would not take behind those it knows of.
         """
-        if self._untold and event in WEIGHTY - STOPS:
-            self._pin(self.weighty[-1])
+        if event in WEIGHTY and self.fault is None and not _may_lead([*self._ahead(), event]):
+            self.settle()
+        synced = event not in LIGHT | {SPEND}
+        if synced and self._ahead():  # if the disk fails the line, it fails that line alone
+            with contextlib.suppress(*(OSError, Refused) if event in STOPS else ()):
+                self.sync()
         members: dict[str, canonical.Value] = {
             "n": self.lines,
             "prev": self._last,
@@ -105,15 +119,42 @@ class Journal:
         if event in WEIGHTY:
             members["mac"] = self._mac(members)
         body = canonical.encode(members)
-        self._file.append(body + b"\n", synced=event not in LIGHT, stops=event in STOPS)
+        self._file.append(body + b"\n", synced=synced, stops=event in STOPS)
         # What is remembered is what the line says, and not what it was made of.
         said = json.loads(body)
         entry = Entry(said["n"], said["at"], event, said["details"], hashlib.sha256(body).hexdigest())
         self._take(entry, body)
-        if entry.weighty:
-            self._untold = True
-            self._pin(entry)
         return entry
+
+    def settle(self) -> None:
+        """Every weighty line on the disk and the newest told to the token: before anything rests on them.
+
+        Whoever decides may write more meanwhile. Those that wait for this are settled together by the next.
+        Where the token could not be told, the lines stand; where the disk failed, nothing more is signed.
+        """
+        wanted = len(self.weighty)
+        with self._settling:
+            upto, pin = self._newest
+            if self._settled < min(wanted, upto):
+                self.sync()
+                self._anchor.write(pin)
+                self._settled = upto
+
+    def sync(self) -> None:
+        """Every line on the disk: before anybody outside is shown how many there are.
+
+        A disk that failed lines which are counted already may say next that all is well: it is asked no more.
+        """
+        if self._lost is not None:
+            raise self._lost
+        counted = self._ahead()
+        try:
+            self._file.sync()
+        except OSError:
+            if counted:
+                why = "the disk did not take the journal's last lines; start the signer again on a sound one"
+                self.fault = self._lost = Refused("SIGNER_STORE_DAMAGED", why)
+            raise
 
     def between(self, start: int, end: int) -> list[str]:
         """Lines of the file from `start` to before `end`, or fewer where they are many or long."""
@@ -123,10 +164,12 @@ class Journal:
 
     def reopen(self, details: Mapping[str, canonical.Value], *, at_ms: int) -> Entry:
         """Trust again, on officers' word, once the token knows. A damaged file is put aside, not deleted."""
-        if self.fault is not None and self.fault.code != "SIGNER_STORE_RESTORED":
-            self._file.put_aside(at_ms)
-            self._forget()
+        if details["new_log"] and self.fault is not None and self.fault.code != "SIGNER_STORE_RESTORED":
+            with self._settling:
+                self._file.put_aside(at_ms)
+                self._forget()
         entry = self.append("reopened", details, at_ms=at_ms)
+        self.settle()
         self.fault = None
         return entry
 
@@ -158,9 +201,13 @@ class Journal:
                 self.append("refusals", {"counts": counted}, at_ms=at_ms or self.last_ms)
                 self._tally.told()
 
+    def _ahead(self) -> list[str]:
+        """What the token may not know of yet."""
+        return [entry.event for entry in self.weighty[self._settled :]]
+
     def _forget(self) -> None:
         self.weighty.clear()
-        self._untold = False
+        self._settled, self._newest, self._lost = 0, (0, b""), None
         self.lines, self.last_ms, self._last = 0, 0, FIRST
         self.tree, self._starts, self._size = Tree(), array("Q"), 0  # where each line begins in the file
 
@@ -176,12 +223,9 @@ class Journal:
             self.registry = str(entry.details["digest"])
         if entry.event == "reopened":
             self.branch = str(entry.details["branch"])
-
-    def _pin(self, entry: Entry) -> None:
-        self._anchor.write(
-            canonical.encode({"n": entry.number, "hash": entry.hash, "registry": self.registry})
-        )
-        self._untold = False
+        if entry.weighty:
+            pin = canonical.encode({"n": entry.number, "hash": entry.hash, "registry": self.registry})
+            self._newest = len(self.weighty), pin
 
     def _load(self) -> None:
         pinned = self._anchor.read()
@@ -194,20 +238,19 @@ class Journal:
             self.registry = str(pin.get("registry", ""))
             self.fault = Refused("SIGNER_STORE_DAMAGED", f"the journal does not hold: {error}")
             return
-        weighty = self.weighty
-        pins = [(entry.number, entry.hash) for entry in weighty]
-        if pinned is None and [entry.event for entry in weighty] in ([], ["genesis"]):
-            if weighty:
-                self._pin(weighty[0])
+        events = self._ahead()
+        told = (pin.get("n"), pin.get("hash"))
+        known = next((n for n, one in enumerate(self.weighty, 1) if (one.number, one.hash) == told), 0)
+        if pinned is None and events in ([], ["genesis"]):
+            self.settle()
         elif pinned is None:
             self.fault = Refused("SIGNER_TOKEN_CHANGED", "the token does not know this journal")
-        elif pins and (pin["n"], pin["hash"]) == pins[-1]:
-            pass
-        elif (pin["n"], pin["hash"]) in pins[_told_min(weighty) : -1]:
-            # Ended between writing the line and pinning it: the line counts, so nothing is forgotten.
-            self._pin(weighty[-1])
+        elif known and _may_lead(events[known:]):
+            # Ended between writing lines and telling the token: they count, so nothing is forgotten.
+            self._settled = known
+            self.settle()
         else:
-            code = "SIGNER_STORE_RESTORED" if weighty else "SIGNER_STORE_LOST"
+            code = "SIGNER_STORE_RESTORED" if events else "SIGNER_STORE_LOST"
             self.fault = Refused(code, "the journal is not the one that the token remembers")
             self.registry = str(pin["registry"])
 
@@ -240,9 +283,7 @@ class Journal:
         return hmac.new(self._secret, canonical.encode(members), hashlib.sha256).hexdigest()
 
 
-def _told_min(weighty: Sequence[Entry]) -> int:
-    """The first line that may be the last one told to the token: one follows it, and then only stops."""
-    place = len(weighty) - 1
-    while place > 0 and weighty[place].event in STOPS:
-        place -= 1
-    return max(place - 1, 0)
+def _may_lead(events: Sequence[str]) -> bool:
+    """Whether these may be ahead of the token: a few spends, one line of any kind, and then only stops."""
+    spends = next((place for place, event in enumerate(events) if event != SPEND), len(events))
+    return spends <= AHEAD_MAX and STOPS.issuperset(events[spends + 1 :])

@@ -11,6 +11,7 @@ from custody.signer import checks, lanes, orders, requests, safes
 from custody.signer.checks import Plan
 from custody.signer.counters import Memory
 from custody.signer.holds import EVERYTHING
+from custody.signer.journal import SPEND
 from custody.signer.refusals import Refused
 from custody.signer.requests import Message
 from custody.signer.standing import Standing
@@ -113,6 +114,7 @@ class Signer(Standing):
             for index, digest in zip(plan.key_indexes, spend.psbt.digests(), strict=True)
         ]
         with self.aside():
+            self.journal.settle()
             made = self.token.sign_all(wanted)
         # What was stopped meanwhile keeps its signatures in.
         self.check_store()
@@ -137,6 +139,7 @@ class Signer(Standing):
         is_new = self._count(plan, [spend.intent], limits=limits, now_ms=now_ms)
         key = safe.key_of(self.token.name, 0)
         digest = spend.transaction.digest()
+        self.journal.settle()
         signature = self.token.sign_for_evm(0, digest, key)
         self.remember("signed", {"txid": plan.txid, "wallet": safe.name, "again": not is_new})
         said: Message = {"hash": f"0x{digest.hex()}", "owner": evm.address_of(key)}
@@ -153,7 +156,7 @@ class Signer(Standing):
         return now_ms
 
     def _count(self, plan: Plan, intents: Sequence[Intent], *, limits: Limits, now_ms: int) -> bool:
-        """Whether it is new, and then counted: remembered before the token is asked.
+        """Whether it is new, and then counted: remembered, and to be settled before the token signs.
 
         A crash in between costs some of the window, no coin.
         """
@@ -162,7 +165,7 @@ class Signer(Standing):
         if entry is None or not entry["paid"]:
             self.journal.check_again(at_ms=now_ms)
         if entry is not None:
-            self.remember("spend", entry)
+            self.remember(SPEND, entry)
         return entry is not None
 
     def _check_reopened(self, intents: Sequence[Intent]) -> None:

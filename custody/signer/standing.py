@@ -12,7 +12,7 @@ from custody.signer.approvals import Sighting
 from custody.signer.checks import quorum_for
 from custody.signer.counters import Memory
 from custody.signer.holds import EVERYTHING
-from custody.signer.journal import Journal
+from custody.signer.journal import SPEND, Journal
 from custody.signer.refusals import Refused
 from custody.signer.requests import RECOVERY, RELEASE, Attested, Message, Order
 from custody.signer.succession import COPY, check_genesis, check_recovery, check_successor, read
@@ -142,12 +142,14 @@ class Standing:
         self.remember("announced", {**members, "recovery": recovery, **entry})
 
     def remember(self, event: str, details: Mapping[str, canonical.Value]) -> None:
-        """Write it down, and count with it from now on."""
-        try:
-            self.memory.add(self.journal.append(event, details, at_ms=self.now_ms()))
-        except Refused:  # the token could not be told; the line stands all the same, and is remembered
-            self.memory = Memory.of(self.journal)
-            raise
+        """Write it down, and count with it from now on, whether or not the token can be told of it.
+
+        A spend is settled where it is signed, so that several may be together.
+        """
+        entry = self.journal.append(event, details, at_ms=self.now_ms())
+        self.memory.add(entry)
+        if entry.weighty and event != SPEND:
+            self.journal.settle()
 
     def registry_entry(self) -> Message:
         """What an entry says of the registry in force."""

@@ -111,7 +111,7 @@ def edit_line(number: int, **members: Any) -> Callable[[Path], None]:
 
 
 def append(event: str, mac: str = "", **details: Any) -> Callable[[Path], None]:
-    """A line of one's own that continues the chain; the file may be one such line ahead of the token."""
+    """A line of one's own that continues the chain; the file may be a few such lines ahead of the token."""
 
     def forge(file: Path) -> None:
         last = file.read_bytes().splitlines()[-1]
