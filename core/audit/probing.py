@@ -73,7 +73,9 @@ def read_vault(now: datetime) -> Reading:
 
 def is_late(one: queries.Witnessed, now: datetime) -> bool:
     """Whether a witness has not seen a log lately that it should see."""
-    return one.is_watched and (one.at is None or one.at < now - WITNESSED_WITHIN)
+    return one.is_watched and (
+        one.at is None or not now - WITNESSED_WITHIN <= one.at <= now + WITNESSED_WITHIN
+    )
 
 
 def read_witnesses(now: datetime) -> Reading:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import chain, islice
 from typing import Final
 
@@ -16,7 +16,7 @@ from core.audit.domain.reading import Found, found_by
 from core.audit.events import Event
 from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent, key_of
 from core.refusals import NotFound
-from kernel import merkle, note
+from kernel import cosignature, merkle, note
 
 TAIL_MAX: Final = 1000
 """Unsealed events that a search looks through; more only wait where the sealer does not run."""
@@ -238,17 +238,28 @@ class Witnessed:
 
 
 def witnessed() -> list[Witnessed]:
-    """The newest cosignature of each witness under each log, and those that are missing."""
+    """The newest cosignature of each witness under each log, and those that are missing.
+
+    Of a witness whose key is at hand a line is believed that it signed, and its word for when: whoever writes
+    rows makes no witness look as if it were there.
+    """
     watched = {one.log.name for one in sources.read(settings.WATCHED_LOGS_FILE)}
     expected = {settings.AUDIT_ORIGIN, *watched}
+    keys = {one.cosigner.name: one.cosigner for one in witnesses.read(settings.AUDIT_WITNESSES_FILE)}
+    found = {(log, name): Witnessed(log, name, 0, None) for log in expected for name in keys}
     rows = AuditCosignature.objects.order_by("log", "witness", "-size", "-at").distinct("log", "witness")
-    found = {
-        (row.log, row.witness): Witnessed(
-            row.log, row.witness, row.size, row.at, not watched or row.log in expected
-        )
-        for row in rows
-    }
-    for witness in witnesses.read(settings.AUDIT_WITNESSES_FILE):
-        for log in expected:
-            found.setdefault((log, witness.cosigner.name), Witnessed(log, witness.cosigner.name, 0, None))
+    for row in rows:
+        at = _cosigned_at(row, keys[row.witness]) if row.witness in keys else row.at
+        one = Witnessed(row.log, row.witness, row.size if at else 0, at, not watched or row.log in expected)
+        found[row.log, row.witness] = one
     return [found[key] for key in sorted(found)]
+
+
+def _cosigned_at(row: AuditCosignature, by: cosignature.Cosigner) -> datetime | None:
+    text = row.note.rpartition("\n\n")[0] + "\n"
+    try:
+        head = note.Checkpoint.parse(text)
+        at = datetime.fromtimestamp(cosignature.check(text, [row.line], by=by), UTC)
+    except (ValueError, OverflowError):
+        return None
+    return at if (head.origin, head.size) == (row.log, row.size) else None

@@ -199,13 +199,16 @@ def test_carries_the_heads_of_trusted_programs_and_brings_them_back(
     real_database: str, now: datetime, tmp_path: Path
 ) -> None:
     """The vault's log here; signers and the approver speak the same."""
-    kept = Log(tmp_path / "openings.jsonl", origin="countersign/vault", key=Ed25519PrivateKey.generate())
+    key = Ed25519PrivateKey.generate()
+    kept = Log(tmp_path / "openings.jsonl", origin="countersign/vault", key=key)
     told: list[str] = []
+
+    shown_is = [kept]
 
     def answer(message: serving.Message, _uid: int) -> serving.Message:
         if message["type"] == "log_cosigned":
             told.append(str(message["note"]))
-        return kept.answer(message) or {}
+        return shown_is[0].answer(message) or {}
 
     listener = serving.listen(tmp_path / "vault.sock")
     served = {"answer": answer, "allowed": [os.getuid()], "log": print, "running": lambda: True}
@@ -225,6 +228,15 @@ def test_carries_the_heads_of_trusted_programs_and_brings_them_back(
         thief = note.Verifier("countersign/vault", b"\1" * 32)
         assert cosigning.collect(ProgramsLog(thief, tmp_path / "vault.sock"), asked, now=clock.now()) == 0
         assert cosigning.collect(ProgramsLog(kept.verifier, tmp_path / "gone"), asked, now=clock.now()) == 0
+        # Its host puts an old copy back, by and by with other lines.
+        fork = Log(tmp_path / "fork.jsonl", origin="countersign/vault", key=key)
+        shown_is[0] = fork
+        for count in (2, 3, 6):
+            while fork.tree.size < count:
+                fork.add({"v": 1} if fork.tree.size < 2 else {"v": 2})
+            assert cosigning.collect(source, asked, now=clock.now() + timedelta(hours=1)) == 0
+        assert len(told) == 3
+        fork.close()
     kept.close()
 
 

@@ -22,7 +22,7 @@ from core import audit, clock
 from core.access.doors import ASSERTION
 from core.audit import cosigning, probing
 from core.audit import verifier as offline
-from core.audit.models import AuditEvent
+from core.audit.models import AuditCosignature, AuditEvent
 from core.audit.sources import OwnLog
 from core.health import Status
 from kernel import cosignature, merkle, note
@@ -115,6 +115,11 @@ def test_show_an_event_with_its_proof_and_how_far_witnesses_are(
     ]
     reading = probing.read_witnesses(clock.now())
     assert (reading.status, reading.sentence) == (Status.DEGRADED, f"Never seen: {absent.name} on {ORIGIN}.")
+    forged = AuditCosignature.objects.filter(witness=among[1].cosigner.name)[0]
+    forged.pk, forged.line, forged.at = None, forged.line[:-8] + "AAAAAAA=", clock.now()
+    forged.save()
+    seals = dot(own).get("/audit/seals/").content.decode()
+    assert [">late<" in line for line in seals.split("<tr>")[2:5]] == [False, True, True]
 
 
 def test_say_which_event_is_not_the_one_that_was_sealed(
