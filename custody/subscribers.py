@@ -25,10 +25,12 @@ def move_withdrawal(message: WithdrawalMoved, *, now: datetime) -> None:
     if message.state == "requested":
         tasks.screen(message.withdrawal, now=now)
         return
+    row = queries.withdrawal(message.withdrawal)
+    if message.state in ("offered", "approved", "built"):
+        tasks.check_hold(row, now=now)
     if message.state == "offered":
         lane_tasks.offer(message.withdrawal, now=now)
         return
-    row = queries.withdrawal(message.withdrawal)
     if message.state == "approved":
         tasks.build(row, now=now)
         return

@@ -52,11 +52,18 @@ class NotDelivered(Exception):
 
 
 class HeldBack(Exception):
-    """A freeze covers the payment; the outbox asks again until it is released."""
+    """A freeze covers the payment, or a hold its customer; the outbox asks again until it is over."""
 
 
 class FeeRateUnknown(Exception):
     """The node cannot say what a transaction should pay."""
+
+
+def check_hold(row: Withdrawal, *, now: datetime) -> None:
+    """HeldBack while the customer's withdrawals wait: nothing is tried, and so nothing refused on record."""
+    until = queries.held_until(row.customer_id, now=now)
+    if until is not None:
+        raise HeldBack(f"{row}: the customer's withdrawals wait until {until:%Y-%m-%d %H:%M} UTC")
 
 
 def screen(withdrawal_id: UUID, *, now: datetime) -> None:
@@ -118,8 +125,8 @@ def ask_signers(payment_id: UUID, *, now: datetime) -> None:
     for token in standing.tokens:
         if token in signed or len(signed) >= standing.threshold:
             continue
-        if held := queries.held_by(row):
-            raise HeldBack(f"{row}: {held[0]}")
+        if held := queries.stopped(row, now=now):
+            raise HeldBack(f"{row}: {held}")
         try:
             answer = signer_client.ask(settings.SIGNERS_DIR, token, request)
         except signer_client.SignerUnreachable as error:
@@ -161,20 +168,20 @@ def finish(payment_id: UUID, *, now: datetime) -> None:
 def send(payment_id: UUID, *, now: datetime) -> None:
     """Hand the stored bytes to the node, and report once it has them. Nothing is ever built anew here.
 
-    While a freeze covers the payment it stays where it is, until the release is announced or a block comes.
-    The freezes are asked last, with no transaction and no waiting between their answer and the call; what the
-    network has already is reported, freeze or not.
+    While a freeze covers the payment, or a hold its customer, it stays where it is, until the release is
+    announced or a block comes. Both are asked last, with no transaction and no waiting between their answer
+    and the call; what the network has already is reported, freeze or not.
     """
     row = queries.payment(payment_id)
     if not row.raw or row.owner.state not in SENDABLE:
         return
-    if row.sent_at is None and row.handed_at is None and not queries.held_by(row):
+    if row.sent_at is None and row.handed_at is None and not queries.stopped(row, now=now):
         actions.mark_handed(payment_id=row.pk, actor=PAYER, now=now)
     raw = bytes.fromhex(row.raw)
     with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
         row = queries.payment(payment_id)
-        if held := queries.held_by(row):
-            log.warning("%s is held back by the %s", row, held[0])
+        if held := queries.stopped(row, now=now):
+            log.warning("%s is held back by the %s", row, held)
             if row.handed_at is None or not _has(node, row.txid):
                 return
             answer = Broadcast(Outcome.ACCEPTED)

@@ -20,12 +20,15 @@ from core.action import action
 from core.actor import Actor, system
 from customers import queries
 from customers.actions import (
+    ask_new_password,
     begin_authenticator,
     confirm_authenticator,
     create_api_key,
+    set_new_password,
     set_tier,
     sign_up,
 )
+from customers.domain import links
 from customers.events import Event
 from customers.models import Customer
 from fixtures.authenticator import App
@@ -92,6 +95,25 @@ def second_factor(customer_id: UUID, *, now: datetime) -> SecondFactor:
     draft = begin_authenticator(confirmed=None, **who)
     made = confirm_authenticator(code=SecondFactor(draft.row.pk, draft.secret).code(now), **who)
     return SecondFactor(draft.row.pk, draft.secret, made.recovery_codes)
+
+
+def new_password(customer_id: UUID, *, now: datetime) -> None:
+    """The customer sets another password by mail, with a code where they have a second factor."""
+    actor = system("test")
+    row = queries.customer(customer_id)
+    ask_new_password(email=row.email, actor=actor, now=now)
+    row.refresh_from_db()
+    assert row.password_asked_at is not None
+    link = links.text(
+        row.pk, asked_at=row.password_asked_at, password=row.password, field_key=settings.FIELD_KEY
+    )
+    set_new_password(
+        link=link,
+        password="an even longer password",
+        confirmed=queries.authenticator_of(row.pk),
+        actor=actor,
+        now=now,
+    )
 
 
 def enrol(

@@ -58,23 +58,6 @@ class DestinationRefused(Refused):
     status = 422
 
 
-class WithdrawalsHeld(Refused):
-    """The account got a new password by mail, or its second factor changed, a short while ago."""
-
-    code = "withdrawal.held"
-
-
-def check_held(customer: Customer, *, now: datetime) -> None:
-    """Nothing, if no new password or second factor keeps the customer's withdrawals; WithdrawalsHeld."""
-    until = customer.withdrawals_held_until
-    if until is not None and now < until:
-        raise WithdrawalsHeld(
-            "Nothing was asked for: this account got a new password by mail, or another second factor, so "
-            f"nothing is withdrawn before {until:%Y-%m-%d %H:%M} UTC.",
-            target=f"customers.customer/{customer.pk}",
-        )
-
-
 def check_asking(actor: Actor, customer_id: UUID, client_id: str, asset: str) -> None:
     """Nothing, if a customer asks for themselves, under a plain client id, and no freeze covers it."""
     if actor.kind != "customer" or actor.identity != customer_id:

@@ -8,7 +8,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from core import approvals, audit, freezes
+from core import approvals, audit
 from core.access.models import Identity
 from core.action import action
 from core.actor import Actor
@@ -179,14 +179,14 @@ def put_before_checkers(
 
 
 def _goes_on(row: Withdrawal, *, actor: Actor, now: datetime) -> bool:
-    """Whether the lane may go on with a claimed withdrawal; Refused under a freeze."""
+    """Whether the lane may go on with a claimed withdrawal; Refused under a freeze or a hold."""
     if row.state != State.OFFERED:
         return False
     if not _is_usable(row, now=now):
         give_back(row, why=_why_not(row), actor=actor, now=now)
         announcing.moved(row, now=now)
         return False
-    freezes.check(*queries.stops(row))
+    queries.check_stops(row, now=now)
     return True
 
 

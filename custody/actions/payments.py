@@ -7,7 +7,7 @@ from uuid import UUID
 
 from django.conf import settings
 
-from core import approvals, audit, freezes
+from core import approvals, audit
 from core.action import action
 from core.actor import Actor
 from core.refusals import Conflict, Refused
@@ -57,7 +57,7 @@ def store_built(*, owner: Withdrawal | Refill, psbt: str, vsize: int, actor: Act
     if existing is not None and row.state != withdrawals.State.APPROVED:
         return existing
     wallet = queries.wallet_named(queries.source_of(row))
-    freezes.check(*queries.stops(row))
+    queries.check_stops(row, now=now)
     built = _checked(row, wallet, psbt if existing is None else existing.psbt)
     claimed = _claimable(wallet, built) if existing is None else []
     before = row.state
@@ -129,10 +129,10 @@ def store_signed(*, payment_id: UUID, raw: bytes, actor: Actor, now: datetime) -
 def mark_handed(*, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
     """Note that a node is about to be given the stored bytes: from here on the network may have them.
 
-    Under a freeze that covers it, and for what was handed over before, nothing changes.
+    Under a freeze or a hold that covers it, and for what was handed over before, nothing changes.
     """
     row = locks.payment(payment_id)
-    if row.handed_at is not None or not row.raw or queries.held_by(row):
+    if row.handed_at is not None or not row.raw or queries.stopped(row, now=now):
         return row
     update(row, handed_at=now)
     audit.record(

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from uuid import UUID
 
-from core import audit, freezes, outbox
+from core import audit, outbox
 from core.action import action
 from core.actor import Actor
 from core.refusals import Refused
@@ -117,7 +117,7 @@ def _ask(row: Payment, *, actor: Actor, now: datetime, reason: str = "") -> None
         raise NotAsApproved(
             "Nothing was asked: cold signers are asked by bundle.", target=f"custody.payment/{row.pk}"
         )
-    freezes.check(*queries.stops(owner))
+    queries.check_stops(owner, now=now)
     before = owner.state
     owner.move_to(State.SIGNING)
     update(row, asked_at=now)

@@ -92,6 +92,7 @@ def take_statement(
         _check_order(customer_id, said)
     if kind != said_by.REMOVAL:
         freezes.check(scopes.TRADER_API, scopes.customer(customer_id))
+        queries.check_held(customer_id, now=now, undone="Nothing was taken")
         check_confirmed(customer_id, confirmed, undone="Nothing was taken", is_required=True)
         _check_count(customer_id, now=now)
     if kind == said_by.BENEFICIARY:

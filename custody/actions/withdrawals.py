@@ -56,7 +56,7 @@ def request_withdrawal(
     customer = Customer.objects.select_related("identity").get(pk=customer_id)
     if not customer.identity.is_active:
         raise NotAllowed("Nothing was asked for: this account is suspended.")
-    asking.check_held(customer, now=now)
+    queries.check_held(customer.pk, now=now, undone="Nothing was asked for")
     # A tier that may only look hears so, whatever the price feed does.
     asking.check_limit(customer, 0, now=now)
     held, agreed = asking.terms(amount)

@@ -96,7 +96,16 @@ from custody.queries.statements import (
     usable_from,
     withdrawal_lane,
 )
-from custody.queries.stops import held_by, stops, withdrawal_stops
+from custody.queries.stops import (
+    WithdrawalsHeld,
+    check_held,
+    check_stops,
+    held_by,
+    held_until,
+    stopped,
+    stops,
+    withdrawal_stops,
+)
 from custody.queries.treasury import (
     NoPolicy,
     Standing,
@@ -146,6 +155,7 @@ __all__ = [
     "LaneStanding",
     "NoPolicy",
     "Standing",
+    "WithdrawalsHeld",
     "adjustment_for",
     "adjustments_for",
     "all_standings",
@@ -157,6 +167,8 @@ __all__ = [
     "beneficiaries_of",
     "books_of",
     "change_script",
+    "check_held",
+    "check_stops",
     "collected",
     "confirmations_of",
     "count_stuck",
@@ -170,6 +182,7 @@ __all__ = [
     "forgotten",
     "free_coins",
     "held_by",
+    "held_until",
     "is_hopeless",
     "is_kept",
     "is_payable_by_lane",
@@ -232,6 +245,7 @@ __all__ = [
     "statement_message",
     "statements_for",
     "statements_of",
+    "stopped",
     "stops",
     "suspends",
     "takes_effect",

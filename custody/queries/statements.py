@@ -104,7 +104,7 @@ def usable_from(
 
 def statements_for(token: str, *, now: datetime) -> QuerySet[CustomerStatement]:
     """What this signer is still to be told, in the order in which it was said; refused and forgotten ones now
-    and then.
+    and then. While a customer's withdrawals are held, of theirs only removals.
     """
     settled = Q(code="") | Q(answered_at__gt=now - statements.AGAIN_AFTER)
     told = StatementAnswer.objects.filter(settled, token=token).values("statement")
@@ -112,7 +112,8 @@ def statements_for(token: str, *, now: datetime) -> QuerySet[CustomerStatement]:
     rows = CustomerStatement.objects.filter(
         Q(received_at__gt=now - statements.BROUGHT_FOR) | Q(pk__in=forgotten)
     )
-    return rows.exclude(pk__in=told).order_by("received_at", "id")[:200]
+    held = ~Q(kind=REMOVAL) & Q(customer__withdrawals_held_until__gt=now)
+    return rows.exclude(held).exclude(pk__in=told).order_by("received_at", "id")[:200]
 
 
 def withdrawal_lane() -> Lane | None:

@@ -1,15 +1,28 @@
-"""Which freezes stop a withdrawal or a refill, and which of them hold a transaction of ours back."""
+"""What stops a withdrawal or a refill: freezes, and the hold on a customer whose account may not be their own
+any more. And what of it holds a transaction of ours back.
+"""
 
 from __future__ import annotations
 
+from datetime import datetime
+from typing import ClassVar
 from uuid import UUID
 
+from core.freezes import checking
 from core.freezes import queries as freezes
 from core.freezes.domain import scopes
 from core.freezes.models import Freeze
+from core.refusals import Refused
 from custody.models import Payment, Refill, Withdrawal
 from custody.queries.treasury import policy
+from customers.models import Customer
 from kernel import intent
+
+
+class WithdrawalsHeld(Refused):
+    """The account got a new password by mail, or its second factor changed, a short while ago."""
+
+    code: ClassVar[str] = "withdrawal.held"
 
 
 def stops(owner: Withdrawal | Refill) -> tuple[str, ...]:
@@ -34,3 +47,39 @@ def held_by(row: Payment) -> list[Freeze]:
     let it fall out of the node's memory, so that nobody could tell any more whether it will still be paid.
     """
     return [] if row.sent_at is not None else freezes.covering(*stops(row.owner))
+
+
+def held_until(customer: UUID, *, now: datetime) -> datetime | None:
+    """Until when this customer's withdrawals and new destinations wait; None where they do not."""
+    rows = Customer.objects.filter(pk=customer, withdrawals_held_until__gt=now)
+    return rows.values_list("withdrawals_held_until", flat=True).first()
+
+
+def check_held(customer: UUID, *, now: datetime, undone: str) -> None:
+    """Nothing, if no new password or second factor keeps the customer's withdrawals; WithdrawalsHeld."""
+    until = held_until(customer, now=now)
+    if until is not None:
+        raise WithdrawalsHeld(
+            f"{undone}: this account got a new password by mail, or another second factor, so nothing is "
+            f"withdrawn before {until:%Y-%m-%d %H:%M} UTC.",
+            target=f"customers.customer/{customer}",
+        )
+
+
+def check_stops(owner: Withdrawal | Refill, *, now: datetime) -> None:
+    """Nothing, if the owner may go on a step; Frozen, or WithdrawalsHeld."""
+    checking.check(*stops(owner))
+    if isinstance(owner, Withdrawal):
+        check_held(owner.customer_id, now=now, undone="Nothing was done")
+
+
+def stopped(row: Payment, *, now: datetime) -> str:
+    """Why this transaction is put before no signer and given to no node; empty where it may be, or a node has
+    it.
+    """
+    if row.sent_at is not None:
+        return ""
+    if found := held_by(row):
+        return str(found[0])
+    until = held_until(row.owner.customer_id, now=now) if isinstance(row.owner, Withdrawal) else None
+    return f"hold on the customer until {until:%Y-%m-%d %H:%M} UTC" if until else ""

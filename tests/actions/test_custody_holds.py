@@ -4,17 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import datetime, timedelta
+from functools import partial
 from typing import Any
+from uuid import UUID
 
 import pytest
 
 from core.freezes.actions import pull_freeze
 from core.freezes.models import Freeze
+from core.outbox.models import Delivery
 from custody import actions, queries, tasks
 from custody.adapters.bitcoin import Outcome
+from custody.events import WithdrawalMoved
 from custody.models import Payment
+from custody.subscribers import move_withdrawal
+from customers.domain import links
 from tests.nodes import Node, stand_in
 from tests.traces import Trace
+from tests.traders import new_password
 from tests.treasury import BTC, ROBOT, Treasury, raw_of
 
 pytestmark = pytest.mark.django_db
@@ -123,6 +130,49 @@ def test_asks_no_signer_meanwhile(treasury: Treasury, settings: Any, tmp_path: A
     pull(treasury, f"customer:{treasury.tom.pk}")
     with pytest.raises(tasks.HeldBack, match=r"freeze of customer:"):
         tasks.ask_signers(payment.pk, now=treasury.now)
+
+
+def test_waits_for_a_day_wherever_it_stands_after_a_new_password_by_mail(
+    treasury: Treasury, node: Node, drain_outbox: Callable[..., int], settings: Any, tmp_path: Any
+) -> None:
+    settings.SIGNERS_DIR = tmp_path  # whoever asks a signer finds none
+    for _ in range(4):
+        treasury.deposit(BTC)
+    rows = [treasury.approved(sats=SMALL) for _ in range(5)]
+    signed, sent = treasury.signed(rows[0]), treasury.signed(rows[1])
+    treasury.signing(rows[2])
+    built, approved, asked = treasury.built(rows[3]), rows[4], treasury.screened(sats=SMALL)
+    tasks.send(sent.pk, now=treasury.now)
+    node.given.clear()
+    Delivery.objects.filter(done_at=None).update(done_at=treasury.now)
+    new_password(treasury.tom.pk, now=treasury.now)
+    held = treasury.now + links.HELD_FOR
+    last = held - timedelta(seconds=1)
+    treasury.sign_off(asked)  # officers may agree meanwhile
+    stands = {rows[2].pk: "signing", rows[3].pk: "built", approved.pk: "approved", asked.pk: "approved"}
+
+    def move(withdrawal: UUID, at: str, *, now: datetime) -> None:
+        tom = treasury.tom.pk
+        move_withdrawal(WithdrawalMoved(withdrawal=withdrawal, customer=tom, state=at), now=now)
+
+    with Trace() as trace:
+        tasks.send(signed.pk, now=last)
+        for withdrawal, at in stands.items():
+            with pytest.raises(tasks.HeldBack, match="until"):
+                move(withdrawal, at, now=last)
+    assert {one: str(queries.withdrawal(one).state) for one in stands} == stands
+    assert (node.given, trace.events) == ([], []), "nothing was tried, so nothing was refused on record"
+    for act in (
+        partial(actions.store_built, owner=approved, psbt="", vsize=1),
+        partial(actions.mark_asked, payment_id=built.pk),
+    ):
+        with pytest.raises(queries.WithdrawalsHeld):
+            act(actor=ROBOT, now=last)
+    tasks.send_again(now=last)
+    assert node.given == [bytes.fromhex(sent.raw)], "what the network has goes on"
+    tasks.send(signed.pk, now=held)
+    move(rows[3].pk, "built", now=held)
+    assert (state(signed), state(built)) == ("broadcast", "signing")
 
 
 def test_settles_where_it_confirms_all_the_same(treasury: Treasury, node: Node) -> None:

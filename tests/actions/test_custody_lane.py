@@ -26,6 +26,7 @@ from tests.customers import Customer
 from tests.lane import ONE_A_DAY, SMALL, Scene
 from tests.roles import as_role
 from tests.signers import HOT
+from tests.traders import new_password
 from tests.treasury import BTC, HOME, ROBOT, customer_actor, raw_of
 
 pytestmark = pytest.mark.django_db
@@ -154,18 +155,21 @@ def test_is_not_offered_once_its_customer_has_removed_the_destination(scene: Sce
     assert not [message for _, message in scene.signers.asked if message["type"] == "sign_unattended"]
 
 
-@pytest.mark.parametrize("stop", ["removal", "freeze"])
+@pytest.mark.parametrize("stop", ["removal", "freeze", "hold"])
 @pytest.mark.parametrize("answers", [0, 1, 2])
 def test_goes_no_further_once_it_is_stopped_between_offer_and_signature(
     scene: Scene, monkeypatch: pytest.MonkeyPatch, answers: int, stop: str
 ) -> None:
-    """Customer or desk say stop after so many signers' answers: nobody else is asked, and nothing is sent."""
+    """Customer, desk or a new password stop it after so many answers: nobody else is asked, nothing sent."""
     treasury, real, asked = scene.treasury, signer_client.ask, []
     row = treasury.request(SMALL)
 
     def say_stop() -> None:
         if stop == "freeze":
             pull_freeze(scope="wallet:hot", reason="look", actor=treasury.staff.ana.actor, now=treasury.now)
+            return
+        if stop == "hold":
+            new_password(treasury.tom.pk, now=treasury.now)
             return
         tom = customer_actor(treasury.tom)
         said = removal(scene, HOME, at=treasury.now + timedelta(seconds=1))
@@ -190,8 +194,8 @@ def test_goes_no_further_once_it_is_stopped_between_offer_and_signature(
 
     monkeypatch.setattr(actions, "mark_offered", mark)
     monkeypatch.setattr(signer_client, "ask", ask)
-    if stop == "freeze":
-        with pytest.raises(Refused, match="is frozen"):
+    if stop != "removal":
+        with pytest.raises((Refused, tasks.HeldBack), match=r"is frozen|new password by mail|wait until"):
             scene.drain()
         assert queries.withdrawal(row.pk).state == "offered"
         scene.treasury.now += timedelta(hours=2, seconds=1)
@@ -200,7 +204,7 @@ def test_goes_no_further_once_it_is_stopped_between_offer_and_signature(
         scene.drain()
     row = queries.withdrawal(row.pk)
     assert (row.state, len(asked)) == ("screened", max(answers, 1))
-    assert stop == "freeze" or "the customer removed the destination" in row.reason
+    assert stop != "removal" or "the customer removed the destination" in row.reason
     assert (Payment.objects.get().raw, scene.claims()) == ("", 1)
 
 

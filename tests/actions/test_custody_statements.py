@@ -16,12 +16,15 @@ from core.refusals import NotAllowed
 from custody import actions, lane_tasks, queries
 from custody.actions import statements as refusals
 from custody.models import Beneficiary, CustomerStatement, StatementAnswer
+from customers.domain import links
 from customers.models import Customer as Row
 from kernel import encodings
+from kernel.customer import REMOVAL
 from kernel.intent import time_text
 from tests.customers import Customer
+from tests.messages import DESTINATION
 from tests.signers import HOT, Signers, lane_registry, serving
-from tests.traders import second_factor
+from tests.traders import new_password, second_factor
 from tests.treasury import HOME, Treasury, customer_actor, trader
 from tests.vault import Message
 
@@ -121,6 +124,29 @@ def test_is_not_taken_without_the_customers_own_word(treasury: Treasury) -> None
             now=treasury.now,
         )
     assert [row.kind for row in CustomerStatement.objects.all()] == ["custody.customer_key"]
+
+
+def test_is_not_taken_and_brought_to_no_signer_after_a_new_password_by_mail(treasury: Treasury) -> None:
+    take(treasury, said(treasury, "key"))
+    take(treasury, said(treasury, "beneficiary", HOME))
+    assert [row.kind for row in queries.statements_for("hot-1", now=treasury.now)] == [
+        "custody.customer_key",
+        "custody.beneficiary",
+    ]
+    new_password(treasury.tom.pk, now=treasury.now)
+    held = treasury.now + links.HELD_FOR
+    last = held - timedelta(seconds=1)
+    for message in (
+        said(treasury, "key", seed=66, at=last),
+        said(treasury, "beneficiary", DESTINATION, at=last),
+    ):
+        with pytest.raises(queries.WithdrawalsHeld, match="Nothing was taken"):
+            take(treasury, message, now=last)
+    assert not queries.statements_for("hot-1", now=last), "nor what was taken just before"
+    take(treasury, said(treasury, "removal", HOME, at=last), now=last)
+    assert [row.kind for row in queries.statements_for("hot-1", now=last)] == [REMOVAL]
+    assert len(queries.statements_for("hot-1", now=held)) == 3
+    take(treasury, said(treasury, "beneficiary", DESTINATION, at=held), now=held)
 
 
 def test_comes_in_the_order_in_which_it_was_signed(treasury: Treasury) -> None:

@@ -21,6 +21,7 @@ from engine_bridge.adapters.administration import ShardReading
 from engine_bridge.adapters.inspection import Depth, Indication, Verification
 from tests.browser.conftest import Site
 from tests.recoveries import RAE, draft_recovery, running
+from tests.traders import new_password
 from tests.treasury import BTC, ROBOT
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -92,7 +93,7 @@ def test_axe_finds_nothing_and_the_policy_stops_nothing(site: Site, visit: Any) 
 
 
 def payments(site: Site) -> tuple[Payment, Payment]:
-    """One that a freeze holds back after it was signed, and one that the signers have refused."""
+    """One that a freeze and a new password hold back, signed, and one that the signers have refused."""
     treasury, now = site.exchange.treasury, clock.now()
     held = treasury.signed(treasury.approved(sats=1_000_000))
     treasury.deposit(BTC)
@@ -103,6 +104,7 @@ def payments(site: Site) -> tuple[Payment, Payment]:
         )
     scope = f"customer:{treasury.tom.pk}"
     pull_freeze(scope=scope, reason="he says it was not him", actor=site.exchange.staff.sam.actor, now=now)
+    new_password(treasury.tom.pk, now=now)
     told = {"maker": RAE, "reason": "the safe was opened", "at": now.isoformat(), "version": 2}
     told |= {"from": (now + timedelta(days=3)).isoformat(), "is_recovery": True}
     veto = {"maker": str(site.exchange.staff.ben.identity.pk), "reason": "not by us", "at": now.isoformat()}

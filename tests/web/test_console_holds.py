@@ -9,6 +9,7 @@ from custody import actions, queries
 from custody.models import Payment, Withdrawal
 from tests.doors import at_console
 from tests.exchange import Exchange
+from tests.traders import new_password
 from tests.treasury import ROBOT
 
 
@@ -31,6 +32,15 @@ def test_says_which_freeze_and_why_and_whether_a_node_may_have_it(exchange: Exch
         assert words in found
     actions.report_broadcast(payment_id=payment.pk, actor=ROBOT, now=clock.now())
     assert "Held by" not in page(exchange, payment)
+
+
+def test_says_until_when_a_new_password_holds_it(exchange: Exchange) -> None:
+    payment = signed(exchange)
+    new_password(exchange.treasury.tom.pk, now=clock.now())
+    found = page(exchange, payment)
+    assert "Held until" in found
+    assert "got a new password by mail" in found
+    assert "It stays where it is until" in found
 
 
 def test_says_that_no_node_has_been_given_it(exchange: Exchange) -> None:

@@ -12,7 +12,8 @@ import pytest
 from core import clock
 from core.audit.models import AuditEvent
 from core.outbox.models import OutboxMessage
-from custody.actions import asking, load_registry
+from custody import queries as custody
+from custody.actions import load_registry
 from custody.domain.wallets import Targets
 from customers import queries
 from customers.actions import create_api_key, passwords, sign_up
@@ -120,9 +121,9 @@ def test_gets_another_by_a_mailed_link_once_which_ends_keys_and_holds_withdrawal
     assert deliver("customers.mail") == [True]
     assert f"before {until:%Y-%m-%d %H:%M}" in str(mail.taken[-1][1].get_content())
     held = Customer.objects.get(pk=trader.customer.pk)
-    with pytest.raises(asking.WithdrawalsHeld, match=f"{until:%Y-%m-%d %H:%M}"):
-        asking.check_held(held, now=until - timedelta(seconds=1))
-    asking.check_held(held, now=until)
+    with pytest.raises(custody.WithdrawalsHeld, match=f"{until:%Y-%m-%d %H:%M}"):
+        custody.check_held(held.pk, now=until - timedelta(seconds=1), undone="Nothing was asked for")
+    custody.check_held(held.pk, now=until, undone="Nothing was asked for")
     targets = Targets(Amount(0, "BTC"), Amount(0, "BTC"))
     load_registry(registry=registry(), targets=targets, actor=ROBOT, now=now)
     app = second_factor(held.pk, now=moment[0])

@@ -59,6 +59,7 @@ def show(request: frame.StaffRequest, withdrawal_id: UUID, refusal: Refused | No
         "payment": payment,
         "collected": queries.collected(payment) if payment else None,
         "holds": queries.held_by(payment) if payment else [],
+        "held_until": queries.held_until(row.customer_id, now=now),
         "tier": tier,
         "allowance": queries.allowance(row.customer_id, tier=tier.rank, now=now),
         "is_releasable": row.state == State.ON_HOLD,
