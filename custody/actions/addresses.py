@@ -5,9 +5,10 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from core import audit, outbox
+from core import audit, freezes, outbox
 from core.action import action
 from core.actor import Actor
+from core.freezes.domain import scopes
 from core.refusals import NotAllowed, Refused
 from custody import locks, queries
 from custody.events import AddressAssigned, Event
@@ -24,7 +25,11 @@ class PoolEmpty(Refused):
 
 @action(Event.ADDRESS_ASSIGNED)
 def assign_address(*, customer_id: UUID, asset: str, actor: Actor, now: datetime) -> Address:
-    """The customer's deposit address; the first call takes one from the pool, later ones give the same."""
+    """The customer's deposit address; the first call takes one from the pool, later ones give the same.
+
+    A frozen customer gets no first one. What arrives at the one that they have is credited all the same:
+    coins cannot be turned away, and must not be where nobody sees them.
+    """
     target = f"customers.customer/{customer_id}"
     if actor.kind != "customer" or actor.identity != customer_id:
         raise NotAllowed("Only the customer asks for a deposit address.", target=target)
@@ -32,6 +37,7 @@ def assign_address(*, customer_id: UUID, asset: str, actor: Actor, now: datetime
     present = queries.deposit_address_of(customer_id)
     if present is not None:
         return present
+    freezes.check(scopes.customer(customer_id))
     wallet = Wallet.objects.filter(tier="hot", asset=asset).first()
     row = locks.free_address(wallet) if wallet is not None else None
     if row is None:

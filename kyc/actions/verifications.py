@@ -6,9 +6,10 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from core import audit, outbox
+from core import audit, freezes, outbox
 from core.action import action
 from core.actor import Actor
+from core.freezes.domain import scopes
 from core.refusals import NotFound, Refused
 from customers.models import Customer
 from kyc import locks
@@ -48,7 +49,8 @@ def start_verification(
 ) -> Verification:
     """The customer's verification at the level, begun. A worker then makes the provider ready for them.
 
-    Asking again is harmless: it brings a new token for the provider's SDK.
+    Asking again is harmless: it brings a new token for the provider's SDK. A frozen customer hands in what
+    they were asked for, and begins nothing else.
     """
     known = tiers.LEVELS.get(level)
     if (
@@ -69,6 +71,7 @@ def start_verification(
             target=f"kyc.verification/{row.pk}",
         )
     _check_nothing_is_lost(profile, row, known, now=now)
+    _check_freeze(profile, row)
     applicant, _ = ProviderApplicant.objects.get_or_create(
         profile=profile, provider=provider, defaults={"level": level}
     )
@@ -93,6 +96,7 @@ def finish_capture(*, customer_id: UUID, level: str, actor: Actor, now: datetime
         raise NotFound("No such verification has been started.")
     if row.state not in {State.NOT_STARTED, State.IN_PROGRESS, State.RETRY_REQUIRED, State.EXPIRED}:
         raise NotOpen("This verification is already being checked.", target=f"kyc.verification/{row.pk}")
+    _check_freeze(profile, row)
     audit.record(Event.CHECK_WANTED, row, actor=actor, now=now, after={"level": level})
     outbox.publish(CaptureFinished(applicant=applicant.pk, level=level), now=now)
     return row
@@ -127,6 +131,16 @@ def _check_nothing_is_lost(profile: KycProfile, row: Verification, level: Level,
                 "Another level is being checked right now; start this one when that is done.",
                 target=f"kyc.verification/{row.pk}",
             )
+
+
+def _check_freeze(profile: KycProfile, row: Verification) -> None:
+    """Nothing, if the customer may go on with this verification; Frozen.
+
+    Officers who look into a frozen account want the documents that they asked for; a higher level is nothing
+    that it needs meanwhile.
+    """
+    if not verifications.is_asked_for(State(row.state), attempt=row.attempt):
+        freezes.check(scopes.customer(profile.customer_id))
 
 
 def _profile(customer_id: UUID, *, now: datetime) -> KycProfile:

@@ -55,6 +55,11 @@ def may_move(before: State, after: State, *, by_officers: bool = False) -> bool:
     return after in NEXT[before] and (by_officers or (before, after) not in BY_OFFICERS_ONLY)
 
 
+def is_asked_for(state: State, *, attempt: int) -> bool:
+    """Whether provider or officers have asked the customer for more, and still wait for it."""
+    return state in {State.RETRY_REQUIRED, State.EXPIRED} or (state == State.IN_PROGRESS and attempt > 1)
+
+
 def is_new_attempt(before: State, after: State) -> bool:
     """Whether the step begins another attempt, counted apart from the one that ended."""
     return before in {State.RETRY_REQUIRED, State.EXPIRED, State.APPROVED} and after in _OPEN

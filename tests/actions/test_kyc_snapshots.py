@@ -9,7 +9,10 @@ import pytest
 from django.db import DatabaseError, transaction
 
 from core.audit.models import AuditEvent
+from core.freezes import Frozen
+from core.freezes.actions import pull_freeze
 from core.outbox.models import OutboxMessage
+from core.refusals import Refused
 from customers.models import Customer
 from kyc import actions, queries
 from kyc.actions.verifications import CountryNotServed, NotOpen, UnknownLevel
@@ -17,6 +20,7 @@ from kyc.domain.cases import Kind
 from kyc.domain.verifications import State
 from kyc.models import Case, ProviderSnapshot, Verification, VerificationTransition
 from tests.cast import NOW
+from tests.officers import Staff
 from tests.providers import ROBOT, answered, applicant, state_of, tier_of, trader, yes
 
 pytestmark = pytest.mark.django_db
@@ -184,6 +188,38 @@ def test_a_final_no_cannot_be_started_again() -> None:
     answered(applicant(tom), yes(state=State.REJECTED_FINAL))
     with pytest.raises(NotOpen, match="closed"):
         start(tom, "kyc-standard")
+
+
+@pytest.mark.parametrize(
+    ("state", "is_taken"),
+    [
+        (State.RETRY_REQUIRED, True),
+        (State.IN_PROGRESS, False),
+        (State.SUBMITTED, False),
+        (State.ON_HOLD, False),
+    ],
+)
+def test_a_frozen_customer_hands_in_what_was_asked_for_and_begins_nothing(
+    staff: Staff, state: State, is_taken: bool
+) -> None:
+    tom = trader()
+    row = applicant(tom)
+    answered(row, yes(state=state))
+    scope = f"customer:{tom.pk}"
+    pull_freeze(scope=scope, reason="look", actor=staff.sam.actor, now=NOW)
+    for level in ("kyc-standard",) if is_taken else ("kyc-standard", "kyc-enhanced"):
+        if is_taken:
+            assert start(tom, level).state == state
+        else:
+            with pytest.raises(Refused) as refused:
+                start(tom, level)
+            assert isinstance(refused.value, Frozen) or level == "kyc-enhanced"
+    if is_taken:  # the provider has some of it, and the customer needs another token for the rest
+        answered(row, yes(state=State.IN_PROGRESS), after=timedelta(minutes=1))
+        assert start(tom, "kyc-standard").attempt == 2
+    with pytest.raises(Refused):
+        start(tom, "kyc-basic")
+    assert [one.level for one in Verification.objects.all()] == ["kyc-standard"]
 
 
 def test_levels_that_do_not_exist_cannot_be_started() -> None:

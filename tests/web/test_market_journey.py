@@ -16,6 +16,7 @@ from core.freezes.actions import pull_freeze
 from custody.actions import load_registry, report_price
 from custody.domain.limits import Quote
 from custody.domain.wallets import Targets
+from custody.models import Address
 from customers.models import ApiKey, Customer
 from engine_bridge.actions.markets import list_market
 from engine_bridge.domain.markets import LISTINGS
@@ -24,7 +25,7 @@ from kernel.money import Amount
 from tests.customers import Customer as Signer
 from tests.officers import Staff
 from tests.traders import Api, Trader, enrol, second_factor
-from tests.treasury import HOME, PRICE_CENTS, ROBOT, registry
+from tests.treasury import HOME, PRICE_CENTS, ROBOT, Treasury, registry
 from tests.venue import give
 from trader_api.urls import urlpatterns
 
@@ -157,6 +158,25 @@ def test_keeps_one_deposit_address(treasury: None, now: datetime) -> None:
     assert row(api.get("/api/v5/asset/deposit-address?ccy=BTC"))["addr"] == first["addr"]
     for elsewhere in ("ETH", "USDT", "DOGE"):
         assert code(api.get(f"/api/v5/asset/deposit-address?ccy={elsewhere}")) == "51012"
+
+
+def test_is_sent_nowhere_new_while_frozen_and_credited_at_the_address_that_there_is(
+    now: datetime,
+) -> None:
+    books = Treasury.open(now)
+    tom, tia = enrol("Tom", now=now), enrol("Tia", now=now)
+    address = row(Api(tom).get("/api/v5/asset/deposit-address?ccy=BTC"))["addr"]
+    for each in (tom, tia):
+        scope = f"customer:{each.customer.pk}"
+        pull_freeze(scope=scope, reason="look", actor=books.staff.sam.actor, now=now)
+    assert row(Api(tom).get("/api/v5/asset/deposit-address?ccy=BTC"))["addr"] == address
+    said = json.loads(Api(tia).get("/api/v5/asset/deposit-address?ccy=BTC").content)
+    assert (said["code"], "This account is frozen" in said["msg"]) == ("50007", True)
+    assert not Address.objects.filter(customer=tia.customer).exists()
+    books.deposit(5_000_000, tom.customer)
+    assert row(Api(tom).get("/api/v5/asset/balances?ccy=BTC"))["bal"] == "0.05"
+    assert code(Api(tia).post(f"{OWN}/kyc", {"level": "kyc-enhanced"})) == "50007"
+    assert row(Api(tia).get(f"{OWN}/kyc"))["tier"] == "2"
 
 
 def test_is_told_of_a_freeze_in_the_codes_of_each_act(treasury: None, staff: Staff, now: datetime) -> None:
