@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterator
 from datetime import datetime, timedelta
 from secrets import token_hex
@@ -234,6 +235,23 @@ def test_is_asked_for_by_a_new_password_by_mail(moment: list[datetime], settings
     assert tom.code("password/new", **wanted, code=papers[0]) == "0"
     assert tom.held_until == moment[0] + links.HELD_FOR
     assert tom.code("api-keys/list", password=wanted["password"]) == "50014"
+
+
+def test_and_the_mail_are_all_that_a_new_password_needs(moment: list[datetime], mail: MailServer) -> None:
+    """Word by word as the mail says, and as docs/accounts.md does."""
+    tom = Person(moment)
+    papers = tom.confirm(tom.new_app())
+    assert tom.post("password/forgotten")["data"] == [{"validFor": "1800"}]
+    assert deliver("customers.mail")[-1]
+    words = str(mail.taken[-1][1].get_content()).replace("\r", "")
+    (where,) = re.findall(r"http://api\.localhost:8000(/\S+)", words)
+    (link,) = re.findall(r"^\S{76}$", words, re.MULTILINE)
+    assert all(each in words for each in ("`link`", "`password`", "`code`", "works once"))
+    body = {"link": link, "password": "an even longer password", "code": papers[0]}
+    answer = json.loads(Api().post(where, body).content)
+    assert answer["code"] == "0", answer
+    tom.shown["password"] = "an even longer password"
+    assert tom.code("api-keys/list", code=papers[1]) == "0"
 
 
 def test_that_is_lost_with_its_papers_freezes_the_account_until_people_looked(
