@@ -24,6 +24,7 @@ from core.actor import Actor
 from core.audit import cosigning, exporting, packing, sealing, sources, tree, witnesses
 from core.audit import verifier as offline
 from core.audit.actions import export_log
+from core.audit.actions.exports import NoReason
 from core.audit.models import AuditCosignature, AuditEvent, AuditTile
 from core.audit.sources import OwnLog, ProgramsLog
 from core.audit.witness import Answer, Server, Witness, seen_path
@@ -325,6 +326,10 @@ def test_is_on_record_before_it_is_written(
     export_log(since=None, until=None, form="jsonl", reason="why", actor=robot, now=now)
     newest = AuditEvent.objects.order_by("-id")[0].doc
     assert (newest["action"], newest["reason"], newest["after"]["end"]) == ("audit.exported", "why", 4)
+    with pytest.raises(NoReason):
+        export_log(since=None, until=None, form="jsonl", reason=" ", actor=robot, now=now)
+    newest = AuditEvent.objects.order_by("-id")[0].doc
+    assert (newest["action"], newest["after"]) == ("audit.exported.refused", {"code": "no_reason"})
 
 
 def test_comes_as_ocsf_too(

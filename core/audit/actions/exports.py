@@ -10,6 +10,14 @@ from core.action import action
 from core.actor import Actor
 from core.audit import exporting, witnesses
 from core.audit.events import Event
+from core.refusals import Refused
+
+
+class NoReason(Refused):
+    """Nobody takes events out of the log without saying what for."""
+
+    code = "no_reason"
+    status = 400
 
 
 @action(Event.EXPORTED)
@@ -23,7 +31,12 @@ def export_log(
     actor: Actor,
     now: datetime,
 ) -> exporting.Span:
-    """Which events the export takes, once it is on record who takes them and why. Write it after this."""
+    """Which events the export takes, once it is on record who takes them and why. Write it after this.
+
+    NoReason; BadSpan and NotFound of `exporting.span`.
+    """
+    if not reason.strip():
+        raise NoReason("Nothing was exported: say what it is for.", target="audit.log")
     span = exporting.span(since=since, until=until, among=among)
     audit.record(
         Event.EXPORTED,
