@@ -8,7 +8,8 @@ EVENTS.jsonl holds one event per line, the canonical text exactly as it was seal
   written past the application may hold line breaks: it stands as `=` and the base64 of its bytes. No other
   event does, so none hides there from who reads the file.
 FILE of --checkpoints holds signed notes one after the other, smallest tree first, with empty lines between.
-FILE of --key holds one verifier key (`name+hash+base64`); the name is the log's origin.
+FILE of --key holds one verifier key (`name+hash+base64`); the name is the log's origin. Have it from the
+  ceremony that made it: one that comes with the export vouches for whatever the export says.
 FILE of --witness-key holds a witness's verifier key, from that witness: it must have cosigned the last
   checkpoint. Then no history was signed anew with the log's stolen key, unless the witness's was stolen too.
 FILE of --witness holds what a witness last saw, from that witness: `size base64-root`, one line. Then nothing
@@ -39,7 +40,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Final
+from typing import Any, BinaryIO, Final, NamedTuple
 
 from kernel import canonical, cosignature, encodings, merkle, note
 
@@ -52,6 +53,14 @@ Times = tuple[tuple[str, int], ...]  # witnesses by name, and when each cosigned
 
 class Wrong(Exception):
     """The log does not hold; the text names the first fault."""
+
+
+class Seen(NamedTuple):
+    """The largest tree that a witness remembers, and which witness that is."""
+
+    size: int
+    root: bytes
+    by: str = "the witness"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +81,7 @@ def verify(
     *,
     checkpoints: str,
     key: note.Verifier,
-    witnesses: Sequence[tuple[int, bytes]] = (),
+    witnesses: Sequence[Seen] = (),
     cosigners: Sequence[cosignature.Cosigner] = (),
     start: merkle.Frontier = _EMPTY,
     leaves: bytes | None = None,
@@ -84,33 +93,47 @@ def verify(
         raise Wrong("there is no checkpoint, so nothing is sealed")
     cosigned = tuple((by.name, _cosigned(heads[-1], pieces[-1], by)) for by in cosigners)
     marks = {head.size: head.root for head in heads}
-    for size, root in witnesses:
-        if size > heads[-1].size:
-            raise Wrong(f"the log is shorter than witnessed: {heads[-1].size} events, the witness saw {size}")
-        if size < start.size:
-            continue  # the witness saw less than lies in front of this export
-        if marks.setdefault(size, root) != root:
-            raise Wrong(f"the log was rewritten: the witness saw another root at {size} events")
+    for seen in witnesses:
+        if seen.size > heads[-1].size:
+            raise Wrong(
+                f"the log is shorter than witnessed: {heads[-1].size} events, {seen.by} saw {seen.size}"
+            )
+        if marks.get(seen.size, seen.root) != seen.root:
+            raise Wrong(_rewritten(seen))
+        if seen.size == start.size:
+            marks.setdefault(seen.size, seen.root)
     if start.size and marks.get(start.size) != start.root():
         raise Wrong(
             f"the tree in front of the export is not the one of the checkpoint at {start.size} events"
         )
     tree, lines = start, iter(events)
-    for size in sorted(marks):
-        if size < start.size:
-            raise Wrong(f"the checkpoint at {size} events lies in front of the export's start, {start.size}")
-        batch = list(islice(lines, size - tree.size))
+    for head in heads:
+        if head.size < start.size:
+            raise Wrong(
+                f"the checkpoint at {head.size} events lies in front of the export's start, {start.size}"
+            )
+        batch = list(islice(lines, head.size - tree.size))
         found = _leaf_hashes(batch)
         grown = tree.extended(found)
-        if grown.size != size or grown.root() != marks[size]:
-            known = _known(leaves, first=tree.size - start.size, count=size - tree.size)
-            known = known if tree.extended(known).root() == marks[size] else []
-            raise Wrong(_first_bad(batch, found, first=tree.size, size=size, known=known))
+        if grown.size != head.size or grown.root() != head.root:
+            known = _known(leaves, first=tree.size - start.size, count=head.size - tree.size)
+            known = known if tree.extended(known).root() == head.root else []
+            raise Wrong(_first_bad(batch, found, first=tree.size, size=head.size, known=known))
+        for seen in witnesses:  # the events are those that the log signed: else it is they that are named
+            if (
+                tree.size < seen.size < head.size
+                and tree.extended(found[: seen.size - tree.size]).root() != seen.root
+            ):
+                raise Wrong(_rewritten(seen))
         tree = grown
     if next(lines, None) is not None:
         raise Wrong(f"event {tree.size} is the first behind the last checkpoint: the tail is not sealed")
-    witnessed = max((size for size, _ in witnesses if size > start.size), default=0)
+    witnessed = max((seen.size for seen in witnesses if seen.size > start.size), default=0)
     return Verdict(tree.size, len(heads), tree.root(), witnessed, start.size, cosigned)
+
+
+def _rewritten(seen: Seen) -> str:
+    return f"the log was rewritten, or the witness lies: {seen.by} saw another root at {seen.size} events"
 
 
 def verify_heads(
@@ -239,11 +262,11 @@ def _why(line: bytes) -> str:
     return ""
 
 
-def _parse_witness(text: str) -> tuple[int, bytes]:
+def _parse_witness(text: str, *, by: str) -> Seen:
     parts = text.split()
     if len(parts) != 2 or not parts[0].isdecimal():
         raise ValueError("a witness file holds `size base64-root`")
-    return int(parts[0]), encodings.from_base64_standard(parts[1])
+    return Seen(int(parts[0]), encodings.from_base64_standard(parts[1]), by)
 
 
 def _parse_start(text: str) -> merkle.Frontier:
@@ -294,7 +317,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         key = note.Verifier.parse(options.key.read_text(encoding="utf-8"))
         checkpoints = options.checkpoints.read_text(encoding="utf-8")
-        witnesses = [_parse_witness(path.read_text(encoding="utf-8")) for path in options.witness]
+        witnesses = [
+            _parse_witness(path.read_text(encoding="utf-8"), by=str(path)) for path in options.witness
+        ]
         keys = [path.read_text(encoding="utf-8") for path in options.witness_key]
         cosigners = [cosignature.Cosigner.parse(text) for text in keys]
         start = _parse_start(options.start.read_text(encoding="utf-8")) if options.start else _EMPTY

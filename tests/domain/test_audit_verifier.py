@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.audit import verifier
-from core.audit.verifier import Wrong
+from core.audit.verifier import Seen, Wrong
 from kernel import canonical, cosignature, encodings, merkle, note
 
 SECRET = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
@@ -51,12 +51,12 @@ def check(
 def test_accepts_an_honest_log() -> None:
     verdict = check()
     assert (verdict.events, verdict.checkpoints, verdict.witnessed) == (10, 4, False)
-    seen = (9, merkle.root(merkle.leaf(line[:-1]) for line in LINES[:9]))
+    seen = Seen(9, merkle.root(merkle.leaf(line[:-1]) for line in LINES[:9]))
     assert check(witnesses=[seen]).witnessed
-    assert check(witnesses=[(0, merkle.EMPTY_ROOT)]).witnessed == 0, (
+    assert check(witnesses=[Seen(0, merkle.EMPTY_ROOT)]).witnessed == 0, (
         "a witness that forgot vouches for nothing"
     )
-    between = (6, merkle.root(merkle.leaf(line[:-1]) for line in LINES[:6]))
+    between = Seen(6, merkle.root(merkle.leaf(line[:-1]) for line in LINES[:6]))
     assert check(witnesses=[between]).witnessed == 6
 
 
@@ -174,16 +174,26 @@ def test_tells_a_rolled_back_log_only_with_a_witness() -> None:
     older = LINES[:9]
     assert check(older, HEADS[:3]).events == 9
     with pytest.raises(Wrong, match="shorter than witnessed: 9 events, the witness saw 10"):
-        check(older, HEADS[:3], witnesses=[(10, merkle.root(merkle.leaf(line[:-1]) for line in LINES))])
+        check(older, HEADS[:3], witnesses=[Seen(10, merkle.root(merkle.leaf(line[:-1]) for line in LINES))])
 
 
 def test_tells_a_log_rewritten_with_its_stolen_key_only_with_a_witness() -> None:
     rewritten = [*LINES[:3], event(66), *LINES[4:]]
     heads = [head(rewritten, size) for size in SIZES]
     assert check(rewritten, heads).events == 10
-    witness = (9, merkle.root(merkle.leaf(line[:-1]) for line in LINES[:9]))
-    with pytest.raises(Wrong, match="rewritten: the witness saw another root at 9 events"):
+    witness = Seen(9, merkle.root(merkle.leaf(line[:-1]) for line in LINES[:9]))
+    with pytest.raises(Wrong, match=r"rewritten, .* the witness saw another root at 9 events"):
         check(rewritten, heads, witnesses=[witness])
+
+
+@pytest.mark.parametrize("size", [4, 6], ids=["at a checkpoint", "between two"])
+def test_says_which_witness_lies_and_blames_no_event_for_it(size: int) -> None:
+    liar = Seen(size, b"\1" * 32, by="second.txt")
+    for leaves in (None, LEAVES):
+        with pytest.raises(Wrong, match=f"or the witness lies: second.txt saw another root at {size} events"):
+            check(witnesses=[liar], leaves=leaves)
+    with pytest.raises(Wrong, match="event 5 is not the one that was sealed"):
+        check(FORGED, witnesses=[Seen(6, b"\1" * 32)], leaves=LEAVES)
 
 
 @settings(max_examples=100, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -125,7 +125,7 @@ def verdict(one: Witness, *, leaves: list[bytes], lines: list[bytes], signed: st
         io.BytesIO(b"".join(line + b"\n" for line in lines)),
         checkpoints=signed,
         key=LOG,
-        witnesses=[witness.parse_seen(one.seen().rpartition(" ")[0])],
+        witnesses=[verifier.Seen(*witness.parse_seen(one.seen().rpartition(" ")[0]))],
         cosigners=[one.cosigner],
     )
 
