@@ -21,6 +21,7 @@ from engine_bridge.actions.accounts import open_account
 from engine_bridge.actions.markets import list_market
 from engine_bridge.adapters import transfers
 from engine_bridge.adapters.channel import EngineAway
+from engine_bridge.adapters.decoding import Undecodable
 from engine_bridge.daemons import settlement
 from engine_bridge.domain.commands import MoveFunds
 from engine_bridge.domain.events import Batch
@@ -126,6 +127,20 @@ def test_waits_half_a_minute_before_it_looks_again(
     daemon._halted -= settlement.RETRY_HALTED
     assert daemon.step() is True
     assert (script.asked, queries.settlement().last_event_seq) == ([1, 1, 1], 3)
+
+
+def test_stands_at_an_event_that_it_does_not_know(
+    robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def unknown(self: Script) -> Batch:
+        raise Undecodable("event 7 is of no known kind")
+
+    list_market(listing=LISTINGS[0], actor=robot, now=now)
+    monkeypatch.setattr(settlement, "Feed", Script())
+    monkeypatch.setattr(Script, "next", unknown)
+    assert settlement.Settlement("unix:nowhere").step() is False
+    assert queries.settlement().halted == "Undecodable: event 7 is of no known kind"
+    assert len(notices("factors.outside_told")) == 1
 
 
 def test_does_again_what_the_outbox_may_have_given_up_on(

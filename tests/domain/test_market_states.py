@@ -9,13 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from core.ids import new_id
+from engine_bridge.adapters import decoding
 from engine_bridge.domain import results
 from engine_bridge.domain.commands import client_mark, mark_of, marked
 from engine_bridge.domain.markets import LISTINGS, worst_price
 from engine_bridge.domain.orders import Side
 from engine_bridge.domain.results import ResultCode
 from engine_bridge.domain.transfers import NEXT, IllegalMove, TransferState, move
-from engine_bridge.wire import types_pb2
+from engine_bridge.wire import event_feed_pb2, types_pb2
 
 
 def test_know_every_result_code_of_the_contract() -> None:
@@ -26,6 +27,18 @@ def test_know_every_result_code_of_the_contract() -> None:
 def test_give_every_end_of_an_order_a_source() -> None:
     names = {name.removeprefix("DONE_REASON_") for name in types_pb2.DoneReason.keys()}  # noqa: SIM118
     assert names - {"UNSPECIFIED"} == set(results.DONE_SOURCES) | results.FILLED_REASONS
+
+
+def test_know_every_kind_of_event_and_pass_over_none_that_they_do_not() -> None:
+    """To skip one could lose money; settlement stands instead."""
+    kinds = {field.name for field in event_feed_pb2.Event.DESCRIPTOR.oneofs_by_name["body"].fields}
+    assert set(decoding._READERS) == kinds
+    field_127_of_two_bytes = b"\xfa\x07\x02\x08\x01"
+    newer = event_feed_pb2.Event(event_seq=7).SerializeToString() + field_127_of_two_bytes
+    with pytest.raises(decoding.Undecodable, match="event 7 is of no known kind"):
+        decoding.batch(event_feed_pb2.EventBatch(events=[event_feed_pb2.Event.FromString(newer)]))
+    with pytest.raises(decoding.Undecodable):
+        decoding.code(9_999)
 
 
 @pytest.mark.parametrize("code", list(ResultCode))
