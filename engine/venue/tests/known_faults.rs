@@ -166,6 +166,12 @@ fn order_book_rs_208_102_a_reversed_queue_has_another_hash() {
     assert_eq!(levels(&one), levels(&other), "the sums are the same");
     assert_ne!(one.venue.state_hash(), other.venue.state_hash());
     assert_ne!(one.venue.chain(), other.venue.chain());
+    // Their histories differ, too. That the queue itself is in what is hashed is seen where it is read back.
+    for (desk, queue) in [(one, [1, 2]), (other, [2, 1])] {
+        let restored = Venue::restore(&desk.venue.snapshot()).unwrap();
+        let ids: Vec<u64> = restored.open_orders(0, 0).iter().map(|order| order.order_id).collect();
+        assert_eq!(ids, queue);
+    }
 }
 
 #[test]
