@@ -112,10 +112,10 @@ def test_has_one_outcome_for_a_command_that_two_streams_bring_at_once(engine: En
         thread.start()
     for thread in threads:
         thread.join()
-    other.close()
     told = [[answer.engine_seq for answer in found[line]] for line in (bridge, other)]
     assert told[0] == told[1]
     assert journaled(engine) - before == 400
+    other.close()
     firsts = [one.duplicate != two.duplicate for one, two in zip(found[bridge], found[other], strict=True)]
     assert all(firsts), "each was new to one of the two and known to the other"
 

@@ -1,6 +1,7 @@
 //! The matching engine as a process.
 
 mod admin;
+mod attached;
 mod checksum;
 mod clock;
 mod committing;

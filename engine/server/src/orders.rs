@@ -4,9 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use countersign_venue::command::Id;
 use countersign_venue::{Code, Command};
-use countersign_wire::Bytes;
 use countersign_wire::v1::order_entry_server::OrderEntry;
 use countersign_wire::v1::{
     ClientFrame, CommandBatch, CommandResult, Durability, QueryCommandRequest, ResultBatch, ServerFrame,
@@ -17,6 +15,7 @@ use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_stream::{Stream, StreamExt};
 use tonic::{Request, Response, Status, Streaming};
 
+use crate::attached::Attached;
 use crate::consumers::Consumers;
 use crate::convert;
 use crate::engine::{self, Answers, Engine, Entry, NotTaken, Reply};
@@ -124,8 +123,10 @@ impl OrderEntry for Orders {
         }
         let session_id = convert::id(&hello.session_id)
             .map_err(|_| Status::invalid_argument("a session id is 16 bytes"))?;
-        let mut turn = self.lines.take(session_id).await;
-        let (session, welcome) = self.welcome(session_id).await?;
+        let turn = self.lines.take(session_id).await;
+        let cancels = hello.cancel_on_disconnect;
+        let (mut attached, welcome) = Attached::begin(self.engine.clone(), session_id, cancels, turn).await?;
+        let session = attached.session;
         let (told_tx, told) = mpsc::unbounded_channel();
         let permits = Arc::new(Semaphore::new(IN_FLIGHT_MAX));
         let engine = self.engine.clone();
@@ -147,16 +148,14 @@ impl OrderEntry for Orders {
                 () = tell_states(&engine, &consumers, &mut states, &told_tx) => Ok(()),
                 // Whoever did not read its answers is not read either, and so would never be seen to leave.
                 () = told_tx.closed() => Ok(()),
-                () = turn.taken_over() => Err(Status::aborted("another stream has taken this session over")),
+                () = attached.taken_over() => Err(Status::aborted("another stream has taken this session over")),
             };
             if let Err(status) = pumped {
                 told_tx.send(Told::Ended(status)).ok();
             }
-            if hello.cancel_on_disconnect {
-                engine.insist(&Command::CancelSession { session }).await;
-            }
+            attached.end().await;
             engine.shared.sessions.fetch_sub(1, Ordering::Relaxed);
-            drop((turn, place));
+            drop(place);
         });
         Ok(Response::new(Box::pin(frames)))
     }
@@ -200,32 +199,6 @@ pub fn unavailable(code: Code) -> Status {
 impl Orders {
     fn epoch(&self) -> u64 {
         self.engine.shared.live.lock().expect("nobody panics while holding it").epoch
-    }
-
-    /// Opens the session in the journal if it is new, and says where it stands.
-    async fn welcome(&self, session_id: Id) -> Result<(u32, Welcome), Status> {
-        let stand = move |engine: Engine| async move {
-            let look =
-                engine.look(move |venue| (venue.session(&session_id), venue.epoch(), venue.engine_seq()));
-            look.await.map_err(|NotTaken(code)| unavailable(code))
-        };
-        let mut seen = stand(self.engine.clone()).await?;
-        if seen.0.is_none() {
-            let entry =
-                Entry { id: Bytes::new(), session_seq: 0, command: Ok(Command::OpenSession { session_id }) };
-            self.engine.ask(vec![entry]).await.map_err(|(NotTaken(code), _)| unavailable(code))?;
-            seen = stand(self.engine.clone()).await?;
-        }
-        let (known, epoch, durable_seq) = seen;
-        let (session, last_seq) = known.ok_or_else(|| Status::internal("the session was not opened"))?;
-        let welcome = Welcome {
-            epoch,
-            last_session_seq_applied: last_seq,
-            durable_seq,
-            max_batch: BATCH_MAX as u32,
-            state: self.engine.state() as i32,
-        };
-        Ok((session, welcome))
     }
 }
 

@@ -10,6 +10,7 @@ impl Venue {
     /// Checks every one of them. For tests, and for a state that was read back.
     pub fn audit(&self) -> Result<(), String> {
         self.gate.audit()?;
+        self.audit_sessions()?;
         let mut held: Map<(u64, u32), u128> = Map::default();
         let mut resting = 0;
         for (at, market) in (0u32..).zip(&self.markets) {

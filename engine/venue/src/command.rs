@@ -200,6 +200,15 @@ pub enum Command {
     CancelSession {
         session: u32,
     },
+    /// A session's stream begins; `cancels`: its orders are to go when it ends.
+    AttachSession {
+        session_id: Id,
+        cancels: bool,
+    },
+    /// It has ended.
+    DetachSession {
+        session: u32,
+    },
     /// Nothing but time: lets due timers fire.
     Tick,
     /// A process begins to lead.

@@ -24,6 +24,8 @@ const OPEN_SESSION: u8 = 48;
 const CANCEL_SESSION: u8 = 49;
 const TICK: u8 = 50;
 const LEAD: u8 = 51;
+const ATTACH_SESSION: u8 = 52;
+const DETACH_SESSION: u8 = 53;
 
 impl Command {
     /// Appends the command's bytes; gives where the part begins that a retry repeats byte for byte.
@@ -51,6 +53,15 @@ impl Command {
             }
             Command::CancelSession { session } => {
                 out.put_u8(CANCEL_SESSION);
+                out.put_u32(*session);
+            }
+            Command::AttachSession { session_id, cancels } => {
+                out.put_u8(ATTACH_SESSION);
+                out.put_id(session_id);
+                out.put_bool(*cancels);
+            }
+            Command::DetachSession { session } => {
+                out.put_u8(DETACH_SESSION);
                 out.put_u32(*session);
             }
             Command::Tick => out.put_u8(TICK),
@@ -95,6 +106,8 @@ impl Command {
             }
             OPEN_SESSION => Command::OpenSession { session_id: reader.id()? },
             CANCEL_SESSION => Command::CancelSession { session: reader.u32()? },
+            ATTACH_SESSION => Command::AttachSession { session_id: reader.id()?, cancels: reader.bool()? },
+            DETACH_SESSION => Command::DetachSession { session: reader.u32()? },
             TICK => Command::Tick,
             LEAD => Command::Lead { epoch: reader.u64()?, logic_version: reader.u32()? },
             _ => return Err(Malformed("no such command")),

@@ -24,6 +24,7 @@ pub mod market;
 mod orders;
 mod query;
 mod screen;
+pub mod sessions;
 pub mod snapshot;
 mod spec_bytes;
 mod standing;

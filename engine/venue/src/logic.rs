@@ -13,15 +13,18 @@ use std::fmt;
 use crate::codec::Malformed;
 
 /// The newest rules that this program knows. Tests of this crate know one more.
-pub const LOGIC_VERSION: u32 = if cfg!(test) { 3 } else { 2 };
+pub const LOGIC_VERSION: u32 = if cfg!(test) { 4 } else { 3 };
 
 /// An order is made larger only within the price band, whatever its price: before, one that kept its price could grow
 /// where the band had moved away from it.
 pub(crate) const LARGER_WITHIN_BAND: u32 = 2;
 
+/// The ends of streams are journaled, or follow from another leader's begin: see [`crate::sessions`].
+pub(crate) const SESSIONS_END: u32 = 3;
+
 /// Rules that only tests know: a tick is told.
 #[cfg(test)]
-pub(crate) const TRIAL: u32 = 3;
+pub(crate) const TRIAL: u32 = 4;
 
 /// Why a journaled command cannot be applied. The state is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -61,8 +61,8 @@ impl Venue {
 
     /// The venue's number of a session and the last command it applied.
     pub fn session(&self, session_id: &Id) -> Option<(u32, u64)> {
-        let number = *self.session_of.get(session_id)?;
-        Some((number, self.sessions[number as usize - 1].last_seq))
+        let number = self.sessions.find(session_id)?;
+        Some((number, self.sessions.get(number)?.last_seq))
     }
 
     /// A hash over every event since the journal's beginning: what two processes compare to see that they agree.

@@ -79,7 +79,7 @@ impl Venue {
         }
         // Numbers grow. They need not be dense here: what was refused before the journal took a number along.
         if command.session != 0 {
-            let session = self.sessions.get(command.session as usize - 1);
+            let session = self.sessions.get(command.session);
             if session.is_none_or(|session| command.session_seq <= session.last_seq) {
                 return no(Code::SessionGap);
             }

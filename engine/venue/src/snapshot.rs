@@ -11,10 +11,11 @@ use crate::codec::{Chain, Malformed, Put, Reader};
 use crate::command::{AssetSpec, InstrumentSpec, Scope, Side, State, Tif, side_from_number, stp_from_number};
 use crate::dedupe::{Outcome, Remembered};
 use crate::event::Code;
-use crate::logic::is_known;
+use crate::logic::{SESSIONS_END, is_known};
 use crate::market::{Details, Market};
 use crate::screen::DATE_MS_MAX;
-use crate::state::{Asset, Session, Timer, Venue};
+use crate::sessions::Sessions;
+use crate::state::{Asset, Timer, Venue};
 use crate::transfers::Told;
 
 impl Venue {
@@ -34,11 +35,7 @@ impl Venue {
         for market in &self.markets {
             self.write_market(market, &mut out);
         }
-        out.put_u64(self.sessions.len() as u64);
-        for session in &self.sessions {
-            out.put_id(&session.id);
-            out.put_u64(session.last_seq);
-        }
+        self.sessions.encode(&mut out);
         out.put_u64(self.transfer_log.len() as u64);
         for id in self.transfer_log.values() {
             out.put_id(id);
@@ -58,6 +55,9 @@ impl Venue {
         // The first rules are not named: states were written before there could be others.
         if self.logic != 1 {
             out.put_u32(self.logic);
+        }
+        if self.logic >= SESSIONS_END {
+            self.sessions.encode_streams(&mut out);
         }
         out
     }
@@ -131,12 +131,7 @@ impl Venue {
         for _ in 0..reader.u64()? {
             venue.read_market(&mut reader)?;
         }
-        for number in 1..=reader.u64()? {
-            let session = Session { id: reader.id()?, last_seq: reader.u64()? };
-            venue.session_of.insert(session.id, number as u32);
-            venue.sessions.push(session);
-        }
-        venue.list_standing()?;
+        venue.sessions = Sessions::decode(&mut reader)?;
         for _ in 0..reader.u64()? {
             let (id, told) = (reader.id()?, Told::decode(&mut reader)?);
             venue.transfer_log.insert(told.event_seq, id);
@@ -157,7 +152,12 @@ impl Venue {
                 return Err(Malformed("a state under rules that this program does not know"));
             }
         }
+        if venue.logic >= SESSIONS_END {
+            venue.sessions.decode_streams(&mut reader)?;
+        }
         reader.finish()?;
+        venue.timers.extend(venue.sessions.list()?);
+        venue.list_standing()?;
         venue.audit().map_err(|_| Malformed("the state contradicts itself"))?;
         // Whatever came twice, or stood for nothing, is not there any more.
         if venue.snapshot() != bytes {
@@ -171,7 +171,7 @@ impl Venue {
         for place in self.in_scope(&Scope::default()) {
             let market = &mut self.markets[place.market as usize];
             let details = &mut market.details[place.slot as usize];
-            if details.session as usize > self.sessions.len() {
+            if details.session != 0 && self.sessions.get(details.session).is_none() {
                 return Err(Malformed("an order of a session that nobody opened"));
             }
             details.listed = self.standing.join(place, market.book.order(place.slot).owner, details.session);

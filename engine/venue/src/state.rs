@@ -11,6 +11,7 @@ use crate::dedupe::{Dedupe, Outcome, Remembered};
 use crate::event::{Body, Code, Output, Reason};
 use crate::logic::{Refused, is_known};
 use crate::market::{Market, Place};
+use crate::sessions::Sessions;
 use crate::standing::Standing;
 use crate::transfers::Told;
 
@@ -24,18 +25,14 @@ pub(crate) struct Asset {
     pub index: AssetIndex,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Session {
-    pub id: Id,
-    pub last_seq: u64,
-}
-
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Timer {
     Order(u64),
     CancelAllAfter(u64),
     /// The place of a market that is in `AUCTION`.
     Indication(u32),
+    /// A session whose stream has ended.
+    Session(u32),
 }
 
 pub struct Venue {
@@ -55,8 +52,7 @@ pub struct Venue {
     /// Fees of accounts that have their own, by handle.
     pub(crate) fees: Vec<Option<(u32, u32)>>,
     pub(crate) dedupe: Dedupe,
-    pub(crate) sessions: Vec<Session>,
-    pub(crate) session_of: Map<Id, u32>,
+    pub(crate) sessions: Sessions,
     pub(crate) transfers: Map<Id, Told>,
     /// Transfer ids by the event that told them, for forgetting in order.
     pub(crate) transfer_log: BTreeMap<u64, Id>,
@@ -87,8 +83,7 @@ impl Venue {
             standing: Standing::default(),
             fees: Vec::new(),
             dedupe: Dedupe::default(),
-            sessions: Vec::new(),
-            session_of: Map::default(),
+            sessions: Sessions::default(),
             transfers: Map::default(),
             transfer_log: BTreeMap::new(),
             timers: BTreeSet::new(),
@@ -103,6 +98,10 @@ impl Venue {
         self.engine_seq += 1;
         self.time_ns = self.time_ns.max(time_ns);
         let began = out.bytes.len();
+        if let Command::Lead { logic_version, .. } = command {
+            // Before anything is due: nobody could come back while nobody led.
+            self.end_streams(*logic_version);
+        }
         self.fire_due_timers(out);
         let mut outcome = Outcome {
             code: Code::Ok,
@@ -117,8 +116,8 @@ impl Venue {
             Command::Order(order) => {
                 self.order(order, &mut outcome, out);
                 self.dedupe.remember(order.command_id, Remembered { digest, outcome });
-                if order.session != 0 {
-                    self.sessions[order.session as usize - 1].last_seq = order.session_seq;
+                if let Some(session) = self.sessions.get_mut(order.session) {
+                    session.last_seq = order.session_seq;
                 }
             }
             Command::Transfer(transfer) => outcome.code = self.transfer(transfer, digest, out),
@@ -127,9 +126,12 @@ impl Venue {
             }
             Command::Admin { reference, body } => self.admin(reference, body, &mut outcome, out),
             Command::OpenSession { session_id } => self.open_session(session_id),
-            Command::CancelSession { session } => {
-                let scope = Scope { session: *session, ..Scope::default() };
-                outcome.cancelled = self.cancel_scope(&scope, Reason::Disconnect, false, out);
+            Command::CancelSession { session } => outcome.cancelled = self.cancel_session(*session, out),
+            Command::AttachSession { session_id, cancels } => {
+                (outcome.order_id, outcome.filled) = self.attach_session(session_id, *cancels);
+            }
+            Command::DetachSession { session } => {
+                outcome.cancelled = self.detach_session(*session, out);
             }
             #[cfg(test)]
             Command::Tick if self.logic >= crate::logic::TRIAL => {
@@ -138,7 +140,8 @@ impl Venue {
             Command::Tick => {}
             Command::Lead { epoch, logic_version } => {
                 self.epoch = *epoch;
-                self.logic = *logic_version;
+                // Rules never go back: a program of older ones refuses the folder.
+                self.logic = self.logic.max(*logic_version);
                 self.emit(0, &Body::Marker { epoch: *epoch, logic_version: *logic_version }, out);
             }
         }
@@ -174,13 +177,6 @@ impl Venue {
         }
     }
 
-    fn open_session(&mut self, session_id: &Id) {
-        if !self.session_of.contains_key(session_id) {
-            self.sessions.push(Session { id: *session_id, last_seq: 0 });
-            self.session_of.insert(*session_id, self.sessions.len() as u32);
-        }
-    }
-
     fn set_switch(&mut self, account_id: u64, timeout_ms: u64) {
         if let Some(at) = self.switches.remove(&account_id) {
             self.timers.remove(&(at, Timer::CancelAllAfter(account_id)));
@@ -204,6 +200,7 @@ impl Venue {
                     }
                 }
                 Timer::Indication(at) => self.indicate(at, false, out),
+                Timer::Session(number) => self.session_is_due(number, out),
                 Timer::CancelAllAfter(account_id) => {
                     self.switches.remove(&account_id);
                     let scope = Scope { account_id, ..Scope::default() };

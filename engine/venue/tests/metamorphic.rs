@@ -53,6 +53,7 @@ fn plain(steps: Vec<Step>, auctions: bool) -> Vec<Step> {
         .filter(|step| match step {
             Step::Enter(order) => order.budget == 0,
             Step::Band(..) | Step::Fees(..) | Step::Retry(_) | Step::Transfer { .. } => false,
+            Step::EnterBy(..) | Step::Attach(..) | Step::Detach(_) => false,
             Step::State(_, State::Auction) | Step::RunAuction(..) => auctions,
             _ => true,
         })

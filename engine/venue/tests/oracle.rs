@@ -132,6 +132,7 @@ fn the_flow_reaches_every_answer_and_every_end() {
         Reason::Stp,
         Reason::MassCancel,
         Reason::CancelAllAfter,
+        Reason::Disconnect,
         Reason::AmendFailed,
         Reason::BudgetSpent,
     ] {

@@ -3602,7 +3602,9 @@ pub struct Hello {
     /// what the client will send next; 1 in a new session
     #[prost(uint64, tag = "3")]
     pub next_session_seq: u64,
-    /// cancels the session's resting orders when the stream ends
+    /// Cancels the session's resting orders when the stream ends. Where the leader ended first, they end 10 s after another
+    /// one has begun, unless the session is back by then. A session without a stream and without orders is forgotten after
+    /// 130 s: then Welcome tells 0 again.
     #[prost(bool, tag = "4")]
     pub cancel_on_disconnect: bool,
 }
@@ -3719,7 +3721,8 @@ pub struct CancelOrder {
     pub account_id: u64,
 }
 /// A smaller total at the same price keeps the place in the queue; anything else joins at the end. A new price that
-/// crosses trades at the makers' prices. What was filled stays filled.
+/// crosses trades at the makers' prices. What was filled stays filled. A larger total is held against the price band as a
+/// new price is.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct AmendOrder {
     #[prost(uint64, tag = "1")]

@@ -187,3 +187,75 @@ async fn ends_a_sessions_former_stream_before_another_takes_over_and_cancels_not
     drop(last);
     assert_eq!(open().await, [2], "the former stream's end reached what the new one has entered");
 }
+
+/// Ids of all orders that rest.
+async fn open_orders(process: &Process) -> Vec<u64> {
+    let mut feed = EventFeedClient::new(process.orders().await);
+    let mut open = feed.get_open_orders(OpenOrdersRequest::default()).await.unwrap().into_inner();
+    let orders = open.message().await.unwrap().unwrap().orders;
+    orders.iter().map(|order| order.order_id).collect()
+}
+
+#[tokio::test]
+async fn keeps_a_dead_leaders_word_to_those_who_do_not_come_back_and_leaves_the_others_their_orders() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    let mut ids = Ids;
+    let [back, gone, never] = [ids.next(), ids.next(), ids.next()];
+    let mut acknowledged = BTreeMap::new();
+    let mut lines = Vec::new();
+    for (order_id, (session_id, wish)) in (1..).zip([(&back, true), (&gone, true), (&never, false)]) {
+        let mut line = say_hello(&process, session_id, wish).await.unwrap();
+        let command = limit(ids.next(), order_id, TOM, Side::Sell, 1_000, 1);
+        send(&line, &[Command { session_seq: 1, ..command }]).await;
+        listen(&mut line, &mut acknowledged, order_id as usize).await;
+        lines.push(line);
+    }
+    process.kill();
+    drop(lines);
+    process.start(&[]).await;
+    let line = say_hello(&process, &back, true).await.unwrap();
+    assert_eq!(line.welcome.last_session_seq_applied, 1);
+    assert_eq!(open_orders(&process).await, [1, 2, 3]);
+    // Another leader, from a snapshot that was taken meanwhile: it knows the wishes too, and gives each its time anew.
+    let mut admin = process::admin_client(process.admin().await);
+    admin.take_snapshot(countersign_wire::v1::Empty {}).await.unwrap();
+    process.kill();
+    drop(line);
+    process.start(&[]).await;
+    let line = say_hello(&process, &back, true).await.unwrap();
+    for attempt in 0.. {
+        if open_orders(&process).await == [1, 3] {
+            break;
+        }
+        assert!(attempt < 6_000, "{:?}", open_orders(&process).await);
+        tokio::time::sleep(std::time::Duration::from_millis(10)).await;
+    }
+    let told = events(&process, 1).await;
+    let leads = told.iter().rfind(|event| matches!(event.body, Some(event::Body::Marker(_)))).unwrap();
+    let ended = told.iter().find(|event| matches!(event.body, Some(event::Body::Done(_)))).unwrap();
+    assert!(ended.engine_time_ns >= leads.engine_time_ns + countersign_venue::sessions::GRACE_MS * 1_000_000);
+    drop(line);
+    process.kill();
+    process.verified();
+}
+
+#[tokio::test]
+async fn takes_no_order_from_a_client_whose_leader_makes_room_for_another() {
+    let mut first = Process::fresh();
+    first.list_and_fund().await;
+    let mut second = first.standby(&["--take-over", "auto"]).await;
+    let watched = first.standby_handle();
+    let mut ids = Ids;
+    let session_id = ids.next();
+    let mut line = say_hello(&first, &session_id, true).await.unwrap();
+    let mut acknowledged = BTreeMap::new();
+    send(&line, &made(&mut ids, 1)).await;
+    listen(&mut line, &mut acknowledged, 1).await;
+    let mut admin = process::admin_client(first.admin().await);
+    admin.drain(DrainRequest { release_journal: true, retry_after_ms: 500 }).await.unwrap();
+    assert!(first.ended());
+    let line = reconnect(&watched, &session_id).await;
+    assert_eq!((line.welcome.last_session_seq_applied, open_orders(&second).await), (1, vec![1]));
+    second.kill();
+}

@@ -2,8 +2,8 @@
 #![allow(dead_code)]
 
 use countersign_venue::command::{
-    AdminBody, Amend, AssetSpec, Cancel, Command, InstrumentSpec, Kind, NewOrder, OrderBody, Scope, Side,
-    State, Stp, Tif, Transfer,
+    AdminBody, Amend, AssetSpec, Cancel, Command, InstrumentSpec, Kind, NewOrder, OrderBody, OrderCommand,
+    Scope, Side, State, Stp, Tif, Transfer,
 };
 use countersign_venue::{Code, LOGIC_VERSION};
 use proptest::prelude::*;
@@ -38,6 +38,10 @@ pub enum Step {
     Pass(u64),
     /// Another process begins to lead, by the newest rules.
     Lead,
+    /// Through one of a few sessions, if that is known.
+    EnterBy(u8, NewOrder),
+    Attach(u8, bool),
+    Detach(u8),
 }
 
 fn account() -> impl Strategy<Value = u64> {
@@ -128,7 +132,14 @@ pub fn step() -> impl Strategy<Value = Step> {
             .prop_map(|(market, band, reference)| Step::Band(market, band, reference)),
         2 => any::<usize>().prop_map(Step::Retry),
         4 => (1u64..3_000).prop_map(Step::Pass),
+        1 => prop_oneof![9 => Just(1u64), 1 => 9_000u64..200_000].prop_map(Step::Pass),
         1 => Just(Step::Lead),
+        6 => (1u8..5, order()).prop_map(|(who, step)| match step {
+            Step::Enter(order) => Step::EnterBy(who, order),
+            other => other,
+        }),
+        2 => (1u8..5, any::<bool>()).prop_map(|(who, cancels)| Step::Attach(who, cancels)),
+        1 => (1u8..5).prop_map(Step::Detach),
     ]
 }
 
@@ -196,6 +207,14 @@ pub fn modest(logic_version: u32) -> Desk {
     desk
 }
 
+/// Its date was counted from when it is sent.
+fn dated(order: NewOrder, desk: &Desk) -> NewOrder {
+    match order.tif {
+        Tif::Gtd => NewOrder { expire_at_ms: order.expire_at_ms + desk.now_ns / 1_000_000, ..order },
+        _ => order,
+    }
+}
+
 impl Step {
     /// What is sent; `None` for a retry, which repeats something older.
     pub fn command(self, desk: &mut Desk) -> Option<Command> {
@@ -207,12 +226,21 @@ impl Step {
                 Command::Tick
             }
             Step::Lead => Command::Lead { epoch: desk.venue.epoch() + 1, logic_version: LOGIC_VERSION },
-            Step::Enter(mut order) => {
-                if order.tif == Tif::Gtd {
-                    order.expire_at_ms += desk.now_ns / 1_000_000;
-                }
-                desk.wrap(OrderBody::New(order))
+            Step::Enter(order) => desk.wrap(OrderBody::New(dated(order, desk))),
+            Step::EnterBy(who, order) => {
+                let known = desk.venue.session(&[who; 16]);
+                let Command::Order(command) = desk.wrap(OrderBody::New(dated(order, desk))) else {
+                    unreachable!()
+                };
+                let (session, last_seq) = known.unwrap_or_default();
+                let session_seq = if session == 0 { 0 } else { last_seq + 1 };
+                Command::Order(OrderCommand { session, session_seq, ..command })
             }
+            Step::Attach(who, cancels) => Command::AttachSession { session_id: [who; 16], cancels },
+            Step::Detach(who) => match desk.venue.session(&[who; 16]) {
+                Some((session, _)) => Command::DetachSession { session },
+                None => Command::Tick,
+            },
             Step::Cancel(order_id, account_id) => {
                 desk.wrap(OrderBody::Cancel(Cancel { order_id, account_id }))
             }

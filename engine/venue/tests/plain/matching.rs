@@ -26,8 +26,8 @@ impl Plain {
         best.is_some_and(|price| Plain::accepts(order, price))
     }
 
-    pub fn enter(&mut self, new: &NewOrder) -> Code {
-        let order = self.fresh(new);
+    pub fn enter(&mut self, new: &NewOrder, session: u32) -> Code {
+        let order = Order { session, ..self.fresh(new) };
         match self.refuse(new, &order) {
             Some(code) => {
                 self.told.push(Told::Rejected(order.id, code));

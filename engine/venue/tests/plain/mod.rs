@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 use countersign_venue::auction::Indication;
 use countersign_venue::command::{
-    AdminBody, Amend, Cancel, Command, InstrumentSpec, NewOrder, OrderBody, Scope, Side, State, Stp, Tif,
+    AdminBody, Amend, Cancel, Command, Id, InstrumentSpec, NewOrder, OrderBody, Scope, Side, State, Stp, Tif,
     Transfer,
 };
 use countersign_venue::event::{Body, Code, Event, Reason};
@@ -101,6 +101,7 @@ pub struct Order {
     pub post_only: bool,
     pub owner_ref: u64,
     pub expire_ns: u64,
+    pub session: u32,
 }
 
 impl Order {
@@ -117,6 +118,14 @@ pub struct Market {
     pub call: Option<(Indication, u64)>,
 }
 
+/// `due`: when its orders go, or it does; 0 = its stream is open, or the rules know no end of it.
+#[derive(Clone, Copy)]
+pub struct Session {
+    pub id: Id,
+    pub cancels: bool,
+    pub due: u64,
+}
+
 #[derive(Default)]
 pub struct Plain {
     pub now: u64,
@@ -130,6 +139,8 @@ pub struct Plain {
     pub fees: BTreeMap<u64, (u32, u32)>,
     pub markets: Vec<Market>,
     pub switches: BTreeMap<u64, u64>,
+    /// By number; a place is empty once its session is forgotten.
+    pub sessions: Vec<Option<Session>>,
     pub told: Vec<Told>,
 }
 
@@ -206,17 +217,51 @@ impl Plain {
     pub fn apply(&mut self, now: u64, command: &Command) -> (Code, u32) {
         self.now = now;
         self.told.clear();
+        if matches!(command, Command::Lead { logic_version: 3.., .. }) {
+            for session in self.sessions.iter_mut().flatten() {
+                match (session.cancels, session.due) {
+                    (true, _) => session.due = now + 10_000 * 1_000_000,
+                    (false, 0) => session.due = now + 130_000 * 1_000_000,
+                    _ => {}
+                }
+            }
+        }
         self.fire();
         match command {
             Command::Tick => (Code::Ok, 0),
             Command::Lead { epoch, logic_version } => {
-                self.logic = *logic_version;
+                self.logic = self.logic.max(*logic_version);
                 self.told.push(Told::Leads(*epoch, *logic_version));
                 (Code::Ok, 0)
             }
             Command::Transfer(transfer) => (self.transfer(transfer), 0),
+            Command::AttachSession { session_id, cancels } => {
+                let at =
+                    self.sessions.iter().position(|known| known.is_some_and(|known| known.id == *session_id));
+                let at = at.unwrap_or_else(|| {
+                    let free = self.sessions.iter().position(Option::is_none);
+                    free.unwrap_or_else(|| {
+                        self.sessions.push(None);
+                        self.sessions.len() - 1
+                    })
+                });
+                let cancels = self.logic > 2 && *cancels;
+                self.sessions[at] = Some(Session { id: *session_id, cancels, due: 0 });
+                (Code::Ok, 0)
+            }
+            Command::DetachSession { session } => {
+                let cancelled = match self.sessions[*session as usize - 1] {
+                    Some(known) if known.cancels => self.cancel_session(*session),
+                    _ => 0,
+                };
+                if let (3.., Some(known)) = (self.logic, &mut self.sessions[*session as usize - 1]) {
+                    known.cancels = false;
+                    known.due = now + 130_000 * 1_000_000;
+                }
+                (Code::Ok, cancelled)
+            }
             Command::Order(order) => match &order.body {
-                OrderBody::New(order) => (self.enter(order), 0),
+                OrderBody::New(new) => (self.enter(new, order.session), 0),
                 OrderBody::Cancel(cancel) => self.cancel(cancel),
                 OrderBody::Amend(amend) => self.amend(amend),
                 OrderBody::CancelAll(scope) => (Code::Ok, self.cancel_all(*scope, Reason::MassCancel, true)),
@@ -236,14 +281,36 @@ impl Plain {
         }
     }
 
-    /// Clocks that have run out, the earliest first: orders, then switches, then auctions.
+    fn cancel_session(&mut self, session: u32) -> u32 {
+        self.cancel_all(Scope { session, ..Scope::default() }, Reason::Disconnect, false)
+    }
+
+    /// A session without a stream is due: its orders go, or it is forgotten once none of them rests.
+    fn end_session(&mut self, number: u32) {
+        let at = number as usize - 1;
+        let Some(session) = self.sessions[at] else { unreachable!("nothing of it is due") };
+        if session.cancels {
+            self.cancel_session(number);
+        }
+        let kept = session.cancels || self.orders.iter().any(|order| order.session == number);
+        let due = self.now + 130_000 * 1_000_000;
+        self.sessions[at] = kept.then_some(Session { cancels: false, due, ..session });
+    }
+
+    /// Clocks that have run out, the earliest first: orders, then switches, then auctions, then sessions.
     fn fire(&mut self) {
         loop {
             let orders = self.orders.iter().filter(|order| order.expire_ns != 0);
             let orders = orders.map(|order| (order.expire_ns, 0, order.id));
             let switches = self.switches.iter().map(|(&account, &due)| (due, 1, account));
             let calls = (0..).zip(&self.markets).filter_map(|(at, market)| Some((market.call?.1, 2, at)));
-            let Some((due, kind, whose)) = orders.chain(switches).chain(calls).min() else { return };
+            let sessions = (1..)
+                .zip(&self.sessions)
+                .filter_map(|(number, session)| Some((session.as_ref()?.due, number)));
+            let sessions = sessions.filter(|(due, _)| *due != 0).map(|(due, number)| (due, 3, number));
+            let Some((due, kind, whose)) = orders.chain(switches).chain(calls).chain(sessions).min() else {
+                return;
+            };
             if due > self.now {
                 return;
             }
@@ -254,7 +321,8 @@ impl Plain {
                     let scope = Scope { account_id: whose, ..Scope::default() };
                     self.cancel_all(scope, Reason::CancelAllAfter, false);
                 }
-                _ => self.indicate(whose as usize, false),
+                2 => self.indicate(whose as usize, false),
+                _ => self.end_session(whose as u32),
             }
         }
     }
@@ -366,6 +434,7 @@ impl Plain {
                 .filter(|order| scope.account_id == 0 || scope.account_id == order.account)
                 .filter(|order| scope.owner_ref == 0 || scope.owner_ref == order.owner_ref)
                 .filter(|order| scope.stp_group == 0 || scope.stp_group == order.group)
+                .filter(|order| scope.session == 0 || scope.session == order.session)
                 .map(|order| order.id)
                 .collect();
             for id in ids {
@@ -454,6 +523,7 @@ impl Plain {
             post_only: order.post_only,
             owner_ref: order.owner_ref,
             expire_ns: order.expire_at_ms * 1_000_000,
+            session: 0,
         }
     }
 
