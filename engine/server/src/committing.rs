@@ -1,11 +1,12 @@
-//! The journal thread: makes blocks durable, and only then lets out what waits for them.
+//! Makes blocks durable, and only then lets out what waits for them.
 
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, SyncSender};
-use std::thread::JoinHandle;
+use std::sync::mpsc::Sender;
+use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use countersign_journal::Journal;
+use countersign_venue::Output;
 use countersign_wire::v1::ShardState;
 
 use crate::deciding::{Batch, Held};
@@ -15,43 +16,69 @@ use crate::tray::Tray;
 
 /// How often a living leader says so, at most.
 pub const BEAT: Duration = Duration::from_millis(100);
+/// So long events of other blocks gather while some are written: a thread that is woken for each block, and wakes those
+/// who read, takes turns on the cores from the path of an order.
+const GATHER: Duration = Duration::from_millis(1);
+/// Events that may wait to be written.
+const EVENT_BYTES: usize = 8 << 20;
 /// Time for the word FAILED to reach those who are connected, before the process ends.
 const LAST_WORDS: Duration = Duration::from_millis(300);
 
 pub struct Committing {
     pub journal: Journal,
-    pub tray: Arc<Tray<Batch>>,
-    pub durable: SyncSender<Batch>,
-    pub events: JoinHandle<()>,
+    pub events: Arc<Tray<Output>>,
+    pub writing: JoinHandle<()>,
     pub shared: Arc<Shared>,
+    pub beat: Instant,
 }
 
 impl Committing {
-    pub fn run(mut self) {
-        let mut beat = Instant::now();
-        while let Some(mut batch) = self.tray.take() {
-            let began = Instant::now();
-            let flushed = !batch.block.is_empty();
-            if flushed && let Err(error) = self.journal.append(&mut batch.block) {
+    /// The journal thread.
+    pub fn run(mut self, tray: &Tray<Batch>, spare: &Sender<Batch>) {
+        while let Some(mut batch) = tray.take() {
+            self.commit(&mut batch);
+            spare.send(batch).ok();
+        }
+        tray.close();
+        self.end();
+    }
+
+    pub fn commit(&mut self, batch: &mut Batch) {
+        let began = Instant::now();
+        let flushed = !batch.block.is_empty();
+        if flushed && let Err(error) = self.journal.append(&mut batch.block) {
+            fail(&self.shared, &error);
+        }
+        self.publish(batch, began, flushed);
+        self.pass_on(&batch.output);
+        if self.beat.elapsed() >= BEAT {
+            self.beat = Instant::now();
+            if let Err(error) = self.journal.beat() {
                 fail(&self.shared, &error);
             }
-            self.publish(&mut batch, began, flushed);
-            // Events are written by the next thread, while this one flushes again.
-            if self.durable.send(batch).is_err() {
-                break;
-            }
-            if beat.elapsed() >= BEAT {
-                beat = Instant::now();
-                if let Err(error) = self.journal.beat() {
-                    fail(&self.shared, &error);
-                }
-            }
         }
-        self.tray.close();
+    }
+
+    pub fn end(self) {
         // The next leader may write below the folder as soon as the journal's lock is free.
-        drop(self.durable);
-        self.events.join().ok();
+        self.events.close();
+        self.writing.join().ok();
         drop(self.journal);
+    }
+
+    /// Events are written by a thread of their own, while this one flushes again.
+    fn pass_on(&self, output: &Output) {
+        if output.count == 0 {
+            return;
+        }
+        let mut gathered = self.events.take_back().unwrap_or_default();
+        gathered.bytes.extend_from_slice(&output.bytes);
+        gathered.count += output.count;
+        let full = gathered.bytes.len() >= EVENT_BYTES;
+        self.events.lay(gathered);
+        if full {
+            self.events.wait_until_taken();
+        }
     }
 
     fn publish(&self, batch: &mut Batch, began: Instant, flushed: bool) {
@@ -94,14 +121,15 @@ impl Committing {
     }
 }
 
-/// Writes the events of durable blocks for those who read them, and gives the blocks back.
-pub fn publish_events(durable: &Receiver<Batch>, spare: &Sender<Batch>, shared: &Shared) {
-    while let Ok(batch) = durable.recv() {
-        if let Err(cause) = shared.archive.append(&batch.output.bytes, batch.output.count) {
+/// Writes the events of durable blocks for those who read them.
+pub fn write_events(durable: &Tray<Output>, shared: &Shared) {
+    while let Some(output) = durable.take() {
+        if let Err(cause) = shared.archive.append(&output.bytes, output.count) {
             fail(shared, &cause);
         }
-        spare.send(batch).ok();
+        thread::sleep(GATHER);
     }
+    durable.close();
 }
 
 /// After a failed flush nobody knows what the disk holds; a retry could report success for lost bytes. So nothing more
@@ -109,6 +137,6 @@ pub fn publish_events(durable: &Receiver<Batch>, spare: &Sender<Batch>, shared: 
 fn fail(shared: &Shared, error: &dyn std::fmt::Display) -> ! {
     shared.state.send_replace(ShardState::Failed);
     eprintln!("countersign-engine: {error}; nothing more is acknowledged, the process ends");
-    std::thread::sleep(LAST_WORDS);
+    thread::sleep(LAST_WORDS);
     std::process::exit(70);
 }

@@ -1,8 +1,8 @@
-//! The engine thread: takes commands in order, journals and applies them, and hands blocks over.
+//! Takes commands in order, journals and applies them, and hands blocks over.
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::sync::mpsc::{Receiver, RecvTimeoutError};
+use std::sync::mpsc::Receiver;
 use std::time::{Duration, Instant};
 
 use countersign_journal::Block;
@@ -11,9 +11,13 @@ use countersign_venue::{Code, Command, Outcome, Output, Venue};
 use countersign_wire::Bytes;
 
 use crate::clock::wall_ns;
+use crate::committing::Committing;
 use crate::engine::{BLOCK_BYTES, Entry, Job, Release, Reply, Shared, Told};
 use crate::stages::Way;
 use crate::tray::Tray;
+
+/// How long the engine thread sleeps at most.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A block with everything that waits for it.
 #[derive(Default)]
@@ -30,78 +34,106 @@ pub struct Batch {
     pub accounts: u64,
 }
 
+impl Batch {
+    /// Empties it; its first command will have this sequence.
+    fn begin(&mut self, first_seq: u64) {
+        self.block.start(first_seq);
+        self.output.clear();
+        self.releases.clear();
+    }
+}
+
 pub enum Held {
     Answers(Vec<Told>, Reply, Way),
     Look(Release),
 }
 
-/// The engine thread.
+/// Where decided blocks go.
+pub enum Onward {
+    /// To the thread that flushes; what it has done with comes back.
+    Flushed(Arc<Tray<Batch>>, Receiver<Batch>),
+    /// Nowhere: what is not flushed is written and let out by whoever decided it.
+    Written(Box<Committing>),
+}
+
+/// Belongs to whoever decides now.
 pub struct Deciding {
-    pub venue: Venue,
-    pub queue: Receiver<Job>,
-    pub tray: Arc<Tray<Batch>>,
-    pub spare: Receiver<Batch>,
-    pub shared: Arc<Shared>,
+    venue: Venue,
+    queue: Receiver<Job>,
+    onward: Onward,
+    shared: Arc<Shared>,
+    /// A batch that holds nothing yet; then nothing lies on the tray either.
+    unused: Option<Batch>,
+    full: bool,
+    /// Nothing more is taken, as it was ordered or because nobody would take it on.
+    over: bool,
 }
 
 impl Deciding {
-    pub fn run(mut self) {
-        self.decide();
-        self.tray.close();
+    pub fn new(venue: Venue, queue: Receiver<Job>, onward: Onward, shared: Arc<Shared>) -> Deciding {
+        Deciding { venue, queue, onward, shared, unused: None, full: false, over: false }
     }
 
-    fn decide(&mut self) {
-        // A batch that holds nothing yet; then nothing lies on the tray either.
-        let mut unused = None;
-        let mut stopping = false;
-        loop {
-            let first = if stopping { None } else { self.wait_for_job() };
-            let now = self.now();
-            let mut batch =
-                unused.take().or_else(|| self.tray.take_back()).unwrap_or_else(|| self.next_batch());
-            // Before the job: those that change nothing could come without an end, and no clock would ever be heard.
-            if self.venue.next_timer_ns().is_some_and(|due| due <= now) {
-                self.entry(
-                    Entry { id: Bytes::new(), session_seq: 0, command: Ok(Command::Tick) },
-                    now,
-                    &mut batch,
-                );
-            }
-            if let Some(job) = first {
-                stopping |= self.take(job, now, &mut batch);
-            }
-            while batch.block.len() < BLOCK_BYTES
-                && let Ok(job) = self.queue.try_recv()
-            {
-                stopping |= self.take(job, now, &mut batch);
-            }
-            let full = batch.block.len() >= BLOCK_BYTES;
-            if batch.block.is_empty() && batch.releases.is_empty() {
-                unused = Some(batch);
-            } else {
-                self.seal(&mut batch);
-                if !self.tray.lay(batch) {
-                    return;
-                }
-            }
-            if full {
-                self.tray.wait_until_taken();
-            } else if stopping {
-                return;
-            }
+    /// Decides what waits, up to so many commands and a job; says how many it took.
+    pub fn turn(&mut self, most: u64) -> u64 {
+        let now = self.now();
+        let mut batch = self.open_batch();
+        // Before the jobs: those that change nothing could come without an end, and no clock would ever be heard.
+        if self.venue.next_timer_ns().is_some_and(|due| due <= now) {
+            let tick = Entry { id: Bytes::new(), session_seq: 0, command: Ok(Command::Tick) };
+            self.entry(tick, now, &mut batch);
         }
+        let mut taken = 0;
+        while taken < most
+            && batch.block.len() < BLOCK_BYTES
+            && let Ok(job) = self.queue.try_recv()
+        {
+            taken += job.weight().max(1);
+            self.over |= self.take(job, now, &mut batch);
+        }
+        self.full = batch.block.len() >= BLOCK_BYTES;
+        if batch.block.is_empty() && batch.releases.is_empty() {
+            self.unused = Some(batch);
+        } else {
+            self.seal(&mut batch);
+            self.hand_over(batch);
+        }
+        taken
     }
 
-    /// Waits for a job, but not past the next timer.
-    fn wait_for_job(&self) -> Option<Job> {
-        let patience = match self.venue.next_timer_ns() {
-            Some(due) => Duration::from_nanos(due.saturating_sub(wall_ns())).min(Duration::from_secs(1)),
-            None => Duration::from_secs(1),
-        };
-        match self.queue.recv_timeout(patience) {
-            Ok(job) => Some(job),
-            Err(RecvTimeoutError::Timeout) => None,
-            Err(RecvTimeoutError::Disconnected) => Some(Job::Stop),
+    /// The block that may not grow any more lies there and nobody has taken it yet.
+    pub fn is_full(&self) -> bool {
+        self.full
+    }
+
+    /// Everything that will ever be decided is.
+    pub fn is_over(&self) -> bool {
+        self.over
+    }
+
+    pub fn wait_until_taken(&mut self) {
+        if let Onward::Flushed(tray, _) = &self.onward {
+            tray.wait_until_taken();
+        }
+        self.full = false;
+    }
+
+    /// When the clock must be looked at.
+    pub fn due_ns(&self) -> Option<u64> {
+        self.venue.next_timer_ns()
+    }
+
+    /// For how long nothing needs to be looked at.
+    pub fn patience(&self) -> Duration {
+        let left = self.due_ns().map(|due| Duration::from_nanos(due.saturating_sub(wall_ns())));
+        left.unwrap_or(PATIENCE).min(PATIENCE)
+    }
+
+    /// Lets go of the journal, once everything that was decided is written.
+    pub fn end(self) {
+        match self.onward {
+            Onward::Flushed(tray, _) => tray.close(),
+            Onward::Written(committing) => committing.end(),
         }
     }
 
@@ -110,11 +142,17 @@ impl Deciding {
         wall_ns().max(self.venue.time_ns())
     }
 
-    fn next_batch(&self) -> Batch {
-        let mut batch = self.spare.try_recv().unwrap_or_default();
-        batch.block.start(self.venue.engine_seq() + 1);
-        batch.output.clear();
-        batch.releases.clear();
+    /// The block that is being filled: it may lie on the tray, or a new one begins.
+    fn open_batch(&mut self) -> Batch {
+        let mut batch = match (self.unused.take(), &self.onward) {
+            (Some(batch), _) => return batch,
+            (None, Onward::Flushed(tray, spare)) => match tray.take_back() {
+                Some(batch) => return batch,
+                None => spare.try_recv().unwrap_or_default(),
+            },
+            (None, Onward::Written(_)) => Batch::default(),
+        };
+        batch.begin(self.venue.engine_seq() + 1);
         batch
     }
 
@@ -127,6 +165,17 @@ impl Deciding {
         batch.open_orders = self.venue.open_orders_count() as u64;
         batch.accounts = self.venue.accounts_count() as u64;
         self.shared.applied_seq.store(batch.engine_seq, Ordering::Relaxed);
+    }
+
+    fn hand_over(&mut self, mut batch: Batch) {
+        match &mut self.onward {
+            Onward::Flushed(tray, _) => self.over |= !tray.lay(batch),
+            Onward::Written(committing) => {
+                committing.commit(&mut batch);
+                batch.begin(self.venue.engine_seq() + 1);
+                (self.unused, self.full) = (Some(batch), false);
+            }
+        }
     }
 
     /// Says whether it was the order to stop.
@@ -211,8 +260,9 @@ mod tests {
             engine.send(job).unwrap();
         }
         let shared = Arc::clone(&engine.shared);
-        let mut deciding = Deciding { venue, queue, tray: Arc::default(), spare: channel().1, shared };
-        deciding.decide();
+        let onward = Onward::Flushed(Arc::default(), channel().1);
+        let mut deciding = Deciding::new(venue, queue, onward, shared);
+        assert_eq!(deciding.turn(1), 1);
         assert_eq!((deciding.venue.next_timer_ns(), deciding.venue.engine_seq()), (None, 2));
     }
 }

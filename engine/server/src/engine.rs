@@ -1,8 +1,8 @@
-//! One thread that decides, one that makes durable, and the gate between them and the outside.
+//! One place that decides, one thread that makes durable, and the gate between them and the outside.
 //!
-//! The engine thread takes jobs from a bounded queue, writes each command into the open block and applies it at once.
-//! The journal thread flushes a block and only then lets its answers, events and queries out. While it flushes, the
-//! engine thread fills the next block, which lies ready when the flush ends: that is the group commit, and it needs no
+//! Jobs are taken from a bounded queue by whoever sits at the desk; each command is written into the open block and
+//! applied at once. The journal thread flushes a block and only then lets its answers, events and queries out. While it
+//! flushes, the next block is filled, which lies ready when the flush ends: that is the group commit, and it needs no
 //! timer.
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,6 +16,7 @@ use countersign_wire::Bytes;
 use countersign_wire::v1::{Durability, ShardState};
 use tokio::sync::{mpsc, oneshot, watch};
 
+use crate::desk::{Desk, LITTLE};
 use crate::live::{Durable, Live, Refusals};
 use crate::settled::Settled;
 use crate::stages::Stages;
@@ -99,7 +100,7 @@ pub struct Shared {
     pub durable: Durable,
     pub state: watch::Sender<ShardState>,
     pub retry_after_ms: AtomicU64,
-    /// Commands that wait for the engine thread.
+    /// Commands that wait to be decided.
     pub queued: AtomicU64,
     pub durability: Durability,
     /// The journal was given up on purpose.
@@ -115,6 +116,7 @@ pub struct Shared {
 #[derive(Clone)]
 pub struct Engine {
     pub jobs: SyncSender<Job>,
+    pub desk: Arc<Desk>,
     pub shared: Arc<Shared>,
 }
 
@@ -163,19 +165,31 @@ impl Engine {
 
     fn put(&self, job: Job) -> Result<(), (NotTaken, Job)> {
         let weight = job.weight();
-        // Counted before it is sent, so that the engine thread never takes it off before it was put on.
-        let queued = self.shared.queued.fetch_add(weight, Ordering::Relaxed);
+        // A look may copy much of the state.
+        let little = matches!(job, Job::Commands { .. }) && weight <= LITTLE;
+        // Counted before it is sent, so that it is never taken off before it was put on.
+        let queued = self.shared.queued.fetch_add(weight, Ordering::SeqCst);
         let sent = match queued + weight > COMMANDS_MAX && queued > 0 {
             true => Err(TrySendError::Full(job)),
             false => self.jobs.try_send(job),
         };
-        sent.map_err(|error| {
-            self.shared.queued.fetch_sub(weight, Ordering::Relaxed);
-            match error {
-                TrySendError::Full(job) => (NotTaken(Code::Busy), job),
-                TrySendError::Disconnected(job) => (NotTaken(Code::Failed), job),
+        match sent {
+            Ok(()) => {
+                if little {
+                    self.desk.come()
+                } else {
+                    self.desk.call()
+                }
+                Ok(())
             }
-        })
+            Err(error) => {
+                self.shared.queued.fetch_sub(weight, Ordering::SeqCst);
+                Err(match error {
+                    TrySendError::Full(job) => (NotTaken(Code::Busy), job),
+                    TrySendError::Disconnected(job) => (NotTaken(Code::Failed), job),
+                })
+            }
+        }
     }
 
     /// Submits and waits for the answers.
@@ -228,6 +242,7 @@ impl Engine {
     /// Lets everything that was taken become durable, then ends both threads.
     pub fn stop(&self) {
         self.jobs.send(Job::Stop).ok();
+        self.desk.call();
     }
 }
 
@@ -257,7 +272,7 @@ pub mod tests {
             stages: Stages::default(),
             sessions: AtomicU64::new(0),
         };
-        (Engine { jobs, shared: Arc::new(shared) }, queue)
+        (Engine { jobs, desk: Arc::default(), shared: Arc::new(shared) }, queue)
     }
 
     pub fn look() -> Job {

@@ -9,6 +9,7 @@ mod consumers;
 mod convert;
 mod deciding;
 mod depth;
+mod desk;
 mod engine;
 mod feed;
 mod identity;

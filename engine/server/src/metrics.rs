@@ -68,7 +68,7 @@ fn page(engine: &Engine, consumers: &Consumers, denials: &Denials) -> String {
         ("durable_commands_total", "counter", "Commands that are safe on disk.", status.durable_seq),
         ("undurable_commands", "gauge", "Commands applied and not yet safe.", undurable),
         ("events_total", "counter", "Durable events.", status.event_seq),
-        ("queue_depth", "gauge", "Commands that wait for the engine thread.", status.queue_depth.into()),
+        ("queue_depth", "gauge", "Commands that wait to be decided.", status.queue_depth.into()),
         ("queue_limit", "gauge", "Beyond so many clients hear BUSY.", COMMANDS_MAX),
         ("sessions", "gauge", "Order entry streams that are open.", sessions),
         ("open_orders", "gauge", "Orders that rest.", status.open_orders),

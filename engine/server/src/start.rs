@@ -5,25 +5,24 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{channel, sync_channel};
 use std::sync::{Arc, Mutex};
 use std::thread::{self, JoinHandle};
+use std::time::Instant;
 
 use countersign_archive::{Options as ArchiveOptions, Point, Trail};
 use countersign_journal::{Error, Options, Scan};
-use countersign_venue::{Code, Command, LOGIC_VERSION, Venue};
+use countersign_venue::{Code, Command, LOGIC_VERSION, Output, Venue};
 use countersign_wire::Bytes;
 use countersign_wire::v1::{Durability, ShardState};
 use tokio::sync::{oneshot, watch};
 
-use crate::committing::{BEAT, Committing, publish_events};
-use crate::deciding::Deciding;
+use crate::committing::{BEAT, Committing, write_events};
+use crate::deciding::{Batch, Deciding, Onward};
+use crate::desk::Desk;
 use crate::engine::{Engine, Entry, JOBS_MAX, Job, NotTaken, Reply, Shared};
 use crate::live::{Durable, Live, Refusals};
 use crate::recovery::{Recovered, Recovery};
 use crate::settled::Settled;
 use crate::stages::Stages;
 use crate::tray::Tray;
-
-/// Blocks that are durable and whose events are not written yet.
-const BLOCKS_MAX: usize = 8;
 
 pub struct Running {
     pub engine: Engine,
@@ -149,7 +148,8 @@ fn lead(folder: &Path, options: &Options, recovered: Recovered, from: String) ->
         stages: Stages::default(),
         sessions: AtomicU64::new(0),
     });
-    let engine = Engine { jobs, shared: Arc::clone(&shared) };
+    let desk = Arc::<Desk>::default();
+    let engine = Engine { jobs, desk: Arc::clone(&desk), shared: Arc::clone(&shared) };
 
     crate::logic::raise(folder, LOGIC_VERSION).map_err(|cause| Error::Io {
         doing: "write the logic version in",
@@ -161,17 +161,27 @@ fn lead(folder: &Path, options: &Options, recovered: Recovered, from: String) ->
     let entries = vec![Entry { id: Bytes::new(), session_seq: 0, command: Ok(command) }];
     engine.send(Job::commands(entries, Reply::Once(lead))).expect("the queue is empty");
 
-    let tray = Arc::new(Tray::default());
-    let (durable_tx, durable) = sync_channel(BLOCKS_MAX);
-    let (spare_tx, spare) = channel();
-    let deciding = Deciding { venue, queue, tray: Arc::clone(&tray), spare, shared: Arc::clone(&shared) };
     let failed = |cause| Error::Io { doing: "start threads for", path: folder.to_path_buf(), cause };
-    let publishing = Arc::clone(&shared);
-    let events = thread::Builder::new()
-        .name("events".into())
-        .spawn(move || publish_events(&durable, &spare_tx, &publishing))
-        .map_err(failed)?;
-    let committing = Committing { journal, tray, durable: durable_tx, events, shared };
+    let mut threads = Vec::new();
+    let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+        thread::Builder::new().name(name.into()).spawn(run).map_err(failed)
+    };
+    let events = Arc::<Tray<Output>>::default();
+    let (durable, archiving) = (Arc::clone(&events), Arc::clone(&shared));
+    let writing = spawn("events", Box::new(move || write_events(&durable, &archiving)))?;
+    let committing =
+        Committing { journal, events, writing, shared: Arc::clone(&shared), beat: Instant::now() };
+    let onward = if options.fsync {
+        let tray = Arc::<Tray<Batch>>::default();
+        let (spent, spare) = channel();
+        let flushing = Arc::clone(&tray);
+        threads.push(spawn("journal", Box::new(move || committing.run(&flushing, &spent)))?);
+        Onward::Flushed(tray, spare)
+    } else {
+        Onward::Written(Box::new(committing))
+    };
+    let deciding = Deciding::new(venue, queue, onward, shared);
+    threads.push(spawn("engine", Box::new(move || desk.keep(deciding)))?);
     // A question that everything passes through answers the standby's: do both threads live?
     let pulse = engine.clone();
     let ask = move || {
@@ -179,11 +189,7 @@ fn lead(folder: &Path, options: &Options, recovered: Recovered, from: String) ->
             thread::sleep(BEAT);
         }
     };
-    let threads = vec![
-        thread::Builder::new().name("engine".into()).spawn(move || deciding.run()).map_err(failed)?,
-        thread::Builder::new().name("journal".into()).spawn(move || committing.run()).map_err(failed)?,
-    ];
-    thread::Builder::new().name("pulse".into()).spawn(ask).map_err(failed)?;
+    spawn("pulse", Box::new(ask))?;
     leading.blocking_recv().expect("the engine leads before it takes anything else");
     Ok(Running { engine, scan, from, threads })
 }

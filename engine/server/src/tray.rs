@@ -3,6 +3,7 @@
 //! While a flush is under way the engine thread takes the block out, adds to it and lays it back; when the flush has
 //! ended the journal thread takes what lies there. Neither has to be told that the other is ready: on a busy machine a
 //! word there and back costs each flush two turns on a core.
+//! The events of durable blocks lie on another one until their thread takes them.
 
 use std::sync::{Condvar, Mutex, MutexGuard};
 
