@@ -28,6 +28,7 @@ mod serve;
 mod settled;
 mod shadow;
 mod snapshots;
+mod socket;
 mod stages;
 mod standby;
 mod start;

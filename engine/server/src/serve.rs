@@ -14,7 +14,7 @@ use countersign_wire::v1::market_data_server::MarketDataServer;
 use countersign_wire::v1::order_entry_server::OrderEntryServer;
 use countersign_wire::v1::transfers_server::TransfersServer;
 use tokio::io::{AsyncRead, AsyncWrite};
-use tokio::net::{TcpListener, UnixListener, UnixStream};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::runtime::Handle;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -36,6 +36,7 @@ use crate::orders::Orders;
 use crate::places::Places;
 use crate::settled::Keep;
 use crate::shadow::Snapshots;
+use crate::socket::Socket;
 use crate::standby::{Following, Order, Standby, leaderless, took_over};
 use crate::start::{Running, start};
 use crate::tls;
@@ -262,7 +263,7 @@ fn known(
     listener: UnixListener,
     identity: Identity,
     denials: Arc<Denials>,
-) -> impl Stream<Item = std::io::Result<Known<UnixStream>>> + Send {
+) -> impl Stream<Item = std::io::Result<Known<Socket>>> + Send {
     let places = Places::for_connections();
     let accepted = UnixListenerStream::new(listener).then(|stream| async {
         if stream.is_err() {
@@ -286,6 +287,8 @@ fn known(
             return None;
         };
         let peer = Peer { identity: Some(identity), name: name.into() };
+        // One that cannot be listened to has a place for nothing, and is closed.
+        let stream = Socket::new(stream).ok()?;
         Some(Ok(Known { stream, peer, lease: Lease::Endless, _place: place }))
     })
 }
