@@ -8,7 +8,7 @@ grpc, in the same run:
     open loop   RATExEACH: so many orders a second in calls of so many (a request brings up to
                 20). Every call's moment is fixed beforehand and its latency counts from then. Raw:
                 an ack-clocked stream over grpc.aio, with commands made beforehand and nothing kept of an
-                answer.
+                answer. Behind it what the disk alone takes for a flush at each of the same moments.
     closed      threads with one call at a time, of one order or of hundreds; ids and commands are made on the
                 way. Raw: unary calls, with batches made beforehand and answers only counted.
     beside      single orders while another thread here computes, as other requests do: with Python's
@@ -34,7 +34,7 @@ from contextlib import closing
 from pathlib import Path
 from typing import Final
 
-from benchmarks.orders import calls, streams
+from benchmarks.orders import calls, disk, streams
 from benchmarks.orders.engine import Seat, engine_running, line
 from benchmarks.orders.flow import Flows
 from benchmarks.orders.table import compared, head, machine
@@ -81,6 +81,8 @@ def main() -> None:
             rate, each = map(int, wanted.split("x"))
             raw = asyncio.run(streams.raw(target, flows.begin(), rate, each, min(asked.seconds, 5.0)))
             compared(calls.open_loop(bridge, flows, rate, each, asked.seconds, THREADS), raw)
+            if not asked.no_fsync:
+                disk.alone(Path(folder), rate, each, min(asked.seconds, 5.0))
         for threads, each in SINGLE + BATCHED:
             raw = calls.raw_closed(target, flows, asked.seconds / 2, threads, each)
             compared(calls.closed(bridge, flows, asked.seconds, threads, each), raw)

@@ -40,8 +40,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         None => tempfile::tempdir(),
     }
     .map_err(|cause| cause.to_string())?;
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+    let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
     let papers = match option(arguments, "--transport").unwrap_or("uds") {

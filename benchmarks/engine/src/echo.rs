@@ -78,7 +78,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         .ok_or("--socket is missing")?
         .to_string();
     let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(2)
+        .worker_threads(1)
         .enable_all()
         .build();
     runtime.map_err(|cause| cause.to_string())?.block_on(async {

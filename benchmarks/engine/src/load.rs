@@ -15,9 +15,12 @@ use hdrhistogram::Histogram;
 use tokio_stream::wrappers::UnboundedReceiverStream;
 
 use crate::market::ACCOUNTS;
+use crate::ticks::Ticks;
 use crate::transport::{Address, connect};
 
 const BATCH_MAX: usize = 512;
+/// What is due leaves so often: by a timer of the kernel's, for one thread that sends and receives.
+const TICK: Duration = Duration::from_micros(150);
 const TENTH: Duration = Duration::from_millis(100);
 
 pub fn now_ms() -> u64 {
@@ -116,7 +119,7 @@ impl fmt::Display for Seen {
 /// Offers the load and tells what it saw.
 pub async fn load(address: &Address<'_>, rate: u64, seconds: u64) -> Result<Seen, String> {
     let mut client = OrderEntryClient::new(connect(address).await?);
-    let (sender, frames) = tokio::sync::mpsc::unbounded_channel();
+    let (sender, outgoing) = tokio::sync::mpsc::unbounded_channel();
     let mut session_id = now_ms().to_be_bytes()[2..].to_vec();
     session_id.extend([0x70, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     let hello = Hello {
@@ -130,7 +133,7 @@ pub async fn load(address: &Address<'_>, rate: u64, seconds: u64) -> Result<Seen
             frame: Some(client_frame::Frame::Hello(hello)),
         })
         .ok();
-    let answers = client.session(UnboundedReceiverStream::new(frames)).await;
+    let answers = client.session(UnboundedReceiverStream::new(outgoing)).await;
     let mut answers = answers.map_err(|status| status.to_string())?.into_inner();
     answers
         .message()
@@ -145,29 +148,8 @@ pub async fn load(address: &Address<'_>, rate: u64, seconds: u64) -> Result<Seen
         let done = Arc::clone(&done);
         move || measure_hiccups(&done)
     });
-    let sending = thread::spawn(move || {
-        let mut at = 0u64;
-        let mut frames = 0u64;
-        while at < total {
-            let elapsed = Instant::now().saturating_duration_since(begin);
-            let due = ((elapsed.as_nanos() / interval.as_nanos()) as u64).min(total);
-            if due > at {
-                let now_ms = now_ms();
-                while at < due {
-                    let upto = due.min(at + BATCH_MAX as u64);
-                    let commands = (at..upto).map(|at| command(at, now_ms)).collect();
-                    let frame = Some(client_frame::Frame::Batch(CommandBatch { commands }));
-                    if sender.send(ClientFrame { frame }).is_err() {
-                        return (sender, frames);
-                    }
-                    frames += 1;
-                    at = upto;
-                }
-            }
-            thread::sleep(Duration::from_micros(50));
-        }
-        (sender, frames)
-    });
+    let ticks = Ticks::every(TICK)?;
+    let (mut sent, mut frames) = (0u64, 0u64);
     let mut latencies =
         Histogram::<u64>::new_with_bounds(1, 60_000_000, 3).map_err(|cause| cause.to_string())?;
     let mut tenth = latencies.clone();
@@ -177,10 +159,25 @@ pub async fn load(address: &Address<'_>, rate: u64, seconds: u64) -> Result<Seen
     let mut last = Instant::now();
     let mut worst = (Duration::ZERO, Duration::ZERO);
     while answered < total {
-        let frame = answers
-            .message()
-            .await
-            .map_err(|status| status.to_string())?;
+        let frame = tokio::select! {
+            biased;
+            ticked = ticks.next(), if sent < total => {
+                ticked.map_err(|cause| cause.to_string())?;
+                let elapsed = Instant::now().saturating_duration_since(begin);
+                let due = ((elapsed.as_nanos() / interval.as_nanos()) as u64).min(total);
+                let now_ms = now_ms();
+                while sent < due {
+                    let upto = due.min(sent + BATCH_MAX as u64);
+                    let commands = (sent..upto).map(|at| command(at, now_ms)).collect();
+                    let frame = Some(client_frame::Frame::Batch(CommandBatch { commands }));
+                    sender.send(ClientFrame { frame }).ok();
+                    frames += 1;
+                    sent = upto;
+                }
+                continue;
+            }
+            frame = answers.message() => frame.map_err(|status| status.to_string())?,
+        };
         let Some(server_frame::Frame::Results(results)) =
             frame.ok_or("the stream ended early")?.frame
         else {
@@ -208,7 +205,6 @@ pub async fn load(address: &Address<'_>, rate: u64, seconds: u64) -> Result<Seen
     }
     tenths.sort_unstable();
     done.store(true, Ordering::Relaxed);
-    let (_sender, frames) = sending.join().map_err(|_| "the sender panicked")?;
     let hiccups = hiccups.join().map_err(|_| "the hiccup thread panicked")?;
     let achieved = total as f64 / last.duration_since(begin).as_secs_f64();
     Ok(Seen {

@@ -17,6 +17,7 @@ mod reports;
 mod round;
 mod succession;
 mod takeover;
+mod ticks;
 mod transport;
 mod venue;
 
