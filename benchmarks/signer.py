@@ -95,7 +95,8 @@ for owner, name, part in (
     (frames, "decode_body", "the message is decoded"), (requests, "spend", "PSBT and intents are read"),
     (approvals, "judge", "officers' assertions are checked"), (checks, "judge", "all else is checked"),
     (Memory, "check", "limits and replays"), (Memory, "add", "limits and replays"),
-    (Journal, "append", "the journal"), (Token, "write", "its anchor on the token"),
+    (Journal, "append", "the journal"), (Journal, "settle", "the journal"),
+    (Token, "write", "its anchor on the token"),
     (Psbt, "digests", "digests"), (frames, "encode", "the answer is encoded"), (Signer, "answer", "the rest"),
     (server, "_receive", "receiving"),
 ):
