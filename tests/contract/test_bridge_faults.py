@@ -75,10 +75,10 @@ def test_ends_no_process_and_loses_or_doubles_no_command(engine: Engine, bridge:
 
 
 def test_leaves_no_outcome_unknown_that_the_engine_can_tell(bridge: Bridge) -> None:
-    """The command was applied and its answer will not come: it is asked about by its id."""
+    """It was applied, and no answer to what is sent again will come: it is asked about by its id."""
     asked = cancels(3)
     first = bridge.submit(asked)
-    fault_at(SENT)
+    fault_at(NUMBERED)
     again = bridge.submit(asked, timeout_s=60.0)
     assert numbers(again) == [1, 2, 3]
     assert [answer.engine_seq for answer in again] == [answer.engine_seq for answer in first]  # type: ignore[union-attr]
