@@ -9,17 +9,23 @@ from typing import Any, Final
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from django.db import connection
 from playwright.sync_api import Page
 
 from core import clock
+from core.audit import cosigning
 from core.audit.models import AuditEvent
+from core.audit.sources import OwnLog
 from core.freezes.actions import pull_freeze
 from custody import actions
 from custody.models import Payment, SignerHealth
 from engine_bridge.adapters import vitals
 from engine_bridge.adapters.administration import ShardReading
 from engine_bridge.adapters.inspection import Depth, Indication, Verification
+from tests.actions.test_core_audit_exports import watching
+from tests.actions.test_core_audit_sealing import seal_all
 from tests.browser.conftest import Site
+from tests.notaries import soft_log
 from tests.recoveries import RAE, draft_recovery, running
 from tests.traders import new_password
 from tests.treasury import BTC, ROBOT
@@ -30,13 +36,14 @@ ALL_RULES: Final = {
     "type": "tag",
     "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"],
 }
+LOG: Final = "countersign/test/audit"
 COLOURS: Final = {"type": "rule", "values": ["color-contrast"]}
 """All that differs between light and dark."""
 SHOTS: Final = os.environ.get("SCREENSHOTS", "")
 """A folder to which each screen's picture goes; none are taken without one."""
 
 
-def screens(site: Site) -> dict[str, str]:
+def screens(site: Site, settings: Any) -> dict[str, str]:
     """Each screen's path, by its name."""
     exchange = site.exchange
     asked, obeyed = (make(exchange.staff.ana, clock.now()) for make in (draft_recovery, running))
@@ -72,19 +79,42 @@ def screens(site: Site) -> dict[str, str]:
         "audit": "/audit/",
         "reads": "/audit/reads/",
         "seals": "/audit/seals/",
-        "event": f"/audit/{AuditEvent.objects.order_by('id').values_list('id', flat=True)[2]}/",
+        **sealed(site, settings),
         "freezes": "/freezes/",
         "health": "/health/",
         "missing": "/nothing/of/the/kind/",
     }
 
 
-def test_axe_finds_nothing_and_the_policy_stops_nothing(site: Site, visit: Any) -> None:
+def sealed(site: Site, settings: Any) -> dict[str, str]:
+    """An event that is proven and one that was changed since, in a log of which one witness of two has seen
+    the head.
+    """
+    log, seal = soft_log(site.folder, origin=LOG)
+    seal_all(seal, now=clock.now())
+    settings.AUDIT_KEY_FILE, settings.AUDIT_ORIGIN = site.folder / "key.txt", LOG
+    settings.AUDIT_WITNESSES_FILE = site.folder / "witnesses.txt"
+    with watching(site.folder, log) as among:
+        cosigning.collect(OwnLog(log), among[:1], now=clock.now())
+        settings.AUDIT_WITNESSES_FILE.write_text("".join(f"{one.cosigner} {one.socket}\n" for one in among))
+    event, changed = AuditEvent.texts.order_by("pk")[2:4]
+    with connection.cursor() as cursor:
+        cursor.execute("ALTER TABLE audit_event DISABLE TRIGGER audit_event_rows")
+        cursor.execute(
+            'UPDATE audit_event SET canon = replace(canon, \'"at":"2\', \'"at":"3\')'
+            " WHERE tx = %s AND n = %s",
+            changed.pk,
+        )
+        cursor.execute("ALTER TABLE audit_event ENABLE ALWAYS TRIGGER audit_event_rows")
+    return {"event": f"/audit/{event.id}/", "changed": f"/audit/{changed.id}/"}
+
+
+def test_axe_finds_nothing_and_the_policy_stops_nothing(site: Site, visit: Any, settings: Any) -> None:
     officer, auditor = visit(site.exchange.staff.ana.identity), visit(site.exchange.staff.dot.identity)
     watched(site)
     found = {}
-    for name, path in screens(site).items():
-        page = (auditor if name in ("audit", "event", "reads", "seals") else officer).open(path)
+    for name, path in screens(site, settings).items():
+        page = (auditor if path.startswith("/audit/") else officer).open(path)
         for scheme, rules in (("light", ALL_RULES), ("dark", COLOURS)):
             page.emulate_media(color_scheme=scheme)
             found[f"{name}, {scheme}"] = violations(page, rules)
