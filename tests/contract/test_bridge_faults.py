@@ -55,6 +55,8 @@ def test_ends_no_process_and_loses_or_doubles_no_command(engine: Engine, bridge:
         thread.join(60)
         assert not thread.is_alive()
     until(bridge.connected)
+    # Streams' ends and begins are journaled, too: by this answer the last of them is.
+    assert numbers(bridge.submit(cancels(1))) == [1]
     taken = journaled(engine) - before
     again = [bridge.submit(call) for call in calls]
     for first, second, call in zip([told[call] for call in range(len(calls))], again, calls, strict=True):
