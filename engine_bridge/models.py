@@ -13,6 +13,7 @@ from django.db.models import F, Q
 from core.fields import UnitsField
 from core.ids import new_id
 from engine_bridge.domain.instruments import Scale
+from engine_bridge.domain.markets import STOPS
 from engine_bridge.domain.transfers import TransferState
 
 
@@ -46,6 +47,11 @@ class Instrument(models.Model):
     @property
     def scale(self) -> Scale:
         return Scale(self.symbol, self.base, self.quote, self.tick_units, self.lot_units)
+
+    @property
+    def is_stopped(self) -> bool:
+        """Whether officers want it stopped; an engine that was away may not have heard of that yet."""
+        return self.wanted_state in STOPS
 
 
 class EngineAccount(models.Model):

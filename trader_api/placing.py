@@ -12,7 +12,7 @@ from core.freezes.domain import scopes
 from customers import queries as customers
 from engine_bridge import gateway, queries
 from engine_bridge.domain.orders import BadOrder, OrderTerms, read, text
-from engine_bridge.domain.results import CANCELED_AT_ONCE, Result, canceled, placed
+from engine_bridge.domain.results import CANCELED_AT_ONCE, Result, ResultCode, canceled, placed
 from engine_bridge.models import EngineAccount, Instrument, Order
 from trader_api import limits, rows, store
 from trader_api.authentication import Trader
@@ -102,6 +102,8 @@ def _prepare(
         item.instrument = _market(item.fields, markets)
         item.terms = read(item.fields, item.instrument.scale)
         freezes.check(f"market:{item.instrument.symbol}")
+        if item.instrument.is_stopped:  # the engine refuses it as well, once it has been told
+            raise BadOrder(*placed(ResultCode.INSTRUMENT_STATE))
     except BadOrder as problem:
         item.fail(problem.code, str(problem), now=now)
     except freezes.Frozen as frozen:

@@ -63,7 +63,7 @@ def instrument(row: Instrument) -> Row:
         "minSz": scale.lot_size,
         "ctType": "",
         "alias": "",
-        "state": INSTRUMENT_STATES.get(row.state, "suspend"),
+        "state": "suspend" if row.is_stopped else INSTRUMENT_STATES.get(row.state, "suspend"),
         "maxLmtSz": scale.size(MAX_LOTS),
         "maxMktSz": scale.size(MAX_LOTS),
         "maxLmtAmt": "",

@@ -76,7 +76,7 @@ def ask_market_release(*, symbol: str, reason: str, actor: Actor, now: datetime)
     """Open the request on which two others decide. The market stays stopped until they have."""
     target = _allowed(symbol, Permission.HALT_MARKETS, reason=reason, actor=actor, now=now)
     row = _claimed(symbol, target)
-    if row.wanted_state not in STOPS:
+    if not row.is_stopped:
         raise NotStopped("Nothing was asked: this market was not stopped.", target=target)
     officer = rights.officer_behind(actor)
     assert officer is not None
@@ -107,7 +107,7 @@ def _release(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
     """Want the market open, through its call auction, in the transaction of the deciding signature."""
     number = int(request.subject.rpartition("/")[2])
     row = Instrument.objects.select_for_update().get(pk=number)
-    if row.wanted_state not in STOPS:
+    if not row.is_stopped:
         raise NotStopped("This market was released already.", target=request.subject)
     approvals.consume(request, now=now)
     before = row.wanted_state

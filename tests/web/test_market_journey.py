@@ -18,8 +18,10 @@ from custody.domain.limits import Quote
 from custody.domain.wallets import Targets
 from custody.models import Address
 from customers.models import ApiKey, Customer
+from engine_bridge.actions import stop_market
 from engine_bridge.actions.markets import list_market
 from engine_bridge.domain.markets import LISTINGS
+from engine_bridge.models import Instrument
 from kernel.intent import time_text
 from kernel.money import Amount
 from tests.customers import Customer as Signer
@@ -236,6 +238,24 @@ def test_places_nothing_in_a_market_that_is_frozen(db: None, staff: Staff, now: 
     pull_freeze(scope="market:BTC-USDT", reason="odd prices", actor=staff.sam.actor, now=now)
     refused = told()
     assert (refused["sCode"], "The market BTC-USDT is frozen" in refused["sMsg"]) == ("51022", True)
+
+
+@pytest.mark.parametrize("to", ["halted", "cancel_only"])
+def test_places_nothing_in_a_market_that_was_stopped_while_the_engine_was_away(
+    db: None, staff: Staff, now: datetime, to: str
+) -> None:
+    for listing in LISTINGS:
+        list_market(listing=listing, actor=ROBOT, now=now)
+    Instrument.objects.update(state="open")
+    api = Api(enrol("Tom", now=now))
+    stop_market(symbol="BTC-USDT", state=to, reason="odd prices", actor=staff.sam.actor, now=now)
+    answer = json.loads(api.post("/api/v5/trade/order", ORDER).content)["data"][0]
+    assert (answer["sCode"], answer["sMsg"]) == ("51022", "Trading in this instrument is suspended")
+    markets = json.loads(api.get("/api/v5/public/instruments?instType=SPOT").content)["data"]
+    assert {one["instId"]: one["state"] for one in markets} == {
+        listing.scale.symbol: "suspend" if listing.scale.symbol == "BTC-USDT" else "live"
+        for listing in LISTINGS
+    }
 
 
 def test_sees_nothing_of_somebody_else(now: datetime) -> None:

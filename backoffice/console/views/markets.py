@@ -47,7 +47,7 @@ def show(request: frame.StaffRequest, symbol: str, refusal: Refused | None = Non
         "trades": queries.public_trades(market.instrument)[:TRADES],
         "settlement": queries.settlement_for(request.identity, now=now),
         "stops": sorted(STOPS),
-        "is_stopped": market.instrument.wanted_state in STOPS,
+        "is_stopped": market.instrument.is_stopped,
         "opens_at": market.instrument.call_until if state.state == "auction" else None,
         "release": _open_release(request, market.instrument, now),
         "may_stop": access.allowed(request.identity, Permission.HALT_MARKETS, now),
