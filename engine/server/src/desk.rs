@@ -102,10 +102,10 @@ mod tests {
         Job::commands((0..count).map(open).collect(), Reply::Nobody)
     }
 
-    /// An engine, and what somebody at its desk decides with. Blocks are never flushed.
+    /// An engine with room for all jobs of a test, and what somebody at its desk decides with. Blocks are never flushed.
     fn desk() -> (Engine, Deciding, tempfile::TempDir) {
         let folder = tempfile::TempDir::new().unwrap();
-        let (engine, queue) = idle(folder.path(), 64);
+        let (engine, queue) = idle(folder.path(), 1_024);
         let onward = Onward::Flushed(Arc::default(), channel().1);
         let deciding = Deciding::new(Venue::new(), queue, onward, Arc::clone(&engine.shared));
         (engine, deciding, folder)
