@@ -137,10 +137,6 @@ class Memory:
         still = self.outstanding.of(wallet) if unattended else ()
         return left + sum(one.paid.get(destination, 0) if destination else one.units for one in still)
 
-    def check_frozen(self, wallet: str, *, unattended: bool = False) -> None:
-        """Refuse where the wallet, its lane, or everything, is frozen."""
-        self.holds.check(wallet, unattended=unattended)
-
     def check_forked(self) -> None:
         """Refuse once a head was shown that this journal does not lead to."""
         if self.forked:

@@ -55,7 +55,7 @@ class Signer(Standing):
             self.token.check_answers()
             standing = self.journal.standing
             self.check_open(now_ms)
-            self.memory.check_frozen(EVERYTHING)
+            self.memory.holds.check(EVERYTHING)
             self.journal.check_room()
             self.watched.check(now_ms)
             if now_ms >= self._probed_ms + PROBE_EVERY_MS:
@@ -119,7 +119,7 @@ class Signer(Standing):
         # What was stopped meanwhile keeps its signatures in.
         self.check_store()
         self._check_reopened(intents)
-        self.memory.check_frozen(spend.wallet, unattended=spend.unattended)
+        self.memory.holds.check(spend.wallet, unattended=spend.unattended)
         self.memory.holds.check_heard(*approved)
         signatures: list[canonical.Value] = [
             {"input": place, "public_key": asked[2].hex(), "signature": (der + b"\x01").hex()}
@@ -151,7 +151,7 @@ class Signer(Standing):
         self.check_open(now_ms)
         self.journal.check_room(unattended=unattended)
         self.watched.check(now_ms)
-        self.memory.check_frozen(wallet, unattended=unattended)
+        self.memory.holds.check(wallet, unattended=unattended)
         self.token.check_answers()
         return now_ms
 
