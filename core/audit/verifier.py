@@ -33,7 +33,6 @@ the first bad event is named. 2: the files cannot be read. It needs no Django, n
 from __future__ import annotations
 
 import argparse
-import hashlib
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -42,11 +41,11 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
-from kernel import canonical, cosignature, encodings, merkle, note
+from core.audit.export_lines import first_bad, kept_hashes, leaf_hashes
+from kernel import cosignature, encodings, merkle, note
 
 _DASH: Final = "\N{EM DASH}"
 _EMPTY: Final = merkle.Frontier()
-_QUOTED: Final = ord("=")
 
 Times = tuple[tuple[str, int], ...]  # witnesses by name, and when each cosigned (POSIX seconds)
 
@@ -113,12 +112,12 @@ def verify(
                 f"the checkpoint at {head.size} events lies in front of the export's start, {start.size}"
             )
         batch = list(islice(lines, head.size - tree.size))
-        found = _leaf_hashes(batch)
+        found = leaf_hashes(batch)
         grown = tree.extended(found)
         if grown.size != head.size or grown.root() != head.root:
-            known = _known(leaves, first=tree.size - start.size, count=head.size - tree.size)
+            known = kept_hashes(leaves, first=tree.size - start.size, count=head.size - tree.size)
             known = known if tree.extended(known).root() == head.root else []
-            raise Wrong(_first_bad(batch, found, first=tree.size, size=head.size, known=known))
+            raise Wrong(first_bad(batch, found, first=tree.size, size=head.size, known=known))
         for seen in witnesses:  # the events are those that the log signed: else it is they that are named
             if (
                 tree.size < seen.size < head.size
@@ -193,73 +192,6 @@ def _notes(text: str) -> Iterator[str]:
             current = []
     if current:
         yield "\n".join(current) + "\n"
-
-
-def _leaf_hashes(batch: Sequence[bytes]) -> list[bytes]:
-    sha256 = hashlib.sha256
-    found = [
-        sha256(b"\x00" + (line[:-1] if line[0] != _QUOTED else _unquoted(line))).digest() for line in batch
-    ]
-    if batch and _is_cut(batch[-1]):
-        found[-1] = merkle.EMPTY_ROOT  # no event's
-    return found
-
-
-def _is_cut(line: bytes) -> bool:
-    """Whether it has no end: only a file's last line can."""
-    return not line.endswith(b"\n")
-
-
-def _unquoted(line: bytes) -> bytes:
-    """The text of a line in base64; of one that is not, or need not be, the line as it stands."""
-    try:
-        text = encodings.from_base64_standard(line[1:-1].decode("ascii"))
-    except ValueError:
-        return line[:-1]
-    return text if b"\n" in text or text[:1] == b"=" else line[:-1]
-
-
-def _known(leaves: bytes | None, *, first: int, count: int) -> list[bytes]:
-    """These of the kept leaf hashes; none where not all of them were kept."""
-    length = merkle.HASH_BYTES
-    kept = (leaves or b"")[first * length : (first + count) * length]
-    return (
-        [kept[at : at + length] for at in range(0, len(kept), length)] if len(kept) == count * length else []
-    )
-
-
-def _first_bad(
-    batch: Sequence[bytes], found: Sequence[bytes], *, first: int, size: int, known: Sequence[bytes]
-) -> str:
-    """Name the first bad event as narrowly as the evidence allows; `known` are hashes that a root proves.
-
-    Without them the first line that looks wrong need not be the first that is: the log may have sealed it so.
-    """
-    for place, (kept, is_) in enumerate(zip(known, found, strict=False)):
-        if kept != is_:
-            return f"event {first + place} is not the one that was sealed{_why(batch[place])}"
-    missing = f"event {first + len(batch)} is missing: a checkpoint covers {size} events"
-    if known:
-        return missing
-    if len(batch) == size - first == 1:
-        return f"event {first} is not the one that was sealed{_why(batch[0])}"
-    unknown = "(the export holds no leaf hashes that fit)"
-    odd = ((first + place, _why(line)) for place, line in enumerate(batch))
-    looks = next((f"; event {number} looks like it{why}" for number, why in odd if why), "")
-    if len(batch) < size - first:
-        return f"{missing}; or one from {first} on was removed {unknown}{looks}"
-    return f"one of the events {first} to {size - 1} was changed, removed, added or moved {unknown}{looks}"
-
-
-def _why(line: bytes) -> str:
-    """What shows by itself that the log did not write the line."""
-    if _is_cut(line):
-        return ": its line has no end"
-    try:
-        canonical.decode_object(line[:-1])
-    except canonical.NotCanonical as error:
-        return f": it is not canonical ({error})"
-    return ""
 
 
 def _parse_witness(text: str, *, by: str) -> Seen:
