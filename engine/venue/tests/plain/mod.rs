@@ -4,86 +4,20 @@
 
 mod auction;
 mod matching;
+mod sessions;
+mod told;
 
 use std::collections::BTreeMap;
 
 use countersign_venue::auction::Indication;
 use countersign_venue::command::{
-    AdminBody, Amend, Cancel, Command, Id, InstrumentSpec, NewOrder, OrderBody, Scope, Side, State, Stp, Tif,
+    AdminBody, Amend, Cancel, Command, InstrumentSpec, NewOrder, OrderBody, Scope, Side, State, Stp, Tif,
     Transfer,
 };
-use countersign_venue::event::{Body, Code, Event, Reason};
+use countersign_venue::event::{Code, Reason};
 
-/// What an event says, without what only identifies it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Told {
-    Accepted(u64, u128),
-    Rejected(u64, Code),
-    Trade(Trade),
-    Done { order: u64, reason: Reason, filled: u64, cancelled: u64, ticklots: u128, released: u128 },
-    Amended { order: u64, price: i64, total: u64, leaves: u64, kept: bool, held: u128 },
-    AmendRejected(u64, Code),
-    Auction(u32, Indication, bool),
-    State(u32, State, i64, u32, i64),
-    Transfer(Code),
-    Fees(u64, Option<(u32, u32)>),
-    Leads(u64, u32),
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Trade {
-    pub auction: bool,
-    pub price: i64,
-    pub qty: u64,
-    pub orders: [u64; 2],
-    pub leaves: [u64; 2],
-    pub fees: [u128; 2],
-    pub held: [u128; 2],
-}
-
-pub fn told(event: &Event) -> Told {
-    match &event.body {
-        Body::Accepted { order, held, .. } => Told::Accepted(order.order_id, held.units),
-        Body::Rejected { order_id, code, .. } => Told::Rejected(*order_id, *code),
-        Body::Trade(trade) => Told::Trade(Trade {
-            auction: trade.auction,
-            price: trade.price,
-            qty: trade.qty,
-            orders: [trade.maker_order_id, trade.taker_order_id],
-            leaves: [trade.maker_leaves, trade.taker_leaves],
-            fees: [trade.maker_fee, trade.taker_fee],
-            held: [trade.maker_held, trade.taker_held],
-        }),
-        Body::Done(done) => Told::Done {
-            order: done.order_id,
-            reason: done.reason,
-            filled: done.filled,
-            cancelled: done.cancelled,
-            ticklots: done.filled_ticklots,
-            released: done.released.units,
-        },
-        Body::Amended { order_id, price, total, leaves, kept, held, .. } => Told::Amended {
-            order: *order_id,
-            price: *price,
-            total: *total,
-            leaves: *leaves,
-            kept: *kept,
-            held: held.units,
-        },
-        Body::AmendRejected { order_id, code, .. } => Told::AmendRejected(*order_id, *code),
-        Body::Auction { indication, uncrossed } => {
-            Told::Auction(event.instrument_id, *indication, *uncrossed)
-        }
-        Body::Instrument { spec, state, last_price, .. } => {
-            let (id, band, reference) = (spec.instrument_id, spec.price_band_ppm, spec.reference_price);
-            Told::State(id, *state, *last_price, band, reference)
-        }
-        Body::Transfer { code, .. } => Told::Transfer(*code),
-        Body::Account { account_id, fees } => Told::Fees(*account_id, *fees),
-        Body::Marker { epoch, logic_version } => Told::Leads(*epoch, *logic_version),
-        other => panic!("{other:?} is not part of the flow"),
-    }
-}
+use sessions::{ENDS_SINCE, Session};
+pub use told::{Told, Trade, told};
 
 #[derive(Clone, Debug)]
 pub struct Order {
@@ -116,14 +50,6 @@ pub struct Market {
     pub last: i64,
     /// What was told last, and when it is looked at again.
     pub call: Option<(Indication, u64)>,
-}
-
-/// `due`: when its orders go, or it does; 0 = its stream is open, or the rules know no end of it.
-#[derive(Clone, Copy)]
-pub struct Session {
-    pub id: Id,
-    pub cancels: bool,
-    pub due: u64,
 }
 
 #[derive(Default)]
@@ -217,14 +143,8 @@ impl Plain {
     pub fn apply(&mut self, now: u64, command: &Command) -> (Code, u32) {
         self.now = now;
         self.told.clear();
-        if matches!(command, Command::Lead { logic_version: 3.., .. }) {
-            for session in self.sessions.iter_mut().flatten() {
-                match (session.cancels, session.due) {
-                    (true, _) => session.due = now + 10_000 * 1_000_000,
-                    (false, 0) => session.due = now + 130_000 * 1_000_000,
-                    _ => {}
-                }
-            }
+        if matches!(command, Command::Lead { logic_version: ENDS_SINCE.., .. }) {
+            self.end_streams();
         }
         self.fire();
         match command {
@@ -236,30 +156,10 @@ impl Plain {
             }
             Command::Transfer(transfer) => (self.transfer(transfer), 0),
             Command::AttachSession { session_id, cancels } => {
-                let at =
-                    self.sessions.iter().position(|known| known.is_some_and(|known| known.id == *session_id));
-                let at = at.unwrap_or_else(|| {
-                    let free = self.sessions.iter().position(Option::is_none);
-                    free.unwrap_or_else(|| {
-                        self.sessions.push(None);
-                        self.sessions.len() - 1
-                    })
-                });
-                let cancels = self.logic > 2 && *cancels;
-                self.sessions[at] = Some(Session { id: *session_id, cancels, due: 0 });
+                self.attach(*session_id, *cancels);
                 (Code::Ok, 0)
             }
-            Command::DetachSession { session } => {
-                let cancelled = match self.sessions[*session as usize - 1] {
-                    Some(known) if known.cancels => self.cancel_session(*session),
-                    _ => 0,
-                };
-                if let (3.., Some(known)) = (self.logic, &mut self.sessions[*session as usize - 1]) {
-                    known.cancels = false;
-                    known.due = now + 130_000 * 1_000_000;
-                }
-                (Code::Ok, cancelled)
-            }
+            Command::DetachSession { session } => (Code::Ok, self.detach(*session)),
             Command::Order(order) => match &order.body {
                 OrderBody::New(new) => (self.enter(new, order.session), 0),
                 OrderBody::Cancel(cancel) => self.cancel(cancel),
@@ -279,22 +179,6 @@ impl Plain {
             Command::Admin { body, .. } => (self.admin(body), 0),
             other => panic!("{other:?} is not part of the flow"),
         }
-    }
-
-    fn cancel_session(&mut self, session: u32) -> u32 {
-        self.cancel_all(Scope { session, ..Scope::default() }, Reason::Disconnect, false)
-    }
-
-    /// A session without a stream is due: its orders go, or it is forgotten once none of them rests.
-    fn end_session(&mut self, number: u32) {
-        let at = number as usize - 1;
-        let Some(session) = self.sessions[at] else { unreachable!("nothing of it is due") };
-        if session.cancels {
-            self.cancel_session(number);
-        }
-        let kept = session.cancels || self.orders.iter().any(|order| order.session == number);
-        let due = self.now + 130_000 * 1_000_000;
-        self.sessions[at] = kept.then_some(Session { cancels: false, due, ..session });
     }
 
     /// Clocks that have run out, the earliest first: orders, then switches, then auctions, then sessions.
