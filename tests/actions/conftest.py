@@ -9,8 +9,12 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from core import approvals
     from core.approvals.models import ApprovalRequest
+    from core.audit import sealing, witnesses
+    from kernel import note
     from tests.lane import Drain, Scene
     from tests.officers import Staff
     from tests.treasury import Treasury
@@ -60,4 +64,22 @@ def scene(
     from tests.lane import opened
 
     with opened(now=now, settings=settings, patch=monkeypatch, drain=drain_outbox) as found:
+        yield found
+
+
+@pytest.fixture
+def log(tmp_path: Path) -> tuple[note.Verifier, sealing.Seal]:
+    """The audit log's verifier, and what seals it."""
+    from tests.auditing import ORIGIN
+    from tests.notaries import soft_log
+
+    return soft_log(tmp_path, origin=ORIGIN)
+
+
+@pytest.fixture
+def among(tmp_path: Path, log: tuple[note.Verifier, sealing.Seal]) -> Iterator[list[witnesses.Witness]]:
+    """Two witnesses of it."""
+    from tests.auditing import watching
+
+    with watching(tmp_path, log[0]) as found:
         yield found

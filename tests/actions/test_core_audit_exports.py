@@ -2,74 +2,29 @@
 
 import io
 import json
-import os
-import socket
-import threading
-import time
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
 import pytest
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.core.management import call_command
 from django.db import connection
 
 from core import clock
 from core.actor import Actor
-from core.audit import cosigning, exporting, packing, sealing, sources, tree, witnesses
+from core.audit import cosigning, exporting, packing, sealing, tree, witnesses
 from core.audit import verifier as offline
 from core.audit.actions import export_log
 from core.audit.actions.exports import NoReason
 from core.audit.models import AuditCosignature, AuditEvent, AuditTile
-from core.audit.sources import OwnLog, ProgramsLog
-from core.audit.witness import Answer, Server, Witness, seen_path
+from core.audit.sources import OwnLog
+from core.audit.witness import seen_path
 from core.refusals import NotFound
-from core.trusted import serving
-from core.vault.log import Log
-from kernel import cosignature, merkle, note
-from tests.actions.test_core_audit_sealing import do, seal_all
-from tests.notaries import soft_log
-
-ORIGIN = "countersign/test/audit"
-
-
-@pytest.fixture
-def log(tmp_path: Path) -> tuple[note.Verifier, sealing.Seal]:
-    return soft_log(tmp_path, origin=ORIGIN)
-
-
-@contextmanager
-def watching(
-    folder: Path, log: note.Verifier, *, kinds: tuple[type[Witness], ...] = (Witness, Witness)
-) -> Iterator[list[witnesses.Witness]]:
-    """Two witnesses, each answering on a socket of its own."""
-    found, servers = [], []
-    for number, kind in enumerate(kinds, 1):
-        one = kind(name=f"witness.example/{number}", logs=[log], state=folder / f"w{number}")
-        path = folder / f"w{number}.sock"
-        server = Server(path, one)
-        threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-        servers.append(server)
-        found.append(witnesses.Witness(one.cosigner, path))
-    yield found
-    for server in servers:
-        server.shutdown()
-        server.server_close()
-
-
-@pytest.fixture
-def among(tmp_path: Path, log: tuple[note.Verifier, sealing.Seal]) -> Iterator[list[witnesses.Witness]]:
-    with watching(tmp_path, log[0]) as found:
-        yield found
-
-
-def seal(log: tuple[note.Verifier, sealing.Seal], now: datetime) -> None:
-    seal_all(log[1], now=now)
+from kernel import merkle, note
+from tests.actions.test_core_audit_sealing import do
+from tests.auditing import ORIGIN, seal
 
 
 def verify(folder: Path, *more: str) -> int:
@@ -113,132 +68,6 @@ def test_carries_what_every_witness_cosigned(
     assert cosigning.collect(OwnLog(log[0]), among, now=clock.now()) == 2
     assert exporting.span(since=None, until=now, among=[]).end == 607
     assert exporting.span(since=None, until=now, among=among).end == 608
-
-
-def test_finds_its_way_with_a_witness_that_knows_more_or_less_than_we_remember(
-    real_database: str,
-    log: tuple[note.Verifier, sealing.Seal],
-    among: list[witnesses.Witness],
-    robot: Actor,
-    now: datetime,
-) -> None:
-    do(count=5, actor=robot, now=now)
-    seal(log, now)
-    head = exporting.notes(exporting.span(since=None, until=None))
-    witnesses.ask(among[0], old=0, proof=[], note=next(head))  # and the answer is lost
-    do(count=5, actor=robot, now=now)
-    seal(log, now)
-    assert cosigning.collect(OwnLog(log[0]), among, now=clock.now()) == 2
-    do(count=1, actor=robot, now=now)
-    seal(log, now)
-    gone = witnesses.Witness(among[0].cosigner, among[0].socket.with_name("nobody"))
-    assert cosigning.collect(OwnLog(log[0]), [gone, among[1]], now=clock.now()) == 1
-
-
-class Liar(Witness):
-    """It says that it saw what it cosigns in a time to come."""
-
-    at = 0
-
-    def add(self, body: bytes, *, at: int) -> Answer:
-        return super().add(body, at=self.at)
-
-
-@pytest.mark.parametrize("at", [2**33, 2**63], ids=["in 2242", "in no year"])
-def test_is_cosigned_by_the_others_where_a_witness_lies_about_the_time(
-    real_database: str,
-    log: tuple[note.Verifier, sealing.Seal],
-    robot: Actor,
-    now: datetime,
-    tmp_path: Path,
-    at: int,
-) -> None:
-    do(count=3, actor=robot, now=now)
-    seal(log, now)
-    with watching(tmp_path, log[0], kinds=(Liar, Witness)) as asked, pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Liar, "at", at)
-        assert cosigning.collect(OwnLog(log[0]), asked, now=clock.now()) == 1
-    assert AuditCosignature.objects.get().witness == "witness.example/2"
-
-
-@pytest.mark.parametrize("side", ["witness", "log"])
-def test_is_held_up_by_nobody_who_drips(side: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """One byte at a time keeps each single wait short, and the whole without end."""
-    monkeypatch.setattr(witnesses, "_PATIENCE_S", 0.2)
-    monkeypatch.setattr(sources, "_PATIENCE_S", 0.2)
-    given_up, path = threading.Event(), tmp_path / "drips.sock"
-
-    def drip() -> None:
-        connection, _ = listener.accept()
-        connection.settimeout(30)
-        with connection, suppress(OSError):
-            connection.sendall({"witness": b"HTTP/1.0 200 OK\r\nA: ", "log": b"\0\0\1\0"}[side])
-            for _ in range(200):
-                time.sleep(0.05)
-                connection.sendall(b"1")
-            return
-        given_up.set()
-
-    with socket.socket(socket.AF_UNIX) as listener:
-        listener.bind(str(path))
-        listener.listen()
-        thread = threading.Thread(target=drip, daemon=True)
-        thread.start()
-        verifier = note.Verifier(ORIGIN, b"\1" * 32)
-        if side == "witness":
-            asked = witnesses.Witness(cosignature.Cosigner("w", b"\1" * 32), path)
-            with suppress(witnesses.Unwilling):
-                assert not witnesses.ask(asked, old=0, proof=[], note="")
-        else:
-            with pytest.raises(sources.Silent):
-                ProgramsLog(verifier, path).head()
-        thread.join()
-    assert given_up.is_set()
-
-
-def test_carries_the_heads_of_trusted_programs_and_brings_them_back(
-    real_database: str, now: datetime, tmp_path: Path
-) -> None:
-    """The vault's log here; signers and the approver speak the same."""
-    key = Ed25519PrivateKey.generate()
-    kept = Log(tmp_path / "openings.jsonl", origin="countersign/vault", key=key)
-    told: list[str] = []
-
-    shown_is = [kept]
-
-    def answer(message: serving.Message, _uid: int) -> serving.Message:
-        if message["type"] == "log_cosigned":
-            told.append(str(message["note"]))
-        return shown_is[0].answer(message) or {}
-
-    listener = serving.listen(tmp_path / "vault.sock")
-    served = {"answer": answer, "allowed": [os.getuid()], "log": print, "running": lambda: True}
-    threading.Thread(target=serving.serve, args=[listener], kwargs=served, daemon=True).start()
-    source = ProgramsLog(kept.verifier, tmp_path / "vault.sock")
-    with watching(tmp_path, kept.verifier) as asked:
-        assert cosigning.collect(source, asked, now=clock.now()) == 2  # an empty log has a head, too
-        for count in (1, 5):
-            for _ in range(count):
-                kept.add({"v": 1})
-            assert cosigning.collect(source, asked, now=clock.now()) == 2
-            for shown in (told[-1], "\n".join(exporting.other_heads())):
-                heads = offline.verify_heads(
-                    shown, keys=[kept.verifier], cosigners=[w.cosigner for w in asked]
-                )
-                assert heads[0][0].size == kept.tree.size
-        thief = note.Verifier("countersign/vault", b"\1" * 32)
-        assert cosigning.collect(ProgramsLog(thief, tmp_path / "vault.sock"), asked, now=clock.now()) == 0
-        assert cosigning.collect(ProgramsLog(kept.verifier, tmp_path / "gone"), asked, now=clock.now()) == 0
-        # Its host puts an old copy back, by and by with other lines.
-        fork = Log(tmp_path / "fork.jsonl", origin="countersign/vault", key=key)
-        shown_is[0] = fork
-        for count in (2, 3, 6):
-            while fork.tree.size < count:
-                fork.add({"v": 1} if fork.tree.size < 2 else {"v": 2})
-            assert cosigning.collect(source, asked, now=clock.now() + timedelta(hours=1)) == 0
-        assert len(told) == 3
-        fork.close()
-    kept.close()
 
 
 def test_of_a_time_range_is_proven_from_checkpoint_to_checkpoint(

@@ -22,8 +22,8 @@ from custody.models import Payment, SignerHealth
 from engine_bridge.adapters import vitals
 from engine_bridge.adapters.administration import ShardReading
 from engine_bridge.adapters.inspection import Depth, Indication, Verification
-from tests.actions.test_core_audit_exports import watching
 from tests.actions.test_core_audit_sealing import seal_all
+from tests.auditing import watching
 from tests.browser.conftest import Site
 from tests.notaries import soft_log
 from tests.recoveries import RAE, draft_recovery, running

@@ -1,9 +1,10 @@
-"""The doors with plain views behind them, the console as it is served, and sockets to it."""
+"""The doors with plain views behind them, the console and its sockets as served; traders' mail and clock."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +18,13 @@ from core.access.models import Identity, RoleGrant
 from core.access.roles import Role
 from devstack.standins.edge_issuer import Issuer, Person
 from tests import doors
+from tests.actions.test_factors_alerts import MailServer, serving
 from tests.doors import CONSOLE_AUD, SERVICE_AUD, TEAM, shelf
 from tests.officers import STAFF_FILE
 from tests.pages import Opens, opener
 from tests.sockets import Server, console_served
 from tests.web.entrance import holder
+from trader_api import guessing
 
 
 @pytest.fixture
@@ -92,3 +95,19 @@ def service(db: None, issuer: Issuer) -> str:
     row = Identity.objects.create(kind="service", display_name="metrics", access_subject=name)
     RoleGrant.objects.create(identity=row, role=Role.AUDITOR, granted_at=clock.now())
     return issuer.service_token(name, SERVICE_AUD)
+
+
+@pytest.fixture
+def mail(settings: Any) -> Iterator[MailServer]:
+    with serving(MailServer()) as server:
+        settings.ALERT_SMTP_URL = f"smtp://127.0.0.1:{server.server_address[1]}"
+        yield server
+
+
+@pytest.fixture
+def moment(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
+    """The clock, at the beginning of a window of guesses."""
+    hour = guessing.ANYWHERE.window_ms // 1000
+    found = [datetime.fromtimestamp(int(clock.now().timestamp()) // hour * hour, tz=clock.now().tzinfo)]
+    monkeypatch.setattr(clock, "now", lambda: found[0])
+    return found

@@ -26,8 +26,8 @@ from core.audit.models import AuditCosignature, AuditEvent
 from core.audit.sources import OwnLog
 from core.health import Status
 from kernel import cosignature, merkle, note
-from tests.actions.test_core_audit_exports import watching
 from tests.actions.test_core_audit_sealing import Event, do, seal_all
+from tests.auditing import watching
 from tests.doors import CONSOLE, Browser, at_console, confirmation, console_key, open_doors, token
 from tests.exchange import stock
 from tests.notaries import soft_log

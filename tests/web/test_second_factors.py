@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-import base64
 import json
 import re
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from secrets import token_hex
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 from django.db import DatabaseError, transaction
 
-from core import clock, freezes
+from core import freezes
 from core.audit.models import AuditEvent
 from core.factors import vault
 from core.freezes.actions import pull_freeze
@@ -23,81 +20,15 @@ from customers import actions, queries
 from customers.actions import create_api_key, passwords
 from customers.domain import authenticators, links
 from customers.domain.authenticators import NEXT, State
-from customers.models import ApiKey, Authenticator, Customer, RecoveryCode
-from fixtures.authenticator import App
-from tests.actions.test_factors_alerts import MailServer, deliver, serving
+from customers.models import ApiKey, Authenticator, RecoveryCode
+from tests.actions.test_factors_alerts import MailServer, deliver
 from tests.officers import Staff
 from tests.roles import as_role
 from tests.traders import Api, SecondFactor, enrol, second_factor
 from tests.treasury import ROBOT
-from trader_api import guessing
+from tests.web.person import STEP, Person
 
 pytestmark = pytest.mark.django_db
-
-OWN = "/api/countersign/v1"
-STEP = timedelta(seconds=30)
-
-
-@pytest.fixture
-def mail(settings: Any) -> Iterator[MailServer]:
-    with serving(MailServer()) as server:
-        settings.ALERT_SMTP_URL = f"smtp://127.0.0.1:{server.server_address[1]}"
-        yield server
-
-
-@pytest.fixture
-def moment(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
-    """The clock, at the beginning of a window of guesses."""
-    hour = guessing.ANYWHERE.window_ms // 1000
-    found = [datetime.fromtimestamp(int(clock.now().timestamp()) // hour * hour, tz=clock.now().tzinfo)]
-    monkeypatch.setattr(clock, "now", lambda: found[0])
-    return found
-
-
-class Person:
-    """Tom at his desk: his password, and his app once he has one."""
-
-    def __init__(self, moment: list[datetime]) -> None:
-        name = f"Tom{token_hex(4)}"  # guesses are counted by name, and outlive a test
-        self.moment, self.shown = (
-            moment,
-            {"email": f"{name}@example.com", "password": f"{name} has a password"},
-        )
-        self.customer = enrol(name, now=moment[0], scopes=("read",)).customer
-
-    def post(self, path: str, **fields: Any) -> dict[str, Any]:
-        said: dict[str, Any] = json.loads(Api().post(f"{OWN}/{path}", {**self.shown, **fields}).content)
-        return said
-
-    def code(self, path: str, **fields: Any) -> str:
-        return str(self.post(path, **fields)["code"])
-
-    def new_app(self, **fields: Any) -> App:
-        """An app that has read the secret, as an app reads it."""
-        (row,) = self.post("second-factor", **fields)["data"]
-        (secret,) = parse_qs(urlsplit(row["uri"]).query)["secret"]
-        assert secret == row["secret"]
-        return App(base64.b32decode(secret + "=" * (-len(secret) % 8)))
-
-    def digits(self, app: App, steps: int = 0) -> str:
-        return app.code((self.moment[0] + steps * STEP).timestamp())
-
-    def confirm(self, app: App) -> list[str]:
-        (row,) = self.post("second-factor/confirm", code=self.digits(app))["data"]
-        codes: list[str] = row["recoveryCodes"]
-        return codes
-
-    def link(self, settings: Any) -> str:
-        """What the mail holds."""
-        passwords.ask_new_password(email=self.shown["email"], actor=ROBOT, now=self.moment[0])
-        row = Customer.objects.get(pk=self.customer.pk)
-        assert row.password_asked_at is not None
-        known = {"password": row.password, "field_key": settings.FIELD_KEY}
-        return links.text(row.pk, asked_at=row.password_asked_at, **known)
-
-    @property
-    def held_until(self) -> datetime | None:
-        return Customer.objects.get(pk=self.customer.pk).withdrawals_held_until
 
 
 def log() -> str:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
-from core import clock
 from core.audit.models import AuditEvent
 from core.outbox.models import OutboxMessage
 from custody import queries as custody
@@ -23,7 +21,7 @@ from customers.domain import links
 from customers.events import Event
 from customers.models import ApiKey, Customer
 from kernel.money import Amount
-from tests.actions.test_factors_alerts import MailServer, deliver, serving
+from tests.actions.test_factors_alerts import MailServer, deliver
 from tests.traders import Api, enrol, second_factor
 from tests.treasury import ROBOT, registry
 from trader_api import guessing
@@ -32,22 +30,6 @@ pytestmark = pytest.mark.django_db
 
 OWN = "/api/countersign/v1"
 NEW = "an even longer password"
-
-
-@pytest.fixture
-def mail(settings: Any) -> Iterator[MailServer]:
-    with serving(MailServer()) as server:
-        settings.ALERT_SMTP_URL = f"smtp://127.0.0.1:{server.server_address[1]}"
-        yield server
-
-
-@pytest.fixture
-def moment(monkeypatch: pytest.MonkeyPatch) -> list[datetime]:
-    """The clock, at the beginning of a window."""
-    hour = guessing.ANYWHERE.window_ms // 1000
-    found = [datetime.fromtimestamp(int(clock.now().timestamp()) // hour * hour, tz=clock.now().tzinfo)]
-    monkeypatch.setattr(clock, "now", lambda: found[0])
-    return found
 
 
 def shown(name: str, password: str) -> dict[str, str]:
