@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from core.audit import witnesses
+from core.audit import cosigned, witnesses
 from core.audit.models import AuditCosignature
 from core.audit.sources import Silent, Source
 from core.audit.witnesses import Unwilling, Witness
@@ -40,15 +40,12 @@ def collect(source: Source, among: Sequence[Witness], *, now: datetime) -> int:
 
 def _collect(source: Source, signed: str, among: Sequence[Witness], now: datetime) -> int:
     head = note.Checkpoint.parse(note.open_note(signed, by=source.log))
-    have = {
-        row.witness: row
-        for row in AuditCosignature.objects.filter(log=source.log.name, size=head.size).order_by("at")
-    }
+    rows = AuditCosignature.objects.filter(log=source.log.name, size=head.size)
     lines, count = [], 0
     for witness in among:
-        known = have.get(witness.cosigner.name)
-        if known is not None and known.at > now - AGAIN_AFTER:
-            lines.append(known.line)
+        known = cosigned.newest(rows, by=witness.cosigner, under=signed)[0]
+        if known is not None and now - AGAIN_AFTER < known.at <= now + CLOCKS_APART:
+            lines.append(known.text)
             continue
         try:
             line = _cosigned(source, witness, head, signed)
@@ -58,7 +55,7 @@ def _collect(source: Source, signed: str, among: Sequence[Witness], now: datetim
         except (Unwilling, ValueError) as error:
             log.warning("no cosignature on %s entries of %s: %s", head.size, source.log.name, error)
             continue
-        AuditCosignature.objects.create(
+        row = AuditCosignature(
             log=source.log.name,
             size=head.size,
             witness=witness.cosigner.name,
@@ -66,6 +63,8 @@ def _collect(source: Source, signed: str, among: Sequence[Witness], now: datetim
             line=line,
             at=datetime.fromtimestamp(at, UTC),
         )
+        # Where a false row took its place, the next one has another time.
+        AuditCosignature.objects.bulk_create([row], ignore_conflicts=True)
         lines.append(line)
         count += 1
     if count:

@@ -6,17 +6,17 @@ and its last are proven by what it contains. It reads in pages and holds nothing
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
 
-from django.db.models import Count, F
+from django.db.models import F
 
-from core.audit import mentions, tree, witnesses
+from core.audit import cosigned, mentions, tree
 from core.audit.domain.reading import found_by
-from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent, key_of, number_of
+from core.audit.models import AuditCheckpoint, AuditEvent, key_of, number_of
 from core.refusals import NotFound, Refused
 from kernel import encodings, note
 
@@ -42,7 +42,7 @@ class Span:
     frontier: tuple[str, ...] = ()
 
 
-def span(*, since: datetime | None, until: datetime | None, among: Sequence[witnesses.Witness] = ()) -> Span:
+def span(*, since: datetime | None, until: datetime | None, by: cosigned.Cosigners = ()) -> Span:
     """A span of whole checkpoints that holds every event of that time; NotFound if none is sealed, BadSpan.
 
     It ends at a checkpoint that all those witnesses have cosigned, if there is one: others may be passed over
@@ -52,7 +52,8 @@ def span(*, since: datetime | None, until: datetime | None, among: Sequence[witn
         raise BadSpan("Nothing was exported: the time ends before it begins.")
     heads = AuditCheckpoint.objects.defer("hashes").order_by("size")
     enough = _behind(until) if until else None
-    end = _cosigned(among, least=enough.size if enough else None) or enough or heads.last()
+    least = enough.size if enough else None
+    end = cosigned.checkpoint(by, of=_origin(), least=least) or enough or heads.last()
     if end is None:
         raise NotFound("Nothing was exported: no event is sealed yet. Sam can look at the sealer.")
     first = None
@@ -123,32 +124,20 @@ def _pages(batches: Iterable[list[int]]) -> Iterator[list[int]]:
         yield page
 
 
-def notes(of: Span) -> Iterator[str]:
-    """Each signed note of the span, with the newest line of each witness under the log's own."""
-    rows = AuditCosignature.objects.filter(log=_origin())
-    rows = rows.order_by("size", "witness", "-at").distinct("size", "witness")
+def notes(of: Span, *, by: cosigned.Cosigners = ()) -> Iterator[str]:
+    """Each signed note of the span, with the newest line of each of these witnesses under the log's own."""
+    origin = _origin()
     heads = AuditCheckpoint.objects.filter(size__lte=of.end).order_by("size").values_list("size", "note")
     behind = of.first - 1
     while some := list(heads.filter(size__gt=behind)[:PAGE]):
-        lines: dict[int, str] = {}
-        for size, line in rows.filter(size__gt=behind, size__lte=some[-1][0]).values_list("size", "line"):
-            lines[size] = lines.get(size, "") + f"{line}\n"
-        yield from (text + lines.get(size, "") for size, text in some)
+        lines = cosigned.under(some, of=origin, by=by)
+        yield from (text + "".join(f"{line}\n" for line in lines.get(size, ())) for size, text in some)
         behind = some[-1][0]
 
 
-def other_heads() -> Iterator[str]:
-    """The newest head of each other log that was cosigned by every witness which ever cosigned that log."""
-    rows = AuditCosignature.objects.exclude(log=_origin())
-    for name in rows.order_by("log").values_list("log", flat=True).distinct():
-        mine = rows.filter(log=name)
-        everybody = mine.values("witness").distinct().count()
-        sizes = mine.values("size").annotate(many=Count("witness", distinct=True)).filter(many=everybody)
-        size = sizes.order_by("-size").values_list("size", flat=True).first()
-        if size is not None:
-            under = list(mine.filter(size=size).order_by("at"))
-            lines = {row.witness: row.line for row in under if row.note == under[-1].note}
-            yield under[-1].note + "".join(f"{lines[witness]}\n" for witness in sorted(lines))
+def other_heads(by: cosigned.Cosigners) -> Iterator[str]:
+    """The newest head of each other log that was cosigned by every one of these that ever cosigned it."""
+    return cosigned.other_heads(by, beside=_origin())
 
 
 def _origin() -> str:
@@ -157,7 +146,9 @@ def _origin() -> str:
     return first.partition("\n")[0] if first else ""
 
 
-def write(folder: Path, verifier: note.Verifier, of: Span) -> tuple[Path, ...]:
+def write(
+    folder: Path, verifier: note.Verifier, of: Span, *, by: cosigned.Cosigners = ()
+) -> tuple[Path, ...]:
     """Write `events.jsonl`, `leaves.bin`, `checkpoints.txt`, `key.txt`, `logs.txt`; of a span, `start.txt`.
 
     `leaves.bin` holds the leaf hashes as they were sealed, so that the verifier names the very event that was
@@ -171,10 +162,10 @@ def write(folder: Path, verifier: note.Verifier, of: Span) -> tuple[Path, ...]:
     with (folder / "leaves.bin").open("wb") as hashes:
         hashes.writelines(tree.leaves(of.first, of.end))
     with checkpoints.open("w", encoding="utf-8", newline="\n") as file:
-        for number, text in enumerate(notes(of)):
+        for number, text in enumerate(notes(of, by=by)):
             file.write(f"\n{text}" if number else text)
     key.write_text(f"{verifier}\n", encoding="utf-8")
-    (folder / "logs.txt").write_text("\n".join(other_heads()), encoding="utf-8")
+    (folder / "logs.txt").write_text("\n".join(other_heads(by)), encoding="utf-8")
     if not of.first:
         start.unlink(missing_ok=True)
         return events, checkpoints, key
@@ -186,16 +177,3 @@ def start_of(of: Span) -> str:
     """The tree in front of the span, as the verifier takes it."""
     nodes = [encodings.base64_standard(bytes.fromhex(node)) for node in of.frontier]
     return "\n".join([str(of.first), *nodes]) + "\n"
-
-
-def _cosigned(among: Sequence[witnesses.Witness], *, least: int | None = None) -> AuditCheckpoint | None:
-    """The newest checkpoint that each of these witnesses has cosigned; the first of at least that size."""
-    sizes: set[int] | None = None
-    for witness in among:
-        rows = AuditCosignature.objects.filter(log=_origin(), witness=witness.cosigner.name)
-        rows = rows.order_by("-size") if least is None else rows.filter(size__gte=least).order_by("size")
-        mine = set(rows.values_list("size", flat=True)[:1000])
-        sizes = mine if sizes is None else sizes & mine
-    if not sizes:
-        return None
-    return AuditCheckpoint.objects.filter(size=max(sizes) if least is None else min(sizes)).first()

@@ -10,7 +10,7 @@ from typing import Final
 
 from django.conf import settings
 
-from core.audit import exporting, ocsf, tree
+from core.audit import exporting, ocsf, tree, witnesses
 from core.audit.domain.reading import found_by
 from core.audit.writing import timestamp
 
@@ -21,11 +21,12 @@ def whole(span: exporting.Span, since: datetime | None, until: datetime | None) 
     """What the verifier needs, as a ZIP file: the same files as the command writes."""
     drain = _Drain()
     texts = exporting.lines(span)
-    heads = (f"\n{text}" if number else text for number, text in enumerate(exporting.notes(span)))
+    by = witnesses.keys(settings.AUDIT_WITNESSES_FILE)
+    heads = (f"\n{text}" if number else text for number, text in enumerate(exporting.notes(span, by=by)))
     files: list[tuple[str, Iterable[str]]] = [
         ("events.jsonl", texts),
         ("checkpoints.txt", heads),
-        ("logs.txt", iter(["\n".join(exporting.other_heads())])),
+        ("logs.txt", iter(["\n".join(exporting.other_heads(by))])),
         ("key.txt", iter([settings.AUDIT_KEY_FILE.read_text(encoding="utf-8")])),
     ]
     if span.first:

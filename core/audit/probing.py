@@ -79,13 +79,17 @@ def is_late(one: queries.Witnessed, now: datetime) -> bool:
 
 
 def read_witnesses(now: datetime) -> Reading:
-    """Every witness has seen every log lately."""
+    """Every witness has seen every log lately, and no row says so that it did not sign."""
     found = queries.witnessed()
     late = [one for one in found if is_late(one, now)]
     facts: dict[str, str | int | None] = {
         "cosigned heads": sum(one.at is not None for one in found),
         "late": len(late),
+        "false cosignatures": sum(one.false for one in found),
     }
+    if false := [one for one in found if one.false]:
+        sentence = f"Rows say that {false[0].name} cosigned {false[0].log}, and it did not."
+        return Reading(Status.DOWN, sentence, facts)
     if not facts["cosigned heads"]:
         return Reading(Status.DEGRADED, "No witness has cosigned anything yet.", facts)
     if late:

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from itertools import chain, islice
 from typing import Final
 
 from django.conf import settings
 from django.db import connection
 
-from core.audit import mentions, notarizing, sources, tree, witnesses
+from core.audit import cosigned, mentions, notarizing, sources, tree, witnesses
 from core.audit.domain import reading
 from core.audit.domain.reading import Found, found_by
 from core.audit.events import Event
 from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent, key_of
 from core.refusals import NotFound
-from kernel import cosignature, merkle, note
+from kernel import merkle, note
 
 TAIL_MAX: Final = 1000
 """Unsealed events that a search looks through; more only wait where the sealer does not run."""
@@ -227,7 +227,8 @@ def waiting() -> int:
 @dataclass(frozen=True)
 class Witnessed:
     """How far one witness has come with one log: the largest tree that it cosigned, and when it last did,
-    None where it never has. `is_watched` is false for a log that witnesses are not shown any more.
+    None where it never has. `is_watched` is false for a log that witnesses are not shown any more; `false`
+    counts the rows in front of that cosignature which name the witness, and which it did not sign.
     """
 
     log: str
@@ -235,31 +236,27 @@ class Witnessed:
     size: int
     at: datetime | None
     is_watched: bool = True
+    false: int = 0
 
 
 def witnessed() -> list[Witnessed]:
     """The newest cosignature of each witness under each log, and those that are missing.
 
     Of a witness whose key is at hand a line is believed that it signed, and its word for when: whoever writes
-    rows makes no witness look as if it were there.
+    rows makes no witness look as if it were there, and none as if it were gone.
     """
     watched = {one.log.name for one in sources.read(settings.WATCHED_LOGS_FILE)}
     expected = {settings.AUDIT_ORIGIN, *watched}
-    keys = {one.cosigner.name: one.cosigner for one in witnesses.read(settings.AUDIT_WITNESSES_FILE)}
+    keys = {one.name: one for one in witnesses.keys(settings.AUDIT_WITNESSES_FILE)}
     found = {(log, name): Witnessed(log, name, 0, None) for log in expected for name in keys}
     rows = AuditCosignature.objects.order_by("log", "witness", "-size", "-at").distinct("log", "witness")
     for row in rows:
-        at = _cosigned_at(row, keys[row.witness]) if row.witness in keys else row.at
-        one = Witnessed(row.log, row.witness, row.size if at else 0, at, not watched or row.log in expected)
-        found[row.log, row.witness] = one
+        size, false = row.size, 0
+        at: datetime | None = row.at
+        if row.witness in keys:
+            all_of_it = AuditCosignature.objects.filter(log=row.log)
+            line, false = cosigned.newest(all_of_it, by=keys[row.witness])
+            size, at = (line.size, line.at) if line else (0, None)
+        is_watched = not watched or row.log in expected
+        found[row.log, row.witness] = Witnessed(row.log, row.witness, size, at, is_watched, false)
     return [found[key] for key in sorted(found)]
-
-
-def _cosigned_at(row: AuditCosignature, by: cosignature.Cosigner) -> datetime | None:
-    text = row.note.rpartition("\n\n")[0] + "\n"
-    try:
-        head = note.Checkpoint.parse(text)
-        at = datetime.fromtimestamp(cosignature.check(text, [row.line], by=by), UTC)
-    except (ValueError, OverflowError):
-        return None
-    return at if (head.origin, head.size) == (row.log, row.size) else None

@@ -12,6 +12,7 @@ FILE of --key holds one verifier key (`name+hash+base64`); the name is the log's
   ceremony that made it: one that comes with the export vouches for whatever the export says.
 FILE of --witness-key holds a witness's verifier key, from that witness: it must have cosigned the last
   checkpoint. Then no history was signed anew with the log's stolen key, unless the witness's was stolen too.
+  A line of that key which is wrong is an error, as in C2SP's signed-note; other keys' lines are passed over.
 FILE of --witness holds what a witness last saw, from that witness: `size base64-root`, one line. Then nothing
   was cut off behind. Give both: without a witness nobody can tell a log that was cut back or rewritten from a
   younger, honest one.

@@ -46,6 +46,11 @@ def read(path: Path | None) -> list[Witness]:
     return found
 
 
+def keys(path: Path | None) -> list[cosignature.Cosigner]:
+    """Their keys alone."""
+    return [one.cosigner for one in read(path)]
+
+
 def ask(witness: Witness, *, old: int, proof: Sequence[bytes], note: str) -> str:
     """The witness's signature line on a checkpoint that extends the tree of `old` leaves; Unwilling."""
     lines = [f"old {old}", *(encodings.base64_standard(step) for step in proof)]

@@ -7,6 +7,7 @@ import time
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -68,7 +69,21 @@ def test_is_cosigned_by_the_others_where_a_witness_lies_about_the_time(
     with watching(tmp_path, log[0], kinds=(Liar, Witness)) as asked, pytest.MonkeyPatch.context() as patch:
         patch.setattr(Liar, "at", at)
         assert cosigning.collect(OwnLog(log[0]), asked, now=clock.now()) == 1
-    assert AuditCosignature.objects.get().witness == "witness.example/2"
+        assert AuditCosignature.objects.get().witness == "witness.example/2"
+        # Somebody keeps what it said, so that it looks fresh for good: it is asked again, and not believed.
+        told: list[str] = []
+        patch.setattr(OwnLog, "give", lambda _, cosigned: told.append(cosigned))
+        row = AuditCosignature.objects.get()
+        signed = asked[0].cosigner.name
+        text = row.note.rpartition("\n\n")[0] + "\n"
+        key = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
+        row.pk, row.witness, row.at = None, signed, clock.now()
+        liar = cosignature.Cosigner(signed, key.public_key().public_bytes_raw())
+        row.line = cosignature.cosign(text, by=liar, signer=key.sign, at=at)
+        row.save()
+        again = [witnesses.Witness(liar, asked[0].socket), asked[1]]
+        assert cosigning.collect(OwnLog(log[0]), again, now=clock.now() + cosigning.AGAIN_AFTER) == 1
+    assert liar.name not in told[0]
 
 
 @pytest.mark.parametrize("side", ["witness", "log"])
@@ -106,6 +121,49 @@ def test_is_held_up_by_nobody_who_drips(side: str, tmp_path: Path, monkeypatch: 
     assert given_up.is_set()
 
 
+def test_is_shown_with_every_true_cosignature_whatever_rows_say(
+    real_database: str, now: datetime, tmp_path: Path, settings: Any
+) -> None:
+    """Whoever has the worker's role writes rows about a signer's log, too."""
+    kept = Log(tmp_path / "lines.jsonl", origin="countersign/vault", key=Ed25519PrivateKey.generate())
+    kept.add({"v": 1})
+    settings.WATCHED_LOGS_FILE = tmp_path / "watched.txt"
+    settings.WATCHED_LOGS_FILE.write_text(f"{kept.verifier} {tmp_path / 'vault.sock'}\n")
+    signed = str((kept.answer({"v": 1, "type": "log_head"}) or {})["note"])
+
+    class Shown(OwnLog):
+        def head(self) -> str:
+            return signed
+
+    with watching(tmp_path, kept.verifier) as asked:
+        by = [one.cosigner for one in asked]
+        assert cosigning.collect(Shown(kept.verifier), asked, now=clock.now()) == 2
+    honest = list(exporting.other_heads(by))
+    assert len(honest) == 1
+    row = AuditCosignature.objects.filter(witness=by[0].name)[0]
+    true, size = row.line, row.size
+    text, separator, own = signed.partition("\n\n")
+    noisy = text + separator + own[:-9] + "AAAAAAA=\n"
+    for number, changed in enumerate(
+        (
+            {"witness": "nobody.example"},
+            {"note": noisy},
+            {"note": "no note"},
+            {"line": true[:-8] + "AAAAAAA="},
+            {"size": 900},
+        ),
+        1,
+    ):
+        row.pk, row.witness, row.note, row.line, row.size = None, by[0].name, signed, true, size
+        row.at = clock.now() + timedelta(hours=number)
+        for name, value in changed.items():
+            setattr(row, name, value)
+        row.save()
+    assert list(exporting.other_heads(by)) == honest
+    assert list(exporting.other_heads([])) == []
+    kept.close()
+
+
 def test_carries_the_heads_of_trusted_programs_and_brings_them_back(
     real_database: str, now: datetime, tmp_path: Path
 ) -> None:
@@ -131,7 +189,7 @@ def test_carries_the_heads_of_trusted_programs_and_brings_them_back(
             for _ in range(count):
                 kept.add({"v": 1})
             assert cosigning.collect(source, asked, now=clock.now()) == 2
-            for shown in (told[-1], "\n".join(exporting.other_heads())):
+            for shown in (told[-1], "\n".join(exporting.other_heads([w.cosigner for w in asked]))):
                 heads = offline.verify_heads(
                     shown, keys=[kept.verifier], cosigners=[w.cosigner for w in asked]
                 )

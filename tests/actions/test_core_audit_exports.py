@@ -18,7 +18,7 @@ from core.audit import cosigning, exporting, packing, sealing, tree, witnesses
 from core.audit import verifier as offline
 from core.audit.actions import export_log
 from core.audit.actions.exports import NoReason
-from core.audit.models import AuditCosignature, AuditEvent, AuditTile
+from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent, AuditTile
 from core.audit.sources import OwnLog
 from core.audit.witness import seen_path
 from core.refusals import NotFound
@@ -50,7 +50,8 @@ def test_carries_what_every_witness_cosigned(
     do(count=2, actor=robot, now=now)
     seal(log, now)  # nobody has cosigned this one yet
     folder = tmp_path / "export"
-    exporting.write(folder, log[0], exporting.span(since=None, until=None, among=among))
+    by = [one.cosigner for one in among]
+    exporting.write(folder, log[0], exporting.span(since=None, until=None, by=by), by=by)
     given = []
     for number in (1, 2):
         state = tmp_path / f"w{number}"
@@ -66,8 +67,68 @@ def test_carries_what_every_witness_cosigned(
         do(count=count, actor=robot, now=late)
         seal(log, late)
     assert cosigning.collect(OwnLog(log[0]), among, now=clock.now()) == 2
-    assert exporting.span(since=None, until=now, among=[]).end == 607
-    assert exporting.span(since=None, until=now, among=among).end == 608
+    assert exporting.span(since=None, until=now).end == 607
+    assert exporting.span(since=None, until=now, by=by).end == 608
+
+
+FALSE_LINES = {
+    "of another head": lambda line: line,
+    "broken": lambda line: line[:-8] + "AAAAAAA=",
+    "no line": lambda line: "no signature line",
+    "two lines": lambda line: line + "\nsomething else",
+}
+
+
+@pytest.mark.parametrize("kind", FALSE_LINES)
+def test_carries_no_line_that_its_witness_did_not_sign_and_every_one_that_it_did(
+    real_database: str,
+    log: tuple[note.Verifier, sealing.Seal],
+    among: list[witnesses.Witness],
+    robot: Actor,
+    now: datetime,
+    tmp_path: Path,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+) -> None:
+    """The worker's role writes such rows. A verifier rejects a note for one wrong line of a key it knows."""
+    by = [one.cosigner for one in among]
+    for count in (2, 2):
+        do(count=count, actor=robot, now=now)
+        seal(log, now)
+        assert cosigning.collect(OwnLog(log[0]), among, now=clock.now()) == 2
+    do(count=1, actor=robot, now=now)
+    seal(log, now)
+    heads = dict(AuditCheckpoint.objects.values_list("size", "note"))
+    true = AuditCosignature.objects.filter(size=2)
+    for row in true:
+        for size in (4, 5, 900):
+            row.pk, row.size, row.note = None, size, heads.get(size, row.note)
+            row.line = FALSE_LINES[kind](row.line)
+            row.at = clock.now() + timedelta(hours=1)
+            row.save()
+    crowd = AuditCosignature(log=ORIGIN, size=4, note=heads[4], line="\N{EM DASH} crowd AAAA", at=now)
+    for number in range(20):
+        crowd.pk, crowd.witness = None, f"crowd.example/{number}"
+        crowd.save()
+    span = exporting.span(since=None, until=None, by=by)
+    assert span.end == 4
+    exporting.write(tmp_path / "export", log[0], span, by=by)
+    keys = [f"--witness-key={tmp_path}/w{number}/key.txt" for number in (1, 2)]
+    assert verify(tmp_path / "export", *keys) == 0
+    assert "crowd" not in (tmp_path / "export" / "checkpoints.txt").read_text()
+    assert "1 rows under heads of countersign/test/audit name witness.example/1" in caplog.text
+    # Nor does the collector pass over a witness because a row says that it was asked …
+    assert cosigning.collect(OwnLog(log[0]), among, now=clock.now()) == 2
+    assert exporting.span(since=None, until=None, by=by).end == 5
+    assert cosigning.collect(OwnLog(log[0]), among, now=clock.now()) == 0
+    # … or end where one stands in the way of the next.
+    do(count=1, actor=robot, now=now)
+    seal(log, now)
+    second = clock.now().replace(microsecond=0)
+    for late_s in range(-1, 60):
+        row.pk, row.size, row.witness, row.at = None, 6, by[0].name, second + timedelta(seconds=late_s)
+        row.save()
+    assert cosigning.collect(OwnLog(log[0]), among, now=clock.now()) == 2
 
 
 def test_of_a_time_range_is_proven_from_checkpoint_to_checkpoint(

@@ -255,6 +255,27 @@ def test_says_when_other_logs_were_seen_and_passes_over_none_of_them(
             verifier.main([*asked, *alone])
 
 
+def test_tells_a_wrong_line_of_a_witness_from_none_and_minds_no_strangers(
+    export: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    by, stranger = (
+        cosignature.Cosigner(name, THIEF.public_key().public_bytes_raw()) for name in ("witness", "stranger")
+    )
+    text, before = note.open_note(HEADS[-1], by=LOG), note.open_note(HEADS[-2], by=LOG)
+    right, wrong = (cosignature.cosign(one, by=by, signer=THIEF.sign, at=1) for one in (text, before))
+    strange = cosignature.cosign(before, by=stranger, signer=THIEF.sign, at=1)
+    (tmp_path / "witness.key").write_text(f"{by}\n", encoding="utf-8")
+    said = {}
+    for lines in ((right, strange), (wrong, right), (strange,)):
+        text = "\n".join(HEADS) + "".join(f"{line}\n" for line in lines)
+        (tmp_path / "checkpoints.txt").write_text(text, encoding="utf-8")
+        code = verifier.main([*export, "--witness-key", str(tmp_path / "witness.key")])
+        said[lines] = (code, capsys.readouterr().out.partition("events: ")[2].strip())
+    assert [code for code, _ in said.values()] == [0, 1, 1]
+    assert said[wrong, right][1] == "the cosignature of witness is wrong"
+    assert said[strange,][1] == "not cosigned by witness"
+
+
 def test_warns_where_no_witness_was_given(export: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert verifier.main(export[:-2]) == 0
     assert "a log that was cut back would pass, and one that was signed anew" in capsys.readouterr().out

@@ -119,7 +119,12 @@ def test_show_an_event_with_its_proof_and_how_far_witnesses_are(
     forged.pk, forged.line, forged.at = None, forged.line[:-8] + "AAAAAAA=", clock.now()
     forged.save()
     seals = dot(own).get("/audit/seals/").content.decode()
-    assert [">late<" in line for line in seals.split("<tr>")[2:5]] == [False, True, True]
+    rows = seals.split("<tr>")[2:5]
+    assert [">late<" in row for row in rows] == [False, False, True]
+    assert ["1 later row it did not sign" in row for row in rows] == [False, True, False]
+    reading = probing.read_witnesses(clock.now())
+    said = f"Rows say that {among[1].cosigner.name} cosigned {ORIGIN}, and it did not."
+    assert (reading.status, reading.sentence) == (Status.DOWN, said)
 
 
 def test_say_which_event_is_not_the_one_that_was_sealed(

@@ -108,7 +108,7 @@ def export(request: frame.StaffRequest) -> HttpResponseBase:
             until=until,
             form=form,
             reason=request.POST.get("reason", ""),
-            among=witnesses.read(settings.AUDIT_WITNESSES_FILE),
+            by=witnesses.keys(settings.AUDIT_WITNESSES_FILE),
             actor=request.actor,
             now=clock.now(),
         )

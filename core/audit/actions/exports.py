@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 
 from core import audit
 from core.action import action
 from core.actor import Actor
-from core.audit import exporting, witnesses
+from core.audit import cosigned, exporting
 from core.audit.events import Event
 from core.refusals import Refused
 
@@ -27,7 +26,7 @@ def export_log(
     until: datetime | None,
     form: str,
     reason: str,
-    among: Sequence[witnesses.Witness] = (),
+    by: cosigned.Cosigners = (),
     actor: Actor,
     now: datetime,
 ) -> exporting.Span:
@@ -37,7 +36,7 @@ def export_log(
     """
     if not reason.strip():
         raise NoReason("Nothing was exported: say what it is for.", target="audit.log")
-    span = exporting.span(since=since, until=until, among=among)
+    span = exporting.span(since=since, until=until, by=by)
     audit.record(
         Event.EXPORTED,
         "audit.log",

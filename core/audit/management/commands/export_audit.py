@@ -32,17 +32,18 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         verifier = notarizing.verifier(settings.AUDIT_KEY_FILE, origin=settings.AUDIT_ORIGIN)
+        by = witnesses.keys(settings.AUDIT_WITNESSES_FILE)
         folder, since, until = options["folder"], options["since"], options["until"]
         span = export_log(
             since=since,
             until=until,
             form=options["form"],
             reason=options["reason"],
-            among=witnesses.read(settings.AUDIT_WITNESSES_FILE),
+            by=by,
             actor=system("export"),
             now=clock.now(),
         )
-        for path in exporting.write(folder, verifier, span):
+        for path in exporting.write(folder, verifier, span, by=by):
             self.stdout.write(str(path))
         if options["form"] == "ocsf":
             path = folder / "events.ocsf.jsonl"
