@@ -7,6 +7,7 @@ import signal
 import threading
 import zlib
 from collections.abc import Callable
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 
 from django.db import OperationalError, connection
 
@@ -18,29 +19,39 @@ def lock_key(name: str) -> int:
     return zlib.crc32(b"countersign/daemon/" + name.encode())
 
 
-def lead(name: str, step: Callable[[], bool], *, interval_s: float) -> None:
+def lead(
+    name: str,
+    step: Callable[[], bool],
+    *,
+    interval_s: float,
+    leading: Callable[[], AbstractContextManager[object]] = nullcontext,
+) -> None:
     """Call `step` until told to stop, while this process is the only leader of that name.
 
     `step` says whether it did something; then it is called again at once, else after `interval_s`. A lost
-    database connection ends leadership (the lock went with it); the loop then waits to lead again.
+    database connection ends leadership (the lock went with it); the loop then waits to lead again. What only
+    the leader may hold, such as a socket's place, is had in `leading`, from then to the end of leadership.
     """
     stop = threading.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: stop.set())
-    leading = False
-    while not stop.is_set():
-        try:
-            if not leading:
-                leading = _try_lock(name)
-                if leading:
-                    log.info("%s leads", name)
-            busy = step() if leading else False
-        except OperationalError:
-            log.exception("%s lost the database", name)
-            connection.close()
-            leading = busy = False
-        if not busy:
-            stop.wait(interval_s)
+    leads = False
+    with ExitStack() as held:
+        while not stop.is_set():
+            try:
+                if not leads:
+                    leads = _try_lock(name)
+                    if leads:
+                        log.info("%s leads", name)
+                        held.enter_context(leading())
+                busy = step() if leads else False
+            except OperationalError:
+                log.exception("%s lost the database", name)
+                held.close()
+                connection.close()
+                leads = busy = False
+            if not busy:
+                stop.wait(interval_s)
     connection.close()
 
 

@@ -63,8 +63,8 @@ class Ear:
                 if ready:
                     stopped.wait(_LULL_S)
             for key in list(among.get_map().values()):
-                if key.fileobj is not listener:
-                    key.fileobj.close()  # type: ignore[union-attr]
+                if isinstance(key.fileobj, socket.socket) and key.fileobj is not listener:
+                    self._let_go(key.fileobj, among)
 
     def _let_in(self, listener: socket.socket, among: selectors.BaseSelector) -> None:
         try:
@@ -110,11 +110,15 @@ class Ear:
 
 
 @contextmanager
-def hearing(path: Path | None) -> Iterator[Ear]:
-    """An ear at that socket; one that hears nothing without a path."""
-    ear = Ear()
+def hearing(path: Path | None, ear: Ear) -> Iterator[None]:
+    """Listen there meanwhile, in whoever's place; nowhere without a path. Only the sealer that leads may: two
+    would share what writers tell, and the one that seals would miss half of it.
+
+    The socket's place stays taken afterwards: another may have it by then, and one of nobody's is as good as
+    none.
+    """
     if path is None:
-        yield ear
+        yield
         return
     path.unlink(missing_ok=True)
     stopped = threading.Event()
@@ -125,8 +129,7 @@ def hearing(path: Path | None) -> Iterator[Ear]:
         thread = threading.Thread(target=ear.listen, args=(listener, stopped), daemon=True)
         thread.start()
         try:
-            yield ear
+            yield
         finally:
             stopped.set()
             thread.join()
-            path.unlink(missing_ok=True)

@@ -7,14 +7,16 @@ import errno
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 
+from core import daemon
 from core.action import action
 from core.actor import Actor
 from core.audit import hearing as listening
@@ -26,14 +28,17 @@ from core.health import Status
 from core.refusals import Conflict
 from kernel import merkle
 from tests.actions.test_core_audit_sealing import Event, do, seal_all
+from tests.auditing import ORIGIN
 from tests.notaries import soft_log
+from tests.trading import until
 from tests.vaults import serving
 
 
 @pytest.fixture
 def ear(real_database: str, tmp_path: Path, settings: Any) -> Iterator[Ear]:
     settings.AUDIT_TESTIMONY_SOCKET = tmp_path / "sealer.sock"
-    with hearing(settings.AUDIT_TESTIMONY_SOCKET) as found:
+    found = Ear()
+    with hearing(settings.AUDIT_TESTIMONY_SOCKET, found):
         yield found
     testifying._line._drop()
 
@@ -71,6 +76,45 @@ def test_stops_nobody_where_no_sealer_listens(
     settings.AUDIT_TESTIMONY_SOCKET = tmp_path / "nobody.sock"
     do(count=2, actor=robot, now=now)
     assert AuditEvent.texts.count() == 2
+
+
+def test_comes_to_the_sealer_that_leads_and_to_no_standby(
+    ear: Ear, tmp_path: Path, settings: Any, robot: Actor, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.AUDIT_ORIGIN = soft_log(tmp_path, origin=ORIGIN)[0].name
+    settings.AUDIT_KEY_FILE, settings.AUDIT_NOTARY_SOCKET = tmp_path / "key.txt", tmp_path / "nobody.sock"
+    stops: list[Callable[..., Any]] = []
+    tries: list[bool] = []
+    asked = daemon._try_lock
+    monkeypatch.setattr(daemon.signal, "signal", lambda number, handler: stops.append(handler))
+    monkeypatch.setattr(daemon, "_try_lock", lambda name: tries.append(asked(name)) or tries[-1])
+    place = settings.AUDIT_TESTIMONY_SOCKET
+    before = place.stat().st_ino
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_lock(%s)", [daemon.lock_key(sealing.LEADER)])
+        standby = threading.Thread(target=call_command, args=("seal_audit",))
+        standby.start()
+        until(lambda: len(tries) > 1)
+        assert not any(tries)
+        assert place.stat().st_ino == before
+        do(count=1, actor=robot, now=now)
+        assert len(heard(ear, 1)) == 1
+        cursor.execute("SELECT pg_advisory_unlock_all()")
+    until(lambda: place.stat().st_ino != before)
+    for stop in stops:
+        stop()
+    standby.join(60)
+    assert not standby.is_alive()
+
+
+def test_is_heard_again_by_a_sealer_that_leads_again(tmp_path: Path, settings: Any) -> None:
+    settings.AUDIT_TESTIMONY_SOCKET = tmp_path / "sealer.sock"
+    found, line = Ear(), testifying._Line()
+    for number in range(1, listening.SPEAKERS_PER_USER + 3):
+        with hearing(settings.AUDIT_TESTIMONY_SOCKET, found):
+            line.say(testifying.message(number, bytes(32)))
+            assert heard(found, 1) == [(number, bytes(32))]
+    line._drop()
 
 
 class Crowded(socket.socket):
@@ -126,7 +170,8 @@ def test_is_heard_of_a_writer_whose_place_others_took(
     settings.AUDIT_TESTIMONY_SOCKET = tmp_path / "sealer.sock"
     monkeypatch.setattr(listening, "SPEAKERS_PER_USER", 3)
     line = testifying._Line()
-    with hearing(settings.AUDIT_TESTIMONY_SOCKET) as found, contextlib.ExitStack() as held:
+    found = Ear()
+    with hearing(settings.AUDIT_TESTIMONY_SOCKET, found), contextlib.ExitStack() as held:
         line.say(testifying.message(1, bytes(32)))
         idle = [held.enter_context(socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET)) for _ in range(5)]
         for one in idle:

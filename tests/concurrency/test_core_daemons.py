@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import zlib
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import pytest
@@ -22,10 +23,20 @@ class Loop:
     def __init__(self, name: str) -> None:
         self.steps = self.backend = 0
         self.alone = True
+        self.is_in_place = False
         self._place = zlib.crc32(name.encode())
         self.thread = threading.Thread(
-            target=daemon.lead, args=(name, self.step), kwargs={"interval_s": 0.01}
+            target=daemon.lead,
+            args=(name, self.step),
+            kwargs={"interval_s": 0.01, "leading": self.in_place},
         )
+
+    @contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Where only the leader may be."""
+        self.is_in_place = True
+        yield
+        self.is_in_place = False
 
     def step(self) -> bool:
         """Be for a moment where there is room for one; the database says whether somebody else was."""
@@ -64,6 +75,7 @@ def test_lead_one_after_the_other_and_never_two(loops: list[Loop]) -> None:
         until(lambda before=before: sum(loop.steps for loop in rivals) > sum(before) + 5)  # type: ignore[misc]
         (leader,) = [loop for loop, steps in zip(rivals, before, strict=True) if loop.steps > steps]
         assert leader.backend not in led
+        until(lambda leader=leader: [loop for loop in rivals if loop.is_in_place] == [leader])  # type: ignore[misc]
         led.add(leader.backend)
         with connection.cursor() as cursor:
             cursor.execute("SELECT pg_terminate_backend(%s)", [leader.backend])
