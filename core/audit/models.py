@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, Final, Self
 from uuid import UUID
 
@@ -11,7 +11,7 @@ from django.db.models import F, Q
 from django.db.models.functions import Cast
 from django.utils.functional import cached_property
 
-from core.audit.domain.reading import shown
+from core.audit.domain.reading import GONE, shown
 
 _COUNT_BITS: Final = 20
 _APPEND: Final = 'INSERT INTO "audit_event" (canon, act) VALUES (%s, %s) RETURNING tx, n'
@@ -53,6 +53,18 @@ class Events(models.QuerySet["AuditEvent"]):
         rows = self.filter(tx__in={key_of(number)[0] for number in wanted})
         return {row.id: row for row in rows if row.id in wanted}
 
+    def listed(self, numbers: Sequence[int]) -> list[AuditEvent]:
+        """All of these, which are sealed and listed, in that order: also those that are gone since."""
+        rows = self.numbered(numbers)
+        return [rows.get(number) or _gone(number) for number in numbers]
+
+
+def _gone(number: int) -> AuditEvent:
+    tx, n = key_of(number)
+    row = AuditEvent(tx=tx, n=n)
+    row.is_gone = True
+    return row
+
 
 class _Documents(models.Manager["AuditEvent"]):
     """Events with `doc` and `id` as columns, made anew by the database each time: to look at, not search."""
@@ -83,6 +95,8 @@ class AuditEvent(models.Model):
 
     index: int | None = None
     """Its place in the tree, where a query looked it up; None while it is not sealed."""
+    is_gone = False
+    """Whether it is sealed and listed and stands in the table no more; then nothing else is known of it."""
 
     texts = Events.as_manager()
     objects = _Documents()
@@ -106,7 +120,7 @@ class AuditEvent(models.Model):
     @cached_property
     def doc(self) -> dict[str, Any]:
         """The event as it may be shown; a text that the application did not write reads as no act at all."""
-        return shown(self.canon)
+        return shown(self.canon) | ({"action": GONE} if self.is_gone else {})
 
 
 class AuditMention(models.Model):

@@ -39,7 +39,8 @@ def events(
     """The newest events first: of an exact target, of actions that begin so, of an actor's label.
 
     `person` asks for reads of that person's data, `reads` for all such reads, `under` for the deeds of an
-    elevation, `until` for what is older. What the sealer has not reached yet is read as text.
+    elevation, `until` for what is older. What the sealer has not reached yet is read as text. An event that
+    is gone since it was sealed stands among the others in its place, as far as it was listed.
     """
     if until is not None and before_id is None:
         before_id = _sealed_behind(until)
@@ -69,8 +70,7 @@ def events(
     found = [row for row in _tail(before_id) if wanted(row)]
     numbers = chain.from_iterable(mentions.find(among, before_id=before_id))
     while len(found) < limit and (some := list(islice(numbers, limit))):
-        rows = AuditEvent.texts.numbered(some)
-        found += [rows[number] for number in some if number in rows and wanted(rows[number])]
+        found += [row for row in AuditEvent.texts.listed(some) if row.is_gone or wanted(row)]
     return _with_places(found[:limit])
 
 
@@ -110,9 +110,10 @@ class Fault:
 def faults(*, limit: int) -> list[Fault]:
     """Sealed events with which something is wrong, newest first."""
     numbers = list(islice(chain.from_iterable(mentions.find([[reading.FAULTS]])), limit))
-    rows = AuditEvent.texts.numbered(numbers)
-    known = _with_places([rows[number] for number in numbers if number in rows])
-    return [Fault(row, found_by(row.canon, act=row.act).fault) for row in known]
+    known = _with_places(AuditEvent.texts.listed(numbers))
+    return [
+        Fault(row, reading.GONE if row.is_gone else found_by(row.canon, act=row.act).fault) for row in known
+    ]
 
 
 def faulty() -> int:
@@ -136,9 +137,11 @@ class Proof:
 
 
 def event(event_id: int) -> AuditEvent:
-    """One event; NotFound."""
+    """One event; NotFound, which says so where it is gone since it was sealed."""
     row = AuditEvent.texts.filter(pk=key_of(event_id)).first()
     if row is None:
+        if (place := mentions.places([event_id]).get(event_id)) is not None:
+            raise NotFound(f"That event was sealed as leaf {place} and was removed from the database since.")
         raise NotFound("There is no such audit event.")
     return _with_places([row])[0]
 

@@ -22,7 +22,8 @@ from core import audit, clock
 from core.access.doors import ASSERTION
 from core.audit import cosigning, probing
 from core.audit import verifier as offline
-from core.audit.models import AuditCosignature, AuditEvent
+from core.audit.domain.reading import GONE
+from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent
 from core.audit.sources import OwnLog
 from core.health import Status
 from kernel import cosignature, merkle, note
@@ -116,13 +117,16 @@ def test_show_an_event_with_its_proof_and_how_far_witnesses_are(
     reading = probing.read_witnesses(clock.now())
     assert (reading.status, reading.sentence) == (Status.DEGRADED, f"Never seen: {absent.name} on {ORIGIN}.")
     forged = AuditCosignature.objects.filter(witness=among[1].cosigner.name)[0]
-    forged.pk, forged.line, forged.at = None, forged.line[:-8] + "AAAAAAA=", clock.now()
+    forged.pk, forged.at, forged.size = None, clock.now(), 900
+    forged.save()
+    forged.pk, forged.line, forged.size = None, forged.line[:-8] + "AAAAAAA=", head.size
     forged.save()
     seals = dot(own).get("/audit/seals/").content.decode()
     rows = seals.split("<tr>")[2:5]
     assert [">late<" in row for row in rows] == [False, False, True]
-    assert ["1 later row it did not sign" in row for row in rows] == [False, True, False]
+    assert ["2 later rows it did not sign" in row for row in rows] == [False, True, False]
     reading = probing.read_witnesses(clock.now())
+    assert f"<td>{among[1].cosigner.name}</td><td>{head.size}</td>" in seals
     said = f"Rows say that {among[1].cosigner.name} cosigned {ORIGIN}, and it did not."
     assert (reading.status, reading.sentence) == (Status.DOWN, said)
 
@@ -142,6 +146,42 @@ def test_say_which_event_is_not_the_one_that_was_sealed(
         row = AuditEvent.texts.get(canon__contains=target)
         page = dot(own).get(f"/audit/{row.id}/").content.decode()
         assert [verdict for verdict in verdicts.values() if verdict in page] == [said]
+
+
+@pytest.mark.parametrize("unlisted", [False, True], ids=["listed still", "listed no more"])
+def test_say_that_an_event_is_missing_that_was_sealed(
+    own: Staff, now: datetime, tmp_path: Path, unlisted: bool
+) -> None:
+    """Whoever owns the database takes out one event, and if they know better what it was listed under."""
+    seal = soft_log(tmp_path, origin=ORIGIN)[1]
+    for count in (2, 3, 1):
+        do(count=count, actor=own.ana.actor, now=now)
+        seal_all(seal, now=now)
+    gone = AuditEvent.texts.get(canon__contains="thing/2")
+    heads = AuditCheckpoint.objects.order_by("size")
+    first, last = (heads[number].size for number in (heads.count() - 3, heads.count() - 2))
+    assert "Not all that was sealed" not in dot(own).get("/audit/").content.decode()
+    with connections["default"].cursor() as cursor:
+        for table in ("audit_event", "audit_mention"):
+            cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_rows")
+        cursor.execute("DELETE FROM audit_event WHERE canon LIKE '%%thing/2%%'")
+        if unlisted:
+            cursor.execute(
+                "UPDATE audit_mention SET events = overlay(events PLACING '' FROM 17 FOR 8)"
+                " WHERE last_id = %s AND octet_length(events) = 24",
+                [heads[heads.count() - 2].last_id],
+            )
+            cursor.execute("DELETE FROM audit_mention WHERE term = 'target:thing/2'")
+    page = dot(own).get("/audit/").content.decode()
+    listed = 2 if unlisted else 3
+    said = f"Leaves {first} to {last - 1}: 3 events were sealed, 2 stand in the database, {listed} are listed"
+    assert said in page
+    assert page.count("Leaves ") == 1
+    found = dot(own).get("/audit/", {"target": "thing/2"}).content.decode()
+    assert (GONE in found) is (GONE in page) is not unlisted
+    answer = dot(own).get(f"/audit/{gone.id}/")
+    assert answer.status_code == 404
+    assert (f"sealed as leaf {last - 1} and was removed" in answer.content.decode()) is not unlisted
 
 
 def test_are_filtered_by_actor_target_act_and_time(own: Staff, now: datetime, tmp_path: Path) -> None:

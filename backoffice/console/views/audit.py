@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
 
@@ -15,14 +15,16 @@ from django.http.response import HttpResponseBase
 
 from backoffice.console import frame, reading
 from core import access, clock
-from core.audit import packing, probing, queries, witnesses
+from core.audit import gaps, packing, probing, queries, witnesses
 from core.audit.actions import export_log
 from core.audit.events import Event
 from core.audit.exporting import Span
+from core.audit.models import AuditEvent
 from core.audit.permissions import Permission
 from core.refusals import Refused
 
 SHOWN: Final = 50
+NEWEST: Final = 2**63 - 1
 FILTERS: Final = ("action", "target", "actor", "until")
 Form = Callable[[Span, datetime | None, datetime | None], Iterator[bytes]]
 FORMS: Final[Mapping[str, Form]] = {"jsonl": packing.whole, "ocsf": packing.ocsf_lines}
@@ -44,13 +46,13 @@ class BadTime(BadExport):
 def index(request: frame.StaffRequest) -> HttpResponse:
     """The newest events, filtered."""
     chosen = {name: request.GET.get(name, "").strip()[:200] for name in FILTERS}
-    before = request.GET.get("before", "")
+    before = _before(request)
     rows = queries.events(
         action=chosen["action"],
         target=chosen["target"],
         actor=chosen["actor"],
         until=_moment(chosen["until"], undone="Nothing was looked for"),
-        before_id=int(before) if before.isdecimal() and len(before) < 19 else None,
+        before_id=before,
         limit=SHOWN + 1,
     )
     values = {
@@ -58,19 +60,32 @@ def index(request: frame.StaffRequest) -> HttpResponse:
         "older": rows[SHOWN - 1].id if len(rows) > SHOWN else None,
         "chosen": chosen,
         "checkpoint": queries.newest_checkpoint(),
+        "unlike": () if any(chosen.values()) else _unlike(rows, before),
     }
     return frame.page(request, "console/audit.html", values, now=clock.now())
+
+
+def _before(request: frame.StaffRequest) -> int | None:
+    """Where the page begins that was asked for."""
+    text = request.GET.get("before", "")
+    return int(text) if text.isdecimal() and len(text) < 19 else None
+
+
+def _unlike(rows: Sequence[AuditEvent], before: int | None) -> list[gaps.Unlike]:
+    """What is wrong with the batches that a page of everything covers."""
+    first = rows[SHOWN - 1].id if len(rows) > SHOWN else 0
+    return gaps.between(first, NEWEST if before is None else before)
 
 
 def reads(request: frame.StaffRequest) -> HttpResponse:
     """Who read what of whom: by reader, by person read."""
     chosen = {name: request.GET.get(name, "").strip()[:300] for name in ("actor", "person")}
-    before = request.GET.get("before", "")
+    before = _before(request)
     rows = queries.events(
         actor=chosen["actor"],
         person=chosen["person"],
         reads=True,
-        before_id=int(before) if before.isdecimal() and len(before) < 19 else None,
+        before_id=before,
         limit=SHOWN + 1,
     )
     older = rows[SHOWN - 1].id if len(rows) > SHOWN else None

@@ -12,6 +12,7 @@ from typing import Any, Final, NamedTuple
 from uuid import UUID
 
 UNREADABLE: Final = "audit.unreadable"
+GONE: Final = "removed since it was sealed"
 _ACTION_MAX, _NAME_MAX, _TARGET_MAX = 200, 200, 300
 
 # What a sealed event is listed under: one of these, and the name itself where it is followed by one.
