@@ -1,20 +1,22 @@
-"""Comparing the books: engine accounts against the ledger's trading accounts, at one event, to the last
+"""Comparing the books: engine accounts against the ledger's trading accounts, each at one event, to the last
 unit.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from engine_bridge import queries
 from engine_bridge.adapters import feed
 from engine_bridge.domain import assets
-from engine_bridge.domain.movements import Difference, differences, of_events
+from engine_bridge.domain.events import Event
+from engine_bridge.domain.movements import Difference, Movements, differences, of_events
 
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """What was compared, and where the two differ: nothing, on a good day."""
+    """What was compared, up to `event_seq`, and where the two differ: nothing, on a good day."""
 
     event_seq: int
     settled_seq: int
@@ -25,22 +27,43 @@ class Comparison:
 def compare(target: str) -> Comparison:
     """Engine against ledger. What settlement has not reached yet is added to the ledger's side. EngineAway.
 
-    The ledger is read first, in one statement with the cursor, so it is never ahead of the engine.
+    The ledger is read first, in one statement with the cursor, so it is never ahead of the engine. Each page
+    of the engine's is true at an event of its own, so each account is brought to the event of its page.
+    Accounts that are on none hold nothing there, and are asked for by number if the ledger has anything of
+    them.
     """
     settled_seq, ledger = queries.trading_books()
-    event_seq, found = feed.balances(target)
-    engine = {
-        (account, assets.code(number)): available + held
-        for (account, number), (available, held) in found.items()
-        if available + held
-    }
-    if event_seq > settled_seq:
-        events = [
-            event
-            for batch in feed.read_range(target, first=settled_seq + 1, last=event_seq)
-            for event in batch.events
-            if event.event_seq <= event_seq
-        ]
-        for key, units in of_events(events).items():
-            ledger[key] = ledger.get(key, 0) + units
-    return Comparison(event_seq, settled_seq, len(engine), differences(engine=engine, ledger=ledger))
+    engine: Movements = {}
+    seen: dict[int, int] = {}
+    _take(feed.balances(target), engine, seen)
+    reached = max([settled_seq, *seen.values()])
+    _add(_moved(target, settled_seq, reached), ledger, seen, others=reached)
+    if others := sorted({account for account, _ in ledger} - seen.keys()):
+        asked: dict[int, int] = {}
+        _take(feed.balances_of(target, others), engine, asked)
+        newest = max([reached, *asked.values()])
+        _add(_moved(target, reached, newest), ledger, asked, others=reached)
+        reached = newest
+    return Comparison(reached, settled_seq, len(engine), differences(engine=engine, ledger=ledger))
+
+
+def _take(pages: Iterable[feed.Page], engine: Movements, seen: dict[int, int]) -> None:
+    for page in pages:
+        seen.update(dict.fromkeys(page.accounts, page.event_seq))
+        for (account, number), (available, held) in page.found.items():
+            engine[account, assets.code(number)] = available + held
+
+
+def _moved(target: str, after: int, last: int) -> Iterator[Event]:
+    """The events behind `after`, up to `last`."""
+    if after < last:
+        for batch in feed.read_range(target, first=after + 1, last=last):
+            yield from (event for event in batch.events if event.event_seq <= last)
+
+
+def _add(events: Iterable[Event], ledger: Movements, at: Mapping[int, int], *, others: int) -> None:
+    """Bring each account to the event that `at` says, all others to that one."""
+    for event in events:
+        for key, units in of_events([event]).items():
+            if event.event_seq <= at.get(key[0], others):
+                ledger[key] = ledger.get(key, 0) + units

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Iterator
-from dataclasses import replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from types import TracebackType
 from typing import Final
 
@@ -27,8 +27,21 @@ AHEAD_MAX: Final = 4 * GATHERED_MAX
 """So many events may lie read and not yet taken; beyond that the stream is left to wait."""
 
 
+ASKED_MAX: Final = 64
+"""Accounts asked for by number at once: an engine that lists all the assets it can tells of so many."""
+
+
 class EventsMissing(LookupError):
     """The engine cannot tell these events: dropped on purpose, or damaged on its disk. It says what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """What `accounts` hold at one event: (account, asset) to (available, held) units, without zeros."""
+
+    event_seq: int
+    accounts: frozenset[int]
+    found: dict[tuple[int, int], tuple[int, int]]
 
 
 class Feed:
@@ -142,23 +155,48 @@ def read_range(target: str, *, first: int, last: int) -> Iterator[Batch]:
                 yield batch
 
 
-def balances(target: str) -> tuple[int, dict[tuple[int, int], tuple[int, int]]]:
-    """The event sequence at which they were true, and (account, asset) to (available, held) units."""
-    found: dict[tuple[int, int], tuple[int, int]] = {}
-    event_seq = 0
+def balances(target: str) -> Iterator[Page]:
+    """Every balance that is not zero, page by page; each account stands on one page at most. EngineAway.
+
+    An engine does not tell all of a large venue at once: every order would wait for that.
+    """
     with open_channel(target) as channel:
-        try:
-            stub = event_feed_pb2_grpc.EventFeedStub(channel)
-            for chunk in stub.GetBalances(event_feed_pb2.BalancesRequest(), timeout=CALL_S):
-                event_seq = chunk.event_seq
-                for row in chunk.balances:
-                    available, held = decoding.units(row.available), decoding.units(row.held)
-                    found[row.account_id, available.asset_id] = (available.units, held.units)
-        except grpc.RpcError as error:
-            if is_away(error):
-                raise EngineAway(_reason(error)) from None
-            raise
-    return event_seq, found
+        stub = event_feed_pb2_grpc.EventFeedStub(channel)
+        place = 0
+        while True:
+            request = event_feed_pb2.BalancesRequest(paged=True, from_place=place)
+            page, place = _page(stub, request)
+            yield page
+            if not place:
+                return
+
+
+def balances_of(target: str, accounts: Sequence[int]) -> Iterator[Page]:
+    """The balances of these accounts, each on one page though it held nothing. EngineAway."""
+    with open_channel(target) as channel:
+        stub = event_feed_pb2_grpc.EventFeedStub(channel)
+        for at in range(0, len(accounts), ASKED_MAX):
+            asked = accounts[at : at + ASKED_MAX]
+            page, _ = _page(stub, event_feed_pb2.BalancesRequest(account_ids=asked))
+            yield replace(page, accounts=frozenset(asked))
+
+
+def _page(
+    stub: event_feed_pb2_grpc.EventFeedStub, request: event_feed_pb2.BalancesRequest
+) -> tuple[Page, int]:
+    found: dict[tuple[int, int], tuple[int, int]] = {}
+    event_seq = next_place = 0
+    try:
+        for chunk in stub.GetBalances(request, timeout=CALL_S):
+            event_seq, next_place = chunk.event_seq, chunk.next_place
+            for row in chunk.balances:
+                available, held = decoding.units(row.available), decoding.units(row.held)
+                found[row.account_id, available.asset_id] = (available.units, held.units)
+    except grpc.RpcError as error:
+        if is_away(error):
+            raise EngineAway(_reason(error)) from None
+        raise
+    return Page(event_seq, frozenset(account for account, _ in found), found), next_place
 
 
 def _away_or_missing(error: BaseException | None) -> Exception:

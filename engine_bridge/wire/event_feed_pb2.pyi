@@ -344,24 +344,30 @@ class OpenOrder(_message.Message):
     def __init__(self, order_id: _Optional[int] = ..., account_id: _Optional[int] = ..., instrument_id: _Optional[int] = ..., side: _Optional[_Union[_types_pb2.Side, str]] = ..., price_ticks: _Optional[int] = ..., total_qty_lots: _Optional[int] = ..., leaves_lots: _Optional[int] = ..., owner_ref: _Optional[int] = ..., stp_group: _Optional[int] = ..., stp: _Optional[_Union[_types_pb2.StpMode, str]] = ..., tif: _Optional[_Union[_types_pb2.TimeInForce, str]] = ..., post_only: _Optional[bool] = ..., expire_at_ms: _Optional[int] = ..., held: _Optional[_Union[_types_pb2.Amount, _Mapping]] = ..., filled_ticklots_hi: _Optional[int] = ..., filled_ticklots_lo: _Optional[int] = ...) -> None: ...
 
 class BalancesRequest(_message.Message):
-    __slots__ = ("account_ids",)
+    __slots__ = ("account_ids", "paged", "from_place")
     ACCOUNT_IDS_FIELD_NUMBER: _ClassVar[int]
+    PAGED_FIELD_NUMBER: _ClassVar[int]
+    FROM_PLACE_FIELD_NUMBER: _ClassVar[int]
     account_ids: _containers.RepeatedScalarFieldContainer[int]
-    def __init__(self, account_ids: _Optional[_Iterable[int]] = ...) -> None: ...
+    paged: bool
+    from_place: int
+    def __init__(self, account_ids: _Optional[_Iterable[int]] = ..., paged: _Optional[bool] = ..., from_place: _Optional[int] = ...) -> None: ...
 
 class BalancesChunk(_message.Message):
-    __slots__ = ("epoch", "engine_seq", "event_seq", "balances", "last")
+    __slots__ = ("epoch", "engine_seq", "event_seq", "balances", "last", "next_place")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     ENGINE_SEQ_FIELD_NUMBER: _ClassVar[int]
     EVENT_SEQ_FIELD_NUMBER: _ClassVar[int]
     BALANCES_FIELD_NUMBER: _ClassVar[int]
     LAST_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PLACE_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     engine_seq: int
     event_seq: int
     balances: _containers.RepeatedCompositeFieldContainer[Balance]
     last: bool
-    def __init__(self, epoch: _Optional[int] = ..., engine_seq: _Optional[int] = ..., event_seq: _Optional[int] = ..., balances: _Optional[_Iterable[_Union[Balance, _Mapping]]] = ..., last: _Optional[bool] = ...) -> None: ...
+    next_place: int
+    def __init__(self, epoch: _Optional[int] = ..., engine_seq: _Optional[int] = ..., event_seq: _Optional[int] = ..., balances: _Optional[_Iterable[_Union[Balance, _Mapping]]] = ..., last: _Optional[bool] = ..., next_place: _Optional[int] = ...) -> None: ...
 
 class Balance(_message.Message):
     __slots__ = ("account_id", "available", "held")

@@ -72,7 +72,9 @@ class EventFeedServicer:
         raise NotImplementedError('Method not implemented!')
 
     def GetBalances(self, request, context):
-        """Missing associated documentation comment in .proto file."""
+        """The same for balances, of which one answer looks at 65,536, those that are zero included: an account has one in
+        each asset. Of a venue that knows more accounts than that allows RESOURCE_EXHAUSTED says to ask by page.
+        """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')

@@ -19,7 +19,9 @@ from core.actor import system
 from core.ledger import AccountKind
 from engine_bridge import gateway, queries
 from engine_bridge.actions import clear_mirrors
+from engine_bridge.adapters import feed
 from engine_bridge.adapters.channel import EngineAway, EngineBusy, OutcomeUnknown, open_channel
+from engine_bridge.adapters.feed import Page, balances_of
 from engine_bridge.comparing import compare
 from engine_bridge.domain.orders import read
 from engine_bridge.domain.results import Result, ResultCode
@@ -292,6 +294,32 @@ def test_adds_what_is_not_settled_yet_before_it_compares(venue: Venue, tom: Trad
     found = compare(f"unix:{venue.engine.transfers}")
     assert found.settled_seq < found.event_seq
     assert found.differences == ()
+
+
+def test_compares_each_account_at_the_event_of_its_page(
+    venue: Venue, tom: Trader, tia: Trader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Trading goes on between two pages of balances, and one account is on none of them."""
+    place(tom, terms("sell", "0.5", "40000"))
+
+    def pages(target: str) -> Iterator[Page]:
+        yield from balances_of(target, [account(tom).pk])
+        place(tia, terms("buy", "0.2", "40000"))
+        venue.settle()
+        place(tia, terms("buy", "0.1", "40000"))
+        yield from balances_of(target, [account(tia).pk])
+        place(tia, terms("buy", "0.1", "40000"))
+
+    monkeypatch.setattr(feed, "balances", pages)
+    found = compare(f"unix:{venue.engine.transfers}")
+    assert found.differences == ()
+    assert found.balances == 5
+    give(tom.customer.pk, "1", "USDT", kind=AccountKind.CUSTOMER_TRADING)
+    monkeypatch.undo()
+    found = compare(f"unix:{venue.engine.transfers}")
+    assert [(item.asset, item.engine_units - item.ledger_units) for item in found.differences] == [
+        ("USDT", -1_000_000)
+    ]
 
 
 def _until_told(told: Sized, more: int) -> None:

@@ -28,6 +28,8 @@ const EVENTS_MAX: usize = 8_192;
 const CHUNK: usize = 1_024;
 /// Open orders in one answer. The engine thread copies them, 0.1 to 0.4 µs each, and every order waits for that long.
 const OPEN_ORDERS_MAX: usize = 1 << 16;
+/// Balances that are looked at for one answer, for the same reason; those that are zero are not told.
+const BALANCES_MAX: usize = 1 << 16;
 /// Rows of all answers that are under way: as many orders as may rest.
 const ROWS_MAX: usize = countersign_venue::ORDERS_MAX;
 /// Batches that may wait for a slow consumer; then it waits in the archive.
@@ -85,13 +87,14 @@ impl EventFeed for Feed {
     }
 
     async fn get_balances(&self, request: Request<BalancesRequest>) -> Result<Response<Balances>, Status> {
-        let accounts = request.into_inner().account_ids;
+        let request = request.into_inner();
         let looked = self.engine.look(move |venue| {
-            (venue.balances(&accounts), venue.epoch(), venue.engine_seq(), venue.event_seq())
+            let (balances, next_place) = balances(venue, &request, BALANCES_MAX)?;
+            Ok::<_, Status>((balances, next_place, venue.epoch(), venue.engine_seq(), venue.event_seq()))
         });
-        let (balances, epoch, engine_seq, event_seq) =
-            looked.await.map_err(|NotTaken(code)| unavailable(code))?;
-        let tell = |(account_id, asset_id, balance): &(u64, u32, countersign_risk::Balance)| {
+        let (balances, next_place, epoch, engine_seq, event_seq) =
+            looked.await.map_err(|NotTaken(code)| unavailable(code))??;
+        let tell = |(account_id, asset_id, balance): &Held| {
             let amount = |units| Some(telling::amount(Amount { asset_id: *asset_id, units }));
             Balance {
                 account_id: *account_id,
@@ -101,7 +104,8 @@ impl EventFeed for Feed {
         };
         let chunks = self.chunks(balances, move |balances, last| {
             let balances = balances.iter().map(tell).collect();
-            BalancesChunk { epoch, engine_seq, event_seq, balances, last }
+            let next_place = if last { next_place } else { 0 };
+            BalancesChunk { epoch, engine_seq, event_seq, balances, last, next_place }
         })?;
         Ok(Response::new(Box::pin(iter(chunks))))
     }
@@ -140,6 +144,29 @@ fn open_orders(venue: &Venue, request: &OpenOrdersRequest, most: usize) -> Resul
         return Err(Status::resource_exhausted(format!("more than {most} orders rest there: {what}")));
     }
     Ok(venue.open_orders(account_id, instrument_id))
+}
+
+type Held = (u64, u32, countersign_risk::Balance);
+
+/// The balances that were asked for, and where the next answer goes on; unless looking at them would keep all others
+/// waiting. Who does not know of pages is refused, or would take the first one for everything.
+fn balances(venue: &Venue, request: &BalancesRequest, most: usize) -> Result<(Vec<Held>, u64), Status> {
+    let (accounts, from) = (&request.account_ids, request.from_place);
+    let fits = venue.accounts_within(most);
+    if !accounts.is_empty() {
+        return match accounts.len() <= fits && !request.paged {
+            true => Ok((venue.balances(accounts), 0)),
+            false => Err(Status::resource_exhausted(format!(
+                "ask for at most {fits} accounts, or by page for all"
+            ))),
+        };
+    }
+    if !request.paged && (from != 0 || venue.accounts_count() > fits) {
+        let known = venue.accounts_count();
+        let said = format!("{known} accounts are known, and one answer tells of {fits}: ask by page");
+        return Err(Status::resource_exhausted(said));
+    }
+    Ok(venue.balances_from(from, most))
 }
 
 /// What a consumer hears of events that cannot be told, and what whoever runs the engine is to do.
@@ -222,8 +249,90 @@ impl Feed {
 
 #[cfg(test)]
 mod tests {
+    use countersign_venue::command::{AdminBody, AssetSpec, Transfer};
+    use countersign_venue::{Command, Output};
+
     use super::*;
     use crate::engine::tests::idle;
+
+    /// A venue of two assets that knows so many accounts; every second one holds something of both.
+    fn venue(accounts: u64) -> Venue {
+        let mut venue = Venue::new();
+        let mut at = 0;
+        let mut apply = |command: Command| {
+            at += 1;
+            venue.apply(at, &command, at, &mut Output::default());
+        };
+        for asset_id in [1, 2] {
+            let spec = AssetSpec { asset_id, symbol: "A".into(), decimals: 0 };
+            apply(Command::Admin { reference: [0; 16], body: AdminBody::PutAsset(spec) });
+        }
+        for place in 0..accounts {
+            // Account numbers fall: the order of places is not the order of numbers.
+            let account_id = 1_000 - place;
+            let fees = Some((1, 1));
+            apply(Command::Admin {
+                reference: [0; 16],
+                body: AdminBody::SetAccountFees { account_id, fees },
+            });
+            for asset_id in [1, 2].into_iter().filter(|_| place % 2 == 0) {
+                let transfer_id = (u128::from(account_id) << 8 | u128::from(asset_id)).to_le_bytes();
+                let units = account_id.into();
+                apply(Command::Transfer(Transfer {
+                    transfer_id,
+                    account_id,
+                    asset_id,
+                    into_venue: true,
+                    units,
+                }));
+            }
+        }
+        venue
+    }
+
+    #[test]
+    fn pages_tell_every_balance_once_and_none_looks_at_more_than_it_may() {
+        for accounts in [0, 1, 2, 3, 7, 8, 9] {
+            let venue = venue(accounts);
+            for most in [1, 2, 5, 6, 1_000] {
+                let (mut told, mut from) = (Vec::new(), 0);
+                loop {
+                    let request =
+                        BalancesRequest { paged: true, from_place: from, ..BalancesRequest::default() };
+                    let (page, next) = balances(&venue, &request, most).unwrap();
+                    assert!(page.len() <= most.max(2) && page.is_sorted_by_key(|held| (held.0, held.1)));
+                    told.extend(page);
+                    assert!(next == 0 || next > from);
+                    from = next;
+                    if from == 0 {
+                        break;
+                    }
+                }
+                told.sort_by_key(|held| (held.0, held.1));
+                assert_eq!(told, venue.balances(&[]), "{accounts} accounts by {most}");
+            }
+        }
+    }
+
+    #[test]
+    fn balances_that_would_keep_orders_waiting_are_refused_and_pages_are_not_mixed_with_accounts() {
+        let venue = venue(9);
+        let ask = |account_ids: &[u64], paged, from_place, most| {
+            let request = BalancesRequest { account_ids: account_ids.to_vec(), paged, from_place };
+            balances(&venue, &request, most).map_err(|status| (status.code(), status.message().to_string()))
+        };
+        let refused = |said: &str| Err((tonic::Code::ResourceExhausted, said.to_string()));
+        // Nine and the venue's own, which is known from the beginning.
+        assert_eq!(ask(&[], false, 0, 20).unwrap().0, venue.balances(&[]));
+        let many = "10 accounts are known, and one answer tells of 9: ask by page";
+        assert_eq!(ask(&[], false, 0, 19), refused(many));
+        assert_eq!(ask(&[], false, 1, 19), refused(many));
+        assert_eq!(ask(&[1_000, 998], false, 0, 4).unwrap().0.len(), 4);
+        let listed = "ask for at most 2 accounts, or by page for all";
+        assert_eq!(ask(&[1, 2, 3], false, 0, 5), refused(listed));
+        assert_eq!(ask(&[1_000], true, 0, 5), refused(listed));
+        assert_eq!(ask(&[], true, u64::MAX, 4), Ok((vec![], 0)));
+    }
 
     #[tokio::test]
     async fn an_answer_comes_in_chunks_and_no_more_rows_than_may_rest_wait_to_be_read() {

@@ -101,6 +101,27 @@ impl Venue {
         };
         handles.sort_unstable();
         handles.dedup();
+        self.balances_of(handles)
+    }
+
+    /// How many accounts a page of so many balances may hold: one that holds nothing is looked at, too.
+    pub fn accounts_within(&self, balances: usize) -> usize {
+        (balances / self.assets.len().max(1)).max(1)
+    }
+
+    /// The balances of the next accounts from `place` on, in the order in which accounts came to be known, but told by
+    /// account number; and the place after them, or 0 where that were all. A known account keeps its place for good.
+    pub fn balances_from(&self, place: u64, most: usize) -> (Vec<(u64, u32, Balance)>, u64) {
+        let known = self.gate.len();
+        let from = usize::try_from(place).map_or(known, |place| place.min(known));
+        let end = known.min(from + self.accounts_within(most));
+        let mut handles: Vec<(u64, Handle)> =
+            (from as Handle..end as Handle).map(|handle| (self.gate.account(handle), handle)).collect();
+        handles.sort_unstable();
+        (self.balances_of(handles), if end < known { end as u64 } else { 0 })
+    }
+
+    fn balances_of(&self, handles: Vec<(u64, Handle)>) -> Vec<(u64, u32, Balance)> {
         let mut balances = Vec::new();
         for (account, handle) in handles {
             for (&asset_id, asset) in &self.assets {

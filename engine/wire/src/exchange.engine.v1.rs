@@ -2422,6 +2422,13 @@ pub struct BalancesRequest {
     /// empty = all
     #[prost(uint64, repeated, tag = "1")]
     pub account_ids: ::prost::alloc::vec::Vec<u64>,
+    /// Of all accounts, as many as one answer holds; its last chunk says where the next one goes on. Each page is true at
+    /// an event_seq of its own.
+    #[prost(bool, tag = "2")]
+    pub paged: bool,
+    /// next_place of the page before; 0 = from the beginning
+    #[prost(uint64, tag = "3")]
+    pub from_place: u64,
 }
 #[derive(Clone, PartialEq, ::prost::Message)]
 pub struct BalancesChunk {
@@ -2431,11 +2438,14 @@ pub struct BalancesChunk {
     pub engine_seq: u64,
     #[prost(uint64, tag = "3")]
     pub event_seq: u64,
-    /// by account, then asset; only what was ever touched
+    /// by account, then asset, within one answer; only those that are not zero
     #[prost(message, repeated, tag = "4")]
     pub balances: ::prost::alloc::vec::Vec<Balance>,
     #[prost(bool, tag = "5")]
     pub last: bool,
+    /// of a page, in its last chunk: where the next page goes on; 0 = there is none
+    #[prost(uint64, tag = "6")]
+    pub next_place: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct Balance {
@@ -2592,6 +2602,8 @@ pub mod event_feed_client {
                 );
             self.inner.server_streaming(req, path, codec).await
         }
+        /// The same for balances, of which one answer looks at 65,536, those that are zero included: an account has one in
+        /// each asset. Of a venue that knows more accounts than that allows RESOURCE_EXHAUSTED says to ask by page.
         pub async fn get_balances(
             &mut self,
             request: impl tonic::IntoRequest<super::BalancesRequest>,
@@ -2665,6 +2677,8 @@ pub mod event_feed_server {
             >
             + std::marker::Send
             + 'static;
+        /// The same for balances, of which one answer looks at 65,536, those that are zero included: an account has one in
+        /// each asset. Of a venue that knows more accounts than that allows RESOURCE_EXHAUSTED says to ask by page.
         async fn get_balances(
             &self,
             request: tonic::Request<super::BalancesRequest>,
