@@ -36,6 +36,8 @@ class Instrument(models.Model):
     wanted_state = models.CharField(max_length=20, default="", blank=True)
     call_until = models.DateTimeField(null=True)
     """A released market collects orders in a call auction until then, and opens at its one price."""
+    release_request = models.UUIDField(null=True)
+    """The only request whose approval opens it. A stop empties this: what was asked for before is void."""
     listed_at = models.DateTimeField()
 
     class Meta:

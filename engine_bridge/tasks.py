@@ -6,7 +6,6 @@ from datetime import datetime
 from uuid import UUID
 
 from django.conf import settings
-from django.db.models import F
 
 from engine_bridge.adapters import administration, inspection, transfers
 from engine_bridge.domain import assets
@@ -33,18 +32,30 @@ def send_pending_transfers(*, limit: int = transfers.BATCH_MAX) -> int:
     return len(rows)
 
 
+STEPS_MAX = 4
+"""So often officers may change their mind while one worker tells the engine; then the next one goes on."""
+
+
 def assert_market_state(*, instrument: int, now: datetime) -> None:
     """Tell the engine the state that officers want of a market, if it is in another. EngineAway.
 
     The engine is asked, since the row's own state is as old as settlement: a market that was stopped and
-    released in between still reads as open there.
+    released in between still reads as open there. And the row is read again once the engine has been told:
+    whoever stopped the market meanwhile may have had nothing to tell, since it was not open yet.
     """
-    row = Instrument.objects.filter(pk=instrument).exclude(wanted_state="").first()
-    if row is None:
-        return
-    state = administration.listed(settings.ENGINE_ADMIN_TARGET).get(row.pk, "unlisted")
-    if state == row.wanted_state:
-        return
+    told: tuple[str, datetime | None] | None = None
+    for _ in range(STEPS_MAX):
+        row = Instrument.objects.filter(pk=instrument).exclude(wanted_state="").first()
+        if row is None or told == (row.wanted_state, row.call_until):
+            return
+        state = administration.listed(settings.ENGINE_ADMIN_TARGET).get(row.pk, "unlisted")
+        if state == row.wanted_state:
+            return
+        _tell(row, state, now=now)
+        told = (row.wanted_state, row.call_until)
+
+
+def _tell(row: Instrument, state: str, *, now: datetime) -> None:
     step: str | None = row.wanted_state
     if step == "open":
         step = way_to_open(state, call_until=row.call_until, now=now)
@@ -55,11 +66,17 @@ def assert_market_state(*, instrument: int, now: datetime) -> None:
 
 
 def assert_market_states(*, now: datetime) -> None:
-    """The same for every market: what a lost message left undone is done here, and auctions end."""
-    for number in (
-        Instrument.objects.exclude(wanted_state="").exclude(wanted_state=F("state")).values_list("pk")
-    ):
-        assert_market_state(instrument=number[0], now=now)
+    """The same for every market: what a lost message left undone is done here, and auctions end.
+
+    By the engine's own word, since rows are as old as settlement, which may stand still.
+    """
+    wanted = dict(Instrument.objects.exclude(wanted_state="").values_list("pk", "wanted_state"))
+    if not wanted:
+        return
+    states = administration.listed(settings.ENGINE_ADMIN_TARGET)
+    for number, state in wanted.items():
+        if states.get(number, "unlisted") != state:
+            assert_market_state(instrument=number, now=now)
 
 
 def verify_journal() -> None:

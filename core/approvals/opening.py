@@ -132,6 +132,35 @@ def open(  # noqa: A001 - read as approvals.open(...)
     return row
 
 
+def take_back(
+    kind: kinds.Kind, subject: Model | str, *, actor: Actor, now: datetime
+) -> ApprovalRequest | None:
+    """Withdraw what waits for signatures about this row, since the open action has made it void.
+
+    It never waits for whoever is answering that request just now: the caller sees to it that such an answer
+    brings nothing about, since it comes too late to be taken back here.
+    """
+    action.current()
+    row = (
+        ApprovalRequest.objects.select_for_update(no_key=True, skip_locked=True)
+        .filter(subject=name_of(subject), kind=kind.name, state=State.OPEN)
+        .first()
+    )
+    if row is None or expire_if_due(row, actor=actor, now=now):
+        return None
+    moving.move(row, State.WITHDRAWN, now=now)
+    audit.record(
+        Event.WITHDRAWN,
+        row,
+        actor=actor,
+        now=now,
+        before={"state": State.OPEN},
+        after={"state": row.state},
+        reason="overtaken",
+    )
+    return row
+
+
 def waive(
     kind: kinds.Kind | str,
     payload: Mapping[str, canonical.Value],

@@ -1,7 +1,8 @@
 """Stopping a market, by one officer at once; and starting it again, by two who did not ask for it.
 
 What is wanted of a market stands on its row. A worker tells the engine whatever stands there by then, so that
-messages that overtake each other cannot open a market that was stopped after them.
+messages that overtake each other cannot open a market that was stopped after them. A stop wins over every
+release that was asked for before it: signed or not, none of them opens the market any more.
 """
 
 from __future__ import annotations
@@ -42,6 +43,12 @@ class ReasonMissing(Refused):
     status = 422
 
 
+class Overtaken(Refused):
+    """Somebody stopped the market after this release was asked for."""
+
+    code = "market.release_overtaken"
+
+
 class NotStopped(Refused):
     """There is nothing to release."""
 
@@ -50,22 +57,27 @@ class NotStopped(Refused):
 
 @action(Event.MARKET_STOPPED)
 def stop_market(*, symbol: str, state: str, reason: str, actor: Actor, now: datetime) -> Instrument:
-    """Halt the market, or let it take cancellations only, as soon as the engine hears of it."""
+    """Halt the market, or let it take cancellations only, as soon as the engine hears of it.
+
+    A release that waits for signatures is taken back. Whoever signs it at this very moment cannot open the
+    market with it either: it is not the one that the row names any more.
+    """
     target = _allowed(symbol, Permission.HALT_MARKETS, reason=reason, actor=actor, now=now)
     if state not in STOPS:
         raise UnknownStop("Nothing was stopped: choose halted or cancel_only.", target=target)
     row = _claimed(symbol, target)
-    before = row.wanted_state
-    if before == state:
+    before, release = row.wanted_state, row.release_request
+    if before == state and release is None:
         return row
+    approvals.take_back(KIND, row, actor=actor, now=now)
     _want(row, state, now=now)
     audit.record(
         Event.MARKET_STOPPED,
         row,
         actor=actor,
         now=now,
-        before={"wanted": before, "state": row.state},
-        after={"wanted": state},
+        before={"wanted": before, "state": row.state, "release": release},
+        after={"wanted": state, "release": None},
         reason=reason.strip(),
     )
     return row
@@ -90,8 +102,11 @@ def ask_market_release(*, symbol: str, reason: str, actor: Actor, now: datetime)
         "reason": reason.strip(),
         "maker": str(officer.pk),
     }
+    if row.release_request is None:
+        # A signature that came at the moment of the stop may have kept an older one from being taken back.
+        approvals.take_back(KIND, row, actor=actor, now=now)
     audit.record(Event.MARKET_RELEASE_ASKED, row, actor=actor, now=now, reason=reason.strip())
-    return approvals.open(
+    request = approvals.open(
         KIND,
         payload,
         maker=officer,
@@ -101,6 +116,8 @@ def ask_market_release(*, symbol: str, reason: str, actor: Actor, now: datetime)
         now=now,
         facts={"market": row.symbol, "market_state": row.wanted_state},
     )
+    Instrument.objects.filter(pk=row.pk).update(release_request=request.pk)
+    return request
 
 
 def _release(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
@@ -109,6 +126,11 @@ def _release(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
     row = Instrument.objects.select_for_update().get(pk=number)
     if not row.is_stopped:
         raise NotStopped("This market was released already.", target=request.subject)
+    if row.release_request != request.pk:
+        raise Overtaken(
+            "Nothing was released: the market was stopped again since this was asked for. Ask for it anew.",
+            target=request.subject,
+        )
     approvals.consume(request, now=now)
     before = row.wanted_state
     _want(row, "open", now=now, call_until=now + CALL)
@@ -124,7 +146,7 @@ def _release(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
 
 def _want(row: Instrument, state: str, *, now: datetime, call_until: datetime | None = None) -> None:
     rows = Instrument.objects.filter(pk=row.pk, wanted_state=row.wanted_state)
-    rows.update(wanted_state=state, call_until=call_until)
+    rows.update(wanted_state=state, call_until=call_until, release_request=None)
     row.wanted_state = state
     outbox.publish(MarketStateWanted(instrument=row.pk), now=now)
 

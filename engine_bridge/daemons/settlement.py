@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 import logging
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from django.conf import settings
@@ -35,6 +35,7 @@ ACKNOWLEDGE_EVERY: Final = timedelta(hours=1)
 COLLECT_EVERY: Final = 200_000
 """About as many objects as two batches make."""
 RETRY_HALTED: Final = timedelta(seconds=30)
+NEVER: Final = datetime.min.replace(tzinfo=UTC)
 
 
 def calm_collector() -> None:
@@ -54,11 +55,13 @@ class Settlement:
         self._feed: Feed | None = None
         self._gaps = self._reached = 0
         self._waits = False
-        self._swept = self._acknowledged = self._halted = datetime.min.replace(tzinfo=clock.now().tzinfo)
+        self._swept = self._acknowledged = self._halted = self._asserted = NEVER
 
     def step(self) -> bool:
         """Take in the next batch. The engine's absence is waited out; what cannot be true halts, loudly."""
         now = clock.now()
+        if now - self._asserted >= SWEEP_EVERY:
+            self._assert_markets(now)
         if now - self._halted < RETRY_HALTED:
             return False
         try:
@@ -75,6 +78,7 @@ class Settlement:
             if not self._waits:
                 log.warning("settlement waits for the engine: %s", away)
             self._waits = True
+            self._asserted = NEVER
             self.close()
             return False
         except Gap as gap:
@@ -123,7 +127,6 @@ class Settlement:
         """
         if now - self._swept >= SWEEP_EVERY:
             self._swept = now
-            self._assert_markets(now)
             if Transfer.objects.filter(state="pending", created_at__lt=now - SWEEP_EVERY).exists():
                 tasks.send_pending_transfers()
         if now - self._acknowledged >= ACKNOWLEDGE_EVERY:
@@ -144,8 +147,11 @@ class Settlement:
             log.warning("the engine does not take that events are settled to %d: %s", reached, error)
 
     def _assert_markets(self, now: datetime) -> None:
-        """An officer's stop must reach the engine even where its message did not."""
+        """An officer's stop must reach the engine even where its message did not, and where settlement stands
+        still. An engine that was away is told again at once: it may have begun where officers had stopped it.
+        """
         try:
             tasks.assert_market_states(now=now)
+            self._asserted = now
         except (EngineAway, EngineRefused) as error:
             log.warning("a market is not in the state that officers want: %s", error)

@@ -146,7 +146,7 @@ def test_stands_at_an_event_that_it_does_not_know(
 def test_does_again_what_the_outbox_may_have_given_up_on(
     robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """A transfer that waits, a market that officers stopped or whose auction is over."""
+    """A transfer that waits."""
     tom = enrol("Tom", now=now)
     give(tom.customer.pk, "1", "BTC")
     row = start_transfer(
@@ -154,21 +154,44 @@ def test_does_again_what_the_outbox_may_have_given_up_on(
     )
     done: list[str] = []
     monkeypatch.setattr(settlement.tasks, "send_pending_transfers", lambda: done.append("transfers"))
-    monkeypatch.setattr(settlement.tasks, "assert_market_states", lambda *, now: done.append("markets"))
     daemon = settlement.Settlement("unix:nowhere")
     begun = clock.now()
     Transfer.objects.filter(pk=row.pk).update(created_at=begun)
     daemon._sweep(begun)
-    assert done == ["markets"]
     daemon._sweep(begun + settlement.SWEEP_EVERY / 2)
-    assert done == ["markets"]
+    assert done == []
     daemon._sweep(begun + settlement.SWEEP_EVERY + timedelta(seconds=1))
-    assert done == ["markets", "markets", "transfers"]
+    assert done == ["transfers"]
     monkeypatch.setattr(settlement, "Feed", Script(Batch(1, 1, (), 0)))
     Transfer.objects.filter(pk=row.pk).update(created_at=begun - 2 * settlement.SWEEP_EVERY)
     daemon._swept = begun - 2 * settlement.SWEEP_EVERY
     assert daemon.step() is True
-    assert done[3:] == ["markets", "transfers"], "also while nothing happens at the venue"
+    assert done == ["transfers", "transfers"], "also while nothing happens at the venue"
+
+
+def test_has_officers_stops_told_to_the_engine_all_the_same(
+    robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And at once to an engine that was away: it may have begun where officers had stopped it."""
+    list_market(listing=LISTINGS[0], actor=robot, now=now)
+    done: list[datetime] = []
+    monkeypatch.setattr(settlement.tasks, "assert_market_states", lambda *, now: done.append(now))
+    monkeypatch.setattr(settlement, "Feed", Script(Batch(1, 1, (), 0)))
+    daemon = settlement.Settlement("unix:nowhere")
+    daemon._halt(ValueError("a break"), clock.now())
+    assert daemon.step() is False
+    assert len(done) == 1
+    daemon._halted = settlement.NEVER
+    assert daemon.step() is True
+    assert len(done) == 1
+
+    def away(self: Script) -> Batch:
+        raise EngineAway("gone")
+
+    monkeypatch.setattr(Script, "next", away)
+    assert daemon.step() is False
+    assert daemon.step() is False
+    assert len(done) == 2
 
 
 @pytest.mark.parametrize(("code", "is_decided"), [

@@ -84,6 +84,5 @@ def ask_release(request: frame.StaffRequest, symbol: str) -> HttpResponse:
 
 
 def _open_release(request: frame.StaffRequest, row: Instrument, now: datetime) -> ApprovalRequest | None:
-    subject = f"engine_bridge.instrument/{row.pk}"
     rows = approvals.open_requests(identity=request.identity, now=now)
-    return next((found for found in rows if found.subject == subject), None)
+    return rows.filter(pk=row.release_request).first()
