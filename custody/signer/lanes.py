@@ -22,6 +22,7 @@ from kernel.intent import WITHDRAWAL
 from kernel.registry import Registry
 
 CLOCKS_APART_S: Final = 120  # a reconciler's clock may be this much ahead of ours
+LEARNT: Final = frozenset({"customer_key", "beneficiary", "beneficiary_removed"})
 LEARNT_PER_DAY_MAX: Final = 20_000  # a flood of invented customers must not fill the disk
 _DAY_MS: Final = 86_400_000
 
@@ -51,19 +52,18 @@ class Lanes:
             key = customer.Key(str(details["algorithm"]), bytes.fromhex(str(details["public_key"])))
             before = self.customers.get(name := str(details["customer"]))
             self.customers[name] = Known(key, entry.at_ms, removed=before.removed if before else {})
-            self.learnt_ms.append(entry.at_ms)
         elif entry.event == "beneficiary":
             self.customers[str(details["customer"])].destinations[str(details["destination"])] = entry.at_ms
-            self.learnt_ms.append(entry.at_ms)
         elif entry.event == "beneficiary_removed":
             known, destination = self.customers[str(details["customer"])], str(details["destination"])
             known.destinations.pop(destination, None)
             known.removed[destination] = datetime.fromisoformat(str(details["time"]))
-            self.learnt_ms.append(entry.at_ms)
         elif entry.event == "unbalanced":
             self.breaks[str(details["wallet"])] = datetime.fromisoformat(str(details["time"]))
         elif entry.event == "balanced":
             self.breaks.pop(str(details["wallet"]), None)
+        if entry.event in LEARNT:
+            self.learnt_ms.append(entry.at_ms)
 
     def learn(
         self, learnt: Learnt, *, registry: Registry, now_ms: int
@@ -114,11 +114,10 @@ class Lanes:
         self._check_flood(now_ms)
         return "beneficiary", entry
 
-    def usable_ms(self, name: str, destination: str, *, cooling_off_s: int) -> int | None:
+    def usable_ms(self, name: str, destination: str, cooling_off_s: int) -> int | None:
         """From when on the lane pays this customer's destination; None where it is not known at all."""
         known = self.customers.get(name)
-        since = known.destinations.get(destination) if known is not None else None
-        if known is None or since is None:
+        if known is None or (since := known.destinations.get(destination)) is None:
             return None
         return max(since, known.since_ms + cooling_off_s * 1000) + cooling_off_s * 1000
 
@@ -134,9 +133,7 @@ class Lanes:
         for intent, _ in spend.intents:
             if intent.kind != WITHDRAWAL:
                 raise Refused("SIGNER_NO_LANE", f"{intent.kind} always takes officers")
-            usable = self.usable_ms(
-                str(intent.customer), intent.destination, cooling_off_s=section.cooling_off_s
-            )
+            usable = self.usable_ms(str(intent.customer), intent.destination, section.cooling_off_s)
             if usable is None:
                 raise Refused("SIGNER_UNKNOWN_BENEFICIARY", "the customer never signed this destination")
             if now_ms < usable:
