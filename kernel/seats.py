@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Final, Generic, Protocol, TypeVar
 
 PER_USER: Final = 32
-AT_ONCE: Final = 4  # aside
+AT_ONCE: Final = 8  # aside
 
 Peer = TypeVar("Peer", bound=Hashable)
 Lock = TypeVar("Lock")
@@ -33,8 +33,8 @@ class Room(Protocol):
     ) -> None:
         """Others may enter."""
 
-    def wait_for(self, predicate: Callable[[], bool]) -> bool:
-        """Leave it until something has changed and this holds."""
+    def wait_for(self, predicate: Callable[[], bool], timeout: float | None = None) -> bool:
+        """Leave it until something has changed and this holds, or for so many seconds."""
 
     def notify_all(self) -> None:
         """Something has changed."""
@@ -54,7 +54,8 @@ class Seats(Generic[Peer]):
         self._inside = 0
         self._users: dict[Peer, int] = {}  # of those who have a place
         self._silent: dict[Peer, None] = {}  # the longest first
-        self._waiting: dict[int, deque[Peer]] = {}  # by user, whoever was answered longest ago first
+        # By user and whether they will go aside: whoever was answered longest ago first.
+        self._waiting: dict[tuple[int, bool], deque[Peer]] = {}
         self._answered: Peer | None = None
         self._aside = 0
         self._back: deque[Peer] = deque()  # those that were aside and go on, each before all that wait
@@ -77,16 +78,17 @@ class Seats(Generic[Peer]):
             return gone
 
     @contextlib.contextmanager
-    def turn(self, peer: Peer) -> Iterator[None]:
+    def turn(self, peer: Peer, *, aside: bool = False) -> Iterator[None]:
         """For a peer whose message is there, whole: wait until it is its turn. Gone, before anything is done.
 
-        One user's messages go by their age, users in rotation.
+        One user's messages go by their age, users in rotation. Those whose answer will go `aside` are a
+        line of their own, which stands while as many are aside as may be: what needs no place there passes.
         """
         with self._room:
             if peer not in self._users:
                 raise Gone
             del self._silent[peer]
-            self._waiting.setdefault(self._users[peer], deque()).append(peer)
+            self._waiting.setdefault((self._users[peer], aside), deque()).append(peer)
             self._wait_for_turn(peer)
         try:
             yield
@@ -150,10 +152,12 @@ class Seats(Generic[Peer]):
         """Who is being answered, or is to be."""
         if self._answered is None and self._back:
             self._answered = self._back.popleft()
-        elif self._answered is None and self._waiting and not self._closed:
-            user = next(iter(self._waiting))
-            queue = self._waiting.pop(user)
-            self._answered = queue.popleft()
-            if queue:
-                self._waiting[user] = queue  # behind everybody else
+        elif self._answered is None and not self._closed:
+            is_full = self._aside >= AT_ONCE
+            line = next((line for line in self._waiting if not (is_full and line[1])), None)
+            if line is not None:
+                queue = self._waiting.pop(line)
+                self._answered = queue.popleft()
+                if queue:
+                    self._waiting[line] = queue  # behind everybody else
         return self._answered

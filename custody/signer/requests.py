@@ -24,6 +24,7 @@ from kernel.psbt import BadPsbt, Psbt
 
 Message = dict[str, canonical.Value]
 
+GO_ASIDE: Final = frozenset({"sign", "sign_unattended"})  # types of what the token signs in nobody's turn
 INTENTS_MAX: Final = 200
 APPROVALS_MAX: Final = 50
 
@@ -191,13 +192,9 @@ def _signed(value: canonical.Value) -> Signed:
     if not isinstance(value, Mapping):
         raise Refused("SIGNER_BAD_REQUEST", "a payload and its approvals were expected")
     exact(value, {"payload", "approvals"})
-    text, approvals = value["payload"], value["approvals"]
-    if not isinstance(text, str) or not isinstance(approvals, list) or len(approvals) > APPROVALS_MAX:
-        raise Refused("SIGNER_BAD_REQUEST", f"payload is text, approvals a list of {APPROVALS_MAX} at most")
-    try:
-        payload = encodings.from_base64url(text)
-    except encodings.BadEncoding as error:
-        raise Refused("SIGNER_BAD_INTENT", str(error)) from None
+    payload, approvals = _bytes(value["payload"], "SIGNER_BAD_INTENT"), value["approvals"]
+    if not isinstance(approvals, list) or len(approvals) > APPROVALS_MAX:
+        raise Refused("SIGNER_BAD_REQUEST", f"approvals are a list of {APPROVALS_MAX} at most")
     try:
         return Signed(payload, tuple(SignedApproval.from_json(item) for item in approvals))
     except BadStatement as error:

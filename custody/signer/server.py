@@ -15,7 +15,7 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Final
 
-from custody.signer.requests import Message
+from custody.signer.requests import GO_ASIDE, Message
 from kernel import canonical, frames
 from kernel.seats import Seats
 
@@ -62,7 +62,7 @@ def serve(
             with connection:
                 while header := _receive(connection, frames.HEADER_BYTES, may_end=True):
                     message = frames.decode_body(_receive(connection, frames.body_length(header)))
-                    with peers.turn(connection):
+                    with peers.turn(connection, aside=message.get("type") in GO_ASIDE):
                         reply = answer(message, uid)
                         log(_line(reply, uid))
                     connection.sendall(frames.encode(reply))

@@ -21,7 +21,7 @@ from core.trusted import serving
 from custody.signer import ask as asking
 from custody.signer import server
 from kernel import frames
-from kernel.seats import PER_USER
+from kernel.seats import AT_ONCE, PER_USER, Seats
 from tests.vault import Message
 
 HEALTH: Message = {"v": 1, "type": "health"}
@@ -128,6 +128,40 @@ def test_end_when_told_though_the_wait_for_a_peer_goes_on(tmp_path: Path, module
     """The signal reaches another thread while the first waits for a peer: nothing interrupts that wait."""
     program = [sys.executable, "-c", _ENDED.format(module=module), str(tmp_path / "s.sock")]
     subprocess.run(program, check=True, timeout=120, cwd=Path(__file__).parents[2])
+
+
+def test_hear_an_order_while_more_payments_come_than_the_token_has_begun(tmp_path: Path) -> None:
+    """The order comes last, and from the same user; nobody else comes back before it is answered."""
+    peers = Seats[socket.socket](threading.RLock(), threading.Condition)
+    begun, may_sign, heard = threading.Semaphore(0), threading.Event(), list[str]()
+
+    def answer(message: Message, uid: int) -> Message:
+        heard.append(str(message["type"]))
+        if message["type"] in ("sign", "sign_unattended"):
+            with peers.aside():
+                begun.release()
+                assert may_sign.wait(60)
+        return message
+
+    kinds = ["sign", "sign_unattended"] * AT_ONCE
+    listener, left = server.listen(tmp_path / "s.sock"), iter([True] * (len(kinds) + 1) + [False])
+    how = {"answer": answer, "allowed": [os.getuid()], "log": lambda line: None, "peers": peers}
+    thread = threading.Thread(
+        target=server.serve, args=(listener,), kwargs={**how, "running": lambda: next(left)}
+    )
+    thread.start()
+    with ThreadPoolExecutor(len(kinds) + 1) as pool:
+        asked = [pool.submit(asking.ask, tmp_path / "s.sock", {"v": 1, "type": kind}) for kind in kinds]
+        try:
+            assert all(begun.acquire(timeout=60) for _ in range(AT_ONCE))
+            order = {"v": 1, "type": "order"}
+            assert pool.submit(asking.ask, tmp_path / "s.sock", order).result(10) == order
+            assert len(heard) == AT_ONCE + 1
+        finally:
+            may_sign.set()
+        assert all(one.result(60)["v"] == 1 for one in asked)
+    thread.join(60)
+    listener.close()
 
 
 def test_leave_a_living_socket_to_its_signer(tmp_path: Path) -> None:

@@ -145,6 +145,41 @@ def test_are_left_to_others_by_few_at_once_and_taken_again_before_all_that_wait(
     found.wait()
 
 
+def test_let_what_needs_no_place_aside_pass_those_that_wait_for_one() -> None:
+    """An officer's order waits for no payment that the token has yet to begin, whoever's line it comes in."""
+    found, said, came = seats(Room, per_user=40), list[str](), Room.came
+    may_come_back, aside = threading.Event(), threading.Semaphore(0)
+
+    def spend(name: str) -> None:
+        with found.turn(name, aside=True):
+            said.append(name)
+            with found.aside():
+                aside.release()
+                assert may_come_back.wait(60)
+
+    def order(name: str) -> None:
+        with found.turn(name):
+            said.append(name)
+
+    spends = [f"spend-{number}" for number in range(AT_ONCE + 3)]
+    for name in (*spends, "order", "other"):
+        found.enter(name, WORKER if name != "other" else OFFICER)
+    with ThreadPoolExecutor(len(spends) + 2) as pool:
+        for name in spends[:AT_ONCE]:
+            pool.submit(spend, name)
+            assert aside.acquire(timeout=60)
+        try:
+            for number, name in enumerate(spends[AT_ONCE:], start=1):
+                pool.submit(spend, name)
+                while Room.came < came + number:
+                    time.sleep(0.001)
+            for name in ("order", "other"):
+                pool.submit(order, name).result(10)
+        finally:
+            may_come_back.set()
+    assert said == [*spends[:AT_ONCE], "order", "other", *spends[AT_ONCE:]]
+
+
 def test_wait_for_those_aside_when_the_server_ends() -> None:
     found = seats()
     found.enter("a", WORKER)
