@@ -167,7 +167,7 @@ def compare(vault: Vault, module: str, options: argparse.Namespace, *, inputs: i
     """A line for the raw token in each number of sessions, and for the signer with each number of callers."""
     raws = {sessions: Cost() for sessions in options.sessions}
     wholes = {callers: Cost() for callers in options.callers}
-    signer = vault.start("hot-1", "--module", module).ready()
+    signer = vault.start("hot-1", "--module", module, *options.told).ready()
     assert signer.process.stdout is not None
     threading.Thread(target=deque, args=(signer.process.stdout, 0)).start()  # its log must not fill the pipe
     try:
@@ -263,6 +263,7 @@ def main() -> None:
                 for callers in options.callers:
                     print("\n".join(split(vault, inputs=inputs, callers=callers, count=SIGNATURES // inputs)))
                 continue
+            options.told = ("--token-places", str(options.token_places)) if options.token_ms else ()
             module = slow_module(Path(folder), token_ms=options.token_ms, places=options.token_places)
             for line in compare(vault, module, options, inputs=inputs):
                 print(line, flush=True)

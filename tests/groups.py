@@ -7,7 +7,7 @@ import json
 import shutil
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
@@ -26,12 +26,14 @@ WAIT_S: Final = 10
 
 
 class HeldToken(SoftToken):
-    """It takes an anchor once it is let, and keeps count; `fails` of the next it does not take."""
+    """It takes an anchor, and signs, once it is let, and keeps count; it does not take `fails` more."""
 
     def __init__(self) -> None:
         super().__init__()
         self.begun, self.may_write = threading.Semaphore(0), threading.Event()
         self.may_write.set()
+        self.at_work, self.may_sign = threading.Semaphore(0), threading.Event()
+        self.may_sign.set()
         self.fails = self.anchors = 0
         self.knew: dict[bytes, int] = {}  # digest -> the newest line it knew of when it signed that
 
@@ -43,6 +45,11 @@ class HeldToken(SoftToken):
             raise Refused("SIGNER_TOKEN_FAILED", "lost on purpose")
         self.anchors += 1
         super().write(value)
+
+    def sign_all(self, wanted: Sequence[tuple[int, bytes, bytes]]) -> list[bytes]:
+        self.at_work.release()
+        assert self.may_sign.wait(WAIT_S)
+        return super().sign_all(wanted)
 
     def sign(self, index: int, digest: bytes, *, public_key: bytes) -> bytes:
         assert self.anchor is not None
@@ -70,6 +77,13 @@ class Group(Busy):
         assert self.held.begun.acquire(timeout=WAIT_S)
         return answer
 
+    def at_work(self, message: Message) -> Future[Message]:
+        """The token is told of it, and signs once it is let."""
+        self.held.may_sign.clear()
+        answer = self.ask(message)
+        assert self.held.at_work.acquire(timeout=WAIT_S)
+        return answer
+
     def follower(self, message: Message) -> Future[Message]:
         """Decided, and waiting for what comes after that."""
         lines = self.desk.journal.lines
@@ -84,6 +98,7 @@ class Group(Busy):
         return [self.leader(self.spend()), *(self.follower(self.spend()) for _ in range(count - 1))]
 
     def let(self) -> None:
+        """It may be told of what it was not, and of all that comes."""
         self.held.may_write.set()
 
     def killed(self, name: str, *, lost: int = 0) -> Desk:
@@ -112,6 +127,7 @@ def group(folder: Path, **registry: object) -> Iterator[Group]:
             yield found
         finally:
             found.let()
+            found.held.may_sign.set()
 
 
 def written(desk: Desk, event: str) -> None:

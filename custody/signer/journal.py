@@ -19,7 +19,7 @@ import hmac
 import json
 import threading
 from array import array
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -126,13 +126,14 @@ class Journal:
         self._take(entry, body)
         return entry
 
-    def settle(self) -> None:
+    def settle(self, gather: Callable[[Callable[[], bool]], object] = lambda _: None) -> None:
         """Every weighty line on the disk and the newest told to the token: before anything rests on them.
 
-        Whoever decides may write more meanwhile. Those that wait for this are settled together by the next.
+        Whoever decides may write more meanwhile: it is settled with those who wait for this, or gather first.
         Where the token could not be told, the lines stand; where the disk failed, nothing more is signed.
         """
         wanted = len(self.weighty)
+        gather(lambda: self._settled >= wanted)
         with self._settling:
             upto, pin = self._newest
             if self._settled < min(wanted, upto):
@@ -215,15 +216,13 @@ class Journal:
         self.tree.append(body)
         self._starts.append(self._size)
         self._size += len(body) + 1
-        # Only weighty lines are kept in memory: refusals are many where somebody tries.
-        if entry.weighty:
-            self.weighty.append(entry)
         self.lines, self.last_ms, self._last = entry.number + 1, entry.at_ms, entry.hash
         if entry.event in NAMES_REGISTRY:
             self.registry = str(entry.details["digest"])
         if entry.event == "reopened":
             self.branch = str(entry.details["branch"])
-        if entry.weighty:
+        if entry.weighty:  # only these are kept in memory: refusals are many where somebody tries
+            self.weighty.append(entry)
             pin = canonical.encode({"n": entry.number, "hash": entry.hash, "registry": self.registry})
             self._newest = len(self.weighty), pin
 

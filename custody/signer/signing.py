@@ -114,8 +114,9 @@ class Signer(Standing):
             for index, digest in zip(plan.key_indexes, spend.psbt.digests(), strict=True)
         ]
         with self.aside():
-            self.journal.settle()
-            made = self.token.sign_all(wanted)
+            self.journal.settle(self.gathering.wait)
+            with self.gathering.working():
+                made = self.token.sign_all(wanted)
         # What was stopped meanwhile keeps its signatures in.
         self.check_store()
         self._check_reopened(intents)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from custody.signer.succession import COPY, check_genesis, check_recovery, check
 from custody.signer.tokens import Token
 from custody.signer.watched import Watched
 from kernel import canonical
+from kernel.gathering import Gathering
 from kernel.registration import digest_of
 from kernel.registry import Registry
 
@@ -38,6 +40,7 @@ class Standing:
         order: Order | None = None,
     ) -> None:
         self.token, self.registry, self._state, self._clock = token, registry, state, clock
+        self.gathering = Gathering(threading.Condition(), places=token.places)  # of those who sign
         self.believed = registry  # whose officers are heard: the last one, while this one may not follow yet
         self._attested: dict[str, Attested] = {}
         self._probed_ms = 0

@@ -36,6 +36,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--registry-order", type=Path, help="the officers' order, where the registry is new")
     parser.add_argument("--state", type=Path, required=True, help="this signer's own folder")
     parser.add_argument("--module", required=True, help="the PKCS#11 module")
+    parser.add_argument("--token-places", type=int, default=1, help="how many signatures it makes at a time")
 
 
 def read_pin() -> str:
@@ -111,6 +112,7 @@ def start(options: argparse.Namespace, pin: str) -> Signer:
         attempts.wrong(time.time())
         raise
     attempts.right()
+    token.places = options.token_places
     try:
         signer = Signer(token=token, registry=registry, state=options.state, clock=time.time, order=order)
     except BaseException:

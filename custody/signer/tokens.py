@@ -56,6 +56,7 @@ EXPECTED: Final[Mapping[Attribute, bool]] = {
 class Token(Anchored):
     """One logged-in token, its memory and its keys."""
 
+    places = 1  # how many signatures it makes at a time
     _log_key: bytes | None = None
 
     def sign_all(self, wanted: Sequence[tuple[int, bytes, bytes]]) -> list[bytes]:

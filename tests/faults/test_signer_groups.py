@@ -15,7 +15,7 @@ import pytest
 
 from custody.signer.journal import AHEAD_MAX, SPEND
 from custody.signer.refusals import Refused
-from kernel import evm
+from kernel import evm, gathering
 from kernel.approval import Verb
 from kernel.intent import Intent
 from kernel.safe import SafeTransaction
@@ -42,6 +42,44 @@ def test_cost_one_anchor_and_none_is_signed_before_the_token_knows_of_it(tmp_pat
         assert len(spends) == len(signer.held.knew) == AT_ONCE
         assert min(signer.held.knew.values()) == min(spends.values())
         assert sorted(signer.held.knew.values())[1:] == [max(spends.values())] * (AT_ONCE - 1)
+
+
+def test_gather_while_the_token_signs_for_another(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A token that can do one thing at a time signs, and is then told of all of them at once."""
+    monkeypatch.setattr(gathering, "WAIT_S", 60.0)
+    with group(tmp_path) as signer:
+        signer.let()
+        first = signer.at_work(signer.spend())
+        before, asked = signer.held.anchors, [signer.follower(signer.spend()) for _ in range(AT_ONCE - 1)]
+        assert (signer.held.anchors, signer.held.signed) == (before, 0)
+        signer.held.may_sign.set()
+        assert codes([first, *asked]) == ["signed"] * AT_ONCE
+        assert signer.held.anchors - before == 1
+
+
+def test_gather_and_no_freeze_waits_with_them(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(gathering, "WAIT_S", 60.0)
+    with group(tmp_path) as signer:
+        signer.let()
+        first = signer.at_work(signer.spend())
+        asked = [signer.follower(signer.spend()) for _ in range(2)]
+        freeze = messages.order("signer.freeze", wallet="hot", verb=Verb.APPROVE, officers=[BEN])
+        assert signer.code(freeze) == "obeyed"
+        assert signer.held.signed == 0
+        signer.held.may_sign.set()
+        assert codes([first, *asked]) == ["SIGNER_FROZEN"] * 3
+
+
+def test_gather_for_a_moment_and_no_longer(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """However large the payment is that the token signs, or if it hangs."""
+    monkeypatch.setattr(gathering, "WAIT_S", 0.01)
+    with group(tmp_path) as signer:
+        signer.let()
+        first, before = signer.at_work(signer.spend()), signer.held.anchors
+        second = signer.at_work(signer.spend())
+        assert signer.held.anchors - before == 1
+        signer.held.may_sign.set()
+        assert codes([first, second]) == ["signed"] * 2
 
 
 def test_wait_for_the_line_of_one_that_was_asked_for_before(tmp_path: Path) -> None:
