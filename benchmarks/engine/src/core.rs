@@ -5,7 +5,7 @@ use std::process::Command as Program;
 use crate::book::BookOnly;
 use crate::flow;
 use crate::gated::Gated;
-use crate::{cancel_all, number, option, round, venue};
+use crate::{cancel_all, longest, number, option, round, venue};
 
 pub fn run(arguments: &[String]) -> Result<(), String> {
     let count = number(arguments, "--messages", 1_000_000)? as usize;
@@ -51,6 +51,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
             ""
         );
     }
+    longest::run(&venue::commands_of(&flow::make("normal", count)), runs);
     cancel_all::run(runs);
     Ok(())
 }

@@ -11,6 +11,7 @@ mod filling;
 mod flow;
 mod gated;
 mod load;
+mod longest;
 mod maker;
 mod market;
 mod reports;
