@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from itertools import chain, islice
@@ -29,6 +30,7 @@ def events(
     action: str = "",
     target: str = "",
     actor: str = "",
+    identities: Collection[str] = (),
     person: str = "",
     reads: bool = False,
     under: str = "",
@@ -36,7 +38,8 @@ def events(
     before_id: int | None = None,
     limit: int = 100,
 ) -> list[AuditEvent]:
-    """The newest events first: of an exact target, of actions that begin so, of an actor's label.
+    """The newest events first: of an exact target, of actions that begin so, of an actor's label or of
+    these identities, whatever they are called.
 
     `person` asks for reads of that person's data, `reads` for all such reads, `under` for the deeds of an
     elevation, `until` for what is older. What the sealer has not reached yet is read as text. An event that
@@ -45,12 +48,14 @@ def events(
     if until is not None and before_id is None:
         before_id = _sealed_behind(until)
 
+    by = bool(actor or identities)
+
     def wanted(row: AuditEvent) -> bool:
         about: Found = found_by(row.canon, act=row.act)
         return (
             about.action.startswith(action)
             and target in ("", about.target)
-            and actor in ("", about.actor)
+            and (not by or about.identity in identities or (actor != "" and about.actor == actor))
             and (not under or under in about.under.split())
             and (until is None or about.at is None or about.at < until)
             and (about.person == person if person else bool(about.person) or not reads)
@@ -61,7 +66,10 @@ def events(
         [reading.PERSON + person] if person else [],
         [reading.TARGET + target] if target else [],
         [reading.UNDER + under] if under else [],
-        [(reading.READER if of_reads else reading.ACTOR) + actor] if actor else [],
+        [
+            *([(reading.READER if of_reads else reading.ACTOR) + actor] if actor else []),
+            *(reading.IDENTITY + one for one in identities),
+        ],
         [reading.READS] if reads and not person else [],
     ]
     if action:  # last: many events may have it

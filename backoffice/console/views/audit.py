@@ -13,7 +13,7 @@ from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
-from backoffice.console import frame, reading
+from backoffice.console import doers, frame, reading
 from core import access, clock
 from core.audit import gaps, packing, probing, queries, witnesses
 from core.audit.actions import export_log
@@ -46,11 +46,12 @@ class BadTime(BadExport):
 def index(request: frame.StaffRequest) -> HttpResponse:
     """The newest events, filtered."""
     chosen = {name: request.GET.get(name, "").strip()[:200] for name in FILTERS}
-    before = _before(request)
+    before, whose = _before(request), doers.meant(chosen["actor"])
     rows = queries.events(
         action=chosen["action"],
         target=chosen["target"],
-        actor=chosen["actor"],
+        actor=whose.label,
+        identities=whose.identities,
         until=_moment(chosen["until"], undone="Nothing was looked for"),
         before_id=before,
         limit=SHOWN + 1,
@@ -59,6 +60,7 @@ def index(request: frame.StaffRequest) -> HttpResponse:
         "rows": rows[:SHOWN],
         "older": rows[SHOWN - 1].id if len(rows) > SHOWN else None,
         "chosen": chosen,
+        "namesakes": whose.fits(rows),
         "checkpoint": queries.newest_checkpoint(),
         "unlike": () if any(chosen.values()) else _unlike(rows, before),
     }
@@ -80,16 +82,17 @@ def _unlike(rows: Sequence[AuditEvent], before: int | None) -> list[gaps.Unlike]
 def reads(request: frame.StaffRequest) -> HttpResponse:
     """Who read what of whom: by reader, by person read."""
     chosen = {name: request.GET.get(name, "").strip()[:300] for name in ("actor", "person")}
-    before = _before(request)
+    before, whose = _before(request), doers.meant(chosen["actor"])
     rows = queries.events(
-        actor=chosen["actor"],
+        actor=whose.label,
+        identities=whose.identities,
         person=chosen["person"],
         reads=True,
         before_id=before,
         limit=SHOWN + 1,
     )
     older = rows[SHOWN - 1].id if len(rows) > SHOWN else None
-    values = {"rows": rows[:SHOWN], "older": older, "chosen": chosen}
+    values = {"rows": rows[:SHOWN], "older": older, "chosen": chosen, "namesakes": whose.fits(rows)}
     return frame.page(request, "console/reads.html", values, now=clock.now())
 
 

@@ -22,6 +22,7 @@ FAULTS: Final = "faults"
 ACTION: Final = "action:"
 TARGET: Final = "target:"
 ACTOR: Final = "actor:"
+IDENTITY: Final = "identity:"
 PERSON: Final = "person:"
 READER: Final = "reader:"
 UNDER: Final = "under:"
@@ -39,6 +40,7 @@ class Found(NamedTuple):
     person: str
     under: str
     fault: str
+    identity: str = ""
 
     def terms(self) -> list[str]:
         """What the event is listed under besides `EVERYTHING`: its names, and what few events have."""
@@ -47,6 +49,8 @@ class Found(NamedTuple):
             terms.append(TARGET + self.target)
         if self.actor:
             terms.append(ACTOR + self.actor)
+        if self.identity:
+            terms.append(IDENTITY + self.identity)
         if self.person:
             terms += [READS, PERSON + self.person, READER + self.actor]
         if self.under:
@@ -116,6 +120,7 @@ def found_by(canon: str, *, act: UUID | str | None) -> Found:
         _short(person, _TARGET_MAX),
         _short(under, _TARGET_MAX),
         fault,
+        _short(actor.get("identity"), _NAME_MAX),
     )
 
 
