@@ -69,6 +69,10 @@ def test_carries_what_every_witness_cosigned(
     assert cosigning.collect(OwnLog(log[0]), among, now=clock.now()) == 2
     assert exporting.span(since=None, until=now).end == 607
     assert exporting.span(since=None, until=now, by=by).end == 608
+    do(count=1, actor=robot, now=late)
+    seal(log, late)
+    assert cosigning.collect(OwnLog(log[0]), among, now=clock.now()) == 2
+    assert exporting.span(since=None, until=now, by=by).end == 608, "and no further"
 
 
 FALSE_LINES = {
@@ -179,7 +183,7 @@ def test_of_a_time_misses_no_event_of_it_whatever_the_clocks_and_the_sealer_did(
     monkeypatch.setattr(sealing, "BATCH", 2)
     for at_h, sealed_h in ((0, 0), (10, 10), (8, 8), (12, 12)):  # the clock goes back
         act(at_h, sealed_h=sealed_h)
-    assert found(9, 10.5) == (1, 4)
+    assert found(9, 10.5) == found(9.5, 10.5) == (1, 4)
     act(20.1, sealed_h=19.9)  # the writer's clock goes before
     assert found(20, 20.5) == (4, 5)
     for _ in range(5):  # the sealer is down, and has more than a batch to catch up with
@@ -187,6 +191,7 @@ def test_of_a_time_misses_no_event_of_it_whatever_the_clocks_and_the_sealer_did(
     act(40, sealed_h=40)
     act(41, sealed_h=41)
     assert found(29, 31) == (5, 11)
+    assert found(20, 20.5) == (4, 7)
     with pytest.raises(exporting.BadSpan):
         found(5, 5)
 

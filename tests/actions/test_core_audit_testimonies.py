@@ -221,6 +221,11 @@ def test_is_counted_where_there_was_no_room_for_it(
     readings = [probing.read_log(now + timedelta(minutes=minutes)) for minutes in (59, 61)]
     assert [reading.status for reading in readings] == [Status.DEGRADED, Status.UP]
     assert readings[0].facts["losses of testimonies within the hour"] == 1
+    found.unheard += 2  # more of them add no more than a line a minute to the flood
+    for seconds in (59, 60):
+        comparison.begin(now=now + timedelta(seconds=seconds))
+        assert AuditEvent.texts.count() == seconds - 58
+    assert AuditEvent.objects.order_by("-pk")[0].doc["after"] == {"count": 2}
 
 
 def test_shows_what_the_databases_owner_did_to_events_before_their_seal(

@@ -43,6 +43,19 @@ def test_is_looked_up_where_somebody_else_moved_the_cursor_past_it() -> None:
     assert heard.sealed([(15, C)]) == [Gone(15, B, C)]
 
 
+def test_is_looked_up_also_where_more_was_sealed_since_than_is_remembered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """What this sealer sealed before another went on says nothing of what that one did."""
+    monkeypatch.setattr(testimonies, "KEPT_MAX", 2)
+    heard = Heard(cursor=0)
+    heard.sealed([(1, A), (2, A)])
+    assert heard.to_look_up(10, limit=9) == []
+    heard.sealed([(11, A), (12, A)])
+    assert heard.hear([(5, A)]) == []
+    assert heard.to_look_up(12, limit=9) == [(5, A)]
+
+
 @pytest.mark.parametrize("cursor", [0, 20], ids=["before the seal", "later"])
 def test_is_replaced_by_nobody_who_tells_otherwise(cursor: int) -> None:
     """The owner who changes an event may have taken over one of the other writers as well."""

@@ -186,6 +186,13 @@ def test_tells_a_log_rewritten_with_its_stolen_key_only_with_a_witness() -> None
         check(rewritten, heads, witnesses=[witness])
 
 
+@pytest.mark.parametrize(("size", "reaches"), [(0, 0), (4, 0), (9, 9)])
+def test_counts_no_witness_that_remembers_nothing_of_the_export(size: int, reaches: int) -> None:
+    start = merkle.Frontier().extended([merkle.leaf(line[:-1]) for line in LINES[:4]])
+    seen = Seen(size, merkle.root(merkle.leaf(line[:-1]) for line in LINES[:size]))
+    assert check(LINES[4:], HEADS[1:], start=start, witnesses=[seen]).witnessed == reaches
+
+
 @pytest.mark.parametrize("size", [4, 6], ids=["at a checkpoint", "between two"])
 def test_says_which_witness_lies_and_blames_no_event_for_it(size: int) -> None:
     liar = Seen(size, b"\1" * 32, by="second.txt")

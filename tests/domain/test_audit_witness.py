@@ -110,6 +110,14 @@ def test_remembers_after_a_restart_and_does_not_start_without_its_memory(
         Witness(name="witness.example/1", logs=[LOG], state=tmp_path / "state")
 
 
+def test_takes_no_two_keys_for_one_log(tmp_path: Path) -> None:
+    """One memory under two keys would let whoever has the older key go on."""
+    other = note.Verifier(LOG.name, b"\1" * 32)
+    with pytest.raises(ValueError, match="two keys for one log"):
+        Witness(name="witness.example/2", logs=[LOG, other], state=tmp_path / "two")
+    Witness(name="witness.example/2", logs=[LOG], state=tmp_path / "two").close()
+
+
 def test_has_it_on_disk_before_it_answers(one: Witness, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*_: object, **__: object) -> None:
         raise OSError("no space left on device")

@@ -7,6 +7,7 @@ import io
 import json
 import re
 import zipfile
+from dataclasses import replace
 from datetime import datetime, timedelta
 from html import unescape
 from pathlib import Path
@@ -15,12 +16,13 @@ from urllib.parse import urlencode
 
 import pytest
 from asgiref.sync import sync_to_async
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from django.db import connections
 
 from backoffice.asgi import console
 from core import audit, clock
 from core.access.doors import ASSERTION
-from core.audit import cosigning, probing
+from core.audit import cosigning, probing, queries
 from core.audit import verifier as offline
 from core.audit.domain.reading import GONE
 from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent
@@ -131,6 +133,29 @@ def test_show_an_event_with_its_proof_and_how_far_witnesses_are(
     assert (reading.status, reading.sentence) == (Status.DOWN, said)
 
 
+def test_call_a_witness_late_that_dates_its_word_to_come_and_no_log_that_nobody_watches(
+    own: Staff, settings: Any, tmp_path: Path
+) -> None:
+    key = Ed25519PrivateKey.generate()
+    by = cosignature.Cosigner("witness.example/1", key.public_key().public_bytes_raw())
+    settings.AUDIT_WITNESSES_FILE, settings.AUDIT_ORIGIN = tmp_path / "witnesses.txt", ORIGIN
+    settings.AUDIT_WITNESSES_FILE.write_text(f"{by} {tmp_path}\n")
+    settings.WATCHED_LOGS_FILE = tmp_path / "watched.txt"
+    signer = note.Verifier("countersign/signer", b"\1" * 32)
+    settings.WATCHED_LOGS_FILE.write_text(f"{signer} {tmp_path / 'signer.sock'}\n")
+    now = clock.now()
+    times = {ORIGIN: now, signer.name: now + timedelta(days=1), "countersign/old": now - timedelta(days=1)}
+    for log, at in times.items():
+        text = note.Checkpoint(log, 1, b"\2" * 32).text()
+        line = cosignature.cosign(text, by=by, signer=key.sign, at=int(at.timestamp()))
+        signed = text + "\n\N{EM DASH} own AAAA\n"
+        AuditCosignature.objects.create(log=log, size=1, witness=by.name, note=signed, line=line, at=at)
+    states = {one.log: (one.is_watched, probing.is_late(one, now)) for one in queries.witnessed()}
+    assert states == {ORIGIN: (True, False), signer.name: (True, True), "countersign/old": (False, False)}
+    assert probing.read_witnesses(now).facts["late"] == 1
+    assert "not watched any more" in dot(own).get("/audit/seals/").content.decode()
+
+
 def test_say_which_event_is_not_the_one_that_was_sealed(
     own: Staff, now: datetime, tmp_path: Path, settings: Any
 ) -> None:
@@ -207,7 +232,46 @@ def test_are_filtered_by_actor_target_act_and_time(own: Staff, now: datetime, tm
     once = shown(actor=cy, action="test.") // 3
     found = [shown(actor=cy, action="test.", until=text) // once for text in times.values()]
     assert found == [0, 1, 2, 3]
+    assert shown(
+        actor=cy, action="test.", until=f"{now + timedelta(hours=2, minutes=15):%Y-%m-%dT%H:%M}+02:00"
+    ) == (2 * once)
     assert dot(own).get("/audit/", {"until": "yesterday"}).status_code == 400
+
+
+@pytest.mark.parametrize("sealed", [False, True], ids=["waiting", "sealed"])
+def test_are_found_by_who_acted_and_say_when_a_name_is_not_ones_alone(
+    own: Staff, now: datetime, tmp_path: Path, sealed: bool
+) -> None:
+    """Whoever is named like Ana, or writes events under her name, is not taken for her."""
+    ana = own.ana.identity
+    twin = own.ben.identity
+    twin.display_name = ana.display_name
+    twin.save(update_fields=["display_name"])
+    do(count=1, actor=own.ana.actor, now=now)
+    do(count=2, actor=replace(own.ben.actor, label=ana.display_name), now=now)
+    do(count=3, actor=replace(own.ana.actor, label="Ana, before she married"), now=now)
+    do(count=4, actor=replace(own.ana.actor, identity=None), now=now)
+    seal = soft_log(tmp_path, origin=ORIGIN)[1]
+    if sealed:
+        seal_all(seal, now=now)
+
+    def shown(path: str, actor: object, **more: str) -> tuple[int, int]:
+        page = dot(own).get(path, {"actor": str(actor), **more}).content.decode()
+        return page.count('title="thing/'), page.count(">only <code>")
+
+    acts = {"action": "test."}
+    assert shown("/audit/", ana.pk, **acts) == (4, 0)
+    assert shown("/audit/", twin.pk, **acts) == (2, 0)
+    assert shown("/audit/", ana.display_name, **acts) == (10, 2)
+    page = dot(own).get("/audit/", {"actor": ana.display_name}).content.decode()
+    assert "some acts under that name name nobody" in page
+    assert shown("/audit/", "Ana, before she married", **acts) == (3, 0)
+    audit.record_read(Event.DONE, "case/1", of="customers.customer/tom", actor=own.ana.actor, now=now)
+    if sealed:
+        seal_all(seal, now=now)
+    reads = dot(own).get("/audit/reads/", {"actor": str(ana.pk)}).content.decode()
+    assert reads.count('title="case/1"') == 1
+    assert 'title="case/1"' not in dot(own).get("/audit/reads/", {"actor": str(twin.pk)}).content.decode()
 
 
 def test_show_what_lies(own: Staff, now: datetime, tmp_path: Path) -> None:
