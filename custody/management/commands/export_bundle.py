@@ -6,7 +6,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 
 from core import clock
-from core.actor import system
+from core.operators import operator
 from core.refusals import Refused
 from custody import actions
 from kernel import canonical
@@ -22,7 +22,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             data = actions.export_bundle(
-                refill_id=options["refill"], actor=system("export-bundle"), now=clock.now()
+                refill_id=options["refill"], actor=operator("export-bundle"), now=clock.now()
             )
         except Refused as error:
             raise CommandError(str(error)) from error

@@ -6,7 +6,7 @@ from uuid import UUID
 from django.core.management.base import BaseCommand, CommandError
 
 from core import clock
-from core.actor import system
+from core.operators import operator
 from core.refusals import Refused
 from custody import actions
 
@@ -24,7 +24,7 @@ class Command(BaseCommand):
                 payment = actions.import_signatures(
                     refill_id=options["refill"],
                     data=path.read_bytes(),
-                    actor=system("import-signatures"),
+                    actor=operator("import-signatures"),
                     now=clock.now(),
                 )
             except (OSError, Refused) as error:

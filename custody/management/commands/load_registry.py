@@ -6,7 +6,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from core import clock
-from core.actor import system
+from core.operators import operator
 from core.refusals import Refused
 from custody import actions
 from custody.adapters import judge
@@ -34,7 +34,7 @@ class Command(BaseCommand):
             )
             check_addresses(registry)
             wallets = actions.load_registry(
-                registry=registry, targets=targets, actor=system("load-registry"), now=clock.now()
+                registry=registry, targets=targets, actor=operator("load-registry"), now=clock.now()
             )
         except (OSError, BadRegistry, NotCanonical, BadTargets, MoneyError, Refused) as error:
             raise CommandError(f"{options['registry']}: {error}") from error

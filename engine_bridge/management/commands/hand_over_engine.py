@@ -9,7 +9,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from core import clock
-from core.actor import system
+from core.operators import operator
 from engine_bridge import succession
 from engine_bridge.adapters.channel import EngineAway, EngineRefused
 
@@ -27,7 +27,7 @@ class Command(BaseCommand):
                 settings.ENGINE_ADMIN_TARGET,
                 options["standby"],
                 reason=options["reason"],
-                actor=system("hand_over_engine"),
+                actor=operator("hand_over_engine"),
                 now=clock.now(),
             )
         except EngineAway as away:

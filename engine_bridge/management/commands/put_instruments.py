@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from core import clock
-from core.actor import system
+from core.operators import operator
 from engine_bridge import listing
 from engine_bridge.adapters.channel import EngineAway, EngineRefused
 
@@ -19,7 +19,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             for symbol, state in listing.put_all(
-                settings.ENGINE_ADMIN_TARGET, actor=system("put_instruments"), now=clock.now()
+                settings.ENGINE_ADMIN_TARGET, actor=operator("put_instruments"), now=clock.now()
             ):
                 print(f"{symbol}: {state}")
         except EngineAway as away:

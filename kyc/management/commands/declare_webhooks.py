@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from core import clock
-from core.actor import system
+from core.operators import operator
 from kyc import actions
 from kyc.models import Provider
 
@@ -30,6 +30,6 @@ class Command(BaseCommand):
                 self.stderr.write(f"{provider}: no secret is set, so no endpoint was declared")
                 continue
             row = actions.declare_endpoint(
-                provider=provider, secrets=wanted, actor=system("declare-webhooks"), now=clock.now()
+                provider=provider, secrets=wanted, actor=operator("declare-webhooks"), now=clock.now()
             )
             self.stdout.write(f"{settings.HOOKS_ORIGIN}/webhooks/kyc/{provider}/{row.pk}")

@@ -6,9 +6,9 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from core import clock
-from core.actor import system
 from core.audit import exporting, notarizing, packing, witnesses
 from core.audit.actions import export_log
+from core.operators import operator
 
 
 def moment(text: str) -> datetime:
@@ -40,7 +40,7 @@ class Command(BaseCommand):
             form=options["form"],
             reason=options["reason"],
             by=by,
-            actor=system("export"),
+            actor=operator("export"),
             now=clock.now(),
         )
         for path in exporting.write(folder, verifier, span, by=by):

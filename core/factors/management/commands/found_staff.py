@@ -13,8 +13,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from core import clock
 from core.access.actions.founding import FoundedAlready, Founder, FoundingService, Passkey
 from core.access.roles import Role
-from core.actor import system
 from core.factors.actions.founding import FirstFactors, found
+from core.operators import operator
 from kernel import members
 
 
@@ -50,7 +50,7 @@ class Command(BaseCommand):
                 services=services,
                 factors=factors,
                 sealed=sealed,
-                actor=system("founding"),
+                actor=operator("founding"),
                 now=clock.now(),
             )
         except FoundedAlready as refusal:
