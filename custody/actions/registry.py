@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
+from django.db.models import Count
 
 from core import audit, outbox
 from core.action import action
@@ -17,6 +19,10 @@ from custody.events import Event, RegistryLoaded
 from custody.models import Address, Asker, DecoderKey, Lane, PaymentPolicy, Wallet
 from kernel.registry import Registry
 from kernel.wallet import Wallet as Described
+
+_OF_A_WALLET: Final = ("tier", "network", "threshold", "tokens", "refill_below", "target", "order_life_s")
+_OF_A_POLICY: Final = ("version", "teams", "source", "confirm_above")
+_NOT_TOLD: Final = ("id", "wallet", "registry_version")
 
 
 class WrongRegistry(Refused):
@@ -43,6 +49,7 @@ def load_registry(*, registry: Registry, targets: Targets, actor: Actor, now: da
             f"Nothing was loaded: the file is version {registry.version}, and version {loaded} is loaded "
             "here. Give the file that the signers run with."
         )
+    before = _standing()
     wallets = [_wallet(described, registry, targets) for described in registry.wallets.values()]
     for kind, policy in registry.policies.items():
         PaymentPolicy.objects.update_or_create(
@@ -58,15 +65,44 @@ def load_registry(*, registry: Registry, targets: Targets, actor: Actor, now: da
     _take_up_askers(registry)
     _take_up_decoders(registry)
     _take_up_lanes(registry)
+    after = _standing()
+    changed = [name for name in after if before[name] != after[name]]
     audit.record(
         Event.REGISTRY_LOADED,
         f"custody.registry/{registry.version}",
         actor=actor,
         now=now,
-        after={"digest": registry.digest, "wallets": [wallet.name for wallet in wallets]},
+        before={name: before[name] for name in changed},
+        after={
+            "digest": registry.digest,
+            **{name: after[name] for name in changed},
+            "wallets": after["wallets"] if "wallets" in changed else [wallet.name for wallet in wallets],
+        },
     )
     outbox.publish(RegistryLoaded(version=registry.version), now=now)
     return wallets
+
+
+def _standing() -> dict[str, dict[str, Any]]:
+    """What a registry sets here, for its event: what the file's digest alone would not tell a reader of the
+    log, nor how much a refill fills up to, which stands in no registry.
+    """
+    wallets = Wallet.objects.annotate(count=Count("addresses")).order_by("name")
+    lanes = Lane.objects.order_by("wallet__name")
+    columns = [one.name for one in Lane._meta.concrete_fields if one.name not in _NOT_TOLD]
+    return {
+        "wallets": {
+            row.name: {name: getattr(row, name) for name in _OF_A_WALLET} | {"addresses": row.count}
+            for row in wallets
+        },
+        "policies": {
+            row.kind: {name: getattr(row, name) for name in _OF_A_POLICY}
+            for row in PaymentPolicy.objects.order_by("kind")
+        },
+        "askers": {str(one): True for one in Asker.objects.order_by("pk").values_list("pk", flat=True)},
+        "decoders": {str(row.pk): row.public_key for row in DecoderKey.objects.order_by("pk")},
+        "lanes": {row.wallet.name: {name: getattr(row, name) for name in columns} for row in lanes},
+    }
 
 
 def _take_up_askers(registry: Registry) -> None:

@@ -39,6 +39,24 @@ def test_loads_the_registry_and_says_what_it_found(registry_file: Path) -> None:
     assert AuditEvent.objects.filter(doc__action="custody.registry.loaded").count() == 1
 
 
+def test_says_in_the_log_what_the_registry_changes_here(registry_file: Path) -> None:
+    """How much a refill fills up to stands on the command line alone, and in no registry's digest."""
+    for target in ("2", "500", "500"):
+        call_command(
+            "load_registry", registry=registry_file, refill_below="1", target=target, stdout=io.StringIO()
+        )
+    events = AuditEvent.objects.filter(doc__action="custody.registry.loaded").order_by("pk")
+    first, raised, again = (row.doc for row in events)
+    assert first["after"]["wallets"]["cold"]["threshold"] == 3
+    assert first["after"]["policies"]["custody.withdrawal"]["teams"]
+    assert first["before"]["policies"] == {}
+    told = [raised[side]["wallets"]["hot"]["target"] for side in ("before", "after")]
+    assert [int(units) for units in told] == [2 * BTC, 500 * BTC]
+    assert raised["before"].keys() == {"wallets"}
+    assert again["before"] == {}
+    assert again["after"]["digest"] == first["after"]["digest"]
+
+
 @pytest.mark.parametrize("damage", ["missing", "cut", "targets"])
 def test_loads_nothing_from_a_file_that_is_wrong(registry_file: Path, damage: str) -> None:
     if damage == "missing":

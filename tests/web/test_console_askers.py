@@ -9,6 +9,7 @@ from typing import Any
 from core import clock
 from core.access.models import Identity
 from core.approvals.models import ApprovalRequest
+from core.audit.models import AuditEvent
 from custody import actions
 from custody.domain.wallets import Targets
 from kernel import canonical
@@ -55,10 +56,17 @@ def test_is_told_so_before_they_ask_and_who_can(exchange: Exchange) -> None:
     assert f"{REFUSE} {can}, and not {ana.display_name}. Have them ask anew." in theirs
     assert NOT_YOU not in theirs
 
+    # Who may ask is in the log, too, and who might before.
+    load(exchange, 3, staff.ben)
+    event = AuditEvent.objects.filter(doc__action="custody.registry.loaded").order_by("-pk")[0].doc
+    pair, one = ({str(each.identity.pk) for each in them} for them in ((staff.ben, staff.cy), (staff.ben,)))
+    assert (set(event["before"]["askers"]), set(event["after"]["askers"])) == (pair, one)
+    load(exchange, 4, staff.ben, staff.cy)
+
     # It decides nothing: this console's registry may be older than the signers'.
     request = ApprovalRequest.objects.get(pk=where.split("/")[2])
     staff.ana.asks(request, clock.now())
-    assert REFUSE in page(ana, where)
+    assert REFUSE.replace("registry 2", "registry 4") in page(ana, where)
 
 
 def test_is_not_told_so_where_they_may_ask_or_nobody_is_asked_that(exchange: Exchange) -> None:
