@@ -64,23 +64,22 @@ def report_screening(*, withdrawal_id: UUID, hits: Sequence[str], actor: Actor, 
 @action(Event.WITHDRAWAL_RELEASED)
 def release_from_screening(*, withdrawal_id: UUID, reason: str, actor: Actor, now: datetime) -> Withdrawal:
     """A withdrawal on hold put before the checkers. Whoever releases it is its maker, and so never among
-    them.
+    them. It clears the destination for later withdrawals too, which the event says.
     """
     target = f"custody.withdrawal/{withdrawal_id}"
     maker = entitled.officer(actor, Permission.RELEASE_WITHDRAWAL, now=now, target=target)
     row = locks.withdrawal(withdrawal_id)
     before, disposition = row.state, entitled.said(reason, target=target)
     offers.put_before_checkers(row, maker, risk=offers.HELD, actor=actor, now=now)
-    Beneficiary.objects.filter(pk=row.beneficiary_id, cleared_at=None).update(
-        cleared_at=now, cleared_by=maker
-    )
+    held = Beneficiary.objects.filter(pk=row.beneficiary_id, cleared_at=None)
+    was_cleared = not held.update(cleared_at=now, cleared_by=maker)
     audit.record(
         Event.WITHDRAWAL_RELEASED,
         row,
         actor=actor,
         now=now,
-        before={"state": before, "held_for": row.reason},
-        after={"state": row.state, "maker": maker.pk},
+        before={"state": before, "held_for": row.reason, "cleared": was_cleared},
+        after={"state": row.state, "maker": maker.pk, "beneficiary": row.beneficiary_id, "cleared": True},
         reason=disposition,
     )
     announcing.moved(row, now=now)

@@ -13,6 +13,7 @@ from core.approvals.actions import submit_signature
 from core.approvals.actions.signatures import ConflictOfInterest
 from core.approvals.models import ApprovalRequest
 from core.approvals.policies import FactUnknown
+from core.audit.models import AuditEvent
 from core.refusals import NotAllowed
 from custody import actions
 from custody.actions.entitled import ReasonMissing
@@ -70,6 +71,9 @@ def test_released_by_an_officer_has_that_officer_as_its_maker(treasury: Treasury
     )
     assert trace.events == ["approvals.request.opened", "custody.withdrawal.released"]
     assert trace.topics == ["approvals.moved", "custody.withdrawal_moved"]
+    event = AuditEvent.objects.order_by("-pk")[0].doc
+    assert (event["before"]["cleared"], event["after"]["cleared"]) == (False, True)
+    assert event["after"]["beneficiary"] == str(row.beneficiary_id), "later withdrawals there need no officer"
 
 
 def test_goes_to_a_cleared_destination_without_an_officers_look(treasury: Treasury) -> None:
