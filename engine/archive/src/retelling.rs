@@ -21,6 +21,8 @@ pub struct Retelling {
     told: Option<Told>,
     /// From then on.
     archive: Option<Archive>,
+    /// The command that the last event before belongs to, where more of its events may come.
+    cause: Option<u64>,
     /// Where files without indexes, as former versions left them, are to be sealed.
     seal: Option<Point>,
 }
@@ -46,10 +48,15 @@ impl Retelling {
     /// Of files that were compared so far already.
     pub(crate) fn behind(shelf: Shelf, file_bytes: u64, found: Found) -> io::Result<Retelling> {
         let told = Some(Told::behind(&shelf, found)?);
-        Ok(Retelling { shelf, file_bytes, told, archive: None, seal: None })
+        Ok(Retelling { shelf, file_bytes, told, archive: None, cause: None, seal: None })
     }
 
-    /// Takes in the next events of the replay, those of whole commands. `InvalidData` says which were told otherwise.
+    /// The same, where the last event that was compared belongs to this command, and not all of it may have been there.
+    pub(crate) fn within(self, cause: Option<u64>) -> Retelling {
+        Retelling { cause, ..self }
+    }
+
+    /// Takes in the next events of the replay, those of whole commands, or the rest of one and such. `InvalidData` says which were told otherwise.
     pub fn take(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
         if let Some(told) = &mut self.told {
@@ -58,7 +65,8 @@ impl Retelling {
                 return Ok(());
             }
             // A file never ends within a command.
-            let half = last_cause(same).map_or(0, |cause| length_of_command(more, cause));
+            let cause = last_cause(same).or(self.cause.take());
+            let half = cause.map_or(0, |cause| length_of_command(more, cause));
             told.add(&self.shelf, &more[..half])?;
             rest = &more[half..];
         }

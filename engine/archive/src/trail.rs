@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use crate::found::{Found, PIECE};
 use crate::reopening::Reading;
 use crate::shelf::Shelf;
+use crate::told::last_cause;
 use crate::{Options, Point, Retelling};
 
 /// Events that no file holds yet. A leader that writes is never so far behind.
@@ -31,6 +32,8 @@ pub struct Trail {
     /// Computed events, of which the first `seen` bytes were found.
     ahead: Vec<u8>,
     seen: usize,
+    /// The command of the last event that was found and is kept no longer.
+    cause: Option<u64>,
     retry: Duration,
     again: Instant,
     differs: Option<String>,
@@ -47,6 +50,7 @@ impl Trail {
             newest: at,
             ahead: Vec::new(),
             seen: 0,
+            cause: None,
             retry: RETRY_FIRST,
             again: Instant::now(),
             differs: None,
@@ -76,7 +80,7 @@ impl Trail {
         self.found = None;
         self.begin = self.newest;
         self.ahead.clear();
-        self.seen = 0;
+        (self.seen, self.cause) = (0, None);
         self.again = Instant::now() + self.retry;
     }
 
@@ -118,6 +122,7 @@ impl Trail {
             let used = found.compare(&self.shelf, &self.ahead[self.seen..])?;
             self.seen += used;
             if self.seen == self.ahead.len() || self.seen >= PIECE {
+                self.cause = last_cause(&self.ahead[..self.seen]).or(self.cause);
                 self.ahead.drain(..self.seen);
                 self.seen = 0;
             }
@@ -138,7 +143,9 @@ impl Trail {
             return Ok(None);
         }
         found.let_sealed_go(&self.shelf)?;
-        let mut retelling = Retelling::behind(self.shelf, self.file_bytes, found)?;
+        // The leader may have died between two events of a command: the rest belongs to the same file.
+        let cause = last_cause(&self.ahead[..self.seen]).or(self.cause);
+        let mut retelling = Retelling::behind(self.shelf, self.file_bytes, found)?.within(cause);
         retelling.take(&self.ahead[self.seen..])?;
         Ok(Some(retelling))
     }

@@ -7,7 +7,7 @@ use std::thread;
 use std::time::Duration;
 
 use countersign_archive::{Archive, Point, Seam, Trail};
-use history::{Count, Folder, append, history, nothing, options, seal, tells_all};
+use history::{Count, FILE_BYTES, Folder, append, history, nothing, options, seal, tells_all};
 
 fn expect(trail: &mut Trail, from: usize, to: usize) {
     for given in &history()[from..to] {
@@ -97,6 +97,45 @@ fn goes_through_what_another_told_since_and_cuts_what_was_never_whole() {
     let refused = trail.finish().unwrap().unwrap().finish().err().unwrap();
     let told = history()[1_999].point.event_seq + 1;
     assert!(refused.to_string().contains("that the journal does not give"), "{refused} {told}");
+}
+
+/// A leader that died in the middle of writing a command's events, into a file that was full or became so with them.
+#[test]
+fn never_ends_a_file_within_a_command_wherever_the_leader_died() {
+    const BEGIN: usize = 1_000;
+    let begins: Vec<u64> = history().iter().map(|given| given.point.event_seq + 1).collect();
+    let folder = Folder::new();
+    let leader = folder.create();
+    append(&leader, 0, BEGIN).unwrap();
+    seal(&leader, BEGIN).unwrap();
+    let newest = folder.files("log").pop().unwrap();
+    let (mut last, mut full) = (BEGIN, 0);
+    // Two commands further than the file may grow: as one large block has it.
+    let mut block = Vec::new();
+    while full < 2 {
+        block.extend_from_slice(&history()[last].bytes);
+        last += 1;
+        full += usize::from(fs::metadata(&newest).unwrap().len() + block.len() as u64 >= FILE_BYTES);
+    }
+    drop(leader);
+    let before = fs::read(&newest).unwrap();
+    let command = history()[last - 1].bytes.len() + history()[last - 2].bytes.len();
+    for cut in block.len() - command..=block.len() {
+        fs::write(&newest, [&before, &block[..cut]].concat()).unwrap();
+        let mut trail = Trail::new(&folder.path(), history()[BEGIN - 1].point, &options(Seam::default()));
+        expect(&mut trail, BEGIN, last + 3);
+        let archive = lead(trail);
+        append(&archive, last + 3, last + 30).unwrap();
+        tells_all(&archive, last + 30);
+        for file in folder.files("log") {
+            let name = file.file_stem().unwrap().to_str().unwrap().to_string();
+            let first_seq: u64 = name["events-".len()..].parse().unwrap();
+            assert!(first_seq == 1 || begins.contains(&first_seq), "{name} begins within a command, {cut}");
+            if file > newest {
+                fs::remove_file(file).unwrap();
+            }
+        }
+    }
 }
 
 #[test]
