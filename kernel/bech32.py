@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import functools
+import operator
 from collections.abc import Iterable, Sequence
 from typing import Final
 
 _ALPHABET: Final = "qpzry9x8gf2tvdw0s3jn54khce6mua7l"
 _VALUES: Final = {character: value for value, character in enumerate(_ALPHABET)}
 _GENERATOR: Final = (0x3B6A57B2, 0x26508E6D, 0x1EA119FA, 0x3D4233DD, 0x2A1462B3)
+_SUMS: Final = tuple(  # of the generators whose bits are set: a signer checks an address with every payment
+    functools.reduce(operator.xor, (one for bit, one in enumerate(_GENERATOR) if top >> bit & 1), 0)
+    for top in range(32)
+)
 _BECH32: Final = 1
 _BECH32M: Final = 0x2BC830A3
 _LENGTH_MAX: Final = 90
@@ -56,11 +62,7 @@ def decode(prefix: str, address: str) -> tuple[int, bytes]:
 def _polymod(values: Iterable[int]) -> int:
     checksum = 1
     for value in values:
-        top = checksum >> 25
-        checksum = (checksum & 0x1FFFFFF) << 5 ^ value
-        for bit, generator in enumerate(_GENERATOR):
-            if (top >> bit) & 1:
-                checksum ^= generator
+        checksum = (checksum & 0x1FFFFFF) << 5 ^ value ^ _SUMS[checksum >> 25]
     return checksum
 
 
