@@ -119,8 +119,8 @@ def codes(answers: list[Future[Message]]) -> list[str]:
 
 
 @contextlib.contextmanager
-def group(folder: Path, **registry: object) -> Iterator[Group]:
-    desk = Desk(folder / "state", registry=hot_registry(**registry), token=HeldToken())
+def group(folder: Path, *, token: HeldToken | None = None, **registry: object) -> Iterator[Group]:
+    desk = Desk(folder / "state", registry=hot_registry(**registry), token=token or HeldToken())
     with ThreadPoolExecutor(3 * AT_ONCE) as pool:
         found = Group(desk, pool)
         try:

@@ -6,6 +6,7 @@ before a key is used for any (ADR 0045).
 
 from __future__ import annotations
 
+import argparse
 import contextlib
 import itertools
 import json
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from custody.signer import starting
 from custody.signer.journal import AHEAD_MAX, SPEND
 from custody.signer.refusals import Refused
 from kernel import evm, gathering
@@ -80,6 +82,27 @@ def test_gather_for_a_moment_and_no_longer(tmp_path: Path, monkeypatch: pytest.M
         assert signer.held.anchors - before == 1
         signer.held.may_sign.set()
         assert codes([first, second]) == ["signed"] * 2
+
+
+def test_gather_only_while_every_place_is_taken_of_those_that_an_operator_says_there_are(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(gathering, "WAIT_S", 60.0)
+    file, token, parser = tmp_path / "registry.json", HeldToken(), argparse.ArgumentParser()
+    monkeypatch.setattr(starting, "Token", lambda **login: token)
+    starting.add_arguments(parser)
+    how = ["--token", token.name, "--registry", str(file), "--state", str(tmp_path / "state"), "--module", ""]
+    options = parser.parse_args([*how, "--token-places", "2"])
+    monkeypatch.setattr(Desk, "_start", lambda desk: starting.start(options, "its PIN"))
+    file.write_bytes(hot_registry().encoded)
+    with group(tmp_path, token=token) as signer:
+        signer.let()
+        first, second = signer.at_work(signer.spend()), signer.at_work(signer.spend())
+        before, third = token.anchors, signer.follower(signer.spend())
+        assert not token.at_work.acquire(timeout=0.1)
+        assert token.anchors == before
+        token.may_sign.set()
+        assert codes([first, second, third]) == ["signed"] * 3
 
 
 def test_wait_for_the_line_of_one_that_was_asked_for_before(tmp_path: Path) -> None:
