@@ -85,4 +85,4 @@ def ask_release(request: frame.StaffRequest, symbol: str) -> HttpResponse:
 
 def _open_release(request: frame.StaffRequest, row: Instrument, now: datetime) -> ApprovalRequest | None:
     rows = approvals.open_requests(identity=request.identity, now=now)
-    return rows.filter(pk=row.release_request).first()
+    return rows.filter(pk=row.release_request).first() if row.release_request else None
