@@ -56,6 +56,7 @@ def report_screening(*, withdrawal_id: UUID, hits: Sequence[str], actor: Actor, 
         now=now,
         before={"state": State.REQUESTED},
         after={"state": row.state, "verdict": found.verdict, "reasons": found.reasons},
+        reason=row.reason if row.state == State.ON_HOLD else "",
     )
     announcing.moved(row, now=now)
     return row

@@ -191,6 +191,8 @@ def test_is_put_before_nobody_while_no_price_is_fresh(treasury: Treasury) -> Non
     row = actions.report_screening(withdrawal_id=row.pk, hits=[], actor=ROBOT, now=treasury.now)
     assert (row.state, row.request) == ("on_hold", None)
     assert "wants to know usd_cents" in row.reason
+    event = AuditEvent.objects.order_by("-pk")[0].doc
+    assert (event["action"], event["reason"]) == ("custody.withdrawal.screened", row.reason)
     again = partial(
         actions.release_from_screening,
         withdrawal_id=row.pk,
