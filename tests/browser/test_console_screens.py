@@ -6,6 +6,7 @@ import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlencode
 
 import pytest
 from axe_playwright_python.sync_playwright import Axe
@@ -87,9 +88,13 @@ def screens(site: Site, settings: Any) -> dict[str, str]:
 
 
 def sealed(site: Site, settings: Any) -> dict[str, str]:
-    """An event that is proven and one that was changed since, in a log of which one witness of two has seen
-    the head.
+    """An event that is proven, one that was changed since, and one that is gone, in a log of which one of two
+    witnesses has seen the head; and acts under the name of somebody who did not do all of them.
     """
+    ana = site.exchange.staff.ana.identity
+    AuditEvent.texts.append(
+        f'{{"action":"a","actor":{{"label":"{ana.display_name}"}},"at":"2026-01-01T00:00:00Z"}}'
+    )
     log, seal = soft_log(site.folder, origin=LOG)
     seal_all(seal, now=clock.now())
     settings.AUDIT_KEY_FILE, settings.AUDIT_ORIGIN = site.folder / "key.txt", LOG
@@ -97,7 +102,7 @@ def sealed(site: Site, settings: Any) -> dict[str, str]:
     with watching(site.folder, log) as among:
         cosigning.collect(OwnLog(log), among[:1], now=clock.now())
         settings.AUDIT_WITNESSES_FILE.write_text("".join(f"{one.cosigner} {one.socket}\n" for one in among))
-    event, changed = AuditEvent.texts.order_by("pk")[2:4]
+    event, changed, gone = AuditEvent.texts.order_by("pk")[2:5]
     with connection.cursor() as cursor:
         cursor.execute("ALTER TABLE audit_event DISABLE TRIGGER audit_event_rows")
         cursor.execute(
@@ -105,8 +110,15 @@ def sealed(site: Site, settings: Any) -> dict[str, str]:
             " WHERE tx = %s AND n = %s",
             changed.pk,
         )
+        cursor.execute("DELETE FROM audit_event WHERE tx = %s AND n = %s", gone.pk)
         cursor.execute("ALTER TABLE audit_event ENABLE ALWAYS TRIGGER audit_event_rows")
-    return {"event": f"/audit/{event.id}/", "changed": f"/audit/{changed.id}/"}
+    return {
+        "event": f"/audit/{event.id}/",
+        "changed": f"/audit/{changed.id}/",
+        "gone": f"/audit/{gone.id}/",
+        "gap": f"/audit/?before={gone.id + 1}",
+        "namesakes": f"/audit/?{urlencode({'actor': ana.display_name})}",
+    }
 
 
 def test_axe_finds_nothing_and_the_policy_stops_nothing(site: Site, visit: Any, settings: Any) -> None:
