@@ -203,8 +203,8 @@ def headline(request: ApprovalRequest) -> str:
 
 @register.filter
 def clock(text: str) -> str:
-    """The moment of an audit event, which is text there, to the second."""
-    return text[:19].replace("T", " ")
+    """The moment of an audit event, text there, to the second; a link to one that has none needs a name."""
+    return text[:19].replace("T", " ") or "no time"
 
 
 @register.filter
