@@ -102,6 +102,7 @@ class Desk:
     token: SoftToken = field(default_factory=SoftToken)
     now: float = 0.0
     order: Order | None = None
+    listens: bool = True
 
     def __post_init__(self) -> None:
         self.now = self.now or in_hours(0).timestamp()
@@ -114,6 +115,7 @@ class Desk:
             state=self.state,
             clock=lambda: self.now,
             order=self.order,
+            listens=self.listens,
         )
 
     def restart(self, **changes: Any) -> Desk:
@@ -122,6 +124,13 @@ class Desk:
         for name, value in changes.items():
             setattr(self, name, value)
         self.signer = self._start()
+        return self
+
+    def listen(self, minutes: int = 10) -> Desk:
+        """Ask it how it is once a minute: so long it listens for a veto before it takes a registry up."""
+        for _ in range(minutes):
+            self.now += 60
+            assert self.health
         return self
 
     def ask(self, message: Message) -> Message:

@@ -49,10 +49,8 @@ def main() -> int:
         succession.read(options.registry)
         with contextlib.suppress(starting.NoPin):
             door.open(starting.read_pin())
-    except WrongPin as error:
-        log(f"locked: {error}")
     except (Refused, WrongToken, MemoryInUse, OSError) as error:
-        if getattr(error, "code", "") != "SIGNER_PIN_REFUSED":
+        if not isinstance(error, WrongPin) and getattr(error, "code", "") != "SIGNER_PIN_REFUSED":
             log(f"cannot start: {error}")
             return 1
         log(f"locked: {error}")

@@ -145,7 +145,7 @@ def _run(options: argparse.Namespace) -> int:
     print(f"SHA-256 {sha256}", flush=True)
     if options.verb == "show":
         return 0
-    signer = starting.start(options, starting.read_pin())
+    signer = starting.start(options, starting.read_pin(), listens=False)
     try:
         if sys.stdin.isatty() and not _confirmed(sha256):
             print("NOT SIGNED the typed characters are not those of the SHA-256", file=sys.stderr)

@@ -281,12 +281,7 @@ def _check_fee(spend: Spend, wallet: Wallet, registry: Registry) -> None:
         raise Refused("SIGNER_FEE_ABOVE_CAP", f"{fee} sats of fee, {cap} were approved")
     if fee > limits.fee_sats_max:
         raise Refused("SIGNER_FEE_ABOVE_LIMIT", f"{fee} sats of fee, the limit is {limits.fee_sats_max}")
-    transaction = spend.psbt.transaction
-    vsize = multisig_vsize(
-        len(transaction.inputs),
-        transaction.outputs,
-        threshold=wallet.threshold,
-        keys=len(wallet.tokens),
-    )
+    inputs, outputs = spend.psbt.transaction.inputs, spend.psbt.transaction.outputs
+    vsize = multisig_vsize(len(inputs), outputs, threshold=wallet.threshold, keys=len(wallet.tokens))
     if fee > limits.feerate_sats_vb_max * vsize:
         raise Refused("SIGNER_FEERATE_ABOVE_LIMIT", f"{fee} sats for {vsize} vB")

@@ -35,6 +35,8 @@ from kernel.registration import digest_of
 from kernel.registry import Registry
 
 CLOCK_SLACK_MS: Final = 2_000  # a clock being steered by NTP may step back this much
+_Most = tuple[int, int | None, int]  # within so many seconds: to one destination, and in all
+LISTENS_MS: Final = 600_000  # forty times over, the worker brings a veto that is on its way
 
 
 @dataclass(slots=True)
@@ -51,8 +53,8 @@ class Memory:
     lanes: Lanes = field(default_factory=Lanes)
     signed: set[str] = field(default_factory=set)  # transaction ids
     holds: Holds = field(default_factory=Holds)
-    # digest -> version, good from, digest of the passkeys that officers read in the order
-    announced: dict[str, tuple[int, int, str]] = field(default_factory=dict)
+    # digest -> version, good from, how long to listen, digest of the passkeys that officers read in the order
+    announced: dict[str, tuple[int, int, int, str]] = field(default_factory=dict)
     recoveries: set[str] = field(default_factory=set)  # digests announced by recovery officers
     vetoed: set[str] = field(default_factory=set)  # registry digests
     orders: set[str] = field(default_factory=set)  # names of orders obeyed
@@ -98,9 +100,11 @@ class Memory:
         elif entry.event == "registry":
             self.announced.clear()  # by officers who may not be officers any more
         elif entry.event == "announced":
+            delay_ms = int(str(details["delay_s"])) * 1000
             self.announced[str(details["digest"])] = (
                 int(str(details["version"])),
-                entry.at_ms + int(str(details["delay_s"])) * 1000,
+                entry.at_ms + delay_ms,
+                min(delay_ms, LISTENS_MS),
                 str(details.get("keys", "")),
             )
             (self.recoveries.add if details["recovery"] else self.recoveries.discard)(str(details["digest"]))
@@ -152,15 +156,17 @@ class Memory:
         if self.reopened is not None and expires <= self.reopened + life:
             raise Refused("SIGNER_INTENT_BEFORE_REOPENING", "it may have been approved before the reopening")
 
-    def may_follow(self, new: Registry, *, old: Registry, now_ms: int) -> bool:
+    def may_follow(self, new: Registry, old: Registry, now_ms: int, listened_ms: int) -> bool:
         """Whether officers announced this registry, the delay is over, and none of them stopped it.
 
+        Others may have been told of a veto while this signer was down: it is told as well while it listens.
         The order said whose passkeys the file has; one with others in it is not what they read.
         """
         digest = new.digest.hex()
-        version, from_ms, keys = self.announced.get(digest, (0, 0, ""))
+        version, from_ms, listens_ms, keys = self.announced.get(digest, (0, 0, 0, ""))
         is_successor = version == new.version > old.version and digest not in self.vetoed
-        return is_successor and keys == digest_of(new.keys) and now_ms >= from_ms
+        is_over = now_ms >= from_ms and listened_ms >= listens_ms
+        return is_successor and keys == digest_of(new.keys) and is_over
 
     def check_counts(self, sightings: Sequence[Sighting]) -> dict[str, canonical.Value]:
         """The part of a journal entry that remembers passkeys' sign counts; Refused where one did not grow.
@@ -190,9 +196,8 @@ class Memory:
     def check_clock(self, journal: Journal, *, now_ms: int) -> None:
         """Refuse where the clock went back: windows and expiries would be worth nothing."""
         if now_ms < journal.last_ms - CLOCK_SLACK_MS:
-            raise Refused(
-                "SIGNER_CLOCK_BACK", f"the clock is {journal.last_ms - now_ms} ms behind the journal"
-            )
+            why = f"the clock is {journal.last_ms - now_ms} ms behind the journal"
+            raise Refused("SIGNER_CLOCK_BACK", why)
 
     def check(self, plan: Plan, *, limits: Limits, now_ms: int) -> Mapping[str, canonical.Value] | None:
         """The journal entry that this spend needs, or None where the same transaction was signed before."""
@@ -202,19 +207,22 @@ class Memory:
         for intent, payment in plan.payments.items():
             for coins in self.versions.get(intent, ()):
                 if coins.isdisjoint(plan.coins):
-                    raise Refused(
-                        "SIGNER_REPLAY", f"{intent} was signed before, over other coins or another nonce"
-                    )
+                    why = f"{intent} was signed before, over other coins or another nonce"
+                    raise Refused("SIGNER_REPLAY", why)
             if self.payments.get(intent, payment) != payment:
                 raise Refused("SIGNER_INTENT_CHANGED", f"{intent} was signed before, and paid something else")
         name, paid = plan.account, self._new_payments(plan)
         if plan.lane is None:
-            self._check_payments(plan, limits.payment_units_max.get(name))
+            each_max = limits.payment_units_max.get(name)
+            for intent, (_, units) in plan.payments.items():
+                if each_max is not None and units > each_max:
+                    why = f"{intent} pays {units} units, {each_max} at most"
+                    raise Refused("SIGNER_PAYMENT_ABOVE_LIMIT", why)
             most = (limits.window_s, limits.destination_units_max.get(name), limits.window_units_max[name])
         else:
             self._check_lane(plan, plan.lane, now_ms=now_ms)
             most = (plan.lane.window_s, plan.lane.destination_units_max, plan.lane.window_units_max)
-        self._check_window(plan, paid, *most, now_ms=now_ms)
+        self._check_window(plan, paid, most, now_ms=now_ms)
         return {
             "wallet": plan.account,
             "txid": plan.txid,
@@ -235,11 +243,6 @@ class Memory:
                 paid[destination] = paid.get(destination, 0) + units
         return paid
 
-    def _check_payments(self, plan: Plan, most: int | None) -> None:
-        for intent, (_, units) in plan.payments.items():
-            if most is not None and units > most:
-                raise Refused("SIGNER_PAYMENT_ABOVE_LIMIT", f"{intent} pays {units} units, {most} at most")
-
     def _check_lane(self, plan: Plan, lane: Lane, *, now_ms: int) -> None:
         """Nobody approved this: the fee counts like a payment, and a new memory waits for a whole window."""
         reopened_ms = 0 if self.reopened is None else int(self.reopened.timestamp() * 1000)
@@ -249,17 +252,9 @@ class Memory:
         if whole > lane.transaction_units_max:
             raise Refused("SIGNER_PAYMENT_ABOVE_LIMIT", f"{whole} units unattended in one transaction")
 
-    def _check_window(
-        self,
-        plan: Plan,
-        paid: Mapping[str, int],
-        window_s: int,
-        destination_max: int | None,
-        window_max: int,
-        *,
-        now_ms: int,
-    ) -> None:
-        wallet, unattended = plan.wallet, plan.lane is not None
+    def _check_window(self, plan: Plan, paid: Mapping[str, int], most: _Most, *, now_ms: int) -> None:
+        (window_s, destination_max, window_max), wallet = most, plan.wallet
+        unattended = plan.lane is not None
         used = partial(self.used, plan.account, window_s=window_s, now_ms=now_ms, unattended=unattended)
         for destination, units in paid.items():
             got = used(destination=destination)

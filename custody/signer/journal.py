@@ -184,15 +184,11 @@ class Journal:
     def refuse(self, user: str, refusal: Refused, *, at_ms: int) -> None:
         """Write a refusal down; only count it where that user got many, or the disk has no room."""
         if self.fault is None and self._tally.admits(user, refusal.code, now_ms=at_ms):
-            said: dict[str, canonical.Value] = {
-                "code": refusal.code,
-                "detail": refusal.detail[:400],
-                "user": user,
-            }
+            code, detail = refusal.code, refusal.detail[:400]
             try:
-                self.append("refused", said, at_ms=at_ms)
+                self.append("refused", {"code": code, "detail": detail, "user": user}, at_ms=at_ms)
             except OSError:
-                self._tally.count(user, refusal.code, now_ms=at_ms)
+                self._tally.count(user, code, now_ms=at_ms)
 
     def tell(self, *, at_ms: int | None = None) -> None:
         """Once a minute, or at the end, one line for what was only counted."""

@@ -19,9 +19,8 @@ def obey(signer: Standing, order: Order) -> None:
     is_release = order.kind == requests.RELEASE
     signer.memory.holds.check_heard(order.signed, but=order.subject if is_release else "")
     concerned = signer.memory.holds.concerned(order.subject) if is_release else ()
-    sightings = checks.judge_order(
-        order, token=signer.token.name, registry=signer.believed, now=signer.now(), concerned=concerned
-    )
+    token, registry, now = signer.token.name, signer.believed, signer.now()
+    sightings = checks.judge_order(order, token=token, registry=registry, now=now, concerned=concerned)
     entry = signer.order_entry(order, sightings)
     if order.kind == requests.REOPEN:
         _reopen(signer, order, entry)

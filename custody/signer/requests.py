@@ -137,13 +137,12 @@ def learnt(message: Mapping[str, canonical.Value]) -> Learnt:
 def attested(message: Mapping[str, canonical.Value]) -> Attested:
     """Read what a reconciler signed."""
     exact(message, {"v", "type", "payload", "signature"})
-    payload, signature = (
-        _bytes(message[name], "SIGNER_BAD_ATTESTATION") for name in ("payload", "signature")
-    )
+    code = "SIGNER_BAD_ATTESTATION"
+    payload, signature = (_bytes(message[name], code) for name in ("payload", "signature"))
     try:
         return Attested(payload, signature, Attestation.parse(payload))
     except BadAttestation as error:
-        raise Refused("SIGNER_BAD_ATTESTATION", str(error)) from None
+        raise Refused(code, str(error)) from None
 
 
 def order(message: Mapping[str, canonical.Value]) -> Order:

@@ -61,9 +61,8 @@ def judge(spend: SafeSpend, *, token: str, registry: Registry, now: datetime) ->
     _check_destination(intent, safe)
     asset = safe.assets[intent.amount.asset]
     confirmed = asset.confirm_above is not None and intent.amount.units > asset.confirm_above
-    sightings = checks.approved(
-        intent, spend.signed, registry=registry, teams=safe.teams, confirmed=confirmed
-    )
+    signed, teams = spend.signed, safe.teams
+    sightings = checks.approved(intent, signed, registry=registry, teams=teams, confirmed=confirmed)
     _check_transaction(spend.transaction, intent, safe)
     name = checks.reference(intent)
     plan = Plan(

@@ -34,6 +34,7 @@ class Signer(Standing):
         """The answer to one message. What was signed, obeyed, learnt or refused is written down before."""
         self.journal.tell(at_ms=self.now_ms())
         try:
+            self.follow()
             act = _ACTS.get(str(message.get("type")))
             if not is_version(message.get("v"), 1) or act is None:
                 raise Refused("SIGNER_BAD_REQUEST", "no such version or type")
@@ -64,12 +65,12 @@ class Signer(Standing):
             state, why = "ready", ""
         except Refused as refusal:
             state, why = refusal.code, refusal.detail
-        limits = self.registry.limits
+        limits, believed = self.registry.limits, self.believed  # which may be another, as long as it waits
         members: Message = {
             "serial": self.token.serial,
             "state": state,
             "why": why,
-            "registry": {"version": self.registry.version, "digest": self.registry.digest.hex()},
+            "registry": {"version": believed.version, "digest": believed.digest.hex()},
             "journal": {"lines": self.journal.lines, "standing": standing},
             "frozen": self.memory.holds.reasons(),
             "uncounted": self.uncounted(),
@@ -208,7 +209,7 @@ class Signer(Standing):
         return self._said("attested", {"agrees": said.agrees})
 
     def _cosigned(self, message: Mapping[str, canonical.Value]) -> Message:
-        self.check_store()
+        self.check_store(stops=True)
         return self.watched.cosigned(message, memory=self.memory, now_s=self.now_ms() / 1000)
 
     def _obey(self, message: Mapping[str, canonical.Value]) -> Message:

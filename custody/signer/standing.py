@@ -11,7 +11,7 @@ from typing import Final
 
 from custody.signer.approvals import Sighting
 from custody.signer.checks import quorum_for
-from custody.signer.counters import Memory
+from custody.signer.counters import LISTENS_MS, Memory
 from custody.signer.holds import EVERYTHING
 from custody.signer.journal import SPEND, Journal
 from custody.signer.refusals import Refused
@@ -25,6 +25,7 @@ from kernel.registration import digest_of
 from kernel.registry import Registry
 
 FREEZE_FILE: Final = "FREEZE"  # whoever runs the host may stop the signer; only officers start it again
+ASKED_EVERY_MS: Final = 60_000  # who is not asked for longer may be cut off, or have a clock that jumped
 
 
 class Standing:
@@ -38,12 +39,14 @@ class Standing:
         state: Path,
         clock: Callable[[], float],
         order: Order | None = None,
+        listens: bool = True,
     ) -> None:
         self.token, self.registry, self._state, self._clock = token, registry, state, clock
         self.gathering = Gathering(threading.Condition(), places=token.places)  # of those who sign
-        self.believed = registry  # whose officers are heard: the last one, while this one may not follow yet
+        self._before = registry  # the one that was in force, while this one may not follow yet
         self._attested: dict[str, Attested] = {}
-        self._probed_ms = 0
+        self._probed_ms, self._asked_ms = 0, self.now_ms()
+        self._listened_ms = 0 if listens else LISTENS_MS  # people bring the veto, or nobody does
         self.journal = Journal(state, token)
         try:
             self._begin(order)
@@ -63,10 +66,11 @@ class Standing:
             check_genesis(registry, order=order, token=token.name, now=self.now())
             self.remember("genesis", {"token": token.name, "serial": token.serial, **self.registry_entry()})
         if self.journal.fault is None and not self._pinned():
-            self._succeed(order)
+            self._hear(order)
         if self._pinned():
             self._keep_copy()
         self.watch()
+        self.follow()
 
     def watch(self) -> None:
         """Begin to wait for witnesses, where the registry names some."""
@@ -99,17 +103,42 @@ class Standing:
     def check_pinned(self) -> None:
         """Refuse where the file that this process was started with is not the pinned one."""
         if not self._pinned():
-            raise Refused("SIGNER_REGISTRY_CHANGED", "the registry file is not the one pinned here")
+            why = (
+                f"the registry file is not the one pinned here; it listened for {self._listened_ms // 1000} s"
+            )
+            raise Refused("SIGNER_REGISTRY_CHANGED", why)
 
     def _pinned(self) -> bool:
         return self.journal.registry == self.registry.digest.hex()
 
-    def _succeed(self, order: Order | None) -> None:
-        """Take up the next registry, if the officers of the one before announced it, long enough ago."""
+    @property
+    def believed(self) -> Registry:
+        """The registry whose officers are heard."""
+        return self.registry if self._pinned() else self._before
+
+    def follow(self) -> None:
+        """Take up the registry that this process was started with, once officers announced it, its delay is
+        over, and no veto came while somebody spoke to this signer. Who only moves its clock waits as long.
+        """
+        if self._pinned() or self.journal.fault is not None or self.memory.forked:
+            return
+        old, before_ms, self._asked_ms = self._before, self._asked_ms, self.now_ms()
+        self._listened_ms += min(self._asked_ms - before_ms, ASKED_EVERY_MS)
+        times = self._asked_ms, self._listened_ms
+        if self.memory.may_follow(self.registry, old, *times):
+            try:
+                self.remember("registry", self.registry_entry())
+            finally:
+                if self._pinned():  # also where the token could not be told
+                    self._keep_copy()
+                    self.watch()
+
+    def _hear(self, order: Order | None) -> None:
+        """Go on believing the registry in force, and let its officers announce this one with the order."""
         old = read(self._state / COPY)
         if old.digest.hex() != self.journal.registry:
             raise Refused("SIGNER_REGISTRY_CHANGED", "the kept copy of the old registry was changed")
-        now_ms, digest, self.believed = self.now_ms(), self.registry.digest.hex(), old
+        digest, self._before = self.registry.digest.hex(), old
         if order is not None and digest not in self.memory.announced:
             sightings = check_successor(
                 self.registry, old=old, order=order, token=self.token.name, now=self.now()
@@ -118,11 +147,8 @@ class Standing:
             self.memory.holds.check_heard(order.signed)
             self.memory.check_reopened(order.expires, life=old.limits.order_life)
             self.announce(order, self.order_entry(order, sightings), registry=old)
-        if self.memory.may_follow(self.registry, old=old, now_ms=now_ms):
-            if digest in self.memory.recoveries:
-                check_recovery(self.registry, old=old)
-            self.remember("registry", self.registry_entry())
-            self.believed = self.registry
+        elif digest in self.memory.recoveries:
+            check_recovery(self.registry, old=old)
 
     def _keep_copy(self) -> None:
         path = self._state / COPY

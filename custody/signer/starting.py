@@ -100,8 +100,8 @@ class Attempts:
         return int(parts[0]), int(parts[1])
 
 
-def start(options: argparse.Namespace, pin: str) -> Signer:
-    """A signer that has logged in, checked its keys and read its memory."""
+def start(options: argparse.Namespace, pin: str, *, listens: bool = True) -> Signer:
+    """A signer that has logged in, checked its keys and read its memory; one that `listens` at a socket."""
     registry = read(options.registry)
     order = read_order(options.registry_order) if options.registry_order else None
     attempts = Attempts(options.state)
@@ -114,7 +114,10 @@ def start(options: argparse.Namespace, pin: str) -> Signer:
     attempts.right()
     token.places = options.token_places
     try:
-        signer = Signer(token=token, registry=registry, state=options.state, clock=time.time, order=order)
+        where, clock = options.state, time.time
+        signer = Signer(
+            token=token, registry=registry, state=where, clock=clock, order=order, listens=listens
+        )
     except BaseException:
         token.close()
         raise

@@ -4,8 +4,8 @@ The first start pins the file's digest in the journal and on the token and keeps
 an order by all the very officers that the file names (--registry-order). Any other file is
 refused from then on, unless an order (`signer.registry`, naming version and digest) carries the quorum of the
 officers who stand in the *old* file. The order is announced to each signer (over its socket, or at the start
-with --registry-order); the old file's `registry_delay_s` later the new one may be started with, if no officer
-has vetoed it in between. Versions only grow.
+with --registry-order); the old file's `registry_delay_s` later, a signer that was started with the new one
+takes it up, once it has listened for a veto that it may have missed. Versions only grow.
 
 Where no quorum of officers is left, those whom the registry names for a recovery may order new officers
 (`signer.recovery`), and nothing else, after a delay of days in which any officer can veto it.

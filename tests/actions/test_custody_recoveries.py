@@ -90,7 +90,7 @@ def test_brings_new_officers_after_its_delay(treasury: Treasury, tmp_path: Path)
     desk.now = moment.timestamp() - 1
     assert desk.restart(registry=new).health["state"] == "SIGNER_REGISTRY_CHANGED"
     desk.now = moment.timestamp()
-    health = desk.restart().health
+    health = desk.restart().listen().health
     assert (health["state"], health["registry"]["version"]) == ("ready", 2)
 
 
@@ -105,7 +105,7 @@ def test_ends_at_one_officers_veto(treasury: Treasury, tmp_path: Path) -> None:
     assert list(queries.vetoes_for(row, identity=treasury.staff.dot.identity, now=treasury.now)) == [veto]
     assert desk.code(dict(queries.order_message(veto))) == "obeyed"
     desk.now += DELAY_S + 1
-    assert desk.restart(registry=new).health["state"] == "SIGNER_REGISTRY_CHANGED"
+    assert desk.restart(registry=new).listen().health["state"] == "SIGNER_REGISTRY_CHANGED"
 
 
 def test_is_not_open_to_officers_whatever_the_database_says(treasury: Treasury, tmp_path: Path) -> None:

@@ -143,7 +143,7 @@ def test_with_which_signers_take_an_approval_once_a_quorum_has_let_it_in(
     assert desk.code(dict(queries.order_message(queries.signer_order(order.pk)))) == "obeyed"
     assert desk.restart(registry=new).health["state"] == "SIGNER_REGISTRY_CHANGED"
     desk.now += timedelta(seconds=DELAY_S).total_seconds()
-    assert desk.restart().health["state"] == "ready"
+    assert desk.restart().listen().health["state"] == "ready"
 
     # Ben approves a payment with it, in the browser, and the signer takes his word.
     answered(site.exchange.request, "approve", staff.cy)

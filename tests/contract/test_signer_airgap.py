@@ -8,19 +8,22 @@ import os
 import pty
 import select
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 
 from custody.signer.airgap import BadBundle, bundle, open_bundle
 from kernel import canonical
+from kernel.approval import Verb
+from kernel.intent import REFILL, WITHDRAWAL
 from kernel.money import Amount
 from kernel.psbt import Psbt
 from tests import messages
 from tests import vault as vaults
 from tests.contract.test_signer_spends import accepted_by_bitcoin_core
-from tests.messages import coin, refill, request, withdrawal
-from tests.vault import Message, Vault
+from tests.messages import coin, order, refill, request, withdrawal
+from tests.vault import DOT, Message, Vault
 
 COLD = ("cold-1", "cold-2", "cold-3", "cold-4", "cold-5")
 
@@ -195,3 +198,30 @@ def test_start_with_the_right_pin_only_and_say_why_not(vault: Vault, tmp_path: P
         assert (done.returncode, out.exists()) == (1, False)
         assert why in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_take_up_the_next_registry_at_the_start_since_nobody_can_tell_them_of_a_veto_meanwhile(
+    tmp_path: Path,
+) -> None:
+    vault = Vault.build(tmp_path, cold=1, wallets=["cold"])
+    vault.document["policies"].pop(WITHDRAWAL)
+    vault.document["policies"].pop(REFILL)
+    vault.document["policies"]["signer.registry"] = {"teams": {"treasury": 2}, "source": "cold"}
+    vault.document["limits"]["registry_delay_s"] = 1
+    vault.registry_file.write_bytes(canonical.encode(vault.document))
+
+    def given(message: Message) -> None:
+        source, out = tmp_path / "order.json", tmp_path / "said.json"
+        source.write_bytes(canonical.encode(message))
+        command = ["custody.signer.airgap", "order", *arguments(vault, "cold-1", source, out)]
+        done = vaults.run(vault.folder / "cold-1", *command)
+        assert done.returncode == 0, done.stderr
+
+    vault.document["version"] = 2
+    new = vault.registry
+    given(order("signer.registry", version=2, digest=new.digest.hex(), keys=list(new.keys)))
+    time.sleep(1.1)
+    vault.registry_file.write_bytes(new.encoded)
+    given(order("signer.freeze", wallet="*", officers=[DOT], verb=Verb.APPROVE))
+    journal = (vault.folder / "cold-1/state/journal.jsonl").read_bytes().splitlines()
+    assert [json.loads(line)["event"] for line in journal] == ["genesis", "announced", "registry", "frozen"]

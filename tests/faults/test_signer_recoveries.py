@@ -53,7 +53,7 @@ def test_bring_new_officers_by_those_named_for_it_after_a_long_delay(
     desk.now += DAYS_S - 1
     assert desk.restart(registry=new).spend() == "SIGNER_REGISTRY_CHANGED"
     desk.now += 1
-    assert desk.restart().health["state"] == "ready"
+    assert desk.restart().listen().health["state"] == "ready"
     assert desk.spend() == "SIGNER_ASSERTION_SIGNATURE"  # Ben's old passkey counts no more
 
 
@@ -91,7 +91,7 @@ def test_let_any_officer_of_either_kind_veto_a_recovery(
     veto = order("signer.veto", maker=who, officers=[who], verb=Verb.APPROVE, digest=new.digest.hex())
     assert desk.code(veto) == "obeyed"
     desk.now += DAYS_S
-    assert desk.restart(registry=new).spend() == "SIGNER_REGISTRY_CHANGED"
+    assert desk.restart(registry=new).listen().spend() == "SIGNER_REGISTRY_CHANGED"
 
 
 def test_move_nothing_but_officers_by_a_recovery(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

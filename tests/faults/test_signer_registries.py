@@ -18,8 +18,9 @@ from kernel.money import Amount
 from kernel.registry import DELAY_S_MIN, Registry
 from tests import vault as vaults
 from tests.messages import order, withdrawal
-from tests.softtoken import Desk, hot_registry
+from tests.softtoken import Desk, SoftToken, hot_registry
 from tests.vault import ANA, BEN, CY, DOT, Message
+from tests.watchers import WATCHERS, Watcher, cosigned, section
 
 
 @pytest.fixture
@@ -111,7 +112,7 @@ def test_announces_a_registry_that_may_be_taken_up_after_its_delay(tmp_path: Pat
     desk.now += DELAY - 1
     assert desk.restart().spend() == "SIGNER_REGISTRY_CHANGED"
     desk.now += 2
-    assert desk.restart().spend() == "SIGNER_FEE_ABOVE_LIMIT"
+    assert desk.restart().listen().spend() == "SIGNER_FEE_ABOVE_LIMIT"
 
 
 def test_announces_at_the_start_as_well(tmp_path: Path) -> None:
@@ -120,6 +121,100 @@ def test_announces_at_the_start_as_well(tmp_path: Path) -> None:
     desk.restart(registry=new, order=requests.order(order("signer.registry", **members)))
     assert desk.spend() == "SIGNER_REGISTRY_CHANGED"
     desk.now += DELAY
+    assert desk.restart().listen().spend() == "SIGNER_FEE_ABOVE_LIMIT"
+
+
+def test_listens_for_a_veto_that_others_heard_while_it_was_down(tmp_path: Path) -> None:
+    """Its host starts it with the new file when the delay is long over: it has yet to be told."""
+    desk = patient(tmp_path)
+    new, members = succession(desk)
+    assert desk.code(order("signer.registry", **members)) == "obeyed"
+    backup = desk.file.read_bytes(), desk.token.anchor
+    desk.now += DELAY + 86_400
+    assert desk.restart(registry=new).listen(9).health["state"] == "SIGNER_REGISTRY_CHANGED"
+    stop = {"maker": DOT, "officers": [DOT], "verb": Verb.APPROVE, "digest": members["digest"]}
+    assert desk.code(order("signer.veto", **stop, expires=time_text(desk.in_hours(1)))) == "obeyed"
+    assert desk.listen(60).spend() == "SIGNER_REGISTRY_CHANGED"
+    assert desk.restart().listen(60).spend() == "SIGNER_REGISTRY_CHANGED"
+    assert desk.health["registry"]["version"] == 1  # and says so: on the console it runs the old one
+    # Where nobody vetoed it, it takes it up by itself, and is then the same as after any other start.
+    desk.file.write_bytes(backup[0])
+    desk.token.anchor = backup[1]
+    assert desk.restart().listen(9).spend() == "SIGNER_REGISTRY_CHANGED"
+    assert desk.listen(1).spend() == "SIGNER_FEE_ABOVE_LIMIT"
+    assert desk.restart().spend() == "SIGNER_FEE_ABOVE_LIMIT"
+
+
+def test_counts_no_time_as_listening_in_which_nobody_spoke_to_it(tmp_path: Path) -> None:
+    """It may have been cut off from whoever brings a veto, or have a clock that was put forward."""
+    desk = patient(tmp_path)
+    new, members = succession(desk)
+    assert desk.code(order("signer.registry", **members)) == "obeyed"
+    desk.now += DELAY
+    desk.restart(registry=new)
+    for _ in range(9):
+        desk.now += 86_400
+        assert desk.health["state"] == "SIGNER_REGISTRY_CHANGED"
+    assert desk.restart().listen(9).health["state"] == "SIGNER_REGISTRY_CHANGED"
+    assert desk.listen(1).health["state"] == "ready"
+
+
+def test_listens_no_longer_than_the_delay_of_its_deployment(tmp_path: Path) -> None:
+    desk = Desk(tmp_path / "state", registry=hot_registry(limits={"registry_delay_s": 120}))
+    new, members = succession(desk)
+    assert desk.code(order("signer.registry", **members)) == "obeyed"
+    assert desk.restart(registry=new).listen(1).spend() == "SIGNER_REGISTRY_CHANGED"
+    assert desk.listen(1).spend() == "SIGNER_FEE_ABOVE_LIMIT"
+
+
+def test_listens_not_at_all_where_people_carry_everything_to_it(tmp_path: Path) -> None:
+    desk = patient(tmp_path)
+    new, members = succession(desk)
+    assert desk.code(order("signer.registry", **members)) == "obeyed"
+    desk.now += DELAY
+    assert desk.restart(registry=new, listens=False).spend() == "SIGNER_FEE_ABOVE_LIMIT"
+
+
+def test_hears_while_it_listens_that_folder_and_token_were_put_back_to_before_a_veto(tmp_path: Path) -> None:
+    watched = section()
+    desk = Desk(
+        tmp_path / "state", registry=hot_registry(limits={"registry_delay_s": DELAY}, witnesses=watched)
+    )
+    new, members = succession(desk, witnesses=watched)
+    assert desk.code(order("signer.registry", **members)) == "obeyed"
+    backup = desk.file.read_bytes(), desk.token.anchor
+    veto = order("signer.veto", maker=DOT, officers=[DOT], verb=Verb.APPROVE, digest=members["digest"])
+    assert desk.code(veto) == "obeyed"
+    seen = cosigned(desk, *map(Watcher, WATCHERS), at=desk.now)
+    desk.file.write_bytes(backup[0])
+    desk.token.anchor = backup[1]
+    desk.now += DELAY
+    assert desk.restart(registry=new).code(seen) == "SIGNER_LOG_FORKED"
+    for _ in range(2):
+        assert desk.listen(20).health["state"] == "SIGNER_LOG_FORKED"
+        assert desk.health["registry"]["version"] == 1
+        desk.restart()
+
+
+def test_stands_with_the_registry_whose_line_is_written_though_its_token_was_not_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While it runs, too: whoever was replaced is not heard any more, and the next start finds the copy."""
+    desk = patient(tmp_path)
+    new, members = succession(desk)
+    assert desk.code(order("signer.registry", **members)) == "obeyed"
+    desk.now += DELAY
+    desk.restart(registry=new).listen(9)
+
+    def failing(token: SoftToken, value: bytes) -> None:
+        raise Refused("SIGNER_TOKEN_FAILED", "on purpose")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(SoftToken, "write", failing)
+        desk.now += 60
+        assert desk.code({"v": 1, "type": "health"}) == "SIGNER_TOKEN_FAILED"
+    assert desk.signer.believed is desk.signer.registry
+    assert Registry.parse((desk.state / "registry.json").read_bytes()) == new
     assert desk.restart().spend() == "SIGNER_FEE_ABOVE_LIMIT"
 
 
@@ -130,9 +225,9 @@ def test_lets_any_one_officer_veto_a_registry_within_its_delay(tmp_path: Path) -
     veto = order("signer.veto", maker=DOT, officers=[DOT], verb=Verb.APPROVE, digest=members["digest"])
     assert desk.code(veto) == "obeyed"
     desk.now += DELAY + 1
-    assert desk.restart(registry=new).spend() == "SIGNER_REGISTRY_CHANGED"
+    assert desk.restart(registry=new).listen().spend() == "SIGNER_REGISTRY_CHANGED"
     again = requests.order(order("signer.registry", nonce=b"\x09" * 32, **members))
-    assert desk.restart(order=again).spend() == "SIGNER_REGISTRY_CHANGED"
+    assert desk.restart(order=again).listen().spend() == "SIGNER_REGISTRY_CHANGED"
 
 
 def test_hears_a_veto_also_after_a_reopening_and_while_its_clock_is_behind(tmp_path: Path) -> None:
@@ -146,7 +241,7 @@ def test_hears_a_veto_also_after_a_reopening_and_while_its_clock_is_behind(tmp_p
     veto = order("signer.veto", maker=DOT, officers=[DOT], verb=Verb.APPROVE, digest=members["digest"])
     assert desk.code(veto) == "obeyed"
     desk.now += DELAY + 601
-    assert desk.restart(registry=new).spend() == "SIGNER_REGISTRY_CHANGED"
+    assert desk.restart(registry=new).listen().spend() == "SIGNER_REGISTRY_CHANGED"
 
 
 def test_hears_a_veto_and_a_freeze_while_it_waits_with_the_new_file_already(tmp_path: Path) -> None:
@@ -170,7 +265,7 @@ def test_hears_a_veto_and_a_freeze_while_it_waits_with_the_new_file_already(tmp_
     assert [desk.code(sent) for sent in (veto, freeze)] == ["obeyed", "obeyed"]
     assert desk.code(order("signer.release", wallet="hot")) == "SIGNER_REGISTRY_CHANGED"
     desk.now += DELAY + 1
-    assert desk.restart().spend() == "SIGNER_REGISTRY_CHANGED"
+    assert desk.restart().listen().spend() == "SIGNER_REGISTRY_CHANGED"
     desk.restart(registry=hot_registry(limits={"registry_delay_s": DELAY}))
     assert desk.spend() == "SIGNER_FROZEN"
 
@@ -199,12 +294,12 @@ def test_takes_up_no_file_with_other_passkeys_than_its_officers_read(tmp_path: P
     shown = [f"{'0' * 32} {line.partition(' ')[2]}" for line in new.keys]
     assert desk.code(order("signer.registry", **{**members, "keys": shown})) == "obeyed"
     desk.now += DELAY
-    assert desk.restart(registry=new).spend() == "SIGNER_REGISTRY_CHANGED"
+    assert desk.restart(registry=new).listen().spend() == "SIGNER_REGISTRY_CHANGED"
     desk.restart(registry=hot_registry(limits={"registry_delay_s": DELAY}))
     honest = {**members, "expires": time_text(desk.in_hours(1))}
     assert desk.code(order("signer.registry", nonce=b"\x09" * 32, **honest)) == "obeyed"
     desk.now += DELAY
-    assert desk.restart(registry=new).spend() == "SIGNER_FEE_ABOVE_LIMIT"
+    assert desk.restart(registry=new).listen().spend() == "SIGNER_FEE_ABOVE_LIMIT"
 
 
 def test_takes_up_no_file_with_other_recovery_officers_than_its_officers_read(tmp_path: Path) -> None:
@@ -224,7 +319,7 @@ def test_takes_up_no_file_with_other_recovery_officers_than_its_officers_read(tm
     bad, members = naming(Authenticator(), Authenticator())
     assert desk.code(order("signer.registry", **{**members, "keys": read["keys"]})) == "obeyed"
     desk.now += DELAY
-    assert desk.restart(registry=bad).spend() == "SIGNER_REGISTRY_CHANGED"
+    assert desk.restart(registry=bad).listen().spend() == "SIGNER_REGISTRY_CHANGED"
 
 
 def test_counts_a_passkey_that_took_anothers_place_from_its_own_beginning(

@@ -128,4 +128,4 @@ def test_takes_up_no_registry_whose_veto_may_be_lost(tmp_path: Path, monkeypatch
     put_back(desk, backup)
     assert orders.reopen(ANA, [BEN, DOT]) == "obeyed"
     desk.now += 86_401
-    assert desk.restart(registry=new).spend() == "SIGNER_REGISTRY_CHANGED"
+    assert desk.restart(registry=new).listen().spend() == "SIGNER_REGISTRY_CHANGED"

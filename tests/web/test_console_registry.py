@@ -83,7 +83,7 @@ def test_from_a_draft_through_officers_hands_to_signers_that_have_waited(
         desk.now += DELAY.total_seconds() - 1
         assert desk.restart(registry=new).health["state"] == "SIGNER_REGISTRY_CHANGED"
         desk.now += 1
-        assert desk.restart().health["registry"] == {"version": 2, "digest": new.digest.hex()}
+        assert desk.restart().listen().health["registry"] == {"version": 2, "digest": new.digest.hex()}
         assert desk.health["state"] == "ready"
         desk.signer.close()
 
