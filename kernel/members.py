@@ -21,6 +21,13 @@ def an_object(value: canonical.Value) -> Mapping[str, canonical.Value]:
     return value
 
 
+def all_texts(value: canonical.Value) -> list[str]:
+    """The list of texts that was expected here, however many, and whether or not it repeats itself."""
+    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
+        raise BadMember("a list of texts was expected")
+    return [str(item) for item in value]
+
+
 def exact(value: Mapping[str, canonical.Value], needed: set[str], optional: Sequence[str] = ()) -> None:
     """Nothing, if these members stand here and no other."""
     odd = needed - value.keys() | value.keys() - needed - set(optional)

@@ -53,7 +53,10 @@ class Orders:
     def restore(self, officer: str, asker: str, officers: Sequence[str]) -> str:
         return self.release(f"officer:{officer}", asker, officers)
 
-    def reopen(self, asker: str, officers: Sequence[str], reason: str = "a test") -> str:
+    def reopen(
+        self, asker: str, officers: Sequence[str], reason: str = "a test", suspended: Sequence[str] = ()
+    ) -> str:
         standing = self.desk.health["journal"]["standing"]
         about = {"token": self.desk.token.name, "standing": standing, "reason": reason}
+        about["suspended"] = list(suspended)
         return self.given("signer.reopen", 1, maker=asker, officers=officers, **about)

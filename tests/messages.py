@@ -164,12 +164,13 @@ def order(
     """An officers' order to a signer; a release is good for a day, as the console drafts it."""
     payload = canonical.encode(
         {
-            "v": 2 if kind in ("signer.registry", "signer.recovery") else 1,
+            "v": 2 if kind in ("signer.registry", "signer.recovery", "signer.reopen") else 1,
             "kind": kind,
             "deployment": DEPLOYMENT,
             "maker": maker,
             "reason": "a test",
             "expires": time_text(in_hours(24 if kind == "signer.release" else 1)),
+            **({"suspended": []} if kind == "signer.reopen" else {}),
             **members,
         }
     )

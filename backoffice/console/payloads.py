@@ -43,6 +43,7 @@ LABELS: Final[Mapping[str, str]] = {
     "wallet": "Wallet (*: all)",
     "token": "Signer",
     "standing": "What it found",
+    "suspended": "Hears nothing of",
     "version": "Which version",
     "digest": "Registry’s digest",
     "backtest": "Back-test’s digest",
@@ -244,7 +245,7 @@ def _line(name: str, members: Mapping[str, canonical.Value]) -> Line:
     if name == "destination":
         return Line(label, str(value), "address")
     if isinstance(value, list):
-        return Line(label, ", ".join(map(str, value)))
+        return Line(label, ", ".join(map(str, value)) or "nobody", "mono" if name == "suspended" else "text")
     return Line(label, str(value), "mono" if name in _IDS else "text")
 
 

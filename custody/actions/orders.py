@@ -114,7 +114,8 @@ def ask_release_of_signers(*, wallet: str, reason: str, actor: Actor, now: datet
 def ask_reopening(*, token: str, reason: str, actor: Actor, now: datetime) -> SignerOrder:
     """A request that a signer which lost its memory, or was given an old one, may begin a new one.
 
-    It names the standing that the signer itself last reported, so that it reopens that very find once.
+    It names the standing that the signer itself last reported, so that it reopens that very find once; and
+    every officer who is suspended here or at any signer, since lost lines may have held it.
     """
     target = f"custody.signer/{token[:64]}"
     health = SignerHealth.objects.filter(token=token).first()
@@ -122,7 +123,8 @@ def ask_reopening(*, token: str, reason: str, actor: Actor, now: datetime) -> Si
         raise UnknownSubject(
             "Nothing was asked: that signer has not said what it found. See that it runs.", target=target
         )
-    about: dict[str, canonical.Value] = {"token": token, "standing": health.standing}
+    held: list[canonical.Value] = [*queries.suspended_officers()]
+    about: dict[str, canonical.Value] = {"token": token, "standing": health.standing, "suspended": held}
     return _ask(
         Kind.REOPEN,
         token,

@@ -97,9 +97,11 @@ def payload(
     now: datetime,
     good_for: timedelta = GOOD_FOR,
 ) -> dict[str, canonical.Value]:
-    """The members that officers sign; `about` is the wallet, the token and its standing, or the registry."""
+    """The members that officers sign; `about` is the wallet, the registry, or the token with its standing and
+    whom it does not hear.
+    """
     return {
-        "v": 2 if kind in ANNOUNCES else 1,
+        "v": 2 if kind in {*ANNOUNCES, Kind.REOPEN} else 1,
         "kind": kind.value,
         "deployment": deployment,
         "maker": maker,

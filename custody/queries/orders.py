@@ -6,7 +6,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
 from uuid import UUID
 
-from django.db.models import Max, Min, QuerySet
+from django.db.models import Max, Min, Q, QuerySet
 
 from core import approvals
 from core.access import rights
@@ -100,6 +100,20 @@ def suspends(person: UUID) -> tuple[list[str], list[str]]:
     """The signers with a socket that count nothing this officer signed, and those that still do."""
     held = set(signer_freezes().get(orders.officer(person), ()))
     return sorted(held), [token for token in reachable_tokens() if token not in held]
+
+
+def suspended_officers() -> list[str]:
+    """The ids of all officers who are not to be heard, in order: suspended here, held by a signer, or by an
+    officer's order that no quorum let go of since. A signer that lost lines knows of none of them.
+    """
+    orders_of = SignerOrder.objects.filter(subject__startswith=OFFICER).order_by("made_at")
+    freezes = Q(kind=Kind.FREEZE, assertion__isnull=False)
+    releases = Q(kind=Kind.RELEASE, request__state=RequestState.CONSUMED)
+    last = {row.subject: row.kind for row in orders_of.filter(freezes | releases)}
+    held = {name for row in SignerHealth.objects.all() for name in row.frozen if name.startswith(OFFICER)}
+    held |= {name for name, kind in last.items() if kind == Kind.FREEZE}
+    held |= {orders.officer(one.pk) for one in signing_officers().filter(is_active=False)}
+    return sorted(name.removeprefix(OFFICER) for name in held)
 
 
 def forgotten(said: SignerHealth) -> list[SignerOrder]:

@@ -58,12 +58,6 @@ class Anchored(Session):
         common = {Attribute.CLASS: ObjectClass.DATA, Attribute.TOKEN: True, Attribute.PRIVATE: True}
         return self._session.create_object({**common, **template})
 
-    def forget(self) -> None:
-        """Remove the anchors; the next journal is a first one."""
-        self._found.pop(ANCHOR, None)
-        for found in list(self._anchors()):
-            found.destroy()
-
     def _replace_anchor(self, value: bytes) -> None:
         """What it says stands in the object's label: the one part of it that every module lets us change.
 

@@ -74,10 +74,10 @@ class Memory:
         """Take one more entry in."""
         details = entry.details
         if entry.event == "spend":
-            txid, coins = str(details["txid"]), frozenset(_texts(details["coins"]))
+            txid, coins = str(details["txid"]), frozenset(members.all_texts(details["coins"]))
             intents = members.an_object(details["intents"])
             for intent, payment in intents.items():
-                destination, units = _texts(payment)
+                destination, units = members.all_texts(payment)
                 self.versions.setdefault(intent, []).append(coins)
                 self.payments[intent] = destination, int(units)
             self.signed.add(txid)
@@ -264,9 +264,3 @@ class Memory:
         if used() + asked > share:
             why = f"{used()} of {share} units were used in {window_s} s, {asked} asked"
             raise Refused("SIGNER_WINDOW_FULL", why)
-
-
-def _texts(value: canonical.Value) -> list[str]:
-    if not isinstance(value, list):
-        raise ValueError("a list was expected")
-    return [str(item) for item in value]

@@ -7,7 +7,7 @@ silences all others alone. A held officer is heard on their own release, so that
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -15,6 +15,7 @@ from typing import Final
 from custody.signer.journal import Entry
 from custody.signer.refusals import Refused
 from custody.signer.requests import Signed
+from kernel import canonical
 from kernel.members import an_object, texts
 from kernel.pinned import RELEASE_LIFE
 
@@ -41,16 +42,22 @@ class Holds:
 
     def add(self, entry: Entry) -> None:
         """Take a line of the journal in."""
-        lost = entry.event == "reopened" and "frozen" in entry.details
-        details = an_object(entry.details["frozen"]) if lost else entry.details
-        if lost or entry.event == "frozen":
-            name, at = str(details["wallet"]), datetime.fromtimestamp(entry.at_ms / 1000, UTC)
-            before = self.held[name].by if name in self.held else []
-            by = texts(details, "by") if "by" in details else [str(details["maker"])]
-            more = [one for one in by if one not in before]
-            self.held[name] = Held(str(details["reason"]), at, [*before, *more])
+        details = entry.details
+        if entry.event == "reopened":
+            for officer, why in an_object(details.get("suspended", {})).items():
+                self._hold({"wallet": OFFICER + officer, "reason": why, "maker": "nobody"}, entry.at_ms)
+            details = an_object(details.get("frozen", {}))
+        if details and entry.event in ("reopened", "frozen"):
+            self._hold(details, entry.at_ms)
         elif entry.event == "released":
             self.held.pop(str(details["wallet"]), None)
+
+    def _hold(self, details: Mapping[str, canonical.Value], at_ms: int) -> None:
+        name, at = str(details["wallet"]), datetime.fromtimestamp(at_ms / 1000, UTC)
+        before = self.held[name].by if name in self.held else []
+        by = texts(details, "by") if "by" in details else [str(details["maker"])]
+        more = [one for one in by if one not in before]
+        self.held[name] = Held(str(details["reason"]), at, [*before, *more])
 
     def reasons(self) -> dict[str, str]:
         """What is held, and why."""

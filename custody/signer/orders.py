@@ -18,6 +18,8 @@ def obey(signer: Standing, order: Order) -> None:
     signer.memory.check_order(order.signed.name)
     is_release = order.kind == requests.RELEASE
     signer.memory.holds.check_heard(order.signed, but=order.subject if is_release else "")
+    if not {one.officer for one in order.signed.approvals}.isdisjoint(order.suspended):
+        raise Refused("SIGNER_OFFICER_SUSPENDED", "an officer signed it whom it keeps suspended")
     concerned = signer.memory.holds.concerned(order.subject) if is_release else ()
     token, registry, now = signer.token.name, signer.believed, signer.now()
     sightings = checks.judge_order(order, token=token, registry=registry, now=now, concerned=concerned)
@@ -46,6 +48,7 @@ def _reopen(signer: Standing, order: Order, entry: Message) -> None:
         raise Refused("SIGNER_BAD_ORDER", "the order reopens another journal than the one found")
     lost = journal.fault is not None or signer.memory.forked
     branch: Message = {"new_log": lost, "branch": str(now_ms) if lost else journal.branch}
+    branch["suspended"] = dict.fromkeys(order.suspended, f"by the reopening: {order.reason[:400]}")
     if lost:  # what was held in the lost lines is known to nobody here: so all is, until officers let it go
         why = f"lines were lost: {order.reason[:400]}"
         branch["frozen"] = {"wallet": EVERYTHING, "reason": why, "maker": "nobody"}

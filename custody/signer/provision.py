@@ -21,15 +21,41 @@ import sys
 from collections.abc import Sequence
 
 import pkcs11
+from pkcs11 import Attribute, ObjectClass
 
 from custody.signer import starting
 from custody.signer.refusals import Refused
 from custody.signer.session import WrongToken
-from custody.signer.tokens import EXPECTED, Token
+from custody.signer.tokens import EXPECTED, Token, identifier_of
 from kernel import canonical, evm
 
 
-def provision(token: Token, count: int) -> list[bytes]:
+class Blank(Token):
+    """A token whose keys are made here. A signer that runs has nothing that could make one, or forget."""
+
+    def generate(self, index: int) -> bytes:
+        """Make key `index` inside the token, never to leave it; its compressed public key."""
+        name = identifier_of(index)
+        if list(self._session.get_objects({Attribute.ID: name, Attribute.CLASS: ObjectClass.PRIVATE_KEY})):
+            raise WrongToken(f"{self.name} has a key {index} already")
+        self._generate(name, f"{self.name}/{index}")
+        return self._point(name)
+
+    def public_key(self, index: int) -> bytes | None:
+        """The compressed public key `index`, or None where the token has none."""
+        try:
+            return self._point(identifier_of(index))
+        except pkcs11.NoSuchKey:
+            return None
+
+    def forget(self) -> None:
+        """Remove the anchors; the next journal is a first one."""
+        self._found.clear()
+        for found in list(self._anchors()):
+            found.destroy()
+
+
+def provision(token: Blank, count: int) -> list[bytes]:
     """Public keys 0 to count - 1, made where missing, each checked for the attributes that signing needs."""
     keys: list[bytes] = []
     for index in range(count):
@@ -50,7 +76,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     starting.harden()
     try:
-        token = Token(module=options.module, name=options.token, pin=starting.read_pin())
+        token = Blank(module=options.module, name=options.token, pin=starting.read_pin())
         if options.forget:
             token.forget()
             token.close()

@@ -19,7 +19,7 @@ from kernel import canonical, encodings
 from kernel.approval import BadStatement, SignedApproval
 from kernel.intent import BadIntent, Intent, time, uuid
 from kernel.lane import Attestation, BadAttestation
-from kernel.members import is_version
+from kernel.members import BadMember, all_texts, is_version
 from kernel.psbt import BadPsbt, Psbt
 
 Message = dict[str, canonical.Value]
@@ -39,13 +39,13 @@ _COMMON: Final = frozenset({"v", "kind", "deployment", "maker", "reason", "expir
 _ORDERS: Final[Mapping[str, frozenset[str]]] = {
     FREEZE: _COMMON | {"wallet"},
     RELEASE: _COMMON | {"wallet"},
-    REOPEN: _COMMON | {"token", "standing"},
+    REOPEN: _COMMON | {"token", "standing", "suspended"},
     REGISTRY: _COMMON | {"version", "digest", "keys"},
     RECOVERY: _COMMON | {"version", "digest", "keys"},
     VETO: _COMMON | {"digest"},
 }
 
-_V: Final[Mapping[str, int]] = {REGISTRY: 2, RECOVERY: 2}
+_V: Final[Mapping[str, int]] = {REOPEN: 2, REGISTRY: 2, RECOVERY: 2}
 """A kind's version, where it is not 1."""
 
 
@@ -94,7 +94,8 @@ class Attested:
 class Order:
     """An officers' order to the signer itself: about a wallet, the journal's standing or a registry.
 
-    `keys` are the officers' passkeys that a registry must have, as whoever signed the order read them.
+    `keys` are the officers' passkeys that a registry must have, as whoever signed the order read them;
+    `suspended` are the officers whom a reopened signer does not hear, whatever it has forgotten.
     """
 
     kind: str
@@ -107,6 +108,7 @@ class Order:
     token: str = ""
     version: int = 0
     keys: tuple[str, ...] = ()
+    suspended: tuple[str, ...] = ()
 
 
 def spend(message: Mapping[str, canonical.Value], *, unattended: bool = False) -> Spend:
@@ -156,12 +158,11 @@ def order(message: Mapping[str, canonical.Value]) -> Order:
             raise BadIntent("not the members of an order")
         if not is_version(document["v"], _V.get(kind, 1)):
             raise BadIntent("another version of this order than is read here")
-        version, keys = document.pop("version", 0), document.pop("keys", [])
+        version = document.pop("version", 0)
+        keys, suspended = (all_texts(document.pop(name, [])) for name in ("keys", "suspended"))
         texts = {name: value for name, value in document.items() if isinstance(value, str) and value}
         if len(texts) != len(document) - 1 or type(version) is not int:
-            raise BadIntent("every member but v, version and keys is text, and none is empty")
-        if not isinstance(keys, list) or not all(isinstance(key, str) for key in keys):
-            raise BadIntent("keys are a list of texts")
+            raise BadIntent("every member but v, version and lists is text, and none is empty")
         return Order(
             kind=kind,
             deployment=texts["deployment"],
@@ -172,9 +173,10 @@ def order(message: Mapping[str, canonical.Value]) -> Order:
             signed=signed,
             token=texts.get("token", ""),
             version=version,
-            keys=tuple(str(key) for key in keys),
+            keys=tuple(keys),
+            suspended=tuple(str(uuid(officer)) for officer in suspended),
         )
-    except (canonical.NotCanonical, BadIntent) as error:
+    except (canonical.NotCanonical, BadIntent, BadMember) as error:
         raise Refused("SIGNER_BAD_ORDER", str(error)) from None
 
 

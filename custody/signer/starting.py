@@ -114,9 +114,8 @@ def start(options: argparse.Namespace, pin: str, *, listens: bool = True) -> Sig
     attempts.right()
     token.places = options.token_places
     try:
-        where, clock = options.state, time.time
         signer = Signer(
-            token=token, registry=registry, state=where, clock=clock, order=order, listens=listens
+            token=token, registry=registry, state=options.state, clock=time.time, order=order, listens=listens
         )
     except BaseException:
         token.close()

@@ -18,7 +18,6 @@ from pkcs11 import Attribute, KeyType, Mechanism, MechanismFlag, ObjectClass
 
 from custody.signer.anchor import Anchored
 from custody.signer.refusals import Refused
-from custody.signer.session import WrongToken
 from kernel import secp256k1
 
 SECP256K1: Final = ObjectIdentifier("1.3.132.0.10").dump()
@@ -81,7 +80,7 @@ class Token(Anchored):
     def check_key(self, index: int, *, public_key: bytes) -> None:
         """Refuse where key `index` is missing, not the pinned one, or could ever have left the token."""
         try:
-            key, point = self._key_with(_identifier(index)), self._point(_identifier(index))
+            key, point = self._key_with(identifier_of(index)), self._point(identifier_of(index))
         except pkcs11.PKCS11Error:
             raise Refused("SIGNER_KEY_MISSING", f"{self.name} has no key {index}") from None
         weak = [attribute.name for attribute, value in EXPECTED.items() if bool(key[attribute]) is not value]
@@ -89,16 +88,6 @@ class Token(Anchored):
             raise Refused("SIGNER_KEY_WEAK", f"key {index} of {self.name}: {', '.join(weak)}")
         if point != public_key:
             raise Refused("SIGNER_KEY_MISSING", f"key {index} of {self.name} is not the pinned one")
-
-    def generate(self, index: int) -> bytes:
-        """Make key `index` inside the token, never to leave it; its compressed public key."""
-        identifier = _identifier(index)
-        if list(
-            self._session.get_objects({Attribute.ID: identifier, Attribute.CLASS: ObjectClass.PRIVATE_KEY})
-        ):
-            raise WrongToken(f"{self.name} has a key {index} already")
-        self._generate(identifier, f"{self.name}/{index}")
-        return self._point(identifier)
 
     def _generate(self, identifier: bytes, label: str, kind: KeyType = KeyType.EC) -> None:
         curve, mechanism = _CURVES[kind]
@@ -112,13 +101,6 @@ class Token(Anchored):
             private_template=dict(_PRIVATE),
             public_template={Attribute.MODIFIABLE: False},
         )
-
-    def public_key(self, index: int) -> bytes | None:
-        """The compressed public key `index`, or None where the token has none."""
-        try:
-            return self._point(_identifier(index))
-        except pkcs11.NoSuchKey:
-            return None
 
     def log_key(self) -> bytes:
         """The Ed25519 public key that signs heads of this signer's log; made at the first use."""
@@ -163,7 +145,7 @@ class Token(Anchored):
     def _raw(self, wanted: Sequence[tuple[int, bytes]]) -> list[bytes]:
         with self._lent() as (session, keys):
             for index in {index for index, _ in wanted} - keys.keys():
-                keys[index] = self._key_with(_identifier(index), session)
+                keys[index] = self._key_with(identifier_of(index), session)
             return [bytes(keys[index].sign(digest, mechanism=Mechanism.ECDSA)) for index, digest in wanted]
 
     def _key_with(self, identifier: bytes, session: Any = None) -> Any:
@@ -185,5 +167,6 @@ def _checked(raw: bytes, index: int, digest: bytes, public_key: bytes) -> bytes:
     return der
 
 
-def _identifier(index: int) -> bytes:
+def identifier_of(index: int) -> bytes:
+    """What the token calls key `index`."""
     return index.to_bytes(2, "big")

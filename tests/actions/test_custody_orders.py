@@ -247,6 +247,31 @@ def test_to_reopen_names_what_the_signer_itself_found(treasury: Treasury) -> Non
     assert requests.order({**queries.order_message(row), "approvals": []}).subject == "ab" * 32
 
 
+def test_to_reopen_names_whoever_is_suspended_anywhere(treasury: Treasury) -> None:
+    """At another signer, by an order that none may have heard yet, or here; nobody whom a quorum let go."""
+    staff, now = treasury.staff, treasury.now
+    ben, cy, dot, eve = (str(one.identity.pk) for one in (staff.ben, staff.cy, staff.dot, staff.eve))
+    signed(treasury, drafted(treasury, wallet=f"officer:{dot}"))
+    drafted(treasury, wallet=f"officer:{eve}")  # nobody signed that
+    said: dict[str, Any] = {"journal": {"lines": 0, "standing": "ab" * 32}, "frozen": {}}
+    actions.report_health(token="hot-1", said=said, now=now)
+    elsewhere: dict[str, Any] = {"frozen": {f"officer:{ben}": "a laptop", "hot": "a laptop"}}
+    actions.report_health(token="hot-2", said=elsewhere, now=now)
+    Identity.objects.filter(pk=cy).update(is_active=False)
+
+    row = actions.ask_reopening(token="hot-1", reason="disk died", actor=staff.ana.actor, now=now)
+    read = requests.order({**queries.order_message(row), "approvals": []})
+    assert list(read.suspended) == sorted([ben, cy, dot])
+    actions.report_health(token="hot-2", said={"frozen": {}}, now=now)
+    Identity.objects.filter(pk=cy).update(is_active=True)
+    treasury.now += timedelta(hours=1)
+    row = asked(treasury, f"officer:{dot}")
+    assert queries.suspended_officers() == [dot], "asking lets nobody count"
+    for officer in (staff.ben, staff.cy):
+        answer(treasury, row, officer, "release")
+    assert queries.suspended_officers() == []
+
+
 def test_to_take_up_a_registry_can_be_vetoed_by_one(treasury: Treasury) -> None:
     ana, ben = treasury.staff.ana, treasury.staff.ben
     new = hot_registry(version=2, deployment=settings.DEPLOYMENT)

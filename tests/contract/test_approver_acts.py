@@ -213,6 +213,20 @@ def test_signs_no_release_of_signers_that_is_good_for_longer_than_a_day() -> Non
     assert long["failed"] == "Unreadable: This order to the signers would be good for longer than 24 hours."
 
 
+def test_says_of_a_reopening_whom_the_signer_does_not_hear_and_that_it_is_nobody() -> None:
+    def reopening(suspended: object) -> tuple[str, bytes]:
+        made = {"v": 2, "kind": "signer.reopen", "deployment": "test", "maker": str(PERSON)}
+        made |= {"reason": "its disk died", "expires": time_text(in_hours(1)), "token": "hot-1"}
+        return "signer.reopen", canonical.encode({**made, "standing": "ab" * 32, "suspended": suspended})
+
+    two, none, odd, text = read([reopening(one) for one in ([str(PERSON)] * 2, [], ["Ben"], "Ben")])["found"]
+    said = [(line["value"], line["form"]) for line in two["lines"]]
+    assert said[1:4] == [("2 suspended, who are named below", "text"), *[(str(PERSON), "officer")] * 2]
+    assert none["lines"][1]["value"] == "nobody: who was suspended may count again"
+    assert odd["failed"] == "Unreadable: The member suspended is not an id."
+    assert text["failed"] == "Unreadable: The member suspended is not a list."
+
+
 NAMED: Final = """
 import { readFileSync } from "node:fs";
 const { read } = await import(process.argv[1] + "/acts.js");

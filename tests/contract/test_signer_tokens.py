@@ -16,7 +16,7 @@ from tests.vault import Vault
 
 BEGIN = f"""
 import pkcs11
-from custody.signer.tokens import Token
+from custody.signer.provision import Blank as Token
 from custody.signer.refusals import Refused
 from kernel import secp256k1
 token = Token(module={vaults.MODULE!r}, name="hot-1", pin={vaults.PIN!r})
@@ -188,7 +188,7 @@ def test_is_not_opened_through_a_module_that_somebody_initialised_without_locks(
 def test_bears_several_processes_that_log_in_at_once(folder: Path) -> None:
     """A login rewrites the token's file; who reads it in that moment finds no token, or a broken one."""
     program = f"""
-        from custody.signer.tokens import Token
+        from custody.signer.provision import Blank as Token
         for _ in range(4):
             token = Token(module={vaults.MODULE!r}, name="hot-1", pin={vaults.PIN!r})
             token.sign_all([(0, b"x" * 32, token.public_key(0))])

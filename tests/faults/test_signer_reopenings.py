@@ -77,6 +77,43 @@ def test_holds_everything_where_lines_were_lost(
     assert pays(desk) == "signed"
 
 
+@pytest.mark.parametrize("lose", [put_back, unlinked, another_token])
+def test_goes_on_not_hearing_whom_its_order_names(
+    desk: Desk, orders: Orders, lose: Callable[[Desk, bytes], None]
+) -> None:
+    """A stolen passkey, whose suspension was lost, lets itself in by nothing, and helps to reopen nothing."""
+    backup = desk.file.read_bytes()
+    assert orders.suspend(BEN, CY) == "obeyed"
+    lose(desk, backup)
+    desk.now += 60
+    for asker, officers in ((ANA, [BEN, CY]), (CY, [BEN, DOT])):
+        assert orders.reopen(asker, officers, suspended=[CY]) == "SIGNER_OFFICER_SUSPENDED"
+    assert orders.reopen(ANA, [BEN, DOT], suspended=[CY]) == "obeyed"
+    desk.now += 121
+    for _ in range(2):
+        assert desk.health["frozen"] == {
+            "*": "lines were lost: a test",
+            f"officer:{CY}": "by the reopening: a test",
+        }
+        assert orders.release("*", ANA, [BEN, CY]) == "SIGNER_OFFICER_SUSPENDED"
+        assert orders.restore(CY, ANA, [BEN, CY]) == "SIGNER_BELOW_QUORUM"
+        desk.restart()
+    assert orders.release("*", ANA, [BEN, DOT]) == "obeyed"
+    desk.now += 3_600
+    week = withdrawal(expires=desk.in_hours(24 * 7))
+    assert desk.spend(intent=week, officers=[BEN, CY]) == "SIGNER_OFFICER_SUSPENDED"
+    assert orders.restore(CY, ANA, [BEN, DOT]) == "obeyed"
+    assert desk.spend(intent=week, officers=[BEN, CY]) == "signed"
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"suspended": "nobody"}, {"suspended": ["Cy"]}, {"suspended": [7]}, {"v": 1}]
+)
+def test_was_told_in_so_many_words_whom_not_to_hear(desk: Desk, wrong: dict[str, object]) -> None:
+    about = {"token": "hot-1", "standing": desk.health["journal"]["standing"], **wrong}
+    assert desk.code(order("signer.reopen", **about)) == "SIGNER_BAD_ORDER"
+
+
 def test_holds_everything_until_later_than_it_was_put_back_again(desk: Desk, orders: Orders) -> None:
     """The line of the reopening itself holds it, so no crash comes between; nor does what ended it once."""
     backup = desk.file.read_bytes()

@@ -2,7 +2,7 @@
 // A payload with one member missing, one too many, or one that reads oddly is refused as a whole.
 
 import {
-  Unreadable, decimal, id, keys, names, networkName, number, point, shown, text, time, token, units, visible, word,
+  Unreadable, decimal, id, ids, keys, names, networkName, number, point, shown, text, time, token, units, visible, word,
 } from "./shapes.js";
 
 export { DECIMALS, Unreadable, decimal } from "./shapes.js";
@@ -199,13 +199,15 @@ export const ACTS = new Map([
       line("Agreed to by", "others than who froze them: signers do not count those, who may ask"),
     ],
   })],
-  ["signer.reopen", letGo({ token: word, standing: token }, {
+  ["signer.reopen", { version: 2, ...letGo({ token: word, standing: token, suspended: ids }, {
     headline: (act) => `Let the signer ${act.token} begin a new memory`,
     lines: (act) => [
       line("What it found", act.standing, "mono", "Compare it with the signer’s own health line."),
-      line("If lines of it are lost", "it comes back with everything frozen: first freeze and suspend anew, then let it go"),
+      line("It hears nothing of", act.suspended.length ? `${act.suspended.length} suspended, who are named below` : "nobody: who was suspended may count again"),
+      ...act.suspended.map((officer) => line("Suspended officer’s id", officer, "officer")),
+      line("If lines of it are lost", "it comes back with everything frozen: first freeze anew, and suspend who is not named here, then let it go"),
     ],
-  })],
+  }) }],
   ["signer.registry", { version: 2, ...letGo(REGISTRY, {
     headline: (act) => `Let the signers take up registry ${act.version}`,
     lines: (act) => [

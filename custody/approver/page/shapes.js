@@ -46,6 +46,10 @@ export const id = (value, name) => {
   if (typeof value !== "string" || !UUID.test(value)) throw new Unreadable(`The member ${name} is not an id.`);
   return value;
 };
+export const ids = (value, name) => {
+  if (!Array.isArray(value)) throw new Unreadable(`The member ${name} is not a list.`);
+  return value.map((item) => id(item, name));
+};
 export const word = (value, name) => {
   if (typeof value !== "string" || !/^[!-~]{1,120}$/.test(value)) {
     throw new Unreadable(`The member ${name} is not a plain word.`);
