@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -53,6 +54,7 @@ class SoftToken(Token):
         self.broken = False
         self.signed = 0
         self._out: dict[int, float] = {}
+        self._since = math.inf
 
     def close(self) -> None:
         """Nothing to leave."""

@@ -81,15 +81,10 @@ class Memory:
                 self.versions.setdefault(intent, []).append(coins)
                 self.payments[intent] = destination, int(units)
             self.signed.add(txid)
-            spent = Spent(
-                entry.at_ms,
-                str(details["wallet"]),
-                int(str(details["units"])),
-                {to: int(str(units)) for to, units in members.an_object(details["paid"]).items()},
-                coins,
-                frozenset(intents),
-                bool(details["unattended"]),
-            )
+            wallet, all_units = str(details["wallet"]), int(str(details["units"]))
+            paid = {to: int(str(one)) for to, one in members.an_object(details["paid"]).items()}
+            named, unattended = frozenset(intents), bool(details["unattended"])
+            spent = Spent(entry.at_ms, wallet, all_units, paid, coins, named, unattended)
             if spent.unattended:
                 self.outstanding.spends[txid] = spent
             else:

@@ -103,7 +103,7 @@ class Journal:
         While the token cannot be told, no line comes that `_load` would not take behind those it knows of.
         """
         if event in WEIGHTY and self.fault is None and not _may_lead([*self._ahead(), event]):
-            self.settle()
+            self._anchor.in_time(self.settle)
         synced = event not in LIGHT | {SPEND}
         if synced and self._ahead():  # if the disk fails the line, it fails that line alone
             with contextlib.suppress(*(OSError, Refused) if event in STOPS else ()):
@@ -170,7 +170,7 @@ class Journal:
                 self._file.put_aside(at_ms)
                 self._forget()
         entry = self.append("reopened", details, at_ms=at_ms)
-        self.settle()
+        self._anchor.in_time(self.settle)
         self.fault = None
         return entry
 

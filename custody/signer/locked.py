@@ -61,19 +61,19 @@ class Door:
 
     def answer(self, message: Mapping[str, canonical.Value], uid: int) -> Message:
         """The answer to one message of that user."""
-        if message.get("type") == "unlock":
-            try:
+        asked, token = message.get("type"), self._options.token
+        try:
+            if asked == "unlock":
                 return self._unlock(message, uid)
-            except Refused as refusal:
-                return self._refused(refusal)
-        if uid not in self._options.allow_uid and message.get("type") != "health":
-            return self._refused(Refused("SIGNER_UNKNOWN_PEER", f"user {uid} may unlock, and nothing else"))
+            if uid not in self._options.allow_uid and asked != "health":
+                raise Refused("SIGNER_UNKNOWN_PEER", f"user {uid} may unlock, and nothing else")
+            if self.signer is None and asked != "health":
+                raise Refused("SIGNER_LOCKED", self._why)
+        except Refused as refusal:
+            return requests.said("refused", token, {"code": refusal.code, "detail": refusal.detail[:400]})
         if self.signer is not None:
             return self.signer.answer(message, str(uid))
-        if message.get("type") == "health":
-            state: Message = {"state": "SIGNER_LOCKED", "why": self._why}
-            return {"v": 1, "type": "health", "token": self._options.token, **state}
-        return self._refused(Refused("SIGNER_LOCKED", self._why))
+        return requests.said("health", token, {"state": "SIGNER_LOCKED", "why": self._why})
 
     def close(self) -> None:
         """Let go of what is open."""
@@ -95,8 +95,4 @@ class Door:
                 starting.enter(self.signer.token, self._options, pin)
         except (WrongToken, MemoryInUse, OSError) as error:
             raise Refused("SIGNER_LOCKED", str(error)) from None
-        return {"v": 1, "type": "unlocked", "token": self._options.token}
-
-    def _refused(self, refusal: Refused) -> Message:
-        told: Message = {"code": refusal.code, "detail": refusal.detail[:400]}
-        return {"v": 1, "type": "refused", "token": self._options.token, **told}
+        return requests.said("unlocked", self._options.token, {})

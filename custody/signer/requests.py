@@ -211,16 +211,12 @@ def _bytes(value: canonical.Value, code: str) -> bytes:
         raise Refused(code, str(error)) from None
 
 
-def cosigned(message: Mapping[str, canonical.Value]) -> str:
-    """Read a note that witnesses cosigned."""
-    exact(message, {"v", "type", "note"})
-    if not isinstance(text := message["note"], str):
-        raise Refused("SIGNER_BAD_REQUEST", "a note is text")
-    return text
+def said(kind: str, token: str, members: Mapping[str, canonical.Value]) -> Message:
+    """An answer."""
+    return {"v": 1, "type": kind, "token": token, **members}
 
 
 def exact(message: Mapping[str, canonical.Value], members: set[str]) -> None:
     """Nothing, if these members stand in the message and no other; Refused otherwise."""
-    if set(message) != members:
-        odd = ", ".join(sorted(set(message) ^ members))
-        raise Refused("SIGNER_BAD_REQUEST", f"missing or unknown: {odd}")
+    if odd := set(message) ^ members:
+        raise Refused("SIGNER_BAD_REQUEST", f"missing or unknown: {', '.join(sorted(odd))}")

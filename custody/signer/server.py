@@ -120,10 +120,9 @@ def _receive(connection: socket.socket, count: int, *, may_end: bool = False) ->
 
 
 def _line(reply: Message, uid: int) -> str:
-    shown = {
-        name: reply[name] for name in ("type", "code", "alert", "txid", "kind", "state") if name in reply
-    }
-    return " ".join([f"{name}={_plain(value)}" for name, value in shown.items()] + [f"user={uid}"])
+    names = ("type", "code", "alert", "txid", "kind", "state")
+    shown = [f"{name}={_plain(reply[name])}" for name in names if name in reply]
+    return " ".join([*shown, f"user={uid}"])
 
 
 def _plain(value: canonical.Value) -> str:

@@ -9,9 +9,11 @@ after earlier success means "log in again".
 from __future__ import annotations
 
 import contextlib
+import math
 import threading
 import time
 from collections.abc import Callable, Iterator
+from concurrent.futures import Future
 from typing import Any, Final, TypeVar
 
 import pkcs11
@@ -22,6 +24,7 @@ from custody.signer.refusals import Refused
 LOGIN_TRIES: Final = 5
 LOGIN_WAIT_S: Final = 0.05
 HANGS_S: Final = 30.0  # whoever asked went away after half of it
+ANSWERS_S: Final = 10.0  # and whoever holds the turn has not yet
 PIN_REFUSED: Final = (
     pkcs11.PinIncorrect,
     pkcs11.PinInvalid,
@@ -44,11 +47,11 @@ class WrongPin(WrongToken):
 class Session:
     """One logged-in token, by its label. `_found` are handles of this login, `_idle` sessions that were lent.
 
-    Whoever uses the login's own session holds `_alone`; a lent one belongs to the thread that has it.
+    Whoever uses the login's own session (`_since` when) holds `_alone`; others are lent to threads.
     """
 
     def __init__(self, *, module: str, name: str, pin: str) -> None:
-        self.name, self._alone = name, threading.RLock()
+        self.name, self._alone, self._since = name, threading.RLock(), math.inf
         self._pin: str | None = pin
         self._found: dict[object, Any] = {}
         self._idle: list[tuple[Any, dict[int, Any]]] = []
@@ -121,15 +124,39 @@ class Session:
     def _recognise(self) -> None:
         """WrongToken where this is another token than before, though its name and its serial are the same."""
 
-    def check_answers(self) -> None:
+    def check_answers(self, *, lent: bool = True) -> None:
         """Refuse where a thread has waited for the token for so long that it must be taken to hang."""
-        if any(since < time.monotonic() - HANGS_S for since in list(self._out.values())):
+        if min([self._since, *(self._out.values() if lent else ())]) < time.monotonic() - HANGS_S:
             raise Refused("SIGNER_TOKEN_FAILED", f"it has not answered for {HANGS_S:.0f} s")
+
+    def in_time(self, act: Callable[[], T]) -> T:
+        """Do what needs the token for whoever holds the turn; Refused where that takes too long.
+
+        Nobody can end a call of the token. So another thread makes it, and others have their turn meanwhile.
+        """
+        self.check_answers(lent=False)
+        done: Future[T] = Future()
+
+        def attend() -> None:
+            try:
+                done.set_result(act())
+            except BaseException as error:  # noqa: BLE001 - it is whoever asked that meets it
+                done.set_exception(error)
+
+        threading.Thread(target=attend, daemon=True).start()
+        try:
+            return done.result(ANSWERS_S)
+        except TimeoutError:
+            raise Refused("SIGNER_TOKEN_FAILED", "it does not answer, or is busy with what hangs") from None
 
     def _steadily(self, act: Callable[[], T]) -> T:
         """Do it alone in the login's session. For another session, see `_mended`."""
         with self._alone:
-            return self._mended(act)
+            self._since = time.monotonic()
+            try:
+                return self._mended(act)
+            finally:
+                self._since = math.inf
 
     def _mended(self, act: Callable[[], T]) -> T:
         """Do it; after a failure log in again and do it once more. A lost login looks like a missing key."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Final
 
 from custody.signer import checks, lanes, orders, requests, safes
@@ -54,17 +55,18 @@ class Signer(Standing):
         now_ms, standing = self.now_ms(), ""
         try:
             self.token.check_answers()
-            standing = self.journal.standing
+            standing = self.token.in_time(lambda: self.journal.standing)
             self.check_open(now_ms)
             self.memory.holds.check(EVERYTHING)
             self.journal.check_room()
             self.watched.check(now_ms)
             if now_ms >= self._probed_ms + PROBE_EVERY_MS:
-                self.token.probe()
+                self.token.in_time(self.token.probe)
                 self._probed_ms = now_ms
             state, why = "ready", ""
         except Refused as refusal:
             state, why = refusal.code, refusal.detail
+        used = partial(self.memory.used, now_ms=now_ms)
         limits, believed = self.registry.limits, self.believed  # which may be another, as long as it waits
         members: Message = {
             "serial": self.token.serial,
@@ -75,16 +77,14 @@ class Signer(Standing):
             "frozen": self.memory.holds.reasons(),
             "uncounted": self.uncounted(),
             "used": {
-                name: str(self.memory.used(name, window_s=limits.window_s, now_ms=now_ms))
+                name: str(used(name, window_s=limits.window_s))
                 for wallet in self.registry.signing
                 if self.token.name in wallet.tokens
                 for name in wallet.accounts
             },
             "lanes": {
                 name: {
-                    "used": str(
-                        self.memory.used(name, window_s=lane.window_s, now_ms=now_ms, unattended=True)
-                    ),
+                    "used": str(used(name, window_s=lane.window_s, unattended=True)),
                     "outstanding": str(sum(one.units for one in self.memory.outstanding.of(name))),
                     "share": str(self.registry.wallets[name].share(lane.window_units_max)),
                     "attested": time_text(self._attested[name].said.time) if name in self._attested else "",
@@ -139,10 +139,9 @@ class Signer(Standing):
         safe, plan = safes.judge(spend, token=self.token.name, registry=registry, now=now)
         limits = safe.caps(registry.limits, spend.intent.amount.asset)
         is_new = self._count(plan, [spend.intent], limits=limits, now_ms=now_ms)
-        key = safe.key_of(self.token.name, 0)
-        digest = spend.transaction.digest()
-        self.journal.settle()
-        signature = self.token.sign_for_evm(0, digest, key)
+        key, digest = safe.key_of(self.token.name, 0), spend.transaction.digest()
+        self.token.in_time(self.journal.settle)
+        signature = self.token.in_time(lambda: self.token.sign_for_evm(0, digest, key))
         self.remember("signed", {"txid": plan.txid, "wallet": safe.name, "again": not is_new})
         said: Message = {"hash": f"0x{digest.hex()}", "owner": evm.address_of(key)}
         return self._said("signed_safe", {**said, "signature": f"0x{signature.hex()}"})
@@ -218,7 +217,7 @@ class Signer(Standing):
         return self._said("obeyed", {"kind": order.kind})
 
     def _said(self, kind: str, members: Message) -> Message:
-        return {"v": 1, "type": kind, "token": self.token.name, **members}
+        return requests.said(kind, self.token.name, members)
 
 
 _ACTS: Final[Mapping[str, Callable[[Signer, Mapping[str, canonical.Value]], Message]]] = {
@@ -228,7 +227,7 @@ _ACTS: Final[Mapping[str, Callable[[Signer, Mapping[str, canonical.Value]], Mess
     "learn": Signer._learn,
     "attest": Signer._attest,
     "order": Signer._obey,
-    "log_head": lambda signer, message: signer.watched.head(message),
+    "log_head": lambda signer, message: signer.token.in_time(lambda: signer.watched.head(message)),
     "log_proof": lambda signer, message: signer.watched.proof(message),
     "log_entries": lambda signer, message: signer.watched.entries(message),
     "log_cosigned": Signer._cosigned,

@@ -124,8 +124,7 @@ class Standing:
             return
         old, before_ms, self._asked_ms = self._before, self._asked_ms, self.now_ms()
         self._listened_ms += min(self._asked_ms - before_ms, ASKED_EVERY_MS)
-        times = self._asked_ms, self._listened_ms
-        if self.memory.may_follow(self.registry, old, *times):
+        if self.memory.may_follow(self.registry, old, self._asked_ms, self._listened_ms):
             try:
                 self.remember("registry", self.registry_entry())
             finally:
@@ -178,7 +177,7 @@ class Standing:
         entry = self.journal.append(event, details, at_ms=self.now_ms())
         self.memory.add(entry)
         if entry.weighty and event != SPEND:
-            self.journal.settle()
+            self.token.in_time(self.journal.settle)
 
     def registry_entry(self) -> Message:
         """What an entry says of the registry in force."""

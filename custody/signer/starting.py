@@ -130,7 +130,7 @@ def enter(token: Token, options: argparse.Namespace, pin: str) -> None:
     attempts = Attempts(options.state)
     attempts.check(time.time())
     try:
-        token.enter(pin)
+        token.in_time(lambda: token.enter(pin))
     except WrongPin:
         attempts.wrong(time.time())
         raise

@@ -105,7 +105,7 @@ class Token(Anchored):
     def log_key(self) -> bytes:
         """The Ed25519 public key that signs heads of this signer's log; made at the first use."""
         if self._log_key is None:
-            self._log_key = self._steadily(self._find_log_key)
+            self._log_key = self.in_time(lambda: self._steadily(self._find_log_key))
         return self._log_key
 
     def sign_head(self, text: bytes) -> bytes:
@@ -121,10 +121,7 @@ class Token(Anchored):
         """Nothing, if the token signs and the signature verifies, by a key that is for nothing else."""
         digest = secrets.token_bytes(DIGEST_BYTES)
         raw, point = self._steadily(lambda: (self._probed(digest), self._point(HEALTH_ID)))
-        try:
-            secp256k1.verify(point, digest, secp256k1.low_s(raw))
-        except secp256k1.BadSignature as error:
-            raise Refused("SIGNER_BAD_SIGNATURE", f"the health key: {error}") from None
+        _checked(raw, "health", digest, point)
 
     def _probed(self, digest: bytes) -> bytes:
         try:
@@ -158,7 +155,7 @@ class Token(Anchored):
         return secp256k1.compress(point if len(point) == 65 else bytes(OctetString.load(point).native))
 
 
-def _checked(raw: bytes, index: int, digest: bytes, public_key: bytes) -> bytes:
+def _checked(raw: bytes, index: int | str, digest: bytes, public_key: bytes) -> bytes:
     try:
         der = secp256k1.low_s(raw)
         secp256k1.verify(public_key, digest, der)

@@ -52,36 +52,38 @@ class Watched:
         if now_ms > (self._seen_at + self._witnesses.age_s_max) * 1000:
             raise Refused("SIGNER_UNWITNESSED", f"no witnesses saw it for {self._witnesses.age_s_max} s")
 
-    def head(self, message: Details) -> dict[str, canonical.Value]:
+    def head(self, message: Details) -> requests.Message:
         """The signed head of the log, for witnesses, and the key to check it with."""
         requests.exact(message, {"v", "type"})
         self._journal.sync()
         verifier, tree = self._verifier(), self._journal.tree
         head = note.Checkpoint(verifier.name, tree.size, tree.root(tree.size))
         signed = note.sign(head.text(), by=verifier, signer=self._token.sign_head)
-        return self._answer("log_head", {"note": signed, "key": str(verifier)})
+        return requests.said("log_head", self._token.name, {"note": signed, "key": str(verifier)})
 
-    def proof(self, message: Details) -> dict[str, canonical.Value]:
+    def proof(self, message: Details) -> requests.Message:
         """That the log of `old` lines is the beginning of that of `size`."""
         old, size = self._places(message, "old", "size")
         hashes: list[canonical.Value] = [item.hex() for item in self._journal.tree.consistency(old, size)]
-        return self._answer("log_proof", {"hashes": hashes})
+        return requests.said("log_proof", self._token.name, {"hashes": hashes})
 
-    def entries(self, message: Details) -> dict[str, canonical.Value]:
+    def entries(self, message: Details) -> requests.Message:
         """Lines of the log, as many of those asked for as fit into an answer."""
         start, end = self._places(message, "start", "end")
         lines: list[canonical.Value] = [*self._journal.between(start, end)]
-        return self._answer("log_entries", {"start": start, "lines": lines})
+        return requests.said("log_entries", self._token.name, {"start": start, "lines": lines})
 
-    def cosigned(self, message: Details, *, memory: Memory, now_s: float) -> dict[str, canonical.Value]:
+    def cosigned(self, message: Details, *, memory: Memory, now_s: float) -> requests.Message:
         """Take in a cosigned head. One that this journal does not lead to shows that it was put back."""
-        text = requests.cosigned(message)
+        requests.exact(message, {"v", "type", "note"})
+        if not isinstance(text := message["note"], str):
+            raise Refused("SIGNER_BAD_REQUEST", "a note is text")
         try:
             return self._take(text, memory, int(now_s))
         except note.BadNote as error:
             raise Refused("SIGNER_BAD_COSIGNATURE", str(error)) from None
 
-    def _take(self, text: str, memory: Memory, now_s: int) -> dict[str, canonical.Value]:
+    def _take(self, text: str, memory: Memory, now_s: int) -> requests.Message:
         verifier, tree, found = self._verifier(), self._journal.tree, self._witnesses
         head = witnessed.head(text, by=verifier)
         if head.size > tree.size or tree.root(head.size) != head.root:
@@ -94,7 +96,7 @@ class Watched:
                 self._seen_at = max(at, self._seen_at or at)
             if head.size > memory.cosigned + 1:  # one more line would be the one written here
                 self._remember("cosigned", {"size": str(head.size), "root": head.root.hex()})
-        return self._answer("cosigned", {"open": self._seen_at is not None})
+        return requests.said("cosigned", self._token.name, {"open": self._seen_at is not None})
 
     def _verifier(self) -> note.Verifier:
         """A log's name and key; where officers reopened a signer that had lost lines, a new log begins."""
@@ -107,6 +109,3 @@ class Watched:
         if type(low) is not int or type(high) is not int or not 0 <= low <= high <= size:
             raise Refused("SIGNER_BAD_REQUEST", f"{first} and {end} are places in a log of {size} lines")
         return low, high
-
-    def _answer(self, kind: str, members: Details) -> dict[str, canonical.Value]:
-        return {"v": 1, "type": kind, "token": self._token.name, **members}

@@ -13,6 +13,7 @@
  *   sign 48       C_Sign answers this code (here 0x30, CKR_DEVICE_ERROR), as does `login` C_Login, `logout` C_Logout
  *   wrong 1       one bit of each signature is another
  *   hang 1        C_Sign does not return as long as the line is there
+ *   stuck 1       an object is not changed as long as the line is there: an anchor hangs
  *   places 4      as many sessions can be open, and not one more (CKR_SESSION_COUNT)
  *   serial 2a     the token has another serial number
  *   instead NAME  the token labelled NAME stands in the reader, and says that it has the first one's label and serial
@@ -102,6 +103,7 @@ static word sign(word session, void *data, word size, unsigned char *signature, 
 }
 
 static word set_attribute_value(word session, word object, void *template, word count) {
+    while (number("stuck")) usleep(10000);
     if (away()) return SESSION_HANDLE_INVALID;
     take_time();
     word code = CALL(SET_ATTRIBUTE_VALUE, session, object, template, count);

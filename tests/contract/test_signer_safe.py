@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from custody.signer.airgap import bundle
 from custody.signer.words import describe, differences
+from devstack.standins import token as standin
 from kernel import canonical, encodings, evm
 from kernel.approval import Verb
 from kernel.intent import REFILL, Intent
@@ -21,6 +22,7 @@ from kernel.money import Amount
 from kernel.registry import Registry
 from kernel.safe import SafeTransaction
 from tests import vault as vaults
+from tests.faults.test_signer_token_loss import HEALTH, IMPATIENT
 from tests.messages import approvals, in_hours, order, request, withdrawal
 from tests.safes import CHAIN_ID, Chain, Reverted
 from tests.softkeys import SoftKey
@@ -349,3 +351,23 @@ def test_are_shown_with_the_addresses_of_their_owners(vault: Vault) -> None:
     more["safes"]["vault"]["assets"]["ETH"]["window_units_max"] = str(51 * ETHER)
     (line,) = list(differences(vault.registry, Registry.parse(canonical.encode(more))))[1:]
     assert line.endswith("(50 ETH -> 51 ETH)")
+
+
+def test_keep_no_officer_waiting_for_a_token_that_hangs_over_it(vault: Vault, tmp_path: Path) -> None:
+    orders, intent, nonce = tmp_path / "orders", payment(), next(NONCES)
+    standin.order(orders)
+    forget = ["--token", "eth-5", "--forget", "--module", MODULE]
+    assert vaults.run(vault.folder / "eth-5", "custody.signer.provision", *forget).returncode == 0
+    module, environ = standin.build(tmp_path, real=MODULE), {standin.ORDERS: str(orders)}
+    impatient: dict[str, Any] = {"program": ("-c", IMPATIENT), "module": module, "environ": environ}
+    signer = vault.start("eth-5", state=tmp_path / "state", **impatient).ready()
+    standin.order(orders, hang=1)
+    assert signer.ask(asked(vault, intent, nonce)[1])["code"] == "SIGNER_TOKEN_FAILED"
+    assert signer.ask(HEALTH)["state"] == "SIGNER_TOKEN_FAILED"
+    frozen = order("signer.freeze", verb=Verb.APPROVE, officers=[BEN], maker=BEN, wallet="vault")
+    assert signer.ask(frozen)["type"] == "obeyed"
+    assert signer.ask(asked(vault, intent, nonce)[1])["code"] == "SIGNER_FROZEN"
+    standin.order(orders)
+    while signer.ask(HEALTH)["state"] != "ready":
+        pass
+    signer.stop()

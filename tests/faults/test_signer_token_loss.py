@@ -21,7 +21,7 @@ IMPATIENT = """
 import sys
 from custody.signer import session
 from custody.signer.__main__ import main
-session.HANGS_S = 0.1
+session.HANGS_S, session.ANSWERS_S = 0.1, 2.0
 sys.exit(main())
 """
 HEALTH: Message = {"v": 1, "type": "health"}
@@ -161,6 +161,38 @@ def test_hears_officers_while_it_hangs_and_keeps_in_what_comes_out_later(built: 
         built.order()
         assert asked.result(60) == "SIGNER_FROZEN"
     assert built.code(order("signer.release", nonce=b"\x05" * 32, wallet="hot")) == "obeyed"
+    assert [built.code(one) for one in (late, other)] == ["signed"] * 2
+    built.stop()
+
+
+@pytest.mark.parametrize("first", ["a spend's anchor", "a stop's own anchor", "the head of its log"])
+def test_hears_officers_whatever_it_is_that_hangs_and_signs_nothing_after(built: Bench, first: str) -> None:
+    """Whoever meets it is answered in time, what stops something is written down, and health tells of it."""
+    built.start("-c", IMPATIENT)
+    nonces = iter([bytes([sum(map(ord, first)) % 200 + number]) * 32 for number in range(8, 12)])
+    late, other = built.fresh(), built.fresh()
+    stop = {"officers": [BEN], "verb": Verb.APPROVE, "wallet": "hot"}
+    freeze, again = (order("signer.freeze", nonce=next(nonces), **stop) for _ in range(2))
+    built.order(**({"stuck": 1} if "anchor" in first else {"hang": 1}))
+    with ThreadPoolExecutor(1) as pool:
+        asked = pool.submit(built.code, late) if first.startswith("a spend") else None
+        if first.startswith("the head"):
+            assert built.code({"v": 1, "type": "log_head"}) == "SIGNER_TOKEN_FAILED"
+        if first.startswith("a stop"):
+            assert built.code(again) == "SIGNER_TOKEN_FAILED"
+        while built.health()[0] == "ready":
+            pass
+        assert built.code({"v": 1, "type": "unlock", "pin": vaults.PIN}) == "SIGNER_TOKEN_FAILED"
+        assert built.code(freeze) == "SIGNER_TOKEN_FAILED"  # obeyed, and asked for again by who brings it
+        said = built.running.ask(HEALTH)
+        assert (said["state"], set(said["frozen"])) == ("SIGNER_TOKEN_FAILED", {"hot"})
+        assert built.code(other) == "SIGNER_FROZEN"
+        built.order()
+        assert asked is None or asked.result(60) == "SIGNER_FROZEN"
+    while built.health()[0] != "ready":
+        pass
+    assert built.code(freeze) == "SIGNER_ORDER_USED"
+    assert built.code(order("signer.release", nonce=next(nonces), wallet="hot")) == "obeyed"
     assert [built.code(one) for one in (late, other)] == ["signed"] * 2
     built.stop()
 
