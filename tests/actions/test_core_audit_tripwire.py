@@ -16,6 +16,7 @@ from core.audit.models import AuditEvent
 from core.freezes.models import Freeze
 from core.ledger import AccountKind, Leg
 from core.ledger.models import JournalEntry
+from custody.models import Asker
 from kernel.money import Amount
 from tests.roles import make_roles
 
@@ -122,6 +123,21 @@ def test_stops_raw_sql_of_the_applications_roles(real_database: str, role: str, 
             cursor.execute(f"BEGIN; {setting} {THEFT} COMMIT")
         cursor.execute("ROLLBACK; RESET ROLE")
     assert not JournalEntry.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "change", ["UPDATE public.custody_asker SET name = 'Eve';", "DELETE FROM public.custody_asker;"]
+)
+def test_stops_what_changes_or_removes_a_row_too(real_database: str, change: str) -> None:
+    asker = Asker.objects.create(officer=uuid4(), name="Ana", registry_version=1)
+    with connection.cursor() as cursor:
+        make_roles(cursor)
+        cursor.execute("SET ROLE cs_worker")
+        with pytest.raises(DatabaseError, match=UNAUDITED):
+            cursor.execute(f"BEGIN; {change} COMMIT")
+        cursor.execute("ROLLBACK; RESET ROLE")
+    asker.refresh_from_db()
+    assert asker.name == "Ana"
 
 
 EVENT = "INSERT INTO public.audit_event (canon, act) VALUES ('{}', gen_random_uuid());"
