@@ -51,7 +51,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
             ""
         );
     }
-    longest::run(&venue::commands_of(&flow::make("normal", count)), runs);
+    longest::run(runs);
     cancel_all::run(runs);
     Ok(())
 }

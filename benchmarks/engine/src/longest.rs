@@ -5,25 +5,30 @@ use countersign_venue::codec::digest;
 use countersign_venue::{Command, Output};
 use rustix::time::{ClockId, clock_gettime};
 
-use crate::venue::{START_NS, open_venue};
+use crate::flow;
+use crate::venue::{START_NS, commands_of, open_venue};
 
-const RATES: [u64; 2] = [100_000, 300_000];
-/// Long enough for every table that has a second's outcomes to fill.
-const SECONDS: u64 = 2;
+/// What is told, as how many a second, for so many seconds: outcomes fill the first two, resting orders the last.
+const RUNS: [(&str, u64, u64); 3] = [
+    ("normal", 100_000, 2),
+    ("normal", 300_000, 2),
+    ("deep", 100_000, 4),
+];
 /// Output that a block has at most.
 const OUTPUT_BYTES: usize = 64 << 10;
 
-pub fn run(commands: &[Command], runs: usize) {
-    println!("\nthe longest command of the first {SECONDS} s, microseconds of the core's time");
-    for rate in RATES {
-        let count = (rate * SECONDS) as usize;
+pub fn run(runs: usize) {
+    println!("\nthe longest command of a fresh venue, microseconds of the core's time");
+    for (scenario, rate, seconds) in RUNS {
+        let count = (rate * seconds) as usize;
+        let commands = commands_of(&flow::make(scenario, count));
         let mut longest: Vec<u64> = (0..runs)
-            .map(|_| longest_us(&commands[..count.min(commands.len())], rate))
+            .map(|_| longest_us(&commands[..count], rate))
             .collect();
         longest.sort_unstable();
         let median = longest[longest.len() / 2];
         println!(
-            "{rate:>7}/s {median} ({}-{})",
+            "{scenario:10} {rate:>7}/s for {seconds} s {median} ({}-{})",
             longest[0],
             longest[longest.len() - 1]
         );

@@ -57,6 +57,3 @@ impl Hasher for FixedHasher {
 }
 
 pub type Map<K, V> = HashMap<K, V, BuildHasherDefault<FixedHasher>>;
-
-/// Order ids to where the orders are.
-pub type Index<V> = Map<u64, V>;

@@ -9,12 +9,14 @@
 
 mod auction;
 mod hash;
+mod index;
 mod matching;
 mod order;
 mod side;
 
 pub use auction::{Clearing, Party, Ring};
-pub use hash::{FixedHasher, Index, Map};
+pub use hash::{FixedHasher, Map};
+pub use index::Index;
 use matching::{survey, sweep};
 pub use order::{Fill, Reach, Resting, Side, Stop, Stp, Taker, Tape};
 use side::{Half, NONE};
