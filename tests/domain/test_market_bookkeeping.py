@@ -12,10 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine_bridge.domain.bookkeeping import Bookkeeper, orders_opened, orders_touched
-from engine_bridge.domain.events import Event, Rejected, Traded, Units
+from engine_bridge.domain.commands import client_mark
+from engine_bridge.domain.events import Amended, Event, Note, Rejected, Traded, TradeSide, Units
 from engine_bridge.domain.markets import LISTINGS
 from engine_bridge.domain.movements import Break, Difference, differences, of_events
-from engine_bridge.domain.orders import Side
+from engine_bridge.domain.orders import OrderType, Side, StpMode
 from engine_bridge.domain.records import FEE_ACCOUNT, Changes, OrderRecord, TradeEntry
 from tests.events import BTC, USDT, Tape
 
@@ -108,7 +109,7 @@ def test_holds_what_stands_in_open_orders_and_nothing_else(
         assert change.held == open_units
     for record in changes.orders.values():
         left = record.spec.qty_lots - record.filled_lots
-        assert (record.state == "filled") == (left == 0)
+        assert (record.state == "filled", record.cancel_source) == (left == 0, "")
 
 
 def a_trade(**changes: Any) -> tuple[list[Event], Event]:
@@ -129,6 +130,15 @@ def a_trade(**changes: Any) -> tuple[list[Event], Event]:
         {"qty_lots": 5},
         {"price_ticks": 1},
         {"taker_side": Side.SELL},
+        {"maker": TradeSide(1, 3, Units(USDT, 0), Units(BTC, 6_000))},
+        {"taker": TradeSide(2, 3, Units(BTC, 0), Units(USDT, 0))},
+        {"maker": TradeSide(1, 1, Units(BTC, 1), Units(BTC, 6_000))},
+        {"taker": TradeSide(2, 2, Units(USDT, 1), Units(USDT, 0))},
+        {
+            "taker_side": Side.SELL,
+            "maker": TradeSide(1, 1, Units(BTC, 1), Units(BTC, 6_000)),
+            "taker": TradeSide(2, 2, Units(USDT, 1), Units(USDT, 0)),
+        },
     ],
 )
 def test_stops_at_a_trade_that_cannot_be_true(changes: dict[str, Any]) -> None:
@@ -153,9 +163,31 @@ def test_stops_at_an_end_that_tells_other_fills() -> None:
         keep(tape.events)
     tape = Tape()
     maker = tape.accept(1, Side.SELL, 400_000, 10)
+    tape.done(maker, reason="CANCELLED", lots=0, ticklots=1, left=10)
+    with pytest.raises(Break):
+        keep(tape.events)
+    tape = Tape()
+    maker = tape.accept(1, Side.SELL, 400_000, 10)
     tape.done(maker, reason="CANCELLED", lots=0, ticklots=0, left=9)
     with pytest.raises(Break):
         keep(tape.events)
+
+
+def test_adds_up_what_several_trades_fill_of_an_order_and_what_an_amendment_changes() -> None:
+    tape = Tape()
+    maker = tape.accept(1, Side.SELL, 400_000, 10)
+    for lots, left in ((3, 7), (2, 5)):
+        taker = tape.accept(2, Side.BUY, 400_000, lots)
+        tape.trade(maker, taker, lots, maker_left=left, taker_left=0)
+    amended = tape.write(Amended(maker.order_id, 410_000, 9, Units(BTC, 4_000)))
+    found = keep(tape.events).orders[maker.order_id]
+    last = tape.events[-2]
+    assert (found.filled_lots, found.filled_ticklots) == (5, 5 * 400_000)
+    # 8 basis points of 1,200,000 and of 800,000 units.
+    assert found.fee_units == 960 + 640
+    assert (found.last_price_ticks, found.last_qty_lots, found.last_fill_at) == (400_000, 2, last.at)
+    assert (found.spec.price_ticks, found.spec.qty_lots, found.held_units) == (410_000, 9, 4_000)
+    assert (found.state, found.updated_at) == ("partially_filled", amended.at)
 
 
 def test_counts_a_refused_transfer_as_nothing() -> None:
@@ -173,6 +205,20 @@ def test_leaves_out_refused_orders_that_nobody_was_told_of() -> None:
     tape.write(Rejected(2, 1, "WOULD_TAKE"))
     assert keep(tape.events).orders == {}
     assert orders_opened(tape.events) == {1, 2}
+
+
+def test_tells_a_refused_order_as_canceled_to_its_owner_alone() -> None:
+    note = Note(1, 7, 1, "mine", "tag", Side.BUY, OrderType.POST_ONLY, 400_000, 10, 0, StpMode.CANCEL_BOTH)
+
+    def told(account: int) -> dict[int, OrderRecord]:
+        keeper = Bookkeeper(orders={}, notes={1: note}, scales=SCALES)
+        keeper.apply(Tape().write(Rejected(1, account, "WOULD_TAKE")))
+        return keeper.changes.orders
+
+    assert told(8) == {}
+    found = told(7)[1]
+    assert (found.state, found.cancel_source, found.client_id, found.tag) == ("canceled", "31", "mine", "tag")
+    assert (found.spec.mark, found.held_units) == (client_mark(7, "mine"), 0)
 
 
 def test_names_every_balance_that_differs() -> None:
