@@ -36,7 +36,7 @@ def send(target: str, transfers: Sequence[MoveFunds]) -> list[ResultCode]:
 def settled(target: str, *, consumer: str, through_event_seq: int) -> int:
     """Say that a consumer has stored every event up to this one; the oldest event that the engine keeps.
 
-    EngineAway, EngineRefused. An engine that knows no such word drops no events; then 1.
+    EngineAway, EngineRefused.
     """
     request = transfers_pb2.SettledRequest(consumer=consumer, through_event_seq=through_event_seq)
     with open_channel(target) as channel:
@@ -45,8 +45,6 @@ def settled(target: str, *, consumer: str, through_event_seq: int) -> int:
         except grpc.RpcError as error:
             if is_away(error):
                 raise EngineAway(error.code().name) from None  # type: ignore[attr-defined]
-            if error.code() is grpc.StatusCode.UNIMPLEMENTED:  # type: ignore[attr-defined]
-                return 1
             raise EngineRefused(error.details()) from None  # type: ignore[attr-defined]
     oldest: int = answer.oldest_event_seq
     return oldest
