@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from uuid import UUID
 
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import strategies as st
 from core.ids import new_id
 from engine_bridge.adapters import decoding
 from engine_bridge.domain import results
-from engine_bridge.domain.commands import client_mark, mark_of, marked
+from engine_bridge.domain.commands import ORDER_LIFETIME_MS, client_mark, mark_of, marked
 from engine_bridge.domain.markets import LISTINGS, worst_price
 from engine_bridge.domain.orders import Side
 from engine_bridge.domain.results import ResultCode
@@ -67,6 +69,14 @@ def test_keep_a_mark_in_a_command_id_that_stays_a_version_7_uuid() -> None:
     carried = UUID(int=marked(fresh.int, mark))
     assert mark_of(carried.int) == mark
     assert (carried.version, carried.variant, carried.int >> 80) == (7, fresh.variant, fresh.int >> 80)
+
+
+def test_have_every_command_expire_well_inside_what_the_engine_remembers() -> None:
+    """So that afterwards the engine's word that it knows no such command means that there never was one."""
+    rules = (Path(__file__).parents[2] / "engine/venue/src/dedupe.rs").read_text()
+    (longest,) = re.findall(r"const LIFETIME_MS_MAX: u64 = ([\d_]+);", rules)
+    (times,) = re.findall(r"const WINDOW_MS: u64 = (\d+) \* LIFETIME_MS_MAX;", rules)
+    assert 4 * ORDER_LIFETIME_MS <= int(longest) < int(times) * int(longest)
 
 
 def test_mark_one_name_differently_for_two_accounts() -> None:
