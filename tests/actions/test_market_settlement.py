@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from typing import Any
-from uuid import UUID, uuid4
+from uuid import uuid4
 
 import pytest
 
@@ -14,21 +14,14 @@ from core.audit.models import AuditEvent
 from core.ledger import AccountKind
 from core.ledger.invariants import broken
 from core.ledger.models import JournalEntry
-from engine_bridge import locks, queries, tasks
-from engine_bridge.actions import halt_settlement, settle_batch
+from engine_bridge import locks, queries
+from engine_bridge.actions import clear_mirrors, halt_settlement, settle_batch
 from engine_bridge.actions.accounts import open_account
 from engine_bridge.actions.markets import list_market
 from engine_bridge.actions.settlement import Gap, StaleEpoch
-from engine_bridge.actions.transfers import (
-    BeyondAvailable,
-    EmptyTransfer,
-    OtherTransfer,
-    UntradedAsset,
-    start_transfer,
-)
-from engine_bridge.adapters import transfers
+from engine_bridge.actions.transfers import start_transfer
 from engine_bridge.domain.commands import client_mark
-from engine_bridge.domain.events import Batch, Note
+from engine_bridge.domain.events import Batch, Note, Rejected
 from engine_bridge.domain.markets import LISTINGS
 from engine_bridge.domain.movements import Break
 from engine_bridge.domain.orders import OrderType, Side, StpMode
@@ -110,7 +103,9 @@ def test_leaves_one_audit_event_and_moves_the_cursor(
     written = AuditEvent.objects.order_by("-pk").first()
     assert written is not None
     assert (AuditEvent.objects.count() - before, written.doc["action"]) == (1, "engine.settlement.batch")
-    assert queries.settlement().last_event_seq == len(tape.events)
+    view, last = queries.settlement(), tape.events[-1]
+    assert (view.last_event_seq, view.last_engine_seq) == (last.event_seq, last.engine_seq)
+    assert (view.settled_at, queries.settled_engine_seq()) == (now, last.engine_seq)
     assert not any(broken().values())
 
 
@@ -226,6 +221,16 @@ def test_stops_at_an_account_that_was_never_opened(
         settle(tape.batch(), robot, now)
 
 
+def test_stops_at_a_refused_order_of_such_an_account_too(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    tape.write(Rejected(1, 901, "WOULD_TAKE"))
+    stp = StpMode.CANCEL_MAKER
+    note = Note(1, 901, 1, "mine", "", Side.SELL, OrderType.POST_ONLY, 1, 1, 0, stp)
+    with pytest.raises(Break, match="accounts that were never opened"):
+        settle(tape.batch(), robot, now, {1: note})
+
+
 def test_gives_money_back_from_transit_when_the_engine_refuses_it(
     tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
 ) -> None:
@@ -235,22 +240,6 @@ def test_gives_money_back_from_transit_when_the_engine_refuses_it(
     row.refresh_from_db()
     funding = ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", tom.customer.pk)
     assert (row.state, row.reason, str(ledger.balance(funding).posted)) == ("refused", "OVERFLOW", "2")
-
-
-def test_sends_no_transfer_again_that_is_closed(
-    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """The engine forgets its id one day, and would then take a late message for a new transfer."""
-    sent: list[UUID] = []
-    monkeypatch.setattr(transfers, "send", lambda target, moves: sent.extend(m.transfer_id for m in moves))
-    row = send(pair[0], "1", "BTC", tape, now)
-    tasks.send_transfer(transfer_id=row.pk)
-    assert tasks.send_pending_transfers() == 1
-    assert sent == [row.pk, row.pk]
-    settle(tape.batch(), robot, now)
-    tasks.send_transfer(transfer_id=row.pk)
-    assert tasks.send_pending_transfers() == 0
-    assert sent == [row.pk, row.pk]
 
 
 def test_finds_an_order_by_its_clients_name_even_without_its_note(
@@ -291,6 +280,21 @@ def test_believes_no_note_of_somebody_elses_order(
     assert Order.objects.get().client_id == ""
 
 
+def test_counts_a_rebuild_from_where_the_mirrors_were_before_the_first_of_them(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    """A second one that begins in the middle of the first is not done where that one had come to."""
+    a_deal(tape, pair, now)
+    settle(tape.batch(), robot, now)
+    for last in (2, len(tape.events)):
+        clear_mirrors(actor=robot, now=now, reason="test")
+        view = queries.settlement()
+        assert (view.last_event_seq, view.settled_at) == (0, None)
+        assert (view.rebuilt_to, view.is_rebuilding) == (len(tape.events), True)
+        settle(tape.batch(1, last), robot, now)
+    assert not queries.settlement().is_rebuilding
+
+
 def test_says_why_it_stands_until_it_goes_on(
     tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
 ) -> None:
@@ -303,43 +307,3 @@ def test_says_why_it_stands_until_it_goes_on(
     )
     settle(tape.batch(), robot, now)
     assert queries.settlement().halted == ""
-
-
-@pytest.mark.parametrize(
-    ("changes", "refusal"),
-    [
-        ({"amount": Amount(0, "BTC")}, EmptyTransfer),
-        ({"amount": Amount(-1, "BTC")}, EmptyTransfer),
-        ({"amount": Amount(3 * 10**8, "BTC")}, ledger.entries.InsufficientFunds),  # type: ignore[attr-defined]
-        ({"into_venue": False}, BeyondAvailable),
-    ],
-)
-def test_starts_no_transfer_that_cannot_be(
-    pair: tuple[Trader, Trader], now: datetime, changes: dict[str, Any], refusal: type[Exception]
-) -> None:
-    tom = pair[0]
-    before, journal = AuditEvent.objects.count(), JournalEntry.objects.count()
-    values: dict[str, Any] = {"amount": Amount(1, "BTC"), "into_venue": True} | changes
-    with pytest.raises(refusal):
-        start_transfer(customer_id=tom.customer.pk, actor=tom.actor, now=now, **values)
-    assert Transfer.objects.count() == 0
-    assert (AuditEvent.objects.count() - before, JournalEntry.objects.count() - journal) == (1, 0)
-
-
-def test_starts_no_other_transfer_under_a_used_client_id(pair: tuple[Trader, Trader], now: datetime) -> None:
-    tom = pair[0]
-
-    def start(units: int) -> UUID:
-        return start_transfer(
-            customer_id=tom.customer.pk,
-            amount=Amount(units, "BTC"),
-            into_venue=True,
-            client_id="one",
-            actor=tom.actor,
-            now=now,
-        ).pk
-
-    assert start(5) == start(5)
-    with pytest.raises(OtherTransfer):
-        start(6)
-    assert UntradedAsset.code == "transfer.asset"

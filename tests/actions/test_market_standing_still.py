@@ -10,17 +10,18 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings as configured
+from django.db import OperationalError
 
 from core import clock
 from core.actor import Actor
 from core.health import Status
 from core.outbox.models import OutboxMessage
 from engine_bridge import probes, queries
-from engine_bridge.actions import halt_settlement, start_transfer
+from engine_bridge.actions import halt_settlement, settle_batch, start_transfer
 from engine_bridge.actions.accounts import open_account
 from engine_bridge.actions.markets import list_market
 from engine_bridge.adapters import transfers
-from engine_bridge.adapters.channel import EngineAway
+from engine_bridge.adapters.channel import EngineAway, EngineRefused
 from engine_bridge.adapters.decoding import Undecodable
 from engine_bridge.daemons import settlement
 from engine_bridge.domain.commands import MoveFunds
@@ -129,6 +130,56 @@ def test_waits_half_a_minute_before_it_looks_again(
     assert (script.asked, queries.settlement().last_event_seq) == ([1, 1, 1], 3)
 
 
+def test_asks_once_more_at_each_gap_of_its_own(
+    robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    list_market(listing=LISTINGS[0], actor=robot, now=now)
+    tape = Tape()
+    for _ in range(3):
+        tape.open_market()
+    script = Script(tape.batch(2), tape.batch(1, 1), tape.batch(3), tape.batch(2))
+    monkeypatch.setattr(settlement, "Feed", script)
+    daemon = settlement.Settlement("unix:nowhere")
+    assert [daemon.step() for _ in range(4)] == [False, True, False, True]
+    assert (queries.settlement().halted, queries.settlement().last_event_seq) == ("", 3)
+
+
+def test_leaves_a_database_that_is_away_to_whoever_runs_it_and_does_not_stand(
+    robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(**_: Any) -> None:
+        monkeypatch.setattr(settlement, "settle_batch", settle_batch)
+        raise OperationalError("the server closed the connection")
+
+    list_market(listing=LISTINGS[0], actor=robot, now=now)
+    tape = Tape()
+    tape.open_market()
+    script = Script(tape.batch(), tape.batch())
+    monkeypatch.setattr(settlement, "Feed", script)
+    monkeypatch.setattr(settlement, "settle_batch", away)
+    daemon = settlement.Settlement("unix:nowhere")
+    with pytest.raises(OperationalError):
+        daemon.step()
+    assert (queries.settlement().halted, daemon.step()) == ("", True)
+    assert script.asked == [1, 1], "from the cursor, as if nothing had come"
+
+
+def test_goes_on_though_the_engine_refuses_what_it_is_told_beside(
+    robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise EngineRefused("on purpose")
+
+    list_market(listing=LISTINGS[0], actor=robot, now=now)
+    tape = Tape()
+    tape.open_market()
+    monkeypatch.setattr(settlement, "Feed", Script(tape.batch()))
+    monkeypatch.setattr(settlement.tasks, "assert_market_states", refused)
+    monkeypatch.setattr(transfers, "settled", refused)
+    assert settlement.Settlement("unix:nowhere").step() is True
+    assert (queries.settlement().halted, queries.settlement().last_event_seq) == ("", 1)
+
+
 def test_stands_at_an_event_that_it_does_not_know(
     robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -217,7 +268,7 @@ def test_lets_the_engine_forget_no_transfer_before_its_end_is_a_day_old(
     account = open_account(customer_id=tom.customer.pk, now=now)
     give(tom.customer.pk, "1", "BTC")
     tape = Tape()
-    for units in (5, 6, 7):
+    for units in (4, 5, 6, 7):
         row = start_transfer(
             customer_id=tom.customer.pk,
             amount=Amount(units, "BTC"),
@@ -233,8 +284,8 @@ def test_lets_the_engine_forget_no_transfer_before_its_end_is_a_day_old(
     daemon._acknowledged = clock.now()
     assert daemon.step() is True
     assert told == {"acknowledged": [], "settled": []}, "the hour is not over"
-    ends = (clock.now() - ACKNOWLEDGED_AFTER - timedelta(minutes=1), clock.now() - ACKNOWLEDGED_AFTER / 2)
-    for units, at in zip((5, 6), ends, strict=True):
+    old = clock.now() - ACKNOWLEDGED_AFTER - timedelta(minutes=1)
+    for units, at in ((4, old), (5, old), (6, clock.now() - ACKNOWLEDGED_AFTER / 2)):
         Transfer.objects.filter(units=units).update(closed_at=at)
     daemon._sweep(clock.now() + settlement.ACKNOWLEDGE_EVERY)
-    assert told == {"acknowledged": [1], "settled": [2]}
+    assert told == {"acknowledged": [2], "settled": [3]}
