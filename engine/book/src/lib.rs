@@ -226,3 +226,39 @@ fn audit_half<const SIDE: u8>(half: &Half<SIDE>, nodes: &[Node]) -> Result<usize
     }
     Ok(counted)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whether the audit holds its peace about two bids at one price and one below, after this was done to them.
+    fn passes(what: fn(&mut Book)) -> bool {
+        let mut book = Book::new();
+        for (id, price) in [(1, 100), (2, 100), (3, 99)] {
+            book.rest(Side::Buy, price, Resting { id, leaves: 5, owner: 1, group: 0 });
+        }
+        what(&mut book);
+        book.audit().is_ok()
+    }
+
+    /// The other tests of the book, and whoever reads a state back, trust in this.
+    #[test]
+    fn the_audit_sees_each_promise_that_is_broken() {
+        assert!(passes(|_| {}));
+        assert!(!passes(|book| book.nodes[1].level = 1), "an order of another level");
+        assert!(!passes(|book| book.nodes[1].prev = NONE), "an order that stands behind nobody");
+        assert!(!passes(|book| {
+            book.nodes[1].order.leaves = 0;
+            book.bids.level_mut(0).qty -= 5;
+        }));
+        assert!(!passes(|book| book.bids.level_mut(0).tail = 0), "a queue that ends too early");
+        assert!(!passes(|book| book.bids.level_mut(0).qty += 1));
+        assert!(!passes(|book| book.bids.level_mut(0).orders += 1));
+        assert!(!passes(|book| {
+            let (level, _) = book.bids.join(98, 0);
+            book.bids.level_mut(level).orders = 0;
+        }));
+        assert!(!passes(|book| book.free.push(2)), "a slot that is taken and free");
+        assert!(!passes(|book| book.bids.level_mut(1).price = 98), "a level filed under another price");
+    }
+}

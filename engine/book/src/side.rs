@@ -152,3 +152,24 @@ impl<const SIDE: u8> Half<SIDE> {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn passes(what: fn(&mut Half<{ crate::Side::Sell as u8 }>)) -> bool {
+        let mut half = Half::default();
+        half.join(100, 5);
+        half.join(101, 5);
+        what(&mut half);
+        half.audit().is_ok()
+    }
+
+    #[test]
+    fn the_audit_sees_a_stale_best_a_misfiled_level_and_a_lost_one() {
+        assert!(passes(|_| {}));
+        assert!(!passes(|half| half.best = 1));
+        assert!(!passes(|half| half.levels[1].price = 102));
+        assert!(!passes(|half| half.free.push(0)));
+    }
+}

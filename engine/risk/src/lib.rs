@@ -273,6 +273,18 @@ mod tests {
     }
 
     #[test]
+    fn the_audit_sees_a_unit_too_much_and_one_too_few() {
+        let (mut gate, base, _, tom, _) = funded();
+        gate.hold(base, tom, 10).unwrap();
+        gate.at(base, tom).held -= 1;
+        assert!(gate.audit().is_err());
+        gate.at(base, tom).available += 2;
+        assert!(gate.audit().is_err());
+        gate.at(base, tom).available -= 1;
+        gate.audit().unwrap();
+    }
+
+    #[test]
     fn a_fee_is_rounded_up_and_never_more_than_what_is_received() {
         assert_eq!(fee(0, 800), 0);
         assert_eq!(fee(1, 800), 1);

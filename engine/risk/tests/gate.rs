@@ -12,7 +12,7 @@ enum Move {
     Out(u32, Handle, u128),
     Hold(u32, Handle, u128),
     Release(u32, Handle, u128),
-    Trade { buyer: Handle, seller: Handle, base: u128, quote: u128, ppm: (u32, u32), freed: u128 },
+    Trade { buyer: Handle, seller: Handle, base: u128, quote: u128, ppm: (u32, u32), freed: (u128, u128) },
 }
 
 fn moves() -> impl Strategy<Value = Move> {
@@ -23,7 +23,7 @@ fn moves() -> impl Strategy<Value = Move> {
         1 => whose().prop_map(|(asset, account, units)| Move::Out(asset, account, units)),
         3 => whose().prop_map(|(asset, account, units)| Move::Hold(asset, account, units)),
         1 => whose().prop_map(|(asset, account, units)| Move::Release(asset, account, units)),
-        3 => (1u32..4, 1u32..4, units(), units(), (0u32..100_000, 0u32..100_000), 0u128..50).prop_map(
+        3 => (1u32..4, 1u32..4, units(), units(), (0u32..100_000, 0u32..100_000), (0u128..50, 0u128..50)).prop_map(
             |(buyer, seller, base, quote, ppm, freed)| Move::Trade { buyer, seller, base, quote, ppm, freed }
         ),
     ]
@@ -95,19 +95,19 @@ proptest! {
                     let held = |asset, account| signed.get(&(asset, account)).map_or(0, |of| of.1) as u128;
                     let base = base.min(held(0, seller));
                     let quote = quote.min(held(1, buyer));
-                    let freed = freed.min(held(1, buyer) - quote);
+                    let freed = (freed.0.min(held(1, buyer) - quote), freed.1.min(held(0, seller) - base));
                     let (buyers, sellers) = (fee(base, ppm.0), fee(quote, ppm.1));
                     gate.trade(
                         0,
                         1,
-                        Leg { account: buyer, pays: quote, freed, fee: buyers },
-                        Leg { account: seller, pays: base, freed: 0, fee: sellers },
+                        Leg { account: buyer, pays: quote, freed: freed.0, fee: buyers },
+                        Leg { account: seller, pays: base, freed: freed.1, fee: sellers },
                     );
                     for (key, available, taken) in [
-                        ((1, buyer), freed as i128, (quote + freed) as i128),
+                        ((1, buyer), freed.0 as i128, (quote + freed.0) as i128),
                         ((1, seller), (quote - sellers) as i128, 0),
                         ((1, VENUE), sellers as i128, 0),
-                        ((0, seller), 0, base as i128),
+                        ((0, seller), freed.1 as i128, (base + freed.1) as i128),
                         ((0, buyer), (base - buyers) as i128, 0),
                         ((0, VENUE), buyers as i128, 0),
                     ] {
