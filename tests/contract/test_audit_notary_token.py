@@ -140,3 +140,22 @@ def test_is_shown_a_wrong_pin_by_no_supervisor_that_starts_the_notary_again_and_
         assert notary.poll() is None
         notary.terminate()
         assert notary.wait(60) == 0
+
+
+def test_signs_with_no_key_that_could_have_left_it(folder: Path) -> None:
+    """Every property that is asked for is looked at: here each is wanted the other way round."""
+    holds(
+        folder,
+        """
+        from core.audit.notary import token as itself
+
+        for one, value in list(itself._EXPECTED.items()):
+            itself._EXPECTED = {one: not value}
+            try:
+                token.check()
+            except BadToken as error:
+                assert f"is weak: {one.name}" in str(error), error
+            else:
+                raise SystemExit("not refused")
+        """,
+    )
