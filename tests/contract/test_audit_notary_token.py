@@ -159,3 +159,29 @@ def test_signs_with_no_key_that_could_have_left_it(folder: Path) -> None:
                 raise SystemExit("not refused")
         """,
     )
+
+
+def test_is_opened_by_no_name_that_two_have(folder: Path) -> None:
+    """Whoever plugs in a second one does not have the notary choose between them."""
+    holds(
+        folder,
+        """
+        class Twice:
+            label, serial = "notary", token._serial
+
+            def get_slots(self, token_present):
+                return [self, self]
+
+            def get_token(self):
+                return self
+
+            def open(self, **_):
+                raise SystemExit("not refused")
+
+        token._library = Twice()
+        try:
+            token._log_in()
+        except BadToken as error:
+            assert str(error) == "2 tokens are named notary", error
+        """,
+    )
