@@ -27,7 +27,7 @@ from core.factors.domain.strength import CHALLENGE_FOR, STRONG_ENOUGH, Needs
 from core.factors.given import FIELDS, read
 from core.factors.models import Passkey
 from core.refusals import Refused
-from kernel import encodings
+from kernel import canonical, encodings
 
 View = Callable[..., HttpResponseBase]
 
@@ -86,7 +86,7 @@ class Unconfirmed(Refused):
 
 
 class NotWhole(Refused):
-    """The file cannot be carried through a ceremony, or did not come back from it as it went."""
+    """The form or its file cannot be carried through a ceremony, or did not come back from it as it went."""
 
     code: ClassVar[str] = "console.file_not_whole"
     status: ClassVar[int] = 413
@@ -141,13 +141,16 @@ def act_of(request: frame.StaffRequest, target: Mapping[str, Any]) -> bytes:
     for file in uploads.values():
         file.seek(0)
     assert request.method is not None
-    return acts.digest(
-        method=request.method,
-        route=_route(request),
-        target={name: str(value) for name, value in target.items()},
-        fields=fields,
-        files=files,
-    )
+    try:
+        return acts.digest(
+            method=request.method,
+            route=_route(request),
+            target={name: str(value) for name, value in target.items()},
+            fields=fields,
+            files=files,
+        )
+    except canonical.NotCanonical as error:
+        raise NotWhole(f"Nothing was done: the form cannot be confirmed as it is ({error}).") from error
 
 
 def question(request: frame.StaffRequest, *, purpose: str, act: str, digest: bytes) -> dict[str, str]:

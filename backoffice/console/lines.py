@@ -38,9 +38,21 @@ def act(
     when_moved: bool = False,
 ) -> URLPattern:
     """A form's target: posted to and never followed, from no other site, and where marked only confirmed."""
-    inner = view if step_up is None else confirmed(step_up, view)
+    inner = storable(view if step_up is None else confirmed(step_up, view))
     done = inner if before_entering else inside(inner, when_moved=when_moved)
     return path(route, requires(permission)(require_POST(from_here(done))), name=name)
+
+
+def storable(view: View) -> View:
+    """Run the view unless a field holds the one character that PostgreSQL keeps in no text."""
+
+    @functools.wraps(view)
+    def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        if any("\0" in value for _, values in request.POST.lists() for value in values):
+            return errors.unstorable(request)
+        return view(request, *args, **kwargs)
+
+    return guarded
 
 
 def from_here(view: View) -> View:

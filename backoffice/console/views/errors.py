@@ -13,6 +13,17 @@ def bad_request(request: HttpRequest, exception: Exception | None = None) -> Htt
     return _page(request, 400, "The request could not be read", "Nothing was changed. Go back and try again.")
 
 
+def unstorable(request: HttpRequest) -> HttpResponse:
+    """400, for a form that could not be kept as it is."""
+    return _page(
+        request,
+        400,
+        "Nothing was done",
+        "A field holds the character U+0000, which cannot be stored. It comes along where something is "
+        "pasted. Go back, type that part by hand, and send the form again.",
+    )
+
+
 def forbidden(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:
     """403."""
     return _page(

@@ -186,7 +186,7 @@ def _document(text: str) -> bytes:
         terms = {name: policies.terms(kind) for name, kind in kinds.registered().items()}
         if found := fault(policy, terms):
             raise BadPolicy(found)
-    except (BadPolicy, canonical.NotCanonical, ValueError) as error:
+    except (BadPolicy, canonical.NotCanonical, ValueError, RecursionError) as error:
         raise BadDraft(f"Nothing was kept: {error}.", target=NAME) from error
     if unknown:
         raise BadDraft(f"Nothing was kept: there is no team {', '.join(sorted(unknown))}.", target=NAME)
