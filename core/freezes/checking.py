@@ -26,6 +26,7 @@ class Frozen(Refused):
 
 def check(*scopes: str) -> None:
     """Frozen where a freeze of any of these scopes is in force."""
-    freeze = Freeze.objects.filter(scope__in=[checked(scope) for scope in scopes], released_at=None).first()
+    held = Freeze.objects.filter(scope__in=[checked(scope) for scope in scopes], released_at=None)
+    freeze = held.order_by("pulled_at", "id").first()
     if freeze is not None:
         raise Frozen(freeze)

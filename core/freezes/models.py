@@ -10,7 +10,10 @@ from core.ids import new_id
 
 
 class Freeze(models.Model):
-    """A freeze of one scope. Triggers let it end once, by an approved release of this very freeze."""
+    """A freeze of one scope by one officer or alarm: it holds as long as any of the scope's is in force.
+
+    Triggers let it end once, by an approved release of this very freeze.
+    """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     scope = models.CharField(max_length=96)
@@ -25,9 +28,6 @@ class Freeze(models.Model):
     class Meta:
         db_table = "freezes_freeze"
         constraints = [
-            models.UniqueConstraint(
-                fields=["scope"], condition=Q(released_at__isnull=True), name="freeze_in_force_once"
-            ),
             models.CheckConstraint(
                 condition=Q(released_at__isnull=True, release_request__isnull=True)
                 | Q(released_at__isnull=False, release_request__isnull=False),

@@ -73,10 +73,39 @@ def test_stops_at_once(staff: Staff, now: datetime) -> None:
     assert OutboxMessage.objects.filter(topic="freezes.pulled").count() == 1
 
 
-def test_pulled_twice_is_one_freeze(staff: Staff, now: datetime) -> None:
-    assert pull(staff.sam, now) == pull(staff.ana, now, reason="me too")
+def test_pulled_twice_by_one_officer_is_one_freeze(staff: Staff, robot: Actor, now: datetime) -> None:
+    assert pull(staff.sam, now) == pull(staff.sam, now, reason="as I said")
     assert Freeze.objects.get().reason == "odd transfers"
-    assert actions() == ["freezes.freeze.pulled"]
+    assert alarm(scope="wallet:hot", actor=robot, now=now) == alarm(scope="wallet:hot", actor=robot, now=now)
+    assert actions() == ["freezes.freeze.pulled"] * 2
+    assert Freeze.objects.count() == 2
+
+
+def test_of_one_officer_is_not_released_with_anothers(staff: Staff, now: datetime) -> None:
+    """Ana stops the same for a reason of her own while the release of Sam's waits for a second signature."""
+    first = pull(staff.sam, now)
+    request = ask_release(freeze_id=first.pk, reason="a false alarm", actor=staff.sam.actor, now=now)
+    sign(staff.ben, request, now)
+    second = pull(staff.ana, now, reason="now it is a real one")
+    assert (second.reason, actions().count("freezes.freeze.pulled")) == ("now it is a real one", 2)
+    assert sign(staff.cy, request, now).state == "consumed"
+    with pytest.raises(freezes.Frozen):
+        freezes.check("platform.withdrawals")
+    assert list(in_force()) == [second]
+    mine = ask_release(freeze_id=second.pk, reason="it was not", actor=staff.sam.actor, now=now)
+    with pytest.raises(ConflictOfInterest, match="You pulled this freeze"):
+        sign(staff.ana, mine, now)
+
+
+def test_pulled_anew_after_its_release_was_asked_for_is_another_freeze(staff: Staff, now: datetime) -> None:
+    first = pull(staff.sam, now)
+    request = ask_release(freeze_id=first.pk, reason="a false alarm", actor=staff.ana.actor, now=now)
+    again = pull(staff.sam, now, reason="it goes on")
+    assert again.pk != first.pk
+    assert pull(staff.sam, now, reason="as I said") == again
+    for officer in (staff.ben, staff.cy):
+        sign(officer, request, now)
+    assert list(in_force()) == [again]
 
 
 def test_is_pulled_by_an_alarm_too(staff: Staff, robot: Actor, now: datetime) -> None:

@@ -216,6 +216,29 @@ def test_send_it_or_freeze_it_and_send_nothing_after_the_freeze(
         treasury.deposit(BTC)
 
 
+def test_stop_what_is_let_go_at_that_moment(treasury: Treasury) -> None:
+    """Sam's own freeze gets its deciding signature while he says once more that it must hold."""
+    staff, now, scope = treasury.staff, treasury.now, "asset:ETH"
+    pull = partial(pull_freeze, scope=scope, reason="odd", actor=staff.sam.actor, now=now)
+    for held in range(1, ROUNDS + 1):
+        request = ask_release(freeze_id=pull().pk, reason="fine", actor=staff.sam.actor, now=now)
+        first, last = (
+            partial(
+                submit_signature,
+                request_id=request.pk,
+                signed=officer.answer(request),
+                actor=officer.actor,
+                now=now,
+            )
+            for officer in (staff.ana, staff.ben)
+        )
+        first()
+        deeds: list[Callable[[], object]] = [last, pull]
+        assert not refused(at_once(*deeds))
+        assert Freeze.objects.filter(scope=scope, released_at=None).count() == 1
+        assert Freeze.objects.filter(scope=scope, released_at__isnull=False).count() == held
+
+
 def release(treasury: Treasury, freeze: Freeze) -> None:
     staff, now = treasury.staff, treasury.now
     request = ask_release(freeze_id=freeze.pk, reason="fine", actor=staff.sam.actor, now=now)

@@ -31,7 +31,7 @@ class UnknownScope(Refused):
 
 @action(Event.PULLED)
 def pull_freeze(*, scope: str, reason: str, actor: Actor, now: datetime) -> Freeze:
-    """Freeze the scope now. A freeze that is in force already stays as it is."""
+    """Freeze the scope now, whoever else has: nobody but two others than this officer lets go of it."""
     if not rights.allowed(rights.officer_behind(actor), Permission.PULL_FREEZE, now):
         raise NotAllowed(
             "Your role does not pull freezes; nothing was frozen.", target=f"freezes/{scope[:96]}"
