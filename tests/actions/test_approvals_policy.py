@@ -326,3 +326,26 @@ def test_keeps_the_quorum_of_kinds_that_it_does_not_name(people: Staff, now: dat
 def test_is_canonical_as_it_is_shipped() -> None:
     document = bytes(ApprovalPolicy.objects.get(version=1).document)
     assert canonical.encode(canonical.decode(document)) == document
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        {"name": "n" * 121},
+        {"name": "pay\0ments"},
+        {"teams": {"treasury": 100}},
+        {"rejections": 40_000},
+        {"when": [["kind", "is", "test.payment"], ["asset", "in", ["BTC", "E\0"]]]},
+    ],
+    ids=["long name", "name that does not show", "a hundred people", "as many rejections", "unstorable"],
+)
+def test_has_no_rule_by_which_nothing_could_be_put_before_anybody(
+    people: Staff, now: datetime, part: dict[str, Any]
+) -> None:
+    """Such a version could be published, and then every act that the rule decides about would fail."""
+    with pytest.raises(changing.BadDraft, match="Nothing was kept: rule "):
+        in_force(people, now, {**FREE, **part})
+    longest = {**FREE, "name": "n" * 120, "teams": {"treasury": 99}, "rejections": 99}
+    in_force(people, now, longest)
+    row = ask(maker=people.ana, actor=people.ana.actor, now=now)
+    assert (row.rule, row.teams, row.rejections_needed) == ("n" * 120, {"treasury": 99}, 99)

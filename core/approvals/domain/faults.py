@@ -8,9 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from datetime import timedelta
+from typing import Final
 
 from core.approvals.domain.policies import COMMON, NUMBERS, Terms, lasting
 from kernel.policy import COUNT, Condition, Policy, Rule
+
+RULE_CHARS_MAX: Final = 120
+"""Requests keep the name of the rule that decided about them."""
+PEOPLE_MAX: Final = 99
+"""Of one team, and of those who reject: so many seats a request has."""
 
 
 def fault(policy: Policy, kinds: Mapping[str, Terms]) -> str:
@@ -27,6 +33,12 @@ def fault(policy: Policy, kinds: Mapping[str, Terms]) -> str:
 
 
 def _faults(rule: Rule, summed: frozenset[str], kinds: Mapping[str, Terms]) -> Iterator[str]:
+    if len(rule.name) > RULE_CHARS_MAX or not rule.name.isprintable():
+        yield f"a name has at most {RULE_CHARS_MAX} characters, all of which show"
+    if max((rule.rejections, *rule.teams.values())) > PEOPLE_MAX:
+        yield f"nobody waits for more than {PEOPLE_MAX} people"
+    if any("\0" in text for one in rule.when for text in _texts(one)) or "\0" in rule.deny:
+        yield "the character U+0000 cannot be stored"
     for name in sorted(_named(rule)):
         if name not in kinds:
             yield (
@@ -48,6 +60,11 @@ def _faults(rule: Rule, summed: frozenset[str], kinds: Mapping[str, Terms]) -> I
         yield from _unknown(fact, reached)
     for name in sorted(_named(rule) & kinds.keys()):
         yield from _too_long(rule, name, kinds[name])
+
+
+def _texts(condition: Condition) -> tuple[str, ...]:
+    value = condition.value
+    return (condition.fact, *([] if isinstance(value, int) else [value] if isinstance(value, str) else value))
 
 
 def _unknown(fact: str, reached: Mapping[str, Terms]) -> Iterator[str]:
