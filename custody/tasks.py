@@ -60,10 +60,9 @@ class FeeRateUnknown(Exception):
 
 
 def check_hold(row: Withdrawal, *, now: datetime) -> None:
-    """HeldBack while the customer's withdrawals wait: nothing is tried, and so nothing refused on record."""
-    until = queries.held_until(row.customer_id, now=now)
-    if until is not None:
-        raise HeldBack(f"{row}: the customer's withdrawals wait until {until:%Y-%m-%d %H:%M} UTC")
+    """HeldBack while it waits for more than a freeze: nothing is tried, and so nothing refused on record."""
+    if why := queries.why_waits(row, now=now):
+        raise HeldBack(f"{row}: {why}")
 
 
 def screen(withdrawal_id: UUID, *, now: datetime) -> None:

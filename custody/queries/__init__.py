@@ -98,13 +98,16 @@ from custody.queries.statements import (
     withdrawal_lane,
 )
 from custody.queries.stops import (
+    TierLowered,
     WithdrawalsHeld,
     check_held,
     check_stops,
     held_by,
     held_until,
+    is_above_tier,
     stopped,
     stops,
+    why_waits,
     withdrawal_stops,
 )
 from custody.queries.treasury import (
@@ -156,6 +159,7 @@ __all__ = [
     "LaneStanding",
     "NoPolicy",
     "Standing",
+    "TierLowered",
     "WithdrawalsHeld",
     "adjustment_for",
     "adjustments_for",
@@ -184,6 +188,7 @@ __all__ = [
     "free_coins",
     "held_by",
     "held_until",
+    "is_above_tier",
     "is_hopeless",
     "is_kept",
     "is_payable_by_lane",
@@ -269,6 +274,7 @@ __all__ = [
     "warnings_due",
     "was_announced",
     "watched",
+    "why_waits",
     "withdrawal",
     "withdrawal_for",
     "withdrawal_lane",

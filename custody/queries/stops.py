@@ -1,5 +1,5 @@
-"""What stops a withdrawal or a refill: freezes, and the hold on a customer whose account may not be their own
-any more. And what of it holds a transaction of ours back.
+"""What stops a withdrawal or a refill: freezes, the hold on a customer whose account may not be their own any
+more, and a tier that was lowered since. And what of it holds a transaction of ours back.
 """
 
 from __future__ import annotations
@@ -13,8 +13,10 @@ from core.freezes import queries as freezes
 from core.freezes.domain import scopes
 from core.freezes.models import Freeze
 from core.refusals import Refused
+from custody.domain import limits
 from custody.models import Payment, Refill, Withdrawal
 from custody.queries.treasury import policy
+from custody.queries.withdrawals import used_before
 from customers.models import Customer
 from kernel import intent
 
@@ -23,6 +25,12 @@ class WithdrawalsHeld(Refused):
     """The account got a new password by mail, or its second factor changed, a short while ago."""
 
     code: ClassVar[str] = "withdrawal.held"
+
+
+class TierLowered(Refused):
+    """The customer's tier allows less now than when they asked."""
+
+    code: ClassVar[str] = "withdrawal.tier_lowered"
 
 
 def stops(owner: Withdrawal | Refill) -> tuple[str, ...]:
@@ -66,11 +74,39 @@ def check_held(customer: UUID, *, now: datetime, undone: str) -> None:
         )
 
 
+def is_above_tier(row: Withdrawal) -> bool:
+    """Whether the customer's tier was lowered since they asked, so that today it would not be taken.
+
+    Judged as of its own request, beside what had been asked for until then: no later one can stop it.
+    """
+    tier = Customer.objects.values_list("tier", flat=True).get(pk=row.customer_id)
+    try:
+        limits.check(tier=tier, used=used_before(row), asked=row.value_cents)
+    except limits.OverLimit:
+        return True
+    return False
+
+
+def why_waits(row: Withdrawal, *, now: datetime) -> str:
+    """Why a withdrawal goes no step further by itself, whatever is frozen; empty where it does."""
+    until = held_until(row.customer_id, now=now)
+    if until is not None:
+        return f"hold on the customer until {until:%Y-%m-%d %H:%M} UTC"
+    return "the customer's tier, which was lowered since" if is_above_tier(row) else ""
+
+
 def check_stops(owner: Withdrawal | Refill, *, now: datetime) -> None:
-    """Nothing, if the owner may go on a step; Frozen, or WithdrawalsHeld."""
+    """Nothing, if the owner may go on a step; Frozen, WithdrawalsHeld or TierLowered."""
     checking.check(*stops(owner))
-    if isinstance(owner, Withdrawal):
-        check_held(owner.customer_id, now=now, undone="Nothing was done")
+    if not isinstance(owner, Withdrawal):
+        return
+    check_held(owner.customer_id, now=now, undone="Nothing was done")
+    if is_above_tier(owner):
+        raise TierLowered(
+            "Nothing was done: the customer's tier was lowered since they asked, and does not allow this any "
+            "more. It waits: reject it, or give it up, unless the tier is raised again.",
+            target=f"custody.withdrawal/{owner.pk}",
+        )
 
 
 def stopped(row: Payment, *, now: datetime) -> str:
@@ -81,5 +117,4 @@ def stopped(row: Payment, *, now: datetime) -> str:
         return ""
     if found := held_by(row):
         return str(found[0])
-    until = held_until(row.owner.customer_id, now=now) if isinstance(row.owner, Withdrawal) else None
-    return f"hold on the customer until {until:%Y-%m-%d %H:%M} UTC" if until else ""
+    return why_waits(row.owner, now=now) if isinstance(row.owner, Withdrawal) else ""

@@ -109,9 +109,18 @@ def allowance(customer: UUID, *, tier: int, now: datetime) -> Allowance:
 
 def used_cents(customer: UUID, *, now: datetime) -> int:
     """The value of the customer's withdrawals in the window that were paid or still may be."""
-    counted = Withdrawal.objects.filter(customer_id=customer, requested_at__gt=now - limits.WINDOW).exclude(
-        state__in=[str(state) for state in withdrawals.UNPAID]
-    )
+    return _worth(Withdrawal.objects.filter(customer_id=customer, requested_at__gt=now - limits.WINDOW))
+
+
+def used_before(row: Withdrawal) -> int:
+    """The same as it was when this one was asked for, without itself."""
+    since = row.requested_at - limits.WINDOW
+    asked = Withdrawal.objects.filter(customer_id=row.customer_id, requested_at__gt=since)
+    return _worth(asked.filter(requested_at__lte=row.requested_at).exclude(pk=row.pk))
+
+
+def _worth(asked: QuerySet[Withdrawal]) -> int:
+    counted = asked.exclude(state__in=[str(state) for state in withdrawals.UNPAID])
     return int(counted.aggregate(total=Sum("value_cents"))["total"] or 0)
 
 

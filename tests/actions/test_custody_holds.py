@@ -10,19 +10,24 @@ from uuid import UUID
 
 import pytest
 
+from core.action import action
+from core.actor import Actor
 from core.freezes.actions import pull_freeze
 from core.freezes.models import Freeze
 from core.outbox.models import Delivery
 from custody import actions, queries, tasks
 from custody.adapters.bitcoin import Outcome
+from custody.domain.limits import Quote
 from custody.events import WithdrawalMoved
 from custody.models import Payment
 from custody.subscribers import move_withdrawal
+from customers.actions import set_tier
 from customers.domain import links
+from customers.events import Event
 from tests.nodes import Node, stand_in
 from tests.traces import Trace
 from tests.traders import new_password
-from tests.treasury import BTC, ROBOT, Treasury, raw_of
+from tests.treasury import BTC, PRICE_CENTS, ROBOT, Treasury, raw_of
 
 pytestmark = pytest.mark.django_db
 
@@ -199,3 +204,54 @@ def test_of_a_refill_is_held_by_freezes_of_either_wallet(
     pull(treasury, scope.format(treasury.tom.pk))
     tasks.send(payment.pk, now=now)
     assert len(node.given) == given
+
+
+def test_waits_wherever_it_stands_while_the_tier_is_too_low_for_it(
+    treasury: Treasury, node: Node, settings: Any, tmp_path: Any
+) -> None:
+    """Tom asked at tier 2; then his papers turned out to be forged."""
+    settings.SIGNERS_DIR = tmp_path  # whoever asks a signer finds none
+    for _ in range(3):
+        treasury.deposit(BTC)
+    rows = [treasury.approved(sats=SMALL) for _ in range(4)]
+    signed, asked = treasury.signed(rows[0]), treasury.signing(rows[1])
+    built, approved = treasury.built(rows[2]), rows[3]
+    set_to(treasury, 1)
+    tasks.send(signed.pk, now=treasury.now)
+    assert (state(signed), node.given) == ("signed", [])
+    with pytest.raises(tasks.HeldBack, match="tier, which was lowered since"):
+        tasks.ask_signers(asked.pk, now=treasury.now)
+    for act in (
+        partial(actions.mark_asked, payment_id=built.pk),
+        partial(actions.store_built, owner=approved, psbt="", vsize=0),
+    ):
+        with pytest.raises(queries.TierLowered, match="Nothing was done: the customer's tier was lowered"):
+            act(actor=ROBOT, now=treasury.now)
+    for row in (built.owner, approved):
+        told = WithdrawalMoved(withdrawal=row.pk, customer=row.customer_id, state=str(row.state))
+        with pytest.raises(tasks.HeldBack):
+            move_withdrawal(told, now=treasury.now)
+    set_to(treasury, 2)
+    tasks.send(signed.pk, now=treasury.now)
+    assert state(signed) == "broadcast"
+
+
+def test_is_judged_by_its_own_day_and_stopped_by_no_later_request(treasury: Treasury) -> None:
+    """Tier 2 has $10,000 a day; each of these is more than half of it, on another day."""
+    day, rows = timedelta(days=1, seconds=1), []
+    for number in range(3):
+        moment = treasury.now + number * day
+        actions.report_price(quote=Quote("BTC", PRICE_CENTS, moment), source="test", actor=ROBOT, now=moment)
+        rows.append(treasury.request(BTC // 10, now=moment))
+    assert [queries.is_above_tier(row) for row in rows] == [False] * 3
+    set_to(treasury, 1)
+    assert [queries.is_above_tier(row) for row in rows] == [True] * 3
+
+
+@action(Event.TIER_SET)
+def _set_tier(*, customer_id: UUID, tier: int, actor: Actor, now: datetime) -> None:
+    set_tier(customer_id=customer_id, tier=tier, reason="forged papers", actor=actor, now=now)
+
+
+def set_to(treasury: Treasury, tier: int) -> None:
+    _set_tier(customer_id=treasury.tom.pk, tier=tier, actor=ROBOT, now=treasury.now)

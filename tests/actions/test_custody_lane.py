@@ -195,7 +195,7 @@ def test_goes_no_further_once_it_is_stopped_between_offer_and_signature(
     monkeypatch.setattr(actions, "mark_offered", mark)
     monkeypatch.setattr(signer_client, "ask", ask)
     if stop != "removal":
-        with pytest.raises((Refused, tasks.HeldBack), match=r"is frozen|new password by mail|wait until"):
+        with pytest.raises((Refused, tasks.HeldBack), match=r"is frozen|new password|hold on the customer"):
             scene.drain()
         assert queries.withdrawal(row.pk).state == "offered"
         scene.treasury.now += timedelta(hours=2, seconds=1)

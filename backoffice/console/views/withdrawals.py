@@ -60,6 +60,7 @@ def show(request: frame.StaffRequest, withdrawal_id: UUID, refusal: Refused | No
         "collected": queries.collected(payment) if payment else None,
         "holds": queries.held_by(payment) if payment else [],
         "held_until": queries.held_until(row.customer_id, now=now),
+        "is_above_tier": row.state not in ENDED and queries.is_above_tier(row),
         "tier": tier,
         "allowance": queries.allowance(row.customer_id, tier=tier.rank, now=now),
         "is_releasable": row.state == State.ON_HOLD,
