@@ -72,8 +72,9 @@ def release_from_screening(*, withdrawal_id: UUID, reason: str, actor: Actor, no
     row = locks.withdrawal(withdrawal_id)
     before, disposition = row.state, entitled.said(reason, target=target)
     offers.put_before_checkers(row, maker, risk=offers.HELD, actor=actor, now=now)
-    held = Beneficiary.objects.filter(pk=row.beneficiary_id, cleared_at=None)
-    was_cleared = not held.update(cleared_at=now, cleared_by=maker)
+    was_cleared = offers.is_cleared(row)
+    if not was_cleared:
+        Beneficiary.objects.filter(pk=row.beneficiary_id).update(cleared_at=now, cleared_by=maker)
     audit.record(
         Event.WITHDRAWAL_RELEASED,
         row,

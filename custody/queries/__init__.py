@@ -95,6 +95,7 @@ from custody.queries.statements import (
     statements_of,
     usable_at,
     usable_from,
+    was_removed_since,
     withdrawal_lane,
 )
 from custody.queries.stops import (
@@ -273,6 +274,7 @@ __all__ = [
     "wallets_with_lanes",
     "warnings_due",
     "was_announced",
+    "was_removed_since",
     "watched",
     "why_waits",
     "withdrawal",

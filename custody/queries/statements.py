@@ -63,6 +63,12 @@ def newest_about(customer: UUID, destination: str) -> CustomerStatement | None:
     return rows.order_by("-received_at", "-id").first()
 
 
+def was_removed_since(customer: UUID, destination: str, moment: datetime) -> bool:
+    """Whether the customer has taken a destination back at that moment or later, under whatever key."""
+    rows = CustomerStatement.objects.filter(customer_id=customer, kind=REMOVAL, subject=destination)
+    return rows.filter(received_at__gte=moment).exists()
+
+
 def usable_at(customer: UUID, destination: str, *, lane: Lane) -> datetime | None:
     """From when on enough signers should pay this destination unattended; None where they never will."""
     return usable_from(customer, lane=lane, destinations=[destination]).get(destination)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,12 +26,13 @@ from tests.customers import Customer
 from tests.messages import DESTINATION
 from tests.signers import HOT, Signers, lane_registry, serving
 from tests.traders import new_password, second_factor
-from tests.treasury import HOME, Treasury, customer_actor, trader
+from tests.treasury import BTC, HOME, ROBOT, Treasury, customer_actor, trader
 from tests.vault import Message
 
 pytestmark = pytest.mark.django_db
 
 DAY = timedelta(days=1)
+SMALL = BTC // 100
 
 
 @pytest.fixture
@@ -350,3 +352,31 @@ def test_under_a_freeze_only_takes_away(treasury: Treasury, scope: str) -> None:
             now=later,
         )
     take(treasury, said(treasury, "removal", HOME, at=later), now=later)
+
+
+def test_that_takes_a_destination_back_takes_an_officers_clearing_with_it(treasury: Treasury) -> None:
+    """Named again, it is as new as any other: for the desk, and for the policy."""
+    take(treasury, said(treasury, "key"))
+    take(treasury, said(treasury, "beneficiary", HOME))
+    for _ in range(3):
+        treasury.deposit(BTC)
+    assert treasury.screened(sats=SMALL).state == "screened"
+    screen = partial(actions.report_screening, hits=[], actor=ROBOT)
+    assert screen(withdrawal_id=treasury.request(SMALL).pk, now=treasury.now).state == "screened"
+
+    treasury.now += timedelta(minutes=1)
+    take(treasury, said(treasury, "removal", HOME, at=treasury.now), now=treasury.now)
+    assert screen(withdrawal_id=treasury.request(SMALL).pk, now=treasury.now).state == "on_hold"
+    treasury.now += timedelta(minutes=1)
+    take(treasury, said(treasury, "beneficiary", HOME, at=treasury.now), now=treasury.now)
+    row = screen(withdrawal_id=treasury.request(SMALL).pk, now=treasury.now)
+    assert (row.state, row.reason) == ("on_hold", "first use of this destination")
+
+    treasury.now += timedelta(minutes=1)
+    by = {"actor": treasury.staff.ana.actor, "now": treasury.now}
+    asked = actions.release_from_screening(withdrawal_id=row.pk, reason="Tom called", **by).request
+    assert asked is not None
+    assert asked.facts["destination_class"] == "new"
+    again = screen(withdrawal_id=treasury.request(SMALL).pk, now=treasury.now)
+    assert again.request is not None
+    assert (again.state, again.request.facts["destination_class"]) == ("screened", "known")
