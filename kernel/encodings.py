@@ -11,6 +11,10 @@ import re
 
 _HEX = re.compile(r"(?:[0-9a-f]{2})*")
 _BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+# Printable to Python, and not to be seen (Default_Ignorable_Code_Point, and the empty Braille).
+_UNSEEN = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 
 
 class BadEncoding(ValueError):
@@ -58,6 +62,13 @@ def from_hex(text: str) -> bytes:
     return bytes.fromhex(text)
 
 
+def shows(text: str) -> bool:
+    """Whether every character can be seen: no control, no direction mark, no filler, no space but the plain
+    one.
+    """
+    return text.isprintable() and not _UNSEEN.search(text)
+
+
 def plain(text: str) -> str:
-    """One line for a terminal or a log, whoever wrote it: no control characters, no direction marks."""
-    return "".join(character if character.isprintable() else "?" for character in text)
+    """One line for a terminal or a log, whoever wrote it: a question mark stands for what does not show."""
+    return "".join(character if shows(character) else "?" for character in text)

@@ -30,6 +30,8 @@ _MEMBERS: Final[Mapping[str, frozenset[str]]] = {
 }
 _REFERENCE: Final = {WITHDRAWAL: "withdrawal", REFILL: "refill"}
 _UNITS = re.compile(r"0|[1-9][0-9]{0,29}")
+_WORD = re.compile(r"[!-~]{1,120}")
+_WORDS: Final = ("deployment", "network", "asset", "destination", "source")
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 
 
@@ -98,6 +100,8 @@ class Intent:
         texts = {name: value for name, value in document.items() if isinstance(value, str)}
         if len(texts) != len(document) - 1 or not all(texts.values()):
             raise BadIntent("every member but v and policy is text, and none is empty")
+        if odd_word := next((name for name in _WORDS if not _WORD.fullmatch(texts[name])), ""):
+            raise BadIntent(f"{odd_word} is a plain word of 1 to 120 characters")
         return cls(
             kind=kind,
             deployment=texts["deployment"],

@@ -23,6 +23,7 @@ from custody.decoder.requests import Request, Unreadable, text_in
 from kernel import confirmation, encodings, networks
 
 COMPARE_CHARACTERS: Final = 8
+LINE_CHARACTERS: Final = 60
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,7 +56,7 @@ def describe(request: Request) -> Iterator[str]:
     yield f"{encodings.plain(intent.kind)} in {encodings.plain(intent.deployment)}, on {network}"
     yield f"  pays      {intent.amount} {intent.amount.asset}"
     yield f"  to        {_grouped(encodings.plain(intent.destination), 4)}"
-    yield f"  known as  {encodings.plain(intent.destination_label)}"
+    yield from _lines("known as", encodings.plain(intent.destination_label))
     yield f"  out of    {encodings.plain(intent.source)}, fee at most {intent.fee_cap} {intent.fee_cap.asset}"
     yield f"  until     {intent.expires:%Y-%m-%d %H:%M:%S} UTC"
     yield f"  number    {intent.reference}, made by {intent.maker}, policy {intent.policy}"
@@ -91,6 +92,12 @@ def _asked(question: str, *, secret: bool = False) -> str:
     if not line:
         raise Unreadable("the input ended")
     return line.rstrip("\n")
+
+
+def _lines(name: str, text: str) -> Iterator[str]:
+    """What somebody else wrote, broken here and not by the terminal: none of its lines looks like ours."""
+    for start in range(0, len(text), LINE_CHARACTERS):
+        yield f"  {'' if start else name:<8}{'|' if start else ' '} {text[start : start + LINE_CHARACTERS]}"
 
 
 def _grouped(text: str, length: int) -> str:

@@ -43,6 +43,8 @@ class Request:
             intent = Intent.parse(payload)
         except (canonical.NotCanonical, encodings.BadEncoding, BadStatement, BadIntent) as error:
             raise Unreadable(str(error)) from None
+        except UnicodeEncodeError:
+            raise Unreadable("this is no text") from None
         if (intent.kind, intent.deployment) != (statement.kind, statement.deployment):
             raise Unreadable("the payload is of another kind or deployment than the request around it")
         return cls(statement, intent)

@@ -9,6 +9,8 @@ from enum import StrEnum
 from typing import Final
 from uuid import UUID
 
+from kernel import encodings
+
 AUTOMATIC: Final = UUID("01900000-0000-7000-8000-0000000005c0")
 """The service identity that answers for requests in which screening found nothing."""
 LABEL_MAX: Final = 80
@@ -37,8 +39,8 @@ class Screening:
 def label(text: str) -> str:
     """The label as officers will read it: trimmed, composed, one line; BadLabel."""
     found = unicodedata.normalize("NFC", " ".join(text.split()))
-    if not 1 <= len(found) <= LABEL_MAX or not found.isprintable():
-        raise BadLabel(f"a label has 1 to {LABEL_MAX} printable characters")
+    if not 1 <= len(found) <= LABEL_MAX or not encodings.shows(found):
+        raise BadLabel(f"a label has 1 to {LABEL_MAX} characters, all of which show")
     return found
 
 

@@ -250,6 +250,23 @@ console.log(JSON.stringify({ asked, before, found: found.map((lines) => lines.sl
 """
 
 
+def test_shows_a_label_as_one_line_and_every_character_of_it() -> None:
+    """A customer names their own address: no part of that looks like a row of the page, or like nothing."""
+    labels = {
+        "Tom\nNetwork fee\nat most 0 BTC": "Tom⟨U+000A⟩Network fee⟨U+000A⟩at most 0 BTC",
+        "\u3164\u2800\u034f": "⟨U+3164⟩⟨U+2800⟩⟨U+034F⟩",
+        "a\u00a0\u3000b": "a⟨U+00A0⟩⟨U+3000⟩b",
+        "o\u0300\u0301\u0302\u0303\u0304": "o\u0300\u0301\u0302⟨U+0303⟩⟨U+0304⟩",
+        "Tom’s “home” 🏠, Größe": "Tom’s “home” 🏠, Größe",
+    }
+    made = [withdrawal(deployment="test", destination_label=label).encoded() for label in labels]
+    found = read([("custody.withdrawal", payload) for payload in made])["found"]
+    said = [line["value"] for act in found for line in act["lines"] if line["label"] == "Known as"]
+    assert said == list(labels.values())
+    reasons = read([case for case in staff_changes() if case[0] == "staff.leave"])["found"][0]["lines"]
+    assert reasons[-1]["value"] == "two\nlines", "a reason has as many as it was written in"
+
+
 def test_names_a_suspended_officer_by_the_registry_on_its_own_host_and_never_by_the_consoles_word() -> None:
     kind, payload = about("signer.freeze", 1, f"officer:{PERSON}")
     said = [

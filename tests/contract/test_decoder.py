@@ -11,6 +11,8 @@ from typing import Final
 import pytest
 import segno
 
+from custody.decoder.__main__ import describe
+from custody.decoder.requests import Request
 from kernel import canonical, confirmation, encodings
 from kernel.approval import Statement, Verb
 from kernel.intent import Intent
@@ -76,6 +78,18 @@ def test_says_what_a_request_asks_for(key: tuple[Path, bytes]) -> None:
     assert intent.destination in shown.stdout.replace(" ", "")
     assert "Tom's ?wallet" in shown.stdout
     assert canonical.digest(intent.encoded()).hex() in shown.stdout.replace(" ", "")
+
+
+def test_shows_no_line_that_somebody_else_wrote_as_one_of_its_own() -> None:
+    """A terminal breaks long lines; where, whoever named the address could count."""
+    label = "Tom".ljust(67) + "  out of    cold, fee at most 0 BTC".ljust(80) + "\u3164"
+    shown = list(describe(Request.parse(asked(withdrawal(destination_label=label)))))
+    assert [line for line in shown if line.startswith("  out of  ")] == [
+        "  out of    hot, fee at most 0.00005 BTC"
+    ]
+    own = [line for line in shown if line.startswith(("  known as  ", "          | "))]
+    assert max(map(len, own)) <= 80
+    assert "".join(line[12:] for line in own) == label.replace("\u3164", "?")
 
 
 def test_confirms_what_it_showed_and_the_page_shows_too(key: tuple[Path, bytes], tmp_path: Path) -> None:

@@ -84,7 +84,9 @@ def test_let_a_known_destination_pass_and_hold_every_other() -> None:
     assert beneficiaries.screened(is_known=True, hits=["listed"]).verdict is Verdict.HOLD
 
 
-@pytest.mark.parametrize("text", ["", "   ", "x" * 81, "a\u202eb", "a\x00b", "a\u200bb"])
+@pytest.mark.parametrize(
+    "text", ["", "   ", "x" * 81, "a\u202eb", "a\x00b", "a\u200bb", "\u3164", "a\u034fb", "\u2800"]
+)
 def test_refuse_labels_that_officers_could_not_read(text: str) -> None:
     with pytest.raises(BadLabel):
         beneficiaries.label(text)

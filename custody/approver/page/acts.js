@@ -2,7 +2,8 @@
 // A payload with one member missing, one too many, or one that reads oddly is refused as a whole.
 
 import {
-  Unreadable, decimal, id, ids, keys, names, networkName, number, point, shown, text, time, token, units, visible, word,
+  Unreadable, decimal, id, ids, keys, names, networkName, number, point, positive, prose, shown, text, time, token, units,
+  visible, word,
 } from "./shapes.js";
 
 export { DECIMALS, Unreadable, decimal } from "./shapes.js";
@@ -13,7 +14,7 @@ const GOOD_FOR_HOURS = 7 * 24;
 const COMMON = { v: number, kind: word, deployment: word, maker: id };
 const PAYMENT = {
   ...COMMON, network: word, asset: word, amount: units, destination: word, destination_label: text,
-  fee_cap: units, source: word, policy: number, expires: time,
+  fee_cap: units, source: word, policy: positive, expires: time,
 };
 
 const paymentLines = (act) => [
@@ -32,7 +33,7 @@ const passkeyLines = (act, note = "") => [
   line("Model", act.aaguid, "mono"), line("Attestation", act.attestation),
 ];
 
-const STAFF = { ...COMMON, person: id, person_name: text, reason: text };
+const STAFF = { ...COMMON, person: id, person_name: text, reason: prose };
 const role = (value) => value.replaceAll("_", " ");
 // One change to the staff: what it adds to the members, its large line, and the lines of its own.
 const staff = (noun, members, headline, lines = () => []) => ({
@@ -58,7 +59,7 @@ const policyLines = (act) => {
   ];
 };
 
-const ORDER = { ...COMMON, reason: text, expires: time };
+const ORDER = { ...COMMON, reason: prose, expires: time };
 const OFFICER = /^officer:([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})$/;
 // Signers hold an officer like a wallet. Their name is not in the payload: the registry on this page’s host has it.
 const who = (wallet) => (OFFICER.test(wallet) ? [line("Officer’s id", OFFICER.exec(wallet)[1], "officer", "Compare it with the staff’s page.")] : []);
@@ -107,7 +108,7 @@ export const ACTS = new Map([
     details: (act) => [line("Refill", act.refill, "mono"), line("Policy version", String(act.policy))],
   }],
   ["custody.adjustment", {
-    members: { ...COMMON, asset: word, amount: units, customer: id, reason: text, reference: text, adjustment: id },
+    members: { ...COMMON, asset: word, amount: units, customer: id, reason: prose, reference: text, adjustment: id },
     noun: "adjustment",
     headline: (act) => `Credit ${decimal(act.amount, act.asset)} ${act.asset}`,
     lines: (act) => [
@@ -116,7 +117,7 @@ export const ACTS = new Map([
     details: (act) => [line("Adjustment", act.adjustment, "mono")],
   }],
   ["kyc.tier", {
-    members: { ...COMMON, case: id, customer: id, tier: number, tier_before: number, reason: text, expires: time },
+    members: { ...COMMON, case: id, customer: id, tier: number, tier_before: number, reason: prose, expires: time },
     noun: "tier decision",
     headline: (act) => `Raise a customer from tier ${act.tier_before} to tier ${act.tier}`,
     lines: (act) => [
@@ -125,7 +126,7 @@ export const ACTS = new Map([
     details: (act) => [line("Case", act.case, "mono")],
   }],
   ["freezes.release", {
-    members: { ...COMMON, freeze: id, scope: word, pulled_at: time, frozen_because: text, reason: text },
+    members: { ...COMMON, freeze: id, scope: word, pulled_at: time, frozen_because: prose, reason: prose },
     noun: "release of a freeze",
     headline: (act) => `Release the freeze of ${act.scope}`,
     lines: (act) => [
@@ -136,7 +137,7 @@ export const ACTS = new Map([
     details: (act) => [line("Freeze", act.freeze, "mono")],
   }],
   ["engine.market_release", {
-    members: { ...COMMON, market: word, from: word, to: word, reason: text },
+    members: { ...COMMON, market: word, from: word, to: word, reason: prose },
     noun: "release of a market",
     headline: (act) => `Let ${act.market} trade again`,
     lines: (act) => [
@@ -174,7 +175,7 @@ export const ACTS = new Map([
     (act) => [line("Passkey", act.credential_id, "mono")],
   )],
   ["approvals.policy", {
-    members: { ...COMMON, version: number, document: text, backtest: token, reason: text },
+    members: { ...COMMON, version: number, document: text, backtest: token, reason: prose },
     noun: "change of the policy",
     headline: (act) => `Let policy ${act.version} say who must approve`,
     lines: (act) => [...policyLines(act), line("Because", act.reason)],

@@ -17,10 +17,11 @@ export class Unreadable extends Error {
 }
 
 const UUID = /^[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}$/;
-const TIME = /^\d{4}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
+const TIME = /^[1-9]\d{3}-\d{2}-\d{2}T\d{2}:\d{2}:\d{2}Z$/;
 const UNITS = /^(0|[1-9][0-9]{0,29})$/;
-// Characters that change how their neighbours are read: controls, invisible ones, and those that turn direction.
-const DECEPTIVE = /[^\P{Cc}\n]|[\p{Cf}\p{Co}\p{Zl}\p{Zp}]/gu;
+// Characters that change how their neighbours are read: controls and line ends, those that do not show or look like a
+// space, those that turn direction, and marks that are piled upon one letter until they cover the lines around it.
+const DECEPTIVE = /[\p{Cc}\p{Cf}\p{Cn}\p{Co}\p{Zl}\p{Zp}\p{Default_Ignorable_Code_Point}\u2800]|[^\P{Zs} ]|(?<=\p{M}{3})\p{M}/gu;
 
 // Units as the plain decimal that people read; no floating point touches it.
 export function decimal(units, asset) {
@@ -41,6 +42,11 @@ export function visible(value) {
 export const text = (value, name) => {
   if (typeof value !== "string" || value === "") throw new Unreadable(`The member ${name} is not text.`);
   return visible(value);
+};
+// Several lines, as people write reasons.
+export const prose = (value, name) => {
+  if (typeof value !== "string" || value === "") throw new Unreadable(`The member ${name} is not text.`);
+  return value.split("\n").map(visible).join("\n");
 };
 export const id = (value, name) => {
   if (typeof value !== "string" || !UUID.test(value)) throw new Unreadable(`The member ${name} is not an id.`);
@@ -71,6 +77,10 @@ export const time = (value, name) => {
 };
 export const number = (value, name) => {
   if (!Number.isSafeInteger(value) || value < 0) throw new Unreadable(`The member ${name} is not a number.`);
+  return value;
+};
+export const positive = (value, name) => {
+  if (number(value, name) === 0) throw new Unreadable(`The member ${name} is not a number above zero.`);
   return value;
 };
 export const units = (value, name) => {
