@@ -157,6 +157,8 @@ class Handler(BaseHTTPRequestHandler):
         length = self.headers.get("Content-Length", "")
         if self.headers.get_all("Host") != [self.host]:
             self.send_error(HTTPStatus.MISDIRECTED_REQUEST)
+        elif "Transfer-Encoding" in self.headers or len(self.headers.get_all("Content-Length", [])) > 1:
+            self.send_error(HTTPStatus.BAD_REQUEST)  # the edge may see its end elsewhere than we do
         elif self.path != LOG_PATH:
             self.send_error(HTTPStatus.NOT_FOUND)
         elif self.headers.get_all("Origin") != [self.origin]:

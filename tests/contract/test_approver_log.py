@@ -299,3 +299,25 @@ def test_and_the_page_stay_open_to_others_however_many_connections_are_held(tmp_
                 assert [one.recv(1) for one in silent[:5]] == [b""] * 5
                 assert approver.ask(type="log_head")["type"] == "log_head"
                 assert approver.hand_in(given(payload=name.encode())) == 200
+
+
+@pytest.mark.parametrize("second", ["Transfer-Encoding: chunked", "Content-Length: {whole}"])
+def test_takes_no_signature_whose_end_two_readers_could_see_in_two_places(
+    tmp_path: Path, second: str
+) -> None:
+    """Behind it would stand a request that the edge has not seen, and whose answer somebody else gets."""
+    body, hidden = given(), b"GET /acts.js HTTP/1.1\r\nHost: approver.localhost:8000\r\n\r\n"
+    head = ("POST /log HTTP/1.1", "Host: approver.localhost:8000", f"Origin: {ORIGIN}")
+    length = f"Content-Length: {len(body)}"
+    said = "\r\n".join((*head, length, second.format(whole=len(body + hidden)), "", "")).encode()
+    with running(tmp_path) as approver, socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(60)
+        connection.connect(str(tmp_path / "approver.sock"))
+        connection.sendall(said + body + hidden)
+        found = b""
+        with suppress(ConnectionError):
+            while piece := connection.recv(65536):
+                found += piece
+        assert found.startswith(b"HTTP/1.1 400 ")
+        assert found.count(b"HTTP/1.1 ") == 1
+        assert approver.lines == []
