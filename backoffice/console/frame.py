@@ -65,6 +65,9 @@ ROOMS: Final = (
 )
 
 
+FROZEN_SHOWN: Final = 5
+
+
 @dataclass(frozen=True, slots=True)
 class Entry:
     """A room as this person sees it."""
@@ -84,6 +87,7 @@ class Frame:
     powers: frozenset[str]
     entries: list[Entry]
     frozen: list[Freeze]
+    frozen_more: int
     emergency: Glass | None
     has_moved: bool
     deployment: str
@@ -98,6 +102,7 @@ def around(request: StaffRequest, *, now: datetime, here: str = "") -> Frame:
     known = is_inside(request)
     powers = access.powers(identity, now) if known else frozenset()
     counts = waiting.counts(identity, now=now) if known else {}
+    frozen = freezes.widest() if "freezes:freeze:read" in powers else []
     return Frame(
         identity=identity,
         roles=", ".join(sorted(role.label for role in roles_of(identity, now))) or "no role",
@@ -107,7 +112,8 @@ def around(request: StaffRequest, *, now: datetime, here: str = "") -> Frame:
             for room in ROOMS
             if room.permission in powers
         ],
-        frozen=list(freezes.in_force()[:5]) if "freezes:freeze:read" in powers else [],
+        frozen=frozen[:FROZEN_SHOWN],
+        frozen_more=len(frozen[FROZEN_SHOWN:]),
         emergency=glass_in_force(),
         has_moved=has_moved(request),
         deployment=settings.DEPLOYMENT,

@@ -4,13 +4,19 @@ from __future__ import annotations
 
 from django.db.models import QuerySet
 
-from core.freezes.domain.scopes import checked
+from core.freezes.domain.scopes import WIDTHS, checked
 from core.freezes.models import Freeze
 
 
 def in_force() -> QuerySet[Freeze]:
     """The freezes that hold now, newest first."""
     return Freeze.objects.filter(released_at=None).select_related("pulled_by").order_by("-pulled_at", "-id")
+
+
+def widest() -> list[Freeze]:
+    """What is frozen now, each scope once by its oldest freeze; first what stops the most."""
+    found = {row.scope: row for row in in_force()}
+    return sorted(found.values(), key=lambda row: (WIDTHS.index(row.scope.partition(":")[0]), row.pulled_at))
 
 
 def history(*, limit: int = 100) -> QuerySet[Freeze]:

@@ -12,6 +12,7 @@ from core import clock
 from core.approvals import kinds
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
+from core.freezes.actions import pull_freeze
 from core.freezes.models import Freeze
 from custody.actions import (
     draft_freeze,
@@ -302,6 +303,23 @@ def test_freezes_at_once_and_releases_by_three(exchange: Exchange) -> None:
         assert answered(officer, request).status_code == 302
     row.refresh_from_db()
     assert row.released_at is not None
+
+
+def test_shows_over_every_screen_what_stops_the_most_however_much_was_frozen_since(
+    exchange: Exchange,
+) -> None:
+    sam = exchange.staff.sam
+    for number in range(6):
+        pull_freeze(
+            scope=f"customer:01900000-0000-7000-8000-00000000000{number}",
+            reason="odd",
+            actor=sam.actor,
+            now=clock.now(),
+        )
+    pull_freeze(scope=exchange.freeze.scope, reason="me too", actor=sam.actor, now=clock.now())
+    page = at_console(sam.identity).get("/").content.decode()
+    assert page.count(f"Frozen: {exchange.freeze.scope},") == 1
+    assert (page.count("Frozen: customer:"), "and 2 more" in page) == (4, True)
 
 
 def _file(data: bytes) -> Any:

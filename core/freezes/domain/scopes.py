@@ -8,6 +8,9 @@ from typing import Final
 PLATFORM_WITHDRAWALS: Final = "platform.withdrawals"
 TRADER_API: Final = "trader-api"
 
+WIDTHS: Final = (PLATFORM_WITHDRAWALS, TRADER_API, "asset", "wallet", "market", "customer")
+"""The kinds of scope, first those that stop the most."""
+
 _UUID = r"[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}"
 _SCOPES: Final = re.compile(
     rf"{re.escape(PLATFORM_WITHDRAWALS)}|{TRADER_API}|asset:[A-Z0-9]{{2,16}}|wallet:[a-z0-9-]{{1,32}}"
