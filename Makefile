@@ -1,6 +1,6 @@
 # The verbs of Countersign. `make` alone lists them.
 .DEFAULT_GOAL := help
-.PHONY: help setup demo run verify test soak lint fix proto bench smoke docs
+.PHONY: help setup demo run code verify test soak lint fix proto bench smoke docs
 MAKEFLAGS += --no-print-directory
 PY := .venv/bin/python
 
@@ -8,6 +8,7 @@ help:
 	@echo "make demo     set up, start everything, walk one withdrawal from request to confirmed transaction, stay up"
 	@echo "              (EXIT=1 ends instead; PORT=8000 chooses the port)"
 	@echo "make run      start everything on the state that var/ holds; Ctrl-C stops it"
+	@echo "make code     the six digits with which you come into the console of a running stack: WHO=ana"
 	@echo "make verify   check the audit log and the ledger's invariants of a running stack"
 	@echo "make test     the short, repeatable suite (ARGS='tests/domain -k money' narrows it)"
 	@echo "make soak     the long versions, with a seed that is printed (SEED=n repeats one)"
@@ -26,6 +27,9 @@ demo: setup
 
 run: setup
 	@bin/seated $(PY) -m devstack run
+
+code:
+	@$(PY) -m devstack code "$(WHO)"
 
 verify:
 	@bin/seated $(PY) -m devstack verify

@@ -1,4 +1,4 @@
-"""`python -m devstack run | witnesses | verify | test -- <pytest arguments> | bench -- <module> ...`."""
+"""`python -m devstack run | witnesses | verify | code NAME | test -- <arguments> | bench -- <module> …`."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable
 
 from devstack import (
+    codes,
     kept,
     layout,
     ports,
@@ -36,7 +37,10 @@ def run() -> int:
     try:
         with stack.running() as up:
             values = up.environment.values
-            print(f"\nconsole    {values['CONSOLE_ORIGIN']}\ntrader API {values['API_ORIGIN']}", flush=True)
+            print(
+                f"\n{codes.hint(values['CONSOLE_ORIGIN'])}\nThe trader API is at {values['API_ORIGIN']}",
+                flush=True,
+            )
             print("Ctrl-C stops everything; the state stays in " + up.environment.layout.shown(), flush=True)
             up.wait()
     except KeyboardInterrupt:
@@ -63,6 +67,8 @@ def main() -> int:
             return witnessing.run()
         case ["verify"]:
             return verify.run()
+        case ["code", name]:
+            return codes.run(name)
         case ["test", "--", *arguments]:
             return _on_services(testing.run, arguments)
         case ["bench", "--", *arguments]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
+from devstack import codes
 from devstack.layout import HOME, Layout
 from fixtures.authenticator import Authenticator
 
@@ -17,11 +18,17 @@ STAFF_FILE: Final = HOME / "fixtures" / "staff.json"
 def of_staff(where: Layout) -> dict[str, Authenticator]:
     """Each member of staff's passkey to sign with, by their id.
 
-    Beside it one each to come in with, and two that stand for the sealed keys in the safes.
+    Beside it one each to come in with, an app for whoever comes by browser, and two that stand for the
+    sealed keys in the safes.
     """
     console = kept(where.secrets / "console-keys.json", _emails())
     safes = kept(where.secrets / "sealed-keys.json", {place: place for place in ("safe 1", "safe 2")})
-    first: dict[str, object] = {identity: {"passkeys": [_public(key)]} for identity, key in console.items()}
+    emails = _emails()
+    apps = codes.of_staff(where, list(emails.values()))
+    first: dict[str, object] = {
+        identity: {"passkeys": [_public(key)], "secrets": [apps[emails[identity]]]}
+        for identity, key in console.items()
+    }
     first["sealed"] = [_public(key) | {"label": place} for place, key in safes.items()]
     (where.secrets / "console-keys-public.json").write_text(json.dumps(first, indent=1))
     keys = kept(where.secrets / "passkeys.json", _emails())

@@ -10,7 +10,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from devstack import layout, stack
+from devstack import codes, layout, stack
 from devstack.__main__ import EXPECTED
 from devstack.demo import journey
 from devstack.demo.scene import Scene
@@ -59,7 +59,7 @@ def _begin_anew(where: layout.Layout) -> None:
 
 
 def _show(values: dict[str, str], var: Path) -> None:
-    print(f"\nThe console is up at {values['CONSOLE_ORIGIN']}  (choose who you are on the first page)")
+    print(f"\n{codes.hint(values['CONSOLE_ORIGIN'])}")
     print(
         f"The trader API is at {values['API_ORIGIN']}, state is in {var}. Ctrl-C stops everything.",
         flush=True,
