@@ -24,6 +24,7 @@ EXPECTED = (
     layout.AlreadyRunning,
     kept.WrongPort,
     ports.PortTaken,
+    ports.NoPort,
     supervisor.StartFailed,
     supervisor.Died,
     tokens.CannotProvision,

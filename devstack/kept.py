@@ -38,6 +38,12 @@ class Secrets:
         return str(self.values["so_pins"][token])
 
 
+def port_of(where: Layout) -> int:
+    """The port that this state was made for, or would be if nobody asks for another."""
+    path = where.secrets / "stack.json"
+    return int(json.loads(path.read_text())["port"]) if path.exists() else DEFAULT_PORT
+
+
 def load_secrets(where: Layout, *, port: int | None) -> Secrets:
     """The stack's secrets, made at the first start. `port` is what the caller asks for, if anything."""
     path = where.secrets / "stack.json"

@@ -2,11 +2,26 @@
 
 from __future__ import annotations
 
+import os
 import socket
 
 
 class PortTaken(RuntimeError):
     """Something else listens on a port that the stack needs."""
+
+
+class NoPort(ValueError):
+    """PORT is not the number of a port that anybody may listen on."""
+
+
+def asked() -> int | None:
+    """The port that PORT asks for; None where it asks for none, NoPort where it is none."""
+    text = os.environ.get("PORT", "")
+    if not text:
+        return None
+    if not (text.isascii() and text.isdecimal() and 1 <= int(text) <= 65535):
+        raise NoPort(f"PORT={text} is no port: choose a number from 1 to 65535")
+    return int(text)
 
 
 def require_free(port: int, *, what: str) -> None:

@@ -44,9 +44,10 @@ def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -
 
     where = layouts.layout()
     with layouts.lock(where):
-        asked = os.environ.get("PORT")
-        secret = kept.load_secrets(where, port=int(asked) if asked else None)
-        ports.require_free(int(secret["port"]), what="the edge")
+        port = ports.asked()
+        # Nothing is made for a port that cannot be had.
+        ports.require_free(port or kept.port_of(where), what="the edge")
+        secret = kept.load_secrets(where, port=port)
         accounts = users.prepare()
         layouts.make_folders(where, accounts)
         _forget_sockets(where)
