@@ -24,9 +24,9 @@ SMALL = Amount.parse("0.015", "BTC")
 PRICE, SIZE = "60000", "0.02"
 
 
-def run(story: Story, scene: Scene) -> None:
-    """Every step in order; StepFailed at the first that does not hold."""
-    steps: list[Callable[[Story, Scene], None]] = [
+def steps() -> list[Callable[[Story, Scene], None]]:
+    """What follows once everything is up, in order."""
+    return [
         sign_up,
         verify_identity,
         deposit,
@@ -39,7 +39,11 @@ def run(story: Story, scene: Scene) -> None:
         alert,
         verification.run,
     ]
-    for step in steps:
+
+
+def run(story: Story, scene: Scene) -> None:
+    """Every step in order; StepFailed at the first that does not hold."""
+    for step in steps():
         step(story, scene)
 
 

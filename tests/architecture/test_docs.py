@@ -67,6 +67,15 @@ def test_every_command_of_ours_is_in_the_list_and_the_list_names_no_other() -> N
         assert path.with_suffix(".py").exists() or (path / "__main__.py").exists()
 
 
+def test_the_readme_tells_as_many_steps_as_the_demo_walks() -> None:
+    from devstack.demo import journey
+
+    told = (HOME / "README.md").read_text().partition("## The journey")[2].partition("\n## ")[0]
+    numbers = [int(number) for number in re.findall(r"^(\d+)\. ", told, re.MULTILINE)]
+    up = 1  # that everything comes up is the first
+    assert numbers == list(range(1, up + len(journey.steps()) + 1))
+
+
 def test_every_decision_is_listed() -> None:
     index = (DOCS / "adr/0000-how-we-record-decisions.md").read_text()
     decisions = [path.name for path in sorted((DOCS / "adr").glob("0*.md")) if path.name[:4] != "0000"]
