@@ -9,10 +9,17 @@ import pytest
 
 HOME = Path(__file__).resolve().parents[2]
 DOCS = HOME / "docs"
-PAGES = [*sorted(DOCS.rglob("*.md")), *sorted(HOME.glob("*.md")), HOME / "engine/README.md"]
+PAGES = [
+    *sorted(DOCS.rglob("*.md")),
+    *sorted(HOME.glob("*.md")),
+    HOME / "engine/README.md",
+    HOME / "benchmarks/engine/README.md",
+]
 
 SETTING = re.compile(r'(?:text|secret_file)\(\s*"([A-Z_]+)"')
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
+ANCHOR = re.compile(r"\]\(([^)#\s:]*)#([^)\s]+)\)")
+MODULE = re.compile(r"python -m ((?:core|custody|devstack)\.[a-z_.]*[a-z])(?!\w|\.[\w{])")
 CODE = re.compile(r"\bSIGNER_[A-Z_]+[A-Z]\b")
 
 
@@ -52,6 +59,33 @@ def test_every_replaceable_part_is_in_the_configuration_page() -> None:
 def test_every_link_leads_somewhere(page: Path) -> None:
     links = [link for link in LINK.findall(page.read_text()) if "://" not in link]
     assert not [link for link in links if not (page.parent / link).exists()]
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOME)))
+def test_every_link_into_a_page_leads_to_a_heading_of_it(page: Path) -> None:
+    asked = ANCHOR.findall(page.read_text())
+    assert not [
+        (to, anchor) for to, anchor in asked if anchor not in _headings(page.parent / to if to else page)
+    ]
+
+
+def _headings(page: Path) -> set[str]:
+    """What links may name in this page, as it is rendered."""
+    titles = re.findall(r"^#+ (.+)$", page.read_text(), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(HOME)))
+def test_whatever_a_page_says_to_type_is_there(page: Path) -> None:
+    text = page.read_text()
+    verbs = set(re.findall(r"^([a-z]+):", (HOME / "Makefile").read_text(), re.MULTILINE))
+    typed = re.findall(r"(?:`|^    )(?:[A-Z]+=\S+ )*make ([a-z]+)", text, re.MULTILINE)
+    assert not [verb for verb in typed if verb not in verbs]
+    scripts = re.findall(r"(?:`|^    )(bin/[a-z]+)", text, re.MULTILINE)
+    assert not [script for script in scripts if not (HOME / script).exists()]
+    for module in MODULE.findall(text):
+        path = HOME / module.replace(".", "/")
+        assert path.with_suffix(".py").exists() or (path / "__main__.py").exists(), module
 
 
 def test_every_command_of_ours_is_in_the_list_and_the_list_names_no_other() -> None:
