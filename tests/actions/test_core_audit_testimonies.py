@@ -107,8 +107,11 @@ def test_comes_to_the_sealer_that_leads_and_to_no_standby(
     assert not standby.is_alive()
 
 
-def test_is_heard_again_by_a_sealer_that_leads_again(tmp_path: Path, settings: Any) -> None:
+def test_is_heard_again_by_a_sealer_that_leads_again(
+    tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
     settings.AUDIT_TESTIMONY_SOCKET = tmp_path / "sealer.sock"
+    monkeypatch.setattr(listening, "SPEAKERS_PER_USER", 2)
     found, line = Ear(), testifying._Line()
     for number in range(1, listening.SPEAKERS_PER_USER + 3):
         with hearing(settings.AUDIT_TESTIMONY_SOCKET, found):
