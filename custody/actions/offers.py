@@ -153,7 +153,7 @@ def give_back(row: Withdrawal, *, why: str, actor: Actor, now: datetime) -> None
         now=now,
         before={"state": State.OFFERED},
         after={"state": row.state, "request": row.request_id},
-        reason=reason,
+        reason=row.reason,
     )
 
 

@@ -24,6 +24,7 @@ from kernel.psbt import Psbt
 from kernel.transaction import Transaction
 from tests.customers import Customer
 from tests.lane import ONE_A_DAY, SMALL, Scene
+from tests.policies import enact, rule
 from tests.roles import as_role
 from tests.signers import HOT
 from tests.traders import new_password
@@ -117,6 +118,26 @@ def test_waits_for_silent_signers_and_then_for_officers_with_its_coins_claimed(
     )
     # An answer that was lost may be in somebody's hands: nothing else is paid with this coin.
     assert (scene.treasury.funding().held.units, scene.claims()) == (0, 1)
+
+
+def test_says_in_its_event_why_it_waits_where_the_policy_refuses_it_meanwhile(
+    scene: Scene, settings: Any
+) -> None:
+    settings.SIGNERS_DIR = Path("/nowhere")
+    row = scene.treasury.request(SMALL)
+    with pytest.raises(lane_tasks.NotTaken):
+        scene.drain()
+    enact(
+        scene.treasury.staff,
+        scene.treasury.now,
+        [rule("today", ["kind", "is", "custody.withdrawal"], deny="nothing is paid today")],
+    )
+    scene.pass_time(timedelta(hours=2, seconds=1))
+    lane_tasks.tend_lane(now=scene.treasury.now)
+    row = queries.withdrawal(row.pk)
+    assert (row.state, "nothing is paid today" in row.reason) == ("on_hold", True)
+    told = [event.doc for event in AuditEvent.objects.order_by("id") if "returned" in event.doc["action"]]
+    assert [(event["after"]["state"], event["reason"]) for event in told] == [("on_hold", row.reason)]
 
 
 def test_is_asked_about_as_often_as_a_worker_dies_and_paid_once(scene: Scene) -> None:
