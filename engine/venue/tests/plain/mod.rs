@@ -2,8 +2,10 @@
 //! cached, nothing indexed. What an account holds is counted anew from its orders each time it is asked for.
 #![allow(dead_code)]
 
+mod admin;
 mod auction;
 mod matching;
+mod money;
 mod sessions;
 mod told;
 
@@ -12,7 +14,6 @@ use std::collections::BTreeMap;
 use countersign_venue::auction::Indication;
 use countersign_venue::command::{
     AdminBody, Amend, Cancel, Command, InstrumentSpec, NewOrder, OrderBody, Scope, Side, State, Stp, Tif,
-    Transfer,
 };
 use countersign_venue::event::{Code, Reason};
 
@@ -70,36 +71,7 @@ pub struct Plain {
     pub told: Vec<Told>,
 }
 
-pub fn fee(units: u128, ppm: u32) -> u128 {
-    (units * u128::from(ppm)).div_ceil(1_000_000)
-}
-
 impl Plain {
-    pub fn hold(&self, order: &Order) -> (u32, u128) {
-        let spec = &self.markets[order.market].spec;
-        match (order.side, order.budget) {
-            (Side::Buy, Some(budget)) => {
-                (spec.quote_asset_id, u128::from(budget) * u128::from(spec.quote_units_per_ticklot))
-            }
-            (Side::Buy, None) => {
-                let ticklots = order.price as u128 * u128::from(order.leaves());
-                (spec.quote_asset_id, ticklots * u128::from(spec.quote_units_per_ticklot))
-            }
-            (Side::Sell, _) => {
-                (spec.base_asset_id, u128::from(order.leaves()) * u128::from(spec.base_units_per_lot))
-            }
-        }
-    }
-
-    pub fn held(&self, account: u64, asset: u32) -> u128 {
-        let own = self.orders.iter().filter(|order| order.account == account);
-        own.map(|order| self.hold(order)).filter(|hold| hold.0 == asset).map(|hold| hold.1).sum()
-    }
-
-    pub fn available(&self, account: u64, asset: u32) -> u128 {
-        self.owned.get(&(account, asset)).copied().unwrap_or(0) - self.held(account, asset)
-    }
-
     /// Where the orders of one side stand, best price first, oldest first within it.
     pub fn queue(&self, market: usize, side: Side) -> Vec<usize> {
         let stands = |at: &usize| self.orders[*at].market == market && self.orders[*at].side == side;
@@ -211,77 +183,6 @@ impl Plain {
         }
     }
 
-    fn transfer(&mut self, transfer: &Transfer) -> Code {
-        let Transfer { account_id, asset_id, into_venue, units, .. } = *transfer;
-        let code = if into_venue || self.available(account_id, asset_id) >= units {
-            let owned = self.owned.entry((account_id, asset_id)).or_default();
-            *owned = if into_venue { *owned + units } else { *owned - units };
-            Code::Ok
-        } else {
-            Code::InsufficientBalance
-        };
-        self.told.push(Told::Transfer(code));
-        code
-    }
-
-    fn admin(&mut self, body: &AdminBody) -> Code {
-        match *body {
-            AdminBody::SetAccountFees { account_id, fees } => {
-                if self.fees.get(&account_id).copied() == fees {
-                    return Code::Unchanged;
-                }
-                self.fees.remove(&account_id);
-                self.fees.extend(fees.map(|fees| (account_id, fees)));
-                self.told.push(Told::Fees(account_id, fees));
-                Code::Ok
-            }
-            AdminBody::SetPriceBand { instrument_id, price_band_ppm, reference_price } => {
-                let at = self.market_at(instrument_id);
-                let market = &mut self.markets[at];
-                if reference_price != 0 {
-                    market.spec.reference_price = reference_price;
-                    market.last = 0;
-                }
-                market.spec.price_band_ppm = price_band_ppm;
-                self.tell_state(at);
-                Code::Ok
-            }
-            AdminBody::SetState { instrument_id, state } => {
-                let at = self.market_at(instrument_id);
-                let from = self.markets[at].state;
-                if from == state {
-                    return Code::Unchanged;
-                }
-                let trades = matches!(state, State::Open | State::PostOnly);
-                let allowed = match from {
-                    State::Open | State::PostOnly => state != State::Auction,
-                    State::Auction => !trades,
-                    _ => true,
-                };
-                if !allowed || (trades && self.is_crossed(at)) {
-                    return Code::InstrumentState;
-                }
-                self.markets[at].state = state;
-                self.markets[at].call = None;
-                self.tell_state(at);
-                if state == State::Auction {
-                    self.indicate(at, true);
-                }
-                Code::Ok
-            }
-            AdminBody::RunAuction { instrument_id, then } => {
-                self.run_auction(self.market_at(instrument_id), then)
-            }
-            _ => panic!("{body:?} is not part of the flow"),
-        }
-    }
-
-    pub fn tell_state(&mut self, at: usize) {
-        let Market { spec, state, last, .. } = &self.markets[at];
-        let (id, band, reference) = (spec.instrument_id, spec.price_band_ppm, spec.reference_price);
-        self.told.push(Told::State(id, *state, *last, band, reference));
-    }
-
     fn cancel(&mut self, cancel: &Cancel) -> (Code, u32) {
         match self.own(cancel.order_id, cancel.account_id) {
             Ok(_) => {
@@ -350,41 +251,6 @@ impl Plain {
     pub fn is_crossed(&self, market: usize) -> bool {
         let best = |side| self.queue(market, side).first().map(|&at| self.orders[at].price);
         matches!((best(Side::Buy), best(Side::Sell)), (Some(bid), Some(ask)) if bid >= ask)
-    }
-
-    pub fn maker_ppm(&self, market: usize, account: u64) -> u32 {
-        self.fees.get(&account).map_or(self.markets[market].spec.maker_fee_ppm, |own| own.0)
-    }
-
-    pub fn taker_ppm(&self, market: usize, account: u64) -> u32 {
-        self.fees.get(&account).map_or(self.markets[market].spec.taker_fee_ppm, |own| own.1)
-    }
-
-    /// Base one way, quote the other, each side's fee out of what it receives.
-    pub fn settle(
-        &mut self,
-        market: usize,
-        price: i64,
-        qty: u64,
-        buyer: (u64, u32),
-        seller: (u64, u32),
-    ) -> [u128; 2] {
-        let spec = self.markets[market].spec.clone();
-        let base = u128::from(qty) * u128::from(spec.base_units_per_lot);
-        let quote = price as u128 * u128::from(qty) * u128::from(spec.quote_units_per_ticklot);
-        let fees = [fee(base, buyer.1), fee(quote, seller.1)];
-        *self.owned.get_mut(&(buyer.0, spec.quote_asset_id)).expect("it pays") -= quote;
-        *self.owned.get_mut(&(seller.0, spec.base_asset_id)).expect("it pays") -= base;
-        for (account, asset, units) in [
-            (buyer.0, spec.base_asset_id, base - fees[0]),
-            (seller.0, spec.quote_asset_id, quote - fees[1]),
-            (0, spec.base_asset_id, fees[0]),
-            (0, spec.quote_asset_id, fees[1]),
-        ] {
-            *self.owned.entry((account, asset)).or_default() += units;
-        }
-        self.markets[market].last = price;
-        fees
     }
 
     pub fn rests(tif: Tif) -> bool {
