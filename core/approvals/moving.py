@@ -6,9 +6,10 @@ from datetime import datetime
 
 from django.db import DatabaseError, transaction
 
-from core import outbox
+from core import audit, outbox
+from core.actor import Actor
 from core.approvals.domain.requests import NEXT, State
-from core.approvals.events import RequestMoved
+from core.approvals.events import Event, RequestMoved
 from core.approvals.models import ApprovalRequest
 from core.refusals import Conflict, Refused
 
@@ -38,6 +39,21 @@ def move(request: ApprovalRequest, state: State, *, now: datetime) -> None:
         raise Conflict("The request moved on meanwhile; look at it again.", target=target(request))
     request.state = state
     announce(request, now=now)
+
+
+def withdraw(request: ApprovalRequest, *, reason: str, actor: Actor, now: datetime) -> None:
+    """Take a request back that nobody has acted upon; the app that asked is told by the caller."""
+    before = request.state
+    move(request, State.WITHDRAWN, now=now)
+    audit.record(
+        Event.WITHDRAWN,
+        request,
+        actor=actor,
+        now=now,
+        before={"state": before},
+        after={"state": request.state},
+        reason=reason,
+    )
 
 
 def announce(request: ApprovalRequest, *, now: datetime) -> None:

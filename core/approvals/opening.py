@@ -148,16 +148,7 @@ def take_back(
     )
     if row is None or expire_if_due(row, actor=actor, now=now):
         return None
-    moving.move(row, State.WITHDRAWN, now=now)
-    audit.record(
-        Event.WITHDRAWN,
-        row,
-        actor=actor,
-        now=now,
-        before={"state": State.OPEN},
-        after={"state": row.state},
-        reason="overtaken",
-    )
+    moving.withdraw(row, reason="overtaken", actor=actor, now=now)
     return row
 
 

@@ -193,17 +193,7 @@ def withdraw_request(*, request_id: UUID, reason: str, actor: Actor, now: dateti
         raise NotAllowed("Only whoever made the request can take it back.", target=moving.target(row))
     if not reason.strip():
         raise ReasonMissing("Nothing was taken back: say why.", target=moving.target(row))
-    before = row.state
-    moving.move(row, State.WITHDRAWN, now=now)
-    audit.record(
-        Event.WITHDRAWN,
-        row,
-        actor=actor,
-        now=now,
-        before={"state": before},
-        after={"state": row.state},
-        reason=reason,
-    )
+    moving.withdraw(row, reason=reason, actor=actor, now=now)
     kinds.named(row.kind).on_rejected(row, actor=actor, now=now)
     return row
 
