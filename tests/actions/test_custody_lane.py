@@ -16,7 +16,7 @@ from core.ledger import invariants
 from core.refusals import Refused
 from custody import actions, lane_tasks, queries, tasks
 from custody.adapters import judge, signer_client
-from custody.models import Payment, StatementAnswer
+from custody.models import Payment, StatementAnswer, Withdrawal
 from kernel import canonical, encodings, script
 from kernel.intent import time_text
 from kernel.policy import Policy
@@ -95,14 +95,19 @@ def test_goes_before_officers_with_the_signers_reason_and_is_paid_by_the_same_tr
     assert not any(invariants.broken().values())
 
 
-def test_waits_for_silent_signers_and_then_for_officers_with_its_coins_claimed(
-    scene: Scene, settings: Any
-) -> None:
+def unanswered(scene: Scene, settings: Any) -> Withdrawal:
+    """A withdrawal that was offered to signers of whom none answers."""
     settings.SIGNERS_DIR = Path("/nowhere")
     row = scene.treasury.request(SMALL)
     with pytest.raises(lane_tasks.NotTaken):
         scene.drain()
-    row = queries.withdrawal(row.pk)
+    return queries.withdrawal(row.pk)
+
+
+def test_waits_for_silent_signers_and_then_for_officers_with_its_coins_claimed(
+    scene: Scene, settings: Any
+) -> None:
+    row = unanswered(scene, settings)
     assert (row.state, scene.claims()) == ("offered", 1)
     for act in (actions.cancel_withdrawal, actions.return_offer):
         actor = customer_actor(scene.treasury.tom)
@@ -123,10 +128,7 @@ def test_waits_for_silent_signers_and_then_for_officers_with_its_coins_claimed(
 def test_says_in_its_event_why_it_waits_where_the_policy_refuses_it_meanwhile(
     scene: Scene, settings: Any
 ) -> None:
-    settings.SIGNERS_DIR = Path("/nowhere")
-    row = scene.treasury.request(SMALL)
-    with pytest.raises(lane_tasks.NotTaken):
-        scene.drain()
+    row = unanswered(scene, settings)
     enact(
         scene.treasury.staff,
         scene.treasury.now,

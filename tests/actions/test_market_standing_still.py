@@ -74,17 +74,24 @@ def told(monkeypatch: pytest.MonkeyPatch) -> dict[str, list[Any]]:
     return heard
 
 
+@pytest.fixture
+def tape(robot: Actor, now: datetime) -> Tape:
+    """Three events about the one market that is listed."""
+    list_market(listing=LISTINGS[0], actor=robot, now=now)
+    made = Tape()
+    for _ in range(3):
+        made.open_market()
+    return made
+
+
 def notices(topic: str) -> list[dict[str, Any]]:
     return [message.body for message in OutboxMessage.objects.filter(topic=topic).order_by("created_at")]
 
 
 def test_asks_once_more_then_stands_and_tells_people_once(
-    staff: Staff, robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+    staff: Staff, tape: Tape, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list_market(listing=LISTINGS[0], actor=robot, now=now)
-    tape = Tape()
-    for _ in range(4):
-        tape.open_market()
+    tape.open_market()
     script = Script(tape.batch(1, 2), tape.batch(4), tape.batch(4), tape.batch(4), tape.batch(3))
     monkeypatch.setattr(settlement, "Feed", script)
     monkeypatch.setattr(settlement, "RETRY_HALTED", timedelta(0))
@@ -114,12 +121,8 @@ def test_asks_once_more_then_stands_and_tells_people_once(
 
 
 def test_waits_half_a_minute_before_it_looks_again(
-    robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+    tape: Tape, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list_market(listing=LISTINGS[0], actor=robot, now=now)
-    tape = Tape()
-    for _ in range(3):
-        tape.open_market()
     script = Script(tape.batch(2), tape.batch(2), tape.batch(1))
     monkeypatch.setattr(settlement, "Feed", script)
     daemon = settlement.Settlement("unix:nowhere")
@@ -131,12 +134,8 @@ def test_waits_half_a_minute_before_it_looks_again(
 
 
 def test_asks_once_more_at_each_gap_of_its_own(
-    robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+    tape: Tape, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    list_market(listing=LISTINGS[0], actor=robot, now=now)
-    tape = Tape()
-    for _ in range(3):
-        tape.open_market()
     script = Script(tape.batch(2), tape.batch(1, 1), tape.batch(3), tape.batch(2))
     monkeypatch.setattr(settlement, "Feed", script)
     daemon = settlement.Settlement("unix:nowhere")
