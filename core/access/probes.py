@@ -48,6 +48,12 @@ def edge_keys(now: datetime) -> Reading:
     }
     if age.seconds > STALE_S:
         return Reading(Status.DOWN, "The keys are too old to be trusted; every token is refused.", facts)
+    if age.is_odd:
+        return Reading(
+            Status.DEGRADED,
+            "The edge answers with keys that cannot be told apart; the old ones serve.",
+            facts,
+        )
     if age.seconds > 2 * FRESH_S:
         return Reading(
             Status.DEGRADED, "The keys could not be fetched for a while; the old ones still serve.", facts

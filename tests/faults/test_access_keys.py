@@ -11,12 +11,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import rsa
 
 from core.access import doors
-from core.access.adapters.keys import COOLDOWN_S, FRESH_S, STALE_S, BadKeySet, KeyStore, parse
+from core.access.adapters.keys import (
+    COOLDOWN_S,
+    FRESH_S,
+    STALE_S,
+    AmbiguousKeySet,
+    BadKeySet,
+    KeyStore,
+    parse,
+)
 from core.access.domain.tokens import BadToken, Fault
 from core.access.probes import edge_keys
 from devstack.standins.edge_issuer import Issuer
+from kernel import encodings
 from tests.cast import NOW
 
 
@@ -288,6 +298,54 @@ def test_takes_no_key_of_another_kind(issuer: Issuer, change: dict[str, Any]) ->
     entry = issuer.certs()["keys"][0] | change
     with pytest.raises(BadKeySet, match="no usable key"):
         parse(json.dumps({"keys": [entry]}).encode())
+
+
+def doubled(issuer: Issuer) -> bytes:
+    """The team's own key, and behind it somebody else's under the same name."""
+    ours, theirs = issuer.certs()["keys"][0], foreign()
+    return json.dumps({"keys": [ours, {**theirs, "kid": ours["kid"]}]}).encode()
+
+
+def foreign() -> dict[str, str]:
+    numbers = rsa.generate_private_key(public_exponent=65537, key_size=2048).public_key().public_numbers()
+    spelt = {name: encodings.base64url(to_bytes(getattr(numbers, name))) for name in ("n", "e")}
+    return {"kty": "RSA", "use": "sig", "alg": "RS256", **spelt}
+
+
+def to_bytes(number: int) -> bytes:
+    return number.to_bytes((number.bit_length() + 7) // 8, "big")
+
+
+def test_takes_no_set_in_which_two_keys_have_one_name(
+    store: KeyStore, endpoint: Endpoint, clock: Clock, issuer: Issuer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever gets a line into the team's answer must not take a known key's place."""
+    monkeypatch.setattr(doors, "key_store", lambda *_, **__: store)
+    known = store.key_of(endpoint.kid)
+    endpoint.fault = lambda: doubled(issuer)
+    clock.moment += FRESH_S + 1
+    nudge(store, endpoint.kid)
+    assert store.key_of(endpoint.kid) is known
+    reading = edge_keys(NOW)
+    assert reading.status == "degraded", "this is no outage that may last for hours before anybody looks"
+    assert "one kid" in str(reading.facts["last_error"])
+    endpoint.fault = None
+    clock.moment += COOLDOWN_S
+    nudge(store, endpoint.kid)
+    assert edge_keys(NOW).status == "up"
+
+
+def test_knows_no_key_at_a_cold_start_where_two_have_one_name(issuer: Issuer) -> None:
+    store = KeyStore(lambda: doubled(issuer), development=True)
+    assert refusal(store, str(issuer.certs()["keys"][0]["kid"])) is Fault.KEYS_STALE
+
+
+@pytest.mark.parametrize("twice", ['{"keys": [], "keys": [%s]}', '{"keys": [%s], "keys": []}'])
+def test_takes_no_set_that_says_a_member_twice(issuer: Issuer, twice: str) -> None:
+    entry = json.dumps(issuer.certs()["keys"][0])
+    for document in (twice % entry, '{"keys": [%s]}' % (entry[:-1] + ', "kid": "x"}')):
+        with pytest.raises(AmbiguousKeySet):
+            parse(document.encode())
 
 
 def test_of_production_takes_no_development_keys(endpoint: Endpoint, clock: Clock) -> None:

@@ -37,13 +37,20 @@ class BadKeySet(ValueError):
     """The answer is no set of usable keys."""
 
 
+class AmbiguousKeySet(BadKeySet):
+    """The answer names one `kid`, or one member, twice: which key is meant, its reader would choose."""
+
+
 @dataclass(frozen=True, slots=True)
 class Age:
-    """For the health probe: how many keys are known, seconds since the last good fetch, the last error."""
+    """For the health probe: how many keys are known, seconds since the last good fetch, the last error, and
+    whether that is a set that answers well and must not be believed, which no outage is.
+    """
 
     keys: int
     seconds: float
     error: str
+    is_odd: bool = False
 
 
 class KeyStore:
@@ -66,7 +73,7 @@ class KeyStore:
         self._lock = threading.Lock()
         self._keys: Mapping[str, RSAPublicKey] = {}
         self._succeeded = self._attempted = -float("inf")
-        self._error = ""
+        self._error, self._is_odd = "", False
 
     def key_of(self, kid: str) -> RSAPublicKey:
         """The key of that `kid`; BadToken when it is unknown or all keys are past the stale limit."""
@@ -87,7 +94,7 @@ class KeyStore:
 
     def age(self) -> Age:
         """How the store is doing."""
-        return Age(len(self._keys), self._monotonic() - self._succeeded, self._error)
+        return Age(len(self._keys), self._monotonic() - self._succeeded, self._error, self._is_odd)
 
     def _cooled(self) -> bool:
         return self._monotonic() - self._attempted >= self._cooldown_s
@@ -104,31 +111,46 @@ class KeyStore:
             found = parse(self._fetch(), development=self._development)
             self._succeeded = self._monotonic()  # first: whoever finds a key must find it fresh
             self._keys = found
-            self._error = ""
+            self._error, self._is_odd = "", False
         except (httpx.HTTPError, BadKeySet, OSError) as error:
             self._error = f"{type(error).__name__}: {error}"[:200]
+            self._is_odd = isinstance(error, AmbiguousKeySet)
             log.warning("the edge's keys could not be fetched: %s", self._error)
         finally:
             self._lock.release()
 
 
 def parse(body: bytes, *, development: bool = False) -> dict[str, RSAPublicKey]:
-    """The usable keys of a JWKS document: RSA, for signatures, RS256, with a `kid`. None is an error."""
+    """The usable keys of a JWKS document: RSA, for signatures, RS256, with a `kid`. None is an error.
+
+    So is a `kid` that is there twice: neither the first nor the last is taken for it.
+    """
     try:
-        document = json.loads(body)
+        document = json.loads(body, object_pairs_hook=_unrepeated)
+    except AmbiguousKeySet:
+        raise
     except (ValueError, RecursionError):
         raise BadKeySet("not JSON") from None
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
         raise BadKeySet("no list of keys")
     if DEVELOPMENT_MARK in document and not development:
         raise BadKeySet("these are the keys of the development stand-in")
-    keys = {}
+    keys: dict[str, RSAPublicKey] = {}
     for entry in document["keys"]:
         if isinstance(entry, dict) and (key := _key(entry)) is not None:
+            if entry["kid"] in keys:
+                raise AmbiguousKeySet(f"two keys of one kid: {entry['kid'][:64]!r}")
             keys[entry["kid"]] = key
     if not keys:
         raise BadKeySet("no usable key")
     return keys
+
+
+def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise AmbiguousKeySet("a member is there twice")
+    return members
 
 
 def _key(entry: dict[str, Any]) -> RSAPublicKey | None:
