@@ -13,7 +13,7 @@ from tests import doors
 from tests.cast import NOW
 from tests.doors import Clock
 
-WHO = User("7335d417-61da-459d-899c-0a01c76a2f94", "ana@countersign.example", "n", NOW, NOW)
+WHO = User("7335d417-61da-459d-899c-0a01c76a2f94", "ana@countersign.example", NOW, NOW)
 
 
 class Endpoint:

@@ -22,6 +22,12 @@ ASSERTION: Final = "Cf-Access-Jwt-Assertion"
 CERTS_PATH: Final = "/cdn-cgi/access/certs"
 
 
+class Illegible(NotAllowed):
+    """The edge has signed a name that nobody can have."""
+
+    code: ClassVar[str] = tokens.Fault.ILLEGIBLE
+
+
 class UnknownPerson(NotAllowed):
     """The edge knows the bearer, we do not."""
 
@@ -113,7 +119,8 @@ def client_ip(headers: Mapping[str, str], peer: str) -> str:
     """The address that the edge saw, or the peer's. Every way in leads through the edge, which sets it."""
     for candidate in (headers.get("Cf-Connecting-Ip", ""), peer):
         try:
-            return str(ipaddress.ip_address(candidate.strip()))
+            # A zone ("fe80::1%eth0") is any text of any length, and none of ours.
+            return str(ipaddress.ip_address(candidate.strip().partition("%")[0]))
         except ValueError:
             continue
     return ""

@@ -53,18 +53,22 @@ class AccessMiddleware:
         try:
             who = doors.bearer(request.assertion, rules=rules, now=now)
         except tokens.BadToken as error:
-            # Not audited: anybody can send rubbish, and the log must not grow at their pleasure.
+            # Not audited: anybody can send rubbish, and the log must not grow at their pleasure. But only the
+            # edge can have signed a name that cannot be read.
             log.warning("%s door: %s from %s", request.door, error.fault, request.actor.ip or "?")
+            if error.fault is tokens.Fault.ILLEGIBLE:
+                refusal = doors.Illegible("The edge names somebody in letters that nobody can read.")
+                record_door_refusal(refusal=refusal, actor=request.actor, now=now)
             return pages.refused(
                 request, "You are not signed in at the edge, or no longer.", code=error.fault
             )
         subject = who.subject if isinstance(who, tokens.User) else who.common_name
         try:
             identity = doors.identity_of(who)
-        except Refused as refusal:
+        except Refused as turned_away:
             request.actor = _actor(request, None, subject)
-            record_door_refusal(refusal=refusal, actor=request.actor, now=now)
-            return pages.refused(request, str(refusal), code=refusal.code)
+            record_door_refusal(refusal=turned_away, actor=request.actor, now=now)
+            return pages.refused(request, str(turned_away), code=turned_away.code)
         request.identity = request.user = identity
         request.access = who
         answer = postures.known(request.assertion, who)

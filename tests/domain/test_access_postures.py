@@ -25,7 +25,7 @@ from core.access.domain.tokens import User
 from core.access.roles import BREAK_GLASS, HOLDERS
 from tests.cast import NOW
 
-WHO = User("7335d417-61da-459d-899c-0a01c76a2f94", "ana@countersign.example", "n", NOW, NOW)
+WHO = User("7335d417-61da-459d-899c-0a01c76a2f94", "ana@countersign.example", NOW, NOW)
 MAC, WINDOWS, DISK = "rule-mac", "rule-windows", "rule-disk"
 MEANING = Meaning(
     rules={Check.MANAGED: frozenset({MAC, WINDOWS}), Check.DISK_ENCRYPTION: frozenset({DISK})},

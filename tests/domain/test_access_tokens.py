@@ -94,7 +94,6 @@ def test_names_the_person_it_was_made_for() -> None:
     assert who == User(
         "7335d417-61da-459d-899c-0a01c76a2f94",
         "ana@countersign.example",
-        "6ei69kawdKzMIAPF",
         NOW - timedelta(seconds=60),
         NOW + timedelta(seconds=900),
     )
@@ -137,6 +136,14 @@ def with_header(header: str) -> str:
     return f"{b64(header.encode())}.{b64(b'{}')}.{b64(b'x')}"
 
 
+UNREADABLE: Final = {
+    "a NUL": "\0",
+    "half of a surrogate pair": "\ud800",
+    "a line end": "\n",
+    "an escape": "\x1b[2K",
+    "a turn of the line": "\u202e",
+    "a letter that does not exist": "\U000e0fff",
+}
 TWICE = '{"alg":"RS256","kid":"' + KID + '","alg":"RS256"}'
 OTHER = "cd" * 32
 
@@ -214,6 +221,15 @@ DENY: Final = {
     "user without sub": (raw(user(sub="")), Fault.NEITHER),
     "service with e-mail": (raw(service(email="ana@countersign.example")), Fault.NEITHER),
     "service with another common_name": (raw(service(common_name="88bf")), Fault.NEITHER),
+    **{
+        f"{claim} with {what}": (mint(user(**{claim: f"a{letter}@b.example"})), Fault.ILLEGIBLE)
+        for claim in ("sub", "email")
+        for what, letter in UNREADABLE.items()
+    },
+    **{
+        f"common_name with {what}": (raw(service(common_name=f"a{letter}.access")), Fault.ILLEGIBLE)
+        for what, letter in UNREADABLE.items()
+    },
     "service at the console": (mint(service()), Fault.WRONG_DOOR),
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime
 
 import httpx
@@ -146,6 +147,34 @@ def test_somebody_unknown_is_told_so_and_recorded(db: None, tokens: dict[str, st
     assert answer.status_code == 403
     assert "not enrolled" in answer.content.decode()
     assert actions() == ["access.door.refused"]
+
+
+@pytest.mark.parametrize("letter", ["\0", "\ud800"], ids=["a NUL", "half a letter"])
+@pytest.mark.parametrize("claim", ["subject", "email"])
+def test_a_name_that_no_database_holds_is_refused_and_recorded(
+    staff: Staff, issuer: Issuer, claim: str, letter: str
+) -> None:
+    """An identity provider behind the edge may let people choose what they are called."""
+    ana = issuer.people["ana@countersign.example"]
+    named = replace(ana, **{claim: f"a{letter}@countersign.example"})
+    before = actions()
+    answer = get("/", issuer.user_token(named, CONSOLE_AUD))
+    assert (answer.status_code, actions()) == (403, [*before, "access.door.refused"])
+    assert 'data-code="token.illegible"' in answer.content.decode()
+
+
+@pytest.mark.parametrize("letter", ["\0", "\ud800"], ids=["a NUL", "half a letter"])
+def test_a_program_of_such_a_name_is_refused_and_recorded(db: None, issuer: Issuer, letter: str) -> None:
+    token = issuer.service_token(f"a{letter}.access", SERVICE_AUD)
+    assert get("/", token, host="service.localhost").status_code == 403
+    assert actions() == ["access.door.refused"]
+
+
+def test_an_address_with_a_zone_is_written_down_without_it(staff: Staff, tokens: dict[str, str]) -> None:
+    """Behind the percent sign stands whatever somebody likes, however long."""
+    zoned = f"fe80::1%{'x' * 200}"
+    assert get("/log", tokens["eve"], **{"Cf-Connecting-Ip": zoned}).status_code == 403
+    assert AuditEvent.objects.order_by("-id")[0].doc["actor"]["ip"] == "fe80::1"
 
 
 def test_somebody_without_a_role_meets_a_clear_sentence(staff: Staff, tokens: dict[str, str]) -> None:

@@ -195,4 +195,4 @@ def test_belongs_to_a_group_where_the_deployment_asks_for_one(exchange: Exchange
 def test_is_not_asked_about_inside_a_transaction(exchange: Exchange, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(action, "is_open", lambda: True)
     with pytest.raises(RuntimeError, match="inside an action"):
-        postures.known("t", User("s", "e", "n", clock.now(), clock.now()))
+        postures.known("t", User("s", "e", clock.now(), clock.now()))

@@ -46,6 +46,7 @@ class Fault(StrEnum):
     NOT_YET = "token.not_yet"
     TYPE = "token.type"
     TOO_OLD = "token.too_old"
+    ILLEGIBLE = "token.illegible"
     NEITHER = "token.neither_user_nor_service"
     WRONG_DOOR = "token.wrong_door"
 
@@ -64,7 +65,6 @@ class User:
 
     subject: str
     email: str
-    session_nonce: str
     issued_at: datetime
     expires_at: datetime
 
@@ -177,9 +177,10 @@ def _bearer(claims: dict[str, Any], rules: Rules, now: datetime) -> Bearer:
         "expires_at": datetime.fromtimestamp(expires, now.tzinfo),
     }
     subject, email, name = claims["sub"], claims.get("email"), claims.get("common_name")
+    if not all(_is_legible(each) for each in (subject, email, name)):
+        raise BadToken(Fault.ILLEGIBLE)
     if _text(subject) and _text(email) and name is None:
-        nonce = claims.get("identity_nonce")
-        return User(subject, email.lower(), nonce if isinstance(nonce, str) else "", **lifetime)
+        return User(subject, email.lower(), **lifetime)
     if subject == "" and _text(name) and name.endswith(".access") and email is None:
         return Service(name, **lifetime)
     raise BadToken(Fault.NEITHER)
@@ -194,3 +195,10 @@ def _moment(value: Any) -> float:
 
 def _text(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and 0 < len(value) <= 255
+
+
+def _is_legible(value: Any) -> bool:
+    """Whether a name can be looked up, written down and read: a NUL, half of a surrogate pair or a mark that
+    turns the line around is nobody's, whoever signed it.
+    """
+    return not isinstance(value, str) or value.isprintable()
