@@ -36,7 +36,8 @@ ADD_ONLY: Final[dict[str, str]] = {
 """Table to the columns that roles may insert; no UPDATE, no DELETE."""
 
 CHANGE_ONLY: Final[dict[str, str]] = {
-    "access_identity": "email, display_name, access_subject, is_active",
+    # What somebody is called is given once: others approve by it, and every event names its actor so.
+    "access_identity": "access_subject, is_active",
     "access_role_grant": "revoked_at",
     "access_officer_credential": "sign_count, revoked_at",
     "factors_passkey": "state, sign_count, ended_at",

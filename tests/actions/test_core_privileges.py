@@ -81,6 +81,17 @@ def test_cannot_rewrite_the_record(attack: str, role: str) -> None:
         cursor.execute(attack)
 
 
+@pytest.mark.parametrize("column", ["display_name", "email"])
+def test_call_nobody_by_another_name(column: str, role: str) -> None:
+    """Officers agree to a change of "Ben", and the log says who acted: no event makes somebody else Ben."""
+    with (
+        pytest.raises(DatabaseError, match="permission denied"),
+        transaction.atomic(),
+        connection.cursor() as cursor,
+    ):
+        cursor.execute(f"UPDATE access_identity SET {column} = 'ben@countersign.example'")
+
+
 def test_seal_nothing_but_as_the_worker(role: str) -> None:
     """What looks sealed must come from the sealer, whose role is the workers'."""
     for table in privileges.WORKER_ONLY:
