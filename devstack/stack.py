@@ -7,7 +7,7 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Final, NoReturn
@@ -35,8 +35,17 @@ class Stack(Commands):
 
 
 @contextmanager
-def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -> Iterator[Stack]:
-    """The stack on the state folder that COUNTERSIGN_VAR and PORT name, up for the length of the block."""
+def running(
+    *,
+    echo: bool = True,
+    out: IO[str] = sys.stdout,
+    say: bool = True,
+    began: Callable[[str], None] = lambda _stage: None,
+) -> Iterator[Stack]:
+    """The stack on the state folder that COUNTERSIGN_VAR and PORT name, up for the length of the block.
+
+    `began` hears of each stage as it begins: the first start takes a minute, and silence looks like a fault.
+    """
 
     def tell(text: str) -> None:
         if say:
@@ -56,21 +65,26 @@ def running(*, echo: bool = True, out: IO[str] = sys.stdout, say: bool = True) -
         environment = Environment(where, secret)
         table = Table(environment, accounts)
         with Supervisor(log_folder=where.logs, echo=echo, out=out) as supervisor, _ending_on_terminate():
+            began("PostgreSQL, Redis, the engine and a regtest chain start")
             if "DATABASE_URL" not in environment.replaced:
                 table.backing.postgres.initialise()
             supervisor.start(*table.backing.all())
             if "DATABASE_URL" not in environment.replaced:
                 table.backing.postgres.prepare_database()
+            began("tokens get their keys: the wallets', the vault's and the notary's")
             tokens.prepare(environment, accounts)
             tokens.prepare_vault(environment, accounts)
             tokens.prepare_notary(environment, accounts, origin=environment.audit_origin)
+            began("the database gets its schema, its roles and the founding staff")
             webhooks = _prepare_as_owner(environment)
             _prepare_as_worker(Commands(environment, accounts))
+            began("signers, approver, vault, notary and witnesses start")
             trusted = table.trusted
             supervisor.start(trusted.notary(), trusted.vault(), *trusted.signers(), trusted.approver())
             pinning.pin(Commands(environment, accounts), trusted.logs())
             supervisor.start(trusted.other_supervisor())
             _name_witnesses(where)
+            began("web, workers and the stand-ins for outside providers start")
             supervisor.start(*table.application.web(), *table.application.workers(), *trusted.reconciler())
             supervisor.start(*table.outside.all(webhooks))
             yield Stack(environment, accounts, supervisor, table)

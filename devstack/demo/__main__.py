@@ -25,7 +25,7 @@ def main() -> int:
     try:
         _begin_anew(layout.layout())
         story.step("Services come up on embedded defaults")
-        with stack.running(echo=False) as up:
+        with stack.running(echo=False, began=lambda stage: story.says("begins", stage)) as up:
             for process in up.supervisor.names():
                 story.says("up", process)
             values = up.environment.values

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -61,3 +61,17 @@ def test_of_the_demo_that_is_stopped_early_does_not_end_as_if_every_step_had_hel
 
     monkeypatch.setattr(stack, "running", stopped)
     assert demo.main() == demo.INTERRUPTED
+
+
+def test_of_the_demo_tells_each_stage_as_it_begins(
+    where: Layout, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first start takes a minute: who sees nothing takes it for a fault."""
+
+    def stopped(*, began: Callable[[str], None], **_: object) -> None:
+        began("tokens get their keys")
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(stack, "running", stopped)
+    demo.main()
+    assert "tokens get their keys\nstopped" in capsys.readouterr().out
