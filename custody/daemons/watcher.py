@@ -59,8 +59,14 @@ def _booked(action: object, **arguments: object) -> bool:
 
 
 def _follow(node: BitcoinNode, *, now: datetime, start: int) -> bool:
+    """One step. A block leaves only where the node shows another in its place, or has seen it and dropped it:
+    a node that is still reading its chain, or was put back, has neither, and takes no deposit back.
+    """
     tip = queries.tip()
-    if tip is not None and node.block_hash(tip.height) != tip.hash:
+    if tip is not None and (there := node.block_hash(tip.height)) != tip.hash:
+        if there is None and node.block(tip.hash) is None:
+            log.warning("the node has not come as far as block %d %s", tip.height, tip.hash)
+            return False
         log.warning("block %d %s left the chain", tip.height, tip.hash)
         actions.unwind_block(block_hash=tip.hash, actor=WATCHER, now=now)
         return True
