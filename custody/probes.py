@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
+from django.conf import settings
 from django.db import connection
 
 from core.daemon import lock_key
 from core.health import Reading, Status
 from custody import queries
-from custody.domain import limits
+from custody.domain import chain, limits
 
 UNHEARD: Final = " An officer vetoed it, which they have not heard: start none of them with its file before."
 
@@ -23,12 +24,16 @@ def read_watcher(now: datetime) -> Reading:
         return Reading(Status.DOWN, "Nobody follows the chain: deposits wait, payments do not settle.", facts)
     if tip is None:
         return Reading(Status.DEGRADED, "No block has been read yet.", facts)
+    quiet = now - tip.read_at
+    if chain.is_too_quiet(quiet, settings.NETWORK):
+        text = f"No block was read for {quiet // timedelta(minutes=1)} minutes: ask the node how far it is."
+        return Reading(Status.DEGRADED, text, facts)
     return Reading(Status.UP, f"The chain is followed; block {tip.height} was the last.", facts)
 
 
 def read_payments(now: datetime) -> Reading:
     """Whether something waits that no machine moves on."""
-    stuck = queries.count_stuck()
+    stuck = queries.count_stuck(now=now)
     facts: dict[str, str | int | None] = dict(stuck)
     named = ", ".join(f"{count} {what}" for what, count in stuck.items() if count)
     if named:

@@ -23,7 +23,6 @@ from custody.adapters import screening, signer_client
 from custody.adapters.bitcoin import BitcoinNode, Broadcast, NodeUnreachable, Outcome
 from custody.domain import coins
 from custody.domain.coins import Coin, Script
-from custody.domain.payments import Step
 from custody.models import Refill, Withdrawal
 from kernel import script
 from kernel.transaction import Outpoint, Output, Transaction
@@ -38,8 +37,6 @@ BUILD_ATTEMPTS: Final = 5
 FEE_TARGET_BLOCKS: Final = 6
 REGTEST_FEERATE: Final = 2
 """A regtest node has seen no fees to learn from; on any other network an unknown fee rate waits."""
-SENDABLE: Final = frozenset({Step.SIGNED, Step.BROADCAST, Step.CONFLICTED})
-"""A rival may itself be reorganised away, so a conflicted payment is still offered to the node."""
 SIGNABLE: Final = frozenset({"signing", "offered", "exported"})
 
 
@@ -172,7 +169,7 @@ def send(payment_id: UUID, *, now: datetime) -> None:
     and the call; what the network has already is reported, freeze or not.
     """
     row = queries.payment(payment_id)
-    if not row.raw or row.owner.state not in SENDABLE:
+    if not queries.is_sendable(row):
         return
     if row.sent_at is None and row.handed_at is None and not queries.stopped(row, now=now):
         actions.mark_handed(payment_id=row.pk, actor=PAYER, now=now)

@@ -73,7 +73,7 @@ def _check_withdrawal(row: Withdrawal, payment: Payment, target: str, *, now: da
         _release(payment, now=now)
         return
     is_void = row.expires_at + CLOCKS_DIFFER_MAX <= now
-    is_short = payment.signatures.count() < payment.wallet.threshold
+    is_short = not queries.is_complete(payment)
     if not (row.state == State.REFUSED and is_void and is_short):
         raise StillPayable("Nothing was changed: its transaction could still be completed.", target=target)
 

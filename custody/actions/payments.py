@@ -97,7 +97,8 @@ def store_built(*, owner: Withdrawal | Refill, psbt: str, vsize: int, actor: Act
 @action(Event.PAYMENT_SIGNED)
 def store_signed(*, payment_id: UUID, raw: bytes, actor: Actor, now: datetime) -> Payment:
     """The complete transaction, stored before it is sent. The first one stays: another quorum's changes
-    nothing.
+    nothing. A block may have given one of its coins to another transaction before: then that one is its
+    rival from here on, since no block will say so again.
     """
     row = locks.payment(payment_id)
     if row.raw:
@@ -106,8 +107,10 @@ def store_signed(*, payment_id: UUID, raw: bytes, actor: Actor, now: datetime) -
         raise NotAsApproved(
             "Nothing was stored: this is another transaction.", target=f"custody.payment/{row.pk}"
         )
-    owner, before = row.owner, row.owner.state
+    owner, before, rival = row.owner, row.owner.state, queries.rival_of(row)
     owner.move_to(Step.SIGNED)
+    if rival:
+        owner.move_to(Step.CONFLICTED, reason=f"spent by {rival}")
     update(row, raw=raw.hex(), signed_at=now)
     audit.record(
         Event.PAYMENT_SIGNED,

@@ -4,8 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Final
 
 from kernel.transaction import Outpoint
+
+QUIET_MAX: Final = timedelta(hours=2)
+"""Every ten minutes a block is due; so long a pause comes about once in three years."""
+MADE_TO_ORDER: Final = "regtest"
+"""The network whose blocks come when somebody mines them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +56,8 @@ def concerns(block: SeenBlock, *, coins: Collection[Outpoint], payments: Collect
     return bool(
         block.received or not block.spent.keys().isdisjoint(coins) or not block.txids.isdisjoint(payments)
     )
+
+
+def is_too_quiet(quiet: timedelta, network: str) -> bool:
+    """Whether so long a time without a block tells rather of the node than of the network."""
+    return network != MADE_TO_ORDER and quiet > QUIET_MAX

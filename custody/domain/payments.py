@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Collection
+from datetime import timedelta
 from enum import StrEnum
+from typing import Final
 
 
 class Step(StrEnum):
@@ -22,5 +24,10 @@ def is_hopeless(*, refused: Collection[str], signed: Collection[str], threshold:
     return tokens - len(set(refused) - set(signed)) < threshold
 
 
-CONFIRMABLE = frozenset({Step.SIGNED, Step.BROADCAST, Step.CONFLICTED, "exported", "lapsed"})
+SENDABLE: Final = frozenset({Step.SIGNED, Step.BROADCAST, Step.CONFLICTED})
+"""A rival may itself be reorganised away, so a conflicted payment is still offered to the node."""
+LATE: Final = frozenset({Step.SIGNED, Step.BROADCAST})
+CONFIRMED_WITHIN: Final = timedelta(days=1)
+"""A payment of these states that no block took so long after its signatures is shown to people."""
+CONFIRMABLE: Final = frozenset({Step.SIGNED, Step.BROADCAST, Step.CONFLICTED, "exported", "lapsed"})
 """Where the owner of a transaction stands that may turn up in a block; `lapsed` ones do so unasked."""

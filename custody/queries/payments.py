@@ -80,6 +80,11 @@ def collected(row: Payment) -> Collected:
     )
 
 
+def is_complete(row: Payment) -> bool:
+    """Whether enough signatures are stored for it to be put together."""
+    return row.signatures.count() >= row.wallet.threshold
+
+
 def is_hopeless(row: Payment, *, since: datetime) -> bool:
     """Whether too few signers are left who have not refused it since then, or have signed it nevertheless."""
     return payments.is_hopeless(
@@ -208,11 +213,31 @@ def sent_payments(*, turn: int) -> list[UUID]:
 
 
 def _on_the_way() -> QuerySet[Payment]:
-    states = {"signed", "broadcast", "conflicted"}
-    rows = Payment.objects.filter(withdrawal__state__in=states) | Payment.objects.filter(
-        refill__state__in=states
-    )
-    return rows.order_by("built_at", "pk")
+    return (_standing(*payments.SENDABLE) | _off_the_chain()).order_by("built_at", "pk")
+
+
+def _standing(*states: str) -> QuerySet[Payment]:
+    """Payments whose withdrawal or refill is in one of the states."""
+    rows = Payment.objects.all()
+    return rows.filter(withdrawal__state__in=states) | rows.filter(refill__state__in=states)
+
+
+def _off_the_chain() -> QuerySet[Payment]:
+    """Settled payments whose block left the chain, however deep it was."""
+    return _standing(payments.Step.SETTLED).filter(height=None)
+
+
+def is_sendable(row: Payment) -> bool:
+    """Whether a node is given it: it is signed, and in no block."""
+    state = row.owner.state
+    left = state == payments.Step.SETTLED and row.height is None
+    return bool(row.raw) and (left or state in payments.SENDABLE)
+
+
+def rival_of(row: Payment) -> str:
+    """The transaction in a block that took a coin of this payment from it; empty where none did."""
+    taken = row.locks.exclude(utxo__spent_by__in=["", row.txid])
+    return taken.values_list("utxo__spent_by", flat=True).first() or ""
 
 
 def payments_due(*, network: str) -> list[UUID]:
@@ -226,8 +251,12 @@ def payments_due(*, network: str) -> list[UUID]:
     )
 
 
-def count_stuck() -> dict[str, int]:
+def count_stuck(*, now: datetime) -> dict[str, int]:
     """How many of each kind wait for a person, because no machine can move them on."""
+    late = _standing(*payments.LATE).filter(signed_at__lte=now - payments.CONFIRMED_WITHIN)
+    coinless = Payment.objects.filter(
+        abandoned_at=None, locks__released_at=None, locks__utxo__height=None
+    ).distinct()
     lost = Deposit.objects.filter(state=deposits.State.MISSING)
     paid = Withdrawal.objects.filter(
         state__in=[str(state) for state in UNPAID], payment__height__isnull=False
@@ -239,6 +268,9 @@ def count_stuck() -> dict[str, int]:
         "refills with a rival": Refill.objects.filter(state=refills.State.CONFLICTED).count(),
         "refills whose bundle never came back": Refill.objects.filter(state=refills.State.LAPSED).count(),
         "credited deposits that left the chain": lost.count(),
+        "settled payments that left the chain": _off_the_chain().count(),
+        "payments whose coins left the chain": coinless.count(),
+        "payments signed a day ago and in no block": late.count(),
     }
 
 

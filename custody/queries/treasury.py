@@ -13,9 +13,9 @@ from django.db.models import Q, QuerySet, Sum
 from core.access import rights
 from core.access.models import Identity
 from core.refusals import NotFound, Refused
-from custody.domain import limits, refills, wallets
+from custody.domain import deposits, limits, refills, wallets
 from custody.domain.limits import Quote
-from custody.models import Address, Adjustment, PaymentPolicy, Price, Refill, Utxo, UtxoLock, Wallet
+from custody.models import Address, Adjustment, Deposit, PaymentPolicy, Price, Refill, Utxo, UtxoLock, Wallet
 from custody.permissions import Permission
 from custody.queries.deposits import tip_height
 from custody.queries.withdrawals import promised_units
@@ -87,10 +87,16 @@ def policy(kind: str) -> PaymentPolicy:
 
 
 def free_coins(wallet: Wallet) -> QuerySet[Utxo]:
-    """Confirmed, unspent and unclaimed coins."""
+    """Confirmed, unspent and unclaimed coins.
+
+    What somebody sent counts once it is booked: a payment that spends a deposit of one block is void with it,
+    and whoever sent it chooses the moment.
+    """
     mature = Q(coinbase=False) | Q(height__lte=tip_height() - MATURITY + 1)
     claimed = UtxoLock.objects.filter(released_at=None).values("utxo")
-    return _unspent(wallet).filter(mature, height__isnull=False).exclude(pk__in=claimed)
+    arriving = Deposit.objects.filter(state=deposits.State.SEEN).values("coin")
+    free = _unspent(wallet).filter(mature, height__isnull=False)
+    return free.exclude(pk__in=claimed).exclude(pk__in=arriving)
 
 
 def refill_need(wallet: Wallet, cold: Wallet) -> Amount | None:

@@ -128,6 +128,14 @@ def test_the_signers_runbook_names_codes_that_exist() -> None:
     assert not sorted(named - known)
 
 
+def test_the_stuck_payments_runbook_has_a_way_on_for_each_line_of_the_health_screen() -> None:
+    lines = set(
+        re.findall(r"^\| ([a-z ]+) \|", (DOCS / "runbooks/payment-stuck.md").read_text(), re.MULTILINE)
+    )
+    counted = text_of("custody/queries/payments.py").split("def count_stuck")[1]
+    assert lines - {"line"} == set(re.findall(r'^        "([a-z ]+)": ', counted, re.MULTILINE))
+
+
 def test_the_policys_reference_lists_every_kind_as_it_is_registered() -> None:
     from core.approvals import kinds
     from core.approvals.domain.policies import lasting
