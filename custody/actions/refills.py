@@ -30,12 +30,19 @@ from custody.models import Address, Payment, Refill
 from custody.permissions import Permission
 from kernel import canonical, intent
 from kernel.intent import Intent
+from kernel.money import Amount
 
 
 class NothingDue(Refused):
     """The hot wallet has enough, or a refill is under way, or cold has nothing to give."""
 
     code = "refill.nothing_due"
+
+
+class Outdated(Refused):
+    """The wallets have changed since the refill was proposed."""
+
+    code = "refill.outdated"
 
 
 class NotExportable(Refused):
@@ -90,6 +97,7 @@ def request_refill(*, refill_id: UUID, reason: str, actor: Actor, now: datetime)
     row = locks.refill(refill_id)
     row.check_step(State.REQUESTED)
     freezes.check(*queries.stops(row))
+    _check_need(row, target)
     policy = queries.policy(intent.REFILL)
 
     def meant(life: timedelta) -> Intent:
@@ -240,9 +248,15 @@ def bundle(request: dict[str, Any]) -> bytes:
 
 @action(Event.REFILL_LAPSED)
 def lapse_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
-    """A bundle that never came back, after its intent is void for every clock. Its coins stay claimed."""
+    """A bundle that never came back, after its intent is void for every clock. Its coins stay claimed.
+
+    One that came back in time has all its signatures here: it is put together and sent, however late.
+    """
     row = locks.refill(refill_id)
-    if row.state == State.EXPORTED and row.expires_at and row.expires_at + CLOCKS_DIFFER_MAX <= now:
+    payment = queries.payment_of(row)
+    is_signed = payment is not None and queries.is_complete(payment)
+    is_void = row.expires_at is not None and row.expires_at + CLOCKS_DIFFER_MAX <= now
+    if row.state == State.EXPORTED and is_void and not is_signed:
         end(row, State.LAPSED, event=Event.REFILL_LAPSED, actor=actor, now=now)
     return row
 
@@ -266,3 +280,19 @@ def end(row: Refill, state: State, *, event: Event, actor: Actor, now: datetime,
         event, row, actor=actor, now=now, before={"state": before}, after={"state": row.state}, reason=reason
     )
     announcing.moved(row, now=now)
+
+
+def _check_need(row: Refill, target: str) -> None:
+    """Outdated where it would bring the hot wallet more than it needs by now, or the cold one has no more."""
+    hot = row.target
+    if refills.is_stale(
+        row.amount,
+        queries.refill_need(hot, row.source),
+        refill_below=Amount(hot.refill_below, hot.asset),
+        target=Amount(hot.target, hot.asset),
+    ):
+        raise Outdated(
+            "Nothing was asked: the wallets hold something else than when this was proposed. Put it aside; "
+            "another is proposed where one is due.",
+            target=target,
+        )

@@ -68,6 +68,13 @@ SMALLEST: Final = Amount(100_000, "BTC")
 """A refill below this is not worth people's time."""
 
 
+def is_stale(amount: Amount, need: Amount | None, *, refill_below: Amount, target: Amount) -> bool:
+    """Whether a proposal fits what is needed by now no more: nothing is, or it would fill the hot wallet
+    above its target by more than lies between the target and the mark below which one is due.
+    """
+    return need is None or amount - need > target - refill_below
+
+
 def amount_to_propose(
     *, hot: Amount, promised: Amount, refill_below: Amount, target: Amount, cold: Amount
 ) -> Amount | None:
