@@ -13,7 +13,7 @@ from engine_bridge.domain.markets import LISTINGS, STOPS
 from kernel.money import asset
 
 
-def put_all(target: str, *, actor: Actor, now: datetime) -> Iterator[tuple[str, str]]:
+def put_all(target: str, *, reason: str = "", actor: Actor, now: datetime) -> Iterator[tuple[str, str]]:
     """Each market's symbol and state once it is listed on both sides. Running it again changes nothing.
 
     Our row comes first, so that settlement knows the market before its first event. A market that the engine
@@ -22,10 +22,10 @@ def put_all(target: str, *, actor: Actor, now: datetime) -> Iterator[tuple[str, 
     for code, number in sorted(assets.NUMBERS.items()):
         administration.put_asset(target, number=number, code=code, decimals=asset(code).decimals)
     for listing in LISTINGS:
-        row = list_market(listing=listing, actor=actor, now=now)
-        known = administration.listed(target)
+        known = administration.described(target).get(listing.number)
+        row = list_market(listing=listing, known=known, reason=reason, actor=actor, now=now)
         base, quote = assets.number(listing.scale.base), assets.number(listing.scale.quote)
         administration.put_instrument(target, listing, base=base, quote=quote)
-        if listing.number not in known and row.wanted_state not in STOPS:
+        if known is None and row.wanted_state not in STOPS:
             administration.set_state(target, instrument=listing.number, state="open")
         yield listing.scale.symbol, administration.listed(target)[listing.number]

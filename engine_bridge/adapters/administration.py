@@ -14,7 +14,7 @@ import grpc
 
 from engine_bridge.adapters import decoding
 from engine_bridge.adapters.channel import EngineAway, EngineRefused, is_away, open_channel
-from engine_bridge.domain.markets import Listing
+from engine_bridge.domain.markets import Known, Listing
 from engine_bridge.domain.results import ResultCode, engine_time
 from engine_bridge.wire import admin_pb2, admin_pb2_grpc, market_data_pb2_grpc, types_pb2
 
@@ -77,7 +77,17 @@ def status(target: str) -> ShardReading:
 
 def listed(target: str) -> dict[int, str]:
     """Instrument number to state of everything that the engine lists."""
-    return {item.spec.instrument_id: decoding.STATES[item.state] for item in _instruments(target)}
+    return {number: known.state for number, known in described(target).items()}
+
+
+def described(target: str) -> dict[int, Known]:
+    """Instrument number to what the engine says of it, of everything that it lists."""
+    return {
+        item.spec.instrument_id: Known(
+            decoding.STATES[item.state], item.spec.max_price_ticks, item.spec.max_qty_lots
+        )
+        for item in _instruments(target)
+    }
 
 
 def _instruments(target: str) -> Sequence[types_pb2.Instrument]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Final, NamedTuple
 
 from engine_bridge.domain.instruments import Scale
 from engine_bridge.domain.orders import Side
@@ -27,6 +27,14 @@ class Listing:
     scale: Scale
     maker_fee_bps: int
     taker_fee_bps: int
+    max_price_ticks: int
+    max_qty_lots: int
+
+
+class Known(NamedTuple):
+    """What the engine says of a market that it lists."""
+
+    state: str
     max_price_ticks: int
     max_qty_lots: int
 

@@ -3,16 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
 
 import pytest
 
 from core import clock, ledger
 from core.actor import Actor, system
+from core.audit.models import AuditEvent
 from core.ledger import AccountKind
 from engine_bridge import gateway, listing, queries
 from engine_bridge.actions import clear_mirrors
 from engine_bridge.adapters import administration
 from engine_bridge.adapters.channel import open_channel
+from engine_bridge.domain.markets import LISTINGS
 from engine_bridge.domain.results import Result, ResultCode
 from engine_bridge.models import Fill, Instrument, Order
 from engine_bridge.wire import admin_pb2, admin_pb2_grpc, market_data_pb2_grpc, types_pb2
@@ -30,7 +34,7 @@ from tests.trading import (
     terms,
     trading,
 )
-from tests.venue import Venue, give, venue_open
+from tests.venue import Venue, engine_running, give, venue_open
 
 pytestmark = pytest.mark.django_db
 
@@ -71,6 +75,30 @@ def test_opens_a_new_market_and_keeps_state_and_band_of_a_known_one(venue: Venue
         told = market_data_pb2_grpc.MarketDataStub(channel).ListInstruments(types_pb2.Empty())
     (spec,) = (item.spec for item in told.instruments)
     assert (spec.price_band_ppm, spec.reference_price_ticks) == (50_000, 400_000)
+
+
+def test_says_in_the_log_what_listing_a_market_changes_here_and_there(venue: Venue) -> None:
+    """Limits and the opening are the engine's alone: the event is the only place that tells of them."""
+    target, now = f"unix:{venue.engine.admin}", clock.now()
+
+    def events() -> list[dict[str, Any]]:
+        rows = AuditEvent.objects.filter(doc__action="engine.market.listed").order_by("tx", "n")
+        return [row.doc for row in rows]
+
+    (first,) = events()
+    limits = {"max_price_ticks": 100_000_000, "max_qty_lots": 100_000_000}
+    assert first["before"] == {"state": None}
+    assert first["after"].items() >= {**limits, "state": "open", "maker_fee_bps": 8}.items()
+    administration.put_instrument(target, replace(LISTINGS[0], max_qty_lots=7), base=1, quote=2)
+    list(listing.put_all(target, reason="the old limit again", actor=system("test"), now=now))
+    list(listing.put_all(target, reason="nothing to do", actor=system("test"), now=now))
+    (_, second) = events()
+    assert (second["before"]["max_qty_lots"], second["after"]) == (7, first["after"])
+    assert second["reason"] == "the old limit again"
+    with engine_running() as other:
+        list(listing.put_all(f"unix:{other.admin}", reason="anew", actor=system("test"), now=now))
+    (*_, third) = events()
+    assert (third["before"]["state"], third["after"]["state"], third["reason"]) == (None, "open", "anew")
 
 
 def test_moves_money_in_and_out_in_two_steps(venue: Venue, tom: Trader) -> None:
