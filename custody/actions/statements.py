@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Final
 from uuid import UUID
 
 from django.conf import settings
@@ -27,6 +27,9 @@ from kernel import script
 from kernel.bech32 import BadAddress
 from kernel.canonical import digest
 from kernel.customer import BadCustomerStatement, BeneficiaryStatement, KeyStatement
+
+NAMED_MAX: Final = 500
+"""Statements that one event names: each signer's whole memory may be gone at once."""
 
 
 class BadStatement(Refused):
@@ -172,7 +175,9 @@ def report_forgotten(*, token: str, customer_id: UUID, destination: str, actor: 
     learnt = _learnt(token)
     if learnt.filter(statement__in={key.pk, about.pk}).count() < len({key.pk, about.pk}):
         return 0
-    return _forget(token, learnt, actor=actor, now=now)
+    why = f"asked about {destination or 'its key'} of this customer, it says that it never learnt of it"
+    about_it = {"customer": customer_id, "destination": destination}
+    return _forget(token, learnt, about=about_it, reason=why, actor=actor, now=now)
 
 
 @action(Event.STATEMENTS_FORGOTTEN)
@@ -184,7 +189,10 @@ def report_memory(*, token: str, known: Collection[Known], actor: Actor, now: da
         "pk", "statement__customer", "statement__kind", "statement__subject"
     )
     gone = [pk for pk, customer, kind, subject in rows if (str(customer), kind, subject) not in known]
-    return _forget(token, _learnt(token).filter(pk__in=gone), actor=actor, now=now) if gone else 0
+    if not gone:
+        return 0
+    why = "its journal, read from the first line, does not hold what it had learnt"
+    return _forget(token, _learnt(token).filter(pk__in=gone), about={}, reason=why, actor=actor, now=now)
 
 
 def _learnt(token: str) -> QuerySet[StatementAnswer]:
@@ -201,15 +209,27 @@ def _current(answers: QuerySet[StatementAnswer]) -> QuerySet[StatementAnswer]:
     return answers.exclude(Exists(newer))
 
 
-def _forget(token: str, answers: QuerySet[StatementAnswer], *, actor: Actor, now: datetime) -> int:
-    count = _current(answers).update(code=statements.FORGOTTEN, detail="", answered_at=now)
+def _forget(
+    token: str,
+    answers: QuerySet[StatementAnswer],
+    *,
+    about: Mapping[str, Any],
+    reason: str,
+    actor: Actor,
+    now: datetime,
+) -> int:
+    """The event names what is taught again as far as it has room, and how much there is."""
+    rows = _current(answers)
+    named = list(rows.order_by("statement").values_list("statement", flat=True)[:NAMED_MAX])
+    count = rows.update(code=statements.FORGOTTEN, detail="", answered_at=now)
     audit.record(
         Event.STATEMENTS_FORGOTTEN,
         f"custody.signer/{token}",
         actor=actor,
         now=now,
-        before={"code": ""},
-        after={"token": token, "code": statements.FORGOTTEN, "statements": count},
+        before={"code": "", "statements": named},
+        after={"token": token, "code": statements.FORGOTTEN, "statements": count, **about},
+        reason=reason,
     )
     return count
 

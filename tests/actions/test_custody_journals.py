@@ -284,6 +284,11 @@ def test_teaches_a_signer_again_that_lost_its_memory_before_anybody_asks_it_to_p
     forgotten = StatementAnswer.objects.filter(code="forgotten")
     assert set(forgotten.values_list("token", flat=True)) == {"hot-2"}
     assert forgotten.count() == 2
+    event = AuditEvent.objects.get(doc__action="custody.customer_statement.forgotten").doc
+    assert event["before"]["statements"] == [
+        str(pk) for pk in sorted(forgotten.values_list("statement", flat=True))
+    ]
+    assert event["reason"] == "its journal, read from the first line, does not hold what it had learnt"
     again = later + timedelta(minutes=10)
     signers.at(again)
     lane_tasks.tell_signers(now=again)

@@ -278,6 +278,14 @@ def test_is_taught_again_to_a_signer_that_lost_its_memory(
     assert actions.report_forgotten(destination=HOME, now=later, **told) == 4
     assert actions.report_forgotten(destination=HOME, now=later, **told) == 0
     assert AuditEvent.objects.count() == events + 1
+    event = AuditEvent.objects.get(doc__action="custody.customer_statement.forgotten").doc
+    taught = StatementAnswer.objects.filter(token="hot-2", code="forgotten")
+    assert event["before"]["statements"] == [
+        str(pk) for pk in sorted(taught.values_list("statement", flat=True))
+    ]
+    assert event["after"]["customer"] == str(tom)
+    assert (event["after"]["destination"], event["after"]["statements"]) == (HOME, 4)
+    assert event["reason"] == f"asked about {HOME} of this customer, it says that it never learnt of it"
     again = later + timedelta(minutes=10)
     signers.at(again)
     lane_tasks.tell_signers(now=again)
