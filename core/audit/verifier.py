@@ -126,6 +126,8 @@ def verify(
             ):
                 raise Wrong(_rewritten(seen))
         tree = grown
+    if tree.size == start.size:
+        raise Wrong(f"there is no event: the export ends where it begins, at {start.size} events")
     if next(lines, None) is not None:
         raise Wrong(f"event {tree.size} is the first behind the last checkpoint: the tail is not sealed")
     witnessed = max((seen.size for seen in witnesses if seen.size > start.size), default=0)
@@ -206,7 +208,11 @@ def _parse_start(text: str) -> merkle.Frontier:
     size, *nodes = text.split()
     if not size.isdecimal():
         raise ValueError("a start file holds a size and roots, one per line")
-    return merkle.Frontier(int(size), tuple(encodings.from_base64_standard(node) for node in nodes))
+    roots = tuple(encodings.from_base64_standard(node) for node in nodes)
+    # Their bytes shared out otherwise have the same root, and honest events would be blamed for it.
+    if any(len(root) != merkle.HASH_BYTES for root in roots):
+        raise ValueError("a root of the start file has 32 bytes")
+    return merkle.Frontier(int(size), roots)
 
 
 def _said(verdict: Verdict) -> str:

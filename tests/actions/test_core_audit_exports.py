@@ -2,10 +2,12 @@
 
 import io
 import json
+import zipfile
 from collections import Counter
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
+from unittest import mock
 from uuid import uuid4
 
 import pytest
@@ -162,6 +164,42 @@ def test_of_a_time_range_is_proven_from_checkpoint_to_checkpoint(
     assert capsys.readouterr().out.endswith("FAIL event 16 is not the one that was sealed\n")
     (folder / "start.txt").write_text((folder / "start.txt").read_text().replace("9\n", "8\n", 1))
     assert verify(folder, *start) in (1, 2)
+
+
+def test_of_the_same_range_is_the_same_bytes_whenever_it_is_read(
+    real_database: str,
+    log: tuple[note.Verifier, sealing.Seal],
+    settings: Any,
+    robot: Actor,
+    now: datetime,
+    tmp_path: Path,
+) -> None:
+    """Whatever was written and sealed since: two auditors can compare what they were given."""
+    settings.AUDIT_KEY_FILE, settings.AUDIT_ORIGIN = tmp_path / "key.txt", ORIGIN
+
+    def fill(hours: range) -> None:
+        for hour in hours:
+            AuditEvent.texts.append(f"two\nlines {hour}")
+            do(count=300 + hour, actor=robot, now=now + timedelta(hours=3 * hour))
+            seal(log, now + timedelta(hours=3 * hour))
+
+    def read(name: str, at: float) -> dict[str, bytes]:
+        time = {"since": now + timedelta(hours=3), "until": now + timedelta(hours=6)}
+        span = exporting.span(**time)
+        files = exporting.write(tmp_path / name, log[0], span)
+        found = {file.name: file.read_bytes() for file in files}
+        with mock.patch("time.time", return_value=at):  # what a ZIP file would date its files by
+            found["zip"] = b"".join(packing.whole(span, **time))
+        return found | {"ocsf": b"".join(packing.ocsf_lines(span, **time))}
+
+    fill(range(4))
+    first = read("first", 1_790_000_000)
+    fill(range(4, 6))
+    assert read("second", 1_800_000_000) == first
+    with zipfile.ZipFile(io.BytesIO(first["zip"])) as archive:
+        for name in archive.namelist():
+            assert archive.read(name) == (tmp_path / "first" / name).read_bytes()
+    assert set(first) == {"events.jsonl", "checkpoints.txt", "key.txt", "start.txt", "zip", "ocsf"}
 
 
 def test_of_a_time_misses_no_event_of_it_whatever_the_clocks_and_the_sealer_did(
