@@ -39,6 +39,9 @@ def read_engine(now: datetime) -> Reading:
     facts.update({f"consumer {name}": reached for name, reached in found.consumers.items()})
     if found.state != "running":
         return Reading(Status.DOWN, f"The engine is {found.state} and takes no orders.", facts)
+    if found.awaits_confirmation:
+        sentence = "The engine waits for confirmation: settlement has not told it yet what officers stopped."
+        return Reading(Status.DOWN, sentence, facts)
     if verified is not None and verified.state == "broken":
         return Reading(Status.DEGRADED, f"Its journal is not sound: {verified.finding}", facts)
     return Reading(Status.UP, f"The engine runs in epoch {found.epoch}.", facts)

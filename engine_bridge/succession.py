@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from datetime import datetime
 from typing import Final
 
 from core.actor import Actor
+from engine_bridge import tasks
 from engine_bridge.actions.upgrading import note_handover
 from engine_bridge.adapters import administration
 from engine_bridge.adapters.administration import ShardReading
 from engine_bridge.adapters.channel import EngineAway, EngineRefused
+
+log = logging.getLogger(__name__)
 
 BEHIND_MAX: Final = 10_000
 """So many commands a standby may be behind: it has applied them before anybody asks a second time."""
@@ -53,9 +57,19 @@ def hand_over(target: str, standby: str, *, reason: str, actor: Actor, now: date
         except EngineAway:
             found = leader
         if found.state == "running" and found.epoch > leader.epoch:
-            return found
+            return _confirmed(target, found)
         time.sleep(LOOK_S)
     raise NobodyLeads("The engine has ended, and nobody leads. Trading stands; nothing is lost.")
+
+
+def _confirmed(target: str, found: ShardReading) -> ShardReading:
+    """Its word once it takes orders; where it could not be confirmed here, settlement tries on."""
+    try:
+        tasks.confirm_leader()
+        return administration.status(target)
+    except (EngineAway, EngineRefused) as error:
+        log.warning("the new leader is not confirmed yet: %s", error)
+        return found
 
 
 def _follower(standby: str) -> ShardReading:

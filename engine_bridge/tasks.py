@@ -10,7 +10,7 @@ from django.conf import settings
 from engine_bridge.adapters import administration, inspection, transfers
 from engine_bridge.domain import assets
 from engine_bridge.domain.commands import MoveFunds
-from engine_bridge.domain.markets import way_to_open
+from engine_bridge.domain.markets import STOPS, TRADES, way_to_open
 from engine_bridge.domain.transfers import TransferState
 from engine_bridge.models import Instrument, Transfer
 
@@ -65,11 +65,31 @@ def _tell(row: Instrument, state: str, *, now: datetime) -> None:
         administration.set_state(settings.ENGINE_ADMIN_TARGET, instrument=row.pk, state=step)
 
 
+def confirm_leader() -> None:
+    """Let an engine that has just begun to lead take orders, once nobody can trade there in a market that
+    officers stopped while nobody led. EngineAway, EngineRefused: it takes none, and whoever comes next
+    confirms it.
+
+    Its epoch is read first. So whoever is slow confirms no later leader, whose markets it has not looked at.
+    """
+    target = settings.ENGINE_ADMIN_TARGET
+    found = administration.status(target)
+    if not found.awaits_confirmation:
+        return
+    states = administration.listed(target)
+    for row in Instrument.objects.filter(wanted_state__in=STOPS):
+        if states.get(row.pk) in TRADES:
+            administration.set_state(target, instrument=row.pk, state=row.wanted_state)
+    administration.confirm(target, epoch=found.epoch)
+
+
 def assert_market_states(*, now: datetime) -> None:
     """The same for every market: what a lost message left undone is done here, and auctions end.
 
-    By the engine's own word, since rows are as old as settlement, which may stand still.
+    By the engine's own word, since rows are as old as settlement, which may stand still. An engine that waits
+    for it is confirmed first, and then looked at again: what was stopped in between is stopped here.
     """
+    confirm_leader()
     wanted = dict(Instrument.objects.exclude(wanted_state="").values_list("pk", "wanted_state"))
     if not wanted:
         return

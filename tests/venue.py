@@ -54,9 +54,10 @@ def binary() -> Path:
 class Engine:
     """One engine over one journal. `kill` is kill -9; `start` again replays."""
 
-    def __init__(self, folder: Path, *, options: Sequence[str] = ()) -> None:
+    def __init__(self, folder: Path, *, options: Sequence[str] = (), waits: bool = False) -> None:
+        """One that waits takes no orders before the bridge has confirmed it, as outside of tests."""
         self.folder = folder
-        self._options = list(options)
+        self._options = [*options, *([] if waits else ["--trade-unconfirmed"])]
         self.orders, self.transfers, self.admin = (folder / f"{name}.sock" for name in ("o", "t", "a"))
         self._process: subprocess.Popen[bytes] | None = None
         self._log = (folder / "engine.log").open("ab")
@@ -191,10 +192,10 @@ class Venue:
 
 
 @contextmanager
-def engine_running() -> Iterator[Engine]:
+def engine_running(*, waits: bool = False) -> Iterator[Engine]:
     """An engine in a folder of its own; socket paths stay short. Callers give it time to answer."""
     with patient(), tempfile.TemporaryDirectory(prefix="cs-", dir="/tmp") as folder:
-        engine = Engine(Path(folder))
+        engine = Engine(Path(folder), waits=waits)
         try:
             yield engine.start()
         finally:
@@ -215,10 +216,10 @@ def patient() -> Iterator[None]:
 
 
 @contextmanager
-def venue_open() -> Iterator[Venue]:
+def venue_open(*, waits: bool = False) -> Iterator[Venue]:
     """An engine, this process's settings pointing at it, its markets listed and settled."""
     before = {name: getattr(settings, name) for name in _TARGETS}
-    with engine_running() as engine:
+    with engine_running(waits=waits) as engine:
         for name, path in zip(_TARGETS, (engine.orders, engine.transfers, engine.admin), strict=True):
             setattr(settings, name, f"unix:{path}")
         venue = Venue(engine)

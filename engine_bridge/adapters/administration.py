@@ -46,6 +46,7 @@ class ShardReading:
     # An engine of a former version does not tell these.
     queue_limit: int = 0
     flush_us_buckets: Sequence[int] = ()
+    awaits_confirmation: bool = False
 
 
 def status(target: str) -> ShardReading:
@@ -72,6 +73,7 @@ def status(target: str) -> ShardReading:
         consumers={item.name: item.sent_event_seq for item in wire.consumers},
         queue_limit=wire.queue_limit,
         flush_us_buckets=tuple(wire.flush_us_buckets),
+        awaits_confirmation=wire.awaits_confirmation,
     )
 
 
@@ -154,6 +156,13 @@ def run_auction(target: str, *, instrument: int) -> None:
     )
     with _channel(target) as channel:
         _done(admin_pb2_grpc.AdminStub(channel).RunAuction(request, timeout=CALL_S))
+
+
+def confirm(target: str, *, epoch: int) -> None:
+    """Let the leader of this epoch take orders. EngineRefused where another one leads by now."""
+    with _channel(target) as channel:
+        request = admin_pb2.ConfirmRequest(epoch=epoch)
+        _done(admin_pb2_grpc.AdminStub(channel).Confirm(request, timeout=CALL_S))
 
 
 def release(target: str) -> None:

@@ -35,8 +35,10 @@ QUERY_S: Final = 1.0
 SILENCES_MAX: Final = 3
 """So many calls in a row without an answer open the circuit: the engine is connected, but not alive."""
 
-_UNTOLD: Final = AWAY | {ResultCode.FORGOTTEN}
-"""Codes that tell nothing of the outcome of one command among others."""
+_UNTOLD: Final = AWAY - {ResultCode.UNCONFIRMED} | {ResultCode.FORGOTTEN}
+"""Codes that tell nothing of the outcome of one command among others: an engine that is gone may have taken
+it. Who waits for confirmation has looked whether it was.
+"""
 _UNKNOWN: Final = frozenset({ResultCode.UNKNOWN_COMMAND, ResultCode.FORGOTTEN})
 
 
@@ -164,10 +166,10 @@ def _answers(found: Sequence[Result | None], unsent: set[int]) -> list[Answer]:
 def _told(results: list[Result]) -> list[Answer]:
     """Results as answers; EngineAway where every command certainly was not taken."""
     codes = {result.code for result in results}
+    if codes and codes <= AWAY:
+        raise EngineAway(min(codes))
     if _UNTOLD.isdisjoint(codes):
         return list(results)
-    if codes <= AWAY:
-        raise EngineAway(min(codes))
     return [OutcomeUnknown() if result.code in _UNTOLD else result for result in results]
 
 

@@ -12,6 +12,9 @@ from engine_bridge.domain.orders import Side
 STOPS: Final = frozenset({"halted", "cancel_only"})
 """States into which one person may put a market at once. Trading starts again only by approval."""
 
+TRADES: Final = frozenset({"open", "post_only", "auction"})
+"""States in which the engine takes orders."""
+
 CALL: Final = timedelta(minutes=2)
 """How long a released market collects orders before they trade at one price."""
 

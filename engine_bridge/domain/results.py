@@ -42,9 +42,15 @@ class ResultCode(StrEnum):
     FAILED = "FAILED"
     SESSION_GAP = "SESSION_GAP"
     FORGOTTEN = "FORGOTTEN"
+    UNCONFIRMED = "UNCONFIRMED"
 
 
-AWAY: Final = frozenset({ResultCode.DRAINING, ResultCode.NOT_LEADER, ResultCode.FAILED})
+AWAY: Final = frozenset({
+    ResultCode.DRAINING,
+    ResultCode.NOT_LEADER,
+    ResultCode.FAILED,
+    ResultCode.UNCONFIRMED,
+})  # fmt: skip
 """The engine as a whole takes nothing now; nothing was journaled."""
 
 CANCELED_AT_ONCE: Final = {
@@ -85,6 +91,7 @@ PLACE: Final[dict[ResultCode, tuple[str, str]]] = {
     ResultCode.UNSUPPORTED: ("51010", "This kind of order is not supported"),
     ResultCode.OVERFLOW: ("51005", "The order size exceeds the limits of this market"),
     ResultCode.BUSY: ("50013", "The system is busy: the order was not placed"),
+    ResultCode.UNCONFIRMED: ("50001", "Service temporarily unavailable: the order was not placed"),
 }
 
 CANCEL: Final[dict[ResultCode, tuple[str, str]]] = {

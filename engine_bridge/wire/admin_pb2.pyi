@@ -136,6 +136,12 @@ class ResumeRequest(_message.Message):
     reference: bytes
     def __init__(self, reference: _Optional[bytes] = ...) -> None: ...
 
+class ConfirmRequest(_message.Message):
+    __slots__ = ("epoch",)
+    EPOCH_FIELD_NUMBER: _ClassVar[int]
+    epoch: int
+    def __init__(self, epoch: _Optional[int] = ...) -> None: ...
+
 class SnapshotInfo(_message.Message):
     __slots__ = ("engine_seq", "event_seq", "state_hash", "file", "bytes")
     ENGINE_SEQ_FIELD_NUMBER: _ClassVar[int]

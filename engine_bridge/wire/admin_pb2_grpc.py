@@ -80,6 +80,11 @@ class AdminStub:
                 request_serializer=exchange_dot_engine_dot_v1_dot_admin__pb2.ResumeRequest.SerializeToString,
                 response_deserializer=exchange_dot_engine_dot_v1_dot_admin__pb2.AdminResult.FromString,
                 _registered_method=True)
+        self.Confirm = channel.unary_unary(
+                '/exchange.engine.v1.Admin/Confirm',
+                request_serializer=exchange_dot_engine_dot_v1_dot_admin__pb2.ConfirmRequest.SerializeToString,
+                response_deserializer=exchange_dot_engine_dot_v1_dot_admin__pb2.AdminResult.FromString,
+                _registered_method=True)
         self.TakeSnapshot = channel.unary_unary(
                 '/exchange.engine.v1.Admin/TakeSnapshot',
                 request_serializer=exchange_dot_engine_dot_v1_dot_types__pb2.Empty.SerializeToString,
@@ -165,6 +170,14 @@ class AdminServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Confirm(self, request, context):
+        """Whoever keeps what officers decided has put their stops through: this leader takes orders from now on. Not journaled,
+        so every leader waits for its own. NOT_LEADER where another epoch is named; UNCHANGED where it was confirmed before.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def TakeSnapshot(self, request, context):
         """Missing associated documentation comment in .proto file."""
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
@@ -245,6 +258,11 @@ def add_AdminServicer_to_server(servicer, server):
             'Resume': grpc.unary_unary_rpc_method_handler(
                     servicer.Resume,
                     request_deserializer=exchange_dot_engine_dot_v1_dot_admin__pb2.ResumeRequest.FromString,
+                    response_serializer=exchange_dot_engine_dot_v1_dot_admin__pb2.AdminResult.SerializeToString,
+            ),
+            'Confirm': grpc.unary_unary_rpc_method_handler(
+                    servicer.Confirm,
+                    request_deserializer=exchange_dot_engine_dot_v1_dot_admin__pb2.ConfirmRequest.FromString,
                     response_serializer=exchange_dot_engine_dot_v1_dot_admin__pb2.AdminResult.SerializeToString,
             ),
             'TakeSnapshot': grpc.unary_unary_rpc_method_handler(
@@ -515,6 +533,33 @@ class Admin:
             target,
             '/exchange.engine.v1.Admin/Resume',
             exchange_dot_engine_dot_v1_dot_admin__pb2.ResumeRequest.SerializeToString,
+            exchange_dot_engine_dot_v1_dot_admin__pb2.AdminResult.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Confirm(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/exchange.engine.v1.Admin/Confirm',
+            exchange_dot_engine_dot_v1_dot_admin__pb2.ConfirmRequest.SerializeToString,
             exchange_dot_engine_dot_v1_dot_admin__pb2.AdminResult.FromString,
             options,
             channel_credentials,

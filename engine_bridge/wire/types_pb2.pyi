@@ -116,6 +116,7 @@ class ResultCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RESULT_CODE_NOT_LEADER: _ClassVar[ResultCode]
     RESULT_CODE_FAILED: _ClassVar[ResultCode]
     RESULT_CODE_SESSION_GAP: _ClassVar[ResultCode]
+    RESULT_CODE_UNCONFIRMED: _ClassVar[ResultCode]
 SIDE_UNSPECIFIED: Side
 SIDE_BUY: Side
 SIDE_SELL: Side
@@ -196,6 +197,7 @@ RESULT_CODE_BUSY: ResultCode
 RESULT_CODE_NOT_LEADER: ResultCode
 RESULT_CODE_FAILED: ResultCode
 RESULT_CODE_SESSION_GAP: ResultCode
+RESULT_CODE_UNCONFIRMED: ResultCode
 
 class Empty(_message.Message):
     __slots__ = ()
@@ -266,7 +268,7 @@ class Instrument(_message.Message):
     def __init__(self, spec: _Optional[_Union[InstrumentSpec, _Mapping]] = ..., state: _Optional[_Union[InstrumentState, str]] = ..., last_price_ticks: _Optional[int] = ...) -> None: ...
 
 class ShardStatus(_message.Message):
-    __slots__ = ("epoch", "state", "engine_seq", "durable_seq", "event_seq", "queue_depth", "logic_version", "state_hash", "state_hash_seq", "engine_time_ns", "snapshot_seq", "journal_bytes", "fsync_p50_us", "fsync_p99_us", "retry_after_ms", "consumers", "open_orders", "accounts", "version", "flush_us_buckets", "queue_limit")
+    __slots__ = ("epoch", "state", "engine_seq", "durable_seq", "event_seq", "queue_depth", "logic_version", "state_hash", "state_hash_seq", "engine_time_ns", "snapshot_seq", "journal_bytes", "fsync_p50_us", "fsync_p99_us", "retry_after_ms", "consumers", "open_orders", "accounts", "version", "flush_us_buckets", "queue_limit", "awaits_confirmation")
     EPOCH_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     ENGINE_SEQ_FIELD_NUMBER: _ClassVar[int]
@@ -288,6 +290,7 @@ class ShardStatus(_message.Message):
     VERSION_FIELD_NUMBER: _ClassVar[int]
     FLUSH_US_BUCKETS_FIELD_NUMBER: _ClassVar[int]
     QUEUE_LIMIT_FIELD_NUMBER: _ClassVar[int]
+    AWAITS_CONFIRMATION_FIELD_NUMBER: _ClassVar[int]
     epoch: int
     state: ShardState
     engine_seq: int
@@ -309,7 +312,8 @@ class ShardStatus(_message.Message):
     version: str
     flush_us_buckets: _containers.RepeatedScalarFieldContainer[int]
     queue_limit: int
-    def __init__(self, epoch: _Optional[int] = ..., state: _Optional[_Union[ShardState, str]] = ..., engine_seq: _Optional[int] = ..., durable_seq: _Optional[int] = ..., event_seq: _Optional[int] = ..., queue_depth: _Optional[int] = ..., logic_version: _Optional[int] = ..., state_hash: _Optional[bytes] = ..., state_hash_seq: _Optional[int] = ..., engine_time_ns: _Optional[int] = ..., snapshot_seq: _Optional[int] = ..., journal_bytes: _Optional[int] = ..., fsync_p50_us: _Optional[int] = ..., fsync_p99_us: _Optional[int] = ..., retry_after_ms: _Optional[int] = ..., consumers: _Optional[_Iterable[_Union[ConsumerStatus, _Mapping]]] = ..., open_orders: _Optional[int] = ..., accounts: _Optional[int] = ..., version: _Optional[str] = ..., flush_us_buckets: _Optional[_Iterable[int]] = ..., queue_limit: _Optional[int] = ...) -> None: ...
+    awaits_confirmation: bool
+    def __init__(self, epoch: _Optional[int] = ..., state: _Optional[_Union[ShardState, str]] = ..., engine_seq: _Optional[int] = ..., durable_seq: _Optional[int] = ..., event_seq: _Optional[int] = ..., queue_depth: _Optional[int] = ..., logic_version: _Optional[int] = ..., state_hash: _Optional[bytes] = ..., state_hash_seq: _Optional[int] = ..., engine_time_ns: _Optional[int] = ..., snapshot_seq: _Optional[int] = ..., journal_bytes: _Optional[int] = ..., fsync_p50_us: _Optional[int] = ..., fsync_p99_us: _Optional[int] = ..., retry_after_ms: _Optional[int] = ..., consumers: _Optional[_Iterable[_Union[ConsumerStatus, _Mapping]]] = ..., open_orders: _Optional[int] = ..., accounts: _Optional[int] = ..., version: _Optional[str] = ..., flush_us_buckets: _Optional[_Iterable[int]] = ..., queue_limit: _Optional[int] = ..., awaits_confirmation: _Optional[bool] = ...) -> None: ...
 
 class ConsumerStatus(_message.Message):
     __slots__ = ("name", "sent_event_seq")

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture
 def venue(db: None) -> Iterator[Venue]:
-    with venue_open() as opened:
+    with venue_open(waits=True) as opened:
         yield opened
 
 
@@ -46,7 +46,7 @@ def test_loses_nothing_and_is_written_down(
     place(tom, terms("sell", "0.5", "40000"))
     socket = venue.engine.folder / "s.sock"
     options = ["--standby-socket", str(socket), "--take-over", takes_over]
-    second = Engine(venue.engine.folder, options=options).start()
+    second = Engine(venue.engine.folder, options=options, waits=True).start()
     try:
         until(lambda: answers(f"unix:{socket}"))
         epoch = venue.engine.status().epoch
@@ -60,6 +60,8 @@ def test_loses_nothing_and_is_written_down(
         written = AuditEvent.objects.order_by("-pk")[0].doc
         assert (written["action"], written["reason"]) == ("engine.journal.handover_begun", "an upgrade")
         until(gateway.is_connected)
+        # Settlement did not have to confirm it: clients have waited long enough.
+        assert not second.status().awaits_confirmation
         assert str(code_of(place(tia, terms("buy", "0.2", "40000"))[0])) == "OK"
         venue.settle()
         assert (Order.objects.count(), Fill.objects.count()) == (2, 2)

@@ -12,6 +12,7 @@ use crate::disk;
 use crate::figures::{self, Figures};
 use crate::load::{Seen, load};
 use crate::market::prepare;
+use crate::succession::unconfirmed;
 use crate::transport::{Address, ORDERS, Papers};
 use crate::{number, option};
 
@@ -172,6 +173,7 @@ impl Run<'_> {
         ] {
             program.arg(option).arg(path(name));
         }
+        program.args(unconfirmed(Path::new(engine)));
         if !self.fsync {
             program.arg("--no-fsync");
         }

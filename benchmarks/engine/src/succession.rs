@@ -22,6 +22,15 @@ pub struct Seat {
     pub folder: PathBuf,
 }
 
+/// What an engine is told so that it takes orders though nobody confirms it. Former ones never wait, and do not know it.
+pub fn unconfirmed(engine: &Path) -> Option<&'static str> {
+    const OPTION: &str = "--trade-unconfirmed";
+    let told = Program::new(engine).arg("--help").output().ok()?;
+    String::from_utf8_lossy(&told.stdout)
+        .contains(OPTION)
+        .then_some(OPTION)
+}
+
 pub struct Engine {
     child: Child,
     lines: Receiver<String>,
@@ -43,6 +52,7 @@ impl Seat {
         ] {
             program.arg(option).arg(self.path(socket));
         }
+        program.args(unconfirmed(&self.engine));
         let spawned = program.args(more).stderr(Stdio::piped()).spawn();
         let mut child = spawned.map_err(|cause| cause.to_string())?;
         let said = BufReader::new(child.stderr.take().ok_or("no stderr")?).lines();

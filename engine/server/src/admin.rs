@@ -10,9 +10,10 @@ use countersign_venue::{Code, Command, LOGIC_VERSION};
 use countersign_wire::Bytes;
 use countersign_wire::v1::admin_server::Admin as Service;
 use countersign_wire::v1::{
-    AdminResult, DrainRequest, DrainResult, Empty, MassCancelRequest, PutAssetRequest, PutInstrumentRequest,
-    ResultCode, ResumeRequest, RunAuctionRequest, SetAccountFeesRequest, SetInstrumentStateRequest,
-    SetPriceBandRequest, ShardState, ShardStatus, SnapshotInfo, TakeOverRequest, VerifyReport, VerifyRequest,
+    AdminResult, ConfirmRequest, DrainRequest, DrainResult, Empty, MassCancelRequest, PutAssetRequest,
+    PutInstrumentRequest, ResultCode, ResumeRequest, RunAuctionRequest, SetAccountFeesRequest,
+    SetInstrumentStateRequest, SetPriceBandRequest, ShardState, ShardStatus, SnapshotInfo, TakeOverRequest,
+    VerifyReport, VerifyRequest,
 };
 use tokio::sync::mpsc;
 use tokio_stream::Stream;
@@ -67,6 +68,7 @@ fn sentence(code: Code, detail: &str) -> String {
         Code::PriceOutOfRange => "the price lies outside the instrument's range",
         Code::PriceBand => "the auction would clear outside the price band",
         Code::TooManyOrders => "the shard's limit is reached",
+        Code::Unconfirmed => "this leader waits for Admin.Confirm",
         _ => "it was refused",
     };
     if detail.is_empty() { said.to_string() } else { format!("{said}: {detail}") }
@@ -104,6 +106,7 @@ pub fn status(engine: &Engine, consumers: &Consumers) -> ShardStatus {
         version: env!("CARGO_PKG_VERSION").to_string(),
         flush_us_buckets: live.flush_us.counts.to_vec(),
         queue_limit: COMMANDS_MAX,
+        awaits_confirmation: !engine.shared.confirmed.load(Ordering::Relaxed),
     }
 }
 
@@ -219,6 +222,29 @@ impl Service for Admin {
             code: code as i32,
             engine_seq: shared.durable.get().0,
             epoch: shared.live.lock().expect("nobody panics while holding it").epoch,
+            ..AdminResult::default()
+        }))
+    }
+
+    async fn confirm(&self, request: Request<ConfirmRequest>) -> Result<Response<AdminResult>, Status> {
+        let shared = &self.engine.shared;
+        let epoch = shared.live.lock().expect("nobody panics while holding it").epoch;
+        let named = request.into_inner().epoch;
+        let (code, detail) = if named != epoch {
+            // Since then officers may have stopped what was open.
+            (ResultCode::NotLeader, format!("epoch {epoch} leads here, not {named}"))
+        } else if shared.confirmed.swap(true, Ordering::AcqRel) {
+            (ResultCode::Unchanged, String::new())
+        } else {
+            eprintln!("engine: confirmed, orders are taken");
+            (ResultCode::Ok, String::new())
+        };
+        let engine_seq = shared.durable.get().0;
+        Ok(Response::new(AdminResult {
+            code: code as i32,
+            engine_seq,
+            epoch,
+            detail,
             ..AdminResult::default()
         }))
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use countersign_journal::Block;
 use countersign_venue::codec::digest;
+use countersign_venue::command::{AdminBody, OrderBody, OrderCommand};
 use countersign_venue::{Code, Command, Outcome, Output, Venue};
 use countersign_wire::Bytes;
 
@@ -67,16 +68,28 @@ pub struct Deciding {
     full: bool,
     /// Nothing more is taken, as it was ordered or because nobody would take it on.
     over: bool,
+    /// What could trade is refused: officers may have stopped markets while nobody led.
+    unconfirmed: bool,
+}
+
+/// Whether somebody could trade by it. Whoever only wants to be out of the market is let out.
+fn may_trade(command: &Command) -> bool {
+    match command {
+        Command::Order(OrderCommand { body, .. }) => matches!(body, OrderBody::New(_) | OrderBody::Amend(_)),
+        Command::Admin { body, .. } => matches!(body, AdminBody::RunAuction { .. }),
+        _ => false,
+    }
 }
 
 impl Deciding {
     pub fn new(venue: Venue, queue: Receiver<Job>, onward: Onward, shared: Arc<Shared>) -> Deciding {
-        Deciding { venue, queue, onward, shared, unused: None, full: false, over: false }
+        Deciding { venue, queue, onward, shared, unused: None, full: false, over: false, unconfirmed: true }
     }
 
     /// Decides what waits, up to so many commands and a job; says how many it took.
     pub fn turn(&mut self, most: u64) -> u64 {
         let now = self.now();
+        self.unconfirmed = !self.shared.confirmed.load(Ordering::Acquire);
         let mut batch = self.open_batch();
         // Before the jobs: those that change nothing could come without an end, and no clock would ever be heard.
         if self.venue.next_timer_ns().is_some_and(|due| due <= now) {
@@ -232,6 +245,11 @@ impl Deciding {
                 duplicate: answer.duplicate,
                 event_seq: answer.event_seq,
             };
+        }
+        // After the look for a first outcome: whoever asks again is told what a former leader did.
+        if self.unconfirmed && may_trade(&command) {
+            batch.block.undo(undo);
+            return Told { id, ..refused(Code::Unconfirmed) };
         }
         let outcome = self.venue.apply(now, &command, digest, &mut batch.output);
         Told { id, session_seq, outcome, duplicate: false, event_seq: self.venue.event_seq() }

@@ -5,7 +5,7 @@
 //! flushes, the next block is filled, which lies ready when the flush ends: that is the group commit, and it needs no
 //! timer.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
@@ -110,6 +110,8 @@ pub struct Shared {
     pub refusals: Refusals,
     pub stages: Stages,
     pub sessions: AtomicU64,
+    /// Orders are taken: see [`crate::deciding`].
+    pub confirmed: AtomicBool,
 }
 
 /// The way in for the services.
@@ -271,6 +273,7 @@ pub mod tests {
             refusals: Refusals::default(),
             stages: Stages::default(),
             sessions: AtomicU64::new(0),
+            confirmed: AtomicBool::new(true),
         };
         (Engine { jobs, desk: Arc::default(), shared: Arc::new(shared) }, queue)
     }

@@ -61,8 +61,14 @@ fn page(engine: &Engine, consumers: &Consumers, denials: &Denials) -> String {
     let live = engine.shared.live.lock().expect("nobody panics while holding it").clone();
     let undurable = status.engine_seq.saturating_sub(status.durable_seq);
     let sessions = engine.shared.sessions.load(Ordering::Relaxed);
-    let figures: [Figure; 17] = [
+    let figures: [Figure; 18] = [
         ("up", "gauge", "1 while commands are taken.", u64::from(status.state() == ShardState::Running)),
+        (
+            "awaits_confirmation",
+            "gauge",
+            "1 while orders are refused until Admin.Confirm.",
+            status.awaits_confirmation.into(),
+        ),
         ("epoch", "gauge", "Grows with each change of leader.", status.epoch),
         ("commands_total", "counter", "Commands applied.", status.engine_seq),
         ("durable_commands_total", "counter", "Commands that are safe on disk.", status.durable_seq),

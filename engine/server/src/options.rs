@@ -13,6 +13,7 @@ countersign-engine serve --dir DIR --socket PATH --transfers-socket PATH --admin
                          [--tls-listen ADDRESS --tls-cert FILE --tls-key FILE --tls-client-ca FILE
                           --tls-orders-name URI --tls-transfers-name URI --tls-admin-name URI]
                          [--standby-socket PATH [--take-over operator|auto] [--silence-ms 0]]
+                         [--trade-unconfirmed]
 countersign-engine verify --dir DIR [--closed]
 countersign-engine recompute --dir DIR [--events-mib 256]
 
@@ -21,6 +22,8 @@ countersign-engine recompute --dir DIR [--events-mib 256]
            --tls-listen: serves over TCP too; a client's certificate must have one of the names as a URI
            --standby-socket: follows the leader of DIR, and serves once TakeOver was called there,
            or with --take-over auto once the leader is gone; a leader that is silent for --silence-ms is ended first
+           --trade-unconfirmed: takes orders at once; without it a leader refuses them until Admin.Confirm, so that
+           nobody trades in a market that was stopped while nobody led
   verify   reads the journal in DIR, changes nothing, prints how far it goes and the hash of the state it gives;
            --closed: leaves out the segment that is being written, gives way to every other program, and prints a
            name and a value a line, also on its way
@@ -58,6 +61,8 @@ pub struct Options {
     pub take_over_alone: bool,
     /// A leader that gives no sign of life for so long is ended by the standby; 0 = never.
     pub silence_ms: u64,
+    /// Orders wait for nobody: there is no bridge that would confirm a leader.
+    pub trade_unconfirmed: bool,
 }
 
 fn cores() -> usize {
@@ -85,6 +90,7 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
         standby_socket: None,
         take_over_alone: false,
         silence_ms: 0,
+        trade_unconfirmed: false,
     };
     let mut rest = arguments.iter();
     while let Some(name) = rest.next() {
@@ -124,6 +130,7 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
             "--tls-orders-name" => options.tls.names.push((value()?.clone(), Identity::Orders)),
             "--tls-transfers-name" => options.tls.names.push((value()?.clone(), Identity::Transfers)),
             "--tls-admin-name" => options.tls.names.push((value()?.clone(), Identity::Admin)),
+            "--trade-unconfirmed" => options.trade_unconfirmed = true,
             "--init" => options.init = true,
             "--closed" => options.closed = true,
             "--no-fsync" => options.fsync = false,

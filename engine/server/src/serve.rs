@@ -86,7 +86,7 @@ pub fn run(options: &Options) -> Result<(), String> {
             }
             None => (None, None),
         };
-        match start(&options.folder, &journal, &archive, options.init, warm) {
+        match start(&options.folder, &journal, &archive, options.init, options.trade_unconfirmed, warm) {
             Ok(running) => break (running, told),
             // Another standby was quicker. Then there is somebody to follow again.
             Err(JournalError::Locked(_)) if options.take_over_alone => {}
@@ -180,6 +180,9 @@ async fn serve(
         eprintln!("engine: TLS on {}", listener.local_addr().map_err(failed)?);
         let incoming = tls::accept(listener, door, Arc::clone(&denials));
         tasks.spawn(answer(incoming, routes, denials, stopped.clone()));
+    }
+    if !options.trade_unconfirmed {
+        eprintln!("engine: orders wait for Admin.Confirm");
     }
     eprintln!("engine: ready, {replayed} commands replayed");
 

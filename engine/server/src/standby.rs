@@ -16,10 +16,10 @@ use countersign_journal::Follower;
 use countersign_venue::{LOGIC_VERSION, Output, Venue};
 use countersign_wire::v1::admin_server::Admin as Service;
 use countersign_wire::v1::{
-    AdminResult, DrainRequest, DrainResult, Durability, Empty, MassCancelRequest, PutAssetRequest,
-    PutInstrumentRequest, ResultCode, ResumeRequest, RunAuctionRequest, SetAccountFeesRequest,
-    SetInstrumentStateRequest, SetPriceBandRequest, ShardState, ShardStatus, SnapshotInfo, TakeOverRequest,
-    VerifyReport, VerifyRequest,
+    AdminResult, ConfirmRequest, DrainRequest, DrainResult, Durability, Empty, MassCancelRequest,
+    PutAssetRequest, PutInstrumentRequest, ResultCode, ResumeRequest, RunAuctionRequest,
+    SetAccountFeesRequest, SetInstrumentStateRequest, SetPriceBandRequest, ShardState, ShardStatus,
+    SnapshotInfo, TakeOverRequest, VerifyReport, VerifyRequest,
 };
 use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
@@ -252,6 +252,10 @@ impl Service for Standby {
     }
 
     async fn resume(&self, _: Request<ResumeRequest>) -> Result<Response<AdminResult>, Status> {
+        self.refuse()
+    }
+
+    async fn confirm(&self, _: Request<ConfirmRequest>) -> Result<Response<AdminResult>, Status> {
         self.refuse()
     }
 

@@ -80,6 +80,7 @@ pub fn start(
     options: &Options,
     archive: &ArchiveOptions,
     init: bool,
+    confirmed: bool,
     warm: Option<Warm>,
 ) -> Result<Running, Error> {
     let _life = Life::begin(folder);
@@ -95,7 +96,8 @@ pub fn start(
             }
         };
         if let Some(recovered) = begin.from(venue, found)? {
-            return lead(folder, options, recovered, format!("the state that it followed to {engine_seq}"));
+            let from = format!("the state that it followed to {engine_seq}");
+            return lead(folder, options, recovered, confirmed, from);
         }
         eprintln!("engine: the archive does not fit {engine_seq}; more is computed again from the journal");
     }
@@ -109,13 +111,13 @@ pub fn start(
         _ => format!("the snapshot at {engine_seq}"),
     };
     if let Some(recovered) = begin.from(newest.unwrap_or_default(), |venue| begin.behind(venue))? {
-        return lead(folder, options, recovered, from);
+        return lead(folder, options, recovered, confirmed, from);
     }
     if engine_seq > 0 {
         eprintln!("engine: the archive does not fit {engine_seq}; more is computed again from the journal");
     }
     let recovered = begin.anew(sealed.as_ref())?;
-    lead(folder, options, recovered, "the journal's beginning".into())
+    lead(folder, options, recovered, confirmed, "the journal's beginning".into())
 }
 
 /// What the archive must hold for a venue that stands there.
@@ -123,7 +125,13 @@ pub fn point_of(venue: &Venue) -> Point {
     Point { engine_seq: venue.engine_seq(), event_seq: venue.event_seq(), chain: venue.chain() }
 }
 
-fn lead(folder: &Path, options: &Options, recovered: Recovered, from: String) -> Result<Running, Error> {
+fn lead(
+    folder: &Path,
+    options: &Options,
+    recovered: Recovered,
+    confirmed: bool,
+    from: String,
+) -> Result<Running, Error> {
     let Recovered { journal, venue, archive, scan } = recovered;
     let (jobs, queue) = sync_channel(JOBS_MAX);
     let durability = if options.fsync { Durability::Disk } else { Durability::Memory };
@@ -147,6 +155,7 @@ fn lead(folder: &Path, options: &Options, recovered: Recovered, from: String) ->
         refusals: Refusals::default(),
         stages: Stages::default(),
         sessions: AtomicU64::new(0),
+        confirmed: AtomicBool::new(confirmed),
     });
     let desk = Arc::<Desk>::default();
     let engine = Engine { jobs, desk: Arc::clone(&desk), shared: Arc::clone(&shared) };

@@ -38,12 +38,14 @@ pub enum Code {
     NotLeader = 102,
     Failed = 103,
     SessionGap = 104,
+    Unconfirmed = 105,
 }
 
 numbered!(Code: Ok, BadCommand, Expired, CommandMismatch, UnknownCommand, UnknownInstrument, UnknownAsset,
     UnknownOrder, NotOwner, DuplicateOrderId, InstrumentState, PriceOutOfRange, PriceBand, QuantityOutOfRange,
     InsufficientBalance, NoLiquidity, WouldTake, FokUnfillable, SelfTrade, TooManyOrders, NotEmpty, Unsupported,
-    Overflow, Unchanged, Forgotten, Draining, Busy, NotLeader, Failed, SessionGap);
+    Overflow, Unchanged, Forgotten, Draining, Busy, NotLeader, Failed, SessionGap,
+    Unconfirmed);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

@@ -127,6 +127,9 @@ pub struct ShardStatus {
     /// beyond so many waiting commands clients hear BUSY
     #[prost(uint64, tag = "21")]
     pub queue_limit: u64,
+    /// orders are refused with UNCONFIRMED until Admin.Confirm
+    #[prost(bool, tag = "22")]
+    pub awaits_confirmation: bool,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct ConsumerStatus {
@@ -547,6 +550,9 @@ pub enum ResultCode {
     Failed = 103,
     /// session_seq is not above the last one applied: say Hello again
     SessionGap = 104,
+    /// An order, an amendment or an auction at a leader that nobody has confirmed yet (Admin.Confirm). Unlike the others it
+    /// says that the command was never applied before, by no leader.
+    Unconfirmed = 105,
 }
 impl ResultCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -586,6 +592,7 @@ impl ResultCode {
             Self::NotLeader => "RESULT_CODE_NOT_LEADER",
             Self::Failed => "RESULT_CODE_FAILED",
             Self::SessionGap => "RESULT_CODE_SESSION_GAP",
+            Self::Unconfirmed => "RESULT_CODE_UNCONFIRMED",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -622,6 +629,7 @@ impl ResultCode {
             "RESULT_CODE_NOT_LEADER" => Some(Self::NotLeader),
             "RESULT_CODE_FAILED" => Some(Self::Failed),
             "RESULT_CODE_SESSION_GAP" => Some(Self::SessionGap),
+            "RESULT_CODE_UNCONFIRMED" => Some(Self::Unconfirmed),
             _ => None,
         }
     }
@@ -745,6 +753,12 @@ pub struct DrainResult {
 pub struct ResumeRequest {
     #[prost(bytes = "vec", tag = "1")]
     pub reference: ::prost::alloc::vec::Vec<u8>,
+}
+#[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
+pub struct ConfirmRequest {
+    /// of the leader that was asked (Status) before its markets were looked at
+    #[prost(uint64, tag = "1")]
+    pub epoch: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SnapshotInfo {
@@ -1131,6 +1145,29 @@ pub mod admin_client {
                 .insert(GrpcMethod::new("exchange.engine.v1.Admin", "Resume"));
             self.inner.unary(req, path, codec).await
         }
+        /// Whoever keeps what officers decided has put their stops through: this leader takes orders from now on. Not journaled,
+        /// so every leader waits for its own. NOT_LEADER where another epoch is named; UNCHANGED where it was confirmed before.
+        pub async fn confirm(
+            &mut self,
+            request: impl tonic::IntoRequest<super::ConfirmRequest>,
+        ) -> std::result::Result<tonic::Response<super::AdminResult>, tonic::Status> {
+            self.inner
+                .ready()
+                .await
+                .map_err(|e| {
+                    tonic::Status::unknown(
+                        format!("Service was not ready: {}", e.into()),
+                    )
+                })?;
+            let codec = tonic_prost::ProstCodec::default();
+            let path = http::uri::PathAndQuery::from_static(
+                "/exchange.engine.v1.Admin/Confirm",
+            );
+            let mut req = request.into_request();
+            req.extensions_mut()
+                .insert(GrpcMethod::new("exchange.engine.v1.Admin", "Confirm"));
+            self.inner.unary(req, path, codec).await
+        }
         pub async fn take_snapshot(
             &mut self,
             request: impl tonic::IntoRequest<super::Empty>,
@@ -1293,6 +1330,12 @@ pub mod admin_server {
         async fn resume(
             &self,
             request: tonic::Request<super::ResumeRequest>,
+        ) -> std::result::Result<tonic::Response<super::AdminResult>, tonic::Status>;
+        /// Whoever keeps what officers decided has put their stops through: this leader takes orders from now on. Not journaled,
+        /// so every leader waits for its own. NOT_LEADER where another epoch is named; UNCHANGED where it was confirmed before.
+        async fn confirm(
+            &self,
+            request: tonic::Request<super::ConfirmRequest>,
         ) -> std::result::Result<tonic::Response<super::AdminResult>, tonic::Status>;
         async fn take_snapshot(
             &self,
@@ -1783,6 +1826,49 @@ pub mod admin_server {
                     let inner = self.inner.clone();
                     let fut = async move {
                         let method = ResumeSvc(inner);
+                        let codec = tonic_prost::ProstCodec::default();
+                        let mut grpc = tonic::server::Grpc::new(codec)
+                            .apply_compression_config(
+                                accept_compression_encodings,
+                                send_compression_encodings,
+                            )
+                            .apply_max_message_size_config(
+                                max_decoding_message_size,
+                                max_encoding_message_size,
+                            );
+                        let res = grpc.unary(method, req).await;
+                        Ok(res)
+                    };
+                    Box::pin(fut)
+                }
+                "/exchange.engine.v1.Admin/Confirm" => {
+                    #[allow(non_camel_case_types)]
+                    struct ConfirmSvc<T: Admin>(pub Arc<T>);
+                    impl<T: Admin> tonic::server::UnaryService<super::ConfirmRequest>
+                    for ConfirmSvc<T> {
+                        type Response = super::AdminResult;
+                        type Future = BoxFuture<
+                            tonic::Response<Self::Response>,
+                            tonic::Status,
+                        >;
+                        fn call(
+                            &mut self,
+                            request: tonic::Request<super::ConfirmRequest>,
+                        ) -> Self::Future {
+                            let inner = Arc::clone(&self.0);
+                            let fut = async move {
+                                <T as Admin>::confirm(&inner, request).await
+                            };
+                            Box::pin(fut)
+                        }
+                    }
+                    let accept_compression_encodings = self.accept_compression_encodings;
+                    let send_compression_encodings = self.send_compression_encodings;
+                    let max_decoding_message_size = self.max_decoding_message_size;
+                    let max_encoding_message_size = self.max_encoding_message_size;
+                    let inner = self.inner.clone();
+                    let fut = async move {
+                        let method = ConfirmSvc(inner);
                         let codec = tonic_prost::ProstCodec::default();
                         let mut grpc = tonic::server::Grpc::new(codec)
                             .apply_compression_config(

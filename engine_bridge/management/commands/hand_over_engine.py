@@ -35,3 +35,5 @@ class Command(BaseCommand):
         except (EngineRefused, succession.NotReady, succession.NobodyLeads) as error:
             raise CommandError(str(error)) from None
         self.stdout.write(f"Version {found.version} leads in epoch {found.epoch}.")
+        if found.awaits_confirmation:
+            self.stdout.write("It takes no orders before settlement, if that runs, has confirmed it.")

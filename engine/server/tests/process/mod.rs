@@ -30,6 +30,8 @@ pub struct Process {
     pub said: Vec<String>,
     /// And since.
     later: Arc<Mutex<Vec<String>>>,
+    /// It takes no orders before it is confirmed, as outside of tests.
+    pub waits: bool,
 }
 
 impl Drop for Process {
@@ -40,7 +42,7 @@ impl Drop for Process {
 
 impl Process {
     fn of(folder: Rc<TempDir>) -> Process {
-        Process { folder, child: None, said: Vec::new(), later: Arc::default() }
+        Process { folder, child: None, said: Vec::new(), later: Arc::default(), waits: false }
     }
 
     /// Waits until it has said this, after it was ready; gives all that it has said since.
@@ -70,6 +72,7 @@ impl Process {
     /// A second process for the same journal and the same sockets, following until it is told to lead.
     pub async fn standby(&self, more: &[&str]) -> Process {
         let mut second = Process::of(Rc::clone(&self.folder));
+        second.waits = self.waits;
         let socket = self.path("standby.sock");
         second.start(&[&["--standby-socket", socket.to_str().unwrap()], more].concat()).await;
         second
@@ -136,6 +139,9 @@ impl Process {
             [("--socket", "orders"), ("--transfers-socket", "transfers"), ("--admin-socket", "admin")]
         {
             command.arg(option).arg(self.path(&format!("{prefix}{name}.sock")));
+        }
+        if !self.waits {
+            command.arg("--trade-unconfirmed");
         }
         command.args(more).stderr(Stdio::piped());
         command
