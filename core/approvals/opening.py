@@ -77,12 +77,11 @@ def open(  # noqa: A001 - read as approvals.open(...)
     _check_quorum(declared, teams)
     told = _told(declared, maker, facts or {}, now=now)
     about = name_of(subject)
-    previous = (
-        ApprovalRequest.objects.select_for_update(no_key=True)
-        .filter(subject=about, kind=declared.name, state=State.OPEN)
-        .first()
-    )
-    if previous is not None and not expire_if_due(previous, actor=actor, now=now):
+    waiting = ApprovalRequest.objects.filter(subject=about, kind=declared.name, state=State.OPEN)
+    # Whoever answers it just now holds it, and may go for the row that the caller holds: nobody waits here.
+    previous = waiting.select_for_update(no_key=True, skip_locked=True).first()
+    is_over = previous is not None and expire_if_due(previous, actor=actor, now=now)
+    if not is_over and waiting.exists():
         raise AlreadyOpen(WAITS, target=about)
     judge = partial(policies.judge, kind=declared, target=about, now=now)
     judged = policies.asked(judge, told, floor=teams)

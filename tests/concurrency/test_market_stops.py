@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -13,9 +14,10 @@ from core import clock
 from core.approvals import kinds
 from core.approvals.actions import submit_signature
 from core.approvals.models import ApprovalRequest
+from core.approvals.opening import AlreadyOpen
 from core.refusals import Refused
 from engine_bridge import tasks
-from engine_bridge.actions import ask_market_release, stop_market
+from engine_bridge.actions import ask_market_release, halts, stop_market
 from engine_bridge.actions.halts import Overtaken
 from engine_bridge.actions.markets import list_market
 from engine_bridge.adapters import administration
@@ -92,6 +94,33 @@ def test_wins_over_a_release_that_was_approved_and_not_carried_out(monkeypatch: 
     with pytest.raises(Overtaken):
         carry_out(request_id=request.pk, actor=staff.ben.actor, now=now)
     assert Instrument.objects.get().wanted_state == "halted"
+
+
+@pytest.mark.usefixtures("real_database")
+def test_is_released_while_somebody_asks_for_its_release_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever signs holds the request and goes for the market; whoever asks holds the market."""
+    now = clock.now()
+    staff = enrol(now=now)
+    list_market(listing=LISTINGS[0], actor=staff.sam.actor, now=now)
+    stop(staff, now)
+    request = ask(staff, now)
+    sign(staff.ben, request, now)
+    declared, claimed, both = kinds.named(request.kind), halts._claimed, threading.Barrier(2)
+
+    def release(row: ApprovalRequest, **told: Any) -> None:
+        both.wait()
+        declared.on_approved(row, **told)
+
+    def claim(symbol: str, target: str) -> Instrument:
+        row = claimed(symbol, target)
+        both.wait()
+        return row
+
+    monkeypatch.setitem(kinds._registered, request.kind, replace(declared, on_approved=release))
+    monkeypatch.setattr(halts, "_claimed", claim)
+    signed, asked = at_once(partial(sign, staff.cy, request, now), partial(ask, staff, now))
+    assert (type(signed), type(asked)) == (ApprovalRequest, AlreadyOpen)
+    assert Instrument.objects.get().wanted_state == "open"
 
 
 @pytest.mark.usefixtures("real_database")
