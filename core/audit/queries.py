@@ -46,7 +46,7 @@ def events(
     is gone since it was sealed stands among the others in its place, as far as it was listed.
     """
     if until is not None and before_id is None:
-        before_id = _sealed_behind(until)
+        before_id = sealed_behind(until)
 
     by = bool(actor or identities)
 
@@ -82,7 +82,7 @@ def events(
     return _with_places(found[:limit])
 
 
-def _sealed_behind(until: datetime) -> int | None:
+def sealed_behind(until: datetime) -> int | None:
     """The number of an event behind those of that time; None where the newest are of it."""
     heads = AuditCheckpoint.objects.defer("hashes").order_by("size")
     early = heads.filter(sealed_at__lt=until + SEALED_WITHIN).last()

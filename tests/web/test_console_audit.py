@@ -22,7 +22,7 @@ from django.db import connections
 from backoffice.asgi import console
 from core import audit, clock
 from core.access.doors import ASSERTION
-from core.audit import cosigning, probing, queries
+from core.audit import cosigning, gaps, probing, queries
 from core.audit import verifier as offline
 from core.audit.domain.reading import GONE
 from core.audit.models import AuditCheckpoint, AuditCosignature, AuditEvent
@@ -189,7 +189,8 @@ def test_say_that_an_event_is_missing_that_was_sealed(
     gone = AuditEvent.texts.get(canon__contains="thing/2")
     heads = AuditCheckpoint.objects.order_by("size")
     first, last = (heads[number].size for number in (heads.count() - 3, heads.count() - 2))
-    assert "Not all that was sealed" not in dot(own).get("/audit/").content.decode()
+    for asked in ({}, {"target": "thing/2"}):
+        assert "Not all that was sealed" not in dot(own).get("/audit/", asked).content.decode()
     with connections["default"].cursor() as cursor:
         for table in ("audit_event", "audit_mention"):
             cursor.execute(f"ALTER TABLE {table} DISABLE TRIGGER {table}_rows")
@@ -209,9 +210,41 @@ def test_say_that_an_event_is_missing_that_was_sealed(
     assert page.count("Leaves ") == 1
     found = dot(own).get("/audit/", {"target": "thing/2"}).content.decode()
     assert (GONE in found) is (GONE in page) is not unlisted
+    # Where no search can find it any more, the page says that it may have been among what was looked for.
+    size, missing = AuditCheckpoint.objects.latest("size").size, "Not all that was sealed stands here"
+    held = f"{size - deleted} stand in the database and {size - unlisted} are listed"
+    assert f"Of {size} events that were sealed as leaves 0 to {size - 1}, {held}" in found
+    batch = re.search(r'href="/audit/(\?before=\d+)">The newest batch with a difference', found)
+    assert batch is not None
+    assert said in dot(own).get(f"/audit/{batch[1]}").content.decode()
+    assert missing in dot(own).get("/audit/reads/", {"person": "customers.customer/tom"}).content.decode()
+    behind = {
+        "target": "thing/2",
+        "before": str(AuditCheckpoint.objects.order_by("size")[heads.count() - 3].last_id),
+    }
+    assert missing not in dot(own).get("/audit/", behind).content.decode()
     answer = dot(own).get(f"/audit/{gone.id}/")
     assert answer.status_code == (404 if deleted else 200)
     assert (f"sealed as leaf {last - 1} and was removed" in answer.content.decode()) is not unlisted
+
+
+def test_say_how_far_they_counted_where_a_filter_reaches_over_more_than_a_page_may(
+    own: Staff, now: datetime, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seal = soft_log(tmp_path, origin=ORIGIN)[1]
+    for count in (3, 5, 4):
+        do(count=count, actor=own.ana.actor, now=now)
+        seal_all(seal, now=now)
+    size = AuditCheckpoint.objects.latest("size").size
+    asked = {"target": "thing/2"}
+    assert "was counted back to" not in dot(own).get("/audit/", asked).content.decode()
+    monkeypatch.setattr(gaps, "EVENTS_MAX", 5)
+    page = dot(own).get("/audit/", asked).content.decode()
+    assert f"Whether events are missing was counted back to leaf {size - 9}." in page
+    with connections["default"].cursor() as cursor:
+        cursor.execute("ALTER TABLE audit_event DISABLE TRIGGER audit_event_rows")
+        cursor.execute("DELETE FROM audit_event WHERE canon LIKE '%%thing/1%%'")
+    assert f"leaves {size - 9} to {size - 1}, 7 stand" in dot(own).get("/audit/", asked).content.decode()
 
 
 def test_are_filtered_by_actor_target_act_and_time(own: Staff, now: datetime, tmp_path: Path) -> None:

@@ -47,12 +47,13 @@ def index(request: frame.StaffRequest) -> HttpResponse:
     """The newest events, filtered."""
     chosen = {name: request.GET.get(name, "").strip()[:200] for name in FILTERS}
     before, whose = _before(request), doers.meant(chosen["actor"])
+    until = _moment(chosen["until"], undone="Nothing was looked for")
     rows = queries.events(
         action=chosen["action"],
         target=chosen["target"],
         actor=whose.label,
         identities=whose.identities,
-        until=_moment(chosen["until"], undone="Nothing was looked for"),
+        until=until,
         before_id=before,
         limit=SHOWN + 1,
     )
@@ -63,6 +64,7 @@ def index(request: frame.StaffRequest) -> HttpResponse:
         "namesakes": whose.fits(rows),
         "checkpoint": queries.newest_checkpoint(),
         "unlike": () if any(chosen.values()) else _unlike(rows, before),
+        "census": _census(rows, before, until) if any(chosen.values()) else None,
     }
     return frame.page(request, "console/audit.html", values, now=clock.now())
 
@@ -79,6 +81,16 @@ def _unlike(rows: Sequence[AuditEvent], before: int | None) -> list[gaps.Unlike]
     return gaps.between(first, NEWEST if before is None else before)
 
 
+def _census(
+    rows: Sequence[AuditEvent], before: int | None, until: datetime | None = None
+) -> gaps.Census | None:
+    """Whether events are missing where a page of some looked: they may be of those that it asked for."""
+    first = rows[SHOWN - 1].id if len(rows) > SHOWN else 0
+    if before is None and until is not None:
+        before = queries.sealed_behind(until)
+    return gaps.counted(first, NEWEST if before is None else before)
+
+
 def reads(request: frame.StaffRequest) -> HttpResponse:
     """Who read what of whom: by reader, by person read."""
     chosen = {name: request.GET.get(name, "").strip()[:300] for name in ("actor", "person")}
@@ -92,7 +104,13 @@ def reads(request: frame.StaffRequest) -> HttpResponse:
         limit=SHOWN + 1,
     )
     older = rows[SHOWN - 1].id if len(rows) > SHOWN else None
-    values = {"rows": rows[:SHOWN], "older": older, "chosen": chosen, "namesakes": whose.fits(rows)}
+    values = {
+        "rows": rows[:SHOWN],
+        "older": older,
+        "chosen": chosen,
+        "namesakes": whose.fits(rows),
+        "census": _census(rows, before),
+    }
     return frame.page(request, "console/reads.html", values, now=clock.now())
 
 
