@@ -186,7 +186,9 @@ def _headline(members: Mapping[str, canonical.Value]) -> str:
         case "custody.adjustment":
             return "Credit"
         case "kyc.tier":
-            return f"Raise a customer from tier {members.get('tier_before')} to tier {members.get('tier')}"
+            before, after = members.get("tier_before"), members.get("tier")
+            goes_up = isinstance(before, int) and isinstance(after, int) and after > before
+            return f"{'Raise' if goes_up else 'Lower'} a customer from tier {before} to tier {after}"
         case "freezes.release":
             return f"Release the freeze of {members.get('scope')}"
         case "engine.market_release":

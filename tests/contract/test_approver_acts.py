@@ -12,6 +12,7 @@ from uuid import UUID
 import pytest
 from playwright._impl._driver import compute_driver_executable
 
+from backoffice.console import payloads
 from core import clock
 from core.approvals import kinds
 from core.approvals.actions import policies
@@ -156,6 +157,27 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
     answers = {found["verb"]: found["answers"] for found in answer["found"]}
     assert answers == {"approve": ["approve"], "release": ["release", "reject"]}
     assert {"Let Zoë O’Neill join", "Make Ben Brandt senior officer"} <= headlines
+
+
+@pytest.mark.parametrize(("before", "after", "word"), [(1, 3, "Raise"), (3, 1, "Lower"), (2, 2, "Lower")])
+def test_calls_no_lowered_tier_a_raise_nor_does_the_console(before: int, after: int, word: str) -> None:
+    some = "01900000-0000-7000-8000-0000000000a1"
+    members: dict[str, canonical.Value] = {
+        "v": 1,
+        "kind": "kyc.tier",
+        "deployment": "test",
+        "maker": some,
+        "case": some,
+        "customer": some,
+        "tier": after,
+        "tier_before": before,
+        "reason": "papers",
+        "expires": time_text(in_hours(2)),
+    }
+    payload = canonical.encode(members)
+    (found,) = read([("kyc.tier", payload)])["found"]
+    assert found["headline"] == f"{word} a customer from tier {before} to tier {after}"
+    assert payloads.headline(payload) == found["headline"]
 
 
 def test_counts_each_assets_decimals_as_the_kernel_does() -> None:

@@ -119,7 +119,7 @@ export const ACTS = new Map([
   ["kyc.tier", {
     members: { ...COMMON, case: id, customer: id, tier: number, tier_before: number, reason: prose, expires: time },
     noun: "tier decision",
-    headline: (act) => `Raise a customer from tier ${act.tier_before} to tier ${act.tier}`,
+    headline: (act) => `${act.tier > act.tier_before ? "Raise" : "Lower"} a customer from tier ${act.tier_before} to tier ${act.tier}`,
     lines: (act) => [
       line("Customer", act.customer, "mono"), line("Because", act.reason), line("Void after", act.expires, "time"),
     ],
