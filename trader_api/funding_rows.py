@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Final
 
 from custody.domain.deposits import State as DepositState
@@ -106,7 +107,7 @@ def deposit(row: Deposit, confirmations: int) -> Row:
     }
 
 
-def withdrawal(row: Withdrawal) -> Row:
+def withdrawal(row: Withdrawal, waits_because: str = "") -> Row:
     payment = getattr(row, "payment", None)
     return {
         "wdId": str(row.pk),
@@ -121,8 +122,27 @@ def withdrawal(row: Withdrawal) -> Row:
         "state": WITHDRAWAL_STATES[WithdrawalState(row.state)],
         "clientId": row.client_id,
         "tag": "",
+        "waitsBecause": waits_because,
         "ts": ms(row.requested_at),
     }
+
+
+def waiting(row: Withdrawal, *, held: datetime | None, is_above_tier: bool) -> Row:
+    """The same of one that can still be stopped, with what its customer can know and do about it. Freezes are
+    told to whoever asks for something new.
+    """
+    if held is not None:
+        because = f"nothing is withdrawn before {held:%Y-%m-%d %H:%M} UTC"
+        return withdrawal(
+            row, f"This account got a new password by mail, or another second factor: {because}."
+        )
+    if is_above_tier:
+        return withdrawal(
+            row,
+            "Your tier was lowered since you asked, and does not allow this any more: verify your identity "
+            "again, or cancel it while it can be cancelled.",
+        )
+    return withdrawal(row)
 
 
 def withdrawal_asked(row: Withdrawal, *, client_id: str) -> Row:

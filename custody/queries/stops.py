@@ -14,6 +14,7 @@ from core.freezes.domain import scopes
 from core.freezes.models import Freeze
 from core.refusals import Refused
 from custody.domain import limits
+from custody.domain.withdrawals import ENDED
 from custody.models import Payment, Refill, Withdrawal
 from custody.queries.treasury import policy
 from custody.queries.withdrawals import used_before
@@ -85,6 +86,12 @@ def is_above_tier(row: Withdrawal) -> bool:
     except limits.OverLimit:
         return True
     return False
+
+
+def is_stoppable(row: Withdrawal) -> bool:
+    """Whether a hold or a lowered tier still keeps it: it is not over, and no node has taken it."""
+    payment = getattr(row, "payment", None)
+    return row.state not in ENDED and (payment is None or payment.sent_at is None)
 
 
 def why_waits(row: Withdrawal, *, now: datetime) -> str:

@@ -150,7 +150,13 @@ class WithdrawalHistory(PrivateEndpoint):
             limit=page(params),
         )
         wanted, state = word(params, "wdId"), word(params, "state")
-        told = [funding_rows.withdrawal(row) for row in found]
+        held = custody.held_until(self.trader.customer_id, now=self.now)
+        told = [
+            funding_rows.withdrawal(row)
+            if not custody.is_stoppable(row)
+            else funding_rows.waiting(row, held=held, is_above_tier=custody.is_above_tier(row))
+            for row in found
+        ]
         return ok([r for r in told if wanted in ("", r["wdId"]) and state in ("", r["state"])])
 
 
