@@ -20,6 +20,7 @@ from custody import actions, queries
 from custody.actions import asking as refusals
 from custody.actions.withdrawals import ClientIdUsed
 from custody.domain import limits, withdrawals
+from custody.domain.coins import DUST_SATS
 from custody.domain.limits import Quote
 from custody.events import Event
 from custody.models import Beneficiary, Withdrawal
@@ -243,3 +244,21 @@ def test_is_never_rewritten_in_the_database(treasury: Treasury, change: str) -> 
     for statement in (f"UPDATE custody_withdrawal SET {change}", "DELETE FROM custody_withdrawal"):
         with pytest.raises(DatabaseError, match="keeps"), transaction.atomic(), connection.cursor() as cursor:
             cursor.execute(statement)
+
+
+@pytest.mark.parametrize("units", [-BTC, -1, 0, 1, 9_999, 10**47])
+def test_is_not_requested_over_an_amount_that_is_none(treasury: Treasury, units: int) -> None:
+    """Below zero, nothing, dust, and more than there ever will be, also without a limit."""
+    treasury.tom = trader("Tia", tier=4)
+    treasury.deposit(BTC)
+    with Trace() as trace, pytest.raises(Refused):
+        treasury.request(units)
+    trace.only_refused("custody.withdrawal.requested")
+    assert (treasury.funding().held.units, Withdrawal.objects.exists()) == (0, False)
+    assert not Beneficiary.objects.exists()
+
+
+def test_has_terms_under_which_what_arrives_is_more_than_dust() -> None:
+    for terms in withdrawals.TERMS.values():
+        assert terms.minimum.units > DUST_SATS
+        assert terms.fee < terms.minimum

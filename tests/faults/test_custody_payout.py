@@ -127,7 +127,7 @@ def killed(job: Callable[[], object], steps: list[tuple[Any, str]], tick: int) -
     child = os.fork()
     if child == 0:
         try:
-            _arm(steps, tick)
+            arm(steps, tick, signal.SIGKILL)
             job()
         finally:
             os._exit(0)
@@ -135,15 +135,15 @@ def killed(job: Callable[[], object], steps: list[tuple[Any, str]], tick: int) -
     return os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL
 
 
-def _arm(steps: list[tuple[Any, str]], tick: int) -> None:
-    """In the child: count the moments before and after every step, and die at the given one."""
+def arm(steps: list[tuple[Any, str]], tick: int, blow: signal.Signals) -> None:
+    """In the child: count the moments before and after every step; die or stand still at the given one."""
     passed = 0
 
     def count() -> None:
         nonlocal passed
         passed += 1
         if passed == tick:
-            os.kill(os.getpid(), signal.SIGKILL)
+            os.kill(os.getpid(), blow)
 
     def counted(step: Callable[..., Any]) -> Callable[..., Any]:
         def run(*args: Any, **kwargs: Any) -> Any:
