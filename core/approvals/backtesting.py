@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -54,8 +54,16 @@ class Past:
         )
 
 
-def backtest(policy: Policy, *, count: int) -> dict[str, Any]:
+def never() -> bool:
+    """For a back-test that takes as long as it takes."""
+    return False
+
+
+def backtest(policy: Policy, *, count: int, enough: Callable[[], bool] = never) -> dict[str, Any]:
     """Totals per kind of change, and the acts that would have gone another way, the newest first.
+
+    Before each act `enough` is asked whether it has taken too long, since each window of the policy is summed
+    for each act: then the older acts are not judged, which `left_out` says.
 
     What the lane could take is first judged for the lane and then for officers, by the code that judges new
     acts. Windows are summed anew as of each act's own moment. Requests from before there was a policy have no
@@ -63,7 +71,10 @@ def backtest(policy: Policy, *, count: int) -> dict[str, Any]:
     """
     totals: Counter[str] = Counter()
     changed: list[dict[str, Any]] = []
-    for one in _last(count):
+    past = _last(count)
+    for one in past:
+        if enough():
+            break
         teams, periods, why = _outcome(policy, one)
         change = compared(one.teams, teams)
         if change is Change.SAME and periods != one.periods:
@@ -83,7 +94,13 @@ def backtest(policy: Policy, *, count: int) -> dict[str, Any]:
                     "why": why,
                 }
             )
-    return {"judged": sum(totals.values()), "totals": dict(totals), "changed": changed}
+    judged = sum(totals.values())
+    return {
+        "judged": judged,
+        "left_out": len(past) - judged,
+        "totals": dict(totals),
+        "changed": changed,
+    }
 
 
 def _last(count: int) -> list[Past]:

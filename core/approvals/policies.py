@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import ClassVar, Final, Protocol
 
 from django.db import connection
-from django.db.models import Exists, OuterRef
+from django.db.models import Exists, OuterRef, Q
 
 from core import action
 from core.approvals.domain import policies
@@ -151,9 +151,11 @@ def sums(
     and what went through without officers and did not come back to them. The row `about` is not its own past.
 
     Facts are stored with each as they were judged, so nothing else is asked. FactMissing where one of them
-    cannot be counted. `before` ends the past, where an old request is judged again.
+    cannot be counted. `before` ends the past, where an old request is judged again: what was refused since
+    still counted then.
     """
     found: dict[str, int] = {}
+    void = Q(state__in=_VOID) if before is None else Q(state__in=_VOID, moved_at__lt=before)
     came_back = ApprovalRequest.objects.filter(subject=OuterRef("subject"), kind=OuterRef("kind"))
     if before is not None:
         came_back = came_back.filter(opened_at__lt=before)
@@ -161,7 +163,7 @@ def sums(
         rows = ApprovalRequest.objects.filter(
             opened_at__gt=at - timedelta(seconds=window.seconds),
             **{f"facts__{window.per}": window.subject(facts)},
-        ).exclude(state__in=_VOID)
+        ).exclude(void)
         if before is not None:
             rows = rows.filter(opened_at__lt=before)
         waived = Waiver.objects.filter(

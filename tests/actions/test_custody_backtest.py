@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -66,6 +67,32 @@ def test_puts_before_officers_what_the_lane_paid(past: tuple[Withdrawal, Withdra
     denies = {"name": "none", "when": [["kind", "is", "custody.withdrawal"]], "deny": "not today"}
     totals, _ = judged(document(rules=[denies]))
     assert totals == {"same": PUBLISHED, "refused": 3}
+
+
+def test_says_how_many_acts_it_had_no_time_for(past: tuple[Withdrawal, Withdrawal]) -> None:
+    asked: list[bool] = []
+
+    def enough() -> bool:
+        asked.append(True)
+        return len(asked) > 2
+
+    found = backtest(Policy.parse(document()), count=100, enough=enough)
+    assert (found["judged"], found["left_out"]) == (2, 1 + PUBLISHED)
+    assert found["totals"] == {"same": 2}
+
+
+def test_tells_no_amount_no_destination_and_nobodys_name(past: tuple[Withdrawal, Withdrawal]) -> None:
+    """Whoever may read policies reads it, also who may not see withdrawals."""
+    waived, kept = past
+    denies = {"name": "none", "when": [["kind", "is", "custody.withdrawal"]], "deny": "not today"}
+    told = json.dumps(backtest(Policy.parse(document(rules=[denies])), count=100))
+    customer = waived.customer
+    for secret in (
+        *(str(waived.units), str(waived.amount), str(waived.value_cents), waived.destination),
+        *(str(customer.pk), customer.email, customer.display_name, kept.destination_label),
+    ):
+        assert secret not in told
+    assert str(kept.pk) in told
 
 
 def test_counts_in_windows_what_the_lane_paid_before(past: tuple[Withdrawal, Withdrawal]) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from datetime import datetime
 from typing import Final
 from uuid import UUID
@@ -30,6 +31,10 @@ from kernel.policy import BadPolicy, Policy
 NAME: Final = "approvals.policy"
 QUORUM: Final = {"compliance": 1, "treasury": 1}
 BACKTEST_MAX: Final = 1000
+BACKTEST_S: Final = 10.0
+"""No officer's draft holds the database for longer: a request to the console ends soon after, too."""
+WINDOWS_MAX: Final = 32
+"""Each is summed for each act, here and whenever somebody asks for something."""
 
 
 class BadDraft(Refused):
@@ -80,10 +85,15 @@ def save_draft(*, draft_id: UUID | None, text: str, actor: Actor, now: datetime)
 
 @action(Event.POLICY_TESTED)
 def run_backtest(*, draft_id: UUID, count: int, actor: Actor, now: datetime) -> PolicyDraft:
-    """Judge the last `count` requests again by the draft, and keep what would have changed."""
+    """Judge the last `count` requests again by the draft, as far as time allows, and keep what would have
+    changed.
+    """
     maker = _entitled(actor, now, target=NAME)
     row = _own(draft_id, maker)
-    row.backtest = backtest(row.parsed, count=max(1, min(count, BACKTEST_MAX)))
+    until = time.monotonic() + BACKTEST_S
+    row.backtest = backtest(
+        row.parsed, count=max(1, min(count, BACKTEST_MAX)), enough=lambda: time.monotonic() > until
+    )
     row.save(update_fields=["backtest"])
     audit.record(Event.POLICY_TESTED, row, actor=actor, now=now, after={"totals": row.backtest["totals"]})
     return row
@@ -96,7 +106,7 @@ def ask_publication(*, draft_id: UUID, reason: str, actor: Actor, now: datetime)
     row = _own(draft_id, maker)
     if not reason.strip():
         raise ReasonMissing("Nothing was asked: say why the policy should change.", target=_name(row))
-    if row.backtest is None:
+    if row.backtest is None or (not row.backtest["judged"] and row.backtest.get("left_out")):
         raise NotTested(
             "Nothing was asked: run the back-test first, on the draft as it is.", target=_name(row)
         )
@@ -186,6 +196,8 @@ def _document(text: str) -> bytes:
         terms = {name: policies.terms(kind) for name, kind in kinds.registered().items()}
         if found := fault(policy, terms):
             raise BadPolicy(found)
+        if len(policy.windows) > WINDOWS_MAX:
+            raise BadPolicy(f"a policy has at most {WINDOWS_MAX} windows")
     except (BadPolicy, canonical.NotCanonical, ValueError, RecursionError) as error:
         raise BadDraft(f"Nothing was kept: {error}.", target=NAME) from error
     if unknown:
