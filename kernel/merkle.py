@@ -6,7 +6,7 @@ A leaf and an inner node are hashed under different first bytes, so that no node
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -115,16 +115,29 @@ def consistency_proof(leaves: Sequence[bytes], size: int) -> list[bytes]:
     return [root(leaves[first:end]) for first, end in consistency_spans(len(leaves), size)]
 
 
+BLOCK_LEVEL: Final = 10
+BLOCK: Final = 1 << BLOCK_LEVEL
+"""So many leaves are forgotten together: of them one root stays."""
+
+
 @dataclass(slots=True)
 class Tree:
-    """A Merkle tree (RFC 6962) that keeps the root of each perfect subtree: 64 bytes a leaf, quick proofs."""
+    """A Merkle tree (RFC 6962) that keeps the root of each perfect subtree: 64 bytes a leaf, quick proofs.
+
+    One that forgets keeps of its first leaves, up to `base`, one root a block. Where more is asked it has the
+    block's leaves brought again (`recall`, from the first to behind the last), and believes what leads to the
+    root that it kept.
+    """
 
     levels: list[bytearray] = field(default_factory=lambda: [bytearray()])
+    base: int = 0
+    recall: Callable[[int, int], Iterable[bytes]] = lambda first, end: ()
+    _recalled: tuple[int, Tree] | None = None
 
     @property
     def size(self) -> int:
         """How many leaves there are."""
-        return len(self.levels[0]) // HASH_BYTES
+        return self.base + len(self.levels[0]) // HASH_BYTES
 
     def append(self, data: bytes) -> None:
         """One more leaf."""
@@ -138,22 +151,43 @@ class Tree:
                 return
             found = node(bytes(row[-2 * HASH_BYTES : -HASH_BYTES]), found)
 
+    def forget(self) -> None:
+        """Keep of each block that is full its root, and what is above."""
+        base = self.size // BLOCK * BLOCK
+        for level, row in enumerate(self.levels[:BLOCK_LEVEL]):
+            del row[: (base - self.base >> level) * HASH_BYTES]
+        self.base = base
+
     def root(self, size: int) -> bytes:
-        """The root over the first `size` leaves."""
+        """The root over the first `size` leaves; BadProof where what is recalled does not lead to it."""
         return self._span(0, size) if size else EMPTY_ROOT
 
     def consistency(self, old: int, size: int) -> list[bytes]:
-        """The proof that the tree of `old` leaves is the beginning of the one of `size`."""
+        """The proof that the tree of `old` leaves is the beginning of the one of `size`; or BadProof."""
         return [self._span(*span) for span in consistency_spans(size, old)] if old else []
 
     def _span(self, first: int, end: int) -> bytes:
         count = end - first
         level = (count - 1).bit_length()
         if count == 1 << level:
-            place = (first >> level) * HASH_BYTES
+            if level < BLOCK_LEVEL and first < self.base:
+                block = first // BLOCK * BLOCK
+                return self._block(block)._span(first - block, end - block)
+            place = (first - (self.base if level < BLOCK_LEVEL else 0) >> level) * HASH_BYTES
             return bytes(self.levels[level][place : place + HASH_BYTES])
         middle = first + (1 << level - 1)
         return node(self._span(first, middle), self._span(middle, end))
+
+    def _block(self, first: int) -> Tree:
+        """The block that begins there, out of leaves that are brought again."""
+        if self._recalled is None or self._recalled[0] != first:
+            found = Tree()
+            for data in self.recall(first, first + BLOCK):
+                found.append(data)
+            if found.size != BLOCK or found.root(BLOCK) != self._span(first, first + BLOCK):
+                raise BadProof(f"leaves {first} to {first + BLOCK} are not there as they were")
+            self._recalled = first, found
+        return self._recalled[1]
 
 
 def verify_inclusion(proof: Sequence[bytes], *, leaf_hash: bytes, index: int, size: int, root: bytes) -> None:

@@ -143,3 +143,48 @@ def test_never_takes_a_node_for_a_leaf() -> None:
 def test_with_a_frontier_that_does_not_fit_its_size_is_refused() -> None:
     with pytest.raises(ValueError, match="one node for each bit"):
         Frontier(3, (b"\x00" * 32,))
+
+
+@given(st.integers(0, 75), st.lists(st.integers(0, 75), max_size=3), st.data())
+def test_that_forgets_proves_what_one_that_does_not_proves(
+    size: int, forgets: list[int], data: st.DataObject
+) -> None:
+    """With blocks of eight leaves; it is told the leaves of a block again when it has to know them."""
+    bodies = leaves(size)
+    whole, short = merkle.Tree(), merkle.Tree()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(merkle, "BLOCK_LEVEL", 3)
+        patch.setattr(merkle, "BLOCK", 8)
+        short.recall = lambda first, end: bodies[first:end]
+        for place, body in enumerate(bodies):
+            whole.append(body)
+            short.append(body)
+            if place in forgets:
+                short.forget()
+        old = data.draw(st.integers(0, size))
+        assert (short.size, short.root(old)) == (size, whole.root(old))
+        assert short.consistency(old, size) == whole.consistency(old, size)
+        again = merkle.Tree([bytearray(level) for level in short.levels], short.base)
+        assert again.root(size) == whole.root(size)
+
+
+def test_that_forgets_keeps_a_root_of_each_block_and_of_the_last_one_all() -> None:
+    tree = merkle.Tree()
+    for body in leaves(3 * merkle.BLOCK + 5):
+        tree.append(body)
+    tree.forget()
+    assert [len(level) // merkle.HASH_BYTES for level in tree.levels] == [
+        *(5 >> level for level in range(merkle.BLOCK_LEVEL)),
+        3,
+        1,
+    ]
+
+
+@pytest.mark.parametrize("wrong", [[], [b"x"] * merkle.BLOCK, leaves(merkle.BLOCK - 1)])
+def test_that_forgets_believes_no_other_leaves_than_there_were(wrong: list[bytes]) -> None:
+    tree = merkle.Tree(recall=lambda first, end: wrong)
+    for body in leaves(merkle.BLOCK + 1):
+        tree.append(body)
+    tree.forget()
+    with pytest.raises(BadProof, match="as they were"):
+        tree.root(7)
