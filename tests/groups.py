@@ -12,8 +12,8 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from custody.signer.journal import SPEND
 from custody.signer.refusals import Refused
+from kernel.entry import SPEND
 from kernel.seats import AT_ONCE
 from tests.faults.test_signer_turns import FEE, SMALL, Busy
 from tests.messages import coin

@@ -23,16 +23,18 @@ from typing import Final
 from custody.signer.approvals import Sighting
 from custody.signer.checks import Plan
 from custody.signer.holds import Holds
-from custody.signer.journal import Entry, Journal
+from custody.signer.journal import Journal
 from custody.signer.lanes import Lanes
 from custody.signer.outstanding import Outstanding, Spent
 from custody.signer.refusals import Refused
-from custody.signer.series import Series
 from kernel import canonical, members
+from kernel.entry import Entry
+from kernel.forgotten import Forgotten
 from kernel.lane import Lane
 from kernel.pinned import Limits
 from kernel.registration import digest_of
 from kernel.registry import Registry
+from kernel.series import Series
 
 CLOCK_SLACK_MS: Final = 2_000  # a clock being steered by NTP may step back this much
 _Most = tuple[int, int | None, int]  # within so many seconds: to one destination, and in all
@@ -59,13 +61,17 @@ class Memory:
     vetoed: set[str] = field(default_factory=set)  # registry digests
     orders: set[str] = field(default_factory=set)  # names of orders obeyed
     reopened: datetime | None = None
+    forgotten: Forgotten = field(default_factory=Forgotten)
     cosigned: int = 0  # the largest head of the log that witnesses were seen to have cosigned
     forked: bool = False
 
     @classmethod
     def of(cls, journal: Journal) -> Memory:
         """The memory that a journal leads to."""
-        memory = cls()
+        memory = cls(forgotten=journal.forgotten)
+        for passkey, count in journal.forgotten.largest.items():  # whoever comes with less comes too late
+            memory.counts[passkey] = {count: ""}
+            memory.highest.setdefault(passkey, Series(max)).add(0, count)
         for entry in journal.weighty:
             memory.add(entry)
         return memory
@@ -200,6 +206,8 @@ class Memory:
         if plan.txid in self.signed:
             return None
         for intent, payment in plan.payments.items():
+            if intent in self.forgotten:
+                raise Refused("SIGNER_REPLAY", f"{intent} was signed before, too long ago to be signed again")
             for coins in self.versions.get(intent, ()):
                 if coins.isdisjoint(plan.coins):
                     why = f"{intent} was signed before, over other coins or another nonce"
@@ -250,6 +258,8 @@ class Memory:
     def _check_window(self, plan: Plan, paid: Mapping[str, int], most: _Most, *, now_ms: int) -> None:
         (window_s, destination_max, window_max), wallet = most, plan.wallet
         unattended = plan.lane is not None
+        if now_ms - window_s * 1000 < self.forgotten.until_ms:
+            raise Refused("SIGNER_WINDOW_FULL", "the window reaches back to what was forgotten here")
         used = partial(self.used, plan.account, window_s=window_s, now_ms=now_ms, unattended=unattended)
         for destination, units in paid.items():
             got = used(destination=destination)

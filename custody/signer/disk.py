@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import json
 import os
+from itertools import islice
 from pathlib import Path
 from typing import Final
 
@@ -25,7 +27,11 @@ class File:
 
     def __init__(self, folder: Path) -> None:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._path, self._reserve = folder / "journal.jsonl", folder / "reserve"
+        self._path, self._new = folder / "journal.jsonl", folder / "journal.new"
+        self._reserve = folder / "reserve"
+        self._heads: dict[
+            Path, tuple[int, str]
+        ] = {}  # of files before: the first line, and the hash before it
         self.open()
         reserve = os.open(self._reserve, os.O_RDWR | os.O_CREAT, 0o600)
         with contextlib.suppress(OSError):  # then as much as there is
@@ -39,6 +45,8 @@ class File:
         self._writes, self._synced = 1, 0  # nobody knows what the process before left
         try:
             fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            if not os.path.samestat(os.fstat(self._descriptor), self._path.stat()):
+                raise BlockingIOError  # another has begun a new file meanwhile
         except OSError:
             self.close()
             raise MemoryInUse(f"another signer has {self._path.parent} open") from None
@@ -46,6 +54,64 @@ class File:
     def close(self) -> None:
         """Let go of it."""
         os.close(self._descriptor)
+
+    def prepare(self, line: bytes, digest: str, state: bytes, *, ends: tuple[int, str]) -> int:
+        """A new file that begins with this line, and the state that it names; the old one stays, too."""
+        os.close(_written(self._state(digest), state))
+        with contextlib.suppress(FileExistsError):  # by an attempt that stopped here
+            self._older(*ends).hardlink_to(self._path)
+        self.sync_folder()
+        return _written(self._new, line)
+
+    def turn_to(self, new: int) -> None:
+        """Go on in the new file. Whenever this stops, a whole one is the journal; after OSError, nobody knows
+        which.
+        """
+        fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        self._new.replace(self._path)
+        os.dup2(new, self._descriptor, inheritable=False)
+        os.close(new)
+        self.sync_folder()
+
+    def sync_folder(self) -> None:
+        """The names of all files on the disk."""
+        folder = os.open(self._path.parent, os.O_RDONLY)
+        try:
+            os.fsync(folder)
+        finally:
+            os.close(folder)
+
+    def tidy(self, digest: str) -> None:
+        """Remove every state but that one."""
+        for path in self._path.parent.glob("checkpoint-*.jsonl"):
+            if path != self._state(digest):
+                path.unlink()
+
+    def state(self, digest: str) -> bytes:
+        """What was kept under that name; nothing where it is missing."""
+        path = self._state(digest)
+        return path.read_bytes() if path.exists() else b""
+
+    def older(self, start: int, end: int, *, behind: tuple[int, str]) -> list[bytes]:
+        """Lines of the file that has line `start`, of those before the one that begins behind there."""
+        first, before = behind
+        while start < first:
+            until, path = first, self._older(first, before)
+            if path not in self._heads:
+                if not path.exists():
+                    raise Refused("SIGNER_BAD_REQUEST", f"{path.name} was taken from this disk")
+                with path.open("rb") as file:
+                    head = json.loads(file.readline())
+                self._heads[path] = min(head["n"], first - 1), head["prev"]
+            first, before = self._heads[path]
+        with path.open("rb") as file:
+            return [line[:-1] for line in islice(file, start - first, min(end, until) - first)]
+
+    def _older(self, lines: int, last: str) -> Path:
+        return self._path.with_name(f"journal-{lines}-{last[:16]}.jsonl")
+
+    def _state(self, digest: str) -> Path:
+        return self._path.with_name(f"checkpoint-{digest[:16]}.jsonl")
 
     def put_aside(self, at_ms: int) -> None:
         """Begin a new file; the old one stays under another name."""
@@ -97,9 +163,25 @@ class File:
             os.fdatasync(self._descriptor)  # the bytes and the size; when it was changed says nothing
             self._synced = upto
 
-    def check_room(self, *, unattended: bool = False) -> None:
+    def check_room(self, *, unattended: bool = False, more: int = 0) -> None:
         """Refuse while the disk is nearly full: first what nobody approved, then all but officers' orders."""
         disk = os.fstatvfs(self._descriptor)
         free = disk.f_bavail * disk.f_frsize
-        if free < (LANE_ROOM_BYTES_MIN if unattended else ROOM_BYTES_MIN):
+        if free < more + (LANE_ROOM_BYTES_MIN if unattended else ROOM_BYTES_MIN):
             raise Refused("SIGNER_DISK_FULL", f"{free} bytes are left where the journal is")
+
+
+def _written(path: Path, data: bytes) -> int:
+    """A new file with this in it, on the disk, open to append to."""
+    path.unlink(missing_ok=True)
+    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+    try:
+        view = memoryview(data)
+        while view:
+            view = view[os.write(descriptor, view) :]
+        os.fsync(descriptor)
+    except OSError:
+        os.close(descriptor)
+        path.unlink()
+        raise
+    return descriptor

@@ -12,10 +12,10 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
-from custody.signer.journal import Entry
 from custody.signer.refusals import Refused
 from custody.signer.requests import Signed
 from kernel import canonical
+from kernel.entry import Entry
 from kernel.members import an_object, texts
 from kernel.pinned import RELEASE_LIFE
 

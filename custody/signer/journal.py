@@ -9,59 +9,37 @@ cannot add the few lines by which the file may be ahead of the token.
 
 Spends that are decided one after another may be settled together: one sync and one anchor for all of them,
 before a key is used for any.
+
+After many lines a new file begins with a checkpoint: a line that names what is kept (`checkpoint`). The chain
+goes on, and files from before stay on the disk for witnesses; a start needs none of them.
 """
 
 from __future__ import annotations
 
 import contextlib
 import hashlib
-import hmac
-import json
 import threading
 from array import array
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from itertools import takewhile
 from pathlib import Path
 from typing import Final
 
 from custody.signer.anchor import Anchored
 from custody.signer.disk import File
 from custody.signer.refusals import Refused
-from kernel import canonical, witnessed
+from kernel import canonical, checkpoint, witnessed
+from kernel.checkpoint import State
+from kernel.entry import CHECKPOINT, FIRST, LIGHT, NAMES_REGISTRY, SPEND, STOPS, WEIGHTY, Entry, line
+from kernel.forgotten import Forgotten
 from kernel.merkle import Tree
 from kernel.seats import AT_ONCE
 from kernel.tally import Tally
 
-WEIGHTY: Final = frozenset(
-    {"genesis", "registry", "announced", "vetoed", "spend", "frozen", "released", "reopened"}
-    | {"customer_key", "beneficiary", "beneficiary_removed", "unbalanced", "balanced", "final"}
-    | {"cosigned", "forked"}
-)
-LIGHT: Final = frozenset({"signed"})
-"""Synced with the next line, or before a head is shown: the synced line of the spend says what counts."""
-NAMES_REGISTRY: Final = frozenset({"genesis", "registry", "reopened"})
-STOPS: Final = frozenset({"frozen", "vetoed"})
-SPEND: Final = "spend"
 AHEAD_MAX: Final = AT_ONCE + 1
 """Spends that the token may not know of yet: of those that are aside, and of one more that would be."""
-FIRST: Final = "0" * 64
 AGAIN_MAX: Final = 1_000  # lines an hour for signatures that pay nothing new
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One line: its number, its moment (milliseconds since 1970, by the signer's clock), what happened."""
-
-    number: int
-    at_ms: int
-    event: str
-    details: Mapping[str, canonical.Value]
-    hash: str
-
-    @property
-    def weighty(self) -> bool:
-        """Whether later decisions rest on it."""
-        return self.event in WEIGHTY
+FILE_LINES: Final = 20_000  # after so many a new file begins
 
 
 class Journal:
@@ -73,10 +51,10 @@ class Journal:
         self._file, self._anchor, self._secret = File(folder), anchor, anchor.secret()
         self._tally, self._again_ms = Tally(), list[int]()
         self._settling, self.check_room = threading.Lock(), self._file.check_room
-        self._settled = 0  # how many weighty lines the token knows of
-        self._newest = 0, b""  # how many there are, and what it is to know of the last
+        self._settled = 0  # up to which line the token knows them all
+        self._newest = 0, b""  # up to which it is to, and by what
         self._lost: Refused | None = None
-        self.weighty: list[Entry] = []
+        self.weighty: list[Entry] = []  # that something may rest on
         self.registry = self.branch = ""
         self._forget()
         self.fault: Refused | None = None
@@ -102,29 +80,52 @@ class Journal:
 
         While the token cannot be told, no line comes that `_load` would not take behind those it knows of.
         """
-        if event in WEIGHTY and self.fault is None and not _may_lead([*self._ahead(), event]):
+        ahead = [one.event for one in self._ahead()]
+        if event in WEIGHTY and self.fault is None and not _may_lead([*ahead, event]):
             self._anchor.in_time(self.settle)
         synced = event not in LIGHT | {SPEND}
         if synced and self._ahead():  # if the disk fails the line, it fails that line alone
             with contextlib.suppress(*(OSError, Refused) if event in STOPS else ()):
                 self.sync()
-        members: dict[str, canonical.Value] = {
-            "n": self.lines,
-            "prev": self._last,
-            # Officers who reopen also vouch for the clock, even if it now stands earlier.
-            "at": at_ms if event == "reopened" else max(at_ms, self.last_ms),
-            "event": event,
-            "details": details,
-        }
-        if event in WEIGHTY:
-            members["mac"] = self._mac(members)
-        body = canonical.encode(members)
+        body = self._line(event, details, at_ms)
         self._file.append(body + b"\n", synced=synced, stops=event in STOPS)
-        # What is remembered is what the line says, and not what it was made of.
-        said = json.loads(body)
-        entry = Entry(said["n"], said["at"], event, said["details"], hashlib.sha256(body).hexdigest())
-        self._take(entry, body)
-        return entry
+        return self._take(Entry.written(body), body)
+
+    def shorten(self, outstanding: Collection[str], *, keep_ms: int, at_ms: int) -> None:
+        """Begin a new file, and forget what is over for `keep_ms`. OSError or Refused: another time.
+
+        It counts from where the last lines begin that fill a file: no clock that jumps forgets all at once.
+        """
+        self._next = self.lines + FILE_LINES // 10
+        self._anchor.in_time(self.settle)
+        with self._settling:
+            self.sync()  # lines for which nobody waits are in the old file, too
+            old = self.weighty
+            late = next(one for one in old if one is old[-1] or one.number >= self.lines - FILE_LINES)
+            kept = checkpoint.kept(old, outstanding, before_ms=late.at_ms - keep_ms)
+            left = checkpoint.forgotten(old, kept, self.forgotten, until_ms=late.at_ms - keep_ms)
+            self.tree.forget()
+            here = (self.lines, self._last, self.last_ms, self.registry, self.branch)
+            state = State(*here, self.tree, left, kept)
+            data = state.encoded()
+            self._file.check_room(more=len(data))
+            digest = hashlib.sha256(data).hexdigest()
+            body = self._line(CHECKPOINT, {"state": digest}, at_ms)
+            new = self._file.prepare(body + b"\n", digest, data, ends=(self.lines, self._last))
+            try:
+                self._file.turn_to(new)
+            except OSError:
+                self._lose()
+                raise
+            self._begin(state)
+            self._take(Entry.written(body), body)
+        self._anchor.in_time(self.settle)
+        self._file.tidy(digest)
+
+    @property
+    def is_long(self) -> bool:
+        """Whether a new file should begin."""
+        return self.fault is None and self.lines >= max(self._next, self._began[0] + FILE_LINES)
 
     def settle(self, gather: Callable[[Callable[[], bool]], object] = lambda _: None) -> None:
         """Every weighty line on the disk and the newest told to the token: before anything rests on them.
@@ -132,7 +133,7 @@ class Journal:
         Whoever decides may write more meanwhile: it is settled with those who wait for this, or gather first.
         Where the token could not be told, the lines stand; where the disk failed, nothing more is signed.
         """
-        wanted = len(self.weighty)
+        wanted = self._newest[0]
         gather(lambda: self._settled >= wanted)
         with self._settling:
             upto, pin = self._newest
@@ -153,15 +154,16 @@ class Journal:
             self._file.sync()
         except OSError:
             if counted:
-                why = "the disk did not take the journal's last lines; start the signer again on a sound one"
-                self.fault = self._lost = Refused("SIGNER_STORE_DAMAGED", why)
+                self._lose()
             raise
+
+    def _lose(self) -> None:
+        why = "the disk did not take the journal's last lines; start the signer again on a sound one"
+        self.fault = self._lost = Refused("SIGNER_STORE_DAMAGED", why)
 
     def between(self, start: int, end: int) -> list[str]:
         """Lines of the file from `start` to before `end`, or fewer where they are many or long."""
-        end = min(end, start + witnessed.LINES_MAX)
-        starts = [*self._starts[start : end + 1], self._size]
-        return witnessed.page(map(self._file.between, starts[: end - start], starts[1:]))
+        return witnessed.page(self._bodies(start, min(end, start + witnessed.LINES_MAX)))
 
     def reopen(self, details: Mapping[str, canonical.Value], *, at_ms: int) -> Entry:
         """Trust again, on officers' word, once the token knows. A damaged file is put aside, not deleted."""
@@ -198,17 +200,38 @@ class Journal:
                 self.append("refusals", {"counts": counted}, at_ms=at_ms or self.last_ms)
                 self._tally.told()
 
-    def _ahead(self) -> list[str]:
+    def _bodies(self, start: int, end: int) -> Iterator[bytes]:
+        """Lines of all files, without their ends; Refused where one is not on this disk any more."""
+        while start < min(end, self._began[0]):
+            for body in self._file.older(start, end, behind=self._began):
+                yield body
+                start += 1
+        for place in range(start - self._began[0], min(end, self.lines) - self._began[0]):
+            after = self._starts[place + 1] if place + 1 < len(self._starts) else self._size
+            yield self._file.between(self._starts[place], after - 1)
+
+    def _ahead(self) -> list[Entry]:
         """What the token may not know of yet."""
-        return [entry.event for entry in self.weighty[self._settled :]]
+        return [*takewhile(lambda entry: entry.number >= self._settled, reversed(self.weighty))][::-1]
 
     def _forget(self) -> None:
-        self.weighty.clear()
         self._settled, self._newest, self._lost = 0, (0, b""), None
-        self.lines, self.last_ms, self._last = 0, 0, FIRST
-        self.tree, self._starts, self._size = Tree(), array("Q"), 0  # where each line begins in the file
+        self._begin(State(0, FIRST, 0, self.registry, self.branch, Tree(), Forgotten(), []))
 
-    def _take(self, entry: Entry, body: bytes) -> None:
+    def _begin(self, state: State) -> None:
+        """With the first line of a file, after this."""
+        self.lines, self._last, self.last_ms = state.lines, state.last, state.last_ms
+        self.registry, self.branch, self.tree = state.registry, state.branch, state.tree
+        self.weighty, self.forgotten, self.tree.recall = state.kept, state.forgotten, self._bodies
+        self._began, self._next = (state.lines, state.last), 0
+        self._starts, self._size = array("Q"), 0  # where each line begins in the file
+
+    def _line(self, event: str, details: Mapping[str, canonical.Value], at_ms: int) -> bytes:
+        # Officers who reopen also vouch for the clock, even if it now stands earlier.
+        moment = at_ms if event == "reopened" else max(at_ms, self.last_ms)
+        return line(self.lines, event, details, previous=self._last, at_ms=moment, secret=self._secret)
+
+    def _take(self, entry: Entry, body: bytes) -> Entry:
         self.tree.append(body)
         self._starts.append(self._size)
         self._size += len(body) + 1
@@ -220,7 +243,8 @@ class Journal:
         if entry.weighty:  # only these are kept in memory: refusals are many where somebody tries
             self.weighty.append(entry)
             pin = canonical.encode({"n": entry.number, "hash": entry.hash, "registry": self.registry})
-            self._newest = len(self.weighty), pin
+            self._newest = self.lines, pin
+        return entry
 
     def _load(self) -> None:
         pinned = self._anchor.read()
@@ -233,16 +257,16 @@ class Journal:
             self.registry = str(pin.get("registry", ""))
             self.fault = Refused("SIGNER_STORE_DAMAGED", f"the journal does not hold: {error}")
             return
-        events = self._ahead()
-        told = (pin.get("n"), pin.get("hash"))
-        known = next((n for n, one in enumerate(self.weighty, 1) if (one.number, one.hash) == told), 0)
+        ahead, told = self._ahead(), (pin.get("n"), pin.get("hash"))
+        events = [one.event for one in ahead]
+        known = next((n for n, one in enumerate(ahead, 1) if (one.number, one.hash) == told), 0)
         if pinned is None and events in ([], ["genesis"]):
             self.settle()
         elif pinned is None:
             self.fault = Refused("SIGNER_TOKEN_CHANGED", "the token does not know this journal")
         elif known and _may_lead(events[known:]):
             # Ended between writing lines and telling the token: they count, so nothing is forgotten.
-            self._settled = known
+            self._settled = ahead[known - 1].number + 1
             self.settle()
         else:
             code = "SIGNER_STORE_RESTORED" if events else "SIGNER_STORE_LOST"
@@ -251,31 +275,17 @@ class Journal:
 
     def _read(self) -> Iterator[tuple[Entry, bytes]]:
         whole, self.cut = self._file.read()
-        previous, number = FIRST, 0
-        for line in whole.splitlines():
-            entry, before = self._entry(line)
-            if entry.number != number or before != previous:
-                raise ValueError(f"line {number} does not follow the one before")
-            previous, number = entry.hash, number + 1
-            yield entry, line
-
-    def _entry(self, body: bytes) -> tuple[Entry, str]:
-        """The line, and the hash that it says the line before had; ValueError where it is not ours."""
-        document = canonical.decode_object(body)
-        mac = document.pop("mac", "")
-        number, at_ms, event, details, previous = (
-            document[name] for name in ("n", "at", "event", "details", "prev")
-        )
-        if type(number) is not int or type(at_ms) is not int or not isinstance(event, str):
-            raise ValueError("a line has a number, a moment and an event")
-        if not isinstance(details, Mapping) or not isinstance(previous, str):
-            raise ValueError("a line has details and the hash of the one before")
-        if event in WEIGHTY and not hmac.compare_digest(str(mac).encode(), self._mac(document).encode()):
-            raise ValueError(f"line {number} was not written by this signer")
-        return Entry(number, at_ms, event, details, hashlib.sha256(body).hexdigest()), previous
-
-    def _mac(self, members: Mapping[str, canonical.Value]) -> str:
-        return hmac.new(self._secret, canonical.encode(members), hashlib.sha256).hexdigest()
+        for body in whole.splitlines():
+            entry, before = Entry.read(body, secret=self._secret)
+            if entry.event == CHECKPOINT:
+                if self.lines:
+                    raise ValueError("a checkpoint stands only at the beginning of a file")
+                digest = str(entry.details["state"])
+                self._begin(State.read(self._file.state(digest), digest))
+                self._settled = self.weighty[-1].number  # the oldest that the token may know
+            if (entry.number, before) != (self.lines, self._last):
+                raise ValueError(f"line {self.lines} does not follow the one before")
+            yield entry, body
 
 
 def _may_lead(events: Sequence[str]) -> bool:

@@ -14,10 +14,10 @@ from datetime import datetime
 from typing import Final
 
 from custody.signer import checks
-from custody.signer.journal import Entry
 from custody.signer.refusals import Refused
 from custody.signer.requests import Attested, Learnt, Spend
 from kernel import canonical, customer, encodings, lane
+from kernel.entry import Entry
 from kernel.intent import WITHDRAWAL
 from kernel.registry import Registry
 

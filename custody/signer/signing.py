@@ -12,11 +12,11 @@ from custody.signer import checks, lanes, orders, requests, safes
 from custody.signer.checks import Plan
 from custody.signer.counters import Memory
 from custody.signer.holds import EVERYTHING
-from custody.signer.journal import SPEND
 from custody.signer.refusals import Refused
 from custody.signer.requests import Message
 from custody.signer.standing import Standing
 from kernel import canonical, evm
+from kernel.entry import SPEND
 from kernel.intent import Intent, time_text
 from kernel.members import is_version
 from kernel.pinned import Limits
@@ -53,6 +53,7 @@ class Signer(Standing):
     def health(self, message: Mapping[str, canonical.Value] | None = None) -> Message:
         """What an operator wants to know; nothing secret."""
         now_ms, standing = self.now_ms(), ""
+        self.shorten()
         try:
             self.token.check_answers()
             standing = self.token.in_time(lambda: self.journal.standing)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import threading
 from collections.abc import Callable, Mapping, Sequence
@@ -13,18 +14,20 @@ from custody.signer.approvals import Sighting
 from custody.signer.checks import quorum_for
 from custody.signer.counters import LISTENS_MS, Memory
 from custody.signer.holds import EVERYTHING
-from custody.signer.journal import SPEND, Journal
+from custody.signer.journal import Journal
 from custody.signer.refusals import Refused
 from custody.signer.requests import RECOVERY, RELEASE, Attested, Message, Order
 from custody.signer.succession import COPY, check_genesis, check_recovery, check_successor, read
 from custody.signer.tokens import Token
 from custody.signer.watched import Watched
 from kernel import canonical
+from kernel.entry import SPEND
 from kernel.gathering import Gathering
 from kernel.registration import digest_of
 from kernel.registry import Registry
 
 FREEZE_FILE: Final = "FREEZE"  # whoever runs the host may stop the signer; only officers start it again
+LONGER_S: Final = 60  # than any window: a clock may be steered back a little
 ASKED_EVERY_MS: Final = 60_000  # who is not asked for longer may be cut off, or have a clock that jumped
 
 
@@ -178,6 +181,18 @@ class Standing:
         self.memory.add(entry)
         if entry.weighty and event != SPEND:
             self.token.in_time(self.journal.settle)
+
+    def shorten(self) -> None:
+        """Where the journal's file has grown long, begin another, and forget what is over."""
+        if self.journal.is_long:
+            spans_s = list[int]()
+            for one in (self.registry, self._before):
+                spans_s += [one.limits.window_s, int(one.limits.order_life.total_seconds())]
+                spans_s += [lane.window_s for lane in one.lanes.values()]
+            with contextlib.suppress(OSError, Refused):
+                live = self.memory.outstanding.spends.keys()
+                self.journal.shorten(live, keep_ms=(max(spans_s) + LONGER_S) * 1000, at_ms=self.now_ms())
+            self.memory = Memory.of(self.journal)
 
     def registry_entry(self) -> Message:
         """What an entry says of the registry in force."""

@@ -17,7 +17,7 @@ from custody.signer.journal import Journal
 from custody.signer.lanes import CLOCKS_APART_S
 from custody.signer.refusals import Refused
 from custody.signer.tokens import Token
-from kernel import canonical, note, witnessed
+from kernel import canonical, merkle, note, witnessed
 from kernel.registry import Registry
 
 Details = Mapping[str, canonical.Value]
@@ -64,7 +64,10 @@ class Watched:
     def proof(self, message: Details) -> requests.Message:
         """That the log of `old` lines is the beginning of that of `size`."""
         old, size = self._places(message, "old", "size")
-        hashes: list[canonical.Value] = [item.hex() for item in self._journal.tree.consistency(old, size)]
+        try:
+            hashes: list[canonical.Value] = [item.hex() for item in self._journal.tree.consistency(old, size)]
+        except merkle.BadProof as error:
+            raise Refused("SIGNER_STORE_DAMAGED", str(error)) from None
         return requests.said("log_proof", self._token.name, {"hashes": hashes})
 
     def entries(self, message: Details) -> requests.Message:
@@ -80,7 +83,7 @@ class Watched:
             raise Refused("SIGNER_BAD_REQUEST", "a note is text")
         try:
             return self._take(text, memory, int(now_s))
-        except note.BadNote as error:
+        except (note.BadNote, merkle.BadProof) as error:
             raise Refused("SIGNER_BAD_COSIGNATURE", str(error)) from None
 
     def _take(self, text: str, memory: Memory, now_s: int) -> requests.Message:

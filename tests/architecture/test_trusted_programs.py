@@ -166,7 +166,7 @@ def test_stay_small_enough_to_read_in_an_hour() -> None:
     beside = {"ask.py", "provision.py", "registry.py", "words.py", "genesis.py", "brought.py"}
     beside |= {"template.py", "drafts.py", "changes.py", "people.py", "written.py"}
     signer = {path: count for path, count in lines.items() if path.parent.name == "signer"}
-    assert sum(count for path, count in signer.items() if path.name not in beside) <= 3_620
+    assert sum(count for path, count in signer.items() if path.name not in beside) <= 3_710
     assert max(signer.values()) <= 300
     assert max(lines.values()) <= 360
 

@@ -7,7 +7,7 @@ import operator
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custody.signer.series import Series
+from kernel.series import Series
 
 MOMENTS = st.integers(-5, 20)
 NUMBERS = st.lists(st.tuples(MOMENTS, st.integers(0, 100)), max_size=30)

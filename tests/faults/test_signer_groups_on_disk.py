@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from custody.signer.disk import File
-from custody.signer.journal import SPEND, Entry, Journal
+from custody.signer.journal import Journal
 from kernel.approval import Verb
+from kernel.entry import SPEND, Entry
 from tests import messages
 from tests.groups import COUNTED, WAIT_S, HeldToken, codes, group, written
 from tests.softtoken import Desk

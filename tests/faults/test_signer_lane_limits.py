@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 
 from custody.signer.checks import Plan
 from custody.signer.counters import Memory
-from custody.signer.journal import Entry
 from custody.signer.refusals import Refused
 from kernel import canonical, script
 from kernel import lane as lanes
+from kernel.entry import Entry
 from kernel.money import Amount
 from kernel.wallet import Wallet
 from tests import vault as vaults
