@@ -82,7 +82,7 @@ fn forget(folder: &Path, keep: usize, seam: &Seam) -> Result<usize, Error> {
             fs::rename(&fresh, &path)
         };
         write().map_err(io_error("write", &path))?;
-        segment::sync_folder(&folder.join(FOLDER))?;
+        segment::sync_folder(&folder.join(FOLDER), seam)?;
     }
     for (_, copy) in &copies[..gone] {
         seam.pass(Step::Forget).and_then(|()| fs::remove_file(copy)).map_err(io_error("delete", copy))?;
@@ -105,7 +105,7 @@ pub fn retire(folder: &Path, through: u64, keep: usize, seam: &Seam) -> Result<R
         let (before, after) = copy(folder, *first, path, seam)?;
         seam.pass(Step::Drop).map_err(io_error("delete", path))?;
         fs::remove_file(path).map_err(io_error("delete", path))?;
-        segment::sync_folder(folder)?;
+        segment::sync_folder(folder, seam)?;
         told.segments += 1;
         told.bytes_before += before;
         told.bytes_after += after;
@@ -120,7 +120,7 @@ pub fn retire(folder: &Path, through: u64, keep: usize, seam: &Seam) -> Result<R
 fn copy(folder: &Path, first: u64, path: &Path, seam: &Seam) -> Result<(u64, u64), Error> {
     let attic = folder.join(FOLDER);
     fs::create_dir_all(&attic).map_err(io_error("create", &attic))?;
-    segment::sync_folder(folder)?;
+    segment::sync_folder(folder, seam)?;
     let fresh = attic.join("next-copy");
     let write = || -> io::Result<u64> {
         seam.pass(Step::Compress)?;
@@ -147,7 +147,7 @@ fn copy(folder: &Path, first: u64, path: &Path, seam: &Seam) -> Result<(u64, u64
     let copy = path_of(folder, first);
     seam.pass(Step::Keep).map_err(io_error("rename", &copy))?;
     fs::rename(&fresh, &copy).map_err(io_error("rename", &copy))?;
-    segment::sync_folder(&attic)?;
+    segment::sync_folder(&attic, seam)?;
     Ok((before, after))
 }
 

@@ -13,6 +13,7 @@
 
 mod attic;
 mod block;
+mod filler;
 mod lock;
 mod read;
 mod seam;
@@ -43,6 +44,8 @@ pub enum Error {
     Lost(PathBuf),
     /// Another process writes this journal.
     Locked(PathBuf),
+    /// A step failed before, and only a new start finds out what the disk holds.
+    Failed(PathBuf),
     /// What was durable once is not what is there now.
     Corrupt {
         path: PathBuf,
@@ -69,6 +72,13 @@ impl fmt::Display for Error {
                 path.display()
             ),
             Error::Locked(path) => write!(f, "another process writes the journal in {}", path.display()),
+            Error::Failed(path) => {
+                write!(
+                    f,
+                    "the journal in {} failed before; nothing is taken until a new start",
+                    path.display()
+                )
+            }
             Error::Corrupt { path, offset, what } => {
                 write!(f, "{} is corrupt at byte {offset}: {what}", path.display())
             }

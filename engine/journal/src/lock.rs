@@ -22,6 +22,8 @@ const PATIENCE: Duration = Duration::from_millis(200);
 pub(crate) struct Lock {
     file: File,
     path: PathBuf,
+    /// The folder is locked too: whoever deletes what looks like a lock left behind lets no second writer in.
+    _folder: File,
 }
 
 impl Lock {
@@ -34,29 +36,35 @@ impl Lock {
             .truncate(false)
             .open(&path)
             .map_err(io_error("open", &path))?;
-        let began = Instant::now();
-        loop {
-            match file.try_lock() {
-                Ok(()) => break,
-                Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {
-                    thread::sleep(Duration::from_millis(5));
-                }
-                Err(TryLockError::WouldBlock) => return Err(Error::Locked(folder.to_path_buf())),
-                Err(TryLockError::Error(cause)) => return Err(Error::Io { doing: "lock", path, cause }),
-            }
-        }
+        lock(&file, folder, &path)?;
+        let held = File::open(folder).map_err(io_error("open", folder))?;
+        lock(&held, folder, folder)?;
         let write = |file: &mut File| {
             file.set_len(0)?;
             file.rewind()?;
             writeln!(file, "{}", std::process::id())
         };
         write(&mut file).map_err(io_error("write", &path))?;
-        Ok(Lock { file, path })
+        Ok(Lock { file, path, _folder: held })
     }
 
     /// Says that its holder lives.
     pub fn beat(&self) -> Result<(), Error> {
         self.file.set_modified(SystemTime::now()).map_err(io_error("touch", &self.path))
+    }
+}
+
+fn lock(file: &File, folder: &Path, path: &Path) -> Result<(), Error> {
+    let began = Instant::now();
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(()),
+            Err(TryLockError::WouldBlock) if began.elapsed() < PATIENCE => {
+                thread::sleep(Duration::from_millis(5));
+            }
+            Err(TryLockError::WouldBlock) => return Err(Error::Locked(folder.to_path_buf())),
+            Err(TryLockError::Error(cause)) => return Err(io_error("lock", path)(cause)),
+        }
     }
 }
 

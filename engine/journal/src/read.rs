@@ -28,6 +28,8 @@ pub(crate) struct Tail {
     pub path: PathBuf,
     pub offset: u64,
     pub length: u64,
+    /// Where the last block begins: the only one that may never have been flushed.
+    pub last: u64,
     /// End of what is not zero: up to here must be wiped before anything is appended.
     pub dirty_to: u64,
     pub sum: u32,
@@ -101,6 +103,7 @@ fn read(
             ));
         }
         let mut offset = segment::HEADER;
+        let mut newest = 0;
         while let Some(block) = Sealed::read(&bytes[offset..]) {
             if block.first_seq != next || block.before != sum {
                 return Err(corrupt(offset, "a block does not continue the one before"));
@@ -112,6 +115,7 @@ fn read(
                 }
             }
             scan.blocks += 1;
+            newest = offset;
             next += u64::from(block.count);
             sum = block.sum;
             offset += block.len();
@@ -138,10 +142,15 @@ fn read(
             path: path.clone(),
             offset: offset as u64,
             length: bytes.len() as u64,
+            last: newest as u64,
             dirty_to: (offset + dirty) as u64,
             sum,
         });
         chain = Some((next, sum));
+        if last && next <= after {
+            let what = format!("the journal ends before record {next}, and a snapshot stands for {after}");
+            return Err(corrupt(offset, &what));
+        }
     }
     Ok(scan)
 }

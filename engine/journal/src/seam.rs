@@ -16,8 +16,10 @@ pub enum Step {
     Head,
     /// Giving it its name.
     Name,
-    /// Making the name durable.
+    /// Making names in a folder durable.
     NameFlush,
+    /// Making durable what the writer before left.
+    TakeOn,
     /// Writing the compressed copy of an old segment.
     Compress,
     /// Giving the copy its name.

@@ -4,9 +4,10 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File, OpenOptions};
-use std::io::Write;
+use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -78,8 +79,14 @@ pub(crate) fn named(folder: &Path, suffix: &str) -> Result<Vec<(u64, PathBuf)>, 
 
 /// A file of zeros, really written and flushed: only then do later writes need no metadata.
 ///
-/// `pause` lies between the pieces: nobody but the writer itself may be in a hurry.
-pub(crate) fn prepare(path: &Path, length: u64, pause: Duration, seam: &Seam) -> Result<File, Error> {
+/// `pause` lies between the pieces: nobody but the writer itself may be in a hurry. `stop` ends it early.
+pub(crate) fn prepare(
+    path: &Path,
+    length: u64,
+    pause: Duration,
+    stop: &AtomicBool,
+    seam: &Seam,
+) -> Result<File, Error> {
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -91,6 +98,9 @@ pub(crate) fn prepare(path: &Path, length: u64, pause: Duration, seam: &Seam) ->
     let mut left = length;
     while left > 0 {
         let part = left.min(zeros.len() as u64) as usize;
+        if stop.load(Ordering::Relaxed) {
+            return Err(io_error("fill", path)(io::ErrorKind::Interrupted.into()));
+        }
         seam.pass(Step::Fill).map_err(io_error("fill", path))?;
         file.write_all(&zeros[..part]).map_err(io_error("fill", path))?;
         if !pause.is_zero() {
@@ -117,10 +127,20 @@ pub(crate) fn adopt(
     file.sync_all().map_err(io_error("flush", prepared))?;
     let path = path_of(folder, header.first_seq);
     seam.pass(Step::Name).and_then(|()| fs::rename(prepared, &path)).map_err(io_error("rename", &path))?;
-    seam.pass(Step::NameFlush).map_err(io_error("flush", folder))?;
-    sync_folder(folder)
+    sync_folder(folder, seam)
 }
 
-pub(crate) fn sync_folder(folder: &Path) -> Result<(), Error> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error("flush", folder))
+/// Makes the names in a folder durable.
+pub(crate) fn sync_folder(folder: &Path, seam: &Seam) -> Result<(), Error> {
+    seam.pass(Step::NameFlush)
+        .and_then(|()| File::open(folder)?.sync_all())
+        .map_err(io_error("flush", folder))
+}
+
+/// Creates a folder, and those above it, under names that outlive a loss of power.
+pub(crate) fn create_folder(folder: &Path, seam: &Seam) -> Result<(), Error> {
+    let folder = std::path::absolute(folder).map_err(io_error("create", folder))?;
+    let missing: Vec<&Path> = folder.ancestors().take_while(|path| !path.exists()).collect();
+    fs::create_dir_all(&folder).map_err(io_error("create", &folder))?;
+    missing.iter().filter_map(|made| made.parent()).try_for_each(|above| sync_folder(above, seam))
 }

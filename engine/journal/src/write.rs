@@ -3,11 +3,9 @@
 use std::fs::{self, File, OpenOptions};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc;
-use std::thread;
-use std::time::Duration;
 
-use crate::block::{Block, Record};
+use crate::block::{self, Block, Record};
+use crate::filler::Filler;
 use crate::lock::Lock;
 use crate::read::{Scan, Tail, scan};
 use crate::seam::{Seam, Step};
@@ -36,8 +34,10 @@ pub struct Journal {
     length: u64,
     sum: u32,
     next_seq: u64,
-    prepared: mpsc::Receiver<Result<(PathBuf, File), Error>>,
-    wanted: mpsc::Sender<()>,
+    /// A step failed, or somebody died in it: what the disk holds is unknown.
+    failed: bool,
+    /// Before the lock, which is let go when nobody of this process writes into the folder any more.
+    filler: Filler,
     /// Released when the process ends, however it ends.
     lock: Lock,
 }
@@ -58,24 +58,25 @@ impl Journal {
         visit: impl FnMut(Record<'_>) -> Result<(), String>,
     ) -> Result<(Journal, Scan), Error> {
         if init {
-            fs::create_dir_all(folder).map_err(io_error("create", folder))?;
+            segment::create_folder(folder, &options.seam)?;
         } else if !folder.is_dir() {
             return Err(Error::Empty(folder.to_path_buf()));
         }
         let lock = Lock::take(folder)?;
+        let filler = Filler::new(folder, options);
+        let mark = folder.join(MARK);
         if segment::list(folder)?.is_empty() {
-            let mark = folder.join(MARK);
             if after > 0 || mark.exists() {
                 return Err(Error::Lost(folder.to_path_buf()));
             }
             if !init {
                 return Err(Error::Empty(folder.to_path_buf()));
             }
-            let fresh = folder.join("next-segment");
-            let file = segment::prepare(&fresh, options.segment_bytes, Duration::ZERO, &options.seam)?;
+            let (fresh, file) = filler.fill()?;
             segment::adopt(folder, &fresh, &file, Header { first_seq: 1, before: 0 }, &options.seam)?;
+        }
+        if !mark.exists() {
             fs::write(&mark, b"").map_err(io_error("write", &mark))?;
-            segment::sync_folder(folder)?;
         }
         let scanned = scan(folder, after, visit)?;
         let tail = scanned.tail.clone().expect("a journal with segments has a tail");
@@ -84,24 +85,8 @@ impl Journal {
             .write(true)
             .open(&tail.path)
             .map_err(io_error("open", &tail.path))?;
-        wipe(&file, &tail)?;
-        let (wanted, wants) = mpsc::channel();
-        let (ready, prepared) = mpsc::sync_channel(1);
-        let path = folder.join("next-segment");
-        let filling = options.clone();
-        thread::Builder::new()
-            .name("segments".into())
-            .spawn(move || {
-                for () in wants {
-                    let file =
-                        segment::prepare(&path, filling.segment_bytes, segment::GIVE_WAY, &filling.seam);
-                    if ready.send(file.map(|file| (path.clone(), file))).is_err() {
-                        return;
-                    }
-                }
-            })
-            .map_err(io_error("start a thread for", folder))?;
-        let journal = Journal {
+        take_on(folder, &file, &tail, options)?;
+        let mut journal = Journal {
             folder: folder.to_path_buf(),
             options: options.clone(),
             file,
@@ -109,11 +94,11 @@ impl Journal {
             length: tail.length,
             sum: tail.sum,
             next_seq: scanned.next_seq,
-            prepared,
-            wanted,
+            failed: false,
+            filler,
             lock,
         };
-        journal.want_segment_past(tail.length / EARLY, tail.offset);
+        journal.look_ahead();
         Ok((journal, scanned))
     }
 
@@ -126,9 +111,18 @@ impl Journal {
         self.lock.beat()
     }
 
-    /// Makes a block durable. After an error the journal must not be used again: what the disk holds is unknown.
+    /// Makes a block durable. After an error nothing is taken any more: what the disk holds is unknown, and a second
+    /// flush could succeed for bytes that the first one lost.
     pub fn append(&mut self, block: &mut Block) -> Result<(), Error> {
         assert_eq!(block.first_seq(), self.next_seq, "records are numbered without gaps");
+        if self.failed {
+            return Err(Error::Failed(self.folder.clone()));
+        }
+        if block.len() > block::HEADER + block::LENGTH_MAX {
+            let why = "no reader takes a block as large as the one that it is in".into();
+            return Err(Error::Refused { seq: self.next_seq, why });
+        }
+        self.failed = true;
         let sum = block.seal(self.sum);
         let length = block.bytes().len() as u64;
         if self.offset + length > self.length {
@@ -143,39 +137,23 @@ impl Journal {
                 .and_then(|()| self.file.sync_data())
                 .map_err(io_error("flush the journal in", &self.folder))?;
         }
-        let before = self.offset;
         self.offset += length;
         self.sum = sum;
         self.next_seq += u64::from(block.count());
-        if before < self.length / EARLY {
-            self.want_segment_past(self.length / EARLY, self.offset);
-        }
+        self.look_ahead();
+        self.failed = false;
         Ok(())
     }
 
     /// Long before the need, so that nobody waits for zeros.
-    fn want_segment_past(&self, mark: u64, offset: u64) {
-        if offset >= mark {
-            // The thread lives as long as this end of the channel does.
-            self.wanted.send(()).ok();
+    fn look_ahead(&mut self) {
+        if self.offset >= self.length / EARLY {
+            self.filler.begin();
         }
     }
 
     fn next_segment(&mut self, block: u64) -> Result<(), Error> {
-        // Jumping over the middle in one block means that nobody asked yet.
-        let early = self.prepared.try_recv();
-        let (path, file) = match early {
-            Ok(made) => made?,
-            Err(_) if self.offset >= self.length / EARLY => {
-                self.prepared.recv().expect("the segment thread lives as long as the journal")?
-            }
-            Err(_) => {
-                let path = self.folder.join("next-segment");
-                let file =
-                    segment::prepare(&path, self.options.segment_bytes, Duration::ZERO, &self.options.seam)?;
-                (path, file)
-            }
-        };
+        let (path, file) = self.filler.take()?;
         let length = self.options.segment_bytes.max(segment::HEADER as u64 + block);
         let header = Header { first_seq: self.next_seq, before: self.sum };
         segment::adopt(&self.folder, &path, &file, header, &self.options.seam)?;
@@ -186,12 +164,21 @@ impl Journal {
     }
 }
 
-/// Replaces a torn tail by zeros, so that its remains can never be mistaken for something valid.
-fn wipe(file: &File, tail: &Tail) -> Result<(), Error> {
-    if tail.dirty_to > tail.offset {
-        let zeros = vec![0; (tail.dirty_to - tail.offset) as usize];
-        file.write_all_at(&zeros, tail.offset).map_err(io_error("wipe the torn tail of", &tail.path))?;
-        file.sync_all().map_err(io_error("flush", &tail.path))?;
-    }
-    Ok(())
+/// Makes durable what is there before anything follows it, and replaces a torn tail by zeros, so that its remains can
+/// never be mistaken for something valid.
+///
+/// The writer before may have died between a block and its flush, or of a flush that failed. Whoever reads the block
+/// now reads it from memory, and a flush after a failed one has nothing to do. So the block is written once more.
+fn take_on(folder: &Path, file: &File, tail: &Tail, options: &Options) -> Result<(), Error> {
+    let mut end = vec![0; (tail.dirty_to - tail.last) as usize];
+    let last = &mut end[..(tail.offset - tail.last) as usize];
+    options
+        .seam
+        .pass(Step::TakeOn)
+        .and_then(|()| file.read_exact_at(last, tail.last))
+        .and_then(|()| file.write_all_at(&end, tail.last))
+        .and_then(|()| file.sync_all())
+        .map_err(io_error("make durable what is in", &tail.path))?;
+    // So may its segment's name.
+    segment::sync_folder(folder, &options.seam)
 }
