@@ -191,3 +191,36 @@ pub(crate) fn open(path: &Path) -> io::Result<File> {
     file.flush()?;
     Ok(file)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_the_same_only_if_it_unpacks_to_every_byte() {
+        let folder = tempfile::tempdir().unwrap();
+        let (plain, packed) = (folder.path().join("plain"), folder.path().join("packed"));
+        let bytes: Vec<u8> = (0..200_000).map(|at| (at % 251) as u8).collect();
+        fs::write(&plain, &bytes).unwrap();
+        let same = |copied: &[u8]| {
+            let mut info = FrameInfo::new();
+            info.content_checksum = true;
+            let mut encoder = FrameEncoder::with_frame_info(info, Vec::new());
+            encoder.write_all(copied).unwrap();
+            fs::write(&packed, encoder.finish().unwrap()).unwrap();
+            is_same(&plain, &packed)
+        };
+        assert!(same(&bytes).unwrap());
+        for at in [0, 65_535, 65_536, bytes.len() - 1] {
+            let mut other = bytes.clone();
+            other[at] ^= 1;
+            assert!(!same(&other).unwrap(), "byte {at}");
+        }
+        assert!(!same(&bytes[..bytes.len() - 1]).unwrap());
+        assert!(!same(&[bytes.as_slice(), b"x"].concat()).unwrap());
+        assert!(same(&bytes).unwrap());
+        let whole = fs::read(&packed).unwrap();
+        fs::write(&packed, [&whole[..whole.len() - 1], &[whole[whole.len() - 1] ^ 1]].concat()).unwrap();
+        assert!(is_same(&plain, &packed).is_err(), "its checksum does not hold");
+    }
+}

@@ -38,12 +38,7 @@ impl Block {
         (Undo(start), told)
     }
 
-    /// The bytes of the record that was pushed last.
-    pub fn last(&self, undo: &Undo) -> &[u8] {
-        &self.bytes[undo.0 + RECORD_HEADER..]
-    }
-
-    /// Where the record that was pushed last begins, so that offsets told by its writer can be used.
+    /// The bytes from this offset on, which a record's writer has told.
     pub fn since(&self, offset: usize) -> &[u8] {
         &self.bytes[offset..]
     }
@@ -190,4 +185,86 @@ pub(crate) fn any_block_after(bytes: &[u8], seq: u64) -> Option<usize> {
         at += 1;
     }
     None
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sealed(first_seq: u64, records: &[&[u8]]) -> Vec<u8> {
+        let mut block = Block::default();
+        block.start(first_seq);
+        for record in records {
+            block.push(7, |bytes| bytes.extend_from_slice(record));
+        }
+        block.seal(1);
+        block.bytes().to_vec()
+    }
+
+    #[test]
+    fn a_block_holds_what_was_pushed_and_not_taken_out_again() {
+        let mut block = Block::default();
+        block.start(5);
+        assert!(block.is_empty());
+        let (_, at) = block.push(1, |bytes| {
+            bytes.extend_from_slice(b"one");
+            bytes.len() - 3
+        });
+        assert_eq!((block.is_empty(), block.count(), block.since(at)), (false, 1, b"one".as_slice()));
+        let (undo, ()) = block.push(2, |bytes| bytes.extend_from_slice(b"two"));
+        block.undo(undo);
+        assert_eq!((block.count(), block.len(), block.since(at)), (1, HEADER + 12 + 3, b"one".as_slice()));
+        block.push(3, |bytes| bytes.extend_from_slice(b"three"));
+        block.seal(0);
+        let records = Sealed::read(block.bytes()).unwrap().records().unwrap();
+        let (one, three) = (b"one".as_slice(), b"three".as_slice());
+        assert_eq!(
+            records,
+            [Record { seq: 5, time_ns: 1, bytes: one }, Record { seq: 6, time_ns: 3, bytes: three }]
+        );
+    }
+
+    #[test]
+    fn a_record_may_be_empty_but_none_may_be_cut_short() {
+        let whole = sealed(1, &[b"", b"ab", b""]);
+        let lengths: Vec<usize> = Sealed::read(&whole)
+            .unwrap()
+            .records()
+            .unwrap()
+            .iter()
+            .map(|record| record.bytes.len())
+            .collect();
+        assert_eq!(lengths, [0, 2, 0]);
+        for cut in 1..=12 {
+            let mut bytes = whole[..whole.len() - cut].to_vec();
+            let length = (bytes.len() - HEADER) as u32;
+            bytes[4..8].copy_from_slice(&length.to_le_bytes());
+            let sum = checksum(&bytes);
+            bytes[28..32].copy_from_slice(&sum.to_le_bytes());
+            assert!(Sealed::read(&bytes).unwrap().records().is_err(), "{cut} bytes are missing");
+        }
+    }
+
+    #[test]
+    fn a_sequence_near_the_end_of_its_range_is_nobodys() {
+        let first = |seq| Sealed::read(&sealed(seq, &[b"x"])).map(|block| block.first_seq);
+        assert_eq!(first(u64::MAX >> 1), Some(u64::MAX >> 1));
+        for seq in [(u64::MAX >> 1) + 1, u64::MAX - 1, u64::MAX] {
+            assert_eq!(first(seq), None);
+        }
+    }
+
+    #[test]
+    fn a_later_block_is_found_wherever_it_lies() {
+        let block = sealed(9, &[b"x"]);
+        for at in [0, 1, 31, 32, 33, 500, 4_000] {
+            let mut bytes = vec![0; at];
+            bytes.extend_from_slice(&block);
+            assert_eq!(any_block_after(&bytes, 8), Some(at));
+            assert_eq!(any_block_after(&bytes, 9), None, "that is what is damaged, and nothing after it");
+            assert_eq!(any_block_after(&bytes[..bytes.len() - 1], 8), None);
+            bytes.extend_from_slice(&[0x43; 40]);
+            assert_eq!(any_block_after(&bytes, 8), Some(at));
+        }
+    }
 }

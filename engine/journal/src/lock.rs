@@ -99,8 +99,9 @@ pub fn fence(folder: &Path) -> Result<(), String> {
     let mut text = String::new();
     let mut file = File::open(&path).map_err(failed)?;
     file.read_to_string(&mut text).map_err(failed)?;
-    let number: i32 = text.trim().parse().map_err(|_| format!("{} names no process", path.display()))?;
-    let pid = Pid::from_raw(number).ok_or_else(|| format!("{number} is no process"))?;
+    let named = text.trim().parse().ok().filter(|number| *number > 0).and_then(Pid::from_raw);
+    let pid = named.ok_or_else(|| format!("{} names no process", path.display()))?;
+    let number = pid.as_raw_pid();
     // The descriptor pins the process: from here on its number cannot come to mean another one.
     let process =
         pidfd_open(pid, PidfdFlags::empty()).map_err(|cause| format!("process {number}: {cause}"))?;

@@ -208,8 +208,7 @@ impl Follower {
             };
             let mut used = 0;
             while let Some(block) = Sealed::read(&self.buffer[used..read]) {
-                let follows = block.first_seq + u64::from(block.count) > self.next_seq;
-                if block.before != *sum || (follows && block.first_seq > self.next_seq) {
+                if block.before != *sum || block.first_seq > self.next_seq {
                     return Err(Error::Corrupt {
                         path: self.folder.clone(),
                         offset: *offset + used as u64,

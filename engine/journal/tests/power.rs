@@ -151,6 +151,13 @@ fn remembers_that_it_was_begun_although_its_first_start_died_on_the_way() {
 }
 
 #[test]
+fn is_not_begun_anew_where_a_snapshot_is_all_that_is_left() {
+    let folder = TempDir::new().unwrap();
+    assert!(matches!(open_after(folder.path(), 5, 4_096, Seam::default()), Err(Error::Lost(_))));
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "there is nothing but its lock");
+}
+
+#[test]
 fn has_one_writer_even_if_somebody_deletes_its_lock_file() {
     let folder = TempDir::new().unwrap();
     let journal = open(folder.path(), Seam::default()).unwrap();
@@ -216,7 +223,10 @@ fn fills_nothing_any_more_once_it_is_let_go() {
     });
     let mut journal = open_after(folder.path(), 0, 64 << 20, seam).unwrap();
     let pieces = filled.load(Ordering::SeqCst);
-    append(&mut journal, 9 << 20).unwrap();
+    append(&mut journal, 7 << 20).unwrap();
+    thread::sleep(Duration::from_millis(20));
+    assert_eq!(filled.load(Ordering::SeqCst), pieces, "there is time");
+    append(&mut journal, 2 << 20).unwrap();
     while filled.load(Ordering::SeqCst) == pieces {
         thread::sleep(Duration::from_millis(1));
     }
