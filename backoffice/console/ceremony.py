@@ -22,7 +22,7 @@ from backoffice.console.entering import session_of
 from core import clock
 from core.factors import actions, judging, queries
 from core.factors.domain import acts
-from core.factors.domain.factors import Kind, State
+from core.factors.domain.factors import Kind
 from core.factors.domain.strength import CHALLENGE_FOR, STRONG_ENOUGH, Needs
 from core.factors.given import FIELDS, read
 from core.factors.models import Passkey
@@ -180,7 +180,7 @@ def _ask(
 ) -> HttpResponse:
     """The page that asks, with the form inside it. It says 401: the person is known, the consent is not."""
     if needs is Needs.SEALED:
-        mine: list[Any] = queries.sealed_keys(states=[State.ACTIVE])
+        mine: list[Any] = queries.whole_keys()
     else:
         mine = [each for each in queries.active(request.identity) if each.kind in STRONG_ENOUGH[needs]]
     route = _route(request)

@@ -8,7 +8,6 @@ from typing import Final
 from django.conf import settings
 
 from core.factors import queries
-from core.factors.domain.factors import State
 from core.health import Reading, Status
 
 KEYS_WANTED: Final = 2
@@ -23,11 +22,11 @@ def break_glass(now: datetime) -> Reading:
             f"The glass is broken: {row.asked_by} and {row.seconded_by} act under it. Anybody can end it.",
             {"ends_at": row.ends_at.isoformat() if row.ends_at else None},
         )
-    keys = len(queries.sealed_keys(states=[State.ACTIVE]))
+    keys = len(queries.whole_keys())
     if keys < KEYS_WANTED:
         return Reading(
             Status.DEGRADED,
-            "There are fewer than two sealed keys: nobody can break the glass.",
+            "There are fewer than two keys whose seal is whole: nobody can break the glass.",
             {"keys": keys},
         )
     if waiting := queries.alerts_waiting(now=now):

@@ -53,6 +53,18 @@ def sealed_keys(*, states: Sequence[State] = (State.PENDING, State.ACTIVE)) -> l
     return list(rows.order_by("begun_at", "id"))
 
 
+def broken_seals() -> frozenset[UUID]:
+    """The keys that have opened an emergency: they open no other, and are to be replaced."""
+    opened = Glass.objects.filter(opened_at__isnull=False).values_list("first_key_id", "second_key_id")
+    return frozenset(key for pair in opened for key in pair if key is not None)
+
+
+def whole_keys() -> list[Passkey]:
+    """The keys in the safes with which an emergency can be opened."""
+    broken = broken_seals()
+    return [key for key in sealed_keys(states=[State.ACTIVE]) if key.pk not in broken]
+
+
 def glass_in_force() -> Glass | None:
     """The emergency that lasts now, by the database's clock, if there is one."""
     rows = Glass.objects.filter(state=glass.State.OPEN, ends_at__gt=DatabaseClock())

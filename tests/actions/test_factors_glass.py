@@ -17,7 +17,7 @@ from core.actor import Actor
 from core.audit.models import AuditEvent
 from core.factors import queries
 from core.factors.actions import ask_glass, end_glass, open_glass
-from core.factors.actions.emergencies import NoSealedKey, NotBroken, TwoPeople
+from core.factors.actions.emergencies import BrokenSeal, NoSealedKey, NotBroken, TwoPeople
 from core.factors.domain.glass import NEXT, State
 from core.factors.models import Glass, Passkey
 from core.health import probes
@@ -28,6 +28,7 @@ from core.staff.domain import changes
 from tests import doors
 from tests.emergencies import at_the_safe
 from tests.officers import SAFES, Officer, Staff
+from tests.sql import refused
 
 pytestmark = pytest.mark.django_db
 
@@ -40,6 +41,20 @@ def broken(staff: Staff) -> Glass:
     """Dot the auditor and Ana are the only ones in the building."""
     row = ask_glass(reason="the vault is on fire", actor=holding(staff.dot), now=clock.now())
     return open_glass(glass_id=row.pk, actor=holding(staff.ana, SAFES[1]), now=clock.now())
+
+
+def over(row: Glass) -> None:
+    """Its half hour has passed."""
+    unguarded(f"UPDATE factors_glass SET ends_at = clock_timestamp() WHERE id = '{row.pk}'")
+
+
+def unguarded(statement: str) -> None:
+    """Set a scene past the table's triggers."""
+    settled = ("SET CONSTRAINTS ALL IMMEDIATE", "SET CONSTRAINTS ALL DEFERRED")
+    switched = [f"ALTER TABLE factors_glass {way} TRIGGER USER" for way in ("DISABLE", "ENABLE")]
+    with connection.cursor() as cursor:
+        for each in (*settled, switched[0], statement, *settled, switched[1]):
+            cursor.execute(each)
 
 
 def test_takes_two_people_and_two_keys(staff: Staff) -> None:
@@ -114,6 +129,12 @@ def test_goes_over_http_with_the_keys_of_two_safes(
     dot, ana = doors.at_console(staff.dot.identity), doors.at_console(staff.ana.identity)
     ana.safe = SAFES[1]
     assert dot.post("/freezes/pull", {"scope": "asset:BTC", "reason": "fire"}).status_code == 403
+    # A person's own passkey is no key out of a safe.
+    with monkeypatch.context() as without:
+        without.setattr(doors, "sealed_key", lambda safe: staff.dot.key)
+        own = dot.post("/emergencies/ask", {"reason": "fire"})
+    assert own.status_code == 401
+    assert 'data-code="factors.unknown"' in own.content.decode()
     assert dot.post("/emergencies/ask", {"reason": "fire"}).status_code == 302
     row = Glass.objects.get()
     assert ana.post(f"/emergencies/{row.pk}/second").status_code == 302
@@ -123,12 +144,6 @@ def test_goes_over_http_with_the_keys_of_two_safes(
     assert deed["actor"]["under"] == f"access.rolegrant/{grant.pk}"
     seen = doors.at_console(staff.sam.identity).get(f"/staff/elevations/{grant.pk}/").content.decode()
     assert "freezes.freeze.pulled" in seen
-    # A person's own passkey is no key out of a safe.
-    end_glass(glass_id=row.pk, actor=staff.sam.actor, now=clock.now())
-    monkeypatch.setattr(doors, "sealed_key", lambda safe: staff.dot.key)
-    refused = dot.post("/emergencies/ask", {"reason": "fire"})
-    assert refused.status_code == 401
-    assert 'data-code="factors.unknown"' in refused.content.decode()
 
 
 def test_gives_no_way_to_grant_it(staff: Staff) -> None:
@@ -145,12 +160,7 @@ def test_ends_once_and_waits_ten_minutes_for_the_second(staff: Staff) -> None:
     now = clock.now()
     row = ask_glass(reason="fire", actor=holding(staff.dot), now=now)
     assert queries.glass_waiting() == row
-    with connection.cursor() as cursor:
-        cursor.execute("ALTER TABLE factors_glass DISABLE TRIGGER USER")
-        cursor.execute("UPDATE factors_glass SET asked_at = clock_timestamp() - interval '10 minutes'")
-        cursor.execute("SET CONSTRAINTS ALL IMMEDIATE")
-        cursor.execute("SET CONSTRAINTS ALL DEFERRED")
-        cursor.execute("ALTER TABLE factors_glass ENABLE TRIGGER USER")
+    unguarded("UPDATE factors_glass SET asked_at = clock_timestamp() - interval '10 minutes'")
     assert queries.glass_waiting() is None
     with pytest.raises(NotBroken, match="too long ago"):
         open_glass(glass_id=row.pk, actor=holding(staff.ana, SAFES[1]), now=now)
@@ -161,6 +171,41 @@ def test_ends_once_and_waits_ten_minutes_for_the_second(staff: Staff) -> None:
         end_glass(glass_id=broken(staff).pk, actor=staff.eve.actor, now=now)
     with pytest.raises(NotBroken, match="lasts already"):
         ask_glass(reason="fire", actor=holding(staff.sam), now=now)
+
+
+def test_opens_no_second_time_with_the_same_keys_whoever_holds_them(staff: Staff) -> None:
+    """Two people who have been to both safes would else go on for ever, half an hour after half an hour."""
+    over(broken(staff))
+    now = clock.now()
+    assert probes.read("break-glass", now=now).status == "degraded"
+    for officer, safe in ((staff.dot, SAFES[0]), (staff.ana, SAFES[0]), (staff.sam, SAFES[1])):
+        with pytest.raises(BrokenSeal):
+            ask_glass(reason="still fire", actor=holding(officer, safe), now=now)
+    # For SQL neither, as the first key or as the second.
+    keys = dict(Passkey.objects.filter(sealed=True).values_list("name", "pk"))
+    begins = (
+        "INSERT INTO factors_glass (id, state, reason, asked_by_id, first_key_id)"
+        f" VALUES (gen_random_uuid(), 'asked', 'x', '{staff.dot.identity.pk}', '{keys['safe 1']}')"
+    )
+    refused(begins, match="begins with one sealed key")
+
+
+def test_lasts_alone_however_many_were_asked_for_before(staff: Staff) -> None:
+    """Two that were asked for by the same two, each by one of them, are one emergency and not two."""
+    now = clock.now()
+    one = ask_glass(reason="fire", actor=holding(staff.dot), now=now)
+    other = ask_glass(reason="fire", actor=holding(staff.ana, SAFES[1]), now=now)
+    late = replace(staff.dot.actor, proof=at_the_safe(staff.dot))
+    opened = open_glass(glass_id=one.pk, actor=holding(staff.ana, SAFES[1]), now=now)
+    with pytest.raises((NotBroken, BrokenSeal)):
+        open_glass(glass_id=other.pk, actor=late, now=now)
+    opens = (
+        f"UPDATE factors_glass SET state = 'open', seconded_by_id = '{staff.dot.identity.pk}',"
+        f" second_key_id = first_key_id WHERE id = '{other.pk}'"
+    )
+    refused(opens, match=r"second sealed key|lasts already|broken once")
+    end_glass(glass_id=opened.pk, actor=staff.sam.actor, now=clock.now())
+    assert not RoleGrant.objects.filter(role=Role.BREAK_GLASS, revoked_at=None).exists()
 
 
 OPENS = "UPDATE factors_glass SET state = 'open', "

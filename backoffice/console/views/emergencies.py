@@ -31,6 +31,7 @@ def index(request: frame.StaffRequest, refusal: Refused | None = None) -> HttpRe
         "waiting": queries.glass_waiting(),
         "past": [(row, grants.get(row.pk, [])) for row in past],
         "keys": queries.sealed_keys(),
+        "broken": queries.broken_seals(),
         "powers": sorted(BREAK_GLASS),
         "may_register": access.allowed(request.identity, Permission.PROPOSE_STAFF, now),
         "may_take": access.allowed(request.identity, Permission.SUSPEND_STAFF, now),
@@ -68,7 +69,9 @@ def end(request: frame.StaffRequest, glass_id: UUID) -> HttpResponse:
         actions.end_glass(glass_id=glass_id, actor=request.actor, now=clock.now())
     except Refused as refusal:
         return _or_404(request, refusal)
-    messages.success(request, "The emergency is over. Seal the keys again, and replace those that were used.")
+    messages.success(
+        request, "The emergency is over. Replace the two keys that were used: they open no other."
+    )
     return redirect("emergencies")
 
 

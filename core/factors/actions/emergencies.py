@@ -17,7 +17,7 @@ from core.factors.domain.glass import LASTS, NEXT, SECOND_WITHIN, State
 from core.factors.domain.strength import CHALLENGE_FOR, Needs
 from core.factors.events import Event, GlassAlerted, OfficerAlerted
 from core.factors.models import Challenge, Glass, Passkey
-from core.factors.queries import glass_in_force
+from core.factors.queries import broken_seals, glass_in_force
 from core.refusals import NotAllowed, NotFound, Refused
 
 REASON_CHARS_MAX: Final = 500
@@ -35,6 +35,12 @@ class NotBroken(Refused):
     code = "factors.not_broken"
 
 
+class BrokenSeal(NotAllowed):
+    """The key has opened an emergency before: two people with two keys would go on for ever with them."""
+
+    code = "factors.broken_seal"
+
+
 class TwoPeople(NotAllowed):
     """One person, or one key, is not enough."""
 
@@ -49,6 +55,7 @@ def ask_glass(*, reason: str, actor: Actor, now: datetime) -> Glass:
         raise NotBroken("Nothing was opened: say what has happened, in a few sentences.")
     if glass_in_force() is not None:
         raise NotBroken("An emergency lasts already; see the band over every screen.")
+    _ask_for_a_whole_seal(key)
     row = Glass.objects.create(state=State.ASKED, reason=reason.strip(), asked_by=officer, first_key=key)
     audit.record(Event.GLASS_ASKED, row, actor=actor, now=now, after={"key": key.label}, reason=row.reason)
     _alert_everybody(row, "asked", now=now)
@@ -59,7 +66,8 @@ def ask_glass(*, reason: str, actor: Actor, now: datetime) -> Glass:
 def open_glass(*, glass_id: UUID, actor: Actor, now: datetime) -> Glass:
     """The second person, with the other key: both may stop and see for half an hour, and everybody is told.
 
-    The rights are those of `roles.BREAK_GLASS`, beside what the two may do anyway; no seat in any quorum.
+    The rights are those of `roles.BREAK_GLASS`, beside what the two may do anyway; no seat in any quorum. The
+    database lets one emergency last at a time, and takes no key for a second one.
     """
     officer, key = _with_sealed_key(actor)
     row = _locked(glass_id)
@@ -67,6 +75,9 @@ def open_glass(*, glass_id: UUID, actor: Actor, now: datetime) -> Glass:
         raise NotBroken("It is open or over already.", target=_name(row))
     if officer.pk == row.asked_by_id or key.pk == row.first_key_id:
         raise TwoPeople("It takes another person, with the other key.", target=_name(row))
+    if glass_in_force() is not None:
+        raise NotBroken("An emergency lasts already; see the band over every screen.", target=_name(row))
+    _ask_for_a_whole_seal(key)
     opened = Glass.objects.filter(
         pk=row.pk, state=State.ASKED, asked_at__gt=DatabaseClock() - SECOND_WITHIN
     ).update(
@@ -135,6 +146,11 @@ def _with_sealed_key(actor: Actor) -> tuple[Identity, Passkey]:
     if key is None:
         raise NoSealedKey("This takes a key out of the safe.")
     return officer, key
+
+
+def _ask_for_a_whole_seal(key: Passkey) -> None:
+    if key.pk in broken_seals():
+        raise BrokenSeal(f"“{key.label}” has opened an emergency before. Take a key whose seal is whole.")
 
 
 def _locked(glass_id: UUID) -> Glass:
