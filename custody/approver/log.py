@@ -23,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
 from custody.approver.rejections import Rejections
+from custody.approver.suspensions import Suspensions, officer_in
 from kernel import canonical, encodings, note, webauthn, witnessed
 from kernel.approval import BadStatement, Statement, Verb
 from kernel.merkle import Tree
@@ -64,6 +65,8 @@ class Given:
     statement: Statement
     assertion: webauthn.Assertion
     credential_id: str
+    about: str = ""
+    """The officer whom a suspension, or its end, is about."""
 
     @classmethod
     def parse(cls, data: bytes) -> Given:
@@ -71,23 +74,25 @@ class Given:
         try:
             members = canonical.decode_object(data)
             texts = {name: value for name, value in members.items() if isinstance(value, str)}
-            if frozenset(members) != _MEMBERS or len(texts) != len(members):
+            if frozenset(members) - {"payload"} != _MEMBERS or len(texts) != len(members):
                 raise NotASignature("other members than those of a signature")
+            said = Statement(
+                verb=Verb(texts["verb"]),
+                kind=texts["kind"],
+                deployment=texts["deployment"],
+                nonce=encodings.from_hex(texts["nonce"]),
+                digest=encodings.from_hex(texts["digest"]),
+            )
             return cls(
                 request=texts["request"],
-                statement=Statement(
-                    verb=Verb(texts["verb"]),
-                    kind=texts["kind"],
-                    deployment=texts["deployment"],
-                    nonce=encodings.from_hex(texts["nonce"]),
-                    digest=encodings.from_hex(texts["digest"]),
-                ),
+                statement=said,
                 assertion=webauthn.Assertion(
                     authenticator_data=encodings.from_base64url(texts["authenticator_data"]),
                     client_data=encodings.from_base64url(texts["client_data"]),
                     signature=encodings.from_base64url(texts["signature"]),
                 ),
                 credential_id=texts["credential_id"],
+                about=officer_in(texts["payload"], said) if "payload" in texts else "",
             )
         except (canonical.NotCanonical, encodings.BadEncoding, BadStatement, ValueError) as error:
             raise NotASignature(str(error)) from None
@@ -158,7 +163,7 @@ class SigningLog:
             raise LogInUse(f"{self._path} is in use by another process") from None
         self.tree, self._lines = Tree(), list[bytes]()
         self._places: dict[str, int] = {}
-        self.rejections = Rejections()
+        self.rejections, self.suspensions = Rejections(), Suspensions()
         self._strangers: list[float] = []
         self._read()
         self._set_aside()
@@ -188,6 +193,7 @@ class SigningLog:
                 "nonce": said.nonce.hex(),
                 "digest": said.digest.hex(),
                 "assertion": given.name,
+                **({"about": given.about} if given.about else {}),
             }
             line = canonical.encode(members)
             try:
@@ -266,6 +272,7 @@ class SigningLog:
     def _take(self, line: bytes, members: Mapping[str, canonical.Value]) -> None:
         self._places[_text(members, "assertion")] = self.tree.size
         self.rejections.take(members)
+        self.suspensions.take(members)
         self.tree.append(line)
         self._lines.append(line)
 

@@ -27,6 +27,8 @@ OFFICER_PATH: Final = "/officer/"
 """With an id: what the registry on this host calls that officer. Whoever has no id learns no name."""
 REJECTED_PATH: Final = "/rejected/"
 """With a nonce and a digest: who has rejected that on this page, and when."""
+SUSPENDED_PATH: Final = "/suspended/"
+"""With an officer's id: whom officers suspended on this page, who did, and who let them count again since."""
 REGISTER_PATH: Final = "/register"
 """The one page that may ask for a new passkey."""
 LOG_BYTES_MAX: Final = 64 * 1024
@@ -197,6 +199,8 @@ class Handler(BaseHTTPRequestHandler):
             self._say(self._name, self.path.removeprefix(OFFICER_PATH))
         elif self.path.startswith(REJECTED_PATH):
             self._say(self._rejections, self.path.removeprefix(REJECTED_PATH))
+        elif self.path.startswith(SUSPENDED_PATH):
+            self._say(self._suspensions, self.path.removeprefix(SUSPENDED_PATH))
         else:
             self.send_error(HTTPStatus.NOT_FOUND)
 
@@ -222,10 +226,21 @@ class Handler(BaseHTTPRequestHandler):
         return {"name": registry.officers[officer].name, "registry": str(registry.version)}
 
     def _rejections(self, registry: Registry, asked: str) -> canonical.Value:
-        found = self.log.rejections.of(*asked.split("/")[:2])
-        spare = registry.recovery.officers if registry.recovery else {}
-        known = {one.id: one.name for one in (*registry.officers.values(), *spare.values())}
-        return {"by": [{"name": known.get(who, who), "at_ms": str(at)} for who, at in found.items()]}
+        return {"by": _people(self.log.rejections.of(*asked.split("/")[:2]), registry)}
+
+    def _suspensions(self, registry: Registry, asker: str) -> canonical.Value:
+        if asker not in registry.officers:
+            return None
+        found: list[canonical.Value] = [
+            {
+                "id": who,
+                "name": registry.officers[who].name if who in registry.officers else who,
+                "by": _people(one.by, registry),
+                "released_by": _people(one.released_by, registry),
+            }
+            for who, one in self.log.suspensions.all().items()
+        ]
+        return {"suspended": found}
 
     def send_error(self, code: int, message: str | None = None, explain: str | None = None) -> None:
         """A plain sentence under the same headers; the connection ends, whatever else was sent on it."""
@@ -254,6 +269,13 @@ class Handler(BaseHTTPRequestHandler):
 
     def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - the base class's name for it
         """Requests are not logged: what officers look at is nobody's business here."""
+
+
+def _people(found: Mapping[str, int], registry: Registry) -> list[canonical.Value]:
+    """Officers by their names in the registry, those for a recovery as well, each with the moment."""
+    spare = registry.recovery.officers if registry.recovery else {}
+    known = {one.id: one.name for one in (*registry.officers.values(), *spare.values())}
+    return [{"name": known.get(who, who), "at_ms": str(at)} for who, at in found.items()]
 
 
 def listen(path: Path, pins: Pins, log: SigningLog, officers: Officers) -> Server:

@@ -15,6 +15,7 @@ from core import clock
 from core.approvals.models import ApprovalRequest
 from custody.actions import ask_release_of_signers, draft_freeze
 from custody.models import Asker, DecoderKey, PaymentPolicy, SignerOrder
+from kernel import canonical, encodings
 from tests.browser.conftest import ROOT, Site, bare, recorded, tab_to
 from tests.browser.passkeys import plug_in
 from tests.browser.test_console_screens import ALL_RULES, COLOURS, keep, violations
@@ -165,6 +166,32 @@ def test_takes_one_officers_order_to_stop_and_nothing_else_for_an_answer(site: S
     expect(page.locator("#lines")).to_contain_text("Ben BrandtAs registry 1, on this page’s own host")
     assert violations(page, ALL_RULES) == []
     keep(page, "sign-suspension")
+    page.check("#verb-approve")
+    page.click("#sign")
+    page.wait_for_url(f"{site.console}/treasury/signers/orders/*/")
+
+    # A reopened signer hears whom its order does not name. What the console leaves out, this page has seen.
+    for suspended, said in (([], "Ben Brandt, suspended by Ana Abelsen"), ([officer], "")):
+        page.goto("about:blank")
+        page.goto(reopening(link(row), suspended=suspended))
+        expect(page.locator("h1#headline")).to_have_text("Let the signer hot-1 begin a new memory")
+        assert page.locator("#left-out").is_visible() is bool(said)
+        expect(page.locator("#left-out")).to_contain_text(said)
+        assert violations(page, ALL_RULES) == []
+        keep(page, f"sign-reopening-{'whole' if suspended else 'left-out'}")
+
+
+def reopening(link: str, *, suspended: list[str]) -> str:
+    """The link of another order with a reopening's payload in it, as a console in other hands makes it."""
+    address, _, fragment = link.partition("#")
+    members = canonical.decode_object(encodings.from_base64url(fragment))
+    act = canonical.decode_object(encodings.from_base64url(str(members["payload"])))
+    del act["wallet"]
+    act |= {"v": 2, "kind": "signer.reopen", "token": "hot-1", "standing": "ab" * 32}
+    act["suspended"] = [each.removeprefix("officer:") for each in suspended]
+    payload = encodings.base64url(canonical.encode(act))
+    made = canonical.encode({**members, "kind": "signer.reopen", "payload": payload})
+    return f"{address}#{encodings.base64url(made)}"
 
 
 def test_has_much_money_read_again_by_an_offline_decoder(site: Site, visit: Any, tmp_path: Path) -> None:

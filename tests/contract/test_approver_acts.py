@@ -314,3 +314,39 @@ def test_names_a_suspended_officer_by_the_registry_on_its_own_host_and_never_by_
         "Rejected before, on this page: by Ben Brandt (1970-01-01 00:00 UTC), Cy⟨U+202E⟩ ("
     )
     assert (nobody, unknown.startswith("Whether somebody rejected this before is not known")) == ("", True)
+
+
+LEFT_OUT: Final = """
+import { readFileSync } from "node:fs";
+const { leftOut } = await import(process.argv[1] + "/host.js");
+const { named, known } = JSON.parse(readFileSync(0, "utf-8"));
+const ask = async (path) => (
+  { ok: known !== null && path === "/suspended/m", json: async () => ({ suspended: known }) }
+);
+const said = named.map((suspended) => leftOut({ maker: "m", suspended }, ask));
+console.log(JSON.stringify(await Promise.all(said)));
+"""
+
+
+def test_says_of_a_reopening_whom_it_leaves_out_by_its_own_hosts_log() -> None:
+    """A console in other hands leaves out the officer whose stolen key it has."""
+
+    def said(named: list[Any], known: Any) -> list[str]:
+        given = json.dumps({"named": named, "known": known})
+        command = [NODE, "--input-type=module", "-e", LEFT_OUT, str(PAGE)]
+        done = subprocess.run(command, input=given, capture_output=True, text=True, check=True, timeout=240)
+        found: list[str] = json.loads(done.stdout)
+        return found
+
+    ben = {"name": "Ben", "at_ms": "0"}
+    eve: dict[str, Any] = {"id": "e", "name": "Eve\u202e", "by": [ben], "released_by": []}
+    out, named, another_act = said([["c"], ["c", "e"], None], [eve])
+    assert out.startswith(
+        "Suspended on this page, and not named above: Eve⟨U+202E⟩, suspended by Ben (1970-01-01 00:00 UTC), "
+        "and nobody signed here that they may count again."
+    )
+    assert (named, another_act) == ("", "")
+    (since,) = said([[]], [{**eve, "released_by": [{"name": "Cy", "at_ms": "60000"}]}])
+    assert "; since then Cy (1970-01-01 00:01 UTC) signed that they may count again." in since
+    (unknown,) = said([[]], None)
+    assert unknown.startswith("Whether this leaves out somebody who was suspended")

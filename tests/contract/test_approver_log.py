@@ -198,6 +198,49 @@ def test_tells_who_rejected_the_same_before_whatever_the_console_shows(tmp_path:
         assert by(approver, nonce, payload) == ["Ben", "Cy"]
 
 
+def order(kind: str, wallet: str, reason: str = "x") -> bytes:
+    return canonical.encode({"kind": kind, "wallet": wallet, "reason": reason})
+
+
+def ordered(key: Authenticator, kind: str, verb: Verb, wallet: str, **changes: Any) -> bytes:
+    """What the page hands in of an order about a wallet, with the payload that was signed."""
+    payload = order(kind, wallet)
+    given_ = {"payload": payload, "said": {"kind": kind, "verb": verb}}
+    body = canonical.decode_object(given(key, **given_))
+    return canonical.encode({**body, "payload": encodings.base64url(payload), **changes})
+
+
+def test_tells_whom_officers_suspended_here_whatever_list_the_console_makes(tmp_path: Path) -> None:
+    """A reopened signer hears everybody again whom its order does not name, and the console writes that."""
+
+    def said(approver: Approver, asker: str = BEN) -> Any:
+        status, _, body = http(
+            approver.folder / "approver.sock", f"/suspended/{asker}", host="approver.localhost:8000"
+        )
+        return json.loads(body)["suspended"] if status == 200 else status
+
+    freeze, release = ("signer.freeze", Verb.APPROVE), ("signer.release", Verb.RELEASE)
+    with running(tmp_path) as approver:
+        assert said(approver) == []
+        assert said(approver, RIA) == 404, "whoever has no officer's id learns nothing"
+        assert approver.hand_in(ordered(Authenticator(), *freeze, f"officer:{CY}")) == 200
+        assert approver.hand_in(ordered(KEYS[BEN], *freeze, "hot")) == 200
+        assert approver.hand_in(ordered(KEYS[CY], *release, f"officer:{CY}")) == 200
+        assert said(approver) == [], "nobody knows the first, and the others suspend nobody"
+        other = encodings.base64url(order("signer.freeze", f"officer:{BEN}"))
+        forged = ordered(KEYS[BEN], *freeze, f"officer:{CY}", payload=other)
+        assert approver.hand_in(forged) == 422, "nobody's name comes from bytes that were not signed"
+        assert approver.hand_in(ordered(KEYS[BEN], *freeze, f"officer:{CY}")) == 200
+    with running(tmp_path) as approver:
+        (one,) = said(approver)
+        assert (one["id"], one["name"], one["released_by"]) == (CY, "Cy", [])
+        assert [each["name"] for each in one["by"]] == ["Ben"]
+        assert approver.hand_in(ordered(KEYS[CY], *release, f"officer:{CY}")) == 200
+        assert [each["name"] for each in said(approver)[0]["released_by"]] == ["Cy"]
+        assert approver.hand_in(ordered(KEYS[BEN], *freeze, f"officer:{CY}", request=RIA)) == 200
+        assert said(approver)[0]["released_by"] == [], "they let go what was held before"
+
+
 def test_shows_witnesses_heads_that_only_grow(tmp_path: Path) -> None:
     with running(tmp_path) as approver:
         approver.hand_in(given())

@@ -216,6 +216,6 @@ def test_imports_of_ours_the_kernel_alone() -> None:
     done = subprocess.run([str(PYTHON), "-c", probe], cwd=ROOT, capture_output=True, text=True, check=True)
     loaded = {name.split(".")[0] for name in done.stdout.split()}
     ours = {name for name in done.stdout.split() if name.split(".")[0] == "custody"}
-    parts = ("__main__", "log", "officers", "rejections", "seated", "server", "watching")
+    parts = ("__main__", "log", "officers", "rejections", "seated", "server", "suspensions", "watching")
     assert ours == {"custody", "custody.approver", *(f"custody.approver.{name}" for name in parts)}
     assert loaded.isdisjoint({"core", "django", "pkcs11"})

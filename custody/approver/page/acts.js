@@ -260,6 +260,8 @@ export function read(members, { kind, deployment }) {
     lines: act.lines(found),
     details: [line("Maker", found.maker, "mono"), ...act.details(found)],
     expires: found.expires ?? null,
+    maker: found.maker,
+    suspended: found.suspended ?? null,
     goodForHours: act.goodForHours ?? GOOD_FOR_HOURS,
     verb: act.verb ?? "approve",
     answers: act.answers ?? ["approve", "reject"],

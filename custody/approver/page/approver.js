@@ -4,7 +4,7 @@ import { NotCanonical, decodeObject, encodeTexts } from "./canonical.js";
 import { Unreadable, checkTime, read } from "./acts.js";
 import { encodeQR } from "./qr.js";
 import { asLine, grouped } from "./lines.js";
-import { named, rejectedBefore } from "./host.js";
+import { leftOut, named, rejectedBefore } from "./host.js";
 import { FILE, NONCE, UUID, linkIn, ours, pinned, saving } from "./link.js";
 import { base64url, challengeOf, digestOf, fingerprintOf, fromBase64url, fromHex, hex } from "./statement.js";
 
@@ -14,6 +14,8 @@ const QR_PIXELS = 5;
 
 // What each agreeing verb is called on the page.
 const SAID = new Map([["approve", "Approve"], ["release", "Release"], ["ask", "Ask"]]);
+
+const SUSPENDS = new Set(["signer.freeze", "signer.release"]);
 
 const at = (id) => document.getElementById(id);
 
@@ -38,6 +40,7 @@ async function asked(fragment) {
   return {
     act, kind, deployment, nonce, request, encoded,
     confirm: confirm === "yes" && asks !== "yes", digest, toFile: origin === FILE,
+    missing: await leftOut(act),
     before: act.isFounding ? "" : await rejectedBefore({ nonce, digest: hex(digest) }),
   };
 }
@@ -62,6 +65,8 @@ function show(found) {
   at("back").hidden = found.toFile;
   at("rejected").textContent = found.before;
   at("rejected").hidden = found.before === "";
+  at("left-out").textContent = found.missing;
+  at("left-out").hidden = found.missing === "";
   if (act.expires !== null && Date.parse(act.expires) <= Date.now()) {
     at("late").textContent =
       "By this computer’s clock the request is void already. An approval would be refused; ask for a new request.";
@@ -190,6 +195,8 @@ class NotWrittenDown extends Error {}
 async function writeDown(given) {
   const members = ["authenticator_data", "client_data", "credential_id", "deployment", "kind", "nonce", "request",
     "signature", "verb"].map((name) => [name, given[name]]);
+  // Whose suspension it is: the log tells it where a reopening leaves somebody out.
+  if (SUSPENDS.has(given.kind)) members.push(["payload", given.encoded]);
   const body = encodeTexts(new Map([...members, ["digest", hex(given.digest)]]));
   let status = "no answer";
   try {
