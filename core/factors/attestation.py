@@ -4,6 +4,7 @@ Accepted is only a credential of our relying party, made on our page and not ins
 an authenticator that verified its user, with an ES256 key, over the challenge that we gave out. The
 attestation statement is checked for what it is and kept whole. What it says of the device (the AAGUID) is
 only as good as its certificate: a deployment that insists on models lists AAGUIDs and their vendors' roots.
+With roots, a key that attests itself proves nothing: any program can make one that says it is any model.
 """
 
 from __future__ import annotations
@@ -12,8 +13,10 @@ import json
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Final
+from uuid import UUID
 
 import cbor2
+from cryptography import x509
 from webauthn import verify_registration_response
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 from webauthn.helpers.cose import COSEAlgorithmIdentifier
@@ -28,7 +31,10 @@ from core.refusals import Refused
 from kernel import webauthn
 
 OBJECT_BYTES_MAX: Final = 64 * 1024
-_X, _Y = -2, -3  # COSE labels of a point's coordinates, RFC 9053 section 7.1.1
+_CURVE, _X, _Y = -1, -2, -3  # COSE labels of a curve and a point's coordinates, RFC 9053 section 7.1.1
+_P256: Final = 1
+_AAGUID_IN_CERTIFICATE: Final = x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")
+_OCTETS_16: Final = b"\x04\x10"  # DER: sixteen octets follow
 _UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError)
 
 
@@ -96,12 +102,15 @@ def read(
             else None,
         )
         point = _point(found.credential_public_key)
+        chain = cbor2.loads(statement)["attStmt"].get("x5c", [])
+        is_named = all(_names(one, found.aaguid) for one in chain[:1])
     except (WebAuthnException, cbor2.CBORError, *_UNREADABLE) as error:
         raise BadRegistration(
             "Nothing was registered: the authenticator's answer was not accepted "
             f"({type(error).__name__}). Begin again on this page."
         ) from error
-    if models and (found.aaguid not in models or found.fmt == AttestationFormat.NONE):
+    is_proved = found.fmt != AttestationFormat.NONE and is_named and (bool(chain) or not roots)
+    if (models and found.aaguid not in models) or ((models or roots) and not is_proved):
         raise UnknownModel(
             f"Nothing was registered: {found.aaguid} is no model that is admitted here, or does not prove it."
         )
@@ -116,6 +125,18 @@ def read(
     )
 
 
+def _names(certificate: bytes, aaguid: str) -> bool:
+    """Whether the vendor's certificate is about this model, where it names one at all (section 8.2.1)."""
+    try:
+        found = x509.load_der_x509_certificate(certificate).extensions.get_extension_for_oid(
+            _AAGUID_IN_CERTIFICATE
+        )
+    except x509.ExtensionNotFound:
+        return True
+    assert isinstance(found.value, x509.UnrecognizedExtension)  # the library knows no vendor's extensions
+    return found.value.value == _OCTETS_16 + UUID(aaguid).bytes
+
+
 def _credential_id(statement: bytes) -> bytes:
     """The credential's id inside the attested data: after 37 bytes of header, 16 of AAGUID and a length."""
     data = cbor2.loads(statement)["authData"]
@@ -125,6 +146,8 @@ def _credential_id(statement: bytes) -> bytes:
 
 def _point(cose: bytes) -> bytes:
     key = cbor2.loads(cose)
+    if key[_CURVE] != _P256:
+        raise ValueError("another curve")
     point = b"\x04" + bytes(key[_X]) + bytes(key[_Y])
     webauthn.public(point)
     return point
