@@ -17,6 +17,7 @@ from uuid import UUID
 
 import cbor2
 from cryptography import x509
+from cryptography.exceptions import UnsupportedAlgorithm
 from webauthn import verify_registration_response
 from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 from webauthn.helpers.cose import COSEAlgorithmIdentifier
@@ -35,7 +36,11 @@ _CURVE, _X, _Y = -1, -2, -3  # COSE labels of a curve and a point's coordinates,
 _P256: Final = 1
 _AAGUID_IN_CERTIFICATE: Final = x509.ObjectIdentifier("1.3.6.1.4.1.45724.1.1.4")
 _OCTETS_16: Final = b"\x04\x10"  # DER: sixteen octets follow
-_UNREADABLE: Final = (ValueError, TypeError, KeyError, AttributeError, IndexError)
+_UNREADABLE: Final = (
+    *(ValueError, TypeError, KeyError, AttributeError, IndexError, AssertionError, UnsupportedAlgorithm),
+    *(x509.InvalidVersion, x509.DuplicateExtension, x509.UnsupportedGeneralNameType),
+)
+"""What the libraries raise on an answer that is none, a certificate in it included."""
 
 
 class BadRegistration(Refused):

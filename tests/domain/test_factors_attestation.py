@@ -167,6 +167,16 @@ def certificate(
     return built.sign(signer, hashes.SHA256())
 
 
+def test_is_refused_with_a_certificate_of_a_version_that_there_is_not() -> None:
+    vendor = ec.generate_private_key(ec.SECP256R1())
+    leaf = certificate(vendor, name="batch", signer=vendor, issuer="vendor")
+    odd = leaf.public_bytes(serialization.Encoding.DER).replace(
+        b"\xa0\x03\x02\x01\x02", b"\xa0\x03\x02\x01\x09", 1
+    )
+    with pytest.raises(BadRegistration):
+        take(statement(lambda said: said["attStmt"].update(x5c=[odd]), attests=True))
+
+
 def proved(vendor: ec.EllipticCurvePrivateKey, *, model: bytes = AAGUID.bytes) -> Answer:
     """A passkey whose maker says by a certificate which model it is."""
     batch, answer = ec.generate_private_key(ec.SECP256R1()), made()
