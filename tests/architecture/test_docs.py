@@ -174,6 +174,23 @@ def test_tiers_have_the_same_limits_wherever_they_are_written() -> None:
     assert {rank: None if usd is None else int(usd * 100) for rank, usd in ours.items()} == dict(LIMITS)
 
 
+def test_the_threat_model_states_the_worst_loss_that_the_code_computes() -> None:
+    from devstack.genesis import HOT_THRESHOLD, LANE
+    from devstack.users import HOT_TOKENS
+    from kernel.lane import worst_loss
+    from kernel.money import Amount
+
+    page = " ".join((DOCS / "threat-model.md").read_text().split())
+    limit, window = int(str(LANE["window_units_max"])), LANE["window_s"]
+    plain, hurt = (
+        Amount(worst_loss(limit, threshold=HOT_THRESHOLD, tokens=len(HOT_TOKENS), hosts_lost=lost), "BTC")
+        for lost in (0, 1)
+    )
+    assert window == 86_400
+    assert f"that is {plain} BTC a day ({hurt} BTC with one signer's host lost as well)" in page
+    assert "`n * floor(L * m / n) / m`, never more than *L*" in page
+
+
 def test_the_threat_models_cells_name_tests_that_exist() -> None:
     page = (DOCS / "threat-model.md").read_text()
     named = set(re.findall(r"`(test_[a-z0-9_]+)`", page)) | set(re.findall(r"`([a-z0-9_]+)` \(Rust\)", page))
