@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from functools import partial
 
 import pytest
 
 from core import clock
+from core.access.models import RoleGrant
+from core.access.roles import Role
 from core.audit.models import AuditEvent
-from core.factors.actions import Outcome, answer_challenge, issue_challenge
+from core.factors.actions import (
+    Outcome,
+    answer_challenge,
+    ask_glass,
+    issue_challenge,
+    open_glass,
+)
 from core.factors.domain import acts
 from core.factors.domain.strength import STRONG_ENOUGH, Needs
 from core.factors.given import Given, Touched, Typed
-from core.factors.models import Challenge
+from core.factors.models import Challenge, Glass
 from customers.actions import check_code
 from tests import traders
-from tests.officers import Officer, enrol
+from tests.emergencies import at_the_safe
+from tests.officers import SAFES, Officer, enrol
 from tests.racing import at_once, done
 from tests.treasury import ROBOT
 
@@ -85,3 +95,20 @@ def test_with_one_code_of_a_customer_one_is_heard() -> None:
         faults = [one.fault for one in done(at_once(*[check] * 4))]
         assert faults.count("") == 1, faults
         assert {*faults} <= {"", "factors.wrong_code", "factors.wait"}
+
+
+@pytest.mark.usefixtures("real_database")
+def test_to_two_emergencies_open_one() -> None:
+    """Each of two people asked for one, and both open the other's at the same moment."""
+    staff = enrol(now=clock.now())
+    dot, ana = (
+        replace(who.actor, proof=at_the_safe(who, safe))
+        for who, safe in zip((staff.dot, staff.ana), SAFES, strict=True)
+    )
+    one, other = (ask_glass(reason="fire", actor=actor, now=clock.now()) for actor in (dot, ana))
+    at_once(
+        partial(open_glass, glass_id=one.pk, actor=ana, now=clock.now()),
+        partial(open_glass, glass_id=other.pk, actor=dot, now=clock.now()),
+    )
+    assert sorted(Glass.objects.values_list("state", flat=True)) == ["asked", "open"]
+    assert RoleGrant.objects.filter(role=Role.BREAK_GLASS, revoked_at=None).count() == 2

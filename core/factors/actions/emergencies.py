@@ -70,6 +70,8 @@ def open_glass(*, glass_id: UUID, actor: Actor, now: datetime) -> Glass:
     database lets one emergency last at a time, and takes no key for a second one.
     """
     officer, key = _with_sealed_key(actor)
+    # All that could be open, in one order: of two that are opened at once the second sees the first.
+    list(Glass.objects.select_for_update(no_key=True).exclude(state=State.ENDED).order_by("pk"))
     row = _locked(glass_id)
     if State.OPEN not in NEXT[State(row.state)]:
         raise NotBroken("It is open or over already.", target=_name(row))
