@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -10,18 +11,29 @@ from uuid import UUID, uuid4
 import django_otp
 import pytest
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
 from django.conf import settings
 from django.db import DatabaseError, connection, transaction
 
 from core import clock
+from core.approvals.actions import submit_signature
 from core.audit.models import AuditEvent
-from core.factors.actions import Outcome, answer_challenge, end_factor, issue_challenge
+from core.factors.actions import (
+    Outcome,
+    answer_challenge,
+    begin_code,
+    end_factor,
+    issue_challenge,
+    propose_code,
+)
 from core.factors.actions.ceremonies import SENTENCES
 from core.factors.domain import acts
 from core.factors.domain.strength import STRONG_ENOUGH, Needs
 from core.factors.given import Touched, Typed
 from core.factors.models import Challenge, Code, Passkey
 from core.refusals import NotAllowed
+from fixtures.authenticator import App
 from kernel.webauthn import Assertion
 from tests.officers import Officer, Staff
 from tests.sql import as_the_console, refused
@@ -168,6 +180,79 @@ def test_refuses_a_forged_signature_and_a_counter_that_went_back(staff: Staff) -
     Passkey.objects.filter(user=staff.ana.identity).update(sign_count=4_000_000_000)
     row = asked(staff.ana, act())
     assert answered(staff.ana, row, touched(staff.ana, row, digest), digest).fault == "factors.counter"
+
+
+def test_counts_on_wherever_it_ever_counted(staff: Staff) -> None:
+    """Where a copy of the key may be in use, neither is used again; a passkey of a cloud counts nothing."""
+
+    def says(count: int) -> str:
+        row, digest, key = asked(staff.ana, act()), act(), staff.ana.key
+        honest = touched(staff.ana, row, digest)
+        data = honest.assertion.authenticator_data[:33] + count.to_bytes(4, "big")
+        signed = data + hashlib.sha256(honest.assertion.client_data).digest()
+        given = replace(
+            honest.assertion,
+            authenticator_data=data,
+            signature=key._key.sign(signed, ec.ECDSA(hashes.SHA256())),
+        )
+        return answered(staff.ana, row, replace(honest, assertion=given), digest).fault
+
+    assert [says(0), says(0)] == ["", ""]
+    assert [says(count) for count in (5, 5, 4, 0, 6, 2**32 - 1, 2**32 - 1, 0)] == [
+        "",
+        *["factors.counter"] * 3,
+        "",
+        "",
+        *["factors.counter"] * 2,
+    ]
+
+
+def test_of_an_app_that_was_replaced_is_worth_nothing(staff: Staff) -> None:
+    now, ana = clock.now(), staff.ana
+
+    def types(code: str, moment: datetime) -> str:
+        row = asked(ana, act(), needs=Needs.ACT)
+        return answered(ana, row, Typed(code), act(), needs=Needs.ACT, now=moment).fault
+
+    old = Code.objects.get(user=ana.identity)
+    end_factor(factor_id=old.pk, reason="a lost telephone", actor=ana.actor, now=now)
+    assert types(ana.app.code(now.timestamp()), now) == "factors.unknown"
+    draft = begin_code(label="a new telephone", actor=ana.actor, now=now)
+    new = App(draft.secret)
+    request = propose_code(
+        factor_id=draft.code.pk,
+        digits=new.code(now.timestamp()),
+        reason="the old one is lost",
+        actor=ana.actor,
+        now=now,
+    )
+    assert types(new.code(now.timestamp() + 30), now) == "factors.unknown", "nobody has agreed to it yet"
+    submit_signature(request_id=request.pk, signed=staff.ben.answer(request), actor=staff.ben.actor, now=now)
+    assert types(new.code(now.timestamp()), now) == "factors.wrong_code", "it was used to show that it works"
+    later = now + timedelta(minutes=1)
+    assert types(ana.app.code(later.timestamp()), later) == "factors.wrong_code"
+    later += timedelta(minutes=1)
+    assert types(new.code(later.timestamp()), later) == ""
+
+
+def test_that_is_guessed_at_keeps_its_owner_from_nothing_but_the_app(staff: Staff) -> None:
+    """Whoever stole a token guesses on and on: the passkey answers, and the wait is as long as theirs."""
+    began = moment = clock.now()
+    right = {staff.ana.app.code(began.timestamp() + 30 * step) for step in range(-3, 400)}
+    wrong = next(f"{number:06d}" for number in range(1000) if f"{number:06d}" not in right)
+    for number in range(12):
+        row = asked(staff.ana, act(), needs=Needs.ACT)
+        assert (
+            answered(staff.ana, row, Typed(wrong), act(), needs=Needs.ACT, now=moment).fault
+            == "factors.wrong_code"
+        )
+        moment += timedelta(seconds=2**number)
+    row, digest = asked(staff.ana, act()), act()
+    assert answered(staff.ana, row, touched(staff.ana, row, digest), digest, now=moment).fault == ""
+    row = asked(staff.ana, act(), needs=Needs.ACT)
+    typed = Typed(staff.ana.app.code(moment.timestamp()))
+    assert answered(staff.ana, row, typed, act(), needs=Needs.ACT, now=moment).fault == ""
+    assert moment - began < timedelta(hours=2), "twelve guesses take it, of a million codes"
 
 
 def test_is_too_late_after_a_minute_of_the_databases_clock(staff: Staff) -> None:
