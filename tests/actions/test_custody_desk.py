@@ -10,8 +10,9 @@ from django.db import DatabaseError, connection, transaction
 
 from core import ledger
 from core.approvals.actions import submit_signature
+from core.approvals.actions.signatures import MakerCannotCheck
 from core.ledger import AccountKind, invariants
-from core.refusals import NotAllowed, NotFound
+from core.refusals import NotAllowed, NotFound, Refused
 from custody import actions, queries
 from custody.actions.addresses import PoolEmpty
 from custody.actions.adjustments import BadAdjustment, ReferenceUsed
@@ -23,6 +24,7 @@ from custody.models import Address, Adjustment, PaymentPolicy, Price, Wallet
 from customers.models import Customer
 from kernel.money import Amount
 from kernel.registry import Registry
+from tests.sql import as_the_console, refused, signature_sql
 from tests.traces import Trace
 from tests.treasury import HOT, ROBOT, Treasury, customer_actor, registry, trader
 
@@ -113,6 +115,33 @@ def test_adjusts_a_balance_when_two_others_agree(treasury: Treasury) -> None:
     assert ledger.balance(account).posted == ledger.balance(outside).posted == CREDIT
     assert trace.events.count("custody.adjustment.posted") == 1
     assert not any(invariants.broken().values())
+
+
+def test_adjusts_nothing_for_one_officer_alone(treasury: Treasury) -> None:
+    """Who asks does not agree, nobody agrees twice, and no row of theirs says that two did."""
+    row = adjust(treasury)
+    assert row.request is not None
+    with pytest.raises(MakerCannotCheck):
+        answer(treasury, row, "ana")
+    answer(treasury, row, "ben")
+    with pytest.raises(Refused):
+        answer(treasury, row, "ben")
+    with as_the_console():
+        refused(
+            "UPDATE approvals_request SET state = 'approved' WHERE id = %s", row.request.pk, match="quorum"
+        )
+        refused(*_as_cy_for_ben(treasury, row), match="signature_|credential|officer")
+    row.refresh_from_db()
+    account = ledger.account(AccountKind.CUSTOMER_FUNDING, "USDT", treasury.tom.pk)
+    assert (row.state, ledger.balance(account).posted.units) == ("requested", 0)
+
+
+def _as_cy_for_ben(treasury: Treasury, row: Adjustment) -> tuple[object, ...]:
+    """Cy's name under a signature by Ben's passkey."""
+    assert row.request is not None
+    ben = treasury.staff.ben.identity.credentials.get()
+    sql, values = signature_sql(treasury.staff.cy, row.request, credential_id=ben.pk)
+    return sql, *values
 
 
 def test_adjusts_nothing_when_somebody_objects(treasury: Treasury) -> None:

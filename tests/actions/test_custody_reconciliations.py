@@ -9,13 +9,16 @@ from datetime import timedelta
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import connection, transaction
 from django.db.utils import DatabaseError
 
+from core import ledger
 from core.audit.models import AuditEvent
 from core.health import Status
+from core.ledger import AccountKind
 from core.trusted import serving
 from custody import lane_tasks, probes, queries
 from custody.adapters.reconciler_client import NothingReconciled, reconcile
@@ -89,6 +92,30 @@ def test_opens_the_lane_and_shuts_it_with_a_break(scene: Scene, chain: Chain) ->
     chain.stolen = 0
     look(scene)
     assert withdraw(scene).state == "broadcast"
+
+
+def test_shuts_the_lane_for_a_balance_behind_which_there_is_no_coin(scene: Scene) -> None:
+    """Whoever owns the web tier may add rows that balance: a deposit that never was."""
+    assert look(scene).agrees
+    legs = (
+        (ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", uuid4()), 7),
+        (ledger.account(AccountKind.HOT_WALLET, "BTC"), -7),
+    )
+    with as_role("cs_console"), connection.cursor() as cursor:
+        entry = uuid4()
+        cursor.execute(
+            "INSERT INTO ledger_entry (id, kind, reference, posted_at)"
+            " VALUES (%s, 'custody.deposit', 'never was', now())",
+            [entry],
+        )
+        cursor.execute(
+            "INSERT INTO ledger_posting (entry_id, account_id, asset, units)"
+            " VALUES (%s, %s, 'BTC', %s), (%s, %s, 'BTC', %s)",
+            [part for account, units in legs for part in (entry, account.pk, units)],
+        )
+    broken = look(scene)
+    assert (broken.agrees, broken.on_chain < broken.in_books) == (False, True)
+    assert "the lane is shut" in probes.read_reconciliation(scene.treasury.now).sentence
 
 
 def withdraw(scene: Scene) -> Any:
