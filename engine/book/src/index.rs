@@ -1,21 +1,21 @@
-//! Where each order is, by its id, in parts that grow one at a time.
+//! Where everything is, by its id, in parts that grow one at a time.
 //!
 //! Whoever finds a table full pays for a larger one, into which all that lies there is moved: with a million orders that
 //! would hold everybody up for tens of milliseconds. Each part is a small share of it, and they are not full at once.
 
-use std::hash::{BuildHasher, BuildHasherDefault};
+use std::hash::{BuildHasher, BuildHasherDefault, Hash};
 
 use crate::hash::{FixedHasher, Map};
 
 const PARTS: usize = 64;
 
-/// Order ids to where the orders are.
-pub struct Index<V> {
-    parts: Box<[Map<u64, V>; PARTS]>,
+/// Ids of orders, accounts and transfers to where these are.
+pub struct Index<V, K = u64> {
+    parts: Box<[Map<K, V>; PARTS]>,
     len: usize,
 }
 
-impl<V> Default for Index<V> {
+impl<V, K> Default for Index<V, K> {
     fn default() -> Self {
         Index { parts: Box::new(std::array::from_fn(|_| Map::default())), len: 0 }
     }
@@ -23,11 +23,11 @@ impl<V> Default for Index<V> {
 
 /// A table goes by the lowest and the highest bits of the same hash: these are others.
 #[inline]
-fn part(id: u64) -> usize {
+fn part<K: Hash>(id: &K) -> usize {
     (BuildHasherDefault::<FixedHasher>::default().hash_one(id) >> 40) as usize % PARTS
 }
 
-impl<V> Index<V> {
+impl<V, K: Hash + Eq> Index<V, K> {
     pub fn len(&self) -> usize {
         self.len
     }
@@ -37,25 +37,25 @@ impl<V> Index<V> {
     }
 
     #[inline]
-    pub fn get(&self, id: &u64) -> Option<&V> {
-        self.parts[part(*id)].get(id)
+    pub fn get(&self, id: &K) -> Option<&V> {
+        self.parts[part(id)].get(id)
     }
 
     #[inline]
-    pub fn contains_key(&self, id: &u64) -> bool {
+    pub fn contains_key(&self, id: &K) -> bool {
         self.get(id).is_some()
     }
 
     #[inline]
-    pub fn insert(&mut self, id: u64, value: V) -> Option<V> {
-        let before = self.parts[part(id)].insert(id, value);
+    pub fn insert(&mut self, id: K, value: V) -> Option<V> {
+        let before = self.parts[part(&id)].insert(id, value);
         self.len += usize::from(before.is_none());
         before
     }
 
     #[inline]
-    pub fn remove(&mut self, id: &u64) -> Option<V> {
-        let removed = self.parts[part(*id)].remove(id);
+    pub fn remove(&mut self, id: &K) -> Option<V> {
+        let removed = self.parts[part(id)].remove(id);
         self.len -= usize::from(removed.is_some());
         removed
     }

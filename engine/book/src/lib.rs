@@ -12,6 +12,7 @@ mod hash;
 mod index;
 mod matching;
 mod order;
+mod pages;
 mod side;
 
 pub use auction::{Clearing, Party, Ring};
@@ -19,6 +20,7 @@ pub use hash::{FixedHasher, Map};
 pub use index::Index;
 use matching::{survey, sweep};
 pub use order::{Fill, Reach, Resting, Side, Stop, Stp, Taker, Tape};
+pub use pages::Pages;
 use side::{Half, NONE};
 
 /// Where a resting order lives. Valid until the order leaves the book; then the number is used again.

@@ -6,7 +6,7 @@
 //!
 //! Pure: no clock, no I/O. The caller keeps what each order holds; the gate keeps the sums.
 
-use countersign_book::Map;
+use countersign_book::{Index, Pages};
 
 /// A dense handle for an account number.
 pub type Handle = u32;
@@ -28,9 +28,8 @@ pub struct Insufficient;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Overflow;
 
-#[derive(Default)]
 struct Asset {
-    balances: Vec<Balance>,
+    balances: Pages<Balance>,
     /// Transfers in less transfers out: what all balances must sum up to.
     inside: u128,
 }
@@ -48,7 +47,7 @@ pub struct Leg {
 }
 
 pub struct Gate {
-    handles: Map<u64, Handle>,
+    handles: Index<Handle>,
     accounts: Vec<u64>,
     assets: Vec<Asset>,
 }
@@ -62,13 +61,13 @@ impl Default for Gate {
 impl Gate {
     /// Holds nothing but the venue's account, number 0.
     pub fn new() -> Gate {
-        let mut gate = Gate { handles: Map::default(), accounts: Vec::new(), assets: Vec::new() };
+        let mut gate = Gate { handles: Index::default(), accounts: Vec::new(), assets: Vec::new() };
         gate.open(0);
         gate
     }
 
     pub fn add_asset(&mut self) -> AssetIndex {
-        self.assets.push(Asset::default());
+        self.assets.push(Asset { balances: Pages::new(Balance::default()), inside: 0 });
         (self.assets.len() - 1) as AssetIndex
     }
 
@@ -78,11 +77,13 @@ impl Gate {
 
     /// The account's handle; a new account starts with nothing.
     pub fn open(&mut self, account: u64) -> Handle {
+        if let Some(known) = self.find(account) {
+            return known;
+        }
         let next = self.accounts.len() as Handle;
-        *self.handles.entry(account).or_insert_with(|| {
-            self.accounts.push(account);
-            next
-        })
+        self.accounts.push(account);
+        self.handles.insert(account, next);
+        next
     }
 
     pub fn account(&self, handle: Handle) -> u64 {
@@ -98,17 +99,12 @@ impl Gate {
     }
 
     pub fn balance(&self, asset: AssetIndex, account: Handle) -> Balance {
-        self.assets[asset as usize].balances.get(account as usize).copied().unwrap_or_default()
+        self.assets[asset as usize].balances.get(account as usize)
     }
 
     #[inline]
     fn at(&mut self, asset: AssetIndex, account: Handle) -> &mut Balance {
-        let balances = &mut self.assets[asset as usize].balances;
-        let at = account as usize;
-        if at >= balances.len() {
-            balances.resize((at + 1).next_power_of_two(), Balance::default());
-        }
-        &mut balances[at]
+        self.assets[asset as usize].balances.at(account as usize)
     }
 
     /// Money arrives from outside the venue.

@@ -160,14 +160,11 @@ impl Venue {
         if account_id == 0 || fees.is_some_and(|(maker, taker)| maker > 100_000 || taker > 100_000) {
             return Code::BadCommand;
         }
-        let at = self.gate.open(account_id) as usize;
-        if self.fees.len() <= at {
-            self.fees.resize(at + 1, None);
-        }
-        if self.fees[at] == fees {
+        let own = self.fees.at(self.gate.open(account_id) as usize);
+        if *own == fees {
             return Code::Unchanged;
         }
-        self.fees[at] = fees;
+        *own = fees;
         self.emit(0, &Body::Account { account_id, fees }, out);
         Code::Ok
     }

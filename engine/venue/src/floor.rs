@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_book::{Book, Fill, Index, Resting, Slot, Stop, Taker, Tape};
+use countersign_book::{Book, Fill, Index, Pages, Resting, Slot, Stop, Taker, Tape};
 use countersign_risk::{AssetIndex, Gate, Handle, Leg, fee};
 
 use crate::command::{InstrumentSpec, NewOrder, Side, Stp};
@@ -18,7 +18,7 @@ pub(crate) struct Floor<'a> {
     pub standing: &'a mut Standing,
     pub timers: &'a mut BTreeSet<(u64, Timer)>,
     pub details: &'a mut [Details],
-    pub fees: &'a [Option<(u32, u32)>],
+    pub fees: &'a Pages<Option<(u32, u32)>>,
     pub spec: &'a InstrumentSpec,
     pub base: AssetIndex,
     pub quote: AssetIndex,
@@ -73,7 +73,7 @@ impl Floor<'_> {
 
     /// What an account pays for resting: its own fee where it has one.
     pub fn maker_ppm(&self, account: Handle) -> u32 {
-        self.fees.get(account as usize).copied().flatten().map_or(self.spec.maker_fee_ppm, |own| own.0)
+        self.fees.get(account as usize).map_or(self.spec.maker_fee_ppm, |own| own.0)
     }
 
     /// Counts a trade into a resting order.
@@ -280,7 +280,7 @@ impl Venue {
     }
 
     pub(crate) fn walk(&mut self, at: u32, entry: &Entry, out: &mut Output) -> Walked {
-        let own = self.fees.get(entry.account as usize).copied().flatten();
+        let own = self.fees.get(entry.account as usize);
         let mut taker = entry.taker();
         let (book, floor) = self.floor(at, out);
         let walker = Walker {

@@ -39,7 +39,7 @@ impl Venue {
         out.put_u64(self.transfer_log.len() as u64);
         for id in self.transfer_log.values() {
             out.put_id(id);
-            self.transfers[id].encode(&mut out);
+            self.transfers.get(id).expect("it is in the log").encode(&mut out);
         }
         out.put_u64(self.switches.len() as u64);
         for (account, at) in &self.switches {
@@ -73,7 +73,7 @@ impl Venue {
         out.put_u64(self.gate.len() as u64);
         for handle in 0..self.gate.len() as u32 {
             out.put_u64(self.gate.account(handle));
-            let fees = self.fees.get(handle as usize).copied().flatten();
+            let fees = self.fees.get(handle as usize);
             out.put_bool(fees.is_some());
             if let Some((maker, taker)) = fees {
                 out.put_u32(maker);
@@ -192,8 +192,7 @@ impl Venue {
                 return Err(Malformed("an account comes twice"));
             }
             if reader.bool()? {
-                self.fees.resize(handle as usize + 1, None);
-                self.fees[handle as usize] = Some((reader.u32()?, reader.u32()?));
+                *self.fees.at(handle as usize) = Some((reader.u32()?, reader.u32()?));
             }
             for index in 0..assets as u32 {
                 let balance = Balance { available: reader.u128()?, held: reader.u128()? };

@@ -4,6 +4,7 @@
 //! rest beside them. The lists run through one table, so an order joins and leaves at a cost that depends on nothing.
 //! They hold no state of their own: a snapshot does not carry them, and reading one back builds them again.
 
+use countersign_book::Pages;
 use countersign_risk::Handle;
 
 use crate::market::Place;
@@ -32,14 +33,20 @@ struct Entry {
     of_session: Link,
 }
 
-#[derive(Default)]
 pub(crate) struct Standing {
     entries: Vec<Entry>,
     free: Vec<Listed>,
     turn: u64,
     /// First entry of each account and of each session; newest first.
-    accounts: Vec<u32>,
-    sessions: Vec<u32>,
+    accounts: Pages<u32>,
+    sessions: Pages<u32>,
+}
+
+impl Default for Standing {
+    fn default() -> Self {
+        let heads = || Pages::new(NONE);
+        Standing { entries: Vec::new(), free: Vec::new(), turn: 0, accounts: heads(), sessions: heads() }
+    }
 }
 
 /// Whose list is meant.
@@ -90,14 +97,10 @@ impl Standing {
     }
 
     fn head(&mut self, owner: Owner) -> &mut u32 {
-        let (heads, at) = match owner {
-            Owner::Account(account) => (&mut self.accounts, account as usize),
-            Owner::Session(session) => (&mut self.sessions, session as usize),
-        };
-        if at >= heads.len() {
-            heads.resize((at + 1).next_power_of_two(), NONE);
+        match owner {
+            Owner::Account(account) => self.accounts.at(account as usize),
+            Owner::Session(session) => self.sessions.at(session as usize),
         }
-        &mut heads[at]
     }
 
     fn link(&mut self, owner: Owner, listed: Listed) {
@@ -125,7 +128,7 @@ impl Standing {
             Owner::Account(account) => self.accounts.get(account as usize),
             Owner::Session(session) => self.sessions.get(session as usize),
         };
-        let mut at = first.copied().unwrap_or(NONE);
+        let mut at = first;
         std::iter::from_fn(move || {
             let mut entry = *self.entries.get(at as usize)?;
             at = owner.link(&mut entry).next;
@@ -141,8 +144,8 @@ impl Standing {
 
     /// The lists hold `resting` orders and nothing twice; the caller has looked at each order's own entry.
     pub fn audit(&self, resting: usize) -> Result<(), String> {
-        let accounts = (0..self.accounts.len() as u32).map(Owner::Account);
-        let sessions = (1..self.sessions.len() as u32).map(Owner::Session);
+        let accounts = (0..self.accounts.end() as u32).map(Owner::Account);
+        let sessions = (1..self.sessions.end() as u32).map(Owner::Session);
         let (mut in_accounts, mut in_sessions) = (0, 0);
         for owner in accounts.chain(sessions) {
             let mut newer = u64::MAX;

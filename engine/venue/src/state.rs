@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use countersign_book::{Index, Map};
+use countersign_book::{Index, Map, Pages};
 use countersign_risk::{AssetIndex, Gate};
 
 use crate::codec::{Chain, digest};
@@ -50,10 +50,10 @@ pub struct Venue {
     pub(crate) index: Index<Place>,
     pub(crate) standing: Standing,
     /// Fees of accounts that have their own, by handle.
-    pub(crate) fees: Vec<Option<(u32, u32)>>,
+    pub(crate) fees: Pages<Option<(u32, u32)>>,
     pub(crate) dedupe: Dedupe,
     pub(crate) sessions: Sessions,
-    pub(crate) transfers: Map<Id, Told>,
+    pub(crate) transfers: Index<Told, Id>,
     /// Transfer ids by the event that told them, for forgetting in order.
     pub(crate) transfer_log: BTreeMap<u64, Id>,
     pub(crate) timers: BTreeSet<(u64, Timer)>,
@@ -81,10 +81,10 @@ impl Venue {
             market_of: Map::default(),
             index: Index::default(),
             standing: Standing::default(),
-            fees: Vec::new(),
+            fees: Pages::new(None),
             dedupe: Dedupe::default(),
             sessions: Sessions::default(),
-            transfers: Map::default(),
+            transfers: Index::default(),
             transfer_log: BTreeMap::new(),
             timers: BTreeSet::new(),
             switches: BTreeMap::new(),
