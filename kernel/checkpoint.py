@@ -35,24 +35,51 @@ class State:
     branch: str
     tree: Tree
     forgotten: Forgotten
-    kept: list[Entry]
-
-    def encoded(self) -> bytes:
-        """As `read` takes it: a line for the head, and one for each that is kept."""
-        head = {name: getattr(self, name) for name in ("lines", "last", "last_ms", "registry", "branch")}
-        head |= {"tree": [level.hex() for level in self.tree.levels], "base": self.tree.base}
-        rows = ([one.number, one.at_ms, one.event, one.details, one.hash] for one in self.kept)
-        return b"".join(json.dumps(row).encode() + b"\n" for row in (head | self.forgotten.as_json(), *rows))
+    weighty: list[Entry]
 
     @classmethod
     def read(cls, data: bytes, digest: str) -> State:
         """The one that a checkpoint names by its SHA-256; ValueError where it is not."""
         if hashlib.sha256(data).hexdigest() != digest:
             raise ValueError("what the checkpoint kept is missing, or was changed")
-        head, *rows = map(json.loads, data.splitlines())
-        forgotten = Forgotten.read({name: head.pop(name) for name in ("names", "largest", "until_ms")})
+        forgotten, *rows, head = map(json.loads, data.splitlines())
         tree = Tree([bytearray.fromhex(level) for level in head.pop("tree")], head.pop("base"))
-        return cls(**head, tree=tree, forgotten=forgotten, kept=[Entry(*row) for row in rows])
+        weighty = [Entry(*row) for row in rows]
+        return cls(**head, tree=tree, forgotten=Forgotten.read(forgotten), weighty=weighty)
+
+
+class Draft:
+    """A state in the making. What takes long is done about lines that stand, while others are written."""
+
+    def __init__(self, entries: list[Entry], before: Forgotten, *, until: int) -> None:
+        self._entries, self._old, self._before, self._until = entries, [*entries], before, until
+        self.weighty, self.forgotten = self._old, before
+
+    def forget(self, outstanding: Collection[str], *, keep_ms: int) -> bytes:
+        """Keep what something may rest on, from so long before line `until`; the state so far."""
+        old, before = self._old, self._before
+        late = next(one for one in old if one is old[-1] or one.number >= self._until)
+        self.weighty = kept(old, outstanding, before_ms=late.at_ms - keep_ms)
+        self.forgotten = forgotten(old, self.weighty, before, until_ms=late.at_ms - keep_ms)
+        found = [json.dumps(self.forgotten.as_json()).encode() + b"\n", *map(_row, self.weighty)]
+        self._digest = hashlib.sha256(data := b"".join(found))
+        return data
+
+    def since(self, entries: list[Entry]) -> list[Entry] | None:
+        """The lines that were written since; None where the journal is another than it was."""
+        return entries[len(self._old) :] if entries is self._entries else None
+
+    def finish(self, state: State, since: list[Entry]) -> tuple[bytes, str]:
+        """The rest of it, and the digest of all."""
+        head = {name: getattr(state, name) for name in ("lines", "last", "last_ms", "registry", "branch")}
+        head |= {"tree": [level.hex() for level in state.tree.levels], "base": state.tree.base}
+        rest = b"".join([*map(_row, since), json.dumps(head).encode() + b"\n"])
+        self._digest.update(rest)
+        return rest, self._digest.hexdigest()
+
+
+def _row(one: Entry) -> bytes:
+    return json.dumps([one.number, one.at_ms, one.event, one.details, one.hash]).encode() + b"\n"
 
 
 def kept(entries: Sequence[Entry], outstanding: Collection[str], *, before_ms: int) -> list[Entry]:

@@ -9,11 +9,12 @@ from __future__ import annotations
 import hashlib
 import hmac
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from kernel import canonical
+from kernel.seats import AT_ONCE
 
 CHECKPOINT: Final = "checkpoint"
 """It begins a file, and names what is kept of those before."""
@@ -23,11 +24,13 @@ WEIGHTY: Final = frozenset(
     | {"customer_key", "beneficiary", "beneficiary_removed", "unbalanced", "balanced", "final"}
     | {"cosigned", "forked"}
 )
-LIGHT: Final = frozenset({"signed"})
-"""Synced with the next line, or before a head is shown: the synced line of the spend says what counts."""
+LATER: Final = frozenset({"signed", SPEND})
+"""Synced with the next line, or before a head is shown: of a spend, before a key is used for it."""
 NAMES_REGISTRY: Final = frozenset({"genesis", "registry", "reopened"})
 STOPS: Final = frozenset({"frozen", "vetoed"})
 FIRST: Final = "0" * 64
+AHEAD_MAX: Final = AT_ONCE + 1
+"""Spends that the token may not know of yet: of those that are aside, and of one more that would be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,3 +90,9 @@ def line(
 
 def _mac(members: Mapping[str, canonical.Value], secret: bytes) -> str:
     return hmac.new(secret, canonical.encode(members), hashlib.sha256).hexdigest()
+
+
+def may_lead(events: Sequence[str]) -> bool:
+    """Whether these may be ahead of the token: a few spends, one line of any kind, and then only stops."""
+    spends = next((place for place, event in enumerate(events) if event != SPEND), len(events))
+    return spends <= AHEAD_MAX and STOPS.issuperset(events[spends + 1 :])

@@ -137,6 +137,14 @@ class Registry:
         return (*self.wallets.values(), *self.safes.values())
 
     @property
+    def remembered_s(self) -> int:
+        """How long a payment matters: its windows, the life of what officers signed, and a minute, since a
+        clock may be steered back a little.
+        """
+        lives = (self.limits.window_s, int(self.limits.order_life.total_seconds()))
+        return 60 + max(*lives, *(lane.window_s for lane in self.lanes.values()))
+
+    @property
     def askers(self) -> frozenset[str]:
         """The officers who may ask for what a quorum then decides."""
         makers = frozenset(one.id for one in self.officers.values() if MAKERS in one.teams)

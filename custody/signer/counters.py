@@ -28,6 +28,7 @@ from custody.signer.lanes import Lanes
 from custody.signer.outstanding import Outstanding, Spent
 from custody.signer.refusals import Refused
 from kernel import canonical, members
+from kernel.checkpoint import Draft
 from kernel.entry import Entry
 from kernel.forgotten import Forgotten
 from kernel.lane import Lane
@@ -66,7 +67,7 @@ class Memory:
     forked: bool = False
 
     @classmethod
-    def of(cls, journal: Journal) -> Memory:
+    def of(cls, journal: Journal | Draft) -> Memory:
         """The memory that a journal leads to."""
         memory = cls(forgotten=journal.forgotten)
         for passkey, count in journal.forgotten.largest.items():  # whoever comes with less comes too late

@@ -55,18 +55,23 @@ class File:
         """Let go of it."""
         os.close(self._descriptor)
 
-    def prepare(self, line: bytes, digest: str, state: bytes, *, ends: tuple[int, str]) -> int:
+    def draft(self, state: bytes) -> None:
+        """The most of a state, before it has its name. Refused where there is no room."""
+        self.check_room(more=len(state))
+        os.close(_written(self._path.with_name("checkpoint.new"), state))
+
+    def prepare(self, line: bytes, digest: str, rest: bytes, *, ends: tuple[int, str]) -> int:
         """A new file that begins with this line, and the state that it names; the old one stays, too."""
-        os.close(_written(self._state(digest), state))
+        draft = self._path.with_name("checkpoint.new")
+        os.close(_written(draft, rest, more=True))
+        draft.replace(self._state(digest))
         with contextlib.suppress(FileExistsError):  # by an attempt that stopped here
             self._older(*ends).hardlink_to(self._path)
         self.sync_folder()
         return _written(self._new, line)
 
     def turn_to(self, new: int) -> None:
-        """Go on in the new file. Whenever this stops, a whole one is the journal; after OSError, nobody knows
-        which.
-        """
+        """Go on in it. One of both is the journal whenever this stops; after OSError nobody knows which."""
         fcntl.flock(new, fcntl.LOCK_EX | fcntl.LOCK_NB)
         self._new.replace(self._path)
         os.dup2(new, self._descriptor, inheritable=False)
@@ -171,10 +176,10 @@ class File:
             raise Refused("SIGNER_DISK_FULL", f"{free} bytes are left where the journal is")
 
 
-def _written(path: Path, data: bytes) -> int:
-    """A new file with this in it, on the disk, open to append to."""
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o600)
+def _written(path: Path, data: bytes, *, more: bool = False) -> int:
+    """A new file with this in it, or one with more in it, on the disk, open to append to."""
+    how = os.O_APPEND if more else os.O_APPEND | os.O_CREAT | os.O_TRUNC
+    descriptor = os.open(path, os.O_RDWR | how, 0o600)
     try:
         view = memoryview(data)
         while view:

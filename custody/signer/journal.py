@@ -20,7 +20,7 @@ import contextlib
 import hashlib
 import threading
 from array import array
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from itertools import takewhile
 from pathlib import Path
 from typing import Final
@@ -28,16 +28,13 @@ from typing import Final
 from custody.signer.anchor import Anchored
 from custody.signer.disk import File
 from custody.signer.refusals import Refused
-from kernel import canonical, checkpoint, witnessed
-from kernel.checkpoint import State
-from kernel.entry import CHECKPOINT, FIRST, LIGHT, NAMES_REGISTRY, SPEND, STOPS, WEIGHTY, Entry, line
+from kernel import canonical, witnessed
+from kernel.checkpoint import Draft, State
+from kernel.entry import CHECKPOINT, FIRST, LATER, NAMES_REGISTRY, STOPS, WEIGHTY, Entry, line, may_lead
 from kernel.forgotten import Forgotten
 from kernel.merkle import Tree
-from kernel.seats import AT_ONCE
 from kernel.tally import Tally
 
-AHEAD_MAX: Final = AT_ONCE + 1
-"""Spends that the token may not know of yet: of those that are aside, and of one more that would be."""
 AGAIN_MAX: Final = 1_000  # lines an hour for signatures that pay nothing new
 FILE_LINES: Final = 20_000  # after so many a new file begins
 
@@ -50,11 +47,10 @@ class Journal:
     def __init__(self, folder: Path, anchor: Anchored) -> None:
         self._file, self._anchor, self._secret = File(folder), anchor, anchor.secret()
         self._tally, self._again_ms = Tally(), list[int]()
-        self._settling, self.check_room = threading.Lock(), self._file.check_room
-        self._settled = 0  # up to which line the token knows them all
-        self._newest = 0, b""  # up to which it is to, and by what
+        self._settling = threading.Lock()
+        self.check_room, self.write_draft = self._file.check_room, self._file.draft
+        self._settled, self._newest = 0, (0, b"")
         self._lost: Refused | None = None
-        self.weighty: list[Entry] = []  # that something may rest on
         self.registry = self.branch = ""
         self._forget()
         self.fault: Refused | None = None
@@ -81,9 +77,9 @@ class Journal:
         While the token cannot be told, no line comes that `_load` would not take behind those it knows of.
         """
         ahead = [one.event for one in self._ahead()]
-        if event in WEIGHTY and self.fault is None and not _may_lead([*ahead, event]):
+        if event in WEIGHTY and self.fault is None and not may_lead([*ahead, event]):
             self._anchor.in_time(self.settle)
-        synced = event not in LIGHT | {SPEND}
+        synced = event not in LATER
         if synced and self._ahead():  # if the disk fails the line, it fails that line alone
             with contextlib.suppress(*(OSError, Refused) if event in STOPS else ()):
                 self.sync()
@@ -91,27 +87,25 @@ class Journal:
         self._file.append(body + b"\n", synced=synced, stops=event in STOPS)
         return self._take(Entry.written(body), body)
 
-    def shorten(self, outstanding: Collection[str], *, keep_ms: int, at_ms: int) -> None:
-        """Begin a new file, and forget what is over for `keep_ms`. OSError or Refused: another time.
-
-        It counts from where the last lines begin that fill a file: no clock that jumps forgets all at once.
-        """
+    def draft(self) -> Draft:
+        """What a new file is to begin with, before anything is forgotten in it."""
         self._next = self.lines + FILE_LINES // 10
+        # As of some lines ago: no clock that jumps forgets all at once.
+        return Draft(self.weighty, self.forgotten, until=self.lines - FILE_LINES)
+
+    def shorten(self, draft: Draft, *, at_ms: int) -> list[Entry]:
+        """Go on in a new file; the lines that came since the draft. OSError or Refused: another time."""
         self._anchor.in_time(self.settle)
         with self._settling:
             self.sync()  # lines for which nobody waits are in the old file, too
-            old = self.weighty
-            late = next(one for one in old if one is old[-1] or one.number >= self.lines - FILE_LINES)
-            kept = checkpoint.kept(old, outstanding, before_ms=late.at_ms - keep_ms)
-            left = checkpoint.forgotten(old, kept, self.forgotten, until_ms=late.at_ms - keep_ms)
+            if self.fault is not None or (since := draft.since(self.weighty)) is None:
+                raise Refused("SIGNER_STORE_DAMAGED", "another journal than a moment ago")
             self.tree.forget()
             here = (self.lines, self._last, self.last_ms, self.registry, self.branch)
-            state = State(*here, self.tree, left, kept)
-            data = state.encoded()
-            self._file.check_room(more=len(data))
-            digest = hashlib.sha256(data).hexdigest()
+            state = State(*here, self.tree, draft.forgotten, draft.weighty + since)
+            rest, digest = draft.finish(state, since)
             body = self._line(CHECKPOINT, {"state": digest}, at_ms)
-            new = self._file.prepare(body + b"\n", digest, data, ends=(self.lines, self._last))
+            new = self._file.prepare(body + b"\n", digest, rest, ends=(self.lines, self._last))
             try:
                 self._file.turn_to(new)
             except OSError:
@@ -121,6 +115,7 @@ class Journal:
             self._take(Entry.written(body), body)
         self._anchor.in_time(self.settle)
         self._file.tidy(digest)
+        return since
 
     @property
     def is_long(self) -> bool:
@@ -215,14 +210,15 @@ class Journal:
         return [*takewhile(lambda entry: entry.number >= self._settled, reversed(self.weighty))][::-1]
 
     def _forget(self) -> None:
-        self._settled, self._newest, self._lost = 0, (0, b""), None
+        self._settled, self._lost = 0, None  # up to which line the token knows them all
+        self._newest = 0, b""  # up to which it is to, and by what
         self._begin(State(0, FIRST, 0, self.registry, self.branch, Tree(), Forgotten(), []))
 
     def _begin(self, state: State) -> None:
         """With the first line of a file, after this."""
         self.lines, self._last, self.last_ms = state.lines, state.last, state.last_ms
         self.registry, self.branch, self.tree = state.registry, state.branch, state.tree
-        self.weighty, self.forgotten, self.tree.recall = state.kept, state.forgotten, self._bodies
+        self.weighty, self.forgotten, self.tree.recall = state.weighty, state.forgotten, self._bodies
         self._began, self._next = (state.lines, state.last), 0
         self._starts, self._size = array("Q"), 0  # where each line begins in the file
 
@@ -264,7 +260,7 @@ class Journal:
             self.settle()
         elif pinned is None:
             self.fault = Refused("SIGNER_TOKEN_CHANGED", "the token does not know this journal")
-        elif known and _may_lead(events[known:]):
+        elif known and may_lead(events[known:]):
             # Ended between writing lines and telling the token: they count, so nothing is forgotten.
             self._settled = ahead[known - 1].number + 1
             self.settle()
@@ -286,9 +282,3 @@ class Journal:
             if (entry.number, before) != (self.lines, self._last):
                 raise ValueError(f"line {self.lines} does not follow the one before")
             yield entry, body
-
-
-def _may_lead(events: Sequence[str]) -> bool:
-    """Whether these may be ahead of the token: a few spends, one line of any kind, and then only stops."""
-    spends = next((place for place, event in enumerate(events) if event != SPEND), len(events))
-    return spends <= AHEAD_MAX and STOPS.issuperset(events[spends + 1 :])

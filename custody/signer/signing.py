@@ -53,7 +53,6 @@ class Signer(Standing):
     def health(self, message: Mapping[str, canonical.Value] | None = None) -> Message:
         """What an operator wants to know; nothing secret."""
         now_ms, standing = self.now_ms(), ""
-        self.shorten()
         try:
             self.token.check_answers()
             standing = self.token.in_time(lambda: self.journal.standing)
@@ -212,6 +211,11 @@ class Signer(Standing):
         self.check_store(stops=True)
         return self.watched.cosigned(message, memory=self.memory, now_s=self.now_ms() / 1000)
 
+    def _asked(self, message: Mapping[str, canonical.Value]) -> Message:
+        """How it is; and as long as nobody waits for more, a new file is begun."""
+        self.shorten(self.aside)
+        return self.health(message)
+
     def _obey(self, message: Mapping[str, canonical.Value]) -> Message:
         order = requests.order(message)
         orders.obey(self, order)
@@ -232,5 +236,5 @@ _ACTS: Final[Mapping[str, Callable[[Signer, Mapping[str, canonical.Value]], Mess
     "log_proof": lambda signer, message: signer.watched.proof(message),
     "log_entries": lambda signer, message: signer.watched.entries(message),
     "log_cosigned": Signer._cosigned,
-    "health": Signer.health,
+    "health": Signer._asked,
 }

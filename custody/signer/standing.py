@@ -27,7 +27,6 @@ from kernel.registration import digest_of
 from kernel.registry import Registry
 
 FREEZE_FILE: Final = "FREEZE"  # whoever runs the host may stop the signer; only officers start it again
-LONGER_S: Final = 60  # than any window: a clock may be steered back a little
 ASKED_EVERY_MS: Final = 60_000  # who is not asked for longer may be cut off, or have a clock that jumped
 
 
@@ -182,17 +181,18 @@ class Standing:
         if entry.weighty and event != SPEND:
             self.token.in_time(self.journal.settle)
 
-    def shorten(self) -> None:
+    def shorten(self, aside: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
         """Where the journal's file has grown long, begin another, and forget what is over."""
         if self.journal.is_long:
-            spans_s = list[int]()
-            for one in (self.registry, self._before):
-                spans_s += [one.limits.window_s, int(one.limits.order_life.total_seconds())]
-                spans_s += [lane.window_s for lane in one.lanes.values()]
+            keep_s = max(self.registry.remembered_s, self._before.remembered_s)
+            live, draft = [*self.memory.outstanding.spends], self.journal.draft()
             with contextlib.suppress(OSError, Refused):
-                live = self.memory.outstanding.spends.keys()
-                self.journal.shorten(live, keep_ms=(max(spans_s) + LONGER_S) * 1000, at_ms=self.now_ms())
-            self.memory = Memory.of(self.journal)
+                with aside():  # it takes a second or two, in which others have their turn
+                    self.journal.write_draft(draft.forget(live, keep_ms=1000 * keep_s))
+                    memory = Memory.of(draft)
+                for entry in self.journal.shorten(draft, at_ms=self.now_ms()):
+                    memory.add(entry)
+                self.memory = memory
 
     def registry_entry(self) -> Message:
         """What an entry says of the registry in force."""

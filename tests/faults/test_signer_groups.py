@@ -15,11 +15,10 @@ from pathlib import Path
 import pytest
 
 from custody.signer import starting
-from custody.signer.journal import AHEAD_MAX
 from custody.signer.refusals import Refused
 from kernel import evm, gathering
 from kernel.approval import Verb
-from kernel.entry import SPEND
+from kernel.entry import AHEAD_MAX, SPEND
 from kernel.intent import Intent
 from kernel.safe import SafeTransaction
 from kernel.seats import AT_ONCE
