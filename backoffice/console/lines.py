@@ -24,7 +24,8 @@ def screen(
     route: str, permission: StrEnum, view: View, name: str, before_entering: bool = False
 ) -> URLPattern:
     """A page: it is read, and reading changes nothing. It opens in a session that was entered."""
-    shown = view if before_entering else inside(view)
+    asked = storable(view)
+    shown = asked if before_entering else inside(asked)
     return path(route, requires(permission)(require_safe(shown)), name=name)
 
 
@@ -44,11 +45,12 @@ def act(
 
 
 def storable(view: View) -> View:
-    """Run the view unless a field holds the one character that PostgreSQL keeps in no text."""
+    """Run the view unless a field, or what is looked for, holds U+0000, which PostgreSQL keeps in no text."""
 
     @functools.wraps(view)
     def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        if any("\0" in value for _, values in request.POST.lists() for value in values):
+        said = (*request.POST.lists(), *request.GET.lists())
+        if any("\0" in value for _, values in said for value in values):
             return errors.unstorable(request)
         return view(request, *args, **kwargs)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from django.urls import reverse
 
 from backoffice.console.urls import urlpatterns
@@ -33,6 +34,13 @@ def test_is_refused_by_every_act_with_a_sentence_and_none_fails(exchange: Exchan
             assert "Nothing was done" in answer.content.decode(), pattern.name
             tried += 1
     assert tried > 40, "most are Ana's to do"
+
+
+@pytest.mark.parametrize(
+    "page", ["/audit/?actor=%00", "/audit/?target=a%00b", "/audit/?action=%00", "/audit/reads/?person=%00"]
+)
+def test_is_refused_where_it_only_looks_for_something(exchange: Exchange, page: str) -> None:
+    assert at_console(exchange.staff.dot.identity).get(page).status_code == 400
 
 
 def test_is_refused_where_it_is_too_long_to_be_confirmed(exchange: Exchange) -> None:
