@@ -11,20 +11,26 @@ import pytest
 from core import clock
 from core.access.models import RoleGrant
 from core.access.roles import Role
+from core.approvals.actions import withdraw_request
+from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
+from core.factors import queries
 from core.factors.actions import (
     Outcome,
     answer_challenge,
     ask_glass,
+    end_factor,
     issue_challenge,
     open_glass,
 )
 from core.factors.domain import acts
 from core.factors.domain.strength import STRONG_ENOUGH, Needs
 from core.factors.given import Given, Touched, Typed
-from core.factors.models import Challenge, Glass
+from core.factors.models import Challenge, Glass, Passkey
 from customers.actions import check_code
+from fixtures.authenticator import Authenticator
 from tests import traders
+from tests.actions.test_factors_enrolment import register, sign
 from tests.emergencies import at_the_safe
 from tests.officers import SAFES, Officer, enrol
 from tests.racing import at_once, done
@@ -95,6 +101,22 @@ def test_with_one_code_of_a_customer_one_is_heard() -> None:
         faults = [one.fault for one in done(at_once(*[check] * 4))]
         assert faults.count("") == 1, faults
         assert {*faults} <= {"", "factors.wrong_code", "factors.wait"}
+
+
+@pytest.mark.usefixtures("real_database")
+def test_to_agree_to_a_key_and_to_lose_it_leave_it_lost() -> None:
+    """The second person's signature arrives while its owner says that the key was stolen."""
+    staff = enrol(now=clock.now())
+    for _ in range(ROUNDS):
+        request = register(staff.eve, Authenticator())
+        key = Passkey.objects.get(user=staff.eve.identity, state="pending")
+        lose = partial(end_factor, factor_id=key.pk, reason="stolen", actor=staff.eve.actor, now=clock.now())
+        at_once(partial(sign, staff.ben, request), lose)
+        key.refresh_from_db()
+        assert key.state == "ended"
+        assert key not in queries.active(staff.eve.identity)
+        if ApprovalRequest.objects.get(pk=request.pk).state == "open":  # nobody could agree to it any more
+            withdraw_request(request_id=request.pk, reason="stolen", actor=staff.eve.actor, now=clock.now())
 
 
 @pytest.mark.usefixtures("real_database")
