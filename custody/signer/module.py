@@ -13,11 +13,7 @@ _OS_LOCKING_OK: Final = 2
 
 
 class _Arguments(ctypes.Structure):
-    _fields_ = [
-        *((name, ctypes.c_void_p) for name in ("create", "destroy", "lock", "unlock")),
-        ("flags", ctypes.c_ulong),
-        ("reserved", ctypes.c_void_p),
-    ]
+    _fields_ = [("locks", ctypes.c_void_p * 4), ("flags", ctypes.c_ulong), ("reserved", ctypes.c_void_p)]
 
 
 class LockingLibrary(_pkcs11.lib):

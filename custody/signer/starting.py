@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import ctypes
 import gc
 import getpass
@@ -10,6 +11,7 @@ import os
 import resource
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +21,6 @@ from custody.signer.signing import Signer
 from custody.signer.succession import read, read_order
 from custody.signer.tokens import Token
 
-ATTEMPTS_FILE: Final = "pin-attempts"
 PIN_ATTEMPTS_MAX: Final = 3  # tokens lock themselves after three to fifteen
 PIN_WAIT_S: Final = 60
 PR_SET_DUMPABLE: Final = 4  # linux/prctl.h
@@ -36,7 +37,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--registry-order", type=Path, help="the officers' order, where the registry is new")
     parser.add_argument("--state", type=Path, required=True, help="this signer's own folder")
     parser.add_argument("--module", required=True, help="the PKCS#11 module")
-    parser.add_argument("--token-places", type=int, default=1, help="how many signatures it makes at a time")
+    parser.add_argument("--token-places", type=_places, default=1, help="how many signatures at a time")
+
+
+def _places(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"a token makes at least one signature at a time, not {text!r}")
+    return int(text)
 
 
 def read_pin() -> str:
@@ -65,7 +72,7 @@ class Attempts:
     """
 
     def __init__(self, state: Path) -> None:
-        self._file = state / ATTEMPTS_FILE
+        self._file = state / "pin-attempts"
 
     def check(self, now_s: float) -> None:
         """Refuse before the token is asked, where it was asked too often or too lately."""
@@ -87,8 +94,15 @@ class Attempts:
             file.flush()
             os.fsync(descriptor)
 
-    def right(self) -> None:
-        """Begin to count anew."""
+    @contextlib.contextmanager
+    def counted(self) -> Iterator[None]:
+        """For one try with a PIN: refused where there were too many; a right one begins to count anew."""
+        self.check(time.time())
+        try:
+            yield
+        except WrongPin:
+            self.wrong(time.time())
+            raise
         self._file.unlink(missing_ok=True)
 
     def _read(self) -> tuple[int, int]:
@@ -104,14 +118,8 @@ def start(options: argparse.Namespace, pin: str, *, listens: bool = True) -> Sig
     """A signer that has logged in, checked its keys and read its memory; one that `listens` at a socket."""
     registry = read(options.registry)
     order = read_order(options.registry_order) if options.registry_order else None
-    attempts = Attempts(options.state)
-    attempts.check(time.time())
-    try:
+    with Attempts(options.state).counted():
         token = Token(module=options.module, name=options.token, pin=pin)
-    except WrongPin:
-        attempts.wrong(time.time())
-        raise
-    attempts.right()
     token.places = options.token_places
     try:
         signer = Signer(
@@ -127,11 +135,5 @@ def start(options: argparse.Namespace, pin: str, *, listens: bool = True) -> Sig
 
 def enter(token: Token, options: argparse.Namespace, pin: str) -> None:
     """The PIN for a running signer whose token refused the one before."""
-    attempts = Attempts(options.state)
-    attempts.check(time.time())
-    try:
-        token.in_time(lambda: token.enter(pin))
-    except WrongPin:
-        attempts.wrong(time.time())
-        raise
-    attempts.right()
+    counted = Attempts(options.state).counted()(token.enter)  # also where the token says so too late
+    token.in_time(lambda: counted(pin))

@@ -5,12 +5,14 @@ Each test is a small program in the trusted environment, since one process holds
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import textwrap
 from pathlib import Path
 
 import pytest
 
+from custody.signer import starting
 from tests import vault as vaults
 from tests.vault import Vault
 
@@ -340,6 +342,15 @@ def test_is_not_even_opened_for_a_registry_that_is_none(tmp_path: Path) -> None:
     assert signer.process.stdout is not None
     with signer.process.stdout as output:
         assert "cannot start: SIGNER_BAD_REGISTRY" in output.read()
+
+
+@pytest.mark.parametrize("places", ["0", "-1", "four", "1.5"])
+def test_makes_at_least_one_signature_at_a_time(places: str, capsys: pytest.CaptureFixture[str]) -> None:
+    parser = argparse.ArgumentParser()
+    starting.add_arguments(parser)
+    with pytest.raises(SystemExit):
+        parser.parse_args([f"--token-places={places}"])
+    assert f"a token makes at least one signature at a time, not '{places}'" in capsys.readouterr().err
 
 
 def test_forgets_its_journal_on_the_word_of_whoever_holds_its_pin(tmp_path: Path) -> None:
