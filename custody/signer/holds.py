@@ -7,14 +7,13 @@ silences all others alone. A held officer is heard on their own release, so that
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
 from custody.signer.refusals import Refused
 from custody.signer.requests import Signed
-from kernel import canonical
 from kernel.entry import Entry
 from kernel.members import an_object, texts
 from kernel.pinned import RELEASE_LIFE
@@ -43,21 +42,21 @@ class Holds:
     def add(self, entry: Entry) -> None:
         """Take a line of the journal in."""
         details = entry.details
-        if entry.event == "reopened":
+        if entry.event == "reopened":  # by nobody's order of a freeze: whoever reopened may let go as well
             for officer, why in an_object(details.get("suspended", {})).items():
-                self._hold({"wallet": OFFICER + officer, "reason": why, "maker": "nobody"}, entry.at_ms)
-            details = an_object(details.get("frozen", {}))
-        if details and entry.event in ("reopened", "frozen"):
-            self._hold(details, entry.at_ms)
+                self._hold(OFFICER + officer, str(why), [], entry.at_ms)
+            if frozen := an_object(details.get("frozen", {})):
+                self._hold(str(frozen["wallet"]), str(frozen["reason"]), [], entry.at_ms)
+        elif entry.event == "frozen":
+            by = texts(details, "by") if "by" in details else [str(details["maker"])]
+            self._hold(str(details["wallet"]), str(details["reason"]), by, entry.at_ms)
         elif entry.event == "released":
             self.held.pop(str(details["wallet"]), None)
 
-    def _hold(self, details: Mapping[str, canonical.Value], at_ms: int) -> None:
-        name, at = str(details["wallet"]), datetime.fromtimestamp(at_ms / 1000, UTC)
+    def _hold(self, name: str, reason: str, by: list[str], at_ms: int) -> None:
         before = self.held[name].by if name in self.held else []
-        by = texts(details, "by") if "by" in details else [str(details["maker"])]
         more = [one for one in by if one not in before]
-        self.held[name] = Held(str(details["reason"]), at, [*before, *more])
+        self.held[name] = Held(reason, datetime.fromtimestamp(at_ms / 1000, UTC), [*before, *more])
 
     def reasons(self) -> dict[str, str]:
         """What is held, and why."""

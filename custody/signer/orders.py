@@ -48,10 +48,11 @@ def _reopen(signer: Standing, order: Order, entry: Message) -> None:
         raise Refused("SIGNER_BAD_ORDER", "the order reopens another journal than the one found")
     lost = journal.fault is not None or signer.memory.forked
     branch: Message = {"new_log": lost, "branch": str(now_ms) if lost else journal.branch}
-    branch["suspended"] = dict.fromkeys(order.suspended, f"by the reopening: {order.reason[:400]}")
+    whose = f"{signer.believed.officers[order.maker].name} asked to reopen it: {order.reason[:400]}"
+    branch["suspended"] = dict.fromkeys(order.suspended, f"kept so when {whose}")
     if lost:  # what was held in the lost lines is known to nobody here: so all is, until officers let it go
-        why = f"lines were lost: {order.reason[:400]}"
-        branch["frozen"] = {"wallet": EVERYTHING, "reason": why, "maker": "nobody"}
+        why = f"lines were lost, and {whose}"
+        branch["frozen"] = {"wallet": EVERYTHING, "reason": why, "maker": order.maker}
     try:
         journal.reopen({**entry, **signer.registry_entry(), **branch}, at_ms=now_ms)
     finally:

@@ -60,7 +60,8 @@ def test_holds_everything_where_lines_were_lost(
     desk.now += 60
     assert orders.reopen(ANA, [BEN, DOT], reason="a new disk") == "obeyed"
     for _ in range(2):
-        assert desk.health["frozen"] == {"*": "lines were lost: a new disk"}
+        assert desk.health["frozen"] == {"*": "lines were lost, and Ana asked to reopen it: a new disk"}
+        assert desk.health["uncounted"] == {"*": []}  # that she did is no freeze of hers
         assert pays(desk) == "SIGNER_FROZEN"
         desk.restart()
     # What must stand still is frozen again by one officer each, before a quorum lets the rest go.
@@ -92,8 +93,8 @@ def test_goes_on_not_hearing_whom_its_order_names(
     desk.now += 121
     for _ in range(2):
         assert desk.health["frozen"] == {
-            "*": "lines were lost: a test",
-            f"officer:{CY}": "by the reopening: a test",
+            "*": "lines were lost, and Ana asked to reopen it: a test",
+            f"officer:{CY}": "kept so when Ana asked to reopen it: a test",
         }
         assert orders.release("*", ANA, [BEN, CY]) == "SIGNER_OFFICER_SUSPENDED"
         assert orders.restore(CY, ANA, [BEN, CY]) == "SIGNER_BELOW_QUORUM"
