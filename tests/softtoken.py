@@ -54,7 +54,7 @@ class SoftToken(Token):
         self.broken = False
         self.signed = 0
         self._out: dict[int, float] = {}
-        self._since = math.inf
+        self._since, self._stuck = math.inf, math.nan
 
     def close(self) -> None:
         """Nothing to leave."""

@@ -56,6 +56,7 @@ class Session:
         self._found: dict[object, Any] = {}
         self._idle: list[tuple[Any, dict[int, Any]]] = []
         self._out: dict[int, float] = {}  # since when a thread has a lent one
+        self._stuck = math.nan  # since when its own session is in a use that nobody awaits any more
         try:
             self._library = LockingLibrary(module)
         except pkcs11.PKCS11Error as error:
@@ -65,11 +66,10 @@ class Session:
                 self._library.initialize()
                 self._log_in(pin)
                 break
-            except WrongPin:
-                self._library.finalize()  # and never again by itself
-                raise
             except (pkcs11.PKCS11Error, WrongToken) as error:
                 self._library.finalize()
+                if isinstance(error, WrongPin):  # and never again by itself
+                    raise
                 if attempt == LOGIN_TRIES - 1:
                     raise self._cannot_open(error) from None
                 # Another process logging in rewrites the token's file, and it is read half-written.
@@ -125,9 +125,11 @@ class Session:
         """WrongToken where this is another token than before, though its name and its serial are the same."""
 
     def check_answers(self, *, lent: bool = True) -> None:
-        """Refuse where a thread has waited for the token for so long that it must be taken to hang."""
-        if min([self._since, *(self._out.values() if lent else ())]) < time.monotonic() - HANGS_S:
-            raise Refused("SIGNER_TOKEN_FAILED", f"it has not answered for {HANGS_S:.0f} s")
+        """Refuse where the token must be taken to hang: for so long, or since somebody stopped waiting."""
+        since, stuck = min([self._since, *(self._out.values() if lent else ())]), self._since == self._stuck
+        if stuck or since < time.monotonic() - HANGS_S:
+            why = f"it has not answered for {ANSWERS_S if stuck else HANGS_S:.0f} s"
+            raise Refused("SIGNER_TOKEN_FAILED", why)
 
     def in_time(self, act: Callable[[], T]) -> T:
         """Do what needs the token for whoever holds the turn; Refused where that takes too long.
@@ -147,6 +149,8 @@ class Session:
         try:
             return done.result(ANSWERS_S)
         except TimeoutError:
+            if self._since < time.monotonic() - ANSWERS_S / 2:
+                self._stuck = self._since  # until this use ends, nobody else waits for it
             raise Refused("SIGNER_TOKEN_FAILED", "it does not answer, or is busy with what hangs") from None
 
     def _steadily(self, act: Callable[[], T]) -> T:
@@ -196,9 +200,8 @@ class Session:
         try:
             self._log_in(self._pin)
         except (pkcs11.PKCS11Error, WrongToken) as error:
-            if isinstance(error, WrongPin):
-                # Never try again by itself: a token locks itself after a few wrong PINs, for good.
-                self._pin = None
+            # Never try again by itself: a token locks itself after a few wrong PINs, for good.
+            self._pin = None if isinstance(error, WrongPin) else self._pin
             raise Refused("SIGNER_TOKEN_FAILED", f"{type(error).__name__} {error}".strip()) from None
 
 

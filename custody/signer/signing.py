@@ -105,10 +105,9 @@ class Signer(Standing):
             lane = self.memory.lanes.check(
                 spend, registry=registry, attestations=self._attested, now_ms=now_ms
             )
-        approved = [signed for _, signed in spend.intents]
+        intents, approved = zip(*spend.intents, strict=True)
         self.memory.holds.check_heard(*approved)
         plan = checks.judge(spend, token=self.token.name, registry=registry, now=now, lane=lane)
-        intents = [intent for intent, _ in spend.intents]
         is_new = self._count(plan, intents, limits=registry.limits, now_ms=now_ms)
         wanted = [
             (index, digest, plan.wallet.key_of(self.token.name, index))

@@ -5,16 +5,20 @@ The token is SoftHSM behind a module of ours (devstack/standins/token.c), which 
 
 from __future__ import annotations
 
+import math
+import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+from custody.signer import session
 from devstack.standins import token as standin
 from kernel.approval import Verb
 from tests import vault as vaults
 from tests.messages import order, request, withdrawal
+from tests.softtoken import Desk, SoftToken
 from tests.vault import BEN, Message, SignerProcess, Vault
 
 IMPATIENT = """
@@ -142,6 +146,60 @@ def test_goes_on_after_errors_of_the_device(bench: Bench, code: int) -> None:
         assert [bench.code(message), bench.health()[0]] == ["SIGNER_TOKEN_FAILED"] * 2
     bench.order(places=4)  # none was left open by what failed
     assert (bench.code(message), bench.health()) == ("signed", ("ready", ""))
+
+
+@pytest.mark.parametrize("code", [0x32, 0x82, 0xB3, 0x101], ids=["removed", "object", "session", "login"])
+def test_signs_all_that_is_under_way_where_one_of_its_sessions_fails(bench: Bench, code: int) -> None:
+    """One thread logs in again, and that once; the others lose what they had of the old login, and go on."""
+    asked, before, spent = [bench.fresh() for _ in range(4)], bench.logins(), bench.used()
+    bench.order(hang=1)
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = [pool.submit(bench.code, message) for message in asked]
+        while bench.used() < spent + len(asked) * 1_000:
+            pass
+        bench.order(once=code)
+        assert [answer.result(60) for answer in answers] == ["signed"] * len(asked)
+    assert (bench.logins(), bench.health()) == (before + 1, ("ready", ""))
+
+
+class StuckToken(SoftToken):
+    """It takes an anchor once it is let."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._alone, self._idle, self.may_write = threading.RLock(), [], threading.Event()
+        self.may_write.set()
+
+    def write(self, value: bytes) -> None:
+        self._steadily(lambda: self.may_write.wait(60))
+        super().write(value)
+
+
+def test_is_waited_for_by_one_message_and_counts_every_stop_that_comes_then(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An officer's freeze does not stand behind others that wait for what hangs."""
+    token = StuckToken()
+    desk = Desk(tmp_path / "state", token=token)
+
+    def stop(wallet: str) -> Message:
+        nonce = wallet.encode().ljust(32)
+        return order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, nonce=nonce, wallet=wallet)
+
+    token.may_write.clear()
+    monkeypatch.setattr(session, "ANSWERS_S", 0.05)
+    assert desk.code(stop("hot")) == "SIGNER_TOKEN_FAILED"  # obeyed, and asked for again by who brings it
+    monkeypatch.setattr(session, "ANSWERS_S", math.nan)  # as long nobody can wait
+    assert desk.spend() == "SIGNER_FROZEN"
+    assert desk.code({"v": 1, "type": "log_head"}) == "SIGNER_TOKEN_FAILED"
+    assert desk.code(stop("hot/lane")) == "SIGNER_TOKEN_FAILED"
+    assert (desk.health["state"], set(desk.health["frozen"])) == ("SIGNER_TOKEN_FAILED", {"hot", "hot/lane"})
+    monkeypatch.setattr(session, "ANSWERS_S", 60.0)
+    token.may_write.set()
+    while desk.health["state"] != "ready":
+        pass
+    assert [desk.code(stop(wallet)) for wallet in ("hot", "hot/lane")] == ["SIGNER_ORDER_USED"] * 2
+    assert desk.code(stop("*")) == "obeyed"
 
 
 def test_hears_officers_while_it_hangs_and_keeps_in_what_comes_out_later(built: Bench) -> None:
