@@ -121,7 +121,7 @@ impl Process {
 
     /// What `verify` says of the journal.
     pub fn verified(&self) -> String {
-        let mut verify = Command::new(env!("CARGO_BIN_EXE_countersign-engine"));
+        let mut verify = Command::new(program());
         let told = verify.arg("verify").arg("--dir").arg(self.path("journal")).output().unwrap();
         assert!(told.status.success(), "{}", String::from_utf8_lossy(&told.stderr));
         String::from_utf8(told.stdout).unwrap()
@@ -133,14 +133,15 @@ impl Process {
     }
 
     fn command(&self, prefix: &str, more: &[&str]) -> Command {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_countersign-engine"));
+        let mut command = Command::new(program());
         command.arg("serve").arg("--dir").arg(self.path("journal")).args(["--segment-mib", "1"]);
         for (option, name) in
             [("--socket", "orders"), ("--transfers-socket", "transfers"), ("--admin-socket", "admin")]
         {
             command.arg(option).arg(self.path(&format!("{prefix}{name}.sock")));
         }
-        if !self.waits {
+        // A former program never waits, and does not know the option.
+        if !self.waits && std::env::var_os(FORMER).is_none() {
             command.arg("--trade-unconfirmed");
         }
         command.args(more).stderr(Stdio::piped());
@@ -251,6 +252,14 @@ impl Process {
             }
         }
     }
+}
+
+/// Another program that is to leave something behind.
+const FORMER: &str = "FORMER_PROGRAM";
+
+/// This build's, unless another is to leave something behind for it.
+fn program() -> String {
+    std::env::var(FORMER).unwrap_or_else(|_| env!("CARGO_BIN_EXE_countersign-engine").into())
 }
 
 /// What all accounts together hold of each asset after [`Process::list_and_fund`].
