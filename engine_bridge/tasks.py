@@ -40,29 +40,38 @@ def assert_market_state(*, instrument: int, now: datetime) -> None:
     """Tell the engine the state that officers want of a market, if it is in another. EngineAway.
 
     The engine is asked, since the row's own state is as old as settlement: a market that was stopped and
-    released in between still reads as open there. And the row is read again once the engine has been told:
-    whoever stopped the market meanwhile may have had nothing to tell, since it was not open yet.
+    released in between still reads as open there. It is asked before the row is read, and told only while its
+    state is the one that was seen: so an auction that is over for this release is not another release's. And
+    the row is read again once the engine has been told: whoever stopped the market meanwhile may have had
+    nothing to tell, since it was not open yet.
     """
     told: tuple[str, datetime | None] | None = None
     for _ in range(STEPS_MAX):
+        seen = administration.seen(settings.ENGINE_ADMIN_TARGET)
         row = Instrument.objects.filter(pk=instrument).exclude(wanted_state="").first()
         if row is None or told == (row.wanted_state, row.call_until):
             return
-        state = administration.listed(settings.ENGINE_ADMIN_TARGET).get(row.pk, "unlisted")
-        if state == row.wanted_state:
+        if seen.states.get(row.pk) == row.wanted_state:
             return
-        _tell(row, state, now=now)
+        try:
+            _tell(row, seen, now=now)
+        except administration.Overtaken:
+            continue
         told = (row.wanted_state, row.call_until)
 
 
-def _tell(row: Instrument, state: str, *, now: datetime) -> None:
-    step: str | None = row.wanted_state
-    if step == "open":
-        step = way_to_open(state, call_until=row.call_until, now=now)
-    if step == "run_auction":
-        administration.run_auction(settings.ENGINE_ADMIN_TARGET, instrument=row.pk)
-    elif step is not None:
-        administration.set_state(settings.ENGINE_ADMIN_TARGET, instrument=row.pk, state=step)
+def _tell(row: Instrument, seen: administration.Seen, *, now: datetime) -> None:
+    target, step = settings.ENGINE_ADMIN_TARGET, row.wanted_state
+    if step != "open":
+        # A stop is one whatever happened since.
+        administration.set_state(target, instrument=row.pk, state=step)
+        return
+    state = seen.states.get(row.pk, "unlisted")
+    way = way_to_open(state, call_until=row.call_until, now=now)
+    if way == "run_auction":
+        administration.run_auction(target, instrument=row.pk, seen_seq=seen.engine_seq)
+    elif way is not None:
+        administration.set_state(target, instrument=row.pk, state=way, seen_seq=seen.engine_seq)
 
 
 def confirm_leader() -> None:

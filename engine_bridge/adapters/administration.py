@@ -16,10 +16,28 @@ from engine_bridge.adapters import decoding
 from engine_bridge.adapters.channel import EngineAway, EngineRefused, is_away, open_channel
 from engine_bridge.domain.markets import Known, Listing
 from engine_bridge.domain.results import ResultCode, engine_time
-from engine_bridge.wire import admin_pb2, admin_pb2_grpc, market_data_pb2_grpc, types_pb2
+from engine_bridge.wire import (
+    admin_pb2,
+    admin_pb2_grpc,
+    market_data_pb2,
+    market_data_pb2_grpc,
+    types_pb2,
+)
 
 CALL_S: Final = 5.0
 DONE: Final = frozenset({ResultCode.OK, ResultCode.UNCHANGED})
+
+
+class Overtaken(EngineRefused):
+    """The market's state has changed, or another leader has begun, since it was looked at: look again."""
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """Every market's state behind one command, which may be named where something follows from it."""
+
+    states: Mapping[int, str]
+    engine_seq: int  # 0: an engine of a former version, which does not tell it
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,7 +97,14 @@ def status(target: str) -> ShardReading:
 
 def listed(target: str) -> dict[int, str]:
     """Instrument number to state of everything that the engine lists."""
-    return {number: known.state for number, known in described(target).items()}
+    return dict(seen(target).states)
+
+
+def seen(target: str) -> Seen:
+    """The same, with the command behind which it is so."""
+    found = _listing(target)
+    states = {item.spec.instrument_id: decoding.STATES[item.state] for item in found.instruments}
+    return Seen(states, found.engine_seq)
 
 
 def described(target: str) -> dict[int, Known]:
@@ -93,12 +118,13 @@ def described(target: str) -> dict[int, Known]:
 
 
 def _instruments(target: str) -> Sequence[types_pb2.Instrument]:
-    with _channel(target) as channel:
-        found = market_data_pb2_grpc.MarketDataStub(channel).ListInstruments(
-            types_pb2.Empty(), timeout=CALL_S
-        )
-    listed: Sequence[types_pb2.Instrument] = found.instruments
+    listed: Sequence[types_pb2.Instrument] = _listing(target).instruments
     return listed
+
+
+def _listing(target: str) -> market_data_pb2.InstrumentList:
+    with _channel(target) as channel:
+        return market_data_pb2_grpc.MarketDataStub(channel).ListInstruments(types_pb2.Empty(), timeout=CALL_S)
 
 
 def put_asset(target: str, *, number: int, code: str, decimals: int) -> None:
@@ -139,20 +165,26 @@ def put_instrument(target: str, listing: Listing, *, base: int, quote: int) -> N
         _done(admin_pb2_grpc.AdminStub(channel).PutInstrument(request, timeout=CALL_S))
 
 
-def set_state(target: str, *, instrument: int, state: str, reference: bytes = b"") -> None:
-    """Open, halt or restrict a market; the same state again changes nothing."""
+def set_state(target: str, *, instrument: int, state: str, reference: bytes = b"", seen_seq: int = 0) -> None:
+    """Open, halt or restrict a market; the same state again changes nothing. Overtaken where its state has
+    changed since it was seen; 0 sets it whatever it is.
+    """
     number = types_pb2.InstrumentState.Value(f"INSTRUMENT_STATE_{state.upper()}")
-    request = admin_pb2.SetInstrumentStateRequest(instrument_id=instrument, state=number, reference=reference)
+    request = admin_pb2.SetInstrumentStateRequest(
+        instrument_id=instrument, state=number, reference=reference, seen_seq=seen_seq
+    )
     with _channel(target) as channel:
         _done(admin_pb2_grpc.AdminStub(channel).SetInstrumentState(request, timeout=CALL_S))
 
 
-def run_auction(target: str, *, instrument: int) -> None:
+def run_auction(target: str, *, instrument: int, seen_seq: int = 0) -> None:
     """Let everything that crosses trade at one price, then open. EngineRefused where no auction collects, or
-    its price lies outside the band.
+    its price lies outside the band; Overtaken where it is another auction than the one that was seen.
     """
     request = admin_pb2.RunAuctionRequest(
-        instrument_id=instrument, then=types_pb2.InstrumentState.Value("INSTRUMENT_STATE_OPEN")
+        instrument_id=instrument,
+        then=types_pb2.InstrumentState.Value("INSTRUMENT_STATE_OPEN"),
+        seen_seq=seen_seq,
     )
     with _channel(target) as channel:
         _done(admin_pb2_grpc.AdminStub(channel).RunAuction(request, timeout=CALL_S))
@@ -186,6 +218,8 @@ def take_over(standby: str, *, wait_s: float) -> None:
 
 def _done(answer: admin_pb2.AdminResult) -> None:
     code = decoding.code(answer.code)
+    if code is ResultCode.OVERTAKEN:
+        raise Overtaken(answer.detail)
     if code not in DONE:
         raise EngineRefused(f"{code}: {answer.detail}" if answer.detail else str(code))
 

@@ -43,6 +43,7 @@ class ResultCode(StrEnum):
     SESSION_GAP = "SESSION_GAP"
     FORGOTTEN = "FORGOTTEN"
     UNCONFIRMED = "UNCONFIRMED"
+    OVERTAKEN = "OVERTAKEN"
 
 
 AWAY: Final = frozenset({

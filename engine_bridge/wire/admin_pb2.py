@@ -25,47 +25,47 @@ _sym_db = _symbol_database.Default()
 from engine_bridge.wire import types_pb2 as exchange_dot_engine_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65xchange/engine/v1/admin.proto\x12\x12\x65xchange.engine.v1\x1a\x1e\x65xchange/engine/v1/types.proto\"R\n\x0fPutAssetRequest\x12,\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x1d.exchange.engine.v1.AssetSpec\x12\x11\n\treference\x18\x02 \x01(\x0c\"a\n\x14PutInstrumentRequest\x12\x36\n\ninstrument\x18\x01 \x01(\x0b\x32\".exchange.engine.v1.InstrumentSpec\x12\x11\n\treference\x18\x02 \x01(\x0c\"y\n\x19SetInstrumentStateRequest\x12\x15\n\rinstrument_id\x18\x01 \x01(\r\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32#.exchange.engine.v1.InstrumentState\x12\x11\n\treference\x18\x03 \x01(\x0c\"v\n\x13SetPriceBandRequest\x12\x15\n\rinstrument_id\x18\x01 \x01(\r\x12\x16\n\x0eprice_band_ppm\x18\x02 \x01(\r\x12\x1d\n\x15reference_price_ticks\x18\x03 \x01(\x12\x12\x11\n\treference\x18\x04 \x01(\x0c\"\x82\x01\n\x15SetAccountFeesRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x04\x12\x15\n\rmaker_fee_ppm\x18\x02 \x01(\r\x12\x15\n\rtaker_fee_ppm\x18\x03 \x01(\r\x12\x14\n\x0c\x64\x65\x66\x61ult_fees\x18\x04 \x01(\x08\x12\x11\n\treference\x18\x05 \x01(\x0c\"p\n\x11RunAuctionRequest\x12\x15\n\rinstrument_id\x18\x01 \x01(\r\x12\x31\n\x04then\x18\x02 \x01(\x0e\x32#.exchange.engine.v1.InstrumentState\x12\x11\n\treference\x18\x03 \x01(\x0c\"w\n\x11MassCancelRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x04\x12\x11\n\towner_ref\x18\x02 \x01(\x04\x12\x11\n\tstp_group\x18\x03 \x01(\x04\x12\x15\n\rinstrument_id\x18\x04 \x01(\r\x12\x11\n\treference\x18\x05 \x01(\x0c\"\xbc\x01\n\x0b\x41\x64minResult\x12,\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x1e.exchange.engine.v1.ResultCode\x12\x12\n\nengine_seq\x18\x02 \x01(\x04\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x18\n\x10\x63\x61ncelled_orders\x18\x04 \x01(\r\x12\x32\n\ndurability\x18\x05 \x01(\x0e\x32\x1e.exchange.engine.v1.Durability\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\"?\n\x0c\x44rainRequest\x12\x17\n\x0frelease_journal\x18\x01 \x01(\x08\x12\x16\n\x0eretry_after_ms\x18\x02 \x01(\r\"W\n\x0b\x44rainResult\x12\x12\n\nengine_seq\x18\x01 \x01(\x04\x12\x11\n\tevent_seq\x18\x02 \x01(\x04\x12\x12\n\nstate_hash\x18\x03 \x01(\x0c\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\"\"\n\rResumeRequest\x12\x11\n\treference\x18\x01 \x01(\x0c\"\x1f\n\x0e\x43onfirmRequest\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\"f\n\x0cSnapshotInfo\x12\x12\n\nengine_seq\x18\x01 \x01(\x04\x12\x11\n\tevent_seq\x18\x02 \x01(\x04\x12\x12\n\nstate_hash\x18\x03 \x01(\x0c\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\r\n\x05\x62ytes\x18\x05 \x01(\x04\"\x1e\n\rVerifyRequest\x12\r\n\x05\x62\x65gin\x18\x01 \x01(\x08\"\xdb\x02\n\x0cVerifyReport\x12.\n\x05state\x18\x01 \x01(\x0e\x32\x1f.exchange.engine.v1.VerifyState\x12\x15\n\rstarted_at_ms\x18\x02 \x01(\x04\x12\x16\n\x0e\x66inished_at_ms\x18\x03 \x01(\x04\x12\x10\n\x08segments\x18\x04 \x01(\x04\x12\x0e\n\x06\x62locks\x18\x05 \x01(\x04\x12\x0f\n\x07records\x18\x06 \x01(\x04\x12\r\n\x05\x62ytes\x18\x07 \x01(\x04\x12\x11\n\tfirst_seq\x18\x08 \x01(\x04\x12\x10\n\x08last_seq\x18\t \x01(\x04\x12\x13\n\x0b\x65vent_chain\x18\n \x01(\x0c\x12\x12\n\nstate_hash\x18\x0b \x01(\x0c\x12\x0f\n\x07\x66inding\x18\x0c \x01(\t\x12\x1a\n\x12replayed_after_seq\x18\r \x01(\x04\x12\x17\n\x0f\x66irst_event_seq\x18\x0e \x01(\x04\x12\x16\n\x0elast_event_seq\x18\x0f \x01(\x04\"5\n\x0fTakeOverRequest\x12\x0f\n\x07wait_ms\x18\x01 \x01(\r\x12\x11\n\treference\x18\x02 \x01(\x0c*v\n\x0bVerifyState\x12\x1c\n\x18VERIFY_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14VERIFY_STATE_RUNNING\x10\x01\x12\x16\n\x12VERIFY_STATE_SOUND\x10\x02\x12\x17\n\x13VERIFY_STATE_BROKEN\x10\x03\x32\xea\t\n\x05\x41\x64min\x12P\n\x08PutAsset\x12#.exchange.engine.v1.PutAssetRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12Z\n\rPutInstrument\x12(.exchange.engine.v1.PutInstrumentRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12\x64\n\x12SetInstrumentState\x12-.exchange.engine.v1.SetInstrumentStateRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12X\n\x0cSetPriceBand\x12\'.exchange.engine.v1.SetPriceBandRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12\\\n\x0eSetAccountFees\x12).exchange.engine.v1.SetAccountFeesRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12T\n\nRunAuction\x12%.exchange.engine.v1.RunAuctionRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12T\n\nMassCancel\x12%.exchange.engine.v1.MassCancelRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12J\n\x05\x44rain\x12 .exchange.engine.v1.DrainRequest\x1a\x1f.exchange.engine.v1.DrainResult\x12L\n\x06Resume\x12!.exchange.engine.v1.ResumeRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12N\n\x07\x43onfirm\x12\".exchange.engine.v1.ConfirmRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12K\n\x0cTakeSnapshot\x12\x19.exchange.engine.v1.Empty\x1a .exchange.engine.v1.SnapshotInfo\x12M\n\x06Verify\x12!.exchange.engine.v1.VerifyRequest\x1a .exchange.engine.v1.VerifyReport\x12P\n\x08TakeOver\x12#.exchange.engine.v1.TakeOverRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12\x44\n\x06Status\x12\x19.exchange.engine.v1.Empty\x1a\x1f.exchange.engine.v1.ShardStatus\x12K\n\x0bWatchStatus\x12\x19.exchange.engine.v1.Empty\x1a\x1f.exchange.engine.v1.ShardStatus0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1e\x65xchange/engine/v1/admin.proto\x12\x12\x65xchange.engine.v1\x1a\x1e\x65xchange/engine/v1/types.proto\"R\n\x0fPutAssetRequest\x12,\n\x05\x61sset\x18\x01 \x01(\x0b\x32\x1d.exchange.engine.v1.AssetSpec\x12\x11\n\treference\x18\x02 \x01(\x0c\"a\n\x14PutInstrumentRequest\x12\x36\n\ninstrument\x18\x01 \x01(\x0b\x32\".exchange.engine.v1.InstrumentSpec\x12\x11\n\treference\x18\x02 \x01(\x0c\"\x8b\x01\n\x19SetInstrumentStateRequest\x12\x15\n\rinstrument_id\x18\x01 \x01(\r\x12\x32\n\x05state\x18\x02 \x01(\x0e\x32#.exchange.engine.v1.InstrumentState\x12\x11\n\treference\x18\x03 \x01(\x0c\x12\x10\n\x08seen_seq\x18\x04 \x01(\x04\"v\n\x13SetPriceBandRequest\x12\x15\n\rinstrument_id\x18\x01 \x01(\r\x12\x16\n\x0eprice_band_ppm\x18\x02 \x01(\r\x12\x1d\n\x15reference_price_ticks\x18\x03 \x01(\x12\x12\x11\n\treference\x18\x04 \x01(\x0c\"\x82\x01\n\x15SetAccountFeesRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x04\x12\x15\n\rmaker_fee_ppm\x18\x02 \x01(\r\x12\x15\n\rtaker_fee_ppm\x18\x03 \x01(\r\x12\x14\n\x0c\x64\x65\x66\x61ult_fees\x18\x04 \x01(\x08\x12\x11\n\treference\x18\x05 \x01(\x0c\"\x82\x01\n\x11RunAuctionRequest\x12\x15\n\rinstrument_id\x18\x01 \x01(\r\x12\x31\n\x04then\x18\x02 \x01(\x0e\x32#.exchange.engine.v1.InstrumentState\x12\x11\n\treference\x18\x03 \x01(\x0c\x12\x10\n\x08seen_seq\x18\x04 \x01(\x04\"w\n\x11MassCancelRequest\x12\x12\n\naccount_id\x18\x01 \x01(\x04\x12\x11\n\towner_ref\x18\x02 \x01(\x04\x12\x11\n\tstp_group\x18\x03 \x01(\x04\x12\x15\n\rinstrument_id\x18\x04 \x01(\r\x12\x11\n\treference\x18\x05 \x01(\x0c\"\xbc\x01\n\x0b\x41\x64minResult\x12,\n\x04\x63ode\x18\x01 \x01(\x0e\x32\x1e.exchange.engine.v1.ResultCode\x12\x12\n\nengine_seq\x18\x02 \x01(\x04\x12\r\n\x05\x65poch\x18\x03 \x01(\x04\x12\x18\n\x10\x63\x61ncelled_orders\x18\x04 \x01(\r\x12\x32\n\ndurability\x18\x05 \x01(\x0e\x32\x1e.exchange.engine.v1.Durability\x12\x0e\n\x06\x64\x65tail\x18\x06 \x01(\t\"?\n\x0c\x44rainRequest\x12\x17\n\x0frelease_journal\x18\x01 \x01(\x08\x12\x16\n\x0eretry_after_ms\x18\x02 \x01(\r\"W\n\x0b\x44rainResult\x12\x12\n\nengine_seq\x18\x01 \x01(\x04\x12\x11\n\tevent_seq\x18\x02 \x01(\x04\x12\x12\n\nstate_hash\x18\x03 \x01(\x0c\x12\r\n\x05\x65poch\x18\x04 \x01(\x04\"\"\n\rResumeRequest\x12\x11\n\treference\x18\x01 \x01(\x0c\"\x1f\n\x0e\x43onfirmRequest\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\"f\n\x0cSnapshotInfo\x12\x12\n\nengine_seq\x18\x01 \x01(\x04\x12\x11\n\tevent_seq\x18\x02 \x01(\x04\x12\x12\n\nstate_hash\x18\x03 \x01(\x0c\x12\x0c\n\x04\x66ile\x18\x04 \x01(\t\x12\r\n\x05\x62ytes\x18\x05 \x01(\x04\"\x1e\n\rVerifyRequest\x12\r\n\x05\x62\x65gin\x18\x01 \x01(\x08\"\xdb\x02\n\x0cVerifyReport\x12.\n\x05state\x18\x01 \x01(\x0e\x32\x1f.exchange.engine.v1.VerifyState\x12\x15\n\rstarted_at_ms\x18\x02 \x01(\x04\x12\x16\n\x0e\x66inished_at_ms\x18\x03 \x01(\x04\x12\x10\n\x08segments\x18\x04 \x01(\x04\x12\x0e\n\x06\x62locks\x18\x05 \x01(\x04\x12\x0f\n\x07records\x18\x06 \x01(\x04\x12\r\n\x05\x62ytes\x18\x07 \x01(\x04\x12\x11\n\tfirst_seq\x18\x08 \x01(\x04\x12\x10\n\x08last_seq\x18\t \x01(\x04\x12\x13\n\x0b\x65vent_chain\x18\n \x01(\x0c\x12\x12\n\nstate_hash\x18\x0b \x01(\x0c\x12\x0f\n\x07\x66inding\x18\x0c \x01(\t\x12\x1a\n\x12replayed_after_seq\x18\r \x01(\x04\x12\x17\n\x0f\x66irst_event_seq\x18\x0e \x01(\x04\x12\x16\n\x0elast_event_seq\x18\x0f \x01(\x04\"5\n\x0fTakeOverRequest\x12\x0f\n\x07wait_ms\x18\x01 \x01(\r\x12\x11\n\treference\x18\x02 \x01(\x0c*v\n\x0bVerifyState\x12\x1c\n\x18VERIFY_STATE_UNSPECIFIED\x10\x00\x12\x18\n\x14VERIFY_STATE_RUNNING\x10\x01\x12\x16\n\x12VERIFY_STATE_SOUND\x10\x02\x12\x17\n\x13VERIFY_STATE_BROKEN\x10\x03\x32\xea\t\n\x05\x41\x64min\x12P\n\x08PutAsset\x12#.exchange.engine.v1.PutAssetRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12Z\n\rPutInstrument\x12(.exchange.engine.v1.PutInstrumentRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12\x64\n\x12SetInstrumentState\x12-.exchange.engine.v1.SetInstrumentStateRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12X\n\x0cSetPriceBand\x12\'.exchange.engine.v1.SetPriceBandRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12\\\n\x0eSetAccountFees\x12).exchange.engine.v1.SetAccountFeesRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12T\n\nRunAuction\x12%.exchange.engine.v1.RunAuctionRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12T\n\nMassCancel\x12%.exchange.engine.v1.MassCancelRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12J\n\x05\x44rain\x12 .exchange.engine.v1.DrainRequest\x1a\x1f.exchange.engine.v1.DrainResult\x12L\n\x06Resume\x12!.exchange.engine.v1.ResumeRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12N\n\x07\x43onfirm\x12\".exchange.engine.v1.ConfirmRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12K\n\x0cTakeSnapshot\x12\x19.exchange.engine.v1.Empty\x1a .exchange.engine.v1.SnapshotInfo\x12M\n\x06Verify\x12!.exchange.engine.v1.VerifyRequest\x1a .exchange.engine.v1.VerifyReport\x12P\n\x08TakeOver\x12#.exchange.engine.v1.TakeOverRequest\x1a\x1f.exchange.engine.v1.AdminResult\x12\x44\n\x06Status\x12\x19.exchange.engine.v1.Empty\x1a\x1f.exchange.engine.v1.ShardStatus\x12K\n\x0bWatchStatus\x12\x19.exchange.engine.v1.Empty\x1a\x1f.exchange.engine.v1.ShardStatus0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'exchange.engine.v1.admin_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_VERIFYSTATE']._serialized_start=1835
-  _globals['_VERIFYSTATE']._serialized_end=1953
+  _globals['_VERIFYSTATE']._serialized_start=1873
+  _globals['_VERIFYSTATE']._serialized_end=1991
   _globals['_PUTASSETREQUEST']._serialized_start=86
   _globals['_PUTASSETREQUEST']._serialized_end=168
   _globals['_PUTINSTRUMENTREQUEST']._serialized_start=170
   _globals['_PUTINSTRUMENTREQUEST']._serialized_end=267
-  _globals['_SETINSTRUMENTSTATEREQUEST']._serialized_start=269
-  _globals['_SETINSTRUMENTSTATEREQUEST']._serialized_end=390
-  _globals['_SETPRICEBANDREQUEST']._serialized_start=392
-  _globals['_SETPRICEBANDREQUEST']._serialized_end=510
-  _globals['_SETACCOUNTFEESREQUEST']._serialized_start=513
-  _globals['_SETACCOUNTFEESREQUEST']._serialized_end=643
-  _globals['_RUNAUCTIONREQUEST']._serialized_start=645
-  _globals['_RUNAUCTIONREQUEST']._serialized_end=757
-  _globals['_MASSCANCELREQUEST']._serialized_start=759
-  _globals['_MASSCANCELREQUEST']._serialized_end=878
-  _globals['_ADMINRESULT']._serialized_start=881
-  _globals['_ADMINRESULT']._serialized_end=1069
-  _globals['_DRAINREQUEST']._serialized_start=1071
-  _globals['_DRAINREQUEST']._serialized_end=1134
-  _globals['_DRAINRESULT']._serialized_start=1136
-  _globals['_DRAINRESULT']._serialized_end=1223
-  _globals['_RESUMEREQUEST']._serialized_start=1225
-  _globals['_RESUMEREQUEST']._serialized_end=1259
-  _globals['_CONFIRMREQUEST']._serialized_start=1261
-  _globals['_CONFIRMREQUEST']._serialized_end=1292
-  _globals['_SNAPSHOTINFO']._serialized_start=1294
-  _globals['_SNAPSHOTINFO']._serialized_end=1396
-  _globals['_VERIFYREQUEST']._serialized_start=1398
-  _globals['_VERIFYREQUEST']._serialized_end=1428
-  _globals['_VERIFYREPORT']._serialized_start=1431
-  _globals['_VERIFYREPORT']._serialized_end=1778
-  _globals['_TAKEOVERREQUEST']._serialized_start=1780
-  _globals['_TAKEOVERREQUEST']._serialized_end=1833
-  _globals['_ADMIN']._serialized_start=1956
-  _globals['_ADMIN']._serialized_end=3214
+  _globals['_SETINSTRUMENTSTATEREQUEST']._serialized_start=270
+  _globals['_SETINSTRUMENTSTATEREQUEST']._serialized_end=409
+  _globals['_SETPRICEBANDREQUEST']._serialized_start=411
+  _globals['_SETPRICEBANDREQUEST']._serialized_end=529
+  _globals['_SETACCOUNTFEESREQUEST']._serialized_start=532
+  _globals['_SETACCOUNTFEESREQUEST']._serialized_end=662
+  _globals['_RUNAUCTIONREQUEST']._serialized_start=665
+  _globals['_RUNAUCTIONREQUEST']._serialized_end=795
+  _globals['_MASSCANCELREQUEST']._serialized_start=797
+  _globals['_MASSCANCELREQUEST']._serialized_end=916
+  _globals['_ADMINRESULT']._serialized_start=919
+  _globals['_ADMINRESULT']._serialized_end=1107
+  _globals['_DRAINREQUEST']._serialized_start=1109
+  _globals['_DRAINREQUEST']._serialized_end=1172
+  _globals['_DRAINRESULT']._serialized_start=1174
+  _globals['_DRAINRESULT']._serialized_end=1261
+  _globals['_RESUMEREQUEST']._serialized_start=1263
+  _globals['_RESUMEREQUEST']._serialized_end=1297
+  _globals['_CONFIRMREQUEST']._serialized_start=1299
+  _globals['_CONFIRMREQUEST']._serialized_end=1330
+  _globals['_SNAPSHOTINFO']._serialized_start=1332
+  _globals['_SNAPSHOTINFO']._serialized_end=1434
+  _globals['_VERIFYREQUEST']._serialized_start=1436
+  _globals['_VERIFYREQUEST']._serialized_end=1466
+  _globals['_VERIFYREPORT']._serialized_start=1469
+  _globals['_VERIFYREPORT']._serialized_end=1816
+  _globals['_TAKEOVERREQUEST']._serialized_start=1818
+  _globals['_TAKEOVERREQUEST']._serialized_end=1871
+  _globals['_ADMIN']._serialized_start=1994
+  _globals['_ADMIN']._serialized_end=3252
 # @@protoc_insertion_point(module_scope)

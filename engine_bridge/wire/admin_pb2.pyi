@@ -35,14 +35,16 @@ class PutInstrumentRequest(_message.Message):
     def __init__(self, instrument: _Optional[_Union[_types_pb2.InstrumentSpec, _Mapping]] = ..., reference: _Optional[bytes] = ...) -> None: ...
 
 class SetInstrumentStateRequest(_message.Message):
-    __slots__ = ("instrument_id", "state", "reference")
+    __slots__ = ("instrument_id", "state", "reference", "seen_seq")
     INSTRUMENT_ID_FIELD_NUMBER: _ClassVar[int]
     STATE_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    SEEN_SEQ_FIELD_NUMBER: _ClassVar[int]
     instrument_id: int
     state: _types_pb2.InstrumentState
     reference: bytes
-    def __init__(self, instrument_id: _Optional[int] = ..., state: _Optional[_Union[_types_pb2.InstrumentState, str]] = ..., reference: _Optional[bytes] = ...) -> None: ...
+    seen_seq: int
+    def __init__(self, instrument_id: _Optional[int] = ..., state: _Optional[_Union[_types_pb2.InstrumentState, str]] = ..., reference: _Optional[bytes] = ..., seen_seq: _Optional[int] = ...) -> None: ...
 
 class SetPriceBandRequest(_message.Message):
     __slots__ = ("instrument_id", "price_band_ppm", "reference_price_ticks", "reference")
@@ -71,14 +73,16 @@ class SetAccountFeesRequest(_message.Message):
     def __init__(self, account_id: _Optional[int] = ..., maker_fee_ppm: _Optional[int] = ..., taker_fee_ppm: _Optional[int] = ..., default_fees: _Optional[bool] = ..., reference: _Optional[bytes] = ...) -> None: ...
 
 class RunAuctionRequest(_message.Message):
-    __slots__ = ("instrument_id", "then", "reference")
+    __slots__ = ("instrument_id", "then", "reference", "seen_seq")
     INSTRUMENT_ID_FIELD_NUMBER: _ClassVar[int]
     THEN_FIELD_NUMBER: _ClassVar[int]
     REFERENCE_FIELD_NUMBER: _ClassVar[int]
+    SEEN_SEQ_FIELD_NUMBER: _ClassVar[int]
     instrument_id: int
     then: _types_pb2.InstrumentState
     reference: bytes
-    def __init__(self, instrument_id: _Optional[int] = ..., then: _Optional[_Union[_types_pb2.InstrumentState, str]] = ..., reference: _Optional[bytes] = ...) -> None: ...
+    seen_seq: int
+    def __init__(self, instrument_id: _Optional[int] = ..., then: _Optional[_Union[_types_pb2.InstrumentState, str]] = ..., reference: _Optional[bytes] = ..., seen_seq: _Optional[int] = ...) -> None: ...
 
 class MassCancelRequest(_message.Message):
     __slots__ = ("account_id", "owner_ref", "stp_group", "instrument_id", "reference")

@@ -26,27 +26,27 @@ from engine_bridge.wire import event_feed_pb2 as exchange_dot_engine_dot_v1_dot_
 from engine_bridge.wire import types_pb2 as exchange_dot_engine_dot_v1_dot_types__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$exchange/engine/v1/market_data.proto\x12\x12\x65xchange.engine.v1\x1a#exchange/engine/v1/event_feed.proto\x1a\x1e\x65xchange/engine/v1/types.proto\"t\n\x0eInstrumentList\x12\x33\n\x0binstruments\x18\x01 \x03(\x0b\x32\x1e.exchange.engine.v1.Instrument\x12-\n\x06\x61ssets\x18\x02 \x03(\x0b\x32\x1d.exchange.engine.v1.AssetSpec\"3\n\x0b\x42ookRequest\x12\x15\n\rinstrument_id\x18\x01 \x01(\r\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\r\"\xc7\x02\n\tBookFrame\x12\x15\n\rinstrument_id\x18\x01 \x01(\r\x12\x15\n\rprev_book_seq\x18\x02 \x01(\x04\x12\x10\n\x08\x62ook_seq\x18\x03 \x01(\x04\x12\x12\n\nengine_seq\x18\x04 \x01(\x04\x12\x10\n\x08snapshot\x18\x05 \x01(\x08\x12\'\n\x04\x62ids\x18\x06 \x03(\x0b\x32\x19.exchange.engine.v1.Level\x12\'\n\x04\x61sks\x18\x07 \x03(\x0b\x32\x19.exchange.engine.v1.Level\x12\x10\n\x08\x63hecksum\x18\x08 \x01(\x07\x12\r\n\x05\x65poch\x18\t \x01(\x04\x12\x11\n\tevent_seq\x18\n \x01(\x04\x12\x16\n\x0e\x65ngine_time_ns\x18\x0b \x01(\x04\x12\x36\n\x07\x61uction\x18\x0c \x01(\x0b\x32%.exchange.engine.v1.AuctionIndicative\">\n\x05Level\x12\x13\n\x0bprice_ticks\x18\x01 \x01(\x12\x12\x10\n\x08qty_lots\x18\x02 \x01(\x04\x12\x0e\n\x06orders\x18\x03 \x01(\r\">\n\rTradesRequest\x12\x15\n\rinstrument_id\x18\x01 \x01(\r\x12\x16\n\x0e\x66rom_event_seq\x18\x02 \x01(\x04\"L\n\nTradeBatch\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12/\n\x06trades\x18\x02 \x03(\x0b\x32\x1f.exchange.engine.v1.PublicTrade\"\xa3\x01\n\x0bPublicTrade\x12\x10\n\x08trade_id\x18\x01 \x01(\x04\x12\x15\n\rinstrument_id\x18\x02 \x01(\r\x12\x13\n\x0bprice_ticks\x18\x03 \x01(\x12\x12\x10\n\x08qty_lots\x18\x04 \x01(\x04\x12,\n\ntaker_side\x18\x05 \x01(\x0e\x32\x18.exchange.engine.v1.Side\x12\x16\n\x0e\x65ngine_time_ns\x18\x06 \x01(\x04\x32\xd4\x02\n\nMarketData\x12P\n\x0fListInstruments\x12\x19.exchange.engine.v1.Empty\x1a\".exchange.engine.v1.InstrumentList\x12I\n\x07GetBook\x12\x1f.exchange.engine.v1.BookRequest\x1a\x1d.exchange.engine.v1.BookFrame\x12Q\n\rSubscribeBook\x12\x1f.exchange.engine.v1.BookRequest\x1a\x1d.exchange.engine.v1.BookFrame0\x01\x12V\n\x0fSubscribeTrades\x12!.exchange.engine.v1.TradesRequest\x1a\x1e.exchange.engine.v1.TradeBatch0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n$exchange/engine/v1/market_data.proto\x12\x12\x65xchange.engine.v1\x1a#exchange/engine/v1/event_feed.proto\x1a\x1e\x65xchange/engine/v1/types.proto\"\x88\x01\n\x0eInstrumentList\x12\x33\n\x0binstruments\x18\x01 \x03(\x0b\x32\x1e.exchange.engine.v1.Instrument\x12-\n\x06\x61ssets\x18\x02 \x03(\x0b\x32\x1d.exchange.engine.v1.AssetSpec\x12\x12\n\nengine_seq\x18\x03 \x01(\x04\"3\n\x0b\x42ookRequest\x12\x15\n\rinstrument_id\x18\x01 \x01(\r\x12\r\n\x05\x64\x65pth\x18\x02 \x01(\r\"\xc7\x02\n\tBookFrame\x12\x15\n\rinstrument_id\x18\x01 \x01(\r\x12\x15\n\rprev_book_seq\x18\x02 \x01(\x04\x12\x10\n\x08\x62ook_seq\x18\x03 \x01(\x04\x12\x12\n\nengine_seq\x18\x04 \x01(\x04\x12\x10\n\x08snapshot\x18\x05 \x01(\x08\x12\'\n\x04\x62ids\x18\x06 \x03(\x0b\x32\x19.exchange.engine.v1.Level\x12\'\n\x04\x61sks\x18\x07 \x03(\x0b\x32\x19.exchange.engine.v1.Level\x12\x10\n\x08\x63hecksum\x18\x08 \x01(\x07\x12\r\n\x05\x65poch\x18\t \x01(\x04\x12\x11\n\tevent_seq\x18\n \x01(\x04\x12\x16\n\x0e\x65ngine_time_ns\x18\x0b \x01(\x04\x12\x36\n\x07\x61uction\x18\x0c \x01(\x0b\x32%.exchange.engine.v1.AuctionIndicative\">\n\x05Level\x12\x13\n\x0bprice_ticks\x18\x01 \x01(\x12\x12\x10\n\x08qty_lots\x18\x02 \x01(\x04\x12\x0e\n\x06orders\x18\x03 \x01(\r\">\n\rTradesRequest\x12\x15\n\rinstrument_id\x18\x01 \x01(\r\x12\x16\n\x0e\x66rom_event_seq\x18\x02 \x01(\x04\"L\n\nTradeBatch\x12\r\n\x05\x65poch\x18\x01 \x01(\x04\x12/\n\x06trades\x18\x02 \x03(\x0b\x32\x1f.exchange.engine.v1.PublicTrade\"\xa3\x01\n\x0bPublicTrade\x12\x10\n\x08trade_id\x18\x01 \x01(\x04\x12\x15\n\rinstrument_id\x18\x02 \x01(\r\x12\x13\n\x0bprice_ticks\x18\x03 \x01(\x12\x12\x10\n\x08qty_lots\x18\x04 \x01(\x04\x12,\n\ntaker_side\x18\x05 \x01(\x0e\x32\x18.exchange.engine.v1.Side\x12\x16\n\x0e\x65ngine_time_ns\x18\x06 \x01(\x04\x32\xd4\x02\n\nMarketData\x12P\n\x0fListInstruments\x12\x19.exchange.engine.v1.Empty\x1a\".exchange.engine.v1.InstrumentList\x12I\n\x07GetBook\x12\x1f.exchange.engine.v1.BookRequest\x1a\x1d.exchange.engine.v1.BookFrame\x12Q\n\rSubscribeBook\x12\x1f.exchange.engine.v1.BookRequest\x1a\x1d.exchange.engine.v1.BookFrame0\x01\x12V\n\x0fSubscribeTrades\x12!.exchange.engine.v1.TradesRequest\x1a\x1e.exchange.engine.v1.TradeBatch0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'exchange.engine.v1.market_data_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_INSTRUMENTLIST']._serialized_start=129
-  _globals['_INSTRUMENTLIST']._serialized_end=245
-  _globals['_BOOKREQUEST']._serialized_start=247
-  _globals['_BOOKREQUEST']._serialized_end=298
-  _globals['_BOOKFRAME']._serialized_start=301
-  _globals['_BOOKFRAME']._serialized_end=628
-  _globals['_LEVEL']._serialized_start=630
-  _globals['_LEVEL']._serialized_end=692
-  _globals['_TRADESREQUEST']._serialized_start=694
-  _globals['_TRADESREQUEST']._serialized_end=756
-  _globals['_TRADEBATCH']._serialized_start=758
-  _globals['_TRADEBATCH']._serialized_end=834
-  _globals['_PUBLICTRADE']._serialized_start=837
-  _globals['_PUBLICTRADE']._serialized_end=1000
-  _globals['_MARKETDATA']._serialized_start=1003
-  _globals['_MARKETDATA']._serialized_end=1343
+  _globals['_INSTRUMENTLIST']._serialized_start=130
+  _globals['_INSTRUMENTLIST']._serialized_end=266
+  _globals['_BOOKREQUEST']._serialized_start=268
+  _globals['_BOOKREQUEST']._serialized_end=319
+  _globals['_BOOKFRAME']._serialized_start=322
+  _globals['_BOOKFRAME']._serialized_end=649
+  _globals['_LEVEL']._serialized_start=651
+  _globals['_LEVEL']._serialized_end=713
+  _globals['_TRADESREQUEST']._serialized_start=715
+  _globals['_TRADESREQUEST']._serialized_end=777
+  _globals['_TRADEBATCH']._serialized_start=779
+  _globals['_TRADEBATCH']._serialized_end=855
+  _globals['_PUBLICTRADE']._serialized_start=858
+  _globals['_PUBLICTRADE']._serialized_end=1021
+  _globals['_MARKETDATA']._serialized_start=1024
+  _globals['_MARKETDATA']._serialized_end=1364
 # @@protoc_insertion_point(module_scope)

@@ -9,12 +9,14 @@ from typing import ClassVar as _ClassVar, Optional as _Optional, Union as _Union
 DESCRIPTOR: _descriptor.FileDescriptor
 
 class InstrumentList(_message.Message):
-    __slots__ = ("instruments", "assets")
+    __slots__ = ("instruments", "assets", "engine_seq")
     INSTRUMENTS_FIELD_NUMBER: _ClassVar[int]
     ASSETS_FIELD_NUMBER: _ClassVar[int]
+    ENGINE_SEQ_FIELD_NUMBER: _ClassVar[int]
     instruments: _containers.RepeatedCompositeFieldContainer[_types_pb2.Instrument]
     assets: _containers.RepeatedCompositeFieldContainer[_types_pb2.AssetSpec]
-    def __init__(self, instruments: _Optional[_Iterable[_Union[_types_pb2.Instrument, _Mapping]]] = ..., assets: _Optional[_Iterable[_Union[_types_pb2.AssetSpec, _Mapping]]] = ...) -> None: ...
+    engine_seq: int
+    def __init__(self, instruments: _Optional[_Iterable[_Union[_types_pb2.Instrument, _Mapping]]] = ..., assets: _Optional[_Iterable[_Union[_types_pb2.AssetSpec, _Mapping]]] = ..., engine_seq: _Optional[int] = ...) -> None: ...
 
 class BookRequest(_message.Message):
     __slots__ = ("instrument_id", "depth")

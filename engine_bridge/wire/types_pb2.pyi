@@ -117,6 +117,7 @@ class ResultCode(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     RESULT_CODE_FAILED: _ClassVar[ResultCode]
     RESULT_CODE_SESSION_GAP: _ClassVar[ResultCode]
     RESULT_CODE_UNCONFIRMED: _ClassVar[ResultCode]
+    RESULT_CODE_OVERTAKEN: _ClassVar[ResultCode]
 SIDE_UNSPECIFIED: Side
 SIDE_BUY: Side
 SIDE_SELL: Side
@@ -198,6 +199,7 @@ RESULT_CODE_NOT_LEADER: ResultCode
 RESULT_CODE_FAILED: ResultCode
 RESULT_CODE_SESSION_GAP: ResultCode
 RESULT_CODE_UNCONFIRMED: ResultCode
+RESULT_CODE_OVERTAKEN: ResultCode
 
 class Empty(_message.Message):
     __slots__ = ()

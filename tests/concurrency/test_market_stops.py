@@ -174,3 +174,29 @@ def test_wins_over_a_release_that_is_on_its_way_to_the_engine(
         except EngineRefused:
             assert step == "run_auction"
         assert engine_says(venue) == "halted"
+
+
+@pytest.mark.usefixtures("real_database")
+def test_leaves_the_next_release_its_whole_auction(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker is slow to run the auction that it has seen; meanwhile the market is stopped and released."""
+    now = clock.now()
+    with venue_open() as venue:
+        staff = enrol(now=now)
+        for deed in (stop, release):
+            deed(staff, now)
+            tasks.assert_market_state(instrument=1, now=now)
+        run_auction = administration.run_auction
+
+        def slow(target: str, **told: Any) -> None:
+            monkeypatch.undo()
+            for again, at in ((stop, now), (release, now + CALL)):
+                again(staff, at)
+                tasks.assert_market_state(instrument=1, now=at)
+            assert engine_says(venue) == "auction"
+            run_auction(target, **told)
+
+        monkeypatch.setattr(administration, "run_auction", slow)
+        tasks.assert_market_state(instrument=1, now=now + CALL)
+        assert engine_says(venue) == "auction"
+        tasks.assert_market_state(instrument=1, now=now + 2 * CALL)
+        assert engine_says(venue) == "open"

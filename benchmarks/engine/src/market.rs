@@ -60,6 +60,7 @@ pub async fn prepare(admin: &Path, transfers: &Path) -> Result<(), String> {
         instrument_id: 1,
         state,
         reference: vec![],
+        ..SetInstrumentStateRequest::default()
     };
     admin.set_instrument_state(open).await.map_err(failed)?;
     fund(transfers, ACCOUNTS).await

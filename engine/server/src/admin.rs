@@ -22,7 +22,7 @@ use tonic::{Request, Response, Status};
 
 use crate::consumers::Consumers;
 use crate::convert;
-use crate::engine::{COMMANDS_MAX, Engine, Entry, NotTaken};
+use crate::engine::{COMMANDS_MAX, Engine, Entry, NotTaken, Seen};
 use crate::orders::unavailable;
 use crate::shadow::Snapshots;
 use crate::verifying::Verifying;
@@ -40,8 +40,22 @@ impl Admin {
         command: Result<Command, Code>,
         detail: &str,
     ) -> Result<Response<AdminResult>, Status> {
+        self.run_seen(command, detail, Seen { instrument_id: 0, engine_seq: 0 }).await
+    }
+
+    /// Only where the market's state has not changed since it was seen; at 0 nobody has looked.
+    async fn run_seen(
+        &self,
+        command: Result<Command, Code>,
+        detail: &str,
+        seen: Seen,
+    ) -> Result<Response<AdminResult>, Status> {
         let entry = Entry { id: Bytes::new(), session_seq: 0, command };
-        let answers = self.engine.command(entry).await.map_err(|NotTaken(code)| unavailable(code))?;
+        let answers = match seen.engine_seq {
+            0 => self.engine.command(entry).await,
+            _ => self.engine.command_seen(entry, seen).await,
+        };
+        let answers = answers.map_err(|NotTaken(code)| unavailable(code))?;
         let outcome = answers.told[0].outcome;
         let detail = if outcome.code == Code::Ok { String::new() } else { sentence(outcome.code, detail) };
         Ok(Response::new(AdminResult {
@@ -68,6 +82,9 @@ fn sentence(code: Code, detail: &str) -> String {
         Code::PriceOutOfRange => "the price lies outside the instrument's range",
         Code::PriceBand => "the auction would clear outside the price band",
         Code::TooManyOrders => "the shard's limit is reached",
+        Code::Overtaken => {
+            "since it was looked at, the instrument's state has changed or another leader has begun"
+        }
         Code::Unconfirmed => "this leader waits for Admin.Confirm",
         _ => "it was refused",
     };
@@ -136,9 +153,10 @@ impl Service for Admin {
         &self,
         request: Request<SetInstrumentStateRequest>,
     ) -> Result<Response<AdminResult>, Status> {
-        let SetInstrumentStateRequest { instrument_id, state, reference } = request.into_inner();
+        let SetInstrumentStateRequest { instrument_id, state, reference, seen_seq } = request.into_inner();
         let body = convert::state(state).map(|state| AdminBody::SetState { instrument_id, state });
-        self.run(convert::admin(&reference, body), "").await
+        let seen = Seen { instrument_id, engine_seq: seen_seq };
+        self.run_seen(convert::admin(&reference, body), "", seen).await
     }
 
     async fn set_price_band(
@@ -166,9 +184,10 @@ impl Service for Admin {
         &self,
         request: Request<RunAuctionRequest>,
     ) -> Result<Response<AdminResult>, Status> {
-        let RunAuctionRequest { instrument_id, then, reference } = request.into_inner();
+        let RunAuctionRequest { instrument_id, then, reference, seen_seq } = request.into_inner();
         let body = convert::state(then).map(|then| AdminBody::RunAuction { instrument_id, then });
-        self.run(convert::admin(&reference, body), "").await
+        let seen = Seen { instrument_id, engine_seq: seen_seq };
+        self.run_seen(convert::admin(&reference, body), "", seen).await
     }
 
     async fn mass_cancel(

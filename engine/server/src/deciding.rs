@@ -1,5 +1,6 @@
 //! Takes commands in order, journals and applies them, and hands blocks over.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::sync::mpsc::Receiver;
@@ -13,7 +14,7 @@ use countersign_wire::Bytes;
 
 use crate::clock::wall_ns;
 use crate::committing::Committing;
-use crate::engine::{BLOCK_BYTES, Entry, Job, Release, Reply, Shared, Told};
+use crate::engine::{BLOCK_BYTES, Entry, Job, Release, Reply, Seen, Shared, Told};
 use crate::stages::Way;
 use crate::tray::Tray;
 
@@ -70,6 +71,10 @@ pub struct Deciding {
     over: bool,
     /// What could trade is refused: officers may have stopped markets while nobody led.
     unconfirmed: bool,
+    /// The first command under this leader.
+    began: u64,
+    /// Markets by the command that has changed their state last, since then.
+    moved: BTreeMap<u32, u64>,
 }
 
 /// Whether somebody could trade by it. Whoever only wants to be out of the market is let out.
@@ -83,7 +88,18 @@ fn may_trade(command: &Command) -> bool {
 
 impl Deciding {
     pub fn new(venue: Venue, queue: Receiver<Job>, onward: Onward, shared: Arc<Shared>) -> Deciding {
-        Deciding { venue, queue, onward, shared, unused: None, full: false, over: false, unconfirmed: true }
+        Deciding {
+            began: venue.engine_seq() + 1,
+            venue,
+            queue,
+            onward,
+            shared,
+            unused: None,
+            full: false,
+            over: false,
+            unconfirmed: true,
+            moved: BTreeMap::new(),
+        }
     }
 
     /// Decides what waits, up to so many commands and a job; says how many it took.
@@ -206,6 +222,12 @@ impl Deciding {
                 let way = Way { read, taken, decided: Instant::now() };
                 batch.releases.push(Held::Answers(told, reply, way));
             }
+            Job::Seen { mut entry, seen, reply } => {
+                if self.is_overtaken(seen) {
+                    entry.command = Err(Code::Overtaken);
+                }
+                return self.take(Job::commands(vec![*entry], reply), now, batch);
+            }
             Job::Look(look) => batch.releases.push(Held::Look(look(&self.venue))),
         }
         self.shared.queued.fetch_sub(weight, Ordering::Relaxed);
@@ -252,7 +274,24 @@ impl Deciding {
             return Told { id, ..refused(Code::Unconfirmed) };
         }
         let outcome = self.venue.apply(now, &command, digest, &mut batch.output);
+        self.note_state(&command, &outcome);
         Told { id, session_seq, outcome, duplicate: false, event_seq: self.venue.event_seq() }
+    }
+
+    /// What a former leader did behind that look is not known here: then it is looked at again.
+    fn is_overtaken(&self, seen: Seen) -> bool {
+        let moved = self.moved.get(&seen.instrument_id).copied().unwrap_or(self.began);
+        seen.engine_seq < moved
+    }
+
+    fn note_state(&mut self, command: &Command, outcome: &Outcome) {
+        if let Command::Admin { body, .. } = command
+            && let AdminBody::SetState { instrument_id, .. } | AdminBody::RunAuction { instrument_id, .. } =
+                body
+            && outcome.code == Code::Ok
+        {
+            self.moved.insert(*instrument_id, outcome.engine_seq);
+        }
     }
 }
 

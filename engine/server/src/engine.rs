@@ -38,6 +38,13 @@ pub struct Entry {
     pub command: Result<Command, Code>,
 }
 
+/// Up to where somebody knows a market's state.
+#[derive(Clone, Copy, Debug)]
+pub struct Seen {
+    pub instrument_id: u32,
+    pub engine_seq: u64,
+}
+
 /// An answer, durable by the time that anybody sees it.
 pub struct Told {
     pub id: Bytes,
@@ -72,6 +79,12 @@ pub enum Job {
         /// When they were read.
         read: Instant,
     },
+    /// A command of administration that counts only while its market stands as it was seen.
+    Seen {
+        entry: Box<Entry>,
+        seen: Seen,
+        reply: Reply,
+    },
     /// Looks at the state; what it gives back runs when everything it may have seen is durable.
     Look(Box<dyn FnOnce(&Venue) -> Release + Send>),
     Stop,
@@ -87,7 +100,7 @@ impl Job {
     pub fn weight(&self) -> u64 {
         match self {
             Job::Commands { entries, .. } => entries.len().max(1) as u64,
-            Job::Look(_) => 1,
+            Job::Seen { .. } | Job::Look(_) => 1,
             Job::Stop => 0,
         }
     }
@@ -211,6 +224,13 @@ impl Engine {
     pub async fn command(&self, entry: Entry) -> Result<Answers, NotTaken> {
         let (reply, answers) = oneshot::channel();
         self.send(Job::commands(vec![entry], Reply::Once(reply)))?;
+        answers.await.map_err(|_| NotTaken(Code::Failed))
+    }
+
+    /// The same where it follows from what somebody has seen.
+    pub async fn command_seen(&self, entry: Entry, seen: Seen) -> Result<Answers, NotTaken> {
+        let (reply, answers) = oneshot::channel();
+        self.send(Job::Seen { entry: Box::new(entry), seen, reply: Reply::Once(reply) })?;
         answers.await.map_err(|_| NotTaken(Code::Failed))
     }
 

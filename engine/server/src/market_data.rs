@@ -206,6 +206,7 @@ impl Service for MarketData {
         let looked = self.engine.look(|venue| InstrumentList {
             instruments: venue.markets().into_iter().map(telling::market).collect(),
             assets: venue.assets().map(telling::asset).collect(),
+            engine_seq: venue.engine_seq(),
         });
         Ok(Response::new(looked.await.map_err(|NotTaken(code)| unavailable(code))?))
     }

@@ -39,13 +39,14 @@ pub enum Code {
     Failed = 103,
     SessionGap = 104,
     Unconfirmed = 105,
+    Overtaken = 106,
 }
 
 numbered!(Code: Ok, BadCommand, Expired, CommandMismatch, UnknownCommand, UnknownInstrument, UnknownAsset,
     UnknownOrder, NotOwner, DuplicateOrderId, InstrumentState, PriceOutOfRange, PriceBand, QuantityOutOfRange,
     InsufficientBalance, NoLiquidity, WouldTake, FokUnfillable, SelfTrade, TooManyOrders, NotEmpty, Unsupported,
     Overflow, Unchanged, Forgotten, Draining, Busy, NotLeader, Failed, SessionGap,
-    Unconfirmed);
+    Unconfirmed, Overtaken);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]

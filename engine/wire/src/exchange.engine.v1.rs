@@ -553,6 +553,8 @@ pub enum ResultCode {
     /// An order, an amendment or an auction at a leader that nobody has confirmed yet (Admin.Confirm). Unlike the others it
     /// says that the command was never applied before, by no leader.
     Unconfirmed = 105,
+    /// Administration that named a seen_seq: since then the instrument's state has changed, or another leader has begun.
+    Overtaken = 106,
 }
 impl ResultCode {
     /// String value of the enum field names used in the ProtoBuf definition.
@@ -593,6 +595,7 @@ impl ResultCode {
             Self::Failed => "RESULT_CODE_FAILED",
             Self::SessionGap => "RESULT_CODE_SESSION_GAP",
             Self::Unconfirmed => "RESULT_CODE_UNCONFIRMED",
+            Self::Overtaken => "RESULT_CODE_OVERTAKEN",
         }
     }
     /// Creates an enum from field names used in the ProtoBuf definition.
@@ -630,6 +633,7 @@ impl ResultCode {
             "RESULT_CODE_FAILED" => Some(Self::Failed),
             "RESULT_CODE_SESSION_GAP" => Some(Self::SessionGap),
             "RESULT_CODE_UNCONFIRMED" => Some(Self::Unconfirmed),
+            "RESULT_CODE_OVERTAKEN" => Some(Self::Overtaken),
             _ => None,
         }
     }
@@ -657,6 +661,9 @@ pub struct SetInstrumentStateRequest {
     pub state: i32,
     #[prost(bytes = "vec", tag = "3")]
     pub reference: ::prost::alloc::vec::Vec<u8>,
+    /// as in RunAuctionRequest
+    #[prost(uint64, tag = "4")]
+    pub seen_seq: u64,
 }
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct SetPriceBandRequest {
@@ -697,6 +704,10 @@ pub struct RunAuctionRequest {
     pub then: i32,
     #[prost(bytes = "vec", tag = "3")]
     pub reference: ::prost::alloc::vec::Vec<u8>,
+    /// InstrumentList.engine_seq of the look that this follows from: OVERTAKEN, and not journaled, where the instrument's
+    /// state has changed since. So a request that comes late ends no other auction than the one that was seen. 0 = whatever it is.
+    #[prost(uint64, tag = "4")]
+    pub seen_seq: u64,
 }
 /// Cancels what matches every field that is not 0; at least one must be given.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
@@ -3035,6 +3046,9 @@ pub struct InstrumentList {
     /// by id
     #[prost(message, repeated, tag = "2")]
     pub assets: ::prost::alloc::vec::Vec<AssetSpec>,
+    /// the command behind which it was so
+    #[prost(uint64, tag = "3")]
+    pub engine_seq: u64,
 }
 #[derive(Clone, Copy, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct BookRequest {

@@ -241,6 +241,7 @@ impl Process {
             instrument_id: 1,
             state: InstrumentState::Open as i32,
             reference: b"opened".to_vec(),
+            ..SetInstrumentStateRequest::default()
         };
         let opened = admin.set_instrument_state(open).await.unwrap().into_inner();
         assert_eq!(opened.code(), ResultCode::Ok);

@@ -27,7 +27,11 @@ async fn confirm(admin: &mut AdminClient<Channel>, epoch: u64) -> AdminResult {
 }
 
 async fn set_state(admin: &mut AdminClient<Channel>, state: InstrumentState) {
-    let request = SetInstrumentStateRequest { instrument_id: 1, state: state as i32, reference: vec![] };
+    let request = SetInstrumentStateRequest {
+        instrument_id: 1,
+        state: state as i32,
+        ..SetInstrumentStateRequest::default()
+    };
     assert_eq!(admin.set_instrument_state(request).await.unwrap().into_inner().code(), ResultCode::Ok);
 }
 
@@ -96,7 +100,11 @@ async fn runs_no_auction_while_it_waits_and_takes_every_stop() {
     let mut admin = process::admin_client(process.admin().await);
     set_state(&mut admin, InstrumentState::Halted).await;
     set_state(&mut admin, InstrumentState::Auction).await;
-    let run = RunAuctionRequest { instrument_id: 1, then: InstrumentState::Open as i32, reference: vec![] };
+    let run = RunAuctionRequest {
+        instrument_id: 1,
+        then: InstrumentState::Open as i32,
+        ..RunAuctionRequest::default()
+    };
     let told = admin.run_auction(run.clone()).await.unwrap().into_inner();
     assert_eq!((told.code(), told.engine_seq), (ResultCode::Unconfirmed, 0));
     assert_eq!(confirm(&mut admin, told.epoch).await.code(), ResultCode::Ok);

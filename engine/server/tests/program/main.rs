@@ -1,6 +1,7 @@
 //! The program ... (each test's name finishes the sentence): the real binary, real sockets, real kills.
 
 mod asking;
+mod auctions;
 mod confirming;
 mod crowds;
 mod former;
