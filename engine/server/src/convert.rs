@@ -125,3 +125,6 @@ pub fn instrument_spec(spec: v1::InstrumentSpec) -> Result<InstrumentSpec, Code>
 pub fn admin(reference_bytes: &[u8], body: Result<AdminBody, Code>) -> Result<Command, Code> {
     Ok(Command::Admin { reference: reference(reference_bytes)?, body: body? })
 }
+
+#[cfg(test)]
+mod tests;

@@ -240,3 +240,6 @@ fn body(seq: u64, body: &Body) -> event::Body {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
