@@ -14,6 +14,7 @@ use crate::consumers::Consumers;
 use crate::engine::{COMMANDS_MAX, Engine};
 use crate::identity::Denials;
 use crate::live::Buckets;
+use crate::places::Places;
 use crate::stages::{STAGES, Stages};
 
 /// Serves until the process ends. Only loopback addresses are taken: the figures are not secret, but not public.
@@ -28,15 +29,26 @@ pub async fn serve(
     if !listener.local_addr().map_err(failed)?.ip().is_loopback() {
         return Err(format!("metrics are served on loopback only, not on {address}"));
     }
+    let places = Places::for_figures();
     tokio::spawn(async move {
         loop {
-            let Ok((mut stream, _)) = listener.accept().await else { continue };
-            let body = page(&engine, &consumers, &denials);
+            let Ok((mut stream, _)) = listener.accept().await else {
+                // Out of descriptors, most likely: that passes.
+                tokio::time::sleep(Duration::from_millis(100)).await;
+                continue;
+            };
+            let Some(place) = places.take() else {
+                denials.turn_away("metrics", format_args!("{} others are asking", places.limit));
+                continue;
+            };
+            let (engine, consumers, denials) = (engine.clone(), consumers.clone(), Arc::clone(&denials));
             tokio::spawn(async move {
+                let _until_the_end = place;
                 let answer = async {
                     let mut request = [0; 4_096];
                     // What was asked does not matter: there is one page.
                     let _asked = stream.read(&mut request).await?;
+                    let body = page(&engine, &consumers, &denials);
                     let head = format!(
                         "HTTP/1.1 200 OK\r\nContent-Type: text/plain; version=0.0.4\r\nContent-Length: {}\r\n\
                          Connection: close\r\n\r\n",

@@ -15,6 +15,10 @@ const PARTS: u64 = 8;
 /// However many descriptors there are: what a connection may hold in memory is to stay within bounds too.
 const CONNECTIONS_MAX: u64 = 4_096;
 const STREAMS_MAX: u64 = 1_024;
+/// Whoever comes for the figures is answered at once, or waited for.
+const FIGURES_MAX: u64 = 32;
+/// Of the connections of a door that all identities share, each may keep one of so many parts, and so may nobody.
+pub const SHARES: usize = 4;
 const LEAST: u64 = 4;
 
 /// Places of one kind; a place is free again when it is dropped.
@@ -35,6 +39,17 @@ impl Places {
     /// For the connections of one listener.
     pub fn for_connections() -> Places {
         Places::of(files(), CONNECTIONS_MAX)
+    }
+
+    /// For those who come for the figures.
+    pub fn for_figures() -> Places {
+        Places::of(files(), FIGURES_MAX)
+    }
+
+    /// As many as one of those who share these may keep.
+    pub fn share(&self) -> Places {
+        let limit = (self.limit / SHARES).max(1);
+        Places { limit, free: Arc::new(Semaphore::new(limit)) }
     }
 
     /// For streams: each may hold what its other end does not read, and a descriptor where it reads old events.

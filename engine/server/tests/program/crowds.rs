@@ -1,6 +1,7 @@
 //! More of them than there is room for.
 
-use std::io::Read;
+use std::io::{Read, Write};
+use std::net::{TcpListener, TcpStream};
 use std::os::unix::net::UnixStream;
 
 use countersign_wire::v1::event_feed_client::EventFeedClient;
@@ -48,6 +49,36 @@ async fn goes_on_while_more_connections_come_than_it_may_open_files() {
     let after = admin.status(Empty {}).await.unwrap().into_inner();
     assert!(after.journal_bytes - before.journal_bytes > 2 << 20, "{after:?}: no new segment was needed");
     drop(crowd);
+}
+
+/// What is asked there costs nothing, so anybody on the machine may come.
+#[tokio::test]
+async fn goes_on_while_more_come_for_its_figures_than_it_may_open_files() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    process.kill();
+    let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+    process.start_with_descriptors(DESCRIPTORS, &["--metrics", &address]).await;
+    // Each says nothing, and is waited for.
+    let crowd: Vec<TcpStream> = (0..CROWD).map(|_| TcpStream::connect(&address).unwrap()).collect();
+    for round in 0..14 {
+        trade(&process, &mut Ids, 1 + round * 4_000, 4_000).await;
+    }
+    let mut admin = process::admin_client(process.admin().await);
+    assert!(admin.status(Empty {}).await.unwrap().into_inner().journal_bytes > 2 << 20);
+    process.says("turned away at metrics").await;
+    drop(crowd);
+    for _ in 0..4_000 {
+        let mut page = String::new();
+        let mut stream = TcpStream::connect(&address).unwrap();
+        let asked = stream.write_all(b"GET /metrics HTTP/1.1\r\n\r\n");
+        if asked.is_ok() && stream.read_to_string(&mut page).is_ok() && !page.is_empty() {
+            assert!(page.contains("countersign_engine_turned_away_total{door=\"metrics\"}"), "{page}");
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+    }
+    panic!("its figures are never told again");
 }
 
 #[tokio::test]
