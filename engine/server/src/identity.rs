@@ -71,8 +71,8 @@ pub struct Known<S> {
     pub stream: S,
     pub peer: Peer,
     pub lease: Lease,
-    /// Free again once the connection has ended.
-    pub _place: Place,
+    /// Free again once the connection has ended: of its door's, and of its identity's where others share that.
+    pub _places: (Place, Option<Place>),
 }
 
 impl<S> Connected for Known<S> {

@@ -292,7 +292,7 @@ fn known(
         let peer = Peer { identity: Some(identity), name: name.into() };
         // One that cannot be listened to has a place for nothing, and is closed.
         let stream = Socket::new(stream).ok()?;
-        Some(Ok(Known { stream, peer, lease: Lease::Endless, _place: place }))
+        Some(Ok(Known { stream, peer, lease: Lease::Endless, _places: (place, None) }))
     })
 }
 

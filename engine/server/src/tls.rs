@@ -27,7 +27,7 @@ use tokio_stream::wrappers::ReceiverStream;
 
 use crate::identity::{Denials, Identity, Known, Peer};
 use crate::lease::{Lease, not_after};
-use crate::places::{Place, Places};
+use crate::places::{Place, Places, SHARES};
 
 /// Connections that may be shaking hands at once; a further one takes the place of one that has not come to its end.
 const HANDSHAKES_MAX: usize = 64;
@@ -135,6 +135,23 @@ fn load(options: &Options) -> Result<ServerConfig, String> {
     Ok(config)
 }
 
+/// Connections that each identity may keep, and whoever has none: they share one door, and who fills its part of it
+/// keeps none of the others out.
+struct Shares([Places; SHARES]);
+
+impl Shares {
+    fn of(places: &Places) -> Shares {
+        Shares(std::array::from_fn(|_| places.share()))
+    }
+
+    fn take(&self, identity: Option<Identity>) -> io::Result<Place> {
+        let share = &self.0[identity.map_or(SHARES - 1, |identity| identity as usize)];
+        let name = identity.map_or("nobody", Identity::name);
+        let full = || io::Error::other(format!("{} connections of {name} are open", share.limit));
+        share.take().ok_or_else(full)
+    }
+}
+
 type Accepted = io::Result<Known<TlsStream<TcpStream>>>;
 
 /// Handshakes that are under way, in the order in which they began.
@@ -182,6 +199,7 @@ pub fn accept(listener: TcpListener, door: Door, denials: Arc<Denials>) -> Recei
     let places = Places::for_connections();
     tokio::spawn(async move {
         let mut handshakes = Handshakes::default();
+        let shares = Arc::new(Shares::of(&places));
         loop {
             let accepted = tokio::select! {
                 accepted = listener.accept() => accepted,
@@ -204,8 +222,9 @@ pub fn accept(listener: TcpListener, door: Door, denials: Arc<Denials>) -> Recei
                 continue;
             };
             let (door, sender, denials) = (Arc::clone(&door), sender.clone(), Arc::clone(&denials));
+            let shares = Arc::clone(&shares);
             handshakes.begin(address.ip(), async move {
-                match shake(stream, address, &door, place).await {
+                match shake(stream, address, &door, &shares, place).await {
                     Ok(known) => drop(sender.send(Ok(known)).await),
                     Err(cause) => denials.turn_away(DOOR, format_args!("{address}: {cause}")),
                 }
@@ -219,6 +238,7 @@ async fn shake(
     stream: TcpStream,
     address: SocketAddr,
     door: &Door,
+    shares: &Shares,
     place: Place,
 ) -> io::Result<Known<TlsStream<TcpStream>>> {
     stream.set_nodelay(true)?;
@@ -227,12 +247,18 @@ async fn shake(
     let chain = stream.get_ref().1.peer_certificates().unwrap_or_default();
     let certificate = chain.first().ok_or_else(|| io::Error::other("no certificate"))?;
     let (identity, names) = door.identity(certificate);
+    let share = shares.take(identity)?;
     // What has ended already was sent along and not needed.
     let now = crate::clock::wall_ms() / 1_000;
     let ends = chain.iter().filter_map(|certificate| not_after(certificate)).filter(|end| *end >= now);
     let end = ends.min().ok_or_else(|| io::Error::other("a certificate without an end"))?;
     let name = format!("{names} from {address}").into();
-    Ok(Known { stream, peer: Peer { identity, name }, lease: Lease::until(end), _place: place })
+    Ok(Known {
+        stream,
+        peer: Peer { identity, name },
+        lease: Lease::until(end),
+        _places: (place, Some(share)),
+    })
 }
 
 #[cfg(test)]

@@ -78,7 +78,7 @@ impl Authority {
 }
 
 /// A new engine that serves TLS with certificates of `authority`; gives its port.
-async fn serving(process: &mut Process, authority: &Authority, more: &[&str]) -> u16 {
+async fn serving(process: &mut Process, authority: &Authority, descriptors: Option<u32>) -> u16 {
     let (certificate, key) = authority.issue(&[], 2099);
     let path = |name: &str| -> PathBuf { process.path(name) };
     let files = [path("cert.pem"), path("key.pem"), path("ca.pem")];
@@ -89,8 +89,10 @@ async fn serving(process: &mut Process, authority: &Authority, more: &[&str]) ->
     let mut options = vec!["--init", "--tls-listen", "127.0.0.1:0", "--tls-cert", &certificate];
     options.extend(["--tls-key", &key, "--tls-client-ca", &ca, "--tls-orders-name", ORDERS]);
     options.extend(["--tls-transfers-name", TRANSFERS, "--tls-admin-name", ADMIN]);
-    options.extend(more);
-    process.start(&options).await;
+    match descriptors {
+        Some(most) => process.start_with_descriptors(most, &options).await,
+        None => process.start(&options).await,
+    }
     let line = process.said.iter().find(|line| line.contains("TLS on")).unwrap();
     line.rsplit(':').next().unwrap().parse().unwrap()
 }
@@ -129,7 +131,7 @@ async fn gives_each_socket_its_own_services() {
 async fn gives_each_certificate_the_services_of_its_name_and_none_without_one() {
     let mut process = Process::fresh();
     let ours = Authority::new();
-    let port = serving(&mut process, &ours, &[]).await;
+    let port = serving(&mut process, &ours, None).await;
     for (names, allowed) in [
         (&[ORDERS][..], ORDERS_MAY),
         (&[TRANSFERS][..], TRANSFERS_MAY),
@@ -153,7 +155,7 @@ async fn gives_each_certificate_the_services_of_its_name_and_none_without_one() 
 async fn reads_changed_certificates_without_a_restart() {
     let mut process = Process::fresh();
     let (old, new) = (Authority::new(), Authority::new());
-    let port = serving(&mut process, &old, &[]).await;
+    let port = serving(&mut process, &old, None).await;
     let client = new.issue(&[ADMIN], 2099);
     assert!(!gets_in(port, &old, Some(&client)).await);
     // Half of a change: the old ones stay in use.
@@ -194,18 +196,43 @@ async fn counts_what_it_refuses() {
 async fn lets_others_in_while_somebody_keeps_handshakes_waiting() {
     let mut process = Process::fresh();
     let ours = Authority::new();
-    let port = serving(&mut process, &ours, &[]).await;
+    let port = serving(&mut process, &ours, None).await;
     let idle: Vec<TcpStream> = (0..200).map(|_| TcpStream::connect(("127.0.0.1", port)).unwrap()).collect();
     process.says("handshakes waiting").await;
     assert!(gets_in(port, &ours, Some(&ours.issue(&[ADMIN], 2099))).await);
     drop(idle);
 }
 
+/// They all come through one door.
+#[tokio::test]
+async fn lets_administration_in_however_many_connections_order_entry_keeps() {
+    let mut process = Process::fresh();
+    let ours = Authority::new();
+    let port = serving(&mut process, &ours, Some(128)).await;
+    let client = ours.issue(&[ORDERS], 2099);
+    let mut crowd = Vec::new();
+    for _ in 0..40 {
+        crowd.push(connect(port, &ours, Some(&client)).await);
+    }
+    process.says("turned away at tls").await;
+    assert!(gets_in(port, &ours, Some(&ours.issue(&[ADMIN], 2099))).await);
+    assert!(gets_in(port, &ours, Some(&ours.issue(&[TRANSFERS], 2099))).await);
+    assert!(!gets_in(port, &ours, Some(&client)).await, "there is room for some only");
+    drop(crowd);
+    for _ in 0..4_000 {
+        if gets_in(port, &ours, Some(&client)).await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("a place that was left is never free again");
+}
+
 #[tokio::test]
 async fn ends_a_connection_with_its_certificate() {
     let mut process = Process::fresh();
     let ours = Authority::new();
-    let port = serving(&mut process, &ours, &[]).await;
+    let port = serving(&mut process, &ours, None).await;
     let lasting = connect(port, &ours, Some(&ours.issue(&[ADMIN], 2099))).await.unwrap();
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let end = rcgen::date_time_ymd(1970, 1, 1) + now + Duration::from_secs(2);
