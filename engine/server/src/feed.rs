@@ -21,6 +21,7 @@ use crate::consumers::{Consumers, Reading};
 use crate::engine::{Engine, NotTaken};
 use crate::orders::unavailable;
 use crate::places::Places;
+use crate::settled::check_name;
 use crate::telling;
 
 const EVENTS_DEFAULT: usize = 1_024;
@@ -58,6 +59,9 @@ impl EventFeed for Feed {
 
     async fn subscribe(&self, request: Request<SubscribeRequest>) -> Result<Response<Batches>, Status> {
         let request = request.into_inner();
+        if !request.consumer.is_empty() {
+            check_name(&request.consumer).map_err(Status::invalid_argument)?;
+        }
         let place = self.places.or_refuse("readers")?;
         let (sender, receiver) = mpsc::channel(BATCHES);
         let feed = self.clone();

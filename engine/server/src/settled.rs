@@ -38,6 +38,15 @@ const NAME_BYTES_MAX: usize = 64;
 /// Of names, so that nobody can fill the disk with them.
 const CONSUMERS_MAX: usize = 16;
 
+/// Refuses what no status, page of figures or line of a file could tell.
+pub fn check_name(consumer: &str) -> Result<(), String> {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
+    if consumer.is_empty() || consumer.len() > NAME_BYTES_MAX || !consumer.bytes().all(plain) {
+        return Err("a consumer's name is up to 64 letters, digits, dots, dashes or underscores".into());
+    }
+    Ok(())
+}
+
 /// Lines of a name and the last event that it has settled, kept across starts.
 pub struct Settled {
     path: PathBuf,
@@ -64,10 +73,7 @@ impl Settled {
 
     /// A consumer has stored everything up to this event. It may go back, to read again what it had.
     pub fn tell(&self, consumer: &str, through: u64) -> Result<(), String> {
-        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.".contains(&byte);
-        if consumer.is_empty() || consumer.len() > NAME_BYTES_MAX || !consumer.bytes().all(plain) {
-            return Err("a consumer's name is up to 64 letters, digits, dots, dashes or underscores".into());
-        }
+        check_name(consumer)?;
         let mut told = self.through.lock().expect("nobody panics while holding it");
         if !told.contains_key(consumer) && told.len() == CONSUMERS_MAX {
             return Err(format!(
@@ -107,5 +113,59 @@ impl Settled {
         fs::rename(&fresh, &self.path)?;
         // A consumer whose name were lost would not be waited for.
         File::open(self.path.parent().expect("it lies in the journal's folder"))?.sync_all()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn settled() -> (Settled, tempfile::TempDir) {
+        let folder = tempfile::tempdir().unwrap();
+        (Settled::open(folder.path()).unwrap(), folder)
+    }
+
+    #[test]
+    fn a_consumers_name_is_short_and_plain_and_there_are_few_of_them() {
+        let (settled, folder) = settled();
+        for wrong in ["", &"x".repeat(NAME_BYTES_MAX + 1), "two words", "two\nlines", "\u{e9}"] {
+            assert!(settled.tell(wrong, 1).is_err(), "{wrong}");
+        }
+        settled.tell(&"x".repeat(NAME_BYTES_MAX), 1).unwrap();
+        for number in 1..CONSUMERS_MAX {
+            settled.tell(&format!("a-Z.9_{number}"), 1).unwrap();
+        }
+        assert!(settled.tell("one-more", 1).unwrap_err().contains("16 consumers are known already"));
+        settled.tell("a-Z.9_1", 2).unwrap();
+        let again = Settled::open(folder.path()).unwrap();
+        assert_eq!(again.through.lock().unwrap().len(), CONSUMERS_MAX);
+        assert_eq!(again.through.lock().unwrap()["a-Z.9_1"], 2);
+    }
+
+    #[test]
+    fn what_counts_as_settled_is_what_the_slowest_has_and_nobody_asks_for_again() {
+        let (settled, _folder) = settled();
+        assert_eq!(settled.through(), 0);
+        settled.tell("quick", 9).unwrap();
+        settled.tell("slow", 5).unwrap();
+        assert_eq!(settled.through(), 5);
+        // Who asks for what comes next goes on; who asks for the last one it had has lost it.
+        settled.asks_from("slow", 6).unwrap();
+        assert_eq!(settled.through(), 5);
+        settled.asks_from("slow", 5).unwrap();
+        assert_eq!(settled.through(), 4);
+        settled.asks_from("unknown", 1).unwrap();
+        settled.asks_from("quick", 0).unwrap();
+        assert_eq!(settled.through(), 0);
+    }
+
+    #[test]
+    fn a_line_that_names_no_consumer_is_not_passed_over() {
+        let folder = tempfile::tempdir().unwrap();
+        for line in ["settlement", "settlement nine", "settlement -1"] {
+            fs::write(folder.path().join(NAME), line).unwrap();
+            let refused = Settled::open(folder.path()).err().unwrap().to_string();
+            assert!(refused.contains("no consumer"), "{refused}");
+        }
     }
 }
