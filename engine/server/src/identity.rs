@@ -19,10 +19,13 @@ use tonic::transport::server::Connected;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use crate::hurry::Hurried;
 use crate::lease::Lease;
 use crate::places::Place;
 
 const PACKAGE: &str = "/exchange.engine.v1.";
+/// The one call whose request is a stream.
+const SESSION: &str = "/exchange.engine.v1.OrderEntry/Session";
 /// Refusals are all counted; so many of them are also written down.
 const LINE_EVERY: Duration = Duration::from_millis(100);
 
@@ -224,6 +227,8 @@ where
         let nobody = Peer { identity: None, name: "unknown".into() };
         let peer = request.extensions().get::<Peer>().unwrap_or(&nobody);
         if peer.identity.is_some_and(|identity| identity.may_call(path)) {
+            // A session's stream has no end, and waits for no more than Hello itself.
+            let request = if path == SESSION { request } else { request.map(Hurried::body) };
             return Box::pin(self.inner.call(request));
         }
         self.denials.add(peer, path);

@@ -12,6 +12,7 @@ mod depth;
 mod desk;
 mod engine;
 mod feed;
+mod hurry;
 mod identity;
 mod lease;
 mod lines;

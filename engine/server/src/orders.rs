@@ -19,6 +19,7 @@ use crate::attached::Attached;
 use crate::consumers::Consumers;
 use crate::convert;
 use crate::engine::{self, Answers, Engine, Entry, NotTaken, Reply};
+use crate::hurry::PATIENCE;
 use crate::lines::Lines;
 use crate::places::Places;
 use crate::stages::{Stage, Stages};
@@ -114,7 +115,9 @@ impl OrderEntry for Orders {
     async fn session(&self, request: Request<Streaming<ClientFrame>>) -> Result<Response<Frames>, Status> {
         let place = self.places.or_refuse("sessions")?;
         let mut inbound = request.into_inner();
-        let first = inbound.message().await?.and_then(|frame| frame.frame);
+        let first = tokio::time::timeout(PATIENCE, inbound.message()).await;
+        let first =
+            first.map_err(|_| Status::deadline_exceeded("no Hello came"))??.and_then(|frame| frame.frame);
         let Some(client_frame::Frame::Hello(hello)) = first else {
             return Err(Status::invalid_argument("the first frame of a session is Hello"));
         };
