@@ -4,12 +4,14 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use countersign_venue::command::Id;
 use countersign_venue::{Code, Command};
 use countersign_wire::v1::order_entry_server::OrderEntry;
 use countersign_wire::v1::{
     ClientFrame, CommandBatch, CommandResult, Durability, QueryCommandRequest, ResultBatch, ServerFrame,
     ShardState, ShardStatus, Welcome, client_frame, server_frame,
 };
+use countersign_wire::{Bytes, v1};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio_stream::wrappers::UnboundedReceiverStream;
 use tokio_stream::{Stream, StreamExt};
@@ -38,16 +40,21 @@ pub struct Orders {
     pub places: Places,
 }
 
+/// Their ids lie in a buffer of their own. As parts of the frame that brought them they would keep all of it, however
+/// large, until the last of its answers is read; what is too long for an id is told as far as one goes.
 fn entries(batch: CommandBatch, session: u32) -> Vec<Entry> {
-    batch
-        .commands
-        .into_iter()
-        .map(|command| Entry {
-            command: convert::order_command(&command, session).map(Command::Order),
-            session_seq: command.session_seq,
-            id: command.command_id,
-        })
-        .collect()
+    let told = |command: &v1::Command| command.command_id.len().min(size_of::<Id>());
+    let mut ids = Vec::with_capacity(batch.commands.len() * size_of::<Id>());
+    for command in &batch.commands {
+        ids.extend_from_slice(&command.command_id[..told(command)]);
+    }
+    let mut ids = Bytes::from(ids);
+    let entry = |command: &v1::Command| Entry {
+        command: convert::order_command(command, session).map(Command::Order),
+        session_seq: command.session_seq,
+        id: ids.split_to(told(command)),
+    };
+    batch.commands.iter().map(entry).collect()
 }
 
 fn results(answers: Answers, durability: Durability) -> ResultBatch {

@@ -5,6 +5,7 @@ mod auctions;
 mod confirming;
 mod crowds;
 mod former;
+mod hostile;
 mod identities;
 mod keeping;
 mod kills;
