@@ -4,6 +4,7 @@ mod asking;
 mod auctions;
 mod confirming;
 mod crowds;
+mod figures;
 mod former;
 mod hostile;
 mod identities;

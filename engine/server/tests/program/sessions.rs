@@ -15,14 +15,14 @@ use tonic::Streaming;
 use crate::events;
 use crate::process::{self, Ids, Process, TIA, TOM, limit};
 
-struct Line {
+pub struct Line {
     frames: Sender<ClientFrame>,
     answers: Streaming<ServerFrame>,
     welcome: Welcome,
 }
 
 /// Says Hello to whoever listens; `None` where nobody does, or who does is ending.
-async fn say_hello(process: &Process, session_id: &[u8], cancel_on_disconnect: bool) -> Option<Line> {
+pub async fn say_hello(process: &Process, session_id: &[u8], cancel_on_disconnect: bool) -> Option<Line> {
     let mut orders = OrderEntryClient::new(process.try_orders().await?);
     let (frames, sent) = channel(1_024);
     let hello = Hello {
