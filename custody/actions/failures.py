@@ -43,7 +43,12 @@ def fail_withdrawal(*, withdrawal_id: UUID, reason: str, actor: Actor, now: date
     payment = queries.payment_of(row)
     if payment is not None:
         _check_withdrawal(row, payment, target, now=now)
-    withdrawals.end(row, State.FAILED, event=Event.WITHDRAWAL_FAILED, actor=actor, now=now, reason=said)
+    before = State(row.state)
+    if before is State.SIGNING:
+        row.move_to(State.REFUSED)  # what is void for every clock is refused, whoever was not asked
+    withdrawals.end(
+        row, State.FAILED, event=Event.WITHDRAWAL_FAILED, actor=actor, now=now, reason=said, before=before
+    )
     return row
 
 
@@ -74,7 +79,8 @@ def _check_withdrawal(row: Withdrawal, payment: Payment, target: str, *, now: da
         return
     is_void = row.expires_at + CLOCKS_DIFFER_MAX <= now
     is_short = not queries.is_complete(payment)
-    if not (row.state == State.REFUSED and is_void and is_short):
+    # While a freeze or a lowered tier holds it, no signer is asked, and so none says no either.
+    if not (row.state in (State.SIGNING, State.REFUSED) and is_void and is_short):
         raise StillPayable("Nothing was changed: its transaction could still be completed.", target=target)
 
 

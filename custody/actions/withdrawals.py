@@ -122,14 +122,22 @@ def expire_withdrawal(*, withdrawal_id: UUID, actor: Actor, now: datetime) -> Wi
 
 
 def end(
-    row: Withdrawal, state: State, *, event: Event, actor: Actor, now: datetime, reason: str = ""
+    row: Withdrawal,
+    state: State,
+    *,
+    event: Event,
+    actor: Actor,
+    now: datetime,
+    reason: str = "",
+    before: State | None = None,
 ) -> None:
     """Close a claimed withdrawal without paying it: the hold is given back, its approval request closed.
 
     Where the signers' lane may still complete its transaction, hold and coins are kept until `let_go`: else
-    the customer could spend what is paid out as well.
+    the customer could spend what is paid out as well. `before` is where the act found it, where that took
+    more than one step.
     """
-    before = row.state
+    before = before or State(row.state)
     row.move_to(state, reason=reason or row.reason)
     payment = queries.payment_of(row)
     if payment is None or not queries.is_payable_by_lane(payment, now=now):

@@ -7,14 +7,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import Q, QuerySet, Sum
+from django.db.models import Count, F, OuterRef, Q, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce
 
 from core.access import rights
 from core.access.models import Identity
 from core.refusals import NotFound
 from custody.domain import limits, withdrawals
 from custody.domain.withdrawals import State
-from custody.models import Beneficiary, Withdrawal
+from custody.models import Beneficiary, TokenSignature, Withdrawal
 from custody.permissions import Permission
 
 
@@ -141,10 +142,17 @@ def overdue_withdrawals(*, now: datetime) -> list[UUID]:
 
 
 def unsignable_withdrawals(*, now: datetime) -> list[UUID]:
-    """Withdrawals that were built, and whose approval ran out before a signer was asked."""
-    return list(
-        Withdrawal.objects.filter(state=State.BUILT, expires_at__lte=now).values_list("pk", flat=True)[:100]
+    """Withdrawals that were built, and whose approval ran out before a signer was asked; or before enough of
+    them signed, for every signer's clock.
+    """
+    void = now - withdrawals.CLOCKS_DIFFER_MAX
+    answers = TokenSignature.objects.filter(payment__withdrawal=OuterRef("pk")).values("payment")
+    signed = Subquery(answers.annotate(count=Count("pk")).values("count"))
+    short = Withdrawal.objects.annotate(signed=Coalesce(signed, 0)).filter(
+        state=State.SIGNING, expires_at__lte=void, signed__lt=F("payment__wallet__threshold")
     )
+    unasked = Withdrawal.objects.filter(state=State.BUILT, expires_at__lte=now)
+    return [*unasked.values_list("pk", flat=True)[:100], *short.values_list("pk", flat=True)[:100]]
 
 
 def lapsed_offers(*, now: datetime) -> list[UUID]:

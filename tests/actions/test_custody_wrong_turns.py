@@ -10,7 +10,7 @@ import pytest
 from core.freezes import Frozen
 from core.ledger import invariants
 from core.refusals import NotAllowed
-from custody import actions, queries
+from custody import actions, queries, tasks
 from custody.actions.failures import StillPayable
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
 from custody.models import Payment, TokenRefusal, Utxo
@@ -88,7 +88,8 @@ def test_is_given_up_freely_before_a_signer_was_asked(treasury: Treasury) -> Non
 @pytest.mark.parametrize("state", ["signing", "signed", "broadcast"])
 def test_is_never_given_up_while_it_could_pay(treasury: Treasury, state: str) -> None:
     payment: Payment = getattr(treasury, state)()
-    for moment in (treasury.now, treasury.now + timedelta(days=30)):
+    late = timedelta(days=30) if state != "signing" else timedelta(days=1)
+    for moment in (treasury.now, treasury.now + late):
         with Trace() as trace, pytest.raises(StillPayable):
             actions.fail_withdrawal(
                 withdrawal_id=payment.owner.pk, reason="x", actor=treasury.staff.ana.actor, now=moment
@@ -112,6 +113,36 @@ def test_refused_is_given_up_when_its_intent_is_void_for_every_clock_and_keeps_i
     assert queries.withdrawal(row.pk).state == "failed"
     assert treasury.funding().held.units == 0
     assert not queries.free_coins(payment.wallet).exists()
+
+
+@pytest.mark.parametrize("signed", [0, 1])
+def test_held_for_good_before_its_signers_is_given_up_by_itself_once_it_is_void(
+    treasury: Treasury, signed: int
+) -> None:
+    """Its customer's tier was lowered, so nobody asks the signers, and so none of them refuses it."""
+    payment = treasury.sign(treasury.signing(), *("hot-1",)[:signed])
+    row = queries.withdrawal(payment.owner.pk)
+    void = row.expires_at + CLOCKS_DIFFER_MAX
+    tasks.tend_all(now=void - timedelta(seconds=1))
+    assert queries.withdrawal(row.pk).state == "signing"
+    with Trace() as trace:
+        tasks.tend_all(now=void)
+    assert trace.events == ["custody.withdrawal.failed"]
+    found = queries.withdrawal(row.pk)
+    assert (found.state, found.reason) == ("failed", "the approval ran out unsigned")
+    assert treasury.funding().held.units == 0
+    assert not queries.free_coins(payment.wallet).exists(), "an answer may be in somebody's hands"
+
+
+def test_with_all_signatures_is_put_together_however_late(treasury: Treasury) -> None:
+    payment = treasury.sign(treasury.signing(), "hot-1", "hot-3")
+    late = queries.withdrawal(payment.owner.pk).expires_at + timedelta(days=3)
+    with Trace() as trace:
+        tasks.tend_all(now=late)
+    assert not [event for event in trace.events if "withdrawal" in event]
+    raw = queries.signed_psbt(payment).finalised().encoded()
+    found = actions.store_signed(payment_id=payment.pk, raw=raw, actor=ROBOT, now=late)
+    assert found.owner.state == "signed"
 
 
 def test_with_a_rival_is_given_up_once_the_rival_is_deep(treasury: Treasury) -> None:
