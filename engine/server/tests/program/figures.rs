@@ -126,7 +126,7 @@ async fn tells_an_administrator_what_an_act_has_done_or_why_it_was_refused() {
     let open = SetInstrumentStateRequest {
         instrument_id: 1,
         state: InstrumentState::Open as i32,
-        reference: vec![],
+        ..SetInstrumentStateRequest::default()
     };
     let again = admin.set_instrument_state(open).await.unwrap().into_inner();
     assert_eq!((again.code(), again.detail.as_str()), (ResultCode::Unchanged, "it is already so"));
