@@ -22,18 +22,18 @@ def break_glass(now: datetime) -> Reading:
             f"The glass is broken: {row.asked_by} and {row.seconded_by} act under it. Anybody can end it.",
             {"ends_at": row.ends_at.isoformat() if row.ends_at else None},
         )
+    if waiting := queries.alerts_waiting(now=now):
+        return Reading(
+            Status.DEGRADED,
+            "Nobody outside has taken an alert yet; the worker's log says why, and it is tried again.",
+            {"waiting": waiting},
+        )
     keys = len(queries.whole_keys())
     if keys < KEYS_WANTED:
         return Reading(
             Status.DEGRADED,
             "There are fewer than two keys whose seal is whole: nobody can break the glass.",
             {"keys": keys},
-        )
-    if waiting := queries.alerts_waiting(now=now):
-        return Reading(
-            Status.DEGRADED,
-            "Nobody outside has taken an alert yet; the worker's log says why, and it is tried again.",
-            {"waiting": waiting},
         )
     is_mute = not (settings.ALERT_SMTP_URL or settings.ALERT_WEBHOOK_URL)
     if is_mute and settings.ALERTS_EXPECTED:

@@ -8,11 +8,12 @@ import json
 import socketserver
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime, timedelta
 from email import message_from_bytes, policy
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -22,6 +23,7 @@ from core.action import action
 from core.actor import Actor, system
 from core.audit.models import AuditEvent
 from core.factors.actions import end_glass
+from core.factors.adapters import channels
 from core.factors.events import Event, OfficerTold, OutsideTold
 from core.factors.models import HandedOver
 from core.health import probes
@@ -205,11 +207,32 @@ def test_that_nobody_takes_is_seen_and_one_that_was_taken_is_not_forgotten(
     assert HandedOver.objects.count() == 3
 
 
-def test_that_could_reach_nobody_is_said_beforehand_where_one_is_expected(
-    staff: Staff, settings: Any
+def test_holds_no_worker_where_the_other_side_answers_a_byte_at_a_time(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    end_glass(glass_id=broken(staff).pk, actor=staff.ben.actor, now=clock.now())
-    Delivery.objects.all().delete()
+    """A time-out of a socket begins anew at each byte: break glass would wait behind it with every worker."""
+    monkeypatch.setattr(channels, "WITHIN_S", 0.3)
+    over = threading.Event()
+
+    class Dripping(socketserver.BaseRequestHandler):
+        def handle(self) -> None:
+            while not over.wait(0.05):
+                with suppress(OSError):
+                    self.request.sendall(b"2")
+
+    with serving(socketserver.ThreadingTCPServer(("127.0.0.1", 0), Dripping)) as server:
+        host = f"127.0.0.1:{server.server_address[1]}"
+        with pytest.raises(channels.NotTaken, match="was not through with it"):
+            channels.webhook(url=f"http://{host}/alerts", body=b"{}", signed="")
+        with pytest.raises(channels.NotTaken, match="was not through with it"):
+            channels.mail(
+                url=f"smtp://{host}", sender="a@b.example", to="c@d.example", subject="", text="", id_=uuid4()
+            )
+        over.set()
+
+
+@pytest.mark.usefixtures("staff")
+def test_that_could_reach_nobody_is_said_beforehand_where_one_is_expected(settings: Any) -> None:
     told = {}
     for settings.ALERTS_EXPECTED in (False, True):
         reading = probes.read("break-glass", now=clock.now())

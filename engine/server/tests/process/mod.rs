@@ -189,9 +189,16 @@ impl Process {
         }
     }
 
+    /// Whoever takes over opens the sockets a moment after the one before has closed them.
     pub async fn connect(&self, name: &str) -> Channel {
         let address = format!("unix://{}", self.path(name).display());
-        Endpoint::try_from(address).unwrap().connect().await.unwrap()
+        for _ in 0..1_000 {
+            if let Ok(channel) = Endpoint::try_from(address.clone()).unwrap().connect().await {
+                return channel;
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("nobody listens at {address}")
     }
 
     pub async fn try_orders(&self) -> Option<Channel> {
