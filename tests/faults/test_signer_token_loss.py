@@ -182,24 +182,24 @@ def test_is_waited_for_by_one_message_and_counts_every_stop_that_comes_then(
     token = StuckToken()
     desk = Desk(tmp_path / "state", token=token)
 
-    def stop(wallet: str) -> Message:
-        nonce = wallet.encode().ljust(32)
-        return order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, nonce=nonce, wallet=wallet)
-
+    stops = {
+        wallet: order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet=wallet)
+        for wallet in ("hot", "hot/lane", "*")
+    }
     token.may_write.clear()
     monkeypatch.setattr(session, "ANSWERS_S", 0.05)
-    assert desk.code(stop("hot")) == "SIGNER_TOKEN_FAILED"  # obeyed, and asked for again by who brings it
+    assert desk.code(stops["hot"]) == "SIGNER_TOKEN_FAILED"  # obeyed, and asked for again by who brings it
     monkeypatch.setattr(session, "ANSWERS_S", math.nan)  # as long nobody can wait
     assert desk.spend() == "SIGNER_FROZEN"
     assert desk.code({"v": 1, "type": "log_head"}) == "SIGNER_TOKEN_FAILED"
-    assert desk.code(stop("hot/lane")) == "SIGNER_TOKEN_FAILED"
+    assert desk.code(stops["hot/lane"]) == "SIGNER_TOKEN_FAILED"
     assert (desk.health["state"], set(desk.health["frozen"])) == ("SIGNER_TOKEN_FAILED", {"hot", "hot/lane"})
     monkeypatch.setattr(session, "ANSWERS_S", 60.0)
     token.may_write.set()
     while desk.health["state"] != "ready":
         pass
-    assert [desk.code(stop(wallet)) for wallet in ("hot", "hot/lane")] == ["SIGNER_ORDER_USED"] * 2
-    assert desk.code(stop("*")) == "obeyed"
+    assert [desk.code(stops[wallet]) for wallet in ("hot", "hot/lane")] == ["SIGNER_ORDER_USED"] * 2
+    assert desk.code(stops["*"]) == "obeyed"
 
 
 def test_hears_officers_while_it_hangs_and_keeps_in_what_comes_out_later(built: Bench) -> None:
