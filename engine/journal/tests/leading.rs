@@ -25,6 +25,14 @@ fn long_silent(folder: &Path) -> SystemTime {
     last_beat(folder).unwrap()
 }
 
+/// A child that another test begins holds what is open in this process until its own program runs.
+fn is_let_go(folder: &Path) -> bool {
+    (0..1_000).any(|_| {
+        thread::sleep(Duration::from_millis(1));
+        !is_led(folder)
+    })
+}
+
 #[test]
 fn is_known_to_lead_for_as_long_as_it_does() {
     let folder = TempDir::new().unwrap();
@@ -33,7 +41,7 @@ fn is_known_to_lead_for_as_long_as_it_does() {
     let journal = open(folder.path()).unwrap();
     assert!(is_led(folder.path()));
     drop(journal);
-    assert!(!is_led(folder.path()));
+    assert!(is_let_go(folder.path()));
 }
 
 #[test]
@@ -47,7 +55,7 @@ fn is_heard_when_it_says_that_it_lives() {
     let before = long_silent(folder.path());
     beat(folder.path()).unwrap();
     assert!(last_beat(folder.path()).unwrap() > before);
-    assert!(!is_led(folder.path()), "who is on the way to leading does not lead");
+    assert!(is_let_go(folder.path()), "who is on the way to leading does not lead");
 }
 
 #[test]
