@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 from kernel import canonical
 
@@ -19,6 +20,14 @@ def an_object(value: canonical.Value) -> Mapping[str, canonical.Value]:
     if not isinstance(value, Mapping):
         raise BadMember("an object was expected")
     return value
+
+
+def unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The members of a JSON object, as `json.loads` asks for them; BadMember where one stands there twice."""
+    members = dict(pairs)
+    if len(members) != len(pairs):
+        raise BadMember("a member is repeated")
+    return members
 
 
 def all_texts(value: canonical.Value) -> list[str]:

@@ -12,13 +12,14 @@ import hashlib
 import hmac
 import json
 from dataclasses import dataclass
-from typing import Any, ClassVar, Final
+from typing import ClassVar, Final
 
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from kernel import encodings
+from kernel.members import unrepeated
 
 CLIENT_DATA_BYTES_MAX: Final = 8 * 1024
 AUTHENTICATOR_DATA_BYTES_MAX: Final = 4 * 1024
@@ -152,7 +153,7 @@ def check_client_data(client_data: bytes, *, kind: str, challenge: bytes, origin
     if len(client_data) > CLIENT_DATA_BYTES_MAX:
         raise MalformedClientData(f"longer than {CLIENT_DATA_BYTES_MAX} bytes")
     try:
-        members = json.loads(client_data.decode("utf-8"), object_pairs_hook=_unrepeated)
+        members = json.loads(client_data.decode("utf-8"), object_pairs_hook=unrepeated)
     except (ValueError, RecursionError) as error:
         raise MalformedClientData(str(error)) from None
     if not isinstance(members, dict):
@@ -168,13 +169,6 @@ def check_client_data(client_data: bytes, *, kind: str, challenge: bytes, origin
         raise WrongOrigin(f"origin is {members.get('origin')!r}")
     if members.get("crossOrigin", False) is not False or "topOrigin" in members:
         raise CrossOrigin("signed inside a frame of another site")
-
-
-def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise MalformedClientData("a member is repeated")
-    return members
 
 
 def _check_authenticator_data(data: bytes, *, rp_id: str) -> int:

@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey, RSAPubli
 
 from core.access.adapters import pinned
 from core.access.domain.tokens import BadToken, Fault
-from kernel import encodings
+from kernel import encodings, members
 
 log = logging.getLogger(__name__)
 
@@ -126,9 +126,9 @@ def parse(body: bytes, *, development: bool = False) -> dict[str, RSAPublicKey]:
     So is a `kid` that is there twice: neither the first nor the last is taken for it.
     """
     try:
-        document = json.loads(body, object_pairs_hook=_unrepeated)
-    except AmbiguousKeySet:
-        raise
+        document = json.loads(body, object_pairs_hook=members.unrepeated)
+    except members.BadMember as error:
+        raise AmbiguousKeySet(str(error)) from None
     except (ValueError, RecursionError):
         raise BadKeySet("not JSON") from None
     if not isinstance(document, dict) or not isinstance(document.get("keys"), list):
@@ -144,13 +144,6 @@ def parse(body: bytes, *, development: bool = False) -> dict[str, RSAPublicKey]:
     if not keys:
         raise BadKeySet("no usable key")
     return keys
-
-
-def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise AmbiguousKeySet("a member is there twice")
-    return members
 
 
 def _key(entry: dict[str, Any]) -> RSAPublicKey | None:

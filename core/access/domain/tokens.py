@@ -20,7 +20,7 @@ from cryptography.hazmat.primitives.asymmetric.padding import PKCS1v15
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from cryptography.hazmat.primitives.hashes import SHA256
 
-from kernel import encodings
+from kernel import encodings, members
 
 TOKEN_BYTES_MAX: Final = 8 * 1024
 LEEWAY_S: Final = 30
@@ -127,19 +127,12 @@ def _split(token: str) -> tuple[bytes, bytes, bytes, bytes]:
 
 def _object(data: bytes) -> dict[str, Any]:
     try:
-        value = json.loads(data.decode("utf-8"), object_pairs_hook=_unrepeated)
+        value = json.loads(data.decode("utf-8"), object_pairs_hook=members.unrepeated)
     except (ValueError, RecursionError):
         raise BadToken(Fault.MALFORMED) from None
     if not isinstance(value, dict):
         raise BadToken(Fault.MALFORMED)
     return value
-
-
-def _unrepeated(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    members = dict(pairs)
-    if len(members) != len(pairs):
-        raise BadToken(Fault.MALFORMED)
-    return members
 
 
 def _kid(header: dict[str, Any]) -> str:
