@@ -29,9 +29,7 @@ class File:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._path, self._new = folder / "journal.jsonl", folder / "journal.new"
         self._reserve = folder / "reserve"
-        self._heads: dict[
-            Path, tuple[int, str]
-        ] = {}  # of files before: the first line, and the hash before it
+        self._heads: dict[Path, tuple[int, str]] = {}  # files before: the first line, and the hash before it
         self.open()
         reserve = os.open(self._reserve, os.O_RDWR | os.O_CREAT, 0o600)
         with contextlib.suppress(OSError):  # then as much as there is

@@ -46,12 +46,9 @@ class ResultCode(StrEnum):
     OVERTAKEN = "OVERTAKEN"
 
 
-AWAY: Final = frozenset({
-    ResultCode.DRAINING,
-    ResultCode.NOT_LEADER,
-    ResultCode.FAILED,
-    ResultCode.UNCONFIRMED,
-})  # fmt: skip
+AWAY: Final = frozenset(
+    {ResultCode.DRAINING, ResultCode.NOT_LEADER, ResultCode.FAILED, ResultCode.UNCONFIRMED}
+)
 """The engine as a whole takes nothing now; nothing was journaled."""
 
 CANCELED_AT_ONCE: Final = {
