@@ -52,6 +52,14 @@ def release(staff: Staff, now: datetime) -> None:
         sign(officer, request, now)
 
 
+def stopped(now: datetime) -> Staff:
+    """Whoever stopped the market, and may open it again."""
+    staff = enrol(now=now)
+    list_market(listing=LISTINGS[0], actor=staff.sam.actor, now=now)
+    stop(staff, now)
+    return staff
+
+
 def engine_says(venue: Venue) -> str:
     return administration.listed(f"unix:{venue.engine.admin}")[1]
 
@@ -62,9 +70,7 @@ def test_wins_over_the_signature_that_would_open_it() -> None:
     asked for anew.
     """
     now = clock.now()
-    staff = enrol(now=now)
-    list_market(listing=LISTINGS[0], actor=staff.sam.actor, now=now)
-    stop(staff, now)
+    staff = stopped(now)
     for _ in range(ROUNDS):
         request = ask(staff, now)
         sign(staff.ben, request, now)
@@ -80,9 +86,7 @@ def test_wins_over_the_signature_that_would_open_it() -> None:
 @pytest.mark.usefixtures("real_database")
 def test_wins_over_a_release_that_was_approved_and_not_carried_out(monkeypatch: pytest.MonkeyPatch) -> None:
     now = clock.now()
-    staff = enrol(now=now)
-    list_market(listing=LISTINGS[0], actor=staff.sam.actor, now=now)
-    stop(staff, now)
+    staff = stopped(now)
     request = ask(staff, now)
     declared = kinds.named(request.kind)
     monkeypatch.setitem(kinds._registered, request.kind, replace(declared, on_approved=kinds.nothing))
@@ -100,9 +104,7 @@ def test_wins_over_a_release_that_was_approved_and_not_carried_out(monkeypatch: 
 def test_is_released_while_somebody_asks_for_its_release_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """Whoever signs holds the request and goes for the market; whoever asks holds the market."""
     now = clock.now()
-    staff = enrol(now=now)
-    list_market(listing=LISTINGS[0], actor=staff.sam.actor, now=now)
-    stop(staff, now)
+    staff = stopped(now)
     request = ask(staff, now)
     sign(staff.ben, request, now)
     declared, claimed, both = kinds.named(request.kind), halts._claimed, threading.Barrier(2)
@@ -126,9 +128,7 @@ def test_is_released_while_somebody_asks_for_its_release_again(monkeypatch: pyte
 @pytest.mark.usefixtures("real_database")
 def test_takes_back_the_release_that_waits_for_signatures() -> None:
     now = clock.now()
-    staff = enrol(now=now)
-    list_market(listing=LISTINGS[0], actor=staff.sam.actor, now=now)
-    stop(staff, now)
+    staff = stopped(now)
     request = ask(staff, now)
     sign(staff.ben, request, now)
     stop(staff, now, "they look wrong again")

@@ -15,8 +15,7 @@ from custody.adapters.bitcoin import BitcoinNode
 from custody.daemons import watcher
 from custody.models import Deposit
 from devstack.standins.regtest import launch
-from tests.faults.test_custody_payout import World
-from tests.treasury import Treasury
+from tests.faults.test_custody_payout import World, a_world
 
 pytestmark = pytest.mark.slow
 
@@ -24,10 +23,7 @@ pytestmark = pytest.mark.slow
 @pytest.fixture
 def world(real_database: str, settings: Settings, tmp_path: Path, now: datetime) -> Iterator[World]:
     """Tom with one coin, credited."""
-    with launch.running(tmp_path / "node") as url, BitcoinNode(url) as node:
-        settings.BITCOIN_RPC_URL = url
-        found = World(Treasury.open(now, tier=4), node)
-        found.fund(1)
+    with a_world(settings, tmp_path / "node", now, coins=1) as found:
         yield found
 
 

@@ -10,6 +10,7 @@ import os
 import signal
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -97,13 +98,20 @@ class World:
             height += 1
 
 
-@pytest.fixture
-def world(real_database: str, settings: Settings, tmp_path: Path, now: datetime) -> Iterator[World]:
-    """Tom at tier 4 with one coin."""
-    with launch.running(tmp_path / "node") as url, BitcoinNode(url) as node:
+@contextmanager
+def a_world(settings: Settings, folder: Path, now: datetime, *, coins: int) -> Iterator[World]:
+    """Tom at tier 4 with so many coins, on a chain of its own."""
+    with launch.running(folder) as url, BitcoinNode(url) as node:
         settings.BITCOIN_RPC_URL = url
         found = World(Treasury.open(now, tier=4), node)
-        found.fund(1)
+        if coins:
+            found.fund(coins)
+        yield found
+
+
+@pytest.fixture
+def world(real_database: str, settings: Settings, tmp_path: Path, now: datetime) -> Iterator[World]:
+    with a_world(settings, tmp_path / "node", now, coins=1) as found:
         yield found
 
 

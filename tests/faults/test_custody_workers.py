@@ -23,11 +23,18 @@ from core.audit.models import AuditEvent
 from core.ledger import invariants
 from custody import queries
 from custody.adapters import signer_client
-from custody.adapters.bitcoin import BitcoinNode
 from custody.models import Payment, Withdrawal
-from devstack.standins.regtest import launch
-from tests.faults.test_custody_payout import LATER, SMALL, STEPS, TICKS, World, arm, soft_signer, work
-from tests.treasury import Treasury
+from tests.faults.test_custody_payout import (
+    LATER,
+    SMALL,
+    STEPS,
+    TICKS,
+    World,
+    a_world,
+    arm,
+    soft_signer,
+    work,
+)
 
 pytestmark = pytest.mark.slow
 
@@ -47,9 +54,8 @@ def world(
     real_database: str, settings: Settings, tmp_path: Path, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
     monkeypatch.setattr(signer_client, "ask", soft_signer)
-    with launch.running(tmp_path / "node") as url, BitcoinNode(url) as node:
-        settings.BITCOIN_RPC_URL = url
-        yield World(Treasury.open(now, tier=4), node)
+    with a_world(settings, tmp_path / "node", now, coins=0) as found:
+        yield found
 
 
 def stands_still(tick: int, *, now: datetime) -> int | None:

@@ -65,33 +65,37 @@ async fn make_larger(process: &Process, order_id: u64) -> ResultCode {
     orders.submit_batch(CommandBatch { commands: vec![amend] }).await.unwrap().into_inner().results[0].code()
 }
 
+/// Begins behind what another program left, from its snapshot or the journal's beginning, and tells byte for byte what that
+/// one told.
+async fn go_on(left: &Path, from: &str) -> (Process, Vec<Event>) {
+    let mut process = Process::fresh();
+    let folder = process.path("journal");
+    copy(left, &folder);
+    if from == "beginning" {
+        for entry in fs::read_dir(&folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.extension().is_some_and(|extension| extension == "snap") {
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+    assert_eq!(process.verified(), fs::read_to_string(left.join("verified")).unwrap());
+    process.start(&[]).await;
+    let places = [format!("began from the {from}"), format!("journal's {from}")];
+    let began = |line: &String| places.iter().any(|place| line.contains(place));
+    assert!(process.said.iter().any(began), "{:?}", process.said);
+    let known = events(&process, 1).await;
+    let first = "events/events-00000000000000000001.log";
+    let told = fs::read(left.join(first)).unwrap();
+    assert!(fs::read(folder.join(first)).unwrap().starts_with(&told), "byte for byte");
+    (process, known)
+}
+
 #[tokio::test]
 async fn goes_on_behind_what_former_rules_decided_and_tells_nothing_of_it_otherwise() {
     let left = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/former/logic-1");
-    let first = "events/events-00000000000000000001.log";
-    let told = fs::read(left.join(first)).unwrap();
     for from in ["snapshot", "beginning"] {
-        let mut process = Process::fresh();
-        let folder = process.path("journal");
-        copy(&left, &folder);
-        if from == "beginning" {
-            for entry in fs::read_dir(&folder).unwrap() {
-                let path = entry.unwrap().path();
-                if path.extension().is_some_and(|extension| extension == "snap") {
-                    fs::remove_file(path).unwrap();
-                }
-            }
-        }
-        assert_eq!(process.verified(), fs::read_to_string(left.join("verified")).unwrap());
-        process.start(&[]).await;
-        assert!(
-            process.said.iter().any(|line| line.contains(&format!("began from the {from}"))
-                || line.contains(&format!("journal's {from}"))),
-            "{:?}",
-            process.said
-        );
-        let known = events(&process, 1).await;
-        assert!(fs::read(folder.join(first)).unwrap().starts_with(&told), "byte for byte");
+        let (mut process, known) = go_on(&left, from).await;
         assert_eq!(marks(&known), [(1, 1), (2, 1), (3, LOGIC_VERSION)]);
         let larger = |event: &&Event| match &event.body {
             Some(event::Body::Amended(amended)) => LARGER.contains(&amended.order_id),
@@ -120,26 +124,8 @@ async fn tells_what_each_version_told() {
     for version in 2..=LOGIC_VERSION {
         let left = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/former/logic-{version}"));
         assert!(left.exists(), "version {version} is new: see how the others were left");
-        let first = "events/events-00000000000000000001.log";
-        let told = fs::read(left.join(first)).unwrap();
         for from in ["snapshot", "beginning"] {
-            let mut process = Process::fresh();
-            let folder = process.path("journal");
-            copy(&left, &folder);
-            let snapshots: Vec<_> =
-                fs::read_dir(&folder).unwrap().map(|entry| entry.unwrap().path()).collect();
-            for path in
-                snapshots.iter().filter(|path| path.extension().is_some_and(|ending| ending == "snap"))
-            {
-                if from == "beginning" {
-                    fs::remove_file(path).unwrap();
-                }
-            }
-            assert_eq!(process.verified(), fs::read_to_string(left.join("verified")).unwrap());
-            process.start(&[]).await;
-            assert!(process.said.iter().any(|line| line.contains(from)), "{:?}", process.said);
-            let known = events(&process, 1).await;
-            assert!(fs::read(folder.join(first)).unwrap().starts_with(&told), "byte for byte");
+            let (_process, known) = go_on(&left, from).await;
             assert_eq!(marks(&known), [(1, version), (2, version), (3, LOGIC_VERSION)]);
             let reasons: BTreeSet<i32> = known
                 .iter()
