@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from datetime import datetime
+from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+import channels_redis.serializers
 import pytest
 from django.db import connection, connections
 from hypothesis import settings
@@ -23,6 +25,10 @@ if TYPE_CHECKING:
 # Properties give the same answer every time, and a busy machine no other one.
 settings.register_profile("short", derandomize=True, deadline=None, database=None)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
+
+# The thread that tells hints outlives the test that gave one, and draws for each message from `random`, which
+# hypothesis takes for a strategy's doing where it falls into the next test's.
+channels_redis.serializers.random = SystemRandom()  # type: ignore[attr-defined]
 
 
 @pytest.hookimpl(trylast=True)
