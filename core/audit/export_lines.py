@@ -7,12 +7,22 @@ as `=` and the base64 of its bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import BinaryIO, Final
 
 from kernel import canonical, encodings, merkle
 
+LINE_BYTES_MAX: Final = 6 * canonical.LENGTH_MAX
+"""Longer than any event's: the database takes so many characters, of four bytes at most, and in base64."""
 _QUOTED: Final = ord("=")
+
+
+def lines(events: BinaryIO) -> Iterator[bytes]:
+    """The lines, up to one that is longer than any event's: of that its beginning, and nothing behind it."""
+    while line := events.readline(LINE_BYTES_MAX + 1):
+        yield line
+        if len(line) > LINE_BYTES_MAX:
+            return
 
 
 def leaf_hashes(batch: Sequence[bytes]) -> list[bytes]:
@@ -27,7 +37,7 @@ def leaf_hashes(batch: Sequence[bytes]) -> list[bytes]:
 
 
 def _is_cut(line: bytes) -> bool:
-    """Whether it has no end: only a file's last line can."""
+    """Whether it has no end: only the last line that was read can."""
     return not line.endswith(b"\n")
 
 
@@ -67,13 +77,16 @@ def first_bad(
     unknown = "(the export holds no leaf hashes that fit)"
     odd = ((first + place, _why(line)) for place, line in enumerate(batch))
     looks = next((f"; event {number} looks like it{why}" for number, why in odd if why), "")
-    if len(batch) < size - first:
+    is_read = not batch or len(batch[-1]) <= LINE_BYTES_MAX  # else nothing behind it was
+    if len(batch) < size - first and is_read:
         return f"{missing}; or one from {first} on was removed {unknown}{looks}"
     return f"one of the events {first} to {size - 1} was changed, removed, added or moved {unknown}{looks}"
 
 
 def _why(line: bytes) -> str:
     """What shows by itself that the log did not write the line."""
+    if len(line) > LINE_BYTES_MAX:
+        return f": its line is longer than {LINE_BYTES_MAX} bytes, which no event's is"
     if _is_cut(line):
         return ": its line has no end"
     try:

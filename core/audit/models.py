@@ -12,7 +12,12 @@ from django.db.models.functions import Cast
 from django.utils.functional import cached_property
 
 from core.audit.domain.reading import GONE, shown
+from kernel import canonical
 
+EVENT_CHARS_MAX: Final = canonical.LENGTH_MAX
+"""What `audit.record` writes is never longer than so many bytes; the database, which does not know the
+encoding, takes so many characters. Whoever writes past the application can make none that the sealer, an
+export or the verifier has no room for."""
 _COUNT_BITS: Final = 20
 _APPEND: Final = 'INSERT INTO "audit_event" (canon, act) VALUES (%s, %s) RETURNING tx, n'
 
@@ -90,7 +95,7 @@ class AuditEvent(models.Model):
     pk = models.CompositePrimaryKey("tx", "n")
     tx = models.BigIntegerField(help_text="the writing transaction")
     n = models.IntegerField(help_text="a count; its events are in this order")
-    canon = models.TextField()
+    canon = models.CharField(max_length=EVENT_CHARS_MAX)
     act = models.UUIDField(null=True)
 
     index: int | None = None

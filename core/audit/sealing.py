@@ -23,6 +23,10 @@ log = logging.getLogger(__name__)
 BATCH: Final = 5000
 INTERVAL_S: Final = 0.4
 """Between two looks, where less than a whole batch waited. A look costs as much as a hundred events."""
+SHORT: Final = 8 * 1024
+"""Bytes of a text that is read with the others. A whole batch of long ones would need gigabytes."""
+LONG_MAX: Final = 256
+"""Longer ones in a batch; in front of one more it ends."""
 
 # What a look costs beside its events is paid every 0.4 s, also by those who write: plain SQL, built once.
 _WRITTEN: Final = """
@@ -32,16 +36,17 @@ FROM audit_checkpoint ORDER BY size DESC LIMIT 1
 # Only transactions that ended before the oldest one still running: an event's number begins with that of its
 # transaction, so none can appear behind the cursor later.
 _NEXT: Final = """
-SELECT tx << 20 | n, act::text, canon FROM audit_event
+SELECT tx << 20 | n, act::text, CASE WHEN octet_length(canon) <= %s THEN canon END FROM audit_event
 WHERE (tx, n) > (%s, %s) AND tx < txid_snapshot_xmin(txid_current_snapshot())
 ORDER BY tx, n LIMIT %s
 """
+_LONG: Final = "SELECT canon FROM audit_event WHERE tx = %s AND n = %s"
 # The daemon's own lock, which its session has already: nobody else gets it, and two that lead nobody wait for
 # no longer than a batch. Whoever has it sees what the other wrote.
 _ALONE: Final = "SELECT pg_try_advisory_xact_lock(%s)"
 _CHECKPOINT: Final = """
 INSERT INTO audit_checkpoint (size, note, last_id, frontier, hashes, sealed_at)
-SELECT %s, %s, %s, %s, %s, %s WHERE NOT EXISTS (SELECT FROM audit_checkpoint WHERE size > %s)
+SELECT %s, %s, %s, %s::jsonb, %b, %s WHERE NOT EXISTS (SELECT FROM audit_checkpoint WHERE size > %s)
 """
 LEADER: Final = "audit-sealer"
 
@@ -75,7 +80,9 @@ def seal_next(seal: Seal, *, now: datetime, sealed: Sealed = lambda _: None) -> 
     signed = seal(grown.size, after.root(), grown)
     nodes = json.dumps([node.hex() for node in after.nodes])
     with transaction.atomic():
-        with connection.cursor() as cursor:
+        with psycopg.Cursor(
+            connection.connection
+        ) as cursor:  # binds parameters: Django's writes them as text
             if cursor.execute(_ALONE, [lock_key(LEADER)]).fetchone() != (True,):
                 raise NotSealed("another sealer is at work")
             head = (grown.size, signed, last_id, nodes, b"".join(hashes), now)
@@ -104,7 +111,16 @@ def _waiting(cursor_at: int) -> list[tuple[int, str | None, str]]:
     """Number, act and text of the events that come next. In binary form they cost half as much to take in."""
     connection.ensure_connection()
     with psycopg.Cursor(connection.connection) as cursor:
-        return cursor.execute(_NEXT, [*key_of(cursor_at), BATCH], binary=True).fetchall()
+        rows = cursor.execute(_NEXT, [SHORT, *key_of(cursor_at), BATCH], binary=True).fetchall()
+        long = [place for place, (_, _, canon) in enumerate(rows) if canon is None]
+        del rows[long[LONG_MAX] if len(long) > LONG_MAX else len(rows) :]
+        for place in long[:LONG_MAX]:
+            number, act, _ = rows[place]
+            found = cursor.execute(_LONG, key_of(number), binary=True).fetchone()
+            if found is None:
+                raise NotSealed(f"event {number} was removed while it was read")
+            rows[place] = number, act, found[0]
+        return rows
 
 
 def _terms(rows: Sequence[tuple[int, str | None, str]]) -> Iterator[tuple[int, list[str]]]:

@@ -42,6 +42,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final, NamedTuple
 
+from core.audit import export_lines
 from core.audit.export_lines import first_bad, kept_hashes, leaf_hashes
 from kernel import cosignature, encodings, merkle, note
 
@@ -106,7 +107,7 @@ def verify(
         raise Wrong(
             f"the tree in front of the export is not the one of the checkpoint at {start.size} events"
         )
-    tree, lines = start, iter(events)
+    tree, lines = start, export_lines.lines(events)
     for head in heads:
         if head.size < start.size:
             raise Wrong(

@@ -23,6 +23,13 @@ from kernel import canonical
 from kernel.money import Amount
 
 
+class NotWritable(Refused):
+    """The log has no place for what would be said, such as a text that is too long."""
+
+    code = "audit.not_writable"
+    status = 422
+
+
 def record(
     event: StrEnum,
     target: models.Model | str,
@@ -33,7 +40,10 @@ def record(
     after: Mapping[str, Any] | None = None,
     reason: str = "",
 ) -> AuditEvent:
-    """Write what happened, inside the open action; it commits or vanishes with the change itself."""
+    """Write what happened, inside the open action; it commits or vanishes with the change itself.
+
+    NotWritable where the log has no place for it.
+    """
     transaction.on_commit(partial(hints.committed, str(event), name_of(target)), robust=True)
     return _write(
         str(event),
@@ -116,7 +126,7 @@ def _write(
     after: Mapping[str, Any] | None = None,
     reason: str = "",
 ) -> AuditEvent:
-    canon = canonical.encode(
+    canon = _encoded(
         {
             "v": 1,
             "id": str(new_id()),
@@ -143,6 +153,16 @@ def _write(
     row = AuditEvent.texts.append(canon.decode(), act=action if is_act else None)
     testifying.testify(row.id, canon)
     return row
+
+
+def _encoded(members: Mapping[str, canonical.Value]) -> bytes:
+    try:
+        return canonical.encode(members)
+    except canonical.NotCanonical as error:
+        # Without its event nothing happens, so whoever asked learns why.
+        raise NotWritable(
+            f"Nothing was done: the audit log cannot hold what would be said of it ({error})."
+        ) from None
 
 
 def _plain(value: Any) -> Any:

@@ -1,0 +1,27 @@
+"""The line of an export …"""
+
+from __future__ import annotations
+
+import io
+
+import pytest
+
+from core.audit import verifier
+from core.audit.export_lines import LINE_BYTES_MAX
+from core.audit.verifier import Wrong
+from kernel import canonical, encodings
+from tests.domain.test_audit_verifier import HEADS, LEAVES, LINES, LOG
+
+
+@pytest.mark.parametrize("leaves", [LEAVES, None], ids=["with leaf hashes", "without"])
+def test_that_is_longer_than_any_events_is_named_and_not_read_to_its_end(leaves: bytes | None) -> None:
+    endless = b"".join([*LINES[:6], b"x" * (3 * LINE_BYTES_MAX), b"\n", *LINES[7:]])
+    export = io.BytesIO(endless)
+    with pytest.raises(Wrong, match=f"event 6 .*: its line is longer than {LINE_BYTES_MAX} bytes"):
+        verifier.verify(export, checkpoints="\n".join(HEADS), key=LOG, leaves=leaves)
+    assert export.tell() <= len(b"".join(LINES[:6])) + LINE_BYTES_MAX + 1
+
+
+def test_is_as_long_as_the_longest_event_may_be_in_any_form() -> None:
+    longest = ("\N{GRINNING FACE}" * canonical.LENGTH_MAX).encode()
+    assert len("=" + encodings.base64_standard(longest) + "\n") <= LINE_BYTES_MAX
