@@ -62,8 +62,12 @@ def newest(
     return None, false
 
 
-def under(heads: Sequence[tuple[int, str]], *, of: str, by: Cosigners) -> dict[int, list[str]]:
-    """The newest line of each of these witnesses under each of these neighbouring heads of that log."""
+def under(
+    heads: Sequence[tuple[int, str]], *, of: str, by: Cosigners, first: int = 0
+) -> dict[int, list[str]]:
+    """The newest line of each of these witnesses under each of these neighbouring heads of that log; the
+    oldest under the one of size `first`: it shows best how old what lies in front of an export is.
+    """
     known, notes = {one.name: one for one in by}, dict(heads)
     rows = AuditCosignature.objects.filter(log=of, witness__in=known)
     rows = rows.filter(size__gte=heads[0][0], size__lte=heads[-1][0]).order_by("size", "witness", "-at")
@@ -71,7 +75,7 @@ def under(heads: Sequence[tuple[int, str]], *, of: str, by: Cosigners) -> dict[i
     false: Counter[str] = Counter()
     for row in rows.iterator():
         lines = found.setdefault(row.size, {})
-        if row.witness in lines or row.size not in notes:
+        if (row.witness in lines and row.size != first) or row.size not in notes:
             continue
         if one := line(row, by=known[row.witness], under=notes[row.size]):
             lines[row.witness] = one.text
@@ -82,13 +86,18 @@ def under(heads: Sequence[tuple[int, str]], *, of: str, by: Cosigners) -> dict[i
     return {size: list(lines.values()) for size, lines in found.items()}
 
 
-def checkpoint(by: Cosigners, *, of: str, least: int | None = None) -> AuditCheckpoint | None:
-    """The newest checkpoint that each of these witnesses has cosigned; the first of at least that size."""
+def checkpoint(
+    by: Cosigners, *, of: str, least: int | None = None, most: int | None = None
+) -> AuditCheckpoint | None:
+    """The newest checkpoint that each of these witnesses has cosigned, of at most that size; or the first of
+    at least that size.
+    """
     if not by:
         return None
     heads = AuditCheckpoint.objects.filter(size=OuterRef("size"))
     rows = AuditCosignature.objects.filter(Exists(heads), log=of, witness=by[0].name)
     rows = rows.order_by("-size") if least is None else rows.filter(size__gte=least).order_by("size")
+    rows = rows if most is None else rows.filter(size__lte=most)
     for size in rows.distinct("size").values_list("size", flat=True)[:TRIED].iterator():
         head = AuditCheckpoint.objects.defer("hashes").get(size=size)
         if len(under([(size, head.note)], of=of, by=by).get(size, ())) == len(by):

@@ -45,8 +45,8 @@ class Span:
 def span(*, since: datetime | None, until: datetime | None, by: cosigned.Cosigners = ()) -> Span:
     """A span of whole checkpoints that holds every event of that time; NotFound if none is sealed, BadSpan.
 
-    It ends at a checkpoint that all those witnesses have cosigned, if there is one: others may be passed over
-    by them, and the newest of all may be a moment too young.
+    It begins and ends at checkpoints that all those witnesses have cosigned, if there are such: others may be
+    passed over by them, and the newest of all may be a moment too young.
     """
     if since and until and since >= until:
         raise BadSpan("Nothing was exported: the time ends before it begins.")
@@ -62,6 +62,8 @@ def span(*, since: datetime | None, until: datetime | None, by: cosigned.Cosigne
         # a sum, or the server would walk through all that lie in front of the time.
         within = heads.filter(sealed_at__gte=since - LATEST_SEALING).order_by(F("size") + 0).first()
         first = heads.filter(size__lt=min(within.size, end.size) if within else end.size).last()
+        # One that they saw shows that what lies in front is older than the time: the verifier says so.
+        first = first and (cosigned.checkpoint(by, of=_origin(), most=first.size) or first)
     return Span(first.size, end.size, tuple(first.frontier)) if first else Span(0, end.size)
 
 
@@ -130,7 +132,7 @@ def notes(of: Span, *, by: cosigned.Cosigners = ()) -> Iterator[str]:
     heads = AuditCheckpoint.objects.filter(size__lte=of.end).order_by("size").values_list("size", "note")
     behind = of.first - 1
     while some := list(heads.filter(size__gt=behind)[:PAGE]):
-        lines = cosigned.under(some, of=origin, by=by)
+        lines = cosigned.under(some, of=origin, by=by, first=of.first)
         yield from (text + "".join(f"{line}\n" for line in lines.get(size, ())) for size, text in some)
         behind = some[-1][0]
 

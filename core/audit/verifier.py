@@ -12,12 +12,16 @@ FILE of --key holds one verifier key (`name+hash+base64`); the name is the log's
   ceremony that made it: one that comes with the export vouches for whatever the export says.
 FILE of --witness-key holds a witness's verifier key, from that witness: it must have cosigned the last
   checkpoint. Then no history was signed anew with the log's stolen key, unless the witness's was stolen too.
+  Give the keys of all: whoever has the log's could have shown each witness a history of its own.
   A line of that key which is wrong is an error, as in C2SP's signed-note; other keys' lines are passed over.
-FILE of --witness holds what a witness last saw, from that witness: `size base64-root`, one line. Then nothing
-  was cut off behind. Give both: without a witness nobody can tell a log that was cut back or rewritten from a
-  younger, honest one.
+FILE of --witness holds what a witness last saw, from that witness (its `GET /seen`): lines with `size root`,
+  in base64, and the log's name behind or not. Then nothing was cut off behind, here and in the other logs of
+  --logs. Size and root of an earlier verdict are such a memory as well: your own. Give keys and memories:
+  without a witness nobody can tell a log that was cut back or rewritten from a younger, honest one.
 FILE of --start holds the tree in front of an export that does not begin with the first event: its size, and
-  the roots of its perfect subtrees, one per line. They are checked against the checkpoint of that size.
+  the roots of its perfect subtrees, one per line. They are checked against the checkpoint of that size. The
+  verdict says by when a witness had seen what lies in front: what was sealed later is in the export. A time
+  behind the one that you asked from means that events of yours may lie in front.
 FILE of --leaves holds the leaf hashes of the export's events as they were sealed, 32 bytes each; without it,
   `leaves.bin` beside EVENTS.jsonl is taken, where there is one: exports hold it. They need no trust, since
   the signed roots prove them. With them the first event that is not the sealed one is named exactly. Only
@@ -25,7 +29,7 @@ FILE of --leaves holds the leaf hashes of the export's events as they were seale
 FILE of --logs holds the newest heads of other logs (the signers', the approver's, the vault's) as signed
   notes; FILE of --log-keys holds a line for each log that begins with its verifier key. Each must have a head
   there that its key signed and every given witness cosigned. The verdict says when: an old head, which hides
-  what came after it, holds as well as the newest.
+  what came after it, holds as well as the newest, unless --witness says that there is more.
 
 Exit code 0: every event is under the last checkpoint and every checkpoint holds. 1: something is wrong, and
 the first bad event is named. 2: the files cannot be read. It needs no Django, no database and no network.
@@ -35,33 +39,28 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from itertools import islice
 from pathlib import Path
-from typing import Any, BinaryIO, Final, NamedTuple
+from typing import Any, BinaryIO, Final
 
 from core.audit import export_lines
 from core.audit.export_lines import first_bad, kept_hashes, leaf_hashes
+from core.audit.heads import (
+    Seen,
+    Times,
+    Wrong,
+    cosigned_at,
+    moment,
+    parse_seen,
+    pieces,
+    said_when,
+    verify_heads,
+)
 from kernel import cosignature, encodings, merkle, note
 
-_DASH: Final = "\N{EM DASH}"
 _EMPTY: Final = merkle.Frontier()
-
-Times = tuple[tuple[str, int], ...]  # witnesses by name, and when each cosigned (POSIX seconds)
-
-
-class Wrong(Exception):
-    """The log does not hold; the text names the first fault."""
-
-
-class Seen(NamedTuple):
-    """The largest tree that a witness remembers, and which witness that is."""
-
-    size: int
-    root: bytes
-    by: str = "the witness"
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +74,8 @@ class Verdict:
     """So far reaches what a witness remembers; 0 where it says nothing of these events."""
     first: int = 0
     cosigned: Times = ()
+    before: Times = ()
+    """When witnesses had seen what lies in front of the export, and nothing of it."""
 
 
 def verify(
@@ -88,11 +89,11 @@ def verify(
     leaves: bytes | None = None,
 ) -> Verdict:
     """The verdict over a whole export; Wrong names the first fault. Reads the events once, as a stream."""
-    pieces = list(_notes(checkpoints))
-    heads = _heads(pieces, key)
+    notes = list(pieces(checkpoints))
+    heads = _heads(notes, key)
     if not heads:
         raise Wrong("there is no checkpoint, so nothing is sealed")
-    cosigned = tuple((by.name, _cosigned(heads[-1], pieces[-1], by)) for by in cosigners)
+    cosigned = tuple((by.name, _cosigned(heads[-1], notes[-1], by)) for by in cosigners)
     marks = {head.size: head.root for head in heads}
     for seen in witnesses:
         if seen.size > heads[-1].size:
@@ -131,46 +132,38 @@ def verify(
         raise Wrong(f"there is no event: the export ends where it begins, at {start.size} events")
     if next(lines, None) is not None:
         raise Wrong(f"event {tree.size} is the first behind the last checkpoint: the tail is not sealed")
+    before = _before(heads[0], notes[0], cosigners) if start.size else ()
     witnessed = max((seen.size for seen in witnesses if seen.size > start.size), default=0)
-    return Verdict(tree.size, len(heads), tree.root(), witnessed, start.size, cosigned)
+    return Verdict(tree.size, len(heads), tree.root(), witnessed, start.size, cosigned, before)
 
 
 def _rewritten(seen: Seen) -> str:
     return f"the log was rewritten, or the witness lies: {seen.by} saw another root at {seen.size} events"
 
 
-def verify_heads(
-    text: str, *, keys: Sequence[note.Verifier], cosigners: Sequence[cosignature.Cosigner]
-) -> list[tuple[note.Checkpoint, Times]]:
-    """The head of each log, and when each witness cosigned it; Wrong names the first log without one."""
-    pieces = {piece.partition("\n")[0]: piece for piece in _notes(text)}
-    found = []
-    for key in keys:
-        piece = pieces.get(key.name)
-        if piece is None:
-            raise Wrong(f"the log {key.name} has no cosigned head")
-        try:
-            head = note.Checkpoint.parse(note.open_note(piece, by=key))
-            lines = cosignature.lines_of(piece)
-            times = tuple((by.name, cosignature.check(head.text(), lines, by=by)) for by in cosigners)
-        except note.BadNote as error:
-            raise Wrong(f"the head of {key.name}: {error}") from None
-        found.append((head, times))
-    return found
-
-
 def _cosigned(head: note.Checkpoint, piece: str, by: cosignature.Cosigner) -> int:
     """When the witness cosigned the last checkpoint."""
     try:
-        return cosignature.check(head.text(), cosignature.lines_of(piece), by=by)
+        return cosigned_at(head, piece, by)
     except note.BadNote as error:
         raise Wrong(f"the last checkpoint, at {head.size} events: {error}") from None
 
 
-def _heads(pieces: Sequence[str], key: note.Verifier) -> list[note.Checkpoint]:
+def _before(head: note.Checkpoint, piece: str, cosigners: Sequence[cosignature.Cosigner]) -> Times:
+    """When witnesses cosigned the head in front of the export, as far as they did: none needs to have."""
+    times = []
+    for by in cosigners:
+        try:
+            times.append((by.name, cosigned_at(head, piece, by)))
+        except note.BadNote:
+            continue
+    return tuple(times)
+
+
+def _heads(notes: Sequence[str], key: note.Verifier) -> list[note.Checkpoint]:
     """Every checkpoint, its signature checked, sizes growing."""
     heads: list[note.Checkpoint] = []
-    for number, piece in enumerate(pieces):
+    for number, piece in enumerate(notes):
         try:
             head = note.Checkpoint.parse(note.open_note(piece, by=key))
         except note.BadNote as error:
@@ -181,28 +174,6 @@ def _heads(pieces: Sequence[str], key: note.Verifier) -> list[note.Checkpoint]:
             raise Wrong(f"checkpoint {number}: {head.size} events do not follow {heads[-1].size}")
         heads.append(head)
     return heads
-
-
-def _notes(text: str) -> Iterator[str]:
-    """Split the file: a note ends behind its last signature line."""
-    lines = text.split("\n")
-    current: list[str] = []
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
-        if not current and not line:
-            continue
-        current.append(line)
-        if line.startswith(_DASH) and not following.startswith(_DASH):
-            yield "\n".join(current) + "\n"
-            current = []
-    if current:
-        yield "\n".join(current) + "\n"
-
-
-def _parse_witness(text: str, *, by: str) -> Seen:
-    parts = text.split()
-    if len(parts) != 2 or not parts[0].isdecimal():
-        raise ValueError("a witness file holds `size base64-root`")
-    return Seen(int(parts[0]), encodings.from_base64_standard(parts[1]), by)
 
 
 def _parse_start(text: str) -> merkle.Frontier:
@@ -220,9 +191,14 @@ def _said(verdict: Verdict) -> str:
     """The verdict in one line."""
     said = f"OK {verdict.events - verdict.first} events"
     if verdict.first:
-        said += f" ({verdict.first} to {verdict.events - 1})"
+        said += f" ({verdict.first} to {verdict.events - 1}"
+        if verdict.before:
+            said += f"; those in front were seen by {moment(max(at for _, at in verdict.before))}"
+        elif verdict.cosigned:
+            said += "; no witness says by when those in front were seen"
+        said += ")"
     said += f" under {verdict.checkpoints} checkpoints, root {encodings.base64_standard(verdict.root)}"
-    said += _when(verdict.cosigned)
+    said += said_when(verdict.cosigned)
     if verdict.witnessed:
         said += f"; a witness remembers {verdict.witnessed}"
     else:
@@ -230,11 +206,6 @@ def _said(verdict: Verdict) -> str:
     if not verdict.cosigned and not verdict.witnessed:
         said += ", and one that was signed anew"
     return said
-
-
-def _when(cosigned: Times) -> str:
-    moments = [(name, datetime.fromtimestamp(at, UTC)) for name, at in cosigned]
-    return "".join(f"; cosigned by {name} at {at:%Y-%m-%dT%H:%M:%SZ}" for name, at in moments)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -257,8 +228,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         key = note.Verifier.parse(options.key.read_text(encoding="utf-8"))
         checkpoints = options.checkpoints.read_text(encoding="utf-8")
-        witnesses = [
-            _parse_witness(path.read_text(encoding="utf-8"), by=str(path)) for path in options.witness
+        remembered = [
+            seen
+            for path in options.witness
+            for seen in parse_seen(path.read_text(encoding="utf-8"), by=str(path))
         ]
         keys = [path.read_text(encoding="utf-8") for path in options.witness_key]
         cosigners = [cosignature.Cosigner.parse(text) for text in keys]
@@ -270,7 +243,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 events,
                 checkpoints=checkpoints,
                 key=key,
-                witnesses=witnesses,
+                witnesses=[seen for seen in remembered if seen.log in ("", key.name)],
                 cosigners=cosigners,
                 start=start,
                 leaves=leaves,
@@ -281,6 +254,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 options.logs.read_text(encoding="utf-8"),
                 keys=[note.Verifier.parse(line.split()[0]) for line in names if line.strip()],
                 cosigners=cosigners,
+                witnesses=remembered,
             )
     except Wrong as fault:
         print(f"FAIL {fault}")
@@ -289,8 +263,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"UNREADABLE {error}", file=sys.stderr)
         return 2
     print(_said(verdict))
+    nobody = "" if cosigners else "; no witness's key given, so one that was signed anew would pass"
     for head, times in others:
-        print(f"OK {head.origin} at {head.size}, root {encodings.base64_standard(head.root)}{_when(times)}")
+        root = encodings.base64_standard(head.root)
+        print(f"OK {head.origin} at {head.size}, root {root}{said_when(times)}{nobody}")
     return 0
 
 
