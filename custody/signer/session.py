@@ -163,34 +163,39 @@ class Session:
                 self._since = math.inf
 
     def _mended(self, act: Callable[[], T]) -> T:
-        """Do it; after a failure log in again and do it once more. A lost login looks like a missing key."""
-        login = self._idle
-        try:
-            return act()
-        except pkcs11.PKCS11Error:
+        """Do it; after a failure log in again and do it once more. A lost login looks like a missing key.
+
+        Whoever logs in again ends what others do meanwhile: that says nothing of the token; they try again.
+        """
+        for attempt in range(LOGIN_TRIES):
+            login = self._idle
+            try:
+                return act()
+            except pkcs11.PKCS11Error as error:
+                failed = type(error).__name__
             with self._alone:
                 if self._idle is login:  # else another thread has done it
+                    if attempt:
+                        break
                     self._log_in_again()
-        try:
-            return act()
-        except pkcs11.PKCS11Error as error:
-            raise Refused("SIGNER_TOKEN_FAILED", type(error).__name__) from None
+        raise Refused("SIGNER_TOKEN_FAILED", failed)
 
     @contextlib.contextmanager
     def _lent(self) -> Iterator[tuple[Any, dict[int, Any]]]:
-        """A session for one thread, and the handles of keys that were found in it."""
+        """A session for one thread, and the handles of keys that were found in it. Opening it may hang."""
         with self._alone:
             login = self._idle
-            lent = login.pop() if login else (self._opened.open(), {})
+            lent = login.pop() if login else None
             self._out[threading.get_ident()] = time.monotonic()
         try:
+            lent = lent or (self._opened.open(), {})
             yield lent
         finally:
             with self._alone:
                 del self._out[threading.get_ident()]
-                if self._idle is login:
+                if lent and self._idle is login:
                     login.append(lent)
-                else:
+                elif lent:
                     _close(lent[0])
 
     def _log_in_again(self) -> None:

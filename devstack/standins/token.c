@@ -14,6 +14,7 @@
  *   once 179      the same of one C_Sign alone, for each other code (here 0xb3, CKR_SESSION_HANDLE_INVALID)
  *   wrong 1       one bit of each signature is another
  *   hang 1        C_Sign does not return as long as the line is there
+ *   shut 1        no session is opened as long as the line is there: whoever wants one more hangs
  *   stuck 1       an object is not changed as long as the line is there: an anchor hangs
  *   places 4      as many sessions can be open, and not one more (CKR_SESSION_COUNT)
  *   serial 2a     the token has another serial number
@@ -46,7 +47,7 @@ enum { LABEL = 32, SERIAL = 16, SERIAL_AT = 80, TOKEN_INFO = 512, SLOTS = 16 };
 static struct list *real, ours;
 static sem_t free_places, alone;
 static int was_away;
-static word sessions; /* that are open, as far as our callers take turns */
+static _Atomic word sessions; /* that are open */
 
 /* The value that was ordered under this word; "" where nothing was. */
 static const char *ordered(const char *name, char value[64]) {
@@ -174,6 +175,7 @@ static word get_slot_list(unsigned char present, word *slots, word *count) {
 static word get_slot_info(word slot, void *info) { return CALL(GET_SLOT_INFO, slot - number("slot"), info); }
 
 static word open_session(word slot, word flags, void *application, void *notify, word *session) {
+    while (number("shut")) usleep(10000);
     if (away()) return TOKEN_NOT_PRESENT;
     if (number("places") && sessions >= number("places")) return SESSION_COUNT;
     word code = CALL(OPEN_SESSION, slot - number("slot"), flags, application, notify, session);

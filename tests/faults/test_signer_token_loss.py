@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import pkcs11
 import pytest
 
 from custody.signer import session
@@ -175,6 +176,19 @@ class StuckToken(SoftToken):
         super().write(value)
 
 
+def test_is_not_said_to_fail_where_others_log_in_again_and_again() -> None:
+    """Each of them ends the sessions of all, so a use of it may fail more often than it is tried again."""
+    token, others = StuckToken(), iter([pkcs11.SessionHandleInvalid, pkcs11.KeyHandleInvalid, None])
+
+    def sign() -> str:
+        if (failed := next(others)) is None:
+            return "signed"
+        token._idle = []  # as whoever logs in again leaves it
+        raise failed
+
+    assert token._mended(sign) == "signed"
+
+
 def test_is_waited_for_by_one_message_and_counts_every_stop_that_comes_then(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -202,11 +216,13 @@ def test_is_waited_for_by_one_message_and_counts_every_stop_that_comes_then(
     assert desk.code(stops["*"]) == "obeyed"
 
 
-def test_hears_officers_while_it_hangs_and_keeps_in_what_comes_out_later(built: Bench) -> None:
+@pytest.mark.parametrize("where", ["hang", "shut"], ids=["as it signs", "as it opens a session"])
+def test_hears_officers_while_it_hangs_and_keeps_in_what_comes_out_later(built: Bench, where: str) -> None:
     built.start("-c", IMPATIENT)
     late, other, before = built.fresh(), built.fresh(), built.used()
-    freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, nonce=b"\x04" * 32, wallet="hot")
-    built.order(hang=1)
+    nonces = [where.encode() * 8, where[::-1].encode() * 8]
+    freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, nonce=nonces[0], wallet="hot")
+    built.order(**{where: 1})
     with ThreadPoolExecutor(1) as pool:
         asked = pool.submit(built.code, late)
         while built.health()[0] == "ready":
@@ -218,7 +234,7 @@ def test_hears_officers_while_it_hangs_and_keeps_in_what_comes_out_later(built: 
         assert built.code(freeze) == "obeyed"
         built.order()
         assert asked.result(60) == "SIGNER_FROZEN"
-    assert built.code(order("signer.release", nonce=b"\x05" * 32, wallet="hot")) == "obeyed"
+    assert built.code(order("signer.release", nonce=nonces[1], wallet="hot")) == "obeyed"
     assert [built.code(one) for one in (late, other)] == ["signed"] * 2
     built.stop()
 
