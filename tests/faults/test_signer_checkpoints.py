@@ -137,6 +137,33 @@ def test_pays_nothing_twice_after_officers_put_its_clock_back(desk: Desk) -> Non
     assert [desk.spend(intent=again), desk.spend()] == ["SIGNER_REPLAY", "signed"]
 
 
+def test_begins_anew_where_officers_will_not_wait_for_a_clock_that_was_far_ahead(desk: Desk) -> None:
+    """The way in docs/runbooks/signer-refuses.md; what it costs is that it knows of no payment any more."""
+    now, orders = desk.now, Orders(desk)
+    desk.now += 400 * DAY
+    intent = withdrawal(expires=desk.in_hours(1))
+    assert desk.spend(intent=intent) == "signed"
+    later(desk, 10)
+    desk.now = now
+    assert desk.spend() == "SIGNER_CLOCK_BACK"
+    assert orders.reopen(ANA, [BEN, CY]) == "obeyed"
+    assert desk.spend(withdrawal(expires=desk.in_hours(24 * 7))) == "SIGNER_INTENT_BEFORE_REOPENING"
+    desk.now += 60
+    week = {"expires": desk.in_hours(24 * 7)}
+    assert desk.spend(withdrawal(**week)) == "SIGNER_WINDOW_FULL"
+    desk.file.rename(desk.state.with_name("taken away"))
+    desk.restart()
+    assert desk.spend(withdrawal(**week)) == "SIGNER_STORE_LOST"
+    assert orders.reopen(ANA, [BEN, CY]) == "obeyed"
+    assert desk.health["frozen"].keys() == {"*"}
+    assert desk.let_go() == "obeyed"
+    week = {"expires": desk.in_hours(24 * 7)}
+    assert desk.spend(withdrawal(**week)) == "signed"
+    assert desk.health["used"] == {"hot": "25002000"}
+    # Whoever gives a reference of before another end has it paid again.
+    assert desk.spend(withdrawal(reference=intent.reference, **week)) == "signed"
+
+
 def test_forgets_nothing_at_once_because_its_clock_jumps(desk: Desk) -> None:
     assert desk.spend() == "signed"
     desk.now += 400 * DAY
