@@ -98,7 +98,7 @@ for owner, name, part in (
     (Journal, "append", "the journal"), (Journal, "settle", "the journal"),
     (Token, "write", "its anchor on the token"),
     (Psbt, "digests", "digests"), (frames, "encode", "the answer is encoded"), (Signer, "answer", "the rest"),
-    (server, "_receive", "receiving"),
+    (server, "_read", "receiving"),
 ):
     timed(owner, name, part)
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Callable, Collection
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final
+from typing import BinaryIO, Final
 
 from custody.signer.requests import GO_ASIDE, Message
 from kernel import canonical, frames
@@ -59,9 +59,9 @@ def serve(
 
     def talk(connection: socket.socket, uid: int) -> None:
         try:
-            with connection:
-                while header := _receive(connection, frames.HEADER_BYTES, may_end=True):
-                    message = frames.decode_body(_receive(connection, frames.body_length(header)))
+            with connection, connection.makefile("rb") as asked:
+                while header := _read(asked, frames.HEADER_BYTES, may_end=True):
+                    message = frames.decode_body(_read(asked, frames.body_length(header)))
                     with peers.turn(connection, aside=message.get("type") in GO_ASIDE):
                         reply = answer(message, uid)
                         log(_line(reply, uid))
@@ -107,16 +107,11 @@ def _next(listener: socket.socket) -> socket.socket:
             return listener.accept()[0]
 
 
-def _receive(connection: socket.socket, count: int, *, may_end: bool = False) -> bytes:
-    data = bytearray()
-    while len(data) < count:
-        piece = connection.recv(count - len(data))
-        if not piece:
-            if may_end and not data:
-                return b""
-            raise ConnectionError("the peer went away in the middle of a message")
-        data += piece
-    return bytes(data)
+def _read(asked: BinaryIO, count: int, *, may_end: bool = False) -> bytes:
+    data = asked.read(count)
+    if len(data) < count and (data or not may_end):
+        raise ConnectionError("the peer went away in the middle of a message")
+    return data
 
 
 def _line(reply: Message, uid: int) -> str:
