@@ -250,40 +250,4 @@ pub unsafe extern "C" fn countersign_book_standing(
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn order(id: u64, side: u32, price: i64, qty: u64) -> Order {
-        Order { id, side, tif: GTC, price, qty, group: 0, stp: 1, post_only: 0 }
-    }
-
-    #[test]
-    fn a_harness_reads_back_what_happened() {
-        let desk = countersign_book_new();
-        let mut count = 0;
-        // SAFETY: the book lives until it is freed below, on this thread.
-        unsafe {
-            assert_eq!(countersign_book_submit(desk, &order(1, 2, 100, 5)).rests, 1);
-            assert_eq!(countersign_book_submit(desk, &order(1, 2, 100, 5)).code, DUPLICATE);
-            assert_eq!(
-                countersign_book_submit(desk, &Order { post_only: 1, ..order(2, 1, 100, 1) }).code,
-                WOULD_TAKE
-            );
-            assert_eq!(
-                countersign_book_submit(desk, &Order { tif: FOK, ..order(2, 1, 100, 6) }).code,
-                UNFILLABLE
-            );
-            let outcome = countersign_book_submit(desk, &order(2, 1, 101, 7));
-            assert_eq!((outcome.rests, outcome.leaves), (1, 2));
-            let reports = countersign_book_reports(desk, &raw mut count);
-            assert_eq!(count, 1);
-            assert_eq!(*reports, Report { kind: 1, maker: 1, price: 100, qty: 5, maker_leaves: 0 });
-            assert_eq!(countersign_book_reduce(desk, 2, 1), TAKEN);
-            let standing = countersign_book_standing(desk, 1, &raw mut count);
-            assert_eq!((count, (*standing).id, (*standing).leaves), (1, 2, 1));
-            assert_eq!(countersign_book_cancel(desk, 2), TAKEN);
-            assert_eq!(countersign_book_cancel(desk, 2), UNKNOWN);
-            countersign_book_free(desk);
-        }
-    }
-}
+mod tests;
