@@ -94,6 +94,9 @@ NOT_FOR_TRADERS: Final = (
     "approvals_policy_draft",
     "approvals_waiver",
     "custody_signer_order",
+    "custody_payment_version",
+    "custody_version_signature",
+    "custody_version_refusal",
     "freezes_freeze",
 )
 """What the process that faces traders only reads: nobody's rights, consent or freezes change from there."""

@@ -30,10 +30,13 @@ class Event(StrEnum):
     PAYMENT_SIGNED = "custody.payment.signed"
     PAYMENT_HANDED = "custody.payment.handed"
     PAYMENT_BROADCAST = "custody.payment.broadcast"
+    PAYMENT_RAISED = "custody.payment.raised"
+    PAYMENT_REPLACED = "custody.payment.replaced"
     PAYMENT_CONFIRMED = "custody.payment.confirmed"
     PAYMENT_REORGANISED = "custody.payment.reorganised"
     PAYMENT_CONFLICTED = "custody.payment.conflicted"
     PAYMENT_SETTLED = "custody.payment.settled"
+    PAYMENT_FEE_CORRECTED = "custody.payment.fee_corrected"
     ADDRESS_ASSIGNED = "custody.address.assigned"
     BLOCK_READ = "custody.block.read"
     BLOCK_UNWOUND = "custody.block.unwound"
@@ -90,6 +93,13 @@ class SignatureStored:
 
     payment: UUID
     token: str
+
+
+@outbox.message("custody.fee_raised")
+class FeeRaised:
+    """There is a further version of a payment, which signers and then a node are to be given."""
+
+    version: UUID
 
 
 @outbox.message("custody.block_read")

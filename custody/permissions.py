@@ -12,6 +12,7 @@ class Permission(StrEnum):
     RELEASE_WITHDRAWAL = "custody:withdrawal:release"
     REJECT_WITHDRAWAL = "custody:withdrawal:reject"
     APPROVE_WITHDRAWAL = "custody:withdrawal:approve"
+    RAISE_FEE = "custody:payment:raise"
     SEE_TREASURY = "custody:treasury:read"
     PROPOSE_REFILL = "custody:refill:propose"
     DISMISS_REFILL = "custody:refill:dismiss"

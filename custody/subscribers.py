@@ -8,9 +8,10 @@ from datetime import datetime
 
 from core import outbox
 from core.freezes.events import FreezeReleased
-from custody import actions, lane_tasks, queries, signer_tasks, tasks
+from custody import actions, lane_tasks, queries, raising_tasks, signer_tasks, tasks
 from custody.events import (
     BlockRead,
+    FeeRaised,
     RefillMoved,
     SignatureStored,
     SignerOrderMoved,
@@ -63,10 +64,12 @@ def finish_payment(message: SignatureStored, *, now: datetime) -> None:
 
 @outbox.subscriber(BlockRead, name="custody.follow_block")
 def follow_block(message: BlockRead, *, now: datetime) -> None:
-    """After a block: send what it did not take, see whether the hot wallet has run low, and have it compared
-    with the books.
+    """After a block: send what it did not take, or raise its fee, see whether the hot wallet has run low, and
+    have it compared with the books.
     """
     tasks.send_again(now=now)
+    raising_tasks.raise_slow(now=now)
+    raising_tasks.carry_all(now=now)
     tasks.look_for_refill(now=now)
     lane_tasks.reconcile(now=now)
 
@@ -74,7 +77,14 @@ def follow_block(message: BlockRead, *, now: datetime) -> None:
 @outbox.subscriber(FreezeReleased, name="custody.send_unsent")
 def send_unsent(message: FreezeReleased, *, now: datetime) -> None:
     """Hand over what the freeze has held back."""
+    raising_tasks.carry_all(now=now)
     tasks.send_unsent(now=now)
+
+
+@outbox.subscriber(FeeRaised, name="custody.carry_version")
+def carry_version(message: FeeRaised, *, now: datetime) -> None:
+    """Bring a further version of a payment to the signers, and then to the node."""
+    raising_tasks.carry(message.version, now=now)
 
 
 @outbox.subscriber(SignerOrderMoved, name="custody.carry_order")

@@ -18,11 +18,20 @@ class Node:
         self.given: list[bytes] = []
         self.has: set[str] = set()
         self.outcome = Outcome.ACCEPTED
+        self.rate: int | None = None
 
     def broadcast(self, raw: bytes) -> Broadcast:
         assert not action.is_open()
         self.given.append(raw)
         return Broadcast(self.outcome)
+
+    def fee_rate(self, *, within_blocks: int) -> int | None:
+        if self.outcome is Outcome.UNKNOWN:
+            raise NodeUnreachable("no answer")
+        return self.rate
+
+    def evicted_fees(self, txid: str) -> int:
+        return 0
 
     def transaction(self, txid: str) -> object | None:
         assert not action.is_open()

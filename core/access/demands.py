@@ -48,6 +48,7 @@ custody:withdrawal:read           .       .
 custody:withdrawal:release        x       x
 custody:withdrawal:reject         .       .
 custody:withdrawal:approve        x       x
+custody:payment:raise             x       x
 custody:treasury:read             .       .
 custody:refill:propose            x       x
 custody:refill:dismiss            .       .

@@ -76,6 +76,7 @@ custody:withdrawal:read           x     x    x     x     x    x    x    .
 custody:withdrawal:release        x     x    x     .     .    .    .    .
 custody:withdrawal:reject         x     x    x     .     .    .    .    .
 custody:withdrawal:approve        .     x    .     x     .    .    .    .
+custody:payment:raise             .     .    x     .     .    .    .    .
 custody:treasury:read             x     x    x     x     x    x    .    .
 custody:refill:propose            .     .    x     .     .    .    .    .
 custody:refill:dismiss            .     .    x     .     .    .    .    .

@@ -17,6 +17,15 @@ from custody.actions.orders import (
 )
 from custody.actions.payments import CoinTaken, mark_handed, report_broadcast, store_built, store_signed
 from custody.actions.prices import report_price
+from custody.actions.raising import (
+    FeeNotRaised,
+    mark_version_handed,
+    raise_fee,
+    report_replaced,
+    report_version_refusal,
+    store_version_signature,
+    store_version_signed,
+)
 from custody.actions.reconciliations import report_reconciliation, report_told
 from custody.actions.recoveries import draft_recovery, sign_recovery
 from custody.actions.refills import (
@@ -30,7 +39,7 @@ from custody.actions.refills import (
 )
 from custody.actions.registry import load_registry
 from custody.actions.screenings import reject_withdrawal, release_from_screening, report_screening
-from custody.actions.settling import book_deposit, settle_payment
+from custody.actions.settling import book_deposit, correct_fee, settle_payment
 from custody.actions.signatures import ask_again, mark_asked, report_refusal, store_signature
 from custody.actions.signer_health import report_health, report_journal, warn_of_registries
 from custody.actions.statements import report_forgotten, report_learnt, report_memory, take_statement
@@ -43,6 +52,7 @@ from custody.actions.withdrawals import (
 
 __all__ = [
     "CoinTaken",
+    "FeeNotRaised",
     "NothingDue",
     "OutOfPlace",
     "ask_again",
@@ -52,6 +62,7 @@ __all__ = [
     "assign_address",
     "book_deposit",
     "cancel_withdrawal",
+    "correct_fee",
     "dismiss_refill",
     "draft_freeze",
     "draft_recovery",
@@ -68,7 +79,9 @@ __all__ = [
     "mark_asked",
     "mark_handed",
     "mark_offered",
+    "mark_version_handed",
     "propose_refill",
+    "raise_fee",
     "read_blocks",
     "recheck_offer",
     "reject_withdrawal",
@@ -83,8 +96,10 @@ __all__ = [
     "report_price",
     "report_reconciliation",
     "report_refusal",
+    "report_replaced",
     "report_screening",
     "report_told",
+    "report_version_refusal",
     "request_adjustment",
     "request_refill",
     "request_withdrawal",
@@ -95,6 +110,8 @@ __all__ = [
     "store_built",
     "store_signature",
     "store_signed",
+    "store_version_signature",
+    "store_version_signed",
     "take_statement",
     "unwind_block",
     "warn_of_registries",

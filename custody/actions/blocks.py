@@ -7,8 +7,9 @@ anywhere reads nothing twice and skips nothing.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from uuid import UUID
 
 from core import audit, freezes, outbox
 from core.action import action
@@ -16,7 +17,7 @@ from core.actor import Actor
 from core.freezes.domain import scopes
 from core.refusals import Conflict
 from custody import locks, queries
-from custody.actions import announcing
+from custody.actions import announcing, versions
 from custody.domain import chain, deposits
 from custody.domain.chain import SeenBlock
 from custody.domain.payments import CONFIRMABLE, Step
@@ -77,10 +78,12 @@ def unwind_block(*, block_hash: str, actor: Actor, now: datetime) -> None:
             reason = f"Deposit {deposit.pk} was credited and then left the chain."
             freezes.pull(scopes.customer(deposit.customer_id), reason=reason, actor=actor, now=now)
     lost = [f"{deposit} is {deposit.state}" for deposit in gone]
-    payment_ids = list(Payment.objects.filter(height=tip.height).order_by("pk").values_list("pk", flat=True))
-    lost += [_unconfirm(payment_id, actor=actor, now=now) for payment_id in payment_ids]
+    left = list(Payment.objects.filter(height=tip.height).order_by("pk").values_list("pk", flat=True))
+    lost += [_unconfirm(payment_id, actor=actor, now=now) for payment_id in left]
     Utxo.objects.filter(spent_in=tip.height).update(spent_in=None, spent_by="")
     Utxo.objects.filter(height=tip.height).update(height=None)
+    for payment_id in left:  # by now nobody can claim coins of this block any more
+        versions.after_loss(locks.payment(payment_id))
     Block.objects.filter(height=tip.height).delete()
     audit.record(
         Event.BLOCK_UNWOUND,
@@ -96,9 +99,10 @@ def unwind_block(*, block_hash: str, actor: Actor, now: datetime) -> None:
 def _book(block: SeenBlock, *, actor: Actor, now: datetime) -> list[str]:
     ours = queries.payments_in(block.txids)
     found = [_receive(block, item, item.outpoint.txid in ours, now=now) for item in block.received]
-    found += _spend(block, ours.keys(), actor=actor, now=now)
+    found += _spend(block, ours, actor=actor, now=now)
     found += [
-        _confirm(payment_id, block.height, actor=actor, now=now) for _, payment_id in sorted(ours.items())
+        _confirm(txid, payment_id, block.height, actor=actor, now=now)
+        for txid, payment_id in sorted(ours.items())
     ]
     return found
 
@@ -141,8 +145,8 @@ def _receive(block: SeenBlock, item: chain.Received, is_ours: bool, *, now: date
     return f"{deposit} is {deposit.state}"
 
 
-def _spend(block: SeenBlock, ours: object, *, actor: Actor, now: datetime) -> list[str]:
-    """Coins go. By a payment of ours: as planned. By anything else: somebody has our keys."""
+def _spend(block: SeenBlock, ours: Mapping[str, UUID], *, actor: Actor, now: datetime) -> list[str]:
+    """Coins go. By a payment of ours, in any version: as planned. By anything else: somebody has our keys."""
     found = []
     for coin in locks.coins({(outpoint.txid, outpoint.index) for outpoint in block.spent}):
         by = next(
@@ -152,9 +156,9 @@ def _spend(block: SeenBlock, ours: object, *, actor: Actor, now: datetime) -> li
         )
         Utxo.objects.filter(pk=coin.pk).update(spent_in=block.height, spent_by=by)
         claim = UtxoLock.objects.select_related("payment").filter(utxo=coin, released_at=None).first()
-        if claim is not None and claim.payment.txid != by:
+        if claim is not None and ours.get(by) != claim.payment_id:
             found.append(_conflict(claim.payment, by, actor=actor, now=now))
-        if by not in ours:  # type: ignore[operator]
+        if by not in ours:
             freezes.pull(
                 f"wallet:{coin.wallet.name}",
                 reason=f"Coin {coin} left by {by}, which is no payment of ours.",
@@ -165,10 +169,15 @@ def _spend(block: SeenBlock, ours: object, *, actor: Actor, now: datetime) -> li
     return found
 
 
-def _confirm(payment_id: object, height: int, *, actor: Actor, now: datetime) -> str:
-    """A transaction of ours is in a block, whether or not we heard that it was sent."""
-    row = locks.payment(payment_id)  # type: ignore[arg-type]
+def _confirm(txid: str, payment_id: UUID, height: int, *, actor: Actor, now: datetime) -> str:
+    """A transaction of ours is in a block, whether or not we heard that it was sent. Of a payment whose fee
+    was raised it may be any version: from here on the payment is that one.
+    """
+    row = locks.payment(payment_id)
     Payment.objects.filter(pk=row.pk).update(height=height)
+    versions.confirm(row, txid)
+    for lost in versions.void_others(row, txid, height=height):
+        _conflict(lost, txid, actor=actor, now=now)
     owner, before = row.owner, row.owner.state
     if before not in CONFIRMABLE:
         return f"{row} is in block {height} again, {before}"
@@ -179,14 +188,14 @@ def _confirm(payment_id: object, height: int, *, actor: Actor, now: datetime) ->
         actor=actor,
         now=now,
         before={"state": before},
-        after={"state": owner.state, "height": height},
+        after={"state": owner.state, "height": height, "txid": txid},
     )
     announcing.moved(owner, now=now)
     return f"{row} is confirmed"
 
 
-def _unconfirm(payment_id: object, *, actor: Actor, now: datetime) -> str:
-    row = locks.payment(payment_id)  # type: ignore[arg-type]
+def _unconfirm(payment_id: UUID, *, actor: Actor, now: datetime) -> str:
+    row = locks.payment(payment_id)
     Payment.objects.filter(pk=row.pk).update(height=None)
     owner, before = row.owner, row.owner.state
     if before == Step.CONFIRMED:

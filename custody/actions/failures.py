@@ -86,7 +86,7 @@ def _check_withdrawal(row: Withdrawal, payment: Payment, target: str, *, now: da
 
 def _has_final_rival(payment: Payment) -> bool:
     """Whether a coin of the payment was spent by another transaction, deep enough."""
-    rivals = payment.locks.exclude(utxo__spent_by__in=["", payment.txid])
+    rivals = payment.locks.exclude(utxo__spent_by__in=["", *queries.txids_of(payment)])
     tip = queries.tip_height()
     return any(
         deposits.is_final(height, tip, settings.NETWORK)

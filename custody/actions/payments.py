@@ -103,7 +103,7 @@ def store_signed(*, payment_id: UUID, raw: bytes, actor: Actor, now: datetime) -
     row = locks.payment(payment_id)
     if row.raw:
         return row
-    if _parsed(raw).txid != row.txid:
+    if parsed(raw).txid != row.txid:
         raise NotAsApproved(
             "Nothing was stored: this is another transaction.", target=f"custody.payment/{row.pk}"
         )
@@ -195,7 +195,8 @@ def _claimable(wallet: Wallet, built: coins.Built) -> list[Utxo]:
     return found
 
 
-def _parsed(raw: bytes) -> Transaction:
+def parsed(raw: bytes) -> Transaction:
+    """The transaction; NotAsApproved where the bytes are none."""
     try:
         return Transaction.parse(raw)
     except BadTransaction as error:

@@ -20,7 +20,17 @@ from custody.models import Address, Asker, DecoderKey, Lane, PaymentPolicy, Wall
 from kernel.registry import Registry
 from kernel.wallet import Wallet as Described
 
-_OF_A_WALLET: Final = ("tier", "network", "threshold", "tokens", "refill_below", "target", "order_life_s")
+_OF_A_WALLET: Final = (
+    "tier",
+    "network",
+    "threshold",
+    "tokens",
+    "refill_below",
+    "target",
+    "order_life_s",
+    "fee_units_max",
+    "feerate_max",
+)
 _OF_A_POLICY: Final = ("version", "teams", "source", "confirm_above")
 _NOT_TOLD: Final = ("id", "wallet", "registry_version")
 
@@ -151,6 +161,8 @@ def _wallet(described: Described, registry: Registry, targets: Targets) -> Walle
             "tokens": list(described.tokens),
             "registry_version": registry.version,
             "order_life_s": int(registry.limits.order_life.total_seconds()),
+            "fee_units_max": registry.limits.fee_sats_max,
+            "feerate_max": registry.limits.feerate_sats_vb_max,
             "refill_below": targets.refill_below.units if is_hot else 0,
             "target": targets.target.units if is_hot else 0,
         },

@@ -76,6 +76,7 @@ def settle_payment(*, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
         _post_withdrawal(owner, row, now=now)
     else:
         _post_refill(owner, row, now=now)
+    row.versions.filter(txid=row.txid).update(booked_at=now)
     audit.record(
         Event.PAYMENT_SETTLED,
         row,
@@ -91,6 +92,35 @@ def settle_payment(*, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
         },
     )
     announcing.moved(owner, now=now)
+    return row
+
+
+@action(Event.PAYMENT_FEE_CORRECTED)
+def correct_fee(*, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
+    """The fee of a settled payment of which a reorganisation confirmed another version, in the ledger: what
+    the network took is that version's. Where the ledger knows it already, nothing changes.
+    """
+    row = locks.payment(payment_id)
+    booked = row.versions.filter(booked_at__isnull=False).first()
+    if row.owner.state != Step.SETTLED or booked is None or booked.txid == row.txid:
+        return row
+    _check_depth(row.height, f"custody.payment/{row.pk}")
+    more = Amount(row.fee_units - booked.fee_units, row.wallet.asset)
+    legs = [
+        Leg(ledger.account(holding(row.wallet), more.asset), more),
+        Leg(ledger.account(AccountKind.NETWORK_FEES, more.asset), -more),
+    ]
+    ledger.post("custody.fee_corrected", f"{row.pk}/{row.txid}/{row.height}", legs, now=now)
+    row.versions.filter(pk=booked.pk).update(booked_at=None)
+    row.versions.filter(txid=row.txid).update(booked_at=now)
+    audit.record(
+        Event.PAYMENT_FEE_CORRECTED,
+        row,
+        actor=actor,
+        now=now,
+        before={"network_fee": Amount(booked.fee_units, more.asset), "txid": booked.txid},
+        after={"network_fee": row.fee, "txid": row.txid},
+    )
     return row
 
 

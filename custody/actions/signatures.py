@@ -65,7 +65,7 @@ def store_signature(
     row = locks.payment(payment_id)
     if row.signatures.filter(token=token).exists():
         return row
-    _merged(row, token, signatures)
+    merged(row, Psbt.parse_base64(row.psbt), token, signatures)
     TokenSignature.objects.create(
         payment=row, token=token, signatures=[dict(item) for item in signatures], received_at=now
     )
@@ -133,12 +133,11 @@ def _ask(row: Payment, *, actor: Actor, now: datetime, reason: str = "") -> None
     announcing.moved(owner, now=now)
 
 
-def _merged(row: Payment, token: str, signatures: Sequence[Mapping[str, object]]) -> Psbt:
-    """The payment's PSBT with one token's signatures in it; BadSignatures where one is missing, foreign or
-    wrong.
+def merged(row: Payment, base: Psbt, token: str, signatures: Sequence[Mapping[str, object]]) -> Psbt:
+    """The PSBT of the payment, or of a version of it, with one token's signatures in it; BadSignatures where
+    one is missing, foreign or wrong.
     """
     target = f"custody.payment/{row.pk}"
-    base = Psbt.parse_base64(row.psbt)
     if token not in row.wallet.tokens:
         raise BadSignatures("Nothing was stored: no such token belongs to this wallet.", target=target)
     place = row.wallet.tokens.index(token)

@@ -306,6 +306,18 @@ class BitcoinNode:
             return Broadcast(Outcome.UNKNOWN, detail=str(error))
         return Broadcast(Outcome.ACCEPTED)
 
+    def evicted_fees(self, txid: str) -> int:
+        """The fees of all that leaves the node's memory when something takes this transaction's place: its
+        own and its children's; 0 where the node does not have it in memory.
+        """
+        try:
+            answer = self._call("getmempoolentry", txid)
+        except NodeError as error:
+            if error.code == NOT_FOUND:
+                return 0
+            raise
+        return sats(answer["fees"]["descendant"])
+
     def fee_rate(self, *, within_blocks: int) -> int | None:
         """Satoshis per virtual byte to be mined within so many blocks, rounded up; None if it cannot tell."""
         answer = self._call("estimatesmartfee", within_blocks)

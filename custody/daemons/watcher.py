@@ -45,6 +45,8 @@ def book_final(*, now: datetime) -> bool:
         done |= _booked(actions.book_deposit, deposit_id=deposit_id, now=now)
     for payment_id in queries.payments_due(network=settings.NETWORK):
         done |= _booked(actions.settle_payment, payment_id=payment_id, now=now)
+    for payment_id in queries.misbooked(network=settings.NETWORK):
+        done |= _booked(actions.correct_fee, payment_id=payment_id, now=now)
     return done
 
 

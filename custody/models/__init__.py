@@ -9,6 +9,7 @@ from custody.models.policies import Asker, DecoderKey, PaymentPolicy
 from custody.models.reconciliations import Reconciliation
 from custody.models.refills import Refill
 from custody.models.statements import CustomerStatement, StatementAnswer
+from custody.models.versions import PaymentVersion, VersionRefusal, VersionSignature
 from custody.models.wallets import Address, Utxo, Wallet
 from custody.models.withdrawals import Beneficiary, Withdrawal
 
@@ -25,6 +26,7 @@ __all__ = [
     "OrderAnswer",
     "Payment",
     "PaymentPolicy",
+    "PaymentVersion",
     "Price",
     "Reconciliation",
     "Refill",
@@ -35,6 +37,8 @@ __all__ = [
     "TokenSignature",
     "Utxo",
     "UtxoLock",
+    "VersionRefusal",
+    "VersionSignature",
     "Wallet",
     "Withdrawal",
 ]

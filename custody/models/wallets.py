@@ -16,7 +16,7 @@ class Wallet(models.Model):
 
     Only a hot wallet has `refill_below` and `target`; they say when and how far it is filled up. A target
     of zero is never filled up to. Its signers take no order of officers that is good for longer than
-    `order_life_s` more.
+    `order_life_s` more, and sign no fee above `fee_units_max` or `feerate_max` (where those are known).
     """
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
@@ -28,6 +28,8 @@ class Wallet(models.Model):
     tokens = ArrayField(models.CharField(max_length=64))
     registry_version = models.PositiveIntegerField()
     order_life_s = models.PositiveIntegerField(default=86_400)
+    fee_units_max = models.PositiveBigIntegerField(null=True)
+    feerate_max = models.PositiveBigIntegerField(null=True)
     refill_below = UnitsField(default=0)
     target = UnitsField(default=0)
 

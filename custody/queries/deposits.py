@@ -13,7 +13,7 @@ from core.access.models import Identity
 from core.refusals import NotFound
 from custody.domain import deposits
 from custody.domain.deposits import State
-from custody.models import Address, Block, Deposit, Payment, Utxo
+from custody.models import Address, Block, Deposit, Payment, PaymentVersion, Utxo
 from custody.permissions import Permission
 from kernel.transaction import Outpoint
 
@@ -105,5 +105,9 @@ def known_coins(outpoints: Collection[Outpoint]) -> set[Outpoint]:
 
 
 def payments_in(txids: Collection[str]) -> dict[str, UUID]:
-    """Which of these transactions are ours."""
-    return dict(Payment.objects.filter(txid__in=txids, abandoned_at=None).values_list("txid", "pk"))
+    """Which of these transactions are ours, in any version."""
+    versions = PaymentVersion.objects.filter(txid__in=txids, payment__abandoned_at=None)
+    return {
+        **dict(versions.values_list("txid", "payment")),
+        **dict(Payment.objects.filter(txid__in=txids, abandoned_at=None).values_list("txid", "pk")),
+    }

@@ -7,8 +7,8 @@ from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
 
-from django.db.models import Exists, OuterRef, QuerySet, TextField, Value
-from django.db.models.functions import Cast, Concat
+from django.db.models import Exists, F, Min, OuterRef, QuerySet, TextField, Value
+from django.db.models.functions import Cast, Coalesce, Concat
 
 from core import approvals
 from core.access import rights
@@ -19,7 +19,7 @@ from core.ledger.models import Hold
 from core.refusals import NotFound
 from custody.domain import deposits, payments, refills
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX, UNPAID, State
-from custody.models import Deposit, Payment, Refill, UtxoLock, Withdrawal
+from custody.models import Deposit, Payment, PaymentVersion, Refill, UtxoLock, Withdrawal
 from custody.permissions import Permission
 from custody.queries.deposits import tip_height
 from kernel import encodings, intent
@@ -68,6 +68,11 @@ def payment_of(owner: Withdrawal | Refill) -> Payment | None:
     """The transaction of a withdrawal or refill, once it is built."""
     column = "withdrawal" if isinstance(owner, Withdrawal) else "refill"
     return Payment.objects.select_related("wallet").filter(**{column: owner}).first()
+
+
+def txids_of(row: Payment) -> set[str]:
+    """Every transaction that pays this payment, its versions included: at most one is ever confirmed."""
+    return {row.txid, *row.versions.values_list("txid", flat=True)}
 
 
 def collected(row: Payment) -> Collected:
@@ -235,8 +240,10 @@ def is_sendable(row: Payment) -> bool:
 
 
 def rival_of(row: Payment) -> str:
-    """The transaction in a block that took a coin of this payment from it; empty where none did."""
-    taken = row.locks.exclude(utxo__spent_by__in=["", row.txid])
+    """The transaction in a block that took a coin of this payment from it; empty where none did. A version
+    of its own is none.
+    """
+    taken = row.locks.exclude(utxo__spent_by__in=["", *txids_of(row)])
     return taken.values_list("utxo__spent_by", flat=True).first() or ""
 
 
@@ -253,7 +260,14 @@ def payments_due(*, network: str) -> list[UUID]:
 
 def count_stuck(*, now: datetime) -> dict[str, int]:
     """How many of each kind wait for a person, because no machine can move them on."""
-    late = _standing(*payments.LATE).filter(signed_at__lte=now - payments.CONFIRMED_WITHIN)
+    since = Coalesce(Min("versions__signed_at"), F("signed_at"))  # a raised fee begins no new day
+    late = _standing(*payments.LATE).annotate(since=since).filter(since__lte=now - payments.CONFIRMED_WITHIN)
+    untaken = PaymentVersion.objects.filter(
+        fee_units__gt=F("payment__fee_units"),
+        sent_at=None,
+        payment__withdrawal__state__in=[str(state) for state in payments.LATE],
+        asked_at__lte=now - payments.TAKEN_WITHIN,
+    )
     coinless = Payment.objects.filter(
         abandoned_at=None, locks__released_at=None, locks__utxo__height=None
     ).distinct()
@@ -271,6 +285,7 @@ def count_stuck(*, now: datetime) -> dict[str, int]:
         "settled payments that left the chain": _off_the_chain().count(),
         "payments whose coins left the chain": coinless.count(),
         "payments signed a day ago and in no block": late.count(),
+        "raised fees that no node took within an hour": untaken.count(),
     }
 
 

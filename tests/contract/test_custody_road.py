@@ -20,7 +20,7 @@ from custody.adapters.bitcoin import BitcoinNode
 from custody.daemons import watcher
 from custody.domain.limits import Quote
 from custody.domain.wallets import Targets
-from custody.models import Address, Refill, SignerHealth, SignerOrder, Withdrawal
+from custody.models import Address, PaymentVersion, Refill, SignerHealth, SignerOrder, Withdrawal
 from customers.models import Customer
 from devstack.demo.outside import Outsider
 from devstack.standins.regtest import launch
@@ -302,3 +302,67 @@ def release(scene: Scene, order: SignerOrder, officer: Officer) -> None:
     assert request is not None
     signed = officer.answer(request, "release")
     submit_signature(request_id=request.pk, signed=signed, actor=officer.actor, now=scene.now)
+
+
+def raised(scene: Scene, row: Withdrawal, rate: int = 20) -> PaymentVersion:
+    """Ana raises the fee of what no block takes."""
+    payment = queries.payment_of(row)
+    assert payment is not None
+    return actions.raise_fee(
+        payment_id=payment.pk, feerate=rate, reason="Tom waits", actor=scene.staff.ana.actor, now=scene.now
+    )
+
+
+def check_paid(scene: Scene, row: Withdrawal, before: Amount, fee: int) -> None:
+    """Once, with this fee, in the ledger as on the chain."""
+    assert queries.withdrawal(row.pk).state == "settled"
+    assert scene.funding() == before - row.amount - row.fee
+    address = scene.node.unspent([row.destination])
+    assert [coin.amount for coin in address] == [row.amount]
+    ours = [one.address for one in Address.objects.filter(wallet__name="hot")]
+    hot = sum(coin.amount.units for coin in scene.node.unspent(ours))
+    assert ledger.balance(ledger.account(AccountKind.HOT_WALLET, "BTC")).posted.units == hot
+    assert ledger.balance(ledger.account(AccountKind.NETWORK_FEES, "BTC")).posted.units == fee
+    assert not any(invariants.broken().values())
+    assert not Freeze.objects.exists()
+
+
+def test_replaces_in_the_nodes_memory_what_it_lays_over_it(scene: Scene) -> None:
+    before, row = scene.funding(), withdraw(scene)
+    first = queries.payment_of(row)
+    assert first is not None
+    assert scene.node.mempool() == {first.txid}
+    assert scene.node.evicted_fees(first.txid) == first.fee_units
+    version = raised(scene, row)
+    scene.settle_down()
+    assert scene.node.mempool() == {version.txid}
+    assert scene.node.evicted_fees(first.txid) == 0
+    assert queries.payment(first.pk).txid == version.txid
+    further = raised(scene, row, rate=22)
+    scene.settle_down()
+    assert scene.node.mempool() == {further.txid}
+    scene.outside.mine(2)
+    scene.settle_down()
+    check_paid(scene, row, before, further.fee_units)
+
+
+def test_is_the_first_version_where_a_block_has_that_and_another_after_a_reorganisation(scene: Scene) -> None:
+    """The block came while the second was being signed; then that block leaves the chain."""
+    before, row = scene.funding(), withdraw(scene)
+    first = queries.payment_of(row)
+    assert first is not None
+    scene.outside.mine(1)
+    version = raised(scene, row)
+    with pytest.raises(tasks.NotDelivered, match="conflict"):
+        scene.drain(now=scene.now)
+    scene.settle_down()
+    assert (queries.withdrawal(row.pk).state, queries.payment(first.pk).txid) == ("confirmed", first.txid)
+    tip = queries.tip()
+    assert tip is not None
+    scene.node.invalidate(tip.hash)
+    scene.settle_down()
+    assert queries.withdrawal(row.pk).state == "broadcast"
+    assert scene.node.mempool() == {version.txid}
+    scene.outside.mine(2)
+    scene.settle_down()
+    check_paid(scene, row, before, version.fee_units)

@@ -1,0 +1,160 @@
+"""Raising fees outside of any transaction: what the node and the signers are asked, and given.
+
+As in `tasks`, every function looks at the rows first, and may run again after a crash at any point: a version
+that is stored is signed and sent by whoever comes next.
+"""
+
+from __future__ import annotations
+
+import logging
+from datetime import datetime
+from uuid import UUID
+
+from django.conf import settings
+
+from core.refusals import Refused
+from custody import actions, queries, tasks
+from custody.adapters import signer_client
+from custody.adapters.bitcoin import BitcoinNode, NodeError, NodeUnreachable, Outcome
+from custody.domain.raising import NotRaisable
+from custody.models import PaymentVersion
+
+log = logging.getLogger(__name__)
+
+
+def carry(version_id: UUID, *, now: datetime) -> None:
+    """Take a version as far as it goes now: before the signers, together, to the node."""
+    _ask(version_id, now=now)
+    _finish(version_id, now=now)
+    _send(version_id, now=now)
+
+
+def carry_all(*, now: datetime) -> None:
+    """After a block or a release: every version that is still on its way."""
+    for version_id in queries.open_versions():
+        try:
+            carry(version_id, now=now)
+        except (tasks.HeldBack, tasks.TooFewSigners, tasks.NotDelivered) as error:
+            log.info("still on the way: %s", error)
+
+
+def raise_slow(*, now: datetime) -> None:
+    """After a block: raise the fee of what none of the last blocks took, to what the node estimates now."""
+    blocks = settings.RAISE_FEES_AFTER_BLOCKS
+    slow = queries.slow_payments(blocks=blocks) if blocks else []
+    if not slow:
+        return
+    try:
+        with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
+            rate = node.fee_rate(within_blocks=tasks.FEE_TARGET_BLOCKS)
+            found = {one: node.evicted_fees(queries.payment(one).txid) for one in slow} if rate else {}
+    except (NodeError, NodeUnreachable) as error:
+        log.warning("no fee was raised: %s", error)
+        return
+    for payment_id, evicted in found.items():
+        if rate is not None:
+            _raise(payment_id, rate=rate, evicted=evicted, now=now)
+
+
+def _raise(payment_id: UUID, *, rate: int, evicted: int, now: datetime) -> None:
+    """Raise it to the rate, or as near to it as its caps and its change allow; else say why not."""
+    row = queries.payment(payment_id)
+    found = queries.to_raise(row, now=now)
+    if found is None or row.fee_units >= rate * row.vsize:
+        return
+    feerate = min(rate, found.highest)
+    try:
+        if held := found.why_not or queries.why_version_waits(row, now=now):
+            raise NotRaisable(held)
+        queries.reckoned(row, feerate=feerate, evicted=evicted)  # what cannot be is refused without a record
+        actions.raise_fee(
+            payment_id=payment_id,
+            feerate=feerate,
+            reason=f"no block took it, and the node estimates {rate} sats a vbyte",
+            evicted=evicted,
+            actor=tasks.PAYER,
+            now=now,
+        )
+    except (NotRaisable, Refused) as error:
+        log.info("%s was not raised: %s", row, error)
+
+
+def _ask(version_id: UUID, *, now: datetime) -> None:
+    """Ask one signer after the other until enough have signed; each answer is stored as it comes.
+
+    Those that signed the first version come first: they have counted what it pays.
+    """
+    row, silent = queries.version(version_id), []
+    if not queries.is_version_askable(row, now=now):
+        return
+    standing, request = queries.collected_version(row), queries.version_request(row)
+    signed, refused = set(standing.signed), {token for token, _ in standing.refusals}
+    known = queries.collected(row.payment).signed
+    for token in sorted(standing.tokens, key=lambda one: one not in known):
+        if token in signed | refused or len(signed) >= standing.threshold:
+            continue
+        _check_held(row, now=now)
+        try:
+            answer = signer_client.ask(settings.SIGNERS_DIR, token, request)
+        except signer_client.SignerUnreachable as error:
+            log.warning("no answer: %s", error)
+            silent.append(token)
+            continue
+        if isinstance(answer, signer_client.Declined):
+            log.error("%s refused %s: %s %s", token, row, answer.code, answer.detail)
+            actions.report_version_refusal(
+                version_id=row.pk,
+                token=token,
+                code=answer.code,
+                detail=answer.detail,
+                actor=tasks.PAYER,
+                now=now,
+            )
+            continue
+        actions.store_version_signature(
+            version_id=row.pk, token=token, given=answer.signatures, actor=tasks.PAYER, now=now
+        )
+        signed.add(token)
+    if len(signed) < standing.threshold and silent:
+        raise tasks.TooFewSigners(f"{row}: no answer from {', '.join(silent)}")
+
+
+def _finish(version_id: UUID, *, now: datetime) -> None:
+    """Once enough tokens have signed: put the version together, have it judged, store it."""
+    row = queries.version(version_id)
+    standing = queries.collected_version(row)
+    if row.raw or len(standing.signed) < standing.threshold:
+        return
+    from custody.adapters import judge  # two large native libraries, of use to a worker only
+
+    raw = judge.finalise(queries.signed_version(row))
+    actions.store_version_signed(version_id=row.pk, raw=raw, actor=tasks.PAYER, now=now)
+
+
+def _send(version_id: UUID, *, now: datetime) -> None:
+    """Hand a signed version to the node, and report once it has it in the place of the one before.
+
+    Freezes and holds are asked last, as for a first version. A node that takes it has dropped the other.
+    """
+    row = queries.version(version_id)
+    if not queries.is_version_sendable(row, now=now):
+        if row.raw and row.sent_at is None and row.payment.height is None:
+            _check_held(row, now=now)
+        return
+    actions.mark_version_handed(version_id=row.pk, actor=tasks.PAYER, now=now)
+    raw = bytes.fromhex(row.raw)
+    with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
+        if not queries.is_version_sendable(queries.version(version_id), now=now):
+            return
+        answer = node.broadcast(raw)
+    if not answer.delivered:
+        level = logging.INFO if answer.outcome is Outcome.UNKNOWN else logging.ERROR
+        log.log(level, "%s: %s %s", row, answer.outcome, answer.detail)
+        raise tasks.NotDelivered(f"{row}: {answer.outcome} {answer.detail}")
+    actions.report_replaced(version_id=row.pk, actor=tasks.PAYER, now=now)
+
+
+def _check_held(row: PaymentVersion, *, now: datetime) -> None:
+    """HeldBack while a freeze or a hold covers the payment."""
+    if held := queries.why_version_waits(row.payment, now=now):
+        raise tasks.HeldBack(f"{row}: {held}")
