@@ -42,6 +42,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "release": "Release this withdrawal to its checkers",
     "reject": "Reject this withdrawal",
     "ask_again": "Put this withdrawal before the signers again",
+    "raise_fee": "Raise the network fee of this withdrawal",
     "fail": "Give up this withdrawal and return its hold",
     "adopt_refill": "Put this refill before its checkers",
     "import_partial": "Take in the cold signers’ signatures",

@@ -100,6 +100,13 @@ urlpatterns: list[Any] = [
         "ask_again",
         step_up=Needs.MONEY,
     ),
+    act(
+        "withdrawals/<uuid:withdrawal_id>/raise",
+        Custody.RAISE_FEE,
+        withdrawals.raise_fee,
+        "raise_fee",
+        step_up=Needs.MONEY,
+    ),
     screen("treasury/", Custody.SEE_TREASURY, treasury.show, "treasury"),
     screen("treasury/refills.json", Custody.SEE_TREASURY, refills.documents, "refills_json"),
     screen("treasury/refills/<uuid:refill_id>/", Custody.SEE_TREASURY, refills.show, "refill"),

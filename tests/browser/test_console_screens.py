@@ -18,18 +18,19 @@ from core.audit import cosigning
 from core.audit.models import AuditEvent
 from core.audit.sources import OwnLog
 from core.freezes.actions import pull_freeze
-from custody import actions
+from custody import actions, queries
 from custody.models import Payment, SignerHealth
 from engine_bridge.adapters import vitals
 from engine_bridge.adapters.administration import ShardReading
 from engine_bridge.adapters.inspection import Depth, Indication, Verification
+from tests import raising
 from tests.actions.test_core_audit_sealing import seal_all
 from tests.auditing import watching
 from tests.browser.conftest import Site
 from tests.notaries import soft_log
 from tests.recoveries import RAE, draft_recovery, running
 from tests.traders import new_password
-from tests.treasury import BTC, ROBOT
+from tests.treasury import BTC, ROBOT, customer_actor, trader
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
 
@@ -48,7 +49,7 @@ def screens(site: Site, settings: Any) -> dict[str, str]:
     """Each screen's path, by its name."""
     exchange = site.exchange
     asked, obeyed = (make(exchange.staff.ana, clock.now()) for make in (draft_recovery, running))
-    held, refused = payments(site)
+    raised, (held, refused) = slow_payment(site), payments(site)
     return {
         "home": "/",
         "approvals": "/approvals/",
@@ -59,6 +60,7 @@ def screens(site: Site, settings: Any) -> dict[str, str]:
         "withdrawal": f"/withdrawals/{exchange.held.pk}/",
         "held": f"/withdrawals/{held.withdrawal_id}/",
         "refused": f"/withdrawals/{refused.withdrawal_id}/",
+        "raised": f"/withdrawals/{raised.withdrawal_id}/",
         "treasury": "/treasury/",
         "signers": "/treasury/signers/",
         "recovery": f"/treasury/signers/orders/{asked.pk}/",
@@ -132,6 +134,26 @@ def test_axe_finds_nothing_and_the_policy_stops_nothing(site: Site, visit: Any, 
             found[f"{name}, {scheme}"] = violations(page, rules)
             keep(page, f"{name}-{scheme}")
     assert found == {name: [] for name in found}
+
+
+def slow_payment(site: Site) -> Payment:
+    """One that no block took, raised once by a node's yes and once more with a signer's no."""
+    treasury, una = site.exchange.treasury, trader("Una", tier=2)
+    treasury.deposit(BTC, una)
+    row = treasury.approved(sats=1_000_000, customer_id=una.pk, actor=customer_actor(una))
+    payment = treasury.broadcast(row)
+    raising.replaced(treasury, payment, rate=9)
+    version = raising.raised(treasury, payment, rate=24)
+    for token in ("hot-1", "hot-2"):
+        actions.report_version_refusal(
+            version_id=version.pk,
+            token=token,
+            code="SIGNER_FROZEN",
+            detail="frozen",
+            actor=ROBOT,
+            now=clock.now(),
+        )
+    return queries.payment(payment.pk)
 
 
 def payments(site: Site) -> tuple[Payment, Payment]:

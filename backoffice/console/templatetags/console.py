@@ -13,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from backoffice.console import payloads
 from core.approvals.models import ApprovalRequest
+from custody.models import Payment, PaymentVersion
 from engine_bridge.models import Fill
 from kernel import registration
 from kernel.money import Amount
@@ -45,6 +46,13 @@ def money(amount: Amount | None) -> SafeString | str:
         grouped + point + fraction,
         amount.asset,
     )
+
+
+@register.filter
+def feerate(paid: Payment | PaymentVersion) -> str:
+    """What a transaction pays the network for each vbyte of it, to a tenth."""
+    tenths = paid.fee_units * 10 // paid.vsize
+    return f"{tenths // 10}.{tenths % 10} sats a vbyte"
 
 
 @register.filter

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Final
+from typing import Any, Final
 from uuid import UUID
 
 from django.contrib import messages
@@ -32,6 +32,16 @@ TABS: Final = {
 """What each tab of the list holds; no states at all stand for every one."""
 
 
+RATE_DIGITS_MAX: Final = 6
+
+
+class NoRate(Refused):
+    """The fee rate is no whole number."""
+
+    code = "payment.no_rate"
+    status = 422
+
+
 def index(request: frame.StaffRequest) -> HttpResponse:
     """The newest of the chosen tab."""
     now = clock.now()
@@ -54,9 +64,13 @@ def show(request: frame.StaffRequest, withdrawal_id: UUID, refusal: Refused | No
     payment = queries.payment_of(row)
     following = NEXT[State(row.state)]
     tier = kyc.effective_tier(row.customer_id, now=now)
+    versions = queries.versions_of(payment) if payment else []
     values = {
         "row": row,
         "payment": payment,
+        "versions": queries.states_of(versions, payment, now=now) if payment else [],
+        "raising": queries.to_raise(payment, now=now) if payment else None,
+        "may_raise": access.allowed(request.identity, Permission.RAISE_FEE, now),
         "collected": queries.collected(payment) if payment else None,
         "holds": queries.held_by(payment) if payment else [],
         "held_until": queries.held_until(row.customer_id, now=now),
@@ -128,6 +142,22 @@ def ask_again(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
     """Put the same transaction before the same signers once more."""
     told = "The signers are being asked again; their answers appear here."
     return _act(request, withdrawal_id, actions.ask_again, lambda: told)
+
+
+def raise_fee(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
+    """A further version of its transaction at a higher fee rate, put before the signers."""
+
+    def act(*, withdrawal_id: UUID, **said: Any) -> None:
+        rate, target = request.POST.get("feerate", ""), f"custody.withdrawal/{withdrawal_id}"
+        if not (rate.isascii() and rate.isdigit() and len(rate) <= RATE_DIGITS_MAX):
+            raise NoRate("Nothing was built: say the fee rate as a whole number.", target=target)
+        payment = queries.payment_of(queries.withdrawal(withdrawal_id))
+        if payment is None:
+            raise NoRate("Nothing was built: there is no transaction yet.", target=target)
+        actions.raise_fee(payment_id=payment.pk, feerate=int(rate), **said)
+
+    told = "A version with a higher fee is being signed; its answers appear here."
+    return _act(request, withdrawal_id, act, lambda: told)
 
 
 def _act(
