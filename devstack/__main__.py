@@ -9,6 +9,7 @@ from devstack import (
     codes,
     kept,
     layout,
+    leftovers,
     ports,
     stack,
     supervisor,
@@ -22,6 +23,7 @@ from devstack.postgres import CannotInitialise
 
 EXPECTED = (
     layout.AlreadyRunning,
+    leftovers.StillEnding,
     kept.WrongPort,
     ports.PortTaken,
     ports.NoPort,

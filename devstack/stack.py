@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import IO, Final, NoReturn
 
-from devstack import kept, passkeys, pinning, ports, tokens, users
+from devstack import kept, leftovers, passkeys, pinning, ports, tokens, users
 from devstack import layout as layouts
 from devstack.commands import Commands
 from devstack.environment import Environment
@@ -52,7 +52,7 @@ def running(
             print(text, file=out, flush=True)
 
     where = layouts.layout()
-    with layouts.lock(where):
+    with layouts.lock(where), leftovers.claim(where, tell=tell) as held:
         port = ports.asked()
         # Nothing is made for a port that cannot be had.
         ports.require_free(port or kept.port_of(where), what="the edge")
@@ -64,7 +64,10 @@ def running(
             tell(users.SINGLE_USER_NOTE)
         environment = Environment(where, secret)
         table = Table(environment, accounts)
-        with Supervisor(log_folder=where.logs, echo=echo, out=out) as supervisor, _ending_on_terminate():
+        with (
+            Supervisor(log_folder=where.logs, echo=echo, out=out, held=held) as supervisor,
+            _ending_on_terminate(),
+        ):
             began("PostgreSQL, Redis, the engine and a regtest chain start")
             if "DATABASE_URL" not in environment.replaced:
                 table.backing.postgres.initialise()

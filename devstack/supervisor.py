@@ -80,11 +80,14 @@ class Supervisor:
         echo: bool = True,
         out: IO[str] = sys.stdout,
         stop_within_s: float = STOP_WITHIN_S,
+        held: IO[bytes] | None = None,
     ) -> None:
+        """Every process inherits `held`, so that a lock on it lasts until the last of them has ended."""
         self._log_folder = log_folder
         self._stop_within_s = stop_within_s
         self._echo = echo
         self._out = out
+        self._inherited = () if held is None else (held.fileno(),)
         self._running: list[_Running] = []
         self._batch = 0
         self._is_stopping = threading.Event()
@@ -121,7 +124,7 @@ class Supervisor:
 
         def follow_parent() -> None:
             # If this supervisor is killed outright, the kernel ends its children.
-            _libc.prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+            _libc.prctl(_PR_SET_PDEATHSIG, process.stop_signal)
             if os.getppid() != parent:
                 os._exit(1)
 
@@ -135,6 +138,7 @@ class Supervisor:
                 cwd=process.folder,
                 start_new_session=True,  # Ctrl-C reaches us alone, and we stop them in order
                 umask=0o027,
+                pass_fds=self._inherited,
                 preexec_fn=follow_parent,  # noqa: PLW1509 -- no threads hold locks the child needs before exec
                 **process.account.switch(),
             )

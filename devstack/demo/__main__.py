@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from functools import partial
 from typing import Final
 
-from devstack import codes, kept, layout, ports, stack
+from devstack import codes, kept, layout, leftovers, ports, stack
 from devstack.__main__ import EXPECTED
 from devstack.demo import journey
 from devstack.demo.scene import Scene
@@ -56,7 +57,7 @@ def _begin_anew(where: layout.Layout) -> None:
     """The journey starts on an empty exchange; what was there is kept beside it, one generation."""
     if not where.registry.exists() and not (where.var / "secrets").exists():
         return
-    with layout.lock(where):
+    with layout.lock(where), leftovers.claim(where, tell=partial(print, flush=True)):
         ports.require_free(ports.asked() or kept.DEFAULT_PORT, what="the edge")  # or it would go for nothing
         previous = where.var.with_name(where.var.name + ".previous")
         shutil.rmtree(previous, ignore_errors=True)
