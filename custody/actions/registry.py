@@ -167,17 +167,23 @@ def _wallet(described: Described, registry: Registry, targets: Targets) -> Walle
             "target": targets.target.units if is_hot else 0,
         },
     )
+    # Whoever else loads a registry waits for the wallet's row, so nobody adds to its addresses meanwhile.
+    here = dict(row.addresses.values_list("index", "witness_script"))
+    fresh = []
     for index, keys in enumerate(described.keys):
-        found, _ = Address.objects.get_or_create(
-            wallet=row,
-            index=index,
-            defaults={
-                "address": described.address(index),
-                "script": described.output_script(index).hex(),
-                "witness_script": described.witness_script(index).hex(),
-                "keys": [key.hex() for key in keys],
-            },
-        )
-        if found.witness_script != described.witness_script(index).hex():
+        witness_script = described.witness_script(index).hex()
+        if here.get(index, witness_script) != witness_script:
             raise WrongRegistry(f"Nothing was loaded: {row.name}/{index} is in use with other keys.")
+        if index not in here:
+            fresh.append(
+                Address(
+                    wallet=row,
+                    index=index,
+                    address=described.address(index),
+                    script=described.output_script(index).hex(),
+                    witness_script=witness_script,
+                    keys=[key.hex() for key in keys],
+                )
+            )
+    Address.objects.bulk_create(fresh)
     return row

@@ -69,12 +69,25 @@ def found_staff(
         raise FoundedAlready(
             "Nobody was enrolled: this deployment has officers already.", target="access/staff"
         )
-    officers = [_officer(person, now) for person in people]
-    for service in services:
-        row = Identity.objects.create(
-            id=service.id, kind=Kind.SERVICE, display_name=service.name, access_subject=service.common_name
+    officers = Identity.objects.bulk_create(map(_officer, people))
+    programs = Identity.objects.bulk_create(map(_program, services))
+    OfficerCredential.objects.bulk_create(
+        OfficerCredential(
+            officer=row,
+            credential_id=key.credential_id,
+            public_key=key.public_key,
+            label=key.label,
+            added_at=now,
         )
-        _grant(row, service.roles, now)
+        for row, person in zip(officers, people, strict=True)
+        for key in person.passkeys
+    )
+    held = [*(person.roles for person in people), *(service.roles for service in services)]
+    RoleGrant.objects.bulk_create(
+        RoleGrant(identity=row, role=role, granted_at=now)
+        for row, roles in zip([*officers, *programs], held, strict=True)
+        for role in sorted(roles)
+    )
     audit.record(
         Event.STAFF_FOUNDED,
         "access/staff",
@@ -89,27 +102,17 @@ def found_staff(
     return officers
 
 
-def _officer(person: Founder, now: datetime) -> Identity:
-    row = Identity.objects.create(
+def _officer(person: Founder) -> Identity:
+    return Identity(
         id=person.id,
         kind=Kind.OFFICER,
         email=person.email.strip().lower(),
         display_name=person.name,
         access_subject=person.subject,
     )
-    _grant(row, person.roles, now)
-    for passkey in person.passkeys:
-        OfficerCredential.objects.create(
-            officer=row,
-            credential_id=passkey.credential_id,
-            public_key=passkey.public_key,
-            label=passkey.label,
-            added_at=now,
-        )
-    return row
 
 
-def _grant(identity: Identity, roles: frozenset[Role], now: datetime) -> None:
-    RoleGrant.objects.bulk_create(
-        RoleGrant(identity=identity, role=role, granted_at=now) for role in sorted(roles)
+def _program(service: FoundingService) -> Identity:
+    return Identity(
+        id=service.id, kind=Kind.SERVICE, display_name=service.name, access_subject=service.common_name
     )

@@ -44,22 +44,32 @@ def found(
     Whoever runs the founding vouches for the devices, which were registered before there was a console.
     """
     officers = found_staff(people=people, services=services, actor=actor, now=now)
-    given: dict[str, list[str]] = {}
-    for officer in officers:
-        mine = factors.get(officer.pk, FirstFactors())
-        given[str(officer.pk)] = [
-            *(_passkey(officer, key, now) for key in mine.passkeys),
-            *(_code(officer, secret, now) for secret in mine.secrets),
-        ]
-    safe = [_passkey(officers[0], key, now, sealed=True) for key in sealed]
+    given = {officer: factors.get(officer.pk, FirstFactors()) for officer in officers}
+    passkeys = Passkey.objects.bulk_create(
+        _passkey(officer, key, now) for officer, mine in given.items() for key in mine.passkeys
+    )
+    codes = Code.objects.bulk_create(
+        _code(officer, secret, now) for officer, mine in given.items() for secret in mine.secrets
+    )
+    safe = Passkey.objects.bulk_create(_passkey(officers[0], key, now, sealed=True) for key in sealed)
     audit.record(
-        Event.STAFF_FOUNDED, "access/staff", actor=actor, now=now, after={"factors": given, "sealed": safe}
+        Event.STAFF_FOUNDED,
+        "access/staff",
+        actor=actor,
+        now=now,
+        after={
+            "factors": {
+                str(officer.pk): [_name(row) for row in (*passkeys, *codes) if row.user_id == officer.pk]
+                for officer in officers
+            },
+            "sealed": [_name(row) for row in safe],
+        },
     )
     return officers
 
 
-def _passkey(officer: Identity, key: SigningPasskey, now: datetime, *, sealed: bool = False) -> str:
-    row = Passkey.objects.create(
+def _passkey(officer: Identity, key: SigningPasskey, now: datetime, *, sealed: bool = False) -> Passkey:
+    return Passkey(
         user=officer,
         name=key.label,
         state=State.ACTIVE,
@@ -72,12 +82,11 @@ def _passkey(officer: Identity, key: SigningPasskey, now: datetime, *, sealed: b
         client_data=b"",
         sealed=sealed,
     )
-    return f"passkey/{row.pk}"
 
 
-def _code(officer: Identity, secret: bytes, now: datetime) -> str:
+def _code(officer: Identity, secret: bytes, now: datetime) -> Code:
     identifier = new_id()
-    Code.objects.create(
+    return Code(
         id=identifier,
         user=officer,
         name="founding authenticator app",
@@ -86,4 +95,7 @@ def _code(officer: Identity, secret: bytes, now: datetime) -> str:
         sealed_secret=vault.seal(secret, row=identifier),
         fingerprint=fingerprint(identifier, secret),
     )
-    return f"code/{identifier}"
+
+
+def _name(row: Passkey | Code) -> str:
+    return f"{row.kind.value}/{row.pk}"
