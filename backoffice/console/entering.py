@@ -142,6 +142,7 @@ def _sit_down(request: Any, *, idles: bool) -> None:
     row = start_session(
         idles=idles,
         whence=_whence(request),
+        issued_at=request.access.issued_at,
         groups=request.posture.groups if request.posture else None,
         actor=request.actor,
         now=clock.now(),

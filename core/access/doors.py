@@ -11,11 +11,12 @@ from typing import ClassVar, Final
 from django.conf import settings
 
 from core import deployment
+from core.access.actions.sessions import SignedOut, is_signed_out
 from core.access.adapters.keys import KeyStore, fetcher
 from core.access.domain import tokens
 from core.access.domain.networks import Whence, asn_in, country_in
 from core.access.domain.postures import Posture
-from core.access.models import Identity, Kind, SignedOutSubject
+from core.access.models import Identity, Kind
 from core.refusals import NotAllowed
 
 ASSERTION: Final = "Cf-Access-Jwt-Assertion"
@@ -38,12 +39,6 @@ class AnotherSubject(NotAllowed):
     """A known e-mail under a new subject: another person, until two officers have bound the account anew."""
 
     code: ClassVar[str] = "access.another_subject"
-
-
-class SignedOut(NotAllowed):
-    """All sessions of the person were ended after this token was issued."""
-
-    code: ClassVar[str] = "access.signed_out"
 
 
 class Suspended(NotAllowed):
@@ -93,16 +88,12 @@ def identity_of(who: tokens.Bearer) -> Identity:
         raise Suspended(
             "Your access is suspended. Ask a senior officer why.", target=f"access.identity/{found.pk}"
         )
-    if isinstance(who, tokens.User) and _is_signed_out(who):
+    if isinstance(who, tokens.User) and is_signed_out(who.subject, who.issued_at):
         raise SignedOut(
             "All your sessions were ended. Sign out at the edge (/cdn-cgi/access/logout) and in again.",
             target=f"access.identity/{found.pk}",
         )
     return found
-
-
-def _is_signed_out(who: tokens.User) -> bool:
-    return SignedOutSubject.objects.filter(subject=who.subject, tokens_before__gt=who.issued_at).exists()
 
 
 def whence(headers: Mapping[str, str], peer: str, posture: Posture | None) -> Whence:

@@ -29,6 +29,8 @@ def settle(
     if why is None:
         if row.moved_at is None and has_moved(whence_of(row), whence):
             row = mark_moved(session_id=row.pk, whence=whence, actor=actor, now=now)
+            if row.ended_at is not None:  # while it waited for whoever ended it
+                return None, Why(row.ended_why)
         return row, None
     end_session(session_id=row.pk, why=why, actor=actor, now=now)
     return None, why

@@ -23,7 +23,9 @@ pytestmark = pytest.mark.django_db
 def test_is_ended_by_nobody_else_without_the_right_or_the_reason(
     staff: Staff, now: datetime, who: str, reason: str, refusal: type[Refused]
 ) -> None:
-    session = start_session(idles=True, whence=Whence("192.0.2.7"), actor=staff.ben.actor, now=now)
+    session = start_session(
+        idles=True, whence=Whence("192.0.2.7"), issued_at=now, actor=staff.ben.actor, now=now
+    )
     person, actor = staff.ben.identity.pk, getattr(staff, who).actor
     with pytest.raises(refusal):
         end_all_sessions(person=person, reason=reason, actor=actor, now=now)
@@ -39,7 +41,9 @@ def test_is_ended_by_nobody_else_without_the_right_or_the_reason(
 def test_is_ended_by_themselves_and_by_whoever_may_suspend(staff: Staff, now: datetime) -> None:
     person = staff.ben.identity
     for actor in (staff.ben.actor, staff.ana.actor):
-        session = start_session(idles=True, whence=Whence("192.0.2.7"), actor=staff.ben.actor, now=now)
+        session = start_session(
+            idles=True, whence=Whence("192.0.2.7"), issued_at=now, actor=staff.ben.actor, now=now
+        )
         end_all_sessions(person=person.pk, reason="a laptop is gone", actor=actor, now=now)
         session.refresh_from_db()
         assert (session.ended_at, session.ended_why) == (now, "all_ended")

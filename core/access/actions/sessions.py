@@ -22,6 +22,12 @@ GROUPS_MAX: Final = 50
 """How many groups of a person the log keeps."""
 
 
+class SignedOut(NotAllowed):
+    """All sessions of the person were ended after this token was issued."""
+
+    code: ClassVar[str] = "access.signed_out"
+
+
 class WhyMissing(Refused):
     """Ending somebody else's sessions says why."""
 
@@ -31,12 +37,19 @@ class WhyMissing(Refused):
 
 @action(Event.SESSION_STARTED)
 def start_session(
-    *, idles: bool, whence: Whence, groups: Collection[str] | None = None, actor: Actor, now: datetime
+    *,
+    idles: bool,
+    whence: Whence,
+    issued_at: datetime,
+    groups: Collection[str] | None = None,
+    actor: Actor,
+    now: datetime,
 ) -> OfficerSession:
     """Begin a session for the officer who acts; the one that they had elsewhere ends with it.
 
-    `groups` are those in which the identity provider counts the person, None where the edge did not say. They
-    are written down and open nothing.
+    Their token was issued at `issued_at`. Whoever was let in by it before all their sessions were ended, and
+    comes here after, gets none: SignedOut. `groups` are those in which the identity provider counts the
+    person, None where the edge did not say. They are written down and open nothing.
     """
     officer = actor.identity and (
         Identity.objects.select_for_update(no_key=True)
@@ -45,6 +58,12 @@ def start_session(
     )
     if not officer:
         raise NotAllowed("Only an officer has a session here.")
+    if is_signed_out(officer.access_subject, issued_at):
+        raise SignedOut(
+            "No session was started: all your sessions were ended meanwhile. Sign out at the edge "
+            "(/cdn-cgi/access/logout) and in again.",
+            target=f"access.identity/{officer.pk}",
+        )
     before = close_sessions(officer.pk, Why.REPLACED, now=now)
     row = OfficerSession.objects.create(
         officer=officer,
@@ -116,10 +135,19 @@ def end_all_sessions(*, person: UUID, reason: str, actor: Actor, now: datetime) 
     if officer is None or officer.access_subject is None:
         raise NotFound("There is no such member of staff.", target=target)
     ended = close_sessions(officer.pk, Why.ALL_ENDED, now=now)
-    SignedOutSubject.objects.update_or_create(subject=officer.access_subject, defaults={"tokens_before": now})
+    listed, is_new = SignedOutSubject.objects.get_or_create(
+        subject=officer.access_subject, defaults={"tokens_before": now}
+    )
+    if not is_new and listed.tokens_before < now:  # of two at once the later counts, whoever was first here
+        SignedOutSubject.objects.filter(pk=listed.pk).update(tokens_before=now)
     audit.record(
         Event.SESSIONS_ALL_ENDED, target, actor=actor, now=now, before={"sessions": ended}, reason=reason
     )
+
+
+def is_signed_out(subject: str | None, issued_at: datetime) -> bool:
+    """Whether all sessions of this subject were ended after the token that was issued then."""
+    return SignedOutSubject.objects.filter(subject=subject, tokens_before__gt=issued_at).exists()
 
 
 def whence_of(row: OfficerSession) -> Whence:
