@@ -36,6 +36,11 @@ def settle(
     return None, why
 
 
+def stands(session: OfficerSession | None) -> bool:
+    """Whether it has not been ended since it was settled; for what is answered over a long time."""
+    return session is not None and OfficerSession.objects.filter(pk=session.pk, ended_at=None).exists()
+
+
 def last_end(subject: str) -> datetime | None:
     """When the last session ended that the person of this subject at the edge had; None where none has."""
     ended = OfficerSession.objects.filter(officer__access_subject=subject, ended_at__isnull=False)

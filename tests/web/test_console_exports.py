@@ -16,10 +16,16 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from backoffice.asgi import console
+from backoffice.console.views import audit
+from core import clock
+from core.access.actions.sessions import end_all_sessions
 from core.access.doors import ASSERTION
 from core.audit import verifier as offline
 from core.audit.models import AuditEvent
+from core.staff.actions import suspend_person
+from core.staff.domain import changes
 from tests.actions.test_core_audit_sealing import do, seal_all
+from tests.actions.test_staff_changes import carry
 from tests.doors import CONSOLE, Browser, at_console, confirmation, console_key, open_doors, token
 from tests.notaries import soft_log
 from tests.officers import Staff, enrol
@@ -58,6 +64,32 @@ def test_stream_an_export_that_the_verifier_takes_and_that_is_on_record(
     assert (event["actor"]["label"], event["reason"]) == (own.dot.identity.display_name, "yearly audit")
     lines = dot(own).post("/audit/export", {**asked, "form": "ocsf"}).getvalue().splitlines()
     assert len(lines) >= 700
+
+
+@pytest.mark.parametrize("how", ["suspended", "signed out", "role ended"])
+def test_stop_in_the_middle_of_an_export_for_whoever_may_no_longer_take_it(
+    own: Staff, now: datetime, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, how: str
+) -> None:
+    """Its events are read while it goes on its way, so a long one would reach far behind a suspension."""
+    monkeypatch.setattr(audit, "LOOK_EVERY_S", 0.0)
+    settings.AUDIT_KEY_FILE, settings.AUDIT_ORIGIN = tmp_path / "key.txt", ORIGIN
+    do(count=60, actor=own.ana.actor, now=now)
+    seal_all(soft_log(tmp_path, origin=ORIGIN)[1], now=now)
+    asked = {"form": "ocsf", "reason": "everything", "since": "", "until": ""}
+    pieces = iter(dot(own).post("/audit/export", asked).streaming_content)
+    assert json.loads(next(pieces)), "it has begun"
+    person, by = own.dot.identity.pk, {"reason": "leaves with the log", "actor": own.ana.actor}
+    if how == "suspended":
+        suspend_person(person=person, now=clock.now(), **by)
+    elif how == "signed out":
+        end_all_sessions(person=person, now=clock.now(), **by)
+    else:
+        carry(own, changes.EndRole(person, "auditor"), clock.now())
+    with pytest.raises(audit.BrokenOff):
+        next(pieces)
+    last = AuditEvent.objects.order_by("-id")[0].doc
+    assert (last["action"], last["after"]) == ("access.view.refused", {"path": "/audit/export"})
+    assert last["actor"]["label"] == own.dot.identity.display_name
 
 
 def test_stream_an_export_event_by_event_to_the_server_in_front(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Final
@@ -15,6 +16,8 @@ from django.http.response import HttpResponseBase
 
 from backoffice.console import doers, frame, reading
 from core import access, clock
+from core.access import sessions
+from core.access.actions.refusing import record_view_refusal
 from core.audit import gaps, packing, probing, queries, witnesses
 from core.audit.actions import export_log
 from core.audit.events import Event
@@ -25,6 +28,8 @@ from core.refusals import Refused
 
 SHOWN: Final = 50
 NEWEST: Final = 2**63 - 1
+LOOK_EVERY_S: Final = 5.0
+"""How long an export goes on for somebody whose rights have ended."""
 FILTERS: Final = ("action", "target", "actor", "until")
 Form = Callable[[Span, datetime | None, datetime | None], Iterator[bytes]]
 FORMS: Final[Mapping[str, Form]] = {"jsonl": packing.whole, "ocsf": packing.ocsf_lines}
@@ -41,6 +46,13 @@ class BadTime(BadExport):
     """A field holds no time."""
 
     code = "bad_time"
+
+
+class BrokenOff(Refused):
+    """Session or right ended while the export was on its way."""
+
+    code = "export_broken_off"
+    status = 403
 
 
 def index(request: frame.StaffRequest) -> HttpResponse:
@@ -150,11 +162,32 @@ def export(request: frame.StaffRequest) -> HttpResponseBase:
         )
     except Refused as refusal:
         return seals(request, refusal)
-    pieces = FORMS[form](span, since, until)
+    pieces = _while_allowed(request, FORMS[form](span, since, until))
     answer = StreamingHttpResponse(_for(request, pieces), content_type="application/octet-stream")
     name = f"audit-{span.first}-{span.end}.{'zip' if form == 'jsonl' else 'ocsf.jsonl'}"
     answer["Content-Disposition"] = f'attachment; filename="{name}"'
     return answer
+
+
+def _while_allowed(request: frame.StaffRequest, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    """The pieces, as long as whoever asked may go on: a long export outlives the judgement that began it.
+
+    It breaks off with an error, so that no browser takes what it has for the whole file.
+    """
+    looked = time.monotonic()
+    for piece in pieces:
+        if time.monotonic() - looked >= LOOK_EVERY_S:
+            may = access.allowed(request.identity, Permission.EXPORT_EVENTS, clock.now())
+            if not may or not sessions.stands(request.officer_session):
+                record_view_refusal(
+                    permission=Permission.EXPORT_EVENTS,
+                    path=request.path,
+                    actor=request.actor,
+                    now=clock.now(),
+                )
+                raise BrokenOff("The export broke off: whoever took it may not go on.", target="audit.log")
+            looked = time.monotonic()
+        yield piece
 
 
 def _for(request: frame.StaffRequest, pieces: Iterator[bytes]) -> Iterator[bytes] | AsyncIterator[bytes]:
