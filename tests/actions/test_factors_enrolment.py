@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from core import clock
 from core.approvals.actions import submit_signature, withdraw_request
-from core.approvals.actions.signatures import MakerCannotCheck, NotInQuorum
+from core.approvals.actions.signatures import MakerCannotCheck, NotInQuorum, NotOpen
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
 from core.factors.actions import begin_code, end_factor, issue_challenge, propose_code, propose_passkey
@@ -154,10 +154,35 @@ def test_never_comes_to_life_once_it_was_refused(staff: Staff, how: str) -> None
         withdraw_request(request_id=request.pk, reason="wrong key", actor=staff.eve.actor, now=clock.now())
     else:
         end_factor(factor_id=row.pk, reason="wrong key", actor=staff.eve.actor, now=clock.now())
-        with pytest.raises(Exception, match="taken away meanwhile"):
+        with pytest.raises(NotOpen, match="is withdrawn"):
             sign(staff.ben, request)
     row.refresh_from_db()
     assert row.state == "ended"
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("sealed", [False, True])
+def test_that_is_lost_while_it_waits_leaves_room_for_the_next(staff: Staff, sealed: bool) -> None:
+    """Nobody is asked any longer about a key that is gone, and its owner need not wait for an hour."""
+    request = register(staff.ana, Authenticator(), sealed=sealed)
+    key = Passkey.objects.get(state="pending")
+    before = OutboxMessage.objects.count()
+    end_factor(factor_id=key.pk, reason="fell into the lake", actor=staff.ana.actor, now=clock.now())
+    request.refresh_from_db()
+    assert request.state == "withdrawn"
+    names = [event.doc["action"] for event in AuditEvent.objects.order_by("-id")[:2]]
+    assert sorted(names) == ["approvals.request.withdrawn", "factors.factor.ended"]
+    assert OutboxMessage.objects.count() == before + 2
+    assert register(staff.ana, Authenticator(), sealed=sealed).state == "open"
+
+
+@pytest.mark.django_db
+def test_that_is_lost_takes_no_other_request_with_it(staff: Staff) -> None:
+    request = register(staff.ana, Authenticator())
+    app = Code.objects.get(user=staff.ana.identity, state="active")
+    end_factor(factor_id=app.pk, reason="a new telephone", actor=staff.ana.actor, now=clock.now())
+    request.refresh_from_db()
+    assert request.state == "open"
 
 
 @pytest.mark.django_db

@@ -5,11 +5,13 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from core import audit, outbox
+from core import approvals, audit, outbox
 from core.access import rights
 from core.access.permissions import Permission
 from core.action import action
 from core.actor import Actor
+from core.approvals.kinds import named
+from core.factors.domain import enrolments
 from core.factors.domain.factors import NEXT, State
 from core.factors.events import Event, FactorsChanged
 from core.factors.models import Code, Factor, Passkey
@@ -31,16 +33,23 @@ class ReasonMissing(Refused):
 
 @action(Event.ENDED)
 def end_factor(*, factor_id: UUID, reason: str, actor: Actor, now: datetime) -> Factor:
-    """The authenticator is worth nothing from now on. Another in its place needs the second person again."""
+    """The authenticator is worth nothing from now on. Another in its place needs the second person again.
+
+    One that was still waiting for the second person waits no longer: its request is taken back with it.
+    """
     row = locked(factor_id)
     officer = rights.officer_behind(actor)
     mine = row is not None and officer is not None and row.user_id == officer.pk
     if row is None or not (mine or rights.allowed(officer, Permission.SUSPEND_STAFF, now)):
         raise NotFound("There is no such authenticator.", target=f"factors/{factor_id}")
+    target = f"access.identity/{row.user_id}"
     if not reason.strip():
-        raise ReasonMissing("Nothing was taken away: say why.", target=f"access.identity/{row.user_id}")
+        raise ReasonMissing("Nothing was taken away: say why.", target=target)
     before = row.state
     end(row, now=now)
+    if before == State.PENDING:
+        # Whoever is agreeing to it at this moment finds it ended.
+        approvals.take_back(named(_enrolment(row)), target, actor=actor, now=now)
     audit.record(
         Event.ENDED,
         row,
@@ -52,6 +61,13 @@ def end_factor(*, factor_id: UUID, reason: str, actor: Actor, now: datetime) -> 
     )
     outbox.publish(FactorsChanged(identity=str(row.user_id), factor=str(row.pk), what="ended"), now=now)
     return row
+
+
+def _enrolment(row: Factor) -> str:
+    """The kind of the request that would have made it count."""
+    if isinstance(row, Passkey):
+        return (enrolments.SealedKey if row.sealed else enrolments.Passkey).kind
+    return enrolments.Code.kind
 
 
 def locked(factor_id: UUID) -> Factor | None:
