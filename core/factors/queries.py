@@ -59,6 +59,12 @@ def broken_seals() -> frozenset[UUID]:
     return frozenset(key for pair in opened for key in pair if key is not None)
 
 
+def opened_lately(*people: UUID) -> bool:
+    """Whether these two have opened an emergency together of late, whoever of them asked for it."""
+    late = Glass.objects.filter(opened_at__gt=DatabaseClock() - glass.APART)
+    return late.filter(asked_by_id__in=people, seconded_by_id__in=people).exists()
+
+
 def whole_keys() -> list[Passkey]:
     """The keys in the safes with which an emergency can be opened."""
     broken = broken_seals()

@@ -17,7 +17,7 @@ from core.actor import Actor
 from core.audit.models import AuditEvent
 from core.factors import queries
 from core.factors.actions import ask_glass, end_glass, open_glass
-from core.factors.actions.emergencies import BrokenSeal, NoSealedKey, NotBroken, TwoPeople
+from core.factors.actions.emergencies import BrokenSeal, NoSealedKey, NotBroken, SameTwo, TwoPeople
 from core.factors.domain.glass import NEXT, State
 from core.factors.models import Glass, Passkey
 from core.health import probes
@@ -26,8 +26,9 @@ from core.refusals import NotAllowed
 from core.staff.actions.proposals import AboveOwnRole, propose_change
 from core.staff.domain import changes
 from tests import doors
+from tests.actions.test_factors_enrolment import register, sign
 from tests.emergencies import at_the_safe
-from tests.officers import SAFES, Officer, Staff
+from tests.officers import SAFES, Officer, Staff, sealed_key
 from tests.sql import refused
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +42,16 @@ def broken(staff: Staff) -> Glass:
     """Dot the auditor and Ana are the only ones in the building."""
     row = ask_glass(reason="the vault is on fire", actor=holding(staff.dot), now=clock.now())
     return open_glass(glass_id=row.pk, actor=holding(staff.ana, SAFES[1]), now=clock.now())
+
+
+def two_more_keys(staff: Staff) -> tuple[str, str]:
+    """Two more safes have a key each."""
+    more = ("next door", "at the bank")
+    for safe in more:
+        request = register(staff.ana, sealed_key(safe), sealed=True)
+        for officer in (staff.ben, staff.cy):
+            sign(officer, request)
+    return more
 
 
 def over(row: Glass) -> None:
@@ -188,6 +199,34 @@ def test_opens_no_second_time_with_the_same_keys_whoever_holds_them(staff: Staff
         f" VALUES (gen_random_uuid(), 'asked', 'x', '{staff.dot.identity.pk}', '{keys['safe 1']}')"
     )
     refused(begins, match="begins with one sealed key")
+
+
+def test_is_not_for_the_same_two_again_in_one_night_whatever_keys_there_are(staff: Staff) -> None:
+    """They have been to all four safes."""
+    more = two_more_keys(staff)
+    first = broken(staff)
+    over(first)
+    row = ask_glass(reason="still fire", actor=holding(staff.ana, more[0]), now=clock.now())
+    with pytest.raises(SameTwo, match="anybody else on the staff"):
+        open_glass(glass_id=row.pk, actor=holding(staff.dot, more[1]), now=clock.now())
+    fourth = Passkey.objects.get(credential_id=sealed_key(more[1]).credential_id).pk
+    opens = "UPDATE factors_glass SET state = 'open', seconded_by_id = %s, second_key_id = %s WHERE id = %s"
+    refused(opens, staff.dot.identity.pk, fourth, row.pk, match="same two people")
+    unguarded(
+        "UPDATE factors_glass SET opened_at = opened_at - interval '12 hours',"
+        f" ends_at = ends_at - interval '12 hours' WHERE id = '{first.pk}'"
+    )
+    opened = open_glass(glass_id=row.pk, actor=holding(staff.dot, more[1]), now=clock.now())
+    assert opened.state == "open", "the next night they may"
+
+
+def test_is_for_one_of_the_same_two_and_anybody_else_in_one_night(staff: Staff) -> None:
+    more = two_more_keys(staff)
+    over(broken(staff))
+    row = ask_glass(reason="still fire", actor=holding(staff.ana, more[0]), now=clock.now())
+    opened = open_glass(glass_id=row.pk, actor=holding(staff.sam, more[1]), now=clock.now())
+    assert allowed(staff.sam.identity, "access:staff:suspend", clock.now())
+    assert {opened.asked_by_id, opened.seconded_by_id} == {staff.ana.identity.pk, staff.sam.identity.pk}
 
 
 def test_lasts_alone_however_many_were_asked_for_before(staff: Staff) -> None:

@@ -17,7 +17,7 @@ from core.factors.domain.glass import LASTS, NEXT, SECOND_WITHIN, State
 from core.factors.domain.strength import CHALLENGE_FOR, Needs
 from core.factors.events import Event, GlassAlerted, OfficerAlerted
 from core.factors.models import Challenge, Glass, Passkey
-from core.factors.queries import broken_seals, glass_in_force
+from core.factors.queries import broken_seals, glass_in_force, opened_lately
 from core.refusals import NotAllowed, NotFound, Refused
 
 REASON_CHARS_MAX: Final = 500
@@ -39,6 +39,12 @@ class BrokenSeal(NotAllowed):
     """The key has opened an emergency before: two people with two keys would go on for ever with them."""
 
     code = "factors.broken_seal"
+
+
+class SameTwo(NotAllowed):
+    """The two have opened one together of late: with more keys they would go on for as long as these last."""
+
+    code = "factors.same_two"
 
 
 class TwoPeople(NotAllowed):
@@ -67,7 +73,8 @@ def open_glass(*, glass_id: UUID, actor: Actor, now: datetime) -> Glass:
     """The second person, with the other key: both may stop and see for half an hour, and everybody is told.
 
     The rights are those of `roles.BREAK_GLASS`, beside what the two may do anyway; no seat in any quorum. The
-    database lets one emergency last at a time, and takes no key for a second one.
+    database lets one emergency last at a time, and takes no key for a second one, nor the same two people
+    within twelve hours: two who can open every safe get one half hour, whatever lies in there.
     """
     officer, key = _with_sealed_key(actor)
     # All that could be open, in one order: of two that are opened at once the second sees the first.
@@ -79,6 +86,13 @@ def open_glass(*, glass_id: UUID, actor: Actor, now: datetime) -> Glass:
         raise TwoPeople("It takes another person, with the other key.", target=_name(row))
     if glass_in_force() is not None:
         raise NotBroken("An emergency lasts already; see the band over every screen.", target=_name(row))
+    if opened_lately(row.asked_by_id, officer.pk):
+        raise SameTwo(
+            "Nothing was opened: you two have opened an emergency together within the last twelve hours, and "
+            "what was stopped then is stopped still. Another opens with anybody else on the staff as one of "
+            "the two.",
+            target=_name(row),
+        )
     _ask_for_a_whole_seal(key)
     opened = Glass.objects.filter(
         pk=row.pk, state=State.ASKED, asked_at__gt=DatabaseClock() - SECOND_WITHIN

@@ -10,6 +10,10 @@ from typing import Final
 LASTS: Final = timedelta(minutes=30)
 SECOND_WITHIN: Final = timedelta(minutes=10)
 """How long the first person's asking waits for the second."""
+APART: Final = timedelta(hours=12)
+"""How long the same two people open no other: a night, in which whoever was told of the first can take away
+the keys that are left. What they stopped stays stopped, and each of them opens another with anybody else.
+"""
 
 
 class State(StrEnum):
