@@ -95,6 +95,7 @@ class ApprovalRequest(models.Model):
         indexes = [
             models.Index(fields=["state", "kind"], name="request_state"),
             models.Index(fields=["subject"], name="request_subject"),
+            models.Index(fields=["opened_at"], name="request_time"),  # windows look back over hours
         ]
 
     def __str__(self) -> str:

@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from core import approvals
 from core.access.roles import Role
@@ -23,6 +25,7 @@ from core.approvals.models import ApprovalPolicy, ApprovalRequest, PolicyDraft
 from core.audit.models import AuditEvent
 from core.refusals import Conflict, NotAllowed, NotFound
 from kernel import canonical
+from kernel.policy import FactMissing, Policy
 from tests.officers import Officer, Staff, enrol
 
 pytestmark = pytest.mark.django_db
@@ -198,6 +201,61 @@ def test_sums_what_was_asked_within_its_window(people: Staff, now: datetime) -> 
     submit_signature(request_id=first.pk, signed=rejection, actor=people.ben.actor, now=now)
     assert again(4, _opened(first)).state == "open", "what was rejected counts no longer"
     assert again(5, _opened(first) + timedelta(hours=2)).state == "open"
+
+
+WINDOW = {"sum": "amount", "per": "customer", "seconds": 3600, "at_most": "10", "deny": "enough"}
+LARGE = [["kind", "is", "test.payment"], ["usd_cents", "at_least", "7"]]
+WINDOWS = [
+    {**WINDOW, "name": "all", "sum": "usd_cents", "when": []},
+    {**WINDOW, "name": "of one coin", "when": [["asset", "is", "BTC"]]},
+    {**WINDOW, "name": "how many", "sum": "count", "when": [["asset", "in", ["BTC", "ETH"]]]},
+    {**WINDOW, "name": "of large ones", "sum": "usd_cents", "when": LARGE},
+]
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {},
+        {"amount": "5"},
+        {"amount": True},
+        {"amount": None},
+        {"usd_cents": -1},
+        {"usd_cents": "5"},
+        {"asset": None},
+    ],
+)
+@pytest.mark.parametrize("window", WINDOWS, ids=[str(one["name"]) for one in WINDOWS])
+def test_sums_in_the_database_what_looking_at_each_act_would(
+    people: Staff, now: datetime, window: dict[str, Any], odd: dict[str, Any]
+) -> None:
+    told = [
+        {"asset": asset, "amount": 10**30 + number // 3, "usd_cents": number % 9}
+        for number, asset in enumerate(["BTC", "ETH", "LTC"] * 4)
+    ]
+    in_force(people, now, FREE)
+    for number, facts in enumerate([*told, {"asset": "BTC", "amount": 1, "usd_cents": 8, **odd}]):
+        ask(
+            maker=people.ana,
+            actor=people.ana.actor,
+            now=now,
+            subject=f"test/{number}",
+            facts={"customer": "tom", **facts},
+        )
+    document = {"v": 1, "version": 2, "rules": [FREE], "windows": [window]}
+    [found] = Policy.parse(canonical.encode(document)).windows
+    acts = list(ApprovalRequest.objects.filter(kind="test.payment").values_list("facts", flat=True))
+    try:
+        expected: Any = found.total(acts)
+    except FactMissing as error:
+        expected = str(error)
+    with CaptureQueriesContext(connection) as asked:
+        try:
+            got: Any = policies.sums([found], {"customer": "tom"}, at=now)[found.rule.name]
+        except FactMissing as error:
+            got = str(error)
+    assert got == expected
+    assert all("GROUP BY" in query["sql"] for query in asked.captured_queries), "no act comes here by itself"
 
 
 def _opened(request: ApprovalRequest) -> datetime:
