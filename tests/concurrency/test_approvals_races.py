@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import partial
@@ -27,8 +28,10 @@ from core.approvals.models import ApprovalRequest, ApprovalSignature
 from core.approvals.opening import AlreadyOpen
 from core.audit.models import AuditEvent
 from core.refusals import Refused
+from core.staff.actions import suspend_person
 from tests.officers import Officer, enrol
 from tests.policies import enact, rule
+from tests.racing import until_waiting
 from tests.sql import signature_sql
 
 ROUNDS = 8
@@ -184,6 +187,40 @@ def test_let_nothing_pass_a_rejection_that_is_being_written(real_database: str, 
                 cursor.execute("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)")
                 (waits,) = cursor.fetchone()
         assert "quorum" in moved.result()
+
+
+@pytest.mark.parametrize("who", ["ana", "ben", "cy"])
+def test_decide_before_somebody_who_counts_is_suspended_or_not_at_all(
+    real_database: str, now: datetime, who: str
+) -> None:
+    """Ana asked, Ben agreed, Cy decides: nothing follows a suspension of one of them that has been seen."""
+    staff = enrol(now=now, more={"dot": Role.COMPLIANCE_OFFICER})
+    row = ask(maker=staff.ana, actor=staff.ana.actor, now=now)
+    sign(staff.ben, row, now)
+    counted, go_on = threading.Event(), threading.Event()
+
+    def slowly(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+        counted.set()
+        assert go_on.wait(60)
+
+    kinds._registered["test.payment"] = replace(kinds.named("test.payment"), on_approved=slowly)
+    suspension = partial(
+        suspend_person,
+        person=getattr(staff, who).identity.pk,
+        reason="a stolen laptop",
+        actor=staff.dot.actor,
+        now=now,
+    )
+    with ThreadPoolExecutor(2) as beside:
+        decided = beside.submit(_closing(lambda: sign(staff.cy, row, now)))
+        assert counted.wait(60)
+        suspended = beside.submit(_closing(suspension))
+        until_waiting([suspended])
+        waits = not suspended.done()
+        go_on.set()
+        assert decided.result().state == "approved"
+        assert not suspended.result().is_active
+    assert waits, "the suspension was told to be done while what they agreed to was still on its way"
 
 
 def test_leave_one_event_per_answer(real_database: str, now: datetime) -> None:

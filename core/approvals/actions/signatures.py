@@ -84,6 +84,7 @@ def submit_signature(*, request_id: UUID, signed: Signed, actor: Actor, now: dat
     verb, kind, deployment, nonce and payload, given on the approver's page.
     """
     row = locks.request(request_id)
+    locks.people(row, answering=actor.identity)
     officer = _entitled(row, actor=actor, now=now)
     if row.state != State.OPEN:
         raise NotOpen(f"The request is {row.state}; no more answers are taken.", target=moving.target(row))
