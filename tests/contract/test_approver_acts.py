@@ -316,6 +316,28 @@ def test_names_a_suspended_officer_by_the_registry_on_its_own_host_and_never_by_
     assert (nobody, unknown.startswith("Whether somebody rejected this before is not known")) == ("", True)
 
 
+def test_names_whom_a_staff_change_is_about_by_its_own_hosts_registry_as_well() -> None:
+    """A console that calls Ben by another name would have others take his rights, or his passkey, unseen."""
+    said = [
+        {"status": 200, "body": {"name": "Ben Brandt", "registry": "3"}},
+        {"status": 404, "body": {}},
+        None,
+    ]
+    for kind, encoded in [*staff_changes(), *enrolments()]:
+        given = json.dumps({"payload": encoded.hex(), "kind": kind, "said": said})
+        command = [NODE, "--input-type=module", "-e", NAMED, str(PAGE)]
+        done = subprocess.run(command, input=given, capture_output=True, text=True, check=True, timeout=240)
+        answer = json.loads(done.stdout)
+        assert answer["asked"] == [f"/officer/{PERSON}"] * 3
+        first = answer["found"][0]
+        assert [line["label"] for line in first] == ["Person", "Known here as"]
+        assert first[1]["value"] == "Ben Brandt", "whatever the line before says"
+        assert [lines[1]["value"] for lines in answer["found"][1:]] == [
+            "nobody in the registry on this page’s own host",
+            "not known",
+        ]
+
+
 LEFT_OUT: Final = """
 import { readFileSync } from "node:fs";
 const { leftOut } = await import(process.argv[1] + "/host.js");

@@ -40,8 +40,10 @@ const staff = (noun, members, headline, lines = () => []) => ({
   members: { ...STAFF, ...members },
   noun,
   headline,
-  lines: (act) => [line("Person", act.person_name), ...lines(act), line("Because", act.reason)],
-  details: (act) => [line("Person’s id", act.person, "mono")],
+  lines: (act) => [
+    line("Person", act.person_name), line("Person’s id", act.person, "person"), ...lines(act), line("Because", act.reason),
+  ],
+  details: () => [],
 });
 
 // A policy's rules and windows, one line each, in the order in which they are tried.

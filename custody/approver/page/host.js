@@ -4,19 +4,27 @@
 
 import { visible } from "./shapes.js";
 
-// These lines, with a name before each officer’s id; where nobody can say one, that stands there.
+// These lines, with a name before each officer’s id, and before each id of somebody on the staff, whom the console names;
+// where nobody can say one, that stands there.
 export async function named(lines, ask = fetch) {
   const found = await Promise.all(lines.map(async (one) => (
-    one.form === "officer" ? [await nameOf(one.value, ask), { ...one, form: "mono" }] : [one]
+    Object.hasOwn(UNKNOWN, one.form) ? [await nameOf(one, ask), { ...one, form: "mono" }] : [one]
   )));
   return found.flat();
 }
 
-async function nameOf(id, ask) {
-  const line = (value, note) => ({ label: "Officer", value, form: "text", note });
+// What it means that the registry knows nobody of that id. Most of the staff sign for no signer, so they are not in it.
+const UNKNOWN = {
+  officer: ["Officer", "Do not sign unless you know why."],
+  person: ["Known here as", "So it is none of the officers who sign here, whatever the name above says."],
+};
+
+async function nameOf({ value: id, form }, ask) {
+  const [label, meaning] = UNKNOWN[form];
+  const line = (value, note) => ({ label, value, form: "text", note });
   try {
     const answer = await ask(`/officer/${id}`);
-    if (answer.status === 404) return line("nobody in the registry on this page’s own host", "Do not sign unless you know why.");
+    if (answer.status === 404) return line("nobody in the registry on this page’s own host", meaning);
     if (!answer.ok) throw new Error(answer.statusText);
     const { name, registry } = await answer.json();
     return line(visible(name), `As registry ${registry}, on this page’s own host, calls them.`);
