@@ -11,7 +11,7 @@ import pytest
 
 from core.access import postures
 from core.access.adapters.identities import AGAIN_S, ASKING_MAX, FRESH_S, WAITING_MAX, Denied, Desk
-from core.access.adapters.pinned import BadBody, BadStatus
+from core.access.adapters.pinned import BadBody, BadStatus, TooLong
 from core.access.probes import edge_devices
 from tests import doors
 from tests.cast import NOW
@@ -39,13 +39,14 @@ OUTAGES = {
     "timeout": raises(httpx.ReadTimeout("slow")),
     "500": raises(BadStatus(500)),
     "redirect": raises(BadStatus(302)),
-    "oversize": raises(BadBody("long")),
+    "dripping": raises(BadBody("too slow")),
     "html": lambda: b"<html>please enable cookies</html>",
 }
 NOS = {
     "revoked": raises(Denied("status 401")),
     "wrong user": lambda: b'{"email": "eve@countersign.example", "user_uuid": "x"}',
     "empty": lambda: b"{}",
+    "oversize": raises(TooLong("longer than 65536 bytes")),
 }
 
 

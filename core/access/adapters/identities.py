@@ -187,8 +187,9 @@ class Desk:
         kept, failed = None, "the question broke off"  # unless one of these says what it was
         try:
             kept, failed = Kept(read(self._ask(token), who=who), began), ""
-        except (Denied, AnotherPerson) as error:
-            # Not an outage: the answer to this token. What was known of it counts no longer.
+        except (Denied, AnotherPerson, pinned.TooLong) as error:
+            # Not an outage: the answer to this token. What was known of it counts no longer. One person in a
+            # thousand groups must not have everybody's questions wait.
             kept, failed = Kept(None, began), ""
             log.warning("get-identity about %s: %s", who.subject, error)
         except (httpx.HTTPError, OSError, BadAnswer, pinned.BadStatus, pinned.BadBody) as error:

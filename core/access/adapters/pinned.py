@@ -24,6 +24,10 @@ class BadBody(ValueError):
     """The answer is too long, or came too slowly."""
 
 
+class TooLong(BadBody):
+    """The answer is longer than any that we read."""
+
+
 def get(url: str, *, headers: Mapping[str, str] | None = None, timeout_s: float = TIMEOUT_S) -> bytes:
     """The body of a 200 answer; BadStatus, BadBody, httpx.HTTPError."""
     deadline = time.monotonic() + timeout_s
@@ -39,7 +43,7 @@ def get(url: str, *, headers: Mapping[str, str] | None = None, timeout_s: float 
         for chunk in response.iter_raw():
             body += chunk
             if len(body) > BODY_BYTES_MAX:
-                raise BadBody(f"longer than {BODY_BYTES_MAX} bytes")
+                raise TooLong(f"longer than {BODY_BYTES_MAX} bytes")
             if time.monotonic() > deadline:
                 raise BadBody("too slow")
     return body
