@@ -196,6 +196,11 @@ def test_grants_nothing_above_the_makers_own_role(staff: Staff, now: datetime, r
             lambda s: changes.AddPasskey(s.eve.identity.pk, "AA", "04" + "0" * 128, "x", str(AAGUID), "none"),
             proposals.CannotPropose,
         ),
+        (
+            "ana",
+            lambda s: changes.Join(uuid4(), "Ben B.", "b.en+2@countersign.example", "sub", ()),
+            proposals.CannotPropose,
+        ),
         ("dot", lambda s: JOIN, NotAllowed),
         ("eve", lambda s: JOIN, NotAllowed),
         ("ben", lambda s: JOIN, NotAllowed),

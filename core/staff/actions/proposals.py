@@ -10,6 +10,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django.conf import settings
+from django.db.models import Func, TextField, Value
 
 from core import approvals, audit, outbox
 from core.access import rights
@@ -154,9 +155,26 @@ def _name_of(change: changes.Change) -> str:
     if isinstance(change, changes.Join):
         if row is not None or Identity.objects.filter(kind=Kind.OFFICER, email=change.email).exists():
             raise CannotPropose("Nothing was proposed: this person is enrolled already.")
+        if namesake := _of_the_same_mailbox(change.email):
+            raise CannotPropose(
+                f"Nothing was proposed: {namesake.display_name} is enrolled under {namesake.email}, which is "
+                "the same mailbox, and one person counts once. Somebody else joins under an address that "
+                "differs by more than dots, capitals and what follows a plus sign."
+            )
         return change.name
     if row is None:
         raise NotFound("There is no such member of staff.", target=f"access.identity/{change.person}")
     if isinstance(change, changes.Restore) and row.is_active:
         raise CannotPropose("Nothing was proposed: this person is not suspended.")
     return row.display_name
+
+
+def _of_the_same_mailbox(email: str) -> Identity | None:
+    """The member of staff whose address is another spelling of this one; see `core.access.accounts`."""
+    mailbox = Func(Value(email), function="access_mailbox")
+    staff = Identity.objects.filter(kind=Kind.OFFICER)
+    return (
+        staff.annotate(mailbox=Func("email", function="access_mailbox", output_field=TextField()))
+        .filter(mailbox=mailbox)
+        .first()
+    )
