@@ -21,6 +21,8 @@ from core.refusals import NotFound, Refused
 from kernel import encodings, note
 
 PAGE: Final = 5000
+TEXTS: Final = 500
+"""Read at once: a page of the longest ones would need gigabytes."""
 LATEST_SEALING: Final = timedelta(hours=1)
 """An act's transaction ends by time-out within seconds, and clocks are not this far apart: an event of a time
 is sealed within this of it, unless the sealer was down."""
@@ -101,9 +103,11 @@ def texts(of: Span) -> Iterator[tuple[int, str]]:
     heads = AuditCheckpoint.objects.filter(size__in=(of.first, of.end)).values_list("size", "last_id")
     ends, index = dict(heads), of.first
     for page in _pages(mentions.batches(ends.get(of.first, 0), ends[of.end])):
-        rows = AuditEvent.texts.behind(page[0] - 1).before(page[-1] + 1)
-        kept = {number_of(tx, n): canon for tx, n, canon in rows.values_list("tx", "n", "canon")}
-        yield from ((at, kept[event]) for at, event in enumerate(page, index) if event in kept)
+        for begin in range(0, len(page), TEXTS):
+            some = page[begin : begin + TEXTS]
+            rows = AuditEvent.texts.behind(some[0] - 1).before(some[-1] + 1)
+            kept = {number_of(tx, n): canon for tx, n, canon in rows.values_list("tx", "n", "canon")}
+            yield from ((index + at, kept[event]) for at, event in enumerate(some, begin) if event in kept)
         index += len(page)
 
 

@@ -11,7 +11,7 @@ from django.db import DataError, transaction
 from core import audit
 from core.action import action
 from core.actor import Actor
-from core.audit import sealing
+from core.audit import exporting, sealing
 from core.audit.models import EVENT_CHARS_MAX, AuditCheckpoint, AuditEvent
 from core.audit.writing import NotWritable
 from kernel import canonical, merkle, note
@@ -55,6 +55,8 @@ def test_is_sealed_among_the_others_and_only_few_such_at_a_time(
         note.Checkpoint.parse(note.open_note(row.note, by=log))
         for row in AuditCheckpoint.objects.order_by("size")
     ]
+    monkeypatch.setattr(exporting, "TEXTS", 2)
+    assert list(exporting.texts(exporting.span(since=None, until=None))) == list(enumerate(texts))
     leaves = [merkle.leaf(text.encode()) for text in texts]
     assert [(head.size, head.root) for head in heads] == [
         (size, merkle.root(leaves[:size])) for size in (5, 7)
