@@ -156,11 +156,15 @@ def reconcile(*, now: datetime) -> None:
             on_chain=found.on_chain,
             in_books=found.in_books,
             attested=found.attestation is not None,
+            breaks=found.breaks,
             actor=ACCOUNTANT,
             now=now,
         )
         if found.attestation is None:
-            log.error("%s holds %s units, the books say %s", name, found.on_chain, found.in_books)
+            log.error(
+                "%s holds %s units, the books say %s. %s",
+                *(name, found.on_chain, found.in_books, " ".join(found.breaks)),
+            )
             continue
         told = {token: _attest(token, found.attestation) for token in queries.wallet_named(name).tokens}
         actions.report_told(wallet=name, told=told)

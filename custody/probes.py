@@ -74,8 +74,11 @@ def read_reconciliation(now: datetime) -> Reading:
         if row is None:
             return Reading(Status.DEGRADED, f"Nobody has compared {name} with the books yet.", facts)
         facts |= {f"{name} on chain": str(row.on_chain), f"{name} in books": str(row.in_books)}
-        if not row.agrees:
+        if not row.holds_what_books_say:
             text = f"{name} holds {row.on_chain} BTC, the books say {row.in_books}: the lane is shut."
+            return Reading(Status.DOWN, " ".join([text, *row.breaks]), facts)
+        if row.breaks:
+            text = f"The books are not sound, so the lane is shut. {' '.join(row.breaks)}"
             return Reading(Status.DOWN, text, facts)
         if queries.is_stale(lane, row, now=now):
             age_s = int((now - row.looked_at).total_seconds())

@@ -11,8 +11,10 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from core.trusted import serving
 from custody import actions, lane_tasks, queries
 from custody.adapters.bitcoin import ChainInfo, OutPoint
+from custody.daemons.credits import Credits
 from custody.daemons.reconciler import Reconciler
 from custody.models import Reconciliation, Utxo
+from kernel.registry import Registry
 from kernel.transaction import Transaction
 from tests.lane import Scene
 from tests.treasury import ROBOT
@@ -26,6 +28,7 @@ class Chain:
 
     def __init__(self) -> None:
         self.stolen, self.ahead = 0, 0
+        self.emptied: set[str] = set()
         self.mined: dict[str, tuple[Transaction, int]] = {}
 
     def chain(self) -> ChainInfo:
@@ -35,7 +38,11 @@ class Chain:
 
     def unspent(self, addresses: Any) -> list[Any]:
         rows = Utxo.objects.filter(address__address__in=list(addresses), spent_in=None, height__isnull=False)
-        return list(rows.order_by("pk"))[self.stolen :]
+        rows = rows.exclude(wallet__name__in=self.emptied)
+        return [
+            SimpleNamespace(amount=row.amount, script=bytes.fromhex(row.address.script))
+            for row in rows.select_related("address").order_by("pk")[self.stolen :]
+        ]
 
     def mine(self, scene: Scene, *held: Transaction, empty: int = 0) -> None:
         """Blocks that node and books both have."""
@@ -59,15 +66,28 @@ class Chain:
         )
 
 
-def reconciled(scene: Scene, chain: Chain, patch: pytest.MonkeyPatch) -> None:
+def reconciled(
+    scene: Scene,
+    chain: Chain,
+    patch: pytest.MonkeyPatch,
+    *,
+    registry: Registry | None = None,
+    agreed: Credits | None = None,
+) -> None:
     """Put the reconciler in its socket's place: in this thread, which sees what is not committed."""
     reconciler = Reconciler(
         key=KEY,
-        registry=next(iter(scene.signers.desks.values())).registry,
+        registry=registry or registry_of(scene),
         node=chain,  # type: ignore[arg-type]
         clock=lambda: scene.treasury.now,
+        agreed=agreed,
     )
     patch.setattr(serving, "ask", lambda _path, message, patience_s: [dict(reconciler.answer(message, 0))])
+
+
+def registry_of(scene: Scene) -> Registry:
+    """The one that the signers have."""
+    return next(iter(scene.signers.desks.values())).registry
 
 
 def look(scene: Scene) -> Reconciliation:

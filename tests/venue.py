@@ -246,10 +246,18 @@ _TARGETS: Final = ("ENGINE_TARGET", "ENGINE_TRANSFERS_TARGET", "ENGINE_ADMIN_TAR
 def fund(
     *, customer: UUID, amount: Amount, kind: AccountKind, actor: Any, now: datetime, reference: str
 ) -> None:
-    """Money in a customer's account, against the outside world."""
-    funding = ledger.account(kind, amount.asset, customer)
-    outside = ledger.account(AccountKind.EXTERNAL, amount.asset)
-    ledger.post("test.fund", reference, [Leg(funding, amount), Leg(outside, -amount)], now=now)
+    """Coins in the hot wallet for a customer, and on, step by step, where they are wanted."""
+    steps = (
+        ("custody.deposit", AccountKind.HOT_WALLET, AccountKind.CUSTOMER_FUNDING),
+        ("engine.transfer_started", AccountKind.CUSTOMER_FUNDING, AccountKind.IN_TRANSIT),
+        ("engine.transfer_settled", AccountKind.IN_TRANSIT, AccountKind.CUSTOMER_TRADING),
+    )
+    for entry, *ends in steps if kind is AccountKind.CUSTOMER_TRADING else steps[:1]:
+        source, target = (
+            ledger.account(end, amount.asset, None if end is AccountKind.HOT_WALLET else customer)
+            for end in ends
+        )
+        ledger.post(entry, reference, [Leg(source, -amount), Leg(target, amount)], now=now)
     audit.record(Event.TIER_SET, f"customers.customer/{customer}", actor=actor, now=now, reason="test money")
 
 

@@ -28,6 +28,11 @@ class Account(models.Model):
             ),
             models.UniqueConstraint(fields=["id", "asset"], name="account_with_asset"),
             models.CheckConstraint(condition=Q(held__gte=0), name="held_not_negative"),
+            # A second account of the hot wallet would be one that nobody compares with the chain.
+            models.CheckConstraint(
+                condition=Q(kind__in=sorted(kind.value for kind in NEVER_NEGATIVE)) ^ Q(owner__isnull=True),
+                name="account_of_whom",
+            ),
             models.CheckConstraint(
                 condition=~Q(kind__in=sorted(kind.value for kind in NEVER_NEGATIVE))
                 | Q(units__gte=F("held")),
@@ -53,7 +58,9 @@ class JournalEntry(models.Model):
 
 
 class Posting(models.Model):
-    """One leg. A trigger adds it to its account and refuses legs that do not balance. Append-only."""
+    """One leg. Triggers add it to its account and refuse legs that do not balance, or that no entry of its
+    kind has (`rules`). Append-only.
+    """
 
     id = models.BigAutoField(primary_key=True)
     entry = models.ForeignKey(JournalEntry, on_delete=models.PROTECT, related_name="postings")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 
 from core import audit
@@ -15,7 +15,15 @@ from custody.models import Reconciliation
 
 @action(Event.RECONCILIATION_CHANGED)
 def report_reconciliation(
-    *, wallet: str, height: int, on_chain: int, in_books: int, attested: bool, actor: Actor, now: datetime
+    *,
+    wallet: str,
+    height: int,
+    on_chain: int,
+    in_books: int,
+    attested: bool,
+    breaks: Sequence[str] = (),
+    actor: Actor,
+    now: datetime,
 ) -> Reconciliation:
     """Mirror one comparison. An audit event tells of each break, and of each that is mended."""
     row = queries.wallet_named(wallet)
@@ -24,6 +32,7 @@ def report_reconciliation(
         "height": height,
         "on_chain_units": on_chain,
         "in_books_units": in_books,
+        "breaks": list(breaks),
         "looked_at": now,
         **({"attested_at": now} if attested else {}),
     }
@@ -40,6 +49,7 @@ def report_reconciliation(
                 "height": height,
                 "on_chain": str(on_chain),
                 "in_books": str(in_books),
+                **({"breaks": list(breaks)} if breaks else {}),
             },
         )
     return found

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -11,6 +11,7 @@ from core.trusted import serving
 from kernel import canonical, frames
 
 PATIENCE_S: Final = 30.0
+SENTENCE_MAX: Final = 400
 
 
 class NothingReconciled(Exception):
@@ -19,12 +20,16 @@ class NothingReconciled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What it found; `attestation` is the message for signers, where chain and books agree."""
+    """What it found; `attestation` is the message for signers, where chain and books agree.
+
+    `breaks` says in sentences what is not sound in the books beyond the wallet itself.
+    """
 
     height: int
     on_chain: int
     in_books: int
     attestation: Mapping[str, canonical.Value] | None
+    breaks: tuple[str, ...] = ()
 
 
 def reconcile(path: Path, wallet: str) -> Compared:
@@ -46,6 +51,13 @@ def reconcile(path: Path, wallet: str) -> Compared:
             attestation={"v": 1, "type": "attest", "payload": payload, "signature": signature}
             if signed
             else None,
+            breaks=_sentences(answer.get("breaks", [])),
         )
     except (KeyError, ValueError) as error:
         raise NothingReconciled("an answer that is none") from error
+
+
+def _sentences(value: canonical.Value) -> tuple[str, ...]:
+    if not isinstance(value, Sequence) or isinstance(value, str):
+        raise ValueError(f"no list: {value!r}")
+    return tuple(str(one)[:SENTENCE_MAX] for one in value)

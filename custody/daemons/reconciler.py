@@ -1,10 +1,11 @@
 """The reconciler: a process of its own that compares a wallet's coins with the books, and signs where they
-agree.
+agree, and where the books are sound as a whole.
 
 It asks the node itself about the addresses of its own copy of the registry, and reads the ledger in a role
 that can write nothing. Its key is in its folder and nowhere else. A worker asks it and carries what it signed
 to the signers; it can make it say nothing. When chain and books differ it signs nothing, and the signers'
-lane shuts by itself.
+lane shuts by itself. So it does while another wallet's coins are not those of the books, or a customer was
+credited against no coins and officers' passkeys have not signed for it.
 
 The same word frees what the lane signed once it is final, so it names coins that are spent deep in the chain.
 Which coins signers wait for, the database may say; that they are spent, and by what, the node says alone.
@@ -23,6 +24,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from custody import queries
 from custody.adapters.bitcoin import BitcoinNode, NodeAnswerUnreadable, NodeError, NodeUnreachable
+from custody.daemons.credits import Credits
+from custody.domain.credits import NotAgreed, check
+from custody.domain.reconciliations import Books, breaks
 from kernel import canonical, encodings, lane, members
 from kernel.intent import time_text
 from kernel.registry import Registry
@@ -31,6 +35,9 @@ log = logging.getLogger(__name__)
 
 NETWORKS: Final = {"main": "mainnet", "test": "testnet"}
 """The node's names of networks that have another name in a registry."""
+
+BREAKS_MAX: Final = 10
+"""Sentences in one answer; the log has all."""
 
 Message = Mapping[str, canonical.Value]
 
@@ -61,8 +68,10 @@ class Reconciler:
         registry: Registry,
         node: BitcoinNode,
         clock: Callable[[], datetime],
+        agreed: Credits | None = None,
     ) -> None:
         self._key, self._registry, self._node, self._clock = key, registry, node, clock
+        self._agreed = agreed or Credits()
 
     def answer(self, message: Message, uid: int) -> Message:
         """What it says to a worker's `{"v":1,"type":"reconcile","wallet":…}`."""
@@ -72,7 +81,7 @@ class Reconciler:
             return {"v": 1, "type": "refused", "why": "no such request"}
         try:
             return self.look(wallet)
-        except (NotNow, NodeError, NodeUnreachable, NodeAnswerUnreadable) as error:
+        except (NotNow, NodeError, NodeUnreachable, NodeAnswerUnreadable, OSError) as error:
             log.warning("%s: %s", wallet[:40], error)
             return {"v": 1, "type": "later", "why": str(error)[:200]}
 
@@ -82,9 +91,12 @@ class Reconciler:
             return {"v": 1, "type": "refused", "why": "the registry gives this wallet no lane"}
         described = self._registry.wallets[wallet]
         before = self._at_tip()
-        coins = self._node.unspent(described.address(index) for index in range(len(described.keys)))
-        on_chain = sum(coin.amount.units for coin in coins)
-        books = queries.books_of(wallet)
+        coins = self._node.unspent(
+            one.address(index) for one in self._registry.wallets.values() for index in range(len(one.keys))
+        )
+        on_chain = sum(coin.amount.units for coin in coins if coin.script in described.indexes)
+        elsewhere = sum(coin.amount.units for coin in coins) - on_chain
+        books = queries.books_of(wallet, known=self._agreed.references)
         spent = {} if books is None else self._spent(wallet, books.height)
         if books is None or (books.height, books.tip) != before or self._at_tip() != before:
             raise NotNow("the node and the books do not stand at the same block")
@@ -102,7 +114,11 @@ class Reconciler:
             log.error(
                 "%s holds %d units at %d, the books say %d", wallet, on_chain, books.height, books.units
             )
-            return found
+        unsound = self._unsound(books, elsewhere)
+        for said in unsound:
+            log.error("%s: %s", wallet, said)
+        if on_chain != books.units or unsound:
+            return {**found, "breaks": unsound[:BREAKS_MAX]}
         payload = canonical.encode(
             {
                 "v": 2,
@@ -119,6 +135,18 @@ class Reconciler:
         )
         signature = self._key.sign(lane.DOMAIN_TAG + payload)
         return {**found, "payload": encodings.base64url(payload), "signature": encodings.base64url(signature)}
+
+    def _unsound(self, books: Books, elsewhere: int) -> list[canonical.Value]:
+        """What is wrong beyond the wallet itself, in sentences."""
+        unsigned = []
+        for credit in books.whole.credits:
+            try:
+                check(credit, self._registry)
+            except NotAgreed as error:
+                unsigned.append(f"Officers have not signed for the adjustment {credit.reference}: {error}.")
+            else:
+                self._agreed.add(credit)
+        return [*breaks(books.whole, elsewhere=elsewhere, signed=self._agreed.units), *unsigned]
 
     def _spent(self, wallet: str, height: int) -> dict[str, canonical.Value]:
         """Coins that signers wait for and that the node itself shows as spent, deep enough, and by what."""

@@ -12,7 +12,8 @@ from kernel.money import Amount
 class Reconciliation(models.Model):
     """The last comparison of one wallet: a mirror of what the reconciler said, which signs it for signers.
 
-    `told` is each signer's answer to the last attestation: token to code, empty where it took it.
+    `breaks` says in sentences what is not sound in the books beyond the wallet itself. `told` is each
+    signer's answer to the last attestation: token to code, empty where it took it.
     """
 
     wallet = models.OneToOneField(Wallet, models.PROTECT, primary_key=True, related_name="reconciliation")
@@ -21,6 +22,7 @@ class Reconciliation(models.Model):
     in_books_units = UnitsField()
     looked_at = models.DateTimeField()
     attested_at = models.DateTimeField(null=True, blank=True)
+    breaks = models.JSONField(default=list)
     told = models.JSONField(default=dict)
 
     class Meta:
@@ -31,7 +33,12 @@ class Reconciliation(models.Model):
 
     @property
     def agrees(self) -> bool:
-        """Whether chain and books said the same."""
+        """Whether chain and books said the same, and the books were sound as a whole."""
+        return bool(self.holds_what_books_say and not self.breaks)
+
+    @property
+    def holds_what_books_say(self) -> bool:
+        """Whether the wallet's own coins are those of the books."""
         return bool(self.on_chain_units == self.in_books_units)
 
     @property

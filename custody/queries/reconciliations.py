@@ -3,29 +3,37 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import Final, NamedTuple
+from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, Sum
+from django.db.models import F, Max, Min, Sum
 
+from core.approvals.queries import signatures
 from core.ledger import AccountKind
 from core.ledger.kinds import side
-from core.ledger.models import Account
+from core.ledger.models import Account, JournalEntry
 from custody.domain import deposits
+from custody.domain.credits import Credit
 from custody.domain.payments import Step
-from custody.domain.reconciliations import LATE, Books
-from custody.models import Deposit, Lane, Payment, Reconciliation, SignerHealth, Utxo, Wallet
+from custody.domain.reconciliations import LATE, Books, Whole
+from custody.models import Adjustment, Deposit, Lane, Payment, Reconciliation, SignerHealth, Utxo, Wallet
 from custody.queries.deposits import tip
+from kernel.approval import SignedApproval
 from kernel.lane import DEPTH, SPENT_MAX
 
+CREDITS_MAX: Final = 1_000
+"""Credits that are read for one comparison; more than that at once are no day's work of officers."""
 
-def books_of(name: str) -> Books | None:
-    """What the books say about a wallet, all read at one moment; None before the first block.
+
+def books_of(name: str, *, known: Collection[str] = ()) -> Books | None:
+    """What the books say about a wallet and beyond it, all read at one moment; None before the first block.
 
     Only what is on its ordinary way explains a difference between ledger and chain: a deposit that was
     credited and left the chain, a payment that confirmed after it was given up, a coin that somebody else
-    spent, are breaks.
+    spent, are breaks. `known` are the references of credits that need not be read again.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         if not connection.savepoint_ids:
@@ -34,12 +42,66 @@ def books_of(name: str) -> Books | None:
         if at is None:
             return None
         wallet = Wallet.objects.get(name=name)
-        kind = AccountKind.HOT_WALLET if wallet.tier == "hot" else AccountKind.COLD_WALLET
-        account = Account.objects.filter(kind=kind, asset=wallet.asset, owner=None).first()
-        seen = Deposit.objects.filter(address__wallet=wallet, state=deposits.State.SEEN)
+        others = Wallet.objects.filter(asset=wallet.asset).exclude(pk=wallet.pk)
+        sums = {
+            (row["asset"], row["kind"]): (int(row["total"]), int(row["low"]), int(row["high"]))
+            for row in Account.objects.order_by()
+            .values("asset", "kind")
+            .annotate(total=Sum("units"), low=Min("units"), high=Max("units"))
+        }
+        kind = _holding(wallet)
+        totals = {
+            of: side(of) * total for (asset, of), (total, _, _) in sums.items() if asset == wallet.asset
+        }
+        elsewhere = _Moving.of(list(others))
+        kinds = {_holding(other) for other in others} - {kind}
+        moving = _Moving.of([wallet])
+        return Books(
+            height=at.height,
+            tip=at.hash,
+            posted=totals.get(kind, 0),
+            arriving=moving.arriving,
+            leaving=moving.leaving,
+            whole=Whole(
+                asset=wallet.asset,
+                elsewhere=sum(totals.get(each, 0) for each in kinds) + elsewhere.arriving - elsewhere.leaving,
+                credited={
+                    asset: -total for (asset, of), (total, _, _) in sums.items() if of == AccountKind.EXTERNAL
+                },
+                left=_left(sums),
+                lowest={
+                    (asset, of): low if side(of) > 0 else -high
+                    for (asset, of), (_, low, high) in sums.items()
+                    if of not in (AccountKind.HOT_WALLET, AccountKind.COLD_WALLET)
+                },
+                credits=tuple(_credits(known)),
+            ),
+        )
+
+
+def _left(sums: Mapping[tuple[str, str], tuple[int, int, int]]) -> dict[str, int]:
+    found: Counter[str] = Counter()
+    for (asset, _), (total, _, _) in sums.items():
+        found[asset] += total
+    return dict(found)
+
+
+def _holding(wallet: Wallet) -> AccountKind:
+    return AccountKind.HOT_WALLET if wallet.tier == "hot" else AccountKind.COLD_WALLET
+
+
+class _Moving(NamedTuple):
+    """What is in blocks and not yet in the ledger."""
+
+    arriving: int
+    leaving: int
+
+    @classmethod
+    def of(cls, wallets: Sequence[Wallet]) -> _Moving:
+        seen = Deposit.objects.filter(address__wallet__in=wallets, state=deposits.State.SEEN)
         confirmed = Payment.objects.filter(height__isnull=False)
-        filled = confirmed.filter(refill__target=wallet, refill__state=Step.CONFIRMED)
-        paid = confirmed.filter(wallet=wallet)
+        filled = confirmed.filter(refill__target__in=wallets, refill__state=Step.CONFIRMED)
+        paid = confirmed.filter(wallet__in=wallets)
         gone = paid.filter(withdrawal__state=Step.CONFIRMED).aggregate(
             total=Sum(F("withdrawal__units") + F("fee_units"))
         )["total"]
@@ -48,13 +110,36 @@ def books_of(name: str) -> Books | None:
         )["total"]
         arriving = seen.aggregate(total=Sum("units"))["total"] or 0
         arriving += filled.aggregate(total=Sum("refill__units"))["total"] or 0
-        return Books(
-            height=at.height,
-            tip=at.hash,
-            posted=side(kind) * int(account.units) if account is not None else 0,
-            arriving=int(arriving),
-            leaving=int(gone or 0) + int(moved or 0),
+        return cls(int(arriving), int(gone or 0) + int(moved or 0))
+
+
+def _credits(known: Collection[str]) -> Iterator[Credit]:
+    """Entries against the outside world, each with the request that is said to allow it."""
+    entries = JournalEntry.objects.filter(postings__account__kind=AccountKind.EXTERNAL).exclude(
+        reference__in=known
+    )
+    for entry in entries.distinct().order_by("posted_at")[:CREDITS_MAX]:
+        legs = list(entry.postings.select_related("account"))
+        number = _uuid(entry.reference)
+        row = Adjustment.objects.select_related("request").filter(pk=number).first() if number else None
+        request = row.request if row is not None else None
+        yield Credit(
+            kind=entry.kind,
+            reference=entry.reference,
+            asset=",".join(sorted({leg.asset for leg in legs})),
+            units=-sum(int(leg.units) for leg in legs if leg.account.kind == AccountKind.EXTERNAL),
+            customer=",".join(sorted({str(leg.account.owner) for leg in legs if leg.account.owner})),
+            maker=str(request.maker_id) if request else "",
+            payload=bytes(request.payload) if request else b"",
+            approvals=tuple(map(SignedApproval.from_json, signatures(request))) if request else (),
         )
+
+
+def _uuid(text: str) -> UUID | None:
+    try:
+        return UUID(text)
+    except ValueError:
+        return None
 
 
 def awaited_coins(name: str, *, height: int) -> Mapping[str, str]:

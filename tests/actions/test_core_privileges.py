@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from datetime import datetime
 from enum import StrEnum
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from django.db import DatabaseError, connection, transaction
@@ -23,18 +23,33 @@ class Event(StrEnum):
 
 
 @action(Event.MOVED)
-def deposit(*, actor: Actor, now: datetime) -> None:
-    customer = ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", uuid4())
-    wallet = ledger.account(AccountKind.HOT_WALLET, "BTC")
-    ledger.post(
-        "test.deposit",
-        "d1",
-        [Leg(customer, Amount(500, "BTC")), Leg(wallet, Amount(-500, "BTC"))],
-        now=now,
-    )
+def deposit(*, owner: UUID, actor: Actor, now: datetime) -> None:
+    post("custody.deposit", AccountKind.HOT_WALLET, AccountKind.CUSTOMER_FUNDING, owner, now, units=500)
+    audit.record(Event.MOVED, "x", actor=actor, now=now)
+
+
+@action(Event.MOVED)
+def work(*, role: str, owner: UUID, actor: Actor, now: datetime) -> None:
+    funding = AccountKind.CUSTOMER_FUNDING
+    if role == "cs_worker":
+        post("engine.transfer_returned", AccountKind.IN_TRANSIT, funding, owner, now)
+    if role == "cs_trader":
+        post("engine.transfer_started", funding, AccountKind.IN_TRANSIT, owner, now)
+    customer = ledger.account(funding, "BTC", owner)
     ledger.hold(customer, Amount(100, "BTC"), "h1", now=now)
     ledger.void_hold("h1", now=now)
     audit.record(Event.MOVED, "x", actor=actor, now=now)
+
+
+def post(
+    kind: str, source: AccountKind, target: AccountKind, owner: UUID, now: datetime, *, units: int = 250
+) -> None:
+    ends = [
+        ledger.account(end, "BTC", None if end is AccountKind.HOT_WALLET else owner)
+        for end in (source, target)
+    ]
+    legs = [Leg(end, Amount(moved, "BTC")) for end, moved in zip(ends, (-units, units), strict=True)]
+    ledger.post(kind, "one", legs, now=now)
 
 
 @pytest.fixture(params=privileges.ROLES)
@@ -43,8 +58,21 @@ def role(request: pytest.FixtureRequest) -> Iterator[str]:
         yield request.param
 
 
+@pytest.mark.parametrize("role", privileges.ROLES)
 def test_can_do_their_work(role: str, robot: Actor, now: datetime) -> None:
-    deposit(actor=robot, now=now)
+    owner = uuid4()
+    deposit(owner=owner, actor=robot, now=now)
+    if role == "cs_worker":
+
+        @action(Event.MOVED)
+        def start(*, actor: Actor, now: datetime) -> None:
+            funding, transit = AccountKind.CUSTOMER_FUNDING, AccountKind.IN_TRANSIT
+            post("engine.transfer_started", funding, transit, owner, now)
+            audit.record(Event.MOVED, "x", actor=actor, now=now)
+
+        start(actor=robot, now=now)
+    with as_role(role):
+        work(role=role, owner=owner, actor=robot, now=now)
     assert not any(invariants.broken().values())
 
 

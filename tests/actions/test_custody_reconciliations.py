@@ -95,13 +95,13 @@ def test_opens_the_lane_and_shuts_it_with_a_break(scene: Scene, chain: Chain) ->
 
 
 def test_shuts_the_lane_for_a_balance_behind_which_there_is_no_coin(scene: Scene) -> None:
-    """Whoever owns the web tier may add rows that balance: a deposit that never was."""
+    """Whoever writes as the worker may add rows that balance: a deposit that never was."""
     assert look(scene).agrees
     legs = (
         (ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", uuid4()), 7),
         (ledger.account(AccountKind.HOT_WALLET, "BTC"), -7),
     )
-    with as_role("cs_console"), connection.cursor() as cursor:
+    with as_role("cs_worker"), connection.cursor() as cursor:
         entry = uuid4()
         cursor.execute(
             "INSERT INTO ledger_entry (id, kind, reference, posted_at)"

@@ -25,7 +25,7 @@ def deposit(*, owner: UUID, actor: Actor, now: datetime) -> None:
     customer = ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", owner)
     wallet = ledger.account(AccountKind.HOT_WALLET, "BTC")
     legs = [Leg(customer, Amount(100, "BTC")), Leg(wallet, Amount(-100, "BTC"))]
-    ledger.post("test.deposit", str(owner), legs, now=now)
+    ledger.post("custody.deposit", str(owner), legs, now=now)
     audit.record(Event.MOVED, f"test/{owner}", actor=actor, now=now)
 
 

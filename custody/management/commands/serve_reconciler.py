@@ -10,6 +10,7 @@ from django.db import connection
 from core import clock
 from core.trusted import serving
 from custody.adapters.bitcoin import BitcoinNode
+from custody.daemons.credits import Credits
 from custody.daemons.reconciler import Reconciler, key_at
 from kernel.canonical import NotCanonical
 from kernel.registry import BadRegistry, Registry
@@ -20,6 +21,11 @@ class Command(BaseCommand):
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--key", type=Path, required=True, help="its own Ed25519 key, as a PEM file")
+        parser.add_argument(
+            "--credits",
+            type=Path,
+            help="its list of credits that officers signed for (beside the key: credits)",
+        )
         parser.add_argument("--registry", type=Path, default=settings.REGISTRY_FILE)
         parser.add_argument("--socket", type=Path, default=settings.RECONCILER_SOCKET)
         parser.add_argument("--allow-uid", type=int, action="append", default=[], help="who may ask")
@@ -32,11 +38,12 @@ class Command(BaseCommand):
         try:
             key = key_at(options["key"])
             registry = Registry.parse(options["registry"].read_bytes())
+            agreed = Credits(options["credits"] or options["key"].with_name("credits"))
             listener = serving.listen(options["socket"])
         except (OSError, ValueError, BadRegistry, NotCanonical) as error:
             raise CommandError(f"cannot start: {error}") from error
         with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
-            reconciler = Reconciler(key=key, registry=registry, node=node, clock=clock.now)
+            reconciler = Reconciler(key=key, registry=registry, node=node, clock=clock.now, agreed=agreed)
 
             def answer(message: serving.Message, uid: int) -> serving.Message:
                 try:
