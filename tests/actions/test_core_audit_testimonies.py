@@ -340,7 +340,7 @@ def test_the_vaults_alarms_are_read_by_a_probe_too(tmp_path: Path, now: datetime
         assert probing.read_vault(now).status is Status.UP
         question: dict[str, Any] = dict.fromkeys(("subject", "actor", "purpose", "event"), "eve")
         question |= {"v": 1, "type": "open", "wrapped": "AA", "items": [{"place": "x", "sealed": "AA"}]}
-        sockets.ask(settings.VAULT_SOCKET, question, patience_s=5)
+        sockets.ask(settings.VAULT_SOCKET, question, patience_s=60)
         reading = probing.read_vault(now)
         assert (reading.status, reading.facts["alarms within the hour"]) == (Status.DEGRADED, 1)
     settings.VAULT_SOCKET = tmp_path / "nobody.sock"

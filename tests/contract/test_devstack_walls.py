@@ -152,7 +152,7 @@ ASK_VAULT = """
 import sys
 from pathlib import Path
 from core.trusted.serving import ask
-print(ask(Path(sys.argv[1]), {"v": 1, "type": "open"}, patience_s=9)[0]["code"])
+print(ask(Path(sys.argv[1]), {"v": 1, "type": "open"}, patience_s=60)[0]["code"])
 """
 
 
@@ -176,8 +176,8 @@ ASK_NOTARY = """
 import sys
 from pathlib import Path
 from core.trusted.serving import ask
-root = sys.argv[2]
-print(ask(Path(sys.argv[1]), {"v": 1, "type": "sign", "size": 1, "root": root, "proof": []}, patience_s=9)[0])
+wanted = {"v": 1, "type": "sign", "size": 1, "root": sys.argv[2], "proof": []}
+print(ask(Path(sys.argv[1]), wanted, patience_s=60)[0])
 """
 
 

@@ -68,7 +68,7 @@ def test_waits_for_all_who_were_at_work_and_for_nobody_who_began_since() -> None
         with pytest.raises(TimeoutError):
             waiting.result(0.1)
         second.close()
-        waiting.result(10)
+        waiting.result(30)
 
 
 def test_waits_for_nobody_where_nobody_is_at_work() -> None:
@@ -86,7 +86,7 @@ def test_waits_only_until_a_place_is_free_where_there_are_several() -> None:
         there.work()
         waiting = there.waits()
         first.close()
-        waiting.result(10)
+        waiting.result(30)
 
 
 def test_ends_once_another_has_done_it() -> None:
@@ -96,11 +96,11 @@ def test_ends_once_another_has_done_it() -> None:
         waiting = there.waits(done.is_set)
         done.set()
         there.work()  # who has done it goes to work
-        waiting.result(10)
+        waiting.result(30)
 
 
 def test_waits_no_longer_than_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(gathering, "WAIT_S", 0.01)
     with gathered() as there:
         there.work()
-        there.waits().result(10)
+        there.waits().result(30)

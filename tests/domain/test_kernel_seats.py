@@ -174,7 +174,7 @@ def test_let_what_needs_no_place_aside_pass_those_that_wait_for_one() -> None:
                 while Room.came < came + number:
                     time.sleep(0.001)
             for name in ("order", "other"):
-                pool.submit(order, name).result(10)
+                pool.submit(order, name).result(30)
         finally:
             may_come_back.set()
     assert said == [*spends[:AT_ONCE], "order", "other", *spends[AT_ONCE:]]
