@@ -25,6 +25,8 @@ from engine_bridge.wire import (
 )
 
 CALL_S: Final = 5.0
+WATCH_S: Final = 20.0
+"""A watch ends by itself after so long: the machine at its other end may be gone, and nobody says so."""
 DONE: Final = frozenset({ResultCode.OK, ResultCode.UNCHANGED})
 
 
@@ -70,7 +72,18 @@ class ShardReading:
 def status(target: str) -> ShardReading:
     """What the engine says of itself; EngineAway. EngineRefused: a standby's socket, whose process leads."""
     with _channel(target) as channel:
-        wire = admin_pb2_grpc.AdminStub(channel).Status(types_pb2.Empty(), timeout=CALL_S)
+        return _reading(admin_pb2_grpc.AdminStub(channel).Status(types_pb2.Empty(), timeout=CALL_S))
+
+
+def watch(target: str) -> Iterator[ShardReading]:
+    """The same at once, at each change and once a second, until it ends or the time is over: EngineAway."""
+    with _channel(target) as channel:
+        for wire in admin_pb2_grpc.AdminStub(channel).WatchStatus(types_pb2.Empty(), timeout=WATCH_S):
+            yield _reading(wire)
+    raise EngineAway("the engine ends")
+
+
+def _reading(wire: types_pb2.ShardStatus) -> ShardReading:
     return ShardReading(
         epoch=wire.epoch,
         state=decoding.SHARD_STATES.get(wire.state, "unknown"),

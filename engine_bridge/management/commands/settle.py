@@ -8,6 +8,7 @@ from django.conf import settings
 from django.core.management.base import BaseCommand
 
 from core import daemon
+from engine_bridge.daemons.confirming import confirming
 from engine_bridge.daemons.settlement import NAME, Settlement, calm_collector
 from engine_bridge.daemons.watching import watching
 
@@ -19,7 +20,8 @@ class Command(BaseCommand):
         calm_collector()
         settlement = Settlement(settings.ENGINE_TRANSFERS_TARGET)
         try:
-            with watching(settings.ENGINE_ADMIN_TARGET):
+            target = settings.ENGINE_ADMIN_TARGET
+            with watching(target), confirming(target):
                 daemon.lead(NAME, settlement.step, interval_s=0.2)
         finally:
             settlement.close()
