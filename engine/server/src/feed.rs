@@ -204,6 +204,7 @@ impl Feed {
         shared.settled.asks_from(&request.consumer, request.from_event_seq).map_err(Status::internal)?;
         let mut newest = shared.archive.watch();
         let mut cursor = Cursor::new(request.from_event_seq);
+        let mut sent = 0;
         let events_max = match request.max_events as usize {
             0 => EVENTS_DEFAULT,
             wanted => wanted.min(EVENTS_MAX),
@@ -231,6 +232,9 @@ impl Feed {
                     Err(_) => return Err(Status::unavailable("the engine ends")),
                 }
             }
+            if !events.is_empty() {
+                sent = cursor.next_seq() - 1;
+            }
             let epoch = shared.live.lock().expect("nobody panics while holding it").epoch;
             let (state_hash_seq, chain) = shared.durable.get();
             let batch = EventBatch {
@@ -239,7 +243,7 @@ impl Feed {
                 events: events.iter().map(telling::event).collect(),
                 state_hash: chain.to_vec(),
                 state_hash_seq,
-                durable_event_seq: durable_event_seq.max(cursor.next_seq() - 1),
+                durable_event_seq: durable_event_seq.max(sent),
             };
             if sender.send(Ok(batch)).await.is_err() {
                 return Ok(());
@@ -255,6 +259,7 @@ impl Feed {
 mod tests {
     use countersign_venue::command::{AdminBody, AssetSpec, Transfer};
     use countersign_venue::{Command, Output};
+    use tokio_stream::StreamExt;
 
     use super::*;
     use crate::engine::tests::idle;
@@ -336,6 +341,17 @@ mod tests {
         assert_eq!(ask(&[1, 2, 3], false, 0, 5), refused(listed));
         assert_eq!(ask(&[1_000], true, 0, 5), refused(listed));
         assert_eq!(ask(&[], true, u64::MAX, 4), Ok((vec![], 0)));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_events_that_are_far_off_hears_which_one_is_the_newest() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (engine, _queue) = idle(folder.path(), 1);
+        let feed = Feed::new(engine, Consumers::default(), Handle::current(), Places::for_streams());
+        let request = SubscribeRequest { from_event_seq: 7, heartbeat_ms: 10, ..SubscribeRequest::default() };
+        let mut batches = feed.subscribe(Request::new(request)).await.unwrap().into_inner();
+        let heartbeat = batches.next().await.unwrap().unwrap();
+        assert_eq!((heartbeat.first_event_seq, heartbeat.durable_event_seq), (7, 0));
     }
 
     #[tokio::test]
