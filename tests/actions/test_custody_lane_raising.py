@@ -11,6 +11,7 @@ from custody import actions, queries, raising_tasks, tasks
 from custody.actions.raising import FeeNotRaised
 from tests import raising
 from tests.lane import SMALL, Scene
+from tests.roles import as_role
 from tests.treasury import BTC
 
 pytestmark = pytest.mark.django_db
@@ -26,8 +27,10 @@ def test_has_its_fee_raised_without_officers_within_the_hour(scene: Scene) -> No
     payment = queries.payment_of(row)
     assert payment is not None
     scene.pass_time(timedelta(minutes=30))
-    version = raising.raised(scene.treasury, payment)
-    scene.drain()
+    with as_role("cs_console"):
+        version = raising.raised(scene.treasury, payment)
+    with as_role("cs_worker"):
+        scene.drain()
     assert queries.payment(payment.pk).txid == version.txid
     used = sorted(scene.signers.used().values())
     counted = SMALL + payment.fee_units + version.fee_units
