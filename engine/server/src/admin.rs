@@ -212,7 +212,7 @@ impl Service for Admin {
         if retry_after_ms != 0 {
             self.engine.shared.retry_after_ms.store(retry_after_ms.into(), Ordering::Relaxed);
         }
-        self.engine.set_state(ShardState::Draining);
+        self.engine.drain();
         // Everything that was taken before lies in the queue ahead of this question. As in the status the hash is the one
         // over all events: hashing a large state here would take longer than clients may be refused.
         let looked = self
@@ -221,21 +221,13 @@ impl Service for Admin {
         let (engine_seq, event_seq, state_hash, epoch) =
             looked.await.map_err(|NotTaken(code)| unavailable(code))?;
         if release_journal {
-            self.engine.set_state(ShardState::Upgrading);
-            self.engine.shared.released.notify_one();
+            self.engine.release();
         }
         Ok(Response::new(DrainResult { engine_seq, event_seq, state_hash, epoch }))
     }
 
     async fn resume(&self, _: Request<ResumeRequest>) -> Result<Response<AdminResult>, Status> {
-        let code = match self.engine.state() {
-            ShardState::Draining => {
-                self.engine.set_state(ShardState::Running);
-                ResultCode::Ok
-            }
-            ShardState::Running => ResultCode::Unchanged,
-            _ => ResultCode::Unsupported,
-        };
+        let code = self.engine.resume();
         let shared = &self.engine.shared;
         Ok(Response::new(AdminResult {
             code: code as i32,

@@ -148,10 +148,6 @@ impl Engine {
         self.shared.applied_seq.load(Ordering::Relaxed)
     }
 
-    pub fn set_state(&self, state: ShardState) {
-        self.shared.state.send_replace(state);
-    }
-
     /// Hands commands in, if the shard takes any; otherwise they come back.
     pub fn submit(&self, entries: Vec<Entry>, reply: Reply) -> Result<(), (NotTaken, Vec<Entry>)> {
         let refused = match self.state() {

@@ -10,6 +10,7 @@ mod convert;
 mod deciding;
 mod depth;
 mod desk;
+mod draining;
 mod engine;
 mod feed;
 mod hurry;
