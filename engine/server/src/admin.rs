@@ -307,3 +307,6 @@ impl Service for Admin {
         Ok(Response::new(Box::pin(ReceiverStream::new(receiver))))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -296,30 +296,4 @@ impl Deciding {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::sync::mpsc::channel;
-
-    use countersign_venue::command::{OrderBody, OrderCommand};
-
-    use super::*;
-    use crate::engine::tests::{idle, look};
-
-    #[test]
-    fn a_time_out_is_not_kept_waiting_by_questions() {
-        let folder = tempfile::TempDir::new().unwrap();
-        let (engine, queue) = idle(folder.path(), 4);
-        let mut venue = Venue::new();
-        let body = OrderBody::CancelAllAfter { account_id: 7, timeout_ms: 1 };
-        let switch = OrderCommand { command_id: [7; 16], session: 0, session_seq: 0, expires_at_ms: 1, body };
-        venue.apply(1, &Command::Order(switch), 0, &mut Output::default());
-        assert!(venue.next_timer_ns().is_some());
-        for job in [look(), Job::Stop] {
-            engine.send(job).unwrap();
-        }
-        let shared = Arc::clone(&engine.shared);
-        let onward = Onward::Flushed(Arc::default(), channel().1);
-        let mut deciding = Deciding::new(venue, queue, onward, shared);
-        assert_eq!(deciding.turn(1), 1);
-        assert_eq!((deciding.venue.next_timer_ns(), deciding.venue.engine_seq()), (None, 2));
-    }
-}
+mod tests;

@@ -249,19 +249,4 @@ pub fn look(venue: &Venue, instrument_id: u32, depth: usize) -> Option<BookFrame
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_followed_book_tells_of_its_auction_until_that_is_run() {
-        let mut depth = Depth { ladders: BTreeMap::new(), epoch: 1, event_seq: 0 };
-        let indication = Indication { price: 100, matched: 7, unmatched: 2, surplus: Some(Side::Buy) };
-        let mut told = |uncrossed| {
-            let body = Body::Auction { indication, uncrossed };
-            depth.follow(&Event { seq: 1, engine_seq: 1, time_ns: 1, instrument_id: 9, body });
-            depth.snapshot(9, 0).unwrap().auction
-        };
-        assert_eq!(told(false), Some(telling::auction(&indication, false)));
-        assert_eq!(told(true), None);
-    }
-}
+mod tests;

@@ -259,4 +259,35 @@ mod tests {
             }
         }
     }
+
+    #[test]
+    fn a_refusal_is_counted_under_whose_it_was_and_what_it_asked_for() {
+        let denials = Denials::default();
+        let peer = |identity| Peer { identity, name: "user 7".into() };
+        for path in ["/exchange.engine.v1.Admin/Status", "/exchange.engine.v1.Admin/Drain"] {
+            denials.add(&peer(Some(Identity::Orders)), path);
+        }
+        for path in ["", "/exchange.engine.v1.AdminX/Status", "/Admin/Status"] {
+            denials.add(&peer(None), path);
+        }
+        assert_eq!(denials.told(), [(("nobody", "unknown"), 3), (("orders", "Admin"), 2)]);
+        denials.turn_away("tls", format_args!("it is full"));
+        denials.turn_away("tls", format_args!("it is full"));
+        assert_eq!(denials.turned_away(), [("tls", 2)]);
+    }
+
+    #[test]
+    fn a_line_says_how_many_were_left_out_since_the_last_one() {
+        let mut counted = Counted::default();
+        assert_eq!(counted.line(), Some(0));
+        // The last line is of this moment, however slow this test is.
+        counted.told = Some(Instant::now() + Duration::from_secs(3_600));
+        assert_eq!([counted.line(), counted.line()], [None, None]);
+        for untold in [2, 0] {
+            let long_ago = Instant::now().checked_sub(LINE_EVERY);
+            counted.told = long_ago;
+            assert_eq!(counted.line(), Some(untold));
+            assert!(counted.told > long_ago, "the next one waits from now on");
+        }
+    }
 }

@@ -151,5 +151,24 @@ mod tests {
         }
         assert_eq!(buckets.counts[..4], [2, 1, 2, 1]);
         assert_eq!(buckets.counts[Buckets::COUNT - 1], 1);
+        assert_eq!(buckets.sum, u64::MAX / 2 + 15);
+    }
+
+    #[test]
+    fn half_of_the_latest_flushes_were_quicker_than_the_p50_and_one_in_a_hundred_slower_than_the_p99() {
+        let told = |flushes: VecDeque<u32>| Live { flushes, ..Live::default() }.flush_us();
+        assert_eq!(told((0..1_000).rev().collect()), (500, 990));
+        assert_eq!(told([7, 3].into()), (7, 7));
+        assert_eq!((told([5].into()), told([].into())), ((5, 5), (0, 0)));
+    }
+
+    #[test]
+    fn refusals_are_told_by_their_reasons_where_there_were_any() {
+        let refusals = Refusals::default();
+        refusals.add(Code::Busy, 3);
+        refusals.add(Code::BadCommand, 1);
+        refusals.add(Code::Busy, 4);
+        let told: Vec<(i32, u64)> = refusals.told().collect();
+        assert_eq!(told, [(Code::BadCommand as i32, 1), (Code::Busy as i32, 7)]);
     }
 }

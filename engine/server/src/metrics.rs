@@ -138,10 +138,9 @@ fn page(engine: &Engine, consumers: &Consumers, denials: &Denials) -> String {
     let away = denials.turned_away().into_iter().map(|(door, count)| (format!("door=\"{door}\""), count));
     labelled("turned_away_total", "counter", "Connections that were not let in, by door.", away.collect());
     let lags = status.consumers.iter().map(|consumer| {
-        let label = consumer.name.chars();
-        let label: String =
-            label.filter(|letter| letter.is_ascii_alphanumeric() || "-_.".contains(*letter)).collect();
-        (format!("consumer=\"{label}\""), status.event_seq.saturating_sub(consumer.sent_event_seq))
+        // A name is plain: see [`crate::settled::check_name`].
+        let label = format!("consumer=\"{}\"", consumer.name);
+        (label, status.event_seq.saturating_sub(consumer.sent_event_seq))
     });
     let help = "Durable events not yet sent to a consumer.";
     labelled("consumer_lag_events", "gauge", help, lags.collect());
@@ -179,4 +178,34 @@ fn counts(page: &mut String, name: &str, label: &str, buckets: &Buckets) {
     }
     writeln!(page, "{name}_sum{braced} {}\n{name}_count{braced} {total}", buckets.sum)
         .expect("writing to a string");
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_histograms_buckets_hold_all_that_lies_below_their_bounds() {
+        let mut buckets = Buckets::default();
+        for value in [1, 2, 2, 1 << 40] {
+            buckets.add(value);
+        }
+        let mut page = String::new();
+        histogram(&mut page, "waits", "How long.", &buckets);
+        let name = "countersign_engine_waits";
+        let begin =
+            format!("# HELP {name} How long.\n# TYPE {name} histogram\n{name}_bucket{{le=\"1\"}} 1\n");
+        assert!(page.starts_with(&begin), "{page}");
+        for line in [
+            format!("{name}_bucket{{le=\"2\"}} 3\n"),
+            format!("{name}_bucket{{le=\"524288\"}} 3\n{name}_bucket{{le=\"+Inf\"}} 4\n"),
+            format!("{name}_sum {}\n{name}_count 4\n", 5 + (1u64 << 40)),
+        ] {
+            assert!(page.contains(&line), "{line} in {page}");
+        }
+        page.clear();
+        counts(&mut page, "waits", "stage=\"told\"", &buckets);
+        assert!(page.starts_with("waits_bucket{stage=\"told\",le=\"1\"} 1\n"), "{page}");
+        assert!(page.ends_with("waits_count{stage=\"told\"} 4\n"), "{page}");
+    }
 }

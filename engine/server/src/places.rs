@@ -76,3 +76,28 @@ fn files() -> u64 {
     setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum }).ok();
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_kind_has_its_part_of_all_files_within_bounds_and_whoever_shares_it_a_quarter_of_that() {
+        let of = |files| Places::of(files, 100);
+        assert_eq!([0, 39, 40, 800, u64::MAX].map(|files| of(files).limit), [4, 4, 5, 100, 100]);
+        assert_eq!([0, 63, 64, 800].map(|files| of(files).share().limit), [1, 1, 2, 25]);
+    }
+
+    #[test]
+    fn a_place_is_taken_by_one_and_free_again_when_it_is_left() {
+        let places = Places::of(0, 100);
+        let mut taken: Vec<Place> = (0..4).map(|_| places.or_refuse("readers").unwrap()).collect();
+        let refused = places.or_refuse("readers").unwrap_err();
+        assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
+        assert_eq!(refused.message(), "4 readers are open, and there may be no more");
+        assert!(places.clone().take().is_none());
+        taken.pop();
+        let share = places.share();
+        assert!(share.take().is_some_and(|_| places.take().is_some()), "a share counts by itself");
+    }
+}
