@@ -6,10 +6,12 @@ use std::net::{TcpListener, TcpStream};
 use countersign_wire::v1::event_feed_client::EventFeedClient;
 use countersign_wire::v1::order_entry_client::OrderEntryClient;
 use countersign_wire::v1::{
-    CancelOrder, CommandBatch, DrainRequest, Durability, Empty, InstrumentState, MassCancelRequest,
-    ResultCode, ResumeRequest, SetInstrumentStateRequest, ShardState, Side, SubscribeRequest, command,
+    AccountChanged, CancelOrder, CommandBatch, DrainRequest, Durability, Empty, InstrumentState,
+    MassCancelRequest, ResultCode, ResumeRequest, SetAccountFeesRequest, SetInstrumentStateRequest,
+    ShardState, Side, SubscribeRequest, command, event,
 };
 
+use crate::events;
 use crate::process::{self, Ids, Process, TIA, TOM, limit};
 use crate::sessions::say_hello;
 
@@ -162,5 +164,27 @@ async fn does_not_call_an_answer_durable_that_was_not_flushed_and_leaves_no_sock
     assert!(process.ended());
     for path in process.sockets() {
         assert!(!path.exists(), "{}", path.display());
+    }
+}
+
+#[tokio::test]
+async fn gives_an_account_fees_of_its_own_and_takes_them_back() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    let mut admin = process::admin_client(process.admin().await);
+    for (fees, default_fees) in [((7, 9), false), ((0, 0), false), ((0, 0), true)] {
+        let (maker_fee_ppm, taker_fee_ppm) = fees;
+        let request = SetAccountFeesRequest {
+            account_id: TOM,
+            maker_fee_ppm,
+            taker_fee_ppm,
+            default_fees,
+            ..SetAccountFeesRequest::default()
+        };
+        let told = admin.set_account_fees(request.clone()).await.unwrap().into_inner();
+        assert_eq!(told.code(), ResultCode::Ok, "{request:?}");
+        let last = events(&process, 1).await.pop().unwrap();
+        let changed = AccountChanged { account_id: TOM, maker_fee_ppm, taker_fee_ppm, default_fees };
+        assert_eq!((last.engine_seq, last.body), (told.engine_seq, Some(event::Body::Account(changed))));
     }
 }

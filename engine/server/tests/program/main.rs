@@ -17,6 +17,7 @@ mod restoring;
 mod sessions;
 mod slow;
 mod takeover;
+mod transfers;
 mod verifying;
 
 use std::collections::BTreeMap;
@@ -25,11 +26,10 @@ use std::time::Duration;
 use countersign_wire::v1::event_feed_client::EventFeedClient;
 use countersign_wire::v1::market_data_client::MarketDataClient;
 use countersign_wire::v1::order_entry_client::OrderEntryClient;
-use countersign_wire::v1::transfers_client::TransfersClient;
 use countersign_wire::v1::{
-    AcknowledgeRequest, BalancesRequest, BookFrame, BookRequest, CancelOrder, ClientFrame, CommandBatch,
-    DrainRequest, Empty, Event, Hello, OpenOrder, OpenOrdersRequest, QueryCommandRequest, ResultCode,
-    ResumeRequest, Side, SubscribeRequest, TradesRequest, client_frame, command, event,
+    BalancesRequest, BookFrame, BookRequest, CancelOrder, ClientFrame, CommandBatch, DrainRequest, Empty,
+    Event, Hello, OpenOrder, OpenOrdersRequest, QueryCommandRequest, ResultCode, ResumeRequest, Side,
+    SubscribeRequest, TradesRequest, client_frame, command, event,
 };
 use process::{Ids, Process, TIA, TOM, limit};
 use tokio_stream::wrappers::ReceiverStream;
@@ -296,21 +296,4 @@ async fn starts_from_a_snapshot_and_replays_only_what_came_after() {
     process.start(&[]).await;
     assert!(events(&process, 1).await[..known.len()] == known[..], "events do not need their archive");
     assert_eq!(balances(&process).await, held);
-}
-
-#[tokio::test]
-async fn forgets_no_transfer_for_an_acknowledgement_of_what_was_never_told() {
-    let mut process = Process::fresh();
-    process.list_and_fund().await;
-    let mut transfers = TransfersClient::new(process.transfers().await);
-    let batch = process::transfer(TOM, 1, 5);
-    let first = transfers.submit(batch.clone()).await.unwrap().into_inner().results.remove(0);
-    // Somebody counts the events of another engine.
-    for through_event_seq in [u64::MAX, first.event_seq + 1_000] {
-        let told = transfers.acknowledge(AcknowledgeRequest { through_event_seq }).await;
-        assert_eq!(told.unwrap_err().code(), tonic::Code::InvalidArgument);
-    }
-    let again = transfers.submit(batch).await.unwrap().into_inner().results.remove(0);
-    assert!(again.duplicate);
-    assert_eq!(again.event_seq, first.event_seq);
 }
