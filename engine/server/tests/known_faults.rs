@@ -32,17 +32,17 @@ async fn submit(process: &Process, commands: Vec<Command>) -> Vec<CommandResult>
 }
 
 async fn events(process: &Process) -> Vec<Event> {
+    let mut state = EventFeedClient::new(process.orders().await);
+    let mut balances = state.get_balances(BalancesRequest::default()).await.unwrap().into_inner();
+    let reached = balances.message().await.unwrap().unwrap().event_seq;
     let mut feed = EventFeedClient::new(process.transfers().await);
-    let request = SubscribeRequest { from_event_seq: 1, heartbeat_ms: 20, ..SubscribeRequest::default() };
+    let request = SubscribeRequest { from_event_seq: 1, ..SubscribeRequest::default() };
     let mut stream = feed.subscribe(request).await.unwrap().into_inner();
     let mut events = Vec::new();
-    loop {
-        let batch = stream.message().await.unwrap().unwrap();
-        if batch.events.is_empty() {
-            return events;
-        }
-        events.extend(batch.events);
+    while (events.len() as u64) < reached {
+        events.extend(stream.message().await.unwrap().unwrap().events);
     }
+    events
 }
 
 type Balances = BTreeMap<(u64, u32), (u64, u64)>;

@@ -34,19 +34,21 @@ use countersign_wire::v1::{
 use process::{Ids, Process, TIA, TOM, limit};
 use tokio_stream::wrappers::ReceiverStream;
 
+/// Every event from there on that was caused by what has been acknowledged so far: events are told some time after.
 async fn events(process: &Process, from_event_seq: u64) -> Vec<Event> {
+    let mut state = EventFeedClient::new(process.orders().await);
+    let mut balances = state.get_balances(BalancesRequest::default()).await.unwrap().into_inner();
+    let reached = balances.message().await.unwrap().unwrap().event_seq;
     let mut feed = EventFeedClient::new(process.transfers().await);
     let request = SubscribeRequest { from_event_seq, heartbeat_ms: 20, ..SubscribeRequest::default() };
     let mut stream = feed.subscribe(request).await.unwrap().into_inner();
     let mut events = Vec::new();
-    loop {
+    while from_event_seq + (events.len() as u64) <= reached {
         let batch = stream.message().await.unwrap().unwrap();
-        if batch.events.is_empty() {
-            return events;
-        }
         assert_eq!(batch.first_event_seq, from_event_seq + events.len() as u64);
         events.extend(batch.events);
     }
+    events
 }
 
 async fn balances(process: &Process) -> BTreeMap<(u64, u32), (u64, u64)> {
