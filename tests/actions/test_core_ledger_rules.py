@@ -154,3 +154,39 @@ def test_is_ruled_for_every_kind_that_a_role_writes_and_no_other() -> None:
     written = [kind for kinds in rules.WRITERS.values() for kind in kinds]
     assert sorted(written) == sorted(rules.LEGS)
     assert sorted(rules.WRITERS) == sorted(ROLES)
+
+
+def test_is_judged_by_its_own_rows_however_many_there_are() -> None:
+    write("custody.deposit", (("hot_wallet", None, -90_000), ("customer_funding", TOM, 90_000)))
+    with connection.cursor() as cursor:
+        cursor.execute("DISCARD PLANS")  # which may be from another test's tables
+    read = [_rows_read_for(entries=1000) for _ in range(4)]
+    assert len(set(read)) == 1, read
+
+
+def _rows_read_for(*, entries: int) -> int:
+    """Rows of the ledger that are read, by whichever road, for so many transfers in one statement."""
+    accounts = [
+        ledger.account(kind, "BTC", TOM).pk for kind in (AccountKind.CUSTOMER_FUNDING, AccountKind.IN_TRANSIT)
+    ]
+    before = _rows_read()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "WITH e AS (INSERT INTO ledger_entry (id, kind, reference, posted_at)"
+            " SELECT gen_random_uuid(), 'engine.transfer_started', gen_random_uuid(), now()"
+            " FROM generate_series(1, %s) RETURNING id)"
+            " INSERT INTO ledger_posting (entry_id, account_id, asset, units)"
+            " SELECT e.id, leg.account, 'BTC', leg.units FROM e"
+            " CROSS JOIN (VALUES (%s, -1), (%s, 1)) AS leg(account, units)",
+            [entries, *accounts],
+        )
+    return _rows_read() - before
+
+
+def _rows_read() -> int:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "SELECT sum(seq_tup_read + coalesce(idx_tup_fetch, 0)) FROM pg_stat_xact_user_tables"
+            " WHERE relname IN ('ledger_entry', 'ledger_posting')"
+        )
+        return int(cursor.fetchone()[0])
