@@ -33,10 +33,6 @@ UNKNOWN_BENEFICIARY: Final = "SIGNER_UNKNOWN_BENEFICIARY"
 """What a signer says that never learnt a statement, or has lost its memory since."""
 
 
-class NotTaken(Exception):
-    """Too few signers answered; the outbox asks again."""
-
-
 class NotTold(Exception):
     """A signer did not answer; it is told later."""
 
@@ -89,48 +85,51 @@ def offer(withdrawal_id: UUID, *, now: datetime) -> None:
 
 
 def _ask(payment_id: UUID, *, now: datetime) -> None:
-    row, silent = queries.payment(payment_id), []
-    standing, request = queries.collected(row), queries.lane_request(row)
+    row = queries.payment(payment_id)
+    standing = queries.collected(row)
     assert isinstance(row.owner, Withdrawal)  # nothing else is offered
-    customer, signed = row.owner.customer_id, set(standing.signed)
     refused = {token for token, _ in standing.refusals}
-    for token in _in_turn(standing.tokens, payment_id):
-        if token in signed | refused or len(signed) >= standing.threshold:
-            continue
+
+    def goes_on() -> bool:
+        """Not where it went before officers meanwhile."""
         marked = actions.mark_offered(payment_id=payment_id, actor=tasks.PAYER, now=now)
-        if marked.owner.state != "offered":
-            return  # it went before officers meanwhile
-        try:
-            answer = signer_client.ask(settings.SIGNERS_DIR, token, request)
-        except signer_client.SignerUnreachable as error:
-            log.warning("no answer: %s", error)
-            silent.append(token)
-            continue
-        if isinstance(answer, signer_client.Declined):
-            log.info("%s did not take %s: %s %s", token, row, answer.code, answer.detail)
-            if answer.code == UNKNOWN_BENEFICIARY:
-                actions.report_forgotten(
-                    token=token,
-                    customer_id=customer,
-                    destination=row.owner.destination,
-                    actor=TEACHER,
-                    now=now,
-                )
-            actions.report_refusal(
+        return bool(marked.owner.state == "offered")
+
+    for answer in signer_client.ask_in_turn(
+        settings.SIGNERS_DIR,
+        [token for token in _in_turn(standing.tokens, payment_id) if token not in refused],
+        queries.lane_request(row),
+        of=row,
+        signed=standing.signed,
+        threshold=standing.threshold,
+        goes_on=goes_on,
+    ):
+        if isinstance(answer, signer_client.Signed):
+            actions.store_signature(
                 payment_id=row.pk,
-                token=token,
-                code=answer.code,
-                detail=answer.detail,
+                token=answer.token,
+                signatures=answer.signatures,
                 actor=tasks.PAYER,
                 now=now,
             )
             continue
-        actions.store_signature(
-            payment_id=row.pk, token=token, signatures=answer.signatures, actor=tasks.PAYER, now=now
+        log.info("%s did not take %s: %s %s", answer.token, row, answer.code, answer.detail)
+        if answer.code == UNKNOWN_BENEFICIARY:
+            actions.report_forgotten(
+                token=answer.token,
+                customer_id=row.owner.customer_id,
+                destination=row.owner.destination,
+                actor=TEACHER,
+                now=now,
+            )
+        actions.report_refusal(
+            payment_id=row.pk,
+            token=answer.token,
+            code=answer.code,
+            detail=answer.detail,
+            actor=tasks.PAYER,
+            now=now,
         )
-        signed.add(token)
-    if len(signed) < standing.threshold and silent:
-        raise NotTaken(f"{row}: no answer from {', '.join(silent)}")
 
 
 def _in_turn(tokens: Sequence[str], payment_id: UUID) -> list[str]:

@@ -15,7 +15,7 @@ from django.conf import settings
 from core.refusals import Refused
 from custody import actions, queries, tasks
 from custody.adapters import signer_client
-from custody.adapters.bitcoin import BitcoinNode, NodeError, NodeUnreachable, Outcome
+from custody.adapters.bitcoin import BitcoinNode, NodeError, NodeUnreachable
 from custody.domain.raising import NotRaisable
 from custody.models import PaymentVersion
 
@@ -34,7 +34,7 @@ def carry_all(*, now: datetime) -> None:
     for version_id in queries.open_versions():
         try:
             carry(version_id, now=now)
-        except (tasks.HeldBack, tasks.TooFewSigners, tasks.NotDelivered) as error:
+        except (tasks.HeldBack, signer_client.TooFewSigners, tasks.NotDelivered) as error:
             log.info("still on the way: %s", error)
 
 
@@ -84,39 +84,39 @@ def _ask(version_id: UUID, *, now: datetime) -> None:
 
     Those that signed the first version come first: they have counted what it pays.
     """
-    row, silent = queries.version(version_id), []
+    row = queries.version(version_id)
     if not queries.is_version_askable(row, now=now):
         return
-    standing, request = queries.collected_version(row), queries.version_request(row)
-    signed, refused = set(standing.signed), {token for token, _ in standing.refusals}
-    known = queries.collected(row.payment).signed
-    for token in sorted(standing.tokens, key=lambda one: one not in known):
-        if token in signed | refused or len(signed) >= standing.threshold:
-            continue
+    standing, known = queries.collected_version(row), queries.collected(row.payment).signed
+    refused = {token for token, _ in standing.refusals}
+
+    def goes_on() -> bool:
         _check_held(row, now=now)
-        try:
-            answer = signer_client.ask(settings.SIGNERS_DIR, token, request)
-        except signer_client.SignerUnreachable as error:
-            log.warning("no answer: %s", error)
-            silent.append(token)
-            continue
+        return True
+
+    for answer in signer_client.ask_in_turn(
+        settings.SIGNERS_DIR,
+        sorted((one for one in standing.tokens if one not in refused), key=lambda one: one not in known),
+        queries.version_request(row),
+        of=row,
+        signed=standing.signed,
+        threshold=standing.threshold,
+        goes_on=goes_on,
+    ):
         if isinstance(answer, signer_client.Declined):
-            log.error("%s refused %s: %s %s", token, row, answer.code, answer.detail)
+            log.error("%s refused %s: %s %s", answer.token, row, answer.code, answer.detail)
             actions.report_version_refusal(
                 version_id=row.pk,
-                token=token,
+                token=answer.token,
                 code=answer.code,
                 detail=answer.detail,
                 actor=tasks.PAYER,
                 now=now,
             )
-            continue
-        actions.store_version_signature(
-            version_id=row.pk, token=token, given=answer.signatures, actor=tasks.PAYER, now=now
-        )
-        signed.add(token)
-    if len(signed) < standing.threshold and silent:
-        raise tasks.TooFewSigners(f"{row}: no answer from {', '.join(silent)}")
+        else:
+            actions.store_version_signature(
+                version_id=row.pk, token=answer.token, given=answer.signatures, actor=tasks.PAYER, now=now
+            )
 
 
 def _finish(version_id: UUID, *, now: datetime) -> None:
@@ -147,10 +147,7 @@ def _send(version_id: UUID, *, now: datetime) -> None:
         if not queries.is_version_sendable(queries.version(version_id), now=now):
             return
         answer = node.broadcast(raw)
-    if not answer.delivered:
-        level = logging.INFO if answer.outcome is Outcome.UNKNOWN else logging.ERROR
-        log.log(level, "%s: %s %s", row, answer.outcome, answer.detail)
-        raise tasks.NotDelivered(f"{row}: {answer.outcome} {answer.detail}")
+    tasks.check_delivered(row, answer)
     actions.report_replaced(version_id=row.pk, actor=tasks.PAYER, now=now)
 
 

@@ -23,7 +23,7 @@ from custody.adapters import screening, signer_client
 from custody.adapters.bitcoin import BitcoinNode, Broadcast, NodeUnreachable, Outcome
 from custody.domain import coins
 from custody.domain.coins import Coin, Script
-from custody.models import Refill, Withdrawal
+from custody.models import Payment, PaymentVersion, Refill, Withdrawal
 from kernel import script
 from kernel.transaction import Outpoint, Output, Transaction
 
@@ -38,10 +38,6 @@ FEE_TARGET_BLOCKS: Final = 6
 REGTEST_FEERATE: Final = 2
 """A regtest node has seen no fees to learn from; on any other network an unknown fee rate waits."""
 SIGNABLE: Final = frozenset({"signing", "offered", "exported"})
-
-
-class TooFewSigners(Exception):
-    """Not enough signers answered; the outbox asks again."""
 
 
 class NotDelivered(Exception):
@@ -116,31 +112,40 @@ def ask_signers(payment_id: UUID, *, now: datetime) -> None:
     row = queries.payment(payment_id)
     if row.owner.state != "signing":
         return
-    standing, silent = queries.collected(row), []
-    signed, request = set(standing.signed), queries.sign_request(row)
-    for token in standing.tokens:
-        if token in signed or len(signed) >= standing.threshold:
-            continue
+
+    def goes_on() -> bool:
         if held := queries.stopped(row, now=now):
             raise HeldBack(f"{row}: {held}")
-        try:
-            answer = signer_client.ask(settings.SIGNERS_DIR, token, request)
-        except signer_client.SignerUnreachable as error:
-            log.warning("no answer: %s", error)
-            silent.append(token)
-            continue
+        return True
+
+    standing = queries.collected(row)
+    for answer in signer_client.ask_in_turn(
+        settings.SIGNERS_DIR,
+        standing.tokens,
+        queries.sign_request(row),
+        of=row,
+        signed=standing.signed,
+        threshold=standing.threshold,
+        goes_on=goes_on,
+    ):
         if isinstance(answer, signer_client.Declined):
-            log.error("%s refused %s: %s %s", token, row, answer.code, answer.detail)
+            log.error("%s refused %s: %s %s", answer.token, row, answer.code, answer.detail)
             actions.report_refusal(
-                payment_id=row.pk, token=token, code=answer.code, detail=answer.detail, actor=PAYER, now=now
+                payment_id=row.pk,
+                token=answer.token,
+                code=answer.code,
+                detail=answer.detail,
+                actor=PAYER,
+                now=now,
             )
-            continue
-        actions.store_signature(
-            payment_id=row.pk, token=token, signatures=answer.signatures, actor=PAYER, now=now
-        )
-        signed.add(token)
-    if len(signed) < standing.threshold and silent:
-        raise TooFewSigners(f"{row}: no answer from {', '.join(silent)}")
+        else:
+            actions.store_signature(
+                payment_id=row.pk,
+                token=answer.token,
+                signatures=answer.signatures,
+                actor=PAYER,
+                now=now,
+            )
     if len(standing.signed) >= standing.threshold:
         finish(payment_id, now=now)  # the lane had signed it before officers did: no new answer says so
 
@@ -183,12 +188,17 @@ def send(payment_id: UUID, *, now: datetime) -> None:
             answer = Broadcast(Outcome.ACCEPTED)
         else:
             answer = node.broadcast(raw)
-    if not answer.delivered:
-        level = logging.INFO if answer.outcome is Outcome.UNKNOWN else logging.ERROR
-        log.log(level, "%s: %s %s", row, answer.outcome, answer.detail)
-        raise NotDelivered(f"{row}: {answer.outcome} {answer.detail}")
+    check_delivered(row, answer)
     if row.sent_at is None:
         actions.report_broadcast(payment_id=row.pk, actor=PAYER, now=now)
+
+
+def check_delivered(what: Payment | PaymentVersion, answer: Broadcast) -> None:
+    """NotDelivered, and a line for people, unless the node has it."""
+    if not answer.delivered:
+        level = logging.INFO if answer.outcome is Outcome.UNKNOWN else logging.ERROR
+        log.log(level, "%s: %s %s", what, answer.outcome, answer.detail)
+        raise NotDelivered(f"{what}: {answer.outcome} {answer.detail}")
 
 
 def send_again(*, now: datetime) -> None:

@@ -4,14 +4,17 @@ other.
 
 from __future__ import annotations
 
+import logging
 import socket
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
 from core.trusted import serving
 from kernel import canonical, frames
+
+log = logging.getLogger(__name__)
 
 CONNECT_WITHIN_S: Final = 2.0
 ANSWER_WITHIN_S: Final = 15.0
@@ -28,6 +31,10 @@ SIGNED_ENOUGH: Final = "SIGNER_SIGNED_ENOUGH"
 
 class SignerUnreachable(Exception):
     """No answer came, or none that can be read: whether the signer signed is not known, so ask it again."""
+
+
+class TooFewSigners(Exception):
+    """Not enough signers answered; the outbox asks again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +62,41 @@ def ask(folder: Path, token: str, request: Mapping[str, canonical.Value]) -> Sig
     if answer.get("code") == SIGNED_ENOUGH:
         raise SignerUnreachable(f"{token} signs nothing again before an hour is over")
     return read_answer(token, answer)
+
+
+def ask_in_turn(
+    folder: Path,
+    tokens: Iterable[str],
+    request: Mapping[str, canonical.Value],
+    *,
+    of: object,
+    signed: Collection[str],
+    threshold: int,
+    goes_on: Callable[[], bool],
+) -> Iterator[Signed | Declined]:
+    """Put it to one signer after the other until so many have signed, those included that did before.
+
+    Whoever iterates stores each answer as it comes. `of` says in errors what is to be signed. `goes_on` is
+    asked last before each question: no, or what it raises, ends the round. TooFewSigners behind the last
+    answer, where some gave none and are wanted.
+    """
+    have, silent = set(signed), []
+    for token in tokens:
+        if token in have or len(have) >= threshold:
+            continue
+        if not goes_on():
+            return
+        try:
+            answer = ask(folder, token, request)
+        except SignerUnreachable as error:
+            log.warning("no answer: %s", error)
+            silent.append(token)
+            continue
+        yield answer
+        if isinstance(answer, Signed):
+            have.add(token)
+    if len(have) < threshold and silent:
+        raise TooFewSigners(f"{of}: no answer from {', '.join(silent)}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -99,7 +99,7 @@ def unanswered(scene: Scene, settings: Any) -> Withdrawal:
     """A withdrawal that was offered to signers of whom none answers."""
     settings.SIGNERS_DIR = Path("/nowhere")
     row = scene.treasury.request(SMALL)
-    with pytest.raises(lane_tasks.NotTaken):
+    with pytest.raises(signer_client.TooFewSigners):
         scene.drain()
     return queries.withdrawal(row.pk)
 

@@ -16,6 +16,7 @@ from core.approvals.actions import submit_signature
 from core.freezes.models import Freeze
 from core.ledger import AccountKind, invariants
 from custody import actions, queries, signer_tasks, tasks
+from custody.adapters import signer_client
 from custody.adapters.bitcoin import BitcoinNode
 from custody.daemons import watcher
 from custody.domain.limits import Quote
@@ -227,7 +228,7 @@ def test_refills_the_hot_wallet_over_an_air_gap(scene: Scene) -> None:
 
 def test_waits_while_too_few_signers_answer(scene: Scene, settings: Settings) -> None:
     settings.SIGNERS_DIR = scene.folder / "nobody"
-    with pytest.raises(tasks.TooFewSigners):
+    with pytest.raises(signer_client.TooFewSigners):
         withdraw(scene)
     settings.SIGNERS_DIR = scene.vault.folder
     scene.settle_down()
