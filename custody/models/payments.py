@@ -95,14 +95,38 @@ class UtxoLock(models.Model):
         ]
 
 
-class TokenSignature(models.Model):
-    """What one token signed of one payment, all inputs together. Append-only."""
+class TokenSigned(models.Model):
+    """What one token signed of one transaction, all inputs together. Append-only."""
 
     id = models.UUIDField(primary_key=True, default=new_id, editable=False)
-    payment = models.ForeignKey(Payment, models.PROTECT, related_name="signatures")
     token = models.CharField(max_length=64)
     signatures = models.JSONField()
     received_at = models.DateTimeField()
+
+    class Meta:
+        abstract = True
+
+
+class TokenRefused(models.Model):
+    """That one token refused one transaction, with the signer's code. Append-only."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    token = models.CharField(max_length=64)
+    code = models.CharField(max_length=64)
+    detail = models.CharField(max_length=500, blank=True)
+    refused_at = models.DateTimeField()
+
+    class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.token}: {self.code}"
+
+
+class TokenSignature(TokenSigned):
+    """Of a payment as it was built."""
+
+    payment = models.ForeignKey(Payment, models.PROTECT, related_name="signatures")
 
     class Meta:
         db_table = "custody_token_signature"
@@ -112,18 +136,10 @@ class TokenSignature(models.Model):
         return f"{self.token} on {self.payment_id}"
 
 
-class TokenRefusal(models.Model):
-    """That one token refused one payment, with the signer's code. Append-only."""
+class TokenRefusal(TokenRefused):
+    """Of a payment as it was built."""
 
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     payment = models.ForeignKey(Payment, models.PROTECT, related_name="refusals")
-    token = models.CharField(max_length=64)
-    code = models.CharField(max_length=64)
-    detail = models.CharField(max_length=500, blank=True)
-    refused_at = models.DateTimeField()
 
     class Meta:
         db_table = "custody_token_refusal"
-
-    def __str__(self) -> str:
-        return f"{self.token}: {self.code}"

@@ -7,7 +7,7 @@ from django.db.models import Q
 
 from core.fields import UnitsField
 from core.ids import new_id
-from custody.models.payments import Payment
+from custody.models.payments import Payment, TokenRefused, TokenSigned
 from kernel.money import Amount
 
 
@@ -57,14 +57,10 @@ class PaymentVersion(models.Model):
         return Amount(self.fee_units, self.payment.wallet.asset)
 
 
-class VersionSignature(models.Model):
-    """What one token signed of one version, all inputs together. Append-only."""
+class VersionSignature(TokenSigned):
+    """Of one version."""
 
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     version = models.ForeignKey(PaymentVersion, models.PROTECT, related_name="signatures")
-    token = models.CharField(max_length=64)
-    signatures = models.JSONField()
-    received_at = models.DateTimeField()
 
     class Meta:
         db_table = "custody_version_signature"
@@ -74,18 +70,10 @@ class VersionSignature(models.Model):
         return f"{self.token} on {self.version_id}"
 
 
-class VersionRefusal(models.Model):
-    """That one token refused one version, with the signer's code. Append-only."""
+class VersionRefusal(TokenRefused):
+    """Of one version."""
 
-    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
     version = models.ForeignKey(PaymentVersion, models.PROTECT, related_name="refusals")
-    token = models.CharField(max_length=64)
-    code = models.CharField(max_length=64)
-    detail = models.CharField(max_length=500, blank=True)
-    refused_at = models.DateTimeField()
 
     class Meta:
         db_table = "custody_version_refusal"
-
-    def __str__(self) -> str:
-        return f"{self.token}: {self.code}"
