@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from typing import Final
 
 from django.db import connection
@@ -18,6 +17,7 @@ from core import clock
 from engine_bridge import tasks
 from engine_bridge.adapters import administration
 from engine_bridge.adapters.channel import EngineAway
+from engine_bridge.daemons.beside import beside
 
 log = logging.getLogger(__name__)
 
@@ -47,12 +47,10 @@ def _confirm() -> None:
         connection.close()
 
 
-@contextmanager
-def confirming(target: str) -> Iterator[None]:
+def confirming(target: str) -> AbstractContextManager[None]:
     """Do so with one leader after the other, until the block ends. Two processes at once do no harm."""
-    stop = threading.Event()
 
-    def work() -> None:
+    def work(stop: threading.Event) -> None:
         while not stop.is_set():
             pause_s = PAUSE_S
             try:
@@ -65,10 +63,4 @@ def confirming(target: str) -> Iterator[None]:
                 pause_s = FAULT_S
             stop.wait(pause_s)
 
-    thread = threading.Thread(target=work, name="engine-confirm", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(JOIN_S)
+    return beside("engine-confirm", work, join_s=JOIN_S)

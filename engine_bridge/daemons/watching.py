@@ -8,14 +8,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from datetime import datetime
 from typing import Final
 
 from core import clock
 from engine_bridge.adapters import administration, inspection, notes, vitals
 from engine_bridge.adapters.channel import EngineAway
+from engine_bridge.daemons.beside import beside
 
 log = logging.getLogger(__name__)
 
@@ -37,12 +37,10 @@ def look(target: str, *, now: datetime) -> None:
         raise
 
 
-@contextmanager
-def watching(target: str) -> Iterator[None]:
+def watching(target: str) -> AbstractContextManager[None]:
     """Look every second until the block ends. Who cannot be reached is only old news on the screen."""
-    stop = threading.Event()
 
-    def work() -> None:
+    def work(stop: threading.Event) -> None:
         heard = True
         while not stop.wait(EVERY_S):
             try:
@@ -56,10 +54,4 @@ def watching(target: str) -> Iterator[None]:
                 # A fault in one look must not end the watch: the next second may find an engine again.
                 log.exception("the engine cannot be looked at")
 
-    thread = threading.Thread(target=work, name="engine-watch", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        stop.set()
-        thread.join(2 * inspection.CALL_S)
+    return beside("engine-watch", work, join_s=2 * inspection.CALL_S)
