@@ -13,7 +13,7 @@ from typing import Any, Final
 import pytest
 
 from core.approvals.actions import submit_signature
-from custody import actions, queries, tasks
+from custody import actions, queries, raising_tasks, tasks
 from custody.domain.limits import Quote
 from custody.models import UtxoLock, Withdrawal
 from kernel import canonical, encodings
@@ -152,7 +152,8 @@ def opened(
 ) -> Iterator[Scene]:
     """The scene, with its signers up."""
     treasury = Treasury.open(now, tier=4)
-    patch.setattr(tasks, "BitcoinNode", lambda url: nullcontext(Node(treasury.transactions)))
+    for room in (tasks, raising_tasks):
+        patch.setattr(room, "BitcoinNode", lambda url: nullcontext(Node(treasury.transactions)))
     for _ in range(coins):
         treasury.deposit(BTC)
     with serving(lane_registry(treasury.staff), now=now) as signers:

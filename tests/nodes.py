@@ -7,7 +7,7 @@ from contextlib import nullcontext
 import pytest
 
 from core import action
-from custody import tasks
+from custody import raising_tasks, tasks
 from custody.adapters.bitcoin import Broadcast, NodeUnreachable, Outcome
 
 
@@ -43,5 +43,6 @@ class Node:
 def stand_in(patch: pytest.MonkeyPatch) -> Node:
     """The node that the worker's tasks speak to from now on."""
     found = Node()
-    patch.setattr(tasks, "BitcoinNode", lambda url: nullcontext(found))
+    for room in (tasks, raising_tasks):
+        patch.setattr(room, "BitcoinNode", lambda url: nullcontext(found))
     return found

@@ -141,6 +141,13 @@ class Treasury:
             self.transactions |= {each.txid: each for each in content}
             actions.read_blocks(blocks=[self.block(*content)], actor=ROBOT, now=self.now)
 
+    def unwind(self, blocks: int = 1) -> None:
+        """The highest blocks leave the chain."""
+        for _ in range(blocks):
+            tip = queries.tip()
+            assert tip is not None
+            actions.unwind_block(block_hash=tip.hash, actor=ROBOT, now=self.now)
+
     def book(self) -> None:
         """Credit and settle what is deep enough."""
         for deposit_id in queries.deposits_due(network="regtest"):

@@ -16,7 +16,9 @@ if TYPE_CHECKING:
     from core.audit import sealing, witnesses
     from kernel import note
     from tests.lane import Drain, Scene
+    from tests.nodes import Node
     from tests.officers import Staff
+    from tests.reconciling import Chain
     from tests.treasury import Treasury
 
 
@@ -57,14 +59,44 @@ def treasury(db: None, now: datetime) -> Treasury:
 
 
 @pytest.fixture
+def node(monkeypatch: pytest.MonkeyPatch) -> Node:
+    """The node that the worker's tasks speak to."""
+    from tests.nodes import stand_in
+
+    return stand_in(monkeypatch)
+
+
+@pytest.fixture
+def coins() -> int:
+    """Of one bitcoin each, in the hot wallet of a lane's scene."""
+    return 2
+
+
+@pytest.fixture
 def scene(
-    db: None, now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain
+    db: None, now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain, coins: int
 ) -> Iterator[Scene]:
     """A treasury whose hot wallet has a lane, with its signers up."""
     from tests.lane import opened
 
-    with opened(now=now, settings=settings, patch=monkeypatch, drain=drain_outbox) as found:
+    with opened(now=now, settings=settings, patch=monkeypatch, drain=drain_outbox, coins=coins) as found:
         yield found
+
+
+@pytest.fixture
+def chain() -> Chain:
+    """The node that the reconciler asks."""
+    from tests.reconciling import Chain
+
+    return Chain()
+
+
+@pytest.fixture
+def reconciler(scene: Scene, chain: Chain, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The reconciler itself, in this thread."""
+    from tests.reconciling import reconciled
+
+    reconciled(scene, chain, monkeypatch)
 
 
 @pytest.fixture

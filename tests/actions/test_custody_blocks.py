@@ -33,12 +33,6 @@ def address(treasury: Treasury) -> Address:
     )
 
 
-def unwind(treasury: Treasury) -> None:
-    tip = queries.tip()
-    assert tip is not None
-    actions.unwind_block(block_hash=tip.hash, actor=ROBOT, now=treasury.now)
-
-
 def test_shows_a_deposit_and_credits_it_once_it_is_deep(treasury: Treasury) -> None:
     made = treasury.coin(address(treasury).script, BTC)
     with Trace() as trace:
@@ -129,7 +123,7 @@ def test_taken_back_takes_a_deposit_with_it_that_was_only_seen(treasury: Treasur
     treasury.mine()
     treasury.mine(made)
     with Trace() as trace:
-        unwind(treasury)
+        treasury.unwind()
     deposit = Deposit.objects.get()
     assert (deposit.state, deposit.height) == ("orphaned", None)
     assert not queries.free_coins(queries.wallet_named("hot")).exists()
@@ -145,8 +139,8 @@ def test_taken_back_after_crediting_freezes_the_customer_and_credits_nothing_twi
     treasury: Treasury,
 ) -> None:
     made = treasury.deposit(BTC)
-    unwind(treasury)
-    unwind(treasury)
+    treasury.unwind()
+    treasury.unwind()
     assert Deposit.objects.get().state == "missing"
     assert treasury.funding().posted.units == BTC
     with pytest.raises(Frozen):

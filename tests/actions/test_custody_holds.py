@@ -24,7 +24,7 @@ from custody.subscribers import move_withdrawal
 from customers.actions import set_tier
 from customers.domain import links
 from customers.events import Event
-from tests.nodes import Node, stand_in
+from tests.nodes import Node
 from tests.traces import Trace
 from tests.traders import new_password
 from tests.treasury import BTC, PRICE_CENTS, ROBOT, Treasury, raw_of
@@ -32,11 +32,6 @@ from tests.treasury import BTC, PRICE_CENTS, ROBOT, Treasury, raw_of
 pytestmark = pytest.mark.django_db
 
 SMALL = BTC // 100
-
-
-@pytest.fixture
-def node(monkeypatch: pytest.MonkeyPatch) -> Node:
-    return stand_in(monkeypatch)
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core.ledger import invariants
-from custody import actions, queries, raising_tasks, tasks
+from custody import actions, queries
 from custody.actions.raising import FeeNotRaised
 from tests import raising
 from tests.lane import SMALL, Scene
@@ -15,11 +15,6 @@ from tests.roles import as_role
 from tests.treasury import BTC
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _node(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(raising_tasks, "BitcoinNode", tasks.BitcoinNode)
 
 
 def test_has_its_fee_raised_without_officers_within_the_hour(scene: Scene) -> None:

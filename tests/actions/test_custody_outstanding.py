@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -17,28 +16,13 @@ from custody.models import Payment, SignerHealth, Utxo
 from kernel import encodings
 from kernel.intent import Intent
 from tests.customers import unattended
-from tests.lane import DAY, Drain, Scene, opened
+from tests.lane import DAY, Scene
 from tests.messages import request
-from tests.reconciling import Chain, look, reconciled
+from tests.reconciling import Chain, look
 from tests.signers import HOT
 from tests.treasury import raw_of
 
-pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def chain() -> Chain:
-    return Chain()
-
-
-@pytest.fixture
-def scene(
-    now: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain, chain: Chain
-) -> Iterator[Scene]:
-    """The lane's scene, with the reconciler in this thread."""
-    with opened(now=now, settings=settings, patch=monkeypatch, drain=drain_outbox) as found:
-        reconciled(found, chain, monkeypatch)
-        yield found
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reconciler")]
 
 
 def waits(scene: Scene) -> list[int]:

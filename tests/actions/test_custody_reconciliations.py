@@ -2,12 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import threading
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any
 from uuid import uuid4
 
@@ -24,29 +19,19 @@ from custody import lane_tasks, probes, queries
 from custody.adapters.reconciler_client import NothingReconciled, reconcile
 from custody.models import Address, Reconciliation, Utxo
 from kernel.money import Amount
-from tests.lane import Drain, Scene, opened
-from tests.reconciling import Chain, look, reconciled
+from tests.lane import Scene
+from tests.reconciling import Chain, look
 from tests.roles import as_role
 from tests.treasury import BTC, raw_of
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reconciler")]
 
 COINS = 4
 
 
 @pytest.fixture
-def chain() -> Chain:
-    return Chain()
-
-
-@pytest.fixture
-def scene(
-    now: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain, chain: Chain
-) -> Iterator[Scene]:
-    """The lane's scene, with the reconciler in this thread."""
-    with opened(now=now, settings=settings, patch=monkeypatch, drain=drain_outbox, coins=COINS) as found:
-        reconciled(found, chain, monkeypatch)
-        yield found
+def coins() -> int:
+    return COINS
 
 
 def test_agrees_at_every_step_of_what_comes_and_goes(scene: Scene) -> None:
@@ -177,20 +162,3 @@ def test_is_read_in_a_role_that_writes_nothing(scene: Scene) -> None:
         ):
             with pytest.raises(DatabaseError), transaction.atomic(), connection.cursor() as cursor:
                 cursor.execute(attack)
-
-
-def test_is_answered_to_the_workers_user_alone() -> None:
-    with TemporaryDirectory() as folder:
-        path = Path(folder) / "r.sock"
-        listener = serving.listen(path)
-        said: list[str] = []
-        answer: serving.Message = {"v": 1, "type": "later", "why": "not now"}
-        threading.Thread(
-            target=lambda: serving.serve(
-                listener, answer=lambda *_: answer, allowed={os.getuid() + 1}, log=said.append
-            ),
-            daemon=True,
-        ).start()
-        with pytest.raises(NothingReconciled, match="no answer"):
-            reconcile(path, "hot")
-        assert said == [f"refused user={os.getuid()}: unknown"]

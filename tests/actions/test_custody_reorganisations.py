@@ -17,7 +17,7 @@ from custody.domain.payments import CONFIRMED_WITHIN
 from custody.models import Deposit, Payment, Utxo
 from kernel.psbt import Psbt
 from kernel.transaction import Output, Transaction
-from tests.nodes import Node, stand_in
+from tests.nodes import Node
 from tests.traces import Trace
 from tests.treasury import BTC, ROBOT, Treasury, customer_actor, raw_of, trader
 
@@ -25,18 +25,6 @@ pytestmark = pytest.mark.django_db
 
 SMALL = BTC // 100
 DEPTHS = (1, 2, 6, 9)
-
-
-@pytest.fixture
-def node(monkeypatch: pytest.MonkeyPatch) -> Node:
-    return stand_in(monkeypatch)
-
-
-def unwind(treasury: Treasury, blocks: int) -> None:
-    for _ in range(blocks):
-        tip = queries.tip()
-        assert tip is not None
-        actions.unwind_block(block_hash=tip.hash, actor=ROBOT, now=treasury.now)
 
 
 def rival_of(payment: Payment) -> Transaction:
@@ -64,7 +52,7 @@ def test_is_given_a_payment_again_that_was_settled_and_pays_and_books_it_once(
     assert queries.payment(payment.pk).owner.state == ("settled" if is_settled else "confirmed")
     tasks.send_again(now=treasury.now)
     assert node.given == []
-    unwind(treasury, depth)
+    treasury.unwind(depth)
     with Trace() as trace:
         tasks.send_again(now=treasury.now)
     assert [each.hex() for each in node.given] == [payment.raw]
@@ -82,7 +70,7 @@ def test_names_a_settled_payment_whose_coin_somebody_took_meanwhile(treasury: Tr
     payment = treasury.broadcast()
     treasury.mine(raw_of(payment), empty=5)
     treasury.book()
-    unwind(treasury, 6)
+    treasury.unwind(6)
     treasury.mine(rival_of(payment), empty=5)
     treasury.book()
     assert queries.payment(payment.pk).owner.state == "settled"
@@ -139,7 +127,7 @@ def test_names_a_payment_whose_coin_it_took_back(treasury: Treasury, node: Node)
     """A deposit of six blocks is spent by another's withdrawal, and then paid to somebody else."""
     treasury.mine(empty=4)
     payment = treasury.broadcast()
-    unwind(treasury, 7)
+    treasury.unwind(7)
     assert Deposit.objects.get().state == "missing"
     assert not Utxo.objects.filter(height__isnull=False).exists()
     treasury.mine(empty=8)

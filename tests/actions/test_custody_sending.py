@@ -11,17 +11,12 @@ from core.freezes.actions import pull_freeze
 from custody import locks, tasks
 from custody.models import Payment
 from custody.queries import payments
-from tests.nodes import Node, stand_in
+from tests.nodes import Node
 from tests.treasury import BTC, Treasury
 
 pytestmark = pytest.mark.django_db
 
 SMALL = BTC // 100
-
-
-@pytest.fixture
-def node(monkeypatch: pytest.MonkeyPatch) -> Node:
-    return stand_in(monkeypatch)
 
 
 @pytest.fixture

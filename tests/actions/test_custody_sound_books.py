@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -22,31 +20,21 @@ from custody.domain.credits import Credit, NotAgreed, check
 from custody.models import Adjustment, Wallet
 from kernel import canonical
 from kernel.money import Amount
-from tests.lane import Drain, Scene, opened
+from tests.lane import Scene
 from tests.reconciling import Chain, look, reconciled, registry_of
 from tests.roles import as_role
 from tests.sql import refused
 from tests.treasury import BTC, ROBOT, raw_of, signatures, trader
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reconciler")]
 
 COINS = 4
 CREDIT = Amount(BTC // 2, "BTC")
 
 
 @pytest.fixture
-def chain() -> Chain:
-    return Chain()
-
-
-@pytest.fixture
-def scene(
-    now: Any, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain, chain: Chain
-) -> Iterator[Scene]:
-    """The lane's scene, with the reconciler in this thread."""
-    with opened(now=now, settings=settings, patch=monkeypatch, drain=drain_outbox, coins=COINS) as found:
-        reconciled(found, chain, monkeypatch)
-        yield found
+def coins() -> int:
+    return COINS
 
 
 def adjusted(scene: Scene, amount: Amount = CREDIT) -> Adjustment:

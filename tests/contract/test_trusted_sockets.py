@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from core.audit import witnesses
 from core.audit.witness import Server, Witness
 from core.trusted import serving
+from custody.adapters.reconciler_client import NothingReconciled, reconcile
 from kernel import cosignature, frames, merkle, note
 from kernel.seats import PER_USER
 
@@ -124,3 +125,14 @@ def test_answer_one_at_a_time_and_end_with_whole_answers(tmp_path: Path) -> None
         one.join(60)
     listener.close()
     assert (server.is_alive(), most) == (False, [1])
+
+
+def test_hang_up_on_whoever_is_not_the_worker(tmp_path: Path) -> None:
+    listener = serving.listen(tmp_path / "r.sock")
+    said: list[str] = []
+    answer: serving.Message = {"v": 1, "type": "later", "why": "not now"}
+    told = {"answer": lambda *_: answer, "allowed": {os.getuid() + 1}, "log": said.append}
+    threading.Thread(target=serving.serve, args=[listener], kwargs=told, daemon=True).start()
+    with pytest.raises(NothingReconciled, match="no answer"):
+        reconcile(tmp_path / "r.sock", "hot")
+    assert said == [f"refused user={os.getuid()}: unknown"]
