@@ -6,38 +6,28 @@ import json
 import os
 from collections.abc import Iterator
 from datetime import datetime
-from enum import StrEnum
 from random import Random
 from typing import Any
 
 import pytest
 
-from core import approvals
 from core.access.roles import Role
-from core.action import action
-from core.actor import Actor
-from core.approvals import kinds, policies
+from core.approvals import policies
 from core.approvals.actions import policies as changing
 from core.approvals.actions import submit_signature
 from core.approvals.backtesting import backtest
 from core.approvals.models import ApprovalRequest
 from core.approvals.policies import PolicyRefuses
+from tests.governed import FREE, KIND, ask, payments
 from tests.officers import Staff, enrol
 from tests.policies import enact, founding
 
 pytestmark = pytest.mark.django_db
 
 SEED = int(os.environ.get("SEED", "20261129"))
-KIND = "test.payment"
-FACTS = frozenset({"amount", "usd_cents", "customer"})
-FREE: dict[str, Any] = {
-    "name": "ordinary",
-    "when": [["kind", "is", KIND]],
-    "teams": {"treasury": 2},
-    "rejections": 1,
-}
+ORDINARY = {**FREE, "name": "ordinary"}
 LARGE = {
-    **FREE,
+    **ORDINARY,
     "name": "large",
     "when": [["kind", "is", KIND], ["amount", "above", "60"]],
     "teams": {"compliance": 1, "treasury": 2},
@@ -65,38 +55,15 @@ SUM = {
 }
 
 
-class Event(StrEnum):
-    ASKED = "test.asked"
-
-
 @pytest.fixture(autouse=True)
 def _kind() -> Iterator[None]:
-    approvals.register(
-        approvals.Kind(name=KIND, permission="custody:withdrawal:approve", governed=True, facts=FACTS)
-    )
-    yield
-    del kinds._registered[KIND]
+    with payments():
+        yield
 
 
 @pytest.fixture
 def people(now: datetime) -> Staff:
     return enrol(now=now, more={"dot": Role.COMPLIANCE_OFFICER})
-
-
-@action(Event.ASKED)
-def ask(
-    *, people: Staff, subject: str, facts: dict[str, Any], actor: Actor, now: datetime
-) -> ApprovalRequest:
-    return approvals.open(
-        KIND,
-        {"v": 1, "subject": subject},
-        maker=people.ana.identity,
-        teams={"treasury": 1},
-        subject=subject,
-        actor=actor,
-        now=now,
-        facts=facts,
-    )
 
 
 def live(people: Staff, now: datetime, random: Random, acts: int) -> list[ApprovalRequest]:
@@ -106,7 +73,7 @@ def live(people: Staff, now: datetime, random: Random, acts: int) -> list[Approv
         amount = random.randrange(1, 100)
         facts = {"amount": amount, "usd_cents": amount, "customer": random.choice(["tom", "tia"])}
         made.append(
-            ask(people=people, subject=f"test/{number}", facts=facts, actor=people.ana.actor, now=now)
+            ask(maker=people.ana, subject=f"test/{number}", facts=facts, actor=people.ana.actor, now=now)
         )
         if random.random() < 0.4:
             earlier = random.choice(made)
@@ -123,7 +90,7 @@ def live(people: Staff, now: datetime, random: Random, acts: int) -> list[Approv
 def test_says_the_same_of_each_whatever_became_of_them_since(
     people: Staff, now: datetime, offset: int
 ) -> None:
-    enact(people, now, [LARGE, FREE, *founding()], [THREE, SUM])
+    enact(people, now, [LARGE, ORDINARY, *founding()], [THREE, SUM])
     made = live(people, now, Random(SEED + offset), 16)
     assert {row.state for row in ApprovalRequest.objects.filter(kind=KIND)} == {"open", "rejected"}
     assert len({json.dumps(row.teams, sort_keys=True) for row in made}) > 2, "rules and windows had a say"
@@ -135,7 +102,7 @@ def test_is_drafted_with_no_more_windows_than_anybody_could_wait_for(people: Sta
     windows = [{**THREE, "name": f"w{number}"} for number in range(changing.WINDOWS_MAX + 1)]
 
     def draft(windows: list[dict[str, Any]]) -> object:
-        text = json.dumps({"rules": [FREE], "windows": windows})
+        text = json.dumps({"rules": [ORDINARY], "windows": windows})
         return changing.save_draft(draft_id=None, text=text, actor=people.ana.actor, now=now)
 
     with pytest.raises(changing.BadDraft, match="at most 32 windows"):
@@ -146,9 +113,9 @@ def test_is_drafted_with_no_more_windows_than_anybody_could_wait_for(people: Sta
 def test_is_not_tried_for_longer_than_a_request_may_take(
     people: Staff, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    enact(people, now, [FREE, *founding()])
+    enact(people, now, [ORDINARY, *founding()])
     live(people, now, Random(SEED), 3)
-    text = json.dumps({"rules": [FREE]})
+    text = json.dumps({"rules": [ORDINARY]})
     draft = changing.save_draft(draft_id=None, text=text, actor=people.ana.actor, now=now)
     monkeypatch.setattr(changing, "BACKTEST_S", -1.0)
     found = changing.run_backtest(draft_id=draft.pk, count=1_000, actor=people.ana.actor, now=now).backtest
@@ -159,12 +126,12 @@ def test_is_not_tried_for_longer_than_a_request_may_take(
 
 
 def test_tells_nobody_who_is_refused_by_it_more_than_its_own_words(people: Staff, now: datetime) -> None:
-    enact(people, now, [FREE, *founding()])
+    enact(people, now, [ORDINARY, *founding()])
     facts = {"amount": 71, "usd_cents": None, "customer": "tom"}
-    ask(people=people, subject="test/1", facts=facts, actor=people.ana.actor, now=now)
-    draft = [{**FREE, "when": [["kind", "is", KIND], ["usd_cents", "above", "5"]]}]
+    ask(maker=people.ana, subject="test/1", facts=facts, actor=people.ana.actor, now=now)
+    draft = [{**ORDINARY, "when": [["kind", "is", KIND], ["usd_cents", "above", "5"]]}]
     found = backtest(enact(people, now, [*draft, *founding()]).parsed, count=10)
     (changed,) = found["changed"]
     assert (changed["after"], changed["why"]) == (None, "usd_cents was not known")
     with pytest.raises(PolicyRefuses):
-        ask(people=people, subject="test/2", facts=facts, actor=people.ana.actor, now=now)
+        ask(maker=people.ana, subject="test/2", facts=facts, actor=people.ana.actor, now=now)

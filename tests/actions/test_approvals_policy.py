@@ -6,17 +6,11 @@ import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Any
 
 import pytest
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
-from core import approvals
 from core.access.roles import Role
-from core.action import action
-from core.actor import Actor
 from core.approvals import kinds, policies
 from core.approvals.actions import policies as changing
 from core.approvals.actions import submit_signature
@@ -25,23 +19,10 @@ from core.approvals.models import ApprovalPolicy, ApprovalRequest, PolicyDraft
 from core.audit.models import AuditEvent
 from core.refusals import Conflict, NotAllowed, NotFound
 from kernel import canonical
-from kernel.policy import FactMissing, Policy
-from tests.officers import Officer, Staff, enrol
+from tests.governed import FREE, ask, payments
+from tests.officers import Staff, enrol
 
 pytestmark = pytest.mark.django_db
-
-FREE = {
-    "name": "payments",
-    "when": [["kind", "is", "test.payment"]],
-    "teams": {"treasury": 2},
-    "rejections": 1,
-}
-
-FACTS = frozenset({"asset", "amount", "usd_cents", "customer", "destination_class"})
-
-
-class Event(StrEnum):
-    ASKED = "test.asked"
 
 
 @pytest.fixture
@@ -52,34 +33,8 @@ def people(now: datetime) -> Staff:
 
 @pytest.fixture(autouse=True)
 def _kind() -> Iterator[None]:
-    approvals.register(
-        approvals.Kind(
-            name="test.payment", permission="custody:withdrawal:approve", governed=True, facts=FACTS
-        )
-    )
-    yield
-    del kinds._registered["test.payment"]
-
-
-@action(Event.ASKED)
-def ask(
-    *,
-    maker: Officer,
-    actor: Actor,
-    now: datetime,
-    subject: str = "test/1",
-    facts: dict[str, Any] | None = None,
-) -> ApprovalRequest:
-    return approvals.open(
-        "test.payment",
-        lambda life: {"v": 1, "life_s": int(life.total_seconds())},
-        maker=maker.identity,
-        teams={"treasury": 1},
-        subject=subject,
-        actor=actor,
-        now=now,
-        facts={**dict.fromkeys(FACTS), **(facts or {})},
-    )
+    with payments():
+        yield
 
 
 def in_force(people: Staff, now: datetime, *rules: dict[str, Any], windows: list[Any] | None = None) -> None:
@@ -173,94 +128,6 @@ def test_fails_closed_without_a_price_and_says_no_by_a_rule(people: Staff, now: 
         ask(maker=people.ana, actor=people.ana.actor, now=now, facts={**facts, "destination_class": "new"})
     refusals = [event.doc for event in AuditEvent.objects.order_by("-id")[:3]]
     assert {one["action"] for one in refusals} == {"test.asked.refused"}
-
-
-def test_sums_what_was_asked_within_its_window(people: Staff, now: datetime) -> None:
-    window = {
-        "name": "day",
-        "when": [["kind", "is", "test.payment"], ["asset", "is", "BTC"]],
-        "sum": "amount",
-        "per": "customer",
-        "seconds": 3600,
-        "at_most": "10",
-        "deny": "too much within the hour",
-    }
-    in_force(people, now, FREE, windows=[window])
-    tom = {"customer": "tom", "asset": "BTC", "amount": 6}
-    tia = {**tom, "customer": "tia"}
-    first = ask(maker=people.ana, actor=people.ana.actor, now=now, facts=tom)
-    ask(maker=people.ana, actor=people.ana.actor, now=now, subject="test/2", facts=tia)
-
-    # The database's clock dates requests, so this window is looked at from a moment after them.
-    def again(number: int, at: datetime) -> ApprovalRequest:
-        return ask(maker=people.ana, actor=people.ana.actor, now=at, subject=f"test/{number}", facts=tom)
-
-    with pytest.raises(policies.ByRule, match="within the hour"):
-        again(3, _opened(first))
-    rejection = people.ben.answer(first, "reject", "no")
-    submit_signature(request_id=first.pk, signed=rejection, actor=people.ben.actor, now=now)
-    assert again(4, _opened(first)).state == "open", "what was rejected counts no longer"
-    assert again(5, _opened(first) + timedelta(hours=2)).state == "open"
-
-
-WINDOW = {"sum": "amount", "per": "customer", "seconds": 3600, "at_most": "10", "deny": "enough"}
-LARGE = [["kind", "is", "test.payment"], ["usd_cents", "at_least", "7"]]
-WINDOWS = [
-    {**WINDOW, "name": "all", "sum": "usd_cents", "when": []},
-    {**WINDOW, "name": "of one coin", "when": [["asset", "is", "BTC"]]},
-    {**WINDOW, "name": "how many", "sum": "count", "when": [["asset", "in", ["BTC", "ETH"]]]},
-    {**WINDOW, "name": "of large ones", "sum": "usd_cents", "when": LARGE},
-]
-
-
-@pytest.mark.parametrize(
-    "odd",
-    [
-        {},
-        {"amount": "5"},
-        {"amount": True},
-        {"amount": None},
-        {"usd_cents": -1},
-        {"usd_cents": "5"},
-        {"asset": None},
-    ],
-)
-@pytest.mark.parametrize("window", WINDOWS, ids=[str(one["name"]) for one in WINDOWS])
-def test_sums_in_the_database_what_looking_at_each_act_would(
-    people: Staff, now: datetime, window: dict[str, Any], odd: dict[str, Any]
-) -> None:
-    told = [
-        {"asset": asset, "amount": 10**30 + number // 3, "usd_cents": number % 9}
-        for number, asset in enumerate(["BTC", "ETH", "LTC"] * 4)
-    ]
-    in_force(people, now, FREE)
-    for number, facts in enumerate([*told, {"asset": "BTC", "amount": 1, "usd_cents": 8, **odd}]):
-        ask(
-            maker=people.ana,
-            actor=people.ana.actor,
-            now=now,
-            subject=f"test/{number}",
-            facts={"customer": "tom", **facts},
-        )
-    document = {"v": 1, "version": 2, "rules": [FREE], "windows": [window]}
-    [found] = Policy.parse(canonical.encode(document)).windows
-    acts = list(ApprovalRequest.objects.filter(kind="test.payment").values_list("facts", flat=True))
-    try:
-        expected: Any = found.total(acts)
-    except FactMissing as error:
-        expected = str(error)
-    with CaptureQueriesContext(connection) as asked:
-        try:
-            got: Any = policies.sums([found], {"customer": "tom"}, at=now)[found.rule.name]
-        except FactMissing as error:
-            got = str(error)
-    assert got == expected
-    assert all("GROUP BY" in query["sql"] for query in asked.captured_queries), "no act comes here by itself"
-
-
-def _opened(request: ApprovalRequest) -> datetime:
-    assert request.opened_at is not None
-    return request.opened_at + timedelta(seconds=1)
 
 
 def test_does_not_change_what_is_open(people: Staff, now: datetime) -> None:
