@@ -10,7 +10,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from core.trusted import serving
 from custody import actions, lane_tasks, queries
-from custody.adapters.bitcoin import ChainInfo, OutPoint
+from custody.adapters.bitcoin_answers import ChainInfo, OutPoint
 from custody.daemons.credits import Credits
 from custody.daemons.reconciler import Reconciler
 from custody.models import Reconciliation, Utxo

@@ -8,7 +8,7 @@ somebody twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -17,9 +17,16 @@ from typing import Any, Final, Self
 
 import httpx
 
-from kernel.money import Amount
-
-SATS_PER_BITCOIN: Final = 100_000_000
+from custody.adapters import bitcoin_answers as answers
+from custody.adapters.bitcoin_answers import (
+    Acceptance,
+    Block,
+    ChainInfo,
+    OutPoint,
+    Transaction,
+    TxOut,
+    Unspent,
+)
 
 # Core's error codes that mean something to us (rpc/protocol.h).
 NOT_FOUND: Final = -5
@@ -41,10 +48,6 @@ class NodeError(Exception):
 
 class NodeUnreachable(Exception):
     """No answer came, or none that is JSON-RPC: whether the request took effect is not known."""
-
-
-class NodeAnswerUnreadable(Exception):
-    """The node's answer has another shape or finer amounts than Bitcoin has: trust nothing of it."""
 
 
 class Outcome(StrEnum):
@@ -70,75 +73,6 @@ class Broadcast:
         return self.outcome in (Outcome.ACCEPTED, Outcome.ALREADY_MINED)
 
 
-@dataclass(frozen=True, slots=True)
-class ChainInfo:
-    network: str
-    height: int
-    tip: str
-    is_synced: bool
-
-
-@dataclass(frozen=True, slots=True)
-class OutPoint:
-    txid: str
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class TxOut:
-    index: int
-    amount: Amount
-    script: bytes
-    address: str | None
-
-
-@dataclass(frozen=True, slots=True)
-class Transaction:
-    """One transaction as the node shows it. `confirmations` is 0 in the mempool and negative off the main
-    chain.
-    """
-
-    txid: str
-    raw: bytes
-    spends: tuple[OutPoint, ...]  # empty for a coinbase
-    outputs: tuple[TxOut, ...]
-    confirmations: int
-    block: str | None
-    is_coinbase: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Block:
-    """One block; `confirmations` is -1 when it is no longer on the main chain."""
-
-    hash: str
-    height: int
-    previous: str | None
-    time: int
-    confirmations: int
-    transactions: tuple[Transaction, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class Unspent:
-    outpoint: OutPoint
-    amount: Amount
-    script: bytes
-    height: int
-    is_coinbase: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Acceptance:
-    """Whether the node would take the transaction now, without taking it."""
-
-    txid: str
-    is_allowed: bool
-    reason: str = ""
-    fee: Amount | None = None
-    vsize: int | None = None
-
-
 # The reasons (validation.cpp) that say "another transaction has these coins", as against "this one is
 # malformed".
 _CONFLICT_REASONS: Final = (
@@ -150,20 +84,6 @@ _CONFLICT_REASONS: Final = (
     "too many potential replacements",
     "replacement-adds-unconfirmed",
 )
-
-
-def sats(value: object) -> int:
-    """Satoshis of a JSON amount that was parsed without floats; refuses anything finer than one satoshi."""
-    if isinstance(value, bool) or not isinstance(value, Decimal | int):
-        raise NodeAnswerUnreadable(f"not an amount: {value!r}")
-    units = Decimal(value) * SATS_PER_BITCOIN
-    if units != units.to_integral_value():
-        raise NodeAnswerUnreadable(f"finer than a satoshi: {value}")
-    return int(units)
-
-
-def _bitcoin(value: object) -> Amount:
-    return Amount(units=sats(value), asset="BTC")
 
 
 class BitcoinNode:
@@ -197,9 +117,9 @@ class BitcoinNode:
         """Network, height and tip, read in one call so that they belong together."""
         info = self._call("getblockchaininfo")
         return ChainInfo(
-            network=_text(info, "chain"),
-            height=_integer(info, "blocks"),
-            tip=_text(info, "bestblockhash"),
+            network=answers.text(info, "chain"),
+            height=answers.integer(info, "blocks"),
+            tip=answers.text(info, "bestblockhash"),
             is_synced=not info["initialblockdownload"] and info["blocks"] == info["headers"],
         )
 
@@ -212,7 +132,7 @@ class BitcoinNode:
                 return None
             raise
         if not isinstance(answer, str):
-            raise NodeAnswerUnreadable("getblockhash gave no string")
+            raise answers.NodeAnswerUnreadable("getblockhash gave no string")
         return answer
 
     def block(self, block_hash: str) -> Block | None:
@@ -223,15 +143,16 @@ class BitcoinNode:
             if error.code == NOT_FOUND:
                 return None
             raise
-        confirmations = _integer(answer, "confirmations")
+        confirmations = answers.integer(answer, "confirmations")
         return Block(
-            hash=_text(answer, "hash"),
-            height=_integer(answer, "height"),
+            hash=answers.text(answer, "hash"),
+            height=answers.integer(answer, "height"),
             previous=answer.get("previousblockhash"),
-            time=_integer(answer, "time"),
+            time=answers.integer(answer, "time"),
             confirmations=confirmations,
             transactions=tuple(
-                _transaction(each, confirmations=confirmations, block=block_hash) for each in answer["tx"]
+                answers.transaction(each, confirmations=confirmations, block=block_hash)
+                for each in answer["tx"]
             ),
         )
 
@@ -247,7 +168,7 @@ class BitcoinNode:
             if error.code == NOT_FOUND:
                 return None
             raise
-        return _transaction(
+        return answers.transaction(
             answer, confirmations=int(answer.get("confirmations", 0)), block=answer.get("blockhash")
         )
 
@@ -260,7 +181,7 @@ class BitcoinNode:
         answer = self._call("gettxout", outpoint.txid, outpoint.index, with_mempool)
         if answer is None:
             return None
-        return _output({**answer, "n": outpoint.index})
+        return answers.output({**answer, "n": outpoint.index})
 
     def unspent(self, addresses: Iterable[str]) -> tuple[Unspent, ...]:
         """Every confirmed unspent output of these addresses, in a stable order."""
@@ -270,10 +191,10 @@ class BitcoinNode:
         answer = self._call("scantxoutset", "start", wanted)
         found = (
             Unspent(
-                outpoint=OutPoint(_text(each, "txid"), _integer(each, "vout")),
-                amount=_bitcoin(each["amount"]),
-                script=bytes.fromhex(_text(each, "scriptPubKey")),
-                height=_integer(each, "height"),
+                outpoint=OutPoint(answers.text(each, "txid"), answers.integer(each, "vout")),
+                amount=answers.bitcoin(each["amount"]),
+                script=bytes.fromhex(answers.text(each, "scriptPubKey")),
+                height=answers.integer(each, "height"),
                 is_coinbase=bool(each.get("coinbase", False)),
             )
             for each in answer["unspents"]
@@ -285,11 +206,11 @@ class BitcoinNode:
         (answer,) = self._call("testmempoolaccept", [raw.hex()])
         allowed = bool(answer["allowed"])
         return Acceptance(
-            txid=_text(answer, "txid"),
+            txid=answers.text(answer, "txid"),
             is_allowed=allowed,
             reason="" if allowed else str(answer.get("reject-details") or answer.get("reject-reason", "")),
-            fee=_bitcoin(answer["fees"]["base"]) if allowed else None,
-            vsize=_integer(answer, "vsize") if allowed else None,
+            fee=answers.bitcoin(answer["fees"]["base"]) if allowed else None,
+            vsize=answers.integer(answer, "vsize") if allowed else None,
         )
 
     def broadcast(self, raw: bytes) -> Broadcast:
@@ -316,14 +237,14 @@ class BitcoinNode:
             if error.code == NOT_FOUND:
                 return 0
             raise
-        return sats(answer["fees"]["descendant"])
+        return answers.sats(answer["fees"]["descendant"])
 
     def fee_rate(self, *, within_blocks: int) -> int | None:
         """Satoshis per virtual byte to be mined within so many blocks, rounded up; None if it cannot tell."""
         answer = self._call("estimatesmartfee", within_blocks)
         if "feerate" not in answer:
             return None
-        return -(-sats(answer["feerate"]) // 1000)
+        return -(-answers.sats(answer["feerate"]) // 1000)
 
     # --- Regtest only -----------------------------------------------------------------------------
 
@@ -374,42 +295,3 @@ def _refused_broadcast(error: NodeError) -> Broadcast:
     ):
         return Broadcast(Outcome.CONFLICT, error.code, error.message)
     return Broadcast(Outcome.REJECTED, error.code, error.message)
-
-
-def _text(answer: Mapping[str, Any], key: str) -> str:
-    value = answer.get(key)
-    if not isinstance(value, str):
-        raise NodeAnswerUnreadable(f"{key} is no string")
-    return value
-
-
-def _integer(answer: Mapping[str, Any], key: str) -> int:
-    value = answer.get(key)
-    if not isinstance(value, int) or isinstance(value, bool):
-        raise NodeAnswerUnreadable(f"{key} is no integer")
-    return value
-
-
-def _output(answer: Mapping[str, Any]) -> TxOut:
-    script = answer["scriptPubKey"]
-    return TxOut(
-        index=_integer(answer, "n"),
-        amount=_bitcoin(answer["value"]),
-        script=bytes.fromhex(_text(script, "hex")),
-        address=script.get("address"),
-    )
-
-
-def _transaction(answer: Mapping[str, Any], *, confirmations: int, block: str | None) -> Transaction:
-    inputs: Sequence[Mapping[str, Any]] = answer["vin"]
-    return Transaction(
-        txid=_text(answer, "txid"),
-        raw=bytes.fromhex(_text(answer, "hex")),
-        spends=tuple(
-            OutPoint(_text(each, "txid"), _integer(each, "vout")) for each in inputs if "txid" in each
-        ),
-        outputs=tuple(_output(each) for each in answer["vout"]),
-        confirmations=confirmations,
-        block=block,
-        is_coinbase=any("coinbase" in each for each in inputs),
-    )

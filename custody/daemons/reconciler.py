@@ -23,7 +23,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
 
 from custody import queries
-from custody.adapters.bitcoin import BitcoinNode, NodeAnswerUnreadable, NodeError, NodeUnreachable
+from custody.adapters.bitcoin import BitcoinNode, NodeError, NodeUnreachable
+from custody.adapters.bitcoin_answers import NodeAnswerUnreadable
 from custody.daemons.credits import Credits
 from custody.domain.credits import NotAgreed, check
 from custody.domain.reconciliations import Books, breaks

@@ -12,7 +12,8 @@ from django.conf import settings
 from core.actor import system
 from core.refusals import Refused
 from custody import actions, queries
-from custody.adapters.bitcoin import BitcoinNode, Block, NodeError, NodeUnreachable
+from custody.adapters.bitcoin import BitcoinNode, NodeError, NodeUnreachable
+from custody.adapters.bitcoin_answers import Block
 from custody.domain import chain
 from custody.domain.chain import Received, SeenBlock
 from kernel.transaction import Outpoint

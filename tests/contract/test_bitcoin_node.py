@@ -20,14 +20,8 @@ import coincurve
 import httpx
 import pytest
 
-from custody.adapters.bitcoin import (
-    BitcoinNode,
-    NodeAnswerUnreadable,
-    NodeUnreachable,
-    Outcome,
-    OutPoint,
-    sats,
-)
+from custody.adapters.bitcoin import BitcoinNode, NodeUnreachable, Outcome
+from custody.adapters.bitcoin_answers import NodeAnswerUnreadable, OutPoint, sats
 from devstack.standins.regtest import launch
 from kernel.money import Amount
 from tests import ports

@@ -24,7 +24,8 @@ from core.ledger import invariants
 from core.outbox import delivery
 from custody import actions, queries
 from custody.adapters import judge, signer_client
-from custody.adapters.bitcoin import BitcoinNode, Block
+from custody.adapters.bitcoin import BitcoinNode
+from custody.adapters.bitcoin_answers import Block
 from custody.daemons import watcher
 from custody.domain.limits import Quote
 from custody.models import Payment, Withdrawal
