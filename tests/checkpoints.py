@@ -25,6 +25,11 @@ def pieces(desk: Desk) -> list[Path]:
     return [*sorted(older, key=lambda path: int(path.name.split("-")[1])), desk.file]
 
 
+def events(desk: Desk) -> list[str]:
+    """What it still knows, line by line."""
+    return [entry.event for entry in desk.journal.weighty]
+
+
 def shorten(desk: Desk, times: int = 1) -> None:
     """It begins a new file, so often; lines that count for nothing come before."""
     for _ in range(times):

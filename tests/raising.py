@@ -43,6 +43,14 @@ def replaced(treasury: Treasury, payment: Payment, rate: int = 10) -> PaymentVer
     return queries.version(version.pk)
 
 
+def refused(treasury: Treasury, version: PaymentVersion, code: str) -> None:
+    """Two of three tokens refuse it: too few are left."""
+    for token in ("hot-1", "hot-2"):
+        actions.report_version_refusal(
+            version_id=version.pk, token=token, code=code, detail="", actor=ROBOT, now=treasury.now
+        )
+
+
 def raw_of(version: PaymentVersion) -> Transaction:
     """The stored transaction."""
     return Transaction.parse(bytes.fromhex(version.raw))

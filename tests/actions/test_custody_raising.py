@@ -24,7 +24,7 @@ from custody.events import Event
 from custody.models import PaymentVersion, Utxo
 from kernel.psbt import Psbt
 from tests.nodes import Node
-from tests.raising import raised, signed
+from tests.raising import raised, refused, signed
 from tests.traces import Trace
 from tests.treasury import BTC, ROBOT, Treasury, signatures
 from tests.treasury import raw_of as first_of
@@ -170,10 +170,7 @@ def test_takes_no_signature_and_no_transaction_that_is_not_its_own(treasury: Tre
 def test_is_put_before_signers_again_who_refused_it(treasury: Treasury) -> None:
     payment = treasury.broadcast()
     version = raised(treasury, payment)
-    for token in ("hot-1", "hot-2"):
-        actions.report_version_refusal(
-            version_id=version.pk, token=token, code="SIGNER_FROZEN", detail="", actor=ROBOT, now=treasury.now
-        )
+    refused(treasury, version, "SIGNER_FROZEN")
     (_, (_, standing)) = queries.states_of(queries.versions_of(payment), payment, now=treasury.now)
     assert standing == "refused by signers"
     treasury.now += timedelta(minutes=1)

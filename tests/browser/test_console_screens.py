@@ -143,16 +143,7 @@ def slow_payment(site: Site) -> Payment:
     row = treasury.approved(sats=1_000_000, customer_id=una.pk, actor=customer_actor(una))
     payment = treasury.broadcast(row)
     raising.replaced(treasury, payment, rate=9)
-    version = raising.raised(treasury, payment, rate=24)
-    for token in ("hot-1", "hot-2"):
-        actions.report_version_refusal(
-            version_id=version.pk,
-            token=token,
-            code="SIGNER_FROZEN",
-            detail="frozen",
-            actor=ROBOT,
-            now=clock.now(),
-        )
+    raising.refused(treasury, raising.raised(treasury, payment, rate=24), "SIGNER_FROZEN")
     return queries.payment(payment.pk)
 
 

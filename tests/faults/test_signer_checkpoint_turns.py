@@ -14,7 +14,7 @@ import pytest
 from kernel.approval import Verb
 from kernel.checkpoint import Draft
 from tests import messages
-from tests.checkpoints import soon
+from tests.checkpoints import events, soon
 from tests.faults.test_signer_turns import FEE, busy
 from tests.groups import WAIT_S, written
 from tests.holding import Orders
@@ -31,10 +31,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path / "state")
-
-
-def events(desk: Desk) -> list[str]:
-    return [entry.event for entry in desk.journal.weighty]
 
 
 def meanwhile(desk: Desk, act: Callable[[], object]) -> None:

@@ -12,7 +12,7 @@ from custody.signer import requests
 from kernel.approval import Verb
 from kernel.intent import time_text
 from tests import messages
-from tests.checkpoints import DAY, later, pieces, shorten, soon
+from tests.checkpoints import DAY, events, later, pieces, shorten, soon
 from tests.customers import Customer
 from tests.desks import attest, outstanding, pay, seasoned_desk
 from tests.faults.test_signer_counts import COUNTED, Counting
@@ -31,10 +31,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def desk(tmp_path: Path) -> Desk:
     return Desk(tmp_path / "state")
-
-
-def events(desk: Desk) -> list[str]:
-    return [entry.event for entry in desk.journal.weighty]
 
 
 def test_starts_from_what_was_kept_and_reads_no_older_file(desk: Desk) -> None:

@@ -8,12 +8,11 @@ import pytest
 
 from core import clock
 from core.freezes.actions import pull_freeze
-from custody import actions, queries
+from custody import queries
 from custody.models import Payment, PaymentVersion
 from tests import raising
 from tests.doors import at_console
 from tests.exchange import Exchange
-from tests.treasury import ROBOT
 
 
 @pytest.fixture
@@ -86,16 +85,8 @@ def test_shows_which_version_was_replaced_and_which_signers_refused(
 ) -> None:
     exchange.treasury.now = clock.now()
     raising.replaced(exchange.treasury, payment, rate=9)
-    version = raising.raised(exchange.treasury, payment, rate=12)
-    for token in ("hot-1", "hot-2"):
-        actions.report_version_refusal(
-            version_id=version.pk,
-            token=token,
-            code="SIGNER_FEE_ABOVE_LIMIT",
-            detail="x",
-            actor=ROBOT,
-            now=clock.now(),
-        )
+    further = raising.raised(exchange.treasury, payment, rate=12)
+    raising.refused(exchange.treasury, further, "SIGNER_FEE_ABOVE_LIMIT")
     found = page(exchange, payment)
     for words in ("replaced", "refused by signers", "hot-1: SIGNER_FEE_ABOVE_LIMIT", "12.0 sats a vbyte"):
         assert words in found
