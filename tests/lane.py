@@ -136,6 +136,9 @@ class Node:
     def fee_rate(self, *, within_blocks: int) -> int:
         return 2
 
+    def evicted_fees(self, txid: str) -> int:
+        return 0
+
     def transaction(self, txid: str) -> Any:
         found = self._known.get(txid)
         return None if found is None else SimpleNamespace(raw=found.encoded())
