@@ -8,12 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import BinaryIO, Final
 
 from kernel import canonical, encodings, merkle
 
 LINE_BYTES_MAX: Final = 6 * canonical.LENGTH_MAX
 """Longer than any event's: the database takes so many characters, of four bytes at most, and in base64."""
+PIECE_LINES: Final = 1024
+PIECE_BYTES: Final = 4 * LINE_BYTES_MAX
+"""In memory at a time, however many one checkpoint covers: whoever makes the export may leave others out."""
 _QUOTED: Final = ord("=")
 
 
@@ -50,35 +54,71 @@ def _unquoted(line: bytes) -> bytes:
     return text if b"\n" in text or text[:1] == b"=" else line[:-1]
 
 
-def kept_hashes(leaves: bytes | None, *, first: int, count: int) -> list[bytes]:
-    """These of the kept leaf hashes; none where not all of them were kept."""
-    length = merkle.HASH_BYTES
-    kept = (leaves or b"")[first * length : (first + count) * length]
-    return (
-        [kept[at : at + length] for at in range(0, len(kept), length)] if len(kept) == count * length else []
-    )
+def piece(lines: Iterator[bytes], count: int) -> list[bytes]:
+    """The next lines, so many at most, and no more than may lie in memory at once."""
+    found: list[bytes] = []
+    length = 0
+    for line in islice(lines, min(count, PIECE_LINES)):
+        found.append(line)
+        length += len(line)
+        if length >= PIECE_BYTES:
+            break
+    return found
+
+
+def grown(tree: merkle.Frontier, lines: Iterator[bytes], *, upto: int) -> merkle.Frontier:
+    """The tree with the next lines in it, up to that size, or to the last line where they are fewer."""
+    while some := piece(lines, upto - tree.size):
+        tree = tree.extended(leaf_hashes(some))
+    return tree
+
+
+def kept_hashes(leaves: BinaryIO | None, *, first: int, count: int) -> Iterator[bytes]:
+    """These of the kept leaf hashes, as many as there are."""
+    if leaves is None:
+        return
+    leaves.seek(first * merkle.HASH_BYTES)
+    for _ in range(count):
+        kept = leaves.read(merkle.HASH_BYTES)
+        if len(kept) < merkle.HASH_BYTES:
+            return
+        yield kept
 
 
 def first_bad(
-    batch: Sequence[bytes], found: Sequence[bytes], *, first: int, size: int, known: Sequence[bytes]
+    lines: Iterator[bytes],
+    *,
+    before: merkle.Frontier,
+    size: int,
+    root: bytes,
+    leaves: BinaryIO | None,
+    start: int,
 ) -> str:
-    """Name the first bad event as narrowly as the evidence allows; `known` are hashes that a root proves.
+    """Name the first bad event behind the tree `before` as narrowly as the evidence allows; `leaves` are
+    evidence only where the root over so many events proves them.
 
     Without them the first line that looks wrong need not be the first that is: the log may have sealed it so.
     """
-    for place, (kept, is_) in enumerate(zip(known, found, strict=False)):
-        if kept != is_:
-            return f"event {first + place} is not the one that was sealed{_why(batch[place])}"
-    missing = f"event {first + len(batch)} is missing: a checkpoint covers {size} events"
-    if known:
+    first = number = before.size
+    place = {"first": first - start, "count": size - first}
+    is_known = before.extended(kept_hashes(leaves, **place)).root() == root
+    kept = kept_hashes(leaves if is_known else None, **place)
+    line, looks = b"\n", ""
+    while some := piece(lines, size - number):
+        for line, found in zip(some, leaf_hashes(some), strict=True):
+            if is_known and next(kept) != found:
+                return f"event {number} is not the one that was sealed{_why(line)}"
+            if not is_known and not looks and (why := _why(line)):
+                looks = f"; event {number} looks like it{why}"
+            number += 1
+    missing = f"event {number} is missing: a checkpoint covers {size} events"
+    if is_known:
         return missing
-    if len(batch) == size - first == 1:
-        return f"event {first} is not the one that was sealed{_why(batch[0])}"
+    if number == size == first + 1:
+        return f"event {first} is not the one that was sealed{_why(line)}"
     unknown = "(the export holds no leaf hashes that fit)"
-    odd = ((first + place, _why(line)) for place, line in enumerate(batch))
-    looks = next((f"; event {number} looks like it{why}" for number, why in odd if why), "")
-    is_read = not batch or len(batch[-1]) <= LINE_BYTES_MAX  # else nothing behind it was
-    if len(batch) < size - first and is_read:
+    is_read = len(line) <= LINE_BYTES_MAX  # else nothing behind it was
+    if number < size and is_read:
         return f"{missing}; or one from {first} on was removed {unknown}{looks}"
     return f"one of the events {first} to {size - 1} was changed, removed, added or moved {unknown}{looks}"
 

@@ -38,15 +38,15 @@ the first bad event is named. 2: the files cannot be read. It needs no Django, n
 from __future__ import annotations
 
 import argparse
+import contextlib
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any, BinaryIO, Final
 
 from core.audit import export_lines
-from core.audit.export_lines import first_bad, kept_hashes, leaf_hashes
+from core.audit.export_lines import first_bad, grown
 from core.audit.heads import (
     Seen,
     Times,
@@ -86,9 +86,11 @@ def verify(
     witnesses: Sequence[Seen] = (),
     cosigners: Sequence[cosignature.Cosigner] = (),
     start: merkle.Frontier = _EMPTY,
-    leaves: bytes | None = None,
+    leaves: BinaryIO | None = None,
 ) -> Verdict:
-    """The verdict over a whole export; Wrong names the first fault. Reads the events once, as a stream."""
+    """The verdict over a whole export; Wrong names the first fault. Reads the events once, as a stream, and
+    those under the checkpoint that does not hold a second time.
+    """
     notes = list(pieces(checkpoints))
     heads = _heads(notes, key)
     if not heads:
@@ -114,20 +116,18 @@ def verify(
             raise Wrong(
                 f"the checkpoint at {head.size} events lies in front of the export's start, {start.size}"
             )
-        batch = list(islice(lines, head.size - tree.size))
-        found = leaf_hashes(batch)
-        grown = tree.extended(found)
-        if grown.size != head.size or grown.root() != head.root:
-            known = kept_hashes(leaves, first=tree.size - start.size, count=head.size - tree.size)
-            known = known if tree.extended(known).root() == head.root else []
-            raise Wrong(first_bad(batch, found, first=tree.size, size=head.size, known=known))
+        before, begins, between = tree, events.tell(), dict[int, bytes]()
+        for stop in sorted({seen.size for seen in witnesses if tree.size < seen.size < head.size}):
+            tree = grown(tree, lines, upto=stop)
+            between[stop] = tree.root()
+        tree = grown(tree, lines, upto=head.size)
+        if tree.size != head.size or tree.root() != head.root:
+            events.seek(begins)
+            again, under = export_lines.lines(events), {"size": head.size, "root": head.root}
+            raise Wrong(first_bad(again, before=before, leaves=leaves, start=start.size, **under))
         for seen in witnesses:  # the events are those that the log signed: else it is they that are named
-            if (
-                tree.size < seen.size < head.size
-                and tree.extended(found[: seen.size - tree.size]).root() != seen.root
-            ):
+            if between.get(seen.size, seen.root) != seen.root:
                 raise Wrong(_rewritten(seen))
-        tree = grown
     if tree.size == start.size:
         raise Wrong(f"there is no event: the export ends where it begins, at {start.size} events")
     if next(lines, None) is not None:
@@ -237,8 +237,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         cosigners = [cosignature.Cosigner.parse(text) for text in keys]
         start = _parse_start(options.start.read_text(encoding="utf-8")) if options.start else _EMPTY
         kept = options.leaves or options.events.with_name("leaves.bin")
-        leaves = kept.read_bytes() if options.leaves or kept.is_file() else None
-        with options.events.open("rb") as events:
+        with contextlib.ExitStack() as files:
+            events = files.enter_context(options.events.open("rb"))
+            leaves = files.enter_context(kept.open("rb")) if options.leaves or kept.is_file() else None
             verdict = verify(
                 events,
                 checkpoints=checkpoints,

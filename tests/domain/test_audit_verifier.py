@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import tracemalloc
 from collections.abc import Callable
 from pathlib import Path
 
@@ -41,11 +42,17 @@ LEAVES = b"".join(merkle.leaf(line[:-1]) for line in LINES)
 
 
 def check(
-    lines: list[bytes] | bytes = LINES, heads: list[str] | None = None, **how: object
+    lines: list[bytes] | bytes = LINES,
+    heads: list[str] | None = None,
+    *,
+    leaves: bytes | None = None,
+    **how: object,
 ) -> verifier.Verdict:
     data = lines if isinstance(lines, bytes) else b"".join(lines)
     texts = "\n".join(HEADS if heads is None else heads)
-    return verifier.verify(io.BytesIO(data), checkpoints=texts, key=LOG, **how)  # type: ignore[arg-type]
+    kept = None if leaves is None else io.BytesIO(leaves)
+    export = io.BytesIO(data)
+    return verifier.verify(export, checkpoints=texts, key=LOG, leaves=kept, **how)  # type: ignore[arg-type]
 
 
 def test_accepts_an_honest_log() -> None:
@@ -112,6 +119,52 @@ def test_believes_no_leaf_hashes_that_the_signed_root_does_not_prove() -> None:
     with pytest.raises(Wrong, match="one of the events 4 to 8 was changed"):
         check(changed, leaves=forged)
     assert check(leaves=forged).events == 10, "they say nothing against an honest log"
+
+
+def made(number: int) -> bytes:
+    return b'{"action":"test.done","id":%d}\n' % number
+
+
+class Made(io.BytesIO):
+    """Events that nobody holds in memory: each is made as it is read."""
+
+    def __init__(self, count: int, bad: int) -> None:
+        super().__init__()
+        self.count, self.bad, self.place = count, bad, 0
+
+    def readline(self, size: int | None = -1, /) -> bytes:
+        if self.place == self.count:
+            return b""
+        self.place += 1
+        return made(self.place - 1 + self.count * (self.place - 1 == self.bad))
+
+    def tell(self) -> int:
+        return self.place
+
+    def seek(self, place: int, whence: int = 0, /) -> int:
+        self.place = place
+        return place
+
+
+@pytest.mark.parametrize("bad", [-1, 13_333], ids=["honest", "changed"])
+def test_holds_a_small_part_of_an_export_whose_checkpoints_were_left_out(bad: int, tmp_path: Path) -> None:
+    count, leaves = 20_000, tmp_path / "leaves.bin"
+    hashes = [merkle.leaf(made(number)[:-1]) for number in range(count)]
+    leaves.write_bytes(b"".join(hashes))
+    only = note.Checkpoint(LOG.name, count, merkle.root(hashes))
+    signed, how = note.sign(only.text(), by=LOG, signer=SECRET.sign), {"key": LOG}
+    del hashes
+    tracemalloc.start()
+    try:
+        with leaves.open("rb") as kept:
+            if bad < 0:
+                assert verifier.verify(Made(count, bad), checkpoints=signed, **how).events == count
+            else:
+                with pytest.raises(Wrong, match=f"^event {bad} is not the one that was sealed$"):
+                    verifier.verify(Made(count, bad), checkpoints=signed, leaves=kept, **how)
+        assert tracemalloc.get_traced_memory()[1] < 500_000
+    finally:
+        tracemalloc.stop()
 
 
 def test_names_the_only_event_between_two_checkpoints() -> None:
