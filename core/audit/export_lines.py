@@ -87,10 +87,10 @@ def kept_hashes(leaves: BinaryIO | None, *, first: int, count: int) -> Iterator[
 
 def first_bad(
     lines: Iterator[bytes],
-    *,
     before: merkle.Frontier,
     size: int,
     root: bytes,
+    *,
     leaves: BinaryIO | None,
     start: int,
 ) -> str:

@@ -116,15 +116,15 @@ def verify(
             raise Wrong(
                 f"the checkpoint at {head.size} events lies in front of the export's start, {start.size}"
             )
-        before, begins, between = tree, events.tell(), dict[int, bytes]()
+        behind, begins, between = tree, events.tell(), dict[int, bytes]()
         for stop in sorted({seen.size for seen in witnesses if tree.size < seen.size < head.size}):
             tree = grown(tree, lines, upto=stop)
             between[stop] = tree.root()
         tree = grown(tree, lines, upto=head.size)
         if tree.size != head.size or tree.root() != head.root:
             events.seek(begins)
-            again, under = export_lines.lines(events), {"size": head.size, "root": head.root}
-            raise Wrong(first_bad(again, before=before, leaves=leaves, start=start.size, **under))
+            again = export_lines.lines(events)
+            raise Wrong(first_bad(again, behind, head.size, head.root, leaves=leaves, start=start.size))
         for seen in witnesses:  # the events are those that the log signed: else it is they that are named
             if between.get(seen.size, seen.root) != seen.root:
                 raise Wrong(_rewritten(seen))
