@@ -134,7 +134,9 @@ def test_counts_one_approval_once_however_often_it_comes(desk: Desk) -> None:
 def test_takes_the_zero_of_synced_passkeys_only_if_it_was_always_zero(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    Counting(monkeypatch, -COUNTED, -COUNTED, 1, -COUNTED)
+    Counting(monkeypatch, 1, -COUNTED, -COUNTED, -COUNTED, 1, -COUNTED)
+    both = [withdrawal(expires=desk.in_hours(1)) for _ in range(2)]
+    assert desk.code(request(desk.registry, both)) == "SIGNER_COUNTER", "it counted in the same request"
     assert in_turn(desk, 4) == ["signed", "signed", "signed", "SIGNER_COUNTER"]
 
 
