@@ -263,3 +263,31 @@ def test_distrusts_orders_from_before_a_reopening(desk: Desk) -> None:
     assert desk.code(release) == "SIGNER_INTENT_BEFORE_REOPENING"
     freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
     assert desk.code(freeze) == "obeyed"
+
+
+def others(desk: Desk) -> list[str]:
+    """What it says to orders that let something go, or bring a registry."""
+    following = {"version": 2, "digest": "ab" * 32, "keys": list(desk.registry.keys)}
+    soon = time_text(desk.in_hours(1))
+    return [
+        desk.code(order("signer.release", wallet="hot", expires=time_text(desk.in_hours(24)))),
+        desk.code(order("signer.registry", **following, expires=soon, nonce=b"\x0b" * 32)),
+    ]
+
+
+def test_do_nothing_but_reopen_it_while_its_journal_is_not_the_one_it_left(desk: Desk) -> None:
+    """What it would remember of them would stand in a file that nobody vouches for."""
+    damaged(desk)
+    freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
+    assert [*others(desk), desk.code(freeze)] == ["SIGNER_STORE_LOST"] * 3
+    assert desk.journal.lines == 0
+
+
+def test_only_stop_it_while_its_clock_is_behind_what_it_wrote(desk: Desk) -> None:
+    """By such a clock an order may be over long since, or its delay not."""
+    desk.now += 3_600
+    assert desk.spend() == "signed"
+    desk.now -= 3_600
+    assert others(desk) == ["SIGNER_CLOCK_BACK"] * 2
+    freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
+    assert desk.code(freeze) == "obeyed"
