@@ -245,6 +245,13 @@ def rider(registry: Registry) -> Message:
     return message
 
 
+def half_paid(registry: Registry) -> Message:
+    """Two were approved and would be counted; the transaction pays one of them."""
+    paid, unpaid = withdrawal(), withdrawal(amount=Amount(1_000, "BTC"))
+    psbt = Psbt.build([coin(registry, "hot", 1, 150_000_000)], outputs_of(registry, paid))
+    return request(registry, [paid, unpaid], psbt=psbt)
+
+
 def change_to_deposit_address(registry: Registry) -> Message:
     """The console would credit this change to a customer as a deposit."""
     theirs = registry.wallets["hot"].output_script(2)
@@ -271,6 +278,7 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
     ),
     ("paid twice", "SIGNER_OUTPUT_NOT_APPROVED", paying(lambda o: [o[0], o[0], less(o[1], o[0].sats)])),
     ("not paid", "SIGNER_INTENT_NOT_PAID", paying(lambda o: [replace(o[1], sats=149_998_000)])),
+    ("one of two not paid", "SIGNER_INTENT_NOT_PAID", half_paid),
     (
         "change to a stranger",
         "SIGNER_OUTPUT_NOT_APPROVED",

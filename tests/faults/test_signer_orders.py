@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from kernel import canonical
 from kernel.approval import Verb
 from kernel.intent import time_text
 from tests.messages import order, request, withdrawal
@@ -76,6 +77,23 @@ def test_is_not_let_go_by_whoever_froze_it_where_others_can(tmp_path: Path) -> N
         assert desk.code(again) == "obeyed"
         assert released(desk, name, DOT, DOT, [BEN, CY], 4) == "obeyed"
         assert desk.health["uncounted"] == {}
+
+
+def test_take_the_quorum_that_the_registry_names_for_their_kind(desk: Desk) -> None:
+    """Where it names none, that of withdrawals is enough; where it does, it is not."""
+    policies = canonical.decode_object(desk.registry.encoded)["policies"]
+    assert isinstance(policies, dict)
+    stricter = {
+        kind: {"teams": {"audit": 1, "treasury": 2}} for kind in ("signer.release", "signer.registry")
+    }
+    strict = Desk(desk.state.parent / "strict", registry=hot_registry(policies={**policies, **stricter}))
+    for kind, members in (
+        ("signer.release", {"wallet": "hot"}),
+        ("signer.registry", {"version": 2, "digest": "ab" * 32, "keys": []}),
+    ):
+        two, three = (order(kind, officers=some, **members) for some in ([BEN, CY], [BEN, CY, DOT]))
+        assert [desk.code(two), strict.code(two)] == ["obeyed", "SIGNER_BELOW_QUORUM"]
+        assert strict.code(three) == "obeyed"
 
 
 def test_locks_nobody_out_where_officers_are_few(desk: Desk) -> None:
