@@ -62,6 +62,8 @@ def test_stops_at_once_where_the_customer_removes_a_destination(desk: Desk) -> N
     assert pay(desk) == "SIGNER_UNKNOWN_BENEFICIARY"
     # What the customer had signed before does not bring it back, whoever kept it.
     assert desk.restart().code(old) == "SIGNER_BENEFICIARY_REMOVED"
+    same_moment = Customer().beneficiary(time=time_text(desk.in_hours(0)))
+    assert desk.code(same_moment) == "SIGNER_BENEFICIARY_REMOVED"
     desk.now += 60
     assert desk.code(Customer().beneficiary(time=time_text(desk.in_hours(0)))) == "learnt"
     assert desk.ask(removal)["new"] is False
@@ -154,6 +156,11 @@ def test_learns_only_so_much_in_a_day(desk: Desk, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr("custody.signer.lanes.LEARNT_PER_DAY_MAX", 5)
     codes = [desk.code(Customer(str(uuid4()), seed=seed).key()) for seed in range(1, 8)]
     assert codes == ["learnt"] * 5 + ["SIGNER_LEARNT_ENOUGH"] * 2
+    # Nor of destinations without end, brought or taken away, but for one that is in use.
+    soon, tom = {"time": time_text(desk.in_hours(0))}, Customer()
+    for said in (tom.beneficiary(ELSEWHERE, **soon), tom.removal(ELSEWHERE, **soon)):
+        assert desk.code(said) == "SIGNER_LEARNT_ENOUGH"
+    assert desk.code(tom.removal(**soon)) == "learnt"
     desk.now += DAY + 1
     assert desk.code(Customer(str(uuid4()), seed=9).key()) == "learnt"
 
