@@ -285,7 +285,7 @@ def test_distrusts_orders_from_before_a_reopening(desk: Desk) -> None:
 
 def others(desk: Desk) -> list[str]:
     """What it says to orders that let something go, or bring a registry."""
-    following = {"version": 2, "digest": "ab" * 32, "keys": list(desk.registry.keys)}
+    following: Message = {"version": 2, "digest": "ab" * 32, "keys": list(desk.registry.keys)}
     soon = time_text(desk.in_hours(1))
     return [
         desk.code(order("signer.release", wallet="hot", expires=time_text(desk.in_hours(24)))),
