@@ -139,3 +139,16 @@ def test_hears_a_veto_and_a_freeze_while_it_waits_with_the_new_file_already(tmp_
     assert desk.restart().listen().spend() == "SIGNER_REGISTRY_CHANGED"
     desk.restart(registry=hot_registry(limits={"registry_delay_s": DELAY}))
     assert desk.spend() == "SIGNER_FROZEN"
+
+
+def test_is_not_reopened_while_it_waits_with_the_new_file(tmp_path: Path) -> None:
+    """The line of a reopening names a registry: it would be this one, before its delay and past a veto."""
+    desk = patient(tmp_path)
+    old = desk.registry
+    new, members = succession(desk)
+    assert desk.code(order("signer.registry", **members)) == "obeyed"
+    standing = desk.restart(registry=new).health["journal"]["standing"]
+    reopen = order("signer.reopen", token="hot-1", standing=standing)
+    assert desk.code(reopen) == "SIGNER_REGISTRY_CHANGED"
+    assert desk.restart().health["registry"]["version"] == 1
+    assert desk.restart(registry=old).spend() == "signed"
