@@ -134,6 +134,19 @@ def test_shows_that_folder_and_token_were_put_back_together(desk: Desk, watchers
     assert desk.ask({"v": 1, "type": "log_head"})["note"].startswith("countersign-test/signer/hot-1/1")
 
 
+def test_is_to_be_seen_anew_once_officers_reopened_it(desk: Desk, watchers: list[Watcher]) -> None:
+    desk.ask(cosigned(desk, *watchers))
+    assert desk.spend() == "signed"
+    seen = cosigned(desk, *watchers)
+    standing = desk.health["journal"]["standing"]
+    assert desk.code(order("signer.reopen", token="hot-1", standing=standing)) == "obeyed"
+    assert desk.ask(seen)["open"] is False
+    week = withdrawal(expires=desk.in_hours(24 * 7))
+    assert desk.spend(week) == "SIGNER_UNWITNESSED"
+    assert desk.ask(cosigned(desk, *watchers))["open"] is True
+    assert desk.spend(week) == "SIGNER_INTENT_BEFORE_REOPENING"
+
+
 def test_does_not_grow_by_being_watched(desk: Desk, watchers: list[Watcher]) -> None:
     for _ in range(3):
         assert desk.ask(cosigned(desk, *watchers))["open"] is True
