@@ -64,6 +64,7 @@ def test_silences_nobody_else_for_whoever_orders_it(desk: Desk, orders: Orders) 
     for other in (ANA, BEN, DOT):
         assert orders.suspend(EVE, other) == "SIGNER_SUSPENDS_ANOTHER"
     assert orders.suspend(EVE, CY) == "obeyed"
+    assert orders.freeze(EVE, "hot/lane") == "obeyed", "but all else they stop as ever"
     assert orders.suspend(DOT, EVE) == "obeyed"
     assert orders.suspend(EVE, BEN) == "SIGNER_OFFICER_SUSPENDED"
     assert orders.restore(CY, BEN, [ANA, DOT]) == "obeyed"
