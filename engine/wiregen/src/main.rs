@@ -1,10 +1,13 @@
-//! Writes `wire/src/exchange.engine.v1.rs` from `proto/`; with `--check` says whether it is up to date.
+//! Writes `wire/src/exchange.engine.v1.rs` from a set of descriptors; with `--check` says whether it is up to date.
 //!
-//! protox compiles the definitions, so no protoc is needed on any machine, and building the engine itself needs
-//! neither.
-use std::path::{Path, PathBuf};
+//! `bin/proto` has the set made from `proto/` by the same protoc that writes the Python side, so that no second
+//! compiler of definitions is built, and both sides are made from one reading of them.
+use std::path::Path;
 use std::process::ExitCode;
 use std::{env, fs};
+
+use prost::Message as _;
+use prost_types::FileDescriptorSet;
 
 const GENERATED: &str = "exchange.engine.v1.rs";
 
@@ -12,27 +15,26 @@ fn main() -> ExitCode {
     let engine =
         Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("wiregen lies in engine/").to_path_buf();
     let committed = engine.join("wire/src").join(GENERATED);
-    let fresh = generate(&engine.join("../proto"));
-    if env::args().any(|argument| argument == "--check") {
+    let mut arguments = env::args().skip(1);
+    let Some(descriptors) = arguments.next() else {
+        eprintln!("usage: countersign-wiregen DESCRIPTORS [--check]  (bin/proto makes them)");
+        return ExitCode::FAILURE;
+    };
+    let fresh = generate(&fs::read(descriptors).expect("the descriptors can be read"));
+    if arguments.any(|argument| argument == "--check") {
         if fs::read_to_string(&committed).is_ok_and(|text| text == fresh) {
             return ExitCode::SUCCESS;
         }
-        eprintln!("engine/wire is not what proto/ generates: run cargo run -p countersign-wiregen");
+        eprintln!("engine/wire is not what proto/ generates: run make proto");
         return ExitCode::FAILURE;
     }
     fs::write(&committed, fresh).expect("wire/src can be written");
     ExitCode::SUCCESS
 }
 
-/// The Rust source that the definitions below `proto` give.
-fn generate(proto: &Path) -> String {
-    let mut files: Vec<PathBuf> = fs::read_dir(proto.join("exchange/engine/v1"))
-        .expect("proto/exchange/engine/v1 can be read")
-        .map(|entry| entry.expect("a directory entry").path())
-        .filter(|path| path.extension().is_some_and(|extension| extension == "proto"))
-        .collect();
-    files.sort();
-    let descriptors = protox::compile(&files, [proto]).expect("proto/ compiles");
+/// The Rust source that these descriptors give.
+fn generate(descriptors: &[u8]) -> String {
+    let descriptors = FileDescriptorSet::decode(descriptors).expect("a set of descriptors");
     let out = env::temp_dir().join(format!("countersign-wiregen-{}", std::process::id()));
     fs::create_dir_all(&out).expect("a temporary folder");
     tonic_prost_build::configure()
@@ -45,16 +47,4 @@ fn generate(proto: &Path) -> String {
     let text = fs::read_to_string(out.join(GENERATED)).expect("one file per package");
     fs::remove_dir_all(&out).ok();
     text
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_committed_code_is_what_the_definitions_give() {
-        let engine = Path::new(env!("CARGO_MANIFEST_DIR")).parent().unwrap();
-        let committed = fs::read_to_string(engine.join("wire/src").join(GENERATED)).unwrap();
-        assert!(committed == generate(&engine.join("../proto")), "run cargo run -p countersign-wiregen");
-    }
 }
