@@ -141,7 +141,8 @@ def _in_turn(tokens: Sequence[str], payment_id: UUID) -> list[str]:
 def reconcile(*, now: datetime) -> None:
     """Have each wallet with a lane compared with the books, and carry the reconciler's word to its signers.
 
-    Without it the lane shuts by itself: whatever goes wrong here stops payments and lets none through.
+    That they differ shuts the lane at once, and so does silence once the last word is too old: whatever goes
+    wrong here stops payments and lets none through.
     """
     for name in queries.wallets_with_lanes():
         try:
@@ -154,17 +155,16 @@ def reconcile(*, now: datetime) -> None:
             height=found.height,
             on_chain=found.on_chain,
             in_books=found.in_books,
-            attested=found.attestation is not None,
+            attested=found.agrees,
             breaks=found.breaks,
             actor=ACCOUNTANT,
             now=now,
         )
-        if found.attestation is None:
+        if not found.agrees:
             log.error(
                 "%s holds %s units, the books say %s. %s",
                 *(name, found.on_chain, found.in_books, " ".join(found.breaks)),
             )
-            continue
         told = {token: _attest(token, found.attestation) for token in queries.wallet_named(name).tokens}
         actions.report_told(wallet=name, told=told)
 

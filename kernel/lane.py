@@ -4,10 +4,11 @@ Each signer keeps the counters by itself, so what it allows is its share, limit 
 takes m signers, all of which count it, so no choice of quorums gets more than the limit out of n of them.
 
 The lane is open only while a reconciler says that chain and books agree. Its attestation is canonical:
-`{"v":2,"kind":"custody.attestation","deployment":…,"network":…,"wallet":…,"height":N,"on_chain":units,
-"in_books":units,"spent":{coin:txid},"time":…}`, signed with Ed25519 over tag and payload by a key that the
-registry pins. `on_chain` is what the wallet's addresses hold at that height; `in_books` what the ledger says
-they should, with payments on their way taken into account. `spent` names coins (`txid:output`) that were
+`{"v":3,"kind":"custody.attestation","deployment":…,"network":…,"wallet":…,"height":N,"on_chain":units,
+"in_books":units,"breaks":N,"spent":{coin:txid},"time":…}`, signed with Ed25519 over tag and payload by a key
+that the registry pins. `on_chain` is what the wallet's addresses hold at that height; `in_books` what the
+ledger says they should, with payments on their way taken into account. `breaks` counts what is wrong in the
+books: such word shuts the lane at once. `spent` names coins (`txid:output`) that were
 spent by that transaction, in a block of the chain that is `DEPTH` deep. These are facts of the chain alone:
 what they mean for a signer's own transactions, it decides by itself.
 """
@@ -104,13 +105,14 @@ class Attestation:
     height: int
     on_chain: int
     in_books: int
+    breaks: int
     spent: Mapping[str, str]
     time: datetime
 
     @property
     def agrees(self) -> bool:
-        """Whether chain and books say the same."""
-        return self.on_chain == self.in_books
+        """Whether chain and books say the same, and nothing else is wrong in the books."""
+        return self.on_chain == self.in_books and not self.breaks
 
     @classmethod
     def parse(cls, payload: bytes) -> Self:
@@ -118,9 +120,9 @@ class Attestation:
         names = {"v", "kind", "deployment", "network", "wallet", "height", "on_chain", "in_books"}
         try:
             document = canonical.decode_object(payload)
-            members.exact(document, names | {"spent", "time"})
-            if not members.is_version(document["v"], 2) or document["kind"] != ATTESTATION:
-                raise BadAttestation(f"not version 2 of {ATTESTATION}")
+            members.exact(document, names | {"breaks", "spent", "time"})
+            if not members.is_version(document["v"], 3) or document["kind"] != ATTESTATION:
+                raise BadAttestation(f"not version 3 of {ATTESTATION}")
             spent = members.an_object(document["spent"])
             if len(spent) > SPENT_MAX:
                 raise BadAttestation(f"one attestation names {SPENT_MAX} coins at most")
@@ -131,6 +133,7 @@ class Attestation:
                 height=members.positive(document, "height"),
                 on_chain=members.units(document, "on_chain"),
                 in_books=members.units(document, "in_books"),
+                breaks=members.whole(document, "breaks"),
                 spent={coin: members.text(spent, coin) for coin in spent},
                 time=time(members.text(document, "time")),
             )

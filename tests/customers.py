@@ -108,7 +108,7 @@ class Reconciler:
 
     def attests(self, at: datetime, **changes: Any) -> Message:
         document = {
-            "v": 2,
+            "v": 3,
             "kind": lane.ATTESTATION,
             "deployment": vaults.DEPLOYMENT,
             "network": vaults.NETWORK,
@@ -116,6 +116,7 @@ class Reconciler:
             "height": 800_000,
             "on_chain": "900000000",
             "in_books": "900000000",
+            "breaks": 0,
             "spent": {},
             "time": time_text(at),
             **changes,

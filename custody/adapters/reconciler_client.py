@@ -20,7 +20,7 @@ class NothingReconciled(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Compared:
-    """What it found; `attestation` is the message for signers, where chain and books agree.
+    """What it found; `attestation` is the message for signers, which says so whether or not all agrees.
 
     `breaks` says in sentences what is not sound in the books beyond the wallet itself.
     """
@@ -28,8 +28,13 @@ class Compared:
     height: int
     on_chain: int
     in_books: int
-    attestation: Mapping[str, canonical.Value] | None
+    attestation: Mapping[str, canonical.Value]
     breaks: tuple[str, ...] = ()
+
+    @property
+    def agrees(self) -> bool:
+        """Whether it found nothing wrong."""
+        return self.on_chain == self.in_books and not self.breaks
 
 
 def reconcile(path: Path, wallet: str) -> Compared:
@@ -41,16 +46,17 @@ def reconcile(path: Path, wallet: str) -> Compared:
         raise NothingReconciled(f"no answer: {error or type(error).__name__}") from error
     if answer.get("type") != "reconciled":
         raise NothingReconciled(str(answer.get("why", "an answer that is none")))
-    payload, signature = answer.get("payload"), answer.get("signature")
-    signed = payload is not None and signature is not None
     try:
         return Compared(
             height=int(str(answer["height"])),
             on_chain=int(str(answer["on_chain"])),
             in_books=int(str(answer["in_books"])),
-            attestation={"v": 1, "type": "attest", "payload": payload, "signature": signature}
-            if signed
-            else None,
+            attestation={
+                "v": 1,
+                "type": "attest",
+                "payload": answer["payload"],
+                "signature": answer["signature"],
+            },
             breaks=_sentences(answer.get("breaks", [])),
         )
     except (KeyError, ValueError) as error:

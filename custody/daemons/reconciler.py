@@ -3,9 +3,9 @@ agree, and where the books are sound as a whole.
 
 It asks the node itself about the addresses of its own copy of the registry, and reads the ledger in a role
 that can write nothing. Its key is in its folder and nowhere else. A worker asks it and carries what it signed
-to the signers; it can make it say nothing. When chain and books differ it signs nothing, and the signers'
-lane shuts by itself. So it does while another wallet's coins are not those of the books, or a customer was
-credited against no coins and officers' passkeys have not signed for it.
+to the signers; it can make it say nothing, and then the signers' lane shuts by itself. When chain and books
+differ it signs that, and the lane shuts at once. So it does while another wallet's coins are not those of the
+books, or a customer was credited against no coins and officers' passkeys have not signed for it.
 
 The same word frees what the lane signed once it is final, so it names coins that are spent deep in the chain.
 Which coins signers wait for, the database may say; that they are spent, and by what, the node says alone.
@@ -87,7 +87,7 @@ class Reconciler:
             return {"v": 1, "type": "later", "why": str(error)[:200]}
 
     def look(self, wallet: str) -> Message:
-        """Both sides at one block, and the attestation where they agree; NotNow where they moved on."""
+        """Both sides at one block, and signed whether they agree; NotNow where they moved on."""
         if wallet not in self._registry.lanes:
             return {"v": 1, "type": "refused", "why": "the registry gives this wallet no lane"}
         described = self._registry.wallets[wallet]
@@ -103,14 +103,6 @@ class Reconciler:
             raise NotNow("the node and the books do not stand at the same block")
         if books.height < 1:
             raise NotNow("there is no block yet")
-        found: dict[str, canonical.Value] = {
-            "v": 1,
-            "type": "reconciled",
-            "wallet": wallet,
-            "height": books.height,
-            "on_chain": str(on_chain),
-            "in_books": str(books.units),
-        }
         if on_chain != books.units:
             log.error(
                 "%s holds %d units at %d, the books say %d", wallet, on_chain, books.height, books.units
@@ -118,24 +110,34 @@ class Reconciler:
         unsound = self._unsound(books, elsewhere)
         for said in unsound:
             log.error("%s: %s", wallet, said)
-        if on_chain != books.units or unsound:
-            return {**found, "breaks": unsound[:BREAKS_MAX]}
         payload = canonical.encode(
             {
-                "v": 2,
+                "v": 3,
                 "kind": lane.ATTESTATION,
                 "deployment": self._registry.deployment,
                 "network": self._registry.network,
                 "wallet": wallet,
                 "height": books.height,
                 "on_chain": str(on_chain),
-                "in_books": str(books.units),
+                # No amount is below nothing; that it was is among what is wrong.
+                "in_books": str(max(books.units, 0)),
+                "breaks": len(unsound) + (on_chain != books.units),
                 "spent": spent,
                 "time": time_text(self._clock().replace(microsecond=0)),
             }
         )
         signature = self._key.sign(lane.DOMAIN_TAG + payload)
-        return {**found, "payload": encodings.base64url(payload), "signature": encodings.base64url(signature)}
+        return {
+            "v": 1,
+            "type": "reconciled",
+            "wallet": wallet,
+            "height": books.height,
+            "on_chain": str(on_chain),
+            "in_books": str(books.units),
+            "breaks": unsound[:BREAKS_MAX],
+            "payload": encodings.base64url(payload),
+            "signature": encodings.base64url(signature),
+        }
 
     def _unsound(self, books: Books, elsewhere: int) -> list[canonical.Value]:
         """What is wrong beyond the wallet itself, in sentences."""

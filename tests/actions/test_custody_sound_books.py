@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -156,7 +157,10 @@ def test_shut_the_lane_for_a_credit_of_another_asset_too(
     adjusted(scene, Amount(5_000_000, "USDT"))
     assert look(scene).agrees
     reconciled(scene, chain, monkeypatch, registry=replace(registry_of(scene), officers={}))
+    scene.treasury.now += timedelta(seconds=1)
+    scene.signers.at(scene.treasury.now)
     broken = look(scene)
+    assert "SIGNER_BOOKS_BROKEN" in scene.withdraw().reason  # at once: the last word that agrees is young
     assert [said.partition(":")[0] for said in broken.breaks][:1] == [
         "Credits against no coins are 5 USDT in the ledger, and officers signed for 0 USDT"
     ]

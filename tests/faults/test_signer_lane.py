@@ -97,6 +97,11 @@ def test_stops_at_a_break_until_a_later_word_mends_it(desk: Desk) -> None:
     desk.now += 60
     attest(desk)
     assert pay(desk) == "signed"
+    desk.now += 60
+    assert attest(desk, breaks=1) == "attested"  # the wallet has its coins; the books are not sound
+    assert pay(desk) == "SIGNER_BOOKS_BROKEN"
+    desk.now += 60
+    attest(desk)
     assert pay(desk.restart()) == "SIGNER_ATTESTATION_OLD"
 
 
@@ -107,6 +112,7 @@ def test_stops_at_a_break_until_a_later_word_mends_it(desk: Desk) -> None:
         ("SIGNER_BAD_ATTESTATION", Reconciler(), {"surprise": "x"}),
         ("SIGNER_BAD_ATTESTATION", Reconciler(), {"v": True}),
         ("SIGNER_BAD_ATTESTATION", Reconciler(), {"height": 0}),
+        ("SIGNER_BAD_ATTESTATION", Reconciler(), {"breaks": -1}),
         ("SIGNER_BAD_ATTESTATION", Reconciler(), {"time": "2099-01-01T00:00:00Z"}),
         ("SIGNER_NO_LANE", Reconciler(), {"wallet": "cold"}),
         ("SIGNER_WRONG_DEPLOYMENT", Reconciler(), {"deployment": "production"}),
