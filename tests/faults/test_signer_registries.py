@@ -214,10 +214,42 @@ def test_counts_a_passkey_that_took_anothers_place_from_its_own_beginning(
 def test_forgets_announcements_of_officers_who_were_replaced(desk: Desk) -> None:
     second, members = succession(desk)
     third, later = succession(desk, version=3)
-    for announced in (members, later):
-        assert desk.code(order("signer.registry", **announced)) == "obeyed"
+    orders = [order("signer.registry", **announced) for announced in (members, later)]
+    assert [desk.code(one) for one in orders] == ["obeyed"] * 2
     assert desk.restart(registry=second).spend() == "SIGNER_FEE_ABOVE_LIMIT"
     assert desk.restart(registry=third).spend() == "SIGNER_REGISTRY_CHANGED"
+    # Nor does the same order bring it once more, with the file at the start.
+    with pytest.raises(Refused, match="SIGNER_ORDER_USED"):
+        desk.restart(order=requests.order(orders[1]))
+
+
+def test_takes_up_nothing_by_an_order_from_before_a_reopening(desk: Desk) -> None:
+    new, members = succession(desk)
+    kept = requests.order(order("signer.registry", **members))
+    standing = desk.health["journal"]["standing"]
+    assert desk.code(order("signer.reopen", token="hot-1", standing=standing)) == "obeyed"
+    with pytest.raises(Refused, match="SIGNER_INTENT_BEFORE_REOPENING"):
+        desk.restart(registry=new, order=kept)
+
+
+def test_hears_no_officers_of_a_copy_that_somebody_put_in_its_folder(desk: Desk) -> None:
+    """Whoever writes on the host, and does not hold the PIN, names officers of their own as the old ones."""
+    assert desk.spend() == "signed"
+    mine = {one: Authenticator() for one in (ANA, BEN, CY)}
+    officers = canonical.decode_object(desk.registry.encoded)["officers"]
+    assert isinstance(officers, dict)
+    for one, key in mine.items():
+        officers[one] = {**officers[one], "public_key": key.public_key_hex}
+    (desk.state / "registry.json").write_bytes(hot_registry(officers=officers).encoded)
+    new, members = succession(desk, officers=officers)
+    honest = dict(vaults.KEYS)
+    try:
+        vaults.KEYS.update(mine)
+        ordered = requests.order(order("signer.registry", **members))
+    finally:
+        vaults.KEYS.update(honest)
+    with pytest.raises(Refused, match="the kept copy of the old registry was changed"):
+        desk.restart(registry=new, order=ordered)
 
 
 def real() -> Registry:
