@@ -198,3 +198,12 @@ def test_the_threat_models_cells_name_tests_that_exist() -> None:
     sources = [*(HOME / "tests").rglob("test_*.py"), *(HOME / "engine").glob("*/tests/**/*.rs")]
     text = "\n".join(path.read_text() for path in sources)
     assert {name for name in named if not re.search(rf"(def|fn) {name}\b", text)} == set()
+
+
+def test_every_cell_of_the_threat_models_table_names_its_test() -> None:
+    page = (DOCS / "threat-model.md").read_text()
+    table = page.partition("## Attacker by asset")[2].partition("\n\n## ")[0]
+    rows = [line.strip("|").split(" | ") for line in table.splitlines() if line.startswith("| **")]
+    assert [len(cells) for cells in rows] == [5] * 6
+    unproven = [cell for cells in rows for cell in cells[1:] if not re.search(r"`test_|` \(Rust\)", cell)]
+    assert unproven == []

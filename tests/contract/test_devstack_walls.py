@@ -160,7 +160,7 @@ def test_the_vaults_key_is_its_own_and_the_trader_api_cannot_even_ask(
     commands: Commands, where: Layout, tmp_path: Path
 ) -> None:
     tokens.prepare_vault(commands.environment, commands.accounts)
-    for user in ("cs-console", "cs-worker", "cs-trader", "cs-notary"):
+    for user in ("cs-console", "cs-worker", "cs-trader", "cs-notary", "cs-hot-1"):
         assert "Permission denied" in commands.run_as(user, "/usr/bin/ls", str(where.vault)).stderr
     place = str(where.run / "vault" / "vault.sock")
     trusted = Trusted(commands.environment, commands.accounts)
@@ -168,8 +168,9 @@ def test_the_vaults_key_is_its_own_and_the_trader_api_cannot_even_ask(
         supervisor.start(trusted.vault())
         for user, said in (("cs-console", "VAULT_BAD_QUESTION\n"), ("cs-worker", "VAULT_BAD_QUESTION\n")):
             assert commands.run_as(user, str(TRUSTED_PYTHON), "-c", ASK_VAULT, place).stdout == said
-        refused = commands.run_as("cs-trader", str(TRUSTED_PYTHON), "-c", ASK_VAULT, place)
-        assert (refused.stdout, refused.returncode) == ("", 1)
+        for user in ("cs-trader", "cs-hot-1"):
+            refused = commands.run_as(user, str(TRUSTED_PYTHON), "-c", ASK_VAULT, place)
+            assert (refused.stdout, refused.returncode) == ("", 1)
 
 
 ASK_NOTARY = """
