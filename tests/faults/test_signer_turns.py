@@ -22,7 +22,8 @@ from kernel.seats import AT_ONCE, Seats
 from tests import messages
 from tests.messages import coin, request, withdrawal
 from tests.softtoken import Desk, SoftToken, hot_registry
-from tests.vault import BEN, Message
+from tests.vault import BEN, CY, Message
+from tests.watchers import WATCHERS, Watcher, cosigned, section
 
 SMALL, FEE = 25_000_000, 2_000
 ONE = {"limits": {"window_units_max": {"hot": str((SMALL + FEE) * 3 // 2)}}}
@@ -142,17 +143,31 @@ def test_has_counted_what_its_token_signs_wherever_it_is_killed(tmp_path: Path) 
             again.signer.close()
 
 
-@pytest.mark.parametrize("subject", ["hot", "*"])
+@pytest.mark.parametrize("subject", ["hot", "*", f"officer:{CY}"])
 def test_lets_no_signature_out_once_it_has_obeyed_a_freeze(tmp_path: Path, subject: str) -> None:
+    code = "SIGNER_OFFICER_SUSPENDED" if subject.startswith("officer:") else "SIGNER_FROZEN"
     with busy(tmp_path) as signer:
         asked = [signer.signing(signer.spend()) for _ in range(AT_ONCE)]
         freeze = messages.order("signer.freeze", wallet=subject, verb=Verb.APPROVE, officers=[BEN])
         assert signer.code(freeze) == "obeyed"
         signer.token.may_sign.set()
-        assert {answer.result(60)["code"] for answer in asked} == {"SIGNER_FROZEN"}
+        assert {answer.result(60)["code"] for answer in asked} == {code}
         assert signer.events.count("spend") == AT_ONCE  # counted all the same
         assert "signed" not in signer.events
-        assert signer.code(signer.spend()) == "SIGNER_FROZEN"
+        assert signer.code(signer.spend()) == code
+
+
+def test_lets_no_signature_out_once_it_was_shown_that_its_journal_was_put_back(tmp_path: Path) -> None:
+    with busy(tmp_path, witnesses=section()) as signer:
+        signer.code(cosigned(signer.desk, *map(Watcher, WATCHERS), at=signer.desk.now))
+        asked = signer.signing(signer.spend())
+        # Another journal of the same token, which witnesses saw.
+        other = Desk(tmp_path / "other", registry=signer.desk.registry)
+        seen = cosigned(other, *map(Watcher, WATCHERS), at=other.now)
+        assert signer.code(seen) == "SIGNER_LOG_FORKED"
+        signer.token.may_sign.set()
+        assert asked.result(60)["code"] == "SIGNER_LOG_FORKED"
+        assert "signed" not in signer.events
 
 
 def test_lets_no_signature_out_that_was_asked_for_before_officers_reopened_it(tmp_path: Path) -> None:
