@@ -297,7 +297,8 @@ def test_do_nothing_but_reopen_it_while_its_journal_is_not_the_one_it_left(desk:
     """What it would remember of them would stand in a file that nobody vouches for."""
     damaged(desk)
     freeze = order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet="hot")
-    assert [*others(desk), desk.code(freeze)] == ["SIGNER_STORE_LOST"] * 3
+    seen = {"v": 1, "type": "log_cosigned", "note": "x"}
+    assert [*others(desk), desk.code(freeze), desk.code(seen)] == ["SIGNER_STORE_LOST"] * 4
     assert desk.journal.lines == 0
 
 
