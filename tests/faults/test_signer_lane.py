@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
 from kernel.approval import Verb
 from kernel.intent import time_text
 from tests import messages
-from tests.customers import DAY, HOUR, Reconciler, unattended
+from tests.customers import DAY, HOUR, Customer, Reconciler, unattended
 from tests.desks import attest, desk_with_lane, pay, seasoned_desk
 from tests.messages import order, request
 from tests.softtoken import Desk
@@ -66,8 +67,10 @@ def test_rests_for_a_window_after_its_memory_was_reopened(desk: Desk) -> None:
     assert desk.code(reopen) == "obeyed"
     assert desk.let_go() == "obeyed"
     attest(desk)
+    desk.now += DAY - 122
+    attest(desk)
     assert pay(desk, expires=desk.in_hours(24 * 7)) == "SIGNER_LANE_REOPENING"
-    desk.now += DAY - 121
+    desk.now += 1
     attest(desk)
     assert pay(desk, expires=desk.in_hours(24 * 7)) == "signed"
 
@@ -103,6 +106,27 @@ def test_stops_at_a_break_until_a_later_word_mends_it(desk: Desk) -> None:
     desk.now += 60
     attest(desk)
     assert pay(desk.restart()) == "SIGNER_ATTESTATION_OLD"
+
+
+def test_is_not_brought_past_a_break_by_an_older_one_and_what_was_said_between(desk: Desk) -> None:
+    """Whoever owns the web tier kept all that was ever said, and chooses what the signer hears, and when."""
+    said = []
+    for coins in ("899999999", "900000000", "899999999"):
+        desk.now += 60
+        said.append(Reconciler().attests(desk.in_hours(0), on_chain=coins, in_books="900000000"))
+    older, between, newest = said
+    assert desk.code(newest) == "attested"
+    desk.restart()
+    assert [desk.code(older), desk.code(between)] == ["attested"] * 2
+    assert pay(desk) == "SIGNER_BOOKS_BROKEN"
+
+
+def test_hears_nothing_while_its_clock_is_behind_what_it_wrote(desk: Desk) -> None:
+    """What it has known for long, and what is fresh, it says by that clock."""
+    assert pay(desk) == "signed"
+    desk.now -= HOUR
+    said = (Reconciler().attests(desk.in_hours(0)), Customer(str(uuid4()), seed=5).key())
+    assert [desk.code(one) for one in said] == ["SIGNER_CLOCK_BACK"] * 2
 
 
 @pytest.mark.parametrize(
