@@ -197,7 +197,7 @@ DENY: Final = {
     # The claims.
     "other application's aud": (raw(user(aud=[OTHER])), Fault.AUDIENCE),
     "aud empty list": (raw(user(aud=[])), Fault.AUDIENCE),
-    "aud an object": (raw(user(aud={"a": AUDIENCE})), Fault.AUDIENCE),
+    "aud an object": (raw(user(aud={AUDIENCE: AUDIENCE})), Fault.AUDIENCE),
     "other team's iss": (raw(user(iss="https://other.cloudflareaccess.com")), Fault.ISSUER),
     "iss with a slash after": (raw(user(iss=ISSUER + "/")), Fault.ISSUER),
     "iss with ours as suffix": (
@@ -219,6 +219,7 @@ DENY: Final = {
     "user with empty e-mail": (raw(user(email="")), Fault.NEITHER),
     "user with common_name": (raw(user(common_name="x.access")), Fault.NEITHER),
     "user without sub": (raw(user(sub="")), Fault.NEITHER),
+    "service with sub": (raw(service(sub="7335d417-61da-459d-899c-0a01c76a2f94")), Fault.NEITHER),
     "service with e-mail": (raw(service(email="ana@countersign.example")), Fault.NEITHER),
     "service with another common_name": (raw(service(common_name="88bf")), Fault.NEITHER),
     **{
