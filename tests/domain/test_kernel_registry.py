@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from fixtures.authenticator import Authenticator
 from kernel import canonical
-from kernel.registry import DELAY_S_MIN, BadRegistry, Registry
+from kernel.cosignature import Cosigner
+from kernel.registry import DELAY_S_MIN, RECOVERY_DELAY_S_MIN, BadRegistry, Registry
+from tests.registries import RIA, SAM
 from tests.softkeys import SoftKey
 from tests.vault import ANA, BEN, DECODERS, KEYS, registry_document
+from tests.watchers import Watcher, section
 
 KEYS_OF = {
     name: [SoftKey(1000 + 10 * place + index).public_key.hex() for index in range(2)]
@@ -125,6 +129,38 @@ def test_has_no_rules_with_windows_because_signers_believe_nobodys_sums() -> Non
     late = {**rule, "execute_s": 3600}
     with pytest.raises(BadRegistry, match="no periods"):
         parse({**document(), "rules": {"v": 1, "version": 1, "rules": [late]}})
+
+
+def test_has_no_rule_that_asks_nobody_because_signers_would_take_any_one_officer() -> None:
+    when = [["kind", "is", "custody.withdrawal"], ["lane", "is", "open"]]
+    rules = {"v": 1, "version": 1, "rules": [{"name": "small", "when": when, "unattended": True}]}
+    with pytest.raises(BadRegistry, match="name teams"):
+        parse({**document(), "rules": rules})
+
+
+def test_counts_no_witness_twice_and_waits_for_none_that_it_does_not_name() -> None:
+    north, south = (Watcher(name).cosigner for name in ("north", "south"))
+    parse({**document(), "witnesses": section(keys=[str(north), str(south)])})
+    for keys in ([north, Cosigner("south", north.public_key)], [north, Cosigner("north", south.public_key)]):
+        with pytest.raises(BadRegistry, match="share a name or a key"):
+            parse({**document(), "witnesses": section(keys=[str(one) for one in keys])})
+    for changes in ({"quorum": 4}, {"quorum": 0}, {"age_s_max": 0}, {"tokens": ["warm-1"]}):
+        with pytest.raises(BadRegistry):
+            parse({**document(), "witnesses": section(**changes)})
+
+
+def test_brings_nobody_back_by_one_person_or_within_three_days() -> None:
+    people = {
+        who: {"name": who[-2:], "public_key": Authenticator(who[-2:] * 32).public_key_hex}
+        for who in (RIA, SAM)
+    }
+    whole = {"officers": people, "quorum": 2, "delay_s": RECOVERY_DELAY_S_MIN}
+    found = parse({**document(), "recovery": whole}).recovery
+    assert found is not None
+    assert [one.teams for one in found.officers.values()] == [{"recovery"}] * 2
+    for changes in ({"quorum": 1}, {"quorum": 3}, {"delay_s": RECOVERY_DELAY_S_MIN - 1}, {"delay_s": 10**9}):
+        with pytest.raises(BadRegistry, match="two officers at least"):
+            parse({**document(), "recovery": {**whole, **changes}})
 
 
 OWNERS = [SoftKey(2000 + number) for number in range(5)]
