@@ -16,6 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from core.vault.log import Log
 from custody.approver.log import Given, SigningLog
 from custody.signer.disk import LANE_ROOM_BYTES_MIN, ROOM_BYTES_MIN
+from fixtures.authenticator import Authenticator
 from kernel import canonical, note
 from kernel.approval import Verb
 from kernel.registry import Registry
@@ -195,6 +196,10 @@ def test_stops_signatures_on_the_approvers_page_but_for_those_that_stop_somethin
         with contextlib.suppress(OSError):
             while True:
                 written = hand_in(written) + 1
+        freeze: dict[str, Any] = {"payload": b"{}", "said": {"kind": "signer.freeze"}}
+        # Anybody can make a key, and say that it stops something.
+        with pytest.raises(OSError, match=r"space|whole"):
+            log.add(Given.parse(given(Authenticator(), **freeze)))
         assert hand_in(1000, kind="signer.freeze") == written
         assert hand_in(1001, kind="signer.veto") == written + 1
         log.close()
