@@ -7,6 +7,7 @@ import os
 import signal
 import socket
 import subprocess
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
@@ -151,12 +152,14 @@ def given(key: Authenticator = KEYS[BEN], *, payload: bytes = b"{}", **changes: 
 def test_writes_down_whose_passkey_signed_what_and_each_signature_once(tmp_path: Path) -> None:
     with running(tmp_path) as approver:
         first, second = given(), given(payload=b'{"v":1}')
+        before_ms = time.time_ns() // 10**6
         assert [approver.hand_in(body) for body in (first, second, first)] == [200, 200, 200]
         assert approver.said == "0"
         lines = approver.lines
         assert [line["officer"] for line in lines] == [BEN, BEN]
         assert lines[0]["digest"] == canonical.digest(b"{}").hex()
         assert (lines[0]["request"], lines[0]["verb"]) == (REQUEST, "approve")
+        assert before_ms <= int(lines[0]["at_ms"]) <= time.time_ns() // 10**6
 
 
 def test_writes_down_no_second_act_that_somebody_made_of_an_officers_signature(tmp_path: Path) -> None:
@@ -189,6 +192,7 @@ def test_shows_witnesses_heads_that_only_grow(tmp_path: Path) -> None:
         )
         entries = approver.ask(type="log_entries", start=0, end=5)["lines"]
         assert merkle.root(merkle.leaf(line.encode()) for line in entries) == new.root
+        assert approver.ask(type="log_entries", start=1, end=3)["lines"] == entries[1:3]
         beyond: dict[str, Any] = {"type": "log_proof", "old": 4, "size": 9}
         for wrong in (
             beyond,
@@ -211,6 +215,7 @@ def test_takes_nothing_from_another_page_or_about_another_deployment(tmp_path: P
         assert approver.hand_in(given(said={"deployment": "elsewhere"})) == 422
         assert approver.hand_in(given(verb="execute")) == 422
         assert approver.hand_in(given(more="x")) == 422
+        assert approver.hand_in(given(request=7)) == 422
         assert approver.hand_in(b"{}") == 422
         assert approver.hand_in(b"", claims=64 * 1024 + 1) == 413
         assert approver.lines == []
