@@ -11,7 +11,7 @@ from django.db import connection
 from core.daemon import lock_key
 from core.health import Reading, Status
 from custody import queries
-from custody.domain import chain, limits
+from custody.domain import chain, limits, wallets
 
 UNHEARD: Final = " An officer vetoed it, which they have not heard: start none of them with its file before."
 
@@ -54,13 +54,18 @@ def read_prices(now: datetime) -> Reading:
 
 
 def read_hot_wallet(now: datetime) -> Reading:
-    """Whether the hot wallets hold what they should."""
-    low = [standing for standing in queries.all_standings() if standing.is_low]
+    """Whether the hot wallets hold enough to pay, and no more of all coins than the band."""
+    found = queries.all_standings()
+    low = [standing for standing in found if standing.is_low]
     facts: dict[str, str | int | None] = {each.wallet.name: str(each.total) for each in low}
     if low:
         names = ", ".join(f"{each.wallet.name} ({each.total} {each.total.asset})" for each in low)
         return Reading(Status.DEGRADED, f"Below its threshold: {names}.", facts)
-    return Reading(Status.UP, "Every hot wallet is above its threshold.", facts)
+    hot_bps = sum(each.share_bps for each in found if each.wallet.tier == "hot")
+    if hot_bps > wallets.HOT_BPS_MAX:
+        text = f"{hot_bps / 100:.2f} % of all coins are hot, {wallets.HOT_BPS_MAX / 100:.2f} % may be."
+        return Reading(Status.DEGRADED, text, {"hot_bps": hot_bps})
+    return Reading(Status.UP, "Every hot wallet is within what it should hold.", facts)
 
 
 def read_reconciliation(now: datetime) -> Reading:

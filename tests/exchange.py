@@ -183,7 +183,7 @@ def stock(now: datetime) -> Exchange:
     treasury = Treasury.open(now, refill_below=BTC, target=2 * BTC)
     ana = treasury.staff.ana
     treasury.deposit(BTC // 2)
-    treasury.fund("cold", 10 * BTC)
+    treasury.fund("cold", 100 * BTC)
     released = treasury.screened(sats=6_000_000)
     held = treasury.request(sats=4_000_000)
     actions.report_screening(withdrawal_id=held.pk, hits=["on the list of mixers"], actor=ROBOT, now=now)

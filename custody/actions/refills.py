@@ -30,7 +30,6 @@ from custody.models import Address, Payment, Refill
 from custody.permissions import Permission
 from kernel import canonical, intent
 from kernel.intent import Intent
-from kernel.money import Amount
 
 
 class NothingDue(Refused):
@@ -284,13 +283,8 @@ def end(row: Refill, state: State, *, event: Event, actor: Actor, now: datetime,
 
 def _check_need(row: Refill, target: str) -> None:
     """Outdated where it would bring the hot wallet more than it needs by now, or the cold one has no more."""
-    hot = row.target
-    if refills.is_stale(
-        row.amount,
-        queries.refill_need(hot, row.source),
-        refill_below=Amount(hot.refill_below, hot.asset),
-        target=Amount(hot.target, hot.asset),
-    ):
+    need = queries.refill_need(row.target, row.source)
+    if refills.is_stale(row.amount, need, queries.marks_of(row.target)):
         raise Outdated(
             "Nothing was asked: the wallets hold something else than when this was proposed. Put it aside; "
             "another is proposed where one is due.",

@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import StrEnum
 from typing import Final
 
+from custody.domain.wallets import Targets
 from kernel.money import Amount
 
 
@@ -68,23 +69,21 @@ SMALLEST: Final = Amount(100_000, "BTC")
 """A refill below this is not worth people's time."""
 
 
-def is_stale(amount: Amount, need: Amount | None, *, refill_below: Amount, target: Amount) -> bool:
+def is_stale(amount: Amount, need: Amount | None, marks: Targets) -> bool:
     """Whether a proposal fits what is needed by now no more: nothing is, or it would fill the hot wallet
     above its target by more than lies between the target and the mark below which one is due.
     """
-    return need is None or amount - need > target - refill_below
+    return need is None or amount - need > marks.target - marks.refill_below
 
 
-def amount_to_propose(
-    *, hot: Amount, promised: Amount, refill_below: Amount, target: Amount, cold: Amount
-) -> Amount | None:
+def amount_to_propose(*, hot: Amount, promised: Amount, marks: Targets, cold: Amount) -> Amount | None:
     """How much to move from cold to hot: up to the target, as far as cold reaches; None where nothing is due.
 
-    `promised` is what withdrawals that have no transaction yet will take out of the hot wallet.
+    `promised` is what withdrawals will still take out of the hot wallet.
     """
     left = hot - promised
-    if left >= refill_below:
+    if left >= marks.refill_below:
         return None
-    need, reachable = target - left, cold - FEE_CAP
+    need, reachable = marks.target - left, cold - FEE_CAP
     amount = min(need, reachable, key=lambda item: item.units)
     return amount if amount >= SMALLEST else None

@@ -9,6 +9,11 @@ from typing import Final
 from kernel.money import Amount
 
 WHOLE_BPS: Final = 10_000
+HOT_BPS_MIN: Final = 200
+HOT_BPS_MAX: Final = 500
+"""The band of what may be hot of all coins: never filled up above the upper one, nor while there is more than
+the lower one, whatever marks treasury has set.
+"""
 
 
 def shares(totals: Mapping[str, int]) -> dict[str, int]:
@@ -36,3 +41,19 @@ class Targets:
     def __post_init__(self) -> None:
         if self.refill_below.units < 0 or self.target < self.refill_below:
             raise BadTargets(f"fill up to {self.target} below {self.refill_below}")
+
+
+def in_band(marks: Targets, whole: Amount) -> Targets:
+    """The marks that count where `whole` is all that we hold: treasury's own, or the band's where those are
+    lower. So a target in units keeps no more online than the band once there are fewer coins, and whoever
+    writes another target into a row has no more proposed than the band.
+    """
+    units = max(whole.units, 0)
+    return Targets(
+        refill_below=min(marks.refill_below, _share(units, HOT_BPS_MIN, whole.asset)),
+        target=min(marks.target, _share(units, HOT_BPS_MAX, whole.asset)),
+    )
+
+
+def _share(units: int, bps: int, asset: str) -> Amount:
+    return Amount(units * bps // WHOLE_BPS, asset)

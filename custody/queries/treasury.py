@@ -15,6 +15,7 @@ from core.access.models import Identity
 from core.refusals import NotFound, Refused
 from custody.domain import deposits, limits, refills, wallets
 from custody.domain.limits import Quote
+from custody.domain.wallets import Targets
 from custody.models import Address, Adjustment, Deposit, PaymentPolicy, Price, Refill, Utxo, UtxoLock, Wallet
 from custody.permissions import Permission
 from custody.queries.deposits import tip_height
@@ -99,6 +100,17 @@ def free_coins(wallet: Wallet) -> QuerySet[Utxo]:
     return free.exclude(pk__in=claimed).exclude(pk__in=arriving)
 
 
+def marks_of(wallet: Wallet) -> Targets:
+    """Below what a hot wallet is filled up by now, and how far: treasury's marks, within the band of what may
+    be hot of all coins in blocks without those that withdrawals will take.
+    """
+    held = Utxo.objects.filter(wallet__asset=wallet.asset, spent_in=None, height__isnull=False)
+    whole = Amount(_sum(held) - promised_units(wallet.asset), wallet.asset)
+    return wallets.in_band(
+        Targets(Amount(wallet.refill_below, wallet.asset), Amount(wallet.target, wallet.asset)), whole
+    )
+
+
 def refill_need(wallet: Wallet, cold: Wallet) -> Amount | None:
     """How much the hot wallet should be filled up by now, or None."""
     if wallet.target == 0:
@@ -106,8 +118,7 @@ def refill_need(wallet: Wallet, cold: Wallet) -> Amount | None:
     return refills.amount_to_propose(
         hot=Amount(_sum(_unspent(wallet)), wallet.asset),
         promised=Amount(promised_units(wallet.asset), wallet.asset),
-        refill_below=Amount(wallet.refill_below, wallet.asset),
-        target=Amount(wallet.target, wallet.asset),
+        marks=marks_of(wallet),
         cold=Amount(_sum(free_coins(cold)), cold.asset),
     )
 
@@ -203,6 +214,7 @@ def facts_of(amount: Amount, *, now: datetime) -> dict[str, Fact]:
 def _standing(row: Wallet, total: int, share_bps: int) -> Standing:
     free = _sum(free_coins(row))
     unconfirmed = _sum(_unspent(row).filter(height=None))
+    marks = marks_of(row) if row.target else None
     return Standing(
         wallet=row,
         total=Amount(total, row.asset),
@@ -210,8 +222,8 @@ def _standing(row: Wallet, total: int, share_bps: int) -> Standing:
         locked=Amount(total - free - unconfirmed, row.asset),
         unconfirmed=Amount(unconfirmed, row.asset),
         share_bps=share_bps,
-        refill_below=Amount(row.refill_below, row.asset) if row.target else None,
-        target=Amount(row.target, row.asset) if row.target else None,
+        refill_below=marks.refill_below if marks else None,
+        target=marks.target if marks else None,
     )
 
 

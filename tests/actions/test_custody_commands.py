@@ -84,7 +84,7 @@ def test_loads_no_older_registry_over_a_newer_one(tmp_path: Path) -> None:
 
 def test_carries_a_bundle_out_and_signatures_in(now: datetime, tmp_path: Path) -> None:
     treasury = Treasury.open(now, refill_below=2 * BTC, target=3 * BTC)
-    treasury.fund("cold", 10 * BTC)
+    treasury.fund("cold", 100 * BTC)
     row = treasury.refill_requested()
     said, bundle = io.StringIO(), tmp_path / "bundle.json"
     with pytest.raises(CommandError, match="the refill is requested"):

@@ -188,7 +188,7 @@ def test_of_a_refill_is_held_by_freezes_of_either_wallet(
     now: datetime, node: Node, scope: str, given: int
 ) -> None:
     treasury = Treasury.open(now, refill_below=BTC, target=2 * BTC)
-    treasury.fund("cold", 5 * BTC)
+    treasury.fund("cold", 50 * BTC)
     row = treasury.refill_requested()
     treasury.sign_off(row)
     payment = treasury.built(queries.refill(row.pk))

@@ -38,9 +38,13 @@ def test_sees_prices_grow_old(treasury: Treasury) -> None:
 
 
 def test_sees_a_low_wallet_and_what_waits_for_a_person(treasury: Treasury) -> None:
-    assert probes.read_hot_wallet(treasury.now).status is Status.DEGRADED
+    treasury.fund("cold", 99 * BTC)
+    assert "Below its threshold: hot" in probes.read_hot_wallet(treasury.now).sentence
     treasury.deposit(BTC)
     assert probes.read_hot_wallet(treasury.now).status is Status.UP
+    treasury.deposit(5 * BTC)
+    found = probes.read_hot_wallet(treasury.now)
+    assert (found.status, found.sentence) == (Status.DEGRADED, "5.71 % of all coins are hot, 5.00 % may be.")
     assert probes.read_payments(treasury.now).status is Status.UP
 
     for _ in range(2):

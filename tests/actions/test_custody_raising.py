@@ -79,7 +79,7 @@ def test_is_not_raised_where_it_cannot_be(treasury: Treasury, change: str) -> No
         case "late":
             now += timedelta(days=8)
         case "refill":
-            treasury.fund("cold", 5 * BTC)
+            treasury.fund("cold", 200 * BTC)
             hot = queries.wallet_named("hot")
             hot.refill_below, hot.target = 3 * BTC, 4 * BTC
             hot.save()

@@ -18,7 +18,7 @@ from custody.actions.entitled import ReasonMissing
 from custody.actions.refills import NotExportable, NothingDue, Outdated
 from custody.actions.signatures import BadSignatures
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
-from custody.models import Refill
+from custody.models import Refill, Wallet
 from custody.models.moving import WrongState
 from kernel import canonical
 from kernel.intent import Intent
@@ -34,10 +34,10 @@ COLD = ("cold-1", "cold-3", "cold-5")
 
 @pytest.fixture
 def treasury(now: datetime) -> Treasury:
-    """Hot holds 1 BTC of Tom's and wants 3 when it falls below 2; cold holds 10."""
+    """Hot holds 1 BTC of Tom's and wants 3 when it falls below 2; cold holds 100."""
     found = Treasury.open(now, refill_below=2 * BTC, target=3 * BTC)
     found.deposit(BTC)
-    found.fund("cold", 10 * BTC)
+    found.fund("cold", 100 * BTC)
     return found
 
 
@@ -114,11 +114,27 @@ def test_is_proposed_once_at_a_time(treasury: Treasury) -> None:
 def test_is_not_proposed_while_nothing_is_due(now: datetime) -> None:
     treasury = Treasury.open(now, refill_below=BTC, target=3 * BTC)
     treasury.deposit(BTC)
-    treasury.fund("cold", 10 * BTC)
+    treasury.fund("cold", 100 * BTC)
     with pytest.raises(NothingDue):
         actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=now)
     treasury.request(BTC // 10)
     actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=now)
+
+
+def test_is_proposed_within_the_band_only_whatever_target_somebody_wrote_into_the_wallets_row(
+    treasury: Treasury,
+) -> None:
+    Wallet.objects.filter(name="hot").update(refill_below=50 * BTC, target=80 * BTC)
+    row = actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=treasury.now)
+    assert row.amount == Amount(101 * BTC * 5 // 100 - BTC, "BTC")
+
+
+def test_is_not_due_where_the_treasury_is_empty_or_cold_has_nothing(now: datetime) -> None:
+    treasury = Treasury.open(now, refill_below=2 * BTC, target=3 * BTC)
+    for fill in (lambda: None, lambda: treasury.deposit(BTC)):
+        fill()
+        with pytest.raises(NothingDue):
+            actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=now)
 
 
 def test_becomes_a_request_of_the_officer_who_adopts_it(treasury: Treasury) -> None:
@@ -189,12 +205,16 @@ def test_comes_back_signed_and_moves_the_coins(treasury: Treasury) -> None:
     raw = queries.signed_psbt(payment).finalised().encoded()
     actions.store_signed(payment_id=payment.pk, raw=raw, actor=ROBOT, now=treasury.now)
     actions.report_broadcast(payment_id=payment.pk, actor=ROBOT, now=treasury.now)
-    treasury.mine(raw_of(queries.payment(payment.pk)), empty=1)
+    for step in (lambda: None, lambda: treasury.mine(raw_of(queries.payment(payment.pk)))):
+        step()
+        with pytest.raises(NothingDue):
+            actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=treasury.now)
+    treasury.mine()
     treasury.book()
     assert queries.refill(row.pk).state == "settled"
     hot, cold = queries.all_standings()
     assert hot.total == Amount(3 * BTC, "BTC")
-    assert cold.total == Amount(8 * BTC, "BTC") - payment.fee
+    assert cold.total == Amount(98 * BTC, "BTC") - payment.fee
     for kind, total in ((AccountKind.HOT_WALLET, hot.total), (AccountKind.COLD_WALLET, cold.total)):
         assert ledger.balance(ledger.account(kind, "BTC")).posted == total
     assert not any(invariants.broken().values())

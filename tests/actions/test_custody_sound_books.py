@@ -69,7 +69,7 @@ def credit_of(scene: Scene) -> Credit:
 
 def test_are_sound_at_every_step_of_a_refill(scene: Scene) -> None:
     treasury, ana = scene.treasury, scene.treasury.staff.ana
-    treasury.fund("cold", 10 * BTC)
+    treasury.fund("cold", 300 * BTC)
     assert look(scene).agrees
     Wallet.objects.filter(name="hot").update(refill_below=5 * BTC, target=6 * BTC)
     row = treasury.refill_requested()

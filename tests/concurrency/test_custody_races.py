@@ -273,7 +273,7 @@ def test_share_no_address(treasury: Treasury) -> None:
 
 def test_propose_one_refill(real_database: str, now: datetime) -> None:
     treasury = Treasury.open(now, refill_below=BTC, target=2 * BTC)
-    treasury.fund("cold", 5 * BTC)
+    treasury.fund("cold", 50 * BTC)
     propose = partial(actions.propose_refill, target="hot", source="cold", actor=ROBOT, now=now)
     results: list[Refill | Refused] = at_once(*[propose] * 4)
     assert len(done(results)) == 1

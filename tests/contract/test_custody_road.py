@@ -199,7 +199,7 @@ def test_follows_the_chain_back_and_forth(scene: Scene) -> None:
 
 def test_refills_the_hot_wallet_over_an_air_gap(scene: Scene) -> None:
     cold = Address.objects.get(wallet__name="cold", index=0)
-    scene.outside.pay(cold.address, 2 * BTC)
+    scene.outside.pay(cold.address, 40 * BTC)
     withdraw(scene)
     scene.outside.mine(2)
     scene.settle_down()

@@ -25,7 +25,7 @@ def need(
     hot: int, *, promised: int = 0, below: int = BTC, target: int = 3 * BTC, cold: int = 10 * BTC
 ) -> int:
     found = refills.amount_to_propose(
-        hot=btc(hot), promised=btc(promised), refill_below=btc(below), target=btc(target), cold=btc(cold)
+        hot=btc(hot), promised=btc(promised), marks=Targets(btc(below), btc(target)), cold=btc(cold)
     )
     return 0 if found is None else found.units
 
@@ -54,6 +54,34 @@ def test_fill_up_to_the_target_and_never_beyond(
     assert amount == 0 or hot - promised + amount <= target
     assert amount == 0 or amount + refills.FEE_CAP.units <= cold
     assert amount == 0 or hot - promised < below
+
+
+def marks(below: int, target: int, *, whole: int) -> tuple[int, int]:
+    found = wallets.in_band(Targets(btc(below), btc(target)), btc(whole))
+    return found.refill_below.units, found.target.units
+
+
+def test_keep_treasurys_marks_up_to_the_very_borders_of_the_band_and_not_one_unit_beyond() -> None:
+    assert marks(2 * BTC, 5 * BTC, whole=100 * BTC) == (2 * BTC, 5 * BTC)
+    assert marks(2 * BTC + 1, 5 * BTC + 1, whole=100 * BTC) == (2 * BTC, 5 * BTC)
+    assert marks(2 * BTC, 5 * BTC, whole=100 * BTC - 1) == (2 * BTC - 1, 5 * BTC - 1)
+    assert marks(2 * BTC, 900 * BTC, whole=0) == marks(2 * BTC, 900 * BTC, whole=-BTC) == (0, 0)
+
+
+@given(UNITS, UNITS, UNITS, UNITS, UNITS)
+def test_fill_up_no_further_than_the_band_whatever_the_marks_say_and_then_rest(
+    hot: int, promised: int, below: int, more: int, cold: int
+) -> None:
+    found = wallets.in_band(Targets(btc(below), btc(below + more)), btc(hot + cold - promised))
+    marks_now = (found.refill_below.units, found.target.units)
+    amount = need(hot, promised=promised, below=marks_now[0], target=marks_now[1], cold=cold)
+    if amount:
+        left = hot - promised
+        assert left * 10_000 < (hot + cold - promised) * wallets.HOT_BPS_MIN
+        assert (left + amount) * 10_000 <= (hot + cold - promised) * wallets.HOT_BPS_MAX
+        full = left + amount == marks_now[1]
+        again = need(left + amount, below=marks_now[0], target=marks_now[1], cold=cold - amount)
+        assert not (full and again), "filled up, nothing is due: it does not swing"
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=5), UNITS, min_size=1, max_size=6))

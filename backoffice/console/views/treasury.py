@@ -10,8 +10,9 @@ from backoffice.console import frame
 from core import clock
 from custody import queries
 from custody.domain.refills import ENDED
+from custody.domain.wallets import HOT_BPS_MAX, WHOLE_BPS
 
-COLD_TARGET_BPS: Final = 9_500
+COLD_TARGET_BPS: Final = WHOLE_BPS - HOT_BPS_MAX
 """The share that belongs in cold wallets; the rest is what hot ones may hold."""
 SHOWN_MAX: Final = 15
 
