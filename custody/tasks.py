@@ -249,6 +249,8 @@ def tend_all(*, now: datetime) -> None:
             reason="the approval ran out unsigned",
             now=now,
         )
+    for refill_id in queries.endable_refills(network=settings.NETWORK, now=now):
+        _quietly(actions.fail_refill, refill_id=refill_id, reason="it can pay nothing any more", now=now)
     for refill_id in queries.lapsing_refills(now=now):
         _quietly(actions.lapse_refill, refill_id=refill_id, now=now)
     look_for_refill(now=now)

@@ -6,11 +6,21 @@ from core.lazy import front
 
 if TYPE_CHECKING:
     from core.approvals.kinds import Kind, register
-    from core.approvals.opening import consume, open, take_back, waive  # noqa: A004 - read as approvals.open(...)
+    from core.approvals.opening import check_standing, consume, open, take_back, waive  # noqa: A004 - approvals.open(...)
     from core.approvals.queries import signatures
     from core.approvals.signed import Signed
 
-__all__ = ["Kind", "Signed", "consume", "open", "register", "signatures", "take_back", "waive"]
+__all__ = [
+    "Kind",
+    "Signed",
+    "check_standing",
+    "consume",
+    "open",
+    "register",
+    "signatures",
+    "take_back",
+    "waive",
+]
 
 __getattr__ = front(
     __name__,
@@ -20,6 +30,7 @@ __getattr__ = front(
         "open": "opening",
         "waive": "opening",
         "consume": "opening",
+        "check_standing": "opening",
         "take_back": "opening",
         "signatures": "queries",
         "Signed": "signed",

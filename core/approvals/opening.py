@@ -246,9 +246,21 @@ def consume(request: ApprovalRequest, *, now: datetime) -> ApprovalRequest:
     """
     action.current()
     row = ApprovalRequest.objects.select_for_update(no_key=True).get(pk=request.pk)
-    if row.state != State.APPROVED or not standing_of(row, now).approved:
+    if row.state != State.APPROVED:
+        raise NotApproved(f"The approval is not in force (it is {row.state}).", target=moving.target(row))
+    check_standing(row, now=now)
+    moving.move(row, State.CONSUMED, now=now)
+    request.state = row.state
+    return row
+
+
+def check_standing(row: ApprovalRequest, *, now: datetime) -> None:
+    """Nothing, while who asked and a quorum of who approved still count; NotApproved. What was consumed and
+    then waits for people is looked at again before it goes on.
+    """
+    if not standing_of(row, now).approved:
         raise NotApproved(
-            f"The approval is not in force (it is {row.state}, or an approver has left); ask for a new one.",
+            "The approval is not in force (an approver has left); ask for a new one.",
             target=moving.target(row),
         )
     if not Identity.objects.filter(pk=row.maker_id, is_active=True).exists():
@@ -261,6 +273,3 @@ def consume(request: ApprovalRequest, *, now: datetime) -> ApprovalRequest:
             "Nothing was done: the passkey with which this was asked for was revoked; ask for it anew.",
             target=moving.target(row),
         )
-    moving.move(row, State.CONSUMED, now=now)
-    request.state = row.state
-    return row

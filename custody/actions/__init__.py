@@ -3,6 +3,7 @@
 from custody.actions.addresses import assign_address
 from custody.actions.adjustments import request_adjustment
 from custody.actions.blocks import OutOfPlace, read_blocks, unwind_block
+from custody.actions.bundles import export_bundle, import_signatures
 from custody.actions.failures import fail_refill, fail_withdrawal
 from custody.actions.offers import mark_offered, recheck_offer, return_offer
 from custody.actions.orders import (
@@ -31,8 +32,6 @@ from custody.actions.recoveries import draft_recovery, sign_recovery
 from custody.actions.refills import (
     NothingDue,
     dismiss_refill,
-    export_bundle,
-    import_signatures,
     lapse_refill,
     propose_refill,
     request_refill,

@@ -1,12 +1,8 @@
-"""Refills of the hot wallet: proposed by the system, asked for by treasury, approved, carried to the cold
-signers.
-"""
+"""Refills of the hot wallet: proposed by the system, asked for by treasury, approved."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
 from uuid import UUID
 
 from django.conf import settings
@@ -20,13 +16,13 @@ from core.approvals.domain.requests import State as RequestState
 from core.approvals.models import ApprovalRequest
 from core.refusals import Refused
 from custody import locks, queries
-from custody.actions import announcing, entitled, signatures
+from custody.actions import announcing, entitled
 from custody.actions.withdrawals import whole_seconds
 from custody.domain import refills
 from custody.domain.refills import State
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
 from custody.events import Event
-from custody.models import Address, Payment, Refill
+from custody.models import Address, Refill
 from custody.permissions import Permission
 from kernel import canonical, intent
 from kernel.intent import Intent
@@ -42,12 +38,6 @@ class Outdated(Refused):
     """The wallets have changed since the refill was proposed."""
 
     code = "refill.outdated"
-
-
-class NotExportable(Refused):
-    """The refill is not at the point where a bundle exists."""
-
-    code = "refill.not_exportable"
 
 
 @action(Event.REFILL_PROPOSED)
@@ -96,7 +86,11 @@ def request_refill(*, refill_id: UUID, reason: str, actor: Actor, now: datetime)
     row = locks.refill(refill_id)
     row.check_step(State.REQUESTED)
     freezes.check(*queries.stops(row))
-    _check_need(row, target)
+    check_need(
+        row,
+        "Nothing was asked: the wallets hold something else than when this was proposed. Put it aside; "
+        "another is proposed where one is due.",
+    )
     policy = queries.policy(intent.REFILL)
 
     def meant(life: timedelta) -> Intent:
@@ -173,78 +167,6 @@ def approve_refill(*, request: ApprovalRequest, actor: Actor, now: datetime) -> 
     return row
 
 
-@action(Event.PAYMENT_EXPORTED)
-def export_bundle(*, refill_id: UUID, actor: Actor, now: datetime) -> bytes:
-    """The bundle file for the cold signers: the sign request and its digest. Exporting again gives the same
-    bytes.
-
-    From the first export on, signatures may exist that nobody has brought back yet.
-    """
-    target = f"custody.refill/{refill_id}"
-    entitled.officer_or_machine(actor, Permission.TRANSFER_BUNDLE, now=now, target=target)
-    row = locks.refill(refill_id)
-    payment = queries.payment_of(row)
-    if payment is None or row.state not in (State.BUILT, State.EXPORTED):
-        raise NotExportable(f"Nothing was exported: the refill is {row.state}.", target=target)
-    freezes.check(*queries.stops(row))
-    before = row.state
-    if row.state == State.BUILT:
-        row.move_to(State.EXPORTED)
-        Payment.objects.filter(pk=payment.pk).update(asked_at=now)
-    data = bundle(queries.sign_request(queries.payment(payment.pk)))
-    audit.record(
-        Event.PAYMENT_EXPORTED,
-        payment,
-        actor=actor,
-        now=now,
-        before={"state": before},
-        after={"state": row.state, "sha256": canonical.digest(data)},
-    )
-    announcing.moved(row, now=now)
-    return data
-
-
-@action(Event.PAYMENT_SIGNATURE_STORED)
-def import_signatures(*, refill_id: UUID, data: bytes, actor: Actor, now: datetime) -> Payment:
-    """One cold signer's answer file, brought back by hand: stored if it signs exactly this refill's
-    transaction.
-    """
-    target = f"custody.refill/{refill_id}"
-    entitled.officer_or_machine(actor, Permission.TRANSFER_BUNDLE, now=now, target=target)
-    row = locks.refill(refill_id)
-    payment = queries.payment_of(row)
-    if payment is None or row.state != State.EXPORTED:
-        raise NotExportable(f"Nothing was imported: the refill is {row.state}.", target=target)
-    try:
-        answer = canonical.decode_object(data.removesuffix(b"\n"))
-    except canonical.NotCanonical as error:
-        raise signatures.BadSignatures(f"Nothing was imported: {error}.", target=target) from error
-    given = answer.get("signatures")
-    if answer.get("type") != "signed" or answer.get("txid") != payment.txid or not isinstance(given, list):
-        raise signatures.BadSignatures(
-            "Nothing was imported: the file is no signer's answer about this transaction.", target=target
-        )
-    return signatures.store_signature(
-        payment_id=payment.pk,
-        token=str(answer.get("token", "")),
-        signatures=[dict(item) for item in given if isinstance(item, Mapping)],
-        actor=actor,
-        now=now,
-    )
-
-
-def bundle(request: dict[str, Any]) -> bytes:
-    """The bytes of a bundle file; `sha256` is what both sides read aloud."""
-    return canonical.encode(
-        {
-            "v": 1,
-            "type": "bundle",
-            "request": request,
-            "sha256": canonical.digest(canonical.encode(request)).hex(),
-        }
-    )
-
-
 @action(Event.REFILL_LAPSED)
 def lapse_refill(*, refill_id: UUID, actor: Actor, now: datetime) -> Refill:
     """A bundle that never came back, after its intent is void for every clock. Its coins stay claimed.
@@ -281,12 +203,8 @@ def end(row: Refill, state: State, *, event: Event, actor: Actor, now: datetime,
     announcing.moved(row, now=now)
 
 
-def _check_need(row: Refill, target: str) -> None:
+def check_need(row: Refill, refusal: str, *, claimed: int = 0) -> None:
     """Outdated where it would bring the hot wallet more than it needs by now, or the cold one has no more."""
-    need = queries.refill_need(row.target, row.source)
+    need = queries.refill_need(row.target, row.source, claimed=claimed)
     if refills.is_stale(row.amount, need, queries.marks_of(row.target)):
-        raise Outdated(
-            "Nothing was asked: the wallets hold something else than when this was proposed. Put it aside; "
-            "another is proposed where one is due.",
-            target=target,
-        )
+        raise Outdated(refusal, target=f"custody.refill/{row.pk}")

@@ -289,6 +289,17 @@ def count_stuck(*, now: datetime) -> dict[str, int]:
     }
 
 
+def endable_refills(*, network: str, now: datetime) -> list[UUID]:
+    """Refills that pay nothing any more, though nobody gave them up: built, and never exported while their
+    approval was good; or with a coin that another transaction spent for good.
+    """
+    built = Refill.objects.filter(state=refills.State.BUILT, expires_at__lte=now)
+    deep = tip_height() - deposits.depth_needed(network) + 1
+    spent = UtxoLock.objects.filter(payment__refill__state=refills.State.CONFLICTED, utxo__spent_in__lte=deep)
+    lost = spent.exclude(utxo__spent_by=F("payment__txid")).values_list("payment__refill", flat=True)
+    return [*built.values_list("pk", flat=True), *lost.distinct()]
+
+
 def lapsing_refills(*, now: datetime) -> list[UUID]:
     """Exported refills whose intent no cold signer honours any more."""
     return list(

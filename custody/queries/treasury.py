@@ -111,15 +111,17 @@ def marks_of(wallet: Wallet) -> Targets:
     )
 
 
-def refill_need(wallet: Wallet, cold: Wallet) -> Amount | None:
-    """How much the hot wallet should be filled up by now, or None."""
+def refill_need(wallet: Wallet, cold: Wallet, *, claimed: int = 0) -> Amount | None:
+    """How much the hot wallet should be filled up by now, or None; `claimed` units of cold are set aside for
+    it already.
+    """
     if wallet.target == 0:
         return None
     return refills.amount_to_propose(
         hot=Amount(_sum(_unspent(wallet)), wallet.asset),
         promised=Amount(promised_units(wallet.asset), wallet.asset),
         marks=marks_of(wallet),
-        cold=Amount(_sum(free_coins(cold)), cold.asset),
+        cold=Amount(_sum(free_coins(cold)) + claimed, cold.asset),
     )
 
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import io
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
 
+from core import clock
 from core.audit.models import AuditEvent
 from custody import actions, queries
 from custody.models import Address, Wallet
@@ -82,7 +82,8 @@ def test_loads_no_older_registry_over_a_newer_one(tmp_path: Path) -> None:
     assert queries.loaded_registry() == 2
 
 
-def test_carries_a_bundle_out_and_signatures_in(now: datetime, tmp_path: Path) -> None:
+def test_carries_a_bundle_out_and_signatures_in(tmp_path: Path) -> None:
+    now = clock.now()
     treasury = Treasury.open(now, refill_below=2 * BTC, target=3 * BTC)
     treasury.fund("cold", 100 * BTC)
     row = treasury.refill_requested()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
-from typing import Any
+from datetime import datetime
 
 import pytest
 
@@ -13,60 +12,24 @@ from core.freezes.actions import pull_freeze
 from core.freezes.models import Freeze
 from core.ledger import AccountKind, invariants
 from core.refusals import NotAllowed, NotFound
-from custody import actions, queries
+from custody import actions, queries, tasks
 from custody.actions.entitled import ReasonMissing
-from custody.actions.refills import NotExportable, NothingDue, Outdated
-from custody.actions.signatures import BadSignatures
-from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
+from custody.actions.refills import NothingDue, Outdated
 from custody.models import Refill, Wallet
 from custody.models.moving import WrongState
-from kernel import canonical
 from kernel.intent import Intent
 from kernel.money import Amount
 from kernel.transaction import Input, Outpoint, Output, Transaction
+from tests.refilling import COLD, carry, exported, low
 from tests.traces import Trace
-from tests.treasury import BTC, ROBOT, Treasury, raw_of, signatures
+from tests.treasury import BTC, ROBOT, Treasury, raw_of
 
 pytestmark = pytest.mark.django_db
-
-COLD = ("cold-1", "cold-3", "cold-5")
 
 
 @pytest.fixture
 def treasury(now: datetime) -> Treasury:
-    """Hot holds 1 BTC of Tom's and wants 3 when it falls below 2; cold holds 100."""
-    found = Treasury.open(now, refill_below=2 * BTC, target=3 * BTC)
-    found.deposit(BTC)
-    found.fund("cold", 100 * BTC)
-    return found
-
-
-def partial(payment: Any, signer: str, **changes: Any) -> bytes:
-    """The file that comes back from a cold signer."""
-    answer = {
-        "v": 1,
-        "type": "signed",
-        "token": signer,
-        "txid": payment.txid,
-        "signatures": signatures(payment.psbt, signer),
-    }
-    return canonical.encode(answer | changes) + b"\n"
-
-
-def exported(treasury: Treasury) -> Refill:
-    row = treasury.refill_requested()
-    treasury.sign_off(row)
-    treasury.built(queries.refill(row.pk))
-    actions.export_bundle(refill_id=row.pk, actor=treasury.staff.ana.actor, now=treasury.now)
-    return queries.refill(row.pk)
-
-
-def carry(treasury: Treasury, row: Refill, *tokens: str) -> None:
-    payment = queries.payment_of(row)
-    for token in tokens:
-        actions.import_signatures(
-            refill_id=row.pk, data=partial(payment, token), actor=treasury.staff.ana.actor, now=treasury.now
-        )
+    return low(now)
 
 
 @pytest.mark.parametrize("scope", ["wallet:cold", "wallet:hot", "asset:BTC"])
@@ -176,25 +139,23 @@ def test_is_put_aside_with_a_reason(treasury: Treasury) -> None:
     assert actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=treasury.now) != row
 
 
-def test_travels_as_a_bundle_that_is_the_same_each_time(treasury: Treasury) -> None:
-    row = treasury.refill_requested()
-    with pytest.raises(NotExportable):
-        actions.export_bundle(refill_id=row.pk, actor=treasury.staff.ana.actor, now=treasury.now)
-    treasury.sign_off(row)
-    payment = treasury.built(queries.refill(row.pk))
-    with Trace() as trace:
-        first = actions.export_bundle(refill_id=row.pk, actor=treasury.staff.ana.actor, now=treasury.now)
-    assert first == actions.export_bundle(refill_id=row.pk, actor=treasury.staff.ben.actor, now=treasury.now)
-    bundle = canonical.decode_object(first)
-    request = queries.sign_request(payment)
-    assert bundle == {
-        "v": 1,
-        "type": "bundle",
-        "request": request,
-        "sha256": canonical.digest(canonical.encode(request)).hex(),
-    }
-    assert queries.refill(row.pk).state == "exported"
-    assert trace.events == ["custody.payment.exported"]
+def test_ends_by_itself_once_a_coin_of_it_is_spent_otherwise_for_good(treasury: Treasury) -> None:
+    row = exported(treasury)
+    carry(treasury, row, *COLD)
+    payment = queries.payment_of(row)
+    assert payment is not None
+    raw = queries.signed_psbt(payment).finalised().encoded()
+    actions.store_signed(payment_id=payment.pk, raw=raw, actor=ROBOT, now=treasury.now)
+    theft = Transaction(
+        raw_of(queries.payment(payment.pk)).inputs, (Output(BTC, b"\x00\x14" + b"\x02" * 20),)
+    )
+    treasury.mine(theft)
+    assert queries.refill(row.pk).state == "conflicted"
+    tasks.tend_all(now=treasury.now)
+    assert queries.refill(row.pk).state == "conflicted", "the chain may still turn"
+    treasury.mine()
+    tasks.tend_all(now=treasury.now)
+    assert queries.refill(row.pk).state == "failed"
 
 
 def test_comes_back_signed_and_moves_the_coins(treasury: Treasury) -> None:
@@ -217,62 +178,6 @@ def test_comes_back_signed_and_moves_the_coins(treasury: Treasury) -> None:
     assert cold.total == Amount(98 * BTC, "BTC") - payment.fee
     for kind, total in ((AccountKind.HOT_WALLET, hot.total), (AccountKind.COLD_WALLET, cold.total)):
         assert ledger.balance(ledger.account(kind, "BTC")).posted == total
-    assert not any(invariants.broken().values())
-
-
-def test_takes_only_files_that_sign_it(treasury: Treasury) -> None:
-    row = exported(treasury)
-    payment = queries.payment_of(row)
-    assert payment is not None
-    for data in (
-        b"",
-        b"{}",
-        partial(payment, "cold-1", type="refused"),
-        partial(payment, "cold-1", txid="00" * 32),
-        partial(payment, "cold-1", token="cold-2"),
-        partial(payment, "cold-1", token="hot-1"),
-        partial(payment, "cold-1", signatures=[]),
-        partial(payment, "cold-1") + b" ",
-    ):
-        with Trace() as trace, pytest.raises(BadSignatures):
-            actions.import_signatures(
-                refill_id=row.pk, data=data, actor=treasury.staff.ana.actor, now=treasury.now
-            )
-        trace.only_refused("custody.payment.signature_stored")
-    assert queries.collected(payment).signed == ()
-
-
-def test_lapses_when_nobody_brings_it_back_and_keeps_its_coins(treasury: Treasury) -> None:
-    row = exported(treasury)
-    assert row.expires_at is not None
-    actions.lapse_refill(refill_id=row.pk, actor=ROBOT, now=row.expires_at)
-    assert queries.refill(row.pk).state == "exported"
-    late = row.expires_at + CLOCKS_DIFFER_MAX
-    assert queries.lapsing_refills(now=late) == [row.pk]
-    with Trace() as trace:
-        actions.lapse_refill(refill_id=row.pk, actor=ROBOT, now=late)
-    assert queries.refill(row.pk).state == "lapsed"
-    assert trace.events == ["custody.refill.lapsed"]
-    assert not queries.free_coins(row.source).exists()
-
-
-def test_that_lapsed_is_settled_if_it_turns_up_on_the_chain(treasury: Treasury) -> None:
-    """Two answers came back and were lost sight of; whoever carried the third had all three."""
-    row = exported(treasury)
-    carry(treasury, row, *COLD[:2])
-    payment = queries.payment_of(row)
-    assert payment is not None
-    assert row.expires_at is not None
-    treasury.now = row.expires_at + CLOCKS_DIFFER_MAX + timedelta(days=1)
-    actions.lapse_refill(refill_id=row.pk, actor=ROBOT, now=treasury.now)
-    assert queries.refill(row.pk).state == "lapsed"
-    third = signatures(payment.psbt, COLD[2])
-    whole = queries.signed_psbt(payment).with_signatures(
-        (item["input"], bytes.fromhex(item["public_key"]), bytes.fromhex(item["signature"])) for item in third
-    )
-    treasury.mine(whole.finalised(), empty=1)
-    treasury.book()
-    assert queries.refill(row.pk).state == "settled"
     assert not any(invariants.broken().values())
 
 
@@ -326,17 +231,3 @@ def test_is_not_asked_for_once_cold_has_not_so_much(treasury: Treasury) -> None:
         actions.request_refill(
             refill_id=row.pk, reason="hot is low", actor=treasury.staff.ana.actor, now=treasury.now
         )
-
-
-def test_does_not_lapse_once_all_signatures_came_back(treasury: Treasury) -> None:
-    """The worker was away for longer than the refill was good for: what cold signed in time is sent."""
-    row = exported(treasury)
-    carry(treasury, row, *COLD)
-    payment = queries.payment_of(row)
-    assert payment is not None
-    assert row.expires_at is not None
-    late = row.expires_at + CLOCKS_DIFFER_MAX + timedelta(days=1)
-    actions.lapse_refill(refill_id=row.pk, actor=ROBOT, now=late)
-    assert queries.refill(row.pk).state == "exported"
-    raw = queries.signed_psbt(payment).finalised().encoded()
-    assert actions.store_signed(payment_id=payment.pk, raw=raw, actor=ROBOT, now=late).owner.state == "signed"

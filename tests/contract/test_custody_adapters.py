@@ -227,7 +227,7 @@ def test_judges_derive_the_same_address(network: str) -> None:
 
 
 def test_bundles_are_read_by_the_air_gap_as_they_are_written() -> None:
-    from custody.actions.refills import bundle
+    from custody.actions.bundles import bundle
     from custody.signer import airgap
 
     request: dict[str, Any] = {"v": 1, "type": "sign", "wallet": "cold", "psbt": "", "intents": []}

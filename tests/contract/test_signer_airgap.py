@@ -9,6 +9,7 @@ import pty
 import select
 import subprocess
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -104,6 +105,26 @@ def test_refuse_a_bundle_that_is_not_the_one_its_sum_names(vault: Vault, tmp_pat
     done, out = sign(vault, "cold-2", {}, tmp_path, data=canonical.encode(document))
     assert (done.returncode, out.exists()) == (1, False)
     assert "not the one that the SHA-256 names" in done.stderr
+
+
+def test_sign_nothing_that_was_changed_on_the_stick_sum_included_nor_after_its_approval_ended(
+    vault: Vault, tmp_path: Path
+) -> None:
+    """Whoever changes the file can make its sum fit; what officers signed inside, they cannot."""
+    registry, intent = vault.registry, refill(vault.registry)
+    coins = [coin(registry, "cold", 1, 300_000_000)]
+    honest = request(registry, [intent], coins=coins)
+    more = request(registry, [replace(intent, amount=Amount(200_000_000, "BTC"))], coins=coins)
+    dear = request(registry, [intent], coins=coins, fee=5_001)
+    late = refill(registry, expires=messages.in_hours(-1))
+    for changed, code in (
+        ({**honest, "psbt": more["psbt"]}, "SIGNER_OUTPUT_NOT_APPROVED"),
+        ({**honest, "psbt": dear["psbt"]}, "SIGNER_FEE_ABOVE_CAP"),
+        (request(registry, [late], coins=coins), "SIGNER_INTENT_EXPIRED"),
+    ):
+        done, out = sign(vault, "cold-2", changed, tmp_path)
+        assert (done.returncode, out.exists()) == (1, False)
+        assert f"NOT SIGNED {code}" in done.stderr
 
 
 TRUE = bundle({}).replace(b'"v":1', b'"v":true')

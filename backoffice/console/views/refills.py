@@ -46,7 +46,7 @@ def show(request: frame.StaffRequest, refill_id: UUID, refusal: Refused | None =
         "is_exportable": row.state in (State.BUILT, State.EXPORTED),
         "is_signable": row.state == State.EXPORTED,
         "is_over": row.state in ENDED,
-        "is_dismissable": State.DISMISSED in NEXT[State(row.state)],
+        "is_failable": State.FAILED in NEXT[State(row.state)],
         "may_propose": access.allowed(request.identity, Permission.PROPOSE_REFILL, now),
         "may_dismiss": access.allowed(request.identity, Permission.DISMISS_REFILL, now),
         "may_carry": access.allowed(request.identity, Permission.TRANSFER_BUNDLE, now),
@@ -78,13 +78,15 @@ def adopt(request: frame.StaffRequest, refill_id: UUID) -> HttpResponse:
 
 
 def dismiss(request: frame.StaffRequest, refill_id: UUID) -> HttpResponse:
-    """Put a proposal aside."""
-    reason = request.POST.get("reason", "")
+    """Put a proposal aside, or give up a refill whose bundle never left or whose coins are gone for good."""
+    reason, now = request.POST.get("reason", ""), clock.now()
+    row = queries.refill_for(refill_id, identity=request.identity, now=now)
+    act = actions.fail_refill if State.FAILED in NEXT[State(row.state)] else actions.dismiss_refill
     try:
-        actions.dismiss_refill(refill_id=refill_id, reason=reason, actor=request.actor, now=clock.now())
+        act(refill_id=refill_id, reason=reason, actor=request.actor, now=now)
     except Refused as refusal:
         return show(request, refill_id, refusal)
-    messages.success(request, "The proposal is dismissed. Another comes while the wallet is still low.")
+    messages.success(request, "It is put aside. Another is proposed while the wallet is still low.")
     return redirect("refill", refill_id)
 
 
