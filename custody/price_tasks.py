@@ -34,7 +34,7 @@ def fetch_prices(*, now: datetime) -> None:
     for asset in PRICED:
         try:
             found = pricing.quote(settings.PRICES_URL, asset)
-            if not limits.is_news(found, queries.latest_quote(asset)):
+            if not limits.is_news(found, queries.latest_quote(asset, now=now)):
                 continue
             actions.report_price(quote=found, source=settings.PRICES_URL, actor=PRICER, now=now)
         except (pricing.NoQuote, Refused) as error:

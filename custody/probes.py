@@ -43,7 +43,7 @@ def read_payments(now: datetime) -> Reading:
 
 def read_prices(now: datetime) -> Reading:
     """Whether withdrawals can be valued."""
-    price = queries.latest_price("BTC")
+    price = queries.latest_price("BTC", now=now)
     if price is None:
         return Reading(Status.DOWN, "There is no price: withdrawals are refused.")
     age_s = int((now - price.quoted_at).total_seconds())

@@ -20,6 +20,7 @@ class Event(StrEnum):
     AUTHENTICATOR_LOST = "customers.authenticator.lost"
     CODE_ACCEPTED = "customers.code.accepted"
     CODE_REFUSED = "customers.code.refused"
+    HOLD_BEGUN_ANEW = "customers.customer.hold_begun_anew"
     TIER_SET = "customers.customer.tier_set"
     API_KEY_CREATED = "customers.api_key.created"
     API_KEY_REVOKED = "customers.api_key.revoked"

@@ -10,7 +10,7 @@ from django.contrib.auth.hashers import check_password, make_password
 from django.db.models import QuerySet
 
 from core.refusals import NotAllowed, NotFound, Refused
-from customers.domain import links, secrets, signatures
+from customers.domain import authenticators, links, secrets, signatures
 from customers.domain.authenticators import State
 from customers.models import ApiKey, Authenticator, Customer
 
@@ -137,6 +137,12 @@ def customer(customer_id: UUID) -> Customer:
     if row is None:
         raise NotFound("There is no such customer.", target=f"customers.customer/{customer_id}")
     return row
+
+
+def held_too_long(*, now: datetime) -> QuerySet[Customer]:
+    """Customers whose hold lasts for longer than any does: a clock was ahead when it began."""
+    longest = authenticators.HELD_AFTER_LOSS + authenticators.CLOCKS_APART_MAX
+    return Customer.objects.filter(withdrawals_held_until__gt=now + longest)
 
 
 def api_keys_of(customer_id: UUID) -> QuerySet[ApiKey]:

@@ -9,6 +9,7 @@ from typing import Final
 from uuid import UUID
 
 from django.db import transaction
+from django.db.models import Q
 
 from core.outbox.messages import from_body
 from core.outbox.models import Delivery
@@ -20,6 +21,8 @@ BATCH: Final = 100
 LEASE: Final = timedelta(seconds=60)
 """How long a claimed delivery may run before another worker tries it: beyond any subscriber's time-outs."""
 BACKOFF_MAX: Final = timedelta(minutes=5)
+AHEAD_MAX: Final = LEASE + BACKOFF_MAX + timedelta(minutes=5)
+"""Nothing is put off for so long: what is, was written under a clock that was ahead, and is due."""
 
 
 def claim_due(*, now: datetime) -> list[UUID]:
@@ -27,7 +30,7 @@ def claim_due(*, now: datetime) -> list[UUID]:
     with transaction.atomic():
         due = list(
             Delivery.objects.select_for_update(skip_locked=True, of=("self",))
-            .filter(done_at=None, next_at__lte=now)
+            .filter(Q(next_at__lte=now) | Q(next_at__gt=now + AHEAD_MAX), done_at=None)
             .order_by("next_at", "id")[:BATCH]
         )
         for row in due:

@@ -81,7 +81,7 @@ def terms(amount: Amount) -> tuple[Amount, withdrawals.Terms]:
 
 def valued(amount: Amount, *, now: datetime) -> tuple[limits.Quote, int]:
     """The fresh price, and what so much is worth in cents; PriceUnknown."""
-    quote = queries.latest_quote(amount.asset)
+    quote = queries.latest_quote(amount.asset, now=now)
     try:
         cents = limits.value(amount, quote, now=now)
     except limits.NoPrice as error:

@@ -131,7 +131,11 @@ def report_learnt(
     actor: Actor,
     now: datetime,
 ) -> StatementAnswer:
-    """What a signer said to a statement; an empty code means that it has learnt it, for good."""
+    """What a signer said to a statement; an empty code means that it has learnt it, for good.
+
+    Where that was noted under a clock that was ahead, it is noted anew, as of now: the lane's cooling-off
+    would last until that moment, and begins here instead.
+    """
     row = queries.statement(statement_id)
     answer, made = StatementAnswer.objects.select_for_update(no_key=True).get_or_create(
         statement=row,
@@ -141,7 +145,9 @@ def report_learnt(
     before = None if made else answer.code
     if not made:
         if not before:
-            return answer
+            if answer.answered_at <= now + statements.CLOCKS_APART_MAX:
+                return answer
+            code, detail, alert = "", "", answer.alert
         if before == statements.FORGOTTEN and code:
             code, detail = before, f"{code} {detail}"  # it is brought until the signer knows it again
         answer.code, answer.detail, answer.alert = code[:64], detail[:400], alert[:64]

@@ -110,9 +110,11 @@ def usable_from(
 
 def statements_for(token: str, *, now: datetime) -> QuerySet[CustomerStatement]:
     """What this signer is still to be told, in the order in which it was said; refused and forgotten ones now
-    and then. While a customer's withdrawals are held, of theirs only removals.
+    and then. While a customer's withdrawals are held, of theirs only removals. An answer from the future is
+    none: the signer says once more when it learnt it.
     """
-    settled = Q(code="") | Q(answered_at__gt=now - statements.AGAIN_AFTER)
+    has_been = Q(answered_at__lte=now + statements.CLOCKS_APART_MAX)
+    settled = has_been & (Q(code="") | Q(answered_at__gt=now - statements.AGAIN_AFTER))
     told = StatementAnswer.objects.filter(settled, token=token).values("statement")
     forgotten = StatementAnswer.objects.filter(code=statements.FORGOTTEN, token=token).values("statement")
     rows = CustomerStatement.objects.filter(

@@ -193,21 +193,24 @@ def adjustment_for(adjustment_id: UUID, *, identity: Identity | None, now: datet
     return row
 
 
-def latest_price(asset: str) -> Price | None:
-    """The newest quote of an asset, however old: whoever uses it judges its age."""
-    return Price.objects.filter(asset=asset).order_by("-quoted_at", "-fetched_at").first()
+def latest_price(asset: str, *, now: datetime) -> Price | None:
+    """The newest quote of an asset, however old: whoever uses it judges its age. One from the future, which a
+    clock that was ahead has left, is none: it would hide every quote until its moment comes.
+    """
+    rows = Price.objects.filter(asset=asset, quoted_at__lte=now + limits.PRICE_AHEAD_MAX)
+    return rows.order_by("-quoted_at", "-fetched_at").first()
 
 
-def latest_quote(asset: str) -> Quote | None:
+def latest_quote(asset: str, *, now: datetime) -> Quote | None:
     """The same as a value for reckoning."""
-    row = latest_price(asset)
+    row = latest_price(asset, now=now)
     return None if row is None else Quote(row.asset, row.cents, row.quoted_at)
 
 
 def facts_of(amount: Amount, *, now: datetime) -> dict[str, Fact]:
     """What the policy asks of an amount: asset, units, and US cents where a fresh price can say them."""
     try:
-        cents: int | None = limits.value(amount, latest_quote(amount.asset), now=now)
+        cents: int | None = limits.value(amount, latest_quote(amount.asset, now=now), now=now)
     except limits.NoPrice:
         cents = None
     return {"asset": amount.asset, "amount": amount.units, "usd_cents": cents}

@@ -10,6 +10,7 @@ from customers.actions.authenticators import (
 )
 from customers.actions.calls import record_refused_call
 from customers.actions.codes import check_code
+from customers.actions.holds import begin_hold_anew
 from customers.actions.passwords import ask_new_password, set_new_password
 from customers.actions.signing_up import sign_up
 from customers.actions.tiers import set_tier
@@ -17,6 +18,7 @@ from customers.actions.tiers import set_tier
 __all__ = [
     "ask_new_password",
     "begin_authenticator",
+    "begin_hold_anew",
     "check_code",
     "confirm_authenticator",
     "create_api_key",

@@ -37,7 +37,7 @@ def ask_new_password(*, email: str, actor: Actor, now: datetime) -> None:
         .filter(identity__email=email.strip().lower(), identity__is_active=True)
         .first()
     )
-    if row is None or (row.password_asked_at and now < row.password_asked_at + links.ASKED_EVERY):
+    if row is None or links.was_just_asked(row.password_asked_at, now=now):
         return
     Customer.objects.filter(pk=row.pk).update(password_asked_at=now)
     audit.record(Event.PASSWORD_ASKED, row, actor=actor, now=now, after={"until": now + links.LIFE})

@@ -22,6 +22,9 @@ HELD_AFTER_CHANGE: Final = timedelta(hours=24)
 HELD_AFTER_LOSS: Final = timedelta(days=7)
 """The same where mail alone brought it about: another's mail is read for a day, hardly for a week unseen."""
 
+CLOCKS_APART_MAX: Final = timedelta(minutes=2)
+"""A hold that ends later than the longest and this was set under a clock that was ahead."""
+
 RECOVERY_CODES: Final = 10
 RECOVERY_BYTES: Final = 10
 _RECOVERY_LENGTH: Final = 16

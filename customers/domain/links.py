@@ -26,6 +26,13 @@ HELD_FOR: Final = timedelta(hours=24)
 _LABEL: Final = b"countersign/password-link/v1"
 
 
+def was_just_asked(asked_at: datetime | None, *, now: datetime) -> bool:
+    """Whether a link was sent so lately that no other is. One from the future, of a clock that was ahead, is
+    none, and in nobody's way.
+    """
+    return asked_at is not None and now - ASKED_EVERY < asked_at <= now
+
+
 def held_until(standing: datetime | None, span: timedelta, *, now: datetime) -> datetime:
     """Until when nothing is withdrawn after this too: a hold never becomes shorter by another."""
     return max(now + span, standing or now)

@@ -1,6 +1,6 @@
 """An action …"""
 
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 import pytest
@@ -10,6 +10,7 @@ from core import audit, outbox
 from core.action import NoOpenAction, action
 from core.actor import Actor
 from core.audit.models import AuditEvent
+from core.outbox import delivery
 from core.outbox.models import Delivery, OutboxMessage
 from core.refusals import Refused
 from kernel import canonical
@@ -51,6 +52,19 @@ def test_leaves_one_event_and_one_message(robot: Actor, now: datetime) -> None:
     assert canonical.decode(event.canon.encode()) == event.doc
     assert OutboxMessage.objects.get().body == {"what": "a"}
     assert Delivery.objects.get().subscriber == "test.listener"
+
+
+def test_leaves_a_message_that_is_due_also_where_a_clock_was_ahead_when_it_was_stored(
+    robot: Actor, now: datetime
+) -> None:
+    """Nobody puts a message off for so long; it would be told to nobody until that moment."""
+    do(what="b", actor=robot, now=now + timedelta(days=300))
+    (found,) = delivery.claim_due(now=now)
+    assert delivery.claim_due(now=now) == [], "leased, as any other"
+    Delivery.objects.update(next_at=now + delivery.AHEAD_MAX)
+    assert delivery.claim_due(now=now) == []
+    assert delivery.deliver(found, now=now)
+    assert heard[-1] == "b"
 
 
 def test_leaves_only_the_refusal_when_it_says_no(robot: Actor, now: datetime) -> None:

@@ -13,11 +13,12 @@ from core.approvals.actions import submit_signature
 from core.approvals.actions.signatures import MakerCannotCheck
 from core.ledger import AccountKind, invariants
 from core.refusals import NotAllowed, NotFound, Refused
-from custody import actions, queries
+from custody import actions, probes, queries
 from custody.actions.addresses import PoolEmpty
 from custody.actions.adjustments import BadAdjustment, ReferenceUsed
 from custody.actions.prices import QuoteRefused
 from custody.actions.registry import WrongRegistry
+from custody.domain import limits
 from custody.domain.limits import Quote
 from custody.domain.wallets import Targets
 from custody.models import Address, Adjustment, PaymentPolicy, Price, Wallet
@@ -26,7 +27,7 @@ from kernel.money import Amount
 from kernel.registry import Registry
 from tests.sql import as_the_console, refused, signature_sql
 from tests.traces import Trace
-from tests.treasury import HOT, ROBOT, Treasury, customer_actor, registry, trader
+from tests.treasury import BTC, HOT, PRICE_CENTS, ROBOT, Treasury, customer_actor, registry, trader
 
 pytestmark = pytest.mark.django_db
 
@@ -239,9 +240,20 @@ def test_stores_a_quote_once_and_the_newest_counts(treasury: Treasury) -> None:
         actions.report_price(quote=quote, source="feed", actor=ROBOT, now=later)
     assert again.events == []
     actions.report_price(quote=Quote("BTC", 1, now), source="late", actor=ROBOT, now=later)
-    newest = queries.latest_price("BTC")
+    newest = queries.latest_price("BTC", now=later)
     assert newest is not None
     assert newest.cents == 61_000_00
+
+
+def test_goes_by_no_quote_from_the_future_that_a_clock_which_was_ahead_has_left(treasury: Treasury) -> None:
+    """It would hide every quote until its moment comes, and nobody could withdraw."""
+    ahead, now = treasury.now + timedelta(days=300), treasury.now + timedelta(minutes=3)
+    actions.report_price(quote=Quote("BTC", 1, ahead), source="feed", actor=ROBOT, now=ahead)
+    newest = queries.latest_quote("BTC", now=now)
+    assert newest is not None
+    assert newest.quoted_at == treasury.now
+    assert limits.value(Amount(BTC, "BTC"), newest, now=now) == PRICE_CENTS
+    assert probes.read_prices(now).sentence == "The price is 180 s old."
 
 
 def test_stores_no_quote_from_the_future_nor_for_nothing(treasury: Treasury) -> None:

@@ -303,6 +303,23 @@ def test_is_taught_again_to_a_signer_that_lost_its_memory(
     assert queries.usable_at(tom, HOME, lane=lane) == again + 2 * DAY
 
 
+def test_is_noted_anew_where_a_clock_that_was_ahead_noted_that_it_was_learnt(
+    treasury: Treasury, signers: Signers
+) -> None:
+    """Else its destination would be paid by officers alone until that moment."""
+    lane, tom, now = queries.lane_of("hot"), treasury.tom.pk, treasury.now
+    assert lane is not None
+    rows = [take(treasury, said(treasury, "key")), take(treasury, said(treasury, "beneficiary", HOME))]
+    lane_tasks.tell_signers(now=now)
+    StatementAnswer.objects.update(answered_at=now + timedelta(days=300))
+    later = now + timedelta(hours=1)
+    assert list(queries.statements_for("hot-1", now=later)) == rows
+    lane_tasks.tell_signers(now=later)
+    assert {answer.code for answer in StatementAnswer.objects.all()} == {""}
+    assert queries.usable_at(tom, HOME, lane=lane) == later + 2 * DAY
+    assert not queries.statements_for("hot-1", now=later).exists()
+
+
 def test_is_brought_until_a_forgetful_signer_takes_it(treasury: Treasury, signers: Signers) -> None:
     take(treasury, said(treasury, "key"))
     lane_tasks.tell_signers(now=treasury.now)

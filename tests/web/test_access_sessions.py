@@ -11,7 +11,7 @@ from django.urls import reverse
 from backoffice.console.urls import urlpatterns
 from core import clock
 from core.access.adapters.identities import AGAIN_S
-from core.access.domain.sessions import ABSOLUTE, IDLE, Why, timed_out
+from core.access.domain.sessions import ABSOLUTE, CLOCKS_APART_MAX, IDLE, Why, timed_out
 from core.access.models import OfficerSession, SignedOutSubject
 from core.audit.models import AuditEvent
 from core.freezes.models import Freeze
@@ -154,6 +154,13 @@ def test_is_over_at_its_limits_and_not_before(now: datetime) -> None:
     assert timed_out(started=young, seen=now - IDLE, idles=True, now=now) is Why.IDLE
     assert timed_out(started=young, seen=now - IDLE, idles=False, now=now) is None, "the glass is broken"
     assert timed_out(started=now - ABSOLUTE, seen=now, idles=False, now=now) is Why.ABSOLUTE
+
+
+def test_is_over_where_a_clock_that_was_ahead_began_it_or_saw_it(now: datetime) -> None:
+    apart, second = CLOCKS_APART_MAX, timedelta(seconds=1)
+    assert timed_out(started=now + apart, seen=now + apart, idles=True, now=now) is None
+    assert timed_out(started=now + apart + second, seen=now, idles=False, now=now) is Why.ABSOLUTE
+    assert timed_out(started=now, seen=now + apart + second, idles=True, now=now) is Why.IDLE
 
 
 def at(client: Any, ip: str, country: str = "DE", **headers: str) -> Any:

@@ -34,7 +34,7 @@ def show(request: frame.StaffRequest) -> HttpResponse:
         "refills": queries.refills_for(identity=identity, now=now)[:SHOWN_MAX],
         "deposits": queries.deposits_for(identity=identity, now=now)[:SHOWN_MAX],
         "tip": queries.tip(),
-        "price": queries.latest_price("BTC"),
+        "price": queries.latest_price("BTC", now=now),
         "ended": ENDED,
     }
     return frame.page(request, "console/treasury.html", values, now=now)

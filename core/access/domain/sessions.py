@@ -8,6 +8,8 @@ from typing import Final
 
 IDLE: Final = timedelta(minutes=15)
 ABSOLUTE: Final = timedelta(hours=8)
+CLOCKS_APART_MAX: Final = timedelta(minutes=2)
+"""A session may have begun so much ahead of our clock; one further ahead would last until that moment."""
 SEEN_EVERY: Final = timedelta(minutes=1)
 """How exactly the last request is remembered: a session idles out up to this much early, never late."""
 
@@ -36,11 +38,12 @@ SENTENCES: Final = {
 
 
 def timed_out(*, started: datetime, seen: datetime, idles: bool, now: datetime) -> Why | None:
-    """Which limit has passed, if one has; at the limit itself it has.
+    """Which limit has passed, if one has; at the limit itself it has. A moment from the future, which a clock
+    that was ahead has left, is one that has passed.
 
     A session that a key out of the safe has entered does not idle: whoever holds the glass open may have
     nothing else to come in with, and the glass ends by itself.
     """
-    if now - started >= ABSOLUTE:
+    if not -CLOCKS_APART_MAX <= now - started < ABSOLUTE:
         return Why.ABSOLUTE
-    return Why.IDLE if idles and now - seen >= IDLE else None
+    return Why.IDLE if idles and not -CLOCKS_APART_MAX <= now - seen < IDLE else None
