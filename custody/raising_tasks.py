@@ -10,11 +10,13 @@ import logging
 from datetime import datetime
 from uuid import UUID
 
+from celery import current_app, shared_task, signature
 from django.conf import settings
 
+from core import clock
 from core.refusals import Refused
 from custody import actions, queries, tasks
-from custody.adapters import signer_client
+from custody.adapters import feerates, signer_client
 from custody.adapters.bitcoin import BitcoinNode, NodeError, NodeUnreachable
 from custody.domain.raising import NotRaisable
 from custody.models import PaymentVersion
@@ -36,6 +38,29 @@ def carry_all(*, now: datetime) -> None:
             carry(version_id, now=now)
         except (tasks.HeldBack, signer_client.TooFewSigners, tasks.NotDelivered) as error:
             log.info("still on the way: %s", error)
+
+
+@shared_task(name="custody.estimate_feerate", ignore_result=True)
+def estimate_feerate() -> None:
+    """Every half minute, for the screen on which a maker raises a fee."""
+    leave_estimate(now=clock.now())
+
+
+def leave_estimate(*, now: datetime) -> None:
+    """Ask the node what a transaction should pay now, and leave its word, or its silence, for the screens."""
+    blocks, rate, why_not = tasks.FEE_TARGET_BLOCKS, None, ""
+    try:
+        with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
+            rate = node.fee_rate(within_blocks=blocks)
+        if rate is None:
+            why_not = "the node has seen too few transactions to estimate a fee rate"
+    except (NodeError, NodeUnreachable) as error:
+        log.warning("no estimate of the fee rate: %s", error)
+        why_not = "the node does not answer"
+    feerates.leave(rate, why_not=why_not, blocks=blocks, now=now)
+
+
+current_app.add_periodic_task(30.0, signature("custody.estimate_feerate"), name="custody.estimate_feerate")
 
 
 def raise_slow(*, now: datetime) -> None:

@@ -19,6 +19,7 @@ from core.audit.models import AuditEvent
 from core.audit.sources import OwnLog
 from core.freezes.actions import pull_freeze
 from custody import actions, queries
+from custody.adapters import feerates
 from custody.models import Payment, SignerHealth
 from engine_bridge.adapters import vitals
 from engine_bridge.adapters.administration import ShardReading
@@ -144,6 +145,7 @@ def slow_payment(site: Site) -> Payment:
     payment = treasury.broadcast(row)
     raising.replaced(treasury, payment, rate=9)
     raising.refused(treasury, raising.raised(treasury, payment, rate=24), "SIGNER_FROZEN")
+    feerates.leave(31, blocks=6, now=clock.now())
     return queries.payment(payment.pk)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from core import clock
 from core.freezes.actions import pull_freeze
-from custody import queries
+from custody import estimates, queries, raising_tasks
+from custody.adapters import feerates
 from custody.models import Payment, PaymentVersion
 from tests import raising
 from tests.doors import at_console
@@ -43,6 +45,26 @@ def test_is_raised_from_there_by_a_treasury_maker(exchange: Exchange, payment: P
         "as it was built",
     ):
         assert words in found
+
+
+def test_is_raised_with_the_nodes_estimate_in_sight_or_with_why_there_is_none(
+    exchange: Exchange, payment: Payment, settings: Any
+) -> None:
+    """The worker asks the node; the page asks nobody whom it would have to wait for."""
+    settings.BITCOIN_RPC_URL = "http://127.0.0.1:9"
+    raising_tasks.leave_estimate(now=clock.now())
+    assert "no estimate of what blocks take now: the node does not answer" in page(exchange, payment)
+    for rate, words in ((12, "blocks."), (2, "less than would replace it"), (5_000, "more than may be paid")):
+        feerates.leave(rate, blocks=6, now=clock.now())
+        found = page(exchange, payment)
+        assert f"The node estimates <strong>{rate} sats a vbyte</strong> for the next 6 blocks" in found
+        assert words in found
+    assert "The node estimates" not in page(exchange, payment, "dot")
+    for moment in (timedelta(minutes=3), timedelta(days=-300)):
+        feerates.leave(12, blocks=6, now=clock.now() - moment)
+        assert "nobody has asked the node in the last minutes" in page(exchange, payment)
+    settings.REDIS_URL = "redis://127.0.0.1:9/0"
+    assert estimates.estimate(now=clock.now()) is None
 
 
 @pytest.mark.parametrize("rate", ["", "x", "-3", "2", "1000000000", "٣", "900"])

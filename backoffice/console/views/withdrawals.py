@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from backoffice.console import frame, reading, trails
 from core import access, clock
 from core.refusals import Refused
-from custody import actions, queries
+from custody import actions, estimates, queries
 from custody.domain.withdrawals import ENDED, NEXT, State
 from custody.permissions import Permission
 from customers.events import Event
@@ -65,12 +65,15 @@ def show(request: frame.StaffRequest, withdrawal_id: UUID, refusal: Refused | No
     following = NEXT[State(row.state)]
     tier = kyc.effective_tier(row.customer_id, now=now)
     versions = queries.versions_of(payment) if payment else []
+    raising = queries.to_raise(payment, now=now) if payment else None
+    may_raise = access.allowed(request.identity, Permission.RAISE_FEE, now)
     values = {
         "row": row,
         "payment": payment,
         "versions": queries.states_of(versions, payment, now=now) if payment else [],
-        "raising": queries.to_raise(payment, now=now) if payment else None,
-        "may_raise": access.allowed(request.identity, Permission.RAISE_FEE, now),
+        "raising": raising,
+        "may_raise": may_raise,
+        "estimate": estimates.estimate(now=now) if raising and may_raise else None,
         "collected": queries.collected(payment) if payment else None,
         "holds": queries.held_by(payment) if payment else [],
         "held_until": queries.held_until(row.customer_id, now=now),
