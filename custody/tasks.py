@@ -35,6 +35,8 @@ CARETAKER: Final = system("caretaker")
 
 BUILD_ATTEMPTS: Final = 5
 FEE_TARGET_BLOCKS: Final = 6
+COLD_TARGET_BLOCKS: Final = 2
+"""A refill is on its way to cold keys for hours or days after its fee was chosen, and nobody raises it."""
 REGTEST_FEERATE: Final = 2
 """A regtest node has seen no fees to learn from; on any other network an unknown fee rate waits."""
 SIGNABLE: Final = frozenset({"signing", "offered", "exported"})
@@ -79,7 +81,8 @@ def build(owner: Withdrawal | Refill, *, now: datetime) -> None:
     wallet = queries.wallet_named(queries.source_of(owner))
     pays = Output(owner.units, script.script_of(owner.destination, settings.NETWORK))
     with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
-        rate = _fee_rate(node)
+        within = FEE_TARGET_BLOCKS if isinstance(owner, Withdrawal) else COLD_TARGET_BLOCKS
+        rate = _fee_rate(node, within_blocks=within)
         for _ in range(BUILD_ATTEMPTS):
             shape = Script(wallet.threshold, len(wallet.tokens), queries.change_script(wallet))
             free = {
@@ -272,8 +275,8 @@ def _quietly(action: object, **arguments: object) -> None:
         log.info("not now: %s", error)
 
 
-def _fee_rate(node: BitcoinNode) -> int:
-    found = node.fee_rate(within_blocks=FEE_TARGET_BLOCKS)
+def _fee_rate(node: BitcoinNode, *, within_blocks: int) -> int:
+    found = node.fee_rate(within_blocks=within_blocks)
     if found is not None:
         return found
     if settings.NETWORK == "regtest":

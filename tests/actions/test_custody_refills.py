@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import datetime
 
 import pytest
@@ -15,11 +16,13 @@ from core.refusals import NotAllowed, NotFound
 from custody import actions, queries, tasks
 from custody.actions.entitled import ReasonMissing
 from custody.actions.refills import NothingDue, Outdated
+from custody.adapters.bitcoin import NodeUnreachable
 from custody.models import Refill, Wallet
 from custody.models.moving import WrongState
 from kernel.intent import Intent
 from kernel.money import Amount
 from kernel.transaction import Input, Outpoint, Output, Transaction
+from tests.nodes import Node
 from tests.refilling import COLD, carry, exported, low
 from tests.traces import Trace
 from tests.treasury import BTC, ROBOT, Treasury, raw_of
@@ -137,6 +140,24 @@ def test_is_put_aside_with_a_reason(treasury: Treasury) -> None:
     )
     assert (row.state, row.reason) == ("dismissed", "audit week")
     assert actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=treasury.now) != row
+
+
+def test_is_built_for_the_very_next_blocks_since_nobody_raises_its_fee(
+    treasury: Treasury, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = []
+
+    class Asked(Node):
+        def fee_rate(self, *, within_blocks: int) -> int | None:
+            asked.append(within_blocks)
+            raise NodeUnreachable("that is enough")
+
+    monkeypatch.setattr(tasks, "BitcoinNode", lambda url: nullcontext(Asked()))
+    row = treasury.refill_requested()
+    treasury.sign_off(row)
+    with pytest.raises(NodeUnreachable):
+        tasks.build(queries.refill(row.pk), now=treasury.now)
+    assert asked == [2]
 
 
 def test_ends_by_itself_once_a_coin_of_it_is_spent_otherwise_for_good(treasury: Treasury) -> None:
