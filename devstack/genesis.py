@@ -103,6 +103,7 @@ def _policies(
             "feerate_sats_vb_max": "200",
             "window_s": 86_400,
             "window_units_max": {"hot": "1000000000", "cold": "5000000000"},
+            "payment_units_max": {"cold": "100000000"},
             "registry_delay_s": REGISTRY_DELAY_S,
         },
     }
