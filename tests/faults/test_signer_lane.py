@@ -135,6 +135,7 @@ def test_hears_nothing_while_its_clock_is_behind_what_it_wrote(desk: Desk) -> No
         ("SIGNER_BAD_ATTESTATION", Reconciler(66), {}),
         ("SIGNER_BAD_ATTESTATION", Reconciler(), {"surprise": "x"}),
         ("SIGNER_BAD_ATTESTATION", Reconciler(), {"v": True}),
+        ("SIGNER_BAD_ATTESTATION", Reconciler(), {"kind": "custody.beneficiary"}),
         ("SIGNER_BAD_ATTESTATION", Reconciler(), {"height": 0}),
         ("SIGNER_BAD_ATTESTATION", Reconciler(), {"breaks": -1}),
         ("SIGNER_BAD_ATTESTATION", Reconciler(), {"time": "2099-01-01T00:00:00Z"}),
