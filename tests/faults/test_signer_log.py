@@ -14,6 +14,7 @@ from kernel.merkle import Tree
 from kernel.witnessed import LINES_BYTES_MAX, LINES_MAX
 from tests import watchers as bystanders
 from tests.messages import order, withdrawal
+from tests.registries import DELAY, succession
 from tests.softtoken import Desk, SoftToken, hot_registry
 from tests.vault import Message
 from tests.watchers import WATCHERS, Fork, Watcher, section
@@ -145,6 +146,21 @@ def test_is_to_be_seen_anew_once_officers_reopened_it(desk: Desk, watchers: list
     assert desk.spend(week) == "SIGNER_UNWITNESSED"
     assert desk.ask(cosigned(desk, *watchers))["open"] is True
     assert desk.spend(week) == "SIGNER_INTENT_BEFORE_REOPENING"
+
+
+def test_is_to_be_seen_anew_once_it_follows_another_registry(tmp_path: Path, watchers: list[Watcher]) -> None:
+    watched = {"witnesses": section()}
+    desk = Desk(tmp_path / "state", registry=hot_registry(limits={"registry_delay_s": DELAY}, **watched))
+    new, members = succession(desk, limits={}, **watched)
+    assert desk.code(order("signer.registry", **members)) == "obeyed"
+    desk.now += DELAY
+    desk.restart(registry=new).listen(9)
+    before = cosigned(desk, *watchers)
+    desk.listen(1)
+    assert desk.ask(before)["open"] is False
+    assert desk.spend() == "SIGNER_UNWITNESSED"
+    assert desk.ask(cosigned(desk, *watchers))["open"] is True
+    assert desk.spend() == "signed"
 
 
 def test_does_not_grow_by_being_watched(desk: Desk, watchers: list[Watcher]) -> None:

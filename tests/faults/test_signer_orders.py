@@ -151,7 +151,8 @@ def test_lets_go_also_where_payments_live_shorter_than_a_release(tmp_path: Path)
 
 def test_keeps_a_freeze_by_the_host_after_its_file_is_gone(desk: Desk) -> None:
     (desk.state / "FREEZE").touch()
-    assert desk.spend() == "SIGNER_FROZEN"
+    assert [desk.spend() for _ in range(3)] == ["SIGNER_FROZEN"] * 3
+    assert desk.file.read_bytes().count(b'"event":"frozen"') == 1, "it says so once"
     release = order("signer.release", wallet="*")
     assert desk.code(release) == "SIGNER_FROZEN"
     (desk.state / "FREEZE").unlink()
