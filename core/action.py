@@ -17,6 +17,8 @@ from uuid import UUID
 
 from django.db import DatabaseError, connection, transaction
 
+from core import endings
+from core.endings import People
 from core.ids import new_id
 from core.refusals import Refused
 
@@ -45,8 +47,14 @@ def is_open() -> bool:
     return _current.get() is not None
 
 
-def action(event: StrEnum) -> Callable[[Callable[P, R]], Callable[P, R]]:
+def action(
+    event: StrEnum, *, people: Callable[..., People] | None = None
+) -> Callable[[Callable[P, R]], Callable[P, R]]:
     """Run the function as one action named `event`; its keyword arguments include `actor` and `now`.
+
+    What its actor may do cannot end while it runs, and it does not happen once that has ended
+    (`core.endings`). `people`, asked with the same arguments, says whose rights it ends itself, and
+    whose word it counts.
 
     A `Refused` rolls everything back; then "<event>.refused" is recorded in a transaction of its own, and
     "<event>.failed" after every other exception, which goes on its way.
@@ -56,9 +64,11 @@ def action(event: StrEnum) -> Callable[[Callable[P, R]], Callable[P, R]]:
         @functools.wraps(function)
         def run(*args: P.args, **kwargs: P.kwargs) -> R:
             if is_open():
+                if people is not None:
+                    endings.hold_alone(people(**kwargs))
                 return function(*args, **kwargs)
             try:
-                return _run_durable(function, args, kwargs)
+                return _run_durable(function, people, args, kwargs)
             except Refused as refusal:
                 _audit_alone(event, refusal, kwargs)
                 raise
@@ -72,18 +82,23 @@ def action(event: StrEnum) -> Callable[[Callable[P, R]], Callable[P, R]]:
     return decorate
 
 
-def _run_durable(function: Callable[..., R], args: Any, kwargs: Any) -> R:
+def _run_durable(
+    function: Callable[..., R], people: Callable[..., People] | None, args: Any, kwargs: Any
+) -> R:
     from core.audit import tripwire
 
     shared = connection.in_atomic_block  # a test's, which never commits: `durable` allows no other
     act = new_id()
     with transaction.atomic(durable=True):
         tripwire.open_act(act, shared=shared)
+        about = people(**kwargs) if people is not None else endings.NOBODY
+        held = endings.hold(kwargs.get("actor"), about, now=kwargs.get("now"))
         token = _current.set(act)
         try:
             result = function(*args, **kwargs)
         finally:
             _current.reset(token)
+        held.check()
         if shared:
             tripwire.close_act()
     return result

@@ -11,7 +11,8 @@ class Actor:
     """`identity` is None for a daemon or task; `subject` is the edge's name for the person.
 
     `proof` names the ceremony in which the person confirmed this very act; `under` the elevations in force,
-    so that what was done in one can be told from what anybody of the role may do.
+    so that what was done in one can be told from what anybody of the role may do. `rests_on` names what let
+    the person in: an act does not happen once any of it has ended (`core.endings`).
     """
 
     identity: UUID | None
@@ -23,6 +24,7 @@ class Actor:
     request_id: str = ""
     proof: str = ""
     under: str = ""
+    rests_on: tuple[str, ...] = ()
 
 
 def system(name: str) -> Actor:

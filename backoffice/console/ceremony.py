@@ -118,7 +118,8 @@ def confirmed(needs: Needs, view: View) -> View:
         )
         if outcome.fault:
             return _ask(request, needs, digest, Unconfirmed(outcome))
-        request.actor = replace(request.actor, proof=f"factors.challenge/{challenge}")
+        proof = f"factors.challenge/{challenge}"
+        request.actor = replace(request.actor, proof=proof, rests_on=(*request.actor.rests_on, proof))
         return view(request, *args, **kwargs)
 
     guarded.needs = needs  # type: ignore[attr-defined]

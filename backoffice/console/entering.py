@@ -11,6 +11,7 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any, ClassVar, Final
 from uuid import UUID
 
@@ -59,6 +60,8 @@ def inside(view: View, *, when_moved: bool = False) -> View:
             return outside(request)
         if has_moved(request) and not when_moved and request.method not in ("GET", "HEAD"):
             return outside(request)
+        if request.method not in ("GET", "HEAD") and not when_moved:
+            _rest_on_session(request)
         if not _asks_by_itself(request):
             sessions.seen(request.officer_session, now=clock.now())
         return view(request, *args, **kwargs)
@@ -84,6 +87,13 @@ def is_inside(request: Any) -> bool:
 def has_moved(request: Any) -> bool:
     """Whether whoever is inside has come to another network, country or device since they entered."""
     return is_inside(request) and request.officer_session.moved_at is not None
+
+
+def _rest_on_session(request: Any) -> None:
+    """Whatever is done here does not happen once the session, or what it was entered with, has ended."""
+    sitting = f"access.session/{request.officer_session.pk}"
+    ceremony = f"factors.entrance/{request.session[_ENTERED]}"
+    request.actor = replace(request.actor, rests_on=(*request.actor.rests_on, sitting, ceremony))
 
 
 def _whence(request: Any) -> Whence:

@@ -47,7 +47,9 @@ def requires(permission: str) -> Callable[[View], View]:
                 demanded(request, permission, now=now)
             except postures.PostureMissing as refusal:
                 return pages.refused(request, str(refusal), code=refusal.code)
-            request.actor = replace(request.actor, under=rights.elevations_of(request.identity, now))
+            under = rights.elevations_of(request.identity, now)
+            rests_on = (*request.actor.rests_on, f"access.permission/{permission}", *under.split())
+            request.actor = replace(request.actor, under=under, rests_on=rests_on)
             return view(request, *args, **kwargs)
 
         guarded.permission = str(permission)  # type: ignore[attr-defined]

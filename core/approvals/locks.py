@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
-from django.db.models import Q
-
-from core.access.models import Identity
+from core import endings
 from core.approvals.models import ApprovalRequest
 from core.refusals import NotFound
 
@@ -25,11 +23,27 @@ def request(request_id: UUID) -> ApprovalRequest:
     return row
 
 
-def people(row: ApprovalRequest, *, answering: UUID | None) -> None:
-    """Hold still who asked, who has answered and who is answering, until the action ends.
+def concerned(*, request_id: UUID, **_: object) -> endings.People:
+    """Whose rights an answer to this request may end, and whose word it counts, before anything is locked.
 
-    So whoever suspends one of them waits until what they agreed to has happened, or was first, and then they
-    count no more. Else an act could follow a suspension that everybody has seen.
+    A change of the staff is about the person who is its subject, and neither that nor its maker ever changes.
     """
-    counted = Q(pk__in=[row.maker_id, answering]) | Q(pk__in=row.signatures.values("officer"))
-    list(Identity.objects.select_for_update(no_key=True).filter(counted).order_by("pk").values_list("pk"))
+    row = ApprovalRequest.objects.filter(pk=request_id).first()
+    if row is None:
+        return endings.NOBODY
+    about = row.subject.removeprefix("access.identity/")
+    ending = frozenset({UUID(about)}) if about != row.subject else frozenset[UUID]()
+    return endings.People(ending=ending, counted=_counted(row))
+
+
+def people(row: ApprovalRequest) -> None:
+    """Hold still who asked and who has answered by now, until the action ends.
+
+    So whoever ends a right of one of them waits until what they agreed to has happened, or was first, and
+    then they count no more. Else an act could follow a suspension that everybody has seen.
+    """
+    endings.hold_still(_counted(row))
+
+
+def _counted(row: ApprovalRequest) -> frozenset[UUID]:
+    return frozenset({row.maker_id, *row.signatures.values_list("officer", flat=True)})

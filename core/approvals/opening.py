@@ -16,7 +16,7 @@ from core import action, audit
 from core.access.models import Identity
 from core.access.roles import TEAMS
 from core.actor import Actor
-from core.approvals import asking, interests, kinds, moving, policies
+from core.approvals import asking, interests, kinds, locks, moving, policies
 from core.approvals.domain.requests import State
 from core.approvals.events import Event
 from core.approvals.expiry import expire_if_due
@@ -245,7 +245,7 @@ def consume(request: ApprovalRequest, *, now: datetime) -> ApprovalRequest:
     nobody can consume it a second time.
     """
     action.current()
-    row = ApprovalRequest.objects.select_for_update(no_key=True).get(pk=request.pk)
+    row = locks.request(request.pk)
     if row.state != State.APPROVED:
         raise NotApproved(f"The approval is not in force (it is {row.state}).", target=moving.target(row))
     check_standing(row, now=now)
@@ -258,6 +258,7 @@ def check_standing(row: ApprovalRequest, *, now: datetime) -> None:
     """Nothing, while who asked and a quorum of who approved still count; NotApproved. What was consumed and
     then waits for people is looked at again before it goes on.
     """
+    locks.people(row)
     if not standing_of(row, now).approved:
         raise NotApproved(
             "The approval is not in force (an approver has left); ask for a new one.",

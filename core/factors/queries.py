@@ -119,3 +119,12 @@ def entered(identity: Identity, *, challenge: str) -> bool:
     return row.purpose == Needs.ENTER and (
         Passkey.objects.filter(sealed=False, **theirs).exists() or Code.objects.filter(**theirs).exists()
     )
+
+
+def proves(challenge: str) -> bool:
+    """Whether what the ceremony was held with has not been taken away since."""
+    row = Challenge.objects.filter(pk=challenge, outcome="accepted").first()
+    if row is None:
+        return False
+    active = {"pk": row.factor, "state": State.ACTIVE}
+    return bool(Passkey.objects.filter(**active).exists() or Code.objects.filter(**active).exists())

@@ -9,11 +9,12 @@ import pytest
 from django.urls import reverse
 
 from backoffice.console.urls import urlpatterns
-from core import clock
+from core import clock, endings
 from core.access.adapters.identities import AGAIN_S
 from core.access.domain.sessions import ABSOLUTE, CLOCKS_APART_MAX, IDLE, Why, timed_out
-from core.access.models import OfficerSession, SignedOutSubject
+from core.access.models import OfficerSession, RoleGrant, SignedOutSubject
 from core.audit.models import AuditEvent
+from core.factors.models import Passkey
 from core.freezes.models import Freeze
 from core.staff.actions import suspend_person
 from core.staff.domain import changes
@@ -239,6 +240,28 @@ def test_on_another_network_does_nothing_at_all_but_end(staff: Staff, subtests: 
             assert answer.status_code in (401, 403, 405)
             assert answer.status_code != 401 or b"console.moved" in answer.content
     assert ana.post("/session/end-all").status_code == 200
+
+
+@pytest.mark.parametrize("what", ["session", "authenticator", "role"])
+def test_that_ends_while_something_is_under_way_in_it_lets_that_not_happen(
+    staff: Staff, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """The request was let in, and waits for whoever ends what it rests on."""
+    ana, hold = inside(staff.ana.identity), endings.hold
+
+    def ended_first(actor: Any, about: Any, *, now: Any) -> Any:
+        if what == "session":
+            OfficerSession.objects.update(ended_at=now, ended_why=Why.ALL_ENDED)
+        elif what == "authenticator":
+            Passkey.objects.filter(user=staff.ana.identity).update(state="ended", ended_at=now)
+        else:
+            RoleGrant.objects.filter(identity=staff.ana.identity).update(revoked_at=now)
+        return hold(actor, about, now=now)
+
+    monkeypatch.setattr(endings, "hold", ended_first)
+    answer = ana.post("/freezes/pull", PULL)
+    assert (answer.status_code, Freeze.objects.exists()) == (403, False)
+    assert last()["after"]["code"] == "access.right_ended"
 
 
 def test_on_another_device_is_entered_again(staff: Staff, monkeypatch: pytest.MonkeyPatch) -> None:

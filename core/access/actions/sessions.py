@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import ClassVar, Final
 from uuid import UUID
 
-from core import audit
+from core import audit, endings
 from core.access import rights
 from core.access.domain.networks import Whence
 from core.access.domain.sessions import Why
@@ -35,7 +35,15 @@ class WhyMissing(Refused):
     status: ClassVar[int] = 422
 
 
-@action(Event.SESSION_STARTED)
+def _own(*, actor: Actor, **_: object) -> endings.People:
+    return endings.of(actor.identity)
+
+
+def _of_person(*, person: UUID, **_: object) -> endings.People:
+    return endings.of(person)
+
+
+@action(Event.SESSION_STARTED, people=_own)
 def start_session(
     *,
     idles: bool,
@@ -86,7 +94,7 @@ def start_session(
     return row
 
 
-@action(Event.SESSION_MOVED)
+@action(Event.SESSION_MOVED, people=_own)
 def mark_moved(*, session_id: UUID, whence: Whence, actor: Actor, now: datetime) -> OfficerSession:
     """Write down that a session is used from elsewhere: from now on it only reads. The first move counts."""
     target = f"access.session/{session_id}"
@@ -107,7 +115,7 @@ def mark_moved(*, session_id: UUID, whence: Whence, actor: Actor, now: datetime)
     return row
 
 
-@action(Event.SESSION_ENDED)
+@action(Event.SESSION_ENDED, people=_own)
 def end_session(*, session_id: UUID, why: Why, actor: Actor, now: datetime) -> None:
     """End one session, by its officer or because a limit has passed. Ending it twice changes nothing."""
     target = f"access.session/{session_id}"
@@ -118,7 +126,7 @@ def end_session(*, session_id: UUID, why: Why, actor: Actor, now: datetime) -> N
         audit.record(Event.SESSION_ENDED, target, actor=actor, now=now, after={"why": why.value})
 
 
-@action(Event.SESSIONS_ALL_ENDED)
+@action(Event.SESSIONS_ALL_ENDED, people=_of_person)
 def end_all_sessions(*, person: UUID, reason: str, actor: Actor, now: datetime) -> None:
     """End everything that a person has open, and put their subject on the kill list.
 

@@ -76,7 +76,7 @@ class NotAsked(Refused):
     code = "approval.not_asked"
 
 
-@action(Event.SIGNED)
+@action(Event.SIGNED, people=locks.concerned)
 def submit_signature(*, request_id: UUID, signed: Signed, actor: Actor, now: datetime) -> ApprovalRequest:
     """Count one officer's answer; it may decide the request, and what follows then happens here, too.
 
@@ -84,7 +84,7 @@ def submit_signature(*, request_id: UUID, signed: Signed, actor: Actor, now: dat
     verb, kind, deployment, nonce and payload, given on the approver's page.
     """
     row = locks.request(request_id)
-    locks.people(row, answering=actor.identity)
+    locks.people(row)
     officer = _entitled(row, actor=actor, now=now)
     if row.state != State.OPEN:
         raise NotOpen(f"The request is {row.state}; no more answers are taken.", target=moving.target(row))

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 from uuid import UUID
 
-from core import audit, outbox
+from core import audit, endings, outbox
 from core.access import rights
 from core.access.models import Identity, Kind, RoleGrant
 from core.access.roles import Role
@@ -126,7 +126,12 @@ def open_glass(*, glass_id: UUID, actor: Actor, now: datetime) -> Glass:
     return row
 
 
-@action(Event.GLASS_ENDED)
+def _whose(*, glass_id: UUID, **_: object) -> endings.People:
+    both = Glass.objects.filter(pk=glass_id).values_list("asked_by", "seconded_by").first()
+    return endings.of(*(both or ()))
+
+
+@action(Event.GLASS_ENDED, people=_whose)
 def end_glass(*, glass_id: UUID, actor: Actor, now: datetime) -> Glass:
     """Anybody on the staff ends it, at once: taking power away needs nobody's leave."""
     officer = rights.officer_behind(actor)
@@ -135,6 +140,7 @@ def end_glass(*, glass_id: UUID, actor: Actor, now: datetime) -> Glass:
         raise NotAllowed("Only the staff ends an emergency.", target=_name(row))
     if State.ENDED not in NEXT[State(row.state)]:
         raise NotBroken("It is over already.", target=_name(row))
+    endings.hold_alone(endings.of(row.seconded_by_id))  # who opened it while this waited for them
     Glass.objects.filter(pk=row.pk, state=row.state).update(
         state=State.ENDED, ended_at=DatabaseClock(), ended_by=officer
     )

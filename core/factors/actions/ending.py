@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from core import approvals, audit, outbox
+from core import approvals, audit, endings, outbox
 from core.access import rights
 from core.access.permissions import Permission
 from core.action import action
@@ -31,7 +31,12 @@ class ReasonMissing(Refused):
     status = 422
 
 
-@action(Event.ENDED)
+def _whose(*, factor_id: UUID, **_: object) -> endings.People:
+    owners = (each.objects.filter(pk=factor_id).values_list("user", flat=True) for each in (Passkey, Code))
+    return endings.of(*(person for found in owners for person in found))
+
+
+@action(Event.ENDED, people=_whose)
 def end_factor(*, factor_id: UUID, reason: str, actor: Actor, now: datetime) -> Factor:
     """The authenticator is worth nothing from now on. Another in its place needs the second person again.
 

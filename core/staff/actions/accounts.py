@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from core import audit
+from core import audit, endings
 from core.access import rights
 from core.access.models import Identity, Kind, OwnAccount
 from core.access.permissions import Permission
@@ -15,7 +15,11 @@ from core.refusals import NotAllowed, NotFound
 from core.staff.events import Event
 
 
-@action(Event.ACCOUNT_DECLARED)
+def _whose(*, person: UUID, **_: object) -> endings.People:
+    return endings.of(person)
+
+
+@action(Event.ACCOUNT_DECLARED, people=_whose)
 def declare_account(*, person: UUID, customer: UUID, actor: Actor, now: datetime) -> OwnAccount:
     """From now on this officer answers nothing about this customer's account. It is never taken back.
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from core import audit
+from core import audit, endings
 from core.access import rights
 from core.access.models import RoleGrant
 from core.access.permissions import Permission
@@ -21,7 +21,11 @@ class EndedAlready(Refused):
     code = "staff.elevation_ended"
 
 
-@action(Event.ELEVATION_ENDED)
+def _whose(*, grant: UUID, **_: object) -> endings.People:
+    return endings.of(*RoleGrant.objects.filter(pk=grant).values_list("identity", flat=True))
+
+
+@action(Event.ELEVATION_ENDED, people=_whose)
 def end_elevation(*, grant: UUID, actor: Actor, now: datetime) -> RoleGrant:
     """The role held for a time is held no longer."""
     row = RoleGrant.objects.select_for_update().filter(pk=grant, valid_until__isnull=False).first()

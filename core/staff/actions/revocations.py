@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from core import audit
+from core import audit, endings
 from core.access import rights
 from core.access.models import OfficerCredential
 from core.access.permissions import Permission
@@ -22,7 +22,11 @@ class RevokedAlready(Refused):
     code = "staff.revoked_already"
 
 
-@action(Event.PASSKEY_REVOKED)
+def _whose(*, credential: UUID, **_: object) -> endings.People:
+    return endings.of(*OfficerCredential.objects.filter(pk=credential).values_list("officer", flat=True))
+
+
+@action(Event.PASSKEY_REVOKED, people=_whose)
 def revoke_passkey(*, credential: UUID, reason: str, actor: Actor, now: datetime) -> OfficerCredential:
     """The passkey signs nothing from now on, and what it agreed to and has not happened yet lacks an answer.
     Another in its place needs two others (`AddPasskey`).

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from uuid import UUID
 
-from core import audit
+from core import audit, endings
 from core.access import rights
 from core.access.actions.sessions import close_sessions
 from core.access.domain.sessions import Why
@@ -24,7 +24,11 @@ class ReasonMissing(Refused):
     status = 422
 
 
-@action(Event.SUSPENDED)
+def _whom(*, person: UUID, **_: object) -> endings.People:
+    return endings.of(person)
+
+
+@action(Event.SUSPENDED, people=_whom)
 def suspend_person(*, person: UUID, reason: str, actor: Actor, now: datetime) -> Identity:
     """End all of somebody's rights now: their next request is refused, their signatures count no longer.
 
