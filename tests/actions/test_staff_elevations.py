@@ -118,6 +118,16 @@ def test_ends_at_once_by_its_holder_or_who_may_suspend(seniors: Staff, now: date
         end_elevation(grant=standing.pk, actor=seniors.ana.actor, now=now)
 
 
+def test_that_was_granted_twice_ends_as_one(seniors: Staff, now: datetime) -> None:
+    first, second = held(seniors, "support", now), held(seniors, "support", now)
+    end_elevation(grant=first.pk, actor=seniors.ana.actor, now=now)
+    assert not allowed(seniors.sam.identity, "kyc:case:read", now)
+    ended = AuditEvent.objects.filter(doc__action="staff.elevation.ended")
+    assert {event.doc["target"] for event in ended} == {
+        f"access.rolegrant/{grant.pk}" for grant in (first, second)
+    }
+
+
 def test_is_named_by_everything_that_was_done_in_it(
     seniors: Staff, now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

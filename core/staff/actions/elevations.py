@@ -27,7 +27,7 @@ def _whose(*, grant: UUID, **_: object) -> endings.People:
 
 @action(Event.ELEVATION_ENDED, people=_whose)
 def end_elevation(*, grant: UUID, actor: Actor, now: datetime) -> RoleGrant:
-    """The role held for a time is held no longer."""
+    """The role is held for a time no longer: who was granted it twice, to go on for longer, loses both."""
     row = RoleGrant.objects.select_for_update().filter(pk=grant, valid_until__isnull=False).first()
     officer = rights.officer_behind(actor)
     mine = row is not None and officer is not None and row.identity_id == officer.pk
@@ -35,9 +35,10 @@ def end_elevation(*, grant: UUID, actor: Actor, now: datetime) -> RoleGrant:
         raise NotFound("There is no such elevation.", target=f"access.rolegrant/{grant}")
     if row.revoked_at is not None or row.valid_until is None or row.valid_until <= now:
         raise EndedAlready("It has ended already.", target=f"access.rolegrant/{grant}")
-    RoleGrant.objects.filter(pk=row.pk, revoked_at=None).update(revoked_at=now)
+    for_a_time = RoleGrant.objects.filter(identity=row.identity_id, role=row.role, valid_until__gt=now)
+    for each in for_a_time.filter(revoked_at=None).order_by("pk"):
+        RoleGrant.objects.filter(pk=each.pk, revoked_at=None).update(revoked_at=now)
+        after = {"person": each.identity_id, "role": each.role}
+        audit.record(Event.ELEVATION_ENDED, each, actor=actor, now=now, after=after)
     row.revoked_at = now
-    audit.record(
-        Event.ELEVATION_ENDED, row, actor=actor, now=now, after={"person": row.identity_id, "role": row.role}
-    )
     return row
