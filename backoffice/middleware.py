@@ -9,6 +9,7 @@ from django.core.exceptions import DisallowedHost
 from django.http import HttpRequest, HttpResponse
 
 from backoffice.headed import HEADERS, HSTS, NOTHING
+from core import action, busy
 from core.ids import new_id
 
 
@@ -26,9 +27,33 @@ class DoorMiddleware:
         request.door = door  # type: ignore[attr-defined]
         request.urlconf = urlconf
         request.id = str(new_id())  # type: ignore[attr-defined]
+        request.kept = action.watch()  # type: ignore[attr-defined]
         response = self.get_response(request)
         response["X-Request-Id"] = request.id  # type: ignore[attr-defined]
         return _with_headers(request, response, is_page=door == "console")
+
+
+class BusyMiddleware:
+    """Say of an act that the database broke off what is known of it: nothing was done, or nobody can say.
+
+    The door's own handler of failures says the same where the database is lost before or after the view.
+    """
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+    def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
+        """503 for what another time may go through; None for everything else."""
+        if not busy.is_busy(exception):
+            return None
+        if request.door not in ("console", "service"):  # type: ignore[attr-defined]
+            return None
+        from backoffice.console.views import errors
+
+        return errors.broken_off(request, exception)
 
 
 def _with_headers(request: HttpRequest, response: HttpResponse, *, is_page: bool) -> HttpResponse:
@@ -51,6 +76,15 @@ def _door_of(request: HttpRequest) -> tuple[str, str]:
     except DisallowedHost:
         return "", ""
     return settings.DOORS.get(host.rsplit(":", 1)[0], ("", ""))
+
+
+def failed(request: HttpRequest) -> HttpResponse:
+    """The answer where a request broke off before any URLconf was asked: while a door asks who it is."""
+    if getattr(request, "door", "") in ("console", "service"):
+        from backoffice.console.views import errors
+
+        return errors.failed(request)
+    return HttpResponse("Something failed here.\n", status=500, content_type="text/plain")
 
 
 def closed(request: HttpRequest, exception: Exception | None = None) -> HttpResponse:

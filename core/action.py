@@ -8,6 +8,7 @@ commit (`core.audit.tripwire`).
 from __future__ import annotations
 
 import functools
+import itertools
 import logging
 from collections.abc import Callable
 from contextvars import ContextVar
@@ -15,9 +16,9 @@ from enum import StrEnum
 from typing import Any, ParamSpec, TypeVar
 from uuid import UUID
 
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, InterfaceError, connection, transaction
 
-from core import endings
+from core import busy, endings
 from core.endings import People
 from core.ids import new_id
 from core.refusals import Refused
@@ -28,6 +29,7 @@ R = TypeVar("R")
 log = logging.getLogger(__name__)
 
 _current: ContextVar[UUID | None] = ContextVar("action", default=None)
+_kept: ContextVar[list[str] | None] = ContextVar("kept", default=None)
 
 
 class NoOpenAction(RuntimeError):
@@ -57,7 +59,8 @@ def action(
     whose word it counts.
 
     A `Refused` rolls everything back; then "<event>.refused" is recorded in a transaction of its own, and
-    "<event>.failed" after every other exception, which goes on its way.
+    "<event>.failed" after every other exception, which goes on its way. Where two acts stood in each other's
+    way, one is done once more; one that may have been kept or not raises OutcomeUnknown (`core.busy`).
     """
 
     def decorate(function: Callable[P, R]) -> Callable[P, R]:
@@ -68,7 +71,9 @@ def action(
                     endings.hold_alone(people(**kwargs))
                 return function(*args, **kwargs)
             try:
-                return _run_durable(function, people, args, kwargs)
+                done = _run_again(function, people, args, kwargs)
+                _note(event)
+                return done
             except Refused as refusal:
                 _audit_alone(event, refusal, kwargs)
                 raise
@@ -82,25 +87,57 @@ def action(
     return decorate
 
 
+def watch() -> list[str]:
+    """The acts that are kept from now on in this context, a list that grows: for a request's page."""
+    kept: list[str] = []
+    _kept.set(kept)
+    return kept
+
+
+def _note(event: StrEnum) -> None:
+    kept = _kept.get()
+    if kept is not None:
+        kept.append(str(event))
+
+
+def _run_again(function: Callable[..., R], people: Callable[..., People] | None, args: Any, kwargs: Any) -> R:
+    shared = connection.in_atomic_block
+    for tried in itertools.count(1):
+        try:
+            return _run_durable(function, people, args, kwargs)
+        except DatabaseError as error:
+            if shared or not busy.may_repeat(error, kwargs, tried=tried):
+                raise
+            log.warning("tried again after %s", busy.sqlstate(error))
+            busy.pause(tried)
+    raise AssertionError("it ends by itself")
+
+
 def _run_durable(
     function: Callable[..., R], people: Callable[..., People] | None, args: Any, kwargs: Any
 ) -> R:
     from core.audit import tripwire
 
     shared = connection.in_atomic_block  # a test's, which never commits: `durable` allows no other
-    act = new_id()
-    with transaction.atomic(durable=True):
-        tripwire.open_act(act, shared=shared)
-        about = people(**kwargs) if people is not None else endings.NOBODY
-        held = endings.hold(kwargs.get("actor"), about, now=kwargs.get("now"))
-        token = _current.set(act)
-        try:
-            result = function(*args, **kwargs)
-        finally:
-            _current.reset(token)
-        held.check()
-        if shared:
-            tripwire.close_act()
+    act, is_whole = new_id(), False
+    try:
+        with transaction.atomic(durable=True):
+            tripwire.open_act(act, shared=shared)
+            about = people(**kwargs) if people is not None else endings.NOBODY
+            held = endings.hold(kwargs.get("actor"), about, now=kwargs.get("now"))
+            token = _current.set(act)
+            try:
+                result = function(*args, **kwargs)
+            finally:
+                _current.reset(token)
+            held.check()
+            if shared:
+                tripwire.close_act()
+            is_whole = True
+    except (DatabaseError, InterfaceError) as error:
+        if is_whole and busy.is_kept_perhaps(error):
+            raise busy.OutcomeUnknown("the connection was lost at commit") from error
+        raise
     return result
 
 
@@ -125,5 +162,5 @@ def _audit_failure(event: StrEnum, error: Exception, kwargs: Any) -> None:
         return  # the call itself was wrong: nobody tried anything
     try:
         _audit_alone(event, error, kwargs)
-    except DatabaseError:
+    except (DatabaseError, InterfaceError):
         log.exception("%s failed by %s, and that could not be recorded", event, type(error).__name__)
