@@ -152,6 +152,9 @@ mod tests {
         // Who asks for what comes next goes on; who asks for the last one it had has lost it.
         settled.asks_from("slow", 6).unwrap();
         assert_eq!(settled.through(), 5);
+        // Nor has anybody stored what it leaves out.
+        settled.asks_from("slow", 8).unwrap();
+        assert_eq!(settled.through(), 5);
         settled.asks_from("slow", 5).unwrap();
         assert_eq!(settled.through(), 4);
         settled.asks_from("unknown", 1).unwrap();
@@ -167,5 +170,12 @@ mod tests {
             let refused = Settled::open(folder.path()).err().unwrap().to_string();
             assert!(refused.contains("no consumer"), "{refused}");
         }
+    }
+
+    #[test]
+    fn consumers_that_cannot_be_read_are_not_taken_for_none() {
+        let folder = tempfile::tempdir().unwrap();
+        fs::create_dir(folder.path().join(NAME)).unwrap();
+        assert!(Settled::open(folder.path()).is_err());
     }
 }
