@@ -138,4 +138,23 @@ mod tests {
         assert_eq!(taken(&queue).await.0, Command::DetachSession { session: 7 });
         drop(next.await.unwrap());
     }
+
+    #[tokio::test]
+    async fn a_leader_that_makes_room_begins_no_stream_and_ends_none_for_good() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (engine, queue) = idle(folder.path(), 4);
+        engine.shared.state.send_replace(ShardState::Upgrading);
+        let (lines, session_id) = (Lines::default(), [1; 16]);
+        let turn = lines.take(session_id).await;
+        let begun = tokio::spawn(Attached::begin(engine.clone(), session_id, true, turn));
+        while !begun.is_finished() {
+            assert!(queue.try_recv().is_err(), "it begins");
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(begun.await.unwrap().err().unwrap().code(), tonic::Code::Unavailable);
+        let turn = Some(lines.take(session_id).await);
+        Attached { engine, session: 7, turn }.end().await;
+        assert!(queue.try_recv().is_err(), "it ends");
+        drop(lines.take(session_id).await);
+    }
 }
