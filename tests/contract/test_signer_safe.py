@@ -27,7 +27,7 @@ from tests.messages import approvals, in_hours, order, request, withdrawal
 from tests.safes import CHAIN_ID, Chain, Reverted
 from tests.softkeys import SoftKey
 from tests.softtoken import hot_registry
-from tests.vault import BEN, MODULE, Message, SignerProcess, Vault
+from tests.vault import BEN, CY, MODULE, Message, SignerProcess, Vault
 
 TOKENS: Final = tuple(f"eth-{number}" for number in range(1, 6))
 ETHER: Final = 10**18
@@ -283,6 +283,18 @@ def test_hold_an_intent_to_its_nonce_and_never_count_it_twice(
     assert signer.ask(asked(vault, other, nonce)[1])["type"] == "signed_safe"
     assert used(signer) == before + 2 * ETHER
     assert signer.ask(asked(vault, other, next(NONCES))[1])["code"] == "SIGNER_REPLAY"
+
+
+def test_sign_nothing_that_a_suspended_officer_approved(
+    vault: Vault, signers: dict[str, SignerProcess]
+) -> None:
+    signer, name = signers["eth-2"], f"officer:{BEN}"
+    stop = order("signer.freeze", verb=Verb.APPROVE, officers=[CY], maker=CY, wallet=name)
+    assert signer.ask(stop)["type"] == "obeyed"
+    _, approved = asked(vault, payment(), next(NONCES))
+    assert signer.ask(approved).get("code") == "SIGNER_OFFICER_SUSPENDED"
+    assert signer.ask(order("signer.release", wallet=name))["type"] == "obeyed"
+    assert signer.ask(approved)["type"] == "signed_safe"
 
 
 def test_keep_to_their_share_of_the_window_and_of_a_destination(
