@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import datetime
 
 from core.actor import Actor
+from engine_bridge.actions.halts import stop_frozen_market
 from engine_bridge.actions.markets import list_market
 from engine_bridge.adapters import administration
 from engine_bridge.domain import assets
@@ -24,6 +25,7 @@ def put_all(target: str, *, reason: str = "", actor: Actor, now: datetime) -> It
     for listing in LISTINGS:
         known = administration.described(target).get(listing.number)
         row = list_market(listing=listing, known=known, reason=reason, actor=actor, now=now)
+        row = stop_frozen_market(symbol=row.symbol, actor=actor, now=now) or row
         base, quote = assets.number(listing.scale.base), assets.number(listing.scale.quote)
         administration.put_instrument(target, listing, base=base, quote=quote)
         if known is None and row.wanted_state not in STOPS:

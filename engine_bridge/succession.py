@@ -7,6 +7,7 @@ import time
 from datetime import datetime
 from typing import Final
 
+from core import clock
 from core.actor import Actor
 from engine_bridge import tasks
 from engine_bridge.actions.upgrading import note_handover
@@ -65,7 +66,7 @@ def hand_over(target: str, standby: str, *, reason: str, actor: Actor, now: date
 def _confirmed(target: str, found: ShardReading) -> ShardReading:
     """Its word once it takes orders; where it could not be confirmed here, settlement tries on."""
     try:
-        tasks.confirm_leader()
+        tasks.confirm_leader(now=clock.now())
         return administration.status(target)
     except (EngineAway, EngineRefused) as error:
         log.warning("the new leader is not confirmed yet: %s", error)

@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from django.conf import settings
 
+from core.actor import system
+from engine_bridge import queries
+from engine_bridge.actions.halts import stop_frozen_market
 from engine_bridge.adapters import administration, inspection, transfers
 from engine_bridge.domain import assets
 from engine_bridge.domain.commands import MoveFunds
 from engine_bridge.domain.markets import STOPS, TRADES, way_to_open
 from engine_bridge.domain.transfers import TransferState
 from engine_bridge.models import Instrument, Transfer
+
+FREEZER: Final = system("frozen-markets")
 
 
 def send_transfer(*, transfer_id: UUID) -> None:
@@ -74,10 +80,16 @@ def _tell(row: Instrument, seen: administration.Seen, *, now: datetime) -> None:
         administration.set_state(target, instrument=row.pk, state=way, seen_seq=seen.engine_seq)
 
 
-def confirm_leader() -> None:
+def stop_frozen_markets(*, now: datetime) -> None:
+    """Want those stopped that a freeze covers, whether or not its message has come."""
+    for symbol in queries.to_be_frozen():
+        stop_frozen_market(symbol=symbol, actor=FREEZER, now=now)
+
+
+def confirm_leader(*, now: datetime) -> None:
     """Let an engine that has just begun to lead take orders, once nobody can trade there in a market that
-    officers stopped while nobody led. EngineAway, EngineRefused: it takes none, and whoever comes next
-    confirms it.
+    officers stopped or froze while nobody led. EngineAway, EngineRefused: it takes none, and whoever comes
+    next confirms it.
 
     Its epoch is read first. So whoever is slow confirms no later leader, whose markets it has not looked at.
     """
@@ -85,6 +97,7 @@ def confirm_leader() -> None:
     found = administration.status(target)
     if not found.awaits_confirmation:
         return
+    stop_frozen_markets(now=now)
     states = administration.listed(target)
     for row in Instrument.objects.filter(wanted_state__in=STOPS):
         if states.get(row.pk) in TRADES:
@@ -98,7 +111,8 @@ def assert_market_states(*, now: datetime) -> None:
     By the engine's own word, since rows are as old as settlement, which may stand still. An engine that waits
     for it is confirmed first, and then looked at again: what was stopped in between is stopped here.
     """
-    confirm_leader()
+    confirm_leader(now=now)
+    stop_frozen_markets(now=now)
     wanted = dict(Instrument.objects.exclude(wanted_state="").values_list("pk", "wanted_state"))
     if not wanted:
         return

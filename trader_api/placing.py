@@ -101,7 +101,7 @@ def _prepare(
     try:
         item.instrument = _market(item.fields, markets)
         item.terms = read(item.fields, item.instrument.scale)
-        freezes.check(f"market:{item.instrument.symbol}")
+        freezes.check(scopes.market(item.instrument.symbol))
         if item.instrument.is_stopped:  # the engine refuses it as well, once it has been told
             raise BadOrder(*placed(ResultCode.INSTRUMENT_STATE))
     except BadOrder as problem:

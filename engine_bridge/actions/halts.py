@@ -3,6 +3,9 @@
 What is wanted of a market stands on its row. A worker tells the engine whatever stands there by then, so that
 messages that overtake each other cannot open a market that was stopped after them. A stop wins over every
 release that was asked for before it: signed or not, none of them opens the market any more.
+
+A freeze of the market stops it as well, and nothing opens it while one is in force. Letting go of the freeze
+opens nothing: that is another release, signed by itself.
 """
 
 from __future__ import annotations
@@ -12,15 +15,17 @@ from typing import Final
 
 from django.conf import settings
 
-from core import approvals, audit, outbox
+from core import approvals, audit, freezes, outbox
 from core.access import rights
 from core.action import action
 from core.actor import Actor
 from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalRequest
+from core.freezes.domain import scopes
+from core.freezes.queries import covering
 from core.refusals import NotAllowed, NotFound, Refused
 from engine_bridge import locks
-from engine_bridge.domain.markets import CALL, STOPS
+from engine_bridge.domain.markets import CALL, FROZEN, STOPS
 from engine_bridge.events import Event, MarketStateWanted
 from engine_bridge.models import Instrument
 from engine_bridge.permissions import Permission
@@ -66,21 +71,33 @@ def stop_market(*, symbol: str, state: str, reason: str, actor: Actor, now: date
     if state not in STOPS:
         raise UnknownStop("Nothing was stopped: choose halted or cancel_only.", target=target)
     row = _claimed(symbol, target)
-    before, release = row.wanted_state, row.release_request
-    if before == state and release is None:
+    if row.wanted_state != state or row.release_request is not None:
+        _stop(row, state, reason=reason.strip(), actor=actor, now=now)
+    return row
+
+
+@action(Event.MARKET_STOPPED)
+def stop_frozen_market(*, symbol: str, actor: Actor, now: datetime) -> Instrument | None:
+    """Have a market that is frozen take cancellations only, unless it is stopped: whoever may leave may still
+    leave, and nothing is matched there by whatever door it comes. None where no such market is listed.
+
+    Asked again it changes nothing, also after the freeze was released and the market with it.
+    """
+    row = locks.instrument(symbol)
+    if row is None or (row.is_stopped and row.release_request is None):
         return row
+    for freeze in covering(scopes.market(symbol))[:1]:
+        state = row.wanted_state if row.is_stopped else FROZEN
+        _stop(row, state, reason=f"frozen: {freeze.reason}", actor=actor, now=now)
+    return row
+
+
+def _stop(row: Instrument, state: str, *, reason: str, actor: Actor, now: datetime) -> None:
+    before = {"wanted": row.wanted_state, "state": row.state, "release": row.release_request}
     approvals.take_back(KIND, row, actor=actor, now=now)
     _want(row, state, now=now)
-    audit.record(
-        Event.MARKET_STOPPED,
-        row,
-        actor=actor,
-        now=now,
-        before={"wanted": before, "state": row.state, "release": release},
-        after={"wanted": state, "release": None},
-        reason=reason.strip(),
-    )
-    return row
+    after = {"wanted": state, "release": None}
+    audit.record(Event.MARKET_STOPPED, row, actor=actor, now=now, before=before, after=after, reason=reason)
 
 
 @action(Event.MARKET_RELEASE_ASKED)
@@ -90,6 +107,7 @@ def ask_market_release(*, symbol: str, reason: str, actor: Actor, now: datetime)
     row = _claimed(symbol, target)
     if not row.is_stopped:
         raise NotStopped("Nothing was asked: this market was not stopped.", target=target)
+    freezes.check(scopes.market(row.symbol))
     officer = rights.officer_behind(actor)
     assert officer is not None
     payload: dict[str, canonical.Value] = {
@@ -131,6 +149,7 @@ def _release(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
             "Nothing was released: the market was stopped again since this was asked for. Ask for it anew.",
             target=request.subject,
         )
+    freezes.check(scopes.market(row.symbol))
     approvals.consume(request, now=now)
     before = row.wanted_state
     _want(row, "open", now=now, call_until=now + CALL)

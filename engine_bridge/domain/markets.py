@@ -12,6 +12,9 @@ from engine_bridge.domain.orders import Side
 STOPS: Final = frozenset({"halted", "cancel_only"})
 """States into which one person may put a market at once. Trading starts again only by approval."""
 
+FROZEN: Final = "cancel_only"
+"""What a freeze makes of a market that trades: nothing is matched, and nobody is kept in."""
+
 TRADES: Final = frozenset({"open", "post_only", "auction"})
 """States in which the engine takes orders."""
 

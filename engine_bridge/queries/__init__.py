@@ -12,6 +12,7 @@ from engine_bridge.queries.markets import (
     public_trades,
     settled_book,
     ticker,
+    to_be_frozen,
 )
 from engine_bridge.queries.settlement import (
     SettlementView,
@@ -59,6 +60,7 @@ __all__ = [
     "settlement",
     "settlement_for",
     "ticker",
+    "to_be_frozen",
     "trading_balances",
     "trading_books",
     "transfer",

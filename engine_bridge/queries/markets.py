@@ -6,14 +6,16 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db.models import Count, ExpressionWrapper, F, Max, Min, QuerySet, Sum
+from django.db.models import Count, ExpressionWrapper, F, Max, Min, Q, QuerySet, Sum
 from django.db.models.functions import Cast
 
 from core import access
 from core.access.models import Identity
 from core.fields import UnitsField
+from core.freezes import queries as freezes
 from core.refusals import NotFound
 from engine_bridge.domain.instruments import Scale
+from engine_bridge.domain.markets import STOPS
 from engine_bridge.models import (
     Fill,
     Instrument,
@@ -80,6 +82,14 @@ class SettledBook:
 def instruments() -> QuerySet[Instrument]:
     """Every listed market."""
     return Instrument.objects.order_by("pk")
+
+
+def to_be_frozen() -> list[str]:
+    """The markets that a freeze covers and that may trade still, or again by a release from before it."""
+    scopes = freezes.in_force().filter(scope__startswith="market:").values_list("scope", flat=True)
+    rows = Instrument.objects.filter(symbol__in=[scope.partition(":")[2] for scope in scopes])
+    stopped = Q(wanted_state__in=STOPS, release_request=None)
+    return list(rows.exclude(stopped).order_by("pk").values_list("symbol", flat=True))
 
 
 def instrument(symbol: str) -> Instrument | None:

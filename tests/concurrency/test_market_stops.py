@@ -15,6 +15,8 @@ from core.approvals import kinds
 from core.approvals.actions import submit_signature
 from core.approvals.models import ApprovalRequest
 from core.approvals.opening import AlreadyOpen
+from core.freezes import Frozen
+from core.freezes.actions import pull_freeze
 from core.refusals import Refused
 from engine_bridge import tasks
 from engine_bridge.actions import ask_market_release, halts, stop_market
@@ -81,6 +83,21 @@ def test_wins_over_the_signature_that_would_open_it() -> None:
         assert len(refused(outcomes)) <= 1
         row = Instrument.objects.get()
         assert (row.wanted_state, row.call_until, row.release_request) == ("halted", None, None)
+
+
+@pytest.mark.django_db
+def test_by_a_freeze_wins_over_the_signature_that_comes_before_its_message() -> None:
+    now = clock.now()
+    staff = stopped(now)
+    request = ask(staff, now)
+    sign(staff.ben, request, now)
+    pull_freeze(scope="market:BTC-USDT", reason="odd prices", actor=staff.sam.actor, now=now)
+    with pytest.raises(Frozen):
+        sign(staff.cy, request, now)
+    tasks.stop_frozen_markets(now=now)
+    request.refresh_from_db()
+    row = Instrument.objects.get()
+    assert (request.state, row.wanted_state, row.release_request) == ("withdrawn", "halted", None)
 
 
 @pytest.mark.usefixtures("real_database")

@@ -25,6 +25,7 @@ from custody.actions import request_refill
 from custody.domain.orders import UNASKED
 from custody.models import SignerOrder
 from engine_bridge.actions import ask_market_release, stop_market
+from engine_bridge.models import Instrument
 from fixtures.authenticator import AAGUID, Authenticator
 from kernel import canonical
 from kernel.intent import time_text
@@ -119,8 +120,9 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
     ana = exchange.staff.ana
     request_refill(refill_id=exchange.refill.pk, reason="hot is low", actor=ana.actor, now=now)
     ask_release(freeze_id=exchange.freeze.pk, reason="prices agree again", actor=ana.actor, now=now)
-    stop_market(symbol="BTC-USDT", state="halted", reason="one price", actor=ana.actor, now=now)
-    ask_market_release(symbol="BTC-USDT", reason="two prices", actor=ana.actor, now=now)
+    Instrument.objects.update(symbol="ETH-USDT")  # which is not frozen
+    stop_market(symbol="ETH-USDT", state="halted", reason="one price", actor=ana.actor, now=now)
+    ask_market_release(symbol="ETH-USDT", reason="two prices", actor=ana.actor, now=now)
     draft = policies.save_draft(draft_id=None, text='{"rules":[' + RULE + "]}", actor=ana.actor, now=now)
     policies.run_backtest(draft_id=draft.pk, count=10, actor=ana.actor, now=now)
     policies.ask_publication(draft_id=draft.pk, reason="a test", actor=ana.actor, now=now)

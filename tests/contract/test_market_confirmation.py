@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from core import clock
+from core.freezes.actions import pull_freeze
 from engine_bridge import gateway, probes, queries, tasks
 from engine_bridge.actions import stop_market
 from engine_bridge.adapters import administration, vitals
@@ -37,6 +38,10 @@ def tia(venue: Venue) -> Trader:
     resting = place(maker(venue), terms("sell", "0.5", "40000"))[0]
     assert code_of(resting) is ResultCode.OK
     return taker(venue)
+
+
+def freeze(staff: Staff, now: datetime) -> None:
+    pull_freeze(scope="market:BTC-USDT", reason="odd prices", actor=staff.sam.actor, now=now)
 
 
 def stop(staff: Staff, now: datetime) -> None:
@@ -117,24 +122,24 @@ def test_is_confirmed_though_settlement_stands_still(venue: Venue, tia: Trader) 
 def test_is_not_confirmed_by_whoever_looked_at_a_former_one(
     venue: Venue, tia: Trader, staff: Staff, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """One settlement is slow between its look and its word. Meanwhile its leader dies, and officers halt."""
+    """One settlement is slow between look and word. Meanwhile its leader dies, and officers freeze."""
     another_leader(venue)
     confirm = administration.confirm
 
     def slow(target: str, **told: Any) -> None:
         monkeypatch.undo()
         venue.engine.kill()
-        stop(staff, now)
+        freeze(staff, now)
         venue.engine.start()
         confirm(target, **told)
 
     monkeypatch.setattr(administration, "confirm", slow)
     with pytest.raises(EngineRefused, match="leads here, not"):
-        tasks.confirm_leader()
+        tasks.confirm_leader(now=clock.now())
     until(gateway.is_connected)
     assert (engine_says(venue), is_refused(tia)) == (("open", True), True)
-    tasks.assert_market_states(now=now)
-    assert engine_says(venue) == ("halted", False)
+    tasks.confirm_leader(now=now)
+    assert engine_says(venue) == ("cancel_only", False)
 
 
 def test_halts_also_what_was_stopped_between_the_look_and_the_word(
@@ -177,7 +182,7 @@ def test_says_on_the_health_screen_for_what_it_waits(venue: Venue) -> None:
         vitals.leave(venue.engine.status(), now=now)
         reading = probes.read_engine(now)
         assert (reading.status.value, word in reading.sentence) == (status, True)
-        tasks.confirm_leader()
+        tasks.confirm_leader(now=clock.now())
 
 
 def test_has_certainly_not_taken_what_it_refused_beside_what_it_answered() -> None:

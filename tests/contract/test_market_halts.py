@@ -10,9 +10,13 @@ import pytest
 from core import clock
 from core.actor import system
 from core.approvals.actions import submit_signature
+from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
+from core.freezes import Frozen
+from core.freezes.actions import ask_release, pull_freeze
+from core.freezes.events import FreezePulled
 from core.refusals import NotAllowed
-from engine_bridge import gateway, listing, tasks
+from engine_bridge import gateway, listing, subscribers, tasks
 from engine_bridge.actions import ask_market_release, rebuild_mirrors, stop_market
 from engine_bridge.actions.halts import NotStopped, ReasonMissing, UnknownStop
 from engine_bridge.domain.markets import CALL
@@ -44,6 +48,11 @@ def state() -> tuple[str, str]:
 
 def stop(staff: Staff, now: datetime, to: str = "halted") -> None:
     stop_market(symbol="BTC-USDT", state=to, reason="prices look wrong", actor=staff.sam.actor, now=now)
+
+
+def signed(staff: Staff, request: ApprovalRequest, now: datetime) -> None:
+    for officer in (staff.ben, staff.cy):
+        submit_signature(request_id=request.pk, signed=officer.answer(request), actor=officer.actor, now=now)
 
 
 def test_stops_when_one_officer_says_so(venue: Venue, tom: Trader, staff: Staff, now: datetime) -> None:
@@ -169,6 +178,61 @@ def test_obeys_what_was_wanted_last_whatever_message_comes_first(
         tasks.assert_market_state(instrument=number, now=now)
     venue.settle()
     assert state() == ("halted", "halted")
+
+
+def test_is_frozen_for_whatever_comes_by_another_door_than_the_api(
+    venue: Venue, tom: Trader, staff: Staff, now: datetime
+) -> None:
+    """Nobody is kept in, nothing is matched; and what lets go of the freeze does not open the market."""
+    tia = taker(venue)
+    resting = place(tom, terms("sell", "0.1", "40000"))[0]
+    freeze = pull_freeze(scope="market:BTC-USDT", reason="odd prices", actor=staff.sam.actor, now=now)
+    venue.deliver()  # the freeze, which wants it stopped
+    venue.deliver()  # and what is wanted
+    venue.settle()
+    assert state() == ("cancel_only", "cancel_only")
+    told = AuditEvent.objects.count()
+    for message in (FreezePulled(freeze="", scope=scope) for scope in ("market:BTC-USDT", "trader-api")):
+        subscribers.stop_frozen_markets(message, now=now)
+    assert AuditEvent.objects.count() == told
+    assert code_of(place(tia, terms("buy", "0.1", "40000"))[0]) is ResultCode.INSTRUMENT_STATE
+    (answer,) = gateway.cancel(account(tom).pk, [resting.order_id], now=clock.now())
+    assert isinstance(answer, Result)
+    assert answer.code is ResultCode.OK
+    with pytest.raises(Frozen):
+        ask_market_release(symbol="BTC-USDT", reason="prices agree", actor=staff.ana.actor, now=now)
+    stop(staff, now)
+    signed(staff, ask_release(freeze_id=freeze.pk, reason="they agree", actor=staff.ana.actor, now=now), now)
+    tasks.assert_market_states(now=now)
+    venue.settle()
+    assert state() == ("halted", "halted")
+    signed(
+        staff,
+        ask_market_release(symbol="BTC-USDT", reason="prices agree", actor=staff.ana.actor, now=now),
+        now,
+    )
+    subscribers.stop_frozen_markets(FreezePulled(freeze="", scope="market:BTC-USDT"), now=now)
+    tasks.assert_market_states(now=now)
+    venue.settle()
+    assert state() == ("auction", "open")
+
+
+def test_is_frozen_though_no_message_says_so_and_before_it_is_listed(
+    venue: Venue, staff: Staff, now: datetime
+) -> None:
+    pull_freeze(scope="market:BTC-USDT", reason="odd prices", actor=staff.sam.actor, now=now)
+    Instrument.objects.update(symbol="OLD-USDT")
+    tasks.assert_market_states(now=now)
+    assert state() == ("open", "")
+    Instrument.objects.update(symbol="BTC-USDT")
+    tasks.assert_market_states(now=now)
+    venue.settle()
+    assert state() == ("cancel_only", "cancel_only")
+    Instrument.objects.update(wanted_state="")
+    with engine_running() as other:
+        put = listing.put_all(f"unix:{other.admin}", actor=system("test"), now=now)
+        assert list(put) == [("BTC-USDT", "halted")]
+    assert Instrument.objects.get().wanted_state == "cancel_only"
 
 
 def test_is_not_stopped_by_everybody_or_for_no_reason(venue: Venue, staff: Staff, now: datetime) -> None:

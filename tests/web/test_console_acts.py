@@ -10,9 +10,10 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 
 from core import clock
 from core.approvals import kinds
+from core.approvals.actions import submit_signature
 from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
-from core.freezes.actions import pull_freeze
+from core.freezes.actions import ask_release, pull_freeze
 from core.freezes.models import Freeze
 from custody.actions import (
     draft_freeze,
@@ -267,6 +268,12 @@ def test_stops_a_market_at_once_and_releases_it_by_three(exchange: Exchange) -> 
     assert refusal(send(sam, page, f"{page}stop", state="open", reason="x")).startswith("Nothing was stopped")
     assert refusal(send(sam, page, f"{page}stop", state="halted")) == "Nothing was changed: say why."
     assert send(sam, page, f"{page}stop", state="halted", reason="one price").status_code == 302
+    ana, frozen = exchange.staff.ana.actor, "The market BTC-USDT is frozen"
+    assert refusal(send(sam, page, f"{page}release", reason="two prices")).startswith(frozen)
+    release = ask_release(freeze_id=exchange.freeze.pk, reason="two prices", actor=ana, now=clock.now())
+    for officer in (exchange.staff.ben, exchange.staff.cy):
+        signed = officer.answer(release)
+        submit_signature(request_id=release.pk, signed=signed, actor=officer.actor, now=clock.now())
     asked = send(sam, page, f"{page}release", reason="two prices")
     request = ApprovalRequest.objects.get(kind="engine.market_release")
     assert (asked.status_code, asked["Location"]) == (302, f"/approvals/{request.pk}/")

@@ -13,6 +13,8 @@ from backoffice.console import frame
 from core import access, clock
 from core.approvals import queries as approvals
 from core.approvals.models import ApprovalRequest
+from core.freezes.domain import scopes
+from core.freezes.queries import covering
 from core.refusals import Refused
 from engine_bridge import actions, queries, sighting
 from engine_bridge.domain.markets import STOPS
@@ -48,6 +50,7 @@ def show(request: frame.StaffRequest, symbol: str, refusal: Refused | None = Non
         "settlement": queries.settlement_for(request.identity, now=now),
         "stops": sorted(STOPS),
         "is_stopped": market.instrument.is_stopped,
+        "freezes": covering(scopes.market(symbol)),
         "opens_at": market.instrument.call_until if state.state == "auction" else None,
         "release": _open_release(request, market.instrument, now),
         "may_stop": access.allowed(request.identity, Permission.HALT_MARKETS, now),

@@ -34,6 +34,11 @@ def customer(identifier: object) -> str:
     return checked(f"customer:{identifier}")
 
 
+def market(symbol: str) -> str:
+    """The scope of one market."""
+    return checked(f"market:{symbol}")
+
+
 def described(scope: str) -> str:
     """The scope in words, for the sentence that a person reads."""
     if scope == PLATFORM_WITHDRAWALS:
