@@ -130,6 +130,7 @@ def proof_of(message: Message, other: Message) -> Message:
         ("SIGNER_BAD_STATEMENT", proof_of(Customer().beneficiary(), Customer().beneficiary(ELSEWHERE))),
         ("SIGNER_BAD_STATEMENT", Customer().beneficiary(surprise="x")),
         ("SIGNER_BAD_STATEMENT", Customer().beneficiary(v=True)),
+        ("SIGNER_BAD_STATEMENT", Customer().beneficiary(kind="custody.invoice")),
         ("SIGNER_BAD_STATEMENT", Customer().beneficiary(customer="Tom")),
         ("SIGNER_BAD_STATEMENT", Customer().key(algorithm="rsa")),
         ("SIGNER_BAD_STATEMENT", Customer().key(public_key="00" * 31)),
