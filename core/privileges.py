@@ -16,6 +16,8 @@ READERS: Final[dict[str, tuple[str, ...]]] = {
         *("custody_payment", "custody_withdrawal", "custody_refill", "custody_utxo", "custody_signer_health"),
         # Credits against no coins, and what officers signed for them.
         *("ledger_entry", "ledger_posting", "custody_adjustment", "approvals_request", "approvals_signature"),
+        # How far settlement has come, and whose account at the venue is whose.
+        *("engine_cursor", "engine_account"),
     )
 }
 """Roles that write nothing, each with the only tables that it reads."""

@@ -53,6 +53,7 @@ class Environment:
             "ENGINE_TARGET": f"unix:{run}/engine/orders.sock",
             "ENGINE_TRANSFERS_TARGET": f"unix:{run}/engine-desk/transfers.sock",
             "ENGINE_ADMIN_TARGET": f"unix:{run}/engine-desk/admin.sock",
+            "ENGINE_READER_TARGET": f"unix:{run}/engine-reader/reader.sock",
             "BITCOIN_RPC_URL": node,
             "SIGNERS_DIR": str(run / "signers"),
             "SUMSUB_URL": f"http://127.0.0.1:{self.sumsub_port}",

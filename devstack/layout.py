@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Final
 
-from devstack.users import DESK_GROUP, NOTARY, TOKENS, WEB_GROUP, WITNESSES, Accounts
+from devstack.users import DESK_GROUP, NOTARY, READER_GROUP, TOKENS, WEB_GROUP, WITNESSES, Accounts
 
 HOME: Final = Path(__file__).resolve().parents[1]
 SOCKET_PATH_MAX: Final = 90  # Linux allows 107 bytes, and file names follow
@@ -161,6 +161,7 @@ def make_folders(where: Layout, accounts: Accounts) -> None:
         ("redis", "cs-redis", WEB_GROUP),
         ("engine", "cs-engine", WEB_GROUP),
         ("engine-desk", "cs-engine", DESK_GROUP),
+        ("engine-reader", "cs-engine", READER_GROUP),
         ("testimony", "cs-worker", WEB_GROUP),
     ):
         folder = of(user).own(where.run / name, mode=0o2750)

@@ -16,6 +16,7 @@ from typing import Any, Final
 GROUP: Final = "countersign"
 WEB_GROUP: Final = "countersign-web"  # may talk to Redis, and send orders to the engine
 DESK_GROUP: Final = "countersign-desk"  # may move balances into the engine and govern its markets
+READER_GROUP: Final = "countersign-reader"  # may read what the engine holds
 
 HOT_TOKENS: Final = ("hot-1", "hot-2", "hot-3")
 COLD_TOKENS: Final = ("cold-1", "cold-2", "cold-3", "cold-4", "cold-5")
@@ -39,7 +40,11 @@ USERS: Final = (
     "cs-vault",  # opens personal data, and nothing else does
 )
 WEB_USERS: Final = frozenset({"cs-console", "cs-trader", "cs-worker"})
-_MEMBERS: Final = {WEB_GROUP: WEB_USERS, DESK_GROUP: frozenset({"cs-worker"})}
+_MEMBERS: Final = {
+    WEB_GROUP: WEB_USERS,
+    DESK_GROUP: frozenset({"cs-worker"}),
+    READER_GROUP: frozenset({"cs-reconciler"}),
+}
 
 SINGLE_USER_NOTE: Final = (
     "not root: every process runs as you, so the wall between the web tier and the HSM tokens is missing; "

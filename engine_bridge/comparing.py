@@ -9,9 +9,16 @@ from dataclasses import dataclass
 
 from engine_bridge import queries
 from engine_bridge.adapters import feed
+from engine_bridge.adapters.channel import EngineAway
 from engine_bridge.domain import assets
 from engine_bridge.domain.events import Event
-from engine_bridge.domain.movements import Difference, Movements, differences, of_events
+from engine_bridge.domain.movements import Break, Difference, Movements, differences, of_events
+from engine_bridge.domain.records import FEE_ACCOUNT
+from kernel.money import Amount
+
+
+class NotCompared(Exception):
+    """The engine does not answer, or cannot tell any more what settlement has not reached."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +52,25 @@ def compare(target: str) -> Comparison:
         _add(_moved(target, reached, newest), ledger, asked, others=reached)
         reached = newest
     return Comparison(reached, settled_seq, len(engine), differences(engine=engine, ledger=ledger))
+
+
+def breaks(target: str) -> list[str]:
+    """Where ledger and engine differ, in sentences as an operator is told them; NotCompared."""
+    try:
+        found = compare(target)
+    except (EngineAway, feed.EventsMissing) as error:
+        raise NotCompared(f"the venue was not compared: {error}") from error
+    except (Break, assets.UntradedAsset) as error:
+        return [f"The engine holds what the books do not know: {error}."]
+    return [_said(item) for item in found.differences]
+
+
+def _said(item: Difference) -> str:
+    whose = "The venue's own account" if item.account == FEE_ACCOUNT else f"Account {item.account}"
+    engine, ledger = (
+        f"{Amount(units, item.asset)} {item.asset}" for units in (item.engine_units, item.ledger_units)
+    )
+    return f"{whose} at the venue has {engine} in the engine, and {ledger} in the ledger."
 
 
 def _take(pages: Iterable[feed.Page], engine: Movements, seen: dict[int, int]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
@@ -73,6 +74,7 @@ def reconciled(
     *,
     registry: Registry | None = None,
     agreed: Credits | None = None,
+    venue: Callable[[], list[str]] = list,
 ) -> None:
     """Put the reconciler in its socket's place: in this thread, which sees what is not committed."""
     reconciler = Reconciler(
@@ -80,6 +82,7 @@ def reconciled(
         registry=registry or registry_of(scene),
         node=chain,  # type: ignore[arg-type]
         clock=lambda: scene.treasury.now,
+        venue=venue,
         agreed=agreed,
     )
     patch.setattr(serving, "ask", lambda _path, message, patience_s: [dict(reconciler.answer(message, 0))])

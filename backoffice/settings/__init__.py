@@ -214,6 +214,7 @@ REST_FRAMEWORK = {
 ENGINE_TARGET = text("ENGINE_TARGET", "unix:var/run/engine/orders.sock")
 ENGINE_TRANSFERS_TARGET = text("ENGINE_TRANSFERS_TARGET", "unix:var/run/engine/transfers.sock")
 ENGINE_ADMIN_TARGET = text("ENGINE_ADMIN_TARGET", "unix:var/run/engine/admin.sock")
+ENGINE_READER_TARGET = text("ENGINE_READER_TARGET", "unix:var/run/engine/reader.sock")
 ENGINE_LIBRARY = Path(text("ENGINE_LIBRARY", str(BASE_DIR / "engine/target/debug/libcountersign_bridge.so")))
 BITCOIN_RPC_URL = text("BITCOIN_RPC_URL", "http://127.0.0.1:18443")
 SIGNERS_DIR = Path(text("SIGNERS_DIR", str(BASE_DIR / "var/run/signers")))

@@ -5,7 +5,8 @@ It asks the node itself about the addresses of its own copy of the registry, and
 that can write nothing. Its key is in its folder and nowhere else. A worker asks it and carries what it signed
 to the signers; it can make it say nothing, and then the signers' lane shuts by itself. When chain and books
 differ it signs that, and the lane shuts at once. So it does while another wallet's coins are not those of the
-books, or a customer was credited against no coins and officers' passkeys have not signed for it.
+books, a customer was credited against no coins and officers' passkeys have not signed for it, or somebody has
+another balance at the venue than the engine says. An engine that does not answer leaves it without word.
 
 The same word frees what the lane signed once it is final, so it names coins that are spent deep in the chain.
 Which coins signers wait for, the database may say; that they are spent, and by what, the node says alone.
@@ -28,6 +29,7 @@ from custody.adapters.bitcoin_answers import NodeAnswerUnreadable
 from custody.daemons.credits import Credits
 from custody.domain.credits import NotAgreed, check
 from custody.domain.reconciliations import Books, breaks
+from engine_bridge.comparing import NotCompared
 from kernel import canonical, encodings, lane, members
 from kernel.intent import time_text
 from kernel.registry import Registry
@@ -60,7 +62,7 @@ def key_at(path: Path) -> Ed25519PrivateKey:
 
 
 class Reconciler:
-    """One key, one registry, one node."""
+    """One key, one registry, one node. `venue` says where ledger and engine differ, or NotCompared."""
 
     def __init__(
         self,
@@ -69,9 +71,11 @@ class Reconciler:
         registry: Registry,
         node: BitcoinNode,
         clock: Callable[[], datetime],
+        venue: Callable[[], list[str]],
         agreed: Credits | None = None,
     ) -> None:
         self._key, self._registry, self._node, self._clock = key, registry, node, clock
+        self._venue = venue
         self._agreed = agreed or Credits()
 
     def answer(self, message: Message, uid: int) -> Message:
@@ -82,7 +86,7 @@ class Reconciler:
             return {"v": 1, "type": "refused", "why": "no such request"}
         try:
             return self.look(wallet)
-        except (NotNow, NodeError, NodeUnreachable, NodeAnswerUnreadable, OSError) as error:
+        except (NotNow, NotCompared, NodeError, NodeUnreachable, NodeAnswerUnreadable, OSError) as error:
             log.warning("%s: %s", wallet[:40], error)
             return {"v": 1, "type": "later", "why": str(error)[:200]}
 
@@ -149,7 +153,8 @@ class Reconciler:
                 unsigned.append(f"Officers have not signed for the adjustment {credit.reference}: {error}.")
             else:
                 self._agreed.add(credit)
-        return [*breaks(books.whole, elsewhere=elsewhere, signed=self._agreed.units), *unsigned]
+        unsound = breaks(books.whole, elsewhere=elsewhere, signed=self._agreed.units)
+        return [*unsound, *unsigned, *self._venue()]
 
     def _spent(self, wallet: str, height: int) -> dict[str, canonical.Value]:
         """Coins that signers wait for and that the node itself shows as spent, deep enough, and by what."""

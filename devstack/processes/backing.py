@@ -72,6 +72,7 @@ class Backing(Part):
                 *("--socket", str(sockets / "orders.sock")),
                 *("--transfers-socket", str(desk / "transfers.sock")),
                 *("--admin-socket", str(desk / "admin.sock")),
+                *("--reader-socket", str(self.run / "engine-reader" / "reader.sock")),
                 *(() if any((self.var / "engine").iterdir()) else ("--init",)),
             ],
             account=account,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -16,9 +17,11 @@ from core.audit.models import AuditEvent
 from core.health import Status
 from core.ledger import AccountKind
 from custody import actions, probes, queries
+from custody.adapters.reconciler_client import NothingReconciled, reconcile
 from custody.daemons.credits import BadFile, Credits
 from custody.domain.credits import Credit, NotAgreed, check
 from custody.models import Adjustment, Wallet
+from engine_bridge.comparing import NotCompared
 from kernel import canonical
 from kernel.money import Amount
 from tests.lane import Scene
@@ -164,6 +167,24 @@ def test_shut_the_lane_for_a_credit_of_another_asset_too(
     assert [said.partition(":")[0] for said in broken.breaks][:1] == [
         "Credits against no coins are 5 USDT in the ledger, and officers signed for 0 USDT"
     ]
+
+
+def test_shut_the_lane_for_a_balance_at_the_venue_that_the_engine_does_not_know(
+    scene: Scene, chain: Chain, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    said = "Account 7 at the venue has 0 BTC in the engine, and 1 BTC in the ledger."
+    reconciled(scene, chain, monkeypatch, venue=lambda: [said])
+    scene.treasury.now += timedelta(seconds=1)
+    scene.signers.at(scene.treasury.now)
+    assert look(scene).breaks == [said]
+    assert "SIGNER_BOOKS_BROKEN" in scene.withdraw().reason
+
+    def silent() -> list[str]:
+        raise NotCompared("the venue was not compared: UNAVAILABLE")
+
+    reconciled(scene, chain, monkeypatch, venue=silent)
+    with pytest.raises(NothingReconciled, match="the venue was not compared"):
+        reconcile(settings.RECONCILER_SOCKET, "hot")
 
 
 def test_take_no_signature_for_another_credit(scene: Scene) -> None:

@@ -126,6 +126,10 @@ def test_only_the_worker_reaches_the_engines_transfers_and_governance(commands: 
     assert commands.run_as("cs-worker", "/usr/bin/ls", desk).returncode == 0
     for user in ("cs-console", "cs-trader", "cs-node", "cs-hot-1"):
         assert "Permission denied" in commands.run_as(user, "/usr/bin/ls", desk).stderr
+    reader = str(commands.environment.layout.run / "engine-reader")
+    assert commands.run_as("cs-reconciler", "/usr/bin/ls", reader).returncode == 0
+    for user, folder in (("cs-worker", reader), ("cs-console", reader), ("cs-reconciler", desk)):
+        assert "Permission denied" in commands.run_as(user, "/usr/bin/ls", folder).stderr
 
 
 def test_only_the_notary_opens_the_audit_logs_key(commands: Commands) -> None:

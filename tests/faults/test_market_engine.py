@@ -9,12 +9,13 @@ import time
 from collections.abc import Iterator, Sized
 from datetime import datetime, timedelta
 from io import StringIO
+from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from core import clock
+from core import clock, ledger
 from core.actor import system
 from core.ledger import AccountKind
 from engine_bridge import gateway, queries
@@ -22,12 +23,13 @@ from engine_bridge.actions import clear_mirrors
 from engine_bridge.adapters import feed
 from engine_bridge.adapters.channel import EngineAway, EngineBusy, OutcomeUnknown, open_channel
 from engine_bridge.adapters.feed import Page, balances_of
-from engine_bridge.comparing import compare
+from engine_bridge.comparing import breaks, compare
 from engine_bridge.domain.orders import read
 from engine_bridge.domain.results import Result, ResultCode
 from engine_bridge.models import Fill, Instrument, Order
 from engine_bridge.wire import admin_pb2_grpc, types_pb2
 from kernel.money import Amount
+from tests.roles import as_role
 from tests.traders import Trader
 from tests.trading import (
     account,
@@ -277,9 +279,22 @@ def test_halts_at_an_event_that_the_engine_cannot_tell_until_it_was_written_agai
     assert sound()
 
 
-def test_sees_where_the_books_differ(venue: Venue, tom: Trader) -> None:
-    """Money at the venue that the engine never heard of is found, and the command ends with an error."""
+def test_sees_where_the_books_differ(venue: Venue, tom: Trader, tia: Trader) -> None:
+    """Money at the venue that the engine never heard of is found, and the command ends with an error; so is a
+    trade that only whoever writes as the worker has made.
+    """
     assert compare(f"unix:{venue.engine.transfers}").differences == ()
+    assert breaks(f"unix:{venue.engine.transfers}") == []
+    with as_role("cs_worker"):
+        false_trade(giver=tom, taker=tia, units=5)
+    with as_role("cs_reconciler"):
+        said = breaks(f"unix:{venue.engine.transfers}")
+    assert said == [
+        f"Account {account(tom).pk} at the venue has 1 BTC in the engine, and 0.99999995 BTC in the ledger.",
+        f"Account {account(tia).pk} at the venue has 0 BTC in the engine, and 0.00000005 BTC in the ledger.",
+    ]
+    with as_role("cs_worker"):
+        false_trade(giver=tia, taker=tom, units=5)
     call_command("compare_books", stdout=StringIO())
     give(tom.customer.pk, "1", "USDT", kind=AccountKind.CUSTOMER_TRADING)
     found = compare(f"unix:{venue.engine.transfers}").differences
@@ -320,6 +335,25 @@ def test_compares_each_account_at_the_event_of_its_page(
     assert [(item.asset, item.engine_units - item.ledger_units) for item in found.differences] == [
         ("USDT", -1_000_000)
     ]
+
+
+def false_trade(*, giver: Trader, taker: Trader, units: int) -> None:
+    entry = uuid4()
+    legs = [
+        (ledger.account(AccountKind.CUSTOMER_TRADING, "BTC", one.customer.pk).pk, moved)
+        for one, moved in ((giver, -units), (taker, units))
+    ]
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO ledger_entry (id, kind, reference, posted_at)"
+            " VALUES (%s, 'engine.trade', %s, now())",
+            [entry, str(entry)],
+        )
+        cursor.execute(
+            "INSERT INTO ledger_posting (entry_id, account_id, asset, units)"
+            " VALUES (%s, %s, 'BTC', %s), (%s, %s, 'BTC', %s)",
+            [part for leg in legs for part in (entry, *leg)],
+        )
 
 
 def _until_told(told: Sized, more: int) -> None:

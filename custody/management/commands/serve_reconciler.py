@@ -12,6 +12,7 @@ from core.trusted import serving
 from custody.adapters.bitcoin import BitcoinNode
 from custody.daemons.credits import Credits
 from custody.daemons.reconciler import Reconciler, key_at
+from engine_bridge import comparing
 from kernel.canonical import NotCanonical
 from kernel.registry import BadRegistry, Registry
 
@@ -43,7 +44,14 @@ class Command(BaseCommand):
         except (OSError, ValueError, BadRegistry, NotCanonical) as error:
             raise CommandError(f"cannot start: {error}") from error
         with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
-            reconciler = Reconciler(key=key, registry=registry, node=node, clock=clock.now, agreed=agreed)
+            reconciler = Reconciler(
+                key=key,
+                registry=registry,
+                node=node,
+                clock=clock.now,
+                venue=lambda: comparing.breaks(settings.ENGINE_READER_TARGET),
+                agreed=agreed,
+            )
 
             def answer(message: serving.Message, uid: int) -> serving.Message:
                 try:

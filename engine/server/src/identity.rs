@@ -1,4 +1,4 @@
-//! Who may call what: three identities, told by a socket or by a certificate, and the gate that holds them apart.
+//! Who may call what: four identities, told by a socket or by a certificate, and the gate that holds them apart.
 //!
 //! What enters orders can move no balance and open no market, whichever way it came in: every listener carries all
 //! services behind this one gate, and the gate knows one table.
@@ -34,6 +34,8 @@ pub enum Identity {
     Orders,
     Transfers,
     Admin,
+    /// Reads what happened and what everybody holds, and changes nothing.
+    Reader,
 }
 
 impl Identity {
@@ -42,6 +44,7 @@ impl Identity {
             Identity::Orders => "orders",
             Identity::Transfers => "transfers",
             Identity::Admin => "admin",
+            Identity::Reader => "reader",
         }
     }
 
@@ -50,6 +53,7 @@ impl Identity {
             Identity::Orders => &["OrderEntry", "MarketData", "EventFeed"],
             Identity::Transfers => &["Transfers", "EventFeed"],
             Identity::Admin => &["Admin", "MarketData", "EventFeed"],
+            Identity::Reader => &["EventFeed"],
         }
     }
 

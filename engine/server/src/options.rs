@@ -7,11 +7,12 @@ use crate::tls;
 
 pub const USAGE: &str = "\
 countersign-engine serve --dir DIR --socket PATH --transfers-socket PATH --admin-socket PATH [--init]
-                         [--socket-mode 660] [--segment-mib 64] [--events-mib 256] [--threads N] [--no-fsync]
+                         [--reader-socket PATH] [--socket-mode 660] [--segment-mib 64] [--events-mib 256] [--threads N] [--no-fsync]
                          [--metrics 127.0.0.1:9464] [--snapshot-every 1000000] [--attic-keep 0]
                          [--events-keep 0]
                          [--tls-listen ADDRESS --tls-cert FILE --tls-key FILE --tls-client-ca FILE
-                          --tls-orders-name URI --tls-transfers-name URI --tls-admin-name URI]
+                          --tls-orders-name URI --tls-transfers-name URI --tls-admin-name URI
+                          --tls-reader-name URI]
                          [--standby-socket PATH [--take-over operator|auto] [--silence-ms 0]]
                          [--trade-unconfirmed]
 countersign-engine verify --dir DIR [--closed]
@@ -39,6 +40,8 @@ pub struct Options {
     pub socket: PathBuf,
     pub transfers_socket: PathBuf,
     pub admin_socket: PathBuf,
+    /// For whoever compares the books: events and balances, and nothing else.
+    pub reader_socket: Option<PathBuf>,
     pub socket_mode: u32,
     pub init: bool,
     /// `verify` reads only what is never written again.
@@ -75,6 +78,7 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
         socket: PathBuf::new(),
         transfers_socket: PathBuf::new(),
         admin_socket: PathBuf::new(),
+        reader_socket: None,
         socket_mode: 0o660,
         init: false,
         closed: false,
@@ -102,6 +106,7 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
             "--socket" => options.socket = value()?.into(),
             "--transfers-socket" => options.transfers_socket = value()?.into(),
             "--admin-socket" => options.admin_socket = value()?.into(),
+            "--reader-socket" => options.reader_socket = Some(value()?.into()),
             "--socket-mode" => {
                 let text = value()?;
                 options.socket_mode =
@@ -130,6 +135,7 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
             "--tls-orders-name" => options.tls.names.push((value()?.clone(), Identity::Orders)),
             "--tls-transfers-name" => options.tls.names.push((value()?.clone(), Identity::Transfers)),
             "--tls-admin-name" => options.tls.names.push((value()?.clone(), Identity::Admin)),
+            "--tls-reader-name" => options.tls.names.push((value()?.clone(), Identity::Reader)),
             "--trade-unconfirmed" => options.trade_unconfirmed = true,
             "--init" => options.init = true,
             "--closed" => options.closed = true,

@@ -18,7 +18,7 @@ const STREAMS_MAX: u64 = 1_024;
 /// Whoever comes for the figures is answered at once, or waited for.
 const FIGURES_MAX: u64 = 32;
 /// Of the connections of a door that all identities share, each may keep one of so many parts, and so may nobody.
-pub const SHARES: usize = 4;
+pub const SHARES: usize = 5;
 const LEAST: u64 = 4;
 
 /// Places of one kind; a place is free again when it is dropped.

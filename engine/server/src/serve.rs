@@ -110,7 +110,10 @@ pub fn run(options: &Options) -> Result<(), String> {
     }
     let served = runtime.block_on(serve(options, &engine, &snapshots, readers.handle(), scan.records));
     // While the journal is still ours, nobody else can have bound these names.
-    for path in [&options.socket, &options.transfers_socket, &options.admin_socket] {
+    for path in [&options.socket, &options.transfers_socket, &options.admin_socket]
+        .into_iter()
+        .chain(&options.reader_socket)
+    {
         fs::remove_file(path).ok();
     }
     engine.stop();
@@ -165,12 +168,14 @@ async fn serve(
     }
     let (stop, stopped) = watch::channel(false);
     let mut tasks = tokio::task::JoinSet::new();
-    for (path, identity) in [
+    let doors = [
         (&options.admin_socket, Identity::Admin),
         (&options.transfers_socket, Identity::Transfers),
         // Last, so that whoever reaches it finds the others too.
         (&options.socket, Identity::Orders),
-    ] {
+    ];
+    let reader = options.reader_socket.iter().map(|path| (path, Identity::Reader));
+    for (path, identity) in reader.chain(doors) {
         let incoming = known(listen(path, options.socket_mode)?, identity, Arc::clone(&denials));
         tasks.spawn(answer(incoming, routes.clone(), Arc::clone(&denials), stopped.clone()));
     }

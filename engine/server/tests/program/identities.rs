@@ -20,6 +20,7 @@ use crate::process::{self, Process};
 const ORDERS: &str = "spiffe://exchange/engine/orders";
 const TRANSFERS: &str = "spiffe://exchange/engine/transfers";
 const ADMIN: &str = "spiffe://exchange/engine/admin";
+const READER: &str = "spiffe://exchange/engine/reader";
 
 /// Which of order entry, transfers, administration, market data and events this channel may call.
 async fn may(channel: Channel) -> [bool; 5] {
@@ -47,6 +48,7 @@ async fn may(channel: Channel) -> [bool; 5] {
 const ORDERS_MAY: [bool; 5] = [true, false, false, true, true];
 const TRANSFERS_MAY: [bool; 5] = [false, true, false, false, true];
 const ADMIN_MAY: [bool; 5] = [false, false, true, true, true];
+const READER_MAY: [bool; 5] = [false, false, false, false, true];
 
 struct Authority {
     issuer: Issuer<'static, KeyPair>,
@@ -89,6 +91,7 @@ async fn serving(process: &mut Process, authority: &Authority, descriptors: Opti
     let mut options = vec!["--init", "--tls-listen", "127.0.0.1:0", "--tls-cert", &certificate];
     options.extend(["--tls-key", &key, "--tls-client-ca", &ca, "--tls-orders-name", ORDERS]);
     options.extend(["--tls-transfers-name", TRANSFERS, "--tls-admin-name", ADMIN]);
+    options.extend(["--tls-reader-name", READER]);
     match descriptors {
         Some(most) => process.start_with_descriptors(most, &options).await,
         None => process.start(&options).await,
@@ -117,10 +120,12 @@ async fn gets_in(port: u16, server: &Authority, client: Option<&(String, String)
 #[tokio::test]
 async fn gives_each_socket_its_own_services() {
     let mut process = Process::fresh();
-    process.start(&["--init"]).await;
+    let reader = process.path("reader.sock");
+    process.start(&["--init", "--reader-socket", reader.to_str().unwrap()]).await;
     assert_eq!(may(process.orders().await).await, ORDERS_MAY);
     assert_eq!(may(process.transfers().await).await, TRANSFERS_MAY);
     assert_eq!(may(process.admin().await).await, ADMIN_MAY);
+    assert_eq!(may(process.connect("reader.sock").await).await, READER_MAY);
     for path in process.sockets() {
         let mode = std::os::unix::fs::PermissionsExt::mode(&fs::metadata(path).unwrap().permissions());
         assert_eq!(mode & 0o777, 0o660);
@@ -136,6 +141,7 @@ async fn gives_each_certificate_the_services_of_its_name_and_none_without_one() 
         (&[ORDERS][..], ORDERS_MAY),
         (&[TRANSFERS][..], TRANSFERS_MAY),
         (&[ADMIN][..], ADMIN_MAY),
+        (&[READER][..], READER_MAY),
         (&["spiffe://exchange/engine/other"][..], [false; 5]),
         (&[][..], [false; 5]),
         // Two identities in one certificate are none.
