@@ -5,20 +5,12 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from core.audit.witness import seen_path
-from devstack import kept, users
+from devstack import auditor, kept, users
 from devstack import layout as layouts
 from devstack.commands import Commands
 from devstack.environment import Environment
-from devstack.layout import HOME, Layout
+from devstack.layout import HOME
 from devstack.tokens import TRUSTED_PYTHON
-
-
-def _witness(where: Layout, name: str, origin: str) -> list[str]:
-    """The verifier's arguments for what a witness says of itself."""
-    folder, copy = where.witness(name), where.var / f"{name}.seen.txt"
-    copy.write_text(seen_path(folder, origin).read_text())
-    return ["--witness-key", str(folder / "key.txt"), "--witness", str(copy)]
 
 
 def run() -> int:
@@ -33,10 +25,9 @@ def run() -> int:
     environment = Environment(where, kept.load_secrets(where, port=None))
     commands = Commands(environment, users.prepare())
     folder = where.var / "worker" / "export"
-    # What witnesses saw before the export must be in it.
-    seen = [word for name in users.WITNESSES for word in _witness(where, name, environment.audit_origin)]
+    seen, reach = auditor.memories(where, own=environment.audit_origin)
     books = commands.manage("verify_ledger")
-    exported = commands.manage("export_audit", str(folder))
+    exported = commands.manage("export_audit", str(folder), "--reach", str(reach))
     for done in (books, exported):
         if done.returncode:
             print((done.stderr or done.stdout).strip()[-2000:], file=sys.stderr)
@@ -49,9 +40,10 @@ def run() -> int:
             *(str(TRUSTED_PYTHON), "-m", "core.audit.verifier", str(folder / "events.jsonl")),
             *("--checkpoints", str(folder / "checkpoints.txt"), "--key", str(folder / "key.txt")),
             *("--logs", str(folder / "logs.txt"), "--log-keys", str(where.watched_logs)),
-            *seen,
+            *(*seen, *auditor.lines(where)),
         ],
         check=False,
         cwd=HOME,
     )
+    print(f"what the lines of signers, approver and vault say: {where.shown()}/auditor/words.txt")
     return verdict.returncode

@@ -105,8 +105,16 @@ def checkpoint(
     return None
 
 
+def newest_size(by: cosignature.Cosigner, *, of: str) -> int:
+    """How many entries of that log the witness has cosigned, as far as we were told."""
+    found = newest(AuditCosignature.objects.filter(log=of), by=by)[0]
+    return found.size if found else 0
+
+
 def other_heads(by: Cosigners, *, beside: str) -> Iterator[str]:
-    """The newest head of each other log that all of these witnesses cosigned which ever cosigned that log."""
+    """The newest head of each other log that all of these witnesses cosigned which ever cosigned that log; in
+    front of it older ones, without witnesses' lines: they narrow down which line of the log is bad.
+    """
     keys = {one.log.name: one.log for one in sources.read(settings.WATCHED_LOGS_FILE)}
     rows = AuditCosignature.objects.exclude(log=beside)
     for name in rows.order_by("log").values_list("log", flat=True).distinct():
@@ -117,8 +125,21 @@ def other_heads(by: Cosigners, *, beside: str) -> Iterator[str]:
         for size in _sizes(mine, everybody):
             text = _head(mine.filter(size=size), everybody, key, is_known=name in keys)
             if text is not None:
+                if name in keys:
+                    yield from _older(mine.filter(size__lt=size), key)
                 yield text
                 break
+
+
+def _older(rows: QuerySet[AuditCosignature], key: note.Verifier) -> list[str]:
+    """The notes of these rows that the log's key signed, one of each size, the smallest first."""
+    found: dict[int, str] = {}
+    for size, text in (
+        rows.order_by("-size", "note").distinct("size", "note").values_list("size", "note")[:TRIED]
+    ):
+        if size not in found and _is_note(text, key, is_known=True):
+            found[size] = text
+    return [found[size] for size in sorted(found)]
 
 
 def _sizes(rows: QuerySet[AuditCosignature], by: Cosigners) -> Iterable[int]:

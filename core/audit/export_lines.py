@@ -7,7 +7,7 @@ as `=` and the base64 of its bytes.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
 from typing import BinaryIO, Final
 
@@ -66,10 +66,22 @@ def piece(lines: Iterator[bytes], count: int) -> list[bytes]:
     return found
 
 
-def grown(tree: merkle.Frontier, lines: Iterator[bytes], *, upto: int) -> merkle.Frontier:
-    """The tree with the next lines in it, up to that size, or to the last line where they are fewer."""
+def grown(
+    tree: merkle.Frontier,
+    lines: Iterator[bytes],
+    *,
+    upto: int,
+    look: Callable[[bytes], object] | None = None,
+) -> merkle.Frontier:
+    """The tree with the next lines in it, up to that size, or to the last line where they are fewer.
+
+    `look` is shown each, before anybody knows whether it holds.
+    """
     while some := piece(lines, upto - tree.size):
         tree = tree.extended(leaf_hashes(some))
+        if look is not None:
+            for line in some:
+                look(line)
     return tree
 
 

@@ -6,6 +6,7 @@ and its last are proven by what it contains. It reads in pages and holds nothing
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -23,6 +24,7 @@ from kernel import encodings, note
 PAGE: Final = 5000
 TEXTS: Final = 500
 """Read at once: a page of the longest ones would need gigabytes."""
+STEP_S: Final = 0.5
 LATEST_SEALING: Final = timedelta(hours=1)
 """An act's transaction ends by time-out within seconds, and clocks are not this far apart: an event of a time
 is sealed within this of it, unless the sealer was down."""
@@ -67,6 +69,22 @@ def span(*, since: datetime | None, until: datetime | None, by: cosigned.Cosigne
         # One that they saw shows that what lies in front is older than the time: the verifier says so.
         first = first and (cosigned.checkpoint(by, of=_origin(), most=first.size) or first)
     return Span(first.size, end.size, tuple(first.frontier)) if first else Span(0, end.size)
+
+
+def lacking(reach: int, *, by: cosigned.Cosigners, within_s: float) -> str:
+    """Nothing, once an export holds so many events; after that time, who has not cosigned them.
+
+    It may take a moment, since heads are carried to one witness after the other. But what one of them saw an
+    export must hold, or nobody could tell it from that of a log that was cut back.
+    """
+    until = time.monotonic() + within_s
+    while (end := span(since=None, until=None, by=by).end if reach else 0) < reach:
+        if time.monotonic() > until:
+            newest = {one.name: cosigned.newest_size(one, of=_origin()) for one in by} or {"the sealer": end}
+            few = (f"{name} {size} of {reach} events" for name, size in newest.items() if size < reach)
+            return ", ".join(few) or f"no checkpoint of {reach} events by all"
+        time.sleep(STEP_S)
+    return ""
 
 
 def _behind(until: datetime) -> AuditCheckpoint | None:

@@ -2,7 +2,7 @@
 
     python -m core.audit.verifier EVENTS.jsonl --checkpoints FILE --key FILE
         [--witness-key FILE]... [--witness FILE]... [--start FILE] [--leaves FILE]
-        [--logs FILE --log-keys FILE]
+        [--logs FILE --log-keys FILE [--lines LOG PLACE]... [--words FILE]]
 
 EVENTS.jsonl holds one event per line, the canonical text exactly as it was sealed, in leaf order. What was
   written past the application may hold line breaks: it stands as `=` and the base64 of its bytes. No other
@@ -29,10 +29,18 @@ FILE of --leaves holds the leaf hashes of the export's events as they were seale
 FILE of --logs holds the newest heads of other logs (the signers', the approver's, the vault's) as signed
   notes; FILE of --log-keys holds a line for each log that begins with its verifier key. Each must have a head
   there that its key signed and every given witness cosigned. The verdict says when: an old head, which hides
-  what came after it, holds as well as the newest, unless --witness says that there is more.
+  what came after it, holds as well as the newest, unless --witness says that there is more. Of several heads
+  of a log the last one counts; those in front of it narrow down which line is bad.
+PLACE of --lines holds what a program wrote into the log of that name, from whoever looks after the program:
+  its file, or its folder. Every line must stand under the heads, and lead to what witnesses remember; then a
+  head may be older than that. What a signer signed, the vault opened and officers signed on the approver page
+  is compared with the events: a deed that the audit log does not know (FAIL; where it may lie behind or in
+  front of the export, NOTE) was hidden by whoever owns the database; one that only it knows is made up.
+FILE of --words is written: each of these lines in plain words.
 
 Exit code 0: every event is under the last checkpoint and every checkpoint holds. 1: something is wrong, and
-the first bad event is named. 2: the files cannot be read. It needs no Django, no database and no network.
+the first bad event, or line, is named. 2: the files cannot be read. It needs no Django, no database and no
+network.
 """
 
 from __future__ import annotations
@@ -40,7 +48,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Final
@@ -58,6 +66,8 @@ from core.audit.heads import (
     said_when,
     verify_heads,
 )
+from core.audit.programs.account import Account
+from core.audit.programs.deeds import Findings
 from kernel import cosignature, encodings, merkle, note
 
 _EMPTY: Final = merkle.Frontier()
@@ -87,9 +97,10 @@ def verify(
     cosigners: Sequence[cosignature.Cosigner] = (),
     start: merkle.Frontier = _EMPTY,
     leaves: BinaryIO | None = None,
+    look: Callable[[bytes], object] | None = None,
 ) -> Verdict:
     """The verdict over a whole export; Wrong names the first fault. Reads the events once, as a stream, and
-    those under the checkpoint that does not hold a second time.
+    those under the checkpoint that does not hold a second time. `look` is shown each line.
     """
     notes = list(pieces(checkpoints))
     heads = _heads(notes, key)
@@ -118,9 +129,9 @@ def verify(
             )
         behind, begins, between = tree, events.tell(), dict[int, bytes]()
         for stop in sorted({seen.size for seen in witnesses if tree.size < seen.size < head.size}):
-            tree = grown(tree, lines, upto=stop)
+            tree = grown(tree, lines, upto=stop, look=look)
             between[stop] = tree.root()
-        tree = grown(tree, lines, upto=head.size)
+        tree = grown(tree, lines, upto=head.size, look=look)
         if tree.size != head.size or tree.root() != head.root:
             events.seek(begins)
             again = export_lines.lines(events)
@@ -221,10 +232,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--leaves", type=Path, help="the leaf hashes, if not in leaves.bin beside the events")
     parser.add_argument("--logs", type=Path, help="the newest cosigned heads of other logs")
     parser.add_argument("--log-keys", type=Path, help="the keys of other logs, one a line")
+    parser.add_argument("--lines", nargs=2, metavar=("LOG", "PLACE"), action="append", default=[])
+    parser.add_argument("--words", type=Path, help="where to write what those lines say")
     options = parser.parse_args(arguments)
     if bool(options.logs) != bool(options.log_keys):
         parser.error("--logs and --log-keys go together: one alone would leave the other logs unseen")
+    if (options.lines and not options.logs) or (options.words and not options.lines):
+        parser.error("--lines are read against --logs and --log-keys, and told with --words")
     others: list[tuple[note.Checkpoint, Times]] = []
+    account, findings = Account(), Findings()
     try:
         key = note.Verifier.parse(options.key.read_text(encoding="utf-8"))
         checkpoints = options.checkpoints.read_text(encoding="utf-8")
@@ -240,6 +256,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with contextlib.ExitStack() as files:
             events = files.enter_context(options.events.open("rb"))
             leaves = files.enter_context(kept.open("rb")) if options.leaves or kept.is_file() else None
+            if options.words:
+                words = files.enter_context(options.words.open("w", encoding="utf-8"))
+                account.tell = lambda said: words.write(f"{said}\n")
+            logs = options.logs.read_text(encoding="utf-8") if options.logs else ""
+            others_keys = _keys(options.log_keys) if options.logs else {}
+            for name, place in options.lines:
+                if name not in others_keys:
+                    raise ValueError(f"--log-keys has no key of {name}")
+                account.read(others_keys[name], Path(place), heads=logs, witnesses=remembered)
             verdict = verify(
                 events,
                 checkpoints=checkpoints,
@@ -248,15 +273,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 cosigners=cosigners,
                 start=start,
                 leaves=leaves,
+                look=account.deeds.look if options.lines else None,
             )
         if options.logs:
-            names = options.log_keys.read_text(encoding="utf-8").splitlines()
             others = verify_heads(
-                options.logs.read_text(encoding="utf-8"),
-                keys=[note.Verifier.parse(line.split()[0]) for line in names if line.strip()],
+                logs,
+                keys=list(others_keys.values()),
                 cosigners=cosigners,
                 witnesses=remembered,
+                proven=account.counts,
             )
+        if options.lines:
+            sealed_at = min((at for _, at in verdict.cosigned), default=None)
+            sealed_ms = None if sealed_at is None else sealed_at * 1000
+            findings = account.deeds.compare(is_whole=not verdict.first, sealed_ms=sealed_ms)
     except Wrong as fault:
         print(f"FAIL {fault}")
         return 1
@@ -267,8 +297,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     nobody = "" if cosigners else "; no witness's key given, so one that was signed anew would pass"
     for head, times in others:
         root = encodings.base64_standard(head.root)
-        print(f"OK {head.origin} at {head.size}, root {root}{said_when(times)}{nobody}")
-    return 0
+        lines = account.said(head.origin) if options.lines else ""
+        print(f"OK {head.origin} at {head.size}, root {root}{said_when(times)}{nobody}{lines}")
+    for line in findings.told():
+        print(line)
+    if options.lines:
+        print(f"{findings.fit} deeds of those programs stand in the audit log as in their own")
+    return 1 if findings.faults else 0
+
+
+def _keys(path: Path) -> dict[str, note.Verifier]:
+    """The keys in a file, by the name of the log."""
+    lines = path.read_text(encoding="utf-8").splitlines()
+    found = [note.Verifier.parse(line.split()[0]) for line in lines if line.strip()]
+    return {key.name: key for key in found}
 
 
 if __name__ == "__main__":

@@ -6,41 +6,38 @@ import json
 import subprocess
 from pathlib import Path
 
-from core.audit.witness import seen_path
+from devstack import auditor
 from devstack.demo.scene import Scene
 from devstack.demo.story import Story
-from devstack.layout import HOME
+from devstack.layout import HOME, Layout
 from devstack.tokens import TRUSTED_PYTHON
-from devstack.users import WITNESSES
 
 
 def run(story: Story, scene: Scene) -> None:
     """Ledger invariants, then the offline verifier over an export, then one flipped byte."""
     story.step("The books and the audit log are checked; one flipped byte is found")
     story.expect(scene.books_are_sound(), "every invariant of the ledger holds")
-    folder = scene.stack.environment.layout.var / "worker" / "export"
-    witnesses = _witnesses(scene)  # before the export: what they saw must be in it
-    sealed = scene.stack.manage("export_audit", str(folder))
+    where = scene.stack.environment.layout
+    folder = where.var / "worker" / "export"
+    witnesses, reach = auditor.memories(where, own=scene.stack.environment.audit_origin)
+    sealed = scene.stack.manage("export_audit", str(folder), "--reach", str(reach))
     story.expect(sealed.returncode == 0, "the audit log is exported", found=sealed.stderr[-400:])
     events = folder / "events.jsonl"
     lines = events.read_bytes().splitlines()
     story.proof("sealed events", len(lines))
     is_whole = any(b'"action":"custody.refill' in line for line in lines)
     story.expect(is_whole, "the acts of a moment ago are among them")
-    logs = (
-        "--logs",
-        str(folder / "logs.txt"),
-        "--log-keys",
-        str(scene.stack.environment.layout.watched_logs),
-    )
+    logs = ("--logs", str(folder / "logs.txt"), "--log-keys", str(where.watched_logs), *auditor.lines(where))
     verdict = _verify(folder, events, *witnesses, *logs)
     story.expect(
         verdict.returncode == 0,
         "the offline verifier, without Django or database, finds it whole, with the keys and memories of two "
-        "witnesses, and the logs of signers and approver cosigned too",
+        "witnesses, and every line of signers, approver and vault, whose deeds it knows",
         found=verdict.stdout + verdict.stderr,
     )
-    story.says("verifier", verdict.stdout.strip().splitlines()[0])
+    for said in verdict.stdout.strip().splitlines():
+        story.says("verifier", said)
+    _signers_line(story, where, folder, events, *witnesses, *logs)
     _cut_back(story, folder, witnesses)
     bad = folder / "flipped.jsonl"
     place = len(lines) // 2
@@ -52,6 +49,21 @@ def run(story: Story, scene: Scene) -> None:
     action = json.loads(lines[place])["action"]
     story.expect(verdict.returncode == 1, f"with one bit of event {place} ({action}) flipped, it fails")
     story.says("verifier", (verdict.stdout + verdict.stderr).strip().splitlines()[-1])
+
+
+def _signers_line(story: Story, where: Layout, folder: Path, events: Path, *arguments: str) -> None:
+    """One line less in a signer's own log: whoever has its disk hides nothing that it signed."""
+    log = next(one for one in auditor.watched(where) if "/signer/" in one)
+    place = arguments[arguments.index(log) + 1]
+    words = (where.var / "auditor" / "words.txt").read_text(encoding="utf-8").splitlines()
+    signed = [line for line in words if line.startswith(f"{log} ") and " signed " in line]
+    story.says(log, signed[-1].removeprefix(f"{log} "))
+    cut = where.var / "auditor" / "cut.jsonl"
+    lines = (Path(place) / "journal.jsonl").read_bytes().splitlines(keepends=True)
+    cut.write_bytes(b"".join(line for line in lines if b'"event":"signed"' not in line))
+    verdict = _verify(folder, events, *(str(cut) if word == place else word for word in arguments))
+    story.expect(verdict.returncode == 1, "without the lines of what it signed, a signer's log does not hold")
+    story.says("verifier", verdict.stdout.strip().splitlines()[-1])
 
 
 def _cut_back(story: Story, folder: Path, witnesses: list[str]) -> None:
@@ -70,22 +82,6 @@ def _cut_back(story: Story, folder: Path, witnesses: list[str]) -> None:
     verdict = _verify(older, older / "events.jsonl", *memories)
     story.expect(verdict.returncode == 1, "but not against what the witnesses have seen")
     story.says("verifier", verdict.stdout.strip().splitlines()[-1])
-
-
-def _witnesses(scene: Scene) -> list[str]:
-    """Each witness's key and memory, as its operator would hand them to an auditor, and now."""
-    where = scene.stack.environment.layout
-    desk = where.var / "auditor"
-    desk.mkdir(exist_ok=True)
-    parts = []
-    for name in WITNESSES:
-        folder = where.witness(name)
-        seen = seen_path(folder, scene.stack.environment.audit_origin)
-        for flag, file, kind in (("--witness-key", folder / "key.txt", "key"), ("--witness", seen, "seen")):
-            copy = desk / f"{name}.{kind}.txt"
-            copy.write_text(file.read_text())
-            parts += [flag, str(copy)]
-    return parts
 
 
 def _verify(folder: Path, events: Path, *more: str) -> subprocess.CompletedProcess[str]:

@@ -165,9 +165,9 @@ def test_is_shown_with_every_true_cosignature_whatever_rows_say(
 
 
 def test_carries_the_heads_of_trusted_programs_and_brings_them_back(
-    real_database: str, now: datetime, tmp_path: Path
+    real_database: str, now: datetime, tmp_path: Path, settings: Any
 ) -> None:
-    """The vault's log here; signers and the approver speak the same."""
+    """The vault's log here; signers and the approver speak the same. An export holds older heads, too."""
     key = Ed25519PrivateKey.generate()
     kept = Log(tmp_path / "openings.jsonl", origin="countersign/vault", key=key)
     told: list[str] = []
@@ -185,6 +185,8 @@ def test_carries_the_heads_of_trusted_programs_and_brings_them_back(
     source = ProgramsLog(kept.verifier, tmp_path / "vault.sock")
     with watching(tmp_path, kept.verifier) as asked:
         assert cosigning.collect(source, asked, now=clock.now()) == 2  # an empty log has a head, too
+        settings.WATCHED_LOGS_FILE = tmp_path / "watched.txt"
+        settings.WATCHED_LOGS_FILE.write_text(f"{kept.verifier} {tmp_path / 'vault.sock'}\n")
         for count in (1, 5):
             for _ in range(count):
                 kept.add({"v": 1})
@@ -194,6 +196,8 @@ def test_carries_the_heads_of_trusted_programs_and_brings_them_back(
                     shown, keys=[kept.verifier], cosigners=[w.cosigner for w in asked]
                 )
                 assert heads[0][0].size == kept.tree.size
+        sizes = [text.split("\n")[1] for text in exporting.other_heads([w.cosigner for w in asked])]
+        assert sizes == ["0", "1", "6"]
         thief = note.Verifier("countersign/vault", b"\1" * 32)
         assert cosigning.collect(ProgramsLog(thief, tmp_path / "vault.sock"), asked, now=clock.now()) == 0
         assert cosigning.collect(ProgramsLog(kept.verifier, tmp_path / "gone"), asked, now=clock.now()) == 0

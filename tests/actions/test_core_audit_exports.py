@@ -53,6 +53,9 @@ def test_carries_what_every_witness_cosigned(
     seal(log, now)  # nobody has cosigned this one yet
     folder = tmp_path / "export"
     by = [one.cosigner for one in among]
+    assert exporting.lacking(604, by=by, within_s=0) == ""
+    lacking = exporting.lacking(606, by=by, within_s=0)
+    assert lacking == "witness.example/1 604 of 606 events, witness.example/2 604 of 606 events"
     exporting.write(folder, log[0], exporting.span(since=None, until=None, by=by), by=by)
     given = []
     for number in (1, 2):

@@ -58,7 +58,7 @@ def test_run_without_django() -> None:
 def test_verify_the_audit_log_without_django() -> None:
     foreign, ours = run("core.audit.verifier")
     assert foreign == []
-    assert set(ours) <= {
+    assert {name for name in ours if not name.startswith("core.audit.programs")} <= {
         "core",
         "core.lazy",
         "core.audit",

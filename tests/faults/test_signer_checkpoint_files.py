@@ -10,6 +10,8 @@ from typing import Any
 
 import pytest
 
+from core.audit.programs import lines as outside
+from core.audit.programs.words import say
 from custody.signer.disk import MemoryInUse
 from custody.signer.journal import Journal
 from kernel import merkle
@@ -63,6 +65,13 @@ def test_shows_its_whole_log_and_proves_any_beginning_of_it(tmp_path: Path, monk
         answer = desk.ask({"v": 1, "type": "log_proof", "old": size, "size": len(lines)})
         proof = [bytes.fromhex(item) for item in answer["hashes"]]
         assert proof == merkle.consistency_proof(hashes, size)
+    # The offline verifier takes the folder as it is, and says every line in words.
+    reading, told = outside.Reading("test/signer/hot-1"), list[str]()
+    marks = [outside.Mark(size, root, "its key signed") for size, root in heads]
+    reading.read(outside.bodies(tmp_path / "state"), marks, lambda line: told.append(say(line)))
+    assert (reading.tree.size, reading.tree.root()) == (len(lines), merkle.root(hashes))
+    assert sum(" out of hot" in line and " signed " in line for line in told) == 8
+    assert [line for line in told if "{" in line and "a test" not in line] == []
 
 
 def test_proves_nothing_by_older_files_that_were_touched_and_signs_all_the_same(

@@ -1,14 +1,16 @@
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from django.conf import settings
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandError
 
 from core import clock
 from core.audit import exporting, notarizing, packing, witnesses
 from core.audit.actions import export_log
 from core.operators import operator
+
+REACH_S: Final = 30
 
 
 def moment(text: str) -> datetime:
@@ -28,12 +30,17 @@ class Command(BaseCommand):
         parser.add_argument("--since", type=moment, help="the first moment that matters")
         parser.add_argument("--until", type=moment, help="the moment before which events matter")
         parser.add_argument("--form", choices=("jsonl", "ocsf"), default="jsonl")
+        parser.add_argument(
+            "--reach", type=int, default=0, help="wait until every witness has cosigned so many events"
+        )
         parser.add_argument("--reason", default="asked for on the command line")
 
     def handle(self, *args: Any, **options: Any) -> None:
         verifier = notarizing.verifier(settings.AUDIT_KEY_FILE, origin=settings.AUDIT_ORIGIN)
         by = witnesses.keys(settings.AUDIT_WITNESSES_FILE)
         folder, since, until = options["folder"], options["since"], options["until"]
+        if lacking := exporting.lacking(options["reach"], by=by, within_s=REACH_S):
+            raise CommandError(f"Nothing was exported: not cosigned so far within {REACH_S} s: {lacking}.")
         span = export_log(
             since=since,
             until=until,

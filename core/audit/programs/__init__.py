@@ -1,0 +1,1 @@
+"""The trusted programs' own logs, as an outsider reads them: the lines, what they say, whether deeds fit."""

@@ -1,0 +1,58 @@
+"""Trusted programs' logs, each read whole against everything that vouches for it, and what stands in them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from core.audit.heads import Seen, Wrong, pieces
+from core.audit.programs.deeds import Deeds
+from core.audit.programs.lines import Line, Mark, Reading, bodies
+from core.audit.programs.words import say, topic
+from kernel import note, witnessed
+
+
+@dataclass(slots=True)
+class Account:
+    """What was read so far. `tell` is handed each line in words, before it is known that the log holds."""
+
+    tell: Callable[[str], object] = lambda _: None
+    deeds: Deeds = field(default_factory=Deeds)
+    counts: dict[str, Counter[str]] = field(default_factory=dict)
+    _behind: dict[str, int] = field(default_factory=dict)
+
+    def read(self, key: note.Verifier, place: Path, *, heads: str, witnesses: Sequence[Seen]) -> None:
+        """The log of that key; Wrong names its first bad line, and nothing is to be believed of it then.
+
+        It holds against every head of it that its key signed, and what each witness remembers of it.
+        """
+        marks = [Mark(seen.size, seen.root, f"{seen.by} saw") for seen in witnesses if seen.log == key.name]
+        for piece in pieces(heads):
+            if piece.partition("\n")[0] == key.name:
+                try:
+                    head = witnessed.head(piece, by=key)
+                except note.BadNote as error:
+                    raise Wrong(f"a head of {key.name}: {error}") from None
+                marks.append(Mark(head.size, head.root, "its key signed"))
+        counted = self.counts[key.name] = Counter()
+
+        def take(line: Line) -> None:
+            counted[topic(line)] += 1
+            self.deeds.take(line)
+            self.tell(say(line))
+
+        reading = Reading(key.name)
+        reading.read(bodies(place), marks, take)
+        self._behind[key.name] = reading.tree.size - max((mark.size for mark in marks), default=0)
+
+    def said(self, log: str) -> str:
+        """What was read of that log, as part of a verdict."""
+        if log not in self.counts:
+            return "; its lines were not given"
+        counted = self.counts[log]
+        each = ", ".join(f"{times} {name}" for name, times in sorted(counted.items()))
+        behind = self._behind[log]
+        young = f"; the last {behind} stand under no head yet" if behind else ""
+        return f"; {counted.total()} lines read ({each}){young}"

@@ -1,0 +1,55 @@
+"""What an auditor is handed: each witness's key and memory, and the lines that trusted programs wrote."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from core.audit.witness import seen_path
+from devstack.layout import Layout
+from devstack.users import WITNESSES
+from kernel import note
+
+
+def watched(where: Layout) -> list[str]:
+    """The names of the trusted programs' logs."""
+    lines = where.watched_logs.read_text(encoding="utf-8").splitlines()
+    return [note.Verifier.parse(line.split()[0]).name for line in lines if line.strip()]
+
+
+def memories(where: Layout, *, own: str) -> tuple[list[str], int]:
+    """The verifier's arguments for what each witness says of itself, of every log, and how far the audit log
+    must reach for it. Asked for before an export: what they saw by then must be in it.
+    """
+    desk = where.var / "auditor"
+    desk.mkdir(exist_ok=True)
+    arguments, reach = [], 0
+    for name in WITNESSES:
+        folder = where.witness(name)
+        found = {log: seen_path(folder, log).read_text(encoding="ascii").strip() for log in _seen(where, own)}
+        reach = max(reach, int(found[own].split()[0]))
+        key, seen = desk / f"{name}.key.txt", desk / f"{name}.seen.txt"
+        key.write_text((folder / "key.txt").read_text(encoding="utf-8"), encoding="utf-8")
+        seen.write_text("".join(f"{said} {log}\n" for log, said in found.items()), encoding="utf-8")
+        arguments += ["--witness-key", str(key), "--witness", str(seen)]
+    return arguments, reach
+
+
+def lines(where: Layout) -> list[str]:
+    """The verifier's arguments for the logs of trusted programs, as those who look after these hand them out,
+    and for what is written of them in words. Asked for after an export: what it says must be in them.
+    """
+    desk = where.var / "auditor"
+    pairs = ((log, _place(where, log)) for log in watched(where))
+    words = ["--words", str(desk / "words.txt")]
+    return [*(word for log, place in pairs for word in ("--lines", log, str(place))), *words]
+
+
+def _seen(where: Layout, own: str) -> list[str]:
+    return [own, *watched(where)]
+
+
+def _place(where: Layout, log: str) -> Path:
+    program = log.rpartition("/")[2]
+    if "/signer/" in log:
+        return where.signer_state(log.partition("/signer/")[2].partition("/")[0])
+    return {"approver": where.var / "approver", "vault": where.vault}[program]

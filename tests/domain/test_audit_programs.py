@@ -1,0 +1,309 @@
+"""The logs of signers, vault and approver page, before an outsider, …"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from core.audit import verifier
+from core.audit.programs import lines, words
+from kernel import canonical, cosignature, encodings, entry, merkle, note
+
+SECRET = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
+WITNESS = Ed25519PrivateKey.from_private_bytes(b"\x09" * 32)
+BY = cosignature.Cosigner("witness.example/1", WITNESS.public_key().public_bytes_raw())
+OWN, SIGNER, VAULT, PAGE = "countersign/test/audit", "test/signer/hot-1", "test/vault", "test/approver"
+AT = 1_790_000_000  # seconds: what all of these did
+TXID, OTHER, DIGEST, ANA = "aa" * 32, "bb" * 32, "cc" * 32, "0192-ana"
+
+WHEN = words.moment((AT - 60 + 3) * 1000)
+
+Bodies = list[bytes]
+
+
+def journal(*said: tuple[str, dict[str, Any]]) -> Bodies:
+    """As a signer writes it."""
+    found: Bodies = []
+    previous = entry.FIRST
+    for number, (event, details) in enumerate(said):
+        moment = (AT - 60 + number) * 1000
+        body = entry.line(number, event, details, previous=previous, at_ms=moment, secret=b"secret")
+        previous = entry.Entry.written(body).hash
+        found.append(body)
+    return found
+
+
+SPENT = {"wallet": "hot", "txid": TXID, "units": "1200", "paid": {"bcrt1q": "1000"}, "coins": ["cd:0"]}
+SIGNED = journal(
+    ("genesis", {"token": "hot-1", "serial": "1", "version": "1", "digest": "ab"}),
+    ("refused", {"code": "SIGNER_QUORUM", "detail": "one is missing", "user": "990"}),
+    ("spend", {**SPENT, "intents": {"w1": ["bcrt1q", "1000"]}, "unattended": False}),
+    ("signed", {"wallet": "hot", "txid": TXID, "again": False}),
+    ("started", {"nonce": "00", "version": "1", "digest": "ab"}),
+    ("frozen", {"wallet": "hot", "by": [ANA], "order": "o", "maker": ANA, "reason": "odd\n payments"}),
+)
+
+
+def opening(event: str, **other: object) -> bytes:
+    said: dict[str, Any] = {"v": 1, "at_ms": str((AT - 60) * 1000), "caller": "990", "actor": "officer/ana"}
+    said |= {"subject": "customers.customer/7", "purpose": "kyc.person.read", "event": event}
+    return canonical.encode(said | {"places": ["kyc_profile.person|7"], "code": "", **other})
+
+
+OPENED = [opening("e5", code="VAULT_QUOTA"), opening("e1"), opening("e1", places=["kyc_case_event.note|8"])]
+
+
+def answer(verb: str = "approve") -> bytes:
+    said: dict[str, Any] = {"v": 1, "at_ms": str((AT - 60) * 1000), "officer": ANA, "credential_id": "c"}
+    said |= {"verb": verb, "kind": "custody.withdrawal", "request": "r1", "nonce": "00", "digest": DIGEST}
+    return canonical.encode({**said, "assertion": "dd"})
+
+
+def event(number: int, action: str, target: str, after: dict[str, Any], **actor: str) -> bytes:
+    who = {"kind": "officer", "identity": "ana", "label": "Ana"} | actor
+    members = {"id": f"e{number}", "action": action, "actor": who, "target": target, "after": after}
+    return canonical.encode({**members, "at": "2026-09-22T00:00:00.000000Z", "reason": ""})
+
+
+BUILT = event(0, "custody.payment.built", "custody.payment/p1", {"txid": TXID})
+READ = event(1, "kyc.person.read", "kyc.profile/7", {"fields": ["name"], "person": "customers.customer/7"})
+STORED = event(2, "custody.payment.signature_stored", "custody.payment/p1", {"token": "hot-1"})
+HEARD = event(
+    3, "approvals.request.signed", "approvals.r/1", {"verb": "approve", "digest": DIGEST}, identity=ANA
+)
+EVENTS = [BUILT, READ, STORED, HEARD]
+
+
+def key_of(log: str) -> note.Verifier:
+    return note.Verifier(log, SECRET.public_key().public_bytes_raw())
+
+
+def root(bodies: Bodies) -> bytes:
+    return merkle.root(merkle.leaf(body) for body in bodies)
+
+
+def head(log: str, bodies: Bodies, size: int, at: int = AT + 120) -> str:
+    by = key_of(log)
+    text = note.Checkpoint(log, size, root(bodies[:size])).text()
+    line = cosignature.cosign(text, by=BY, signer=WITNESS.sign, at=at)
+    return note.sign(text, by=by, signer=SECRET.sign) + f"{line}\n"
+
+
+@dataclass
+class Desk:
+    """An auditor's: what was written and sealed, and beside it what the auditor is handed."""
+
+    folder: Path
+    events: Bodies = field(default_factory=lambda: [*EVENTS])
+    sealed_at: int = AT + 120
+    heads: dict[str, list[int]] = field(default_factory=lambda: {SIGNER: [2, 5, 6], VAULT: [1, 3], PAGE: [1]})
+    wrote: dict[str, Bodies] = field(
+        default_factory=lambda: {SIGNER: [*SIGNED], VAULT: [*OPENED], PAGE: [answer()]}
+    )
+    memory: str = ""
+
+    def judged(self, given: dict[str, Bodies] | None = None, *, without: str = "") -> int:
+        """The verifier's exit code, over other lines than were written where they are `given`."""
+        put = lambda name, text: (self.folder / name).write_text(text, encoding="utf-8") and name  # noqa: E731
+        (self.folder / "events.jsonl").write_bytes(b"".join(body + b"\n" for body in self.events))
+        put("checkpoints.txt", head(OWN, self.events, len(self.events), self.sealed_at))
+        put("key.txt", f"{key_of(OWN)}\n")
+        put("witness.key", f"{BY}\n")
+        heads = [head(log, self.wrote[log], size) for log, sizes in self.heads.items() for size in sizes]
+        put("logs.txt", "\n".join(heads))
+        put("logs.keys", "".join(f"{key_of(log)} /a/socket\n" for log in self.heads))
+        asked = ["events.jsonl", "--checkpoints", "checkpoints.txt", "--key", "key.txt"]
+        asked += ["--witness-key", "witness.key", "--logs", "logs.txt", "--log-keys", "logs.keys"]
+        if self.memory:
+            asked += ["--witness", put("seen.txt", self.memory)]
+        asked = [str(self.folder / word) if "." in word else word for word in asked]
+        for log, bodies in (self.wrote | (given or {})).items():
+            place = self.folder / f"{log.replace('/', '-')}.jsonl"
+            place.write_bytes(b"".join(body + b"\n" for body in bodies))
+            if log != without:
+                asked += ["--lines", log, str(place)]
+        return verifier.main([*asked, "--words", str(self.folder / "words.txt")])
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Desk:
+    return Desk(tmp_path)
+
+
+def said(capsys: pytest.CaptureFixture[str]) -> str:
+    return capsys.readouterr().out
+
+
+def test_hold_and_are_told_in_plain_words(desk: Desk, capsys: pytest.CaptureFixture[str]) -> None:
+    assert desk.judged() == 0
+    found = said(capsys)
+    assert "; 6 lines read (1 frozen, 1 genesis, 1 refused, 1 signed, 1 spend, 1 started)\n" in found
+    assert "; 3 lines read (2 opened, 1 refused)\n" in found
+    assert found.endswith("4 deeds of those programs stand in the audit log as in their own\n")
+    told = (desk.folder / "words.txt").read_text(encoding="utf-8").splitlines()
+    assert [line.split(" ", 3)[3] for line in told if line.startswith(SIGNER)][1:4] == [
+        "refused user 990: SIGNER_QUORUM: one is missing",
+        f"decides to sign {TXID}, as officers approved: 1000 to bcrt1q for w1; 1200 leave hot, with the fee",
+        f"signed {TXID} out of hot",
+    ]
+    assert any(
+        line.endswith("for officer/ana through user 990: kyc.person.read, event e1")
+        and "opened 1 texts of customers.customer/7 (kyc_profile.person|7)" in line
+        for line in told
+    )
+    assert any(
+        line.endswith(f"officer {ANA} signed approve of custody.withdrawal {DIGEST}, request r1")
+        for line in told
+    )
+    assert len(told) == 10, "whatever somebody gave as a reason, a line is one line"
+
+
+def forged(bodies: Bodies) -> Bodies:
+    return [*bodies[:1], bodies[1].replace(b"990", b"991"), *bodies[2:]]
+
+
+WRONG: dict[str, tuple[str, Callable[[Bodies], Bodies], str]] = {
+    "forged": (SIGNER, forged, "line 1 of test/signer/hot-1 is not the one behind which line 2 was written"),
+    "cut": (SIGNER, lambda x: x[:4], "line 4 of test/signer/hot-1 is missing: its key signed 5 lines"),
+    "removed": (SIGNER, lambda x: [*x[:3], *x[4:]], "line 3 of test/signer/hot-1 is missing: line 4 stands"),
+    "moved": (SIGNER, lambda x: [*x[:3], x[4], x[3], x[5]], "line 3 of test/signer/hot-1 is missing: line 4"),
+    "substituted": (
+        SIGNER,
+        lambda x: [
+            *x[:2],
+            *journal(("started", {}), ("started", {}), *[("signed", {"txid": OTHER})] * 4)[2:],
+        ],
+        "line 1 of test/signer/hot-1 is not the one behind which line 2 was written",
+    ),
+    "written anew": (
+        SIGNER,
+        lambda x: journal(*[("started", {"nonce": "1"})] * len(x)),
+        "one of the lines 0 to 1 of test/signer/hot-1 was changed, removed, added or moved: its key signed",
+    ),
+    "another program's": (
+        SIGNER,
+        lambda x: [*x[:3], OPENED[0], *x[4:]],
+        "line 3 .* is none that its program",
+    ),
+    "not canonical": (
+        VAULT,
+        lambda x: [b" " + x[0], *x[1:]],
+        "line 0 of test/vault is none: it is not canonic",
+    ),
+    "another reader": (
+        VAULT,
+        lambda x: [*x[:1], x[1].replace(b"officer/ana", b"officer/eve"), *x[2:]],
+        "one of the lines 1 to 2 of test/vault was changed, removed, added or moved: its key signed another",
+    ),
+    "the only one under a head": (
+        PAGE,
+        lambda x: [answer("reject")],
+        "line 0 of test/approver is not the one",
+    ),
+}
+
+
+@pytest.mark.parametrize(("log", "change", "why"), WRONG.values(), ids=WRONG.keys())
+def test_have_the_first_bad_line_named(
+    log: str, change: Callable[[Bodies], Bodies], why: str, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert desk.judged({log: change(desk.wrote[log])}) == 1
+    assert re.match(f"FAIL {why}", said(capsys))
+
+
+def test_may_go_on_behind_their_heads_as_far_as_a_witness_remembers_and_no_other_way(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Heads are carried on a moment after a witness saw them: lines that lead to both are the proof."""
+    desk.heads[SIGNER] = [2]
+    for seen, given, why in (
+        (SIGNED, None, ""),
+        (SIGNED, SIGNED[:5], "line 5 of test/signer/hot-1 is missing: .* saw 6 lines"),
+        (journal(*[("started", {})] * 6), None, "one of the lines 2 to 5 .*: .* saw another root at 6"),
+    ):
+        desk.memory = f"6 {encodings.base64_standard(root(seen))} {SIGNER}\n"
+        assert desk.judged(given and {SIGNER: given}) == (1 if why else 0)
+        assert re.match(f"FAIL {why}" if why else "OK 4 events", said(capsys))
+    assert desk.judged(without=SIGNER) == 1
+    assert "the head of test/signer/hot-1 is old: 2 lines" in said(capsys)
+
+
+HIDDEN: dict[str, tuple[Bodies, str]] = {
+    "a payment": (
+        [READ, HEARD],
+        f"FAIL hot-1 signed {TXID} (line 3, {WHEN}), and the audit log knows no such payment",
+    ),
+    "a read": ([BUILT, STORED, HEARD], "FAIL the vault opened customers.customer/7 to officer/ana (line 1,"),
+    "whom": (
+        [BUILT, STORED, HEARD, READ.replace(b"customer/7", b"customer/8")],
+        "and event e1 says that officer/ana read of customers.customer/8",
+    ),
+    "who": (
+        [BUILT, STORED, HEARD, READ.replace(b'"ana"', b'"eve"')],
+        "and event e1 says that officer/eve read",
+    ),
+    "that it never signed": (
+        [*EVENTS, BUILT.replace(b"/p1", b"/p2").replace(b"aa", b"bb"), STORED.replace(b"/p1", b"/p2")],
+        "FAIL the audit log says that hot-1 signed custody.payment/p2",
+    ),
+    "that nobody approved": (
+        [*EVENTS, HEARD.replace(DIGEST.encode(), b"ee" * 32)],
+        f"FAIL the audit log says that {ANA} signed approve of approvals.r/1",
+    ),
+    "that somebody else approved": (
+        [BUILT, STORED, READ, HEARD.replace(ANA.encode(), b"0192-eve")],
+        "FAIL the audit log says that 0192-eve signed approve of approvals.r/1",
+    ),
+}
+
+
+@pytest.mark.parametrize(("events", "why"), HIDDEN.values(), ids=HIDDEN.keys())
+def test_know_a_deed_that_the_databases_owner_hid_or_made_up(
+    events: Bodies, why: str, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The export holds by itself: every event in it was sealed, signed and cosigned."""
+    desk.events = events
+    assert desk.judged() == 1
+    found = said(capsys)
+    assert found.startswith("OK ")
+    assert why in found
+
+
+def test_say_of_a_deed_of_a_moment_ago_that_its_event_may_be_to_come(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk.events, desk.sealed_at = [READ, HEARD], AT
+    assert desk.judged() == 0
+    assert f"NOTE hot-1 signed {TXID} (line 3, {WHEN}), and the audit log knows" in said(capsys)
+    desk.events = [BUILT, READ]
+    assert desk.judged() == 0
+    found = said(capsys)
+    assert "and the audit log does not say that this signature arrived" in found
+    assert f"NOTE {ANA} signed approve of custody.withdrawal {DIGEST} on the approver page" in found
+
+
+def test_are_read_from_a_folder_of_files_that_follow_each_other(tmp_path: Path) -> None:
+    """A signer begins a new file now and then; what was left of an attempt is no second one."""
+    for first, end, name in ((0, 2, "2"), (2, 5, "5"), (5, 6, "")):
+        before = entry.Entry.written(SIGNED[end - 1]).hash[:16]
+        path = tmp_path / (f"journal-{name}-{before}.jsonl" if name else "journal.jsonl")
+        path.write_bytes(b"".join(body + b"\n" for body in SIGNED[first:end]))
+    (tmp_path / f"journal-3-{'0' * 16}.jsonl").write_bytes(SIGNED[5] + b"\n")
+    with (tmp_path / "journal.jsonl").open("ab") as file:
+        file.write(b'{"at":1,"det')
+    assert list(lines.bodies(tmp_path)) == SIGNED
+
+
+def test_are_told_for_everything_that_a_signer_writes_down() -> None:
+    source = "".join(path.read_text() for path in Path("custody/signer").glob("*.py"))
+    written = set(
+        re.findall(r'(?:remember|append|return) ?\(?"([a-z_]+)", (?:\{|self|entry|details)', source)
+    )
+    assert written >= {"started", "signed", "beneficiary_removed", "refused"}
+    assert (written | entry.WEIGHTY | entry.LATER) <= words._SIGNER.keys()
