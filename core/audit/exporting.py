@@ -116,8 +116,8 @@ def times(of: Span) -> Iterator[tuple[int, datetime, datetime]]:
         before = sealed_at - LATEST_SEALING
 
 
-def texts(of: Span) -> Iterator[tuple[int, str]]:
-    """Leaf index and canonical text of each event, in order."""
+def texts(of: Span) -> Iterator[tuple[int, str | None]]:
+    """Leaf index and canonical text of each event, in order; None for one that was removed since its seal."""
     heads = AuditCheckpoint.objects.filter(size__in=(of.first, of.end)).values_list("size", "last_id")
     ends, index = dict(heads), of.first
     for page in _pages(mentions.batches(ends.get(of.first, 0), ends[of.end])):
@@ -125,13 +125,15 @@ def texts(of: Span) -> Iterator[tuple[int, str]]:
             some = page[begin : begin + TEXTS]
             rows = AuditEvent.texts.behind(some[0] - 1).before(some[-1] + 1)
             kept = {number_of(tx, n): canon for tx, n, canon in rows.values_list("tx", "n", "canon")}
-            yield from ((index + at, kept[event]) for at, event in enumerate(some, begin) if event in kept)
+            yield from ((index + at, kept.get(event)) for at, event in enumerate(some, begin))
         index += len(page)
 
 
 def lines(of: Span) -> Iterator[str]:
     """The texts, a line each. One that would be several lines, which no text of ours is, stands in base64."""
     for _, text in texts(of):
+        if text is None:
+            continue
         plain = "\n" not in text and not text.startswith("=")
         yield (text if plain else "=" + encodings.base64_standard(text.encode())) + "\n"
 

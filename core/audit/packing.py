@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from collections.abc import Iterable, Iterator
 from datetime import datetime
@@ -51,17 +50,16 @@ def ocsf_lines(span: exporting.Span, since: datetime | None, until: datetime | N
     """One OCSF object per event of exactly that time, a line each; whatever stands in the log as an event.
 
     What names no time, or one at which its place in the log says that it was not written, belongs to every
-    time: nobody keeps an event out of sight by its date.
+    time, and so does what was removed since it was sealed: nobody keeps an event out of sight by its date.
     """
     first, end = timestamp(since) if since else "", timestamp(until) if until else "9"
     times, size = exporting.times(span), span.first
     for index, text in exporting.texts(span):
         while index >= size:
             size, earliest, latest = next(times)
-        at = found_by(text, act=None).at
+        at = found_by(text, act=None).at if text is not None else None
         if at is None or not earliest <= at <= latest or first <= timestamp(at) < end:
-            made = ocsf.of(text, at=at, index=index, log=settings.AUDIT_ORIGIN)
-            yield json.dumps(made, sort_keys=True).encode() + b"\n"
+            yield ocsf.line(text, at=at, index=index, log=settings.AUDIT_ORIGIN)
 
 
 class _Drain:

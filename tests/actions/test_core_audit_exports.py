@@ -248,8 +248,15 @@ def test_in_ocsf_of_a_time_shows_an_event_that_names_another(
                 AuditEvent.texts.append(f'{{"at":"{year}-01-01T00:00:00Z","action":"x"}}', act=uuid4())
         seal(log, now + timedelta(days=day))
     since, until = now + timedelta(days=2), now + timedelta(days=2, minutes=1)
-    lines = packing.ocsf_lines(exporting.span(since=since, until=until), since, until)
-    assert [json.loads(line)["metadata"]["sequence"] for line in lines] == [2, 3, 4, 5]
+    span = exporting.span(since=since, until=until)
+    told = [json.loads(line) for line in packing.ocsf_lines(span, since, until)]
+    assert [row["metadata"]["sequence"] for row in told] == [2, 3, 4, 5]
+    with connection.cursor() as cursor:  # the database's owner removes one
+        cursor.execute("ALTER TABLE audit_event DISABLE TRIGGER audit_event_rows")
+        cursor.execute("DELETE FROM audit_event WHERE canon LIKE '%2099%'")
+    told = [json.loads(line) for line in packing.ocsf_lines(span, since, until)]
+    assert [row["metadata"]["sequence"] for row in told] == [2, 3, 4, 5]
+    assert [row["activity_name"] == "audit.removed" for row in told] == [False, False, False, True]
 
 
 def test_is_on_record_before_it_is_written(
