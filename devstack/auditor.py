@@ -38,10 +38,14 @@ def lines(where: Layout) -> list[str]:
     """The verifier's arguments for the logs of trusted programs, as those who look after these hand them out,
     and for what is written of them in words. Asked for after an export: what it says must be in them.
     """
-    desk = where.var / "auditor"
     pairs = ((log, _place(where, log)) for log in watched(where))
-    words = ["--words", str(desk / "words.txt")]
-    return [*(word for log, place in pairs for word in ("--lines", log, str(place))), *words]
+    told = ["--words", str(words(where))]
+    return [*(word for log, place in pairs for word in ("--lines", log, str(place))), *told]
+
+
+def words(where: Layout) -> Path:
+    """What those lines say, in plain words."""
+    return where.var / "auditor" / "words.txt"
 
 
 def _seen(where: Layout, own: str) -> list[str]:

@@ -35,7 +35,8 @@ PLACE of --lines holds what a program wrote into the log of that name, from whoe
   its file, or its folder. Every line must stand under the heads, and lead to what witnesses remember; then a
   head may be older than that. What a signer signed, the vault opened and officers signed on the approver page
   is compared with the events: a deed that the audit log does not know (FAIL; where it may lie behind or in
-  front of the export, NOTE) was hidden by whoever owns the database; one that only it knows is made up.
+  front of the export, NOTE) was hidden by whoever owns the database; one that only it knows is made up. Lost
+  answers, and approvals that the page knows nothing of, are notes.
 FILE of --words is written: each of these lines in plain words.
 
 Exit code 0: every event is under the last checkpoint and every checkpoint holds. 1: something is wrong, and

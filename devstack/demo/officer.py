@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import html
 import re
@@ -12,7 +13,7 @@ import httpx
 
 from devstack.demo.story import StepFailed
 from fixtures.authenticator import Authenticator
-from kernel import encodings
+from kernel import canonical, encodings
 from kernel.approval import Statement, Verb
 
 _CSRF = re.compile(r'name="csrfmiddlewaretoken" value="([^"]+)"')
@@ -35,7 +36,7 @@ class Officer:
         console_key: str,
     ) -> None:
         self.email = email
-        self._console = console_origin
+        self._console, self._address = console_origin, address
         self._approver, self._rp_id = approver_origin, rp_id
         self._passkey, self._key = Authenticator(private_key), Authenticator(console_key)
         token = httpx.post(f"{address}/cdn-cgi/access/token", json={"email": email}, timeout=10)
@@ -112,5 +113,18 @@ class Officer:
             payload, verb=Verb(verb), kind=shown["kind"], deployment=shown["deployment"], nonce=nonce
         )
         assertion = self._passkey.sign(statement, origin=self._approver, rp_id=self._rp_id)
+        self._hand_in(request_id, statement, assertion)
         fields = {"verb": verb, "reason": reason, "credential_id": self.credential_id, **assertion}
         return self.post(f"/approvals/{request_id}/", f"/approvals/{request_id}/sign", **fields), statement
+
+    def _hand_in(self, request_id: str, statement: Statement, assertion: dict[str, str]) -> None:
+        """As the approver page does first: its own log knows what was signed before the console does."""
+        said = {"request": request_id, "verb": statement.verb.value, "kind": statement.kind}
+        said |= {"deployment": statement.deployment, "nonce": statement.nonce.hex()}
+        said |= {"digest": statement.digest.hex(), "credential_id": self.credential_id}
+        headers = {"Host": self._approver.split("//", 1)[1], "Origin": self._approver}
+        body = canonical.encode({**said, **assertion})
+        with contextlib.suppress(
+            httpx.HTTPError
+        ):  # then the verifier notes that the page knows nothing of it
+            httpx.post(f"{self._address}/log", content=body, headers=headers, timeout=30)

@@ -55,13 +55,14 @@ def _signers_line(story: Story, where: Layout, folder: Path, events: Path, *argu
     """One line less in a signer's own log: whoever has its disk hides nothing that it signed."""
     log = next(one for one in auditor.watched(where) if "/signer/" in one)
     place = arguments[arguments.index(log) + 1]
-    words = (where.var / "auditor" / "words.txt").read_text(encoding="utf-8").splitlines()
-    signed = [line for line in words if line.startswith(f"{log} ") and " signed " in line]
+    words, cut = auditor.words(where), where.var / "auditor" / "cut.jsonl"
+    told = words.read_text(encoding="utf-8").splitlines()
+    signed = [line for line in told if line.startswith(f"{log} ") and " signed " in line]
     story.says(log, signed[-1].removeprefix(f"{log} "))
-    cut = where.var / "auditor" / "cut.jsonl"
     lines = (Path(place) / "journal.jsonl").read_bytes().splitlines(keepends=True)
     cut.write_bytes(b"".join(line for line in lines if b'"event":"signed"' not in line))
-    verdict = _verify(folder, events, *(str(cut) if word == place else word for word in arguments))
+    given = {place: str(cut), str(words): str(words.with_name("cut.txt"))}
+    verdict = _verify(folder, events, *(given.get(word, word) for word in arguments))
     story.expect(verdict.returncode == 1, "without the lines of what it signed, a signer's log does not hold")
     story.says("verifier", verdict.stdout.strip().splitlines()[-1])
 

@@ -17,6 +17,8 @@ from typing import Any, Final
 import pytest
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature, encode_dss_signature
 
+from core.audit.programs import lines as outside
+from core.audit.programs.words import say
 from custody.approver.log import P256_ORDER, STRANGERS_PER_HOUR
 from custody.approver.server import PLACES
 from fixtures.authenticator import Authenticator
@@ -190,6 +192,11 @@ def test_shows_witnesses_heads_that_only_grow(tmp_path: Path) -> None:
         merkle.verify_consistency(
             [bytes.fromhex(one) for one in proof], size=1, root=old.root, new_size=5, new_root=new.root
         )
+        told, marks = list[str](), [outside.Mark(one.size, one.root, "its key signed") for one in (old, new)]
+        reading = outside.Reading(key.name)
+        reading.read(outside.bodies(tmp_path / "state"), marks, lambda line: told.append(say(line)))
+        assert all(f"officer {BEN} signed approve of custody.withdrawal" in line for line in told)
+        assert (reading.tree.size, len(told)) == (5, 5)
         entries = approver.ask(type="log_entries", start=0, end=5)["lines"]
         assert merkle.root(merkle.leaf(line.encode()) for line in entries) == new.root
         assert approver.ask(type="log_entries", start=1, end=3)["lines"] == entries[1:3]

@@ -252,14 +252,6 @@ HIDDEN: dict[str, tuple[Bodies, str]] = {
         [*EVENTS, BUILT.replace(b"/p1", b"/p2").replace(b"aa", b"bb"), STORED.replace(b"/p1", b"/p2")],
         "FAIL the audit log says that hot-1 signed custody.payment/p2",
     ),
-    "that nobody approved": (
-        [*EVENTS, HEARD.replace(DIGEST.encode(), b"ee" * 32)],
-        f"FAIL the audit log says that {ANA} signed approve of approvals.r/1",
-    ),
-    "that somebody else approved": (
-        [BUILT, STORED, READ, HEARD.replace(ANA.encode(), b"0192-eve")],
-        "FAIL the audit log says that 0192-eve signed approve of approvals.r/1",
-    ),
 }
 
 
@@ -282,10 +274,27 @@ def test_say_of_a_deed_of_a_moment_ago_that_its_event_may_be_to_come(
     assert desk.judged() == 0
     assert f"NOTE hot-1 signed {TXID} (line 3, {WHEN}), and the audit log knows" in said(capsys)
     desk.events = [BUILT, READ]
-    assert desk.judged() == 0
+    assert desk.judged() == 0, "an answer may be lost"
     found = said(capsys)
     assert "and the audit log does not say that this signature arrived" in found
     assert f"NOTE {ANA} signed approve of custody.withdrawal {DIGEST} on the approver page" in found
+
+
+@pytest.mark.parametrize(
+    ("events", "who"),
+    [
+        ([*EVENTS, HEARD.replace(DIGEST.encode(), b"ee" * 32)], ANA),
+        ([BUILT, STORED, READ, HEARD.replace(ANA.encode(), b"0192-eve")], "0192-eve"),
+    ],
+    ids=["something else", "somebody else"],
+)
+def test_say_which_approvals_the_page_knows_nothing_of(
+    events: Bodies, who: str, desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A passkey can sign without our page; signers check it all the same, so it need not be made up."""
+    desk.events = events
+    assert desk.judged() == 0
+    assert f"NOTE the audit log says that {who} signed approve of approvals.r/1" in said(capsys)
 
 
 def test_are_read_from_a_folder_of_files_that_follow_each_other(tmp_path: Path) -> None:

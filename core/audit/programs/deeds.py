@@ -173,7 +173,7 @@ class Deeds:
                 found.fit += 1
             else:
                 said = f"the audit log says that {who} signed {after.get('verb', 'ask')} of {event['target']}"
-                found.faults.append(
+                found.notes.append(
                     f"{said} (event {event['id']}), and the approver page's log knows nothing of it"
                 )
         for (verb, digest), lines in self._given.items():
