@@ -5,16 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
+from uuid import UUID, uuid4
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from django.db import connection
 
+from core import ledger
+from core.ledger import AccountKind
 from core.trusted import serving
 from custody import actions, lane_tasks, queries
 from custody.adapters.bitcoin_answers import ChainInfo, OutPoint
 from custody.daemons.credits import Credits
 from custody.daemons.reconciler import Reconciler
-from custody.models import Reconciliation, Utxo
+from custody.daemons.shown import Shown
+from custody.models import Deposit, Payment, Reconciliation, Utxo
+from kernel.money import Amount
 from kernel.registry import Registry
 from kernel.transaction import Transaction
 from tests.lane import Scene
@@ -31,6 +37,7 @@ class Chain:
         self.stolen, self.ahead = 0, 0
         self.emptied: set[str] = set()
         self.mined: dict[str, tuple[Transaction, int]] = {}
+        self.scene: Scene | None = None
 
     def chain(self) -> ChainInfo:
         tip = queries.tip()
@@ -58,13 +65,26 @@ class Chain:
         self.mined = {txid: found for txid, found in self.mined.items() if found[1] < tip.height}
 
     def transaction(self, txid: str) -> Any:
-        if txid not in self.mined:
+        made, height = self.mined.get(txid) or self._booked(txid)
+        if made is None:
             return None
-        made, height = self.mined[txid]
         return SimpleNamespace(
             spends=[OutPoint(one.outpoint.txid, one.outpoint.index) for one in made.inputs],
+            outputs=[
+                SimpleNamespace(index=place, amount=Amount(out.sats, "BTC"), script=out.script)
+                for place, out in enumerate(made.outputs)
+            ],
             confirmations=self.chain().height - height + 1,
         )
+
+    def _booked(self, txid: str) -> tuple[Transaction | None, int]:
+        """One that the treasury really made, where its books have it in a block and are done with it."""
+        made = self.scene.treasury.transactions.get(txid) if self.scene else None
+        done = Deposit.objects.filter(txid=txid).values_list("height", flat=True).first()
+        paid = Payment.objects.filter(txid=txid, height__isnull=False).first()
+        if done is None and paid is not None and paid.owner.state == "settled":
+            done = paid.height
+        return (None, 0) if made is None or done is None else (made, done)
 
 
 def reconciled(
@@ -75,8 +95,10 @@ def reconciled(
     registry: Registry | None = None,
     agreed: Credits | None = None,
     venue: Callable[[], list[str]] = list,
+    shown: Shown | None = None,
 ) -> None:
     """Put the reconciler in its socket's place: in this thread, which sees what is not committed."""
+    chain.scene = scene
     reconciler = Reconciler(
         key=KEY,
         registry=registry or registry_of(scene),
@@ -84,6 +106,7 @@ def reconciled(
         clock=lambda: scene.treasury.now,
         venue=venue,
         agreed=agreed,
+        shown=shown,
     )
     patch.setattr(serving, "ask", lambda _path, message, patience_s: [dict(reconciler.answer(message, 0))])
 
@@ -97,3 +120,18 @@ def look(scene: Scene) -> Reconciliation:
     """Compare, and carry what the reconciler says."""
     lane_tasks.reconcile(now=scene.treasury.now)
     return Reconciliation.objects.get()
+
+
+def book(kind: str, *legs: tuple[AccountKind, UUID | None, int]) -> None:
+    """An entry by SQL."""
+    entry = uuid4()
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "INSERT INTO ledger_entry (id, kind, reference, posted_at) VALUES (%s, %s, %s, now())",
+            [entry, kind, str(entry)],
+        )
+        places = ", ".join(["(%s, %s, 'BTC', %s)"] * len(legs))
+        cursor.execute(
+            f"INSERT INTO ledger_posting (entry_id, account_id, asset, units) VALUES {places}",
+            [p for of, owner, units in legs for p in (entry, ledger.account(of, "BTC", owner).pk, units)],
+        )

@@ -6,7 +6,8 @@ that can write nothing. Its key is in its folder and nowhere else. A worker asks
 to the signers; it can make it say nothing, and then the signers' lane shuts by itself. When chain and books
 differ it signs that, and the lane shuts at once. So it does while another wallet's coins are not those of the
 books, a customer was credited against no coins and officers' passkeys have not signed for it, or somebody has
-another balance at the venue than the engine says. An engine that does not answer leaves it without word.
+another balance at the venue than the engine says, or the node does not have what was booked as come or paid
+(`looking`). An engine that does not answer leaves it without word.
 
 The same word frees what the lane signed once it is final, so it names coins that are spent deep in the chain.
 Which coins signers wait for, the database may say; that they are spent, and by what, the node says alone.
@@ -27,6 +28,8 @@ from custody import queries
 from custody.adapters.bitcoin import BitcoinNode, NodeError, NodeUnreachable
 from custody.adapters.bitcoin_answers import NodeAnswerUnreadable
 from custody.daemons.credits import Credits
+from custody.daemons.looking import Looking, MoreToSee
+from custody.daemons.shown import Shown
 from custody.domain.credits import NotAgreed, check
 from custody.domain.reconciliations import Books, breaks
 from engine_bridge.comparing import NotCompared
@@ -73,10 +76,12 @@ class Reconciler:
         clock: Callable[[], datetime],
         venue: Callable[[], list[str]],
         agreed: Credits | None = None,
+        shown: Shown | None = None,
     ) -> None:
         self._key, self._registry, self._node, self._clock = key, registry, node, clock
         self._venue = venue
         self._agreed = agreed or Credits()
+        self._looking = Looking(node=node, registry=registry, shown=shown or Shown())
 
     def answer(self, message: Message, uid: int) -> Message:
         """What it says to a worker's `{"v":1,"type":"reconcile","wallet":…}`."""
@@ -86,7 +91,10 @@ class Reconciler:
             return {"v": 1, "type": "refused", "why": "no such request"}
         try:
             return self.look(wallet)
-        except (NotNow, NotCompared, NodeError, NodeUnreachable, NodeAnswerUnreadable, OSError) as error:
+        except (
+            *(NotNow, MoreToSee, NotCompared),
+            *(NodeError, NodeUnreachable, NodeAnswerUnreadable, OSError),
+        ) as error:
             log.warning("%s: %s", wallet[:40], error)
             return {"v": 1, "type": "later", "why": str(error)[:200]}
 
@@ -101,8 +109,9 @@ class Reconciler:
         )
         on_chain = sum(coin.amount.units for coin in coins if coin.script in described.indexes)
         elsewhere = sum(coin.amount.units for coin in coins) - on_chain
-        books = queries.books_of(wallet, known=self._agreed.references)
+        books = queries.books_of(wallet, known=self._agreed.references, booked=self._looking.booked)
         spent = {} if books is None else self._spent(wallet, books.height)
+        unseen = [] if books is None else self._looking.breaks(books.whole.booked, now=self._clock())
         if books is None or (books.height, books.tip) != before or self._at_tip() != before:
             raise NotNow("the node and the books do not stand at the same block")
         if books.height < 1:
@@ -111,7 +120,7 @@ class Reconciler:
             log.error(
                 "%s holds %d units at %d, the books say %d", wallet, on_chain, books.height, books.units
             )
-        unsound = self._unsound(books, elsewhere)
+        unsound = [*self._unsound(books, elsewhere), *unseen]
         for said in unsound:
             log.error("%s: %s", wallet, said)
         payload = canonical.encode(

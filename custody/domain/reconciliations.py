@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Final
 
+from custody.domain.booked import Booked
 from custody.domain.credits import Credit
 from kernel.money import Amount
 
@@ -28,7 +29,8 @@ class Whole:
 
     `elsewhere` is what the other wallets of its asset should hold. By asset, `credited` are the credits
     against no coins, and `left` what all accounts sum to. `lowest` has for asset and kind the lowest balance
-    of one account, as it reads. `credits` are those that were not known.
+    of one account, as it reads. `credits` are those that were not known; `booked` is what came from the chain
+    and left by it.
     """
 
     asset: str = "BTC"
@@ -37,6 +39,7 @@ class Whole:
     left: Mapping[str, int] = field(default_factory=dict)
     lowest: Mapping[tuple[str, str], int] = field(default_factory=dict)
     credits: tuple[Credit, ...] = ()
+    booked: Booked = field(default_factory=Booked)
 
 
 @dataclass(frozen=True, slots=True)

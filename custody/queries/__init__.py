@@ -13,6 +13,7 @@ from custody.queries.announcements import (
     was_announced,
 )
 from custody.queries.askers import Askers, askers_without
+from custody.queries.booked import booked
 from custody.queries.deposits import (
     confirmations_of,
     deposit_address_of,
@@ -201,6 +202,7 @@ __all__ = [
     "askers_without",
     "awaited_coins",
     "beneficiaries_of",
+    "booked",
     "books_of",
     "change_script",
     "check_held",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from datetime import datetime
 from typing import Final, NamedTuple
 from uuid import UUID
@@ -16,6 +16,7 @@ from core.ledger import AccountKind
 from core.ledger.kinds import side
 from core.ledger.models import Account, JournalEntry
 from custody.domain import deposits
+from custody.domain.booked import Booked
 from custody.domain.credits import Credit
 from custody.domain.payments import Step
 from custody.domain.reconciliations import LATE, Books, Whole
@@ -28,12 +29,15 @@ CREDITS_MAX: Final = 1_000
 """Credits that are read for one comparison; more than that at once are no day's work of officers."""
 
 
-def books_of(name: str, *, known: Collection[str] = ()) -> Books | None:
+def books_of(
+    name: str, *, known: Collection[str] = (), booked: Callable[[], Booked] = Booked
+) -> Books | None:
     """What the books say about a wallet and beyond it, all read at one moment; None before the first block.
 
     Only what is on its ordinary way explains a difference between ledger and chain: a deposit that was
     credited and left the chain, a payment that confirmed after it was given up, a coin that somebody else
-    spent, are breaks. `known` are the references of credits that need not be read again.
+    spent, are breaks. `known` are the references of credits that need not be read again; `booked` reads,
+    at the same moment, what came from the chain and left by it.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         if not connection.savepoint_ids:
@@ -75,6 +79,7 @@ def books_of(name: str, *, known: Collection[str] = ()) -> Books | None:
                     if of not in (AccountKind.HOT_WALLET, AccountKind.COLD_WALLET)
                 },
                 credits=tuple(_credits(known)),
+                booked=booked(),
             ),
         )
 

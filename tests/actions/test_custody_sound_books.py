@@ -9,9 +9,8 @@ from typing import Any
 from uuid import uuid4
 
 import pytest
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, transaction
 
-from core import ledger
 from core.approvals.actions import submit_signature
 from core.audit.models import AuditEvent
 from core.health import Status
@@ -25,7 +24,7 @@ from engine_bridge.comparing import NotCompared
 from kernel import canonical
 from kernel.money import Amount
 from tests.lane import Scene
-from tests.reconciling import Chain, look, reconciled, registry_of
+from tests.reconciling import Chain, book, look, reconciled, registry_of
 from tests.roles import as_role
 from tests.sql import refused
 from tests.treasury import BTC, ROBOT, raw_of, signatures, trader
@@ -228,22 +227,11 @@ def test_let_no_role_credit_anybody_against_no_coins(scene: Scene) -> None:
 
 
 def credit(units: int) -> None:
-    entry = uuid4()
-    legs = (
-        (ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", uuid4()), units),
-        (ledger.account(AccountKind.EXTERNAL, "BTC"), -units),
+    book(
+        "custody.adjustment",
+        (AccountKind.CUSTOMER_FUNDING, uuid4(), units),
+        (AccountKind.EXTERNAL, None, -units),
     )
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO ledger_entry (id, kind, reference, posted_at)"
-            " VALUES (%s, 'custody.adjustment', %s, now())",
-            [entry, str(entry)],
-        )
-        cursor.execute(
-            "INSERT INTO ledger_posting (entry_id, account_id, asset, units)"
-            " VALUES (%s, %s, 'BTC', %s), (%s, %s, 'BTC', %s)",
-            [part for account, leg in legs for part in (entry, account.pk, leg)],
-        )
 
 
 @pytest.mark.parametrize("state", ["voided", "expired", "posted"])

@@ -9,13 +9,12 @@ import time
 from collections.abc import Iterator, Sized
 from datetime import datetime, timedelta
 from io import StringIO
-from uuid import uuid4
 
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
 
-from core import clock, ledger
+from core import clock
 from core.actor import system
 from core.ledger import AccountKind
 from engine_bridge import gateway, queries
@@ -29,6 +28,7 @@ from engine_bridge.domain.results import Result, ResultCode
 from engine_bridge.models import Fill, Instrument, Order
 from engine_bridge.wire import admin_pb2_grpc, types_pb2
 from kernel.money import Amount
+from tests.reconciling import book
 from tests.roles import as_role
 from tests.traders import Trader
 from tests.trading import (
@@ -338,22 +338,8 @@ def test_compares_each_account_at_the_event_of_its_page(
 
 
 def false_trade(*, giver: Trader, taker: Trader, units: int) -> None:
-    entry = uuid4()
-    legs = [
-        (ledger.account(AccountKind.CUSTOMER_TRADING, "BTC", one.customer.pk).pk, moved)
-        for one, moved in ((giver, -units), (taker, units))
-    ]
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO ledger_entry (id, kind, reference, posted_at)"
-            " VALUES (%s, 'engine.trade', %s, now())",
-            [entry, str(entry)],
-        )
-        cursor.execute(
-            "INSERT INTO ledger_posting (entry_id, account_id, asset, units)"
-            " VALUES (%s, %s, 'BTC', %s), (%s, %s, 'BTC', %s)",
-            [part for leg in legs for part in (entry, *leg)],
-        )
+    of = AccountKind.CUSTOMER_TRADING
+    book("engine.trade", (of, giver.customer.pk, -units), (of, taker.customer.pk, units))
 
 
 def _until_told(told: Sized, more: int) -> None:

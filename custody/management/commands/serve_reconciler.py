@@ -1,4 +1,5 @@
 import signal
+import sqlite3
 from argparse import ArgumentParser
 from pathlib import Path
 from typing import Any, NoReturn
@@ -12,6 +13,7 @@ from core.trusted import serving
 from custody.adapters.bitcoin import BitcoinNode
 from custody.daemons.credits import Credits
 from custody.daemons.reconciler import Reconciler, key_at
+from custody.daemons.shown import Shown
 from engine_bridge import comparing
 from kernel.canonical import NotCanonical
 from kernel.registry import BadRegistry, Registry
@@ -27,6 +29,11 @@ class Command(BaseCommand):
             type=Path,
             help="its list of credits that officers signed for (beside the key: credits)",
         )
+        parser.add_argument(
+            "--shown",
+            type=Path,
+            help="its list of deposits and payments that the chain showed it (beside the key: shown)",
+        )
         parser.add_argument("--registry", type=Path, default=settings.REGISTRY_FILE)
         parser.add_argument("--socket", type=Path, default=settings.RECONCILER_SOCKET)
         parser.add_argument("--allow-uid", type=int, action="append", default=[], help="who may ask")
@@ -40,8 +47,9 @@ class Command(BaseCommand):
             key = key_at(options["key"])
             registry = Registry.parse(options["registry"].read_bytes())
             agreed = Credits(options["credits"] or options["key"].with_name("credits"))
+            shown = Shown(options["shown"] or options["key"].with_name("shown"))
             listener = serving.listen(options["socket"])
-        except (OSError, ValueError, BadRegistry, NotCanonical) as error:
+        except (OSError, ValueError, BadRegistry, NotCanonical, sqlite3.Error) as error:
             raise CommandError(f"cannot start: {error}") from error
         with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
             reconciler = Reconciler(
@@ -51,6 +59,7 @@ class Command(BaseCommand):
                 clock=clock.now,
                 venue=lambda: comparing.breaks(settings.ENGINE_READER_TARGET),
                 agreed=agreed,
+                shown=shown,
             )
 
             def answer(message: serving.Message, uid: int) -> serving.Message:

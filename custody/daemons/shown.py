@@ -1,0 +1,56 @@
+"""What the chain has shown of deposits and payments that were booked, each once, in a file beside the key.
+
+Each costs a few questions to the node, once. The database's owner cannot reach the file, so nobody counts a
+coin twice. If it is lost, it is made again from the node.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+from typing import Final
+
+_TABLES: Final = """
+CREATE TABLE IF NOT EXISTS deposit (coin TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS payment (coin TEXT PRIMARY KEY, txid TEXT NOT NULL, fee INTEGER NOT NULL)
+  WITHOUT ROWID;
+CREATE INDEX IF NOT EXISTS payment_txid ON payment (txid);
+"""
+
+
+class Shown:
+    """The file; without a path, what was shown ends with the process.
+
+    A payment is told by the first coin that it spends, which all its versions do: so it counts once, with the
+    fee of the one that the chain had last.
+    """
+
+    def __init__(self, path: Path | None = None) -> None:
+        # Whoever answers is one thread at a time, and not always the same.
+        self._file = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
+        self._file.executescript(_TABLES)
+        self.deposits = int(self._value("SELECT count(*) FROM deposit"))
+        self.payments = int(self._value("SELECT count(*) FROM payment"))
+        self.fees = int(self._value("SELECT coalesce(sum(fee), 0) FROM payment"))
+
+    def has_deposit(self, coin: str) -> bool:
+        """Whether it was shown."""
+        return bool(self._value("SELECT count(*) FROM deposit WHERE coin = ?", coin))
+
+    def has_payment(self, txid: str) -> bool:
+        """Whether this transaction was the last that the chain had of its payment."""
+        return bool(self._value("SELECT count(*) FROM payment WHERE txid = ?", txid))
+
+    def add_deposit(self, coin: str) -> None:
+        """The chain has it."""
+        self.deposits += self._file.execute("INSERT OR IGNORE INTO deposit VALUES (?)", [coin]).rowcount
+
+    def add_payment(self, coin: str, txid: str, fee: int) -> None:
+        """The chain has it, and had another version before, perhaps."""
+        before = self._file.execute("SELECT fee FROM payment WHERE coin = ?", [coin]).fetchone()
+        self._file.execute("INSERT OR REPLACE INTO payment VALUES (?, ?, ?)", [coin, txid, fee])
+        self.payments += before is None
+        self.fees += fee - (before[0] if before else 0)
+
+    def _value(self, sql: str, *values: str) -> int:
+        return int(self._file.execute(sql, values).fetchone()[0])

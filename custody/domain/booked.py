@@ -1,0 +1,58 @@
+"""What the books say came from the chain and left by it, and what the chain itself shows of that.
+
+The database is asked where to look, and how many entries there are. What it leaves out is missing on one
+side, what it makes up on the other: so it need not be believed.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+from kernel.money import Amount
+
+ASSET: Final = "BTC"
+"""Of the one chain that is read."""
+
+
+@dataclass(frozen=True, slots=True)
+class Deposit:
+    """One that is said to be on the chain."""
+
+    txid: str
+    vout: int
+    units: int
+
+    @property
+    def coin(self) -> str:
+        """Its output."""
+        return f"{self.txid}:{self.vout}"
+
+
+@dataclass(frozen=True, slots=True)
+class Booked:
+    """How many deposits and payments have an entry, and which network fees are in the ledger; with those that
+    the chain has not shown yet, or the first of them where `more` are left.
+    """
+
+    deposits: int = 0
+    payments: int = 0
+    fees: int = 0
+    arrived: tuple[Deposit, ...] = ()
+    left: tuple[str, ...] = ()
+    more: bool = False
+
+
+def breaks(booked: Booked, *, deposits: int, payments: int, fees: int) -> list[str]:
+    """Where the books say another thing than the chain shows, as an operator is told it."""
+    found = []
+    if booked.deposits != deposits:
+        found.append(f"{booked.deposits} deposits are booked, and the chain has {deposits} of them.")
+    if booked.payments != payments:
+        found.append(f"{booked.payments} payments are booked, and the chain has {payments} of them.")
+    if booked.fees != fees:
+        found.append(
+            f"Network fees are {Amount(booked.fees, ASSET)} {ASSET} in the ledger, and the chain's come to "
+            f"{Amount(fees, ASSET)} {ASSET}."
+        )
+    return found

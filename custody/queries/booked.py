@@ -1,0 +1,68 @@
+"""How many deposits and payments the ledger has, and where on the chain they are said to be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from itertools import chain, islice
+from typing import Any, Final
+
+from django.db.models import Q, QuerySet, Sum
+
+from core.ledger import AccountKind
+from core.ledger.models import Account, JournalEntry
+from custody.domain import deposits
+from custody.domain.booked import ASSET, Booked
+from custody.domain.booked import Deposit as Said
+from custody.models import Deposit, Payment, PaymentVersion
+
+DEPOSIT: Final = "custody.deposit"
+PAYMENTS: Final = ("custody.withdrawal", "custody.refill")
+
+
+def booked(
+    *,
+    since: datetime | None,
+    has_deposit: Callable[[str], bool],
+    has_payment: Callable[[str], bool],
+    most: int,
+) -> Booked:
+    """In the open transaction, hence at one moment. Names what was booked from `since` on, and counts all.
+
+    Counting reads the index of kinds and references alone, and no trade's part of it.
+    """
+    fees = Account.objects.filter(kind=AccountKind.NETWORK_FEES, asset=ASSET).aggregate(total=Sum("units"))
+    entries = JournalEntry.objects.order_by()
+    arrived = list(islice((one for one in _arrived(since) if not has_deposit(one.coin)), most + 1))
+    left = list(islice((txid for txid in _left(since) if not has_payment(txid)), most + 1 - len(arrived)))
+    return Booked(
+        deposits=entries.filter(kind=DEPOSIT).count(),
+        payments=entries.filter(kind__in=PAYMENTS).count(),
+        fees=-int(fees["total"] or 0),
+        arrived=tuple(arrived[:most]),
+        left=tuple(left[: most - len(arrived[:most])]),
+        more=len(arrived) + len(left) > most,
+    )
+
+
+def _arrived(since: datetime | None) -> Iterator[Said]:
+    rows = Deposit.objects.filter(state__in=deposits.BOOKED, **_from("credited_at", since)).order_by("pk")
+    for txid, vout, units in rows.values_list("txid", "vout", "units").iterator():
+        yield Said(txid, vout, int(units))
+
+
+def _left(since: datetime | None) -> Iterator[str]:
+    settled = Payment.objects.filter(
+        Q(withdrawal__settled_at__isnull=False, **_from("withdrawal__settled_at", since))
+        | Q(refill__settled_at__isnull=False, **_from("refill__settled_at", since))
+    )
+    raised = PaymentVersion.objects.filter(booked_at__isnull=False, **_from("booked_at", since))
+    return chain(_txids(settled), _txids(raised))
+
+
+def _txids(rows: QuerySet[Any]) -> Iterator[str]:
+    return rows.order_by("pk").values_list("txid", flat=True).iterator()
+
+
+def _from(column: str, since: datetime | None) -> dict[str, Any]:
+    return {} if since is None else {f"{column}__gte": since}

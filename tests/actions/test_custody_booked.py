@@ -1,0 +1,113 @@
+"""What was booked as come from the chain, and as paid …"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+from uuid import UUID
+
+import pytest
+
+from core.ledger import AccountKind
+from custody import queries
+from custody.adapters.reconciler_client import NothingReconciled, reconcile
+from custody.daemons import looking
+from custody.daemons.shown import Shown
+from custody.models import Address, Deposit, Utxo
+from kernel.money import Amount
+from tests.lane import Scene
+from tests.reconciling import Chain, book, look, reconciled
+from tests.roles import as_role
+from tests.treasury import trader
+
+pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reconciler")]
+
+COINS = 4
+
+
+@pytest.fixture
+def coins() -> int:
+    return COINS
+
+
+def test_shut_the_lane_for_a_deposit_that_never_was_beside_what_hides_it(scene: Scene) -> None:
+    """Whoever writes as the worker keeps the wallet's balance so, and the sum of all accounts: by a fee that
+    nobody took, or by a payment of somebody else that nobody asked for.
+    """
+    tom, tia = scene.treasury.tom.pk, trader("Tia", tier=2).pk
+    payment = queries.payment_of(row := scene.withdraw())
+    assert payment is not None
+    scene.confirm(row)
+    assert look(scene).agrees
+    with as_role("cs_worker"):
+        row_of_a_deposit(tia)
+        book("custody.deposit", (AccountKind.CUSTOMER_FUNDING, tia, 7), (AccountKind.HOT_WALLET, None, -7))
+        book("custody.fee_corrected", (AccountKind.HOT_WALLET, None, 7), (AccountKind.NETWORK_FEES, None, -7))
+        book("custody.deposit", (AccountKind.CUSTOMER_FUNDING, tia, 7), (AccountKind.HOT_WALLET, None, -7))
+        book("custody.withdrawal", (AccountKind.HOT_WALLET, None, 7), (AccountKind.CUSTOMER_FUNDING, tom, -7))
+    broken = look(scene)
+    assert (broken.agrees, broken.holds_what_books_say) == (False, True)
+    fees = [Amount(units, "BTC") for units in (payment.fee_units + 7, payment.fee_units)]
+    assert broken.breaks == [
+        f"{COINS + 2} deposits are booked, and the chain has {COINS} of them.",
+        "2 payments are booked, and the chain has 1 of them.",
+        f"Network fees are {fees[0]} BTC in the ledger, and the chain's come to {fees[1]} BTC.",
+    ]
+
+
+def row_of_a_deposit(customer: UUID) -> None:
+    """Of a coin that never was, as the watcher would write it."""
+    address = Address.objects.filter(wallet__name="hot", index__gt=0).order_by("index")[1]
+    now = datetime.now(UTC)
+    coin = Utxo.objects.create(
+        wallet=address.wallet,
+        address=address,
+        txid="ab" * 32,
+        vout=0,
+        units=7,
+        height=1,
+        spent_in=1,
+        spent_by="x",
+    )
+    Deposit.objects.create(
+        coin=coin,
+        address=address,
+        customer_id=customer,
+        asset="BTC",
+        units=7,
+        txid=coin.txid,
+        vout=0,
+        height=1,
+        state="credited",
+        seen_at=now,
+        credited_at=now,
+    )
+
+
+def test_are_looked_for_on_the_chain_once_and_some_at_a_time(
+    scene: Scene, chain: Chain, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, settings: Any
+) -> None:
+    scene.confirm(scene.withdraw())
+    monkeypatch.setattr(looking, "AT_ONCE", COINS)
+    path = tmp_path / "shown"
+    reconciled(scene, chain, monkeypatch, shown=Shown(path))
+    with pytest.raises(NothingReconciled, match=f"{COINS} bookings were looked for, and more wait"):
+        reconcile(settings.RECONCILER_SOCKET, "hot")
+    assert look(scene).agrees
+    reconciled(scene, chain, monkeypatch, shown=Shown(path))
+    chain.scene = None  # the node has forgotten all of them
+    assert look(scene).agrees
+    reconciled(scene, chain, monkeypatch)
+    chain.scene = None
+    assert len(look(scene).breaks) == 3
+
+
+def test_count_a_payment_once_whichever_version_the_chain_has(tmp_path: Path) -> None:
+    shown = Shown(tmp_path / "shown")
+    shown.add_payment("coin:0", "first", 200)
+    shown.add_payment("coin:0", "dearer", 300)
+    shown.add_payment("coin:1", "other", 50)
+    for one in (shown, Shown(tmp_path / "shown")):
+        assert (one.payments, one.fees) == (2, 350)
+        assert [one.has_payment(txid) for txid in ("first", "dearer", "other")] == [False, True, True]
