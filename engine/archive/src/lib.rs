@@ -22,6 +22,8 @@ mod retention;
 mod sealing;
 mod seam;
 mod shelf;
+#[cfg(test)]
+mod tests;
 mod told;
 mod trail;
 

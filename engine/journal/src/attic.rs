@@ -169,14 +169,13 @@ fn is_same(plain: &Path, compressed: &Path) -> io::Result<bool> {
     }
 }
 
-/// A whole segment, from wherever it lies.
-pub(crate) fn read(path: &Path) -> io::Result<Vec<u8>> {
+/// A segment from its beginning on, from wherever it lies.
+pub(crate) fn read(path: &Path) -> io::Result<Box<dyn Read>> {
+    let file = File::open(path)?;
     if !path.to_string_lossy().ends_with(SUFFIX) {
-        return fs::read(path);
+        return Ok(Box::new(file));
     }
-    let mut bytes = Vec::new();
-    FrameDecoder::new(BufReader::new(File::open(path)?)).read_to_end(&mut bytes)?;
-    Ok(bytes)
+    Ok(Box::new(FrameDecoder::new(BufReader::new(file))))
 }
 
 /// A file that reads like the segment: itself, or what its copy unpacks to, in memory.

@@ -16,6 +16,7 @@ mod block;
 mod filler;
 mod lock;
 mod read;
+mod reading;
 mod seam;
 mod segment;
 mod write;

@@ -5,6 +5,7 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
 use crate::block::{self, Record, Sealed};
+use crate::reading::Reading;
 use crate::segment::{self, Header};
 use crate::{Error, attic, io_error};
 
@@ -82,13 +83,11 @@ fn read(
             }
             read => read,
         };
-        let bytes = bytes.map_err(io_error("read", &path))?;
-        let corrupt = |offset: usize, what: &str| Error::Corrupt {
-            path: path.clone(),
-            offset: offset as u64,
-            what: what.to_string(),
-        };
-        let header = Header::read(&bytes).ok_or_else(|| corrupt(0, "the segment's header is damaged"))?;
+        let mut bytes = Reading::new(bytes.map_err(io_error("read", &path))?);
+        let corrupt =
+            |offset: u64, what: &str| Error::Corrupt { path: path.clone(), offset, what: what.to_string() };
+        let header = Header::read(bytes.peek(segment::HEADER).map_err(io_error("read", &path))?)
+            .ok_or_else(|| corrupt(0, "the segment's header is damaged"))?;
         if header.first_seq != first {
             return Err(corrupt(0, "the segment's name and header disagree"));
         }
@@ -102,9 +101,14 @@ fn read(
                 &format!("the journal begins at {first}, record {} is needed", after + 1),
             ));
         }
-        let mut offset = segment::HEADER;
+        bytes.pass(segment::HEADER);
         let mut newest = 0;
-        while let Some(block) = Sealed::read(&bytes[offset..]) {
+        loop {
+            let offset = bytes.offset;
+            let claimed = block::claimed(bytes.peek(block::HEADER).map_err(io_error("read", &path))?);
+            let Some(length) = claimed else { break };
+            let whole = bytes.peek(length).map_err(io_error("read", &path))?;
+            let Some(block) = Sealed::read(whole) else { break };
             if block.first_seq != next || block.before != sum {
                 return Err(corrupt(offset, "a block does not continue the one before"));
             }
@@ -118,34 +122,29 @@ fn read(
             newest = offset;
             next += u64::from(block.count);
             sum = block.sum;
-            offset += block.len();
+            let length = block.len();
+            bytes.pass(length);
         }
         // From here on there must be nothing that was ever durable.
-        let rest = &bytes[offset..];
-        let dirty = rest.iter().rposition(|&byte| byte != 0).map_or(0, |at| at + 1);
-        if dirty > 0 {
+        let offset = bytes.offset;
+        let (dirty, length) = bytes.rest().map_err(io_error("read", &path))?;
+        if !dirty.is_empty() {
             if !last {
                 return Err(corrupt(offset, "a block is damaged, and its segment was closed behind it"));
             }
-            if let Some(found) = block::any_block_after(&rest[..dirty], next) {
-                return Err(corrupt(
-                    offset,
-                    &format!("a block is damaged, and a valid one follows at byte {}", offset + found),
-                ));
+            if let Some(found) = block::any_block_after(&dirty, next) {
+                let at = offset + found as u64;
+                let what = format!("a block is damaged, and a valid one follows at byte {at}");
+                return Err(corrupt(offset, &what));
             }
         }
+        let dirty = dirty.len() as u64;
         scan.segments += 1;
-        scan.bytes += offset as u64;
-        scan.torn_bytes = dirty as u64;
+        scan.bytes += offset;
+        scan.torn_bytes = dirty;
         scan.next_seq = next.max(after + 1);
-        scan.tail = Some(Tail {
-            path: path.clone(),
-            offset: offset as u64,
-            length: bytes.len() as u64,
-            last: newest as u64,
-            dirty_to: (offset + dirty) as u64,
-            sum,
-        });
+        scan.tail =
+            Some(Tail { path: path.clone(), offset, length, last: newest, dirty_to: offset + dirty, sum });
         chain = Some((next, sum));
         if last && next <= after {
             let what = format!("the journal ends before record {next}, and a snapshot stands for {after}");
