@@ -48,13 +48,18 @@ class RightEnded(NotAllowed):
 
 @dataclass(frozen=True, slots=True)
 class People:
-    """Whom an act is about, besides its actor: whose rights it may end, and whose word it counts."""
+    """Whom an act is about, besides its actor: whose rights it may end, and whose word it counts.
+
+    `rests` is False where it takes no right, as writing down that somebody was turned away.
+    """
 
     ending: frozenset[UUID] = frozenset()
     counted: frozenset[UUID] = frozenset()
+    rests: bool = True
 
 
 NOBODY: Final = People()
+TURNED_AWAY: Final = People(rests=False)
 
 
 def of(*people: UUID | None) -> People:
@@ -82,6 +87,8 @@ def hold(actor: Actor | None, about: People, *, now: datetime | None) -> Held:
     The caller asks `check` as its last deed before it commits, since time ends a right without anybody's act.
     """
     began_s = time.monotonic()
+    if not about.rests:
+        return Held()
     if actor is None or now is None or actor.identity is None or actor.kind not in _STAFF:
         _lock(beside=about.counted, alone=about.ending)
         return Held()

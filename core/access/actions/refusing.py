@@ -4,14 +4,18 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from core import audit
+from core import audit, endings
 from core.access.events import Event
 from core.action import action
 from core.actor import Actor
 from core.refusals import Refused
 
 
-@action(Event.DOOR_REFUSED)
+def _turned_away(**_: object) -> endings.People:
+    return endings.TURNED_AWAY
+
+
+@action(Event.DOOR_REFUSED, people=_turned_away)
 def record_door_refusal(*, refusal: Refused, actor: Actor, now: datetime) -> None:
     """A valid token of somebody who is unknown here, suspended, or not who their e-mail says."""
     audit.record(
@@ -24,7 +28,7 @@ def record_door_refusal(*, refusal: Refused, actor: Actor, now: datetime) -> Non
     )
 
 
-@action(Event.VIEW_REFUSED)
+@action(Event.VIEW_REFUSED, people=_turned_away)
 def record_view_refusal(*, permission: str, path: str, actor: Actor, now: datetime) -> None:
     """A known person asked for a page that their roles do not open."""
     audit.record(
@@ -32,7 +36,7 @@ def record_view_refusal(*, permission: str, path: str, actor: Actor, now: dateti
     )
 
 
-@action(Event.POSTURE_REFUSED)
+@action(Event.POSTURE_REFUSED, people=_turned_away)
 def record_posture_refusal(
     *, refusal: Refused, permission: str, path: str, actor: Actor, now: datetime
 ) -> None:
