@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -182,7 +183,7 @@ def _while_allowed(request: frame.StaffRequest, pieces: Iterator[bytes]) -> Iter
                 record_view_refusal(
                     permission=Permission.EXPORT_EVENTS,
                     path=request.path,
-                    actor=request.actor,
+                    actor=replace(request.actor, rests_on=()),  # what it rested on has ended: that is told
                     now=clock.now(),
                 )
                 raise BrokenOff("The export broke off: whoever took it may not go on.", target="audit.log")
