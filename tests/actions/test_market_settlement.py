@@ -242,6 +242,28 @@ def test_gives_money_back_from_transit_when_the_engine_refuses_it(
     assert (row.state, row.reason, str(ledger.balance(funding).posted)) == ("refused", "OVERFLOW", "2")
 
 
+def test_moves_nothing_when_the_engine_refuses_to_give_money_up(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    """Also while other money of the same customer is in transit, which could be taken for it."""
+    tom = pair[0]
+    send(tom, "1", "BTC", tape, now)
+    settle(tape.batch(), robot, now)
+    row = send(tom, "1", "BTC", tape, now, into=False, refusal="INSUFFICIENT_BALANCE")
+    start_transfer(
+        customer_id=tom.customer.pk,
+        amount=Amount.parse("1", "BTC"),
+        into_venue=True,
+        actor=tom.actor,
+        now=now,
+    )
+    posted = JournalEntry.objects.count()
+    settle(tape.batch(), robot, now)
+    row.refresh_from_db()
+    assert (row.state, JournalEntry.objects.count() - posted) == ("refused", 0)
+    assert TradingBalance.objects.get(account_id=row.account_id, asset="BTC").units == row.units
+
+
 def test_finds_an_order_by_its_clients_name_even_without_its_note(
     tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
 ) -> None:
