@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Final
 
@@ -183,7 +182,7 @@ def _while_allowed(request: frame.StaffRequest, pieces: Iterator[bytes]) -> Iter
                 record_view_refusal(
                     permission=Permission.EXPORT_EVENTS,
                     path=request.path,
-                    actor=replace(request.actor, rests_on=()),  # what it rested on has ended: that is told
+                    actor=request.actor,
                     now=clock.now(),
                 )
                 raise BrokenOff("The export broke off: whoever took it may not go on.", target="audit.log")
