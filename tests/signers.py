@@ -10,7 +10,7 @@ import socket
 import tempfile
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -53,6 +53,7 @@ class Signers:
     desks: Mapping[str, Desk]
     folder: Path
     asked: list[tuple[str, Message]]
+    ended: bool = False
 
     def serve(self, token: str, listener: socket.socket) -> None:
         """Answer as that token's signer, until the test ends."""
@@ -61,7 +62,15 @@ class Signers:
             self.asked.append((token, message))
             return self.desks[token].ask(message)
 
-        server.serve(listener, answer=answer, allowed={os.getuid()}, log=lambda line: None)
+        def running() -> bool:
+            if self.ended:
+                raise ConnectionAbortedError  # and wait for nobody who is still connected
+            return True
+
+        with listener, suppress(ConnectionAbortedError):
+            server.serve(
+                listener, answer=answer, allowed={os.getuid()}, log=lambda line: None, running=running
+            )
 
     def at(self, now: datetime) -> None:
         """Set every signer's clock."""
@@ -77,8 +86,10 @@ class Signers:
         """Nobody reaches that signer meanwhile."""
         at = self.folder / f"{token}.sock"
         away = at.rename(self.folder / "away")
-        yield
-        away.rename(at)
+        try:
+            yield
+        finally:
+            away.rename(at)
 
     def codes(self, message: Message) -> list[str]:
         return [desk.code(message) for desk in self.desks.values()]
@@ -123,12 +134,20 @@ def serving(registry: Registry, *, now: datetime) -> Iterator[Signers]:
         for token in HOT
     }
     signers = Signers(desks, folder, asked)
+    threads = []
     for token in desks:
         listener = server.listen(folder / f"{token}.sock")
-        threading.Thread(target=signers.serve, args=(token, listener), daemon=True).start()
+        threads.append(threading.Thread(target=signers.serve, args=(token, listener), daemon=True))
+        threads[-1].start()
     try:
         yield signers
     finally:
+        signers.ended = True
+        for token in desks:  # each looks up when somebody comes
+            with socket.socket(socket.AF_UNIX) as knock:
+                knock.connect(str(folder / f"{token}.sock"))
+        for thread in threads:
+            thread.join()
         for desk in desks.values():
             desk.signer.close()
         shutil.rmtree(folder)
