@@ -32,7 +32,7 @@ def judge(
     *,
     kind: str,
     maker: str,
-    teams: Mapping[str, int],
+    teams: Mapping[str, int] | None,
     verb: Verb,
     officers: Mapping[str, Officer],
     registry: Registry,
@@ -44,7 +44,7 @@ def judge(
 ) -> list[Sighting]:
     """The sign counts in approvals that hold, each by itself and together; Refused names the first fault.
 
-    Without teams, any one officer is enough. It was approved within its longest `life` before it `expires`.
+    With None for `teams` any one officer is enough. All were given within its `life` before it `expires`.
     With `askers`, the maker is one of these, and has signed that they ask: so nobody can name another.
     The `discounted` may ask; that they agree counts for nothing.
     """
@@ -73,7 +73,7 @@ def judge(
             raise Refused("SIGNER_ASKED_BY_ANOTHER", f"{officer.name} asked, and is not the maker")
         if asks and maker not in askers:
             raise Refused("SIGNER_MAY_NOT_ASK", f"{officer.name} is none of those who may ask")
-        if teams and officer.id == maker and not asks:
+        if teams is not None and officer.id == maker and not asks:
             raise Refused("SIGNER_MAKER_APPROVES", f"{officer.name} is the maker")
         if any(other.officer == officer.id for other in given):
             raise Refused("SIGNER_OFFICER_TWICE", f"{officer.name} stands in the list twice")
@@ -96,9 +96,11 @@ def judge(
     if askers and all(one.verb is not Verb.ASK for one in given):
         raise Refused("SIGNER_NOT_ASKED", "nobody signed that they ask for this")
     counted = [one for one in given if one.officer not in discounted]
-    if teams and not (standing := quorum.judge(teams, counted, maker=maker, agreeing=verb)).approved:
-        missing = ", ".join(f"{count} of {team}" for team, count in standing.missing.items() if count)
-        raise Refused("SIGNER_BELOW_QUORUM", f"still missing: {missing}")
+    if teams is not None:
+        standing = quorum.judge(teams, counted, maker=maker, agreeing=verb)
+        if not standing.approved:
+            missing = ", ".join(f"{count} of {team}" for team, count in standing.missing.items() if count)
+            raise Refused("SIGNER_BELOW_QUORUM", f"still missing: {missing}")
     return sightings
 
 

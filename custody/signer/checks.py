@@ -111,7 +111,8 @@ def judge_order(
     if order.expires > now + registry.limits.order_life:
         raise Refused("SIGNER_INTENT_TOO_LONG", "no order is good for so long")
     stopping, recovery = order.kind in (FREEZE, VETO), registry.recovery
-    officers, teams, askers = registry.officers, dict[str, int](), frozenset[str]()
+    officers, askers = registry.officers, frozenset[str]()
+    teams: dict[str, int] | None = None
     discounted: Collection[str] = ()
     if stopping:
         officers = {**officers, **(recovery.officers if recovery else {})}

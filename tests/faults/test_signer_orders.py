@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from custody.signer import checks, requests
 from kernel import canonical
 from kernel.approval import Verb
 from kernel.intent import time_text
-from tests.messages import order, request, withdrawal
+from kernel.quorum import BadQuorum
+from tests.messages import in_hours, order, request, withdrawal
 from tests.softtoken import Desk, hot_registry
 from tests.vault import ANA, BEN, CY, DOT, TEAMS, Message
 
@@ -94,6 +97,18 @@ def test_take_the_quorum_that_the_registry_names_for_their_kind(desk: Desk) -> N
         two, three = (order(kind, officers=some, **members) for some in ([BEN, CY], [BEN, CY, DOT]))
         assert [desk.code(two), strict.code(two)] == ["obeyed", "SIGNER_BELOW_QUORUM"]
         assert strict.code(three) == "obeyed"
+
+
+def test_are_not_obeyed_where_a_quorum_has_nobody(desk: Desk) -> None:
+    """No registry names such a quorum. If one did, it would not be a freeze's, which any one gives."""
+    policies = {kind: replace(policy, teams={}) for kind, policy in desk.registry.policies.items()}
+    nobody = replace(desk.registry, policies=policies)
+    release = requests.order(order("signer.release", wallet="hot"))
+    with pytest.raises(BadQuorum):
+        checks.judge_order(release, token="hot-1", registry=nobody, now=in_hours(0))
+    intent, signed = requests.approved(request(desk.registry, [withdrawal()])["intents"][0])
+    with pytest.raises(BadQuorum):
+        checks.approved(intent, signed, registry=desk.registry, teams={}, confirmed=False)
 
 
 def test_locks_nobody_out_where_officers_are_few(desk: Desk) -> None:
