@@ -196,5 +196,5 @@ def reconciliations() -> list[tuple[Lane, Reconciliation | None]]:
 
 
 def is_stale(lane: Lane, row: Reconciliation, *, now: datetime) -> bool:
-    """Whether the comparison is too old for the signers."""
-    return (now - row.looked_at).total_seconds() > lane.attestation_age_s_max
+    """Whether the comparison is too old for the signers, or from a clock that was far ahead."""
+    return abs((now - row.looked_at).total_seconds()) > lane.attestation_age_s_max

@@ -64,9 +64,9 @@ def leave_depth(instrument: int, depth: Depth, *, state: str, now: datetime) -> 
 
 
 def find(now: datetime) -> ShardReading | None:
-    """The newest reading, if it is fresh."""
+    """The newest reading, if it is fresh; one from a clock that was far ahead is not."""
     found = last()
-    return found.reading if found is not None and now - found.taken_at <= FRESH else None
+    return found.reading if found is not None and abs(now - found.taken_at) <= FRESH else None
 
 
 def last() -> Vitals | None:
@@ -86,7 +86,7 @@ def silence(now: datetime) -> Silence | None:
         return None
     found = Silence(told["reason"], datetime.fromisoformat(told["taken_at"]))
     is_over = word is not None and datetime.fromisoformat(word["taken_at"]) >= found.taken_at
-    return None if is_over or now - found.taken_at > FRESH else found
+    return None if is_over or abs(now - found.taken_at) > FRESH else found
 
 
 def last_depth(instrument: int) -> SeenDepth | None:

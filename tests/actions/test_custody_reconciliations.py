@@ -140,6 +140,8 @@ def test_waits_where_node_and_books_stand_at_different_blocks_and_says_when_it_i
     chain.ahead = 1
     with pytest.raises(NothingReconciled, match="same block"):
         reconcile(settings.RECONCILER_SOCKET, "hot")
+    before = scene.treasury.now - timedelta(hours=1, seconds=1)  # the look was at a clock that was far ahead
+    assert probes.read_reconciliation(before).status == Status.DOWN
     later = scene.treasury.now + timedelta(hours=1, seconds=1)
     lane_tasks.reconcile(now=later)
     reading = probes.read_reconciliation(later)

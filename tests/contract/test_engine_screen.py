@@ -87,6 +87,12 @@ def test_says_whether_the_engine_is_silent_or_nobody_asks_it(venue: Venue, staff
     # Nobody asks any more, and that is another thing to mend.
     much_later = later + vitals.FRESH + timedelta(seconds=1)
     assert sighting.engine_for(staff.dot.identity, now=much_later).silence is None
+    # What a clock that was far ahead has left says nothing about now either.
+    much_earlier = now - vitals.FRESH - timedelta(seconds=1)
+    assert (sighting.engine_for(staff.dot.identity, now=much_earlier).silence, vitals.find(much_earlier)) == (
+        None,
+        None,
+    )
     reading = probes.read_engine(much_later)
     assert (reading.status.value, "Nobody looks at the engine" in reading.sentence) == ("down", True)
     venue.engine.start()
