@@ -18,6 +18,7 @@ from custody import actions, lane_tasks, queries
 from custody.adapters.bitcoin_answers import ChainInfo, OutPoint
 from custody.daemons.credits import Credits
 from custody.daemons.reconciler import Reconciler
+from custody.daemons.road import Road
 from custody.daemons.shown import Shown
 from custody.models import Deposit, Payment, Reconciliation, Utxo
 from kernel.money import Amount
@@ -96,7 +97,8 @@ def reconciled(
     agreed: Credits | None = None,
     venue: Callable[[], list[str]] = list,
     shown: Shown | None = None,
-) -> None:
+    road: Road | None = None,
+) -> Reconciler:
     """Put the reconciler in its socket's place: in this thread, which sees what is not committed."""
     chain.scene = scene
     reconciler = Reconciler(
@@ -107,8 +109,10 @@ def reconciled(
         venue=venue,
         agreed=agreed,
         shown=shown,
+        road=road,
     )
     patch.setattr(serving, "ask", lambda _path, message, patience_s: [dict(reconciler.answer(message, 0))])
+    return reconciler
 
 
 def registry_of(scene: Scene) -> Registry:

@@ -4,7 +4,8 @@ agree, and where the books are sound as a whole.
 It asks the node itself about the addresses of its own copy of the registry, and reads the ledger in a role
 that can write nothing. Its key is in its folder and nowhere else. A worker asks it and carries what it signed
 to the signers; it can make it say nothing, and then the signers' lane shuts by itself. When chain and books
-differ it signs that, and the lane shuts at once. So it does while another wallet's coins are not those of the
+differ it signs that, tells the signers itself (`road`), and the lane shuts at once, whatever a worker
+carries; it looks by itself where nobody asks. So it does while another wallet's coins are not those of the
 books, a customer was credited against no coins and officers' passkeys have not signed for it, or somebody has
 another balance at the venue than the engine says, or the node does not have what was booked as come or paid
 (`looking`). An engine that does not answer leaves it without word.
@@ -16,8 +17,9 @@ Which coins signers wait for, the database may say; that they are spent, and by 
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
@@ -29,6 +31,7 @@ from custody.adapters.bitcoin import BitcoinNode, NodeError, NodeUnreachable
 from custody.adapters.bitcoin_answers import NodeAnswerUnreadable
 from custody.daemons.credits import Credits
 from custody.daemons.looking import Looking, MoreToSee
+from custody.daemons.road import Road
 from custody.daemons.shown import Shown
 from custody.domain.credits import NotAgreed, check
 from custody.domain.reconciliations import Books, breaks
@@ -44,6 +47,8 @@ NETWORKS: Final = {"main": "mainnet", "test": "testnet"}
 
 BREAKS_MAX: Final = 10
 """Sentences in one answer; the log has all."""
+
+_SECOND: Final = timedelta(seconds=1)
 
 Message = Mapping[str, canonical.Value]
 
@@ -77,11 +82,16 @@ class Reconciler:
         venue: Callable[[], list[str]],
         agreed: Credits | None = None,
         shown: Shown | None = None,
+        road: Road | None = None,
     ) -> None:
         self._key, self._registry, self._node, self._clock = key, registry, node, clock
         self._venue = venue
         self._agreed = agreed or Credits()
         self._looking = Looking(node=node, registry=registry, shown=shown or Shown())
+        self._road = road
+        self._alone = threading.Lock()  # whoever asks, and the one that looks by itself
+        self._looked: dict[str, datetime] = {}
+        self._sound: dict[str, datetime] = {}  # when it last said of a wallet that all agrees
 
     def answer(self, message: Message, uid: int) -> Message:
         """What it says to a worker's `{"v":1,"type":"reconcile","wallet":…}`."""
@@ -90,13 +100,24 @@ class Reconciler:
         if not known or not isinstance(wallet, str):
             return {"v": 1, "type": "refused", "why": "no such request"}
         try:
-            return self.look(wallet)
+            with self._alone:
+                return self.look(wallet)
         except (
             *(NotNow, MoreToSee, NotCompared),
             *(NodeError, NodeUnreachable, NodeAnswerUnreadable, OSError),
         ) as error:
             log.warning("%s: %s", wallet[:40], error)
             return {"v": 1, "type": "later", "why": str(error)[:200]}
+
+    def look_unasked(self, *, every: timedelta) -> None:
+        """Look at wallets of which nothing was said for so long, and try signers again that were silent."""
+        for wallet in self._registry.lanes:
+            now = self._clock()
+            if wallet not in self._looked or abs(now - self._looked[wallet]) >= every:
+                self._looked[wallet] = now  # one that comes to nothing is not tried all the time
+                self.answer({"v": 1, "type": "reconcile", "wallet": wallet}, 0)
+        if self._road is not None:
+            self._road.go()
 
     def look(self, wallet: str) -> Message:
         """Both sides at one block, and signed whether they agree; NotNow where they moved on."""
@@ -123,6 +144,7 @@ class Reconciler:
         unsound = [*self._unsound(books, elsewhere), *unseen]
         for said in unsound:
             log.error("%s: %s", wallet, said)
+        count = len(unsound) + (on_chain != books.units)
         payload = canonical.encode(
             {
                 "v": 3,
@@ -134,12 +156,16 @@ class Reconciler:
                 "on_chain": str(on_chain),
                 # No amount is below nothing; that it was is among what is wrong.
                 "in_books": str(max(books.units, 0)),
-                "breaks": len(unsound) + (on_chain != books.units),
+                "breaks": count,
                 "spent": spent,
-                "time": time_text(self._clock().replace(microsecond=0)),
+                "time": time_text(self._time(wallet, agrees=not count)),
             }
         )
         signature = self._key.sign(lane.DOMAIN_TAG + payload)
+        word = {"payload": encodings.base64url(payload), "signature": encodings.base64url(signature)}
+        if self._road is not None:
+            attest: Message = {"v": 1, "type": "attest", **word}
+            self._road.say(wallet, described.tokens, attest if count else None)
         return {
             "v": 1,
             "type": "reconciled",
@@ -148,9 +174,20 @@ class Reconciler:
             "on_chain": str(on_chain),
             "in_books": str(books.units),
             "breaks": unsound[:BREAKS_MAX],
-            "payload": encodings.base64url(payload),
-            "signature": encodings.base64url(signature),
+            **word,
         }
+
+    def _time(self, wallet: str, *, agrees: bool) -> datetime:
+        """When it says so. Signers take newer word only, by the second: so what is wrong is never said in the
+        second in which all still agreed, or whoever asks just then would keep it from them.
+        """
+        now = self._looked[wallet] = self._clock()
+        second = now.replace(microsecond=0)
+        if agrees:
+            self._sound[wallet] = second
+        elif self._sound.get(wallet) == second:
+            second += _SECOND
+        return second
 
     def _unsound(self, books: Books, elsewhere: int) -> list[canonical.Value]:
         """What is wrong beyond the wallet itself, in sentences."""

@@ -35,6 +35,7 @@ def main() -> int:
     starting.add_arguments(parser)
     parser.add_argument("--socket", type=Path, required=True, help="where to listen")
     parser.add_argument("--allow-uid", type=int, action="append", required=True, help="who may ask")
+    parser.add_argument("--attest-uid", type=int, action="append", default=[], help="who may only attest")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, _stop)
     signal.signal(signal.SIGINT, _stop)

@@ -49,14 +49,13 @@ class Door:
     @property
     def users(self) -> set[int]:
         """Who may speak to it at all."""
-        return self._operators | set(self._options.allow_uid)
+        return self._operators | {*self._options.allow_uid, *self._options.attest_uid}
 
     def standing(self) -> str:
         """For the log: which registry holds, and how it is."""
         if self.signer is None:
             return ""
-        registry = self.signer.registry
-        state = self.signer.health()["state"]
+        registry, state = self.signer.registry, self.signer.health()["state"]
         return f"registry={registry.version}/{registry.digest.hex()} state={state}"
 
     def answer(self, message: Mapping[str, canonical.Value], uid: int) -> Message:
@@ -65,8 +64,8 @@ class Door:
         try:
             if asked == "unlock":
                 return self._unlock(message, uid)
-            if uid not in self._options.allow_uid and asked != "health":
-                raise Refused("SIGNER_UNKNOWN_PEER", f"user {uid} may unlock, and nothing else")
+            if uid not in self._options.allow_uid and asked not in ("health", "attest"):
+                raise Refused("SIGNER_UNKNOWN_PEER", f"user {uid} may neither order nor ask for signatures")
             if self.signer is None and asked != "health":
                 raise Refused("SIGNER_LOCKED", self._why)
         except Refused as refusal:

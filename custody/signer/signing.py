@@ -35,8 +35,9 @@ class Signer(Standing):
         """The answer to one message. What was signed, obeyed, learnt or refused is written down before."""
         self.journal.tell(at_ms=self.now_ms())
         try:
-            self.follow()
             act = _ACTS.get(str(message.get("type")))
+            if act is not Signer._attest:  # who brings that may bring no veto: it has not listened for one
+                self.follow()
             if not is_version(message.get("v"), 1) or act is None:
                 raise Refused("SIGNER_BAD_REQUEST", "no such version or type")
             return act(self, message)
@@ -191,8 +192,7 @@ class Signer(Standing):
         self.check_open(now_ms)
         said = attested.said
         by = lanes.check_attestation(attested, registry=self.registry, now=self.now())
-        broken = self.memory.lanes.breaks.get(said.wallet)
-        before = self._attested.get(said.wallet)
+        broken, before = self.memory.lanes.breaks.get(said.wallet), self._attested.get(said.wallet)
         if before is None or said.time > before.said.time:
             details: Message = {"wallet": said.wallet, "by": by, "height": said.height}
             details |= {"on_chain": str(said.on_chain), "in_books": str(said.in_books)}

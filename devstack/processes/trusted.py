@@ -22,10 +22,9 @@ class Trusted(Part):
         """One process and OS user per hot token. Cold signers have no socket and run only when asked."""
         if "SIGNERS_DIR" in self.environment.replaced:
             return []
-        worker = self.accounts.of("cs-worker").uid
-        return [self._signer(token, allowed=worker) for token in HOT_TOKENS]
+        return [self._signer(token) for token in HOT_TOKENS]
 
-    def _signer(self, token: str, *, allowed: int) -> Process:
+    def _signer(self, token: str) -> Process:
         account = self.accounts.of(f"cs-{token}")
         path = self.run / "signers" / f"{token}.sock"
         return Process(
@@ -34,7 +33,9 @@ class Trusted(Part):
                 *(str(tokens.TRUSTED_PYTHON), "-m", "custody.signer", "--token", token),
                 *("--registry", str(self.environment.layout.registry), "--socket", str(path)),
                 *("--state", str(self.environment.layout.signer_state(token))),
-                *("--module", self.environment.module, "--allow-uid", str(allowed)),
+                *("--module", self.environment.module),
+                *("--allow-uid", str(self.accounts.of("cs-worker").uid)),
+                *("--attest-uid", str(self.accounts.of("cs-reconciler").uid)),
             ],
             account=account,
             environment=tokens.signer_environment(self.environment, account, token),
@@ -81,7 +82,8 @@ class Trusted(Part):
         )
 
     def reconciler(self) -> list[Process]:
-        """Compares the hot wallet with the books by its own look at both; workers may ask it.
+        """Compares the hot wallet with the books by its own look at both. Workers may ask it, and it tells
+        the signers where something is wrong.
 
         There is none where the registry was made before it, and so names none.
         """
@@ -103,7 +105,7 @@ class Trusted(Part):
                 without=(
                     *WORKER_SECRETS,
                     *HOOK_SECRETS,
-                    *("FIELD_KEY", "HOOKS_KEY", "SECRET_KEY", "REDIS_URL", "SIGNERS_DIR", "PKCS11_MODULE"),
+                    *("FIELD_KEY", "HOOKS_KEY", "SECRET_KEY", "REDIS_URL", "PKCS11_MODULE"),
                     *("AUDIT_NOTARY_SOCKET", "VAULT_SOCKET"),
                 ),
             ),

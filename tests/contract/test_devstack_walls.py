@@ -177,6 +177,31 @@ def test_the_vaults_key_is_its_own_and_the_trader_api_cannot_even_ask(
             assert (refused.stdout, refused.returncode) == ("", 1)
 
 
+ASK_SIGNER = """
+import sys
+from pathlib import Path
+from core.trusted.serving import ask
+asked = [{"v": 1, "type": one} for one in ("attest", "sign", "sign_unattended", "order")]
+print(*(said["code"] for said in ask(Path(sys.argv[1]), *asked, patience_s=60)))
+"""
+
+
+def test_the_reconciler_may_attest_to_a_signer_and_nothing_else(
+    commands: Commands, where: Layout, tmp_path: Path
+) -> None:
+    place = str(where.run / "signers" / "hot-1.sock")
+    signer = Trusted(commands.environment, commands.accounts).signers()[0]
+    bad, unknown = "SIGNER_BAD_REQUEST", "SIGNER_UNKNOWN_PEER"
+    with Supervisor(log_folder=tmp_path, echo=False) as supervisor:
+        supervisor.start(signer)
+        for user, said in (
+            ("cs-worker", [bad, bad, bad, bad]),
+            ("cs-reconciler", [bad, unknown, unknown, unknown]),
+            ("cs-console", []),
+        ):
+            assert commands.run_as(user, str(TRUSTED_PYTHON), "-c", ASK_SIGNER, place).stdout.split() == said
+
+
 ASK_NOTARY = """
 import sys
 from pathlib import Path

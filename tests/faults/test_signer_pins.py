@@ -121,7 +121,7 @@ def test_is_counted_when_wrong_across_restarts_and_only_so_often(tmp_path: Path)
 
 def test_is_taken_from_nobody_who_may_ask_for_signatures() -> None:
     class Options:
-        token, allow_uid = "hot-1", [4242]
+        token, allow_uid, attest_uid = "hot-1", [4242], [4343]
 
     how: dict[str, Any] = {"own_user": 77, "log": print, "aside": contextlib.nullcontext}
     door = locked.Door(Options(), **how)  # type: ignore[arg-type]
@@ -129,3 +129,17 @@ def test_is_taken_from_nobody_who_may_ask_for_signatures() -> None:
     assert door.answer(entered, 4242)["code"] == "SIGNER_NOT_OPERATOR"
     for bad in ({"pin": ""}, {"pin": 7}, {"surprise": "x"}, {"v": True}):
         assert door.answer({**entered, **bad}, 77)["code"] == "SIGNER_BAD_REQUEST"
+
+
+def test_is_the_same_door_for_whoever_may_only_attest() -> None:
+    class Options:
+        token, allow_uid, attest_uid = "hot-1", [4242], [4343]
+
+    door = locked.Door(Options(), own_user=77, log=print, aside=contextlib.nullcontext)  # type: ignore[arg-type]
+    assert door.users == {0, 77, 4242, 4343}
+    said = {
+        asked: door.answer({"v": 1, "type": asked}, 4343)["code"]
+        for asked in ("attest", "sign", "sign_unattended", "learn", "order", "log_entries")
+    }
+    assert said.pop("attest") == "SIGNER_LOCKED"  # nobody has entered the PIN
+    assert set(said.values()) == {"SIGNER_UNKNOWN_PEER"}

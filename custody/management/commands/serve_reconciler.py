@@ -1,8 +1,11 @@
+import logging
 import signal
 import sqlite3
+import threading
 from argparse import ArgumentParser
+from datetime import timedelta
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, Final, NoReturn
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
@@ -13,14 +16,19 @@ from core.trusted import serving
 from custody.adapters.bitcoin import BitcoinNode
 from custody.daemons.credits import Credits
 from custody.daemons.reconciler import Reconciler, key_at
+from custody.daemons.road import Road
 from custody.daemons.shown import Shown
 from engine_bridge import comparing
 from kernel.canonical import NotCanonical
 from kernel.registry import BadRegistry, Registry
 
+log = logging.getLogger(__name__)
+
+LOOK_UP_S: Final = 5.0
+
 
 class Command(BaseCommand):
-    help = "Compare wallets with the books when a worker asks, and sign where they agree."
+    help = "Compare wallets with the books, asked or not, sign what was seen, and tell signers of breaks."
 
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--key", type=Path, required=True, help="its own Ed25519 key, as a PEM file")
@@ -37,6 +45,13 @@ class Command(BaseCommand):
         parser.add_argument("--registry", type=Path, default=settings.REGISTRY_FILE)
         parser.add_argument("--socket", type=Path, default=settings.RECONCILER_SOCKET)
         parser.add_argument("--allow-uid", type=int, action="append", default=[], help="who may ask")
+        parser.add_argument("--signers", type=Path, default=settings.SIGNERS_DIR, help="whom it tells")
+        parser.add_argument(
+            "--every-s",
+            type=float,
+            default=40,
+            help="it looks by itself where nobody asked for so many seconds (a worker asks every 30)",
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         def stop(*_: object) -> NoReturn:
@@ -60,7 +75,20 @@ class Command(BaseCommand):
                 venue=lambda: comparing.breaks(settings.ENGINE_READER_TARGET),
                 agreed=agreed,
                 shown=shown,
+                road=Road(options["signers"]),
             )
+            ended = threading.Event()
+
+            def look_unasked() -> None:
+                while not ended.wait(LOOK_UP_S):
+                    try:
+                        reconciler.look_unasked(every=timedelta(seconds=options["every_s"]))
+                    except Exception:  # whatever it was: the next look must come
+                        log.exception("nobody asked, and nothing was compared")
+                    finally:
+                        connection.close()
+
+            alone = threading.Thread(target=look_unasked, daemon=True)
 
             def answer(message: serving.Message, uid: int) -> serving.Message:
                 try:
@@ -70,10 +98,12 @@ class Command(BaseCommand):
 
             self.stdout.write(f"reconciler ready socket={options['socket']}")
             self.stdout.flush()
+            alone.start()
             try:
                 serving.serve(listener, answer=answer, allowed=options["allow_uid"], log=self.stderr.write)
             except KeyboardInterrupt:
                 self.stdout.write("reconciler stopped")
             finally:
+                ended.set()
                 listener.close()
                 options["socket"].unlink(missing_ok=True)
