@@ -82,10 +82,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_kind_has_its_part_of_all_files_within_bounds_and_whoever_shares_it_a_quarter_of_that() {
+    fn a_kind_has_its_part_of_all_files_within_bounds_and_whoever_shares_it_a_fifth_of_that() {
         let of = |files| Places::of(files, 100);
         assert_eq!([0, 39, 40, 800, u64::MAX].map(|files| of(files).limit), [4, 4, 5, 100, 100]);
-        assert_eq!([0, 63, 64, 800].map(|files| of(files).share().limit), [1, 1, 2, 25]);
+        assert_eq!([0, 79, 80, 800].map(|files| of(files).share().limit), [1, 1, 2, 20]);
     }
 
     #[test]
