@@ -29,6 +29,7 @@ mod recovery;
 mod serve;
 mod settled;
 mod shadow;
+mod silence;
 mod snapshots;
 mod socket;
 mod stages;

@@ -25,6 +25,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio_stream::Stream;
 use tonic::{Request, Response, Status};
 
+use crate::silence::Silence;
 use crate::start::{Warm, point_of};
 
 /// How often the journal is looked at.
@@ -115,21 +116,17 @@ pub struct Order {
 /// Returns once nobody holds the journal. A leader that has given no sign of life for `silence` is ended, unless
 /// that is zero: only the kernel's release of its lock lets this process write.
 pub async fn leaderless(folder: &Path, silence: Duration) {
-    let mut beat = countersign_journal::last_beat(folder);
-    let mut heard = Instant::now();
+    let heard = || countersign_journal::last_beat(folder);
+    let mut silent = Silence::begin(heard(), Instant::now());
     while countersign_journal::is_led(folder) {
         tokio::time::sleep(WATCH).await;
-        let now = countersign_journal::last_beat(folder);
-        if now != beat {
-            beat = now;
-            heard = Instant::now();
-        }
-        if !silence.is_zero() && heard.elapsed() >= silence {
+        let lasts = silent.look(heard(), Instant::now());
+        if !silence.is_zero() && lasts >= silence {
             match countersign_journal::fence(folder) {
                 Ok(()) => eprintln!("engine: the leader was silent for {silence:?} and has been ended"),
                 Err(cause) => eprintln!("engine: the leader is silent and cannot be ended: {cause}"),
             }
-            heard = Instant::now();
+            silent = Silence::begin(heard(), Instant::now());
         }
     }
     eprintln!("engine: the leader is gone, taking over");

@@ -103,6 +103,16 @@ async fn lets_a_standby_lead_by_itself_when_the_leader_dies_under_load() {
 async fn ends_a_leader_that_is_silent_so_that_it_can_never_write_again() {
     let mut first = Process::fresh();
     first.list_and_fund().await;
+    // One that has nothing to do says that it lives, too.
+    let heard = || fs::metadata(first.path("journal/LOCK")).unwrap().modified().unwrap();
+    for _ in 0..2 {
+        let (before, mut looks) = (heard(), 0);
+        while heard() == before {
+            looks += 1;
+            assert!(looks < 6_000, "nothing is heard of it");
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
     let mut second = first.standby(&["--take-over", "auto", "--silence-ms", "3000"]).await;
     let mut ids = Ids;
     trade(&first, &mut ids, 1, 100).await;
