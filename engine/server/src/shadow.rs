@@ -211,3 +211,79 @@ impl Work {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use countersign_journal::{Block, Journal, Options};
+    use countersign_venue::codec::digest;
+    use countersign_venue::{Command, LOGIC_VERSION};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::engine::tests::idle;
+
+    fn work(folder: &Path, every: u64) -> Work {
+        let (engine, _) = idle(folder, 1);
+        let keep = Keep { segments: 0, event_files: 0 };
+        Work { folder: folder.to_path_buf(), engine, shadow: None, every, bytes: 0, keep, before: 0 }
+    }
+
+    #[test]
+    fn a_snapshot_stands_for_nothing_that_could_still_be_lost() {
+        for flushed_last in [true, false] {
+            let folder = TempDir::new().unwrap();
+            let mut work = work(folder.path(), 0);
+            let shared = Arc::clone(&work.engine.shared);
+            let options = Options { segment_bytes: 4_096, ..Options::default() };
+            let (mut journal, _) = Journal::open(folder.path(), &options, true, 0, |_| Ok(())).unwrap();
+            let (mut venue, mut output, mut block) = (Venue::new(), Output::default(), Block::default());
+            block.start(1);
+            for epoch in [1, 2] {
+                let command = Command::Lead { epoch, logic_version: LOGIC_VERSION };
+                let (_, body) = block.push(epoch, |bytes| command.encode(bytes));
+                venue.apply(epoch, &command, digest(block.since(body)), &mut output);
+                if epoch == 1 {
+                    shared.durable.set(1, &venue.chain());
+                }
+            }
+            journal.append(&mut block).unwrap();
+            // It reads both commands from the file, as if the second one were not flushed yet, or its event not told.
+            let flush = || shared.durable.set(2, &venue.chain());
+            let tell = || shared.archive.append(&output.bytes, output.count).unwrap();
+            if flushed_last {
+                tell()
+            } else {
+                flush()
+            }
+            let taking = thread::spawn(move || work.take());
+            thread::sleep(Duration::from_millis(50));
+            assert!(!taking.is_finished() && snapshots::newest_seq(folder.path()) == 0, "{flushed_last}");
+            if flushed_last {
+                flush()
+            } else {
+                tell()
+            }
+            let taken = taking.join().unwrap().unwrap();
+            assert_eq!((taken.engine_seq, taken.event_seq), (2, venue.event_seq()));
+            assert_eq!(shared.snapshot_seq.load(Ordering::Relaxed), 2);
+            // And its events are sealed, since a start from it reads none of them again.
+            assert!(folder.path().join("events/events-00000000000000000001.idx").exists());
+        }
+    }
+
+    #[test]
+    fn a_snapshot_is_due_after_as_many_commands_as_were_asked_for_and_never_where_none_were() {
+        let folder = TempDir::new().unwrap();
+        let mut work = work(folder.path(), 100);
+        let due = |work: &Work, applied| {
+            work.engine.shared.applied_seq.store(applied, Ordering::Relaxed);
+            work.is_due()
+        };
+        work.engine.shared.snapshot_seq.store(50, Ordering::Relaxed);
+        assert_eq!([40, 149, 150].map(|applied| due(&work, applied)), [false, false, true]);
+        work.bytes = 200 * BYTES_OF_A_COMMAND;
+        assert_eq!([249, 250].map(|applied| due(&work, applied)), [false, true]);
+        work.every = 0;
+        assert!(!due(&work, u64::MAX));
+    }
+}

@@ -1,12 +1,13 @@
 //! Verifying a journal while its engine leads.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use countersign_wire::v1::admin_client::AdminClient;
-use countersign_wire::v1::{VerifyReport, VerifyRequest, VerifyState};
+use countersign_wire::v1::order_entry_client::OrderEntryClient;
+use countersign_wire::v1::{CommandBatch, Empty, Side, VerifyReport, VerifyRequest, VerifyState};
 use tonic::transport::Channel;
 
-use crate::process::{self, Ids, Process};
+use crate::process::{self, Ids, Process, TOM, limit};
 use crate::trade;
 
 /// Asks until the verification has ended.
@@ -66,4 +67,30 @@ async fn reads_its_closed_segments_again_while_it_leads_and_says_what_is_wrong_a
 
     // What it found ends nothing: who is to restore the disk decides when.
     trade(&process, &mut ids, next, 10).await;
+}
+
+#[tokio::test]
+async fn takes_nothing_more_once_a_replay_of_its_journal_gives_something_else() {
+    let (mut other, mut process) = (Process::fresh(), Process::fresh());
+    other.list_and_fund().await;
+    let mut admin = process::admin_client(other.admin().await);
+    let state = admin.take_snapshot(Empty {}).await.unwrap().into_inner().file;
+    process.list_and_fund().await;
+    process.kill();
+    process.start(&["--snapshot-every", "0"]).await;
+    trade(&process, &mut Ids, 1, 100).await;
+    let mut admin = process::admin_client(process.admin().await);
+    let mut orders = OrderEntryClient::new(process.orders().await);
+    // What its replay begins from is another venue's: as if its own memory had changed behind that.
+    let name = Path::new(&state).file_name().unwrap();
+    std::fs::copy(&state, process.path("journal").join(name)).unwrap();
+    admin.take_snapshot(Empty {}).await.unwrap_err();
+    let batch = CommandBatch { commands: vec![limit(Ids.next(), 1_001, TOM, Side::Sell, 100, 5)] };
+    orders.submit_batch(batch).await.unwrap_err();
+    let said = process.says("replay differs").await;
+    assert!(
+        said.iter().any(|line| line.contains("the journal's replay differs from the engine at")),
+        "{said:?}"
+    );
+    assert_eq!(process.exit_code(), None, "it was not ended by a signal of its own");
 }
