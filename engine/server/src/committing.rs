@@ -140,3 +140,110 @@ fn fail(shared: &Shared, error: &dyn std::fmt::Display) -> ! {
     thread::sleep(LAST_WORDS);
     std::process::exit(70);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Mutex;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use countersign_journal::{Options, Seam, Step};
+    use countersign_venue::codec::digest;
+    use countersign_venue::{Command, LOGIC_VERSION, Venue};
+    use tempfile::TempDir;
+    use tokio::sync::oneshot;
+
+    use super::*;
+    use crate::engine::tests::idle;
+    use crate::stages::Way;
+
+    /// A journal thread whose events nobody writes.
+    fn begin(folder: &Path, seam: Seam) -> Committing {
+        let options = Options { segment_bytes: 4_096, fsync: true, seam };
+        let (journal, _) = Journal::open(&folder.join("journal"), &options, true, 0, |_| Ok(())).unwrap();
+        let shared = idle(folder, 1).0.shared;
+        Committing {
+            journal,
+            events: Arc::default(),
+            writing: thread::spawn(|| ()),
+            shared,
+            beat: Instant::now(),
+        }
+    }
+
+    #[test]
+    fn nothing_that_waits_for_a_block_is_let_out_before_its_flush() {
+        let folder = TempDir::new().unwrap();
+        // What is out at each flush; it can be looked at once it is all there.
+        type Look = Box<dyn FnMut() -> [bool; 4] + Send>;
+        let look: Arc<Mutex<Option<Look>>> = Arc::default();
+        let seen: Arc<Mutex<Vec<[bool; 4]>>> = Arc::default();
+        let (looking, found) = (Arc::clone(&look), Arc::clone(&seen));
+        let seam = Seam::new(move |step| {
+            if let (Step::Append | Step::Flush, Some(look)) = (step, looking.lock().unwrap().as_mut()) {
+                found.lock().unwrap().push(look());
+            }
+            Ok(())
+        });
+        let mut committing = begin(folder.path(), seam);
+
+        let mut batch = Batch { engine_seq: 1, event_seq: 1, epoch: 7, ..Batch::default() };
+        batch.block.start(1);
+        let command = Command::Lead { epoch: 7, logic_version: LOGIC_VERSION };
+        let (_, body) = batch.block.push(9, |bytes| command.encode(bytes));
+        Venue::new().apply(9, &command, digest(batch.block.since(body)), &mut batch.output);
+        let (reply, mut answers) = oneshot::channel();
+        let now = Instant::now();
+        let way = Way { read: now, taken: now, decided: now };
+        batch.releases.push(Held::Answers(Vec::new(), Reply::Once(reply), way));
+        let released = Arc::new(AtomicBool::new(false));
+        let release = Arc::clone(&released);
+        batch.releases.push(Held::Look(Box::new(move || release.store(true, Ordering::SeqCst))));
+        let (shared, events) = (Arc::clone(&committing.shared), Arc::clone(&committing.events));
+        *look.lock().unwrap() = Some(Box::new(move || {
+            let told = answers.try_recv().is_ok_and(|told| (told.durable_seq, told.epoch) == (1, 7));
+            let written = events.take_back().is_some_and(|output| output.count == 1);
+            [shared.durable.get().0 == 1, told, released.load(Ordering::SeqCst), written]
+        }));
+        committing.commit(&mut batch);
+        assert_eq!(*seen.lock().unwrap(), [[false; 4]; 2]);
+        let out = look.lock().unwrap().take().unwrap()();
+        assert_eq!(out, [true; 4]);
+    }
+
+    #[test]
+    fn blocks_wait_for_whoever_writes_events_once_there_are_too_many() {
+        let folder = TempDir::new().unwrap();
+        let committing = begin(folder.path(), Seam::default());
+        let output = |bytes: usize| Output { bytes: vec![0; bytes], count: 1 };
+        committing.pass_on(&output(EVENT_BYTES - 1));
+        let comes = AtomicBool::new(false);
+        let taken = thread::scope(|scope| {
+            let taker = scope.spawn(|| {
+                thread::sleep(Duration::from_millis(50));
+                comes.store(true, Ordering::SeqCst);
+                committing.events.take().unwrap()
+            });
+            committing.pass_on(&output(1));
+            assert!(comes.load(Ordering::SeqCst), "nobody has come for them");
+            taker.join().unwrap()
+        });
+        assert_eq!((taken.bytes.len(), taken.count), (EVENT_BYTES, 2));
+    }
+    #[test]
+    fn the_journal_is_let_go_behind_the_last_event() {
+        let folder = TempDir::new().unwrap();
+        let mut committing = begin(folder.path(), Seam::default());
+        let (events, journal) = (Arc::clone(&committing.events), folder.path().join("journal"));
+        let held = Arc::new(AtomicBool::new(false));
+        let holds = Arc::clone(&held);
+        committing.writing = thread::spawn(move || {
+            assert!(events.take().is_none());
+            thread::sleep(Duration::from_millis(50));
+            holds.store(countersign_journal::is_led(&journal), Ordering::SeqCst);
+        });
+        committing.end();
+        assert!(held.load(Ordering::SeqCst), "somebody else could have written below the folder");
+        assert!(!countersign_journal::is_led(&folder.path().join("journal")));
+    }
+}
