@@ -298,6 +298,19 @@ pub mod tests {
         Job::Look(Box::new(|_| Box::new(|| ())))
     }
 
+    #[test]
+    fn no_more_commands_wait_than_clients_are_told() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (engine, queue) = idle(folder.path(), 4);
+        let queued = || engine.shared.queued.load(Ordering::Relaxed);
+        engine.shared.queued.store(COMMANDS_MAX - 1, Ordering::Relaxed);
+        engine.send(look()).unwrap();
+        assert_eq!((engine.send(look()), queued()), (Err(NotTaken(Code::Busy)), COMMANDS_MAX));
+        drop(queue);
+        engine.shared.queued.store(0, Ordering::Relaxed);
+        assert_eq!((engine.send(look()), queued()), (Err(NotTaken(Code::Failed)), 0));
+    }
+
     #[tokio::test]
     async fn a_promise_waits_for_room_where_others_hear_that_it_is_busy() {
         let folder = tempfile::TempDir::new().unwrap();

@@ -260,3 +260,40 @@ async fn pump(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn whatever_answers_a_frame_gives_its_permits_back() {
+        let stages = Stages::default();
+        for (count, permits) in [(0, 1), (1, 1), (3, 3)] {
+            let entries =
+                || (0..count).map(|_| Entry { id: Bytes::new(), session_seq: 0, command: Err(Code::Busy) });
+            let told = Told::Refused(refused(entries().collect(), NotTaken(Code::Busy), 1));
+            assert_eq!(told.frame(Durability::Disk, &stages).1, permits);
+            let outcome = countersign_venue::Outcome {
+                code: Code::Ok,
+                engine_seq: 1,
+                time_ns: 1,
+                order_id: 0,
+                filled: 0,
+                leaves: 0,
+                cancelled: 0,
+            };
+            let one = |entry: Entry| engine::Told {
+                id: entry.id,
+                session_seq: 0,
+                outcome,
+                duplicate: false,
+                event_seq: 0,
+            };
+            let told = entries().map(one).collect();
+            let told = Told::Answers(Answers { told, durable_seq: 1, epoch: 1, durable_at: Instant::now() });
+            assert_eq!(told.frame(Durability::Disk, &stages).1, permits);
+        }
+    }
+}

@@ -127,3 +127,74 @@ impl Service for Transfers {
         Ok(Response::new(AcknowledgeResult { engine_seq: outcome.engine_seq, forgotten: outcome.filled }))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::mpsc::Receiver;
+
+    use countersign_wire::v1::{CommandBatch, ResultCode, ShardState, Transfer};
+    use tempfile::TempDir;
+
+    use super::*;
+    use crate::consumers::Consumers;
+    use crate::engine::Job;
+    use crate::engine::tests::idle;
+    use crate::lines::Lines;
+    use crate::orders::Orders;
+    use crate::places::Places;
+    use countersign_wire::v1::order_entry_server::OrderEntry;
+
+    fn batch() -> TransferBatch {
+        let transfer = Transfer { transfer_id: vec![7; 16], account_id: 11, ..Transfer::default() };
+        TransferBatch { transfers: vec![transfer] }
+    }
+
+    /// Takes one job and dies with it.
+    async fn die(queue: &Receiver<Job>) {
+        while queue.try_recv().is_err() {
+            tokio::task::yield_now().await;
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_taken_and_never_answered_is_told_as_neither_done_nor_refused() {
+        let folder = TempDir::new().unwrap();
+        let (engine, queue) = idle(folder.path(), 4);
+        let transfers = Transfers { engine: engine.clone() };
+        let (told, ()) = tokio::join!(transfers.submit(Request::new(batch())), die(&queue));
+        assert_eq!(told.unwrap_err().code(), tonic::Code::Unavailable);
+        let asked = Request::new(QueryTransferRequest { transfer_id: vec![7; 16] });
+        let (told, ()) = tokio::join!(transfers.query(asked), die(&queue));
+        assert_eq!(told.unwrap_err().code(), tonic::Code::Unavailable);
+        let (consumers, lines, places) = (Consumers::default(), Lines::default(), Places::for_streams());
+        let orders = Orders { engine, consumers, lines, places };
+        let commands = CommandBatch { commands: vec![countersign_wire::v1::Command::default()] };
+        let (told, ()) = tokio::join!(orders.submit_batch(Request::new(commands)), die(&queue));
+        assert_eq!(told.unwrap_err().code(), tonic::Code::Unavailable);
+    }
+
+    #[tokio::test]
+    async fn who_does_not_lead_any_more_takes_no_transfer_and_says_so_of_each() {
+        let folder = TempDir::new().unwrap();
+        let (engine, queue) = idle(folder.path(), 4);
+        let transfers = Transfers { engine: engine.clone() };
+        for (state, code) in [
+            (ShardState::Draining, ResultCode::Draining),
+            (ShardState::Upgrading, ResultCode::Draining),
+            (ShardState::Failed, ResultCode::Failed),
+            (ShardState::Standby, ResultCode::NotLeader),
+            (ShardState::Recovering, ResultCode::NotLeader),
+        ] {
+            engine.shared.state.send_replace(state);
+            let told = tokio::select! {
+                biased;
+                told = transfers.submit(Request::new(batch())) => told.unwrap().into_inner(),
+                () = std::future::ready(()) => panic!("{state:?} takes it"),
+            };
+            let refused =
+                TransferResult { transfer_id: vec![7; 16], code: code as i32, ..TransferResult::default() };
+            assert_eq!(told.results, [refused]);
+            assert!(queue.try_recv().is_err(), "{state:?} takes it");
+        }
+    }
+}
