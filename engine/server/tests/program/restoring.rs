@@ -3,6 +3,7 @@
 use std::fs;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use countersign_wire::v1::{Empty, VerifyState};
 
@@ -106,6 +107,10 @@ async fn tells_no_event_again_with_another_content_and_says_which_one_was_told_o
         let named = |seq: u64| said.contains(&format!("tells event {seq} otherwise"));
         assert!(named(newest) || named(newest - 1), "{said}");
         assert!(said.contains("does not lead") && said.contains("nothing of it was changed"), "{said}");
+        let mut verify = Command::new(env!("CARGO_BIN_EXE_countersign-engine"));
+        let refused = verify.arg("verify").arg("--dir").arg(process.path("journal")).output().unwrap();
+        let finding = String::from_utf8_lossy(&refused.stderr);
+        assert!(!refused.status.success() && finding.contains("event"), "{refused:?}");
         assert!(fs::read(&told).unwrap() == left);
         // The program that told them finds them as they were, and cuts the one that it had not written whole.
         flip(&told, 40);
