@@ -8,7 +8,7 @@ differ it signs that, tells the signers itself (`road`), and the lane shuts at o
 carries; it looks by itself where nobody asks. So it does while another wallet's coins are not those of the
 books, a customer was credited against no coins and officers' passkeys have not signed for it, or somebody has
 another balance at the venue than the engine says, or the node does not have what was booked as come or paid
-(`looking`). An engine that does not answer leaves it without word.
+(`looking`). An engine that does not answer leaves it without word, unless something else is wrong.
 
 The same word frees what the lane signed once it is final, so it names coins that are spent deep in the chain.
 Which coins signers wait for, the database may say; that they are spent, and by what, the node says alone.
@@ -120,7 +120,9 @@ class Reconciler:
             self._road.go()
 
     def look(self, wallet: str) -> Message:
-        """Both sides at one block, and signed whether they agree; NotNow where they moved on."""
+        """Both sides at one block, and signed whether they agree. Where they moved on (NotNow), or the venue
+        cannot be asked (NotCompared), it says what is wrong all the same, and nothing where that is nothing.
+        """
         if wallet not in self._registry.lanes:
             return {"v": 1, "type": "refused", "why": "the registry gives this wallet no lane"}
         described = self._registry.wallets[wallet]
@@ -133,18 +135,29 @@ class Reconciler:
         books = queries.books_of(wallet, known=self._agreed.references, booked=self._looking.booked)
         spent = {} if books is None else self._spent(wallet, books.height)
         unseen = [] if books is None else self._looking.breaks(books.whole.booked, now=self._clock())
-        if books is None or (books.height, books.tip) != before or self._at_tip() != before:
-            raise NotNow("the node and the books do not stand at the same block")
-        if books.height < 1:
+        if books is None or books.height < 1:
             raise NotNow("there is no block yet")
-        if on_chain != books.units:
+        later: list[Exception] = []
+        if (books.height, books.tip) == before == self._at_tip():
+            unsound = [*self._unsound(books, elsewhere), *unseen]
+            differs = on_chain != books.units
+        else:
+            later.append(NotNow("the node and the books do not stand at the same block"))
+            unsound, differs = self._unsound(books, books.whole.elsewhere), False
+        try:
+            unsound += self._venue()
+        except NotCompared as error:
+            later.append(error)
+        count = len(unsound) + differs
+        if later and not count:
+            raise later[0]
+        unsound += [f"Not all was compared: {error}." for error in later]
+        if differs:
             log.error(
                 "%s holds %d units at %d, the books say %d", wallet, on_chain, books.height, books.units
             )
-        unsound = [*self._unsound(books, elsewhere), *unseen]
         for said in unsound:
             log.error("%s: %s", wallet, said)
-        count = len(unsound) + (on_chain != books.units)
         payload = canonical.encode(
             {
                 "v": 3,
@@ -200,7 +213,7 @@ class Reconciler:
             else:
                 self._agreed.add(credit)
         unsound = breaks(books.whole, elsewhere=elsewhere, signed=self._agreed.units)
-        return [*unsound, *unsigned, *self._venue()]
+        return [*unsound, *unsigned]
 
     def _spent(self, wallet: str, height: int) -> dict[str, canonical.Value]:
         """Coins that signers wait for and that the node itself shows as spent, deep enough, and by what."""

@@ -155,16 +155,26 @@ def test_shut_the_lane_for_a_credit_that_no_known_passkey_signed(
 def test_shut_the_lane_for_a_credit_of_another_asset_too(
     scene: Scene, chain: Chain, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """At the venue it buys coins."""
+    """At the venue it buys coins. Nothing that could not be compared as well keeps it back."""
     adjusted(scene, Amount(5_000_000, "USDT"))
     assert look(scene).agrees
-    reconciled(scene, chain, monkeypatch, registry=replace(registry_of(scene), officers={}))
+
+    def silent() -> list[str]:
+        raise NotCompared("the venue was not compared: UNAVAILABLE")
+
+    chain.ahead = 1
+    nobody = replace(registry_of(scene), officers={})
+    reconciled(scene, chain, monkeypatch, registry=nobody, venue=silent)
     scene.treasury.now += timedelta(seconds=1)
     scene.signers.at(scene.treasury.now)
     broken = look(scene)
     assert "SIGNER_BOOKS_BROKEN" in scene.withdraw().reason  # at once: the last word that agrees is young
     assert [said.partition(":")[0] for said in broken.breaks][:1] == [
         "Credits against no coins are 5 USDT in the ledger, and officers signed for 0 USDT"
+    ]
+    assert broken.breaks[-2:] == [
+        "Not all was compared: the node and the books do not stand at the same block.",
+        "Not all was compared: the venue was not compared: UNAVAILABLE.",
     ]
 
 
