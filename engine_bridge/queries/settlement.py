@@ -22,7 +22,7 @@ from engine_bridge.permissions import Permission
 from engine_bridge.queries.traders import POLL_S
 
 _BOOKS: Final = """
-    SELECT coalesce((SELECT last_event_seq FROM engine_cursor WHERE shard = %s), 0),
+    SELECT coalesce((SELECT greatest(last_event_seq, rebuilt_to) FROM engine_cursor WHERE shard = %s), 0),
            CASE a.kind WHEN %s THEN 0 ELSE coalesce(e.id, -1) END, a.asset, a.units
     FROM (SELECT 1) always
     LEFT JOIN ledger_account a ON a.kind IN (%s, %s) AND a.units <> 0
@@ -49,10 +49,11 @@ class SettlementView:
 
 
 def trading_books() -> tuple[int, dict[tuple[int, str], int]]:
-    """Settlement's event, and by engine account and asset what the ledger holds at the venue as of it.
+    """The ledger's event, and by engine account and asset what it holds at the venue as of it.
 
-    One statement, hence one moment. Account 0 is the venue's own and holds its fees; -1 would be
-    somebody whom the engine does not know.
+    One statement, hence one moment. The event is settlement's; while the mirrors are being rebuilt it is the
+    one that they had reached, since the postings stayed. Account 0 is the venue's own and holds its fees; -1
+    would be somebody whom the engine does not know.
     """
     with connection.cursor() as cursor:
         fees, trading = AccountKind.ENGINE_FEES, AccountKind.CUSTOMER_TRADING
