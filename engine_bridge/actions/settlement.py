@@ -74,7 +74,7 @@ def settle_batch(
     )
     for event in events:
         keeper.apply(event)
-    _write(keeper.changes, opened)
+    _write(keeper.changes, opened, now=now)
     before = cursor.last_event_seq
     cursor.last_event_seq, cursor.last_engine_seq = events[-1].event_seq, events[-1].engine_seq
     cursor.epoch, cursor.settled_at, cursor.halted = batch.epoch, now, ""
@@ -144,7 +144,7 @@ def clear_mirrors(*, actor: Actor, now: datetime, reason: str, shard: int = lock
     return reached
 
 
-def _write(changes: Changes, opened: Iterable[int]) -> None:
+def _write(changes: Changes, opened: Iterable[int], *, now: datetime) -> None:
     owners = _owners(changes)
     closed = [entry for entry in changes.entries if isinstance(entry, TransferEntry)]
     transfers = locks.transfers(entry.transfer_id for entry in closed)
@@ -153,7 +153,8 @@ def _write(changes: Changes, opened: Iterable[int]) -> None:
     mirrors.write_balances(changes)
     mirrors.write_states(changes.states)
     # One statement for all postings: what arrives and what is traded on reach an account together.
-    post_all(_drafts(changes, owners, {entry.transfer_id: _close(entry, transfers) for entry in closed}))
+    ends = {entry.transfer_id: _close(entry, transfers, now=now) for entry in closed}
+    post_all(_drafts(changes, owners, ends))
 
 
 def _owners(changes: Changes) -> dict[int, UUID]:
@@ -207,8 +208,11 @@ def _ends(row: Transfer) -> tuple[Key, Key] | None:
     return (transit, trading) if row.into_venue else (trading, funding)
 
 
-def _close(entry: TransferEntry, transfers: Mapping[UUID, Transfer]) -> Transfer:
-    """The transfer's row in its last state; Break where the engine speaks of another one."""
+def _close(entry: TransferEntry, transfers: Mapping[UUID, Transfer], *, now: datetime) -> Transfer:
+    """The transfer's row in its last state; Break where the engine speaks of another one.
+
+    It is closed now, however old its event is: until now a sender could read that it is pending.
+    """
     row = transfers.get(entry.transfer_id)
     if row is None:
         raise Break(f"the engine closed transfer {entry.transfer_id}, which was never started")
@@ -219,7 +223,7 @@ def _close(entry: TransferEntry, transfers: Mapping[UUID, Transfer]) -> Transfer
     if row.event_seq is None:
         state = move(TransferState(row.state), outcome)
         changed = Transfer.objects.filter(pk=row.pk, state=TransferState.PENDING).update(
-            state=state, reason=entry.refusal, event_seq=entry.event_seq, closed_at=entry.at
+            state=state, reason=entry.refusal, event_seq=entry.event_seq, closed_at=now
         )
         if changed != 1:
             raise Break(f"transfer {row.pk} moved on while it was being closed")

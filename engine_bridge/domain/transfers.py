@@ -27,8 +27,8 @@ NEXT: Final[Mapping[TransferState, frozenset[TransferState]]] = {
 }
 
 ACKNOWLEDGED_AFTER: Final = timedelta(days=1)
-"""When the engine may forget a closed transfer. Far longer than any sender could be asleep between reading
-"pending" and sending: a forgotten id sent again would be applied again."""
+"""When the engine may forget a transfer that was closed here. Far longer than any sender could be asleep
+between reading "pending" and sending: a forgotten id sent again would be applied again."""
 
 
 class IllegalMove(ValueError):

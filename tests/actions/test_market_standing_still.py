@@ -283,8 +283,10 @@ def test_lets_the_engine_forget_no_transfer_before_its_end_is_a_day_old(
     daemon._acknowledged = clock.now()
     assert daemon.step() is True
     assert told == {"acknowledged": [], "settled": []}, "the hour is not over"
+    daemon._sweep(clock.now() + settlement.ACKNOWLEDGE_EVERY)
+    assert told == {"acknowledged": [], "settled": [3]}, "who has just read of them as pending may yet send"
     old = clock.now() - ACKNOWLEDGED_AFTER - timedelta(minutes=1)
     for units, at in ((4, old), (5, old), (6, clock.now() - ACKNOWLEDGED_AFTER / 2)):
         Transfer.objects.filter(units=units).update(closed_at=at)
-    daemon._sweep(clock.now() + settlement.ACKNOWLEDGE_EVERY)
-    assert told == {"acknowledged": [2], "settled": [3]}
+    daemon._sweep(clock.now() + 2 * settlement.ACKNOWLEDGE_EVERY)
+    assert told == {"acknowledged": [2], "settled": [3, 3]}

@@ -15,6 +15,7 @@ from core.audit.models import AuditEvent
 from core.ledger import AccountKind
 from core.ledger.models import JournalEntry
 from engine_bridge import locks, tasks
+from engine_bridge.actions import clear_mirrors
 from engine_bridge.actions.transfers import (
     BeyondAvailable,
     EmptyTransfer,
@@ -130,15 +131,17 @@ def test_is_sent_no_more_once_it_is_closed(
     assert sent == [row.pk, row.pk]
 
 
-def test_is_closed_at_the_time_of_its_event(
+def test_is_closed_when_it_can_be_read_as_pending_no_more_however_old_its_event_is(
     tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
 ) -> None:
     """From then on its day runs until the engine may forget it."""
     row = send(pair[0], "1", "BTC", tape, now)
-    settle(tape.batch(), robot, now)
-    row.refresh_from_db()
-    event = tape.events[-1]
-    assert (row.state, row.event_seq, row.closed_at) == ("settled", event.event_seq, event.at)
+    for late in (timedelta(days=30), timedelta(days=31)):
+        settle(tape.batch(), robot, now + late)
+        clear_mirrors(actor=robot, now=now + late, reason="test")
+        row.refresh_from_db()
+        found = (row.state, row.event_seq, row.closed_at)
+        assert found == ("settled", tape.events[-1].event_seq, now + timedelta(days=30))
 
 
 def test_is_not_closed_over_another_outcome(
