@@ -15,14 +15,14 @@ BLOCK: Final = 1000
 class _Block:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._owner: tuple[int, str] = (0, "")
+        self._database = ""
         self._next = self._end = 0
 
     def take(self, count: int) -> list[int]:
         with self._lock:
-            owner = (os.getpid(), str(connection.settings_dict["NAME"]))
-            if owner != self._owner:
-                self._owner, self._next, self._end = owner, 0, 0
+            database = str(connection.settings_dict["NAME"])
+            if database != self._database:
+                self._database, self._next, self._end = database, 0, 0
             numbers: list[int] = []
             while len(numbers) < count:
                 if self._next == self._end:
@@ -40,6 +40,15 @@ def _reserve() -> int:
 
 
 _block = _Block()
+
+
+def _after_fork() -> None:
+    """A child begins without its parent's numbers, and with a lock that nobody holds."""
+    global _block
+    _block = _Block()
+
+
+os.register_at_fork(after_in_child=_after_fork)
 
 
 def order_numbers(count: int) -> list[int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Callable
 from datetime import datetime
@@ -14,7 +15,7 @@ from core import clock
 from core.actor import Actor
 from core.ledger.invariants import broken
 from customers.models import ApiKey
-from engine_bridge import queries
+from engine_bridge import numbering, queries
 from engine_bridge.actions import settle_batch, start_transfer
 from engine_bridge.actions.accounts import open_account
 from engine_bridge.actions.markets import list_market
@@ -116,3 +117,17 @@ def test_place_one_order_for_one_client_order_id(real_database: str) -> None:
             assert sorted(at_once(4, act)) == ["0", "51016", "51016", "51016"]
         venue.settle()
         assert queries.orders(account(tom), is_open=True).count() == 5
+
+
+def test_wait_for_no_thread_of_a_parents_and_take_no_number_of_its(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A process is forked in the moment in which its parent takes numbers."""
+    monkeypatch.setattr(numbering, "_block", numbering._Block())
+    monkeypatch.setattr(numbering, "_reserve", lambda: 1_000)
+    assert numbering.order_numbers(2) == [1_000, 1_001]
+    with numbering._block._lock:
+        child = os.fork()
+        if child == 0:
+            free = numbering._block._lock.acquire(blocking=False)
+            os._exit(0 if free and numbering._block._next == numbering._block._end else 1)
+    assert os.waitpid(child, 0)[1] == 0
+    assert numbering.order_numbers(1) == [1_002]
