@@ -187,7 +187,7 @@ def test_stops_at_a_transfer_that_nobody_started(
     assert counts() == before
 
 
-@pytest.mark.parametrize("told", [{"units": 1}, {"asset": USDT}, {"into": False}])
+@pytest.mark.parametrize("told", [{"units": 1}, {"asset": USDT}, {"into": False}, {"other": True}])
 def test_stops_at_a_transfer_with_other_contents(
     tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime, told: dict[str, Any]
 ) -> None:
@@ -197,7 +197,8 @@ def test_stops_at_a_transfer_with_other_contents(
         customer_id=tom.customer.pk, amount=amount, into_venue=True, actor=tom.actor, now=now
     )
     contents = {"asset": BTC, "units": amount.units, "into": True} | told
-    tape.transfer(row.pk, number(tom), contents["asset"], contents["units"], into=contents["into"])
+    account = number(pair["other" in told])
+    tape.transfer(row.pk, account, contents["asset"], contents["units"], into=contents["into"])
     with pytest.raises(Break):
         settle(tape.batch(), robot, now)
     row.refresh_from_db()
@@ -209,8 +210,15 @@ def test_stops_at_a_second_outcome_of_one_transfer(
 ) -> None:
     row = send(pair[0], "1", "BTC", tape, now)
     tape.transfer(row.pk, number(pair[0]), BTC, row.units)
-    with pytest.raises(Break):
+    with pytest.raises(Break, match="has two outcomes"):
         settle(tape.batch(), robot, now)
+    settle(tape.batch(1, 2), robot, now)
+    clear_mirrors(actor=robot, now=now, reason="test")
+    told = Tape()
+    told.open_market()
+    told.transfer(row.pk, number(pair[0]), BTC, row.units, refusal="OVERFLOW")
+    with pytest.raises(Break, match="has two outcomes"):
+        settle(told.batch(), robot, now)
 
 
 def test_stops_at_an_account_that_was_never_opened(

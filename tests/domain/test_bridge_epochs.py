@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import Any
 
 import pytest
 
 from engine_bridge.adapters.channel import EngineAway
+from engine_bridge.adapters.feed import Feed
 from engine_bridge.adapters.session import Session
-from engine_bridge.wire import order_entry_pb2, types_pb2
+from engine_bridge.wire import event_feed_pb2, order_entry_pb2, types_pb2
 
 
 class Line:
@@ -67,3 +69,19 @@ def test_and_one_that_stops_leading_is_left() -> None:
     status = types_pb2.ShardStatus(state=types_pb2.SHARD_STATE_DRAINING)
     with pytest.raises(EngineAway, match="the shard is draining"):
         session._take(order_entry_pb2.ServerFrame(status=status))
+
+
+def test_and_whoever_leads_now_are_not_settled_as_one_run() -> None:
+    """All of it would be written down as the former one's, who could go on with it."""
+    feed = Feed.__new__(Feed)
+    told = [(1, 1), (1, 2), (2, 3), (2, 5)]
+    feed._read, feed._events = deque(_of(*one) for one in told), len(told)
+    runs = [[(one.epoch, one.first_event_seq) for one in feed._take()] for _ in range(3)]
+    assert runs == [told[:2], told[2:3], told[3:]]
+    assert feed._events == 0
+
+
+def _of(epoch: int, first: int) -> event_feed_pb2.EventBatch:
+    return event_feed_pb2.EventBatch(
+        epoch=epoch, first_event_seq=first, events=[event_feed_pb2.Event(event_seq=first)]
+    )
