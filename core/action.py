@@ -10,10 +10,12 @@ from __future__ import annotations
 import functools
 import itertools
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Set
+from contextlib import contextmanager
 from contextvars import ContextVar
 from enum import StrEnum
-from typing import Any, ParamSpec, TypeVar
+from types import MappingProxyType
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 from uuid import UUID
 
 from django.db import DatabaseError, InterfaceError, connection, transaction
@@ -25,10 +27,12 @@ from core.refusals import Refused
 
 P = ParamSpec("P")
 R = TypeVar("R")
+Deed: TypeAlias = Callable[[Set[str]], None]
 
 log = logging.getLogger(__name__)
 
 _current: ContextVar[UUID | None] = ContextVar("action", default=None)
+_last: ContextVar[Mapping[Deed, frozenset[str]]] = ContextVar("last", default=MappingProxyType({}))
 _kept: ContextVar[list[str] | None] = ContextVar("kept", default=None)
 
 
@@ -47,6 +51,26 @@ def current() -> UUID:
 def is_open() -> bool:
     """Whether an action is open in this context."""
     return _current.get() is not None
+
+
+def lastly(deed: Deed, *about: str) -> None:
+    """Have the open act do this when everything else of it is done, once, with all that it was named for.
+
+    What is locked then is held no longer than the commit takes. Its refusal is the act's.
+    """
+    current()
+    _last.set({**_last.get(), deed: _last.get().get(deed, frozenset()) | {*about}})
+
+
+@contextmanager
+def each_lastly(deed: Deed, *about: str) -> Iterator[None]:
+    """The same of every act that begins in this block."""
+    before = _last.get()
+    token = _last.set({**before, deed: before.get(deed, frozenset()) | {*about}})
+    try:
+        yield
+    finally:
+        _last.reset(token)
 
 
 def action(
@@ -125,10 +149,13 @@ def _run_durable(
             tripwire.open_act(act, shared=shared)
             about = people(**kwargs) if people is not None else endings.NOBODY
             held = endings.hold(kwargs.get("actor"), about, now=kwargs.get("now"))
-            token = _current.set(act)
+            token, of_each = _current.set(act), _last.set(_last.get())
             try:
                 result = function(*args, **kwargs)
+                for deed, named in _last.get().items():
+                    deed(named)
             finally:
+                _last.reset(of_each)
                 _current.reset(token)
             held.check()
             if shared:

@@ -30,9 +30,10 @@ PATIENCE_MS: Final = 12_000
 of ten seconds, so that nobody keeps their rights by keeping busy. Whatever begins later waits behind the end.
 """
 _SETTING: Final = "FROM pg_settings WHERE name = 'lock_timeout'"
-_PATIENTLY: Final = (
+PATIENTLY: Final = (
     f"(SELECT set_config('lock_timeout', greatest(setting::int, {PATIENCE_MS})::text, true) {_SETTING})"
 )
+"""A column behind which the locks of the same SELECT wait so long, until the transaction ends."""
 _AS_BEFORE: Final = f"(SELECT set_config('lock_timeout', reset_val, true) {_SETTING})"
 
 NEVER: Final = datetime.max.replace(tzinfo=UTC)
@@ -129,7 +130,7 @@ def _lock(*, beside: frozenset[UUID], alone: frozenset[UUID]) -> None:
     if wanted:
         asked = [f"pg_advisory_xact_lock{how}({_LOCKS}, {key})" for key, how in sorted(wanted.items())]
         if alone:
-            asked = [_PATIENTLY, *asked, _AS_BEFORE]
+            asked = [PATIENTLY, *asked, _AS_BEFORE]
         with connection.cursor() as cursor:
             cursor.execute(f"SELECT {', '.join(asked)}")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from datetime import datetime
 from typing import Any, ClassVar, Final, cast
 
@@ -35,8 +36,8 @@ class RawJson(BaseParser):
 class Endpoint(APIView):
     """A public endpoint. Limits are counted by the caller's address.
 
-    A freeze of the trader API stops whatever does something. `is_stopped` is false for what only lowers risk,
-    and for what asks about this freeze together with others.
+    A freeze of the trader API stops whatever does something, also what has begun. `is_stopped` is false for
+    what only lowers risk, and for what asks about this freeze together with others.
     """
 
     authentication_classes: Any = []
@@ -51,12 +52,16 @@ class Endpoint(APIView):
     def get_exception_handler(self) -> Callable[..., Any]:
         return envelope.handle
 
+    def dispatch(self, request: Any, *args: Any, **kwargs: Any) -> Any:
+        with ExitStack() as self.acts:
+            return super().dispatch(request, *args, **kwargs)
+
     def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
         super().initial(request, *args, **kwargs)
         self.now: datetime = clock.now()
         self.count(request)
         if self.is_stopped and request.method not in SAFE:
-            freezes.check(scopes.TRADER_API)
+            self.acts.enter_context(freezes.throughout(scopes.TRADER_API))
 
     def count(self, request: Request) -> None:
         count_by_address(self.limit, request, endpoint=type(self).__name__, now=self.now)

@@ -5,9 +5,11 @@ from typing import TYPE_CHECKING
 from core.lazy import front
 
 if TYPE_CHECKING:
-    from core.freezes.checking import Frozen, check
+    from core.freezes.checking import Frozen, check, throughout
     from core.freezes.pulling import pull
 
-__all__ = ["Frozen", "check", "pull"]
+__all__ = ["Frozen", "check", "pull", "throughout"]
 
-__getattr__ = front(__name__, {"Frozen": "checking", "check": "checking", "pull": "pulling"})
+__getattr__ = front(
+    __name__, {"Frozen": "checking", "check": "checking", "pull": "pulling", "throughout": "checking"}
+)

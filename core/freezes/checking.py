@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator, Set
+from contextlib import contextmanager
 from typing import ClassVar
 
+from core import action
+from core.freezes import holding
 from core.freezes.domain.scopes import checked, described
 from core.freezes.models import Freeze
 from core.refusals import Refused
@@ -25,7 +29,27 @@ class Frozen(Refused):
 
 
 def check(*scopes: str) -> None:
-    """Frozen where a freeze of any of these scopes is in force."""
+    """Frozen where a freeze of any of these scopes is in force; in an act also where one is when it ends."""
+    _look(scopes)
+    if action.is_open():
+        action.lastly(_look_again, *scopes)
+
+
+@contextmanager
+def throughout(*scopes: str) -> Iterator[None]:
+    """Check now, and again at the end of every act that is done in this block."""
+    check(*scopes)
+    with action.each_lastly(_look_again, *scopes):
+        yield
+
+
+def _look_again(scopes: Set[str]) -> None:
+    """The act's last look: behind it the act is kept before any freeze of these is answered."""
+    holding.hold_beside(scopes)
+    _look(scopes)
+
+
+def _look(scopes: Collection[str]) -> None:
     held = Freeze.objects.filter(scope__in=[checked(scope) for scope in scopes], released_at=None)
     freeze = held.order_by("pulled_at", "id").first()
     if freeze is not None:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
 from datetime import datetime
+from functools import partial
 from typing import Final
 
-from django.db import connection
+from django.db import connection, transaction
 from django.db.models import CharField, Exists, OuterRef, Value
 from django.db.models.functions import Cast, Concat
 
@@ -13,6 +15,7 @@ from core import action, audit, outbox
 from core.actor import Actor
 from core.approvals.domain.requests import State
 from core.approvals.models import ApprovalRequest
+from core.freezes import holding
 from core.freezes.domain.scopes import checked
 from core.freezes.events import Event, FreezePulled
 from core.freezes.models import Freeze
@@ -27,8 +30,11 @@ def pull(scope: str, *, reason: str, actor: Actor, now: datetime) -> Freeze:
     Everybody's is their own, and what is released is one of them: whoever stops something while the release
     of an earlier freeze is under way, or is being signed this moment, is not let go with it. Whatever is too
     long to be kept is cut off: nothing is left running because somebody explained at length.
+
+    The act in which it is pulled returns when what was under way is over: behind it the freeze forbids
+    whatever has not happened.
     """
-    action.current()
+    action.lastly(_outlast, scope)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCKS, checked(scope)])
     standing = _standing(scope, actor)
@@ -40,6 +46,11 @@ def pull(scope: str, *, reason: str, actor: Actor, now: datetime) -> Freeze:
     audit.record(Event.PULLED, row, actor=actor, now=now, after={"scope": scope}, reason=row.reason)
     outbox.publish(FreezePulled(freeze=str(row.pk), scope=scope), now=now)
     return row
+
+
+def _outlast(scopes: Set[str]) -> None:
+    """The act's last deed, so the waiting is behind whatever else is done once it has been kept."""
+    transaction.on_commit(partial(holding.await_others, scopes))
 
 
 def _standing(scope: str, actor: Actor) -> Freeze | None:

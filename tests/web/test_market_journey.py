@@ -18,10 +18,10 @@ from custody.domain.limits import Quote
 from custody.domain.wallets import Targets
 from custody.models import Address
 from customers.models import ApiKey, Customer
-from engine_bridge.actions import stop_market
+from engine_bridge.actions import start_transfer, stop_market
 from engine_bridge.actions.markets import list_market
 from engine_bridge.domain.markets import LISTINGS
-from engine_bridge.models import Instrument
+from engine_bridge.models import Instrument, Transfer
 from kernel.intent import time_text
 from kernel.money import Amount
 from tests.customers import Customer as Signer
@@ -30,6 +30,7 @@ from tests.traders import Api, Trader, enrol, second_factor
 from tests.treasury import HOME, PRICE_CENTS, ROBOT, Treasury, registry
 from tests.venue import give
 from trader_api.urls import urlpatterns
+from trader_api.views import funding
 
 pytestmark = pytest.mark.django_db
 
@@ -224,6 +225,23 @@ def test_only_reads_and_cancels_while_the_trader_api_is_frozen(staff: Staff, now
         assert code(api.get("/api/v5/asset/balances")) == "0"
     # What a statement says decides: tests/actions/test_custody_statements.py.
     assert {name for name, said in answers.items() if said != "50001"} == LOWERS_RISK | {"statements"}
+
+
+def test_does_not_finish_what_it_asked_for_before_the_trader_api_was_frozen(
+    treasury: None, staff: Staff, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The door let the request in, and the freeze comes while its act is under way."""
+    tom = enrol("Tom", now=now)
+    give(tom.customer.pk, "1", "BTC")
+
+    def late(**given: Any) -> Any:
+        pull_freeze(scope="trader-api", reason="keys have leaked", actor=staff.sam.actor, now=now)
+        return start_transfer(**given)
+
+    monkeypatch.setattr(funding, "start_transfer", late)
+    asked = {"ccy": "BTC", "amt": "1", "from": "6", "to": "18"}
+    assert code(Api(tom).post("/api/v5/asset/transfer", asked)) == "50001"
+    assert not Transfer.objects.exists()
 
 
 def test_places_nothing_in_a_market_that_is_frozen(db: None, staff: Staff, now: datetime) -> None:
