@@ -172,10 +172,14 @@ impl Session {
             return None;
         }
         let first = self.next_seq;
-        let (mut runs, mut room) = (Vec::new(), BATCH_MAX);
+        let (mut count, mut room) = (0, BATCH_MAX);
         let mut batch = Vec::new();
-        while self.waiting.front().is_some_and(|run| run.count <= room) {
-            let Some(mut run) = self.waiting.pop_front() else { break };
+        // They stay where `give_up` finds them until they are in a frame.
+        for run in &mut self.waiting {
+            if run.count > room {
+                break;
+            }
+            count += 1;
             room -= run.count;
             run.first = self.next_seq;
             for place in run.begin..run.begin + run.count {
@@ -187,7 +191,6 @@ impl Session {
                 batch.extend_from_slice(command);
                 self.next_seq += 1;
             }
-            runs.push(run);
         }
         let mut message = Vec::with_capacity(batch.len() + 8);
         message.push(BATCH);
@@ -195,6 +198,7 @@ impl Session {
         message.append(&mut batch);
         faults::pass(Place::Numbered);
         let left = (self.next_seq - first) as usize;
+        let runs = self.waiting.drain(..count).collect();
         self.frames.push_back(Frame { first, end: self.next_seq, left, runs });
         Some(message)
     }

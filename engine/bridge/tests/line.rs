@@ -257,3 +257,18 @@ fn a_fault_with_what_was_read_costs_the_connection_and_no_command() {
     peer.says(&[answers(1, &[2])]);
     assert_eq!((line.hear(), waiting.came_to()), (Heard::Nothing, (true, vec![State::Told])));
 }
+
+#[test]
+fn a_fault_in_the_middle_of_a_frame_lets_all_go_whose_commands_it_was_to_take_along() {
+    let (_turn, line) = alone();
+    let peer = connected(&line);
+    let waiting = [Waiting::of(&line, 1), Waiting::of(&line, 2)];
+    at_fault(Place::Numbered, || line.resume(1, 0));
+    assert_eq!(line.depth(), 0);
+    for one in waiting {
+        let (whole, states) = one.came_to();
+        assert!(!whole && states.iter().all(|state| *state == State::Open));
+    }
+    drop(peer);
+    begins_anew(&line, 4);
+}
