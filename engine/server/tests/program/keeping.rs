@@ -187,7 +187,7 @@ async fn tells_what_was_dropped_from_the_attic_on_purpose_from_what_is_lost() {
     let mut process = Process::fresh();
     process.list_and_fund().await;
     process.kill();
-    process.start(&["--attic-keep", "1"]).await;
+    process.start(&["--attic-keep", "1", "--events-mib", "1"]).await;
     let attic = process.path("journal/attic");
     let mark = attic.join("kept-from");
     let mut next = trade_until(&process, 1, || mark.exists()).await;
@@ -208,6 +208,17 @@ async fn tells_what_was_dropped_from_the_attic_on_purpose_from_what_is_lost() {
     let said = process.verified();
     assert!(said.contains("kept from") && said.contains("replayed   from the snapshot"), "{said}");
     assert!(said.contains("archive    events"), "{said}");
+    // What was told before the snapshot has only its checksums; those of closed files are read.
+    let told = files(&process)[0].clone();
+    let sound = fs::read(&told).unwrap();
+    let mut bytes = sound.clone();
+    bytes[1_000] ^= 1;
+    fs::write(&told, bytes).unwrap();
+    let mut reading = Command::new(env!("CARGO_BIN_EXE_countersign-engine"));
+    let refused = reading.arg("verify").arg("--dir").arg(process.path("journal")).output().unwrap();
+    assert!(!refused.status.success(), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("events-"), "{refused:?}");
+    fs::write(&told, sound).unwrap();
 
     let kept = fs::read_to_string(&mark).unwrap();
     let copy = attic.join(format!("journal-{:0>20}.seg.lz4", kept.trim()));

@@ -94,3 +94,13 @@ async fn takes_nothing_more_once_a_replay_of_its_journal_gives_something_else() 
     );
     assert_eq!(process.exit_code(), None, "it was not ended by a signal of its own");
 }
+
+#[test]
+fn calls_no_folder_sound_that_holds_no_journal() {
+    let process = Process::fresh();
+    std::fs::create_dir(process.path("journal")).unwrap();
+    let mut verify = std::process::Command::new(env!("CARGO_BIN_EXE_countersign-engine"));
+    let refused = verify.arg("verify").arg("--dir").arg(process.path("journal")).output().unwrap();
+    assert!(!refused.status.success(), "{refused:?}");
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("holds no journal"), "{refused:?}");
+}
