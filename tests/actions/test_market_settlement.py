@@ -12,6 +12,7 @@ from core import ledger
 from core.actor import Actor
 from core.audit.models import AuditEvent
 from core.ledger import AccountKind
+from core.ledger.entries import ReferenceReused
 from core.ledger.invariants import broken
 from core.ledger.models import JournalEntry
 from engine_bridge import locks, queries
@@ -308,6 +309,22 @@ def test_believes_no_note_of_somebody_elses_order(
     )
     settle(tape.batch(), robot, now, {spec.order_id: note})
     assert Order.objects.get().client_id == ""
+
+
+def test_stops_at_a_trade_that_was_posted_with_other_legs(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    """A rebuild holds each posting against its event once more."""
+    tom, tia = pair
+    a_deal(tape, pair, now)
+    settle(tape.batch(), robot, now)
+    clear_mirrors(actor=robot, now=now, reason="test")
+    other, before = Tape(tape.events[:3]), counts()
+    other.cross(number(tom), number(tia), 400_000, 1_000, part=399)
+    with pytest.raises(ReferenceReused):
+        settle(other.batch(), robot, now)
+    assert counts() == before
+    settle(tape.batch(), robot, now)
 
 
 def test_counts_a_rebuild_from_where_the_mirrors_were_before_the_first_of_them(
