@@ -4,16 +4,16 @@ acknowledgements.
 
 from __future__ import annotations
 
-import functools
 import hashlib
 import json
-import os
 from datetime import timedelta
 from typing import Any, Final, cast
 
 import redis
 from django.conf import settings
 from django.db import connection
+
+from core import redis_store
 
 ACCEPTANCE: Final = timedelta(seconds=30)
 """How far a request's timestamp may lie from our clock, either way."""
@@ -22,16 +22,11 @@ REPLAY_MEMORY: Final = 2 * ACCEPTANCE + timedelta(seconds=30)
 ACK_MEMORY: Final = timedelta(seconds=120)
 WINDOW_MS: Final = 2000
 
-StoreDown = redis.RedisError
-
-
-@functools.cache
-def _connect(pid: int, url: str) -> redis.Redis:
-    return redis.Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0)
+StoreDown = redis_store.Down
 
 
 def _redis() -> redis.Redis:
-    return _connect(os.getpid(), settings.REDIS_URL)
+    return redis_store.connected(settings.REDIS_URL)
 
 
 def _key(*parts: str) -> str:

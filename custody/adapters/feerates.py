@@ -2,23 +2,21 @@
 
 from __future__ import annotations
 
-import functools
 import json
-import os
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final, cast
 
-import redis
 from django.conf import settings
 from django.db import connection
+
+from core import redis_store
 
 KEPT: Final = timedelta(days=1)
 FRESH: Final = timedelta(minutes=2)
 """The worker asks every half minute; an older word is none, and one from the future neither."""
-WITHIN_S: Final = 1.0
 
-RatesDown = redis.RedisError
+RatesDown = redis_store.Down
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,23 +31,18 @@ class Estimate:
 def leave(rate: int | None, *, why_not: str = "", blocks: int, now: datetime) -> None:
     """Put down what the node said, or why it said nothing."""
     text = json.dumps({"rate": rate, "why_not": why_not, "blocks": blocks, "at": now.isoformat()})
-    _store(os.getpid(), settings.REDIS_URL).set(_key(), text, px=int(KEPT.total_seconds() * 1000))
+    redis_store.connected(settings.REDIS_URL).set(_key(), text, px=int(KEPT.total_seconds() * 1000))
 
 
 def last(*, now: datetime) -> Estimate | None:
     """The newest word, if it is fresh."""
-    told = cast("bytes | None", _store(os.getpid(), settings.REDIS_URL).get(_key()))
+    told = cast("bytes | None", redis_store.connected(settings.REDIS_URL).get(_key()))
     if told is None:
         return None
     found = json.loads(told)
     if abs(now - datetime.fromisoformat(found["at"])) > FRESH:
         return None
     return Estimate(found["rate"], found["why_not"], found["blocks"])
-
-
-@functools.cache
-def _store(pid: int, url: str) -> redis.Redis:
-    return redis.Redis.from_url(url, socket_timeout=WITHIN_S, socket_connect_timeout=WITHIN_S)
 
 
 def _key() -> str:

@@ -7,9 +7,7 @@ be found by its clOrdId, whose mark the engine itself carries.
 
 from __future__ import annotations
 
-import functools
 import json
-import os
 from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from typing import Final, cast
@@ -18,23 +16,19 @@ import redis
 from django.conf import settings
 from django.db import connection
 
+from core import redis_store
 from engine_bridge.domain.events import Note
 from engine_bridge.domain.orders import OrderType, Side, StpMode
 
 KEPT: Final = timedelta(days=1)
 """Longer than settlement may ever lag."""
 
-NotesDown = redis.RedisError
-
-
-@functools.cache
-def _connect(pid: int, url: str) -> redis.Redis:
-    return redis.Redis.from_url(url, socket_timeout=1.0, socket_connect_timeout=1.0)
+NotesDown = redis_store.Down
 
 
 def store() -> redis.Redis:
     """This process's connection to Redis."""
-    return _connect(os.getpid(), settings.REDIS_URL)
+    return redis_store.connected(settings.REDIS_URL)
 
 
 def _key(order_id: int) -> str:

@@ -8,8 +8,6 @@ by when Redis drops the entry.
 
 from __future__ import annotations
 
-import functools
-import os
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final, cast
@@ -17,13 +15,13 @@ from typing import Any, Final, cast
 import redis
 from django.core import signing
 
+from core import redis_store
 from core.access.domain.postures import Finding, Posture
 
 KEPT_S: Final = 300
 """How long an answer lies here at most; it serves no longer (`identities.FRESH_S`)."""
-REDIS_WITHIN_S: Final = 1.0
 
-ShelfDown = redis.RedisError
+ShelfDown = redis_store.Down
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +30,6 @@ class Kept:
 
     posture: Posture | None
     at: float
-
-
-@functools.cache
-def _connect(pid: int, url: str) -> redis.Redis:
-    return redis.Redis.from_url(url, socket_timeout=REDIS_WITHIN_S, socket_connect_timeout=REDIS_WITHIN_S)
 
 
 class Shelf:
@@ -76,7 +69,7 @@ class Shelf:
 
     @property
     def _redis(self) -> redis.Redis:
-        return _connect(os.getpid(), self._url)
+        return redis_store.connected(self._url)
 
     def _name(self, *parts: str) -> str:
         return ":".join(("access", self._apart, "posture", *parts))
