@@ -32,13 +32,20 @@ class Comparison:
 
 
 def compare(target: str) -> Comparison:
-    """Engine against ledger. What settlement has not reached yet is added to the ledger's side. EngineAway.
+    """Engine against ledger. What settlement has not reached yet is added to the ledger's side. NotCompared.
 
     The ledger is read first, in one statement with the cursor, so it is never ahead of the engine. Each page
     of the engine's is true at an event of its own, so each account is brought to the event of its page.
     Accounts that are on none hold nothing there, and are asked for by number if the ledger has anything of
     them.
     """
+    try:
+        return _compared(target)
+    except (EngineAway, feed.EventsMissing) as error:
+        raise NotCompared(f"the venue was not compared: {error}") from error
+
+
+def _compared(target: str) -> Comparison:
     settled_seq, ledger = queries.trading_books()
     engine: Movements = {}
     seen: dict[int, int] = {}
@@ -58,14 +65,13 @@ def breaks(target: str) -> list[str]:
     """Where ledger and engine differ, in sentences as an operator is told them; NotCompared."""
     try:
         found = compare(target)
-    except (EngineAway, feed.EventsMissing) as error:
-        raise NotCompared(f"the venue was not compared: {error}") from error
     except (Break, assets.UntradedAsset) as error:
         return [f"The engine holds what the books do not know: {error}."]
-    return [_said(item) for item in found.differences]
+    return [said(item) for item in found.differences]
 
 
-def _said(item: Difference) -> str:
+def said(item: Difference) -> str:
+    """Whose balance differs, and what either says of it."""
     whose = "The venue's own account" if item.account == FEE_ACCOUNT else f"Account {item.account}"
     engine, ledger = (
         f"{Amount(units, item.asset)} {item.asset}" for units in (item.engine_units, item.ledger_units)

@@ -8,8 +8,6 @@ from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
 from engine_bridge import comparing
-from engine_bridge.adapters.channel import EngineAway
-from kernel.money import Amount
 
 
 class Command(BaseCommand):
@@ -18,11 +16,10 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             found = comparing.compare(settings.ENGINE_TRANSFERS_TARGET)
-        except EngineAway as away:
-            raise CommandError(f"The engine does not answer: {away}") from None
+        except comparing.NotCompared as error:
+            raise CommandError(str(error)) from None
         for item in found.differences:
-            engine, ledger = Amount(item.engine_units, item.asset), Amount(item.ledger_units, item.asset)
-            self.stderr.write(f"account {item.account}: engine {engine}, ledger {ledger} {item.asset}")
+            self.stderr.write(comparing.said(item))
         if found.differences:
             raise CommandError(f"{len(found.differences)} balances differ at event {found.event_seq}.")
         self.stdout.write(f"{found.balances} balances agree at event {found.event_seq}.")
