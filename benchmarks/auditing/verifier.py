@@ -13,7 +13,7 @@ from kernel import canonical, merkle, note
 
 def verified(count: int = 100_000) -> tuple[float, int]:
     """Events that the verifier checks per second of CPU, and their average length."""
-    from core.audit import verifier
+    from core.audit.verdict import verify
 
     key = Ed25519PrivateKey.generate()
     by = note.Verifier("countersign/bench/audit", key.public_key().public_bytes_raw())
@@ -30,6 +30,6 @@ def verified(count: int = 100_000) -> tuple[float, int]:
     data, notes, best = b"".join(lines), "\n".join(heads), 0.0
     for _ in range(3):
         start_s = time.process_time()
-        verifier.verify(io.BytesIO(data), checkpoints=notes, key=by)
+        verify(io.BytesIO(data), checkpoints=notes, key=by)
         best = max(best, count / (time.process_time() - start_s))
     return best, len(data) // count

@@ -15,7 +15,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from core import clock
 from core.actor import Actor
 from core.audit import cosigning, exporting, sealing, sources, witnesses
-from core.audit import verifier as offline
+from core.audit.heads import verify_heads
 from core.audit.models import AuditCosignature
 from core.audit.sources import OwnLog, ProgramsLog
 from core.audit.witness import Answer, Witness
@@ -192,9 +192,7 @@ def test_carries_the_heads_of_trusted_programs_and_brings_them_back(
                 kept.add({"v": 1})
             assert cosigning.collect(source, asked, now=clock.now()) == 2
             for shown in (told[-1], "\n".join(exporting.other_heads([w.cosigner for w in asked]))):
-                heads = offline.verify_heads(
-                    shown, keys=[kept.verifier], cosigners=[w.cosigner for w in asked]
-                )
+                heads = verify_heads(shown, keys=[kept.verifier], cosigners=[w.cosigner for w in asked])
                 assert heads[0][0].size == kept.tree.size
         sizes = [text.split("\n")[1] for text in exporting.other_heads([w.cosigner for w in asked])]
         assert sizes == ["0", "1", "6"]

@@ -65,6 +65,7 @@ def test_verify_the_audit_log_without_django() -> None:
         "core.audit.verifier",
         "core.audit.export_lines",
         "core.audit.heads",
+        "core.audit.verdict",
     }
 
 

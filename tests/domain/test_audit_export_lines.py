@@ -6,9 +6,9 @@ import io
 
 import pytest
 
-from core.audit import verifier
 from core.audit.export_lines import LINE_BYTES_MAX
-from core.audit.verifier import Wrong
+from core.audit.heads import Wrong
+from core.audit.verdict import verify
 from kernel import canonical, encodings
 from tests.domain.test_audit_verifier import HEADS, LEAVES, LINES, LOG
 
@@ -19,7 +19,7 @@ def test_that_is_longer_than_any_events_is_named_and_not_read_to_its_end(leaves:
     export = io.BytesIO(endless)
     kept = None if leaves is None else io.BytesIO(leaves)
     with pytest.raises(Wrong, match=f"event 6 .*: its line is longer than {LINE_BYTES_MAX} bytes"):
-        verifier.verify(export, checkpoints="\n".join(HEADS), key=LOG, leaves=kept)
+        verify(export, checkpoints="\n".join(HEADS), key=LOG, leaves=kept)
     assert export.tell() <= len(b"".join(LINES[:6])) + LINE_BYTES_MAX + 1
 
 

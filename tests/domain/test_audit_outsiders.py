@@ -10,7 +10,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from core.audit import verifier
-from core.audit.verifier import Wrong
+from core.audit.heads import Wrong
 from kernel import cosignature, encodings, merkle, note
 from tests.domain.test_audit_verifier import HEADS, LEAVES, LINES, LOG, SECRET, SIZES, THIEF, check, event
 

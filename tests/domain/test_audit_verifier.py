@@ -13,7 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.audit import verifier
-from core.audit.verifier import Seen, Wrong
+from core.audit.heads import Seen, Wrong
+from core.audit.verdict import Verdict, verify
 from kernel import canonical, cosignature, encodings, merkle, note
 
 SECRET = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
@@ -47,12 +48,12 @@ def check(
     *,
     leaves: bytes | None = None,
     **how: object,
-) -> verifier.Verdict:
+) -> Verdict:
     data = lines if isinstance(lines, bytes) else b"".join(lines)
     texts = "\n".join(HEADS if heads is None else heads)
     kept = None if leaves is None else io.BytesIO(leaves)
     export = io.BytesIO(data)
-    return verifier.verify(export, checkpoints=texts, key=LOG, leaves=kept, **how)  # type: ignore[arg-type]
+    return verify(export, checkpoints=texts, key=LOG, leaves=kept, **how)  # type: ignore[arg-type]
 
 
 def test_accepts_an_honest_log() -> None:
@@ -158,10 +159,10 @@ def test_holds_a_small_part_of_an_export_whose_checkpoints_were_left_out(bad: in
     try:
         with leaves.open("rb") as kept:
             if bad < 0:
-                assert verifier.verify(Made(count, bad), checkpoints=signed, **how).events == count
+                assert verify(Made(count, bad), checkpoints=signed, **how).events == count
             else:
                 with pytest.raises(Wrong, match=f"^event {bad} is not the one that was sealed$"):
-                    verifier.verify(Made(count, bad), checkpoints=signed, leaves=kept, **how)
+                    verify(Made(count, bad), checkpoints=signed, leaves=kept, **how)
         assert tracemalloc.get_traced_memory()[1] < 500_000
     finally:
         tracemalloc.stop()

@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from core.audit import verifier, witness
-from core.audit.verifier import Wrong
+from core.audit import witness
+from core.audit.heads import Seen, Wrong, verify_heads
+from core.audit.verdict import Verdict, verify
 from core.audit.witness import NoMemory, Witness
 from core.trusted import starting
 from kernel import canonical, cosignature, encodings, merkle, note
@@ -128,12 +129,12 @@ def test_has_it_on_disk_before_it_answers(one: Witness, monkeypatch: pytest.Monk
     assert one.size(LOG.name) == 0
 
 
-def verdict(one: Witness, *, leaves: list[bytes], lines: list[bytes], signed: str) -> verifier.Verdict:
-    return verifier.verify(
+def verdict(one: Witness, *, leaves: list[bytes], lines: list[bytes], signed: str) -> Verdict:
+    return verify(
         io.BytesIO(b"".join(line + b"\n" for line in lines)),
         checkpoints=signed,
         key=LOG,
-        witnesses=[verifier.Seen(*witness.parse_seen(one.seen().rpartition(" ")[0]))],
+        witnesses=[Seen(*witness.parse_seen(one.seen().rpartition(" ")[0]))],
         cosigners=[one.cosigner],
     )
 
@@ -157,15 +158,15 @@ def test_lets_the_verifier_tell_rollback_and_a_history_signed_anew(one: Witness)
 def test_vouches_for_the_heads_of_other_logs_too(one: Witness) -> None:
     line = one.add(request(0, 17), at=1).body
     signed = head(17)
-    found = verifier.verify_heads(f"{signed}{line}\n", keys=[LOG], cosigners=[one.cosigner])
+    found = verify_heads(f"{signed}{line}\n", keys=[LOG], cosigners=[one.cosigner])
     assert [(item.size, times) for item, times in found] == [(17, (("witness.example/1", 1),))]
     with pytest.raises(Wrong, match="not cosigned by"):
-        verifier.verify_heads(signed, keys=[LOG], cosigners=[one.cosigner])
+        verify_heads(signed, keys=[LOG], cosigners=[one.cosigner])
     stranger = note.Verifier("countersign/test/signer", LOG.public_key)
     with pytest.raises(Wrong, match="countersign/test/signer has no cosigned head"):
-        verifier.verify_heads(signed, keys=[LOG, stranger], cosigners=[])
+        verify_heads(signed, keys=[LOG, stranger], cosigners=[])
     with pytest.raises(Wrong, match="not signed by"):
-        verifier.verify_heads(head(17, by=THIEF), keys=[LOG], cosigners=[])
+        verify_heads(head(17, by=THIEF), keys=[LOG], cosigners=[])
 
 
 def test_keeps_each_of_several_logs_apart(tmp_path: Path) -> None:
