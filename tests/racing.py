@@ -68,6 +68,18 @@ def queued(row: Model, *deeds: Callable[[], T]) -> list[T | Refused]:
         return [one.result() for one in begun]
 
 
+def closing(deed: Callable[[], T]) -> Callable[[], T]:
+    """The deed for a thread of its own, whose connection ends with it."""
+
+    def run() -> T:
+        try:
+            return deed()
+        finally:
+            connection.close()
+
+    return run
+
+
 def until_waiting(begun: Sequence[Future[Any]]) -> None:
     """Return once all of these that are not done wait for a lock in the database that is in use here."""
     waiting = -1

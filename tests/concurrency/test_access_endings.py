@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 
 from core import clock
 from core.access.actions.sessions import end_all_sessions, end_session, mark_moved, start_session
@@ -48,7 +48,7 @@ from core.staff.actions import (
 from core.staff.domain import changes
 from tests.emergencies import DIGEST, SESSION, at_the_safe
 from tests.officers import SAFES, Officer, Staff, enrol
-from tests.racing import until_waiting
+from tests.racing import closing, until_waiting
 
 HERE = Whence("203.0.113.7", country="DE", device="laptop-1")
 
@@ -205,9 +205,9 @@ def test_is_waited_for_and_none_that_rested_on_it_follows() -> None:
             assert go_on.wait(60)
 
         with ThreadPoolExecutor(2) as beside:
-            act = beside.submit(_closing(partial(do, meanwhile=slowly, actor=actor, now=clock.now())))
+            act = beside.submit(closing(partial(do, meanwhile=slowly, actor=actor, now=clock.now())))
             assert begun.wait(60), act.result()
-            ended = beside.submit(_closing(ending.end))
+            ended = beside.submit(closing(ending.end))
             until_waiting([ended])
             waits = not ended.done()
             go_on.set()
@@ -233,7 +233,7 @@ def test_of_two_officers_who_decide_that_the_other_leaves_one_is_second() -> Non
     with ThreadPoolExecutor(2) as beside:
         with transaction.atomic():
             list(RoleGrant.objects.select_for_update().filter(identity__in=[one.identity for one in two]))
-            begun = [beside.submit(_closing(deed)) for deed in deeds]
+            begun = [beside.submit(closing(deed)) for deed in deeds]
             until_waiting(begun)
         ends = [one.exception() for one in begun]
     assert sorted(type(end).__name__ for end in ends) == ["NoneType", "NotInQuorum"]
@@ -249,13 +249,3 @@ def test_does_not_happen_once_the_elevation_has_run_out_that_it_was_begun_under(
     with pytest.raises(RightEnded, match="ran out"):
         do(meanwhile=partial(time.sleep, 0.003), actor=actor, now=soon)
     assert do(meanwhile=lambda: None, actor=actor, now=grant.granted_at) == "done"
-
-
-def _closing(deed: Callable[[], Any]) -> Callable[[], Any]:
-    def run() -> Any:
-        try:
-            return deed()
-        finally:
-            connection.close()
-
-    return run

@@ -31,7 +31,7 @@ from core.refusals import Refused
 from core.staff.actions import suspend_person
 from tests.officers import Officer, enrol
 from tests.policies import enact, rule
-from tests.racing import until_waiting
+from tests.racing import closing, until_waiting
 from tests.sql import signature_sql
 
 ROUNDS = 8
@@ -212,9 +212,9 @@ def test_decide_before_somebody_who_counts_is_suspended_or_not_at_all(
         now=now,
     )
     with ThreadPoolExecutor(2) as beside:
-        decided = beside.submit(_closing(lambda: sign(staff.cy, row, now)))
+        decided = beside.submit(closing(lambda: sign(staff.cy, row, now)))
         assert counted.wait(60)
-        suspended = beside.submit(_closing(suspension))
+        suspended = beside.submit(closing(suspension))
         until_waiting([suspended])
         waits = not suspended.done()
         go_on.set()
@@ -291,9 +291,9 @@ def test_are_judged_by_the_version_that_is_in_force_when_they_are_asked(
     publication = ask_publication(draft_id=draft.pk, reason="stricter", actor=staff.ana.actor, now=now)
     sign(staff.cy, publication, now)
     with ThreadPoolExecutor(2) as beside:
-        slow = beside.submit(_closing(lambda: asked_slowly(actor=staff.ana.actor, now=now)))
+        slow = beside.submit(closing(lambda: asked_slowly(actor=staff.ana.actor, now=now)))
         assert judged.wait(60)
-        published = beside.submit(_closing(lambda: sign(staff.dot, publication, now)))
+        published = beside.submit(closing(lambda: sign(staff.dot, publication, now)))
         waits = False
         while not published.done() and not waits:
             time.sleep(0.01)
@@ -306,13 +306,3 @@ def test_are_judged_by_the_version_that_is_in_force_when_they_are_asked(
     assert waits, "the version came into force while somebody was judged by the one before"
     assert (row.policy_version, policies.in_force().version) == (1, 2)
     assert ask(maker=staff.ana, actor=staff.ana.actor, now=now).teams == {"officers": 3, "treasury": 2}
-
-
-def _closing(deed: Callable[[], T]) -> Callable[[], T]:
-    def run() -> T:
-        try:
-            return deed()
-        finally:
-            connection.close()
-
-    return run

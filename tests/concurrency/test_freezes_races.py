@@ -24,7 +24,7 @@ from core.freezes.domain.scopes import TRADER_API
 from core.freezes.models import Freeze
 from customers.models import Customer
 from tests.officers import Staff, enrol
-from tests.racing import until_waiting
+from tests.racing import closing, until_waiting
 from tests.treasury import ROBOT, trader
 
 WALLET = "wallet:hot"
@@ -98,7 +98,7 @@ def test_is_answered_at_once_and_what_has_only_begun_is_not_kept(staff: Staff, n
         with ExitStack() as ends, ThreadPoolExecutor(1) as beside:
             pause = Pause()
             ends.callback(pause.end)
-            begun = beside.submit(_closing(partial(act, pause.here)))
+            begun = beside.submit(closing(partial(act, pause.here)))
             pause.until_there(begun)
             pull_freeze(scope=scope, reason="odd", actor=staff.sam.actor, now=now)
             pause.end()
@@ -126,15 +126,15 @@ def test_is_answered_after_what_was_being_kept_at_that_moment(
     pull = partial(pull_freeze, scope=WALLET, reason="odd", actor=staff.sam.actor, now=now)
     with ThreadPoolExecutor(1, "paying") as paying, ThreadPoolExecutor(1) as pulling:
         try:
-            act = paying.submit(_closing(partial(pay, meanwhile=lambda: None, actor=ROBOT, now=now)))
+            act = paying.submit(closing(partial(pay, meanwhile=lambda: None, actor=ROBOT, now=now)))
             pause.until_there(act)
-            cut_off = pulling.submit(_closing(pull))
+            cut_off = pulling.submit(closing(pull))
             until_waiting([cut_off])
             waits, in_force = not cut_off.done(), Freeze.objects.filter(scope=WALLET).count()
             _end_waiting()
             with pytest.raises(OutcomeUnknown):
                 cut_off.result()
-            again = pulling.submit(_closing(pull))
+            again = pulling.submit(closing(pull))
             until_waiting([again])
             waits_again = not again.done()
         finally:
@@ -149,9 +149,9 @@ def test_of_an_alarm_that_holds_what_the_act_waits_for_stops_it_as_well(staff: S
     pause = Pause()
     with ThreadPoolExecutor(2) as beside:
         try:
-            pulled = beside.submit(_closing(partial(alarm, meanwhile=pause.here, actor=ROBOT, now=now)))
+            pulled = beside.submit(closing(partial(alarm, meanwhile=pause.here, actor=ROBOT, now=now)))
             pause.until_there(pulled)
-            act = beside.submit(_closing(partial(pay, meanwhile=_hold_tom, actor=ROBOT, now=now)))
+            act = beside.submit(closing(partial(pay, meanwhile=_hold_tom, actor=ROBOT, now=now)))
             until_waiting([act])
         finally:
             pause.end()
@@ -167,13 +167,3 @@ def _end_waiting() -> None:
             "SELECT pg_cancel_backend(pid) FROM pg_locks JOIN pg_stat_activity USING (pid)"
             " WHERE NOT granted AND datname = current_database()"
         )
-
-
-def _closing(deed: Callable[[], Any]) -> Callable[[], Any]:
-    def run() -> Any:
-        try:
-            return deed()
-        finally:
-            connection.close()
-
-    return run
