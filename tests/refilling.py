@@ -6,9 +6,9 @@ from datetime import datetime
 from typing import Any, Final
 
 from custody import actions, queries
-from custody.models import Refill
+from custody.models import Payment, Refill
 from kernel import canonical
-from tests.treasury import BTC, Treasury, signatures
+from tests.treasury import BTC, ROBOT, Treasury, signatures
 
 COLD: Final = ("cold-1", "cold-3", "cold-5")
 
@@ -34,6 +34,16 @@ def exported(treasury: Treasury) -> Refill:
     row = built(treasury)
     actions.export_bundle(refill_id=row.pk, actor=treasury.staff.ana.actor, now=treasury.now)
     return queries.refill(row.pk)
+
+
+def signed(treasury: Treasury) -> tuple[Refill, Payment]:
+    """Back from the cold signers, and put together."""
+    row = exported(treasury)
+    carry(treasury, row, *COLD)
+    payment = queries.payment_of(row)
+    assert payment is not None
+    raw = queries.signed_psbt(payment).finalised().encoded()
+    return row, actions.store_signed(payment_id=payment.pk, raw=raw, actor=ROBOT, now=treasury.now)
 
 
 def partial(payment: Any, signer: str, **changes: Any) -> bytes:

@@ -23,7 +23,7 @@ from kernel.intent import Intent
 from kernel.money import Amount
 from kernel.transaction import Input, Outpoint, Output, Transaction
 from tests.nodes import Node
-from tests.refilling import COLD, carry, exported, low
+from tests.refilling import exported, low, signed
 from tests.traces import Trace
 from tests.treasury import BTC, ROBOT, Treasury, raw_of
 
@@ -161,12 +161,7 @@ def test_is_built_for_the_very_next_blocks_since_nobody_raises_its_fee(
 
 
 def test_ends_by_itself_once_a_coin_of_it_is_spent_otherwise_for_good(treasury: Treasury) -> None:
-    row = exported(treasury)
-    carry(treasury, row, *COLD)
-    payment = queries.payment_of(row)
-    assert payment is not None
-    raw = queries.signed_psbt(payment).finalised().encoded()
-    actions.store_signed(payment_id=payment.pk, raw=raw, actor=ROBOT, now=treasury.now)
+    row, payment = signed(treasury)
     theft = Transaction(
         raw_of(queries.payment(payment.pk)).inputs, (Output(BTC, b"\x00\x14" + b"\x02" * 20),)
     )
@@ -180,12 +175,7 @@ def test_ends_by_itself_once_a_coin_of_it_is_spent_otherwise_for_good(treasury: 
 
 
 def test_comes_back_signed_and_moves_the_coins(treasury: Treasury) -> None:
-    row = exported(treasury)
-    carry(treasury, row, *COLD)
-    payment = queries.payment_of(row)
-    assert payment is not None
-    raw = queries.signed_psbt(payment).finalised().encoded()
-    actions.store_signed(payment_id=payment.pk, raw=raw, actor=ROBOT, now=treasury.now)
+    row, payment = signed(treasury)
     actions.report_broadcast(payment_id=payment.pk, actor=ROBOT, now=treasury.now)
     for step in (lambda: None, lambda: treasury.mine(raw_of(queries.payment(payment.pk)))):
         step()
