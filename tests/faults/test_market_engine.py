@@ -22,7 +22,7 @@ from engine_bridge.actions import clear_mirrors
 from engine_bridge.adapters import feed
 from engine_bridge.adapters.channel import EngineAway, EngineBusy, OutcomeUnknown, open_channel
 from engine_bridge.adapters.feed import Page, balances_of
-from engine_bridge.comparing import breaks, compare
+from engine_bridge.comparing import NotCompared, breaks, compare
 from engine_bridge.domain.orders import read
 from engine_bridge.domain.results import Result, ResultCode
 from engine_bridge.models import Fill, Instrument, Order
@@ -301,6 +301,8 @@ def test_sees_where_the_books_differ(venue: Venue, tom: Trader, tia: Trader) -> 
     assert [(item.asset, item.engine_units, item.ledger_units) for item in found] == [("USDT", 0, 1_000_000)]
     with pytest.raises(CommandError):
         call_command("compare_books", stdout=StringIO(), stderr=StringIO())
+    with pytest.raises(NotCompared, match="the venue was not compared"):
+        compare("unix:/nowhere")
 
 
 def test_adds_what_is_not_settled_yet_before_it_compares(venue: Venue, tom: Trader, tia: Trader) -> None:
