@@ -38,8 +38,12 @@ class Outsider:
         return bech32.encode("bcrt", 0, _hash160(public or secrets.token_bytes(33)))
 
     def mine(self, blocks: int = 1) -> int:
-        """Mine so many blocks; the chain's new height."""
-        self._node.mine(blocks=blocks, address=self.address)
+        """Mine so many blocks; the chain's new height.
+
+        Each call pays somebody else: a block mined anew within the second of one that the node was told to
+        forget would be that same block, which it refuses.
+        """
+        self._node.mine(blocks=blocks, address=self.fresh_address())
         return self._node.chain().height
 
     def earn(self) -> None:

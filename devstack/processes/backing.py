@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from devstack import bitcoind
 from devstack import redis as embedded_redis
 from devstack.environment import Environment
 from devstack.layout import HOME
@@ -50,10 +51,23 @@ class Backing(Part):
 
     def _node(self) -> Process:
         account, folder = self.accounts.of("cs-node"), self.var / "node"
+        port, secret = self.environment.node_port, self.environment.secrets["rpc_password"]
+        if (exe := bitcoind.executable()) is not None:
+            state = account.own(folder / "bitcoind", mode=0o700)
+            configuration = bitcoind.configured(state, port=port, password=secret)
+            account.own_file(configuration, mode=0o400)
+            return Process(
+                name="bitcoind",
+                command=bitcoind.command(exe, folder=state, configuration=configuration),
+                account=account,
+                environment=self.environment.plain(account),
+                ready_line=bitcoind.READY_LINE,
+                ready_within_s=bitcoind.START_WITHIN_S,
+                folder=state,
+            )
         password = folder / "rpc-password"
-        password.write_text(self.environment.secrets["rpc_password"])
+        password.write_text(secret)
         account.own_file(password, mode=0o400)
-        port = self.environment.node_port
         return self.python(
             "regtest",
             "cs-node",

@@ -6,11 +6,7 @@ One suite for two nodes: the regtest service always, a real bitcoind as well whe
 from __future__ import annotations
 
 import hashlib
-import os
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from decimal import Decimal
 from pathlib import Path
@@ -22,6 +18,7 @@ import pytest
 
 from custody.adapters.bitcoin import BitcoinNode, NodeUnreachable, Outcome
 from custody.adapters.bitcoin_answers import NodeAnswerUnreadable, OutPoint, sats
+from devstack import bitcoind
 from devstack.standins.regtest import launch
 from kernel.money import Amount
 from tests import ports
@@ -30,32 +27,9 @@ HALF_ORDER = 0x7FFFFFFFFFFFFFFFFFFFFFFFFFFFFFFF5D576E7357A4501DDFE92F46681B20A0
 ORDER = 2 * HALF_ORDER + 1
 
 
-@contextmanager
-def bitcoind(folder: Path) -> Iterator[str]:
-    """A real bitcoind on a free port, with the same regtest rules."""
-    port = ports.free()
-    folder.mkdir(parents=True, exist_ok=True)
-    flags = "-regtest -server -listen=0 -connect=0 -dnsseed=0 -discover=0 -txindex=1 -printtoconsole=0"
-    access = (
-        f"-rpcbind=127.0.0.1 -rpcallowip=127.0.0.1 -rpcport={port} -rpcuser=countersign -rpcpassword=test"
-    )
-    command = [os.environ["BITCOIND_EXE"], *flags.split(), *access.split(), f"-datadir={folder}"]
-    url = f"http://countersign:test@127.0.0.1:{port}"
-    with subprocess.Popen(command) as process:
-        try:
-            with BitcoinNode(url) as node:
-                for _ in range(1_200):
-                    try:
-                        node.chain()
-                        break
-                    except NodeUnreachable:
-                        time.sleep(0.05)
-            yield url
-        finally:
-            process.terminate()
-
-
-NODES = {"regtest": launch.running} | ({"bitcoind": bitcoind} if os.environ.get("BITCOIND_EXE") else {})
+NODES = {"regtest": launch.running} | (
+    {"bitcoind": lambda folder: bitcoind.running(folder, port=ports.free())} if bitcoind.executable() else {}
+)
 
 
 @dataclass(frozen=True)
@@ -362,8 +336,9 @@ def test_is_unreachable_with_a_wrong_password_or_when_it_is_gone(url: str) -> No
         assert nobody.broadcast(b"\x00").outcome is Outcome.UNKNOWN
 
 
-def test_keeps_chain_and_mempool_over_a_restart(tmp_path: Path) -> None:
-    with launch.running(tmp_path) as url, BitcoinNode(url) as node:
+@pytest.mark.parametrize("kind", sorted(NODES))
+def test_keeps_chain_and_mempool_over_a_restart(kind: str, tmp_path: Path) -> None:
+    with NODES[kind](tmp_path) as url, BitcoinNode(url) as node:
         node.mine(blocks=102, address=ANA.address)
         first = node.unspent([ANA.address])[0]
         (dropped,) = node.mine(blocks=1, address=ANA.address)
@@ -371,7 +346,7 @@ def test_keeps_chain_and_mempool_over_a_restart(tmp_path: Path) -> None:
         raw = ANA.spend(Coin(first.outpoint, first.amount.units), [(BEN.script, first.amount.units - 1000)])
         assert node.broadcast(raw).delivered
         before, waiting = node.chain(), node.mempool()
-    with launch.running(tmp_path) as url, BitcoinNode(url) as node:
+    with NODES[kind](tmp_path) as url, BitcoinNode(url) as node:
         assert node.chain() == before
         assert node.mempool() == waiting
 

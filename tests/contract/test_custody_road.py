@@ -24,10 +24,10 @@ from custody.domain.wallets import Targets
 from custody.models import Address, PaymentVersion, Refill, SignerHealth, SignerOrder, Withdrawal
 from customers.models import Customer
 from devstack.demo.outside import Outsider
-from devstack.standins.regtest import launch
 from kernel import canonical
 from kernel.money import Amount
 from kernel.registry import Registry
+from tests import chains
 from tests.officers import Officer, Staff, enrol
 from tests.treasury import BTC, ROBOT, customer_actor, trader
 from tests.vault import MODULE, NAMES, Vault, copy_tree, registry_document, run
@@ -63,7 +63,7 @@ def vault(fresh_vault: Vault, tmp_path: Path) -> Vault:
 @pytest.fixture
 def node_url(tmp_path: Path) -> Iterator[str]:
     """A chain of this test's own: coins that an earlier test moved would look stolen."""
-    with launch.running(tmp_path / "node") as url:
+    with chains.running(tmp_path / "node") as url:
         yield url
 
 

@@ -14,7 +14,7 @@ from custody import queries
 from custody.adapters.bitcoin import BitcoinNode
 from custody.daemons import watcher
 from custody.models import Deposit
-from devstack.standins.regtest import launch
+from tests import chains
 from tests.faults.test_custody_payout import World, a_world
 
 pytestmark = pytest.mark.slow
@@ -30,7 +30,7 @@ def world(real_database: str, settings: Settings, tmp_path: Path, now: datetime)
 def test_takes_no_deposit_back_while_it_reads_its_chain_anew(world: World, tmp_path: Path) -> None:
     """Its disk was lost, or we ask another one: it has the first blocks, or none, and has seen no more."""
     before = queries.tip_height()
-    with launch.running(tmp_path / "other") as url, BitcoinNode(url) as other:
+    with chains.running(tmp_path / "other") as url, BitcoinNode(url) as other:
         for _ in range(3):
             assert not watcher.step(other, now=world.treasury.now)
     assert queries.tip_height() == before

@@ -30,8 +30,8 @@ from custody.daemons import watcher
 from custody.domain.limits import Quote
 from custody.models import Payment, Withdrawal
 from devstack.demo.outside import Outsider
-from devstack.standins.regtest import launch
 from kernel.transaction import Transaction
+from tests import chains
 from tests.treasury import BTC, PRICE_CENTS, ROBOT, Treasury, customer_actor, signatures
 
 pytestmark = pytest.mark.slow
@@ -102,7 +102,7 @@ class World:
 @contextmanager
 def a_world(settings: Settings, folder: Path, now: datetime, *, coins: int) -> Iterator[World]:
     """Tom at tier 4 with so many coins, on a chain of its own."""
-    with launch.running(folder) as url, BitcoinNode(url) as node:
+    with chains.running(folder) as url, BitcoinNode(url) as node:
         settings.BITCOIN_RPC_URL = url
         found = World(Treasury.open(now, tier=4), node)
         if coins:
