@@ -116,7 +116,7 @@ def listed(target: str) -> dict[int, str]:
 def seen(target: str) -> Seen:
     """The same, with the command behind which it is so."""
     found = _listing(target)
-    states = {item.spec.instrument_id: decoding.STATES[item.state] for item in found.instruments}
+    states = {item.spec.instrument_id: decoding.state(item.state) for item in found.instruments}
     return Seen(states, found.engine_seq)
 
 
@@ -124,7 +124,7 @@ def described(target: str) -> dict[int, Known]:
     """Instrument number to what the engine says of it, of everything that it lists."""
     return {
         item.spec.instrument_id: Known(
-            decoding.STATES[item.state], item.spec.max_price_ticks, item.spec.max_qty_lots
+            decoding.state(item.state), item.spec.max_price_ticks, item.spec.max_qty_lots
         )
         for item in _instruments(target)
     }

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import struct
-from typing import Any, Final
+from collections.abc import Mapping
+from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from engine_bridge.domain import events
@@ -11,15 +12,29 @@ from engine_bridge.domain.orders import OrderType, Side, StpMode
 from engine_bridge.domain.results import Result, ResultCode, engine_time
 from engine_bridge.wire import event_feed_pb2, order_entry_pb2, types_pb2
 
+_Number = TypeVar("_Number", int, tuple[int, int, bool])
+_Meaning = TypeVar("_Meaning")
+
 _SIDES: Final[dict[int, Side]] = {types_pb2.SIDE_BUY: Side.BUY, types_pb2.SIDE_SELL: Side.SELL}
-STP: Final = {
+_STP: Final[dict[int, StpMode]] = {
     types_pb2.STP_MODE_CANCEL_MAKER: StpMode.CANCEL_MAKER,
     types_pb2.STP_MODE_CANCEL_TAKER: StpMode.CANCEL_TAKER,
     types_pb2.STP_MODE_CANCEL_BOTH: StpMode.CANCEL_BOTH,
 }
-STATES: Final = {
+_TYPES: Final[dict[tuple[int, int, bool], OrderType]] = {
+    (types_pb2.ORDER_KIND_LIMIT, types_pb2.TIME_IN_FORCE_GTC, False): OrderType.LIMIT,
+    (types_pb2.ORDER_KIND_LIMIT, types_pb2.TIME_IN_FORCE_GTD, False): OrderType.LIMIT,
+    (types_pb2.ORDER_KIND_LIMIT, types_pb2.TIME_IN_FORCE_GTC, True): OrderType.POST_ONLY,
+    (types_pb2.ORDER_KIND_LIMIT, types_pb2.TIME_IN_FORCE_GTD, True): OrderType.POST_ONLY,
+    (types_pb2.ORDER_KIND_LIMIT, types_pb2.TIME_IN_FORCE_IOC, False): OrderType.IOC,
+    (types_pb2.ORDER_KIND_LIMIT, types_pb2.TIME_IN_FORCE_FOK, False): OrderType.FOK,
+    (types_pb2.ORDER_KIND_MARKET, types_pb2.TIME_IN_FORCE_IOC, False): OrderType.MARKET,
+    (types_pb2.ORDER_KIND_MARKET, types_pb2.TIME_IN_FORCE_FOK, False): OrderType.MARKET,
+}
+_STATES: Final[dict[int, str]] = {
     number: name.removeprefix("INSTRUMENT_STATE_").lower()
     for name, number in types_pb2.InstrumentState.items()
+    if number != types_pb2.INSTRUMENT_STATE_UNSPECIFIED
 }
 SHARD_STATES: Final = {
     number: name.removeprefix("SHARD_STATE_").lower() for name, number in types_pb2.ShardState.items()
@@ -29,7 +44,11 @@ _CODES: Final = {
     for name, number in types_pb2.ResultCode.items()
     if number != types_pb2.RESULT_CODE_UNSPECIFIED
 }
-_REASONS: Final = {number: name.removeprefix("DONE_REASON_") for name, number in types_pb2.DoneReason.items()}
+_REASONS: Final[dict[int, str]] = {
+    number: name.removeprefix("DONE_REASON_")
+    for name, number in types_pb2.DoneReason.items()
+    if number != types_pb2.DONE_REASON_UNSPECIFIED
+}
 
 
 ANSWER: Final = struct.Struct("@i?Bxx5Q")
@@ -43,12 +62,22 @@ class Undecodable(ValueError):
     """The engine speaks of something that this version of the bridge does not know."""
 
 
+def _known(what: str, meanings: Mapping[_Number, _Meaning], number: _Number) -> _Meaning:
+    """What a number of the contract stands for. A guess would be booked as if the engine had said it."""
+    try:
+        return meanings[number]
+    except KeyError:
+        raise Undecodable(f"{what} {number}") from None
+
+
 def code(number: int) -> ResultCode:
     """A result code by its number."""
-    try:
-        return _CODES[number]
-    except KeyError:
-        raise Undecodable(f"result code {number}") from None
+    return _known("result code", _CODES, number)
+
+
+def state(number: int) -> str:
+    """A market's state by its number."""
+    return _known("instrument state", _STATES, number)
 
 
 def result(wire: order_entry_pb2.CommandResult) -> Result:
@@ -137,33 +166,16 @@ def _accepted(wire: Any) -> events.Accepted:
         events.OrderSpec(
             order_id=wire.order_id,
             account_id=wire.account_id,
-            side=_side(wire.side),
-            order_type=_order_type(wire),
+            side=_known("side", _SIDES, wire.side),
+            order_type=_known("order type", _TYPES, (wire.kind, wire.tif, wire.post_only)),
             price_ticks=wire.price_ticks,
             qty_lots=wire.qty_lots,
             budget_ticklots=wire.budget_ticklots,
-            stp=STP.get(wire.stp, StpMode.CANCEL_MAKER),
+            stp=_known("STP mode", _STP, wire.stp),
             mark=UUID(bytes=wire.command_id).int & (2**62 - 1),
         ),
         held=units(wire.held),
     )
-
-
-def _order_type(wire: Any) -> OrderType:
-    if wire.kind == types_pb2.ORDER_KIND_MARKET:
-        return OrderType.MARKET
-    if wire.post_only:
-        return OrderType.POST_ONLY
-    return {types_pb2.TIME_IN_FORCE_IOC: OrderType.IOC, types_pb2.TIME_IN_FORCE_FOK: OrderType.FOK}.get(
-        wire.tif, OrderType.LIMIT
-    )
-
-
-def _side(number: int) -> Side:
-    found = _SIDES.get(number)
-    if found is None:
-        raise Undecodable(f"side {number}")
-    return found
 
 
 def _rejected(wire: Any) -> events.Rejected:
@@ -175,7 +187,7 @@ def _trade(wire: Any) -> events.Traded:
         trade_id=wire.trade_id,
         price_ticks=wire.price_ticks,
         qty_lots=wire.qty_lots,
-        taker_side=_side(wire.taker_side),
+        taker_side=_known("side", _SIDES, wire.taker_side),
         maker=events.TradeSide(
             wire.maker_order_id, wire.maker_account_id, units(wire.maker_fee), units(wire.maker_held)
         ),
@@ -191,7 +203,7 @@ def _trade(wire: Any) -> events.Traded:
 def _done(wire: Any) -> events.Done:
     return events.Done(
         order_id=wire.order_id,
-        reason=_REASONS.get(wire.reason, "UNSPECIFIED"),
+        reason=_known("done reason", _REASONS, wire.reason),
         filled_lots=wire.filled_lots,
         filled_ticklots=wide(wire.filled_ticklots_hi, wire.filled_ticklots_lo),
         released=units(wire.released),
@@ -219,7 +231,7 @@ def _refused(wire: Any) -> events.TransferClosed:
 
 
 def _instrument(wire: Any) -> events.InstrumentChanged:
-    return events.InstrumentChanged(STATES[wire.instrument.state])
+    return events.InstrumentChanged(state(wire.instrument.state))
 
 
 def _noted(wire: Any) -> events.Noted:

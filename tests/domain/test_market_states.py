@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import Any
 from uuid import UUID
 
 import pytest
@@ -41,6 +42,26 @@ def test_know_every_kind_of_event_and_pass_over_none_that_they_do_not() -> None:
         decoding.batch(event_feed_pb2.EventBatch(events=[event_feed_pb2.Event.FromString(newer)]))
     with pytest.raises(decoding.Undecodable):
         decoding.code(9_999)
+
+
+def test_guess_at_no_word_of_the_contract() -> None:
+    """What it guessed would be booked as if the engine had said it."""
+    feed: Any = event_feed_pb2
+    accepted, done, changed = feed.OrderAccepted, feed.OrderDone, feed.InstrumentChanged
+    limit = {"side": 1, "kind": 1, "tif": 1, "stp": 1, "command_id": bytes(16)}
+    known = [
+        {"accepted": accepted(**limit)},
+        {"done": done(reason=1)},
+        {"instrument": changed(instrument={"state": 1})},
+    ]
+    for body in known:
+        decoding.event(feed.Event(event_seq=7, **body))
+    for number in (0, 99):
+        wrong = [{"accepted": accepted(**limit | {word: number})} for word in ("side", "kind", "tif", "stp")]
+        wrong += [{"done": done(reason=number)}, {"instrument": changed(instrument={"state": number})}]
+        for body in wrong:
+            with pytest.raises(decoding.Undecodable, match=rf"\b{number}\b"):
+                decoding.event(feed.Event(event_seq=7, **body))
 
 
 @pytest.mark.parametrize("code", list(ResultCode))
