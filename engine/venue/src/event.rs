@@ -259,3 +259,45 @@ impl Event {
         Ok(event)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::command::{Kind, Stp, Tif};
+
+    #[test]
+    fn an_order_is_read_only_where_every_bit_of_its_types_is_known() {
+        let (kind, tif, stp) = (Kind::Market, Tif::Fok, Stp::CancelBoth);
+        let order = NewOrder {
+            order_id: 1,
+            account_id: 2,
+            instrument_id: 0,
+            side: Side::Sell,
+            kind,
+            tif,
+            post_only: false,
+            price: 3,
+            qty: 4,
+            budget: 0,
+            owner_ref: 0,
+            stp_group: 5,
+            stp,
+            expire_at_ms: 0,
+        };
+        let body = Body::Accepted { order, command_id: [7; 16], held: Amount::default() };
+        let mut bytes = Vec::new();
+        body.encode(&mut bytes);
+        let types = 1 + 16 + 2;
+        let mut known = 0;
+        for (flags, both) in (0..=u8::MAX).flat_map(|flags| (0..=u8::MAX).map(move |both| (flags, both))) {
+            (bytes[types], bytes[types + 1]) = (flags, both);
+            let Ok(read) = Body::decode(&mut Reader::new(&bytes)) else { continue };
+            known += 1;
+            let mut again = Vec::new();
+            read.encode(&mut again);
+            assert_eq!(again, bytes, "something was guessed");
+        }
+        // Side and kind, post-only or not; time in force and mode.
+        assert_eq!(known, (2 * 2 * 2) * (4 * 3));
+    }
+}

@@ -144,6 +144,9 @@ impl Body {
                 let command_id = reader.id()?;
                 let (order_id, account_id) = (reader.u64()?, reader.u64()?);
                 let (flags, types) = (i32::from(reader.u8()?), i32::from(reader.u8()?));
+                if flags & !31 != 0 {
+                    return Err(Malformed("an unknown flag of an order"));
+                }
                 let order = NewOrder {
                     order_id,
                     account_id,
