@@ -22,7 +22,7 @@ from tests.venue import Engine
 
 __all__ = ["bridge", "engine"]
 
-TAKING, NUMBERED, SENT, READ, KEPT, GREETED = range(1, 7)
+TAKING, NUMBERED, SENT, READ, KEPT, GREETED, SETTLED = range(1, 8)
 """As in engine/bridge/src/faults.rs."""
 
 
@@ -31,7 +31,7 @@ def fault_at(place: int) -> None:
     ctypes.CDLL(str(settings.ENGINE_LIBRARY)).line_fault(place)
 
 
-@pytest.mark.parametrize("place", [TAKING, NUMBERED, SENT, READ, KEPT, GREETED])
+@pytest.mark.parametrize("place", [TAKING, NUMBERED, SENT, READ, KEPT, GREETED, SETTLED])
 def test_ends_no_process_and_loses_or_doubles_no_command(engine: Engine, bridge: Bridge, place: int) -> None:
     """Several call at once; afterwards each command has one outcome, and what was told is that one."""
     assert numbers(bridge.submit(cancels(1))) == [1]

@@ -22,6 +22,8 @@ pub enum Place {
     Kept = 5,
     /// A leader has greeted us.
     Greeted = 6,
+    /// All of a frame is answered, and nobody was woken.
+    Settled = 7,
 }
 
 /// The next who comes by this place panics.

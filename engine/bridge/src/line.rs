@@ -57,6 +57,16 @@ pub enum Heard {
     Ended(End),
 }
 
+/// Calls that are answered as a whole. No frame remembers them any more, so they are woken even where a fault follows.
+#[derive(Default)]
+struct Answered(Vec<Arc<Ticket>>);
+
+impl Drop for Answered {
+    fn drop(&mut self) {
+        self.0.iter().for_each(|ticket| ticket.wake());
+    }
+}
+
 impl Sending {
     /// Something broke in the middle: neither half a frame nor a number is believed, so this connection says nothing
     /// any more, and of what was under way nothing is known.
@@ -189,23 +199,20 @@ impl Line {
             }
             false
         });
-        let mut answered: Vec<Arc<Ticket>> = Vec::new();
+        let mut answered = Answered::default();
         let mut sending = self.sending();
         if let Some(link) = &mut sending.link {
             words.iter().for_each(|word| link.hear(word));
         }
         for batch in &answers {
-            match sending.session.settle(batch) {
-                Ok(more) => answered.extend(more),
-                Err(stale) => {
-                    end = Err(End::Away(format!("answers of epoch {} after {}", stale.epoch, stale.newest)));
-                    break;
-                }
+            if let Err(stale) = sending.session.settle(batch, &mut answered.0) {
+                end = Err(End::Away(format!("answers of epoch {} after {}", stale.epoch, stale.newest)));
+                break;
             }
         }
         sending.send();
         drop(sending);
-        answered.iter().for_each(|ticket| ticket.wake());
+        drop(answered);
         reading.end = end.err();
     }
 

@@ -203,13 +203,12 @@ impl Session {
         Some(message)
     }
 
-    /// Give the answers to whom they belong; the calls that are answered by them as a whole.
-    pub fn settle(&mut self, batch: &ResultBatch) -> Result<Vec<Arc<Ticket>>, Stale> {
+    /// Give the answers to whom they belong; adds the calls that are answered by them as a whole.
+    pub fn settle(&mut self, batch: &ResultBatch, answered: &mut Vec<Arc<Ticket>>) -> Result<(), Stale> {
         if batch.epoch < self.epoch {
             return Err(Stale { epoch: batch.epoch, newest: self.epoch });
         }
         self.epoch = batch.epoch;
-        let mut answered = Vec::new();
         for result in &batch.results {
             let number = result.session_seq;
             let Some(at) = self.frames.iter().position(|frame| (frame.first..frame.end).contains(&number))
@@ -231,9 +230,10 @@ impl Session {
             frame.left -= 1;
             if frame.left == 0 {
                 self.frames.remove(at);
+                faults::pass(Place::Settled);
             }
         }
-        Ok(answered)
+        Ok(())
     }
 }
 

@@ -242,6 +242,20 @@ fn a_fault_between_two_answers_leaves_the_first_told_and_the_second_unknown() {
 }
 
 #[test]
+fn a_fault_behind_the_last_answer_of_a_call_wakes_it_all_the_same() {
+    let (_turn, line) = alone();
+    let mut peer = connected(&line);
+    line.resume(1, 0);
+    let waiting = [Waiting::of(&line, 2), Waiting::of(&line, 1)];
+    peer.says(&[answers(1, &[1, 2, 3])]);
+    at_fault(Place::Settled, || line.hear());
+    let [answered, open] = waiting;
+    assert_eq!(answered.came_to(), (true, vec![State::Told; 2]));
+    assert_eq!((line.depth(), open.came_to()), (0, (false, vec![State::Open])));
+    begins_anew(&line, 4);
+}
+
+#[test]
 fn a_fault_with_what_was_read_costs_the_connection_and_no_command() {
     let (_turn, line) = alone();
     let mut peer = connected(&line);

@@ -132,7 +132,9 @@ proptest! {
                     }
                     let again: Vec<u64> = told.iter().rev().take(3).copied().collect();
                     told.extend(&numbers);
-                    let answered = session.settle(&engine.answer(&numbers, &again)).expect("of this epoch");
+                    let mut answered = Vec::new();
+                    let batch = engine.answer(&numbers, &again);
+                    session.settle(&batch, &mut answered).expect("of this epoch");
                     assert!(answered.iter().all(|ticket| ticket.wait(Duration::ZERO)));
                 }
             }
@@ -166,10 +168,12 @@ fn a_leader_that_was_replaced_answers_nothing_any_more() {
     engine.hear(&mut session);
     let mut answers = engine.answer(&[1], &[]);
     answers.epoch = 4;
-    assert_eq!(session.settle(&answers).unwrap_err(), Stale { epoch: 4, newest: 5 });
+    assert_eq!(session.settle(&answers, &mut Vec::new()).unwrap_err(), Stale { epoch: 4, newest: 5 });
     assert_eq!(session.depth(), 1, "the command waits for the leader's own answer");
     answers.epoch = 5;
-    assert_eq!(session.settle(&answers).expect("the leader's").len(), 1);
+    let mut answered = Vec::new();
+    session.settle(&answers, &mut answered).expect("the leader's");
+    assert_eq!(answered.len(), 1);
     assert_eq!(session.depth(), 0);
 }
 
@@ -205,7 +209,10 @@ fn sent(session: &mut Session) -> Option<usize> {
 
 fn answer(session: &mut Session, session_seq: u64) -> Vec<Arc<Ticket>> {
     let result = CommandResult { session_seq, code: 1, ..CommandResult::default() };
-    session.settle(&ResultBatch { epoch: 1, results: vec![result], durable_seq: 0 }).expect("of this epoch")
+    let mut answered = Vec::new();
+    let batch = ResultBatch { epoch: 1, results: vec![result], durable_seq: 0 };
+    session.settle(&batch, &mut answered).expect("of this epoch");
+    answered
 }
 
 #[test]
