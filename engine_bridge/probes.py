@@ -11,6 +11,10 @@ from engine_bridge.adapters import vitals
 
 LAG_MAX: Final = 5_000
 """So many events behind, and somebody should look."""
+REPLAY_MAX: Final = 10_000_000
+"""Commands behind the newest snapshot: seconds of a start, and twice what comes together where snapshots are
+taken. An engine that cannot take any goes on: it is no worse off until it has to start again.
+"""
 PENDING_MAX: Final = timedelta(seconds=30)
 
 
@@ -44,6 +48,12 @@ def read_engine(now: datetime) -> Reading:
         return Reading(Status.DOWN, sentence, facts)
     if verified is not None and verified.state == "broken":
         return Reading(Status.DEGRADED, f"Its journal is not sound: {verified.finding}", facts)
+    replay = found.durable_seq - found.snapshot_seq
+    if replay > REPLAY_MAX:
+        sentence = (
+            f"A start would have to replay {replay} commands: the engine takes no snapshots, and says why."
+        )
+        return Reading(Status.DEGRADED, sentence, facts)
     return Reading(Status.UP, f"The engine runs in epoch {found.epoch}.", facts)
 
 

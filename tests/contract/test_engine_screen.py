@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from contextlib import nullcontext
-from dataclasses import fields
+from dataclasses import fields, replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 
@@ -205,13 +205,20 @@ def test_has_the_journal_read_again_by_who_may_and_tells_what_was_found(venue: V
     assert probes.read_engine(now).status.value == "up"
 
 
-def test_raises_its_health_where_the_journal_is_not_sound(venue: Venue, staff: Staff) -> None:
+def test_raises_its_health_where_the_journal_is_not_sound_or_a_start_would_take_long(
+    venue: Venue, staff: Staff
+) -> None:
     now = clock.now()
     broken = Verification("broken", now, now, 0, 0, 0, 0, 0, 65_536, "", "", "a.seg is corrupt at byte 99: x")
     vitals.leave(venue.engine.status(), broken, now=now)
     reading = probes.read_engine(now)
     assert (reading.status.value, "a.seg is corrupt at byte 99" in reading.sentence) == ("degraded", True)
     assert sighting.engine_for(staff.dot.identity, now=now).verification == broken
+    engine = replace(venue.engine.status(), snapshot_seq=7)
+    for behind, status in ((probes.REPLAY_MAX, "up"), (probes.REPLAY_MAX + 1, "degraded")):
+        vitals.leave(replace(engine, durable_seq=7 + behind), now=now)
+        told = probes.read_engine(now)
+        assert (told.status.value, f"{behind} commands" in told.sentence) == (status, status == "degraded")
 
 
 @pytest.mark.parametrize(
