@@ -7,13 +7,14 @@ says how far it must reach.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TextIO
 
 from kernel import cosignature, encodings, note
 
 _DASH: Final = "\N{EM DASH}"
+_NOTE_CHARACTERS_MAX: Final = 1_000_000
 
 Times = tuple[tuple[str, int], ...]  # witnesses by name, and when each cosigned (POSIX seconds)
 
@@ -77,7 +78,7 @@ def verify_heads(
     Of the logs in `proven` lines were read that lead to this head and to all that witnesses remember: such a
     head may be older, since the lines show that what came after continues it.
     """
-    found_pieces = {piece.partition("\n")[0]: piece for piece in pieces(text)}
+    found_pieces = {piece.partition("\n")[0]: piece for piece in pieces(text.split("\n"))}
     found = []
     for key in keys:
         piece = found_pieces.get(key.name)
@@ -99,19 +100,27 @@ def verify_heads(
     return found
 
 
-def pieces(text: str) -> Iterator[str]:
-    """The notes of a file: each ends behind its last signature line."""
-    lines = text.split("\n")
+def pieces(lines: Iterable[str]) -> Iterator[str]:
+    """The notes in these lines, one in memory at a time: each ends behind its last signature line."""
     current: list[str] = []
-    for line, following in zip(lines, [*lines[1:], ""], strict=True):
-        if not current and not line:
-            continue
-        current.append(line)
-        if line.startswith(_DASH) and not following.startswith(_DASH):
+    length = 0
+    for line in lines:
+        if current and current[-1].startswith(_DASH) and not line.startswith(_DASH):
             yield "\n".join(current) + "\n"
-            current = []
+            current, length = [], 0
+        if current or line:
+            current.append(line)
+            length += len(line) + 1
+        if length > _NOTE_CHARACTERS_MAX:
+            raise Wrong(f"a note is longer than {_NOTE_CHARACTERS_MAX} characters, which no log's is")
     if current:
         yield "\n".join(current) + "\n"
+
+
+def lines_of(text: TextIO) -> Iterator[str]:
+    """The lines of a file without their ends; one that is longer than any note comes in parts."""
+    while line := text.readline(_NOTE_CHARACTERS_MAX):
+        yield line.removesuffix("\n")
 
 
 def said_when(times: Times) -> str:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import BinaryIO, Final
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any, BinaryIO, Final, TextIO
 
 from core.audit import export_lines
 from core.audit.export_lines import first_bad, grown
-from core.audit.heads import Seen, Times, Wrong, cosigned_at, moment, pieces, said_when
+from core.audit.heads import Seen, Times, Wrong, cosigned_at, lines_of, moment, pieces, said_when
 from kernel import cosignature, encodings, merkle, note
 
 WHOLE: Final = merkle.Frontier()
@@ -33,7 +34,7 @@ class Verdict:
 def verify(
     events: BinaryIO,
     *,
-    checkpoints: str,
+    checkpoints: TextIO,
     key: note.Verifier,
     witnesses: Sequence[Seen] = (),
     cosigners: Sequence[cosignature.Cosigner] = (),
@@ -42,19 +43,15 @@ def verify(
     look: Callable[[bytes], object] | None = None,
 ) -> Verdict:
     """The verdict over a whole export; Wrong names the first fault. Reads the events once, as a stream, and
-    those under the checkpoint that does not hold a second time. `look` is shown each line.
+    those under the checkpoint that does not hold a second time; the checkpoints twice. `look` is shown each
+    line.
     """
-    notes = list(pieces(checkpoints))
-    heads = _heads(notes, key)
-    if not heads:
-        raise Wrong("there is no checkpoint, so nothing is sealed")
-    cosigned = tuple((by.name, _cosigned(heads[-1], notes[-1], by)) for by in cosigners)
-    marks = {head.size: head.root for head in heads}
+    notes = _survey(checkpoints, key, {start.size, *(seen.size for seen in witnesses)})
+    last, marks = notes.last, notes.roots
+    cosigned = tuple((by.name, _cosigned(last, notes.last_piece, by)) for by in cosigners)
     for seen in witnesses:
-        if seen.size > heads[-1].size:
-            raise Wrong(
-                f"the log is shorter than witnessed: {heads[-1].size} events, {seen.by} saw {seen.size}"
-            )
+        if seen.size > last.size:
+            raise Wrong(f"the log is shorter than witnessed: {last.size} events, {seen.by} saw {seen.size}")
         if marks.get(seen.size, seen.root) != seen.root:
             raise Wrong(_rewritten(seen))
         if seen.size == start.size:
@@ -64,7 +61,7 @@ def verify(
             f"the tree in front of the export is not the one of the checkpoint at {start.size} events"
         )
     tree, lines = start, export_lines.lines(events)
-    for head in heads:
+    for head in _again(checkpoints, notes):
         if head.size < start.size:
             raise Wrong(
                 f"the checkpoint at {head.size} events lies in front of the export's start, {start.size}"
@@ -85,9 +82,9 @@ def verify(
         raise Wrong(f"there is no event: the export ends where it begins, at {start.size} events")
     if next(lines, None) is not None:
         raise Wrong(f"event {tree.size} is the first behind the last checkpoint: the tail is not sealed")
-    before = _before(heads[0], notes[0], cosigners) if start.size else ()
+    before = _before(notes.first, notes.first_piece, cosigners) if start.size else ()
     witnessed = max((seen.size for seen in witnesses if seen.size > start.size), default=0)
-    return Verdict(tree.size, len(heads), tree.root(), witnessed, start.size, cosigned, before)
+    return Verdict(tree.size, notes.count, tree.root(), witnessed, start.size, cosigned, before)
 
 
 def _rewritten(seen: Seen) -> str:
@@ -113,20 +110,52 @@ def _before(head: note.Checkpoint, piece: str, cosigners: Sequence[cosignature.C
     return tuple(times)
 
 
-def _heads(notes: Sequence[str], key: note.Verifier) -> list[note.Checkpoint]:
-    """Every checkpoint, its signature checked, sizes growing."""
-    heads: list[note.Checkpoint] = []
-    for number, piece in enumerate(notes):
+@dataclass(slots=True)
+class _Notes:
+    """What is kept of the signed notes: not each, for they may be many."""
+
+    first: note.Checkpoint
+    first_piece: str
+    last: note.Checkpoint
+    last_piece: str
+    count: int = 0
+    roots: dict[int, bytes] = field(default_factory=dict)
+    read: Any = field(default_factory=sha256)
+
+
+def _survey(checkpoints: TextIO, key: note.Verifier, sizes: Collection[int]) -> _Notes:
+    """Every checkpoint read, its signature checked, sizes growing; the roots of these sizes, as far as they
+    are sizes of checkpoints.
+    """
+    found: _Notes | None = None
+    for number, piece in enumerate(pieces(lines_of(checkpoints))):
         try:
             head = note.Checkpoint.parse(note.open_note(piece, by=key))
         except note.BadNote as error:
             raise Wrong(f"checkpoint {number}: {error}") from None
         if head.origin != key.name:
             raise Wrong(f"checkpoint {number} is of another log: {head.origin}")
-        if heads and head.size <= heads[-1].size:
-            raise Wrong(f"checkpoint {number}: {head.size} events do not follow {heads[-1].size}")
-        heads.append(head)
-    return heads
+        if found is not None and head.size <= found.last.size:
+            raise Wrong(f"checkpoint {number}: {head.size} events do not follow {found.last.size}")
+        found = found or _Notes(head, piece, head, piece)
+        found.last, found.last_piece, found.count = head, piece, number + 1
+        found.read.update(piece.encode())
+        if head.size in sizes:
+            found.roots[head.size] = head.root
+    if found is None:
+        raise Wrong("there is no checkpoint, so nothing is sealed")
+    return found
+
+
+def _again(checkpoints: TextIO, notes: _Notes) -> Iterator[note.Checkpoint]:
+    """The same checkpoints once more; Wrong at their end where they are not those that were checked."""
+    checkpoints.seek(0)
+    read = sha256()
+    for piece in pieces(lines_of(checkpoints)):
+        read.update(piece.encode())
+        yield note.Checkpoint.parse(piece.rpartition("\n\n")[0] + "\n")
+    if read.digest() != notes.read.digest():
+        raise Wrong("the checkpoints changed while they were read")
 
 
 def told(verdict: Verdict) -> str:

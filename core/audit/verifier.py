@@ -95,7 +95,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     account, findings = Account(), Findings()
     try:
         key = note.Verifier.parse(options.key.read_text(encoding="utf-8"))
-        checkpoints = options.checkpoints.read_text(encoding="utf-8")
         remembered = [
             seen
             for path in options.witness
@@ -107,6 +106,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         kept = options.leaves or options.events.with_name("leaves.bin")
         with contextlib.ExitStack() as files:
             events = files.enter_context(options.events.open("rb"))
+            checkpoints = files.enter_context(options.checkpoints.open(encoding="utf-8"))
             leaves = files.enter_context(kept.open("rb")) if options.leaves or kept.is_file() else None
             if options.words:
                 words = files.enter_context(options.words.open("w", encoding="utf-8"))

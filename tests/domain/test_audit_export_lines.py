@@ -19,7 +19,7 @@ def test_that_is_longer_than_any_events_is_named_and_not_read_to_its_end(leaves:
     export = io.BytesIO(endless)
     kept = None if leaves is None else io.BytesIO(leaves)
     with pytest.raises(Wrong, match=f"event 6 .*: its line is longer than {LINE_BYTES_MAX} bytes"):
-        verify(export, checkpoints="\n".join(HEADS), key=LOG, leaves=kept)
+        verify(export, checkpoints=io.StringIO("\n".join(HEADS)), key=LOG, leaves=kept)
     assert export.tell() <= len(b"".join(LINES[:6])) + LINE_BYTES_MAX + 1
 
 

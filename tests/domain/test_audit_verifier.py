@@ -53,7 +53,7 @@ def check(
     texts = "\n".join(HEADS if heads is None else heads)
     kept = None if leaves is None else io.BytesIO(leaves)
     export = io.BytesIO(data)
-    return verify(export, checkpoints=texts, key=LOG, leaves=kept, **how)  # type: ignore[arg-type]
+    return verify(export, checkpoints=io.StringIO(texts), key=LOG, leaves=kept, **how)  # type: ignore[arg-type]
 
 
 def test_accepts_an_honest_log() -> None:
@@ -159,13 +159,38 @@ def test_holds_a_small_part_of_an_export_whose_checkpoints_were_left_out(bad: in
     try:
         with leaves.open("rb") as kept:
             if bad < 0:
-                assert verify(Made(count, bad), checkpoints=signed, **how).events == count
+                assert verify(Made(count, bad), checkpoints=io.StringIO(signed), **how).events == count
             else:
                 with pytest.raises(Wrong, match=f"^event {bad} is not the one that was sealed$"):
-                    verify(Made(count, bad), checkpoints=signed, leaves=kept, **how)
+                    verify(Made(count, bad), checkpoints=io.StringIO(signed), leaves=kept, **how)
         assert tracemalloc.get_traced_memory()[1] < 500_000
     finally:
         tracemalloc.stop()
+
+
+def test_holds_one_checkpoint_at_a_time_and_none_that_is_longer_than_any(tmp_path: Path) -> None:
+    other = f"\N{EM DASH} other.example/w {encodings.base64_standard(bytes(150_000))}\n"
+    path = tmp_path / "checkpoints.txt"
+    path.write_text("\n".join(head(LINES, size) + other for size in range(1, 11)), encoding="utf-8")
+    with path.open(encoding="utf-8") as checkpoints:
+        tracemalloc.start()
+        try:
+            assert verify(io.BytesIO(b"".join(LINES)), checkpoints=checkpoints, key=LOG).checkpoints == 10
+            assert tracemalloc.get_traced_memory()[1] < 5_000_000, "all of them take 8,000,000"
+        finally:
+            tracemalloc.stop()
+    with pytest.raises(Wrong, match="a note is longer than 1000000 characters"):
+        check(heads=[*HEADS[:3], "x" * 1_100_000 + HEADS[3]])
+
+
+def test_refuses_checkpoints_that_become_others_once_their_signatures_were_looked_at() -> None:
+    class Changing(io.StringIO):
+        def seek(self, place: int, whence: int = 0) -> int:
+            self.__init__("\n".join([*HEADS[1:3], head(LINES, 10, by=THIEF)]))  # type: ignore[misc]
+            return 0
+
+    with pytest.raises(Wrong, match="the checkpoints changed while they were read"):
+        verify(io.BytesIO(b"".join(LINES)), checkpoints=Changing("\n".join(HEADS)), key=LOG)
 
 
 def test_names_the_only_event_between_two_checkpoints() -> None:

@@ -132,7 +132,7 @@ def test_has_it_on_disk_before_it_answers(one: Witness, monkeypatch: pytest.Monk
 def verdict(one: Witness, *, leaves: list[bytes], lines: list[bytes], signed: str) -> Verdict:
     return verify(
         io.BytesIO(b"".join(line + b"\n" for line in lines)),
-        checkpoints=signed,
+        checkpoints=io.StringIO(signed),
         key=LOG,
         witnesses=[Seen(*witness.parse_seen(one.seen().rpartition(" ")[0]))],
         cosigners=[one.cosigner],

@@ -29,7 +29,7 @@ class Account:
         It holds against every head of it that its key signed, and what each witness remembers of it.
         """
         marks = [Mark(seen.size, seen.root, f"{seen.by} saw") for seen in witnesses if seen.log == key.name]
-        for piece in pieces(heads):
+        for piece in pieces(heads.split("\n")):
             if piece.partition("\n")[0] == key.name:
                 try:
                     head = witnessed.head(piece, by=key)
