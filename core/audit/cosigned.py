@@ -24,6 +24,10 @@ log = logging.getLogger(__name__)
 
 TRIED: Final = 1000
 """Rows, or sizes, that one question looks through; more in a row are only false ones."""
+NEWEST: Final = 500
+FURTHER: Final = 100
+FALSE_ROWS: Final = 10
+"""Of each stretch. Where there are more in front of a true one, it is left out: no verdict rests on it."""
 Cosigners = Sequence[cosignature.Cosigner]
 
 
@@ -132,13 +136,22 @@ def other_heads(by: Cosigners, *, beside: str) -> Iterator[str]:
 
 
 def _older(rows: QuerySet[AuditCosignature], key: note.Verifier) -> list[str]:
-    """The notes of these rows that the log's key signed, one of each size, the smallest first."""
+    """Notes of these rows that the log's key signed, one of each size, the smallest first: the newest heads,
+    and one of each of so many equal stretches of the log in front of these, however old it is.
+    """
     found: dict[int, str] = {}
-    for size, text in (
-        rows.order_by("-size", "note").distinct("size", "note").values_list("size", "note")[:TRIED]
-    ):
+    pairs = rows.order_by("-size", "note").distinct("size", "note").values_list("size", "note")
+    newest = list(pairs[:NEWEST])
+    for size, text in newest:
         if size not in found and _is_note(text, key, is_known=True):
             found[size] = text
+    least = newest[-1][0] if newest else 0
+    for part in range(FURTHER):
+        stretch = range(least * part // FURTHER, least * (part + 1) // FURTHER)
+        for size, text in pairs.filter(size__gte=stretch.start, size__lt=stretch.stop)[:FALSE_ROWS]:
+            if _is_note(text, key, is_known=True):
+                found[size] = text
+                break
     return [found[size] for size in sorted(found)]
 
 

@@ -14,7 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from core import clock
 from core.actor import Actor
-from core.audit import cosigning, exporting, sealing, sources, witnesses
+from core.audit import cosigned, cosigning, exporting, sealing, sources, witnesses
 from core.audit.heads import verify_heads
 from core.audit.models import AuditCosignature
 from core.audit.sources import OwnLog, ProgramsLog
@@ -165,7 +165,7 @@ def test_is_shown_with_every_true_cosignature_whatever_rows_say(
 
 
 def test_carries_the_heads_of_trusted_programs_and_brings_them_back(
-    real_database: str, now: datetime, tmp_path: Path, settings: Any
+    real_database: str, now: datetime, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The vault's log here; signers and the approver speak the same. An export holds older heads, too."""
     key = Ed25519PrivateKey.generate()
@@ -196,6 +196,11 @@ def test_carries_the_heads_of_trusted_programs_and_brings_them_back(
                 assert heads[0][0].size == kept.tree.size
         sizes = [text.split("\n")[1] for text in exporting.other_heads([w.cosigner for w in asked])]
         assert sizes == ["0", "1", "6"]
+        for newest, further, kept_sizes in ((1, 0, ["1", "6"]), (1, 1, ["0", "1", "6"])):
+            monkeypatch.setattr(cosigned, "NEWEST", newest)
+            monkeypatch.setattr(cosigned, "FURTHER", further)
+            texts = exporting.other_heads([w.cosigner for w in asked])
+            assert [text.split("\n")[1] for text in texts] == kept_sizes
         thief = note.Verifier("countersign/vault", b"\1" * 32)
         assert cosigning.collect(ProgramsLog(thief, tmp_path / "vault.sock"), asked, now=clock.now()) == 0
         assert cosigning.collect(ProgramsLog(kept.verifier, tmp_path / "gone"), asked, now=clock.now()) == 0
