@@ -2,7 +2,7 @@
 
     python -m core.audit.verifier EVENTS.jsonl --checkpoints FILE --key FILE
         [--witness-key FILE]... [--witness FILE]... [--start FILE] [--leaves FILE]
-        [--logs FILE --log-keys FILE [--lines LOG PLACE]... [--words FILE]]
+        [--logs FILE --log-keys FILE [--cold-keys FILE] [--lines LOG PLACE]... [--words FILE]]
 
 EVENTS.jsonl holds one event per line, the canonical text exactly as it was sealed, in leaf order. What was
   written past the application may hold line breaks: it stands as `=` and the base64 of its bytes. No other
@@ -37,6 +37,10 @@ PLACE of --lines holds what a program wrote into the log of that name, from whoe
   is compared with the events: a deed that the audit log does not know (FAIL; where it may lie behind or in
   front of the export, NOTE) was hidden by whoever owns the database; one that only it knows is made up. Lost
   answers, and approvals that the page knows nothing of, are notes.
+FILE of --cold-keys holds the keys of signers without a network, as their ceremony noted them, one a line. No
+  witness sees their logs: PLACE is then the folder that was carried back from such a signer, with its lines
+  and `head.txt`. What an earlier verdict said of that log, given as --witness, shows that nothing was cut off
+  since. A signature that the audit log has of a later time than the last line is a note.
 FILE of --words is written: each of these lines in plain words.
 
 Exit code 0: every event is under the last checkpoint and every checkpoint holds. 1: something is wrong, and
@@ -84,14 +88,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--leaves", type=Path, help="the leaf hashes, if not in leaves.bin beside the events")
     parser.add_argument("--logs", type=Path, help="the newest cosigned heads of other logs")
     parser.add_argument("--log-keys", type=Path, help="the keys of other logs, one a line")
+    parser.add_argument("--cold-keys", type=Path, help="the keys of logs that no witness sees, one a line")
     parser.add_argument("--lines", nargs=2, metavar=("LOG", "PLACE"), action="append", default=[])
     parser.add_argument("--words", type=Path, help="where to write what those lines say")
     options = parser.parse_args(arguments)
     if bool(options.logs) != bool(options.log_keys):
         parser.error("--logs and --log-keys go together: one alone would leave the other logs unseen")
-    if (options.lines and not options.logs) or (options.words and not options.lines):
-        parser.error("--lines are read against --logs and --log-keys, and told with --words")
+    if (options.lines and not (options.logs or options.cold_keys)) or (options.words and not options.lines):
+        parser.error("--lines are read against --logs and --log-keys, or --cold-keys, and told with --words")
     others: list[tuple[note.Checkpoint, Times]] = []
+    cold: list[note.Checkpoint] = []
     account, findings = Account(), Findings()
     try:
         key = note.Verifier.parse(options.key.read_text(encoding="utf-8"))
@@ -113,10 +119,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 account.tell = lambda said: words.write(f"{said}\n")
             logs = options.logs.read_text(encoding="utf-8") if options.logs else ""
             others_keys = _keys(options.log_keys) if options.logs else {}
-            for name, place in options.lines:
-                if name not in others_keys:
+            cold_keys = _keys(options.cold_keys) if options.cold_keys else {}
+            for name, text in options.lines:
+                place = Path(text)
+                if name in cold_keys:
+                    cold.append(account.read_carried(cold_keys[name], place, witnesses=remembered))
+                elif name in others_keys:
+                    account.read(others_keys[name], place, heads=logs, witnesses=remembered)
+                else:
                     raise ValueError(f"--log-keys has no key of {name}")
-                account.read(others_keys[name], Path(place), heads=logs, witnesses=remembered)
             verdict = verify(
                 events,
                 checkpoints=checkpoints,
@@ -147,10 +158,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     print(told(verdict))
     nobody = "" if cosigners else "; no witness's key given, so one that was signed anew would pass"
-    for head, times in others:
+    judged = [(head, f"{said_when(times)}{nobody}") for head, times in others]
+    for head, vouched in [*judged, *((head, "; carried here, and seen by no witness") for head in cold)]:
         root = encodings.base64_standard(head.root)
         lines = account.said(head.origin) if options.lines else ""
-        print(f"OK {head.origin} at {head.size}, root {root}{said_when(times)}{nobody}{lines}")
+        print(f"OK {head.origin} at {head.size}, root {root}{vouched}{lines}")
     for line in findings.told():
         print(line)
     if options.lines:

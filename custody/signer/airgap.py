@@ -3,9 +3,10 @@
     python -m custody.signer.airgap sign --token cold-1 --registry FILE --state DIR --module LIB \\
         --in bundle.json --out partial.json
 
-It first shows in plain words what would be signed, and the bundle's SHA-256 to compare with the one on the
-sending side. At a terminal the person then types the first eight characters of the SHA-256 that the other
-side shows; without one (a rehearsal, a test) only the PIN is read, as one line of standard input.
+It first shows in plain words what would be signed, and the bundle's SHA-256. At a terminal the person then
+types the first eight characters of the SHA-256 that the sending side shows; without one (a rehearsal, a test)
+only the PIN is read, as one line of standard input. Beside its journal it leaves `head.txt`, the log's head
+signed by its key: auditors are handed both.
 """
 
 from __future__ import annotations
@@ -75,13 +76,13 @@ def describe(request: Message, registry: Registry) -> Iterator[str]:
     yield f"Spend from wallet {spend.wallet} on {network}, deployment {registry.deployment}"
     yield f"Transaction {psbt.transaction.txid}"
     for place, spent in enumerate(psbt.transaction.inputs):
-        yield f"  in   {_btc(psbt.coin(place).sats)}  coin {spent.outpoint}"
+        yield f"  in   {Amount(psbt.coin(place).sats, 'BTC')} BTC  coin {spent.outpoint}"
     wallet = registry.wallets.get(spend.wallet)
     for output in psbt.transaction.outputs:
         ours = wallet is not None and output.script == wallet.output_script(0)
         note = "  (change)" if ours else ""
-        yield f"  out  {_btc(output.sats)}  to {_address(output.script, network)}{note}"
-    yield f"  fee  {_btc(psbt.fee)}"
+        yield f"  out  {Amount(output.sats, 'BTC')} BTC  to {_address(output.script, network)}{note}"
+    yield f"  fee  {Amount(psbt.fee, 'BTC')} BTC"
     for intent, signed in spend.intents:
         yield from _describe_intent(intent, signed, registry)
 
@@ -111,9 +112,7 @@ def _describe_intent(intent: Intent, signed: Signed, registry: Registry) -> Iter
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run as a program; 0 if signed, 1 if not."""
-    parser = argparse.ArgumentParser(
-        prog="custody.signer.airgap", description="Sign a bundle without a network."
-    )
+    parser = argparse.ArgumentParser(prog="custody.signer.airgap", description="Sign without a network.")
     verbs = parser.add_subparsers(dest="verb", required=True)
     show = verbs.add_parser("show", help="say what a bundle asks for; needs no token")
     show.add_argument("--registry", type=Path, required=True)
@@ -150,13 +149,17 @@ def _run(options: argparse.Namespace) -> int:
         if sys.stdin.isatty() and not _confirmed(sha256):
             print("NOT SIGNED the typed characters are not those of the SHA-256", file=sys.stderr)
             return 1
-        answer = signer.answer(request)
+        answer, head = signer.answer(request), signer.answer({"v": 1, "type": "log_head"})
     finally:
         signer.close()
+    if answer["type"] != "refused":
+        options.out.write_bytes(canonical.encode(answer) + b"\n")
+    if head["type"] == "log_head":
+        (options.state / "head.txt").write_text(str(head["note"]), encoding="utf-8")
+        print(f"Log {head['key']}")
     if answer["type"] == "refused":
         print(f"NOT SIGNED {answer['code']}: {answer['detail']}", file=sys.stderr)
         return 1
-    options.out.write_bytes(canonical.encode(answer) + b"\n")
     print(f"{str(answer['type']).upper()} by {answer['token']} into {options.out}")
     return 0
 
@@ -164,10 +167,6 @@ def _run(options: argparse.Namespace) -> int:
 def _confirmed(sha256: str) -> bool:
     print(f"Type the first {CONFIRM_CHARACTERS} characters of the other side's SHA-256: ", end="", flush=True)
     return sys.stdin.readline().strip().lower() == sha256[:CONFIRM_CHARACTERS]
-
-
-def _btc(sats: int) -> str:
-    return f"{Amount(sats, 'BTC')} BTC"
 
 
 def _address(output_script: bytes, network: str) -> str:

@@ -14,8 +14,9 @@ from pathlib import Path
 
 import pytest
 
+from core.audit.programs.account import Account
 from custody.signer.airgap import BadBundle, bundle, open_bundle
-from kernel import canonical
+from kernel import canonical, note
 from kernel.approval import Verb
 from kernel.intent import REFILL, WITHDRAWAL
 from kernel.money import Amount
@@ -75,6 +76,13 @@ def test_say_in_plain_words_what_they_sign(vault: Vault, tmp_path: Path) -> None
     assert "  fee  0.00002 BTC" in lines
     assert "  approve: Ben" in lines
     assert f"SHA-256 {hashlib.sha256(canonical.encode(message)).hexdigest()}" in lines
+    # Beside its lines it leaves their head, so that they can be carried to an auditor.
+    key = note.Verifier.parse(next(line for line in lines if line.startswith("Log ")).removeprefix("Log "))
+    account, told = Account(), list[str]()
+    account.tell = lambda line: told.append(str(line))
+    head = account.read_carried(key, vault.folder / "cold-1" / "state", witnesses=())
+    assert (head.origin, head.size) == ("countersign-test/signer/cold-1", len(told))
+    assert told[-1].endswith(f" signed {Psbt.parse_base64(message['psbt']).transaction.txid} out of cold")
 
 
 def test_refuse_a_refill_to_anywhere_but_the_hot_wallet(vault: Vault, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ SECRET = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
 WITNESS = Ed25519PrivateKey.from_private_bytes(b"\x09" * 32)
 BY = cosignature.Cosigner("witness.example/1", WITNESS.public_key().public_bytes_raw())
 OWN, SIGNER, VAULT, PAGE = "countersign/test/audit", "test/signer/hot-1", "test/vault", "test/approver"
+COLD = "test/signer/cold-1"
 AT = 1_790_000_000  # seconds: what all of these did
 TXID, OTHER, DIGEST, ANA = "aa" * 32, "bb" * 32, "cc" * 32, "0192-ana"
 
@@ -47,6 +49,10 @@ SIGNED = journal(
     ("signed", {"wallet": "hot", "txid": TXID, "again": False}),
     ("started", {"nonce": "00", "version": "1", "digest": "ab"}),
     ("frozen", {"wallet": "hot", "by": [ANA], "order": "o", "maker": ANA, "reason": "odd\n payments"}),
+)
+
+COLD_LINES = journal(
+    ("genesis", {}), ("spend", {"txid": OTHER}), ("signed", {"wallet": "cold", "txid": OTHER, "again": False})
 )
 
 
@@ -107,6 +113,7 @@ class Desk:
         default_factory=lambda: {SIGNER: [*SIGNED], VAULT: [*OPENED], PAGE: [answer()]}
     )
     memory: str = ""
+    carried: Bodies | None = None
 
     def judged(self, given: dict[str, Bodies] | None = None, *, without: str = "") -> int:
         """The verifier's exit code, over other lines than were written where they are `given`."""
@@ -128,6 +135,13 @@ class Desk:
             place.write_bytes(b"".join(body + b"\n" for body in bodies))
             if log != without:
                 asked += ["--lines", log, str(place)]
+        if self.carried is not None:
+            place = self.folder / "cold"
+            place.mkdir(exist_ok=True)
+            (place / "journal.jsonl").write_bytes(b"".join(body + b"\n" for body in self.carried))
+            (place / "head.txt").write_text(head(COLD, COLD_LINES, len(COLD_LINES)), encoding="utf-8")
+            put("cold.keys", f"{key_of(COLD)}\n")
+            asked += ["--cold-keys", str(self.folder / "cold.keys"), "--lines", COLD, str(place)]
         return verifier.main([*asked, "--words", str(self.folder / "words.txt")])
 
 
@@ -278,6 +292,76 @@ def test_say_of_a_deed_of_a_moment_ago_that_its_event_may_be_to_come(
     found = said(capsys)
     assert "and the audit log does not say that this signature arrived" in found
     assert f"NOTE {ANA} signed approve of custody.withdrawal {DIGEST} on the approver page" in found
+
+
+def test_of_a_signer_without_a_network_are_read_as_they_were_carried_back(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """No witness sees them: the head that the signer left beside them is by its own key."""
+    refill = [BUILT.replace(TXID.encode(), OTHER.encode()), STORED.replace(b"hot-1", b"cold-1")]
+    refill = [event.replace(b"/p1", b"/p3") for event in refill]
+    desk.carried, desk.events = COLD_LINES, [*EVENTS, *refill]
+    assert desk.judged() == 0
+    found = said(capsys)
+    assert "; carried here, and seen by no witness; 3 lines read (1 genesis, 1 signed, 1 spend)\n" in found
+    assert found.endswith("5 deeds of those programs stand in the audit log as in their own\n")
+
+    later = [event.replace(b"/p3", b"/p4").replace(OTHER.encode(), b"dd" * 32) for event in refill]
+    desk.events += later
+    assert desk.judged() == 0, "what was signed since need not be in it yet"
+    assert "cold-1 signed custody.payment/p4 (event e2, " in (found := said(capsys))
+    assert "after its log was carried here: have a newer copy of it" in found
+    before = [event.replace(b'"at":"2026-09-22', b'"at":"2026-09-20') for event in later]
+    during = [event.replace(b'"at":"2026-09-22T00:00:00', f'"at":"{WHEN[:-3]}21'.encode()) for event in later]
+    for events, code in ((before, 0), (during, 1)):
+        desk.events = [*EVENTS, *refill, *events]
+        assert desk.judged() == code
+    assert "FAIL the audit log says that cold-1 signed custody.payment/p4" in said(capsys)
+
+    desk.events = EVENTS
+    assert desk.judged() == 1, "what it signed and no event tells was hidden, as of every signer"
+    assert f"FAIL cold-1 signed {OTHER} (line 2, " in said(capsys)
+    desk.carried = COLD_LINES[:2]
+    assert desk.judged() == 1
+    assert said(capsys).startswith("FAIL line 2 of test/signer/cold-1 is missing: its key signed 3 lines")
+    desk.carried, desk.memory = COLD_LINES, f"4 {encodings.base64_standard(root(COLD_LINES))} {COLD}\n"
+    assert desk.judged() == 1, "an earlier copy had more"
+
+
+ODD: dict[str, dict[str, Any]] = {
+    "no time": {"at": "yesterday"},
+    "no name": {"id": None},
+    "no actor": {"actor": "ana"},
+    "nothing after": {"after": "all"},
+}
+
+
+@pytest.mark.parametrize("odd", ODD.values(), ids=ODD.keys())
+def test_are_compared_whatever_shape_somebody_gave_an_event(
+    odd: dict[str, Any], desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Whoever owns the database can have anything sealed: it must not keep the rest from being compared."""
+    for made in (READ, STORED.replace(b"hot-1", b"hot-9"), HEARD):
+        members = {name: value for name, value in (json.loads(made) | odd).items() if value is not None}
+        desk.events.append(canonical.encode(members))
+    assert desk.judged() == 0
+    assert said(capsys).endswith("4 deeds of those programs stand in the audit log as in their own\n")
+
+
+def test_tell_a_safes_signature_which_the_application_does_not_ask_for(
+    desk: Desk, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A signer names it by its hash and the intent behind it; an event would name the hash."""
+    safe = f"0x{TXID}"
+    lines = (("spend", {"txid": f"{safe} w1"}), ("signed", {"txid": f"{safe} w1"}))
+    desk.wrote[SIGNER], desk.heads[SIGNER] = journal(*lines), [2]
+    desk.events = [READ, HEARD]
+    assert desk.judged() == 0
+    assert f"NOTE hot-1 signed {safe} (line 1, " in said(capsys)
+    desk.events = [BUILT.replace(TXID.encode(), safe.encode()), READ, STORED, HEARD]
+    assert desk.judged() == 0
+    assert "NOTE" not in (found := said(capsys))
+    assert found.endswith("4 deeds of those programs stand in the audit log as in their own\n")
 
 
 @pytest.mark.parametrize(

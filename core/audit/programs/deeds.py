@@ -26,6 +26,8 @@ _BUILT: Final = ("custody.payment.built", "custody.payment.raised")
 _STORED: Final = "custody.payment.signature_stored"
 _GIVEN: Final = ("approvals.request.signed", "approvals.request.asked")
 _ORDER: Final = "custody.signer_order."
+_SAFE: Final = "0x"
+"""So begins what a signer calls a Safe's transaction, and no other: nobody hides another kind behind it."""
 
 
 @dataclass(slots=True)
@@ -48,8 +50,11 @@ class Deeds:
     of signatures and openings, and nothing else.
     """
 
+    carried: set[str] = field(default_factory=set)
+    """Tokens of signers whose logs were carried here: they may have signed more since."""
     _logs: set[str] = field(default_factory=set)
     _begins_ms: dict[str, int] = field(default_factory=dict)
+    _ends_ms: dict[str, int] = field(default_factory=dict)
     _signed: dict[tuple[str, str], Line] = field(default_factory=dict)  # by token and transaction
     _decided: set[tuple[str, str]] = field(default_factory=set)
     _opened: list[Line] = field(default_factory=list)
@@ -67,6 +72,7 @@ class Deeds:
         """A line of a program's log."""
         said: Mapping[str, Any] = line.said
         self._begins_ms.setdefault(line.log, line.at_ms)
+        self._ends_ms[line.log] = line.at_ms
         if line.kind is Kind.VAULT:
             self._logs.add("vault")
             if said.get("code") == "":
@@ -80,7 +86,7 @@ class Deeds:
             token = token_of(line.log)
             self._logs.add(token)
             if said["event"] in ("spend", "signed"):
-                deed = token, str(said["details"].get("txid"))
+                deed = token, str(said["details"].get("txid")).partition(" ")[0]  # a Safe's has its intent
                 self._decided.add(deed)
                 if said["event"] == "signed":
                     self._signed.setdefault(deed, line)
@@ -93,13 +99,13 @@ class Deeds:
         if action not in self._purposes and not action.startswith(("custody.", "approvals.")):
             return
         try:
-            event = json.loads(text)
-            self._look(str(event["action"]), event, event["after"] or {})
-        except (ValueError, KeyError, TypeError, AttributeError):
+            event = _shaped(json.loads(text))
+            self._look(event["action"], event, event["after"])
+        except (ValueError, KeyError, TypeError):
             return  # no event of the application's: it covers no deed, and shows none
 
     def _look(self, action: str, event: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-        payment = str(event["target"])
+        payment = event["target"]
         if action in _BUILT:
             self._built[payment].add(str(after["txid"]))
         elif action == _STORED:
@@ -108,8 +114,8 @@ class Deeds:
             self._digests.add(str(after["digest"]))
             if action in _GIVEN:
                 self._answers.append(event)
-        elif str(event["id"]) in self._events:
-            self._reads[str(event["id"])] = event
+        elif event["id"] in self._events:
+            self._reads[event["id"]] = event
 
     def compare(self, *, is_whole: bool, sealed_ms: int | None) -> Findings:
         """What fits and what does not. `sealed_ms` is when witnesses saw the end of the export; what happened
@@ -124,6 +130,8 @@ class Deeds:
                 found.fit += 1
             elif txid in known:
                 found.notes.append(f"{what}, and the audit log does not say that this signature arrived")
+            elif txid.startswith(_SAFE):
+                found.notes.append(f"{what} for a Safe, whose payments no event tells: ask for its approval")
             else:
                 _miss(found, line, f"{what}, and the audit log knows no such payment", is_whole, end_ms)
         for token, payment, event in self._stored:
@@ -139,10 +147,13 @@ class Deeds:
         if token not in self._logs or any((token, txid) in self._decided for txid in self._built[payment]):
             return
         said = f"the audit log says that {token} signed {payment} (event {event['id']}, {event['at']})"
+        ends_ms = max(at for log, at in self._ends_ms.items() if token_of(log) == token)
         if not self._built[payment] and not is_whole:
             found.notes.append(f"{said}, and which transaction that is stands in front of the export")
         elif _ms(event["at"]) < min(at for log, at in self._begins_ms.items() if token_of(log) == token):
             found.notes.append(f"{said}: before its log begins")
+        elif token in self.carried and _ms(event["at"]) > ends_ms:
+            found.notes.append(f"{said}, after its log was carried here: have a newer copy of it")
         else:
             found.faults.append(f"{said}, and its own log says nothing of it")
 
@@ -154,9 +165,9 @@ class Deeds:
         if read is None:
             _miss(found, line, f"{what}, and the audit log has no event {said['event']}", is_whole, end_ms)
             return
-        actor = read.get("actor") or {}
+        actor = read["actor"]
         reader = f"{actor.get('kind')}/{actor.get('identity') or actor.get('label')}"
-        person = (read.get("after") or {}).get("person")
+        person = read["after"].get("person")
         if (reader, read["action"], person) == (said["actor"], said["purpose"], said["subject"]):
             found.fit += 1
         else:
@@ -167,7 +178,7 @@ class Deeds:
         if "approver" not in self._logs:
             return
         for event in self._answers:
-            after, who = event["after"], (event.get("actor") or {}).get("identity")
+            after, who = event["after"], event["actor"].get("identity")
             lines = self._given.get((str(after.get("verb", "ask")), str(after["digest"])), [])
             if any(line.said["officer"] in ("", who) for line in lines):
                 found.fit += 1
@@ -203,6 +214,13 @@ def _miss(found: Findings, line: Line, what: str, is_whole: bool, end_ms: int) -
         found.notes.append(f"{what}: it may stand in front of the export")
     else:
         found.faults.append(f"{what}: it was hidden, or never written")
+
+
+def _shaped(event: Any) -> Mapping[str, Any]:
+    """What is compared later, or an error now: nobody keeps the rest from it by an event of another shape."""
+    texts = {name: str(event[name]) for name in ("id", "action", "target", "at")}
+    _ms(texts["at"])
+    return texts | {name: dict(event[name] or {}) for name in ("actor", "after")}
 
 
 def _ms(at: Any) -> int:
