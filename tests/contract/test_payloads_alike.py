@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from custody.decoder.__main__ import describe
 from custody.decoder.requests import Request, Unreadable
-from kernel import canonical, encodings
-from kernel.intent import BadIntent, Intent
+from kernel import canonical, encodings, networks
+from kernel.intent import WITHDRAWAL, BadIntent, Intent, time_text
 from tests.contract.test_approver_acts import NODE, PAGE
 
 CASES: Final = 4_000
@@ -108,9 +108,14 @@ def test_take_and_refuse_the_very_same_and_say_the_same_of_it() -> None:
         shown = confirmed(payload)
         assert shown is not None, payload
         amount = f"{intent.amount} {intent.amount.asset}"
-        assert page["said"][0].replace("\u202f", "").split(" from ")[0].endswith(amount)
+        assert [each.replace("\u202f", "") for each in (*page["said"][:2], *page["said"][3:])] == [
+            f"Pay {amount}" if intent.kind == WITHDRAWAL else f"Move {amount} from cold to hot",
+            intent.destination,
+            f"{intent.source} wallet on {networks.spoken(intent.network)}",
+            f"at most {intent.fee_cap} {intent.fee_cap.asset}",
+            time_text(intent.expires),
+        ]
         assert f"pays      {amount}" in shown
-        assert intent.destination in page["said"]
         assert intent.destination in shown.replace(" ", "")
     assert taken > CASES / 50
 

@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.audit import verifier
-from core.audit.heads import Seen, Wrong
+from core.audit.heads import Seen, Wrong, parse_seen
 from core.audit.verdict import Verdict, verify
 from kernel import canonical, cosignature, encodings, merkle, note
 
@@ -247,6 +247,25 @@ def test_refuses_a_tail_that_is_not_sealed() -> None:
 def test_refuses_checkpoints_that_do_not_hold(heads: list[str], why: str) -> None:
     with pytest.raises(Wrong, match=why):
         check(heads=heads)
+
+
+def test_takes_a_witnesss_word_for_where_an_export_begins() -> None:
+    """Whoever makes the export may leave out the checkpoint in front of it."""
+    start = merkle.Frontier().extended(merkle.leaf(line[:-1]) for line in LINES[:4])
+    seen, more = Seen(4, start.root()), Seen(9, merkle.root(merkle.leaf(line[:-1]) for line in LINES[:9]))
+    verdict = check(LINES[4:], HEADS[2:], start=start, witnesses=[more, seen])
+    assert (verdict.first, verdict.events, verdict.witnessed) == (4, 10, 9)
+    for witnesses in ([], [more], [Seen(4, more.root)]):
+        with pytest.raises(Wrong, match="the tree in front of the export is not the one"):
+            check(LINES[4:], HEADS[2:], start=start, witnesses=witnesses)
+    with pytest.raises(Wrong, match="the checkpoint at 1 events lies in front of the export's start, 4"):
+        check(LINES[4:], HEADS, start=start)
+
+
+@pytest.mark.parametrize("text", ["", "10", "x cm9vdA==", "-1 cm9vdA==", "1 cm9vdA== a b", "1 cm9vdA= a"])
+def test_reads_no_witnesss_memory_of_another_form(text: str) -> None:
+    with pytest.raises(ValueError):  # noqa: PT011 -- whatever is wrong with it, the verifier cannot read it
+        parse_seen(text, by="a witness")
 
 
 def test_tells_a_rolled_back_log_only_with_a_witness() -> None:
