@@ -13,8 +13,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from core.audit import verifier
-from core.audit.heads import Seen, Wrong, parse_seen
-from core.audit.verdict import Verdict, verify
+from core.audit.heads import Seen, Times, Wrong, parse_seen
+from core.audit.verdict import Verdict, told, verify
 from kernel import canonical, cosignature, encodings, merkle, note
 
 SECRET = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
@@ -238,6 +238,7 @@ def test_refuses_a_tail_that_is_not_sealed() -> None:
         ([], "no checkpoint"),
         ([HEADS[0], HEADS[0]], "checkpoint 1: 1 events do not follow 1"),
         (HEADS[::-1], "checkpoint 1: 9 events do not follow 10"),
+        ([HEADS[0], HEADS[2], HEADS[1]], "checkpoint 2: 4 events do not follow 9"),
         ([HEADS[0], HEADS[1].replace("\n4\n", "\n5\n")], "checkpoint 1: the signature"),
         ([HEADS[0], "rubbish\n"], "checkpoint 1: "),
         ([head(LINES, 4, by=THIEF)], "checkpoint 0: not signed by"),
@@ -260,6 +261,21 @@ def test_takes_a_witnesss_word_for_where_an_export_begins() -> None:
             check(LINES[4:], HEADS[2:], start=start, witnesses=witnesses)
     with pytest.raises(Wrong, match="the checkpoint at 1 events lies in front of the export's start, 4"):
         check(LINES[4:], HEADS, start=start)
+
+
+def test_says_of_what_lies_in_front_when_the_last_witness_had_seen_it() -> None:
+    verdict = Verdict(10, 4, merkle.EMPTY_ROOT, 0, first=4, before=(("one", 60), ("two", 120), ("three", 0)))
+    assert "(4 to 9; those in front were seen by 1970-01-01T00:02:00Z)" in told(verdict)
+
+
+@pytest.mark.parametrize(
+    ("cosigned", "witnessed", "would_pass"), [((), 0, True), ((("one", 60),), 0, False), ((), 10, False)]
+)
+def test_says_that_a_log_signed_anew_would_pass_where_nobody_vouches(
+    cosigned: Times, witnessed: int, would_pass: bool
+) -> None:
+    verdict = Verdict(10, 4, merkle.EMPTY_ROOT, witnessed, cosigned=cosigned)
+    assert ("and one that was signed anew" in told(verdict)) is would_pass
 
 
 @pytest.mark.parametrize("text", ["", "10", "x cm9vdA==", "-1 cm9vdA==", "1 cm9vdA== a b", "1 cm9vdA= a"])
