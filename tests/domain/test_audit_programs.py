@@ -14,6 +14,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from core.audit import verifier
 from core.audit.programs import lines, words
+from core.audit.programs.deeds import Deeds, Findings
 from kernel import canonical, cosignature, encodings, entry, merkle, note
 
 SECRET = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
@@ -362,6 +363,30 @@ def test_tell_a_safes_signature_which_the_application_does_not_ask_for(
     assert desk.judged() == 0
     assert "NOTE" not in (found := said(capsys))
     assert found.endswith("4 deeds of those programs stand in the audit log as in their own\n")
+
+
+def test_blame_no_span_of_the_log_for_what_may_lie_in_front_of_it() -> None:
+    """An export of a time holds no event of before: there a deed without one is no fault."""
+
+    def found(*events: bytes, is_whole: bool) -> Findings:
+        deeds = Deeds()
+        lines.Reading(SIGNER).read(iter(SIGNED), [], deeds.take)
+        lines.Reading(VAULT).read(iter(OPENED), [], deeds.take)
+        for event in events:
+            deeds.look(event + b"\n")
+        return deeds.compare(is_whole=is_whole, sealed_ms=(AT + 120) * 1000)
+
+    span, whole = found(READ, is_whole=False), found(READ, is_whole=True)
+    assert (span.fit, span.faults, len(span.notes)) == (whole.fit, [], 1) == (2, [], 1)
+    assert span.notes[0].endswith(
+        "and the audit log knows no such payment: it may stand in front of the export"
+    )
+    assert (whole.notes, len(whole.faults)) == ([], 1)
+    other = STORED.replace(b"/p1", b"/p2")
+    span, whole = (found(READ, BUILT, STORED, other, is_whole=each) for each in (False, True))
+    assert (span.fit, span.faults, len(span.notes)) == (3, [], 1)
+    assert "and which transaction that is stands in front of the export" in span.notes[0]
+    assert (whole.notes, len(whole.faults)) == ([], 1)
 
 
 @pytest.mark.parametrize(
