@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from custody.domain import booked
+from custody.domain.booked import Booked
 from custody.domain.reconciliations import Whole, breaks
 
 SOUND = Whole(
@@ -54,3 +56,19 @@ def test_is_a_sum_that_is_not_nothing() -> None:
 def test_is_all_of_it_at_once() -> None:
     lowest = {("BTC", "suspense"): -1}
     assert len(told(Whole(elsewhere=1, credited={"ETH": 1}, left={"BTC": 1}, lowest=lowest))) == 5
+
+
+def test_is_what_the_books_have_of_the_chain_and_the_chain_has_not() -> None:
+    books = Booked(deposits=3, payments=2, fees=500)
+    agreed = {"deposits": 3, "payments": 2, "fees": 500}
+    assert booked.breaks(books, **agreed) == []
+    for name, fewer, said in (
+        ("deposits", 2, "3 deposits are booked, and the chain has 2 of them."),
+        ("payments", 3, "2 payments are booked, and the chain has 3 of them."),
+        (
+            "fees",
+            499,
+            "Network fees are 0.000005 BTC in the ledger, and the chain's come to 0.00000499 BTC.",
+        ),
+    ):
+        assert booked.breaks(books, **{**agreed, name: fewer}) == [said]

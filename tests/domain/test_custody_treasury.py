@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custody.domain import beneficiaries, chain, deposits, refills, wallets, withdrawals
+from custody.domain import beneficiaries, chain, deposits, payments, refills, wallets, withdrawals
 from custody.domain.beneficiaries import BadLabel, Verdict
 from custody.domain.chain import DoesNotConnect, SeenBlock
 from custody.domain.wallets import BadTargets, Targets
@@ -42,7 +42,33 @@ def test_reckon_with_what_withdrawals_will_take() -> None:
 def test_propose_no_more_than_cold_can_pay_and_nothing_that_is_not_worth_it() -> None:
     assert need(0, cold=BTC) == BTC - refills.FEE_CAP.units
     assert need(0, cold=refills.FEE_CAP.units + refills.SMALLEST.units - 1) == 0
+    assert need(0, cold=refills.FEE_CAP.units + refills.SMALLEST.units) == refills.SMALLEST.units
     assert need(0, cold=0) == 0
+
+
+def test_drop_a_refill_only_once_it_would_fill_up_further_than_a_band_above_the_target() -> None:
+    marks = Targets(btc(BTC), btc(3 * BTC))
+    assert refills.is_stale(btc(2 * BTC), None, marks)
+    assert not refills.is_stale(btc(2 * BTC), btc(2 * BTC), marks)
+    assert not refills.is_stale(btc(4 * BTC), btc(2 * BTC), marks)
+    assert refills.is_stale(btc(4 * BTC + 1), btc(2 * BTC), marks)
+
+
+@pytest.mark.parametrize(
+    ("refused", "signed", "hopeless"),
+    [
+        ([], [], False),
+        (["a"], [], False),
+        (["a", "a"], [], False),
+        (["a", "b"], [], True),
+        (["a", "b"], ["a"], False),
+    ],
+)
+def test_give_a_payment_up_once_too_few_signers_are_left(
+    refused: list[str], signed: list[str], hopeless: bool
+) -> None:
+    """Of two of three; one that refused and signed since has signed."""
+    assert payments.is_hopeless(refused=refused, signed=signed, threshold=2, tokens=3) is hopeless
 
 
 @given(UNITS, UNITS, UNITS, UNITS, UNITS)

@@ -1,0 +1,104 @@
+"""A credit against no coins, held against what officers' passkeys signed, …"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any, Final
+
+import pytest
+
+from custody.domain.credits import KIND, Credit, NotAgreed, check
+from kernel import canonical
+from kernel.approval import SignedApproval, Verb
+from kernel.intent import WITHDRAWAL
+from tests.messages import approvals
+from tests.softtoken import hot_registry
+from tests.vault import ANA, BEN, CY, DEPLOYMENT, DOT
+
+REGISTRY: Final = hot_registry()
+TOM: Final = "01900000-0000-7000-8000-0000000000d1"
+PAYLOAD: Final = canonical.encode(
+    {
+        "v": 1,
+        "kind": KIND,
+        "deployment": DEPLOYMENT,
+        "maker": ANA,
+        "adjustment": "a1",
+        "customer": TOM,
+        "asset": "BTC",
+        "amount": "50",
+        "reason": "a bug",
+        "reference": "T-1",
+    }
+)
+
+
+def credit(*officers: str, payload: bytes = PAYLOAD, **how: Any) -> Credit:
+    given = approvals(payload, **{"kind": KIND, "asked": None, "officers": officers, **how})
+    signed = tuple(SignedApproval.from_json(one) for one in given)
+    return Credit(KIND, "a1", "BTC", 50, TOM, ANA, payload, signed)
+
+
+def refusal(of: Credit, registry: Any = REGISTRY) -> str:
+    with pytest.raises(NotAgreed) as refused:
+        check(of, registry)
+    return str(refused.value)
+
+
+def test_is_agreed_to_by_any_two_whom_the_registry_knows_and_its_maker_is_none_of_them() -> None:
+    check(credit(BEN, CY), REGISTRY)
+    check(credit(DOT, BEN, ANA), REGISTRY)
+    for one in (credit(), credit(BEN), credit(BEN, BEN), credit(ANA, BEN)):
+        assert "of those who signed for it" in refusal(one)
+    assert refusal(credit(BEN)).endswith("the passkeys of 1, and 2 are needed")
+    without = replace(REGISTRY, officers={name: REGISTRY.officers[name] for name in (ANA, BEN)})
+    assert refusal(credit(BEN, CY), without).endswith("the passkeys of 1, and 2 are needed")
+
+
+def test_takes_the_quorum_that_the_registry_names_for_it() -> None:
+    policy = REGISTRY.policies[WITHDRAWAL]
+    strict = replace(REGISTRY, policies={**REGISTRY.policies, KIND: policy})
+    (team,) = policy.teams
+    members = [name for name in (BEN, CY, DOT) if team in REGISTRY.officers[name].teams]
+    others = [name for name in (BEN, CY, DOT) if name not in members]
+    check(credit(*members), strict)
+    assert others
+    assert "are needed" in refusal(credit(members[0], *others), strict)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        *({"units": 51}, {"asset": "ETH"}, {"customer": BEN}, {"reference": "a2"}, {"maker": DOT}),
+        {"kind": "trade"},
+    ],
+    ids=str,
+)
+def test_is_of_exactly_what_they_signed(change: dict[str, Any]) -> None:
+    assert refusal(replace(credit(BEN, CY), **change)) == "what was asked for is another credit"
+
+
+def test_is_of_this_deployment_and_this_kind() -> None:
+    for name, value in (("deployment", "elsewhere"), ("kind", WITHDRAWAL)):
+        other = canonical.encode({**canonical.decode_object(PAYLOAD), name: value})
+        assert refusal(credit(BEN, CY, payload=other)) == "what was asked for is another credit"
+    assert refusal(replace(credit(BEN, CY), payload=b"")) == "there is no request for it"
+
+
+@pytest.mark.parametrize(
+    "how",
+    [
+        *({"verb": Verb.REJECT}, {"verb": Verb.ASK}, {"kind": WITHDRAWAL}, {"deployment": "elsewhere"}),
+        *({"origin": "https://evil.example"}, {"rp_id": "evil.example"}),
+    ],
+    ids=str,
+)
+def test_counts_no_word_that_was_given_for_something_else(how: dict[str, Any]) -> None:
+    assert "the passkeys of 0" in refusal(credit(BEN, CY, **how))
+
+
+def test_counts_nobodys_word_under_anothers_name() -> None:
+    ben, cy = credit(BEN, CY).approvals
+    assert "the passkeys of 1" in refusal(replace(credit(), approvals=(ben, replace(cy, officer=DOT))))
+    other = replace(cy, nonce=bytes(32))
+    assert "the passkeys of 1" in refusal(replace(credit(), approvals=(ben, other)))
