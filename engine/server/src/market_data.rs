@@ -4,9 +4,10 @@
 
 use std::pin::Pin;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use countersign_archive::Cursor;
-use countersign_venue::event::Body;
+use countersign_venue::event::{Body, Event};
 use countersign_wire::v1::market_data_server::MarketData as Service;
 use countersign_wire::v1::{
     BookFrame, BookRequest, Empty, InstrumentList, PublicTrade, TradeBatch, TradesRequest,
@@ -27,6 +28,8 @@ use crate::telling;
 /// Frames that a consumer may lag behind before it is cut.
 const FRAMES: usize = 4_096;
 const EVENTS: usize = 4_096;
+/// Until whoever comes in the middle of a command looks again.
+const MIDWAY: Duration = Duration::from_millis(1);
 
 #[derive(Clone)]
 pub struct MarketData {
@@ -41,6 +44,17 @@ pub struct MarketData {
 struct Following {
     depth: Depth,
     frames: broadcast::Sender<BookFrame>,
+    /// No command is half told: a book in the middle of one never was, and may be crossed.
+    whole: bool,
+}
+
+/// How somebody joins those who listen.
+enum Joined {
+    /// With a snapshot, if there is such a market, and every frame after it.
+    With(Option<BookFrame>, broadcast::Receiver<BookFrame>),
+    /// A command with very many events is being told.
+    Midway,
+    Nobody,
 }
 
 type Frames = Pin<Box<dyn Stream<Item = Result<BookFrame, Status>> + Send>>;
@@ -51,16 +65,16 @@ impl MarketData {
         MarketData { engine, readers, places, following: Arc::default() }
     }
 
-    /// A snapshot, and every frame after it.
-    fn join(
-        &self,
-        instrument_id: u32,
-        depth: usize,
-    ) -> Option<(Option<BookFrame>, broadcast::Receiver<BookFrame>)> {
+    fn join(&self, instrument_id: u32, depth: usize) -> Joined {
         let following = self.following.lock().expect("nobody panics while holding it");
-        let following = following.as_ref()?;
-        // Both under one lock: no frame is missed and none comes twice.
-        Some((following.depth.snapshot(instrument_id, depth), following.frames.subscribe()))
+        match following.as_ref() {
+            None => Joined::Nobody,
+            Some(following) if !following.whole => Joined::Midway,
+            // Both under one lock: no frame is missed and none comes twice.
+            Some(following) => {
+                Joined::With(following.depth.snapshot(instrument_id, depth), following.frames.subscribe())
+            }
+        }
     }
 
     /// Begins to follow the books unless that is under way.
@@ -69,7 +83,7 @@ impl MarketData {
         let mut following = self.following.lock().expect("nobody panics while holding it");
         if following.is_none() {
             let cursor = Cursor::new(looked.event_seq + 1);
-            *following = Some(Following { depth: looked, frames: broadcast::channel(FRAMES).0 });
+            *following = Some(Following { depth: looked, frames: broadcast::channel(FRAMES).0, whole: true });
             self.readers.spawn(self.clone().follow(cursor));
         }
         Ok(())
@@ -77,6 +91,7 @@ impl MarketData {
 
     async fn follow(self, mut cursor: Cursor) {
         let mut newest = self.engine.shared.archive.watch();
+        let mut read = Vec::new();
         loop {
             let events = match self.engine.shared.archive.read(&mut cursor, EVENTS) {
                 Ok(events) => events,
@@ -86,8 +101,13 @@ impl MarketData {
                     return;
                 }
             };
-            // Only whole commands are ever durable, so at the newest event no command is half told.
-            let durable = *newest.borrow_and_update();
+            // Only whole commands are ever appended, so where there is no more none is half told.
+            let ended = events.is_empty();
+            read.extend(events);
+            if !ended && read.len() < EVENTS {
+                continue;
+            }
+            let (told, whole) = if ended { (std::mem::take(&mut read), true) } else { commands(&mut read) };
             {
                 let mut guard = self.following.lock().expect("nobody panics while holding it");
                 let Some(following) = guard.as_mut() else { return };
@@ -95,20 +115,21 @@ impl MarketData {
                     *guard = None;
                     return;
                 }
-                for event in &events {
+                for event in &told {
                     following.depth.follow(event);
                 }
-                if following.depth.event_seq >= durable {
+                following.whole = whole;
+                if whole {
                     for frame in following.depth.deltas() {
                         following.frames.send(frame).ok();
                     }
                 }
             }
-            if events.is_empty() {
+            if ended {
                 tokio::select! {
                     changed = newest.changed() => if changed.is_err() { return },
                     // Looks from time to time whether anybody is still there.
-                    () = tokio::time::sleep(std::time::Duration::from_secs(1)) => {}
+                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
                 }
             }
         }
@@ -163,6 +184,16 @@ impl MarketData {
     }
 }
 
+/// Takes the commands out that were read whole, while there is more to be read. Of one that has very many events all
+/// that is there, and then it is not whole.
+fn commands(read: &mut Vec<Event>) -> (Vec<Event>, bool) {
+    let last = read.last().map_or(0, |event| event.engine_seq);
+    match read.partition_point(|event| event.engine_seq < last) {
+        0 => (std::mem::take(read), false),
+        before => (read.drain(..before).collect(), true),
+    }
+}
+
 /// Tells one book, from its snapshot on, for as long as the reader keeps up. Whoever falls behind is cut, and not told
 /// late: a new snapshot is worth more to it than all that it has missed.
 async fn forward(
@@ -213,7 +244,7 @@ impl Service for MarketData {
 
     async fn get_book(&self, request: Request<BookRequest>) -> Result<Response<BookFrame>, Status> {
         let BookRequest { instrument_id, depth } = request.into_inner();
-        if let Some((frame, _)) = self.join(instrument_id, depth as usize) {
+        if let Joined::With(frame, _) = self.join(instrument_id, depth as usize) {
             return frame.map(Response::new).ok_or_else(|| Status::not_found("no such instrument"));
         }
         let looked = self.engine.look(move |venue| crate::depth::look(venue, instrument_id, depth as usize));
@@ -225,10 +256,11 @@ impl Service for MarketData {
         let BookRequest { instrument_id, depth } = request.into_inner();
         let place = self.places.or_refuse("readers")?;
         let (first, frames) = loop {
-            if let Some(joined) = self.join(instrument_id, depth as usize) {
-                break joined;
+            match self.join(instrument_id, depth as usize) {
+                Joined::With(first, frames) => break (first, frames),
+                Joined::Midway => tokio::time::sleep(MIDWAY).await,
+                Joined::Nobody => self.begin().await?,
             }
-            self.begin().await?;
         };
         let first = first.ok_or_else(|| Status::not_found("no such instrument"))?;
         let (sender, receiver) = mpsc::channel(64);
@@ -256,10 +288,49 @@ impl Service for MarketData {
 
 #[cfg(test)]
 mod tests {
+    use countersign_venue::Venue;
+    use countersign_venue::auction::Indication;
+
     use super::*;
+    use crate::engine::tests::idle;
 
     fn frame(instrument_id: u32, book_seq: u64) -> BookFrame {
         BookFrame { instrument_id, book_seq, ..BookFrame::default() }
+    }
+
+    #[test]
+    fn while_there_is_more_the_commands_that_were_read_whole_are_shown_and_the_last_one_waits() {
+        let event = |engine_seq| Event {
+            seq: 0,
+            engine_seq,
+            time_ns: 0,
+            instrument_id: 1,
+            body: Body::Auction { indication: Indication::default(), uncrossed: false },
+        };
+        let read = |seqs: &[u64]| seqs.iter().copied().map(event).collect::<Vec<_>>();
+        let seqs = |events: &[Event]| events.iter().map(|event| event.engine_seq).collect::<Vec<_>>();
+        let mut events = read(&[4, 4, 5, 6, 6]);
+        let (told, whole) = commands(&mut events);
+        assert_eq!((seqs(&told), whole, seqs(&events)), (vec![4, 4, 5], true, vec![6, 6]));
+        // One command that has more than is read at once: it is shown on its way, and nobody joins meanwhile.
+        let (told, whole) = commands(&mut events);
+        assert_eq!((seqs(&told), whole, events.len()), (vec![6, 6], false, 0));
+        events.extend(read(&[6, 7]));
+        let (told, whole) = commands(&mut events);
+        assert_eq!((seqs(&told), whole, seqs(&events)), (vec![6], true, vec![7]));
+    }
+
+    #[tokio::test]
+    async fn nobody_joins_in_the_middle_of_a_command() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (engine, _queue) = idle(folder.path(), 1);
+        let data = MarketData::new(engine, Handle::current(), Places::for_streams());
+        assert!(matches!(data.join(1, 0), Joined::Nobody));
+        let (frames, depth) = (broadcast::channel(1).0, Depth::of(&Venue::new()));
+        *data.following.lock().unwrap() = Some(Following { depth, frames, whole: false });
+        assert!(matches!(data.join(1, 0), Joined::Midway));
+        data.following.lock().unwrap().as_mut().unwrap().whole = true;
+        assert!(matches!(data.join(1, 0), Joined::With(None, _)));
     }
 
     #[tokio::test]
