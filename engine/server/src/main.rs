@@ -1,6 +1,7 @@
 //! The matching engine as a process.
 
 mod admin;
+mod ask;
 mod attached;
 mod checksum;
 mod clock;
@@ -62,6 +63,7 @@ fn main() -> ExitCode {
         Some("recompute") => {
             parse(&arguments[1..]).and_then(|options| recompute::run(&options.folder, options.events_bytes))
         }
+        Some("ask") => ask::run(&arguments[1..]).map(|told| println!("{told}")),
         Some("--help" | "-h") => {
             println!("{USAGE}");
             Ok(())

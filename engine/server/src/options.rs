@@ -17,6 +17,7 @@ countersign-engine serve --dir DIR --socket PATH --transfers-socket PATH --admin
                          [--trade-unconfirmed]
 countersign-engine verify --dir DIR [--closed]
 countersign-engine recompute --dir DIR [--events-mib 256]
+countersign-engine ask SOCKET status|snapshot|take-over
 
   serve    replays the journal in DIR and serves; --init lets it begin an empty one
            --threads: for the network; half of the machine's cores unless it is said
@@ -29,7 +30,9 @@ countersign-engine recompute --dir DIR [--events-mib 256]
            --closed: leaves out the segment that is being written, gives way to every other program, and prints a
            name and a value a line, also on its way
   recompute  writes files of events again that are damaged or were dropped, from the journal and its attic; may run
-           beside the engine";
+           beside the engine
+  ask      asks the engine at its admin socket, or a standby at its own, how it is, or has the one take a snapshot and
+           the other lead; prints the answer, a name and a value a line";
 
 /// Shorter silences are what a busy disk looks like.
 const SILENCE_MS_MIN: u64 = 1_000;

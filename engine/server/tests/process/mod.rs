@@ -127,6 +127,13 @@ impl Process {
         String::from_utf8(told.stdout).unwrap()
     }
 
+    /// What the program answers whoever asks on the command line, or why nothing was done.
+    pub fn ask(&self, socket: &str, what: &str) -> Result<String, String> {
+        let told = Command::new(program()).arg("ask").arg(self.path(socket)).arg(what).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        if told.status.success() { Ok(text(told.stdout)) } else { Err(text(told.stderr)) }
+    }
+
     /// Waits until the process has ended by itself.
     pub fn ended(&mut self) -> bool {
         self.child.take().is_none_or(|mut child| child.wait().unwrap().success())

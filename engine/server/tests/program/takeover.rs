@@ -212,10 +212,17 @@ async fn lets_a_standby_lead_after_a_kill() {
     let mut second = first.standby(&[]).await;
     trade(&first, &mut ids, 1, 600).await;
     let (known, held) = (events(&first, 1).await, balances(&first).await);
+    // By hand, as whoever is called in the night would.
+    let refused = first.ask("admin.sock", "take-over").unwrap_err();
+    assert!(refused.contains("this process leads already"), "{refused}");
+    assert!(
+        first.ask("standby.sock", "status").unwrap().starts_with("state standby\ntakes-orders no\nepoch 1\n")
+    );
     first.kill();
-    let mut standby = process::admin_client(second.connect("standby.sock").await);
-    let led = standby.take_over(TakeOverRequest { wait_ms: 60_000, reference: vec![] }).await.unwrap();
-    assert_eq!(led.get_ref().code(), ResultCode::Ok);
+    let refused = first.ask("admin.sock", "status").unwrap_err();
+    assert!(refused.contains("nobody answers at"), "{refused}");
+    let led = first.ask("standby.sock", "take-over").unwrap();
+    assert!(led.starts_with("epoch 2\ncommand "), "{led}");
     // The sockets that the dead process left behind are replaced.
     for attempt in 0.. {
         if second.try_orders().await.is_some() {
