@@ -183,6 +183,20 @@ fn counts(page: &mut String, name: &str, label: &str, buckets: &Buckets) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::tests::idle;
+
+    #[tokio::test]
+    async fn figures_are_told_to_nobody_on_another_machine() {
+        let folder = tempfile::TempDir::new().unwrap();
+        let (engine, _queue) = idle(folder.path(), 1);
+        let told = async |address| {
+            serve(address, engine.clone(), Consumers::default(), Arc::default())
+                .await
+                .map_err(|said| said.contains("loopback only"))
+        };
+        assert_eq!(told("0.0.0.0:0").await, Err(true));
+        assert_eq!(told("127.0.0.1:0").await, Ok(()));
+    }
 
     #[test]
     fn a_histograms_buckets_hold_all_that_lies_below_their_bounds() {

@@ -154,3 +154,69 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
     }
     Ok(options)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(words: &str) -> Result<Options, String> {
+        parse(&words.split_whitespace().map(str::to_owned).collect::<Vec<_>>())
+    }
+
+    fn refused(words: &str) -> String {
+        told(words).map(drop).unwrap_err().lines().next().unwrap_or_default().into()
+    }
+
+    #[test]
+    fn what_is_not_said_is_the_careful_choice() {
+        let options = told("--dir d").unwrap();
+        assert_eq!((options.socket_mode, options.fsync, options.init), (0o660, true, false));
+        assert!(!options.trade_unconfirmed && !options.take_over_alone && options.silence_ms == 0);
+        assert!(options.metrics.is_none() && options.tls.listen.is_none() && options.reader_socket.is_none());
+        assert_eq!((options.attic_keep, options.events_keep), (0, 0), "nothing is dropped");
+    }
+
+    #[test]
+    fn each_option_sets_its_own_and_numbers_stay_within_their_bounds() {
+        let all = "--dir d --socket o --transfers-socket t --admin-socket a --reader-socket r --standby-socket s \
+                   --socket-mode 600 --segment-mib 0 --events-mib 99999999 --threads 0 --snapshot-every 7 \
+                   --attic-keep 3 --events-keep 4 --take-over auto --silence-ms 1000 --metrics m --no-fsync --init";
+        let options = told(all).unwrap();
+        let paths = [&options.folder, &options.socket, &options.transfers_socket, &options.admin_socket];
+        assert_eq!(paths.map(|path| path.to_str().unwrap()), ["d", "o", "t", "a"]);
+        assert_eq!((options.reader_socket, options.standby_socket), (Some("r".into()), Some("s".into())));
+        assert_eq!((options.socket_mode, options.segment_bytes), (0o600, 1 << 20));
+        assert_eq!((options.events_bytes, options.threads), (65_536 << 20, 1));
+        assert_eq!((options.snapshot_every, options.attic_keep, options.events_keep), (7, 3, 4));
+        assert!(options.take_over_alone && options.silence_ms == 1_000 && options.init && !options.fsync);
+        assert_eq!(options.metrics.as_deref(), Some("m"));
+    }
+
+    #[test]
+    fn each_name_of_a_certificate_is_its_own_identity() {
+        let names =
+            "--dir d --tls-orders-name o --tls-transfers-name t --tls-admin-name a --tls-reader-name r";
+        let expected = [
+            ("o".into(), Identity::Orders),
+            ("t".into(), Identity::Transfers),
+            ("a".into(), Identity::Admin),
+            ("r".into(), Identity::Reader),
+        ];
+        assert_eq!(told(names).unwrap().tls.names, expected);
+    }
+
+    #[test]
+    fn what_cannot_be_meant_is_refused_before_anything_begins() {
+        for (words, said) in [
+            ("", "--dir is missing"),
+            ("--dir", "--dir needs a value"),
+            ("--dir d --no-such", "unknown option --no-such"),
+            ("--dir d --threads two", "--threads needs a number, not two"),
+            ("--dir d --socket-mode 668", "668 is no file mode"),
+            ("--dir d --take-over maybe", "--take-over is operator or auto, not maybe"),
+            ("--dir d --silence-ms 999", "--silence-ms is at least 1000: a slow disk is not a dead leader"),
+        ] {
+            assert_eq!(refused(words), said);
+        }
+    }
+}
