@@ -18,6 +18,7 @@ class Event(StrEnum):
     MARKET_STOPPED = "engine.market.stopped"
     MARKET_RELEASE_ASKED = "engine.market.release_asked"
     MARKET_RELEASED = "engine.market.released"
+    MARKET_BAND_WANTED = "engine.market.band_wanted"
     JOURNAL_VERIFY_ASKED = "engine.journal.verify_asked"
     HANDOVER_BEGUN = "engine.journal.handover_begun"
 

@@ -14,7 +14,7 @@ import grpc
 
 from engine_bridge.adapters import decoding
 from engine_bridge.adapters.channel import EngineAway, EngineRefused, is_away, open_channel
-from engine_bridge.domain.markets import Known, Listing
+from engine_bridge.domain.markets import Band, Known, Listing
 from engine_bridge.domain.results import ResultCode, engine_time
 from engine_bridge.wire import (
     admin_pb2,
@@ -176,6 +176,25 @@ def put_instrument(target: str, listing: Listing, *, base: int, quote: int) -> N
     with _channel(target) as channel:
         request = admin_pb2.PutInstrumentRequest(instrument=spec)
         _done(admin_pb2_grpc.AdminStub(channel).PutInstrument(request, timeout=CALL_S))
+
+
+def bands(target: str) -> dict[int, Band]:
+    """Instrument number to its price band, of everything that the engine lists."""
+    return {
+        item.spec.instrument_id: Band(item.spec.price_band_ppm, item.spec.reference_price_ticks)
+        for item in _instruments(target)
+    }
+
+
+def set_band(target: str, *, instrument: int, band: Band) -> None:
+    """Orders beyond the band are refused from now on. A reference counts until the next trade; 0 leaves the
+    last one, and the last trade, as they are.
+    """
+    request = admin_pb2.SetPriceBandRequest(
+        instrument_id=instrument, price_band_ppm=band.ppm, reference_price_ticks=band.reference_ticks
+    )
+    with _channel(target) as channel:
+        _done(admin_pb2_grpc.AdminStub(channel).SetPriceBand(request, timeout=CALL_S))
 
 
 def set_state(target: str, *, instrument: int, state: str, reference: bytes = b"", seen_seq: int = 0) -> None:

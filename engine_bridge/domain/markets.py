@@ -57,6 +57,15 @@ LISTINGS: Final = (
 )
 
 
+class Band(NamedTuple):
+    """How many millionths beyond the last trade's price, or beyond the reference until there is one, an order
+    may pay; 0 is no band, and no reference.
+    """
+
+    ppm: int
+    reference_ticks: int
+
+
 def worst_price(side: Side, best_ticks: int, *, largest: int) -> int:
     """The furthest price at which a market order may still trade, given the best one it meets.
 

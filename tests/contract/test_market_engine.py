@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from core import clock, ledger
 from core.actor import Actor, system
@@ -15,11 +17,9 @@ from core.ledger import AccountKind
 from engine_bridge import gateway, listing, queries
 from engine_bridge.actions import clear_mirrors
 from engine_bridge.adapters import administration
-from engine_bridge.adapters.channel import open_channel
-from engine_bridge.domain.markets import LISTINGS
+from engine_bridge.domain.markets import LISTINGS, Band
 from engine_bridge.domain.results import Result, ResultCode
 from engine_bridge.models import Fill, Instrument, Order
-from engine_bridge.wire import admin_pb2, admin_pb2_grpc, market_data_pb2_grpc, types_pb2
 from tests.traders import Trader
 from tests.trading import (
     account,
@@ -63,18 +63,27 @@ def tia(venue: Venue) -> Trader:
 def test_opens_a_new_market_and_keeps_state_and_band_of_a_known_one(venue: Venue) -> None:
     assert Instrument.objects.get().state == "open"
     target = f"unix:{venue.engine.admin}"
-    with open_channel(target) as channel:
-        band = admin_pb2.SetPriceBandRequest(
-            instrument_id=1, price_band_ppm=50_000, reference_price_ticks=400_000
-        )
-        admin_pb2_grpc.AdminStub(channel).SetPriceBand(band)
+    call_command("set_price_band", "BTC-USDT", "5", reference="40000", reason="a start", stdout=StringIO())
+    written = AuditEvent.objects.order_by("-pk")[0].doc
+    assert (written["action"], written["reason"]) == ("engine.market.band_wanted", "a start")
+    assert (written["before"], written["after"]) == (
+        {"ppm": 0, "reference_ticks": 0},
+        {"ppm": 50_000, "reference_ticks": 400_000},
+    )
+    count = AuditEvent.objects.count()
+    for symbol, percent, reference, reason, says in (
+        ("BTC-USDT", "5", "", " ", "say why"),
+        ("ETH-USDT", "5", "", "x", "no market ETH-USDT"),
+        ("BTC-USDT", "5", "40000.05", "x", "not a multiple of 0.1"),
+        *(("BTC-USDT", percent, "", "x", "0 to 100") for percent in ("x", "NaN", "-1", "101", "0.00001")),
+    ):
+        with pytest.raises(CommandError, match=says):
+            call_command("set_price_band", symbol, percent, reference=reference, reason=reason)
+    assert AuditEvent.objects.count() == count
     administration.set_state(target, instrument=1, state="cancel_only")
     put = listing.put_all(target, actor=system("test"), now=clock.now())
     assert list(put) == [("BTC-USDT", "cancel_only")]
-    with open_channel(target) as channel:
-        told = market_data_pb2_grpc.MarketDataStub(channel).ListInstruments(types_pb2.Empty())
-    (spec,) = (item.spec for item in told.instruments)
-    assert (spec.price_band_ppm, spec.reference_price_ticks) == (50_000, 400_000)
+    assert administration.bands(target) == {1: Band(50_000, 400_000)}
 
 
 def test_says_in_the_log_what_listing_a_market_changes_here_and_there(venue: Venue) -> None:
