@@ -46,10 +46,22 @@ def _run(module: list[str], *, is_durable: bool) -> int:
     accounts = users.prepare()
     base = Path(tempfile.mkdtemp(prefix="countersign-test-", dir="/tmp"))
     base.chmod(0o755)
+    is_mounted = not is_durable and _into_memory(base)
     try:
         return _run_in(base, accounts, module, is_durable=is_durable)
     finally:
+        if is_mounted:
+            subprocess.run(["umount", "--lazy", str(base)], check=True)
         shutil.rmtree(base, ignore_errors=True)
+
+
+def _into_memory(folder: Path) -> bool:
+    """A file system in memory at that folder, where one may be mounted.
+
+    A test with commits of its own copies a database, which is 800 files: 0.16 s on a disk, 0.03 in memory.
+    """
+    mount = ["mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", str(folder)]
+    return os.geteuid() == 0 and subprocess.run(mount, check=False, capture_output=True).returncode == 0
 
 
 def _run_in(base: Path, accounts: users.Accounts, module: list[str], *, is_durable: bool) -> int:
