@@ -54,6 +54,7 @@ def opener(console: Server, settings: Any) -> Iterator[Opens]:
                 f"ws://console.localhost:{console.port}/live",
                 sock=_line(console, deaf=deaf),
                 max_queue=1 if deaf else 16,
+                compression=None if deaf else "deflate",  # what says the same again would be next to nothing
                 additional_headers=headers,
                 origin=settings.CONSOLE_ORIGIN if origin == "" else origin,
                 proxy=None,
