@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import datetime
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
@@ -106,20 +107,25 @@ def _template(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -
 
 @pytest.fixture
 def real_database(_template: str, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
-    """A database of this test's own, with real commits, for threads, live servers and other processes.
+    """A database of this test's own, with real commits, for threads, live servers and other processes."""
+    with django_db_blocker.unblock(), _clone_of(_template) as name:  # type: ignore[attr-defined]
+        yield name
 
-    Append-only tables refuse the TRUNCATE by which pytest-django would clean up after a transactional test,
-    so the whole database is a clone and is dropped.
+
+@contextmanager
+def _clone_of(template: str) -> Iterator[str]:
+    """A clone, which the default connection means until it is dropped.
+
+    Append-only tables refuse the TRUNCATE by which pytest-django would clean up after a transactional test.
     """
     name = f"test_{uuid4().hex[:12]}"
     before = connection.settings_dict["NAME"]
     connections.close_all()
-    _admin(f'CREATE DATABASE "{name}" TEMPLATE "{_template}" STRATEGY file_copy')
+    _admin(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
     connection.settings_dict["NAME"] = name
     url = os.environ.get("DATABASE_URL", "")
     try:
-        with django_db_blocker.unblock():  # type: ignore[attr-defined]
-            yield name
+        yield name
     finally:
         os.environ["DATABASE_URL"] = url
         connections.close_all()
@@ -150,6 +156,24 @@ def exchange(
     doors.open_doors(settings, monkeypatch)
     with django_db_blocker.unblock(), _stockroom.lent() as lent:  # type: ignore[attr-defined]
         yield lent
+
+
+@pytest.fixture
+def real_exchange(
+    _stockroom: Stockroom,
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    django_db_blocker: pytest.FixtureRequest,
+) -> Iterator[Exchange]:
+    """The same in a database of this test's own, with real commits."""
+    from tests import doors, stockroom
+
+    doors.open_doors(settings, monkeypatch)
+    with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        name, exchange = _stockroom.source()
+        with _clone_of(name):
+            stockroom.refresh(exchange)
+            yield exchange
 
 
 @pytest.fixture

@@ -42,7 +42,7 @@ class Stockroom:
             point._from_testcase = True  # so that actions, which are durable, may run inside
             point.__enter__()
             try:
-                _refresh(exchange)
+                refresh(exchange)
                 yield exchange
                 if not connection.needs_rollback:
                     connection.check_constraints()
@@ -52,6 +52,16 @@ class Stockroom:
         finally:
             connection.close()
             connection.settings_dict["NAME"] = before
+
+    def source(self) -> tuple[str, Exchange]:
+        """Its database, which nobody is connected to, to be cloned, and what is in it."""
+        before = connection.settings_dict["NAME"]
+        connection.close()
+        try:
+            exchange = self._ready()
+        finally:
+            connection.settings_dict["NAME"] = before
+        return self._name, exchange
 
     def close(self) -> None:
         """Drop the database."""
@@ -71,7 +81,7 @@ class Stockroom:
         return self._made[1]
 
 
-def _refresh(exchange: Exchange) -> None:
+def refresh(exchange: Exchange) -> None:
     """What an earlier test has seen of the rows, or done to them, is forgotten."""
     staff = exchange.staff
     people = [getattr(staff, each.name).identity for each in fields(staff)]

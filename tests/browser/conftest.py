@@ -17,11 +17,10 @@ import pytest
 from django.db import connections
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, expect, sync_playwright
 
-from core import clock
 from core.access.models import Identity
 from kernel import canonical
 from tests import doors
-from tests.exchange import Exchange, stock
+from tests.exchange import Exchange
 from tests.sockets import console_served
 from tests.treasury import REGISTRY
 
@@ -65,15 +64,11 @@ def browser() -> Iterator[Browser]:
 
 
 @pytest.fixture
-def site(
-    real_database: str, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[Site]:
+def site(real_exchange: Exchange, settings: Any, tmp_path: Path) -> Iterator[Site]:
     """The console over a database of its own, and the approver as the process that it is."""
-    doors.open_doors(settings, monkeypatch)
-    exchange = stock(clock.now())
-    with console_served(settings), _approver(settings.CONSOLE_ORIGIN, tmp_path, exchange) as origin:
+    with console_served(settings), _approver(settings.CONSOLE_ORIGIN, tmp_path, real_exchange) as origin:
         settings.APPROVER_ORIGIN = origin
-        yield Site(exchange, settings.CONSOLE_ORIGIN, origin, tmp_path)
+        yield Site(real_exchange, settings.CONSOLE_ORIGIN, origin, tmp_path)
 
 
 @contextmanager
