@@ -1,6 +1,6 @@
 """Audited changes per second against a plain insert, and events verified per second and core.
 
-    python -m devstack bench -- benchmarks.audit [--writers 8] [--seconds 6] [--rounds 5]
+    python -m devstack bench -- benchmarks.audit [--writers 8] [--seconds 6] [--rounds 5] [--fresh]
 
 Each transaction changes one business row and writes one event of about 700 bytes, by pgbench with prepared
 statements, in a database of its own on the server that DATABASE_URL names, with that server's settings: a
@@ -14,7 +14,8 @@ commit is durable where the server's are. The variants:
     sealed      the same, while the sealer seals at its own pace, makes what is searched for, and signs
 
 A turn lasts long enough for what a session learns once (plans, what a trigger calls) to weigh little, as in a
-worker, which keeps its session.
+daemon, which keeps its session. With --fresh each transaction has a session of its own, and nothing prepared,
+as in a request of the web's or a task of the worker's.
 
 The machine may be busy with other work, so each turn of a variant stands between two short turns of `plain`
 and is divided by their mean, the variants change places from round to round, and the median of the rounds'
@@ -53,15 +54,15 @@ class Turn:
     cpu_us: float
 
 
-def turn(variant: str, reach: list[str], *, writers: int, seconds: int) -> Turn:
+def turn(variant: str, reach: list[str], *, writers: int, seconds: int, fresh: bool) -> Turn:
     """One turn; where the sealer runs in it, the sealer's cost is in it."""
     if variant != "sealed":
-        per_second, count, cpu_s = rate(variant, reach, writers=writers, seconds=seconds)
+        per_second, count, cpu_s = rate(variant, reach, writers=writers, seconds=seconds, fresh=fresh)
         return Turn(per_second, 1e6 * cpu_s / count)
     catch_up()
     before_s, own_s = server_cpu_s(reach), time.process_time()
     with sealing():
-        per_second, count, _ = rate(variant, reach, writers=writers, seconds=seconds)
+        per_second, count, _ = rate(variant, reach, writers=writers, seconds=seconds, fresh=fresh)
     own_s = time.process_time() - own_s
     return Turn(per_second, 1e6 * (server_cpu_s(reach) - before_s + own_s) / count)
 
@@ -74,6 +75,7 @@ def main() -> None:
     parser.add_argument("--writers", type=int, default=8)
     parser.add_argument("--seconds", type=int, default=6)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--fresh", action="store_true", help="a session for each transaction")
     options = parser.parse_args()
     per_second, length = verified()
     print(
@@ -95,7 +97,8 @@ def main() -> None:
         others, by = [name for name in VARIANTS if name != "plain"], random.Random(1)
 
         def take(variant: str) -> Turn:
-            turns[variant].append(turn(variant, reach, writers=options.writers, seconds=options.seconds))
+            asked = {"writers": options.writers, "seconds": options.seconds, "fresh": options.fresh}
+            turns[variant].append(turn(variant, reach, **asked))
             return turns[variant][-1]
 
         for number in range(options.rounds):

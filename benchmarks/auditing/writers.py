@@ -36,10 +36,10 @@ VARIANTS: Final = {
 
 
 def rate(
-    variant: str, reach: list[str], *, writers: int, seconds: int, count: int = 0
+    variant: str, reach: list[str], *, writers: int, seconds: int, count: int = 0, fresh: bool = False
 ) -> tuple[float, int, float]:
     """Transactions per second, their number, and the CPU seconds of the server's sessions; where `count` is
-    given, so many by each writer instead of what fits into `seconds`.
+    given, so many by each writer instead of what fits into `seconds`. With `fresh` each has a new session.
     """
     length = ["-t", str(count)] if count else ["-T", str(seconds)]
     before = server_cpu_s(reach)
@@ -49,7 +49,8 @@ def rate(
         *where, name = reach
         done = subprocess.run(
             [
-                *("pgbench", *where, "-n", "-M", "prepared", "-c", str(writers), "-j", "2"),
+                *("pgbench", *where, "-n", "-c", str(writers), "-j", "2"),
+                *(("-C", "-M", "simple") if fresh else ("-M", "prepared")),
                 *(*length, "-f", file.name, name),
             ],
             capture_output=True,
