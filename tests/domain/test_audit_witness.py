@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import io
+import shutil
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 
 from core.audit import witness
 from core.audit.heads import Seen, Wrong, verify_heads
@@ -109,6 +112,38 @@ def test_remembers_after_a_restart_and_does_not_start_without_its_memory(
     witness.seen_path(tmp_path / "state", LOG.name).unlink()
     with pytest.raises(NoMemory):
         Witness(name="witness.example/1", logs=[LOG], state=tmp_path / "state")
+
+
+@pytest.mark.parametrize("gone", ["watched", "seen", "both", "key"])
+def test_does_not_start_where_part_of_its_state_is_gone_or_another_kind_of_key_is_there(
+    gone: str, tmp_path: Path
+) -> None:
+    state = tmp_path / "state"
+    Witness(name="witness.example/1", logs=[LOG], state=state).close()
+    if gone == "key":
+        (state / "key.pem").unlink()
+        pem = ec.generate_private_key(ec.SECP256R1()).private_bytes(
+            Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()
+        )
+        (state / "key.pem").write_bytes(pem)
+    if gone in ("watched", "both"):
+        (state / "watched").unlink()
+    if gone in ("seen", "both"):
+        shutil.rmtree(state / "seen")
+    with pytest.raises(NoMemory):
+        Witness(name="witness.example/1", logs=[LOG], state=state)
+
+
+def test_takes_up_a_log_that_it_was_not_given_before_and_forgets_none(tmp_path: Path) -> None:
+    other = note.Verifier("countersign/test/other", LOG.public_key)
+    for logs in ([LOG], [LOG, other], [other], [LOG, other]):
+        one = Witness(name="witness.example/1", logs=logs, state=tmp_path / "state")
+        if one.seen().startswith("0 ") and logs == [LOG]:
+            assert one.add(request(0, 17), at=1).status == 200
+        assert [line.split()[0] for line in one.seen().splitlines()] == [
+            "17" if log is LOG else "0" for log in logs
+        ]
+        one.close()
 
 
 def test_takes_no_two_keys_for_one_log(tmp_path: Path) -> None:
