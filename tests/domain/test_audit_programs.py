@@ -6,6 +6,7 @@ import json
 import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,7 @@ def event(number: int, action: str, target: str, after: dict[str, Any], **actor:
 BUILT = event(0, "custody.payment.built", "custody.payment/p1", {"txid": TXID})
 READ = event(1, "kyc.person.read", "kyc.profile/7", {"fields": ["name"], "person": "customers.customer/7"})
 STORED = event(2, "custody.payment.signature_stored", "custody.payment/p1", {"token": "hot-1"})
+SCREENING = b'"identity":null,"kind":"system","label":"screening"'
 HEARD = event(
     3, "approvals.request.signed", "approvals.r/1", {"verb": "approve", "digest": DIGEST}, identity=ANA
 )
@@ -161,6 +163,7 @@ def test_hold_and_are_told_in_plain_words(desk: Desk, capsys: pytest.CaptureFixt
     assert "; 6 lines read (1 frozen, 1 genesis, 1 refused, 1 signed, 1 spend, 1 started)\n" in found
     assert "; 3 lines read (2 opened, 1 refused)\n" in found
     assert found.endswith("4 deeds of those programs stand in the audit log as in their own\n")
+    assert "NOTE" not in found
     told = (desk.folder / "words.txt").read_text(encoding="utf-8").splitlines()
     assert [line.split(" ", 3)[3] for line in told if line.startswith(SIGNER)][1:4] == [
         "refused user 990: SIGNER_QUORUM: one is missing",
@@ -365,6 +368,47 @@ def test_tell_a_safes_signature_which_the_application_does_not_ask_for(
     assert found.endswith("4 deeds of those programs stand in the audit log as in their own\n")
 
 
+def test_of_an_order_to_the_signers_are_heard_under_its_own_events() -> None:
+    """An officer's order to stop is no request: what was signed of it stands in the order's events."""
+    deeds = Deeds()
+    lines.Reading(PAGE).read(iter([answer()]), [], deeds.take)
+    assert len(deeds.compare(is_whole=True, sealed_ms=AT * 1000).notes) == 1
+    deeds.look(
+        event(7, "custody.signer_order.drafted", "custody.signer_order/o1", {"digest": DIGEST}) + b"\n"
+    )
+    assert deeds.compare(is_whole=True, sealed_ms=AT * 1000) == Findings()
+
+
+def test_answer_for_their_own_signers_and_for_any_version_of_a_payment() -> None:
+    """A raised fee makes another transaction of it, which not each signer signed; nor is each log given."""
+    deeds = Deeds()
+    lines.Reading(SIGNER).read(iter(SIGNED), [], deeds.take)
+    raised = BUILT.replace(b"payment.built", b"payment.raised").replace(TXID.encode(), OTHER.encode())
+    for each in (BUILT, raised, STORED, STORED.replace(b"hot-1", b"hot-9"), HEARD):
+        deeds.look(each + b"\n")
+    assert deeds.compare(is_whole=True, sealed_ms=(AT + 120) * 1000) == Findings(fit=1)
+
+
+def test_know_a_reader_that_is_no_person_by_its_label() -> None:
+    deeds = Deeds()
+    lines.Reading(VAULT).read(iter([opening("e1", actor="system/screening")]), [], deeds.take)
+    deeds.look(READ.replace(b'"identity":"ana","kind":"officer","label":"Ana"', SCREENING) + b"\n")
+    assert deeds.compare(is_whole=True, sealed_ms=AT * 1000) == Findings(fit=1)
+
+
+def test_may_be_to_come_where_no_witness_says_when_the_export_ends() -> None:
+    """Then its newest event does: a deed of a minute before it, or since, may have its event behind."""
+    signed_ms = (AT - 60 + 3) * 1000
+    for behind_ms, faults in ((60_000, 1), (59_999, 0), (-1, 0)):
+        deeds = Deeds()
+        lines.Reading(SIGNER).read(iter(SIGNED), [], deeds.take)
+        moment = datetime.fromtimestamp((signed_ms + behind_ms) / 1000, UTC).isoformat()
+        deeds.look(b'{"action":"test.old","at":"2020-01-01T00:00:00+00:00"}\n')
+        deeds.look(b'{"action":"test.done","at":"' + moment.encode() + b'"}\n')
+        found = deeds.compare(is_whole=True, sealed_ms=None)
+        assert (len(found.faults), len(found.notes)) == (faults, 1 - faults)
+
+
 def test_blame_no_span_of_the_log_for_what_may_lie_in_front_of_it() -> None:
     """An export of a time holds no event of before: there a deed without one is no fault."""
 
@@ -416,6 +460,12 @@ def test_are_read_from_a_folder_of_files_that_follow_each_other(tmp_path: Path) 
     with (tmp_path / "journal.jsonl").open("ab") as file:
         file.write(b'{"at":1,"det')
     assert list(lines.bodies(tmp_path)) == SIGNED
+
+
+def test_are_read_of_no_other_program() -> None:
+    for log in (OWN, "test/vaults", "test/vault/2", "signer/hot-1"):
+        with pytest.raises(ValueError, match="is no signer's, approver's or vault's log"):
+            lines.Reading(log)
 
 
 def test_are_told_for_everything_that_a_signer_writes_down() -> None:

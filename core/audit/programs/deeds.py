@@ -74,7 +74,6 @@ class Deeds:
         self._begins_ms.setdefault(line.log, line.at_ms)
         self._ends_ms[line.log] = line.at_ms
         if line.kind is Kind.VAULT:
-            self._logs.add("vault")
             if said.get("code") == "":
                 self._opened.append(line)
                 self._purposes.add(str(said["purpose"]))
