@@ -120,6 +120,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             logs = options.logs.read_text(encoding="utf-8") if options.logs else ""
             others_keys = _keys(options.log_keys) if options.logs else {}
             cold_keys = _keys(options.cold_keys) if options.cold_keys else {}
+            if missing := cold_keys.keys() - {name for name, _ in options.lines}:
+                raise ValueError(f"--lines has no folder of {', '.join(sorted(missing))}")
             for name, text in options.lines:
                 place = Path(text)
                 if name in cold_keys:

@@ -118,7 +118,7 @@ class Desk:
     memory: str = ""
     carried: Bodies | None = None
 
-    def judged(self, given: dict[str, Bodies] | None = None, *, without: str = "") -> int:
+    def judged(self, given: dict[str, Bodies] | None = None, *, without: str = "", cold: bool = True) -> int:
         """The verifier's exit code, over other lines than were written where they are `given`."""
         put = lambda name, text: (self.folder / name).write_text(text, encoding="utf-8") and name  # noqa: E731
         (self.folder / "events.jsonl").write_bytes(b"".join(body + b"\n" for body in self.events))
@@ -143,7 +143,8 @@ class Desk:
             place.mkdir(exist_ok=True)
             (place / "journal.jsonl").write_bytes(b"".join(body + b"\n" for body in self.carried))
             (place / "head.txt").write_text(head(COLD, COLD_LINES, len(COLD_LINES)), encoding="utf-8")
-            put("cold.keys", f"{key_of(COLD)}\n")
+            if cold:
+                put("cold.keys", f"{key_of(COLD)}\n")
             asked += ["--cold-keys", str(self.folder / "cold.keys"), "--lines", COLD, str(place)]
         return verifier.main([*asked, "--words", str(self.folder / "words.txt")])
 
@@ -328,6 +329,9 @@ def test_of_a_signer_without_a_network_are_read_as_they_were_carried_back(
     desk.carried = COLD_LINES[:2]
     assert desk.judged() == 1
     assert said(capsys).startswith("FAIL line 2 of test/signer/cold-1 is missing: its key signed 3 lines")
+    (desk.folder / "cold.keys").write_text(f"{key_of(COLD)}\n{key_of('test/signer/cold-2')}\n")
+    assert desk.judged(cold=False) == 2, "a key whose log is not there is not passed over"
+    assert "--lines has no folder of test/signer/cold-2" in capsys.readouterr().err
     desk.carried, desk.memory = COLD_LINES, f"4 {encodings.base64_standard(root(COLD_LINES))} {COLD}\n"
     assert desk.judged() == 1, "an earlier copy had more"
 
