@@ -82,11 +82,19 @@ def test_shows_what_would_be_signed_to_officers_whose_console_shows_something_el
     assert bare(page, "#digest") != digest
     assert (site.folder / "signatures.jsonl").read_bytes() == b"", "nobody signs what they did not ask for"
 
-    # The officer signs A after all, on an honest link; the console hands the answer in as one to B.
-    page.goto("about:blank")
+    # The officer signs A after all, on an honest link in the same tab, where nothing of B stays.
     page.goto(link(shown))
+    expect(page.locator("h1#headline")).to_have_text("Pay 0.06 BTC")
+    assert bare(page, "#digest") == digest
     page.check("#verb-approve")
+    # What the page's own log does not take is handed to nobody.
+    page.route("**/log", lambda route: route.fulfill(status=503))
     page.click("#sign")
+    expect(page.locator("#problem")).to_contain_text("own log did not take your signature (503)")
+    assert page.url.startswith(site.approver)
+    page.unroute("**/log")
+    page.click("#sign")
+    # The console hands the answer in as one to B.
     page.wait_for_url(f"{site.console}/approvals/{shown.pk}/")
     page.eval_on_selector(
         "#answer", "(form, address) => { form.action = address; }", f"/approvals/{meant.pk}/sign"
