@@ -1,5 +1,6 @@
 //! How a start finds the archive that a former process left: what it reads does not depend on how old that is.
 
+use std::fs::File;
 use std::io;
 use std::sync::Arc;
 
@@ -11,6 +12,9 @@ use crate::Point;
 use crate::index::{Index, Known, Span};
 use crate::sealing::Unsealed;
 use crate::shelf::Shelf;
+
+/// What is read at once of a file, however large that is.
+const PIECE: u64 = 64 << 10;
 
 /// Where reading begins: the newest point at or before the wanted one.
 struct Begin {
@@ -121,20 +125,41 @@ impl<'a> Reading<'a> {
             None if first_seq != self.open.next_seq() => return Ok(false),
             None => {}
         }
-        let from = index.end();
-        let bytes = shelf.read(first_seq, &file, from, to.saturating_sub(from))?;
-        let Some(used) = self.absorb(&bytes, index.next_seq()) else { return Ok(false) };
-        if closed && used < bytes.len() {
-            return Ok(false);
-        }
-        self.open = Span::empty(index.next_seq(), from);
-        index.spans.extend(self.open.grow(&bytes[..used]));
+        self.open = Span::empty(index.next_seq(), index.end());
+        let whole = self.read_on(shelf, &file, &mut index, to)?;
         if closed && self.open.count > 0 {
             index.spans.push(self.open);
             self.open = Span::empty(index.next_seq(), index.end());
         }
         self.unsealed.push(Unsealed::of(index, file));
-        Ok(true)
+        Ok(whole.is_some_and(|whole| whole || !closed))
+    }
+
+    /// Takes a file in from the open span up to byte `to` or the wanted event, a piece after the other. Whether it was read
+    /// to its end; `None` where it does not fit.
+    fn read_on(
+        &mut self,
+        shelf: &Shelf,
+        file: &File,
+        index: &mut Index,
+        to: u64,
+    ) -> io::Result<Option<bool>> {
+        let mut ahead = self.open.offset;
+        let mut held = Vec::new();
+        while ahead < to {
+            let more = (to - ahead).min(PIECE);
+            held.extend(shelf.read(index.first_seq, file, ahead, more)?);
+            ahead += more;
+            // More of the last command's events may follow, and the chain takes them in as one.
+            let whole = if ahead == to { held.len() } else { before_last_command(&held) };
+            let Some(used) = self.absorb(&held[..whole], self.open.next_seq()) else { return Ok(None) };
+            index.spans.extend(self.open.grow(&held[..used]));
+            held.drain(..used);
+            if used < whole {
+                break;
+            }
+        }
+        Ok(Some(ahead >= to && held.is_empty()))
     }
 
     /// Takes whole events into the chain, the first of which must be `expected`; gives how many bytes they had.
@@ -188,4 +213,17 @@ pub(crate) fn length_of_command(bytes: &[u8], engine_seq: u64) -> usize {
         rest = after;
     }
     bytes.len() - rest.len()
+}
+
+/// Where the last command begins whose events lie in `bytes`, be they all of it or not.
+fn before_last_command(bytes: &[u8]) -> usize {
+    let (mut rest, mut begins, mut last) = (bytes, 0, None);
+    while let Ok(Some((event, after))) = split_event(rest) {
+        let cause = Event::sequences(event).map(|(_, cause)| cause).ok();
+        if cause != last {
+            (begins, last) = (bytes.len() - rest.len(), cause);
+        }
+        rest = after;
+    }
+    begins
 }

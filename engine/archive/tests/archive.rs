@@ -3,10 +3,13 @@
 mod history;
 
 use std::fs;
-use std::sync::atomic::Ordering;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use countersign_archive::{Cursor, ReadError, Retelling, Seam};
-use history::{Count, Folder, append, dying_after, history, options, read, seal, tells_all, truth};
+use countersign_archive::{Cursor, ReadError, Retelling, Seam, Step};
+use history::{
+    Count, FILE_BYTES, Folder, append, dying_after, history, options, read, seal, tells_all, truth,
+};
 
 /// Commands of the whole history.
 fn all() -> usize {
@@ -63,6 +66,25 @@ fn reads_what_came_after_the_newest_snapshot_and_nothing_else() {
     let (read, span) = (count.told().0, 64 << 10);
     assert!((since as u64..=since as u64 + span).contains(&read), "{read} bytes of {since}");
     append(&archive, 4_200, all()).unwrap();
+    tells_all(&archive, all());
+}
+
+#[test]
+fn is_read_a_little_at_a_time_where_no_index_tells_of_it() {
+    let folder = Folder::new();
+    append(&folder.create(), 0, all()).unwrap();
+    assert!(folder.files("idx").is_empty() && folder.files("log").len() > 2);
+    let largest = Arc::new(AtomicU64::new(0));
+    let most = Arc::clone(&largest);
+    let seam = Seam::new(move |step, _| {
+        if let Step::Read(bytes) = step {
+            most.fetch_max(bytes, Ordering::Relaxed);
+        }
+        Ok(())
+    });
+    let archive = folder.reopen_through(all(), seam).unwrap().unwrap();
+    let largest = largest.load(Ordering::Relaxed);
+    assert!(largest < FILE_BYTES, "{largest} bytes at once");
     tells_all(&archive, all());
 }
 
