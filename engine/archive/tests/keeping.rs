@@ -116,3 +116,38 @@ fn the_damaged_and_the_dropped_come_back_from_the_journal_wherever_that_is_inter
         }
     }
 }
+
+#[test]
+fn those_of_a_file_that_still_grows_are_held_against_what_is_sealed_of_it() {
+    let folder = Folder::new();
+    let archive = folder.create();
+    for (from, to) in [(0, 100), (100, 200)] {
+        append(&archive, from, to).unwrap();
+        seal(&archive, to).unwrap();
+    }
+    append(&archive, 200, 210).unwrap();
+    let file = &folder.files("log")[0];
+    let whole = fs::read(file).unwrap();
+    let sealed: usize = history()[..200].iter().map(|given| given.bytes.len()).sum();
+    let check = |given: usize| {
+        let seq = history()[given - 1].point.event_seq + 1;
+        Comparing::begin(&folder.path(), false, 0, Seam::default()).unwrap().check_sums(seq)
+    };
+    for at in [0, sealed / 2, sealed - 1, sealed] {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        fs::write(file, &damaged).unwrap();
+        // What begins in a span is checked with all of it; of what is not sealed nothing is known.
+        for given in [100, 200] {
+            assert_eq!(check(given).is_err(), at < sealed, "byte {at} of {sealed}, snapshot behind {given}");
+        }
+        fs::write(file, &whole).unwrap();
+        assert_eq!(check(200), Ok(()));
+    }
+    let index = &folder.files("idx")[0];
+    let known = fs::read(index).unwrap();
+    fs::write(index, &known[1..]).unwrap();
+    assert!(check(200).unwrap_err().contains("is damaged"));
+    fs::remove_file(index).unwrap();
+    assert_eq!(check(200), Ok(()), "not sealed yet");
+}
