@@ -14,6 +14,7 @@
 mod attic;
 mod block;
 mod filler;
+mod follower;
 mod lock;
 mod read;
 mod reading;
@@ -23,8 +24,9 @@ mod write;
 
 pub use attic::{Retired, first_kept, retire};
 pub use block::{Block, Record};
+pub use follower::Follower;
 pub use lock::{beat, fence, is_led, last_beat};
-pub use read::{Follower, Scan, scan, scan_closed};
+pub use read::{Scan, scan, scan_closed};
 pub use seam::{Seam, Step};
 pub use write::{Journal, Options};
 

@@ -59,3 +59,24 @@ fn takes_in_blocks_larger_than_what_is_read_at_once() {
         .unwrap();
     assert_eq!(seen, sizes);
 }
+
+#[test]
+fn goes_no_further_than_it_is_told_however_much_lies_there() {
+    let folder = TempDir::new().unwrap();
+    // A few segments, so that it ends at their ends too.
+    let options = Options { segment_bytes: 400, fsync: false, seam: Seam::default() };
+    let (mut journal, _) = Journal::open(folder.path(), &options, true, 0, |_| Ok(())).unwrap();
+    for _ in 0..20 {
+        append(&mut journal, 100);
+    }
+    let mut follower = Follower::new(folder.path(), 0);
+    for through in [0, 1, 1, 7, 8, 9, 20, 25] {
+        let before = follower.next_seq();
+        let read = follower.poll_to(through, |record| {
+            assert!(record.seq <= through);
+            Ok(())
+        });
+        let stands_at = through.min(20);
+        assert_eq!((read.unwrap(), follower.next_seq()), (stands_at + 1 - before, stands_at + 1));
+    }
+}
