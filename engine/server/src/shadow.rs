@@ -187,10 +187,9 @@ impl Work {
         while shared.durable.get().0 < shadow.engine_seq() || shared.archive.last_seq() < shadow.event_seq() {
             thread::sleep(Duration::from_millis(1));
         }
-        let state = shadow.snapshot();
         // Events up to here are not computed again at the next start: they must be as safe as the snapshot.
         shared.archive.seal(&point_of(shadow)).map_err(|cause| cause.to_string())?;
-        let taken = snapshots::write(&folder, shadow, &state).map_err(|cause| cause.to_string())?;
+        let taken = snapshots::write(&folder, shadow).map_err(|cause| cause.to_string())?;
         self.engine.shared.snapshot_seq.store(taken.engine_seq, Ordering::Relaxed);
         self.clear_away();
         self.engine.shared.forget_events(self.keep.event_files, self.before);

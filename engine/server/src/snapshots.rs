@@ -2,13 +2,14 @@
 
 use std::fs::{self, File};
 use std::io::Write;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::Duration;
 
 use countersign_venue::Venue;
+use countersign_venue::codec::Hash;
 use countersign_venue::logic::{is_known, unknown};
-use countersign_venue::snapshot::hash;
 
 const MAGIC: &[u8; 8] = b"CSSNAP01";
 /// Magic, logic version, length of the state, hash of the state.
@@ -37,18 +38,26 @@ fn path_of(folder: &Path, engine_seq: u64) -> PathBuf {
     folder.join(format!("snapshot-{engine_seq:020}.snap"))
 }
 
-/// Puts a state in its place, whole or not at all, and lets older snapshots go.
-pub fn write(folder: &Path, venue: &Venue, state: &[u8]) -> std::io::Result<Taken> {
-    let state_hash = hash(state);
+/// Puts a venue's state in its place, whole or not at all, and lets older snapshots go.
+pub fn write(folder: &Path, venue: &Venue) -> std::io::Result<Taken> {
     let path = path_of(folder, venue.engine_seq());
     let fresh = folder.join("next-snapshot");
-    let mut file = File::create(&fresh)?;
-    file.write_all(MAGIC)?;
-    file.write_all(&venue.logic().to_le_bytes())?;
-    file.write_all(&(state.len() as u64).to_le_bytes())?;
-    file.write_all(&state_hash)?;
-    write_gently(&mut file, state)?;
-    file.sync_all()?;
+    let mut file = Gentle { file: File::create(&fresh)?, unflushed: 0 };
+    // Its length and its hash are known in the end; before, nobody takes it for a snapshot.
+    file.file.write_all(&[0; HEADER])?;
+    let (mut hash, mut length) = (Hash::default(), 0u64);
+    venue.write_state(|piece| {
+        hash.take(piece);
+        length += piece.len() as u64;
+        file.write(piece)
+    })?;
+    let state_hash = hash.end();
+    let mut header = MAGIC.to_vec();
+    header.extend_from_slice(&venue.logic().to_le_bytes());
+    header.extend_from_slice(&length.to_le_bytes());
+    header.extend_from_slice(&state_hash);
+    file.file.write_all_at(&header, 0)?;
+    file.file.sync_all()?;
     fs::rename(&fresh, &path)?;
     File::open(folder)?.sync_all()?;
     let mut all = list(folder)?;
@@ -60,20 +69,26 @@ pub fn write(folder: &Path, venue: &Venue, state: &[u8]) -> std::io::Result<Take
         event_seq: venue.event_seq(),
         state_hash,
         file: path.display().to_string(),
-        bytes: (HEADER + state.len()) as u64,
+        bytes: HEADER as u64 + length,
     })
 }
 
-/// All of it at once would keep every order waiting for as long as the disk takes.
-fn write_gently(file: &mut File, state: &[u8]) -> std::io::Result<()> {
-    for (at, piece) in state.chunks(PIECE).enumerate() {
-        if at > 0 {
-            file.sync_data()?;
+/// A file that is written a little at a time: all of it at once would keep every order waiting for as long as the disk takes.
+struct Gentle {
+    file: File,
+    unflushed: usize,
+}
+
+impl Gentle {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        if self.unflushed + bytes.len() > PIECE && self.unflushed > 0 {
+            self.file.sync_data()?;
+            self.unflushed = 0;
             thread::sleep(BREATH);
         }
-        file.write_all(piece)?;
+        self.unflushed += bytes.len();
+        self.file.write_all(bytes)
     }
-    Ok(())
 }
 
 /// Where the newest snapshot says that it stands; 0 = there is none.
@@ -130,6 +145,12 @@ fn first_whole(paths: impl Iterator<Item = PathBuf>) -> std::io::Result<Option<V
     Ok(None)
 }
 
+fn hash(state: &[u8]) -> [u8; 32] {
+    let mut hash = Hash::default();
+    hash.take(state);
+    hash.end()
+}
+
 fn read(bytes: &[u8]) -> Result<Venue, String> {
     let (header, state) = bytes.split_at_checked(HEADER).ok_or("it is cut short")?;
     if &header[..8] != MAGIC {
@@ -151,8 +172,6 @@ fn read(bytes: &[u8]) -> Result<Venue, String> {
 
 #[cfg(test)]
 mod tests {
-    use std::io::Read;
-
     use countersign_venue::{Command, LOGIC_VERSION, Output};
 
     use super::*;
@@ -163,7 +182,7 @@ mod tests {
         let mut lead = |epoch| {
             let command = Command::Lead { epoch, logic_version: LOGIC_VERSION };
             venue.apply(epoch, &command, 0, &mut Output::default());
-            write(folder, &venue, &venue.snapshot()).unwrap()
+            write(folder, &venue).unwrap()
         };
         (1..=leaders).map(&mut lead).collect()
     }
@@ -218,14 +237,12 @@ mod tests {
 
     #[test]
     fn a_state_is_written_whole_whatever_its_pieces() {
-        for length in [0, 1, PIECE - 1, PIECE, PIECE + 1, 2 * PIECE + 7] {
-            let state: Vec<u8> = (0..length).map(|at| (at % 251) as u8).collect();
-            let folder = tempfile::tempdir().unwrap();
-            let path = folder.path().join("state");
-            write_gently(&mut File::create(&path).unwrap(), &state).unwrap();
-            let mut found = Vec::new();
-            File::open(&path).unwrap().read_to_end(&mut found).unwrap();
-            assert!(found == state, "{length} bytes");
+        for piece in [4_099, PIECE - 1, PIECE, PIECE + 1] {
+            let state: Vec<u8> = (0..2 * PIECE + 7).map(|at| (at % 251) as u8).collect();
+            let path = tempfile::NamedTempFile::new().unwrap();
+            let mut file = Gentle { file: path.reopen().unwrap(), unflushed: 0 };
+            state.chunks(piece).for_each(|piece| file.write(piece).unwrap());
+            assert!(fs::read(path.path()).unwrap() == state, "{piece} bytes at a time");
         }
     }
 }

@@ -228,10 +228,66 @@ impl Chain {
     }
 }
 
+/// The hash that [`Chain::absorb`] would give, over bytes that come in pieces.
+#[derive(Default)]
+pub struct Hash {
+    chain: Chain,
+    rest: [u8; 32],
+    held: usize,
+}
+
+impl Hash {
+    pub fn take(&mut self, bytes: &[u8]) {
+        let (first, bytes) = bytes.split_at(bytes.len().min((32 - self.held) % 32));
+        self.rest[self.held..self.held + first.len()].copy_from_slice(first);
+        self.held += first.len();
+        if self.held == 32 {
+            self.chain.round(&self.rest);
+            self.held = 0;
+        }
+        let (blocks, rest) = bytes.as_chunks::<32>();
+        for block in blocks {
+            self.chain.round(block);
+        }
+        if self.held == 0 {
+            self.rest[..rest.len()].copy_from_slice(rest);
+            self.held = rest.len();
+        }
+    }
+
+    pub fn end(mut self) -> [u8; 32] {
+        self.chain.absorb(&self.rest[..self.held]);
+        self.chain.bytes()
+    }
+}
+
 /// A 64-bit digest of a command's body, by which a retry is told from another command under the same id.
 pub fn digest(bytes: &[u8]) -> u64 {
     let mut chain = Chain::default();
     chain.absorb(bytes);
     let [a, b, c, d] = chain.0;
     a ^ b.rotate_left(16) ^ c.rotate_left(32) ^ d.rotate_left(48)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_hash_does_not_depend_on_the_pieces_that_its_bytes_come_in() {
+        let bytes: Vec<u8> = (0..300u32).map(|at| (at * 7 % 251) as u8).collect();
+        for length in 0..=130 {
+            let mut whole = Chain::default();
+            whole.absorb(&bytes[..length]);
+            for (first, second) in
+                (0..=length).flat_map(|first| (first..=length).map(move |second| (first, second)))
+            {
+                let mut hash = Hash::default();
+                hash.take(&bytes[..first]);
+                hash.take(&bytes[first..second]);
+                hash.take(&bytes[second..length]);
+                assert_eq!(hash.end(), whole.bytes(), "{first}, {second}, {length}");
+            }
+        }
+    }
 }

@@ -146,17 +146,29 @@ impl Dedupe {
         self.buckets[(stamp % BUCKETS) as usize].begin(stamp, expected + expected / 8);
     }
 
-    /// Everything that a retry could still ask for, sorted, for snapshots and state hashes.
-    pub fn current(&self, now_ms: u64) -> Vec<(Id, Remembered)> {
-        let mut all: Vec<(Id, Remembered)> = self
-            .buckets
-            .iter()
-            .flat_map(|bucket| bucket.outcomes.iter())
-            .filter(|(id, _)| age(id, now_ms) == Age::Current)
-            .copied()
-            .collect();
-        all.sort_unstable_by_key(|(id, _)| *id);
-        all
+    /// How much a retry could still ask for.
+    pub fn count(&self, now_ms: u64) -> u64 {
+        let all = self.buckets.iter().flat_map(|bucket| &bucket.outcomes);
+        all.filter(|(id, _)| age(id, now_ms) == Age::Current).count() as u64
+    }
+
+    /// All of that in the order of its ids, for snapshots and state hashes: an id begins with its time, so no more than a
+    /// bucket need be sorted at once.
+    pub fn each<E>(
+        &self,
+        now_ms: u64,
+        mut take: impl FnMut(&Id, &Remembered) -> Result<(), E>,
+    ) -> Result<(), E> {
+        let mut buckets: Vec<&Bucket> = self.buckets.iter().collect();
+        buckets.sort_unstable_by_key(|bucket| bucket.stamp);
+        let mut sorted: Vec<&(Id, Remembered)> = Vec::new();
+        for bucket in buckets {
+            sorted.clear();
+            sorted.extend(bucket.outcomes.iter().filter(|(id, _)| age(id, now_ms) == Age::Current));
+            sorted.sort_unstable_by_key(|(id, _)| *id);
+            sorted.iter().try_for_each(|(id, remembered)| take(id, remembered))?;
+        }
+        Ok(())
     }
 }
 
@@ -210,7 +222,13 @@ mod tests {
                 dedupe.remember(id(time_ms, 7), remembered(time_ms));
             }
             assert!(times().all(|time_ms| dedupe.find(&id(time_ms, 7)) == Some(&remembered(time_ms))));
-            assert_eq!(dedupe.current(now_ms).len() as u64, WINDOW_MS + AHEAD_MS_MAX + 1);
+            assert_eq!(dedupe.count(now_ms), WINDOW_MS + AHEAD_MS_MAX + 1);
+            let mut told = times();
+            let in_order = dedupe.each(now_ms, |found, _| match told.next() {
+                Some(time_ms) if *found == id(time_ms, 7) => Ok(()),
+                _ => Err(*found),
+            });
+            assert_eq!((in_order, told.next()), (Ok(()), None));
         }
     }
 

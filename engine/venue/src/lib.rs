@@ -22,6 +22,7 @@ mod floor;
 pub mod logic;
 pub mod market;
 mod orders;
+mod pieces;
 mod query;
 mod screen;
 pub mod sessions;

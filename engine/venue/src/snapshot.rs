@@ -3,119 +3,161 @@
 //! The bytes are canonical: a state that was read back writes the same ones again. So the hash over them names the
 //! state, and a snapshot proves itself.
 
+use std::convert::Infallible;
+
 use countersign_book::{Book, Resting};
 use countersign_risk::Balance;
 
 use crate::auction::{Call, Indication};
-use crate::codec::{Chain, Malformed, Put, Reader};
+use crate::codec::{Chain, Hash, Malformed, Put, Reader};
 use crate::command::{AssetSpec, InstrumentSpec, Scope, Side, State, Tif, side_from_number, stp_from_number};
 use crate::dedupe::{Outcome, Remembered};
 use crate::event::Code;
 use crate::logic::{SESSIONS_END, is_known};
 use crate::market::{Details, Market};
+use crate::pieces::Pieces;
 use crate::screen::DATE_MS_MAX;
 use crate::sessions::Sessions;
-use crate::state::{Asset, Timer, Venue};
+use crate::state::{Asset, NS_PER_MS, Timer, Venue};
 use crate::transfers::Told;
 
 impl Venue {
     /// A hash over [`Venue::snapshot`]: balances, books and remembered outcomes included.
     pub fn state_hash(&self) -> [u8; 32] {
-        hash(&self.snapshot())
+        let mut hash = Hash::default();
+        let Ok(()) = self.write_state(|piece| {
+            hash.take(piece);
+            Ok::<_, Infallible>(())
+        });
+        hash.end()
     }
 
     pub fn snapshot(&self) -> Vec<u8> {
-        let mut out = Vec::new();
+        let mut state = Vec::new();
+        let Ok(()) = self.write_state(|piece| {
+            state.extend_from_slice(piece);
+            Ok::<_, Infallible>(())
+        });
+        state
+    }
+
+    /// Gives the state away piece by piece. Whoever does not want any more gives an error back.
+    pub fn write_state<E>(&self, give: impl FnMut(&[u8]) -> Result<(), E>) -> Result<(), E> {
+        let mut out = Pieces::new(give);
+        let head = out.room()?;
         for number in [self.epoch, self.engine_seq, self.event_seq, self.time_ns] {
-            out.put_u64(number);
+            head.put_u64(number);
         }
-        out.extend_from_slice(&self.chain.bytes());
-        self.write_balances(&mut out);
-        out.put_u64(self.markets.len() as u64);
+        head.extend_from_slice(&self.chain.bytes());
+        self.write_balances(&mut out)?;
+        out.room()?.put_u64(self.markets.len() as u64);
         for market in &self.markets {
-            self.write_market(market, &mut out);
+            self.write_market(market, &mut out)?;
         }
-        self.sessions.encode(&mut out);
-        out.put_u64(self.transfer_log.len() as u64);
+        self.sessions.encode(out.room()?);
+        out.room()?.put_u64(self.transfer_log.len() as u64);
         for id in self.transfer_log.values() {
-            out.put_id(id);
-            self.transfers.get(id).expect("it is in the log").encode(&mut out);
+            let room = out.room()?;
+            room.put_id(id);
+            self.transfers.get(id).expect("it is in the log").encode(room);
         }
-        out.put_u64(self.switches.len() as u64);
+        out.room()?.put_u64(self.switches.len() as u64);
         for (account, at) in &self.switches {
-            out.put_u64(*account);
-            out.put_u64(*at);
+            let room = out.room()?;
+            room.put_u64(*account);
+            room.put_u64(*at);
         }
-        let remembered = self.dedupe.current(self.time_ns / 1_000_000);
-        out.put_u64(remembered.len() as u64);
-        for (id, remembered) in remembered {
-            out.put_id(&id);
-            remembered.encode(&mut out);
-        }
+        let now_ms = self.time_ns / NS_PER_MS;
+        out.room()?.put_u64(self.dedupe.count(now_ms));
+        self.dedupe.each(now_ms, |id, remembered| {
+            let room = out.room()?;
+            room.put_id(id);
+            remembered.encode(room);
+            Ok(())
+        })?;
         // The first rules are not named: states were written before there could be others.
         if self.logic != 1 {
-            out.put_u32(self.logic);
+            out.room()?.put_u32(self.logic);
         }
         if self.logic >= SESSIONS_END {
-            self.sessions.encode_streams(&mut out);
+            self.sessions.encode_streams(out.room()?);
         }
-        out
+        out.end()
     }
 
     /// Accounts in the order in which they came, each with its own fees and a balance per asset.
-    fn write_balances(&self, out: &mut Vec<u8>) {
+    fn write_balances<E, F: FnMut(&[u8]) -> Result<(), E>>(&self, out: &mut Pieces<F>) -> Result<(), E> {
         let mut assets: Vec<&Asset> = self.assets.values().collect();
         assets.sort_unstable_by_key(|asset| asset.index);
-        out.put_u64(assets.len() as u64);
+        out.room()?.put_u64(assets.len() as u64);
         for asset in &assets {
-            asset.spec.encode(out);
+            asset.spec.encode(out.room()?);
         }
-        out.put_u64(self.gate.len() as u64);
+        out.room()?.put_u64(self.gate.len() as u64);
         for handle in 0..self.gate.len() as u32 {
-            out.put_u64(self.gate.account(handle));
+            let room = out.room()?;
+            room.put_u64(self.gate.account(handle));
             let fees = self.fees.get(handle as usize);
-            out.put_bool(fees.is_some());
+            room.put_bool(fees.is_some());
             if let Some((maker, taker)) = fees {
-                out.put_u32(maker);
-                out.put_u32(taker);
+                room.put_u32(maker);
+                room.put_u32(taker);
             }
             for asset in &assets {
                 let balance = self.gate.balance(asset.index, handle);
-                out.put_u128(balance.available);
-                out.put_u128(balance.held);
+                room.put_u128(balance.available);
+                room.put_u128(balance.held);
             }
         }
+        Ok(())
     }
 
-    fn write_market(&self, market: &Market, out: &mut Vec<u8>) {
-        market.spec.encode(out);
-        out.put_u8(market.state as u8);
-        out.put_i64(market.last_price);
-        out.put_bool(market.call.is_some());
+    fn write_market<E, F: FnMut(&[u8]) -> Result<(), E>>(
+        &self,
+        market: &Market,
+        out: &mut Pieces<F>,
+    ) -> Result<(), E> {
+        let head = out.room()?;
+        market.spec.encode(head);
+        head.put_u8(market.state as u8);
+        head.put_i64(market.last_price);
+        head.put_bool(market.call.is_some());
         if let Some(call) = &market.call {
-            call.told.encode(out);
-            out.put_u64(call.due_ns);
+            call.told.encode(head);
+            head.put_u64(call.due_ns);
         }
-        out.put_u64(market.book.len() as u64);
+        head.put_u64(market.book.len() as u64);
         for side in [Side::Buy, Side::Sell] {
             for (price, slot, order) in market.book.orders(side) {
                 let details = &market.details[slot as usize];
-                out.put_u8(side as u8);
-                out.put_u64(order.id);
-                out.put_u64(self.gate.account(order.owner));
-                out.put_i64(price);
-                out.put_u64(order.leaves);
-                out.put_u64(details.total);
-                out.put_u64(order.group);
-                out.put_u8(details.stp as u8);
-                out.put_u8(details.tif as u8);
-                out.put_bool(details.post_only);
-                out.put_u32(details.session);
-                out.put_u64(details.owner_ref);
-                out.put_u64(details.expire_at_ms);
-                out.put_u128(details.filled_ticklots);
+                let room = out.room()?;
+                room.put_u8(side as u8);
+                room.put_u64(order.id);
+                room.put_u64(self.gate.account(order.owner));
+                room.put_i64(price);
+                room.put_u64(order.leaves);
+                room.put_u64(details.total);
+                room.put_u64(order.group);
+                room.put_u8(details.stp as u8);
+                room.put_u8(details.tif as u8);
+                room.put_bool(details.post_only);
+                room.put_u32(details.session);
+                room.put_u64(details.owner_ref);
+                room.put_u64(details.expire_at_ms);
+                room.put_u128(details.filled_ticklots);
             }
         }
+        Ok(())
+    }
+
+    /// Whether these are the bytes that it writes.
+    fn is_written_as(&self, bytes: &[u8]) -> bool {
+        let mut rest = bytes;
+        let same: Result<(), ()> = self.write_state(|piece| {
+            rest = rest.strip_prefix(piece).ok_or(())?;
+            Ok(())
+        });
+        same == Ok(()) && rest.is_empty()
     }
 
     /// Reads a state back, and checks every promise that it makes about itself.
@@ -160,7 +202,7 @@ impl Venue {
         venue.list_standing()?;
         venue.audit().map_err(|_| Malformed("the state contradicts itself"))?;
         // Whatever came twice, or stood for nothing, is not there any more.
-        if venue.snapshot() != bytes {
+        if !venue.is_written_as(bytes) {
             return Err(Malformed("the state does not write itself again"));
         }
         Ok(venue)
@@ -264,12 +306,6 @@ impl Venue {
         }
         Ok(())
     }
-}
-
-pub fn hash(bytes: &[u8]) -> [u8; 32] {
-    let mut chain = Chain::default();
-    chain.absorb(bytes);
-    chain.bytes()
 }
 
 impl Told {
