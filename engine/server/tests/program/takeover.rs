@@ -137,6 +137,31 @@ async fn ends_a_leader_that_is_silent_so_that_it_can_never_write_again() {
 }
 
 #[tokio::test]
+async fn follows_again_where_another_standby_was_quicker() {
+    let mut first = Process::fresh();
+    first.list_and_fund().await;
+    trade(&first, &mut Ids, 1, 100).await;
+    let known = events(&first, 1).await;
+    let mut second = first.standby(&["--take-over", "auto"]).await;
+    assert!(second.signal("STOP"));
+    first.kill();
+    // Whoever looks sees no leader, and yet nobody else can begin: as it is between the two locks of one who does.
+    let quicker = fs::File::open(first.path("journal")).unwrap();
+    quicker.lock().unwrap();
+    assert!(second.signal("CONT"));
+    let tries = |said: Vec<String>| said.iter().filter(|line| line.contains("taking over")).count();
+    while tries(second.says("taking over").await) < 2 {
+        tokio::time::sleep(Duration::from_millis(10)).await;
+    }
+    drop(quicker);
+    second.says("ready").await;
+    assert!(events(&second, 1).await[..known.len()] == known[..]);
+    trade(&second, &mut Ids, 1_001, 100).await;
+    second.kill();
+    second.verified();
+}
+
+#[tokio::test]
 async fn upgrades_under_load_and_loses_nothing() {
     let mut first = Process::fresh();
     first.list_and_fund().await;
