@@ -1,7 +1,8 @@
-//! Benchmarks of the engine. `engine-bench core`, `engine-bench e2e` and `engine-bench takeover`; the README says how they measure.
+//! Benchmarks of the engine. `engine-bench core`, `engine-bench e2e`, `engine-bench takeover` and `engine-bench coldstart`; the README says how they measure.
 
 mod book;
 mod cancel_all;
+mod coldstart;
 mod core;
 mod disk;
 mod e2e;
@@ -30,6 +31,8 @@ engine-bench e2e --engine PATH [--engine PATH ...] [--rounds 1] [--rate 100000] 
                  [--no-fsync] [--dir DIR] [--transport uds|tcp]
 engine-bench takeover --engine PATH [--orders 400000] [--accounts 200000] [--remembered 2400000]
                  [--rounds 3] [--dir DIR]
+engine-bench coldstart --engine PATH [--engine PATH ...] [--rounds 1] [--rate 100000] [--seconds 10]
+                 [--snapshot-every N] [--dir DIR]
 engine-bench echo --socket PATH";
 
 fn main() -> ExitCode {
@@ -39,6 +42,7 @@ fn main() -> ExitCode {
         Some("core") => core::run(rest),
         Some("e2e") => e2e::run(rest),
         Some("takeover") => takeover::run(rest),
+        Some("coldstart") => coldstart::run(rest),
         Some("echo") => echo::run(rest),
         _ => Err(USAGE.to_string()),
     };

@@ -1,0 +1,110 @@
+//! How long nobody trades when an engine dies under load and nothing stands by: from `kill -9` to the first order taken.
+
+use std::time::{Duration, Instant};
+
+use countersign_wire::v1::CommandBatch;
+use countersign_wire::v1::order_entry_client::OrderEntryClient;
+use tokio::runtime::Runtime;
+
+use crate::load::{command, load, now_ms};
+use crate::market::prepare;
+use crate::succession::Seat;
+use crate::transport::{Address, connect};
+use crate::{number, option};
+
+const AGAIN: Duration = Duration::from_millis(2);
+
+pub fn run(arguments: &[String]) -> Result<(), String> {
+    let named = |pair: &[String]| (pair[0] == "--engine").then(|| pair[1].clone());
+    let engines: Vec<String> = arguments.windows(2).filter_map(named).collect();
+    if engines.is_empty() {
+        return Err("--engine is missing: the program to measure".into());
+    }
+    let rate = number(arguments, "--rate", 100_000)?.max(1);
+    let seconds = number(arguments, "--seconds", 10)?.max(1);
+    let more: Vec<&str> = match option(arguments, "--snapshot-every") {
+        Some(every) => vec!["--snapshot-every", every],
+        None => Vec::new(),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build();
+    let runtime = runtime.map_err(|cause| cause.to_string())?;
+    println!("{rate}/s offered for {seconds} s, then kill -9 and a start without a standby");
+    for round in 1..=number(arguments, "--rounds", 1)?.max(1) {
+        for engine in &engines {
+            let folder = match option(arguments, "--dir") {
+                Some(dir) => tempfile::tempdir_in(dir),
+                None => tempfile::tempdir(),
+            };
+            let folder = folder.map_err(|cause| cause.to_string())?;
+            let seat = Seat {
+                engine: engine.into(),
+                folder: folder.path().to_path_buf(),
+            };
+            println!(
+                "round {round}: {}",
+                one(&runtime, &seat, rate, seconds, &more)?
+            );
+        }
+    }
+    Ok(())
+}
+
+fn one(
+    runtime: &Runtime,
+    seat: &Seat,
+    rate: u64,
+    seconds: u64,
+    more: &[&str],
+) -> Result<String, String> {
+    let mut leader = seat.start(&[&["--init"], more].concat())?;
+    leader.wait_for("ready")?;
+    runtime.block_on(prepare(
+        &seat.path("admin.sock"),
+        &seat.path("transfers.sock"),
+    ))?;
+    let loaded = seat.clone();
+    // More than is ever sent: it ends with the engine.
+    let offering = runtime.spawn(async move {
+        let address = Address::Unix(loaded.path("orders.sock"));
+        load(&address, rate, 2 * seconds).await.err()
+    });
+    std::thread::sleep(Duration::from_secs(seconds));
+    let before = runtime.block_on(seat.status("admin.sock"))?;
+    leader.kill();
+    let killed = Instant::now();
+    drop(leader);
+    let next = seat.start(more)?;
+    runtime.block_on(first_taken(seat, 2 * rate * seconds))?;
+    let took = killed.elapsed();
+    let said = next.wait_for("ready")?;
+    runtime
+        .block_on(offering)
+        .map_err(|cause| cause.to_string())?;
+    Ok(format!(
+        "{} ms without an order that was taken; {} commands, {} behind the snapshot; {}; {}",
+        took.as_millis(),
+        before.durable_seq,
+        before.durable_seq.saturating_sub(before.snapshot_seq),
+        said.join("; "),
+        seat.engine.display()
+    ))
+}
+
+/// Asks again and again until an order is taken.
+async fn first_taken(seat: &Seat, at: u64) -> Result<(), String> {
+    loop {
+        let commands = vec![command(at / 2 * 2, now_ms())];
+        if let Ok(channel) = connect(&Address::Unix(seat.path("orders.sock"))).await {
+            let mut client = OrderEntryClient::new(channel);
+            let asked = client.submit_batch(CommandBatch { commands }).await;
+            let told = asked.map(|answer| answer.into_inner().results);
+            if told.is_ok_and(|results| results.iter().all(|result| result.code < 100)) {
+                return Ok(());
+            }
+        }
+        tokio::time::sleep(AGAIN).await;
+    }
+}
