@@ -280,6 +280,7 @@ def test_shows_a_label_as_one_line_and_every_character_of_it() -> None:
         "Tom\nNetwork fee\nat most 0 BTC": "Tom⟨U+000A⟩Network fee⟨U+000A⟩at most 0 BTC",
         "\u3164\u2800\u034f": "⟨U+3164⟩⟨U+2800⟩⟨U+034F⟩",
         "a\u00a0\u3000b": "a⟨U+00A0⟩⟨U+3000⟩b",
+        "a\ufff9b\ufffac\u0600": "a⟨U+FFF9⟩b⟨U+FFFA⟩c⟨U+0600⟩",
         "o\u0300\u0301\u0302\u0303\u0304": "o\u0300\u0301\u0302⟨U+0303⟩⟨U+0304⟩",
         "Tom’s “home” 🏠, Größe": "Tom’s “home” 🏠, Größe",
     }

@@ -393,6 +393,18 @@ def test_answer_for_their_own_signers_and_for_any_version_of_a_payment() -> None
     assert deeds.compare(is_whole=True, sealed_ms=(AT + 120) * 1000) == Findings(fit=1)
 
 
+def test_of_a_reopened_signer_begin_with_its_first_log() -> None:
+    """A signature that the audit log made up is not excused by the log that began later."""
+    deeds, name = Deeds(), f"{SIGNER}/ab12"
+    later = entry.line(0, "started", {}, previous=entry.FIRST, at_ms=2_000_000_000_000, secret=b"secret")
+    lines.Reading(name).read(iter([later]), [], deeds.take)
+    lines.Reading(SIGNER).read(iter(SIGNED), [], deeds.take)
+    for each in (BUILT, STORED, STORED.replace(b"/p1", b"/p2"), BUILT.replace(b"/p1", b"/p2")):
+        deeds.look(each.replace(TXID.encode(), OTHER.encode()) + b"\n")
+    found = deeds.compare(is_whole=True, sealed_ms=AT * 1000)
+    assert len([fault for fault in found.faults if "and its own log says nothing of it" in fault]) == 2
+
+
 def test_know_a_reader_that_is_no_person_by_its_label() -> None:
     deeds = Deeds()
     lines.Reading(VAULT).read(iter([opening("e1", actor="system/screening")]), [], deeds.take)
