@@ -21,7 +21,7 @@ from engine_bridge.models import Instrument
 
 __all__ = [
     "BookView", "EngineAway", "EngineBusy", "NewOrder", "NotesDown", "OutcomeUnknown", "Placed", "book",
-    "cancel", "close_bridge", "is_connected", "place", ]  # fmt: skip
+    "cancel", "close_bridge", "is_connected", "may_be_taken_s", "place", ]  # fmt: skip
 
 NotesDown = notes.NotesDown
 Answer: TypeAlias = Result | OutcomeUnknown
@@ -91,6 +91,11 @@ def cancel(account_id: int, order_ids: Sequence[int], *, now: datetime) -> list[
         for fresh, order_id in zip(ids, order_ids, strict=True)
     ]
     return bridge().submit(commands)
+
+
+def may_be_taken_s(asked_at: datetime, *, now: datetime) -> float:
+    """For how long the engine may still take what was asked for then and stayed unanswered."""
+    return (_expiry(asked_at) - now.timestamp() * 1000) / 1000
 
 
 def book(instrument: Instrument, *, depth: int) -> BookView:

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from core import freezes
+from core import clock, freezes
 from core.freezes.domain import scopes
+from core.refusals import Refused
 from customers import queries as customers
 from engine_bridge import gateway, queries
 from engine_bridge.domain.orders import BadOrder, OrderTerms, read, text
@@ -47,7 +48,11 @@ def count_orders(
 def place(
     trader: Trader, requests: Sequence[Mapping[str, Any]], *, expires: int | None, now: datetime
 ) -> list[Ack]:
-    """Send what can be sent and acknowledge every order in its place. Nothing is written to PostgreSQL."""
+    """Send what can be sent and acknowledge every order in its place. Nothing is written to PostgreSQL.
+
+    What is frozen is asked early, to say no, and once more with what goes to the engine: a freeze that is
+    pulled meanwhile is answered when it is known what came of these, or the engine cannot take them any more.
+    """
     freezes.check(scopes.TRADER_API, scopes.customer(trader.customer_id))
     if expires is not None and now.timestamp() * 1000 > expires:
         raise ApiError("50036", "The expTime of this request has passed: nothing was placed.")
@@ -62,7 +67,7 @@ def place(
         _prepare(item, markets, account, now=now)
     ready = [item for item in items if item.ack is None]
     if ready and account is not None:
-        _send(account, ready, now=now)
+        _send(trader, account, ready, now=now)
     return [item.ack for item in items if item.ack is not None]
 
 
@@ -133,7 +138,7 @@ def _claim_name(item: Item, account: EngineAccount, *, now: datetime) -> None:
         item.claim = claim
 
 
-def _send(account: EngineAccount, items: Sequence[Item], *, now: datetime) -> None:
+def _send(trader: Trader, account: EngineAccount, items: Sequence[Item], *, now: datetime) -> None:
     spendable = {view.total.asset: view.available for view in queries.trading_balances(account)}
     orders = []
     for item in items:
@@ -142,8 +147,15 @@ def _send(account: EngineAccount, items: Sequence[Item], *, now: datetime) -> No
         quote = spendable.get(item.instrument.quote)
         units = quote.units // item.instrument.scale.ticklot_units if quote else 0
         orders.append(gateway.NewOrder(item.instrument, item.terms, spendable_ticklots=units))
+    markets = {scopes.market(order.instrument.symbol) for order in orders}
     try:
-        outcomes = gateway.place(account.pk, orders, now=now)
+        with freezes.meanwhile(scopes.TRADER_API, scopes.customer(trader.customer_id), *markets) as deed:
+            outcomes = gateway.place(account.pk, orders, now=now)
+            if not all(isinstance(outcome.answer, Result) for outcome in outcomes):
+                deed.outlasts(gateway.may_be_taken_s(now, now=clock.now()))
+    except Refused:
+        _give_back(account, items)
+        raise
     except gateway.EngineAway:
         _give_back(account, items)
         raise unavailable() from None

@@ -5,11 +5,18 @@ from typing import TYPE_CHECKING
 from core.lazy import front
 
 if TYPE_CHECKING:
-    from core.freezes.checking import Frozen, check, throughout
+    from core.freezes.checking import Frozen, check, meanwhile, throughout
     from core.freezes.pulling import pull
 
-__all__ = ["Frozen", "check", "pull", "throughout"]
+__all__ = ["Frozen", "check", "meanwhile", "pull", "throughout"]
 
 __getattr__ = front(
-    __name__, {"Frozen": "checking", "check": "checking", "pull": "pulling", "throughout": "checking"}
+    __name__,
+    {
+        "Frozen": "checking",
+        "check": "checking",
+        "meanwhile": "checking",
+        "pull": "pulling",
+        "throughout": "checking",
+    },
 )

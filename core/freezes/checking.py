@@ -8,6 +8,7 @@ from typing import ClassVar
 
 from core import action
 from core.freezes import holding
+from core.freezes.deeds import Deed, held
 from core.freezes.domain.scopes import checked, described
 from core.freezes.models import Freeze
 from core.refusals import Refused
@@ -28,6 +29,13 @@ class Frozen(Refused):
         self.scope = freeze.scope
 
 
+class BeingFrozen(Refused):
+    """A freeze is being pulled, perhaps of something else that looks the same from here."""
+
+    code: ClassVar[str] = "frozen.just_now"
+    status: ClassVar[int] = 503
+
+
 def check(*scopes: str) -> None:
     """Frozen where a freeze of any of these scopes is in force; in an act also where one is when it ends."""
     _look(scopes)
@@ -43,6 +51,16 @@ def throughout(*scopes: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def meanwhile(*scopes: str) -> Iterator[Deed]:
+    """Check for a deed that no transaction keeps: no freeze of these is answered before that is over."""
+    with held({*scopes}) as deed:
+        _look(scopes)
+        if deed is None:
+            raise BeingFrozen("Something is being frozen at this moment. Nothing was done; try again.")
+        yield deed
+
+
 def _look_again(scopes: Set[str]) -> None:
     """The act's last look: behind it the act is kept before any freeze of these is answered."""
     holding.hold_beside(scopes)
@@ -50,7 +68,7 @@ def _look_again(scopes: Set[str]) -> None:
 
 
 def _look(scopes: Collection[str]) -> None:
-    held = Freeze.objects.filter(scope__in=[checked(scope) for scope in scopes], released_at=None)
-    freeze = held.order_by("pulled_at", "id").first()
+    found = Freeze.objects.filter(scope__in=[checked(scope) for scope in scopes], released_at=None)
+    freeze = found.order_by("pulled_at", "id").first()
     if freeze is not None:
         raise Frozen(freeze)

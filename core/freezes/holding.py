@@ -10,7 +10,7 @@ its commit takes: they are its last locks, and nobody who has them goes for anot
 from __future__ import annotations
 
 import zlib
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from typing import Final
 
 from django.db import DatabaseError, InterfaceError, connection
@@ -40,6 +40,16 @@ def await_others(scopes: Set[str]) -> None:
 
 
 def _asked(lock: str, scopes: Set[str], *, first: list[str] | None = None) -> str:
-    """In one order for everybody. Two scopes that share a number are waited for together now and then."""
-    numbers = sorted({zlib.crc32(scope.encode()) % 2**31 for scope in scopes})
-    return f"SELECT {', '.join([*(first or []), *(f'{lock}({_LOCKS}, {one})' for one in numbers)])}"
+    return f"SELECT {', '.join([*(first or []), *calls(lock, numbers(scopes))])}"
+
+
+def numbers(scopes: Set[str]) -> list[int]:
+    """Under which these are locked, in one order for everybody. Two scopes that share a number are waited for
+    together now and then.
+    """
+    return sorted({zlib.crc32(scope.encode()) % 2**31 for scope in scopes})
+
+
+def calls(function: str, of: Iterable[int]) -> list[str]:
+    """One of PostgreSQL's functions on advisory locks, for each of these numbers."""
+    return [f"{function}({_LOCKS}, {number})" for number in of]

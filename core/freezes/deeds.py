@@ -1,0 +1,84 @@
+"""What no transaction keeps, such as an order to the engine, and the freezes that forbid it.
+
+It holds its scopes by its connection, beside others, from its last look until it is known what came of it.
+So a freeze that is pulled meanwhile is in force at once, and is answered when nothing that was let through
+before can happen any more. It never waits for a freeze that is being pulled: that one is in force already.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Set
+from contextlib import contextmanager, suppress
+from itertools import compress
+from typing import Any, Final
+
+from django.db import DatabaseError, InterfaceError, connection
+
+from core.freezes import holding
+
+LEFT_MAX: Final = 8
+_places: Final = threading.BoundedSemaphore(LEFT_MAX)
+"""For connections of this process that stay behind for deeds of which nobody knows what comes of them."""
+
+
+class Deed:
+    """Something under way, known to be over when its block ends unless it says otherwise."""
+
+    def __init__(self) -> None:
+        self._until_s = -float("inf")
+
+    def outlasts(self, seconds: float) -> None:
+        """Nobody knows what comes of it, and for so long it may still happen."""
+        self._until_s = time.monotonic() + seconds
+
+    @property
+    def left_s(self) -> float:
+        return max(0.0, self._until_s - time.monotonic())
+
+
+@contextmanager
+def held(scopes: Set[str]) -> Iterator[Deed | None]:
+    """While the block runs, and as long as its deed may happen, no freeze of these is answered.
+
+    None where one is being pulled: then nothing may be done.
+    """
+    numbers, deed = holding.numbers(scopes), Deed()
+    with connection.cursor() as cursor:
+        cursor.execute(f"SELECT {', '.join(holding.calls('pg_try_advisory_lock_shared', numbers))}")
+        got = cursor.fetchone()
+    try:
+        yield deed if all(got) else None
+    finally:
+        left_s = 0.0 if connection.in_atomic_block else deed.left_s  # a test's, with one connection for all
+        if not left_s or not _is_left_behind(left_s):
+            time.sleep(left_s)
+            _let_go(list(compress(numbers, got)))
+
+
+def _let_go(numbers: list[int]) -> None:
+    if not numbers:
+        return
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(f"SELECT {', '.join(holding.calls('pg_advisory_unlock_shared', numbers))}")
+    except (DatabaseError, InterfaceError):
+        connection.close()  # what was done is done, and whoever did it is told so
+
+
+def _is_left_behind(left_s: float) -> bool:
+    """Have the connection that holds its scopes stay behind, until the deed cannot happen any more."""
+    if not _places.acquire(blocking=False):
+        return False
+    left, connection.connection = connection.connection, None
+    watch = threading.Timer(left_s, _close, [left])
+    watch.daemon = True
+    watch.start()
+    return True
+
+
+def _close(left: Any) -> None:
+    with suppress(Exception):
+        left.close()
+    _places.release()
