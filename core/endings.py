@@ -78,7 +78,8 @@ class Held:
         """RightEnded where something that the act was begun with has run out meanwhile."""
         if self.until_s is not None and time.monotonic() >= self.until_s:
             raise RightEnded(
-                "Nothing was done: your elevation ran out meanwhile. Ask for another if you need it still."
+                "Nothing was done: it took so long that your elevation, or what the edge said of "
+                "your device, ran out meanwhile. Open the page again."
             )
 
 

@@ -16,6 +16,7 @@ class AccessConfig(AppConfig):
         access.register(Permission)
         access.register(AuditPermission)
         endings.register("access.permission", resting.permission)
+        endings.register("access.posture", resting.posture)
         endings.register("access.rolegrant", resting.elevation)
         endings.register("access.session", resting.session)
         health.register("edge keys", probes.edge_keys)

@@ -113,22 +113,24 @@ def findings(posture: Posture | None, *, now: datetime) -> list[tuple[str, Verdi
     return [(LABELS[check], verdict(check, posture, meaning=read, now=now)) for check in Check]
 
 
-def demand(permission: str, *, token: str, who: tokens.Bearer, now: datetime) -> None:
-    """Return if the device is good enough for what the permission opens; else PostureMissing.
+def demand(permission: str, *, token: str, who: tokens.Bearer, now: datetime) -> datetime | None:
+    """Until when the edge's word serves that the device is good enough for what the permission opens; None
+    where that takes no posture; else PostureMissing.
 
     A device that fails is asked about again as soon as the edge may be asked, so that whoever has repaired
     it waits seconds and not minutes.
     """
     checks = DEMANDS[permission]
     if not checks:
-        return
+        return None
     answer = known(token, who, within_s=ACT_S)
     refusal = lacking(checks, answer.posture if answer else None, now=now)
     if refusal is not None and answer is not None and answer.age_s >= AGAIN_S:
         answer = known(token, who, within_s=AGAIN_S)
         refusal = lacking(checks, answer.posture if answer else None, now=now)
-    if refusal is not None:
-        raise refusal
+    if refusal is not None or answer is None:
+        raise refusal or PostureMissing(_UNKNOWN)
+    return now + timedelta(seconds=FRESH_S - answer.age_s)
 
 
 def lacking(checks: tuple[Check, ...], posture: Posture | None, *, now: datetime) -> PostureMissing | None:

@@ -61,10 +61,11 @@ def requires(permission: str) -> Callable[[View], View]:
 def demanded(request: Any, permission: str, *, now: datetime) -> None:
     """Return if the device is good enough for what the permission opens; else PostureMissing, on record.
 
+    The act rests on the edge's word for as long as that serves: one that is held up is not kept on it.
     A view calls this itself only where it exercises a permission other than the one that opens it.
     """
     try:
-        postures.demand(permission, token=request.assertion, who=request.access, now=now)
+        until = postures.demand(permission, token=request.assertion, who=request.access, now=now)
     except postures.PostureMissing as refusal:
         record_posture_refusal(
             refusal=refusal,
@@ -74,6 +75,9 @@ def demanded(request: Any, permission: str, *, now: datetime) -> None:
             now=now,
         )
         raise
+    if until is not None:
+        rests_on = (*request.actor.rests_on, f"access.posture/{until.timestamp():.3f}")
+        request.actor = replace(request.actor, rests_on=rests_on)
 
 
 def look_again(request: Any, *, within_s: float = AGAIN_S) -> bool:

@@ -1,8 +1,8 @@
-"""What an act of the staff rests on: the permission that opened its page, elevations, a session."""
+"""What an act of the staff rests on: the permission that opened its page, elevations, a session, a device."""
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 
 from core.access import rights
 from core.access.models import Identity, OfficerSession, RoleGrant
@@ -25,3 +25,9 @@ def session(actor: Actor, sitting: str, now: datetime) -> datetime | None:
     """Neither ended nor used from elsewhere since."""
     here = OfficerSession.objects.filter(pk=sitting, officer=actor.identity, ended_at=None, moved_at=None)
     return NEVER if here.exists() else None
+
+
+def posture(actor: Actor, until: str, now: datetime) -> datetime | None:
+    """As long as the edge's word of the device serves: the edge is not asked in the middle of an act."""
+    ends_at = datetime.fromtimestamp(float(until), UTC)
+    return ends_at if ends_at > now else None

@@ -249,3 +249,15 @@ def test_does_not_happen_once_the_elevation_has_run_out_that_it_was_begun_under(
     with pytest.raises(RightEnded, match="ran out"):
         do(meanwhile=partial(time.sleep, 0.003), actor=actor, now=soon)
     assert do(meanwhile=lambda: None, actor=actor, now=grant.granted_at) == "done"
+
+
+@pytest.mark.django_db
+def test_is_not_kept_on_a_word_of_the_device_that_serves_no_longer() -> None:
+    sam = enrol(now=clock.now()).sam
+    until = clock.now()
+    actor = replace(sam.actor, rests_on=(f"access.posture/{until.timestamp():.3f}",))
+    with pytest.raises(RightEnded, match="your device, ran out"):
+        do(meanwhile=partial(time.sleep, 0.006), actor=actor, now=until - timedelta(milliseconds=5))
+    with pytest.raises(RightEnded):
+        do(meanwhile=lambda: None, actor=actor, now=until + timedelta(milliseconds=1))
+    assert do(meanwhile=lambda: None, actor=actor, now=until - timedelta(minutes=1)) == "done"

@@ -11,7 +11,7 @@ import httpx
 import pytest
 
 from core import action, clock
-from core.access import postures
+from core.access import postures, rights
 from core.access.adapters.identities import AGAIN_S, FRESH_S
 from core.access.adapters.pinned import BadStatus
 from core.access.domain.tokens import User
@@ -134,6 +134,24 @@ def test_is_let_on_by_the_last_answer_while_the_edge_is_away_and_not_for_longer(
     assert client.post(path, WHY).status_code == 302
     moved_on(FRESH_S)
     assert client.post(path, WHY).status_code == 403
+
+
+def test_does_nothing_that_was_held_up_until_the_answer_served_no_longer(
+    exchange: Exchange, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the door and the act, where the edge is not asked any more."""
+    client, path = at_console(exchange.staff.ana.identity), held(exchange)
+    client.get("/")
+    moment = clock.now
+    for late_s, status in ((FRESH_S, 403), (FRESH_S - 60, 302)):
+        with monkeypatch.context() as slow:
+
+            def held_up(*_: Any, late_s: float = late_s) -> str:
+                slow.setattr(clock, "now", lambda: moment() + timedelta(seconds=late_s))
+                return ""
+
+            slow.setattr(rights, "elevations_of", held_up)
+            assert client.post(path, WHY).status_code == status
 
 
 def test_that_was_looked_at_too_long_ago_is_told_so(exchange: Exchange) -> None:
