@@ -6,7 +6,7 @@ from django.conf import settings
 
 from core import action
 from core.access.models import Identity, OfficerCredential
-from core.approvals import kinds, moving
+from core.approvals import kinds, locks, moving
 from core.approvals.models import ApprovalRequest
 from core.approvals.signed import Signed
 from core.approvals.statements import statement
@@ -52,11 +52,7 @@ def verified(said: Statement, *, officer: Identity, signed: Signed, target: str)
     A refusal for everything else: nobody's answer can be moved to another statement, officer or deployment.
     """
     action.current()
-    credential = (
-        OfficerCredential.objects.select_for_update(no_key=True)
-        .filter(credential_id=signed.credential_id, officer=officer, revoked_at=None)
-        .first()
-    )
+    credential = locks.passkey(signed.credential_id, of=officer)
     if credential is None:
         raise UnknownCredential("This passkey is not enrolled for you.", target=target)
     try:

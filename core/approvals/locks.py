@@ -1,10 +1,11 @@
-"""Claiming a request: the row lock that every step of it begins with, and those of whom it counts."""
+"""Claiming a request: the row lock that every step of it begins with, who it counts, and with which key."""
 
 from __future__ import annotations
 
 from uuid import UUID
 
 from core import endings
+from core.access.models import Identity, OfficerCredential
 from core.approvals.models import ApprovalRequest
 from core.refusals import NotFound
 
@@ -21,6 +22,12 @@ def request(request_id: UUID) -> ApprovalRequest:
             "There is no such request for approval.", target=f"approvals.approvalrequest/{request_id}"
         )
     return row
+
+
+def passkey(credential_id: str, *, of: Identity) -> OfficerCredential | None:
+    """This person's passkey, if it is enrolled and stands, locked: two answers by it are counted in turn."""
+    rows = OfficerCredential.objects.select_for_update(no_key=True)
+    return rows.filter(credential_id=credential_id, officer=of, revoked_at=None).first()
 
 
 def concerned(*, request_id: UUID, **_: object) -> endings.People:

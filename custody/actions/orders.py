@@ -11,6 +11,7 @@ from django.conf import settings
 from core import approvals, audit, outbox
 from core.action import action
 from core.actor import Actor
+from core.approvals import locks as approval_locks
 from core.approvals.assertions import verified
 from core.approvals.models import ApprovalRequest
 from core.approvals.signed import Signed
@@ -80,11 +81,17 @@ def draft_veto(*, registry_digest: str, reason: str, actor: Actor, now: datetime
 
 @action(Event.ORDER_SIGNED)
 def sign_order(*, order_id: UUID, signed: Signed, actor: Actor, now: datetime) -> SignerOrder:
-    """Take the one signature that a stop needs, by the passkey of the officer who drafted it."""
+    """Take the one signature that a stop needs, by the passkey of the officer who drafted it.
+
+    The passkey is claimed before the order, as by whoever answers a request; whose order it is, and of what
+    kind, never changes.
+    """
+    drafted = queries.signer_order(order_id)
+    officer = entitled.officer(actor, Permission.STOP_SIGNERS, now=now, target=name_of(drafted))
+    if drafted.maker_id != officer.pk or Kind(drafted.kind) not in STOPS:
+        raise NotYours("Only the officer who drafted this order signs it.", target=name_of(drafted))
+    approval_locks.passkey(signed.credential_id, of=officer)
     row = locks.signer_order(order_id)
-    officer = entitled.officer(actor, Permission.STOP_SIGNERS, now=now, target=name_of(row))
-    if row.maker_id != officer.pk or Kind(row.kind) not in STOPS:
-        raise NotYours("Only the officer who drafted this order signs it.", target=name_of(row))
     statement = to_sign(row, Verb.APPROVE, now=now)
     verified(statement, officer=officer, signed=signed, target=name_of(row))
     approval = SignedApproval(str(officer.pk), Verb.APPROVE, bytes(row.nonce), signed.assertion)

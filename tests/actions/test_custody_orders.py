@@ -8,6 +8,8 @@ from uuid import uuid4
 
 import pytest
 from django.conf import settings
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from core.access.models import Identity
 from core.access.roles import Role
@@ -84,6 +86,26 @@ def test_to_suspend_an_officer_goes_to_every_signer(treasury: Treasury) -> None:
     assert queries.suspends(treasury.staff.ben.identity.pk) == (["hot-1"], ["hot-2", "hot-3"])
     words = {name: "Ben Brandt (suspended)", "*": "everything", "hot": "hot"}
     assert queries.described(list(words)) == words
+
+
+def test_claims_the_passkey_before_what_it_signs(treasury: Treasury) -> None:
+    """Whether it is a stop or a request: two of one officer's at once wait for each other in one order."""
+    staff = treasury.staff
+    stop, release = drafted(treasury, by=staff.cy), asked(treasury, "hot")
+    answer(treasury, release, staff.ben, "release")
+    for deed in (
+        lambda: signed(treasury, stop, by=staff.cy),
+        lambda: answer(treasury, release, staff.cy, "release"),
+    ):
+        with CaptureQueriesContext(connection) as captured:
+            deed()
+        claims = [each["sql"] for each in captured if "FOR NO KEY UPDATE" in each["sql"]]
+        passkey, order = (
+            next(at for at, sql in enumerate(claims) if f'FROM "{table}"' in sql)
+            for table in ("access_officer_credential", "custody_signer_order")
+        )
+        assert passkey < order
+    assert (stop.refresh_from_db(), stop.state, release.state) == (None, "signed", "signed")
 
 
 def test_to_stop_is_signed_by_nobody_else_and_about_nothing_else(treasury: Treasury) -> None:
