@@ -6,15 +6,17 @@ from datetime import datetime
 from uuid import UUID
 
 from core import action as actions
-from core import audit
+from core import approvals, audit
 from core.access.models import Identity
 from core.action import action
 from core.actor import Actor
+from core.approvals.kinds import named
 from core.refusals import Conflict, Refused
 from kyc import locks, vault
 from kyc.actions.transitions import move, settle_tier
 from kyc.domain import cases, verifications
 from kyc.domain.cases import Kind, Outcome, State
+from kyc.domain.proposals import KIND
 from kyc.domain.verifications import State as VerificationState
 from kyc.events import Event
 from kyc.models import Case, CaseEvent, KycProfile, Verification
@@ -44,7 +46,9 @@ def bring_up(
     actor: Actor,
     now: datetime,
 ) -> Case:
-    """The open case of this kind, made if there is none; what is new joins its history. A primitive."""
+    """The open case of this kind, made if there is none; what is new joins its history, and those who were
+    deciding about it without that look again. A primitive.
+    """
     actions.current()
     row, _ = Case.objects.get_or_create(
         profile=profile,
@@ -53,6 +57,9 @@ def bring_up(
         defaults={"verification": verification, "opened_at": now},
     )
     write(row, "raised", why, actor=actor, now=now)
+    if row.state == State.PROPOSED:
+        row.profile = profile
+        _give_back(row, actor=actor, now=now)
     return row
 
 
@@ -121,6 +128,24 @@ def close_case(
     return row
 
 
+def overtake(verification: Verification, *, actor: Actor, now: datetime) -> None:
+    """Have those look again who decide on a tier by this verification: their yes would lift what was found
+    since, too. A primitive; the profile is locked.
+    """
+    actions.current()
+    for row in Case.objects.filter(verification=verification, state=State.PROPOSED):
+        row.profile = verification.profile
+        _give_back(row, actor=actor, now=now)
+
+
+def _give_back(row: Case, *, actor: Actor, now: datetime) -> None:
+    """From those who sign to its officer. Whoever signs at this very moment finds another standing."""
+    row.state, row.maker, row.request = State.IN_REVIEW, None, None
+    row.save(update_fields=["state", "maker", "request"])
+    write(row, "not approved", "overtaken", actor=actor, now=now)
+    approvals.take_back(named(KIND), row, actor=actor, now=now)
+
+
 def needs_reason(reason: str) -> None:
     """NoReason unless there are words."""
     if not reason.strip():
@@ -148,3 +173,4 @@ def _carry_out(row: Case, outcome: Outcome, *, actor: Actor, now: datetime) -> N
     before = VerificationState(row.verification.state)
     if before is not target and verifications.may_move(before, target):
         move(row.verification, target, cause="officer", why=f"case: {outcome}", actor=actor, now=now)
+        overtake(row.verification, actor=actor, now=now)

@@ -11,14 +11,14 @@ from core import audit, outbox
 from core.action import action
 from core.actor import Actor
 from kyc import locks, vault
-from kyc.actions.cases import bring_up
+from kyc.actions.cases import bring_up, overtake
 from kyc.actions.transitions import move, settle_tier
 from kyc.domain import tiers
 from kyc.domain.answers import Answer
 from kyc.domain.cases import BLOCKING
 from kyc.domain.decisions import Decision, decide
 from kyc.domain.deliveries import body_digest
-from kyc.domain.verifications import State
+from kyc.domain.verifications import LIFTED, State
 from kyc.events import Event, ReadWanted
 from kyc.models import Case, KycProfile, ProviderApplicant, ProviderSnapshot, Verification
 from kyc.vault import Place
@@ -94,6 +94,8 @@ def _apply(
             now=now,
             snapshot=snapshot,
         )
+        if decision.state in LIFTED:
+            overtake(verification, actor=actor, now=now)
     if decision.state is State.APPROVED:
         _write_person(profile, answer)
     if decision.case is not None:

@@ -157,9 +157,8 @@ def _lift(row: Case, *, actor: Actor, now: datetime) -> None:
         return
     verification.profile = row.profile
     before = VerificationState(verification.state)
-    stuck = verifications.FINAL_NO | {VerificationState.ON_HOLD}
     level = tiers.LEVELS.get(verification.level)
-    if before in stuck and level is not None:
+    if before in verifications.LIFTED and level is not None:
         move(
             verification,
             VerificationState.APPROVED,

@@ -46,6 +46,8 @@ BY_OFFICERS_ONLY: Final = frozenset(
 )
 
 FINAL_NO: Final = frozenset({State.REJECTED_FINAL, State.SUSPENDED})
+LIFTED: Final = FINAL_NO | {State.ON_HOLD}
+"""What a tier decision of officers about the verification turns into a yes."""
 UNSETTLED: Final = frozenset({State.NOT_STARTED, State.IN_PROGRESS, State.SUBMITTED, State.ON_HOLD})
 """Worth asking the provider about now and then, in case a webhook was lost."""
 

@@ -7,7 +7,7 @@ from datetime import timedelta
 import pytest
 
 from core import approvals
-from core.approvals.actions.signatures import ConflictOfInterest, MakerCannotCheck, submit_signature
+from core.approvals.actions.signatures import ConflictOfInterest, MakerCannotCheck, NotOpen, submit_signature
 from core.approvals.models import ApprovalRequest
 from core.refusals import Conflict
 from customers.models import Customer
@@ -111,6 +111,39 @@ def test_an_approval_of_what_has_changed_since_does_not_count(staff: Staff, tom:
         signed(request, staff.ben)
     assert tier_of(tom) == 0
     assert not request.signatures.exists()
+
+
+def test_a_no_that_came_after_the_proposal_is_not_lifted_by_it(staff: Staff) -> None:
+    """The tier is what it was, so nothing else tells that a provider has found something since."""
+    tom = trader()
+    row = answered(applicant(tom), yes(state=State.ON_HOLD))
+    case = Case.objects.get()
+    request = proposed(case, staff.ana, 2)
+    answered(row, yes(state=State.REJECTED_FINAL), after=MINUTE)
+    with pytest.raises(NotOpen):
+        signed(request, staff.ben)
+    case.refresh_from_db()
+    assert (state_of(tom), tier_of(tom), case.state) == (State.REJECTED_FINAL, 0, "in_review")
+    signed(proposed(case, staff.ana, 2), staff.ben)
+    assert (state_of(tom), tier_of(tom)) == (State.APPROVED, 2)
+
+
+def test_a_block_is_not_lifted_by_what_was_proposed_before_somebody_blocked_anew(
+    staff: Staff, tom: Customer
+) -> None:
+    """Both are one case: without this, who signed for the first officer's reasons would lift the second's."""
+
+    def block(by: Officer, reason: str) -> Case:
+        about = {"profile_id": tom.kyc_profile.pk, "kind": Kind.OFFICER_BLOCK, "reason": reason}
+        return actions.open_case(**about, actor=by.actor, now=NOW)
+
+    case = block(staff.ana, "court order")
+    request = proposed(case, staff.ana, 2)
+    assert block(staff.cy, "another court order") == case
+    with pytest.raises(NotOpen):
+        signed(request, staff.ben)
+    case.refresh_from_db()
+    assert (case.state, case.request, tier_of(tom)) == ("in_review", None, 0)
 
 
 def test_goes_to_nobody_but_the_customer_whom_the_officers_read(tom: Customer, staff: Staff) -> None:

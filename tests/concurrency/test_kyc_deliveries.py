@@ -5,17 +5,31 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from datetime import timedelta
+from functools import partial
+from typing import Any
 
 import pytest
 from django.db import connection
 
+from core.approvals.actions import submit_signature
 from core.audit.models import AuditEvent
 from core.outbox.models import OutboxMessage
 from kyc import actions
+from kyc.actions.tiers import StaleProposal
+from kyc.domain.cases import Kind
 from kyc.domain.verifications import State
-from kyc.models import Provider, ProviderApplicant, Verification, VerificationTransition, WebhookDelivery
+from kyc.models import (
+    Case,
+    Provider,
+    ProviderApplicant,
+    Verification,
+    VerificationTransition,
+    WebhookDelivery,
+)
 from tests.cast import NOW
+from tests.officers import enrol
 from tests.providers import HOOK_SECRET, ROBOT, answered, applicant, state_of, tier_of, trader, yes
+from tests.racing import queued
 
 ROUNDS = 5
 
@@ -95,3 +109,22 @@ def test_a_customer_who_begins_twice_at_once_has_one_verification_and_one_applic
     results = at_once(*[begin] * 4)
     assert not [result for result in results if isinstance(result, Exception)]
     assert (Verification.objects.count(), ProviderApplicant.objects.count()) == (1, 1)
+
+
+@pytest.mark.usefixtures("real_database")
+def test_a_block_that_comes_with_the_signature_that_lifts_an_earlier_one_stays() -> None:
+    """Whoever signs holds the request and waits for the profile; whoever blocks holds the profile."""
+    staff, tom = enrol(now=NOW), trader()
+    answered(applicant(tom), yes())
+    about: dict[str, Any] = {"profile_id": tom.kyc_profile.pk, "kind": Kind.OFFICER_BLOCK, "reason": "court"}
+    case = actions.open_case(**about, actor=staff.ana.actor, now=NOW)
+    by: dict[str, Any] = {"officer": staff.ana.identity, "actor": staff.ana.actor, "now": NOW}
+    request = actions.propose_tier(case_id=case.pk, tier=2, reason="it was lifted", **by)
+    signed = staff.ben.answer(request)
+    blocked, lifted = queued(
+        tom.kyc_profile,
+        partial(actions.open_case, **about, actor=staff.cy.actor, now=NOW),
+        partial(submit_signature, request_id=request.pk, signed=signed, actor=staff.ben.actor, now=NOW),
+    )
+    assert (blocked, type(lifted)) == (case, StaleProposal)
+    assert (tier_of(tom), Case.objects.get().state) == (0, "in_review")
