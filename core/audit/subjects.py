@@ -17,6 +17,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from django.conf import settings
+from django.db import connection
 
 from core import action as actions
 from core.audit.models import AuditEvent, AuditSubject
@@ -27,6 +28,7 @@ from kernel import canonical, encodings, frames
 
 PLACE: Final = "audit_event"
 _PATIENCE_S: Final = 5.0
+_LOCKS: Final = 0x7375626A  # the namespace of advisory locks on people who get their first key
 
 
 class NotOpened(Refused):
@@ -55,6 +57,7 @@ def seal(subject: str, plain: bytes, *, place: str) -> bytes:
     actions.current()
     row = AuditSubject.objects.filter(subject=subject).first()
     if row is None:
+        _alone(subject)
         public, wrapped = boxes.new_person(subject, vault_key())
         fresh = AuditSubject(subject=subject, public=public, wrapped=wrapped)
         AuditSubject.objects.bulk_create([fresh], ignore_conflicts=True)
@@ -79,12 +82,14 @@ def opened(subject: str, items: Sequence[tuple[str, bytes]], *, read: AuditEvent
     """What was sealed at these places, for the read that is on record; None once the person was erased.
 
     `read` is what `audit.record_read` gave for this very person: reader, purpose and event are taken from it.
+    Whoever is erased while the vault opens is not shown: nobody reads on once an erasure has been answered.
     """
     _must_be_of(subject, read)
     row = AuditSubject.objects.filter(subject=subject).first()
     if row is None or row.destroyed_at is not None or not items:
         return None if items else []
-    return _asked(subject, bytes(row.wrapped), items, read=read)
+    texts = _asked(subject, bytes(row.wrapped), items, read=read)
+    return texts if AuditSubject.objects.filter(pk=row.pk, destroyed_at=None).exists() else None
 
 
 def seal_alone(subject: str, plain: bytes, *, place: str) -> tuple[bytes, bytes]:
@@ -148,8 +153,15 @@ def reveal(value: Mapping[str, Any], *, read: AuditEvent) -> str | None:
 def destroy(subject: str, *, now: datetime) -> bool:
     """Destroy the person's key, inside the open action; whether there was one to destroy."""
     actions.current()
+    _alone(subject)
     rows = AuditSubject.objects.filter(subject=subject, destroyed_at=None)
     return rows.update(wrapped=b"", destroyed_at=now) == 1
+
+
+def _alone(subject: str) -> None:
+    """A person's first key and its end come one after the other: none is made behind an erasure's back."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s, hashtext(%s))", [_LOCKS, subject])
 
 
 def vault_key() -> bytes:

@@ -3,6 +3,7 @@
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
@@ -64,6 +65,21 @@ def test_is_gone_with_its_key_while_every_hash_stays(robot: Actor, now: datetime
     assert (rows[2].doc["action"], len(rows)) == ("audit.subject_forgotten", 3)
     meet(subject=TOM, email="tom@example.net", actor=robot, now=now)
     assert emails() == [None, "tia@example.com", None]
+
+
+def test_is_not_shown_to_whoever_asked_for_it_before_its_key_was_gone(
+    robot: Actor, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    meet(subject=TOM, email="tom@example.com", actor=robot, now=now)
+    ask = subjects.serving.ask
+
+    def slowly(*question: Any, **told: Any) -> Any:
+        answer = ask(*question, **told)
+        assert forget_subject(subject=TOM, reason="asked for it", actor=robot, now=now)
+        return answer
+
+    monkeypatch.setattr(subjects.serving, "ask", slowly)
+    assert emails() == [None]
 
 
 def test_is_bound_to_the_person(robot: Actor, now: datetime) -> None:
