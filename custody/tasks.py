@@ -119,6 +119,8 @@ def ask_signers(payment_id: UUID, *, now: datetime) -> None:
     def goes_on() -> bool:
         if held := queries.stopped(row, now=now):
             raise HeldBack(f"{row}: {held}")
+        if queries.loses_approvers(row, now=now):
+            raise HeldBack(f"{row}: who approved it has left, and it is put before no signer")
         return True
 
     standing = queries.collected(row)

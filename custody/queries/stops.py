@@ -8,6 +8,7 @@ from datetime import datetime
 from typing import ClassVar
 from uuid import UUID
 
+from core.approvals.standing import standing_of
 from core.freezes import checking
 from core.freezes import queries as freezes
 from core.freezes.domain import scopes
@@ -114,6 +115,15 @@ def check_stops(owner: Withdrawal | Refill, *, now: datetime) -> None:
             "more. It waits: reject it, or give it up, unless the tier is raised again.",
             target=f"custody.withdrawal/{owner.pk}",
         )
+
+
+def loses_approvers(row: Payment, *, now: datetime) -> bool:
+    """Whether fewer stand behind it by now than it takes: what waits for signers can have waited for hours.
+
+    Its approval was used up when it was built, and signers know only of whom they were told themselves.
+    """
+    asked = row.owner.request
+    return asked is not None and not standing_of(asked, now).approved
 
 
 def stopped(row: Payment, *, now: datetime) -> str:

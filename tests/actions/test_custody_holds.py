@@ -15,6 +15,7 @@ from core.actor import Actor
 from core.freezes.actions import pull_freeze
 from core.freezes.models import Freeze
 from core.outbox.models import Delivery
+from core.staff.actions import suspend_person
 from custody import actions, queries, tasks
 from custody.adapters.bitcoin import Outcome
 from custody.domain.limits import Quote
@@ -129,6 +130,15 @@ def test_asks_no_signer_meanwhile(treasury: Treasury, settings: Any, tmp_path: A
     settings.SIGNERS_DIR = tmp_path
     pull(treasury, f"customer:{treasury.tom.pk}")
     with pytest.raises(tasks.HeldBack, match=r"freeze of customer:"):
+        tasks.ask_signers(payment.pk, now=treasury.now)
+
+
+def test_asks_no_signer_once_too_few_agree(treasury: Treasury, settings: Any, tmp_path: Any) -> None:
+    """It was held for hours, its approval is used up, and signers were not told of the suspension."""
+    payment, staff = treasury.signing(), treasury.staff
+    settings.SIGNERS_DIR = tmp_path
+    suspend_person(person=staff.ben.identity.pk, reason="stolen", actor=staff.ana.actor, now=treasury.now)
+    with pytest.raises(tasks.HeldBack, match="has left"):
         tasks.ask_signers(payment.pk, now=treasury.now)
 
 
