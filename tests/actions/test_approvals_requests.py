@@ -103,6 +103,24 @@ def test_expires_once_approved_where_nobody_acts_in_time(
         act(request=row, actor=robot, now=now)
 
 
+def test_is_not_decided_by_an_answer_that_came_in_time_and_is_counted_late(
+    staff: Staff, row: ApprovalRequest, now: datetime, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The deadline passes between the deciding signature and the step; nothing is left of either."""
+    sign(staff.ben, row, now)
+    move = refusals.moving.move
+
+    def late(request: ApprovalRequest, *to: Any, **at: Any) -> None:
+        overdue(request, "approve_by")
+        move(request, *to, **at)
+
+    monkeypatch.setattr(refusals.moving, "move", late)
+    with pytest.raises(StepRefused, match="deadline has passed"):
+        sign(staff.cy, row, now)
+    row.refresh_from_db()
+    assert (row.state, row.signatures.count(), DECIDED) == ("open", 1, [])
+
+
 def test_that_expired_makes_room_for_another(staff: Staff, kind: approvals.Kind, now: datetime) -> None:
     first = hurried(ask)(maker=staff.ana, actor=staff.ana.actor, now=now)
     ask(maker=staff.ana, actor=staff.ana.actor, now=now)

@@ -20,6 +20,7 @@ from core.factors.actions import (
     answer_challenge,
     ask_glass,
     end_factor,
+    end_glass,
     issue_challenge,
     open_glass,
 )
@@ -120,8 +121,10 @@ def test_to_agree_to_a_key_and_to_lose_it_leave_it_lost() -> None:
 
 
 @pytest.mark.usefixtures("real_database")
-def test_to_two_emergencies_open_one() -> None:
-    """Each of two people asked for one, and both open the other's at the same moment."""
+def test_to_two_emergencies_open_one_and_it_is_ended_once() -> None:
+    """Each of two people asked for one, and both open the other's at the same moment. Then one of the two and
+    somebody else end it, twice.
+    """
     staff = enrol(now=clock.now())
     dot, ana = (
         replace(who.actor, proof=at_the_safe(who, safe))
@@ -134,3 +137,8 @@ def test_to_two_emergencies_open_one() -> None:
     )
     assert sorted(Glass.objects.values_list("state", flat=True)) == ["asked", "open"]
     assert RoleGrant.objects.filter(role=Role.BREAK_GLASS, revoked_at=None).count() == 2
+    opened = Glass.objects.get(state="open").pk
+    ends = [partial(end_glass, glass_id=opened, actor=who, now=clock.now()) for who in (dot, staff.sam.actor)]
+    assert len(done(at_once(*ends, *ends))) == 1
+    assert not RoleGrant.objects.filter(role=Role.BREAK_GLASS, revoked_at=None).exists()
+    assert AuditEvent.objects.filter(doc__action="factors.glass.ended").count() == 1
