@@ -14,6 +14,7 @@ from celery import current_app, shared_task, signature
 from django.conf import settings
 
 from core import clock
+from core.freezes import deeds
 from core.refusals import Refused
 from custody import actions, queries, tasks
 from custody.adapters import feerates, signer_client
@@ -159,7 +160,8 @@ def _finish(version_id: UUID, *, now: datetime) -> None:
 def _send(version_id: UUID, *, now: datetime) -> None:
     """Hand a signed version to the node, and report once it has it in the place of the one before.
 
-    Freezes and holds are asked last, as for a first version. A node that takes it has dropped the other.
+    Freezes and holds are asked last, as for a first version, and a freeze that is pulled meanwhile is
+    answered behind the node. A node that takes it has dropped the other.
     """
     row = queries.version(version_id)
     if not queries.is_version_sendable(row, now=now):
@@ -168,8 +170,9 @@ def _send(version_id: UUID, *, now: datetime) -> None:
         return
     actions.mark_version_handed(version_id=row.pk, actor=tasks.PAYER, now=now)
     raw = bytes.fromhex(row.raw)
-    with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
-        if not queries.is_version_sendable(queries.version(version_id), now=now):
+    scopes = {*queries.stops(row.payment.owner)}
+    with BitcoinNode(settings.BITCOIN_RPC_URL) as node, deeds.held(scopes) as deed:
+        if deed is None or not queries.is_version_sendable(queries.version(version_id), now=now):
             return
         answer = node.broadcast(raw)
     tasks.check_delivered(row, answer)

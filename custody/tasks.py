@@ -17,6 +17,7 @@ from django.conf import settings
 from core import clock
 from core.actor import system
 from core.approvals import actions as approval_actions
+from core.freezes import deeds
 from core.refusals import Conflict, Refused
 from custody import actions, queries
 from custody.adapters import screening, signer_client
@@ -176,7 +177,8 @@ def send(payment_id: UUID, *, now: datetime) -> None:
 
     While a freeze covers the payment, or a hold its customer, it stays where it is, until the release is
     announced or a block comes. Both are asked last, with no transaction and no waiting between their answer
-    and the call; what the network has already is reported, freeze or not.
+    and the call, and a freeze that is pulled meanwhile is answered behind the node; what the network has
+    already is reported, freeze or not.
     """
     row = queries.payment(payment_id)
     if not queries.is_sendable(row):
@@ -184,9 +186,12 @@ def send(payment_id: UUID, *, now: datetime) -> None:
     if row.sent_at is None and row.handed_at is None and not queries.stopped(row, now=now):
         actions.mark_handed(payment_id=row.pk, actor=PAYER, now=now)
     raw = bytes.fromhex(row.raw)
-    with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
+    with BitcoinNode(settings.BITCOIN_RPC_URL) as node, deeds.held({*queries.stops(row.owner)}) as deed:
         row = queries.payment(payment_id)
-        if held := queries.stopped(row, now=now):
+        held = queries.stopped(row, now=now)
+        if row.sent_at is None and deed is None:
+            held = held or "freeze that is being pulled"
+        if held:
             log.warning("%s is held back by the %s", row, held)
             if row.handed_at is None or not _has(node, row.txid):
                 return

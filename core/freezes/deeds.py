@@ -1,4 +1,4 @@
-"""What no transaction keeps, such as an order to the engine, and the freezes that forbid it.
+"""What no transaction keeps, an order to the engine or a payment to a node, and the freezes that forbid it.
 
 It holds its scopes by its connection, beside others, from its last look until it is known what came of it.
 So a freeze that is pulled meanwhile is in force at once, and is answered when nothing that was let through

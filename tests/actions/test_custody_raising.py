@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -10,7 +11,7 @@ from pytest_django.fixtures import Settings
 
 from core import freezes
 from core.action import action
-from core.freezes import Frozen
+from core.freezes import Frozen, deeds
 from core.freezes.models import Freeze
 from core.refusals import NotAllowed
 from custody import actions, queries, raising_tasks, tasks
@@ -117,6 +118,15 @@ def test_stands_still_under_a_freeze_at_each_step(treasury: Treasury, node: Node
     treasury.release(Freeze.objects.get())
     raising_tasks.carry_all(now=treasury.now)
     assert [one.hex() for one in node.given] == [version.raw]
+
+
+def test_is_given_to_no_node_while_a_freeze_is_being_pulled(
+    treasury: Treasury, node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    version = signed(treasury, treasury.broadcast())
+    monkeypatch.setattr(deeds, "held", lambda scopes: nullcontext())
+    raising_tasks.carry(version.pk, now=treasury.now)
+    assert node.given == []
 
 
 def test_is_the_new_version_only_once_a_node_has_taken_it(treasury: Treasury, node: Node) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import nullcontext
 from datetime import datetime
 from functools import partial
@@ -27,7 +28,8 @@ from custody.actions.withdrawals import ClientIdUsed
 from custody.adapters.bitcoin import Broadcast, Outcome
 from custody.models import Address, Payment, Refill, UtxoLock, Withdrawal
 from kernel.psbt import Psbt
-from tests.racing import at_once, done, refused
+from tests.concurrency.test_freezes_races import Pause
+from tests.racing import at_once, closing, done, refused, until_waiting
 from tests.treasury import BTC, ROBOT, Treasury, customer_actor, raw_of, signatures, trader
 
 ROUNDS = 3
@@ -214,6 +216,25 @@ def test_send_it_or_freeze_it_and_send_nothing_after_the_freeze(
         tasks.send_unsent(now=now)
         assert queries.payment(payment.pk).owner.state == "broadcast"
         treasury.deposit(BTC)
+    payment, pause = treasury.signed(treasury.approved(sats=SMALL)), Pause()
+
+    def slowly(raw: bytes) -> Broadcast:
+        pause.here()
+        return broadcast(raw)
+
+    monkeypatch.setattr(node, "broadcast", slowly)
+    with ThreadPoolExecutor(2) as beside:
+        try:
+            sent_late = beside.submit(closing(partial(tasks.send, payment.pk, now=now)))
+            pause.until_there(sent_late)
+            pulled = beside.submit(closing(pull))
+            until_waiting([pulled])
+            waits = not pulled.done()
+        finally:
+            pause.end()
+        sent_late.result()
+        pulled.result()
+    assert waits, "the freeze was answered while a node was being given the transaction"
 
 
 def test_stop_what_is_let_go_at_that_moment(treasury: Treasury) -> None:
