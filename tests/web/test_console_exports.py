@@ -20,13 +20,15 @@ from backoffice.console.views import audit
 from core import clock
 from core.access.actions.sessions import end_all_sessions
 from core.access.doors import ASSERTION
+from core.access.postures import ACT_S
 from core.audit import verifier as offline
 from core.audit.models import AuditEvent
 from core.staff.actions import suspend_person
 from core.staff.domain import changes
 from tests.actions.test_core_audit_sealing import do, seal_all
 from tests.actions.test_staff_changes import carry
-from tests.doors import CONSOLE, Browser, at_console, confirmation, console_key, open_doors, token
+from tests.doors import CONSOLE, Browser, at_console, confirmation, console_key, edge, open_doors, token
+from tests.doors import clock as wall
 from tests.notaries import soft_log
 from tests.officers import Staff, enrol
 
@@ -70,7 +72,9 @@ def test_stream_an_export_that_the_verifier_takes_and_that_is_on_record(
 def test_stop_in_the_middle_of_an_export_for_whoever_may_no_longer_take_it(
     own: Staff, now: datetime, tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch, how: str
 ) -> None:
-    """Its events are read while it goes on its way, so a long one would reach far behind a suspension."""
+    """Its events are read while it goes on its way, so a long one would reach far behind a suspension. It
+    does not go on to a device either that is not good enough any more.
+    """
     monkeypatch.setattr(audit, "LOOK_EVERY_S", 0.0)
     settings.AUDIT_KEY_FILE, settings.AUDIT_ORIGIN = tmp_path / "key.txt", ORIGIN
     do(count=60, actor=own.ana.actor, now=now)
@@ -78,6 +82,16 @@ def test_stop_in_the_middle_of_an_export_for_whoever_may_no_longer_take_it(
     asked = {"form": "ocsf", "reason": "everything", "since": "", "until": ""}
     pieces = iter(dot(own).post("/audit/export", asked).streaming_content)
     assert json.loads(next(pieces)), "it has begun"
+    edge.says(own.dot.identity, managed=False)
+    wall.moment += ACT_S + 1
+    with pytest.raises(audit.BrokenOff):
+        next(pieces)
+    last = AuditEvent.objects.order_by("-id")[0].doc
+    assert (last["action"], last["after"]["lacks"]) == ("access.posture.refused", "posture/managed")
+    edge.says(own.dot.identity)
+    wall.moment += ACT_S + 1
+    pieces = iter(dot(own).post("/audit/export", asked).streaming_content)
+    assert json.loads(next(pieces)), "it has begun again"
     person, by = own.dot.identity.pk, {"reason": "leaves with the log", "actor": own.ana.actor}
     if how == "suspended":
         suspend_person(person=person, now=clock.now(), **by)

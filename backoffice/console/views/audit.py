@@ -18,6 +18,8 @@ from backoffice.console import doers, frame, reading
 from core import access, clock
 from core.access import sessions
 from core.access.actions.refusing import record_view_refusal
+from core.access.postures import PostureMissing
+from core.access.requirement import demanded
 from core.audit import gaps, packing, probing, queries, witnesses
 from core.audit.actions import export_log
 from core.audit.events import Event
@@ -29,7 +31,7 @@ from core.refusals import Refused
 SHOWN: Final = 50
 NEWEST: Final = 2**63 - 1
 LOOK_EVERY_S: Final = 5.0
-"""How long an export goes on for somebody whose rights have ended."""
+"""How long an export goes on for somebody whose rights have ended, or whose device lacks what it takes."""
 FILTERS: Final = ("action", "target", "actor", "until")
 Form = Callable[[Span, datetime | None, datetime | None], Iterator[bytes]]
 FORMS: Final[Mapping[str, Form]] = {"jsonl": packing.whole, "ocsf": packing.ocsf_lines}
@@ -177,17 +179,25 @@ def _while_allowed(request: frame.StaffRequest, pieces: Iterator[bytes]) -> Iter
     looked = time.monotonic()
     for piece in pieces:
         if time.monotonic() - looked >= LOOK_EVERY_S:
-            may = access.allowed(request.identity, Permission.EXPORT_EVENTS, clock.now())
-            if not may or not sessions.stands(request.officer_session):
-                record_view_refusal(
-                    permission=Permission.EXPORT_EVENTS,
-                    path=request.path,
-                    actor=request.actor,
-                    now=clock.now(),
-                )
+            if not _may_go_on(request, now=clock.now()):
                 raise BrokenOff("The export broke off: whoever took it may not go on.", target="audit.log")
             looked = time.monotonic()
         yield piece
+
+
+def _may_go_on(request: frame.StaffRequest, *, now: datetime) -> bool:
+    """Whether right, session and device are still what they have to be; on record where they are not."""
+    may = access.allowed(request.identity, Permission.EXPORT_EVENTS, now)
+    if not may or not sessions.stands(request.officer_session):
+        record_view_refusal(
+            permission=Permission.EXPORT_EVENTS, path=request.path, actor=request.actor, now=now
+        )
+        return False
+    try:
+        demanded(request, Permission.EXPORT_EVENTS, now=now)
+    except PostureMissing:
+        return False
+    return True
 
 
 def _for(request: frame.StaffRequest, pieces: Iterator[bytes]) -> Iterator[bytes] | AsyncIterator[bytes]:
