@@ -20,7 +20,7 @@ from custody.daemons.credits import Credits
 from custody.daemons.reconciler import Reconciler
 from custody.daemons.road import Road
 from custody.daemons.shown import Shown
-from custody.models import Deposit, Payment, Reconciliation, Utxo
+from custody.models import Block, Deposit, Payment, Reconciliation, Utxo
 from kernel.money import Amount
 from kernel.registry import Registry
 from kernel.transaction import Transaction
@@ -44,6 +44,9 @@ class Chain:
         tip = queries.tip()
         assert tip is not None
         return ChainInfo(network="regtest", height=tip.height + self.ahead, tip=tip.hash, is_synced=True)
+
+    def block_hash(self, height: int) -> str | None:
+        return Block.objects.filter(height=height).values_list("hash", flat=True).first()
 
     def unspent(self, addresses: Any) -> list[Any]:
         rows = Utxo.objects.filter(address__address__in=list(addresses), spent_in=None, height__isnull=False)

@@ -8,7 +8,8 @@ differ it signs that, tells the signers itself (`road`), and the lane shuts at o
 carries; it looks by itself where nobody asks. So it does while another wallet's coins are not those of the
 books, a customer was credited against no coins and officers' passkeys have not signed for it, or somebody has
 another balance at the venue than the engine says, or the node does not have what was booked as come or paid
-(`looking`). An engine that does not answer leaves it without word, unless something else is wrong.
+(`looking`). Where it cannot compare, it says nothing for two minutes, and then that: it is a break like any
+other (`sight`), and ends with the first look that compares everything.
 
 The same word frees what the lane signed once it is final, so it names coins that are spent deep in the chain.
 Which coins signers wait for, the database may say; that they are spent, and by what, the node says alone.
@@ -18,13 +19,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
+from django.db import DatabaseError
 
 from custody import queries
 from custody.adapters.bitcoin import BitcoinNode, NodeError, NodeUnreachable
@@ -33,24 +35,18 @@ from custody.daemons.credits import Credits
 from custody.daemons.looking import Looking, MoreToSee
 from custody.daemons.road import Road
 from custody.daemons.shown import Shown
+from custody.daemons.sight import PATIENCE, Sight
+from custody.daemons.voice import Message, Overtaken, Voice
 from custody.domain.credits import NotAgreed, check
 from custody.domain.reconciliations import Books, breaks
 from engine_bridge.comparing import NotCompared
-from kernel import canonical, encodings, lane, members
-from kernel.intent import time_text
+from kernel import canonical, lane, members
 from kernel.registry import Registry
 
 log = logging.getLogger(__name__)
 
 NETWORKS: Final = {"main": "mainnet", "test": "testnet"}
 """The node's names of networks that have another name in a registry."""
-
-BREAKS_MAX: Final = 10
-"""Sentences in one answer; the log has all."""
-
-_SECOND: Final = timedelta(seconds=1)
-
-Message = Mapping[str, canonical.Value]
 
 
 class NoKey(ValueError):
@@ -59,6 +55,13 @@ class NoKey(ValueError):
 
 class NotNow(Exception):
     """Node and books do not stand at the same block; the next try will find them there."""
+
+
+_EXPECTED: Final = (
+    *(NotNow, MoreToSee, NotCompared, Overtaken),
+    *(NodeError, NodeUnreachable, NodeAnswerUnreadable, DatabaseError, OSError),
+)
+"""Why a look can come back without word. Anything else is a fault, and keeps it from none all the same."""
 
 
 def key_at(path: Path) -> Ed25519PrivateKey:
@@ -83,15 +86,18 @@ class Reconciler:
         agreed: Credits | None = None,
         shown: Shown | None = None,
         road: Road | None = None,
+        patience: timedelta = PATIENCE,
     ) -> None:
-        self._key, self._registry, self._node, self._clock = key, registry, node, clock
+        self._registry, self._node, self._clock = registry, node, clock
         self._venue = venue
         self._agreed = agreed or Credits()
         self._looking = Looking(node=node, registry=registry, shown=shown or Shown())
         self._road = road
         self._alone = threading.Lock()  # whoever asks, and the one that looks by itself
+        self._saying = threading.Lock()  # words come one after the other, also beside a look that hangs
+        self._sight = Sight(registry.lanes, now=clock(), patience=patience)
+        self._voice = Voice(key=key, registry=registry, road=road)
         self._looked: dict[str, datetime] = {}
-        self._sound: dict[str, datetime] = {}  # when it last said of a wallet that all agrees
 
     def answer(self, message: Message, uid: int) -> Message:
         """What it says to a worker's `{"v":1,"type":"reconcile","wallet":…}`."""
@@ -99,15 +105,17 @@ class Reconciler:
         known = members.is_version(message.get("v"), 1) and message.get("type") == "reconcile"
         if not known or not isinstance(wallet, str):
             return {"v": 1, "type": "refused", "why": "no such request"}
+        if wallet not in self._registry.lanes:
+            return {"v": 1, "type": "refused", "why": "the registry gives this wallet no lane"}
         try:
             with self._alone:
-                return self.look(wallet)
-        except (
-            *(NotNow, MoreToSee, NotCompared),
-            *(NodeError, NodeUnreachable, NodeAnswerUnreadable, OSError),
-        ) as error:
-            log.warning("%s: %s", wallet[:40], error)
-            return {"v": 1, "type": "later", "why": str(error)[:200]}
+                return self._look(wallet)
+        except Exception as error:
+            why = _said(error)
+            log.warning("%s: %s", wallet, why, exc_info=not isinstance(error, _EXPECTED))
+            with self._saying:
+                self._sight.missed(wallet, why)
+            return self._blind(wallet, again=True) or {"v": 1, "type": "later", "why": why}
 
     def look_unasked(self, *, every: timedelta) -> None:
         """Look at wallets of which nothing was said for so long, and try signers again that were silent."""
@@ -119,12 +127,34 @@ class Reconciler:
         if self._road is not None:
             self._road.go()
 
-    def look(self, wallet: str) -> Message:
+    def watch(self) -> None:
+        """Tell signers of each wallet that was not compared for too long. Waits for no look: one may hang."""
+        for wallet in self._registry.lanes:
+            self._blind(wallet, again=False)
+
+    def _blind(self, wallet: str, *, again: bool) -> Message | None:
+        """Word of a break, where nobody could look for too long."""
+        with self._saying:
+            now = self._clock()
+            found = self._sight.blind(wallet, now=now, again=again)
+            if found is None:
+                return None
+            log.error("%s: %s", wallet, found.sentence)
+            return self._voice.say(
+                wallet,
+                began=now,
+                now=now,
+                height=found.height,
+                on_chain=found.units,
+                in_books=found.units,
+                unsound=[found.sentence],
+            )
+
+    def _look(self, wallet: str) -> Message:
         """Both sides at one block, and signed whether they agree. Where they moved on (NotNow), or the venue
-        cannot be asked (NotCompared), it says what is wrong all the same, and nothing where that is nothing.
+        cannot be asked, it says what is wrong all the same, and nothing where that is nothing.
         """
-        if wallet not in self._registry.lanes:
-            return {"v": 1, "type": "refused", "why": "the registry gives this wallet no lane"}
+        began = self._clock()
         described = self._registry.wallets[wallet]
         before = self._at_tip()
         coins = self._node.unspent(
@@ -138,69 +168,43 @@ class Reconciler:
         if books is None or books.height < 1:
             raise NotNow("there is no block yet")
         later: list[Exception] = []
-        if (books.height, books.tip) == before == self._at_tip():
+        at_one_block = (books.height, books.tip) == before == self._at_tip()
+        if at_one_block:
             unsound = [*self._unsound(books, elsewhere), *unseen]
-            differs = on_chain != books.units
         else:
-            later.append(NotNow("the node and the books do not stand at the same block"))
-            unsound, differs = self._unsound(books, books.whole.elsewhere), False
+            later.append(NotNow(self._apart(books)))
+            unsound = self._unsound(books, books.whole.elsewhere)
+        differs = at_one_block and on_chain != books.units
         try:
             unsound += self._venue()
-        except NotCompared as error:
+        except Exception as error:  # noqa: BLE001 - what else is wrong is said all the same
             later.append(error)
-        count = len(unsound) + differs
-        if later and not count:
+        if later and not unsound and not differs:
             raise later[0]
-        unsound += [f"Not all was compared: {error}." for error in later]
+        unsound += [f"Not all was compared: {_said(error)}." for error in later]
         if differs:
             log.error(
                 "%s holds %d units at %d, the books say %d", wallet, on_chain, books.height, books.units
             )
         for said in unsound:
             log.error("%s: %s", wallet, said)
-        payload = canonical.encode(
-            {
-                "v": 3,
-                "kind": lane.ATTESTATION,
-                "deployment": self._registry.deployment,
-                "network": self._registry.network,
-                "wallet": wallet,
-                "height": books.height,
-                "on_chain": str(on_chain),
-                # No amount is below nothing; that it was is among what is wrong.
-                "in_books": str(max(books.units, 0)),
-                "breaks": count,
-                "spent": spent,
-                "time": time_text(self._time(wallet, agrees=not count)),
-            }
-        )
-        signature = self._key.sign(lane.DOMAIN_TAG + payload)
-        word = {"payload": encodings.base64url(payload), "signature": encodings.base64url(signature)}
-        if self._road is not None:
-            attest: Message = {"v": 1, "type": "attest", **word}
-            self._road.say(wallet, described.tokens, attest if count else None)
-        return {
-            "v": 1,
-            "type": "reconciled",
-            "wallet": wallet,
-            "height": books.height,
-            "on_chain": str(on_chain),
-            "in_books": str(books.units),
-            "breaks": unsound[:BREAKS_MAX],
-            **word,
-        }
-
-    def _time(self, wallet: str, *, agrees: bool) -> datetime:
-        """When it says so. Signers take newer word only, by the second: so what is wrong is never said in the
-        second in which all still agreed, or whoever asks just then would keep it from them.
-        """
-        now = self._looked[wallet] = self._clock()
-        second = now.replace(microsecond=0)
-        if agrees:
-            self._sound[wallet] = second
-        elif self._sound.get(wallet) == second:
-            second += _SECOND
-        return second
+        with self._saying:
+            if later:
+                self._sight.missed(wallet, _said(later[0]))
+            else:
+                self._sight.compared(wallet, began=began, height=books.height, units=on_chain)
+            now = self._looked[wallet] = self._clock()
+            return self._voice.say(
+                wallet,
+                began=began,
+                now=now,
+                height=books.height,
+                on_chain=on_chain,
+                # Where they were not at one block, the two sums say nothing of each other.
+                in_books=books.units if at_one_block else on_chain,
+                unsound=unsound,
+                spent=spent,
+            )
 
     def _unsound(self, books: Books, elsewhere: int) -> list[canonical.Value]:
         """What is wrong beyond the wallet itself, in sentences."""
@@ -230,3 +234,19 @@ class Reconciler:
         if NETWORKS.get(chain.network, chain.network) != self._registry.network:
             raise NotNow(f"the node is on {chain.network}, the registry on {self._registry.network}")
         return chain.height, chain.tip
+
+    def _apart(self, books: Books) -> str:
+        """How the block of the books stands to the node's, by the node alone: a row is no block."""
+        there = self._node.block_hash(books.height)
+        if there == books.tip:
+            return "the node and the books do not stand at the same block"
+        other = "no block" if there is None else "another block"
+        return (
+            f"the node and the books do not stand at the same block: the books stand on {books.tip[:80]} at "
+            f"{books.height}, where the node has {other}"
+        )
+
+
+def _said(error: Exception) -> str:
+    """The first line of what it says."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")[:200]

@@ -3,6 +3,7 @@ import signal
 import sqlite3
 import threading
 from argparse import ArgumentParser
+from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -18,6 +19,7 @@ from custody.daemons.credits import Credits
 from custody.daemons.reconciler import Reconciler, key_at
 from custody.daemons.road import Road
 from custody.daemons.shown import Shown
+from custody.daemons.sight import PATIENCE
 from engine_bridge import comparing
 from kernel.canonical import NotCanonical
 from kernel.registry import BadRegistry, Registry
@@ -53,6 +55,13 @@ class Command(BaseCommand):
             help="it looks by itself where nobody asked for so many seconds (a worker asks every 30)",
         )
 
+        parser.add_argument(
+            "--blind-s",
+            type=float,
+            default=PATIENCE.total_seconds(),
+            help="what it cannot look at for so many seconds, it calls broken",
+        )
+
     def handle(self, *args: Any, **options: Any) -> None:
         def stop(*_: object) -> NoReturn:
             raise KeyboardInterrupt
@@ -76,19 +85,21 @@ class Command(BaseCommand):
                 agreed=agreed,
                 shown=shown,
                 road=Road(options["signers"]),
+                patience=timedelta(seconds=options["blind_s"]),
             )
             ended = threading.Event()
 
             def look_unasked() -> None:
+                reconciler.look_unasked(every=timedelta(seconds=options["every_s"]))
+
+            def again_and_again(step: Callable[[], None]) -> None:
                 while not ended.wait(LOOK_UP_S):
                     try:
-                        reconciler.look_unasked(every=timedelta(seconds=options["every_s"]))
+                        step()
                     except Exception:  # whatever it was: the next look must come
-                        log.exception("nobody asked, and nothing was compared")
+                        log.exception("nobody asked, and nothing came of it")
                     finally:
                         connection.close()
-
-            alone = threading.Thread(target=look_unasked, daemon=True)
 
             def answer(message: serving.Message, uid: int) -> serving.Message:
                 try:
@@ -98,7 +109,8 @@ class Command(BaseCommand):
 
             self.stdout.write(f"reconciler ready socket={options['socket']}")
             self.stdout.flush()
-            alone.start()
+            for step in (look_unasked, reconciler.watch):  # a look may hang, and the watch must not
+                threading.Thread(target=again_and_again, args=[step], daemon=True).start()
             try:
                 serving.serve(listener, answer=answer, allowed=options["allow_uid"], log=self.stderr.write)
             except KeyboardInterrupt:
