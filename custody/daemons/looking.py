@@ -12,7 +12,7 @@ from custody.domain import deposits
 from custody.domain.booked import Booked, Deposit, breaks
 from kernel.registry import Registry
 
-AT_ONCE: Final = 500
+AT_ONCE: Final = 2_000
 """New ones in one look; a node answers so many within seconds."""
 BACK: Final = timedelta(hours=1)
 """A look begins so long before the last: what was booked then may have been stored late."""

@@ -115,6 +115,8 @@ class Reconciler:
             log.warning("%s: %s", wallet, why, exc_info=not isinstance(error, _EXPECTED))
             with self._saying:
                 self._sight.missed(wallet, why)
+            if isinstance(error, MoreToSee):
+                self._looked.pop(wallet, None)  # goes on at once, though nobody asks
             return self._blind(wallet, again=True) or {"v": 1, "type": "later", "why": why}
 
     def look_unasked(self, *, every: timedelta) -> None:

@@ -84,14 +84,13 @@ def _follow(node: BitcoinNode, *, now: datetime, start: int) -> bool:
 def _next(node: BitcoinNode, height: int) -> list[SeenBlock]:
     """The next blocks, up to the first that concerns us, so that quiet stretches cost one action."""
     found: list[SeenBlock] = []
-    scripts: Collection[str] = ()
     while len(found) < BLOCKS_AT_ONCE:
         block_hash = node.block_hash(height)
-        scripts = scripts or (queries.watched().keys() if block_hash is not None else ())
         block = node.block(block_hash) if block_hash is not None else None
         if block is None or (found and block.previous != found[-1].hash):
             break
-        found.append(seen(block, scripts))
+        paid = {out.script.hex() for each in block.transactions for out in each.outputs}
+        found.append(seen(block, queries.known_scripts(paid)))
         own = queries.known_coins(found[-1].spent.keys())
         if chain.concerns(found[-1], coins=own, payments=queries.payments_in(found[-1].txids).keys()):
             break

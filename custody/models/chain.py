@@ -62,6 +62,8 @@ class Deposit(Moving):
         indexes = [
             models.Index(fields=["customer", "-seen_at"], name="deposit_of_customer"),
             models.Index("height", condition=Q(state="seen"), name="deposit_due"),
+            models.Index("id", condition=Q(state="missing"), name="deposit_missing"),
+            models.Index("credited_at", name="deposit_credited"),
         ]
 
     def __str__(self) -> str:

@@ -59,6 +59,7 @@ class Payment(models.Model):
                 name="payment_stored_before_sent",
             ),
         ]
+        indexes = [models.Index("id", condition=Q(height=None), name="payment_in_no_block")]
 
     def __str__(self) -> str:
         return f"payment {self.txid}"

@@ -114,7 +114,10 @@ class Utxo(models.Model):
                 name="utxo_spent_by",
             ),
         ]
-        indexes = [models.Index("wallet", condition=Q(spent_in=None), name="utxo_unspent")]
+        indexes = [
+            models.Index("wallet", condition=Q(spent_in=None), name="utxo_unspent"),
+            models.Index("id", condition=Q(height=None), name="utxo_in_no_block"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.txid}:{self.vout}"

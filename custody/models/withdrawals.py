@@ -116,6 +116,7 @@ class Withdrawal(Moving):
         indexes = [
             models.Index(fields=["customer", "-requested_at"], name="withdrawal_of_customer"),
             models.Index(fields=["state", "requested_at"], name="withdrawal_queue"),
+            models.Index("settled_at", name="withdrawal_settled"),
         ]
 
     def __str__(self) -> str:

@@ -22,10 +22,10 @@ from custody.queries.deposits import (
     deposits_for,
     deposits_of,
     known_coins,
+    known_scripts,
     payments_in,
     tip,
     tip_height,
-    watched,
 )
 from custody.queries.lanes import LaneStanding, lanes_for
 from custody.queries.orders import (
@@ -241,6 +241,7 @@ __all__ = [
     "key_in",
     "key_statement",
     "known_coins",
+    "known_scripts",
     "laid_over",
     "lane_of",
     "lane_request",
@@ -334,7 +335,6 @@ __all__ = [
     "warnings_due",
     "was_announced",
     "was_removed_since",
-    "watched",
     "why_version_waits",
     "why_waits",
     "withdrawal",

@@ -82,9 +82,9 @@ def tip_height() -> int:
     return -1 if highest is None else int(highest)
 
 
-def watched() -> dict[str, UUID]:
-    """Every script of ours (hex) with its address's id."""
-    return dict(Address.objects.values_list("script", "pk"))
+def known_scripts(scripts: Collection[str]) -> set[str]:
+    """Which of these scripts (hex) are ours."""
+    return set(Address.objects.filter(script__in=scripts).values_list("script", flat=True))
 
 
 def deposits_due(*, network: str) -> list[UUID]:
