@@ -129,13 +129,13 @@ def look(scene: Scene) -> Reconciliation:
     return Reconciliation.objects.get()
 
 
-def book(kind: str, *legs: tuple[AccountKind, UUID | None, int]) -> None:
+def book(kind: str, *legs: tuple[AccountKind, UUID | None, int], reference: object = None) -> None:
     """An entry by SQL."""
     entry = uuid4()
     with connection.cursor() as cursor:
         cursor.execute(
             "INSERT INTO ledger_entry (id, kind, reference, posted_at) VALUES (%s, %s, %s, now())",
-            [entry, kind, str(entry)],
+            [entry, kind, str(reference or entry)],
         )
         places = ", ".join(["(%s, %s, 'BTC', %s)"] * len(legs))
         cursor.execute(

@@ -48,8 +48,11 @@ class Looking:
         """
         shown = self._shown
         before = shown.deposits + shown.payments
+        taken = []
         for deposit in booked.arrived:
-            if self._arrived(deposit):
+            if not deposit.is_theirs:
+                taken.append(deposit.coin)
+            elif self._arrived(deposit):
                 self._shown.add_deposit(deposit.coin)
         for txid in booked.left:
             self._look_for_payment(txid)
@@ -57,18 +60,21 @@ class Looking:
             raise MoreToSee(
                 f"{len(booked.arrived) + len(booked.left)} bookings were looked for, and more wait"
             )
-        found = breaks(booked, deposits=shown.deposits, payments=shown.payments, fees=shown.fees)
+        found = [f"The deposit {coin} has no entry that credits whose address it came to." for coin in taken]
+        found += breaks(booked, deposits=shown.deposits, payments=shown.payments, fees=shown.fees)
         self._since = None if found else now - BACK
         return found
 
     def _arrived(self, one: Deposit) -> bool:
-        """Whether the chain has that output, deep enough, of so many units, and of ours."""
+        """Whether the chain has that output, deep enough, of so many units, to that address, one of ours."""
         made = self._node.transaction(one.txid)
+        script = bytes.fromhex(one.script)
         return (
             made is not None
             and made.confirmations >= self._depth
+            and script in self._scripts
             and any(
-                out.index == one.vout and out.amount.units == one.units and out.script in self._scripts
+                out.index == one.vout and out.amount.units == one.units and out.script == script
                 for out in made.outputs
             )
         )

@@ -1,7 +1,8 @@
 """What the chain has shown of deposits and payments that were booked, each once, in a file beside the key.
 
 Each costs a few questions to the node, once. The database's owner cannot reach the file, so nobody counts a
-coin twice. If it is lost, it is made again from the node.
+coin twice. If it is lost, it is made again from the node. (In a file of before it was seen whom each credits,
+the table is another, so all are looked for again.)
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Final
 
 _TABLES: Final = """
-CREATE TABLE IF NOT EXISTS deposit (coin TEXT PRIMARY KEY) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS credited (coin TEXT PRIMARY KEY) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS payment (coin TEXT PRIMARY KEY, txid TEXT NOT NULL, fee INTEGER NOT NULL)
   WITHOUT ROWID;
 CREATE INDEX IF NOT EXISTS payment_txid ON payment (txid);
@@ -29,13 +30,13 @@ class Shown:
         # Whoever answers is one thread at a time, and not always the same.
         self._file = sqlite3.connect(path or ":memory:", isolation_level=None, check_same_thread=False)
         self._file.executescript(_TABLES)
-        self.deposits = int(self._value("SELECT count(*) FROM deposit"))
+        self.deposits = int(self._value("SELECT count(*) FROM credited"))
         self.payments = int(self._value("SELECT count(*) FROM payment"))
         self.fees = int(self._value("SELECT coalesce(sum(fee), 0) FROM payment"))
 
     def has_deposit(self, coin: str) -> bool:
         """Whether it was shown."""
-        return bool(self._value("SELECT count(*) FROM deposit WHERE coin = ?", coin))
+        return bool(self._value("SELECT count(*) FROM credited WHERE coin = ?", coin))
 
     def has_payment(self, txid: str) -> bool:
         """Whether this transaction was the last that the chain had of its payment."""
@@ -43,7 +44,7 @@ class Shown:
 
     def add_deposit(self, coin: str) -> None:
         """The chain has it."""
-        self.deposits += self._file.execute("INSERT OR IGNORE INTO deposit VALUES (?)", [coin]).rowcount
+        self.deposits += self._file.execute("INSERT OR IGNORE INTO credited VALUES (?)", [coin]).rowcount
 
     def add_payment(self, coin: str, txid: str, fee: int) -> None:
         """The chain has it, and had another version before, perhaps."""

@@ -17,16 +17,29 @@ ASSET: Final = "BTC"
 
 @dataclass(frozen=True, slots=True)
 class Deposit:
-    """One that is said to be on the chain."""
+    """One that is said to be on the chain: to the script (hex) of an address, whose owner is a customer, or
+    nobody (""). `credited` is what its entry gives whom.
+    """
 
     txid: str
     vout: int
     units: int
+    script: str
+    owner: str = ""
+    credited: tuple[tuple[str, int], ...] = ()
 
     @property
     def coin(self) -> str:
         """Its output."""
         return f"{self.txid}:{self.vout}"
+
+    @property
+    def is_theirs(self) -> bool:
+        """Whether its entry gives all of it, and no more, to whose address it came to.
+
+        Or to nobody: it may have come before its address was somebody's, and waits in suspense.
+        """
+        return self.credited in (((self.owner, self.units),), (("", self.units),))
 
 
 @dataclass(frozen=True, slots=True)

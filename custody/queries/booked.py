@@ -10,11 +10,11 @@ from typing import Any, Final
 from django.db.models import QuerySet, Sum
 
 from core.ledger import AccountKind
-from core.ledger.models import Account, JournalEntry
+from core.ledger.models import Account, JournalEntry, Posting
 from custody.domain import deposits
 from custody.domain.booked import ASSET, Booked
 from custody.domain.booked import Deposit as Said
-from custody.models import Deposit, Payment, PaymentVersion
+from custody.models import Address, Deposit, Payment, PaymentVersion
 
 DEPOSIT: Final = "custody.deposit"
 PAYMENTS: Final = ("custody.withdrawal", "custody.refill")
@@ -34,7 +34,7 @@ def booked(
     """
     fees = Account.objects.filter(kind=AccountKind.NETWORK_FEES, asset=ASSET).aggregate(total=Sum("units"))
     entries = JournalEntry.objects.order_by()
-    arrived = list(islice((one for one in _arrived(since) if not has_deposit(one.coin)), most + 1))
+    arrived = _arrived(since, has_deposit, most + 1)
     left = list(islice((txid for txid in _left(since) if not has_payment(txid)), most + 1 - len(arrived)))
     return Booked(
         deposits=entries.filter(kind=DEPOSIT).count(),
@@ -46,10 +46,32 @@ def booked(
     )
 
 
-def _arrived(since: datetime | None) -> Iterator[Said]:
+def _arrived(since: datetime | None, has: Callable[[str], bool], most: int) -> list[Said]:
+    """Those that are not known, each with what its entry credits."""
     rows = Deposit.objects.filter(state__in=deposits.BOOKED, **_from("credited_at", since))
-    for txid, vout, units in rows.values_list("txid", "vout", "units").iterator():
-        yield Said(txid, vout, int(units))
+    named = rows.values_list("pk", "txid", "vout", "units", "address").iterator()
+    new = list(islice((one for one in named if not has(f"{one[1]}:{one[2]}")), most))
+    owners = Address.objects.only("script", "customer").in_bulk({address for *_, address in new})
+    legs = Posting.objects.filter(
+        entry__kind=DEPOSIT,
+        entry__reference__in=[str(key) for key, *_ in new],
+        asset=ASSET,
+        account__kind__in=[AccountKind.CUSTOMER_FUNDING, AccountKind.SUSPENSE],
+    )
+    credited: dict[str, list[tuple[str, int]]] = {}
+    for reference, owner, units in legs.values_list("entry__reference", "account__owner", "units"):
+        credited.setdefault(reference, []).append((str(owner or ""), int(units)))
+    return [
+        Said(
+            txid,
+            vout,
+            int(units),
+            script=owners[address].script,
+            owner=str(owners[address].customer_id or ""),
+            credited=tuple(credited.get(str(key), ())),
+        )
+        for key, txid, vout, units, address in new
+    ]
 
 
 def _left(since: datetime | None) -> Iterator[str]:

@@ -19,7 +19,7 @@ from kernel.money import Amount
 from tests.lane import Scene
 from tests.reconciling import Chain, book, look, reconciled
 from tests.roles import as_role
-from tests.treasury import trader
+from tests.treasury import BTC, trader
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reconciler")]
 
@@ -50,10 +50,35 @@ def test_shut_the_lane_for_a_deposit_that_never_was_beside_what_hides_it(scene: 
     assert (broken.agrees, broken.holds_what_books_say) == (False, True)
     fees = [Amount(units, "BTC") for units in (payment.fee_units + 7, payment.fee_units)]
     assert broken.breaks == [
+        f"The deposit {'ab' * 32}:0 has no entry that credits whose address it came to.",
         f"{COINS + 2} deposits are booked, and the chain has {COINS} of them.",
         "2 payments are booked, and the chain has 1 of them.",
         f"Network fees are {fees[0]} BTC in the ledger, and the chain's come to {fees[1]} BTC.",
     ]
+
+
+def test_shut_the_lane_for_coins_that_are_credited_to_another_than_whose_address_they_came_to(
+    scene: Scene, chain: Chain
+) -> None:
+    """Whoever writes as the worker books it first: coins, counts and sums are those of the chain."""
+    tia = trader("Tia", tier=2).pk
+    script = Address.objects.get(customer=scene.treasury.tom.pk).script
+    coins = [scene.treasury.coin(script, BTC // 8) for _ in range(3)]
+    chain.mine(scene, *coins, empty=1)
+    taken = [Deposit.objects.get(txid=coin.txid).pk for coin in coins[1:]]
+    with as_role("cs_worker"):
+        legs = (AccountKind.CUSTOMER_FUNDING, tia, BTC // 8), (AccountKind.HOT_WALLET, None, -BTC // 8)
+        book("custody.deposit", *legs, reference=taken[0])
+        book("custody.deposit", *legs)  # and the row of the other coin has no entry at all
+        Deposit.objects.filter(pk__in=taken).update(state="credited", credited_at=scene.treasury.now)
+    scene.treasury.book()
+    broken = look(scene)
+    assert (broken.agrees, broken.holds_what_books_say) == (False, True)
+    *named, counted = broken.breaks
+    assert set(named) == {
+        f"The deposit {coin.txid}:0 has no entry that credits whose address it came to." for coin in coins[1:]
+    }
+    assert counted == f"{COINS + 3} deposits are booked, and the chain has {COINS + 1} of them."
 
 
 def row_of_a_deposit(customer: UUID) -> None:
