@@ -10,6 +10,7 @@ import pytest
 from custody.signer import requests
 from custody.signer.refusals import Refused
 from kernel import canonical, encodings
+from tests.domain.test_kernel_lane import SAID
 from tests.messages import order, request, withdrawal
 from tests.softtoken import hot_registry
 from tests.vault import BEN, Message
@@ -92,6 +93,9 @@ def test_is_an_order_that_says_what_it_is_about() -> None:
     read = requests.order(bent("signer.registry"))
     assert (read.kind, read.version, read.subject, read.keys) == ("signer.registry", 2, "ab" * 32, ("k",))
     assert (read.token, read.suspended) == ("", ())
+    assert requests.order(bent("signer.recovery")).keys == ("k",)
+    veto = requests.order(bent("signer.veto", v=1, version=None, keys=None))
+    assert (veto.subject, veto.version, veto.keys) == ("ab" * 32, 0, ())
     lost = {"version": None, "digest": None, "keys": None, "token": "hot-1", "standing": "cd" * 32}
     read = requests.order(bent("signer.reopen", **lost, suspended=[BEN]))
     assert (read.token, read.subject, read.suspended) == ("hot-1", "cd" * 32, (BEN,))
@@ -110,3 +114,16 @@ def test_is_an_order_that_says_what_it_is_about() -> None:
 def test_is_no_order_of_another_shape(members: dict[str, Any]) -> None:
     kind = members.pop("kind", "signer.registry")
     assert code(requests.order, bent(kind, **members)) == "SIGNER_BAD_ORDER"
+
+
+def test_of_a_customer_or_a_reconciler_is_read_to_its_last_member() -> None:
+    learn: Message = {"v": 1, "type": "learn", "payload": "e30", "proof": 7}
+    assert requests.learnt(learn) == requests.Learnt(b"{}", 7)
+    said = encodings.base64url(canonical.encode(SAID))
+    attest: Message = {"v": 1, "type": "attest", "payload": said, "signature": "AAAA"}
+    read = requests.attested(attest)
+    assert (encodings.base64url(read.payload), read.signature, read.said.wallet) == (said, bytes(3), "hot")
+    assert code(requests.attested, {**attest, "payload": "e30"}) == "SIGNER_BAD_ATTESTATION"
+    for reader, message in ((requests.learnt, learn), (requests.attested, attest)):
+        assert code(reader, {**message, "more": 1}) == "SIGNER_BAD_REQUEST"
+    assert code(requests.spend, {**ASKED, "psbt": "cHNidP8="}).startswith("SIGNER_PSBT_")
