@@ -7,8 +7,8 @@ use countersign_wire::v1::event_feed_client::EventFeedClient;
 use countersign_wire::v1::order_entry_client::OrderEntryClient;
 use countersign_wire::v1::{
     AccountChanged, CancelOrder, CommandBatch, DrainRequest, Durability, Empty, InstrumentState,
-    MassCancelRequest, ResultCode, ResumeRequest, SetAccountFeesRequest, SetInstrumentStateRequest,
-    ShardState, Side, SubscribeRequest, command, event,
+    MassCancelRequest, NewOrder, ResultCode, ResumeRequest, SetAccountFeesRequest, SetInstrumentStateRequest,
+    ShardState, Side, StpMode, SubscribeRequest, command, event,
 };
 
 use crate::events;
@@ -142,6 +142,27 @@ async fn tells_an_administrator_what_an_act_has_done_or_why_it_was_refused() {
     assert_eq!(told.code(), ResultCode::Ok);
     assert_eq!((told.cancelled_orders, told.engine_seq), (1, before.engine_seq + 1));
     assert_eq!((told.epoch, told.durability(), told.detail.as_str()), (1, Durability::Disk, ""));
+    let marked = |order_id, mark: fn(&mut NewOrder)| {
+        let mut command = limit(Ids.next(), order_id, TOM, Side::Sell, 2_000, 1);
+        if let Some(command::Body::NewOrder(order)) = &mut command.body {
+            mark(order);
+        }
+        command
+    };
+    let commands = vec![
+        marked(11, |order| order.owner_ref = 4),
+        marked(12, |order| (order.stp_group, order.stp) = (3, StpMode::CancelMaker as i32)),
+        marked(13, |_| ()),
+    ];
+    orders.submit_batch(CommandBatch { commands }).await.unwrap();
+    for scope in [
+        MassCancelRequest { owner_ref: 4, ..MassCancelRequest::default() },
+        MassCancelRequest { stp_group: 3, ..MassCancelRequest::default() },
+        MassCancelRequest { instrument_id: 1, ..MassCancelRequest::default() },
+    ] {
+        let told = admin.mass_cancel(scope.clone()).await.unwrap().into_inner();
+        assert_eq!((told.code(), told.cancelled_orders), (ResultCode::Ok, 1), "{scope:?}");
+    }
     // Nobody cancels everything by saying nothing.
     let all = admin.mass_cancel(MassCancelRequest::default()).await.unwrap().into_inner();
     assert_eq!(all.code(), ResultCode::BadCommand);

@@ -28,8 +28,8 @@ use countersign_wire::v1::market_data_client::MarketDataClient;
 use countersign_wire::v1::order_entry_client::OrderEntryClient;
 use countersign_wire::v1::{
     BalancesRequest, BookFrame, BookRequest, CancelOrder, ClientFrame, CommandBatch, DrainRequest, Empty,
-    Event, Hello, OpenOrder, OpenOrdersRequest, QueryCommandRequest, ResultCode, ResumeRequest, Side,
-    SubscribeRequest, TradesRequest, client_frame, command, event,
+    Event, Hello, OpenOrder, OpenOrdersRequest, PublicTrade, QueryCommandRequest, ResultCode, ResumeRequest,
+    Side, SubscribeRequest, TradesRequest, client_frame, command, event,
 };
 use process::{Ids, Process, TIA, TOM, limit};
 use tokio_stream::wrappers::ReceiverStream;
@@ -190,7 +190,6 @@ async fn tells_a_book_as_a_snapshot_and_deltas_that_lead_to_the_same_book() {
     let trades = TradesRequest { instrument_id: 1, from_event_seq: 1 };
     let mut trades = data.subscribe_trades(trades).await.unwrap().into_inner();
     let mut frames = None;
-    let mut traded = 0;
     for round in 0..30u64 {
         let mut commands: Vec<_> = (1..=40u64)
             .map(|at| {
@@ -207,6 +206,11 @@ async fn tells_a_book_as_a_snapshot_and_deltas_that_lead_to_the_same_book() {
             commands.push(command);
         }
         orders.submit_batch(CommandBatch { commands }).await.unwrap();
+        if round == 9 {
+            // Nobody follows it yet, and the engine itself is asked.
+            let book = data.get_book(BookRequest { instrument_id: 1, depth: 1 }).await.unwrap().into_inner();
+            assert!(book.snapshot && book.bids.len() <= 1 && book.asks.len() <= 1);
+        }
         if round == 10 {
             let request = BookRequest { instrument_id: 1, depth: 0 };
             frames = Some(data.subscribe_book(request).await.unwrap().into_inner());
@@ -226,14 +230,33 @@ async fn tells_a_book_as_a_snapshot_and_deltas_that_lead_to_the_same_book() {
         count += 1;
     }
     assert!(count > 1, "there were deltas");
-    for event in events(&process, 1).await {
-        traded += u64::from(matches!(event.body, Some(event::Body::Trade(_))));
-    }
-    let mut told = 0;
-    while told < traded {
-        told += trades.message().await.unwrap().unwrap().trades.len() as u64;
+    let traded = events(&process, 1).await.into_iter().filter_map(|event| match event.body {
+        Some(event::Body::Trade(trade)) => Some(PublicTrade {
+            trade_id: event.event_seq,
+            instrument_id: event.instrument_id,
+            price_ticks: trade.price_ticks,
+            qty_lots: trade.qty_lots,
+            taker_side: trade.taker_side,
+            engine_time_ns: event.engine_time_ns,
+        }),
+        _ => None,
+    });
+    let traded: Vec<PublicTrade> = traded.collect();
+    let mut told = Vec::new();
+    while told.len() < traded.len() {
+        let batch = trades.message().await.unwrap().unwrap();
+        assert_eq!(batch.epoch, 1);
+        told.extend(batch.trades);
     }
     assert_eq!(told, traded);
+    for (depth, most) in [(0, usize::MAX), (1, 1), (2, 2)] {
+        let book = data.get_book(BookRequest { instrument_id: 1, depth }).await.unwrap().into_inner();
+        let counts = (truth.bids.len().min(most), truth.asks.len().min(most));
+        assert_eq!((book.bids.len(), book.asks.len()), counts, "{depth}");
+    }
+    let unlisted = BookRequest { instrument_id: 9, depth: 0 };
+    assert_eq!(data.get_book(unlisted).await.unwrap_err().code(), tonic::Code::NotFound);
+    assert_eq!(data.subscribe_book(unlisted).await.unwrap_err().code(), tonic::Code::NotFound);
 }
 
 #[tokio::test]
