@@ -34,6 +34,9 @@ from core.privileges import ROLES
 # owner's may make a change for a role. The exemption stands last: only what is about to fail gets there.
 # That the first row is enough is not said: ORDER BY and LIMIT cost more to plan, in each new session, and to
 # make ready than reading the few events that one transaction has.
+# Of a table that was vacuumed while it was empty the planner knows too much: a session that plans then reads
+# it through at each commit (0.7 ms at 8,000 events, 0.03 by the index) until the next VACUUM or ANALYZE, with
+# autovacuum within a minute, makes every session plan anew. One that never was vacuumed misleads nobody.
 LOOKUP: Final = """
 FROM public.audit_event
 WHERE tx OPERATOR(pg_catalog.=) pg_catalog.txid_current() AND act IS NOT NULL
