@@ -1,7 +1,7 @@
 """Payment intents: what officers approve, as canonical bytes that every party reads in the same way.
 
 A withdrawal pays a customer's destination out of a wallet; a refill pays our own hot wallet out of the cold
-one. Members are exact: one missing or one too many refuses the whole intent.
+one, a sweep the other way round. Members are exact: one missing or one too many refuses the whole intent.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from kernel.money import Amount, UnknownAsset
 
 WITHDRAWAL: Final = "custody.withdrawal"
 REFILL: Final = "custody.refill"
+SWEEP: Final = "custody.sweep"
 
 _VERSION: Final = 1
 _COMMON: Final = frozenset(
@@ -27,8 +28,9 @@ _COMMON: Final = frozenset(
 _MEMBERS: Final[Mapping[str, frozenset[str]]] = {
     WITHDRAWAL: _COMMON | {"withdrawal", "customer"},
     REFILL: _COMMON | {"refill"},
+    SWEEP: _COMMON | {"sweep"},
 }
-_REFERENCE: Final = {WITHDRAWAL: "withdrawal", REFILL: "refill"}
+_REFERENCE: Final = {WITHDRAWAL: "withdrawal", REFILL: "refill", SWEEP: "sweep"}
 _UNITS = re.compile(r"0|[1-9][0-9]{0,29}")
 _WORD = re.compile(r"[!-~]{1,120}")
 _WORDS: Final = ("deployment", "network", "asset", "destination", "source")
@@ -41,7 +43,7 @@ class BadIntent(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """One approved payment. `reference` is the withdrawal's or refill's id; a refill has no `customer`."""
+    """One approved payment. `reference` is the id of what is paid; only a withdrawal has a `customer`."""
 
     kind: str
     deployment: str

@@ -27,7 +27,7 @@ from kernel import (
 )
 from kernel.approval import Verb
 from kernel.cosignature import Cosigner
-from kernel.intent import BadIntent, uuid
+from kernel.intent import REFILL, SWEEP, BadIntent, uuid
 from kernel.pinned import INTENT_LIFE_S, MAKERS, KindPolicy, Limits, Officer, Recovery, Witnesses
 from kernel.safe import Safe
 from kernel.wallet import Wallet
@@ -112,6 +112,8 @@ class Registry:
         pool = [key for wallet in signing for keys in wallet.keys for key in keys]
         if len(set(pool)) != len(pool):
             raise BadRegistry("a signing key stands in two places")
+        policies = {kind: _policy(members.an_object(part)) for kind, part in parts["policies"].items()}
+        _check_sweep(policies)
         return cls(
             version=members.positive(document, "version"),
             deployment=members.text(document, "deployment"),
@@ -120,7 +122,7 @@ class Registry:
             origin=members.text(document, "origin"),
             officers=officers,
             wallets=wallets,
-            policies={kind: _policy(members.an_object(part)) for kind, part in parts["policies"].items()},
+            policies=policies,
             limits=limits,
             encoded=data,
             customers=_site(document["customers"]) if "customers" in document else None,
@@ -243,6 +245,14 @@ def _policy(part: Mapping[str, canonical.Value]) -> KindPolicy:
         members.text(part, "destination") if "destination" in part else "",
         members.units(part, "confirm_above") if "confirm_above" in part else None,
     )
+
+
+def _check_sweep(policies: Mapping[str, KindPolicy]) -> None:
+    """Nothing, if sweeps go back to where refills come from and nowhere else: signers cap their fees only."""
+    sweep, refill = policies.get(SWEEP), policies.get(REFILL, KindPolicy({}))
+    back = (refill.destination.partition("/")[0], refill.source)
+    if sweep and (not all(back) or (sweep.source, sweep.destination.partition("/")[0]) != back):
+        raise BadRegistry("a sweep goes from the wallet that refills fill to the one they leave")
 
 
 def _limits(part: Mapping[str, canonical.Value], wallets: Mapping[str, Wallet]) -> Limits:

@@ -13,14 +13,14 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from kernel import canonical, confirmation, encodings, script
 from kernel.approval import Statement, Verb
-from kernel.intent import REFILL, WITHDRAWAL, Intent, time_text
+from kernel.intent import REFILL, SWEEP, WITHDRAWAL, Intent, time_text
 from kernel.money import Amount
 from kernel.psbt import Psbt
 from kernel.registry import Registry
 from kernel.transaction import Input, Outpoint, Output, Transaction
 from tests.vault import ANA, BEN, CY, DEPLOYMENT, KEYS, NETWORK, ORIGIN, RP_ID, Message
 
-ASKED = (REFILL, "signer.registry", "signer.release", "signer.reopen")
+ASKED = (REFILL, SWEEP, "signer.registry", "signer.release", "signer.reopen")
 """Kinds whose maker signs that they ask."""
 
 DESTINATION = "bcrt1qw508d6qejxtdg4y5r3zarvary0c5xw7kygt080"
@@ -58,6 +58,13 @@ def refill(registry: Registry, **changes: Any) -> Intent:
     plain = withdrawal(
         kind=REFILL, source="cold", destination=target, destination_label="hot wallet", customer=None
     )
+    return replace(plain, **{"amount": Amount(100_000_000, "BTC"), **changes})
+
+
+def sweep(registry: Registry, **changes: Any) -> Intent:
+    """A sweep of 1 BTC back into the cold wallet."""
+    target = registry.wallets["cold"].address(0)
+    plain = withdrawal(kind=SWEEP, destination=target, destination_label="cold wallet", customer=None)
     return replace(plain, **{"amount": Amount(100_000_000, "BTC"), **changes})
 
 

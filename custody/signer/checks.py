@@ -19,7 +19,7 @@ from custody.signer.requests import FREEZE, RECOVERY, VETO, Order, Signed, Spend
 from kernel import policy, script
 from kernel.approval import Verb
 from kernel.bech32 import BadAddress
-from kernel.intent import WITHDRAWAL, Intent
+from kernel.intent import SWEEP, WITHDRAWAL, Intent
 from kernel.lane import Lane
 from kernel.pinned import KindPolicy
 from kernel.registry import Registry
@@ -45,6 +45,11 @@ class Plan:
     fee: int
     sightings: tuple[Sighting, ...] = ()
     lane: Lane | None = None
+
+    @property
+    def leaving(self) -> Mapping[str, tuple[str, int]]:
+        """The payments that caps count: what a sweep brings to our own cold wallet has not left."""
+        return {name: one for name, one in self.payments.items() if not name.startswith(f"{SWEEP}/")}
 
 
 def judge(spend: Spend, *, token: str, registry: Registry, now: datetime, lane: Lane | None = None) -> Plan:
@@ -72,13 +77,12 @@ def judge(spend: Spend, *, token: str, registry: Registry, now: datetime, lane: 
     key_indexes = _own_coins(spend, wallet)
     _check_outputs(spend, wallet, unpaid)
     _check_fee(spend, wallet, registry)
-    transaction = spend.psbt.transaction
     return Plan(
         wallet=wallet,
         account=wallet.name,
         key_indexes=key_indexes,
-        txid=transaction.txid,
-        coins=frozenset(str(spent.outpoint) for spent in transaction.inputs),
+        txid=spend.psbt.transaction.txid,
+        coins=frozenset(str(spent.outpoint) for spent in spend.psbt.transaction.inputs),
         payments={reference(one): (one.destination, one.amount.units) for one, _ in spend.intents},
         fee=spend.psbt.fee,
         sightings=tuple(sightings),

@@ -198,8 +198,7 @@ class Memory:
     def check_clock(self, journal: Journal, *, now_ms: int) -> None:
         """Refuse where the clock went back: windows and expiries would be worth nothing."""
         if now_ms < journal.last_ms - CLOCK_SLACK_MS:
-            why = f"the clock is {journal.last_ms - now_ms} ms behind the journal"
-            raise Refused("SIGNER_CLOCK_BACK", why)
+            raise Refused("SIGNER_CLOCK_BACK", f"{journal.last_ms - now_ms} ms behind the journal")
 
     def check(self, plan: Plan, *, limits: Limits, now_ms: int) -> Mapping[str, canonical.Value] | None:
         """The journal entry that this spend needs, or None where the same transaction was signed before."""
@@ -211,17 +210,15 @@ class Memory:
                 raise Refused("SIGNER_REPLAY", f"{intent} was signed before, too long ago to be signed again")
             for coins in self.versions.get(intent, ()):
                 if coins.isdisjoint(plan.coins):
-                    why = f"{intent} was signed before, over other coins or another nonce"
-                    raise Refused("SIGNER_REPLAY", why)
+                    raise Refused("SIGNER_REPLAY", f"{intent} was signed before, over other coins or nonce")
             if self.payments.get(intent, payment) != payment:
                 raise Refused("SIGNER_INTENT_CHANGED", f"{intent} was signed before, and paid something else")
         name, paid = plan.account, self._new_payments(plan)
         if plan.lane is None:
             each_max = limits.payment_units_max.get(name)
-            for intent, (_, units) in plan.payments.items():
+            for intent, (_, units) in plan.leaving.items():
                 if each_max is not None and units > each_max:
-                    why = f"{intent} pays {units} units, {each_max} at most"
-                    raise Refused("SIGNER_PAYMENT_ABOVE_LIMIT", why)
+                    raise Refused("SIGNER_PAYMENT_ABOVE_LIMIT", f"{intent} pays {units}, {each_max} at most")
             most = (limits.window_s, limits.destination_units_max.get(name), limits.window_units_max[name])
         else:
             self._check_lane(plan, plan.lane, now_ms=now_ms)
@@ -242,7 +239,7 @@ class Memory:
         """Units per destination, without the intents that an earlier version of the transaction counted."""
         paid: dict[str, int] = {}
         counted = self.versions if plan.lane is None else self.outstanding.counted()
-        for intent, (destination, units) in plan.payments.items():
+        for intent, (destination, units) in plan.leaving.items():
             if intent not in counted:
                 paid[destination] = paid.get(destination, 0) + units
         return paid
@@ -268,5 +265,4 @@ class Memory:
                 raise Refused("SIGNER_DESTINATION_FULL", f"{destination} got {got} units within the window")
         asked, share = sum(paid.values()) + plan.fee, wallet.share(window_max)
         if used() + asked > share:
-            why = f"{used()} of {share} units were used in {window_s} s, {asked} asked"
-            raise Refused("SIGNER_WINDOW_FULL", why)
+            raise Refused("SIGNER_WINDOW_FULL", f"{used()} of {share} used in {window_s} s, {asked} asked")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from kernel import canonical, evm, lane, networks, registration
+from kernel.intent import SWEEP
 from kernel.money import Amount
 from kernel.registry import Registry
 from kernel.safe import Safe
@@ -28,7 +29,9 @@ def describe(registry: Registry) -> Iterator[str]:
     for wallet in registry.wallets.values():
         yield f"  wallet  {wallet.name}: {wallet.threshold} of {', '.join(wallet.tokens)}"
         yield f"          {len(wallet.keys)} addresses, the first is {wallet.address(0)}"
-        yield f"          at most {_btc(registry.limits.window_units_max[wallet.name])} per window"
+        most = _btc(registry.limits.window_units_max[wallet.name])
+        is_swept = SWEEP in registry.policies and registry.policies[SWEEP].source == wallet.name
+        yield f"          at most {most} per window{', sweeps aside' if is_swept else ''}"
     for safe in registry.safes.values():
         yield from _safe_lines(safe)
     for kind, policy in registry.policies.items():
