@@ -13,8 +13,8 @@ ROLES: Final = ("cs_console", "cs_trader", "cs_worker")
 READERS: Final[dict[str, tuple[str, ...]]] = {
     "cs_reconciler": (
         *("ledger_account", "custody_wallet", "custody_block", "custody_address", "custody_deposit"),
-        *("custody_payment", "custody_withdrawal", "custody_refill", "custody_utxo", "custody_signer_health"),
-        "custody_payment_version",
+        *("custody_payment", "custody_withdrawal", "custody_refill", "custody_sweep", "custody_utxo"),
+        *("custody_payment_version", "custody_signer_health"),
         # Credits against no coins, and what officers signed for them.
         *("ledger_entry", "ledger_posting", "custody_adjustment", "approvals_request", "approvals_signature"),
         # How far settlement has come, and whose account at the venue is whose.

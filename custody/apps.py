@@ -7,11 +7,11 @@ class CustodyConfig(AppConfig):
     def ready(self) -> None:
         from core import access, approvals, health
         from custody import events, probes, subscribers  # noqa: F401 - declares messages, registers their readers
-        from custody.kinds import ADJUSTMENT, ORDERS, REFILL, WITHDRAWAL
+        from custody.kinds import ADJUSTMENT, ORDERS, REFILL, SWEEP, WITHDRAWAL
         from custody.permissions import Permission
 
         access.register(Permission)
-        for kind in (WITHDRAWAL, REFILL, ADJUSTMENT, *ORDERS):
+        for kind in (WITHDRAWAL, REFILL, SWEEP, ADJUSTMENT, *ORDERS):
             approvals.register(kind)
         health.register("chain", probes.read_watcher)
         health.register("payments", probes.read_payments)

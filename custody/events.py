@@ -49,6 +49,14 @@ class Event(StrEnum):
     REFILL_EXPIRED = "custody.refill.expired"
     REFILL_LAPSED = "custody.refill.lapsed"
     REFILL_FAILED = "custody.refill.failed"
+    SWEEP_PROPOSED = "custody.sweep.proposed"
+    SWEEP_REQUESTED = "custody.sweep.requested"
+    SWEEP_DISMISSED = "custody.sweep.dismissed"
+    SWEEP_APPROVED = "custody.sweep.approved"
+    SWEEP_REJECTED = "custody.sweep.rejected"
+    SWEEP_EXPIRED = "custody.sweep.expired"
+    SWEEP_LAPSED = "custody.sweep.lapsed"
+    SWEEP_FAILED = "custody.sweep.failed"
     ADJUSTMENT_REQUESTED = "custody.adjustment.requested"
     ADJUSTMENT_POSTED = "custody.adjustment.posted"
     ADJUSTMENT_REJECTED = "custody.adjustment.rejected"
@@ -84,6 +92,14 @@ class RefillMoved:
     """A refill reached a state."""
 
     refill: UUID
+    state: str
+
+
+@outbox.message("custody.sweep_moved")
+class SweepMoved:
+    """A sweep reached a state."""
+
+    sweep: UUID
     state: str
 
 

@@ -10,14 +10,16 @@ from core.actor import Actor
 from core.approvals.kinds import Kind, no_conflict
 from core.approvals.models import ApprovalRequest
 from custody import confirming, queries
-from custody.actions import adjustments, orders, refills, screenings
+from custody.actions import adjustments, orders, refills, screenings, sweeps
 from custody.domain import adjustments as adjusting
 from custody.domain import refills as refilling
+from custody.domain import sweeps as sweeping
 from custody.domain import withdrawals
 from custody.domain.adjustments import State as AdjustmentState
 from custody.domain.orders import Kind as Order
 from custody.domain.orders import State as OrderState
 from custody.domain.refills import State as RefillState
+from custody.domain.sweeps import State as SweepState
 from custody.domain.withdrawals import State as WithdrawalState
 from custody.events import Event
 from custody.permissions import Permission
@@ -56,6 +58,18 @@ def _refill_rejected(request: ApprovalRequest, *, actor: Actor, now: datetime) -
 
 def _refill_expired(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
     refills.close_with_request(request, RefillState.EXPIRED, event=Event.REFILL_EXPIRED, actor=actor, now=now)
+
+
+def _sweep_approved(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    sweeps.approve_sweep(request=request, actor=actor, now=now)
+
+
+def _sweep_rejected(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    sweeps.close_with_request(request, SweepState.REJECTED, event=Event.SWEEP_REJECTED, actor=actor, now=now)
+
+
+def _sweep_expired(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
+    sweeps.close_with_request(request, SweepState.EXPIRED, event=Event.SWEEP_EXPIRED, actor=actor, now=now)
 
 
 def _adjustment_approved(request: ApprovalRequest, *, actor: Actor, now: datetime) -> None:
@@ -102,6 +116,21 @@ REFILL: Final = Kind(
     governed=True,
     approve_within=refilling.APPROVE_WITHIN,
     execute_within=refilling.EXECUTE_WITHIN,
+    asks=True,
+)
+SWEEP: Final = Kind(
+    name=intent.SWEEP,
+    permission=Permission.APPROVE_SWEEP,
+    on_approved=_sweep_approved,
+    on_rejected=_sweep_rejected,
+    on_expired=_sweep_expired,
+    title="Sweep of the hot wallet",
+    people_min=2,
+    facts=_PAYMENT,
+    confirms=confirming.decoder_key,
+    governed=True,
+    approve_within=sweeping.APPROVE_WITHIN,
+    execute_within=sweeping.EXECUTE_WITHIN,
     asks=True,
 )
 ADJUSTMENT: Final = Kind(

@@ -1,7 +1,7 @@
 """Claiming rows: what every action begins with.
 
 Always in this order, so that two actions cannot wait for each other: approval request, owner (withdrawal,
-refill, adjustment, order), payment, coins, ledger accounts.
+refill, sweep, adjustment, order), payment, coins, ledger accounts.
 """
 
 from __future__ import annotations
@@ -17,15 +17,17 @@ from custody.models import (
     Address,
     Adjustment,
     Deposit,
+    Owner,
     Payment,
     Refill,
     SignerOrder,
+    Sweep,
     Utxo,
     Wallet,
     Withdrawal,
 )
 
-O = TypeVar("O", Withdrawal, Refill, Adjustment, SignerOrder)  # noqa: E741 - owner
+O = TypeVar("O", Withdrawal, Refill, Sweep, Adjustment, SignerOrder)  # noqa: E741 - owner
 M = TypeVar("M", bound=models.Model)
 
 _CUSTOMER_LOCKS = 0x63757374  # the namespace of advisory locks on customers' withdrawals
@@ -41,6 +43,18 @@ def refill(refill_id: UUID) -> Refill:
     return _owner(Refill, refill_id, "refill", None)
 
 
+def sweep(sweep_id: UUID) -> Sweep:
+    """The sweep with its request, locked; NotFound."""
+    return _owner(Sweep, sweep_id, "sweep", None)
+
+
+def owner(row: Owner) -> Owner:
+    """Whatever a transaction pays, likewise."""
+    if isinstance(row, Withdrawal):
+        return withdrawal(row.pk)
+    return refill(row.pk) if isinstance(row, Refill) else sweep(row.pk)
+
+
 def adjustment(adjustment_id: UUID) -> Adjustment:
     """The adjustment with its request, locked; NotFound."""
     return _owner(Adjustment, adjustment_id, "adjustment", None)
@@ -53,24 +67,26 @@ def signer_order(order_id: UUID) -> SignerOrder:
 
 def payment(payment_id: UUID) -> Payment:
     """The payment, its owner locked before it; NotFound."""
-    found = Payment.objects.filter(pk=payment_id).first()
+    found = Payment.objects.select_related("withdrawal", "refill", "sweep").filter(pk=payment_id).first()
     if found is None:
         raise NotFound("There is no such payment.", target=f"custody.payment/{payment_id}")
-    owner = withdrawal(found.withdrawal_id) if found.withdrawal_id else refill(_present(found.refill_id))
+    paid = owner(found.owner)
     row = (
         Payment.objects.select_for_update(no_key=True, of=("self",))
         .select_related("wallet")
         .get(pk=payment_id)
     )
-    if isinstance(owner, Withdrawal):
-        row.withdrawal = owner
+    if isinstance(paid, Withdrawal):
+        row.withdrawal = paid
+    elif isinstance(paid, Refill):
+        row.refill = paid
     else:
-        row.refill = owner
+        row.sweep = paid
     return row
 
 
 def wallet(wallet_id: UUID) -> Wallet:
-    """The wallet, locked: one refill is decided on at a time."""
+    """The wallet, locked: one refill or sweep is decided on at a time."""
     return Wallet.objects.select_for_update(no_key=True).get(pk=wallet_id)
 
 
@@ -127,9 +143,3 @@ def _owner(model: type[O], identifier: UUID, noun: str, customer: UUID | None) -
     if row.request_id != request_id:
         raise Conflict(f"The {noun} moved on meanwhile; look at it again.", target=target)
     return row
-
-
-def _present(identifier: UUID | None) -> UUID:
-    if identifier is None:
-        raise ValueError("a payment pays for nothing")
-    return identifier

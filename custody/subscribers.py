@@ -16,6 +16,7 @@ from custody.events import (
     SignatureStored,
     SignerOrderMoved,
     StatementTaken,
+    SweepMoved,
     WithdrawalMoved,
 )
 
@@ -56,6 +57,23 @@ def move_refill(message: RefillMoved, *, now: datetime) -> None:
         tasks.send(payment.pk, now=now)
 
 
+@outbox.subscriber(SweepMoved, name="custody.move_sweep")
+def move_sweep(message: SweepMoved, *, now: datetime) -> None:
+    """Take a sweep one step on, from where the message says it stands."""
+    row = queries.sweep(message.sweep)
+    payment = queries.payment_of(row)
+    if message.state == "approved":
+        tasks.build(row, now=now)
+    elif payment is None:
+        return
+    elif message.state == "built":
+        actions.mark_sweep_asked(sweep_id=row.pk, actor=tasks.PAYER, now=now)
+    elif message.state == "signing":
+        tasks.ask_signers(payment.pk, now=now)
+    elif message.state == "signed":
+        tasks.send(payment.pk, now=now)
+
+
 @outbox.subscriber(SignatureStored, name="custody.finish_payment")
 def finish_payment(message: SignatureStored, *, now: datetime) -> None:
     """See whether there are enough signatures now."""
@@ -64,13 +82,14 @@ def finish_payment(message: SignatureStored, *, now: datetime) -> None:
 
 @outbox.subscriber(BlockRead, name="custody.follow_block")
 def follow_block(message: BlockRead, *, now: datetime) -> None:
-    """After a block: send what it did not take, or raise its fee, see whether the hot wallet has run low, and
-    have it compared with the books.
+    """After a block: send what it did not take, or raise its fee, see whether the hot wallet has run low or
+    over, and have it compared with the books.
     """
     tasks.send_again(now=now)
     raising_tasks.raise_slow(now=now)
     raising_tasks.carry_all(now=now)
     tasks.look_for_refill(now=now)
+    tasks.look_for_sweep(now=now)
     lane_tasks.reconcile(now=now)
 
 

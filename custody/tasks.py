@@ -24,7 +24,7 @@ from custody.adapters import screening, signer_client
 from custody.adapters.bitcoin import BitcoinNode, Broadcast, NodeUnreachable, Outcome
 from custody.domain import coins
 from custody.domain.coins import Coin, Script
-from custody.models import Payment, PaymentVersion, Refill, Withdrawal
+from custody.models import Owner, Payment, PaymentVersion, Refill, Sweep, Withdrawal
 from kernel import script
 from kernel.transaction import Outpoint, Output, Transaction
 
@@ -69,9 +69,9 @@ def screen(withdrawal_id: UUID, *, now: datetime) -> None:
         actions.report_screening(withdrawal_id=row.pk, hits=found, actor=SCREENER, now=now)
 
 
-def build(owner: Withdrawal | Refill, *, now: datetime) -> None:
-    """Choose coins for an approved (or offered) withdrawal or refill, and store the transaction with its
-    claims. What the lane saw before officers approved it keeps its transaction.
+def build(owner: Owner, *, now: datetime) -> None:
+    """Choose coins for an approved (or offered) withdrawal, refill or sweep, and store the transaction with
+    its claims. What the lane saw before officers approved it keeps its transaction.
     """
     if owner.state not in ("approved", "offered"):
         return
@@ -82,7 +82,7 @@ def build(owner: Withdrawal | Refill, *, now: datetime) -> None:
     wallet = queries.wallet_named(queries.source_of(owner))
     pays = Output(owner.units, script.script_of(owner.destination, settings.NETWORK))
     with BitcoinNode(settings.BITCOIN_RPC_URL) as node:
-        within = FEE_TARGET_BLOCKS if isinstance(owner, Withdrawal) else COLD_TARGET_BLOCKS
+        within = COLD_TARGET_BLOCKS if isinstance(owner, Refill) else FEE_TARGET_BLOCKS
         rate = _fee_rate(node, within_blocks=within)
         for _ in range(BUILD_ATTEMPTS):
             shape = Script(wallet.threshold, len(wallet.tokens), queries.change_script(wallet))
@@ -90,8 +90,9 @@ def build(owner: Withdrawal | Refill, *, now: datetime) -> None:
                 Outpoint(coin.txid, coin.vout): coin
                 for coin in queries.free_coins(wallet).select_related("address")
             }
+            usable = [Coin(outpoint, coin.units) for outpoint, coin in free.items()]
             chosen = coins.select(
-                [Coin(outpoint, coin.units) for outpoint, coin in free.items()],
+                queries.sweepable(usable, wallet) if isinstance(owner, Sweep) else usable,
                 pays=pays,
                 feerate=rate,
                 fee_cap=owner.fee_cap_units,
@@ -246,8 +247,18 @@ def look_for_refill(*, now: datetime) -> None:
                 log.info("somebody else proposed a refill of %s first", hot)
 
 
+def look_for_sweep(*, now: datetime) -> None:
+    """Propose a sweep for each hot wallet that holds too much."""
+    for hot, cold in queries.sweep_pairs():
+        if queries.live_sweep(hot) is None and queries.sweep_due(hot) is not None:
+            try:
+                actions.propose_sweep(source=hot.name, target=cold.name, actor=CARETAKER, now=now)
+            except actions.NothingDue:
+                log.info("somebody else proposed a sweep of %s first", hot)
+
+
 def tend_all(*, now: datetime) -> None:
-    """What nobody's message brings about: time running out, and a wallet running low."""
+    """What nobody's message brings about: time running out, and a wallet running low or over."""
     for request_id in queries.overdue_requests():
         _quietly(approval_actions.expire_request, request_id=request_id, now=now)
     for withdrawal_id in queries.overdue_withdrawals(now=now):
@@ -263,7 +274,12 @@ def tend_all(*, now: datetime) -> None:
         _quietly(actions.fail_refill, refill_id=refill_id, reason="it can pay nothing any more", now=now)
     for refill_id in queries.lapsing_refills(now=now):
         _quietly(actions.lapse_refill, refill_id=refill_id, now=now)
+    for sweep_id in queries.endable_sweeps(network=settings.NETWORK, now=now):
+        _quietly(actions.fail_sweep, sweep_id=sweep_id, reason="it can pay nothing any more", now=now)
+    for sweep_id in queries.lapsing_sweeps(now=now):
+        _quietly(actions.lapse_sweep, sweep_id=sweep_id, now=now)
     look_for_refill(now=now)
+    look_for_sweep(now=now)
 
 
 @shared_task(name="custody.tend", ignore_result=True)

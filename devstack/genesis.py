@@ -97,6 +97,7 @@ def _policies(
         "policies": {
             "custody.withdrawal": {"teams": {"treasury": 2}, "source": "hot"},
             "custody.refill": {"teams": {"treasury": 2}, "source": "cold", "destination": "hot/0"},
+            "custody.sweep": {"teams": {"treasury": 2}, "source": "hot", "destination": "cold/0"},
         },
         "limits": {
             "fee_sats_max": "100000",

@@ -25,7 +25,7 @@ from core.freezes.models import Freeze
 from core.ids import new_id
 from core.staff.actions import propose_change
 from core.staff.domain import changes
-from custody import actions
+from custody import actions, queries
 from custody.domain.journals import Read
 from custody.models import Adjustment, Lane, Refill, SignerOrder, Wallet, Withdrawal
 from engine_bridge.actions.markets import list_market
@@ -78,7 +78,7 @@ DRAFT: Final = {
         },
         {
             "name": "payments",
-            "when": [["kind", "in", ["custody.withdrawal", "custody.refill"]]],
+            "when": [["kind", "in", ["custody.withdrawal", "custody.refill", "custody.sweep"]]],
             "teams": {"treasury": 2}, "rejections": 1,
         },
         {
@@ -134,6 +134,8 @@ class Exchange:
         """What a URL's parameter of that name stands for."""
         if name == "glass_id":
             return self._asked_glass()
+        if name == "sweep_id":
+            return self.proposed_sweep()
         if name == "registration_id":
             ana = self.staff.ana.actor
             return invite_signing(label="blue key", reason="a spare", actor=ana, now=self.treasury.now).pk
@@ -153,6 +155,16 @@ class Exchange:
             "event_id": AuditEvent.objects.order_by("id").values_list("id", flat=True)[0],
         }
         return found[name]
+
+    def proposed_sweep(self) -> UUID:
+        """What is swept where the hot wallet should hold less; likewise. Its marks are as before then."""
+        hot, now = Wallet.objects.filter(name="hot"), self.treasury.now
+        if there := queries.live_sweep(hot.get()):
+            return there.pk
+        hot.update(refill_below=0, target=BTC // 8)
+        made = actions.propose_sweep(source="hot", target="cold", actor=ROBOT, now=now)
+        hot.update(refill_below=BTC, target=2 * BTC)
+        return made.pk
 
     def _asked_glass(self) -> UUID:
         """An emergency that Una has asked for; made when it is looked for, so that nothing else sees it."""

@@ -23,10 +23,10 @@ from custody.domain import coins
 from custody.domain.chain import Received, SeenBlock
 from custody.domain.limits import Quote
 from custody.domain.wallets import Targets
-from custody.models import Address, Payment, Refill, Wallet, Withdrawal
+from custody.models import Address, Owner, Payment, Refill, Sweep, Wallet, Withdrawal
 from customers.models import Customer
 from kernel import canonical, script
-from kernel.intent import REFILL, WITHDRAWAL
+from kernel.intent import REFILL, SWEEP, WITHDRAWAL
 from kernel.money import Amount
 from kernel.psbt import Psbt
 from kernel.registry import Registry
@@ -74,6 +74,7 @@ REGISTRY: Final[dict[str, Any]] = {
     "policies": {
         WITHDRAWAL: {"teams": {"treasury": 2}, "source": "hot"},
         REFILL: {"teams": {"treasury": 2}, "source": "cold", "destination": "hot/0"},
+        SWEEP: {"teams": {"treasury": 2}, "source": "hot", "destination": "cold/0"},
     },
     "limits": {
         "fee_sats_max": "100000",
@@ -199,10 +200,10 @@ class Treasury:
             withdrawal_id=row.pk, reason="Tom called", actor=self.staff.ana.actor, now=self.now
         )
 
-    def sign_off(self, row: Withdrawal | Refill) -> None:
+    def sign_off(self, row: Owner) -> None:
         """Ben and Cy approve, what Ana asks for where she must."""
         assert row.request is not None
-        if isinstance(row, Refill):
+        if not isinstance(row, Withdrawal):
             self.staff.ana.asks(row.request, self.now)
         for officer in (self.staff.ben, self.staff.cy):
             submit_signature(
@@ -228,7 +229,7 @@ class Treasury:
 
     # --- Paying -------------------------------------------------------------------------------------
 
-    def psbt_for(self, row: Withdrawal | Refill, *, rate: int = 2) -> tuple[str, int]:
+    def psbt_for(self, row: Owner, *, rate: int = 2) -> tuple[str, int]:
         """What the builder would build now."""
         wallet = queries.wallet_named(queries.source_of(row))
         chosen = self.select(wallet, row, rate=rate)
@@ -240,17 +241,17 @@ class Treasury:
             sources.append((previous, bytes.fromhex(scripts[spent])))
         return coins.build(chosen, sources).base64(), chosen.vsize
 
-    def select(self, wallet: Wallet, row: Withdrawal | Refill, *, rate: int) -> coins.Selection:
+    def select(self, wallet: Wallet, row: Owner, *, rate: int) -> coins.Selection:
         free = [coins.Coin(Outpoint(coin.txid, coin.vout), coin.units) for coin in queries.free_coins(wallet)]
         return coins.select(
-            free,
+            queries.sweepable(free, wallet) if isinstance(row, Sweep) else free,
             pays=Output(row.units, script.script_of(row.destination, "regtest")),
             feerate=rate,
             fee_cap=row.fee_cap_units,
             wallet=coins.Script(wallet.threshold, len(wallet.tokens), queries.change_script(wallet)),
         )
 
-    def built(self, row: Withdrawal | Refill | None = None) -> Payment:
+    def built(self, row: Owner | None = None) -> Payment:
         """A withdrawal (or the one given) with its transaction stored."""
         owner = row or self.approved()
         psbt, vsize = self.psbt_for(owner)
@@ -288,6 +289,12 @@ class Treasury:
         return actions.request_refill(
             refill_id=row.pk, reason="hot is low", actor=self.staff.ana.actor, now=self.now
         )
+
+    def sweep_requested(self) -> Sweep:
+        """Proposed, and adopted by Ana."""
+        row = actions.propose_sweep(source="hot", target="cold", actor=ROBOT, now=self.now)
+        ana = self.staff.ana.actor
+        return actions.request_sweep(sweep_id=row.pk, reason="hot is full", actor=ana, now=self.now)
 
     def funding(self, customer: Customer | None = None) -> ledger.accounts.Balance:  # type: ignore[name-defined]
         """The customer's funding balance."""

@@ -45,6 +45,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "raise_fee": "Raise the network fee of this withdrawal",
     "fail": "Give up this withdrawal and return its hold",
     "adopt_refill": "Put this refill before its checkers",
+    "adopt_sweep": "Put this sweep before its checkers",
+    "ask_sweep_again": "Put this sweep before the signers again",
     "import_partial": "Take in the cold signers’ signatures",
     "announce_registry": "Ask that the signers take up another registry",
     "draft_recovery": "Draft the recovery officers’ order for new officers",

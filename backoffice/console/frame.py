@@ -55,7 +55,7 @@ ROOMS: Final = (
     Room("Home", "home", "inbox", "console:home:read"),
     Room("Approvals", "approvals", "signature", "approvals:request:read", "approvals"),
     Room("Withdrawals", "withdrawals", "arrow-up-right", "custody:withdrawal:read", "withdrawals"),
-    Room("Treasury", "treasury", "landmark", "custody:treasury:read", "refills"),
+    Room("Treasury", "treasury", "landmark", "custody:treasury:read", "treasury"),
     Room("Identity", "cases", "user-check", "kyc:case:read", "cases"),
     Room("Markets", "markets", "chart-candlestick", "engine:market:read"),
     Room("Freezes", "freezes", "snowflake", "freezes:freeze:read"),

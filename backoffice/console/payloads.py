@@ -64,6 +64,7 @@ LABELS: Final[Mapping[str, str]] = {
     "policy": "Policy version",
     "withdrawal": "Withdrawal",
     "refill": "Refill",
+    "sweep": "Sweep",
     "adjustment": "Adjustment",
     "case": "Case",
     "freeze": "Freeze",
@@ -77,6 +78,7 @@ LABELS: Final[Mapping[str, str]] = {
 VIEWS: Final[Mapping[str, str]] = {
     "custody.withdrawal": "withdrawal",
     "custody.refill": "refill",
+    "custody.sweep": "sweep",
     "kyc.case": "case",
     "access.identity": "person",
 }
@@ -98,6 +100,7 @@ _IDS: Final = frozenset(
         "maker",
         "withdrawal",
         "refill",
+        "sweep",
         "adjustment",
         "case",
         "freeze",
@@ -183,6 +186,8 @@ def _headline(members: Mapping[str, canonical.Value]) -> str:
             return "Pay"
         case "custody.refill":
             return "Refill the hot wallet with"
+        case "custody.sweep":
+            return "Sweep out of the hot wallet"
         case "custody.adjustment":
             return "Credit"
         case "kyc.tier":

@@ -23,6 +23,7 @@ class Topic(StrEnum):
     APPROVALS = "approvals"
     WITHDRAWALS = "withdrawals"
     REFILLS = "refills"
+    SWEEPS = "sweeps"
     ORDERS = "orders"
     CASES = "cases"
     MARKETS = "markets"
@@ -32,6 +33,7 @@ OPENS: Final[Mapping[Topic, StrEnum]] = {
     Topic.APPROVALS: Approvals.SEE_REQUESTS,
     Topic.WITHDRAWALS: Custody.SEE_WITHDRAWALS,
     Topic.REFILLS: Custody.SEE_TREASURY,
+    Topic.SWEEPS: Custody.SEE_TREASURY,
     Topic.ORDERS: Custody.SEE_SIGNERS,
     Topic.CASES: Kyc.SEE_CASES,
     Topic.MARKETS: Engine.SEE_MARKETS,
@@ -42,8 +44,9 @@ FOLLOWS: Final[Mapping[str, tuple[Topic, ...]]] = {
     "approvals.policy": (Topic.APPROVALS,),
     "approvals.waiver": (Topic.APPROVALS,),
     "custody.withdrawal": (Topic.WITHDRAWALS,),
-    "custody.payment": (Topic.WITHDRAWALS, Topic.REFILLS),
+    "custody.payment": (Topic.WITHDRAWALS, Topic.REFILLS, Topic.SWEEPS),
     "custody.refill": (Topic.REFILLS,),
+    "custody.sweep": (Topic.SWEEPS,),
     "custody.signer_order": (Topic.ORDERS,),
     "engine.market": (Topic.MARKETS,),
     "engine.settlement": (Topic.MARKETS,),
@@ -90,6 +93,7 @@ ROWS: Final[Mapping[Topic, str]] = {
     Topic.APPROVALS: "approvals.approvalrequest",
     Topic.WITHDRAWALS: "custody.withdrawal",
     Topic.REFILLS: "custody.refill",
+    Topic.SWEEPS: "custody.sweep",
     Topic.ORDERS: "custody.signerorder",
 }
 """Whose rows have pages of their own, by the name of their targets."""

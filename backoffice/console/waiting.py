@@ -13,7 +13,8 @@ from core.approvals import queries as approvals
 from core.approvals.models import ApprovalRequest
 from custody import queries as custody
 from custody.domain.refills import State as RefillState
-from custody.models import Refill, Withdrawal
+from custody.domain.sweeps import State as SweepState
+from custody.models import Refill, Sweep, Withdrawal
 from custody.permissions import Permission as Custody
 from kyc import queries as kyc
 from kyc.domain.cases import State as CaseState
@@ -29,12 +30,13 @@ class Waiting:
     withdrawals: Sequence[Withdrawal]
     cared: Sequence[Withdrawal]
     refills: Sequence[Refill]
+    sweeps: Sequence[Sweep]
     cases: Sequence[Case]
 
     @property
     def is_empty(self) -> bool:
         """Whether nothing at all waits."""
-        return not any((self.approvals, self.withdrawals, self.cared, self.refills, self.cases))
+        return not any((self.approvals, self.withdrawals, self.cared, self.refills, self.sweeps, self.cases))
 
 
 def of(identity: Identity | None, *, now: datetime, at_most: int = 20) -> Waiting:
@@ -46,6 +48,7 @@ def of(identity: Identity | None, *, now: datetime, at_most: int = 20) -> Waitin
         withdrawals=list(custody.needs_release(identity=identity, now=now)[:at_most]),
         cared=list(cared) if Custody.REJECT_WITHDRAWAL in powers else [],
         refills=list(_refills(identity, now)[:at_most]),
+        sweeps=list(_sweeps(identity, now)[:at_most]),
         cases=list(_cases(identity, now)[:at_most]) if Kyc.DECIDE_CASES in powers else [],
     )
 
@@ -56,7 +59,7 @@ def counts(identity: Identity | None, *, now: datetime) -> Mapping[str, int]:
     return {
         "approvals": len(approvals.needs_me(identity, now=now)),
         "withdrawals": custody.needs_release(identity=identity, now=now).count(),
-        "refills": _refills(identity, now).count(),
+        "treasury": _refills(identity, now).count() + _sweeps(identity, now).count(),
         "cases": _cases(identity, now).count() if Kyc.DECIDE_CASES in powers else 0,
     }
 
@@ -71,6 +74,12 @@ def _refills(identity: Identity | None, now: datetime) -> Any:
         states += [RefillState.BUILT, RefillState.EXPORTED]
     rows = custody.refills_for(identity=identity, now=now, states=states)
     return rows if states else rows.none()
+
+
+def _sweeps(identity: Identity | None, now: datetime) -> Any:
+    """Proposals for those who adopt them, and what signers refused, which the same people ask again."""
+    rows = custody.sweeps_for(identity=identity, now=now, states=[SweepState.PROPOSED, SweepState.REFUSED])
+    return rows if Custody.PROPOSE_SWEEP in access.powers(identity, now) else rows.none()
 
 
 def _cases(identity: Identity | None, now: datetime) -> Any:

@@ -3,8 +3,8 @@
 It stands beside the roles table (`roles.py`) and has a line for each of its permissions; a test holds the two
 together. Reading takes no posture, except where what is read leaves the house or is somebody's evidence. Nor
 does whatever stops: from a broken laptop a person can still freeze, halt, suspend, reject or give up a
-withdrawal, dismiss a refill, and reject what waits for an approval (`requirement.demanded` is not asked
-there).
+withdrawal, dismiss a refill or a sweep, and reject what waits for an approval (`requirement.demanded` is not
+asked there).
 """
 
 from __future__ import annotations
@@ -53,6 +53,9 @@ custody:treasury:read             .       .
 custody:refill:propose            x       x
 custody:refill:dismiss            .       .
 custody:refill:approve            x       x
+custody:sweep:propose             x       x
+custody:sweep:dismiss             .       .
+custody:sweep:approve             x       x
 custody:bundle:transfer           x       x
 custody:signer:read               .       .
 custody:signer:stop               .       .

@@ -81,6 +81,9 @@ custody:treasury:read             x     x    x     x     x    x    .    .
 custody:refill:propose            .     .    x     .     .    .    .    .
 custody:refill:dismiss            .     .    x     .     .    .    .    .
 custody:refill:approve            .     x    .     x     .    .    .    .
+custody:sweep:propose             .     .    x     .     .    .    .    .
+custody:sweep:dismiss             .     .    x     .     .    .    .    .
+custody:sweep:approve             .     x    .     x     .    .    .    .
 custody:bundle:transfer           .     .    x     x     .    .    .    .
 custody:signer:read               x     x    x     x     x    x    .    .
 custody:signer:stop               x     x    x     x     .    .    .    .

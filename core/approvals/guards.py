@@ -39,7 +39,7 @@ ALTER TABLE approvals_request ENABLE ALWAYS TRIGGER approvals_request_opens;
 # register. Signers look for themselves.
 ASKING = """
 CREATE OR REPLACE FUNCTION approvals_asks(kind text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
-  SELECT kind IN ('custody.refill', 'signer.registry', 'signer.release', 'signer.reopen')
+  SELECT kind IN ('custody.refill', 'custody.sweep', 'signer.registry', 'signer.release', 'signer.reopen')
 $$;
 """
 

@@ -19,6 +19,7 @@ CREATE OR REPLACE FUNCTION approvals_terms() RETURNS TABLE (
   ('approvals.policy', '{"compliance": 1, "treasury": 1}', 2, '1 h', '1 h', 'approve', 'code'),
   ('custody.adjustment', '{"officers": 2}', 2, '1 d', '1 h', 'approve', 'governed'),
   ('custody.refill', '{}', 2, '2 d', '2 d', 'approve', 'governed'),
+  ('custody.sweep', '{}', 2, '1 d', '1 d', 'approve', 'governed'),
   ('custody.withdrawal', '{}', 2, '1 d', '1 d', 'approve', 'governed'),
   ('engine.market_release', '{"officers": 2}', 2, '1 h', '1 h', 'approve', 'rules'),
   ('factors.enrol_code', '{"officers": 1}', 1, '1 h', '1 h', 'approve', 'rules'),

@@ -19,6 +19,7 @@ GUARDED: Final[dict[str, str]] = {
     "custody_beneficiary": _EVERY_COLUMN,
     "custody_withdrawal": _EVERY_COLUMN,
     "custody_refill": _EVERY_COLUMN,
+    "custody_sweep": _EVERY_COLUMN,
     "custody_payment": _EVERY_COLUMN,
     "custody_payment_version": _EVERY_COLUMN,
     "custody_decoder_key": _EVERY_COLUMN,

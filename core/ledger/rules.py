@@ -17,6 +17,7 @@ LEGS: Final[Mapping[str, tuple[str, ...]]] = {
         *("network_fees -", "withdrawal_fees +"),
     ),
     "custody.refill": ("hot_wallet -", "hot_wallet +", "cold_wallet -", "cold_wallet +", "network_fees -"),
+    "custody.sweep": ("hot_wallet +", "cold_wallet -", "network_fees -"),
     "custody.fee_corrected": (
         *("hot_wallet -", "hot_wallet +", "cold_wallet -", "cold_wallet +"),
         *("network_fees -", "network_fees +"),
@@ -36,7 +37,8 @@ WRITERS: Final[Mapping[str, tuple[str, ...]]] = {
     "cs_console": ("custody.adjustment",),
     "cs_trader": ("engine.transfer_started",),
     "cs_worker": (
-        *("custody.deposit", "custody.withdrawal", "custody.refill", "custody.fee_corrected"),
+        *("custody.deposit", "custody.withdrawal", "custody.refill", "custody.sweep"),
+        "custody.fee_corrected",
         *("engine.transfer_settled", "engine.transfer_returned", "engine.trade"),
     ),
 }

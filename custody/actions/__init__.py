@@ -42,6 +42,8 @@ from custody.actions.settling import book_deposit, correct_fee, settle_payment
 from custody.actions.signatures import ask_again, mark_asked, report_refusal, store_signature
 from custody.actions.signer_health import report_health, report_journal, warn_of_registries
 from custody.actions.statements import report_forgotten, report_learnt, report_memory, take_statement
+from custody.actions.sweeping import ask_sweep_again, fail_sweep, lapse_sweep, mark_sweep_asked
+from custody.actions.sweeps import dismiss_sweep, propose_sweep, request_sweep
 from custody.actions.withdrawals import (
     cancel_withdrawal,
     expire_withdrawal,
@@ -58,11 +60,13 @@ __all__ = [
     "ask_registry",
     "ask_release_of_signers",
     "ask_reopening",
+    "ask_sweep_again",
     "assign_address",
     "book_deposit",
     "cancel_withdrawal",
     "correct_fee",
     "dismiss_refill",
+    "dismiss_sweep",
     "draft_freeze",
     "draft_recovery",
     "draft_veto",
@@ -70,16 +74,20 @@ __all__ = [
     "expire_withdrawal",
     "export_bundle",
     "fail_refill",
+    "fail_sweep",
     "fail_withdrawal",
     "import_signatures",
     "lapse_refill",
+    "lapse_sweep",
     "let_go",
     "load_registry",
     "mark_asked",
     "mark_handed",
     "mark_offered",
+    "mark_sweep_asked",
     "mark_version_handed",
     "propose_refill",
+    "propose_sweep",
     "raise_fee",
     "read_blocks",
     "recheck_offer",
@@ -101,6 +109,7 @@ __all__ = [
     "report_version_refusal",
     "request_adjustment",
     "request_refill",
+    "request_sweep",
     "request_withdrawal",
     "return_offer",
     "settle_payment",

@@ -20,7 +20,7 @@ from custody import locks, queries
 from custody.actions import announcing, versions
 from custody.domain import chain, deposits
 from custody.domain.chain import SeenBlock
-from custody.domain.payments import CONFIRMABLE, Step
+from custody.domain.payments import Step
 from custody.events import BlockRead, Event
 from custody.models import Address, Block, Deposit, Payment, Utxo, UtxoLock
 
@@ -179,7 +179,7 @@ def _confirm(txid: str, payment_id: UUID, height: int, *, actor: Actor, now: dat
     for lost in versions.void_others(row, txid, height=height):
         _conflict(lost, txid, actor=actor, now=now)
     owner, before = row.owner, row.owner.state
-    if before not in CONFIRMABLE:
+    if not owner.may_become(Step.CONFIRMED):
         return f"{row} is in block {height} again, {before}"
     owner.move_to(Step.CONFIRMED)
     audit.record(

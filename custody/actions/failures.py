@@ -60,11 +60,11 @@ def fail_refill(*, refill_id: UUID, reason: str, actor: Actor, now: datetime) ->
     row = locks.refill(refill_id)
     said = entitled.said(reason, target=target)
     payment = queries.payment_of(row)
-    if payment is not None and row.state == Step.CONFLICTED and not _has_final_rival(payment):
+    if payment is not None and row.state == Step.CONFLICTED and not has_final_rival(payment):
         raise StillPayable("Nothing was changed: its transaction could still be confirmed.", target=target)
     refills.end(row, RefillState.FAILED, event=Event.REFILL_FAILED, actor=actor, now=now, reason=said)
     if payment is not None:
-        _release(payment, now=now)
+        release(payment, now=now)
     return row
 
 
@@ -74,8 +74,8 @@ def _check_withdrawal(row: Withdrawal, payment: Payment, target: str, *, now: da
     """
     if payment.asked_at is None and row.state == State.BUILT:
         return  # its coins are let go with it, where that is safe
-    if row.state == State.CONFLICTED and _has_final_rival(payment):
-        _release(payment, now=now)
+    if row.state == State.CONFLICTED and has_final_rival(payment):
+        release(payment, now=now)
         return
     is_void = row.expires_at + CLOCKS_DIFFER_MAX <= now
     is_short = not queries.is_complete(payment)
@@ -84,7 +84,7 @@ def _check_withdrawal(row: Withdrawal, payment: Payment, target: str, *, now: da
         raise StillPayable("Nothing was changed: its transaction could still be completed.", target=target)
 
 
-def _has_final_rival(payment: Payment) -> bool:
+def has_final_rival(payment: Payment) -> bool:
     """Whether a coin of the payment was spent by another transaction, deep enough."""
     rivals = payment.locks.exclude(utxo__spent_by__in=["", *queries.txids_of(payment)])
     tip = queries.tip_height()
@@ -94,6 +94,7 @@ def _has_final_rival(payment: Payment) -> bool:
     )
 
 
-def _release(payment: Payment, *, now: datetime) -> None:
+def release(payment: Payment, *, now: datetime) -> None:
+    """Let go of its coins: nobody can be paid by it any more."""
     Payment.objects.filter(pk=payment.pk).update(abandoned_at=now)
     payment.locks.filter(released_at=None).update(released_at=now)

@@ -18,8 +18,10 @@ from custody.domain.payments import Step
 from custody.events import Event
 from custody.models import (
     Address,
+    Owner,
     Payment,
     Refill,
+    Sweep,
     Utxo,
     UtxoLock,
     Wallet,
@@ -44,15 +46,15 @@ class NotAsApproved(Refused):
 
 
 @action(Event.PAYMENT_BUILT)
-def store_built(*, owner: Withdrawal | Refill, psbt: str, vsize: int, actor: Actor, now: datetime) -> Payment:
-    """The transaction of an approved withdrawal or refill, with its coins claimed and its approval used up,
-    at once; or that of a withdrawal which is offered to the signers' lane, where there is none to use up.
+def store_built(*, owner: Owner, psbt: str, vsize: int, actor: Actor, now: datetime) -> Payment:
+    """The transaction of an approved withdrawal, refill or sweep, with its coins claimed and its approval
+    used up, at once; or that of a withdrawal which is offered to the signers' lane, where there is none.
 
     A second one for the same owner changes nothing; a coin that another payment claims is CoinTaken. What is
     stored pays exactly what was approved and the rest to ourselves, whoever built it. What the lane refused
     and officers then approved is paid by the very transaction that the lane saw: it may be half signed.
     """
-    row = locks.withdrawal(owner.pk) if isinstance(owner, Withdrawal) else locks.refill(owner.pk)
+    row = locks.owner(owner)
     existing = queries.payment_of(row)
     if existing is not None and row.state != withdrawals.State.APPROVED:
         return existing
@@ -68,6 +70,7 @@ def store_built(*, owner: Withdrawal | Refill, psbt: str, vsize: int, actor: Act
         wallet=wallet,
         withdrawal=row if isinstance(row, Withdrawal) else None,
         refill=row if isinstance(row, Refill) else None,
+        sweep=row if isinstance(row, Sweep) else None,
         txid=built.txid,
         psbt=psbt,
         fee_units=built.fee,
@@ -166,7 +169,7 @@ def report_broadcast(*, payment_id: UUID, actor: Actor, now: datetime) -> Paymen
     return row
 
 
-def _checked(row: Withdrawal | Refill, wallet: Wallet, psbt: str) -> coins.Built:
+def _checked(row: Owner, wallet: Wallet, psbt: str) -> coins.Built:
     change = Address.objects.values_list("script", flat=True).get(wallet=wallet, index=0)
     pays = Output(row.units, script.script_of(row.destination, settings.NETWORK))
     try:

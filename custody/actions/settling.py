@@ -18,7 +18,7 @@ from custody.domain import deposits
 from custody.domain.deposits import State
 from custody.domain.payments import Step
 from custody.events import DepositBooked, Event
-from custody.models import Deposit, Payment, Refill, Wallet, Withdrawal
+from custody.models import Deposit, Payment, Refill, Sweep, Wallet, Withdrawal
 from kernel.money import Amount
 
 
@@ -75,7 +75,7 @@ def settle_payment(*, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
     if isinstance(owner, Withdrawal):
         _post_withdrawal(owner, row, now=now)
     else:
-        _post_refill(owner, row, now=now)
+        _post_move(owner, row, now=now)
     row.versions.filter(txid=row.txid).update(booked_at=now)
     audit.record(
         Event.PAYMENT_SETTLED,
@@ -145,7 +145,7 @@ def _post_withdrawal(owner: Withdrawal, payment: Payment, *, now: datetime) -> N
     ledger.post_hold(owner.hold_reference, "custody.withdrawal", str(owner.pk), legs, now=now)
 
 
-def _post_refill(owner: Refill, payment: Payment, *, now: datetime) -> None:
+def _post_move(owner: Refill | Sweep, payment: Payment, *, now: datetime) -> None:
     """Coins change wallets; the network's fee is ours."""
     asset = owner.asset
     legs = [
@@ -153,7 +153,8 @@ def _post_refill(owner: Refill, payment: Payment, *, now: datetime) -> None:
         Leg(ledger.account(holding(owner.source), asset), owner.amount + payment.fee),
         Leg(ledger.account(AccountKind.NETWORK_FEES, asset), Amount(-payment.fee_units, asset)),
     ]
-    ledger.post("custody.refill", str(owner.pk), legs, now=now)
+    kind = "custody.refill" if isinstance(owner, Refill) else "custody.sweep"
+    ledger.post(kind, str(owner.pk), legs, now=now)
 
 
 def _check_depth(height: int | None, target: str) -> None:

@@ -15,7 +15,7 @@ from custody.actions import announcing, entitled, offers
 from custody.actions.payments import NotAsApproved, update
 from custody.domain.withdrawals import State
 from custody.events import Event, SignatureStored
-from custody.models import Address, Payment, TokenRefusal, TokenSignature, Withdrawal
+from custody.models import Address, Payment, Refill, Sweep, TokenRefusal, TokenSignature
 from custody.permissions import Permission
 from kernel.psbt import Psbt
 
@@ -35,7 +35,7 @@ def mark_asked(*, payment_id: UUID, actor: Actor, now: datetime) -> Payment:
     """
     row = locks.payment(payment_id)
     if row.owner.state == State.BUILT:
-        _ask(row, actor=actor, now=now)
+        ask(row, actor=actor, now=now)
     return row
 
 
@@ -50,7 +50,7 @@ def ask_again(*, withdrawal_id: UUID, reason: str, actor: Actor, now: datetime) 
     row = locks.payment(found.pk)
     if row.owner.state != State.REFUSED:
         raise NotAsApproved(f"Nothing was asked: the withdrawal is {row.owner.state}.", target=target)
-    _ask(row, actor=actor, now=now, reason=entitled.said(reason, target=target))
+    ask(row, actor=actor, now=now, reason=entitled.said(reason, target=target))
     return row
 
 
@@ -84,7 +84,7 @@ def store_signature(
 def report_refusal(
     *, payment_id: UUID, token: str, code: str, detail: str, actor: Actor, now: datetime
 ) -> Payment:
-    """That a signer said no, with its own code. Once too few could still say yes, the withdrawal is
+    """That a signer said no, with its own code. Once too few could still say yes, the withdrawal or sweep is
     refused; one that was only offered to the lane goes before officers instead.
     """
     row = locks.payment(payment_id)
@@ -93,10 +93,10 @@ def report_refusal(
         return row
     TokenRefusal.objects.create(payment=row, token=token, code=code[:64], detail=detail[:500], refused_at=now)
     owner, before = row.owner, row.owner.state
-    if isinstance(owner, Withdrawal) and queries.is_hopeless(row, since=since):
+    if not isinstance(owner, Refill) and queries.is_hopeless(row, since=since):
         if before == State.SIGNING:
             owner.move_to(State.REFUSED, reason=f"{token}: {code}"[:500])
-        elif before == State.OFFERED:
+        elif before == State.OFFERED and not isinstance(owner, Sweep):
             offers.give_back(owner, why=f"{token}: {code} {detail}", actor=actor, now=now)
     audit.record(
         Event.PAYMENT_REFUSED,
@@ -111,9 +111,10 @@ def report_refusal(
     return row
 
 
-def _ask(row: Payment, *, actor: Actor, now: datetime, reason: str = "") -> None:
+def ask(row: Payment, *, actor: Actor, now: datetime, reason: str = "") -> None:
+    """Note it, for a withdrawal or a sweep; what stops its owner stops this."""
     owner = row.owner
-    if not isinstance(owner, Withdrawal):
+    if isinstance(owner, Refill):
         raise NotAsApproved(
             "Nothing was asked: cold signers are asked by bundle.", target=f"custody.payment/{row.pk}"
         )

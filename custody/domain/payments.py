@@ -31,5 +31,3 @@ CONFIRMED_WITHIN: Final = timedelta(days=1)
 """A payment of these states that no block took so long after its signatures is shown to people."""
 TAKEN_WITHIN: Final = timedelta(hours=1)
 """A version with a higher fee that no node took so long after it was asked for is shown to people."""
-CONFIRMABLE: Final = frozenset({Step.SIGNED, Step.BROADCAST, Step.CONFLICTED, "exported", "lapsed"})
-"""Where the owner of a transaction stands that may turn up in a block; `lapsed` ones do so unasked."""

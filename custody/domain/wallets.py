@@ -12,7 +12,7 @@ WHOLE_BPS: Final = 10_000
 HOT_BPS_MIN: Final = 200
 HOT_BPS_MAX: Final = 500
 """The band of what may be hot of all coins: never filled up above the upper one, nor while there is more than
-the lower one, whatever marks treasury has set.
+the lower one, and swept above the upper one, whatever marks treasury has set.
 """
 
 
@@ -53,6 +53,29 @@ def in_band(marks: Targets, whole: Amount) -> Targets:
         refill_below=min(marks.refill_below, _share(units, HOT_BPS_MIN, whole.asset)),
         target=min(marks.target, _share(units, HOT_BPS_MAX, whole.asset)),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class Overflow:
+    """Above what a hot wallet is swept, how far down, and the mark below which it is filled up again."""
+
+    above: Amount
+    back_to: Amount
+    refill_below: Amount
+
+
+def overflow(marks: Targets, whole: Amount) -> Overflow:
+    """As far above the target as the mark for refills is below it, and no higher than the band.
+
+    It goes back to the target, but no nearer to the upper mark than half the way from the lower one. So a
+    target at the band's border does not have each deposit swept, and neither act makes the other one due.
+    """
+    inside = in_band(marks, whole)
+    low, target = inside.refill_below, inside.target
+    highest = _share(max(whole.units, 0), HOT_BPS_MAX, whole.asset)
+    above = min(target + target - low, highest)
+    middle = Amount((low.units + above.units) // 2, whole.asset)
+    return Overflow(above=above, back_to=min(target, middle), refill_below=low)
 
 
 def _share(units: int, bps: int, asset: str) -> Amount:

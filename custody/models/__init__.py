@@ -4,11 +4,12 @@ from custody.models.adjustments import Adjustment
 from custody.models.chain import Block, Deposit, Price
 from custody.models.lanes import Lane
 from custody.models.orders import OrderAnswer, SignerHealth, SignerOrder
-from custody.models.payments import Payment, TokenRefusal, TokenSignature, UtxoLock
+from custody.models.payments import Owner, Payment, TokenRefusal, TokenSignature, UtxoLock
 from custody.models.policies import Asker, DecoderKey, PaymentPolicy
 from custody.models.reconciliations import Reconciliation
 from custody.models.refills import Refill
 from custody.models.statements import CustomerStatement, StatementAnswer
+from custody.models.sweeps import Sweep
 from custody.models.versions import PaymentVersion, VersionRefusal, VersionSignature
 from custody.models.wallets import Address, Utxo, Wallet
 from custody.models.withdrawals import Beneficiary, Withdrawal
@@ -24,6 +25,7 @@ __all__ = [
     "Deposit",
     "Lane",
     "OrderAnswer",
+    "Owner",
     "Payment",
     "PaymentPolicy",
     "PaymentVersion",
@@ -33,6 +35,7 @@ __all__ = [
     "SignerHealth",
     "SignerOrder",
     "StatementAnswer",
+    "Sweep",
     "TokenRefusal",
     "TokenSignature",
     "Utxo",

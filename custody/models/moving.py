@@ -29,6 +29,11 @@ class Moving(models.Model):
     class Meta:
         abstract = True
 
+    def may_become(self, target_state: StrEnum) -> bool:
+        """Whether the table has such a step from where the row stands."""
+        cls = type(self)
+        return cls.STATES(target_state) in cls.NEXT[cls.STATES(self.state)]
+
     def check_step(self, target_state: StrEnum) -> tuple[StrEnum, StrEnum]:
         """Where the row stands and where it may go; WrongState where the table has no such step."""
         states = type(self).STATES

@@ -8,13 +8,17 @@ from django.db.models import Q
 from core.fields import UnitsField
 from core.ids import new_id
 from custody.models.refills import Refill
+from custody.models.sweeps import Sweep
 from custody.models.wallets import Utxo, Wallet
 from custody.models.withdrawals import Withdrawal
 from kernel.money import Amount
 
+Owner = Withdrawal | Refill | Sweep
+"""What a transaction of ours pays."""
+
 
 class Payment(models.Model):
-    """One transaction, for one withdrawal or one refill; the owner's state says how far it has come.
+    """One transaction, for one withdrawal, refill or sweep; the owner's state says how far it has come.
 
     `psbt` and `txid` are final before anybody signs. `asked_at` is set before the first signer is asked with
     officers' approvals, `offered_at` before the first is asked without them. An abandoned one has let go of
@@ -26,6 +30,7 @@ class Payment(models.Model):
     wallet = models.ForeignKey(Wallet, models.PROTECT, related_name="payments")
     withdrawal = models.OneToOneField(Withdrawal, models.PROTECT, null=True, related_name="payment")
     refill = models.OneToOneField(Refill, models.PROTECT, null=True, related_name="payment")
+    sweep = models.OneToOneField(Sweep, models.PROTECT, null=True, related_name="payment")
     txid = models.CharField(max_length=64)
     psbt = models.TextField()
     fee_units = UnitsField()
@@ -48,8 +53,9 @@ class Payment(models.Model):
                 fields=["txid"], condition=Q(abandoned_at__isnull=True), name="payment_txid_once"
             ),
             models.CheckConstraint(
-                condition=Q(withdrawal__isnull=False, refill__isnull=True)
-                | Q(withdrawal__isnull=True, refill__isnull=False),
+                condition=Q(withdrawal__isnull=False, refill__isnull=True, sweep__isnull=True)
+                | Q(withdrawal__isnull=True, refill__isnull=False, sweep__isnull=True)
+                | Q(withdrawal__isnull=True, refill__isnull=True, sweep__isnull=False),
                 name="payment_one_owner",
             ),
             models.CheckConstraint(condition=Q(fee_units__gt=0, change_units__gte=0), name="payment_fee"),
@@ -65,9 +71,9 @@ class Payment(models.Model):
         return f"payment {self.txid}"
 
     @property
-    def owner(self) -> Withdrawal | Refill:
+    def owner(self) -> Owner:
         """What is being paid."""
-        found = self.withdrawal or self.refill
+        found = self.withdrawal or self.refill or self.sweep
         if found is None:
             raise ValueError(f"{self} pays for nothing")
         return found

@@ -17,7 +17,7 @@ from custody.domain.booked import Deposit as Said
 from custody.models import Address, Deposit, Payment, PaymentVersion
 
 DEPOSIT: Final = "custody.deposit"
-PAYMENTS: Final = ("custody.withdrawal", "custody.refill")
+PAYMENTS: Final = ("custody.withdrawal", "custody.refill", "custody.sweep")
 
 
 def booked(
@@ -80,7 +80,7 @@ def _left(since: datetime | None) -> Iterator[str]:
         Payment.objects.filter(
             **{f"{owner}__settled_at__isnull": False}, **_from(f"{owner}__settled_at", since)
         )
-        for owner in ("withdrawal", "refill")
+        for owner in ("withdrawal", "refill", "sweep")
     )
     raised = PaymentVersion.objects.filter(booked_at__isnull=False, **_from("booked_at", since))
     return chain(*map(_txids, settled), _txids(raised))

@@ -17,9 +17,9 @@ from core.approvals.expiry import DUE
 from core.approvals.models import ApprovalRequest
 from core.ledger.models import Hold
 from core.refusals import NotFound
-from custody.domain import deposits, payments, refills
+from custody.domain import deposits, payments, refills, sweeps
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX, UNPAID, State
-from custody.models import Deposit, Payment, PaymentVersion, Refill, UtxoLock, Withdrawal
+from custody.models import Deposit, Owner, Payment, PaymentVersion, Refill, Sweep, UtxoLock, Withdrawal
 from custody.permissions import Permission
 from custody.queries.deposits import tip_height
 from kernel import encodings, intent
@@ -47,6 +47,7 @@ def payment(payment_id: UUID) -> Payment:
             "wallet",
             *("withdrawal__request", "withdrawal__waiver"),
             *("refill__request", "refill__source", "refill__target"),
+            *("sweep__request", "sweep__source", "sweep__target"),
         )
         .filter(pk=payment_id)
         .first()
@@ -64,9 +65,9 @@ def payment_for(payment_id: UUID, *, identity: Identity | None, now: datetime) -
     return payment(payment_id)
 
 
-def payment_of(owner: Withdrawal | Refill) -> Payment | None:
-    """The transaction of a withdrawal or refill, once it is built."""
-    column = "withdrawal" if isinstance(owner, Withdrawal) else "refill"
+def payment_of(owner: Owner) -> Payment | None:
+    """The transaction of a withdrawal, refill or sweep, once it is built."""
+    column = str(owner._meta.model_name)
     return Payment.objects.select_related("wallet").filter(**{column: owner}).first()
 
 
@@ -160,13 +161,13 @@ def sign_request(row: Payment) -> dict[str, Any]:
     }
 
 
-def source_of(owner: Withdrawal | Refill) -> str:
+def source_of(owner: Owner) -> str:
     """The wallet that the intent takes the coins from; NotFound where there is none yet."""
     return Intent.parse(_payload(owner)).source
 
 
-def request_of(owner: Withdrawal | Refill) -> ApprovalRequest:
-    """The approval request of a withdrawal or refill; NotFound where there is none."""
+def request_of(owner: Owner) -> ApprovalRequest:
+    """The approval request of what is paid; NotFound where there is none."""
     if owner.request is None:
         raise NotFound("Nobody approved this.", target=f"{owner._meta.label_lower}/{owner.pk}")
     return owner.request
@@ -177,7 +178,7 @@ def payload_of(row: Payment) -> bytes:
     return _payload(row.owner)
 
 
-def _payload(owner: Withdrawal | Refill) -> bytes:
+def _payload(owner: Owner) -> bytes:
     if owner.request is None and isinstance(owner, Withdrawal) and owner.waiver is not None:
         return bytes(owner.waiver.payload)
     return bytes(request_of(owner).payload)
@@ -196,7 +197,7 @@ def signed_psbt(row: Payment) -> Psbt:
 
 def overdue_requests() -> list[UUID]:
     """Approval requests of our kinds whose deadline has passed by the database's clock."""
-    kinds = (intent.WITHDRAWAL, intent.REFILL, "custody.adjustment")
+    kinds = (intent.WITHDRAWAL, intent.REFILL, intent.SWEEP, "custody.adjustment")
     return list(ApprovalRequest.objects.filter(DUE, kind__in=kinds).values_list("pk", flat=True)[:100])
 
 
@@ -222,9 +223,13 @@ def _on_the_way() -> QuerySet[Payment]:
 
 
 def _standing(*states: str, **of: Any) -> QuerySet[Payment]:
-    """Payments whose withdrawal or refill is in one of the states, with what else they must be."""
+    """Payments whose owner is in one of the states, with what else they must be."""
     rows = Payment.objects.filter(**of)
-    return _any(rows.filter(withdrawal__state__in=states), rows.filter(refill__state__in=states))
+    return _any(
+        rows.filter(withdrawal__state__in=states),
+        rows.filter(refill__state__in=states),
+        rows.filter(sweep__state__in=states),
+    )
 
 
 def _off_the_chain() -> QuerySet[Payment]:
@@ -283,6 +288,9 @@ def count_stuck(*, now: datetime) -> dict[str, int]:
         "withdrawals with a rival": Withdrawal.objects.filter(state=State.CONFLICTED).count(),
         "refills with a rival": Refill.objects.filter(state=refills.State.CONFLICTED).count(),
         "refills whose bundle never came back": Refill.objects.filter(state=refills.State.LAPSED).count(),
+        "sweeps refused by signers": Sweep.objects.filter(state=sweeps.State.REFUSED).count(),
+        "sweeps with a rival": Sweep.objects.filter(state=sweeps.State.CONFLICTED).count(),
+        "sweeps that signers never completed": Sweep.objects.filter(state=sweeps.State.LAPSED).count(),
         "credited deposits that left the chain": lost.count(),
         "settled payments that left the chain": _off_the_chain().count(),
         "payments whose coins left the chain": coinless.count(),

@@ -105,17 +105,18 @@ class _Moving(NamedTuple):
     def of(cls, wallets: Sequence[Wallet]) -> _Moving:
         seen = Deposit.objects.filter(address__wallet__in=wallets, state=deposits.State.SEEN)
         confirmed = Payment.objects.filter(height__isnull=False)
-        filled = confirmed.filter(refill__target__in=wallets, refill__state=Step.CONFIRMED)
         paid = confirmed.filter(wallet__in=wallets)
         gone = paid.filter(withdrawal__state=Step.CONFIRMED).aggregate(
             total=Sum(F("withdrawal__units") + F("fee_units"))
         )["total"]
-        moved = paid.filter(refill__state=Step.CONFIRMED).aggregate(
-            total=Sum(F("refill__units") + F("fee_units"))
-        )["total"]
-        arriving = seen.aggregate(total=Sum("units"))["total"] or 0
-        arriving += filled.aggregate(total=Sum("refill__units"))["total"] or 0
-        return cls(int(arriving), int(gone or 0) + int(moved or 0))
+        arriving, leaving = int(seen.aggregate(total=Sum("units"))["total"] or 0), int(gone or 0)
+        for kind in ("refill", "sweep"):
+            moving = {f"{kind}__state": Step.CONFIRMED}
+            filled = confirmed.filter(**moving, **{f"{kind}__target__in": wallets})
+            moved = paid.filter(**moving).aggregate(total=Sum(F(f"{kind}__units") + F("fee_units")))["total"]
+            arriving += int(filled.aggregate(total=Sum(f"{kind}__units"))["total"] or 0)
+            leaving += int(moved or 0)
+        return cls(arriving, leaving)
 
 
 def _credits(known: Collection[str]) -> Iterator[Credit]:

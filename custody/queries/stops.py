@@ -1,5 +1,5 @@
-"""What stops a withdrawal or a refill: freezes, the hold on a customer whose account may not be their own any
-more, and a tier that was lowered since. And what of it holds a transaction of ours back.
+"""What stops a withdrawal, a refill or a sweep: freezes, the hold on a customer whose account may not be
+their own any more, and a tier that was lowered since. And what of it holds a transaction of ours back.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from core.freezes.models import Freeze
 from core.refusals import Refused
 from custody.domain import limits
 from custody.domain.withdrawals import ENDED
-from custody.models import Payment, Refill, Withdrawal
+from custody.models import Owner, Payment, Withdrawal
 from custody.queries.treasury import policy
 from custody.queries.withdrawals import used_before
 from customers.models import Customer
@@ -35,13 +35,13 @@ class TierLowered(Refused):
     code: ClassVar[str] = "withdrawal.tier_lowered"
 
 
-def stops(owner: Withdrawal | Refill) -> tuple[str, ...]:
+def stops(owner: Owner) -> tuple[str, ...]:
     """What would stop it: a freeze of its asset, or of a wallet that it takes coins from or fills; of a
     withdrawal also one of the customer or of all withdrawals.
     """
-    if isinstance(owner, Refill):
-        return (f"asset:{owner.asset}", f"wallet:{owner.source.name}", f"wallet:{owner.target.name}")
-    return withdrawal_stops(owner.asset, owner.customer_id)
+    if isinstance(owner, Withdrawal):
+        return withdrawal_stops(owner.asset, owner.customer_id)
+    return (f"asset:{owner.asset}", f"wallet:{owner.source.name}", f"wallet:{owner.target.name}")
 
 
 def withdrawal_stops(asset: str, customer: UUID) -> tuple[str, ...]:
@@ -103,7 +103,7 @@ def why_waits(row: Withdrawal, *, now: datetime) -> str:
     return "the customer's tier, which was lowered since" if is_above_tier(row) else ""
 
 
-def check_stops(owner: Withdrawal | Refill, *, now: datetime) -> None:
+def check_stops(owner: Owner, *, now: datetime) -> None:
     """Nothing, if the owner may go on a step; Frozen, WithdrawalsHeld or TierLowered."""
     checking.check(*stops(owner))
     if not isinstance(owner, Withdrawal):

@@ -13,10 +13,21 @@ from django.db.models import Q, QuerySet, Sum
 from core.access import rights
 from core.access.models import Identity
 from core.refusals import NotFound, Refused
-from custody.domain import deposits, limits, refills, wallets
+from custody.domain import deposits, limits, refills, sweeps, wallets
 from custody.domain.limits import Quote
-from custody.domain.wallets import Targets
-from custody.models import Address, Adjustment, Deposit, PaymentPolicy, Price, Refill, Utxo, UtxoLock, Wallet
+from custody.domain.wallets import Overflow, Targets
+from custody.models import (
+    Address,
+    Adjustment,
+    Deposit,
+    PaymentPolicy,
+    Price,
+    Refill,
+    Sweep,
+    Utxo,
+    UtxoLock,
+    Wallet,
+)
 from custody.permissions import Permission
 from custody.queries.deposits import tip_height
 from custody.queries.withdrawals import promised_units
@@ -29,8 +40,8 @@ MATURITY: Final = 100
 
 @dataclass(frozen=True, slots=True)
 class Standing:
-    """One wallet at the tip: all its coins, those that can be chosen now, and those that transactions of ours
-    claim.
+    """One wallet at the tip: all its coins, those that can be chosen now, those that transactions of ours
+    claim, and what of it is on its way to cold.
     """
 
     wallet: Wallet
@@ -41,11 +52,18 @@ class Standing:
     share_bps: int
     refill_below: Amount | None
     target: Amount | None
+    sweep_above: Amount | None
+    leaving: Amount
 
     @property
     def is_low(self) -> bool:
         """Whether a hot wallet stands below its threshold."""
         return self.refill_below is not None and self.total < self.refill_below
+
+    @property
+    def is_full(self) -> bool:
+        """Whether more can be chosen now than should lie in a hot wallet."""
+        return self.sweep_above is not None and self.free > self.sweep_above
 
 
 def standings(*, identity: Identity | None, now: datetime) -> list[Standing]:
@@ -104,21 +122,34 @@ def marks_of(wallet: Wallet) -> Targets:
     """Below what a hot wallet is filled up by now, and how far: treasury's marks, within the band of what may
     be hot of all coins in blocks without those that withdrawals will take.
     """
+    return wallets.in_band(*_marks_and_whole(wallet))
+
+
+def overflow_of(wallet: Wallet) -> Overflow:
+    """Above what a hot wallet is swept by now, and how far down, by the same marks and band."""
+    return wallets.overflow(*_marks_and_whole(wallet))
+
+
+def _marks_and_whole(wallet: Wallet) -> tuple[Targets, Amount]:
     held = Utxo.objects.filter(wallet__asset=wallet.asset, spent_in=None, height__isnull=False)
     whole = Amount(_sum(held) - promised_units(wallet.asset), wallet.asset)
-    return wallets.in_band(
-        Targets(Amount(wallet.refill_below, wallet.asset), Amount(wallet.target, wallet.asset)), whole
-    )
+    return Targets(Amount(wallet.refill_below, wallet.asset), Amount(wallet.target, wallet.asset)), whole
+
+
+def leaving_units(wallet: Wallet) -> int:
+    """What sweeps take out of the hot wallet that no block has yet: its coins are all still counted."""
+    rows = Sweep.objects.filter(source=wallet, state__in=[str(state) for state in sweeps.LEAVING])
+    return int(rows.aggregate(total=Sum("units"))["total"] or 0)
 
 
 def refill_need(wallet: Wallet, cold: Wallet, *, claimed: int = 0) -> Amount | None:
     """How much the hot wallet should be filled up by now, or None; `claimed` units of cold are set aside for
-    it already.
+    it already. What a sweep takes away is not there any more.
     """
     if wallet.target == 0:
         return None
     return refills.amount_to_propose(
-        hot=Amount(_sum(_unspent(wallet)), wallet.asset),
+        hot=Amount(_sum(_unspent(wallet)) - leaving_units(wallet), wallet.asset),
         promised=Amount(promised_units(wallet.asset), wallet.asset),
         marks=marks_of(wallet),
         cold=Amount(_sum(free_coins(cold)) + claimed, cold.asset),
@@ -220,6 +251,7 @@ def _standing(row: Wallet, total: int, share_bps: int) -> Standing:
     free = _sum(free_coins(row))
     unconfirmed = _sum(_unspent(row).filter(height=None))
     marks = marks_of(row) if row.target else None
+    upper = overflow_of(row) if row.target else None
     return Standing(
         wallet=row,
         total=Amount(total, row.asset),
@@ -229,6 +261,8 @@ def _standing(row: Wallet, total: int, share_bps: int) -> Standing:
         share_bps=share_bps,
         refill_below=marks.refill_below if marks else None,
         target=marks.target if marks else None,
+        sweep_above=upper.above if upper else None,
+        leaving=Amount(leaving_units(row), row.asset),
     )
 
 

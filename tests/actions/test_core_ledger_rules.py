@@ -37,6 +37,7 @@ HONEST: Final[tuple[tuple[str, Legs], ...]] = (
         ),
     ),
     ("custody.refill", (("cold_wallet", None, 9), ("hot_wallet", None, -8), ("network_fees", None, -1))),
+    ("custody.sweep", (("hot_wallet", None, 9), ("cold_wallet", None, -8), ("network_fees", None, -1))),
     ("custody.refill", (("hot_wallet", None, 9), ("cold_wallet", None, -8), ("network_fees", None, -1))),
     ("custody.fee_corrected", (("hot_wallet", None, 1), ("network_fees", None, -1))),
     ("custody.fee_corrected", (("hot_wallet", None, -1), ("network_fees", None, 1))),

@@ -202,6 +202,7 @@ def test_loads_a_registry_again_without_changing_anything(treasury: Treasury) ->
     assert {policy.kind: policy.teams for policy in PaymentPolicy.objects.all()} == {
         "custody.withdrawal": {"treasury": 2},
         "custody.refill": {"treasury": 2},
+        "custody.sweep": {"treasury": 2},
     }
 
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from custody.domain import adjustments, deposits, orders, refills, withdrawals
+from custody.domain import adjustments, deposits, orders, refills, sweeps, withdrawals
 from custody.models import Payment, Withdrawal
 from tests.treasury import BTC, Treasury
 
@@ -20,6 +20,7 @@ pytestmark = pytest.mark.django_db
 TABLES: dict[str, Mapping[Any, frozenset[Any]]] = {
     "custody_withdrawal": withdrawals.NEXT,
     "custody_refill": refills.NEXT,
+    "custody_sweep": sweeps.NEXT,
     "custody_deposit": deposits.NEXT,
     "custody_adjustment": adjustments.NEXT,
     "custody_signer_order": orders.NEXT,

@@ -23,6 +23,7 @@ from custody.models import Adjustment, Wallet
 from engine_bridge.comparing import NotCompared
 from kernel import canonical
 from kernel.money import Amount
+from tests import sweeping
 from tests.lane import Scene
 from tests.reconciling import Chain, book, look, reconciled, registry_of
 from tests.roles import as_role
@@ -100,6 +101,21 @@ def test_are_sound_at_every_step_of_a_refill(scene: Scene) -> None:
     assert look(scene).agrees
     treasury.book()
     assert (queries.refill(row.pk).state, look(scene).breaks) == ("settled", [])
+
+
+def test_are_sound_at_every_step_of_a_sweep(scene: Scene) -> None:
+    treasury = scene.treasury
+    treasury.fund("cold", 60 * BTC)
+    assert look(scene).agrees
+    Wallet.objects.filter(name="hot").update(refill_below=0, target=BTC // 8)
+    row, payment = sweeping.signed(treasury)
+    assert look(scene).agrees
+    treasury.mine(raw_of(payment))
+    assert (queries.sweep(row.pk).state, look(scene).breaks) == ("confirmed", [])
+    treasury.mine(empty=2)
+    assert look(scene).agrees
+    treasury.book()
+    assert (queries.sweep(row.pk).state, look(scene).breaks) == ("settled", [])
 
 
 def test_shut_the_lane_while_another_wallets_coins_are_not_there(scene: Scene, chain: Chain) -> None:

@@ -49,7 +49,7 @@ def test_refuses_whatever_it_cannot_read_to_the_last_byte(site: Site, visit: Any
         asked(payload=encodings.base64url(payload + b" ")): "one proper encoding",
         asked(payload=encodings.base64url(payload.replace(b'"v":1', b'"v":1.0'))): "one proper encoding",
         altered(also_to="somebody else"): "does not have exactly these members: “also_to”",
-        altered(kind="custody.sweep"): "does not know acts of the kind “custody.sweep”",
+        altered(kind="custody.loan"): "does not know acts of the kind “custody.loan”",
         altered(amount="6e6"): "amount is not an amount",
         altered(asset="DOGE"): "DOGE” is not known",
         altered(deployment="production"): "another deployment than the request",

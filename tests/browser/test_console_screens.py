@@ -50,6 +50,7 @@ def screens(site: Site, settings: Any) -> dict[str, str]:
     """Each screen's path, by its name."""
     exchange = site.exchange
     asked, obeyed = (make(exchange.staff.ana, clock.now()) for make in (draft_recovery, running))
+    sweep = exchange.proposed_sweep()
     raised, (held, refused) = slow_payment(site), payments(site)
     return {
         "home": "/",
@@ -67,6 +68,7 @@ def screens(site: Site, settings: Any) -> dict[str, str]:
         "recovery": f"/treasury/signers/orders/{asked.pk}/",
         "recovering": f"/treasury/signers/orders/{obeyed.pk}/",
         "refill": f"/treasury/refills/{exchange.refill.pk}/",
+        "sweep": f"/treasury/sweeps/{sweep}/",
         "adjustments": "/treasury/adjustments/",
         "cases": "/identity/",
         "case": f"/identity/{exchange.case.pk}/",

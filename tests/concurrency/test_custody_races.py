@@ -26,10 +26,12 @@ from custody.actions.payments import CoinTaken
 from custody.actions.refills import NothingDue
 from custody.actions.withdrawals import ClientIdUsed
 from custody.adapters.bitcoin import Broadcast, Outcome
-from custody.models import Address, Payment, Refill, UtxoLock, Withdrawal
+from custody.models import Address, Payment, Refill, Sweep, UtxoLock, Withdrawal
 from kernel.psbt import Psbt
+from tests import sweeping
 from tests.concurrency.test_freezes_races import Pause
 from tests.racing import at_once, closing, done, refused, until_waiting
+from tests.traces import Trace
 from tests.treasury import BTC, ROBOT, Treasury, customer_actor, raw_of, signatures, trader
 
 ROUNDS = 3
@@ -299,6 +301,28 @@ def test_propose_one_refill(real_database: str, now: datetime) -> None:
     results: list[Refill | Refused] = at_once(*[propose] * 4)
     assert len(done(results)) == 1
     assert codes(results) == {NothingDue.code}
+
+
+def test_propose_one_sweep_ask_signers_for_it_once_and_store_one_transaction(
+    real_database: str, now: datetime
+) -> None:
+    treasury = sweeping.full(now)
+    propose = partial(actions.propose_sweep, source="hot", target="cold", actor=ROBOT, now=now)
+    results: list[Sweep | Refused] = at_once(*[propose] * 4)
+    (row,) = done(results)
+    assert codes(results) == {NothingDue.code}
+    ana = treasury.staff.ana.actor
+    treasury.sign_off(actions.request_sweep(sweep_id=row.pk, reason="full", actor=ana, now=now))
+    row = queries.sweep(row.pk)
+    builds = [
+        partial(actions.store_built, owner=row, psbt=psbt, vsize=vsize, actor=ROBOT, now=now)
+        for psbt, vsize in (treasury.psbt_for(row, rate=rate) for rate in (2, 3))
+    ]
+    assert len({payment.pk for payment in done(at_once(*builds))}) == 1
+    ask = partial(actions.mark_sweep_asked, sweep_id=row.pk, actor=ROBOT, now=now)
+    with Trace() as trace:
+        assert {one.state for one in done(at_once(ask, ask))} == {"signing"}
+    assert trace.events == ["custody.payment.asked"]
 
 
 def fresh(treasury: Treasury) -> str:

@@ -21,9 +21,9 @@ from core.factors.domain.enrolments import Code, Enrolment, Passkey, SealedKey, 
 from core.freezes.actions import ask_release
 from core.staff.domain import changes
 from custody import actions
-from custody.actions import request_refill
+from custody.actions import request_refill, request_sweep
 from custody.domain.orders import UNASKED
-from custody.models import SignerOrder
+from custody.models import SignerOrder, Wallet
 from engine_bridge.actions import ask_market_release, stop_market
 from engine_bridge.models import Instrument
 from fixtures.authenticator import AAGUID, Authenticator
@@ -36,6 +36,7 @@ from tests.exchange import stock
 from tests.messages import in_hours, withdrawal
 from tests.recoveries import draft_recovery
 from tests.softtoken import hot_registry
+from tests.treasury import BTC
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "custody/approver/page"
 # Playwright brings a Node of its own, so nobody has to install one.
@@ -43,7 +44,7 @@ NODE: Final = compute_driver_executable()[0]
 PERSON: Final = UUID("01900000-0000-7000-8000-0000000000b2")
 
 RULE: Final = (
-    '{"name":"all","when":[["kind","in",["custody.withdrawal","custody.refill"]]],'
+    '{"name":"all","when":[["kind","in",["custody.withdrawal","custody.refill","custody.sweep"]]],'
     '"teams":{"treasury":2},"rejections":1},{"name":"night","when":[["hour","below","6"]],"deny":"wait"}'
 )
 
@@ -118,6 +119,10 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
     now = clock.now()
     exchange = stock(now)
     ana = exchange.staff.ana
+    sweep, hot = exchange.proposed_sweep(), Wallet.objects.filter(name="hot")
+    hot.update(refill_below=0, target=BTC // 8)
+    request_sweep(sweep_id=sweep, reason="hot is full", actor=ana.actor, now=now)
+    hot.update(refill_below=BTC, target=2 * BTC)
     request_refill(refill_id=exchange.refill.pk, reason="hot is low", actor=ana.actor, now=now)
     ask_release(freeze_id=exchange.freeze.pk, reason="prices agree again", actor=ana.actor, now=now)
     Instrument.objects.update(symbol="ETH-USDT")  # which is not frozen

@@ -48,6 +48,7 @@ KEYS: Final = [f"{'0a' * 16} Ana", f"{'0b' * 16} Ben\u202e"]
 ACTS: Final[dict[str, dict[str, Any]]] = {
     "custody.withdrawal": {**PAYMENT, "withdrawal": ONE, "customer": OTHER},
     "custody.refill": {**PAYMENT, "refill": ONE},
+    "custody.sweep": {**PAYMENT, "sweep": ONE},
     "custody.adjustment": {
         "asset": "ETH",
         "amount": "1000000000000000000",
@@ -129,6 +130,7 @@ SHOWN: Final[dict[str, tuple[str, dict[str, str]]]] = {
         {**PAID, "Withdrawal": ONE, "Customer": OTHER},
     ),
     "custody.refill": ("Move 1\u202f234\u202f567.89 USDT from cold to hot", {**PAID, "Refill": ONE}),
+    "custody.sweep": ("Move 1\u202f234\u202f567.89 USDT from hot to cold", {**PAID, "Sweep": ONE}),
     "custody.adjustment": (
         "Credit 1 ETH",
         {"To customer": OTHER, "Because": "a bug", "Reference": "T-1", "Adjustment": ONE},
@@ -222,7 +224,7 @@ def test_the_answers_that_it_can_be_given_and_who_asks(page: dict[str, Any]) -> 
         *("signer.release", "signer.reopen", "signer.registry", "signer.recovery")
     }
     assert {kind for kind, act in found.items() if act["asks"]} == {
-        *("custody.refill", "signer.release", "signer.reopen", "signer.registry")
+        *("custody.refill", "custody.sweep", "signer.release", "signer.reopen", "signer.registry")
     }
     for kind, act in found.items():
         rejects = [] if kind in ("signer.freeze", "signer.veto") else ["reject"]

@@ -21,10 +21,10 @@ from custody.adapters.bitcoin import BitcoinNode
 from custody.daemons import watcher
 from custody.domain.limits import Quote
 from custody.domain.wallets import Targets
-from custody.models import Address, PaymentVersion, Refill, SignerHealth, SignerOrder, Withdrawal
+from custody.models import Address, PaymentVersion, Refill, SignerHealth, SignerOrder, Sweep, Withdrawal
 from customers.models import Customer
 from devstack.demo.outside import Outsider
-from kernel import canonical
+from kernel import canonical, intent
 from kernel.money import Amount
 from kernel.registry import Registry
 from tests import chains
@@ -88,10 +88,10 @@ class Scene:
         while watcher.step(self.node, now=self.now) or self.drain(now=self.now):
             pass
 
-    def approve(self, row: Withdrawal | Refill) -> None:
+    def approve(self, row: Withdrawal | Refill | Sweep) -> None:
         request = row.request
         assert request is not None
-        if isinstance(row, Refill):
+        if not isinstance(row, Withdrawal):
             self.staff.ana.asks(request, self.now)
         for officer in (self.staff.ben, self.staff.cy):
             submit_signature(
@@ -125,6 +125,8 @@ def scene(
     vault.document = registry_document(
         vault.document["wallets"], deployment=settings.DEPLOYMENT, officers=officers
     )
+    back = {"teams": {"treasury": 2}, "source": "hot", "destination": "cold/0"}
+    vault.document["policies"][intent.SWEEP] = back
     vault.registry_file.write_bytes(canonical.encode(vault.document) + b"\n")
     registry = Registry.parse(vault.registry_file.read_bytes())
     targets = Targets(Amount(BTC // 2, "BTC"), Amount(BTC, "BTC"))
@@ -197,7 +199,9 @@ def test_follows_the_chain_back_and_forth(scene: Scene) -> None:
     assert queries.withdrawal(row.pk).state == "settled"
 
 
-def test_refills_the_hot_wallet_over_an_air_gap(scene: Scene) -> None:
+def test_refills_the_hot_wallet_over_an_air_gap_and_sweeps_back_what_is_too_much(
+    scene: Scene,
+) -> None:
     cold = Address.objects.get(wallet__name="cold", index=0)
     scene.outside.pay(cold.address, 40 * BTC)
     withdraw(scene)
@@ -223,7 +227,34 @@ def test_refills_the_hot_wallet_over_an_air_gap(scene: Scene) -> None:
     hot, _ = queries.all_standings()
     assert hot.total >= Amount(BTC, "BTC") - row.fee_cap
     assert not any(invariants.broken().values())
-    assert Refill.objects.count() == 1
+    early = Sweep.objects.get()  # of when all coins there were lay in the hot wallet
+    ana = scene.staff.ana.actor
+    actions.dismiss_sweep(sweep_id=early.pk, reason="cold is funded", actor=ana, now=scene.now)
+    tom = queries.deposit_address_of(scene.tom.pk)
+    assert tom is not None
+    scene.outside.pay(tom.address, 5 * BTC)
+    scene.outside.mine(2)
+    scene.settle_down()
+    tasks.look_for_sweep(now=scene.now)
+    full, _ = queries.all_standings()
+    swept = Sweep.objects.exclude(pk=early.pk).get()
+    assert (swept.state, full.is_full) == ("proposed", True)
+    scene.approve(
+        actions.request_sweep(
+            sweep_id=swept.pk, reason="hot is full", actor=scene.staff.ana.actor, now=scene.now
+        )
+    )
+    scene.settle_down()
+    hot, _ = queries.all_standings()
+    assert (queries.sweep(swept.pk).state, hot.leaving) == ("broadcast", swept.amount)
+    scene.outside.mine(2)
+    scene.settle_down()
+    hot, cold_now = queries.all_standings()
+    assert (queries.sweep(swept.pk).state, hot.leaving.units) == ("settled", 0)
+    assert scene.node.unspent([swept.destination])[-1].amount in {swept.amount, cold_now.total}
+    assert Amount(BTC, "BTC") <= hot.total <= Amount(BTC, "BTC") + swept.fee_cap
+    assert not any(invariants.broken().values())
+    assert (Refill.objects.count(), Sweep.objects.count()) == (1, 2)
 
 
 def test_waits_while_too_few_signers_answer(scene: Scene, settings: Settings) -> None:

@@ -171,6 +171,7 @@ def test_is_demanded_wherever_somebody_approves_and_nowhere_where_somebody_stops
         "custody:signer:stop",
         "custody:withdrawal:reject",
         "custody:refill:dismiss",
+        "custody:sweep:dismiss",
         "engine:market:halt",
     }
     assert {DEMANDS[each] for each in stops | BREAK_GLASS} == {()}

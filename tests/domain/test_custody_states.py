@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custody.domain import adjustments, deposits, payments, refills, withdrawals
+from custody.domain import adjustments, deposits, payments, refills, sweeps, withdrawals
 from custody.domain.refills import State as R
 from custody.domain.turns import WrongTurn, step
 from custody.domain.withdrawals import State as W
@@ -18,6 +18,7 @@ from custody.domain.withdrawals import State as W
 TABLES: dict[str, Mapping[Any, frozenset[Any]]] = {
     "withdrawals": withdrawals.NEXT,
     "refills": refills.NEXT,
+    "sweeps": sweeps.NEXT,
     "deposits": deposits.NEXT,
     "adjustments": adjustments.NEXT,
 }
@@ -43,7 +44,12 @@ def test_names_every_state_and_reaches_it(name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "ended"), [(withdrawals.NEXT, withdrawals.ENDED), (refills.NEXT, refills.ENDED)]
+    ("table", "ended"),
+    [
+        (withdrawals.NEXT, withdrawals.ENDED),
+        (refills.NEXT, refills.ENDED),
+        (sweeps.NEXT, sweeps.ENDED),
+    ],
 )
 def test_leads_from_every_state_to_an_end(table: Mapping[Any, frozenset[Any]], ended: frozenset[Any]) -> None:
     for state in table:
@@ -73,11 +79,11 @@ def test_pays_nothing_that_was_neither_approved_nor_offered_to_the_lane() -> Non
     assert reachable(without, W.REQUESTED).isdisjoint(withdrawals.PAYING | {W.SETTLED})
 
 
-@pytest.mark.parametrize("table", [withdrawals.NEXT, refills.NEXT])
+@pytest.mark.parametrize("table", [withdrawals.NEXT, refills.NEXT, sweeps.NEXT])
 def test_shares_the_steps_of_a_payment(table: Mapping[Any, frozenset[Any]]) -> None:
     names = {str(state): {str(after) for after in following} for state, following in table.items()}
     assert {str(each) for each in payments.Step} <= names.keys()
-    for state in names.keys() & payments.CONFIRMABLE:
+    for state in names.keys() & {*payments.SENDABLE, "exported", "lapsed"}:
         assert payments.Step.CONFIRMED in names[state], f"{state} cannot be confirmed"
     assert names[payments.Step.CONFIRMED] == {payments.Step.SETTLED, payments.Step.BROADCAST}
 
@@ -102,6 +108,15 @@ def test_settles_a_refill_only_after_it_was_confirmed(asked: list[R]) -> None:
             state = step(refills.NEXT, state, wanted)
             seen.add(state)
     assert R.SETTLED not in seen or {R.APPROVED, R.BUILT, R.CONFIRMED} <= seen
+
+
+def test_gives_a_sweeps_coins_back_only_where_no_signer_saw_it_or_a_rival_has_won() -> None:
+    """From `signing` on somebody may hold a signature, so nothing leads to `failed` but proof of a rival."""
+    assert {state for state, following in sweeps.NEXT.items() if sweeps.State.FAILED in following} == {
+        sweeps.State.BUILT,
+        sweeps.State.CONFLICTED,
+    }
+    assert all(sweeps.State.CONFIRMED in reachable(sweeps.NEXT, state) for state in sweeps.LEAVING)
 
 
 @given(st.lists(st.sampled_from(["block", "loss"]), max_size=30), st.booleans())

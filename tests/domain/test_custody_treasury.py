@@ -6,12 +6,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from custody.domain import beneficiaries, chain, deposits, payments, refills, wallets, withdrawals
+from custody.domain import (
+    beneficiaries,
+    chain,
+    deposits,
+    payments,
+    refills,
+    sweeps,
+    wallets,
+    withdrawals,
+)
 from custody.domain.beneficiaries import BadLabel, Verdict
 from custody.domain.chain import DoesNotConnect, SeenBlock
+from custody.domain.coins import Coin
 from custody.domain.wallets import BadTargets, Targets
 from custody.domain.withdrawals import NotWithdrawable, TooSmall
 from kernel.money import Amount
+from kernel.transaction import Outpoint
 
 BTC = 100_000_000
 UNITS = st.integers(min_value=0, max_value=1_000 * BTC)
@@ -108,6 +119,83 @@ def test_fill_up_no_further_than_the_band_whatever_the_marks_say_and_then_rest(
         full = left + amount == marks_now[1]
         again = need(left + amount, below=marks_now[0], target=marks_now[1], cold=cold - amount)
         assert not (full and again), "filled up, nothing is due: it does not swing"
+
+
+def swept(free: int, *, promised: int = 0, below: int = BTC, target: int = 2 * BTC, whole: int) -> int:
+    found = sweeps.amount_to_propose(
+        free=btc(free),
+        promised=btc(promised),
+        marks=wallets.overflow(Targets(btc(below), btc(target)), btc(whole)),
+    )
+    return 0 if found is None else found.units
+
+
+FEE = sweeps.FEE_CAP.units
+
+
+def test_sweep_what_is_above_the_upper_mark_back_to_the_target() -> None:
+    assert swept(3 * BTC, whole=100 * BTC) == 0, "as far above the target as refills begin below it"
+    assert swept(3 * BTC + 1, whole=100 * BTC) == BTC + 1 - FEE
+    assert swept(6 * BTC, whole=100 * BTC) == 4 * BTC - FEE
+    assert swept(6 * BTC, promised=3 * BTC, whole=100 * BTC) == 0, "withdrawals will take it"
+    assert swept(6 * BTC, promised=2 * BTC, whole=100 * BTC) == 2 * BTC - FEE
+
+
+def test_sweep_at_the_bands_border_whatever_marks_somebody_set_and_then_to_the_middle_of_it() -> None:
+    high = {"below": 50 * BTC, "target": 80 * BTC, "whole": 100 * BTC}
+    assert swept(5 * BTC, **high) == 0
+    assert swept(5 * BTC + 1, **high) == 3 * BTC // 2 + 1 - FEE
+
+
+def test_sweep_nothing_that_is_not_worth_a_fee_and_two_peoples_time() -> None:
+    tight = {"below": 2 * BTC, "target": 2 * BTC, "whole": 100 * BTC}
+    assert swept(2 * BTC + FEE + sweeps.SMALLEST.units - 1, **tight) == 0
+    assert swept(2 * BTC + FEE + sweeps.SMALLEST.units, **tight) == sweeps.SMALLEST.units
+
+
+@given(UNITS, UNITS, UNITS, UNITS, UNITS)
+def test_leave_at_least_what_a_refill_would_bring_after_a_sweep_and_then_rest(
+    free: int, promised: int, below: int, more: int, cold: int
+) -> None:
+    whole = free - promised + cold
+    band = Targets(btc(below), btc(below + more))
+    marks_now = wallets.in_band(band, btc(whole))
+    amount = swept(free, promised=promised, below=below, target=below + more, whole=whole)
+    if amount:
+        upper, left = wallets.overflow(band, btc(whole)), free - promised
+        assert left > upper.above.units >= upper.back_to.units >= marks_now.refill_below.units
+        assert left * 10_000 > whole * wallets.HOT_BPS_MAX or left > marks_now.target.units
+        for fee in (1, FEE):
+            kept = left - amount - fee
+            assert marks_now.refill_below.units <= upper.back_to.units <= kept <= upper.back_to.units + FEE
+            again = {"below": below, "target": below + more, "whole": whole - fee}
+            assert not swept(kept, **again), "swept once, nothing more is due"
+            low = wallets.in_band(band, btc(whole - fee))
+            assert not need(
+                kept, below=low.refill_below.units, target=low.target.units, cold=cold + amount
+            ), "and neither is a refill"
+
+
+@given(UNITS, UNITS, UNITS, UNITS, UNITS, UNITS)
+def test_carry_out_no_older_proposal_that_would_leave_less_than_the_mark_for_refills(
+    free: int, promised: int, below: int, more: int, cold: int, older: int
+) -> None:
+    marks_now = wallets.overflow(Targets(btc(below), btc(below + more)), btc(free - promised + cold))
+    due = sweeps.amount_to_propose(free=btc(free), promised=btc(promised), marks=marks_now)
+    if not sweeps.is_stale(btc(older), due, marks_now):
+        assert free - promised - older - FEE >= marks_now.refill_below.units
+    assert due is None or not sweeps.is_stale(due, due, marks_now)
+    assert sweeps.is_stale(btc(older), None, marks_now)
+
+
+@given(st.lists(st.integers(min_value=1, max_value=9 * BTC), max_size=8), UNITS)
+def test_leave_whole_coins_for_whom_is_to_be_paid_before_they_sweep(sizes: list[int], promised: int) -> None:
+    coins = [Coin(Outpoint("ab" * 32, place), sats) for place, sats in enumerate(sizes)]
+    taken = sweeps.spendable(coins, promised=promised)
+    kept = [coin.sats for coin in coins if coin not in taken]
+    assert sum(kept) >= min(promised, sum(sizes))
+    assert all(sum(kept) - sats < promised for sats in kept), "none of them is there for nothing"
+    assert not kept or promised
 
 
 @given(st.dictionaries(st.text(min_size=1, max_size=5), UNITS, min_size=1, max_size=6))

@@ -257,7 +257,7 @@ def test_of_the_reference_is_read_and_judges_as_it_says() -> None:
     small = {**act, "usd_cents": 100}
     assert shown.rule_for(small, {"a customer's day": 0}).name == "withdrawals"
     with pytest.raises(NoRuleMatches):
-        shown.rule_for({**small, "kind": "custody.sweep"})
+        shown.rule_for({**small, "kind": "custody.loan"})
 
 
 LANE = {"name": "small", "when": [["kind", "is", "custody.withdrawal"], ["lane", "is", "open"]]}

@@ -15,23 +15,26 @@ from core.approvals.models import ApprovalRequest
 from core.audit.models import AuditEvent
 from core.freezes.actions import ask_release, pull_freeze
 from core.freezes.models import Freeze
+from custody import queries
 from custody.actions import (
     draft_freeze,
     draft_veto,
     expire_order,
+    mark_sweep_asked,
     report_answer,
     report_health,
     report_journal,
+    report_refusal,
     sign_order,
 )
 from custody.domain.journals import Read
-from custody.models import Adjustment, Reconciliation, Refill, SignerOrder, Withdrawal
+from custody.models import Adjustment, Reconciliation, Refill, SignerOrder, Wallet, Withdrawal
 from engine_bridge.domain.markets import CALL
 from kernel import canonical
 from tests.doors import at_console
 from tests.exchange import Exchange
 from tests.forms import answered, refusal, send, shown
-from tests.treasury import ROBOT, signatures
+from tests.treasury import BTC, ROBOT, signatures
 
 
 def test_releases_a_withdrawal_to_its_checkers(exchange: Exchange) -> None:
@@ -114,6 +117,29 @@ def test_carries_a_refill_from_proposal_to_cold_signatures(exchange: Exchange) -
     damaged = send(ana, page, f"{page}import", partial=_file(b'{"type": "signed"}'))
     assert damaged.status_code == 422
     assert refusal(send(ana, page, f"{page}import")).startswith("Nothing was imported: choose the file")
+
+
+def test_carries_a_sweep_from_proposal_to_the_signers_and_before_them_again(exchange: Exchange) -> None:
+    treasury, ana = exchange.treasury, exchange.staff.ana.identity
+    treasury.deposit(BTC // 5)  # stays for those who are to be paid
+    pk = exchange.proposed_sweep()
+    page = f"/treasury/sweeps/{pk}/"
+    assert send(ana, page, f"{page}request").status_code == 422
+    Wallet.objects.filter(name="hot").update(refill_below=0, target=BTC // 8)
+    assert send(ana, page, f"{page}request", reason="hot is full").status_code == 302
+    assert "must sign that they ask for it, then others must approve it" in shown(ana, page)
+    treasury.sign_off(queries.sweep(pk))
+    payment = treasury.built(queries.sweep(pk))
+    mark_sweep_asked(sweep_id=pk, actor=ROBOT, now=treasury.now)
+    assert "of hot is on its way back to cold" in shown(ana, "/treasury/")
+    for token in ("hot-1", "hot-2"):
+        refused = {"token": token, "code": "SIGNER_FROZEN", "detail": "", "actor": ROBOT, "now": treasury.now}
+        report_refusal(payment_id=payment.pk, **refused)
+    assert "Sweeps that wait for you" in shown(ana, "/")
+    assert send(ana, page, f"{page}ask", reason="released").status_code == 302
+    told = at_console(ana).get(f"{page[:-1]}.json").json()
+    assert (told["state"], told["txid"]) == ("signing", payment.txid)
+    assert at_console(ana).post(f"{page}dismiss", {"reason": "enough"}).status_code == 409
 
 
 def test_asks_for_a_credit_once_under_one_reference(exchange: Exchange) -> None:

@@ -18,6 +18,7 @@ from tests.permissions.test_console_matrix import CONSOLE, ROWS
 def test_is_refused_by_every_act_with_a_sentence_and_none_fails(exchange: Exchange) -> None:
     client = at_console(exchange.staff.ana.identity)
     ours = {"symbol": "BTC-USDT", "withdrawal_id": exchange.held.pk, "refill_id": exchange.refill.pk}
+    ours["sweep_id"] = exchange.proposed_sweep()
     ours |= {"freeze_id": exchange.freeze.pk, "draft_id": exchange.draft.pk, "case_id": exchange.case.pk}
     ours |= {"request_id": exchange.adjustment.request_id}
     tried = 0

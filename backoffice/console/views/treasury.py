@@ -9,7 +9,7 @@ from django.http import HttpResponse
 from backoffice.console import frame
 from core import clock
 from custody import queries
-from custody.domain.refills import ENDED
+from custody.domain import refills, sweeps
 from custody.domain.wallets import HOT_BPS_MAX, WHOLE_BPS
 
 COLD_TARGET_BPS: Final = WHOLE_BPS - HOT_BPS_MAX
@@ -18,7 +18,7 @@ SHOWN_MAX: Final = 15
 
 
 def show(request: frame.StaffRequest) -> HttpResponse:
-    """Wallets against their targets, refills, deposits, and the chain as far as it was read."""
+    """Wallets against their targets, refills, sweeps, deposits, and the chain as far as it was read."""
     now = clock.now()
     identity = request.identity
     standings = queries.standings(identity=identity, now=now)
@@ -32,9 +32,11 @@ def show(request: frame.StaffRequest) -> HttpResponse:
         "announcements": queries.announcements_for(identity=identity, now=now),
         "lanes": queries.lanes_for(identity=identity, now=now),
         "refills": queries.refills_for(identity=identity, now=now)[:SHOWN_MAX],
+        "sweeps": queries.sweeps_for(identity=identity, now=now)[:SHOWN_MAX],
+        "leaving": [row for row in standings if row.leaving.units],
         "deposits": queries.deposits_for(identity=identity, now=now)[:SHOWN_MAX],
         "tip": queries.tip(),
         "price": queries.latest_price("BTC", now=now),
-        "ended": ENDED,
+        "ended": refills.ENDED | sweeps.ENDED,
     }
     return frame.page(request, "console/treasury.html", values, now=now)

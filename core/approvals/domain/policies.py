@@ -35,7 +35,7 @@ FOUNDING: Final[canonical.Value] = {
         },
         {
             "name": "payments",
-            "when": [["kind", "in", ["custody.withdrawal", "custody.refill"]]],
+            "when": [["kind", "in", ["custody.withdrawal", "custody.refill", "custody.sweep"]]],
             "teams": {"treasury": 2},
             "rejections": 1,
         },

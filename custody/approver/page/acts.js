@@ -109,6 +109,14 @@ export const ACTS = new Map([
     lines: paymentLines,
     details: (act) => [line("Refill", act.refill, "mono"), line("Policy version", String(act.policy))],
   }],
+  ["custody.sweep", {
+    asks: true,
+    members: { ...PAYMENT, sweep: id },
+    noun: "sweep of the hot wallet",
+    headline: (act) => `Move ${decimal(act.amount, act.asset)} ${act.asset} from hot to cold`,
+    lines: paymentLines,
+    details: (act) => [line("Sweep", act.sweep, "mono"), line("Policy version", String(act.policy))],
+  }],
   ["custody.adjustment", {
     members: { ...COMMON, asset: word, amount: units, customer: id, reason: prose, reference: text, adjustment: id },
     noun: "adjustment",

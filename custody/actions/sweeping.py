@@ -1,0 +1,91 @@
+"""A sweep before the hot signers, and given up."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Final
+from uuid import UUID
+
+from core.action import action
+from core.actor import Actor
+from custody import locks, queries
+from custody.actions import entitled, signatures
+from custody.actions.failures import StillPayable, has_final_rival, release
+from custody.actions.payments import NotAsApproved
+from custody.actions.sweeps import end, is_due
+from custody.domain.sweeps import State
+from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
+from custody.events import Event
+from custody.models import Payment, Sweep
+from custody.permissions import Permission
+
+NOT_DUE: Final = "the hot wallet is not too full any more, or a refill is on its way"
+
+
+@action(Event.PAYMENT_ASKED)
+def mark_sweep_asked(*, sweep_id: UUID, actor: Actor, now: datetime) -> Sweep:
+    """Note that hot signers are about to be asked for its signatures; or give it up, where the wallet is not
+    too full any more. Until here no signature exists, so its coins are free again at once.
+
+    Said twice, or later, it changes nothing.
+    """
+    row, payment = _locked(sweep_id)
+    if payment is None or row.state != State.BUILT:
+        return row
+    if is_due(row, claimed=row.units + payment.fee_units + payment.change_units):
+        signatures.ask(payment, actor=actor, now=now)
+    else:
+        end(row, State.FAILED, event=Event.SWEEP_FAILED, actor=actor, now=now, reason=NOT_DUE)
+        release(payment, now=now)
+    return row
+
+
+@action(Event.PAYMENT_ASKED)
+def ask_sweep_again(*, sweep_id: UUID, reason: str, actor: Actor, now: datetime) -> Sweep:
+    """After a refusal whose cause is gone: the same transaction before the same signers once more."""
+    target = f"custody.sweep/{sweep_id}"
+    entitled.officer(actor, Permission.PROPOSE_SWEEP, now=now, target=target)
+    row, payment = _locked(sweep_id)
+    if payment is None or row.state != State.REFUSED:
+        raise NotAsApproved(f"Nothing was asked: the sweep is {row.state}.", target=target)
+    signatures.ask(payment, actor=actor, now=now, reason=entitled.said(reason, target=target))
+    return row
+
+
+@action(Event.SWEEP_LAPSED)
+def lapse_sweep(*, sweep_id: UUID, actor: Actor, now: datetime) -> Sweep:
+    """One that too few signers signed before its intent was void for every clock. Its coins stay claimed:
+    an answer that was lost on the way may be in somebody's hands.
+    """
+    row, payment = _locked(sweep_id)
+    is_signed = payment is not None and queries.is_complete(payment)
+    is_void = row.expires_at is not None and row.expires_at + CLOCKS_DIFFER_MAX <= now
+    if row.state in (State.SIGNING, State.REFUSED) and is_void and not is_signed:
+        end(row, State.LAPSED, event=Event.SWEEP_LAPSED, actor=actor, now=now)
+    return row
+
+
+@action(Event.SWEEP_FAILED)
+def fail_sweep(*, sweep_id: UUID, reason: str, actor: Actor, now: datetime) -> Sweep:
+    """A sweep given up: before signers were asked, or once a coin of it was spent elsewhere for good."""
+    target = f"custody.sweep/{sweep_id}"
+    entitled.officer_or_machine(actor, Permission.DISMISS_SWEEP, now=now, target=target)
+    row, payment = _locked(sweep_id)
+    said = entitled.said(reason, target=target)
+    if payment is not None and row.state == State.CONFLICTED and not has_final_rival(payment):
+        raise StillPayable("Nothing was changed: its transaction could still be confirmed.", target=target)
+    end(row, State.FAILED, event=Event.SWEEP_FAILED, actor=actor, now=now, reason=said)
+    if payment is not None:
+        release(payment, now=now)
+    return row
+
+
+def _locked(sweep_id: UUID) -> tuple[Sweep, Payment | None]:
+    """The sweep and its transaction, if there is one, both claimed."""
+    row = locks.sweep(sweep_id)
+    found = queries.payment_of(row)
+    if found is None:
+        return row, None
+    payment = locks.payment(found.pk)
+    payment.sweep = row
+    return row, payment
