@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
@@ -156,15 +158,21 @@ class Exchange:
         }
         return found[name]
 
-    def proposed_sweep(self) -> UUID:
-        """What is swept where the hot wallet should hold less; likewise. Its marks are as before then."""
-        hot, now = Wallet.objects.filter(name="hot"), self.treasury.now
-        if there := queries.live_sweep(hot.get()):
-            return there.pk
+    @contextmanager
+    def too_full(self) -> Iterator[None]:
+        """The hot wallet should hold less; its marks are as before then."""
+        hot = Wallet.objects.filter(name="hot")
         hot.update(refill_below=0, target=BTC // 8)
-        made = actions.propose_sweep(source="hot", target="cold", actor=ROBOT, now=now)
+        yield
         hot.update(refill_below=BTC, target=2 * BTC)
-        return made.pk
+
+    def proposed_sweep(self) -> UUID:
+        """What is swept while the hot wallet is too full; likewise."""
+        if there := queries.live_sweep(Wallet.objects.get(name="hot")):
+            return there.pk
+        with self.too_full():
+            now = self.treasury.now
+            return actions.propose_sweep(source="hot", target="cold", actor=ROBOT, now=now).pk
 
     def _asked_glass(self) -> UUID:
         """An emergency that Una has asked for; made when it is looked for, so that nothing else sees it."""

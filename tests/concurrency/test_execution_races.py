@@ -42,6 +42,7 @@ EFFECTS: Final = {
     "approvals.policy": "approvals.policy.published",
     "custody.adjustment": "custody.adjustment.posted",
     "custody.refill": "custody.refill.approved",
+    "custody.sweep": "custody.sweep.approved",
     "custody.withdrawal": "custody.withdrawal.approved",
     "engine.market_release": "engine.market.released",
     "factors.enrol_code": "factors.factor.added",
@@ -64,7 +65,7 @@ EFFECTS: Final = {
 """What happens once, in the log's words. Of a payment it is that building may begin, which uses it up:
 that race is run in test_custody_races.
 """
-PAYMENTS: Final = {"custody.refill", "custody.withdrawal"}
+PAYMENTS: Final = {"custody.refill", "custody.sweep", "custody.withdrawal"}
 SESSION: Final = "c" * 64
 DIGEST: Final = b"\x0a" * 32
 
@@ -134,10 +135,14 @@ def _requests(exchange: Exchange, now: datetime) -> Iterator[ApprovalRequest]:
     ana = exchange.staff.ana
     by: dict[str, Any] = {"actor": ana.actor, "now": now}
     yield exchange.request
+    proposed = exchange.proposed_sweep()
+    with exchange.too_full():  # and low only then: a sweep waits for a refill that somebody asked for
+        sweep = actions.request_sweep(sweep_id=proposed, reason="hot is full", **by)
     refill = actions.request_refill(refill_id=exchange.refill.pk, reason="hot is low", **by)
     assert exchange.adjustment.request is not None
     assert refill.request is not None
-    yield from (refill.request, exchange.adjustment.request)
+    assert sweep.request is not None
+    yield from (sweep.request, refill.request, exchange.adjustment.request)
     yield ask_release(freeze_id=exchange.freeze.pk, reason="prices agree again", **by)
     stop_market(symbol=exchange.market.symbol, state="halted", reason="one price", **by)
     yield ask_market_release(symbol=exchange.market.symbol, reason="two prices", **by)
