@@ -4,7 +4,8 @@ from custody.actions.addresses import assign_address
 from custody.actions.adjustments import request_adjustment
 from custody.actions.blocks import OutOfPlace, read_blocks, unwind_block
 from custody.actions.bundles import export_bundle, import_signatures
-from custody.actions.failures import fail_refill, fail_withdrawal
+from custody.actions.failures import fail_withdrawal
+from custody.actions.moves import NothingDue
 from custody.actions.offers import mark_offered, recheck_offer, return_offer
 from custody.actions.orders import (
     ask_registry,
@@ -30,8 +31,8 @@ from custody.actions.raising import (
 from custody.actions.reconciliations import report_reconciliation, report_told
 from custody.actions.recoveries import draft_recovery, sign_recovery
 from custody.actions.refills import (
-    NothingDue,
     dismiss_refill,
+    fail_refill,
     lapse_refill,
     propose_refill,
     request_refill,

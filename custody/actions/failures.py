@@ -1,30 +1,18 @@
-"""Giving a payment up after it was built, when nobody can be paid by it any more."""
+"""A withdrawal given up after it was built, when nobody can be paid by it any more."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from uuid import UUID
 
-from django.conf import settings
-
 from core.action import action
 from core.actor import Actor
-from core.refusals import Refused
 from custody import locks, queries
-from custody.actions import entitled, refills, withdrawals
-from custody.domain import deposits
-from custody.domain.payments import Step
-from custody.domain.refills import State as RefillState
+from custody.actions import claims, entitled, withdrawals
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX, State
 from custody.events import Event
-from custody.models import Payment, Refill, Withdrawal
+from custody.models import Payment, Withdrawal
 from custody.permissions import Permission
-
-
-class StillPayable(Refused):
-    """A transaction that pays this could still be completed or confirmed."""
-
-    code = "payment.still_payable"
 
 
 @action(Event.WITHDRAWAL_FAILED)
@@ -52,49 +40,19 @@ def fail_withdrawal(*, withdrawal_id: UUID, reason: str, actor: Actor, now: date
     return row
 
 
-@action(Event.REFILL_FAILED)
-def fail_refill(*, refill_id: UUID, reason: str, actor: Actor, now: datetime) -> Refill:
-    """A refill given up: before its bundle left, or once a coin of it was spent elsewhere for good."""
-    target = f"custody.refill/{refill_id}"
-    entitled.officer_or_machine(actor, Permission.DISMISS_REFILL, now=now, target=target)
-    row = locks.refill(refill_id)
-    said = entitled.said(reason, target=target)
-    payment = queries.payment_of(row)
-    if payment is not None and row.state == Step.CONFLICTED and not has_final_rival(payment):
-        raise StillPayable("Nothing was changed: its transaction could still be confirmed.", target=target)
-    refills.end(row, RefillState.FAILED, event=Event.REFILL_FAILED, actor=actor, now=now, reason=said)
-    if payment is not None:
-        release(payment, now=now)
-    return row
-
-
 def _check_withdrawal(row: Withdrawal, payment: Payment, target: str, *, now: datetime) -> None:
     """Release the coins where that is safe, keep them where it is not, StillPayable where nothing may
     end yet.
     """
     if payment.asked_at is None and row.state == State.BUILT:
         return  # its coins are let go with it, where that is safe
-    if row.state == State.CONFLICTED and has_final_rival(payment):
-        release(payment, now=now)
+    if row.state == State.CONFLICTED and claims.has_final_rival(payment):
+        claims.release(payment, now=now)
         return
     is_void = row.expires_at + CLOCKS_DIFFER_MAX <= now
     is_short = not queries.is_complete(payment)
     # While a freeze or a lowered tier holds it, no signer is asked, and so none says no either.
     if not (row.state in (State.SIGNING, State.REFUSED) and is_void and is_short):
-        raise StillPayable("Nothing was changed: its transaction could still be completed.", target=target)
-
-
-def has_final_rival(payment: Payment) -> bool:
-    """Whether a coin of the payment was spent by another transaction, deep enough."""
-    rivals = payment.locks.exclude(utxo__spent_by__in=["", *queries.txids_of(payment)])
-    tip = queries.tip_height()
-    return any(
-        deposits.is_final(height, tip, settings.NETWORK)
-        for height in rivals.values_list("utxo__spent_in", flat=True)
-    )
-
-
-def release(payment: Payment, *, now: datetime) -> None:
-    """Let go of its coins: nobody can be paid by it any more."""
-    Payment.objects.filter(pk=payment.pk).update(abandoned_at=now)
-    payment.locks.filter(released_at=None).update(released_at=now)
+        raise claims.StillPayable(
+            "Nothing was changed: its transaction could still be completed.", target=target
+        )

@@ -9,12 +9,10 @@ from uuid import UUID
 from core.action import action
 from core.actor import Actor
 from custody import locks, queries
-from custody.actions import entitled, signatures
-from custody.actions.failures import StillPayable, has_final_rival, release
+from custody.actions import entitled, moves, signatures
 from custody.actions.payments import NotAsApproved
-from custody.actions.sweeps import end, is_due
+from custody.actions.sweeps import is_due
 from custody.domain.sweeps import State
-from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
 from custody.events import Event
 from custody.models import Payment, Sweep
 from custody.permissions import Permission
@@ -35,8 +33,7 @@ def mark_sweep_asked(*, sweep_id: UUID, actor: Actor, now: datetime) -> Sweep:
     if is_due(row, claimed=row.units + payment.fee_units + payment.change_units):
         signatures.ask(payment, actor=actor, now=now)
     else:
-        end(row, State.FAILED, event=Event.SWEEP_FAILED, actor=actor, now=now, reason=NOT_DUE)
-        release(payment, now=now)
+        moves.fail(row, payment, event=Event.SWEEP_FAILED, actor=actor, now=now, reason=NOT_DUE)
     return row
 
 
@@ -58,10 +55,8 @@ def lapse_sweep(*, sweep_id: UUID, actor: Actor, now: datetime) -> Sweep:
     an answer that was lost on the way may be in somebody's hands.
     """
     row, payment = _locked(sweep_id)
-    is_signed = payment is not None and queries.is_complete(payment)
-    is_void = row.expires_at is not None and row.expires_at + CLOCKS_DIFFER_MAX <= now
-    if row.state in (State.SIGNING, State.REFUSED) and is_void and not is_signed:
-        end(row, State.LAPSED, event=Event.SWEEP_LAPSED, actor=actor, now=now)
+    out = {State.SIGNING, State.REFUSED}
+    moves.lapse(row, payment, out=out, event=Event.SWEEP_LAPSED, actor=actor, now=now)
     return row
 
 
@@ -72,11 +67,7 @@ def fail_sweep(*, sweep_id: UUID, reason: str, actor: Actor, now: datetime) -> S
     entitled.officer_or_machine(actor, Permission.DISMISS_SWEEP, now=now, target=target)
     row, payment = _locked(sweep_id)
     said = entitled.said(reason, target=target)
-    if payment is not None and row.state == State.CONFLICTED and not has_final_rival(payment):
-        raise StillPayable("Nothing was changed: its transaction could still be confirmed.", target=target)
-    end(row, State.FAILED, event=Event.SWEEP_FAILED, actor=actor, now=now, reason=said)
-    if payment is not None:
-        release(payment, now=now)
+    moves.fail(row, payment, event=Event.SWEEP_FAILED, actor=actor, now=now, reason=said)
     return row
 
 

@@ -34,6 +34,12 @@ class Moving(models.Model):
         cls = type(self)
         return cls.STATES(target_state) in cls.NEXT[cls.STATES(self.state)]
 
+    @property
+    def is_over(self) -> bool:
+        """Whether the table has no step from where the row stands."""
+        cls = type(self)
+        return not cls.NEXT[cls.STATES(self.state)]
+
     def check_step(self, target_state: StrEnum) -> tuple[StrEnum, StrEnum]:
         """Where the row stands and where it may go; WrongState where the table has no such step."""
         states = type(self).STATES

@@ -11,7 +11,7 @@ from core.approvals.opening import NotApproved
 from core.ledger import invariants
 from custody import actions, queries, tasks
 from custody.actions.bundles import NotExportable
-from custody.actions.refills import Outdated
+from custody.actions.moves import Outdated
 from custody.actions.signatures import BadSignatures
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
 from custody.models import PaymentPolicy, Refill

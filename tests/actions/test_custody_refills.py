@@ -15,7 +15,7 @@ from core.ledger import AccountKind, invariants
 from core.refusals import NotAllowed, NotFound
 from custody import actions, queries, tasks
 from custody.actions.entitled import ReasonMissing
-from custody.actions.refills import NothingDue, Outdated
+from custody.actions.moves import NothingDue, Outdated
 from custody.adapters.bitcoin import NodeUnreachable
 from custody.models import Refill, Wallet
 from custody.models.moving import WrongState

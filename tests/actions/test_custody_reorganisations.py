@@ -11,7 +11,7 @@ from core.freezes.models import Freeze
 from core.health import Status
 from core.ledger import invariants
 from custody import actions, probes, queries, tasks
-from custody.actions.failures import StillPayable
+from custody.actions.claims import StillPayable
 from custody.domain.coins import NotEnoughCoins
 from custody.domain.payments import CONFIRMED_WITHIN
 from custody.models import Deposit, Payment, Utxo

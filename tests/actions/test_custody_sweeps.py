@@ -15,8 +15,8 @@ from core.ledger import AccountKind, invariants
 from core.outbox.models import OutboxMessage
 from core.refusals import NotAllowed
 from custody import actions, queries, subscribers, tasks
+from custody.actions.moves import NothingDue, Outdated
 from custody.actions.payments import NotAsApproved
-from custody.actions.refills import NothingDue, Outdated
 from custody.domain import coins, sweeps
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
 from custody.events import SweepMoved

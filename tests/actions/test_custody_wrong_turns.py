@@ -11,7 +11,7 @@ from core.freezes import Frozen
 from core.ledger import invariants
 from core.refusals import NotAllowed
 from custody import actions, queries, tasks
-from custody.actions.failures import StillPayable
+from custody.actions.claims import StillPayable
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
 from custody.models import Payment, TokenRefusal, Utxo
 from kernel.transaction import Output

@@ -22,8 +22,8 @@ from core.ledger.models import JournalEntry
 from core.refusals import Refused
 from custody import actions, queries, tasks
 from custody.actions.asking import LimitReached
+from custody.actions.moves import NothingDue
 from custody.actions.payments import CoinTaken
-from custody.actions.refills import NothingDue
 from custody.actions.withdrawals import ClientIdUsed
 from custody.adapters.bitcoin import Broadcast, Outcome
 from custody.models import Address, Payment, Refill, Sweep, UtxoLock, Withdrawal
