@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 from uuid import UUID
 
 from django.contrib import messages
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect
 
-from backoffice.console import frame, trails
+from backoffice.console import frame
+from backoffice.console.views import moves
 from core import access, clock
-from core.approvals import asking
 from core.refusals import Refused
 from custody import actions, queries
-from custody.domain.refills import ENDED, NEXT, State
-from custody.models import Refill
+from custody.domain.refills import State
 from custody.permissions import Permission
 from kernel import canonical
 
@@ -34,36 +33,23 @@ def show(request: frame.StaffRequest, refill_id: UUID, refusal: Refused | None =
     """One refill: its amount, its request, its bundle, the cold signatures that have come back."""
     now = clock.now()
     row = queries.refill_for(refill_id, identity=request.identity, now=now)
-    payment = queries.payment_of(row)
-    values = {
-        "row": row,
-        "payment": payment,
-        "collected": queries.collected(payment) if payment else None,
-        "holds": queries.held_by(payment) if payment else [],
-        "askers": queries.askers_without(request.identity.pk),
-        "drafts": asking.drafts([row.request]) if row.request else set(),
-        "is_proposed": row.state == State.PROPOSED,
+    values = moves.values(request, row, now=now) | {
         "is_exportable": row.state in (State.BUILT, State.EXPORTED),
         "is_signable": row.state == State.EXPORTED,
-        "is_over": row.state in ENDED,
-        "is_failable": State.FAILED in NEXT[State(row.state)],
-        "may_propose": access.allowed(request.identity, Permission.PROPOSE_REFILL, now),
-        "may_dismiss": access.allowed(request.identity, Permission.DISMISS_REFILL, now),
         "may_carry": access.allowed(request.identity, Permission.TRANSFER_BUNDLE, now),
-        "trail": trails.about(row, identity=request.identity, now=now),
     }
     return frame.page(request, "console/refill.html", values, refusal=refusal, now=now)
 
 
 def document(request: frame.StaffRequest, refill_id: UUID) -> HttpResponse:
     """Where it stands, for programs that wait for it."""
-    return JsonResponse(_told(queries.refill_for(refill_id, identity=request.identity, now=clock.now())))
+    return JsonResponse(moves.told(queries.refill_for(refill_id, identity=request.identity, now=clock.now())))
 
 
 def documents(request: frame.StaffRequest) -> HttpResponse:
     """The newest refills, for programs that wait for one to be proposed."""
     rows = queries.refills_for(identity=request.identity, now=clock.now())[:SHOWN_MAX]
-    return JsonResponse({"refills": [_told(row) for row in rows]})
+    return JsonResponse({"refills": [moves.told(row) for row in rows]})
 
 
 def adopt(request: frame.StaffRequest, refill_id: UUID) -> HttpResponse:
@@ -81,7 +67,7 @@ def dismiss(request: frame.StaffRequest, refill_id: UUID) -> HttpResponse:
     """Put a proposal aside, or give up a refill whose bundle never left or whose coins are gone for good."""
     reason, now = request.POST.get("reason", ""), clock.now()
     row = queries.refill_for(refill_id, identity=request.identity, now=now)
-    act = actions.fail_refill if State.FAILED in NEXT[State(row.state)] else actions.dismiss_refill
+    act = actions.fail_refill if row.may_become(State.FAILED) else actions.dismiss_refill
     try:
         act(refill_id=refill_id, reason=reason, actor=request.actor, now=now)
     except Refused as refusal:
@@ -118,18 +104,3 @@ def _uploaded(request: frame.StaffRequest) -> bytes:
     if file is None or file.size is None or file.size > PARTIAL_BYTES_MAX:
         raise NoFile("Nothing was imported: choose the file that the air-gapped signer wrote.")
     return bytes(file.read())
-
-
-def _told(row: Refill) -> dict[str, Any]:
-    payment = queries.payment_of(row)
-    collected = queries.collected(payment) if payment else None
-    return {
-        "id": str(row.pk),
-        "state": str(row.state),
-        "request": str(row.request_id) if row.request_id else None,
-        "txid": payment.txid if payment else "",
-        "amount": str(row.amount),
-        "asset": row.asset,
-        "signed": list(collected.signed) if collected else [],
-        "threshold": collected.threshold if collected else None,
-    }

@@ -8,51 +8,25 @@ from django.contrib import messages
 from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect
 
-from backoffice.console import frame, trails
-from core import access, clock
-from core.approvals import asking
+from backoffice.console import frame
+from backoffice.console.views import moves
+from core import clock
 from core.refusals import Refused
 from custody import actions, queries
-from custody.domain.sweeps import ENDED, NEXT, State
-from custody.permissions import Permission
+from custody.domain.sweeps import State
 
 
 def show(request: frame.StaffRequest, sweep_id: UUID, refusal: Refused | None = None) -> HttpResponse:
     """One sweep: its amount, its request, its transaction, the signers' answers."""
     now = clock.now()
     row = queries.sweep_for(sweep_id, identity=request.identity, now=now)
-    payment = queries.payment_of(row)
-    values = {
-        "row": row,
-        "payment": payment,
-        "collected": queries.collected(payment) if payment else None,
-        "holds": queries.held_by(payment) if payment else [],
-        "askers": queries.askers_without(request.identity.pk),
-        "drafts": asking.drafts([row.request]) if row.request else set(),
-        "is_proposed": row.state == State.PROPOSED,
-        "is_over": row.state in ENDED,
-        "is_failable": State.FAILED in NEXT[State(row.state)],
-        "may_propose": access.allowed(request.identity, Permission.PROPOSE_SWEEP, now),
-        "may_dismiss": access.allowed(request.identity, Permission.DISMISS_SWEEP, now),
-        "trail": trails.about(row, identity=request.identity, now=now),
-    }
+    values = moves.values(request, row, now=now)
     return frame.page(request, "console/sweep.html", values, refusal=refusal, now=now)
 
 
 def document(request: frame.StaffRequest, sweep_id: UUID) -> HttpResponse:
     """Where it stands, for programs that wait for it."""
-    row = queries.sweep_for(sweep_id, identity=request.identity, now=clock.now())
-    payment = queries.payment_of(row)
-    return JsonResponse(
-        {
-            "id": str(row.pk),
-            "state": str(row.state),
-            "request": str(row.request_id) if row.request_id else None,
-            "txid": payment.txid if payment else "",
-            "amount": str(row.amount),
-            "asset": row.asset,
-        }
-    )
+    return JsonResponse(moves.told(queries.sweep_for(sweep_id, identity=request.identity, now=clock.now())))
 
 
 def adopt(request: frame.StaffRequest, sweep_id: UUID) -> HttpResponse:
@@ -70,7 +44,7 @@ def dismiss(request: frame.StaffRequest, sweep_id: UUID) -> HttpResponse:
     """Put a proposal aside, or give up a sweep that no signer saw or whose coins are gone for good."""
     reason, now = request.POST.get("reason", ""), clock.now()
     row = queries.sweep_for(sweep_id, identity=request.identity, now=now)
-    act = actions.fail_sweep if State.FAILED in NEXT[State(row.state)] else actions.dismiss_sweep
+    act = actions.fail_sweep if row.may_become(State.FAILED) else actions.dismiss_sweep
     try:
         act(sweep_id=sweep_id, reason=reason, actor=request.actor, now=now)
     except Refused as refusal:
