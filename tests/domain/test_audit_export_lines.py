@@ -10,7 +10,7 @@ from core.audit.export_lines import LINE_BYTES_MAX
 from core.audit.heads import Wrong
 from core.audit.verdict import verify
 from kernel import canonical, encodings
-from tests.domain.test_audit_verifier import HEADS, LEAVES, LINES, LOG
+from tests.exports import HEADS, LEAVES, LINES, LOG
 
 
 @pytest.mark.parametrize("leaves", [LEAVES, None], ids=["with leaf hashes", "without"])

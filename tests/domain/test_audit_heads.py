@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from core.audit import verifier
 from kernel import cosignature, encodings, merkle, note
 from tests.domain.test_audit_outsiders import start_of, written
-from tests.domain.test_audit_verifier import HEADS, LINES, LOG, THIEF, head
+from tests.exports import HEADS, LINES, LOG, THIEF, head
 
 SIGNER = note.Verifier("countersign/test/hot-1", THIEF.public_key().public_bytes_raw())
 WITNESS = Ed25519PrivateKey.from_private_bytes(b"\x09" * 32)

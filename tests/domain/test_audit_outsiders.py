@@ -12,7 +12,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from core.audit import verifier
 from core.audit.heads import Wrong
 from kernel import cosignature, encodings, merkle, note
-from tests.domain.test_audit_verifier import HEADS, LEAVES, LINES, LOG, SECRET, SIZES, THIEF, check, event
+from tests.exports import HEADS, LEAVES, LINES, LOG, SECRET, SIZES, THIEF, check, event
 
 NAMED = "event 6 is not the one that was sealed"
 SPAN = "one of the events 4 to 8 was changed, removed, added or moved"
