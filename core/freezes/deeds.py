@@ -14,6 +14,7 @@ from contextlib import contextmanager, suppress
 from itertools import compress
 from typing import Any, Final
 
+import psycopg
 from django.db import DatabaseError, InterfaceError, connection
 
 from core.freezes import holding
@@ -51,8 +52,9 @@ def held(scopes: Set[str]) -> Iterator[Deed | None]:
     try:
         yield deed if all(got) else None
     finally:
-        left_s = 0.0 if connection.in_atomic_block else deed.left_s  # a test's, with one connection for all
-        if not left_s or not _is_left_behind(left_s):
+        left_s = deed.left_s
+        # A connection in the middle of a transaction is whoever's began that, and cannot stay behind.
+        if not left_s or connection.in_atomic_block or not _is_left_behind(left_s):
             time.sleep(left_s)
             _let_go(list(compress(numbers, got)))
 
@@ -79,6 +81,6 @@ def _is_left_behind(left_s: float) -> bool:
 
 
 def _close(left: Any) -> None:
-    with suppress(Exception):
+    with suppress(psycopg.Error):
         left.close()
     _places.release()
