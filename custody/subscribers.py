@@ -8,7 +8,7 @@ from datetime import datetime
 
 from core import outbox
 from core.freezes.events import FreezeReleased
-from custody import actions, lane_tasks, queries, raising_tasks, signer_tasks, tasks
+from custody import actions, lane_tasks, queries, raising_tasks, signer_tasks, tasks, tending_tasks
 from custody.events import (
     BlockRead,
     FeeRaised,
@@ -88,8 +88,8 @@ def follow_block(message: BlockRead, *, now: datetime) -> None:
     tasks.send_again(now=now)
     raising_tasks.raise_slow(now=now)
     raising_tasks.carry_all(now=now)
-    tasks.look_for_refill(now=now)
-    tasks.look_for_sweep(now=now)
+    tending_tasks.look_for_refill(now=now)
+    tending_tasks.look_for_sweep(now=now)
     lane_tasks.reconcile(now=now)
 
 

@@ -9,7 +9,7 @@ import pytest
 from core.access.models import Identity, OfficerCredential
 from core.approvals.opening import NotApproved
 from core.ledger import invariants
-from custody import actions, queries, tasks
+from custody import actions, queries, tending_tasks
 from custody.actions.bundles import NotExportable
 from custody.actions.moves import Outdated
 from custody.actions.signatures import BadSignatures
@@ -57,12 +57,12 @@ def test_leaves_the_house_only_while_its_approval_is_good_and_ends_by_itself_aft
     row, ana = built(treasury), treasury.staff.ana.actor
     assert row.expires_at is not None
     ended, moment = row.expires_at, timedelta(seconds=1)
-    tasks.tend_all(now=ended - moment)
+    tending_tasks.tend_all(now=ended - moment)
     assert queries.refill(row.pk).state == "built"
     with Trace() as trace, pytest.raises(NotExportable):
         actions.export_bundle(refill_id=row.pk, actor=ana, now=ended)
     trace.only_refused("custody.payment.exported")
-    tasks.tend_all(now=ended)
+    tending_tasks.tend_all(now=ended)
     assert queries.refill(row.pk).state == "failed"
     assert queries.free_coins(row.source).exists()
     another = Refill.objects.get(state="proposed")

@@ -13,7 +13,7 @@ from core.freezes.actions import pull_freeze
 from core.freezes.models import Freeze
 from core.ledger import AccountKind, invariants
 from core.refusals import NotAllowed, NotFound
-from custody import actions, queries, tasks
+from custody import actions, queries, tasks, tending_tasks
 from custody.actions.entitled import ReasonMissing
 from custody.actions.moves import NothingDue, Outdated
 from custody.adapters.bitcoin import NodeUnreachable
@@ -167,10 +167,10 @@ def test_ends_by_itself_once_a_coin_of_it_is_spent_otherwise_for_good(treasury: 
     )
     treasury.mine(theft)
     assert queries.refill(row.pk).state == "conflicted"
-    tasks.tend_all(now=treasury.now)
+    tending_tasks.tend_all(now=treasury.now)
     assert queries.refill(row.pk).state == "conflicted", "the chain may still turn"
     treasury.mine()
-    tasks.tend_all(now=treasury.now)
+    tending_tasks.tend_all(now=treasury.now)
     assert queries.refill(row.pk).state == "failed"
 
 

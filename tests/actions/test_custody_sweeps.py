@@ -14,7 +14,7 @@ from core.freezes.actions import pull_freeze
 from core.ledger import AccountKind, invariants
 from core.outbox.models import OutboxMessage
 from core.refusals import NotAllowed
-from custody import actions, queries, subscribers, tasks
+from custody import actions, queries, subscribers, tasks, tending_tasks
 from custody.actions.moves import NothingDue, Outdated
 from custody.actions.payments import NotAsApproved
 from custody.domain import coins, sweeps
@@ -53,14 +53,14 @@ def emptier(treasury: Treasury) -> None:
 
 def test_is_proposed_once_back_to_the_target_at_address_0_of_the_cold_wallet(treasury: Treasury) -> None:
     with Trace() as trace:
-        tasks.look_for_sweep(now=treasury.now)
+        tending_tasks.look_for_sweep(now=treasury.now)
     row = Sweep.objects.get()
     cold = queries.wallet_named("cold")
     assert (row.state, row.amount, row.target) == ("proposed", DUE, cold)
     assert row.destination == cold.addresses.get(index=0).address
     assert trace.events == ["custody.sweep.proposed"]
     assert trace.topics == ["custody.sweep_moved"]
-    tasks.look_for_sweep(now=treasury.now)
+    tending_tasks.look_for_sweep(now=treasury.now)
     with Trace() as trace, pytest.raises(NothingDue):
         propose(treasury)
     trace.only_refused("custody.sweep.proposed")
@@ -72,10 +72,10 @@ def test_is_not_proposed_while_the_wallet_is_not_full_nor_where_no_registry_says
     policies = PaymentPolicy.objects.filter(kind=SWEEP)
     (kept,) = policies.values()
     policies.delete()
-    tasks.look_for_sweep(now=treasury.now)
+    tending_tasks.look_for_sweep(now=treasury.now)
     PaymentPolicy.objects.create(**kept)
     emptier(treasury)
-    tasks.look_for_sweep(now=treasury.now)
+    tending_tasks.look_for_sweep(now=treasury.now)
     assert not Sweep.objects.exists()
     with pytest.raises(NothingDue):
         propose(treasury)
@@ -267,10 +267,10 @@ def test_is_refused_once_too_few_signers_are_left_asked_again_by_treasury_and_la
         actions.ask_sweep_again(sweep_id=row.pk, reason="released", actor=ana, now=treasury.now)
     assert row.expires_at is not None
     treasury.now = row.expires_at + CLOCKS_DIFFER_MAX - timedelta(seconds=1)
-    tasks.tend_all(now=treasury.now)
+    tending_tasks.tend_all(now=treasury.now)
     assert queries.sweep(row.pk).state == "signing"
     treasury.now += timedelta(seconds=1)
-    tasks.tend_all(now=treasury.now)
+    tending_tasks.tend_all(now=treasury.now)
     assert queries.sweep(row.pk).state == "lapsed"
     assert UtxoLock.objects.filter(payment=payment, released_at=None).exists()
     treasury.sign(payment, *HOT)  # whoever had the signatures sends it after all
@@ -283,9 +283,9 @@ def test_is_refused_once_too_few_signers_are_left_asked_again_by_treasury_and_la
 def test_ends_by_itself_where_no_signer_was_asked_in_time(treasury: Treasury) -> None:
     row, payment = built(treasury)
     assert row.expires_at is not None
-    tasks.tend_all(now=row.expires_at - timedelta(seconds=1))
+    tending_tasks.tend_all(now=row.expires_at - timedelta(seconds=1))
     assert queries.sweep(row.pk).state == "built"
-    tasks.tend_all(now=row.expires_at)
+    tending_tasks.tend_all(now=row.expires_at)
     assert queries.sweep(row.pk).state == "failed"
     assert not UtxoLock.objects.filter(payment=payment, released_at=None).exists()
 
@@ -294,8 +294,8 @@ def test_ends_by_itself_once_a_coin_of_it_is_spent_otherwise_for_good(treasury: 
     row, payment = signed(treasury)
     theft = Transaction(raw_of(payment).inputs, (Output(BTC, b"\x00\x14" + b"\x02" * 20),))
     treasury.mine(theft)
-    tasks.tend_all(now=treasury.now)
+    tending_tasks.tend_all(now=treasury.now)
     assert queries.sweep(row.pk).state == "conflicted", "the chain may still turn"
     treasury.mine()
-    tasks.tend_all(now=treasury.now)
+    tending_tasks.tend_all(now=treasury.now)
     assert queries.sweep(row.pk).state == "failed"

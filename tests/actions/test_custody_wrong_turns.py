@@ -10,7 +10,7 @@ import pytest
 from core.freezes import Frozen
 from core.ledger import invariants
 from core.refusals import NotAllowed
-from custody import actions, queries, tasks
+from custody import actions, queries, tending_tasks
 from custody.actions.claims import StillPayable
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
 from custody.models import Payment, TokenRefusal, Utxo
@@ -123,10 +123,10 @@ def test_held_for_good_before_its_signers_is_given_up_by_itself_once_it_is_void(
     payment = treasury.sign(treasury.signing(), *("hot-1",)[:signed])
     row = queries.withdrawal(payment.owner.pk)
     void = row.expires_at + CLOCKS_DIFFER_MAX
-    tasks.tend_all(now=void - timedelta(seconds=1))
+    tending_tasks.tend_all(now=void - timedelta(seconds=1))
     assert queries.withdrawal(row.pk).state == "signing"
     with Trace() as trace:
-        tasks.tend_all(now=void)
+        tending_tasks.tend_all(now=void)
     assert trace.events == ["custody.withdrawal.failed"]
     found = queries.withdrawal(row.pk)
     assert (found.state, found.reason) == ("failed", "the approval ran out unsigned")
@@ -138,7 +138,7 @@ def test_with_all_signatures_is_put_together_however_late(treasury: Treasury) ->
     payment = treasury.sign(treasury.signing(), "hot-1", "hot-3")
     late = queries.withdrawal(payment.owner.pk).expires_at + timedelta(days=3)
     with Trace() as trace:
-        tasks.tend_all(now=late)
+        tending_tasks.tend_all(now=late)
     assert not [event for event in trace.events if "withdrawal" in event]
     raw = queries.signed_psbt(payment).finalised().encoded()
     found = actions.store_signed(payment_id=payment.pk, raw=raw, actor=ROBOT, now=late)

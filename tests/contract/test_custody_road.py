@@ -15,7 +15,7 @@ from core import clock, ledger
 from core.approvals.actions import submit_signature
 from core.freezes.models import Freeze
 from core.ledger import AccountKind, invariants
-from custody import actions, queries, signer_tasks, tasks
+from custody import actions, queries, signer_tasks, tasks, tending_tasks
 from custody.adapters import signer_client
 from custody.adapters.bitcoin import BitcoinNode
 from custody.daemons import watcher
@@ -235,7 +235,7 @@ def test_refills_the_hot_wallet_over_an_air_gap_and_sweeps_back_what_is_too_much
     scene.outside.pay(tom.address, 5 * BTC)
     scene.outside.mine(2)
     scene.settle_down()
-    tasks.look_for_sweep(now=scene.now)
+    tending_tasks.look_for_sweep(now=scene.now)
     full, _ = queries.all_standings()
     swept = Sweep.objects.exclude(pk=early.pk).get()
     assert (swept.state, full.is_full) == ("proposed", True)
