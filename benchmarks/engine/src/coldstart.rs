@@ -10,16 +10,12 @@ use crate::load::{command, load, now_ms};
 use crate::market::prepare;
 use crate::succession::Seat;
 use crate::transport::{Address, connect};
-use crate::{number, option};
+use crate::{engines, folder, number, option};
 
 const AGAIN: Duration = Duration::from_millis(2);
 
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    let named = |pair: &[String]| (pair[0] == "--engine").then(|| pair[1].clone());
-    let engines: Vec<String> = arguments.windows(2).filter_map(named).collect();
-    if engines.is_empty() {
-        return Err("--engine is missing: the program to measure".into());
-    }
+    let engines = engines(arguments)?;
     let rate = number(arguments, "--rate", 100_000)?.max(1);
     let seconds = number(arguments, "--seconds", 10)?.max(1);
     let more: Vec<&str> = match option(arguments, "--snapshot-every") {
@@ -34,11 +30,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     println!("{rate}/s offered for {seconds} s, then kill -9 and a start without a standby");
     for round in 1..=number(arguments, "--rounds", 1)?.max(1) {
         for engine in &engines {
-            let folder = match option(arguments, "--dir") {
-                Some(dir) => tempfile::tempdir_in(dir),
-                None => tempfile::tempdir(),
-            };
-            let folder = folder.map_err(|cause| cause.to_string())?;
+            let folder = folder(arguments)?;
             let seat = Seat {
                 engine: engine.into(),
                 folder: folder.path().to_path_buf(),

@@ -14,7 +14,7 @@ use crate::load::{Seen, load};
 use crate::market::prepare;
 use crate::succession::unconfirmed;
 use crate::transport::{Address, ORDERS, Papers};
-use crate::{number, option};
+use crate::{engines, folder, number, option};
 
 /// Of an order in the engine, as it names them itself.
 const STAGES: [&str; 5] = ["queued", "decided", "gathered", "flushed", "told"];
@@ -30,17 +30,9 @@ struct Run<'a> {
 }
 
 pub fn run(arguments: &[String]) -> Result<(), String> {
-    let named = |pair: &[String]| (pair[0] == "--engine").then(|| pair[1].clone());
-    let engines: Vec<String> = arguments.windows(2).filter_map(named).collect();
-    if engines.is_empty() {
-        return Err("--engine is missing: the program to measure".into());
-    }
+    let engines = engines(arguments)?;
     let rounds = number(arguments, "--rounds", 1)?.max(1);
-    let folder = match option(arguments, "--dir") {
-        Some(dir) => tempfile::tempdir_in(dir),
-        None => tempfile::tempdir(),
-    }
-    .map_err(|cause| cause.to_string())?;
+    let folder = folder(arguments)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build();
@@ -68,12 +60,13 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let mut seen = vec![Vec::new(); 1 + engines.len()];
     let mut bytes = 0;
     let mut sustained = true;
-    for _ in 0..rounds {
+    for round in 0..rounds as usize {
         let echo = run.echo()?;
         println!("echo    {echo}");
         sustained &= echo.sustained;
         seen[0].push(shares(&echo));
-        for (at, engine) in engines.iter().enumerate() {
+        for at in turn(round, engines.len()) {
+            let engine = &engines[at];
             if engines.len() > 1 {
                 println!("{engine}");
             }
@@ -110,6 +103,12 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         true => Ok(()),
         false => Err("the rate was not sustained".into()),
     }
+}
+
+/// Each round another one begins: who comes later meets what the disk still writes for those before, and that has cost
+/// the second of two the double at p99.
+fn turn(round: usize, engines: usize) -> impl Iterator<Item = usize> {
+    (0..engines).map(move |place| (round + place) % engines)
 }
 
 fn shares(seen: &Seen) -> [u64; 3] {
@@ -239,4 +238,15 @@ fn start(program: &mut Program) -> Result<(Child, Option<u16>), String> {
         }
     }
     Err("the program ended before it was ready".into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_engine_comes_first_as_often_as_the_others_and_once_a_round() {
+        let rounds: Vec<Vec<usize>> = (0..4).map(|round| turn(round, 3).collect()).collect();
+        assert_eq!(rounds, [[0, 1, 2], [1, 2, 0], [2, 0, 1], [0, 1, 2]]);
+    }
 }

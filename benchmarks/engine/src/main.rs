@@ -25,6 +25,8 @@ mod venue;
 
 use std::process::ExitCode;
 
+use tempfile::TempDir;
+
 const USAGE: &str = "\
 engine-bench core [--messages 1000000] [--runs 7] [--scenario NAME] [--baseline COMMAND]
 engine-bench e2e --engine PATH [--engine PATH ...] [--rounds 1] [--rate 100000] [--seconds 5]
@@ -59,6 +61,25 @@ fn main() -> ExitCode {
 pub fn option<'a>(arguments: &'a [String], name: &str) -> Option<&'a str> {
     let at = arguments.iter().position(|argument| argument == name)?;
     arguments.get(at + 1).map(String::as_str)
+}
+
+/// The programs to measure, in the order named.
+pub fn engines(arguments: &[String]) -> Result<Vec<String>, String> {
+    let named = |pair: &[String]| (pair[0] == "--engine").then(|| pair[1].clone());
+    let engines: Vec<String> = arguments.windows(2).filter_map(named).collect();
+    match engines.is_empty() {
+        false => Ok(engines),
+        true => Err("--engine is missing: the program to measure".into()),
+    }
+}
+
+/// Where an engine keeps its journal; gone with the value.
+pub fn folder(arguments: &[String]) -> Result<TempDir, String> {
+    match option(arguments, "--dir") {
+        Some(dir) => tempfile::tempdir_in(dir),
+        None => tempfile::tempdir(),
+    }
+    .map_err(|cause| cause.to_string())
 }
 
 pub fn number(arguments: &[String], name: &str, otherwise: u64) -> Result<u64, String> {

@@ -14,7 +14,7 @@ use crate::load::{self, now_ms};
 use crate::market::{fund, prepare};
 use crate::succession::{Engine, Seat};
 use crate::transport::{Address, connect};
-use crate::{number, option};
+use crate::{folder, number, option};
 
 #[derive(Clone, Copy)]
 struct Size {
@@ -44,11 +44,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         .build();
     let runtime = runtime.map_err(|cause| cause.to_string())?;
     for size in [small, large] {
-        let folder = match option(arguments, "--dir") {
-            Some(dir) => tempfile::tempdir_in(dir),
-            None => tempfile::tempdir(),
-        };
-        let folder = folder.map_err(|cause| cause.to_string())?;
+        let folder = folder(arguments)?;
         let seat = Seat {
             engine: engine.into(),
             folder: folder.path().to_path_buf(),
