@@ -33,6 +33,8 @@ def move_withdrawal(message: WithdrawalMoved, *, now: datetime) -> None:
     if message.state == "offered":
         lane_tasks.offer(message.withdrawal, now=now)
         return
+    if message.state in ("approved", "built"):
+        tasks.check_approvers(row, now=now)
     if message.state == "approved":
         tasks.build(row, now=now)
         return
@@ -52,6 +54,7 @@ def move_refill(message: RefillMoved, *, now: datetime) -> None:
     """Take a refill one step on; between `built` and `signed` people carry files."""
     row = queries.refill(message.refill)
     if message.state == "approved":
+        tasks.check_approvers(row, now=now)
         tasks.build(row, now=now)
     elif message.state == "signed" and (payment := queries.payment_of(row)) is not None:
         tasks.send(payment.pk, now=now)
@@ -62,6 +65,8 @@ def move_sweep(message: SweepMoved, *, now: datetime) -> None:
     """Take a sweep one step on, from where the message says it stands."""
     row = queries.sweep(message.sweep)
     payment = queries.payment_of(row)
+    if message.state in ("approved", "built"):
+        tasks.check_approvers(row, now=now)
     if message.state == "approved":
         tasks.build(row, now=now)
     elif payment is None:

@@ -58,6 +58,12 @@ def check_hold(row: Withdrawal, *, now: datetime) -> None:
         raise HeldBack(f"{row}: {why}")
 
 
+def check_approvers(row: Owner, *, now: datetime) -> None:
+    """HeldBack while too few count who approved it, as above: what was lost may come back."""
+    if queries.lack_of(row, now=now) is not None:
+        raise HeldBack(f"{row}: who approved it has left")
+
+
 def screen(withdrawal_id: UUID, *, now: datetime) -> None:
     """Look the destination up in the lists, and report."""
     row = queries.withdrawal(withdrawal_id)

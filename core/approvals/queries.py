@@ -52,6 +52,14 @@ def open_requests(*, identity: Identity | None, now: datetime) -> QuerySet[Appro
     return rows.filter(state=State.OPEN, approve_by__gt=DatabaseClock())
 
 
+def approved_requests(*, identity: Identity | None, now: datetime) -> QuerySet[ApprovalRequest]:
+    """Everything that is approved and not acted upon yet, likewise."""
+    rows = ApprovalRequest.objects.select_related("maker").order_by("execute_by", "id")
+    if str(Permission.SEE_REQUESTS) not in rights.powers(identity, now):
+        return rows.none()
+    return rows.filter(state=State.APPROVED)
+
+
 def about(subject: str) -> QuerySet[ApprovalRequest]:
     """The requests about one row, newest first; the caller has already decided that the row may be seen."""
     return (

@@ -12,6 +12,7 @@ from custody.queries.announcements import (
     warnings_due,
     was_announced,
 )
+from custody.queries.approvers import bereft, lack_of, waiting_for
 from custody.queries.askers import Askers, askers_without
 from custody.queries.booked import booked
 from custody.queries.deposits import (
@@ -216,6 +217,7 @@ __all__ = [
     "askers_without",
     "awaited_coins",
     "beneficiaries_of",
+    "bereft",
     "booked",
     "books_of",
     "change_script",
@@ -256,6 +258,7 @@ __all__ = [
     "key_statement",
     "known_coins",
     "known_scripts",
+    "lack_of",
     "laid_over",
     "lane_of",
     "lane_request",
@@ -354,6 +357,7 @@ __all__ = [
     "versions_of",
     "vetoes_for",
     "void_at",
+    "waiting_for",
     "wallet_named",
     "wallets_with_lanes",
     "warnings_due",

@@ -21,6 +21,7 @@ from custody.domain import deposits, payments, refills, sweeps
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX, UNPAID, State
 from custody.models import Deposit, Owner, Payment, PaymentVersion, Refill, Sweep, UtxoLock, Withdrawal
 from custody.permissions import Permission
+from custody.queries.approvers import bereft
 from custody.queries.deposits import tip_height
 from kernel import encodings, intent
 from kernel.intent import Intent
@@ -284,6 +285,7 @@ def count_stuck(*, now: datetime) -> dict[str, int]:
     )
     return {
         "ended withdrawals that were paid all the same": paid.count(),
+        "payments whose approvers have left": len(bereft(now=now)),
         "withdrawals refused by signers": Withdrawal.objects.filter(state=State.REFUSED).count(),
         "withdrawals with a rival": Withdrawal.objects.filter(state=State.CONFLICTED).count(),
         "refills with a rival": Refill.objects.filter(state=refills.State.CONFLICTED).count(),

@@ -17,6 +17,7 @@ from custody.domain import limits, withdrawals
 from custody.domain.withdrawals import State
 from custody.models import Beneficiary, TokenSignature, Withdrawal
 from custody.permissions import Permission
+from custody.queries.approvers import bereft_ids
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,8 +94,13 @@ def needs_release(*, identity: Identity | None, now: datetime) -> QuerySet[Withd
 
 
 def needs_care(*, identity: Identity | None, now: datetime) -> QuerySet[Withdrawal]:
-    """Withdrawals that no machine moves on: refused by the signers, or their coins spent elsewhere."""
-    return withdrawals_for(identity=identity, now=now, states=(State.REFUSED, State.CONFLICTED))
+    """Withdrawals that no machine moves on: refused by the signers, their coins spent elsewhere, or too few
+    left of who approved them.
+    """
+    rows = withdrawals_for(identity=identity, now=now)
+    return rows.filter(
+        Q(state__in=[str(State.REFUSED), str(State.CONFLICTED)]) | Q(pk__in=bereft_ids(Withdrawal, now=now))
+    )
 
 
 def terms(asset: str) -> withdrawals.Terms:

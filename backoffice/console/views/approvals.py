@@ -20,6 +20,7 @@ from core.approvals import actions, asking, interests, kinds, queries
 from core.approvals.domain.requests import State
 from core.approvals.events import Event
 from core.approvals.haste import any_in_haste
+from core.approvals.lacks import Lack, givers, lacks_of
 from core.approvals.models import ApprovalRequest
 from core.approvals.signed import Signed
 from core.approvals.standing import standing_of
@@ -56,7 +57,14 @@ def index(request: frame.StaffRequest) -> HttpResponse:
     known = {row.pk for row in mine}
     rows = queries.open_requests(identity=request.identity, now=now)[:200]
     others = [row for row in rows if row.pk not in known]
-    values = {"mine": mine, "others": others, "drafts": asking.drafts([*mine, *others])}
+    stalled = _stalled(request.identity, now)
+    values = {
+        "mine": mine,
+        "others": others,
+        "stalled": stalled,
+        "drafts": asking.drafts([*mine, *others]),
+        "lacks": lacks_of([*mine, *others, *stalled], now),
+    }
     return frame.page(request, "console/approvals.html", values, now=now)
 
 
@@ -70,10 +78,15 @@ def show(request: frame.StaffRequest, request_id: UUID, refusal: Refused | None 
     is_maker, is_draft = row.maker_id == request.identity.pk, asking.is_draft(row)
     standing = standing_of(row, now)
     answers = list(row.signatures.select_related("officer", "credential").order_by("signed_at", "id"))
+    lack = _lack(row, now)
+    left = givers(row, lack.missing, now=now) if lack and row.state == State.OPEN else []
     quorum = {
         "row": row,
         "seats": _seats(row, standing.counted),
-        "answers": answers,
+        "answers": [(answer, lack.lost.get(answer.pk) if lack else None) for answer in answers],
+        "lack": lack,
+        "givers": _either(left),
+        "is_enough": lack is None or len(left) >= sum(lack.missing.values()),
         "hasty": any_in_haste(answers),
         "is_draft": is_draft,
         "askers": _askers(row),
@@ -214,6 +227,28 @@ def _why_not(row: ApprovalRequest, identity: Identity, now: datetime, *, is_draf
     if interests.in_request(row, identity):
         return "This is about an account of your own, so others must answer it."
     return kinds.named(row.kind).conflict(row, identity)
+
+
+def _lack(row: ApprovalRequest, now: datetime) -> Lack | None:
+    """Which answers count no longer, while that still matters to somebody."""
+    if row.state not in (State.OPEN, State.APPROVED) and custody.waiting_for(row) is None:
+        return None
+    return lacks_of([row], now).get(row.pk)
+
+
+def _either(names: list[str]) -> str:
+    """These people, as a sentence says who may; nobody: empty."""
+    *first, last = names or [""]
+    return f"{', '.join(first)} or {last}" if first else last
+
+
+def _stalled(identity: Identity, now: datetime) -> list[ApprovalRequest]:
+    """Approved once, and waiting while too few stand behind it, for whoever may see requests."""
+    approved = list(queries.approved_requests(identity=identity, now=now)[:200])
+    lacks = lacks_of(approved, now)
+    used_up = [owner.request for owner, _ in custody.bereft(now=now) if owner.request is not None]
+    found = {row.pk: row for row in [*used_up, *(row for row in approved if row.pk in lacks)]}
+    return sorted(found.values(), key=lambda row: (row.execute_by or now, row.pk))
 
 
 def _askers(row: ApprovalRequest) -> custody.Askers | None:

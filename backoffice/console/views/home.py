@@ -9,6 +9,7 @@ from backoffice.console import frame, waiting
 from core import access, clock
 from core.approvals import asking
 from core.approvals import queries as approvals
+from core.approvals.lacks import lacks_of
 from core.health import queries as health
 from core.health.probes import Status
 
@@ -32,6 +33,7 @@ def show(request: frame.StaffRequest) -> HttpResponse:
             "mine": mine,
             "others": others,
             "drafts": asking.drafts([*mine.approvals, *others]),
+            "lacks": lacks_of([*mine.approvals, *others], now),
             "sick": sick,
             "powers": powers,
         },

@@ -9,6 +9,7 @@ from backoffice.console import frame, trails
 from core import access
 from core.approvals import asking
 from custody import queries
+from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
 from custody.models import Refill, Sweep
 from custody.permissions import Permission
 
@@ -29,6 +30,8 @@ def values(request: frame.StaffRequest, row: Refill | Sweep, *, now: datetime) -
         "row": row,
         "payment": payment,
         "collected": queries.collected(payment) if payment else None,
+        "lack": queries.lack_of(row, now=now),
+        "lapses_at": row.expires_at + CLOCKS_DIFFER_MAX if row.expires_at else None,
         "holds": queries.held_by(payment) if payment else [],
         "askers": queries.askers_without(request.identity.pk),
         "drafts": asking.drafts([row.request]) if row.request else set(),

@@ -33,6 +33,7 @@ def show(request: frame.StaffRequest) -> HttpResponse:
         "lanes": queries.lanes_for(identity=identity, now=now),
         "refills": queries.refills_for(identity=identity, now=now)[:SHOWN_MAX],
         "sweeps": queries.sweeps_for(identity=identity, now=now)[:SHOWN_MAX],
+        "bereft": [(row, str(row._meta.model_name), lack) for row, lack in queries.bereft(now=now)],
         "leaving": [row for row in standings if row.leaving.units],
         "deposits": queries.deposits_for(identity=identity, now=now)[:SHOWN_MAX],
         "tip": queries.tip(),

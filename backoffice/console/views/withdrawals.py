@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any, Final
 from uuid import UUID
 
@@ -14,22 +14,24 @@ from backoffice.console import frame, reading, trails
 from core import access, clock
 from core.refusals import Refused
 from custody import actions, estimates, queries
-from custody.domain.withdrawals import ENDED, NEXT, State
+from custody.domain.withdrawals import CLOCKS_DIFFER_MAX, ENDED, NEXT, State
 from custody.permissions import Permission
 from customers.events import Event
 from kyc import queries as kyc
 
 SHOWN_MAX: Final = 100
 SHOWN_OF_CUSTOMER: Final = ("name", "country", "limits", "destination")
-TABS: Final = {
+TROUBLE: Final = "in trouble"
+TABS: Final[Mapping[str, tuple[State, ...]]] = {
     "open": tuple(state for state in State if state not in ENDED),
     "on hold": (State.ON_HOLD,),
-    "in trouble": (State.REFUSED, State.CONFLICTED),
+    TROUBLE: (),
     "settled": (State.SETTLED,),
     "unpaid": tuple(state for state in State if state in ENDED and state is not State.SETTLED),
     "all": (),
 }
-"""What each tab of the list holds; no states at all stand for every one."""
+"""What each tab of the list holds; no states at all stand for every one, and trouble is
+judged."""
 
 
 RATE_DIGITS_MAX: Final = 6
@@ -47,7 +49,10 @@ def index(request: frame.StaffRequest) -> HttpResponse:
     now = clock.now()
     tab = request.GET.get("tab", "open")
     tab = tab if tab in TABS else "open"
-    rows = queries.withdrawals_for(identity=request.identity, now=now, states=TABS[tab])[:SHOWN_MAX]
+    if tab == TROUBLE:
+        rows = queries.needs_care(identity=request.identity, now=now)[:SHOWN_MAX]
+    else:
+        rows = queries.withdrawals_for(identity=request.identity, now=now, states=TABS[tab])[:SHOWN_MAX]
     values = {"rows": rows, "tab": tab, "tabs": list(TABS), "ended": ENDED, "shown_max": SHOWN_MAX}
     return frame.page(request, "console/withdrawals.html", values, now=now)
 
@@ -76,6 +81,8 @@ def show(request: frame.StaffRequest, withdrawal_id: UUID, refusal: Refused | No
         "estimate": estimates.estimate(now=now) if raising and may_raise else None,
         "collected": queries.collected(payment) if payment else None,
         "holds": queries.held_by(payment) if payment else [],
+        "lack": queries.lack_of(row, now=now),
+        "lapses_at": row.expires_at + CLOCKS_DIFFER_MAX,
         "held_until": queries.held_until(row.customer_id, now=now),
         "is_above_tier": row.state not in ENDED and queries.is_above_tier(row),
         "tier": tier,
