@@ -68,7 +68,8 @@ def pay(desk: Desk, count: int, *, per_day: int) -> float:
         desk.now += _DAY_S / per_day
         txid = uuid4().hex * 2
         coins, intents = [f"{uuid4().hex * 2}:1"], {f"custody.withdrawal/{uuid4()}": payment}
-        desk.signer.remember(SPEND, {**details, "txid": txid, "coins": coins, "intents": intents})
+        names = {"intents": intents, "slot": f"bcrt1q/1/{number}"}
+        desk.signer.remember(SPEND, {**details, "txid": txid, "coins": coins, **names})
         desk.signer.remember("signed", {"txid": txid, "wallet": "hot", "again": False})
         if number % _ASK_EVERY == 0:
             desk.journal.settle()

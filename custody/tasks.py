@@ -105,7 +105,7 @@ def build(owner: Owner, *, now: datetime) -> None:
                 (_previous(node, coin.outpoint), bytes.fromhex(free[coin.outpoint].address.witness_script))
                 for coin in chosen.coins
             ]
-            psbt = coins.build(chosen, sources).base64()
+            psbt = coins.build(chosen, sources, mark=queries.mark_of(owner)).base64()
             try:
                 actions.store_built(owner=owner, psbt=psbt, vsize=chosen.vsize, actor=PAYER, now=now)
             except actions.CoinTaken:

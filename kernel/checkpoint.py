@@ -96,8 +96,8 @@ def kept(entries: Sequence[Entry], outstanding: Collection[str], *, before_ms: i
         for one in spends
         if one.at_ms >= before_ms or one.details["txid"] in outstanding or not ended.isdisjoint(_coins(one))
     ]
-    named = {intent for one in lives for intent in _intents(one)}  # every version of these, too
-    stay = {one.number for one in spends if not named.isdisjoint(_intents(one))} | {
+    named = {intent for one in lives for intent in paid_by(one)}  # every version of these, too
+    stay = {one.number for one in spends if not named.isdisjoint(paid_by(one))} | {
         one.number for one in lives
     }
     coins = {c for one in spends if one.number in stay and one.details["unattended"] for c in _coins(one)}
@@ -119,7 +119,7 @@ def forgotten(
     """What is left of those that are not kept, with what was left before."""
     still = {one.number for one in kept}
     spends = [one for one in entries if one.event == SPEND and one.number not in still]
-    names = (intent for one in spends for intent in _intents(one))
+    names = (intent for one in spends for intent in paid_by(one))
     return before.more(names, (c for one in spends for c in _counts(one)), until_ms=until_ms if spends else 0)
 
 
@@ -134,8 +134,10 @@ def _coins(spend: Entry) -> list[str]:
     return all_texts(spend.details["coins"])
 
 
-def _intents(spend: Entry) -> Collection[str]:
-    return an_object(spend.details["intents"]).keys()
+def paid_by(spend: Entry) -> list[str]:
+    """What a spend's payment is known by: its intent, and (in newer lines) its slot."""
+    slot = [str(spend.details["slot"])] if "slot" in spend.details else []
+    return [*an_object(spend.details["intents"]), *slot]
 
 
 def _counts(spend: Entry) -> Iterator[tuple[str, int]]:

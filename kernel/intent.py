@@ -6,6 +6,7 @@ one, a sweep the other way round. Members are exact: one missing or one too many
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,6 +21,10 @@ WITHDRAWAL: Final = "custody.withdrawal"
 REFILL: Final = "custody.refill"
 SWEEP: Final = "custody.sweep"
 
+MARKS_FROM: Final = 500_000_000
+"""From here on a lock time is a moment (consensus). All marks are moments before 2024: they lock nothing."""
+_MARKS: Final = 2**30
+_MARK_TAG: Final = b"countersign/mark/v1\x00"
 _VERSION: Final = 1
 _COMMON: Final = frozenset(
     {"v", "kind", "deployment", "network", "asset", "amount", "destination", "destination_label"}
@@ -58,6 +63,21 @@ class Intent:
     policy: int
     expires: datetime
     customer: UUID | None = None
+
+    @property
+    def name(self) -> str:
+        """The name under which an intent is remembered: the same however often it is approved again."""
+        return f"{self.kind}/{self.reference}"
+
+    @property
+    def mark(self) -> int:
+        """What its transaction carries: a bitcoin transaction as lock time, a Safe's as base gas.
+
+        By outputs alone each signer could be told that a transaction pays another of two equal intents, and
+        all together would sign a third. Two intents with one mark are harmless: only one of them is paid.
+        """
+        digest = hashlib.sha256(_MARK_TAG + self.name.encode()).digest()
+        return MARKS_FROM + int.from_bytes(digest[:4], "big") % _MARKS
 
     def encoded(self) -> bytes:
         """The canonical payload that officers sign; BadIntent where it could not be read back."""

@@ -99,8 +99,11 @@ class SafeTransaction:
 
     @property
     def refunds(self) -> bool:
-        """Whether the Safe would pay somebody for gas: more than what was approved would leave it."""
-        gas = (self.safe_tx_gas, self.base_gas, self.gas_price)
+        """Whether the Safe would pay somebody for gas: more than what was approved would leave it.
+
+        Without a price of gas the contract does nothing with `base_gas`, so that carries the intent's mark.
+        """
+        gas = (self.safe_tx_gas, self.gas_price)
         return any(gas) or {self.gas_token, self.refund_receiver} != {evm.ZERO_ADDRESS}
 
     def digest(self) -> bytes:

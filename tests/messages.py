@@ -155,7 +155,7 @@ def _honest(
     change -= sum(output.sats for output in outputs)
     if change > 0:
         outputs.append(Output(change, registry.wallets[intents[0].source].output_script(0)))
-    return Psbt.build(coins, outputs)
+    return Psbt.build(coins, outputs, locktime=intents[0].mark)
 
 
 def order(

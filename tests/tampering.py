@@ -36,7 +36,8 @@ def spend_with(
     registry: Registry, outputs: Callable[[list[Output]], list[Output]], intent: Intent | None = None
 ) -> Message:
     chosen = intent or withdrawal()
-    psbt = Psbt.build([coin(registry, "hot", 1, 150_000_000)], outputs(outputs_of(registry, chosen)))
+    made = outputs(outputs_of(registry, chosen))
+    psbt = Psbt.build([coin(registry, "hot", 1, 150_000_000)], made, locktime=chosen.mark)
     return request(registry, [chosen], psbt=psbt)
 
 
@@ -238,18 +239,14 @@ def relabelled(registry: Registry) -> Message:
     return message
 
 
-def rider(registry: Registry) -> Message:
-    """A second intent that nobody approved rides along with an approved one."""
-    message = request(registry, [withdrawal(), withdrawal()])
-    message["intents"][1]["approvals"] = []
-    return message
+def another_mark(registry: Registry) -> Message:
+    """The transaction was made for another withdrawal of as much to the same address, approved as well."""
+    return request(registry, [withdrawal()], psbt=plain(registry))
 
 
-def half_paid(registry: Registry) -> Message:
-    """Two were approved and would be counted; the transaction pays one of them."""
-    paid, unpaid = withdrawal(), withdrawal(amount=Amount(1_000, "BTC"))
-    psbt = Psbt.build([coin(registry, "hot", 1, 150_000_000)], outputs_of(registry, paid))
-    return request(registry, [paid, unpaid], psbt=psbt)
+def unpaid(registry: Registry) -> Message:
+    """All goes back to us, and an approval would be used up."""
+    return spend_with(registry, lambda outputs: outputs[1:])
 
 
 def change_to_deposit_address(registry: Registry) -> Message:
@@ -278,7 +275,7 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
     ),
     ("paid twice", "SIGNER_OUTPUT_NOT_APPROVED", paying(lambda o: [o[0], o[0], less(o[1], o[0].sats)])),
     ("not paid", "SIGNER_INTENT_NOT_PAID", paying(lambda o: [replace(o[1], sats=149_998_000)])),
-    ("one of two not paid", "SIGNER_INTENT_NOT_PAID", half_paid),
+    ("all of it back to us", "SIGNER_INTENT_NOT_PAID", unpaid),
     (
         "change to a stranger",
         "SIGNER_OUTPUT_NOT_APPROVED",
@@ -367,9 +364,9 @@ TAMPERED: list[tuple[str, str, Tamper]] = [
         spoiled(lambda m: [approval(m, p).update(nonce="08" * 31) for p in (0, 1)]),
     ),
     ("approval with a member missing", "SIGNER_BAD_APPROVAL", spoiled(lambda m: approval(m).pop("nonce"))),
-    ("one intent twice", "SIGNER_REPEATED_INTENT", spoiled(lambda m: m["intents"].append(m["intents"][0]))),
+    ("one intent twice", "SIGNER_NO_INTENT", spoiled(lambda m: m["intents"].append(m["intents"][0]))),
     ("no intent", "SIGNER_NO_INTENT", spoiled(lambda m: m["intents"].clear())),
-    ("intent without approvals beside a good one", "SIGNER_BELOW_QUORUM", rider),
+    ("transaction of another intent", "SIGNER_WRONG_MARK", another_mark),
     ("member that is unknown", "SIGNER_BAD_REQUEST", spoiled(lambda m: m.update(digest="00" * 32))),
     ("raw digest", "SIGNER_BAD_REQUEST", lambda r: {"v": 1, "type": "sign_digest", "digest": "00" * 32}),
     ("other protocol version", "SIGNER_BAD_REQUEST", spoiled(lambda m: m.update(v=2))),

@@ -239,7 +239,7 @@ class Treasury:
             previous = self.transactions[each.outpoint.txid]
             spent = previous.outputs[each.outpoint.index].script.hex()
             sources.append((previous, bytes.fromhex(scripts[spent])))
-        return coins.build(chosen, sources).base64(), chosen.vsize
+        return coins.build(chosen, sources, mark=queries.mark_of(row)).base64(), chosen.vsize
 
     def select(self, wallet: Wallet, row: Owner, *, rate: int) -> coins.Selection:
         free = [coins.Coin(Outpoint(coin.txid, coin.vout), coin.units) for coin in queries.free_coins(wallet)]

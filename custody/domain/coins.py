@@ -123,9 +123,9 @@ class Built:
     change: int
 
 
-def build(selection: Selection, sources: Sequence[tuple[Transaction, bytes]]) -> Psbt:
-    """The PSBT of a selection; `sources` are each coin's previous transaction and witness script, in
-    order.
+def build(selection: Selection, sources: Sequence[tuple[Transaction, bytes]], *, mark: int) -> Psbt:
+    """The PSBT of a selection, with the mark of the intent that it pays; `sources` are each coin's previous
+    transaction and witness script, in order.
     """
     return Psbt.build(
         [
@@ -133,6 +133,7 @@ def build(selection: Selection, sources: Sequence[tuple[Transaction, bytes]]) ->
             for coin, (previous, script) in zip(selection.coins, sources, strict=True)
         ],
         selection.outputs,
+        locktime=mark,
     )
 
 

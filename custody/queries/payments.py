@@ -179,6 +179,11 @@ def payload_of(row: Payment) -> bytes:
     return _payload(row.owner)
 
 
+def mark_of(owner: Owner) -> int:
+    """What its transaction must carry, or no signer signs it."""
+    return Intent.parse(_payload(owner)).mark
+
+
 def _payload(owner: Owner) -> bytes:
     if owner.request is None and isinstance(owner, Withdrawal) and owner.waiver is not None:
         return bytes(owner.waiver.payload)

@@ -73,7 +73,7 @@ def describe(request: Message, registry: Registry) -> Iterator[str]:
         return
     spend = requests.spend(request)
     psbt, network = spend.psbt, registry.network
-    yield f"Spend from wallet {spend.wallet} on {network}, deployment {registry.deployment}"
+    yield f"Spend from wallet {plain(spend.wallet)} on {network}, deployment {registry.deployment}"
     yield f"Transaction {psbt.transaction.txid}"
     for place, spent in enumerate(psbt.transaction.inputs):
         yield f"  in   {Amount(psbt.coin(place).sats, 'BTC')} BTC  coin {spent.outpoint}"
@@ -83,8 +83,7 @@ def describe(request: Message, registry: Registry) -> Iterator[str]:
         note = "  (change)" if ours else ""
         yield f"  out  {Amount(output.sats, 'BTC')} BTC  to {_address(output.script, network)}{note}"
     yield f"  fee  {Amount(psbt.fee, 'BTC')} BTC"
-    for intent, signed in spend.intents:
-        yield from _describe_intent(intent, signed, registry)
+    yield from _describe_intent(spend.intent, spend.signed, registry)
 
 
 def _describe_safe(asked: SafeSpend, registry: Registry) -> Iterator[str]:

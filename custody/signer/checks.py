@@ -6,7 +6,6 @@ refusal has a stable code; docs/runbooks/signer-refuses.md names them all, with 
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -24,7 +23,7 @@ from kernel.lane import Lane
 from kernel.pinned import KindPolicy
 from kernel.registry import Registry
 from kernel.safe import Safe
-from kernel.transaction import multisig_vsize
+from kernel.transaction import Output, multisig_vsize
 from kernel.wallet import Wallet
 
 ASSET: Final = "BTC"
@@ -41,15 +40,17 @@ class Plan:
     key_indexes: tuple[int, ...]
     txid: str
     coins: frozenset[str]  # what only one transaction can use: of a Safe, its nonce
-    payments: Mapping[str, tuple[str, int]]  # reference of the intent -> destination and units
+    intent: str  # its name
+    payment: tuple[str, int]  # destination and units
+    slot: str  # destination, units and mark: what the transaction says itself, so all that sign it agree
     fee: int
     sightings: tuple[Sighting, ...] = ()
     lane: Lane | None = None
 
     @property
-    def leaving(self) -> Mapping[str, tuple[str, int]]:
-        """The payments that caps count: what a sweep brings to our own cold wallet has not left."""
-        return {name: one for name, one in self.payments.items() if not name.startswith(f"{SWEEP}/")}
+    def leaves(self) -> bool:
+        """Whether caps count it: what a sweep brings to our own cold wallet has not left."""
+        return not self.intent.startswith(f"{SWEEP}/")
 
 
 def judge(spend: Spend, *, token: str, registry: Registry, now: datetime, lane: Lane | None = None) -> Plan:
@@ -62,28 +63,25 @@ def judge(spend: Spend, *, token: str, registry: Registry, now: datetime, lane: 
         raise Refused("SIGNER_UNKNOWN_WALLET", f"no wallet {spend.wallet[:40]!r}")
     if token not in wallet.tokens:
         raise Refused("SIGNER_NOT_IN_WALLET", f"{token} holds no key of {wallet.name}")
-    references = [reference(intent) for intent, _ in spend.intents]
-    if len(set(references)) != len(references):
-        raise Refused("SIGNER_REPEATED_INTENT", "one intent stands in the request twice")
-    sightings: list[Sighting] = []
-    unpaid: Counter[tuple[bytes, int]] = Counter()
-    for intent, signed in spend.intents:
-        paid_to = _check_intent(intent, wallet=wallet, registry=registry, now=now)
-        unpaid[paid_to, intent.amount.units] += 1
-        if lane is None:
-            ours = registry.policies[intent.kind]
-            confirmed = ours.wants_confirmation(intent.amount.units)
-            sightings += approved(intent, signed, registry=registry, teams=ours.teams, confirmed=confirmed)
+    intent, sightings = spend.intent, list[Sighting]()
+    paid = Output(intent.amount.units, _check_intent(intent, wallet=wallet, registry=registry, now=now))
+    if lane is None:
+        ours = registry.policies[intent.kind]
+        confirmed = ours.wants_confirmation(intent.amount.units)
+        sightings = approved(intent, spend.signed, registry=registry, teams=ours.teams, confirmed=confirmed)
     key_indexes = _own_coins(spend, wallet)
-    _check_outputs(spend, wallet, unpaid)
+    _check_outputs(spend, wallet, paid)
     _check_fee(spend, wallet, registry)
+    check_mark(spend.psbt.transaction.locktime, intent)
     return Plan(
         wallet=wallet,
         account=wallet.name,
         key_indexes=key_indexes,
         txid=spend.psbt.transaction.txid,
         coins=frozenset(str(spent.outpoint) for spent in spend.psbt.transaction.inputs),
-        payments={reference(one): (one.destination, one.amount.units) for one, _ in spend.intents},
+        intent=intent.name,
+        payment=(intent.destination, intent.amount.units),
+        slot=f"{intent.destination}/{intent.amount.units}/{intent.mark}",
         fee=spend.psbt.fee,
         sightings=tuple(sightings),
         lane=lane,
@@ -148,9 +146,10 @@ def quorum_for(kind: str, registry: Registry) -> dict[str, int]:
     return dict((registry.policies.get(kind) or _policy(registry, WITHDRAWAL)).teams)
 
 
-def reference(intent: Intent) -> str:
-    """The name under which an intent is remembered: the same however often it is approved again."""
-    return f"{intent.kind}/{intent.reference}"
+def check_mark(mark: int, intent: Intent) -> None:
+    """Nothing, if the transaction carries its intent's mark: it is signed for this intent and no other."""
+    if mark != intent.mark:
+        raise Refused("SIGNER_WRONG_MARK", f"it carries {mark}, and {intent.name} has {intent.mark}")
 
 
 def script_of(destination: str, network: str) -> bytes:
@@ -263,25 +262,24 @@ def _own_coins(spend: Spend, wallet: Wallet) -> tuple[int, ...]:
     return tuple(found)
 
 
-def _check_outputs(spend: Spend, wallet: Wallet, unpaid: Counter[tuple[bytes, int]]) -> None:
-    """Outputs are exactly one per intent, plus at most one of change to the wallet's own first address."""
-    change_script, change = wallet.output_script(CHANGE_INDEX), 0
+def _check_outputs(spend: Spend, wallet: Wallet, paid: Output) -> None:
+    """Outputs are exactly the intent's, plus at most one of change to the wallet's own first address."""
+    change_script, change, unpaid = wallet.output_script(CHANGE_INDEX), 0, True
     for place, output in enumerate(spend.psbt.transaction.outputs):
-        if unpaid[output.script, output.sats] > 0:
-            unpaid[output.script, output.sats] -= 1
+        if unpaid and output == paid:
+            unpaid = False
         elif output.script == change_script:
             change += 1
         else:
             raise Refused("SIGNER_OUTPUT_NOT_APPROVED", f"output {place} pays {output.sats} sats elsewhere")
     if change > 1:
         raise Refused("SIGNER_CHANGE_TWICE", "at most one output is change")
-    if any(unpaid.values()):
-        raise Refused("SIGNER_INTENT_NOT_PAID", "an intent has no output of its exact amount")
+    if unpaid:
+        raise Refused("SIGNER_INTENT_NOT_PAID", "the intent has no output of its exact amount")
 
 
 def _check_fee(spend: Spend, wallet: Wallet, registry: Registry) -> None:
-    fee, limits = spend.psbt.fee, registry.limits
-    cap = sum(intent.fee_cap.units for intent, _ in spend.intents)
+    fee, limits, cap = spend.psbt.fee, registry.limits, spend.intent.fee_cap.units
     if fee > cap:
         raise Refused("SIGNER_FEE_ABOVE_CAP", f"{fee} sats of fee, {cap} were approved")
     if fee > limits.fee_sats_max:

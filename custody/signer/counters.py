@@ -28,7 +28,7 @@ from custody.signer.lanes import Lanes
 from custody.signer.outstanding import Outstanding, Spent
 from custody.signer.refusals import Refused
 from kernel import canonical, members
-from kernel.checkpoint import Draft
+from kernel.checkpoint import Draft, paid_by
 from kernel.entry import Entry
 from kernel.forgotten import Forgotten
 from kernel.lane import Lane
@@ -85,8 +85,9 @@ class Memory:
             intents = members.an_object(details["intents"])
             for intent, payment in intents.items():
                 destination, units = members.all_texts(payment)
-                self.versions.setdefault(intent, []).append(coins)
                 self.payments[intent] = destination, int(units)
+            for known in paid_by(entry):
+                self.versions.setdefault(known, []).append(coins)
             self.signed.add(txid)
             wallet, all_units = str(details["wallet"]), int(str(details["units"]))
             paid = {to: int(str(one)) for to, one in members.an_object(details["paid"]).items()}
@@ -177,11 +178,11 @@ class Memory:
         before its own request can have been made, and no count may stand under two different acts. A
         passkey that syncs between devices always says zero; one that ever counted may not.
         """
-        new: dict[str, dict[str, int]] = {}
-        for one in sightings:
-            seen, fresh = self.counts.get(one.passkey, {}), new.setdefault(one.passkey, {})
+        new: dict[str, canonical.Value] = {}
+        for one in sightings:  # of an officer each, so of a passkey each
+            seen = self.counts.get(one.passkey, {})
             if one.count == 0:
-                if any(seen) or any(fresh.values()):
+                if any(seen):
                     raise Refused("SIGNER_COUNTER", f"{one.passkey} counted before, and not now")
             elif one.count in seen:
                 if seen[one.count] != one.name:
@@ -189,11 +190,10 @@ class Memory:
                 continue
             else:
                 since_ms = int(one.since.timestamp() * 1000)
-                behind = self.highest.get(one.passkey, Series(max)).upto(since_ms - 1)
-                if behind >= one.count or one.count in fresh.values():
+                if self.highest.get(one.passkey, Series(max)).upto(since_ms - 1) >= one.count:
                     raise Refused("SIGNER_COUNTER", f"{one.passkey} did not count on: a copy?")
-            fresh[one.name] = one.count
-        return {"counts": {passkey: dict(fresh) for passkey, fresh in new.items() if fresh}}
+            new[one.passkey] = {one.name: one.count}
+        return {"counts": new}
 
     def check_clock(self, journal: Journal, *, now_ms: int) -> None:
         """Refuse where the clock went back: windows and expiries would be worth nothing."""
@@ -205,20 +205,21 @@ class Memory:
         counts = self.check_counts(plan.sightings)
         if plan.txid in self.signed:
             return None
-        for intent, payment in plan.payments.items():
-            if intent in self.forgotten:
-                raise Refused("SIGNER_REPLAY", f"{intent} was signed before, too long ago to be signed again")
-            for coins in self.versions.get(intent, ()):
-                if coins.isdisjoint(plan.coins):
-                    raise Refused("SIGNER_REPLAY", f"{intent} was signed before, over other coins or nonce")
-            if self.payments.get(intent, payment) != payment:
-                raise Refused("SIGNER_INTENT_CHANGED", f"{intent} was signed before, and paid something else")
+        to, units = plan.payment
+        for known in (plan.intent, plan.slot):
+            if known in self.forgotten:
+                raise Refused("SIGNER_REPLAY", f"{known} was signed before, too long ago to be signed again")
+            if any(coins.isdisjoint(plan.coins) for coins in self.versions.get(known, ())):
+                raise Refused("SIGNER_REPLAY", f"{known} was signed before, over other coins or nonce")
+        if self.payments.get(plan.intent, plan.payment) != plan.payment:
+            raise Refused(
+                "SIGNER_INTENT_CHANGED", f"{plan.intent} was signed before, and paid something else"
+            )
         name, paid = plan.account, self._new_payments(plan)
         if plan.lane is None:
             each_max = limits.payment_units_max.get(name)
-            for intent, (_, units) in plan.leaving.items():
-                if each_max is not None and units > each_max:
-                    raise Refused("SIGNER_PAYMENT_ABOVE_LIMIT", f"{intent} pays {units}, {each_max} at most")
+            if plan.leaves and each_max is not None and units > each_max:
+                raise Refused("SIGNER_PAYMENT_ABOVE_LIMIT", f"{plan.intent} pays {units}, {each_max} at most")
             most = (limits.window_s, limits.destination_units_max.get(name), limits.window_units_max[name])
         else:
             self._check_lane(plan, plan.lane, now_ms=now_ms)
@@ -230,26 +231,23 @@ class Memory:
             "units": str(sum(paid.values()) + plan.fee),
             "paid": {destination: str(units) for destination, units in paid.items()},
             "coins": sorted(plan.coins),
-            "intents": {name: [to, str(units)] for name, (to, units) in plan.payments.items()},
+            "intents": {plan.intent: [to, str(units)]},
+            "slot": plan.slot,
             "unattended": plan.lane is not None,
             **counts,
         }
 
     def _new_payments(self, plan: Plan) -> dict[str, int]:
         """Units per destination, without the intents that an earlier version of the transaction counted."""
-        paid: dict[str, int] = {}
         counted = self.versions if plan.lane is None else self.outstanding.counted()
-        for intent, (destination, units) in plan.leaving.items():
-            if intent not in counted:
-                paid[destination] = paid.get(destination, 0) + units
-        return paid
+        return dict([plan.payment]) if plan.leaves and plan.intent not in counted else {}
 
     def _check_lane(self, plan: Plan, lane: Lane, *, now_ms: int) -> None:
         """Nobody approved this: the fee counts like a payment, and a new memory waits for a whole window."""
         reopened_ms = 0 if self.reopened is None else int(self.reopened.timestamp() * 1000)
         if now_ms < reopened_ms + lane.window_s * 1000:
             raise Refused("SIGNER_LANE_REOPENING", "the lane rests for a window after a reopening")
-        whole = sum(units for _, units in plan.payments.values()) + plan.fee
+        whole = plan.payment[1] + plan.fee
         if whole > lane.transaction_units_max:
             raise Refused("SIGNER_PAYMENT_ABOVE_LIMIT", f"{whole} units unattended in one transaction")
 

@@ -130,14 +130,14 @@ class Lanes:
             raise Refused("SIGNER_SAFE_NO_LANE", "a Safe pays nothing without officers")
         if section is None:
             raise Refused("SIGNER_NO_LANE", f"{spend.wallet[:40]} pays nothing without officers")
-        for intent, _ in spend.intents:
-            if intent.kind != WITHDRAWAL:
-                raise Refused("SIGNER_NO_LANE", f"{intent.kind} always takes officers")
-            usable = self.usable_ms(str(intent.customer), intent.destination, section.cooling_off_s)
-            if usable is None:
-                raise Refused("SIGNER_UNKNOWN_BENEFICIARY", "the customer never signed this destination")
-            if now_ms < usable:
-                raise Refused("SIGNER_COOLING_OFF", f"known too short: {(usable - now_ms) // 1000} s to go")
+        intent = spend.intent
+        if intent.kind != WITHDRAWAL:
+            raise Refused("SIGNER_NO_LANE", f"{intent.kind} always takes officers")
+        usable = self.usable_ms(str(intent.customer), intent.destination, section.cooling_off_s)
+        if usable is None:
+            raise Refused("SIGNER_UNKNOWN_BENEFICIARY", "the customer never signed this destination")
+        if now_ms < usable:
+            raise Refused("SIGNER_COOLING_OFF", f"known too short: {(usable - now_ms) // 1000} s to go")
         attested = attestations.get(spend.wallet)
         if spend.wallet in self.breaks:
             raise Refused("SIGNER_BOOKS_BROKEN", f"chain and books of {spend.wallet} do not agree")

@@ -1,7 +1,7 @@
 """What a signer can be asked, read strictly: nothing unknown passes, nothing is guessed.
 
-There is no request to sign a digest. A sign request carries a whole PSBT and the intents behind it, or a
-Safe's whole transaction and the one intent behind it (`safes`); an order (freeze, release, reopen, registry,
+There is no request to sign a digest. A sign request carries a whole PSBT, or a Safe's whole transaction
+(`safes`), and the one intent behind it; an order (freeze, release, reopen, registry,
 recovery, veto) carries its own payload. All carry officers' approvals; an unattended one carries none.
 `learn` brings what a customer signed, `attest` what a reconciler signed.
 """
@@ -25,7 +25,6 @@ from kernel.psbt import BadPsbt, Psbt
 Message = dict[str, canonical.Value]
 
 GO_ASIDE: Final = frozenset({"sign", "sign_unattended"})  # types of what the token signs in nobody's turn
-INTENTS_MAX: Final = 200
 APPROVALS_MAX: Final = 50
 
 FREEZE: Final = "signer.freeze"
@@ -65,11 +64,12 @@ class Signed:
 
 @dataclass(frozen=True, slots=True)
 class Spend:
-    """A whole transaction, the wallet it spends from, and the intents that justify it."""
+    """A whole transaction, the wallet it spends from, and the intent that justifies it."""
 
     wallet: str
     psbt: Psbt
-    intents: tuple[tuple[Intent, Signed], ...]
+    intent: Intent
+    signed: Signed
     unattended: bool = False
 
 
@@ -119,15 +119,14 @@ def spend(message: Mapping[str, canonical.Value], *, unattended: bool = False) -
     wallet, text, items = message["wallet"], message["psbt"], message["intents"]
     if not isinstance(wallet, str) or not isinstance(text, str) or not isinstance(items, list):
         raise Refused("SIGNER_BAD_REQUEST", "wallet and psbt are text, intents is a list")
-    if not 0 < len(items) <= INTENTS_MAX:
-        raise Refused("SIGNER_NO_INTENT", f"a transaction has 1 to {INTENTS_MAX} intents")
+    if len(items) != 1:
+        raise Refused("SIGNER_NO_INTENT", "a transaction has exactly one intent")
     try:
         psbt = Psbt.parse_base64(text)
     except BadPsbt as error:
         raise Refused(f"SIGNER_{error.code}", str(error)) from None
-    if unattended:
-        items = [{"payload": item, "approvals": []} for item in items]
-    return Spend(wallet, psbt, tuple(approved(item) for item in items), unattended)
+    item = {"payload": items[0], "approvals": []} if unattended else items[0]
+    return Spend(wallet, psbt, *approved(item), unattended)
 
 
 def learnt(message: Mapping[str, canonical.Value]) -> Learnt:

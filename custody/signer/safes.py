@@ -64,15 +64,16 @@ def judge(spend: SafeSpend, *, token: str, registry: Registry, now: datetime) ->
     signed, teams = spend.signed, safe.teams
     sightings = checks.approved(intent, signed, registry=registry, teams=teams, confirmed=confirmed)
     _check_transaction(spend.transaction, intent, safe)
-    name = checks.reference(intent)
+    checks.check_mark(spend.transaction.base_gas, intent)
     plan = Plan(
         wallet=safe,
         account=safe.account(asset.code),
         key_indexes=(0,),
-        # With its intent: two that pay the same at one nonce lead to the same transaction, and both count.
-        txid=f"0x{spend.transaction.digest().hex()} {name}",
+        txid=f"0x{spend.transaction.digest().hex()} {intent.name}",
         coins=frozenset({safe.slot(spend.transaction.nonce)}),
-        payments={name: (f"{asset.code}:{intent.destination}", intent.amount.units)},
+        intent=intent.name,
+        payment=(f"{asset.code}:{intent.destination}", intent.amount.units),
+        slot=f"{asset.code}:{intent.destination}/{intent.amount.units}/{intent.mark}",
         fee=0,  # whoever sends it pays the gas, and is given nothing back
         sightings=tuple(sightings),
     )

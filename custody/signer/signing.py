@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from typing import Final
@@ -106,10 +106,9 @@ class Signer(Standing):
             lane = self.memory.lanes.check(
                 spend, registry=registry, attestations=self._attested, now_ms=now_ms
             )
-        intents, approved = zip(*spend.intents, strict=True)
-        self.memory.holds.check_heard(*approved)
+        self.memory.holds.check_heard(spend.signed)
         plan = checks.judge(spend, token=self.token.name, registry=registry, now=now, lane=lane)
-        is_new = self._count(plan, intents, limits=registry.limits, now_ms=now_ms)
+        is_new = self._count(plan, spend.intent, limits=registry.limits, now_ms=now_ms)
         wanted = [
             (index, digest, plan.wallet.key_of(self.token.name, index))
             for index, digest in zip(plan.key_indexes, spend.psbt.digests(), strict=True)
@@ -120,9 +119,9 @@ class Signer(Standing):
                 made = self.token.sign_all(wanted)
         # What was stopped meanwhile keeps its signatures in.
         self.check_store()
-        self._check_reopened(intents)
+        self._check_reopened(spend.intent)
         self.memory.holds.check(spend.wallet, unattended=spend.unattended)
-        self.memory.holds.check_heard(*approved)
+        self.memory.holds.check_heard(spend.signed)
         signatures: list[canonical.Value] = [
             {"input": place, "public_key": asked[2].hex(), "signature": (der + b"\x01").hex()}
             for place, (asked, der) in enumerate(zip(wanted, made, strict=True))
@@ -138,7 +137,7 @@ class Signer(Standing):
         self.memory.holds.check_heard(spend.signed)
         safe, plan = safes.judge(spend, token=self.token.name, registry=registry, now=now)
         limits = safe.caps(registry.limits, spend.intent.amount.asset)
-        is_new = self._count(plan, [spend.intent], limits=limits, now_ms=now_ms)
+        is_new = self._count(plan, spend.intent, limits=limits, now_ms=now_ms)
         key, digest = safe.key_of(self.token.name, 0), spend.transaction.digest()
         self.token.in_time(self.journal.settle)
         signature = self.token.in_time(lambda: self.token.sign_for_evm(0, digest, key))
@@ -156,12 +155,12 @@ class Signer(Standing):
         self.token.check_answers()
         return now_ms
 
-    def _count(self, plan: Plan, intents: Sequence[Intent], *, limits: Limits, now_ms: int) -> bool:
+    def _count(self, plan: Plan, intent: Intent, *, limits: Limits, now_ms: int) -> bool:
         """Whether it is new, and then counted: remembered, and to be settled before the token signs.
 
         A crash in between costs some of the window, no coin.
         """
-        self._check_reopened(intents)
+        self._check_reopened(intent)
         entry = self.memory.check(plan, limits=limits, now_ms=now_ms)
         if entry is None or not entry["paid"]:
             self.journal.check_again(at_ms=now_ms)
@@ -169,9 +168,8 @@ class Signer(Standing):
             self.remember(SPEND, entry)
         return entry is not None
 
-    def _check_reopened(self, intents: Sequence[Intent]) -> None:
-        for intent in intents:
-            self.memory.check_reopened(intent.expires, life=self.registry.limits.intent_life)
+    def _check_reopened(self, intent: Intent) -> None:
+        self.memory.check_reopened(intent.expires, life=self.registry.limits.intent_life)
 
     def _learn(self, message: Mapping[str, canonical.Value]) -> Message:
         """Take in what a customer signed. Its age begins now, by this signer's own clock."""

@@ -98,7 +98,7 @@ def asked(vault: Vault, intent: Intent, nonce: int, **how: Any) -> tuple[SafeTra
     """The transaction and the request that an honest web tier would make."""
     safe = vault.registry.safes["vault"]
     call = safe.transfer(intent.amount.asset, intent.amount.units, intent.destination)
-    transaction = SafeTransaction(CHAIN_ID, safe.address, *call, nonce)
+    transaction = SafeTransaction(CHAIN_ID, safe.address, *call, nonce, base_gas=intent.mark)
     return transaction, message(intent, transaction, **how)
 
 
@@ -170,7 +170,7 @@ TAMPERED: Final[list[tuple[str, dict[str, Any]]]] = [
     ("SIGNER_SAFE_TRANSFER", {"data": "0x00"}),
     ("SIGNER_SAFE_OPERATION", {"operation": 1}),
     ("SIGNER_SAFE_REFUND", {"safeTxGas": "1"}),
-    ("SIGNER_SAFE_REFUND", {"baseGas": "1"}),
+    ("SIGNER_WRONG_MARK", {"baseGas": "1"}),
     ("SIGNER_SAFE_REFUND", {"gasPrice": "1"}),
     ("SIGNER_SAFE_REFUND", {"gasToken": EVE}),
     ("SIGNER_SAFE_REFUND", {"refundReceiver": EVE}),
@@ -235,10 +235,11 @@ def test_refuse_an_intent_that_was_approved_for_something_else(
     vault: Vault, signers: dict[str, SignerProcess], code: str, changes: dict[str, Any]
 ) -> None:
     """The transaction pays the ether of an honest one: the intent is judged before it is compared."""
+    intent = payment(**changes)
     transaction, _ = asked(vault, payment(), next(NONCES))
     if code == "SIGNER_PAYMENT_ABOVE_LIMIT":
-        transaction = replace(transaction, value=20 * ETHER + 1)
-    answer = signers["eth-1"].ask(message(payment(**changes), transaction))
+        transaction = replace(transaction, value=20 * ETHER + 1, base_gas=intent.mark)
+    answer = signers["eth-1"].ask(message(intent, transaction))
     assert (answer["type"], answer.get("code")) == ("refused", code), answer
 
 
@@ -278,7 +279,6 @@ def test_hold_an_intent_to_its_nonce_and_never_count_it_twice(
     other = replace(dollars(ETHER), reference=intent.reference, amount=Amount(5_000_000, "USDT"))
     assert signer.ask(asked(vault, other, nonce)[1])["code"] == "SIGNER_INTENT_CHANGED"
     # Of two intents at one nonce the chain pays at most one. Which one, no signer knows: both count.
-    # These two even lead to the same transaction.
     other = payment()
     assert signer.ask(asked(vault, other, nonce)[1])["type"] == "signed_safe"
     assert used(signer) == before + 2 * ETHER

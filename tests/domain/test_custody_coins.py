@@ -92,7 +92,7 @@ def test_reckons_with_the_size_that_the_signed_transaction_has() -> None:
     previous = Transaction((Input(Outpoint("11" * 32, 0)),), (Output(300_000, OURS),))
     held = [Coin(Outpoint(previous.txid, 0), 300_000)]
     found = coins.select(held, pays=Output(100_000, THEIRS), feerate=1, fee_cap=10**6, wallet=WALLET)
-    psbt = coins.build(found, [(previous, WITNESS)])
+    psbt = coins.build(found, [(previous, WITNESS)], mark=600_000_000)
     signed = psbt.with_signatures(
         (0, key.public_key, key.sign(psbt.digests()[0]) + b"\x01") for key in KEYS[:2]
     ).finalised()
@@ -105,7 +105,7 @@ def built() -> tuple[Psbt, Output]:
     pays = Output(100_000, THEIRS)
     held = [Coin(Outpoint(previous.txid, 0), 300_000)]
     found = coins.select(held, pays=pays, feerate=2, fee_cap=10**6, wallet=WALLET)
-    return coins.build(found, [(previous, WITNESS)]), pays
+    return coins.build(found, [(previous, WITNESS)], mark=600_000_000), pays
 
 
 def test_is_checked_again_on_the_finished_transaction() -> None:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kernel import canonical
-from kernel.intent import REFILL, WITHDRAWAL, BadIntent, Intent
+from kernel.intent import REFILL, SWEEP, WITHDRAWAL, BadIntent, Intent
 from kernel.money import Amount
 
 PLAIN = Intent(
@@ -111,3 +111,18 @@ def test_of_another_shape_is_refused(payload: bytes) -> None:
 def test_is_not_made_with_a_time_of_another_spelling(moment: datetime) -> None:
     with pytest.raises(BadIntent):
         replace(PLAIN, expires=moment).encoded()
+
+
+def test_has_one_mark_whatever_else_is_approved_anew() -> None:
+    """docs/payloads.md says how it is made, and the one of these."""
+    paid = Intent.parse(members(withdrawal="01900000-0000-7000-8000-0000000000c1"))
+    assert paid.mark == 594_302_078
+    assert replace(paid, expires=paid.expires + timedelta(days=1), policy=paid.policy + 1).mark == paid.mark
+    assert replace(paid, kind=SWEEP, customer=None).mark != paid.mark
+
+
+@given(st.uuids())
+def test_has_a_mark_that_locks_no_transaction(reference: UUID) -> None:
+    """A lock time is a height below 500 million (BIP 113), and a moment from there on."""
+    mark = replace(Intent.parse(members()), reference=reference).mark
+    assert 500_000_000 <= mark < datetime(2024, 1, 1, tzinfo=UTC).timestamp()

@@ -27,23 +27,21 @@ def code(read: Any, message: Message, **how: Any) -> str:
     return refused.value.code
 
 
-def test_has_so_many_intents_and_approvals_and_no_more() -> None:
+def test_has_one_intent_and_so_many_approvals_and_no_more() -> None:
     most = {**INTENT, "approvals": [APPROVAL] * requests.APPROVALS_MAX}
-    spend = requests.spend({**ASKED, "intents": [most] * requests.INTENTS_MAX})
-    assert len(spend.intents) == requests.INTENTS_MAX == 200
-    assert len(spend.intents[0][1].approvals) == requests.APPROVALS_MAX == 50
+    spend = requests.spend({**ASKED, "intents": [most]})
+    assert len(spend.signed.approvals) == requests.APPROVALS_MAX == 50
     assert not spend.unattended
     more = {**INTENT, "approvals": [APPROVAL] * 51}
     assert code(requests.spend, {**ASKED, "intents": [more]}) == "SIGNER_BAD_REQUEST"
-    for count in (0, 201):
+    for count in (0, 2):
         assert code(requests.spend, {**ASKED, "intents": [INTENT] * count}) == "SIGNER_NO_INTENT"
 
 
 def test_carries_nobodys_approval_where_nobody_approved() -> None:
     spend = requests.spend(UNATTENDED, unattended=True)
     assert spend.unattended
-    ((_, signed),) = spend.intents
-    assert (signed.payload, signed.approvals) == (encodings.from_base64url(INTENT["payload"]), ())
+    assert (spend.signed.payload, spend.signed.approvals) == (encodings.from_base64url(INTENT["payload"]), ())
     assert code(requests.spend, ASKED, unattended=True) == "SIGNER_BAD_REQUEST"
     assert code(requests.spend, UNATTENDED) == "SIGNER_BAD_REQUEST"
 

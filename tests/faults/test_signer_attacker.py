@@ -111,7 +111,7 @@ def payload(message: Message, **members: Any) -> Message:
 def paying(scene: Scene, intent: Intent, *outputs: Output) -> Message:
     """The same approvals over a transaction of the attacker's."""
     mine = coin(scene.registry, "hot", 1, 150_000_000)
-    return approved(scene, intent, psbt=Psbt.build([mine], list(outputs)))
+    return approved(scene, intent, psbt=Psbt.build([mine], list(outputs), locktime=intent.mark))
 
 
 def to(address: str, sats: int) -> Output:
@@ -165,7 +165,7 @@ def test_gains_nothing_by_replaying_yesterdays_approvals(scene: Scene) -> None:
     assert set(scene.codes(approved(scene, intent))) == {"signed"}
     assert scene.code(approved(scene, intent)) == "SIGNER_REPLAY"  # over other coins
     hidden = request(scene.registry, [withdrawal(), intent])
-    assert scene.code(hidden) == "SIGNER_REPLAY"
+    assert scene.code(hidden) == "SIGNER_NO_INTENT"
     assert scene.code(approved(scene, withdrawal(expires=messages.in_hours(-1)))) == "SIGNER_INTENT_EXPIRED"
     other = approved(scene, withdrawal(destination=MINE))
     other["intents"][0]["approvals"] = approved(scene, intent)["intents"][0]["approvals"]

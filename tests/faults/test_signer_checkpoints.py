@@ -10,7 +10,8 @@ import pytest
 
 from custody.signer import requests
 from kernel.approval import Verb
-from kernel.intent import time_text
+from kernel.intent import Intent, time_text
+from kernel.money import Amount
 from tests import messages
 from tests.checkpoints import DAY, events, later, pieces, shorten, soon
 from tests.customers import Customer
@@ -61,7 +62,7 @@ def test_forgets_what_is_over_but_for_eight_bytes_of_each_name(desk: Desk) -> No
         return len(kept), len(json.loads(head)["names"])
 
     (first, names), (then, more) = grown(), grown()
-    assert (then, more - names) == (first, 20 * 16)  # two digits a byte
+    assert (then, more - names) == (first, 20 * 2 * 16)  # of intent and slot, and two digits a byte
     assert len(desk.restart().journal.weighty) < 10
 
 
@@ -90,9 +91,21 @@ def test_pays_nothing_twice_that_it_forgot_whatever_officers_sign_anew(desk: Des
         again = withdrawal(reference=intent.reference, expires=desk.in_hours(1))
         assert desk.spend(intent=again) == "SIGNER_REPLAY"
         assert desk.spend(intent=again, coins=[mine]) == "SIGNER_REPLAY"
+        less = withdrawal(reference=intent.reference, amount=Amount(1_000, "BTC"), expires=desk.in_hours(1))
+        assert desk.spend(less, coins=[mine]) == "SIGNER_REPLAY"
         assert desk.spend() == "signed"
         desk.restart()
         later(desk, 400)
+
+
+def test_pays_no_equal_intent_for_one_that_it_forgot(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Two with one mark are one payment for good: each signer may have been told of another of them."""
+    monkeypatch.setattr(Intent, "mark", 600_000_000)
+    assert desk.spend() == "signed"
+    later(desk, 9)
+    assert "spend" not in events(desk)
+    assert desk.spend() == "SIGNER_REPLAY"
+    assert desk.spend(withdrawal(amount=Amount(1_000, "BTC"), expires=desk.in_hours(1))) == "signed"
 
 
 def test_signs_a_higher_fee_as_long_as_what_was_approved_is_good(desk: Desk) -> None:

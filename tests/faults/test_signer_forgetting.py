@@ -163,7 +163,8 @@ class Both(RuleBasedStateMachine):
         intent, first = self.safes[max(0, len(self.safes) - 1 - place)]
         intent = payment(reference=intent.reference, expires=self.whole.in_hours(24))
         call = self.whole.registry.safes["vault"].transfer("ETH", intent.amount.units, intent.destination)
-        transaction = SafeTransaction(31_337, SAFE["address"], *call, first if is_new else nonce)  # type: ignore[arg-type]
+        at = first if is_new else nonce
+        transaction = SafeTransaction(31_337, SAFE["address"], *call, at, base_gas=intent.mark)  # type: ignore[arg-type]
         name = f"{intent.kind}/{intent.reference}"
         self.both(safe_message(intent, transaction), name=name, safe=True)
 

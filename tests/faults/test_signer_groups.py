@@ -204,7 +204,7 @@ def test_of_a_safe_are_settled_before_it_is_signed(tmp_path: Path) -> None:
     token, pinned = HeldToken(), registry.safes["vault"]
     desk, intent = Desk(tmp_path / "state", registry=registry, token=token), payment()
     call = pinned.transfer(intent.amount.asset, intent.amount.units, intent.destination)
-    asked = message(intent, SafeTransaction(CHAIN_ID, pinned.address, *call, 1))
+    asked = message(intent, SafeTransaction(CHAIN_ID, pinned.address, *call, 1, base_gas=intent.mark))
     token.fails = 1
     assert (desk.code(asked), token.signed) == ("SIGNER_TOKEN_FAILED", 0)
     assert desk.code(asked) == "signed_safe"

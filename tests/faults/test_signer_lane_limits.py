@@ -143,7 +143,9 @@ def test_cannot_be_brought_beyond_the_limit_by_any_choice_of_quorums(
             key_indexes=(),
             txid=f"tx{number}",
             coins=frozenset({f"coin{number}"}),
-            payments={f"intent{number}": (str(to), units)},
+            intent=f"intent{number}",
+            payment=(str(to), units),
+            slot=f"slot{number}",
             fee=3,
             lane=section,
         )

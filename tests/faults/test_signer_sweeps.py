@@ -79,11 +79,10 @@ def test_is_signed_whatever_the_caps_are_and_leaves_their_room_to_withdrawals(de
 
 
 def test_lends_its_freedom_to_no_payment_beside_it_and_to_no_reference(desk: Desk) -> None:
-    coins = [coin(desk.registry, "hot", 1, 90 * BTC)]
     swept = sweep(desk.registry, amount=Amount(40 * BTC, "BTC"), expires=desk.in_hours(1))
     paid = withdrawal(amount=Amount(BTC // 2 + 1, "BTC"), expires=desk.in_hours(1))
-    both = request(desk.registry, [swept, paid], coins=coins)
-    assert desk.code(both) == "SIGNER_PAYMENT_ABOVE_LIMIT"
+    coins = [coin(desk.registry, "hot", 1, 90 * BTC)]
+    assert desk.code(request(desk.registry, [swept, paid], coins=coins)) == "SIGNER_NO_INTENT"
     assert desk.spend(replace(paid, reference=swept.reference)) == "SIGNER_PAYMENT_ABOVE_LIMIT"
 
 
@@ -113,7 +112,7 @@ def paying(desk: Desk, *outputs: tuple[str, int, int]) -> str:
     """What it says to a sweep of 1 BTC whose transaction has these outputs: wallet, address, sats."""
     intent, wallets = sweep(desk.registry, expires=desk.in_hours(1)), desk.registry.wallets
     made = [Output(sats, wallets[name].output_script(index)) for name, index, sats in outputs]
-    psbt = Psbt.build([coin(desk.registry, "hot", 1, 3 * BTC)], made)
+    psbt = Psbt.build([coin(desk.registry, "hot", 1, 3 * BTC)], made, locktime=intent.mark)
     return desk.code(request(desk.registry, [intent], psbt=psbt))
 
 
