@@ -7,9 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from core.audit.heads import Wrong
 from core.audit.programs import lines, words
-from kernel import encodings, entry
+from core.audit.programs.account import Account
+from kernel import encodings, entry, note
 from tests.programs import (
     ANA,
     BUILT,
@@ -21,6 +24,7 @@ from tests.programs import (
     OTHER,
     OWN,
     PAGE,
+    SECRET,
     SIGNED,
     SIGNER,
     STORED,
@@ -30,6 +34,7 @@ from tests.programs import (
     Bodies,
     Desk,
     answer,
+    head,
     journal,
     key_of,
     root,
@@ -199,3 +204,21 @@ def test_are_told_for_everything_that_a_signer_writes_down() -> None:
     )
     assert written >= {"started", "signed", "beneficiary_removed", "refused"}
     assert (written | entry.WEIGHTY | entry.LATER) <= words._SIGNER.keys()
+
+
+@pytest.mark.parametrize("wrong", ["another key", "another log"])
+def test_are_read_against_no_head_that_is_not_their_keys(wrong: str, tmp_path: Path) -> None:
+    """Also where nobody looked at the heads before: a bad one is not passed over as if it were not there."""
+    place = tmp_path / "journal.jsonl"
+    place.write_bytes(b"".join(body + b"\n" for body in SIGNED))
+    good = head(SIGNER, SIGNED, 5)
+    text = note.Checkpoint(SIGNER, 6, root(SIGNED)).text()
+    signer = Ed25519PrivateKey.generate() if wrong == "another key" else SECRET
+    bad = note.sign(
+        text, by=note.Verifier(SIGNER, signer.public_key().public_bytes_raw()), signer=signer.sign
+    )
+    if wrong == "another log":
+        bad = bad.replace(f"\n\N{EM DASH} {SIGNER} ", f"\n\N{EM DASH} {VAULT} ")
+    with pytest.raises(Wrong, match=f"a head of {SIGNER}: not signed by {SIGNER}"):
+        Account().read(key_of(SIGNER), place, heads=f"{good}\n{bad}", witnesses=[])
+    assert [found.size for found in Account().read(key_of(SIGNER), place, heads=good, witnesses=[])] == [5]
