@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,13 +14,13 @@ from custody.signer.refusals import Refused
 from fixtures.authenticator import Authenticator
 from kernel import canonical
 from kernel.approval import Verb
-from kernel.intent import time_text
+from kernel.intent import WITHDRAWAL, Intent, time_text
 from kernel.money import Amount
 from kernel.registry import DELAY_S_MIN, Registry
 from tests import vault as vaults
-from tests.messages import order, withdrawal
+from tests.messages import coin, order, request, withdrawal
 from tests.registries import DELAY, RIA, SAM, patient, succession
-from tests.softtoken import Desk, SoftToken, hot_registry
+from tests.softtoken import TOKENS, Desk, SoftToken, hot_registry
 from tests.vault import ANA, BEN, CY, DOT, Message
 
 
@@ -325,3 +326,25 @@ def test_refuse_what_a_rule_of_the_registry_denies_whatever_stands_below_it(tmp_
         for units in (25_000_000, 25_000_001)
     ]
     assert said == ["signed", "SIGNER_NO_RULE"]
+
+
+def test_that_only_some_follow_says_which_of_them_sign_what(tmp_path: Path) -> None:
+    """Three are asked for one payment, two of them on version 1: a refusal names both numbers."""
+    desks = [Desk(tmp_path / name, token=SoftToken(name)) for name in TOKENS]
+    policies = {WITHDRAWAL: {"version": 2, "source": "hot", "teams": {"treasury": 2}}}
+    new, said = succession(desks[0], policies=policies, limits={})
+    ahead = desks[2].restart(registry=new, order=requests.order(order("signer.registry", **said)))
+    mine = coin(desks[0].registry, "hot", 1, 150_000_000)
+    before = withdrawal(expires=ahead.in_hours(1))
+
+    def codes(intent: Intent) -> list[str]:
+        return [desk.spend(intent, coins=[mine]) for desk in desks]
+
+    # What was approved under the old policy is paid by those who have it still, and by nobody else.
+    assert codes(before) == ["signed", "signed", "SIGNER_WRONG_POLICY"]
+    answer = ahead.ask(request(new, [before], coins=[mine]))
+    assert answer["detail"] == "approved under policy 1, not 2"
+    # Approved anew, it is refused by those; signatures of both approvals are of one transaction.
+    anew = replace(before, policy=2)
+    assert codes(anew) == ["SIGNER_WRONG_POLICY", "SIGNER_WRONG_POLICY", "signed"]
+    assert [desk.health["registry"]["version"] for desk in desks] == [1, 1, 2]
