@@ -55,7 +55,8 @@ def serve(
     A request that cannot be answered ends its connection, never the signer.
     """
     peers = peers or Seats(threading.RLock(), threading.Condition)
-    arrived, free = SimpleQueue[tuple[socket.socket, int]](), threading.Semaphore(0)
+    arrived, free = SimpleQueue[tuple[socket.socket, int] | None](), threading.Semaphore(0)
+    threads = 0
 
     def talk(connection: socket.socket, uid: int) -> None:
         try:
@@ -72,8 +73,8 @@ def serve(
             peers.leave(connection)
 
     def attend() -> None:
-        while True:
-            talk(*arrived.get())
+        for who in iter(arrived.get, None):
+            talk(*who)
             free.release()
 
     try:
@@ -90,10 +91,14 @@ def serve(
                     gone.shutdown(socket.SHUT_RDWR)
             if not free.acquire(blocking=False):  # a thread that has signed before does it with less work
                 threading.Thread(target=attend, daemon=True).start()
+                threads += 1
             arrived.put((connection, uid))
     except BaseException:
         peers.close()
         raise
+    finally:
+        for _ in range(threads):  # each ends once it has nobody left to answer
+            arrived.put(None)
     peers.wait()
 
 

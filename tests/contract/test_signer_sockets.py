@@ -64,6 +64,9 @@ def test_use_the_thread_of_a_connection_that_ended_for_another(tmp_path: Path) -
     thread.join(60)
     listener.close()
     assert len(set(threads)) < len(threads) == 20
+    for each in set(threads):
+        each.join(60)
+    assert not any(each.is_alive() for each in threads), "they end with the server"
 
 
 def test_outlive_a_request_that_meets_a_bug(tmp_path: Path) -> None:
