@@ -37,7 +37,6 @@ class Watched:
 
     def start(self) -> None:
         """One random line, so that a head which contains it was made, and cosigned, after this start."""
-        self._seen_at = None
         if self._witnesses is not None:
             self._started_at = self._journal.lines
             registry = {"version": str(self._registry.version), "digest": self._registry.digest.hex()}

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from custody.signer.lanes import CLOCKS_APART_S
 from kernel import merkle
 from kernel.merkle import Tree
 from kernel.witnessed import LINES_BYTES_MAX, LINES_MAX
@@ -86,7 +87,7 @@ def test_takes_no_word_of_too_few_or_of_strangers_or_of_yesterday(
 ) -> None:
     for few in (watchers[:1], [watchers[1], Watcher("stranger")], [watchers[2], watchers[2]]):
         assert desk.code(cosigned(desk, *few)) == "SIGNER_BAD_COSIGNATURE"
-    for at in (desk.now - 3700, desk.now + 3700):
+    for at in (desk.now - 3601, desk.now + CLOCKS_APART_S + 1):
         assert desk.code(cosigned(desk, *watchers, at=at)) == "SIGNER_BAD_COSIGNATURE"
     other = Desk(desk.state.parent / "other", registry=desk.registry, token=SoftToken("hot-2"))
     fresh = [Watcher(name) for name in WATCHERS]
@@ -95,9 +96,14 @@ def test_takes_no_word_of_too_few_or_of_strangers_or_of_yesterday(
         assert desk.code({"v": 1, "type": "log_cosigned", "note": rubbish}) == "SIGNER_BAD_COSIGNATURE"
     assert desk.code({"v": 1, "type": "log_cosigned", "note": 7}) == "SIGNER_BAD_REQUEST"
     assert desk.spend() == "SIGNER_UNWITNESSED"
+    for at in (desk.now - 3600, desk.now + CLOCKS_APART_S):
+        assert desk.ask(cosigned(desk, *watchers, at=at))["open"] is True
 
 
-def test_shows_that_folder_and_token_were_put_back_together(desk: Desk, watchers: list[Watcher]) -> None:
+@pytest.mark.parametrize("lines", [0, 9], ids=["a head of lines that it has", "a head of more lines"])
+def test_shows_that_folder_and_token_were_put_back_together(
+    desk: Desk, watchers: list[Watcher], lines: int
+) -> None:
     """What neither of them can show: it is what witnesses remember."""
     desk.ask(cosigned(desk, *watchers))
     assert desk.spend() == "signed"
@@ -106,6 +112,8 @@ def test_shows_that_folder_and_token_were_put_back_together(desk: Desk, watchers
     yesterday = cosigned(desk, *watchers)
     intent = withdrawal(expires=desk.in_hours(1))
     assert desk.spend(intent) == "signed"
+    for _ in range(lines):
+        desk.signer.remember("started", {"nonce": "a test"})
     today = cosigned(desk, *watchers)
     desk.journal.close()
     shutil.rmtree(desk.state)
@@ -133,6 +141,21 @@ def test_shows_that_folder_and_token_were_put_back_together(desk: Desk, watchers
     assert desk.let_go() == "obeyed"
     assert desk.spend(intent) == "SIGNER_INTENT_BEFORE_REOPENING"
     assert desk.ask({"v": 1, "type": "log_head"})["note"].startswith("countersign-test/signer/hot-1/1")
+
+
+def test_begins_with_a_line_that_nobody_can_have_had_seen_before(desk: Desk) -> None:
+    """Put back and started at the same moment again, it is another log: no head of one opens the other."""
+    desk.journal.close()
+    backup, anchor, heads = desk.state.parent / "backup", desk.token.anchor, set[str]()
+    shutil.copytree(desk.state, backup)
+    for _ in range(2):
+        shutil.rmtree(desk.state)
+        shutil.copytree(backup, desk.state)
+        desk.token.anchor = anchor
+        desk.signer = desk._start()
+        heads.add(desk.ask({"v": 1, "type": "log_head"})["note"])
+        desk.journal.close()
+    assert len(heads) == 2
 
 
 def test_is_to_be_seen_anew_once_officers_reopened_it(desk: Desk, watchers: list[Watcher]) -> None:
