@@ -17,9 +17,9 @@ from pathlib import Path
 import pytest
 
 from kernel.approval import Verb
-from kernel.intent import Intent
+from kernel.intent import Intent, time_text
 from kernel.seats import AT_ONCE, Seats
-from tests import messages
+from tests import customers, messages
 from tests.messages import coin, request, withdrawal
 from tests.softtoken import Desk, SoftToken, hot_registry
 from tests.vault import BEN, CY, Message
@@ -155,6 +155,20 @@ def test_lets_no_signature_out_once_it_has_obeyed_a_freeze(tmp_path: Path, subje
         assert signer.events.count("spend") == AT_ONCE  # counted all the same
         assert "signed" not in signer.events
         assert signer.code(signer.spend()) == code
+
+
+def test_lets_none_of_the_lanes_out_once_it_has_obeyed_a_freeze_of_the_lane_alone(tmp_path: Path) -> None:
+    with busy(tmp_path, lanes={"hot": customers.section()}, customers=customers.SITE) as signer:
+        tom, desk = customers.Customer(), signer.desk
+        assert [signer.code(message) for message in (tom.key(), tom.beneficiary())] == ["learnt"] * 2
+        desk.now += 2 * customers.DAY
+        assert signer.code(customers.Reconciler().attests(desk.in_hours(0))) == "attested"
+        paid = request(desk.registry, [customers.payout(expires=desk.in_hours(1))], fee=FEE)
+        unattended, approved = signer.signing(customers.unattended(paid)), signer.signing(signer.spend())
+        how = {"expires": time_text(desk.in_hours(1)), "officers": [BEN], "verb": Verb.APPROVE}
+        assert signer.code(messages.order("signer.freeze", wallet="hot/lane", **how)) == "obeyed"
+        signer.token.may_sign.set()
+        assert (unattended.result(60)["code"], approved.result(60)["type"]) == ("SIGNER_FROZEN", "signed")
 
 
 def test_lets_no_signature_out_once_it_was_shown_that_its_journal_was_put_back(tmp_path: Path) -> None:
