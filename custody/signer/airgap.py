@@ -126,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         return _run(options)
     except (Refused, BadBundle, WrongToken, MemoryInUse, starting.NoPin, OSError) as error:
-        print(f"NOT SIGNED {error}", file=sys.stderr)
+        print(f"NOT SIGNED {plain(str(error))}", file=sys.stderr)
         return 1
 
 
@@ -157,7 +157,7 @@ def _run(options: argparse.Namespace) -> int:
         (options.state / "head.txt").write_text(str(head["note"]), encoding="utf-8")
         print(f"Log {head['key']}")
     if answer["type"] == "refused":
-        print(f"NOT SIGNED {answer['code']}: {answer['detail']}", file=sys.stderr)
+        print(f"NOT SIGNED {answer['code']}: {plain(str(answer['detail']))}", file=sys.stderr)
         return 1
     print(f"{str(answer['type']).upper()} by {answer['token']} into {options.out}")
     return 0

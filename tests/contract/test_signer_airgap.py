@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from core.audit.programs.account import Account
-from custody.signer.airgap import BadBundle, bundle, open_bundle
+from custody.signer.airgap import BadBundle, bundle, describe, open_bundle
 from kernel import canonical, note
 from kernel.approval import Verb
 from kernel.intent import REFILL, WITHDRAWAL
@@ -155,6 +155,19 @@ def test_show_a_bundle_without_a_token(vault: Vault, tmp_path: Path) -> None:
     )
     assert shown.returncode == 0
     assert "  pays 0.25 BTC to Tom?[2J?" in shown.stdout
+
+
+def test_show_a_terminal_nothing_that_it_would_obey(vault: Vault, tmp_path: Path) -> None:
+    """What nobody signed, or what is refused, is shown as well: whoever made the file chose it."""
+    registry = vault.registry
+    message = request(registry, [refill(registry)], coins=[coin(registry, "cold", 1, 300_000_000)])
+    message["intents"][0]["approvals"][0]["officer"] = "\x1b[2J"
+    done, _ = sign(vault, "cold-2", message, tmp_path)
+    assert "UNKNOWN ?[2J" in done.stdout
+    assert "NOT SIGNED SIGNER_UNKNOWN_OFFICER: ?[2J is not pinned" in done.stderr
+    shown = "\n".join(describe({**message, "wallet": "cold\x1b[2J\n  fee  0 BTC"}, registry))
+    assert shown.startswith("Spend from wallet cold?[2J?  fee  0 BTC on regtest")
+    assert "\x1b" not in done.stdout + done.stderr + shown
 
 
 @pytest.mark.parametrize("right", [True, False])
