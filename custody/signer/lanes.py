@@ -99,11 +99,11 @@ class Lanes:
         """The entry for a destination that comes or goes. Older word does not bring back what was removed."""
         gone, is_known = known.removed.get(said.destination), said.destination in known.destinations
         entry: dict[str, canonical.Value] = {"customer": name, "destination": said.destination}
+        if said.time.timestamp() * 1000 > now_ms + CLOCKS_APART_S * 1000:
+            raise Refused("SIGNER_BAD_STATEMENT", "word of the future would outlast later word")
         if said.removed:
             if gone is not None and gone >= said.time:
                 return None
-            if said.time.timestamp() * 1000 > now_ms + CLOCKS_APART_S * 1000:
-                raise Refused("SIGNER_BAD_STATEMENT", "a removal in the future would outlast later word")
             if not is_known:
                 self._check_flood(now_ms)  # what stops a destination that is in use is never refused
             return "beneficiary_removed", {**entry, "time": said.time.isoformat()}

@@ -106,6 +106,16 @@ def test_brings_back_nothing_that_was_removed_whatever_keys_it_is_shown_in_betwe
     assert desk.code(Customer().beneficiary(time=time_text(desk.in_hours(0)))) == "learnt"
 
 
+def test_hears_no_word_of_the_future_which_would_outlast_a_removal(desk: Desk) -> None:
+    """A customer's clock was ahead, and whoever owns the web tier shows again what they took back since."""
+    ahead = Customer().beneficiary(time=time_text(desk.in_hours(24)))
+    assert desk.code(ahead) == "SIGNER_BAD_STATEMENT"
+    assert desk.code(Customer().removal(time=time_text(desk.in_hours(0)))) == "learnt"
+    assert desk.code(ahead) == "SIGNER_BAD_STATEMENT"
+    assert pay(desk) == "SIGNER_UNKNOWN_BENEFICIARY"
+    assert desk.code(Customer().beneficiary(time=time_text(desk.in_hours(2 / 60)))) == "learnt"
+
+
 def test_learns_from_passkeys_on_the_customers_site_only(tmp_path: Path) -> None:
     desk = desk_with_lane(tmp_path)
     holder = Customer(passkey=True)
