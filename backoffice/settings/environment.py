@@ -41,15 +41,16 @@ def database(url: str) -> dict[str, object]:
     if parts.scheme not in ("postgresql", "postgres"):
         raise ImproperlyConfigured(f"DATABASE_URL must be a postgresql:// URL, not {parts.scheme}://")
     return {
-        "ENGINE": "django.db.backends.postgresql",
+        "ENGINE": "core.postgres",
         "NAME": unquote(parts.path.lstrip("/")),
         "USER": unquote(query.get("user", [parts.username or ""])[0]),
         "PASSWORD": unquote(parts.password or ""),
         "HOST": query.get("host", [parts.hostname or ""])[0],
         "PORT": str(parts.port or ""),
-        # An ASGI request runs on a thread of its own: a connection kept for the next one would only leak.
+        # An ASGI request runs on a thread of its own, which keeps nothing for the next one: it gives its
+        # session back, and never are there more of them than this (docs/adr/0052).
         "CONN_MAX_AGE": 0,
-        "CONN_HEALTH_CHECKS": True,
+        "SESSIONS": int(text("DATABASE_SESSIONS", "24")),
         "OPTIONS": {
             "application_name": os.environ.get("PROCESS_NAME", "countersign"),
             "options": " ".join(f"-c {name}={limit}" for name, limit in LIMITS.items()),

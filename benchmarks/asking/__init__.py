@@ -1,0 +1,1 @@
+"""Parts of `benchmarks.requests`: who asks, what is asked, and what it took."""
