@@ -102,7 +102,11 @@ def credentials(key: str) -> signatures.Credentials | None:
     """What is needed to check a call signed with this key, while the key and its customer are in force."""
     row = (
         ApiKey.objects.filter(key=key, revoked_at=None, customer__identity__is_active=True)
-        .only("id", "key", "customer_id", "secret", "passphrase", "scopes", "ip_allowlist", "last_used_at")
+        .select_related("customer")
+        .only(
+            *("id", "key", "customer_id", "secret", "passphrase", "scopes", "ip_allowlist", "last_used_at"),
+            "customer__tier",
+        )
         .first()
     )
     if row is None:
@@ -116,6 +120,7 @@ def credentials(key: str) -> signatures.Credentials | None:
         scopes=frozenset(row.scopes),
         ip_allowlist=tuple(row.ip_allowlist),
         last_used_at=row.last_used_at,
+        tier=row.customer.tier,
     )
 
 

@@ -35,6 +35,7 @@ class Trader:
     scopes: frozenset[str]
     actor: Actor
     row: UUID
+    tier: int
     is_authenticated: bool = True
 
     def must_hold(self, scope: str) -> None:
@@ -73,7 +74,8 @@ class KeyAuthentication(BaseAuthentication):
             sentence = "This signed request was received before."
             raise _turned_away(found.row, "50042", sentence, actor=actor)
         note_use(found, now=clock.now())
-        return Trader(found.customer, found.key, found.scopes, actor, found.row), found.key
+        trader = Trader(found.customer, found.key, found.scopes, actor, found.row, found.tier)
+        return trader, found.key
 
     def authenticate_header(self, request: Request) -> str:
         return "OK-ACCESS-SIGN"

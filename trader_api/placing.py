@@ -10,16 +10,14 @@ from typing import Any
 from core import clock, freezes
 from core.freezes.domain import scopes
 from core.refusals import Refused
-from customers import queries as customers
 from engine_bridge import gateway, queries
-from engine_bridge.domain.orders import BadOrder, OrderTerms, read, text
+from engine_bridge.domain.orders import BadOrder, OrderTerms, OrderType, read, text
 from engine_bridge.domain.results import CANCELED_AT_ONCE, Result, ResultCode, canceled, placed
-from engine_bridge.models import EngineAccount, Instrument, Order
-from trader_api import limits, rows, store
+from engine_bridge.models import EngineAccount, Instrument
+from trader_api import acknowledging, limits, rows, store
+from trader_api.acknowledging import Ack, ack
 from trader_api.authentication import Trader
 from trader_api.errors import OUTCOME_UNKNOWN, ApiError, outcome_unknown, unavailable
-
-Ack = dict[str, str]
 
 
 @dataclass(slots=True)
@@ -33,7 +31,7 @@ class Item:
     ack: Ack | None = None
 
     def fail(self, code: str, sentence: str, *, now: datetime) -> None:
-        self.ack = _ack(self.fields, code=code, sentence=sentence, now=now)
+        self.ack = ack(self.fields, code=code, sentence=sentence, now=now)
 
 
 def count_orders(
@@ -52,19 +50,26 @@ def place(
 
     What is frozen is asked early, to say no, and once more with what goes to the engine: a freeze that is
     pulled meanwhile is answered when it is known what came of these, or the engine cannot take them any more.
+
+    However many orders there are, PostgreSQL is asked the same few times.
     """
-    freezes.check(scopes.TRADER_API, scopes.customer(trader.customer_id))
+    markets = {row.symbol: row for row in queries.instruments()}
+    items = [Item(fields) for fields in requests]
+    for item in items:
+        _read(item, markets, now=now)
+    stopped = _stopped(trader, items)
     if expires is not None and now.timestamp() * 1000 > expires:
         raise ApiError("50036", "The expTime of this request has passed: nothing was placed.")
-    if customers.customer(trader.customer_id).tier == 0:
+    if trader.tier == 0:
         raise ApiError(
             "50027", "Trading is not open at tier 0, which may only look. Verify your identity first."
         )
-    markets = {row.symbol: row for row in queries.instruments()}
     account = queries.account_of(trader.customer_id)
-    items = [Item(fields) for fields in requests]
     for item in items:
-        _prepare(item, markets, account, now=now)
+        if item.ack is None:
+            _admit(item, stopped, account, now=now)
+    if account is not None:
+        _claim_names(account, items, now=now)
     ready = [item for item in items if item.ack is None]
     if ready and account is not None:
         _send(trader, account, ready, now=now)
@@ -82,7 +87,7 @@ def cancel(trader: Trader, requests: Sequence[Mapping[str, Any]], *, now: dateti
         try:
             numbers[index] = _order_to_cancel(account, fields)
         except BadOrder as problem:
-            acks[index] = _ack(fields, code=problem.code, sentence=str(problem), now=now)
+            acks[index] = ack(fields, code=problem.code, sentence=str(problem), now=now)
     if numbers and account is not None:
         try:
             answers = gateway.cancel(account.pk, list(numbers.values()), now=now)
@@ -96,57 +101,65 @@ def cancel(trader: Trader, requests: Sequence[Mapping[str, Any]], *, now: dateti
             code, sentence = (
                 canceled(answer.code) if isinstance(answer, Result) else (OUTCOME_UNKNOWN, "Outcome unknown")
             )
-            acks[index] = _ack(requests[index], code=code, sentence=sentence, order_id=str(number), now=now)
-    return [ack for ack in acks if ack is not None]
+            acks[index] = ack(requests[index], code=code, sentence=sentence, order_id=str(number), now=now)
+    return [one for one in acks if one is not None]
 
 
-def _prepare(
-    item: Item, markets: Mapping[str, Instrument], account: EngineAccount | None, *, now: datetime
-) -> None:
+def _read(item: Item, markets: Mapping[str, Instrument], *, now: datetime) -> None:
     try:
         item.instrument = _market(item.fields, markets)
         item.terms = read(item.fields, item.instrument.scale)
-        freezes.check(scopes.market(item.instrument.symbol))
-        if item.instrument.is_stopped:  # the engine refuses it as well, once it has been told
-            raise BadOrder(*placed(ResultCode.INSTRUMENT_STATE))
     except BadOrder as problem:
         item.fail(problem.code, str(problem), now=now)
-    except freezes.Frozen as frozen:
+
+
+def _stopped(trader: Trader, items: Sequence[Item]) -> dict[str, freezes.Frozen]:
+    """Which of the markets are frozen, by their scopes; Frozen where the API or the customer is."""
+    markets = {scopes.market(item.instrument.symbol) for item in items if item.instrument is not None}
+    stopped: dict[str, freezes.Frozen] = {}
+    for frozen in freezes.among(scopes.TRADER_API, scopes.customer(trader.customer_id), *sorted(markets)):
+        if frozen.scope not in markets:
+            raise frozen
+        stopped.setdefault(frozen.scope, frozen)
+    return stopped
+
+
+def _admit(
+    item: Item, stopped: Mapping[str, freezes.Frozen], account: EngineAccount | None, *, now: datetime
+) -> None:
+    assert item.instrument is not None
+    frozen = stopped.get(scopes.market(item.instrument.symbol))
+    if frozen is not None:
         item.fail("51022", str(frozen), now=now)
-    else:
-        if account is None:
-            item.fail("51008", "Order failed: insufficient balance in the trading account", now=now)
-        else:
-            _claim_name(item, account, now=now)
+    elif item.instrument.is_stopped:  # the engine refuses it as well, once it has been told
+        item.fail(*placed(ResultCode.INSTRUMENT_STATE), now=now)
+    elif account is None:
+        item.fail("51008", "Order failed: insufficient balance in the trading account", now=now)
 
 
-def _claim_name(item: Item, account: EngineAccount, *, now: datetime) -> None:
+def _claim_names(account: EngineAccount, items: Sequence[Item], *, now: datetime) -> None:
     """A clOrdId names one pending order at a time; of two requests at once, one gets it.
 
     The claim hangs on the name's latest order: it is free again when that order is done, and not before.
     """
-    assert item.terms is not None
-    name = item.terms.client_id
-    if not name:
-        return
-    latest = queries.order(account, client_id=name)
-    claim = f"{name}:{latest.pk if latest else 0}"
-    is_pending = latest is not None and latest.state in queries.OPEN_STATES
-    if is_pending or not store.claim_name(account.pk, claim):
-        item.fail("51016", "The clOrdId is in use by a pending order", now=now)
-    else:
-        item.claim = claim
+    named = [
+        (item, item.terms.client_id)
+        for item in items
+        if item.ack is None and item.terms is not None and item.terms.client_id
+    ]
+    known = queries.latest_named(account, [name for _, name in named])
+    for item, name in named:
+        latest = known.get(name)
+        claim = f"{name}:{latest.pk if latest else 0}"
+        is_pending = latest is not None and latest.state in queries.OPEN_STATES
+        if is_pending or not store.claim_name(account.pk, claim):
+            item.fail("51016", "The clOrdId is in use by a pending order", now=now)
+        else:
+            item.claim = claim
 
 
 def _send(trader: Trader, account: EngineAccount, items: Sequence[Item], *, now: datetime) -> None:
-    spendable = {view.total.asset: view.available for view in queries.trading_balances(account)}
-    orders = []
-    for item in items:
-        assert item.instrument is not None
-        assert item.terms is not None
-        quote = spendable.get(item.instrument.quote)
-        units = quote.units // item.instrument.scale.ticklot_units if quote else 0
-        orders.append(gateway.NewOrder(item.instrument, item.terms, spendable_ticklots=units))
+    orders = _orders(account, items)
     markets = {scopes.market(order.instrument.symbol) for order in orders}
     try:
         with freezes.meanwhile(scopes.TRADER_API, scopes.customer(trader.customer_id), *markets) as deed:
@@ -162,62 +175,47 @@ def _send(trader: Trader, account: EngineAccount, items: Sequence[Item], *, now:
     except gateway.EngineBusy:
         _give_back(account, items)
         raise ApiError("50013", "Systems are busy. Please try again later.") from None
-    _remember(account, [outcome.answer for outcome in outcomes])
+    told = [
+        row
+        for item, outcome in zip(items, outcomes, strict=True)
+        if (row := _acknowledge(account, item, outcome, now=now)) is not None
+    ]
+    _remember(account, [outcome.answer for outcome in outcomes], told)
     _raise_if_all_unknown([outcome.answer for outcome in outcomes], of=len(items))
-    for item, outcome in zip(items, outcomes, strict=True):
-        _acknowledge(account, item, outcome, now=now)
 
 
-def _acknowledge(account: EngineAccount, item: Item, outcome: gateway.Placed, *, now: datetime) -> None:
+def _orders(account: EngineAccount, items: Sequence[Item]) -> list[gateway.NewOrder]:
+    """What is sent. What the account can spend is asked only where an order wants to know."""
+    terms = [item.terms for item in items if item.terms is not None]
+    spendable = {}
+    if any(each.order_type is OrderType.MARKET and not each.quote_sized for each in terms):
+        spendable = {view.total.asset: view.available for view in queries.trading_balances(account)}
+    orders = []
+    for item in items:
+        assert item.instrument is not None
+        assert item.terms is not None
+        quote = spendable.get(item.instrument.quote)
+        units = quote.units // item.instrument.scale.ticklot_units if quote else 0
+        orders.append(gateway.NewOrder(item.instrument, item.terms, spendable_ticklots=units))
+    return orders
+
+
+def _acknowledge(
+    account: EngineAccount, item: Item, outcome: gateway.Placed, *, now: datetime
+) -> rows.Row | None:
+    """Acknowledge it; what is known of the order, where the engine took it."""
     answer = outcome.answer
     if not isinstance(answer, Result):
         item.fail(OUTCOME_UNKNOWN, "The outcome is unknown: query before retrying", now=now)
-        return
+        return None
     code, sentence = placed(answer.code)
     if code != "0":
         _give_back(account, [item])
         item.fail(code, sentence, now=now)
-        return
+        return None
     assert item.instrument is not None
-    store.remember_order(account.pk, provisional(item.instrument, account, outcome, answer))
-    item.ack = _ack(item.fields, code="0", sentence="", order_id=str(outcome.order_id), now=answer.at)
-
-
-def provisional(
-    instrument: Instrument, account: EngineAccount, outcome: gateway.Placed, answer: Result
-) -> rows.Row:
-    """The order as its acknowledgement tells it, for the moment until settlement has written it."""
-    terms = outcome.terms
-    row = Order(
-        id=outcome.order_id,
-        account=account,
-        instrument=instrument,
-        side=terms.side,
-        order_type=terms.order_type,
-        price_ticks=terms.price_ticks,
-        qty_lots=terms.qty_lots,
-        budget_ticklots=terms.budget_ticklots,
-        client_id=terms.client_id,
-        tag=terms.tag,
-        stp=terms.stp,
-        state=_state(terms, answer),
-        cancel_source=CANCELED_AT_ONCE.get(answer.code, ""),
-        filled_lots=answer.filled_lots,
-        created_at=answer.at,
-        updated_at=answer.at,
-    )
-    told = rows.order(row)
-    # How much was filled is known, at which prices is not.
-    return told | {"avgPx": "", "fillPx": "", "fillSz": "", "tradeId": "", "fee": ""}
-
-
-def _state(terms: OrderTerms, answer: Result) -> str:
-    if answer.code in CANCELED_AT_ONCE:
-        return "canceled"
-    if answer.leaves_lots:
-        return "partially_filled" if answer.filled_lots else "live"
-    filled = answer.filled_lots >= max(1, terms.qty_lots)
-    return "filled" if filled else "canceled"
+    item.ack = ack(item.fields, code="0", sentence="", order_id=str(outcome.order_id), now=answer.at)
+    return acknowledging.provisional(item.instrument, account, outcome, answer)
 
 
 def _market(fields: Mapping[str, Any], markets: Mapping[str, Instrument]) -> Instrument:
@@ -251,11 +249,13 @@ def _order_to_cancel(account: EngineAccount | None, fields: Mapping[str, Any]) -
     return max(candidates)
 
 
-def _remember(account: EngineAccount, answers: Sequence[gateway.Answer]) -> None:
+def _remember(
+    account: EngineAccount, answers: Sequence[gateway.Answer], orders: Sequence[rows.Row] = ()
+) -> None:
     """What is certain to have left events: reads wait until settlement has them."""
     told = [answer.engine_seq for answer in answers if isinstance(answer, Result) and _leaves_events(answer)]
     if told:
-        store.remember_ack(account.pk, max(told))
+        store.remember_told(account.pk, max(told), orders)
 
 
 def _leaves_events(answer: Result) -> bool:
@@ -271,18 +271,3 @@ def _give_back(account: EngineAccount, items: Sequence[Item]) -> None:
 def _raise_if_all_unknown(answers: Sequence[gateway.Answer], *, of: int) -> None:
     if len(answers) == of and not any(isinstance(answer, Result) for answer in answers):
         raise outcome_unknown()
-
-
-def _ack(fields: Mapping[str, Any], *, code: str, sentence: str, now: datetime, order_id: str = "") -> Ack:
-    def echoed(name: str) -> str:
-        value = fields.get(name)
-        return value[:40] if isinstance(value, str) else ""
-
-    return {
-        "ordId": order_id or (echoed("ordId") if code != "0" else ""),
-        "clOrdId": echoed("clOrdId"),
-        "tag": echoed("tag"),
-        "ts": rows.ms(now),
-        "sCode": code,
-        "sMsg": sentence,
-    }

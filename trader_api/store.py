@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any, Final, cast
 
@@ -62,24 +63,23 @@ def is_known(who: str, network: str) -> bool:
     return bool(_redis().exists(_key("known", who, network)))
 
 
-def remember_ack(account_id: int, engine_seq: int) -> None:
-    """Note the newest engine sequence that this account was told of."""
-    _redis().set(_key("ack", str(account_id)), engine_seq, px=int(ACK_MEMORY.total_seconds() * 1000))
-
-
 def newest_ack(account_id: int) -> int:
     """The newest engine sequence that this account was told of lately; 0 if none."""
     return int(cast("bytes | None", _redis().get(_key("ack", str(account_id)))) or 0)
 
 
-def remember_order(account_id: int, row: dict[str, Any]) -> None:
-    """Keep what was acknowledged of an order until settlement has written its row."""
-    body = json.dumps(row)
+def remember_told(account_id: int, engine_seq: int, orders: Sequence[dict[str, Any]] = ()) -> None:
+    """Note the newest engine sequence that this account was told of, and keep what was acknowledged of orders
+    until settlement has written their rows.
+    """
     ttl = int(ACK_MEMORY.total_seconds() * 1000)
     with _redis().pipeline(transaction=False) as pipe:
-        pipe.set(_key("order", str(account_id), row["ordId"]), body, px=ttl)
-        if row["clOrdId"]:
-            pipe.set(_key("client-order", str(account_id), row["clOrdId"]), body, px=ttl)
+        pipe.set(_key("ack", str(account_id)), engine_seq, px=ttl)
+        for row in orders:
+            body = json.dumps(row)
+            pipe.set(_key("order", str(account_id), row["ordId"]), body, px=ttl)
+            if row["clOrdId"]:
+                pipe.set(_key("client-order", str(account_id), row["clOrdId"]), body, px=ttl)
         pipe.execute()
 
 

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from typing import ClassVar
 
 from core import action
-from core.freezes import holding
-from core.freezes.deeds import Deed, held
-from core.freezes.domain.scopes import checked, described
+from core.freezes import holding, looking
+from core.freezes.deeds import Deed, begun
+from core.freezes.domain.scopes import described
 from core.freezes.models import Freeze
 from core.refusals import Refused
 
@@ -43,6 +43,11 @@ def check(*scopes: str) -> None:
         action.lastly(_look_again, *scopes)
 
 
+def among(*scopes: str) -> list[Frozen]:
+    """What is in force of these, the oldest first, for whom one of them stops and another does not."""
+    return [Frozen(freeze) for freeze in looking.look(scopes)]
+
+
 @contextmanager
 def throughout(*scopes: str) -> Iterator[None]:
     """Check now, and again at the end of every act that is done in this block."""
@@ -54,9 +59,10 @@ def throughout(*scopes: str) -> Iterator[None]:
 @contextmanager
 def meanwhile(*scopes: str) -> Iterator[Deed]:
     """Check for a deed that no transaction keeps: no freeze of these is answered before that is over."""
-    with held({*scopes}) as deed:
-        _look(scopes)
-        if deed is None:
+    with begun({*scopes}) as deed:
+        if deed.freeze is not None:
+            raise Frozen(deed.freeze)
+        if not deed.is_held:
             raise BeingFrozen("Something is being frozen at this moment. Nothing was done; try again.")
         yield deed
 
@@ -68,7 +74,5 @@ def _look_again(scopes: Set[str]) -> None:
 
 
 def _look(scopes: Collection[str]) -> None:
-    found = Freeze.objects.filter(scope__in=[checked(scope) for scope in scopes], released_at=None)
-    freeze = found.order_by("pulled_at", "id").first()
-    if freeze is not None:
+    for freeze in looking.look(scopes):
         raise Frozen(freeze)

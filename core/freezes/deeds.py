@@ -17,7 +17,8 @@ from typing import Any, Final
 import psycopg
 from django.db import DatabaseError, InterfaceError, connection
 
-from core.freezes import holding
+from core.freezes import holding, looking
+from core.freezes.models import Freeze
 
 LEFT_MAX: Final = 8
 _places: Final = threading.BoundedSemaphore(LEFT_MAX)
@@ -25,9 +26,13 @@ _places: Final = threading.BoundedSemaphore(LEFT_MAX)
 
 
 class Deed:
-    """Something under way, known to be over when its block ends unless it says otherwise."""
+    """Something under way, known to be over when its block ends unless it says otherwise.
 
-    def __init__(self) -> None:
+    Not `is_held` where a freeze is being pulled; `freeze` is the oldest in force, as of after it was held.
+    """
+
+    def __init__(self, *, is_held: bool, freeze: Freeze | None) -> None:
+        self.is_held, self.freeze = is_held, freeze
         self._until_s = -float("inf")
 
     def outlasts(self, seconds: float) -> None:
@@ -45,12 +50,27 @@ def held(scopes: Set[str]) -> Iterator[Deed | None]:
 
     None where one is being pulled: then nothing may be done.
     """
-    numbers, deed = holding.numbers(scopes), Deed()
+    with begun(scopes) as deed:
+        yield deed if deed.is_held else None
+
+
+@contextmanager
+def begun(scopes: Set[str]) -> Iterator[Deed]:
+    """The same, with what came of holding them, and what is frozen of them then.
+
+    One message to the database, and two statements: what looks must begin when the scopes are held, or it
+    could miss a freeze that was answered in between.
+    """
+    numbers = holding.numbers(scopes)
+    hold = ", ".join(holding.calls("pg_try_advisory_lock_shared", numbers))
     with connection.cursor() as cursor:
-        cursor.execute(f"SELECT {', '.join(holding.calls('pg_try_advisory_lock_shared', numbers))}")
+        cursor.execute(f"SELECT {hold}; {looking.STATEMENT}", looking.parameters(scopes))
         got = cursor.fetchone()
+        cursor.nextset()
+        frozen = looking.rows(cursor)
+    deed = Deed(is_held=all(got), freeze=frozen[0] if frozen else None)
     try:
-        yield deed if all(got) else None
+        yield deed
     finally:
         left_s = deed.left_s
         # A connection in the middle of a transaction is whoever's began that, and cannot stay behind.

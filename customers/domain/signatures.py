@@ -35,6 +35,7 @@ class Credentials:
     scopes: frozenset[str]
     ip_allowlist: tuple[str, ...]
     last_used_at: datetime | None = None
+    tier: int = 0
 
     def __repr__(self) -> str:
         return f"Credentials({self.key})"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -60,6 +61,16 @@ def order(account: EngineAccount | None, *, order_id: int | None = None, client_
     if order_id is not None:
         return rows.filter(pk=order_id).first()
     return rows.filter(client_mark=client_mark(account.pk, client_id)).order_by("-pk").first()
+
+
+def latest_named(account: EngineAccount, names: Iterable[str]) -> dict[str, Order]:
+    """The account's latest use of each of these names, of those that it has used."""
+    marks = {client_mark(account.pk, name): name for name in names}
+    if not marks:
+        return {}
+    rows = Order.objects.filter(account=account, client_mark__in=marks)
+    latest = rows.order_by("client_mark", "-pk").distinct("client_mark")
+    return {marks[row.client_mark]: row for row in latest}
 
 
 def orders(account: EngineAccount | None, *, is_open: bool | None = None) -> QuerySet[Order]:

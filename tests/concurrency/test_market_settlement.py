@@ -106,7 +106,7 @@ def test_place_one_order_for_one_client_order_id(real_database: str) -> None:
     with venue_open() as venue:
         tom = maker(venue)
         key = ApiKey.objects.get(key=tom.key)
-        caller = Caller(tom.customer.pk, tom.key, frozenset({"read", "trade"}), tom.actor, key.pk)
+        caller = Caller(tom.customer.pk, tom.key, frozenset({"read", "trade"}), tom.actor, key.pk, tier=2)
         for number in range(5):
             order = {"instId": "BTC-USDT", "tdMode": "cash", "side": "sell", "ordType": "limit", "sz":
             "0.001", "px": "40000", "clOrdId": f"mine{number}"}  # fmt: skip

@@ -12,6 +12,8 @@ from functools import partial
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from core import freezes
 from core.freezes import checking, deeds, holding
@@ -48,19 +50,16 @@ def staff(real_database: str, now: datetime) -> Staff:
 def caller(name: str, now: datetime) -> Trader:
     customer = trader(name, tier=2)
     open_account(customer_id=customer.pk, now=now)
-    return Trader(customer.pk, "key", frozenset({"trade"}), ROBOT, new_id())
+    return Trader(customer.pk, "key", frozenset({"trade"}), ROBOT, new_id(), tier=customer.tier)
+
+
+def selling(symbol: str) -> dict[str, str]:
+    limit = {"side": "sell", "ordType": "limit", "sz": "0.01", "px": "4000"}
+    return {"instId": symbol, "tdMode": "cash", **limit}
 
 
 def placed(who: Trader, symbol: str, now: datetime) -> str:
-    order = {
-        "instId": symbol,
-        "tdMode": "cash",
-        "side": "sell",
-        "ordType": "limit",
-        "sz": "0.01",
-        "px": "4000",
-    }
-    return placing.place(who, [order], expires=None, now=now)[0]["sCode"]
+    return placing.place(who, [selling(symbol)], expires=None, now=now)[0]["sCode"]
 
 
 def answered(code: ResultCode, meanwhile: Callable[[], Any]) -> Callable[..., list[Any]]:
@@ -114,19 +113,19 @@ def test_lets_none_through_that_was_found_free_before(
     """It is looked at once more with the order; and where something is just being frozen, nothing is sent."""
     who, sent = caller("Tom", now), []
     monkeypatch.setattr(gateway, "place", answered(ResultCode.BUSY, lambda: sent.append(1)))
-    balances = queries.trading_balances
+    account_of, stopped = queries.account_of, f"customer:{who.customer_id}"
 
-    def frozen_meanwhile(account: Any) -> Any:
-        pull_freeze(scope=TRADER_API, reason="odd", actor=staff.sam.actor, now=now)
-        return balances(account)
+    def frozen_meanwhile(customer_id: Any) -> Any:
+        pull_freeze(scope=stopped, reason="odd", actor=staff.sam.actor, now=now)
+        return account_of(customer_id)
 
     symbol, pause = FIRST.scale.symbol, Pause()
-    monkeypatch.setattr(queries, "trading_balances", frozen_meanwhile)
+    monkeypatch.setattr(queries, "account_of", frozen_meanwhile)
     with pytest.raises(freezes.Frozen):
         placed(who, symbol, now)
     monkeypatch.undo()
     monkeypatch.setattr(gateway, "place", answered(ResultCode.BUSY, pause.here))
-    monkeypatch.setattr(checking, "_look", lambda scopes: None)  # what is pulled shares its number with ours
+    who = caller("Tia", now)
     with ThreadPoolExecutor(2) as beside:
         try:
             order = beside.submit(closing(partial(placed, who, symbol, now)))
@@ -163,3 +162,16 @@ def test_is_answered_when_the_engine_cannot_take_any_more_whose_outcome_nobody_k
             holding.await_others({TRADER_API})
             assert deeds._places.acquire(timeout=60)
         assert time.monotonic() - began >= WAIT_S
+
+
+@pytest.mark.parametrize("count", [1, 3])
+def test_costs_the_database_as_many_messages_however_many_orders_there_are(
+    staff: Staff, now: datetime, monkeypatch: pytest.MonkeyPatch, count: int
+) -> None:
+    """Markets, what is frozen, the account, names in use; what is frozen once it is held; and let go."""
+    who = caller("Tom", now)
+    monkeypatch.setattr(gateway, "place", answered(ResultCode.BUSY, lambda: None))
+    orders = [selling(FIRST.scale.symbol) | {"clOrdId": f"tom{number}"} for number in range(count)]
+    with CaptureQueriesContext(connection) as asked:
+        placing.place(who, orders, expires=None, now=now)
+    assert len(asked) == 6, [one["sql"] for one in asked]
