@@ -121,6 +121,23 @@ def test_is_not_brought_past_a_break_by_an_older_one_and_what_was_said_between(d
     assert pay(desk) == "SIGNER_BOOKS_BROKEN"
 
 
+def test_goes_by_the_newest_word_alone_in_whatever_order_it_comes(desk: Desk) -> None:
+    def said(seconds: int, coins: str = "900000000") -> str:
+        at = desk.in_hours(seconds / 3_600)
+        return desk.code(Reconciler().attests(at, on_chain=coins, in_books="900000000"))
+
+    assert [said(60), said(30, "1")] == ["attested"] * 2
+    assert pay(desk) == "signed"
+    # What mends a break is later than the newest of them, also for one that forgot what else it heard.
+    assert [said(90, "1"), said(110, "1")] == ["attested"] * 2
+    for seconds in (100, 110):
+        desk.restart()
+        assert said(seconds) == "attested"
+        assert pay(desk) == "SIGNER_BOOKS_BROKEN"
+    assert said(111) == "attested"
+    assert pay(desk) == "signed"
+
+
 def test_hears_nothing_while_its_clock_is_behind_what_it_wrote(desk: Desk) -> None:
     """What it has known for long, and what is fresh, it says by that clock."""
     assert pay(desk) == "signed"
