@@ -34,18 +34,35 @@ def memories(where: Layout, *, own: str) -> tuple[list[str], int]:
     return arguments, reach
 
 
+def note_cold(where: Layout, key: str) -> None:
+    """Write down the key of a cold signer's log, as its ceremony does: no witness sees that log."""
+    noted = _cold_keys(where)
+    noted.parent.mkdir(exist_ok=True)
+    known = noted.read_text(encoding="utf-8").splitlines() if noted.exists() else []
+    if key not in known:
+        noted.write_text("".join(f"{one}\n" for one in [*known, key]), encoding="utf-8")
+
+
 def lines(where: Layout) -> list[str]:
     """The verifier's arguments for the logs of trusted programs, as those who look after these hand them out,
-    and for what is written of them in words. Asked for after an export: what it says must be in them.
+    those of cold signers as they are carried, and for what is written of them in words. Asked for after an
+    export: what it says must be in them.
     """
-    pairs = ((log, _place(where, log)) for log in watched(where))
+    noted = _cold_keys(where)
+    keys = noted.read_text(encoding="utf-8").splitlines() if noted.exists() else []
+    logs = [*watched(where), *(note.Verifier.parse(key).name for key in keys)]
+    cold = ["--cold-keys", str(noted)] if keys else []
     told = ["--words", str(words(where))]
-    return [*(word for log, place in pairs for word in ("--lines", log, str(place))), *told]
+    return [*(word for log in logs for word in ("--lines", log, str(_place(where, log)))), *cold, *told]
 
 
 def words(where: Layout) -> Path:
     """What those lines say, in plain words."""
     return where.var / "auditor" / "words.txt"
+
+
+def _cold_keys(where: Layout) -> Path:
+    return where.var / "auditor" / "cold.keys"
 
 
 def _seen(where: Layout, own: str) -> list[str]:

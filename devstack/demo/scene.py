@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from typing import Any, cast
 import httpx
 
 from custody.adapters.bitcoin import BitcoinNode
-from devstack import tokens
+from devstack import auditor, tokens
 from devstack.demo.desk import Desk
 from devstack.demo.officer import Officer
 from devstack.demo.outside import Outsider
@@ -180,6 +181,8 @@ class Scene:
         done = self._cold(token, source, target)
         if done.returncode:
             raise StepFailed(f"{token}: {done.stdout}{done.stderr}")
+        (key,) = re.findall(r"^Log (\S+)$", done.stdout, re.MULTILINE)
+        auditor.note_cold(environment.layout, key)
         return target.read_bytes()
 
     def _cold(self, token: str, source: Path, target: Path) -> subprocess.CompletedProcess[str]:
