@@ -57,6 +57,8 @@ def check(credit: Credit, registry: Registry) -> None:
         raise NotAgreed("there is no request for it") from None
     if credit.kind != KIND or any(document.get(name) != value for name, value in wanted.items()):
         raise NotAgreed("what was asked for is another credit")
+    if len({one.nonce for one in credit.approvals}) > 1:  # so those of one that was refused count in no other
+        raise NotAgreed("what was signed are answers to several requests")
     policy = registry.policies.get(KIND)
     teams: Mapping[str, int] = policy.teams if policy else {_ANYBODY: PEOPLE}
     given = [

@@ -100,5 +100,13 @@ def test_counts_no_word_that_was_given_for_something_else(how: dict[str, Any]) -
 def test_counts_nobodys_word_under_anothers_name() -> None:
     ben, cy = credit(BEN, CY).approvals
     assert "the passkeys of 1" in refusal(replace(credit(), approvals=(ben, replace(cy, officer=DOT))))
-    other = replace(cy, nonce=bytes(32))
-    assert "the passkeys of 1" in refusal(replace(credit(), approvals=(ben, other)))
+    ben, cy = (replace(one, nonce=bytes(32)) for one in (ben, cy))
+    assert "the passkeys of 0" in refusal(replace(credit(), approvals=(ben, cy)))
+
+
+def test_adds_up_no_answers_to_two_requests() -> None:
+    """One of them was rejected: whoever owns the database asks the others anew, under another nonce."""
+    (ben,), (cy,) = (credit(BEN).approvals, credit(CY, nonce=b"\x08" * 32).approvals)
+    assert (
+        refusal(replace(credit(), approvals=(ben, cy))) == "what was signed are answers to several requests"
+    )
