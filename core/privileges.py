@@ -41,8 +41,9 @@ ADD_ONLY: Final[dict[str, str]] = {
 """Table to the columns that roles may insert; no UPDATE, no DELETE."""
 
 CHANGE_ONLY: Final[dict[str, str]] = {
-    # What somebody is called is given once: others approve by it, and every event names its actor so.
-    "access_identity": "access_subject, is_active",
+    # What somebody is called is given once: others approve by it, and every event names its actor so. A
+    # customer who is erased loses it, by the worker alone (access.0007).
+    "access_identity": "access_subject, is_active, display_name, email",
     "access_role_grant": "revoked_at",
     "access_officer_credential": "sign_count, revoked_at",
     "factors_passkey": "state, sign_count, ended_at",
@@ -166,6 +167,7 @@ def statements() -> list[str]:
         f"REVOKE UPDATE ({CHANGE_ONLY[table]}) ON {table} FROM cs_trader, cs_console"
         for table in ("audit_subject", "outbox_delivery")
     ]
+    lines.append("REVOKE UPDATE (display_name, email) ON access_identity FROM cs_trader, cs_console")
     for table in WORKER_ONLY:
         lines += [
             f"REVOKE INSERT, UPDATE, DELETE ON {table} FROM {everybody}",

@@ -7,7 +7,7 @@ class KycConfig(AppConfig):
     def ready(self) -> None:
         from core import access, approvals, health
         from kyc import probes, subscribers  # noqa: F401 - subscribers register themselves
-        from kyc.actions import tiers
+        from kyc.actions import erasures, tiers
         from kyc.permissions import Permission
 
         access.register(Permission)
@@ -26,5 +26,19 @@ class KycConfig(AppConfig):
                 governed=True,
                 approve_within=tiers.APPROVE_WITHIN,
                 execute_within=tiers.EXECUTE_WITHIN,
+            )
+        )
+        approvals.register(
+            approvals.Kind(
+                name=erasures.KIND,
+                permission=Permission.APPROVE_ERASURE,
+                on_approved=erasures.on_approved,
+                on_rejected=erasures.on_rejected,
+                on_expired=erasures.on_expired,
+                title="Erase a customer",
+                floor=erasures.TEAMS,
+                facts=frozenset({"customer", "basis"}),
+                approve_within=erasures.APPROVE_WITHIN,
+                execute_within=erasures.EXECUTE_WITHIN,
             )
         )

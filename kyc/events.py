@@ -32,6 +32,11 @@ class Event(StrEnum):
     TIER_PROPOSED = "kyc.tier.proposed"
     TIER_APPROVED = "kyc.tier.approved"
     TIER_NOT_APPROVED = "kyc.tier.not_approved"
+    ERASURE_REQUESTED = "kyc.erasure.requested"
+    ERASURE_APPROVED = "kyc.erasure.approved"
+    ERASURE_REJECTED = "kyc.erasure.rejected"
+    ERASURE_EXPIRED = "kyc.erasure.expired"
+    ERASURE_CARRIED_OUT = "kyc.erasure.carried_out"
     PERSON_READ = "kyc.person.read"
     CASE_READ = "kyc.case.read"
 
@@ -64,3 +69,11 @@ class ReadWanted:
     """What we hold about the applicant may be out of date: read it from the provider."""
 
     applicant: UUID
+
+
+@outbox.message("kyc.erasure_moved")
+class ErasureMoved:
+    """An erasure was approved: a worker carries it out, since no other process can."""
+
+    erasure: UUID
+    state: str

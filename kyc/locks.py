@@ -5,7 +5,7 @@ from __future__ import annotations
 from uuid import UUID
 
 from core.refusals import NotFound
-from kyc.models import Case, KycProfile, ProviderApplicant
+from kyc.models import Case, Erasure, KycProfile, ProviderApplicant
 
 
 def profile(profile_id: UUID) -> KycProfile:
@@ -44,4 +44,12 @@ def case(case_id: UUID) -> Case:
         .get(pk=case_id)
     )
     row.profile = owner
+    return row
+
+
+def erasure(erasure_id: UUID) -> Erasure:
+    """The erasure, locked behind its approval request and in front of the profile; NotFound."""
+    row = Erasure.objects.select_for_update(no_key=True).filter(pk=erasure_id).first()
+    if row is None:
+        raise NotFound("There is no such erasure.", target=f"kyc.erasure/{erasure_id}")
     return row

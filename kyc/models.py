@@ -11,7 +11,7 @@ from django.db import models
 from django.db.models import F, Q
 
 from core.ids import new_id
-from kyc.domain import cases, tiers, verifications
+from kyc.domain import cases, erasures, tiers, verifications
 
 
 class Provider(models.TextChoices):
@@ -266,3 +266,41 @@ class CaseEvent(models.Model):
 
     class Meta:
         db_table = "kyc_case_event"
+
+
+class Erasure(models.Model):
+    """A request to erase a customer, and what became of it. `reason` says nothing of the person: it stays."""
+
+    id = models.UUIDField(primary_key=True, default=new_id, editable=False)
+    customer = models.ForeignKey("customers.Customer", models.PROTECT, related_name="erasures")
+    state = models.CharField(
+        max_length=12,
+        choices=[(state.value, state.value) for state in erasures.State],
+        default=erasures.State.REQUESTED.value,
+    )
+    basis = models.CharField(max_length=20, choices=[(basis.value, basis.label) for basis in erasures.Basis])
+    reason = models.TextField()
+    maker = models.ForeignKey(settings.AUTH_USER_MODEL, models.PROTECT, related_name="+")
+    request = models.OneToOneField("approvals.ApprovalRequest", models.PROTECT, related_name="erasure")
+    requested_at = models.DateTimeField()
+    erased_at = models.DateTimeField(null=True)
+
+    class Meta:
+        db_table = "kyc_erasure"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(state__in=sorted(state.value for state in erasures.State)),
+                name="erasure_state_known",
+            ),
+            models.CheckConstraint(
+                condition=Q(state="erased") ^ Q(erased_at=None), name="erasure_when_erased"
+            ),
+            models.UniqueConstraint(
+                fields=["customer"],
+                condition=Q(state__in=sorted({state.value for state in erasures.OPEN} | {"erased"})),
+                name="erasure_one_open",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"erasure {self.pk}"

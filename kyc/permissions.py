@@ -11,4 +11,6 @@ class Permission(StrEnum):
     SEE_CASES = "kyc:case:read"
     DECIDE_CASES = "kyc:case:decide"
     APPROVE_TIER = "kyc:tier:approve"
+    REQUEST_ERASURE = "kyc:erasure:request"
+    APPROVE_ERASURE = "kyc:erasure:approve"
     SEE_EVIDENCE = "kyc:evidence:read"

@@ -11,21 +11,27 @@ from uuid import UUID
 
 from django.db.models import F, Q, QuerySet
 
-from core import access, audit
+from core import access, audit, ledger
 from core.access.models import Identity
 from core.actor import Actor
+from core.freezes import queries as freezes
+from core.freezes.domain import scopes
+from core.ledger.models import Account, Posting
 from core.refusals import NotFound
+from customers.models import Customer
 from kyc import vault
-from kyc.domain import cases, tiers, verifications
+from kyc.domain import cases, erasures, tiers, verifications
 from kyc.domain.deliveries import Notice
 from kyc.domain.tiers import Tier
 from kyc.domain.verifications import State
 from kyc.events import Event
 from kyc.models import (
     Case,
+    Erasure,
     KycProfile,
     ProviderApplicant,
     Verification,
+    VerificationTransition,
     WebhookDelivery,
     WebhookEndpoint,
 )
@@ -235,3 +241,65 @@ def to_expire(*, now: datetime) -> list[UUID]:
     """Approvals whose time is over."""
     rows = Verification.objects.filter(state=State.APPROVED, expires_at__lte=now)
     return list(rows.values_list("pk", flat=True))
+
+
+def customer_for(customer_id: UUID, *, identity: Identity | None, now: datetime) -> Customer:
+    """One customer, for whoever may see cases; NotFound. Whoever shows their name records that first."""
+    row = Customer.objects.filter(pk=customer_id).first()
+    if row is None or not access.allowed(identity, Permission.SEE_CASES, now):
+        raise NotFound("There is no such customer.", target=f"customers.customer/{customer_id}")
+    return row
+
+
+def cases_of(customer_id: UUID) -> QuerySet[Case]:
+    """A customer's cases, newest first; the caller has decided that they may be seen."""
+    return Case.objects.filter(profile__customer_id=customer_id).order_by("-opened_at", "-id")
+
+
+def erasures_of(customer_id: UUID) -> QuerySet[Erasure]:
+    """What was asked for of this kind, newest first; likewise."""
+    rows = Erasure.objects.filter(customer_id=customer_id).select_related("maker", "request")
+    return rows.order_by("-requested_at", "-id")
+
+
+def kept_until(customer_id: UUID) -> datetime | None:
+    """Until when the law wants the customer's files; None where nothing was ever booked or approved."""
+    booked = Posting.objects.filter(account__owner=customer_id).order_by("-entry__posted_at")
+    approved = VerificationTransition.objects.filter(
+        verification__profile__customer_id=customer_id, after=State.APPROVED
+    ).order_by("-at")
+    last = [
+        *booked.values_list("entry__posted_at", flat=True)[:1],
+        *approved.values_list("at", flat=True)[:1],
+    ]
+    return erasures.kept_until(max(last, default=None))
+
+
+def in_the_way(customer_id: UUID, *, basis: erasures.Basis, now: datetime) -> list[str]:
+    """What forbids to erase the customer on that basis now, in words; nothing where nothing does.
+
+    What a withdrawal under way takes is still on an account, and held there.
+    """
+    if Erasure.objects.filter(customer_id=customer_id, state=erasures.State.ERASED).exists():
+        return ["the customer was erased before"]
+    accounts = Account.objects.filter(owner=customer_id).exclude(units=0, held=0).order_by("kind", "asset")
+    found = [
+        f"{row.kind.replace('_', ' ')} holds {ledger.balance(row).posted} {row.asset}" for row in accounts
+    ]
+    if any(row.held for row in accounts):
+        found.append("a withdrawal or order is under way")
+    found += [
+        f"the account is frozen: {row.reason}" for row in freezes.covering(scopes.customer(customer_id))
+    ]
+    kinds = cases_of(customer_id).filter(closed_at=None).values_list("kind", flat=True)
+    found += [f"a case is open: {kind.replace('_', ' ')}" for kind in kinds]
+    until = kept_until(customer_id)
+    if until is not None and erasures.must_keep(basis, until, now=now):
+        found.append(f"the law wants the files until {until:%Y-%m-%d}")
+    return found
+
+
+def erasure_waits(erasure_id: UUID, *, now: datetime) -> list[str]:
+    """What keeps an approved erasure from being carried out now; nothing where it is over, too."""
+    row = Erasure.objects.filter(pk=erasure_id, state=erasures.State.APPROVED).first()
+    return [] if row is None else in_the_way(row.customer_id, basis=erasures.Basis(row.basis), now=now)

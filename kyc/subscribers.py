@@ -6,7 +6,7 @@ from datetime import datetime
 
 from core import outbox
 from kyc import tasks
-from kyc.events import AccessWanted, CaptureFinished, DeliveryReceived, ReadWanted
+from kyc.events import AccessWanted, CaptureFinished, DeliveryReceived, ErasureMoved, ReadWanted
 
 
 @outbox.subscriber(DeliveryReceived, name="kyc.classify")
@@ -31,3 +31,9 @@ def check(message: CaptureFinished, *, now: datetime) -> None:
 def read(message: ReadWanted, *, now: datetime) -> None:
     """Read what the provider says now."""
     tasks.synchronise(message.applicant, now=now)
+
+
+@outbox.subscriber(ErasureMoved, name="kyc.erase")
+def erase(message: ErasureMoved, *, now: datetime) -> None:
+    """Destroy what officers approved to destroy."""
+    tasks.erase(message.erasure, now=now)

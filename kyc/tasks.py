@@ -32,6 +32,11 @@ T = TypeVar("T")
 TOKEN_TTL_S: Final = 1800
 TOKEN_MARGIN: Final = timedelta(seconds=60)
 READER: Final = system("kyc-reader")
+ERASER: Final = system("eraser")
+
+
+class ErasureWaits(Exception):
+    """Something forbids an approved erasure now; the outbox asks again."""
 
 
 def classify(delivery_id: UUID, *, now: datetime) -> None:
@@ -50,6 +55,15 @@ def classify(delivery_id: UUID, *, now: datetime) -> None:
     )
     if notice.meaning is Meaning.POISON:
         log.error("%s signed a delivery that cannot be used: %s (%s)", provider, notice.why, delivery_id)
+
+
+def erase(erasure_id: UUID, *, now: datetime) -> None:
+    """Carry an approved erasure out. While something is in the way it is asked again, until its approval
+    ends; meanwhile nothing is tried, and so nothing refused on record.
+    """
+    if found := queries.erasure_waits(erasure_id, now=now):
+        raise ErasureWaits(f"erasure {erasure_id}: {'; '.join(found)}")
+    actions.carry_out_erasure(erasure_id=erasure_id, actor=ERASER, now=now)
 
 
 def prepare(applicant_id: UUID, level: str, *, now: datetime) -> None:

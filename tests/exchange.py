@@ -148,6 +148,7 @@ class Exchange:
             "order_id": self.order.pk,
             "draft_id": self.draft.pk,
             "case_id": self.case.pk,
+            "customer_id": self.treasury.tom.pk,
             "freeze_id": self.freeze.pk,
             "person": self.una.pk,
             "grant": RoleGrant.objects.get(identity=self.una, valid_until__isnull=False).pk,

@@ -54,6 +54,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "propose_adjustment": "Ask for a credit to a customer",
     "evidence": "Open a person’s evidence",
     "export_log": "Take events out of the audit log",
+    "erase_customer": "Ask that a customer is erased, for good",
     "propose_tier": "Propose a tier for a customer",
     "ask_market_release": "Ask that a market may trade again",
     "rebuild_mirrors": "Rebuild the mirrors of the engine",

@@ -18,6 +18,7 @@ from custody.domain.orders import OFFICER
 from kernel import canonical, registration
 from kernel.intent import BadIntent, time
 from kernel.money import Amount, UnknownAsset
+from kyc.domain.erasures import Basis
 
 LABELS: Final[Mapping[str, str]] = {
     "person_name": "Person",
@@ -40,6 +41,8 @@ LABELS: Final[Mapping[str, str]] = {
     "customer": "Customer",
     "tier_before": "Tier now",
     "tier": "Tier proposed",
+    "basis": "On what basis",
+    "kept_until": "Files must be kept until",
     "wallet": "Wallet (*: all)",
     "token": "Signer",
     "standing": "What it found",
@@ -67,6 +70,7 @@ LABELS: Final[Mapping[str, str]] = {
     "sweep": "Sweep",
     "adjustment": "Adjustment",
     "case": "Case",
+    "erasure": "Erasure",
     "freeze": "Freeze",
     "person": "Person’s id",
     "deployment": "Deployment",
@@ -80,6 +84,7 @@ VIEWS: Final[Mapping[str, str]] = {
     "custody.refill": "refill",
     "custody.sweep": "sweep",
     "kyc.case": "case",
+    "customers.customer": "customer",
     "access.identity": "person",
 }
 PEOPLE: Final = (
@@ -87,6 +92,11 @@ PEOPLE: Final = (
     ("person", "access.identity", ("name", "email", "subject", "person_name", "role", "roles", "label")),
 )
 """The member that says whom a payload is about, such people's name in the log, what it may say of them."""
+WORDS: Final[Mapping[tuple[str, str], str]] = {
+    **{("basis", basis.value): basis.label for basis in Basis},
+    ("kept_until", "none"): "nothing was ever booked or approved",
+}
+"""Values that stand for a sentence."""
 _POINT: Final = re.compile(r"04[0-9a-f]{128}")
 _IDS: Final = frozenset(
     {
@@ -103,6 +113,7 @@ _IDS: Final = frozenset(
         "sweep",
         "adjustment",
         "case",
+        "erasure",
         "freeze",
         "standing",
         "digest",
@@ -194,6 +205,8 @@ def _headline(members: Mapping[str, canonical.Value]) -> str:
             before, after = members.get("tier_before"), members.get("tier")
             goes_up = isinstance(before, int) and isinstance(after, int) and after > before
             return f"{'Raise' if goes_up else 'Lower'} a customer from tier {before} to tier {after}"
+        case "kyc.erasure":
+            return "Erase a customer, for good"
         case "freezes.release":
             return f"Release the freeze of {members.get('scope')}"
         case "engine.market_release":
@@ -251,6 +264,8 @@ def _line(name: str, members: Mapping[str, canonical.Value]) -> Line:
             return Line(label, value)
     if name == "destination":
         return Line(label, str(value), "address")
+    if said := WORDS.get((name, str(value))):
+        return Line(label, said)
     if isinstance(value, list):
         return Line(label, ", ".join(map(str, value)) or "nobody", "mono" if name == "suspended" else "text")
     return Line(label, str(value), "mono" if name in _IDS else "text")

@@ -51,6 +51,7 @@ FOLLOWS: Final[Mapping[str, tuple[Topic, ...]]] = {
     "engine.market": (Topic.MARKETS,),
     "engine.settlement": (Topic.MARKETS,),
     "kyc.case": (Topic.CASES,),
+    "kyc.erasure": (Topic.CASES,),
     "kyc.tier": (Topic.CASES,),
 }
 """By the act's name without its last word."""

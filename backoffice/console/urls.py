@@ -13,6 +13,7 @@ from backoffice.console.views import (
     approvals,
     audit,
     cases,
+    customers,
     engine,
     freezes,
     health,
@@ -209,6 +210,14 @@ urlpatterns: list[Any] = [
     act("identity/<uuid:case_id>/close", Kyc.DECIDE_CASES, cases.close, "close_case"),
     act(
         "identity/<uuid:case_id>/propose", Kyc.DECIDE_CASES, cases.propose, "propose_tier", step_up=Needs.ACT
+    ),
+    screen("identity/customers/<uuid:customer_id>/", Kyc.SEE_CASES, customers.show, "customer"),
+    act(
+        "identity/customers/<uuid:customer_id>/erase",
+        Kyc.REQUEST_ERASURE,
+        customers.erase,
+        "erase_customer",
+        step_up=Needs.ACT,
     ),
     screen("engine/", Engine.SEE_MARKETS, engine.show, "engine"),
     act("engine/verify", Engine.VERIFY_JOURNAL, engine.verify, "verify_journal"),

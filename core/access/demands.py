@@ -43,6 +43,8 @@ health:probe:read                 .       .
 kyc:case:read                     .       .
 kyc:case:decide                   x       x
 kyc:tier:approve                  x       x
+kyc:erasure:request               x       x
+kyc:erasure:approve               x       x
 kyc:evidence:read                 x       x
 custody:withdrawal:read           .       .
 custody:withdrawal:release        x       x

@@ -71,6 +71,8 @@ health:probe:read                 x     x    x     x     x    x    x    x
 kyc:case:read                     x     x    .     .     .    x    x    .
 kyc:case:decide                   x     x    .     .     .    .    .    .
 kyc:tier:approve                  x     x    .     x     .    .    .    .
+kyc:erasure:request               x     x    .     .     .    .    .    .
+kyc:erasure:approve               x     x    .     x     .    .    .    .
 kyc:evidence:read                 x     x    .     .     .    .    .    .
 custody:withdrawal:read           x     x    x     x     x    x    x    .
 custody:withdrawal:release        x     x    x     .     .    .    .    .

@@ -26,6 +26,7 @@ CREATE OR REPLACE FUNCTION approvals_terms() RETURNS TABLE (
   ('factors.enrol_passkey', '{"officers": 1}', 1, '1 h', '1 h', 'approve', 'rules'),
   ('factors.enrol_sealed', '{"officers": 2}', 2, '1 h', '1 h', 'approve', 'rules'),
   ('freezes.release', '{"officers": 2}', 2, '1 h', '1 h', 'approve', 'rules'),
+  ('kyc.erasure', '{"officers": 2}', 2, '1 d', '1 d', 'approve', 'rules'),
   ('kyc.tier', '{"officers": 1}', 1, '1 d', '5 min', 'approve', 'governed'),
   ('signer.registry', '{}', 2, '1 h', '1 h', 'release', 'rules'),
   ('signer.release', '{}', 2, '1 h', '1 h', 'release', 'rules'),

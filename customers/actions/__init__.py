@@ -9,6 +9,7 @@ from customers.actions.authenticators import (
     report_lost_authenticator,
 )
 from customers.actions.calls import record_refused_call
+from customers.actions.closing import close_account
 from customers.actions.codes import check_code
 from customers.actions.holds import begin_hold_anew
 from customers.actions.passwords import ask_new_password, set_new_password
@@ -20,6 +21,7 @@ __all__ = [
     "begin_authenticator",
     "begin_hold_anew",
     "check_code",
+    "close_account",
     "confirm_authenticator",
     "create_api_key",
     "end_lost_authenticator",

@@ -9,12 +9,14 @@ from kyc.actions.deliveries import (
     note_unverified,
     receive_delivery,
 )
+from kyc.actions.erasures import carry_out_erasure, request_erasure
 from kyc.actions.snapshots import apply_snapshot
 from kyc.actions.tiers import propose_tier
 from kyc.actions.verifications import expire_verification, finish_capture, start_verification
 
 __all__ = [
     "apply_snapshot",
+    "carry_out_erasure",
     "classify_delivery",
     "close_case",
     "declare_endpoint",
@@ -28,6 +30,7 @@ __all__ = [
     "open_case",
     "propose_tier",
     "receive_delivery",
+    "request_erasure",
     "start_verification",
     "take_case",
     "want_read",

@@ -32,11 +32,13 @@ from core.staff.domain import changes
 from custody import actions
 from engine_bridge.actions import ask_market_release, stop_market
 from fixtures.authenticator import AAGUID, App, Authenticator
-from kyc.actions import propose_tier
+from kyc.actions import propose_tier, request_erasure
+from kyc.domain.erasures import Basis
 from tests.exchange import Exchange, stock
 from tests.officers import Officer
 from tests.racing import at_once, done
 from tests.softtoken import hot_registry
+from tests.treasury import trader
 
 EFFECTS: Final = {
     "approvals.policy": "approvals.policy.published",
@@ -49,6 +51,7 @@ EFFECTS: Final = {
     "factors.enrol_passkey": "factors.factor.added",
     "factors.enrol_sealed": "factors.factor.added",
     "freezes.release": "freezes.freeze.released",
+    "kyc.erasure": "kyc.erasure.approved",
     "kyc.tier": "kyc.tier.approved",
     "signer.registry": "custody.signer_order.signed",
     "signer.release": "custody.signer_order.signed",
@@ -62,10 +65,10 @@ EFFECTS: Final = {
     "staff.restore": "staff.person.restored",
     "staff.revoke_passkey": "staff.passkey.revoked",
 }
-"""What happens once, in the log's words. Of a payment it is that building may begin, which uses it up:
-that race is run in test_custody_races.
+"""What happens once, in the log's words. Of a payment it is that building may begin, and of an erasure that a
+worker may destroy, which uses it up: those races are run in test_custody_races and test_kyc_erasures.
 """
-PAYMENTS: Final = {"custody.refill", "custody.sweep", "custody.withdrawal"}
+LATER: Final = {"custody.refill", "custody.sweep", "custody.withdrawal", "kyc.erasure"}
 SESSION: Final = "c" * 64
 DIGEST: Final = b"\x0a" * 32
 
@@ -101,7 +104,7 @@ def test_do_it_once() -> None:
         with pytest.raises(Refused):
             deed()
         request.refresh_from_db()
-        assert request.state == ("approved" if request.kind in PAYMENTS else "consumed")
+        assert request.state == ("approved" if request.kind in LATER else "consumed")
         assert happened.count() == before + 1, request.kind
         raced.add(request.kind)
     assert raced == kinds.registered().keys() == EFFECTS.keys()
@@ -146,6 +149,10 @@ def _requests(exchange: Exchange, now: datetime) -> Iterator[ApprovalRequest]:
     yield ask_release(freeze_id=exchange.freeze.pk, reason="prices agree again", **by)
     stop_market(symbol=exchange.market.symbol, state="halted", reason="one price", **by)
     yield ask_market_release(symbol=exchange.market.symbol, reason="two prices", **by)
+    stranger = trader("Ora", tier=0).pk
+    yield request_erasure(
+        customer_id=stranger, basis=Basis.ASKED, reason="a letter", officer=ana.identity, **by
+    ).request
     yield propose_tier(case_id=exchange.case.pk, tier=3, reason="papers", officer=ana.identity, **by)
     new = hot_registry(version=2, deployment=settings.DEPLOYMENT)
     actions.report_health(token="hot-1", said={"journal": {"standing": "cd" * 32}}, now=now)

@@ -31,12 +31,13 @@ from kernel import canonical
 from kernel.intent import time_text
 from kernel.money import ASSETS
 from kernel.pinned import INTENT_LIFE_S
-from kyc.actions import propose_tier
+from kyc.actions import propose_tier, request_erasure
+from kyc.domain.erasures import Basis
 from tests.exchange import stock
 from tests.messages import in_hours, withdrawal
 from tests.recoveries import draft_recovery
 from tests.softtoken import hot_registry
-from tests.treasury import BTC
+from tests.treasury import BTC, trader
 
 PAGE: Final = Path(__file__).resolve().parents[2] / "custody/approver/page"
 # Playwright brings a Node of its own, so nobody has to install one.
@@ -145,6 +146,14 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
         case_id=exchange.case.pk,
         tier=3,
         reason="papers in order",
+        officer=ana.identity,
+        actor=ana.actor,
+        now=now,
+    )
+    request_erasure(
+        customer_id=trader("Ora", tier=0).pk,
+        basis=Basis.ASKED,
+        reason="a letter",
         officer=ana.identity,
         actor=ana.actor,
         now=now,

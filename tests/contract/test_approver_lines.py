@@ -65,6 +65,14 @@ ACTS: Final[dict[str, dict[str, Any]]] = {
         "reason": "papers",
         "expires": UNTIL,
     },
+    "kyc.erasure": {
+        "erasure": ONE,
+        "customer": OTHER,
+        "basis": "person_asked",
+        "kept_until": "2031-01-02",
+        "reason": "a letter",
+        "expires": UNTIL,
+    },
     "freezes.release": {
         "freeze": ONE,
         "scope": "market:BTC-USDT",
@@ -138,6 +146,17 @@ SHOWN: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "kyc.tier": (
         "Raise a customer from tier 1 to tier 3",
         {"Customer": OTHER, "Because": "papers", "Void after": UNTIL, "Case": ONE},
+    ),
+    "kyc.erasure": (
+        "Erase a customer, for good",
+        {
+            "Customer": OTHER,
+            "On what basis": "the person asked for it",
+            "Files must be kept until": "2031-01-02",
+            "Because": "a letter",
+            "Void after": UNTIL,
+            "Erasure": ONE,
+        },
     ),
     "freezes.release": (
         "Release the freeze of market:BTC-USDT",

@@ -34,6 +34,8 @@ class Misspelt(Refused):
 def index(request: frame.StaffRequest) -> HttpResponse:
     """The open cases, longest waiting first, without anybody's personal data."""
     now = clock.now()
+    if (wanted := _customer(request.GET.get("customer", ""))) is not None:
+        return redirect("customer", wanted)
     kind = request.GET.get("kind", "")
     kind = kind if kind in set(cases.Kind) else ""
     rows = queries.queue(identity=request.identity, now=now, kind=kind)[:SHOWN_MAX]
@@ -123,6 +125,14 @@ def propose(request: frame.StaffRequest, case_id: UUID) -> HttpResponse:
         return show(request, case_id, refusal)
     messages.success(request, "The tier is proposed. You are its maker, so another must approve it.")
     return redirect("approval", asked.pk)
+
+
+def _customer(text: str) -> UUID | None:
+    """The id that somebody looks for; None where it is none."""
+    try:
+        return UUID(text.strip())
+    except ValueError:
+        return None
 
 
 def _outcome(text: str) -> cases.Outcome:

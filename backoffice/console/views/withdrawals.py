@@ -18,6 +18,7 @@ from custody.domain.withdrawals import CLOCKS_DIFFER_MAX, ENDED, NEXT, State
 from custody.permissions import Permission
 from customers.events import Event
 from kyc import queries as kyc
+from kyc.permissions import Permission as Kyc
 
 SHOWN_MAX: Final = 100
 SHOWN_OF_CUSTOMER: Final = ("name", "country", "limits", "destination")
@@ -98,6 +99,7 @@ def show(request: frame.StaffRequest, withdrawal_id: UUID, refusal: Refused | No
         "kept_until": queries.void_at(payment) if payment and queries.is_kept(row, payment) else None,
         "may_release": access.allowed(request.identity, Permission.RELEASE_WITHDRAWAL, now),
         "may_reject": access.allowed(request.identity, Permission.REJECT_WITHDRAWAL, now),
+        "may_see_customer": access.allowed(request.identity, Kyc.SEE_CASES, now),
         "trail": trails.about(row, identity=request.identity, now=now),
     }
     return frame.page(request, "console/withdrawal.html", values, refusal=refusal, now=now)

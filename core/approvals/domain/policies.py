@@ -52,6 +52,12 @@ FOUNDING: Final[canonical.Value] = {
             "rejections": 1,
         },
         {
+            "name": "erasures",
+            "when": [["kind", "is", "kyc.erasure"]],
+            "teams": {"officers": 2},
+            "rejections": 1,
+        },
+        {
             "name": "the staff",
             "when": [
                 [

@@ -87,6 +87,12 @@ const letGo = (members, rest) => ({
   asks: true, ...order(members, { verb: "release", answers: ["release", "reject"], ...rest }),
 });
 
+// What allows an erasure in law (kyc/domain/erasures.py).
+const BASES = new Map([
+  ["person_asked", "the person asked for it"], ["kept_long_enough", "the time for which files are kept is over"],
+  ["authority_ordered", "a court or an authority ordered it, also before files may go"],
+]);
+
 // Each kind: its members, what it is called, its one large line, and the lines below. `verb` is the one that agrees,
 // approve where none is named, `answers` are those that can be given, and `version` is 1 where none is named. Where
 // `asks` says so, its maker signs first that they ask for it.
@@ -134,6 +140,20 @@ export const ACTS = new Map([
       line("Customer", act.customer, "mono"), line("Because", act.reason), line("Void after", act.expires, "time"),
     ],
     details: (act) => [line("Case", act.case, "mono")],
+  }],
+  ["kyc.erasure", {
+    members: { ...COMMON, erasure: id, customer: id, basis: word, kept_until: word, reason: prose, expires: time },
+    noun: "erasure of a customer",
+    headline: () => "Erase a customer, for good",
+    lines: (act) => [
+      line("Customer", act.customer, "mono"), line("On what basis", BASES.get(act.basis) ?? role(act.basis)),
+      line("Files must be kept until", act.kept_until === "none" ? "nothing was ever booked or approved" : act.kept_until),
+      line("Because", act.reason),
+      line("Destroyed", "name and e-mail, papers, notes, what the log says of the person; the account closes", "text", "Nobody can undo this."),
+      line("Kept", "bookings, withdrawals with their destinations, approvals, addresses on the Internet in the log, the provider’s own files"),
+      line("Void after", act.expires, "time"),
+    ],
+    details: (act) => [line("Erasure", act.erasure, "mono")],
   }],
   ["freezes.release", {
     members: { ...COMMON, freeze: id, scope: word, pulled_at: time, frozen_because: prose, reason: prose },
