@@ -13,11 +13,12 @@ from custody.signer.checks import Plan
 from custody.signer.counters import Memory
 from custody.signer.holds import EVERYTHING
 from custody.signer.refusals import Refused
-from custody.signer.requests import Message
+from custody.signer.requests import Message, Spend
 from custody.signer.standing import Standing
 from kernel import canonical, evm
 from kernel.entry import SPEND
 from kernel.intent import Intent, time_text
+from kernel.lane import Lane
 from kernel.members import is_version
 from kernel.pinned import Limits
 
@@ -101,11 +102,8 @@ class Signer(Standing):
         """Sign a transaction that every check lets pass. An unattended one takes its wallet's lane."""
         spend = requests.spend(message, unattended=message["type"] == "sign_unattended")
         now_ms = self._check_may_sign(spend.wallet, unattended=spend.unattended)
-        registry, lane, now = self.registry, None, datetime.fromtimestamp(now_ms / 1000, UTC)
-        if spend.unattended:
-            lane = self.memory.lanes.check(
-                spend, registry=registry, attestations=self._attested, now_ms=now_ms
-            )
+        registry, lane = self.registry, self._lane(spend, now_ms)
+        now = datetime.fromtimestamp(now_ms / 1000, UTC)
         self.memory.holds.check_heard(spend.signed)
         plan = checks.judge(spend, token=self.token.name, registry=registry, now=now, lane=lane)
         is_new = self._count(plan, spend.intent, limits=registry.limits, now_ms=now_ms)
@@ -119,15 +117,24 @@ class Signer(Standing):
                 made = self.token.sign_all(wanted)
         # What was stopped meanwhile keeps its signatures in.
         self.check_store()
-        self._check_reopened(spend.intent)
+        self.memory.check_reopened(spend.intent.expires, life=registry.limits.intent_life)
         self.memory.holds.check(spend.wallet, unattended=spend.unattended)
         self.memory.holds.check_heard(spend.signed)
+        self._lane(spend, now_ms)
         signatures: list[canonical.Value] = [
             {"input": place, "public_key": asked[2].hex(), "signature": (der + b"\x01").hex()}
             for place, (asked, der) in enumerate(zip(wanted, made, strict=True))
         ]
         self.remember("signed", {"txid": plan.txid, "wallet": plan.wallet.name, "again": not is_new})
         return self._said("signed", {"txid": plan.txid, "signatures": signatures})
+
+    def _lane(self, spend: Spend, now_ms: int) -> Lane | None:
+        """The lane that lets it through; none where officers approved it."""
+        if not spend.unattended:
+            return None
+        return self.memory.lanes.check(
+            spend, registry=self.registry, attestations=self._attested, now_ms=now_ms
+        )
 
     def _sign_safe(self, message: Mapping[str, canonical.Value]) -> Message:
         """Sign a Safe's transaction, by the hash that is computed here, if every check lets it pass."""
@@ -160,16 +167,13 @@ class Signer(Standing):
 
         A crash in between costs some of the window, no coin.
         """
-        self._check_reopened(intent)
+        self.memory.check_reopened(intent.expires, life=self.registry.limits.intent_life)
         entry = self.memory.check(plan, limits=limits, now_ms=now_ms)
         if entry is None or not entry["paid"]:
             self.journal.check_again(at_ms=now_ms)
         if entry is not None:
             self.remember(SPEND, entry)
         return entry is not None
-
-    def _check_reopened(self, intent: Intent) -> None:
-        self.memory.check_reopened(intent.expires, life=self.registry.limits.intent_life)
 
     def _learn(self, message: Mapping[str, canonical.Value]) -> Message:
         """Take in what a customer signed. Its age begins now, by this signer's own clock."""
