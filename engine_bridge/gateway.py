@@ -12,7 +12,14 @@ from engine_bridge import numbering
 from engine_bridge.adapters import notes
 from engine_bridge.adapters.channel import EngineAway, EngineBusy, OutcomeUnknown
 from engine_bridge.adapters.client import bridge, close_bridge
-from engine_bridge.domain.commands import ORDER_LIFETIME_MS, CancelOrder, PlaceOrder, client_mark, marked
+from engine_bridge.domain.commands import (
+    CANCELLATION_LIFETIME_MS,
+    ORDER_LIFETIME_MS,
+    CancelOrder,
+    PlaceOrder,
+    client_mark,
+    marked,
+)
 from engine_bridge.domain.events import Note
 from engine_bridge.domain.markets import LISTINGS, worst_price
 from engine_bridge.domain.orders import OrderTerms, OrderType, Side
@@ -62,7 +69,7 @@ def place(account_id: int, orders: Sequence[NewOrder], *, now: datetime) -> list
     """Send the orders and wait for the engine's durable answers. EngineAway, EngineBusy: none was taken."""
     ready = [replace(order, terms=_collared(order)) for order in orders]
     numbers = numbering.order_numbers(len(ready))
-    expires = _expiry(now)
+    expires = _expiry(now, ORDER_LIFETIME_MS)
     commands = [
         PlaceOrder(
             command_id=_command_id(fresh, account_id, order.terms.client_id),
@@ -84,7 +91,7 @@ def place(account_id: int, orders: Sequence[NewOrder], *, now: datetime) -> list
 
 def cancel(account_id: int, order_ids: Sequence[int], *, now: datetime) -> list[Answer]:
     """Ask the engine to cancel the account's orders; its answers, in order. EngineAway, EngineBusy."""
-    expires = _expiry(now)
+    expires = _expiry(now, CANCELLATION_LIFETIME_MS)
     ids = new_id_numbers(len(order_ids))
     commands = [
         CancelOrder(fresh, expires, order_id, account_id)
@@ -95,7 +102,7 @@ def cancel(account_id: int, order_ids: Sequence[int], *, now: datetime) -> list[
 
 def may_be_taken_s(asked_at: datetime, *, now: datetime) -> float:
     """For how long the engine may still take what was asked for then and stayed unanswered."""
-    return (_expiry(asked_at) - now.timestamp() * 1000) / 1000
+    return (_expiry(asked_at, ORDER_LIFETIME_MS) - now.timestamp() * 1000) / 1000
 
 
 def book(instrument: Instrument, *, depth: int) -> BookView:
@@ -150,5 +157,5 @@ def _note(command: PlaceOrder) -> Note:
     )
 
 
-def _expiry(now: datetime) -> int:
-    return int(now.timestamp() * 1000) + ORDER_LIFETIME_MS
+def _expiry(now: datetime, lifetime_ms: int) -> int:
+    return int(now.timestamp() * 1000) + lifetime_ms

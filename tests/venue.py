@@ -29,6 +29,7 @@ from engine_bridge import gateway, listing, queries
 from engine_bridge.adapters import administration, client, inspection, session, transfers
 from engine_bridge.adapters.channel import EngineAway
 from engine_bridge.daemons.settlement import Settlement
+from engine_bridge.domain.commands import CANCELLATION_LIFETIME_MS
 from kernel.money import Amount
 
 ROOT: Final = Path(__file__).resolve().parents[1]
@@ -205,9 +206,11 @@ def engine_running(*, waits: bool = False) -> Iterator[Engine]:
 @contextmanager
 def patient() -> Iterator[None]:
     """No call to the engine runs out of time because the machine is busy."""
-    before = [(module, name, getattr(module, name)) for module, names in _LIMITS for name in names]
-    for module, name, _ in before:
+    limits = [(module, name) for module, names in _LIMITS for name in names]
+    before = [(module, name, getattr(module, name)) for module, name in (*limits, _LIFETIME)]
+    for module, name in limits:
         setattr(module, name, PATIENCE_S)
+    setattr(*_LIFETIME, CANCELLATION_LIFETIME_MS)
     try:
         yield
     finally:
@@ -239,6 +242,7 @@ _LIMITS: Final = (
     (inspection, ("CALL_S",)),
     (transfers, ("CALL_S",)),
 )
+_LIFETIME: Final = (gateway, "ORDER_LIFETIME_MS")
 _TARGETS: Final = ("ENGINE_TARGET", "ENGINE_TRANSFERS_TARGET", "ENGINE_ADMIN_TARGET")
 
 

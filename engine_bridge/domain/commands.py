@@ -16,8 +16,13 @@ from uuid import UUID
 
 from engine_bridge.domain.orders import OrderTerms
 
-ORDER_LIFETIME_MS: Final = 10_000
-"""How long the engine may still take an order or a cancellation; afterwards "never happened" is certain."""
+ORDER_LIFETIME_MS: Final = 5_000
+"""How long the engine may still take an order; afterwards "never happened" is certain. Somewhat longer than
+its sender waits (`client.ANSWER_S`, then a question): nobody wants what comes later, and where the sender was
+killed, no freeze knows of it.
+"""
+CANCELLATION_LIFETIME_MS: Final = 10_000
+"""The same of a cancellation, which only lowers risk."""
 
 _MARK_MASK: Final = 2**62 - 1
 

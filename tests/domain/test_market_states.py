@@ -11,10 +11,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from core import endings
 from core.ids import new_id
-from engine_bridge.adapters import decoding
+from engine_bridge.adapters import client, decoding
 from engine_bridge.domain import results
-from engine_bridge.domain.commands import ORDER_LIFETIME_MS, client_mark, mark_of, marked
+from engine_bridge.domain.commands import (
+    CANCELLATION_LIFETIME_MS,
+    ORDER_LIFETIME_MS,
+    client_mark,
+    mark_of,
+    marked,
+)
 from engine_bridge.domain.markets import LISTINGS, worst_price
 from engine_bridge.domain.orders import Side
 from engine_bridge.domain.results import ResultCode
@@ -97,7 +104,19 @@ def test_have_every_command_expire_well_inside_what_the_engine_remembers() -> No
     rules = (Path(__file__).parents[2] / "engine/venue/src/dedupe.rs").read_text()
     (longest,) = re.findall(r"const LIFETIME_MS_MAX: u64 = ([\d_]+);", rules)
     (times,) = re.findall(r"const WINDOW_MS: u64 = (\d+) \* LIFETIME_MS_MAX;", rules)
-    assert 4 * ORDER_LIFETIME_MS <= int(longest) < int(times) * int(longest)
+    assert 4 * max(ORDER_LIFETIME_MS, CANCELLATION_LIFETIME_MS) <= int(longest) < int(times) * int(longest)
+
+
+def test_have_an_order_expire_once_its_sender_has_asked_what_came_of_it_and_not_much_later() -> None:
+    """And before somebody who freezes is told that nobody knows."""
+    # Other tests give the engine more time: what stands in the file counts.
+    waits = re.findall(
+        r"^(?:ANSWER|QUERY)_S: Final = ([\d.]+)$", Path(client.__file__).read_text(), re.MULTILINE
+    )
+    asked_ms = 1000 * sum(map(float, waits))
+    assert len(waits) == 2
+    assert asked_ms < ORDER_LIFETIME_MS <= asked_ms + 1_000
+    assert 2 * ORDER_LIFETIME_MS < endings.PATIENCE_MS
 
 
 def test_mark_one_name_differently_for_two_accounts() -> None:
