@@ -19,7 +19,7 @@ from core import access, clock, deployment
 from core.access.domain.postures import Posture
 from core.access.domain.tokens import User
 from core.access.models import Identity, OfficerSession
-from core.access.rights import roles_of
+from core.access.rights import one_look, roles_of
 from core.actor import Actor
 from core.factors.models import Glass
 from core.factors.queries import glass_in_force
@@ -97,6 +97,11 @@ class Frame:
 
 def around(request: StaffRequest, *, now: datetime, here: str = "") -> Frame:
     """The frame for whoever asks; `here` is the screen that is open, where it is not the one asked for."""
+    with one_look():
+        return _around(request, now=now, here=here)
+
+
+def _around(request: StaffRequest, *, now: datetime, here: str) -> Frame:
     identity = request.identity
     # Before the session is entered, the few pages that open show nothing of what is behind them.
     known = is_inside(request)

@@ -2,16 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from datetime import datetime
+from typing import Final, TypeAlias
 from uuid import UUID
 
 from django.db.models import Q
 
+from core import action
 from core.access.models import Identity, Kind, RoleGrant
 from core.access.permissions import known
 from core.access.roles import HOLDERS, TEAMS, Role, permissions_of
 from core.actor import Actor
+
+Question: TypeAlias = "tuple[frozenset[UUID], datetime, bool]"
+Held: TypeAlias = "dict[UUID, frozenset[Role]]"
+
+_seen: Final[ContextVar[dict[Question, Held] | None]] = ContextVar("rights", default=None)
+
+
+@contextmanager
+def one_look() -> Iterator[None]:
+    """In this block the same question about the same moment is asked once: for what is shown together.
+
+    Never of an act, which asks for itself, whoever has looked before.
+    """
+    token = _seen.set({})
+    try:
+        yield
+    finally:
+        _seen.reset(token)
 
 
 def roles_of(identity: Identity | None, now: datetime) -> frozenset[Role]:
@@ -65,6 +87,15 @@ def teams_of_all(people: Collection[UUID], now: datetime) -> dict[UUID, frozense
 def _roles_of_all(
     people: Collection[UUID], now: datetime, *, standing: bool = False
 ) -> dict[UUID, frozenset[Role]]:
+    seen, question = _seen.get(), (frozenset(people), now, standing)
+    if seen is None or action.is_open():
+        return _ask(people, now, standing=standing)
+    if question not in seen:
+        seen[question] = _ask(people, now, standing=standing)
+    return dict(seen[question])
+
+
+def _ask(people: Collection[UUID], now: datetime, *, standing: bool) -> Held:
     held: dict[UUID, set[Role]] = {person: set() for person in people}
     grants = RoleGrant.objects.filter(
         Q(valid_until__isnull=True) | Q(valid_until__gt=now),
