@@ -1,6 +1,6 @@
 //! The book alone, with its index of order ids.
 
-use countersign_book::{Book, Fill, Map, Resting, Side, Slot, Stp, Taker, Tape};
+use countersign_book::{Book, Fill, Index, Resting, Side, Slot, Stp, Taker, Tape};
 
 use crate::flow::Message;
 use crate::reports::Reports;
@@ -10,18 +10,17 @@ use crate::round::Engine;
 pub struct Place {
     pub slot: Slot,
     pub side: Side,
-    pub price: i64,
 }
 
 #[derive(Default)]
 pub struct BookOnly {
     book: Book,
-    index: Map<u64, Place>,
+    index: Index<Place>,
     reports: Reports,
 }
 
 struct Floor<'a> {
-    index: &'a mut Map<u64, Place>,
+    index: &'a mut Index<Place>,
     reports: &'a mut Reports,
 }
 
@@ -69,7 +68,7 @@ impl BookOnly {
                     owner: 0,
                 },
             );
-            self.index.insert(id, Place { slot, side, price });
+            self.index.insert(id, Place { slot, side });
         }
         self.reports.write(2, id, price, leaves);
     }
@@ -88,8 +87,9 @@ impl Engine for BookOnly {
             } => self.enter(id, side, price, qty, rests),
             Message::Cancel { id } => {
                 if let Some(place) = self.index.remove(&id) {
+                    let price = self.book.price(place.side, place.slot);
                     let order = self.book.remove(place.side, place.slot);
-                    self.reports.write(3, id, place.price, order.leaves);
+                    self.reports.write(3, id, price, order.leaves);
                 }
             }
             Message::Amend { id, price, qty } => {
@@ -97,7 +97,7 @@ impl Engine for BookOnly {
                     return;
                 };
                 let leaves = self.book.order(place.slot).leaves;
-                if price == place.price && qty < leaves {
+                if price == self.book.price(place.side, place.slot) && qty < leaves {
                     self.book.reduce(place.side, place.slot, qty);
                     self.reports.write(4, id, price, qty);
                 } else {

@@ -51,7 +51,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
             ""
         );
     }
-    longest::run(runs);
+    longest::run(count, runs, only);
     cancel_all::run(runs);
     Ok(())
 }

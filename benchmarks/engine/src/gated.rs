@@ -1,6 +1,6 @@
 //! The book behind the gate.
 
-use countersign_book::{Book, Fill, Map, Resting, Side, Slot, Stp, Taker, Tape};
+use countersign_book::{Book, Fill, Index, Resting, Side, Slot, Stp, Taker, Tape};
 use countersign_risk::{Gate, Handle, Leg, fee};
 
 use crate::book::Place;
@@ -12,7 +12,7 @@ use crate::venue::ACCOUNTS;
 /// Every order reserves, every trade moves four balances and two fees.
 pub struct Gated {
     book: Book,
-    index: Map<u64, Place>,
+    index: Index<Place>,
     reports: Reports,
     gate: Gate,
     handles: Vec<Handle>,
@@ -22,7 +22,7 @@ const BASE: u32 = 0;
 const QUOTE: u32 = 1;
 
 struct GatedFloor<'a> {
-    index: &'a mut Map<u64, Place>,
+    index: &'a mut Index<Place>,
     reports: &'a mut Reports,
     gate: &'a mut Gate,
     side: Side,
@@ -99,7 +99,7 @@ impl Gated {
         }
         Gated {
             book: Book::new(),
-            index: Map::default(),
+            index: Index::default(),
             reports: Reports::default(),
             gate,
             handles,
@@ -148,7 +148,7 @@ impl Gated {
                         owner: account,
                     },
                 );
-                self.index.insert(id, Place { slot, side, price });
+                self.index.insert(id, Place { slot, side });
             } else {
                 self.gate
                     .release(asset, account, hold_of(side, price, leaves).1);
@@ -175,19 +175,21 @@ impl Engine for Gated {
             }
             Message::Cancel { id } => {
                 if let Some(place) = self.index.remove(&id) {
+                    let price = self.book.price(place.side, place.slot);
                     let order = self.book.remove(place.side, place.slot);
-                    let (asset, units) = hold_of(place.side, place.price, order.leaves);
+                    let (asset, units) = hold_of(place.side, price, order.leaves);
                     self.gate.release(asset, order.owner, units);
-                    self.reports.write(3, id, place.price, order.leaves);
+                    self.reports.write(3, id, price, order.leaves);
                 }
             }
             Message::Amend { id, price, qty } => {
                 let Some(place) = self.index.get(&id).copied() else {
                     return;
                 };
-                let order = *self.book.order(place.slot);
-                let (asset, units) = hold_of(place.side, place.price, order.leaves);
-                if price == place.price && qty < order.leaves {
+                let order = self.book.order(place.slot);
+                let before = self.book.price(place.side, place.slot);
+                let (asset, units) = hold_of(place.side, before, order.leaves);
+                if price == before && qty < order.leaves {
                     self.book.reduce(place.side, place.slot, qty);
                     self.gate.release(
                         asset,

@@ -1,5 +1,10 @@
-//! The longest that a venue takes for one command while it fills: where a table is full, whoever comes next pays for a
-//! larger one.
+//! The longest that a venue takes for one command while it fills and works: where a table is full, whoever comes next
+//! pays for a larger one.
+//!
+//! Each command counts as its quickest of several runs of the same flow: what the core did meanwhile for others falls on
+//! another command each time, and what the venue does falls on the same.
+
+use std::fmt;
 
 use countersign_book::{Side, Stp};
 use countersign_venue::codec::digest;
@@ -12,12 +17,20 @@ use rustix::time::{ClockId, clock_gettime};
 use crate::flow;
 use crate::venue::{START_NS, commands_of, open_venue};
 
-/// What is told, as how many a second, for so many seconds: outcomes fill the first two, resting orders the last.
-const RUNS: [(&str, u64, u64); 3] = [
-    ("normal", 100_000, 2),
-    ("normal", 300_000, 2),
-    ("deep", 100_000, 4),
+/// What is told, as how many a second.
+const RUNS: [(&str, u64); 7] = [
+    ("normal", 100_000),
+    ("normal", 300_000),
+    ("deep", 100_000),
+    ("churn", 100_000),
+    ("swing-25", 100_000),
+    ("swing-40", 100_000),
+    ("crash", 100_000),
 ];
+/// At most, after those that come to rest first.
+const MESSAGES: usize = 300_000;
+/// Of the accounts: they take longer than a flow does.
+const CUSTOMER_RUNS: usize = 3;
 /// Accounts that are funded one after the other, and then enter an order each.
 const CUSTOMERS: u64 = 2_200_000;
 const CUSTOMER_NS: u64 = 10_000;
@@ -26,33 +39,69 @@ const SETTLED: u64 = 10_000;
 /// Output that a block has at most.
 const OUTPUT_BYTES: usize = 64 << 10;
 
-pub fn run(runs: usize) {
-    println!("\nthe longest command of a fresh venue, microseconds of the core's time");
-    for (scenario, rate, seconds) in RUNS {
-        let count = (rate * seconds) as usize;
-        let commands = commands_of(&flow::make(scenario, count));
-        let mut longest: Vec<u64> = (0..runs)
-            .map(|_| longest_us(&commands[..count], rate))
-            .collect();
-        longest.sort_unstable();
-        let median = longest[longest.len() / 2];
-        println!(
-            "{scenario:10} {rate:>7}/s for {seconds} s {median} ({}-{})",
-            longest[0],
-            longest[longest.len() - 1]
-        );
-    }
-    let [funded, entered, own] = customers_us();
+pub fn run(count: usize, runs: usize, only: Option<&str>) {
     println!(
-        "{CUSTOMERS} accounts: funding one {funded}, its first order {entered}, fees of its own {own}"
+        "\nthe longest command of a fresh venue, microseconds of the core's time: of each command's quickest of {runs} runs, \
+         and in brackets of any"
+    );
+    for (name, rate) in RUNS
+        .into_iter()
+        .filter(|(name, _)| only.is_none_or(|only| only == *name))
+    {
+        let commands = commands_of(&flow::make(name, count.min(MESSAGES)));
+        let mut longest = Longest::default();
+        for _ in 0..runs {
+            longest.count(&flow_ns(&commands, rate));
+        }
+        println!("{name:10} {rate:>7}/s {longest}");
+    }
+    if only.is_some() {
+        return;
+    }
+    let mut longest: [Longest; 3] = Default::default();
+    for _ in 0..runs.min(CUSTOMER_RUNS) {
+        for (longest, took) in longest.iter_mut().zip(customers_ns()) {
+            longest.count(&took);
+        }
+    }
+    let [funded, entered, own] = longest;
+    println!(
+        "{CUSTOMERS} accounts: funding one {funded}; its first order {entered}; fees of its own {own}"
     );
 }
 
-/// The longest command of each kind while accounts that are new come, one by one.
-fn customers_us() -> [u64; 3] {
+/// Of the same commands, run after run.
+#[derive(Default)]
+struct Longest {
+    quickest_ns: Vec<u64>,
+    any_ns: u64,
+}
+
+impl Longest {
+    fn count(&mut self, took_ns: &[u64]) {
+        self.any_ns = self.any_ns.max(took_ns.iter().copied().max().unwrap_or(0));
+        if self.quickest_ns.is_empty() {
+            return self.quickest_ns.extend(took_ns);
+        }
+        for (quickest, took) in self.quickest_ns.iter_mut().zip(took_ns) {
+            *quickest = (*took).min(*quickest);
+        }
+    }
+}
+
+impl fmt::Display for Longest {
+    fn fmt(&self, to: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let of_each = (0..).zip(&self.quickest_ns);
+        let (at, ns) = of_each.max_by_key(|(_, ns)| *ns).unwrap_or((0, &0));
+        write!(to, "{} ({}), command {at}", ns / 1_000, self.any_ns / 1_000)
+    }
+}
+
+/// What each command of each kind takes while accounts that are new come, one by one.
+fn customers_ns() -> [Vec<u64>; 3] {
     let mut venue = open_venue();
     let mut output = Output::default();
-    let mut longest = [0; 3];
+    let mut each: [Vec<u64>; 3] = Default::default();
     let begun = venue.event_seq();
     for account_id in 1_000_000..1_000_000 + CUSTOMERS {
         let mut transfer_id = [0xff; 16];
@@ -70,7 +119,7 @@ fn customers_us() -> [u64; 3] {
             &Command::Transfer(transfer),
             &mut output,
         );
-        longest[0] = longest[0].max(took);
+        each[0].push(took);
         if account_id % SETTLED == 0 {
             let through_event_seq = venue.event_seq();
             let settled = Command::Acknowledge { through_event_seq };
@@ -109,7 +158,7 @@ fn customers_us() -> [u64; 3] {
             body: OrderBody::New(order),
         };
         let took = took_ns(&mut venue, now, &Command::Order(command), &mut output);
-        longest[1] = longest[1].max(took);
+        each[1].push(took);
     }
     let body = AdminBody::SetAccountFees {
         account_id: 999_999 + CUSTOMERS,
@@ -119,13 +168,9 @@ fn customers_us() -> [u64; 3] {
         reference: [0; 16],
         body,
     };
-    longest[2] = took_ns(
-        &mut venue,
-        START_NS + CUSTOMERS * CUSTOMER_NS,
-        &fees,
-        &mut output,
-    );
-    longest.map(|ns| ns / 1_000)
+    let now = START_NS + CUSTOMERS * CUSTOMER_NS;
+    each[2].push(took_ns(&mut venue, now, &fees, &mut output));
+    each
 }
 
 fn took_ns(venue: &mut Venue, now: u64, command: &Command, output: &mut Output) -> u64 {
@@ -135,11 +180,11 @@ fn took_ns(venue: &mut Venue, now: u64, command: &Command, output: &mut Output) 
     core_ns() - began
 }
 
-fn longest_us(commands: &[Command], rate: u64) -> u64 {
+fn flow_ns(commands: &[Command], rate: u64) -> Vec<u64> {
     let mut venue = open_venue();
     let mut output = Output::default();
     let mut journal = Vec::new();
-    let mut longest = 0;
+    let mut each = Vec::with_capacity(commands.len());
     for (at, command) in commands.iter().enumerate() {
         let now = START_NS + at as u64 * 1_000_000_000 / rate;
         let command = stamped(command.clone(), now / 1_000_000);
@@ -153,9 +198,9 @@ fn longest_us(commands: &[Command], rate: u64) -> u64 {
         if venue.screen(&command, digest, now / 1_000_000).is_none() {
             venue.apply(now, &command, digest, &mut output);
         }
-        longest = longest.max(core_ns() - began);
+        each.push(core_ns() - began);
     }
-    longest / 1_000
+    each
 }
 
 /// The command as a client of that moment would send it.

@@ -150,7 +150,7 @@ impl Maker {
         if !crosses && self.book.crosses(side, price) {
             // The middle has moved over somebody, who withdraws before being met.
             let stale = self.book.orders(side.opposite()).next();
-            if let Some((_, slot, &Resting { id, .. })) = stale {
+            if let Some((_, slot, Resting { id, .. })) = stale {
                 self.forget(id);
                 self.book.remove(side.opposite(), slot);
                 return Message::Cancel { id };

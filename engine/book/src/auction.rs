@@ -121,28 +121,25 @@ impl Book {
         while left > 0 {
             let (Some(bids), Some(asks)) = (self.bids.best(), self.asks.best()) else { return };
             let (bid, ask) = (*self.bids.level(bids), *self.asks.level(asks));
-            let qty = left
-                .min(self.nodes[bid.head as usize].order.leaves)
-                .min(self.nodes[ask.head as usize].order.leaves);
+            let qty = left.min(self.orders.nodes[bid.head].leaves).min(self.orders.nodes[ask.head].leaves);
             left -= qty;
             self.give(Side::Buy, bid.head, qty);
             self.give(Side::Sell, ask.head, qty);
-            let party = |slot: Slot, limit| Party { slot, order: self.nodes[slot as usize].order, limit };
+            let party = |slot: Slot, limit| Party { slot, order: self.orders.of(slot), limit };
             ring.pair(qty, party(bid.head, bid.price), party(ask.head, ask.price));
         }
     }
 
     /// Takes lots off the order at the head of its queue.
     fn give(&mut self, side: Side, slot: Slot, qty: u64) {
-        let leaves = self.nodes[slot as usize].order.leaves - qty;
+        let leaves = self.orders.nodes[slot].leaves - qty;
         if leaves > 0 {
             return self.reduce(side, slot, leaves);
         }
         match side {
-            Side::Buy => unlink(&mut self.nodes, &mut self.bids, slot),
-            Side::Sell => unlink(&mut self.nodes, &mut self.asks, slot),
+            Side::Buy => unlink(&mut self.orders.nodes, &mut self.bids, slot),
+            Side::Sell => unlink(&mut self.orders.nodes, &mut self.asks, slot),
         }
-        self.nodes[slot as usize].order.leaves = 0;
-        self.free.push(slot);
+        self.orders.nodes[slot].leaves = 0;
     }
 }

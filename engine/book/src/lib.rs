@@ -4,8 +4,9 @@
 //! force); the book owns who trades with whom, in which order, at which price. Orders are addressed by [`Slot`], a
 //! handle that the book hands out when an order rests; an [`Index`] from order ids to slots stands beside it.
 //!
-//! Cost: a price level is found in a B-tree, the best one is cached, the orders of a level are a linked list inside
-//! one slab. So resting, cancelling and trading do not depend on how deep the book is.
+//! Cost: a price level is found by a look at where its price was last, or else in a B-tree; the best one is cached, the
+//! orders of a level are a linked list inside one pool. So resting, cancelling and trading do not depend on how deep the
+//! book is. Nothing moves when it grows, so no command pays for others' orders.
 
 mod auction;
 mod hash;
@@ -13,7 +14,9 @@ mod index;
 mod matching;
 mod order;
 mod pages;
+mod pool;
 mod side;
+mod slab;
 
 pub use auction::{Clearing, Party, Ring};
 pub use hash::{FixedHasher, Map};
@@ -21,25 +24,84 @@ pub use index::Index;
 use matching::{survey, sweep};
 pub use order::{Fill, Reach, Resting, Side, Stop, Stp, Taker, Tape};
 pub use pages::Pages;
-use side::{Half, NONE};
+pub use pool::{NONE, Pool, Pooled};
+use side::Half;
+pub use slab::Slab;
 
 /// Where a resting order lives. Valid until the order leaves the book; then the number is used again.
 pub type Slot = u32;
 
+/// Two of them share a cache line, and none lies on two: where the book is deep, what it costs is the lines that it reads.
 #[derive(Clone, Copy)]
+#[repr(align(32))]
 struct Node {
-    order: Resting,
+    id: u64,
+    leaves: u64,
+    owner: u32,
+    /// With [`GROUPED`] set where the order has a group.
     level: u32,
     next: u32,
     prev: u32,
+}
+
+const GROUPED: u32 = 1 << 31;
+
+impl Node {
+    #[inline]
+    fn level(&self) -> u32 {
+        self.level & !GROUPED
+    }
+}
+
+/// The orders that rest, by slot.
+struct Orders {
+    nodes: Pool<Node>,
+    /// Self-trade groups lie aside, and only of orders that have one.
+    groups: Pages<u64>,
+}
+
+impl Default for Orders {
+    fn default() -> Self {
+        Orders { nodes: Pool::default(), groups: Pages::new(0) }
+    }
+}
+
+impl Orders {
+    #[inline]
+    fn group(&self, slot: Slot) -> u64 {
+        if self.nodes[slot].level & GROUPED == 0 { 0 } else { self.groups.get(slot as usize) }
+    }
+
+    #[inline]
+    fn of(&self, slot: Slot) -> Resting {
+        let Node { id, leaves, owner, .. } = self.nodes[slot];
+        Resting { id, leaves, group: self.group(slot), owner }
+    }
+
+    #[inline]
+    fn put(&mut self, order: Resting, level: u32, prev: u32) -> Slot {
+        let Resting { id, leaves, group, owner } = order;
+        let level = if group == 0 { level } else { level | GROUPED };
+        let slot = self.nodes.put(Node { id, leaves, owner, level, next: NONE, prev });
+        if group != 0 {
+            *self.groups.at(slot as usize) = group;
+        }
+        slot
+    }
+}
+
+impl Pooled for Node {
+    #[inline]
+    fn next_free(&mut self) -> &mut u32 {
+        &mut self.next
+    }
 }
 
 #[derive(Default)]
 pub struct Book {
     bids: Half<{ Side::Buy as u8 }>,
     asks: Half<{ Side::Sell as u8 }>,
-    nodes: Vec<Node>,
-    free: Vec<Slot>,
+    orders: Orders,
 }
 
 /// Runs the same words on whichever half `$side` names.
@@ -65,16 +127,11 @@ impl Book {
 
     /// Number of resting orders.
     pub fn len(&self) -> usize {
-        self.nodes.len() - self.free.len()
+        self.orders.nodes.len()
     }
 
     pub fn is_empty(&self) -> bool {
         self.len() == 0
-    }
-
-    /// One more than the largest slot ever handed out: the size of a table beside the book.
-    pub fn slots(&self) -> usize {
-        self.nodes.len()
     }
 
     pub fn best(&self, side: Side) -> Option<i64> {
@@ -93,27 +150,28 @@ impl Book {
     }
 
     /// The order in a slot. The slot must be taken.
-    pub fn order(&self, slot: Slot) -> &Resting {
-        &self.nodes[slot as usize].order
+    #[inline]
+    pub fn order(&self, slot: Slot) -> Resting {
+        self.orders.of(slot)
+    }
+
+    /// The price at which the order in a slot rests. The slot must be taken, and by an order of this side.
+    #[inline]
+    pub fn price(&self, side: Side, slot: Slot) -> i64 {
+        let level = self.orders.nodes[slot].level();
+        match side {
+            Side::Buy => self.bids.level(level).price,
+            Side::Sell => self.asks.level(level).price,
+        }
     }
 
     /// Lets an order join the end of its price's queue. The caller has matched it before.
     pub fn rest(&mut self, side: Side, price: i64, order: Resting) -> Slot {
         debug_assert!(order.leaves > 0);
         let (level, tail) = on_half!(self, side, half => half.join(price, order.leaves));
-        let node = Node { order, level, next: NONE, prev: tail };
-        let slot = match self.free.pop() {
-            Some(slot) => {
-                self.nodes[slot as usize] = node;
-                slot
-            }
-            None => {
-                self.nodes.push(node);
-                (self.nodes.len() - 1) as Slot
-            }
-        };
+        let slot = self.orders.put(order, level, tail);
         if tail != NONE {
-            self.nodes[tail as usize].next = slot;
+            self.orders.nodes[tail].next = slot;
         }
         on_half!(self, side, half => half.set_tail(level, slot));
         slot
@@ -121,34 +179,33 @@ impl Book {
 
     /// Takes an order out of the book and says what it was.
     pub fn remove(&mut self, side: Side, slot: Slot) -> Resting {
-        on_half!(self, side, half => unlink(&mut self.nodes, half, slot));
-        self.free.push(slot);
-        self.nodes[slot as usize].order
+        on_half!(self, side, half => unlink(&mut self.orders.nodes, half, slot));
+        self.orders.of(slot)
     }
 
     /// Makes an order smaller; it keeps its place in the queue.
     pub fn reduce(&mut self, side: Side, slot: Slot, leaves: u64) {
-        let node = &mut self.nodes[slot as usize];
-        debug_assert!(leaves > 0 && leaves < node.order.leaves);
-        let by = node.order.leaves - leaves;
-        node.order.leaves = leaves;
-        let level = node.level;
+        let node = &mut self.orders.nodes[slot];
+        debug_assert!(leaves > 0 && leaves < node.leaves);
+        let by = node.leaves - leaves;
+        node.leaves = leaves;
+        let level = node.level();
         on_half!(self, side, half => half.level_mut(level).qty -= by);
     }
 
     /// Matches an order against the other side, best price first, oldest order first.
     pub fn take(&mut self, taker: &mut Taker, tape: &mut impl Tape) -> Stop {
         match taker.side {
-            Side::Buy => sweep(&mut self.asks, &mut self.nodes, &mut self.free, taker, tape),
-            Side::Sell => sweep(&mut self.bids, &mut self.nodes, &mut self.free, taker, tape),
+            Side::Buy => sweep(&mut self.asks, &mut self.orders, taker, tape),
+            Side::Sell => sweep(&mut self.bids, &mut self.orders, taker, tape),
         }
     }
 
     /// Whether [`Book::take`] would fill the order whole: the same walk, without touching anything.
     pub fn reach(&self, taker: &Taker) -> Reach {
         match taker.side {
-            Side::Buy => survey(&self.asks, &self.nodes, taker),
-            Side::Sell => survey(&self.bids, &self.nodes, taker),
+            Side::Buy => survey(&self.asks, &self.orders, taker),
+            Side::Sell => survey(&self.bids, &self.orders, taker),
         }
     }
 
@@ -161,16 +218,18 @@ impl Book {
     }
 
     /// Resting orders of a side, best price first, FIFO within a price.
-    pub fn orders(&self, side: Side) -> Box<dyn Iterator<Item = (i64, Slot, &Resting)> + '_> {
+    pub fn orders(&self, side: Side) -> Box<dyn Iterator<Item = (i64, Slot, Resting)> + '_> {
         match side {
-            Side::Buy => Box::new(walk(&self.bids, &self.nodes)),
-            Side::Sell => Box::new(walk(&self.asks, &self.nodes)),
+            Side::Buy => Box::new(walk(&self.bids, &self.orders)),
+            Side::Sell => Box::new(walk(&self.asks, &self.orders)),
         }
     }
 
     /// Checks every structural promise. For tests, and for a state that was read back from disk.
     pub fn audit(&self) -> Result<(), String> {
-        let counted = audit_half(&self.bids, &self.nodes)? + audit_half(&self.asks, &self.nodes)?;
+        self.orders.nodes.audit()?;
+        let counted =
+            audit_half(&self.bids, &self.orders.nodes)? + audit_half(&self.asks, &self.orders.nodes)?;
         if counted != self.len() {
             return Err(format!("{counted} orders are linked, {} slots are taken", self.len()));
         }
@@ -178,45 +237,48 @@ impl Book {
     }
 }
 
-fn unlink<const SIDE: u8>(nodes: &mut [Node], half: &mut Half<SIDE>, slot: Slot) {
-    let Node { order, level, next, prev } = nodes[slot as usize];
+/// Takes an order out of its queue; its slot is free from now on.
+fn unlink<const SIDE: u8>(nodes: &mut Pool<Node>, half: &mut Half<SIDE>, slot: Slot) {
+    let node = nodes[slot];
+    let (Node { leaves, next, prev, .. }, level) = (node, node.level());
     if prev == NONE {
         half.level_mut(level).head = next;
     } else {
-        nodes[prev as usize].next = next;
+        nodes[prev].next = next;
     }
     if next == NONE {
         half.level_mut(level).tail = prev;
     } else {
-        nodes[next as usize].prev = prev;
+        nodes[next].prev = prev;
     }
-    half.leave(level, order.leaves);
+    half.leave(level, leaves);
+    nodes.give_back(slot);
 }
 
 fn walk<'a, const SIDE: u8>(
     half: &'a Half<SIDE>,
-    nodes: &'a [Node],
-) -> impl Iterator<Item = (i64, Slot, &'a Resting)> {
+    orders: &'a Orders,
+) -> impl Iterator<Item = (i64, Slot, Resting)> + 'a {
     half.walk_levels().flat_map(move |(price, _, head)| {
         std::iter::successors((head != NONE).then_some(head), move |&slot| {
-            let next = nodes[slot as usize].next;
+            let next = orders.nodes[slot].next;
             (next != NONE).then_some(next)
         })
-        .map(move |slot| (price, slot, &nodes[slot as usize].order))
+        .map(move |slot| (price, slot, orders.of(slot)))
     })
 }
 
-fn audit_half<const SIDE: u8>(half: &Half<SIDE>, nodes: &[Node]) -> Result<usize, String> {
+fn audit_half<const SIDE: u8>(half: &Half<SIDE>, nodes: &Pool<Node>) -> Result<usize, String> {
     half.audit()?;
     let mut counted = 0;
     for (at, level) in half.taken() {
         let (mut slot, mut prev, mut qty, mut orders) = (level.head, NONE, 0u64, 0u32);
         while slot != NONE {
-            let node = &nodes[slot as usize];
-            if node.level != at || node.prev != prev || node.order.leaves == 0 {
+            let node = &nodes[slot];
+            if node.level() != at || node.prev != prev || node.leaves == 0 {
                 return Err(format!("slot {slot} at price {} is linked wrongly or empty", level.price));
             }
-            qty += node.order.leaves;
+            qty += node.leaves;
             orders += 1;
             prev = slot;
             slot = node.next;
@@ -247,10 +309,10 @@ mod tests {
     #[test]
     fn the_audit_sees_each_promise_that_is_broken() {
         assert!(passes(|_| {}));
-        assert!(!passes(|book| book.nodes[1].level = 1), "an order of another level");
-        assert!(!passes(|book| book.nodes[1].prev = NONE), "an order that stands behind nobody");
+        assert!(!passes(|book| book.orders.nodes[1].level = 1), "an order of another level");
+        assert!(!passes(|book| book.orders.nodes[1].prev = NONE), "an order that stands behind nobody");
         assert!(!passes(|book| {
-            book.nodes[1].order.leaves = 0;
+            book.orders.nodes[1].leaves = 0;
             book.bids.level_mut(0).qty -= 5;
         }));
         assert!(!passes(|book| book.bids.level_mut(0).tail = 0), "a queue that ends too early");
@@ -260,7 +322,7 @@ mod tests {
             let (level, _) = book.bids.join(98, 0);
             book.bids.level_mut(level).orders = 0;
         }));
-        assert!(!passes(|book| book.free.push(2)), "a slot that is taken and free");
+        assert!(!passes(|book| book.orders.nodes.give_back(2)), "a slot that is taken and free");
         assert!(!passes(|book| book.bids.level_mut(1).price = 98), "a level filed under another price");
     }
 }

@@ -1,14 +1,13 @@
 //! The walk of an order through the other side.
 
 use crate::order::{Fill, Reach, Stop, Stp, Taker, Tape};
-use crate::side::{Half, NONE};
-use crate::{Node, Slot, unlink};
+use crate::side::Half;
+use crate::{NONE, Node, Orders, unlink};
 
 /// Matches an order against one half, best price first, oldest order first.
 pub fn sweep<const SIDE: u8>(
     half: &mut Half<SIDE>,
-    nodes: &mut [Node],
-    free: &mut Vec<Slot>,
+    orders: &mut Orders,
     taker: &mut Taker,
     tape: &mut impl Tape,
 ) -> Stop {
@@ -20,7 +19,7 @@ pub fn sweep<const SIDE: u8>(
         }
         let mut slot = half.level(at).head;
         while slot != NONE && taker.leaves > 0 {
-            let Node { order, next, .. } = nodes[slot as usize];
+            let Node { id, leaves, owner, next, .. } = orders.nodes[slot];
             let mut reach = taker.leaves;
             if let Some(budget) = taker.budget {
                 // A budget is only ever given with prices of at least one tick.
@@ -29,10 +28,10 @@ pub fn sweep<const SIDE: u8>(
                     return Stop::Budget;
                 }
             }
-            if taker.group != 0 && order.group == taker.group {
+            if taker.group != 0 && orders.group(slot) == taker.group {
                 if taker.stp != Stp::CancelTaker {
-                    unlink(nodes, half, slot);
-                    free.push(slot);
+                    let order = orders.of(slot);
+                    unlink(&mut orders.nodes, half, slot);
                     tape.pulled(slot, order, price);
                 }
                 if taker.stp != Stp::CancelMaker {
@@ -41,28 +40,19 @@ pub fn sweep<const SIDE: u8>(
                 slot = next;
                 continue;
             }
-            let qty = order.leaves.min(reach);
+            let qty = leaves.min(reach);
             if let Some(budget) = &mut taker.budget {
                 *budget -= qty * price as u64;
             }
             taker.leaves -= qty;
-            let maker_leaves = order.leaves - qty;
+            let maker_leaves = leaves - qty;
             if maker_leaves == 0 {
-                unlink(nodes, half, slot);
-                free.push(slot);
+                unlink(&mut orders.nodes, half, slot);
             } else {
-                nodes[slot as usize].order.leaves = maker_leaves;
+                orders.nodes[slot].leaves = maker_leaves;
                 half.level_mut(at).qty -= qty;
             }
-            tape.fill(Fill {
-                slot,
-                maker: order.id,
-                owner: order.owner,
-                price,
-                qty,
-                maker_leaves,
-                taker_leaves: taker.leaves,
-            });
+            tape.fill(Fill { slot, maker: id, owner, price, qty, maker_leaves, taker_leaves: taker.leaves });
             if maker_leaves > 0 {
                 // The taker, or its budget, ended in the middle of a maker: nobody behind it is met any more.
                 return if taker.leaves > 0 { Stop::Budget } else { Stop::Done };
@@ -74,7 +64,7 @@ pub fn sweep<const SIDE: u8>(
 }
 
 /// The same walk without touching anything: whether it would fill the order whole.
-pub fn survey<const SIDE: u8>(half: &Half<SIDE>, nodes: &[Node], taker: &Taker) -> Reach {
+pub fn survey<const SIDE: u8>(half: &Half<SIDE>, orders: &Orders, taker: &Taker) -> Reach {
     let mut missing = taker.leaves;
     for (price, qty, head) in half.walk_levels() {
         if Half::<SIDE>::is_worse(price, taker.limit) {
@@ -89,15 +79,15 @@ pub fn survey<const SIDE: u8>(half: &Half<SIDE>, nodes: &[Node], taker: &Taker) 
         }
         let mut slot = head;
         while slot != NONE {
-            let node = &nodes[slot as usize];
-            if node.order.group == taker.group {
+            let node = &orders.nodes[slot];
+            if orders.group(slot) == taker.group {
                 if taker.stp != Stp::CancelMaker {
                     return Reach::SelfTrade;
                 }
-            } else if node.order.leaves >= missing {
+            } else if node.leaves >= missing {
                 return Reach::Whole;
             } else {
-                missing -= node.order.leaves;
+                missing -= node.leaves;
             }
             slot = node.next;
         }

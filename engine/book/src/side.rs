@@ -1,11 +1,11 @@
-//! One side of the book: a B-tree from price to level, with the best level at hand.
+//! One side of the book: a B-tree from price to level, with the best level and the latest ones at hand.
 
 use std::collections::BTreeMap;
 
-/// No slot, no level.
-pub const NONE: u32 = u32::MAX;
+use crate::{NONE, Pool, Pooled};
 
 #[derive(Clone, Copy, Debug)]
+#[repr(align(32))]
 pub struct Level {
     pub price: i64,
     pub qty: u64,
@@ -14,18 +14,30 @@ pub struct Level {
     pub tail: u32,
 }
 
+impl Pooled for Level {
+    #[inline]
+    fn next_free(&mut self) -> &mut u32 {
+        &mut self.head
+    }
+}
+
 /// `SIDE` is `Side as u8`; a constant, so that the comparisons of each side are compiled on their own.
 pub struct Half<const SIDE: u8> {
     /// Key order is from best to worst on both sides.
     tree: BTreeMap<i64, u32>,
-    levels: Vec<Level>,
-    free: Vec<u32>,
+    levels: Pool<Level>,
     best: u32,
+    /// Where the level of a price lies, by the price's lowest bits: one look instead of a walk down the tree. Prices that
+    /// share these bits push each other out. As long as a power of two, or empty.
+    near: Vec<u32>,
 }
+
+/// So many places there are near at most: 128 KiB.
+const NEAR_MAX: usize = 1 << 15;
 
 impl<const SIDE: u8> Default for Half<SIDE> {
     fn default() -> Self {
-        Half { tree: BTreeMap::new(), levels: Vec::new(), free: Vec::new(), best: NONE }
+        Half { tree: BTreeMap::new(), levels: Pool::default(), best: NONE, near: Vec::new() }
     }
 }
 
@@ -56,53 +68,60 @@ impl<const SIDE: u8> Half<SIDE> {
 
     #[inline]
     pub fn level(&self, at: u32) -> &Level {
-        &self.levels[at as usize]
+        &self.levels[at]
     }
 
     #[inline]
     pub fn level_mut(&mut self, at: u32) -> &mut Level {
-        &mut self.levels[at as usize]
+        &mut self.levels[at]
     }
 
     /// Counts an order in at a price; gives the level and the order that it stands behind.
     #[inline]
     pub fn join(&mut self, price: i64, qty: u64) -> (u32, u32) {
-        let at = if self.best != NONE && self.levels[self.best as usize].price == price {
+        let at = if self.best != NONE && self.levels[self.best].price == price {
             self.best
         } else {
             self.find_or_make(price)
         };
-        let level = &mut self.levels[at as usize];
+        let level = &mut self.levels[at];
         level.qty += qty;
         level.orders += 1;
         (at, level.tail)
     }
 
+    #[inline]
     fn find_or_make(&mut self, price: i64) -> u32 {
-        let (levels, free) = (&mut self.levels, &mut self.free);
-        let at = *self.tree.entry(Self::key(price)).or_insert_with(|| {
-            let level = Level { price, qty: 0, orders: 0, head: NONE, tail: NONE };
-            match free.pop() {
-                Some(at) => {
-                    levels[at as usize] = level;
-                    at
-                }
-                None => {
-                    levels.push(level);
-                    (levels.len() - 1) as u32
-                }
-            }
-        });
-        if self.best == NONE || Self::key(price) < Self::key(self.levels[self.best as usize].price) {
+        if let Some(&at) = self.near.get(price as usize & self.near.len().wrapping_sub(1))
+            && let Some(level) = self.levels.get(at)
+            && level.price == price
+            && level.orders > 0
+        {
+            return at;
+        }
+        self.find_or_make_far(price)
+    }
+
+    #[inline(never)]
+    fn find_or_make_far(&mut self, price: i64) -> u32 {
+        let levels = &mut self.levels;
+        let fresh = Level { price, qty: 0, orders: 0, head: NONE, tail: NONE };
+        let at = *self.tree.entry(Self::key(price)).or_insert_with(|| levels.put(fresh));
+        if self.best == NONE || Self::key(price) < Self::key(self.levels[self.best].price) {
             self.best = at;
         }
+        if self.near.len() < NEAR_MAX && self.near.len() < 2 * self.levels.len() {
+            self.near = vec![NONE; (2 * self.levels.len()).next_power_of_two()];
+        }
+        let place = price as usize & (self.near.len() - 1);
+        self.near[place] = at;
         at
     }
 
     /// Names the order that [`Half::join`] counted.
     #[inline]
     pub fn set_tail(&mut self, at: u32, slot: u32) {
-        let level = &mut self.levels[at as usize];
+        let level = &mut self.levels[at];
         level.tail = slot;
         if level.head == NONE {
             level.head = slot;
@@ -112,13 +131,13 @@ impl<const SIDE: u8> Half<SIDE> {
     /// Counts an order out; an empty level goes at once, so that no phantom of it stays.
     #[inline]
     pub fn leave(&mut self, at: u32, qty: u64) {
-        let level = &mut self.levels[at as usize];
+        let level = &mut self.levels[at];
         level.qty -= qty;
         level.orders -= 1;
         if level.orders == 0 {
             let key = Self::key(level.price);
             self.tree.remove(&key);
-            self.free.push(at);
+            self.levels.give_back(at);
             if at == self.best {
                 self.best = self.tree.first_key_value().map_or(NONE, |(_, &at)| at);
             }
@@ -146,10 +165,10 @@ impl<const SIDE: u8> Half<SIDE> {
         if self.tree.iter().any(|(&key, &at)| key != Self::key(self.level(at).price)) {
             return Err("a level is filed under another price".into());
         }
-        if self.tree.len() + self.free.len() != self.levels.len() {
-            return Err("a level is neither taken nor free".into());
+        if self.tree.len() != self.levels.len() {
+            return Err("a level is taken and filed nowhere".into());
         }
-        Ok(())
+        self.levels.audit()
     }
 }
 
@@ -170,6 +189,6 @@ mod tests {
         assert!(passes(|_| {}));
         assert!(!passes(|half| half.best = 1));
         assert!(!passes(|half| half.levels[1].price = 102));
-        assert!(!passes(|half| half.free.push(0)));
+        assert!(!passes(|half| half.levels.give_back(0)));
     }
 }

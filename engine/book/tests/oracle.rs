@@ -203,7 +203,7 @@ proptest! {
             prop_assert_eq!(book.audit(), Ok(()));
             for (side, half) in [(Side::Buy, &naive.bids), (Side::Sell, &naive.asks)] {
                 let orders: Vec<(i64, Resting)> =
-                    book.orders(side).map(|(price, _, order)| (price, *order)).collect();
+                    book.orders(side).map(|(price, _, order)| (price, order)).collect();
                 prop_assert_eq!(&orders, half);
                 prop_assert_eq!(book.best(side), half.first().map(|(price, _)| *price));
             }

@@ -6,7 +6,7 @@
 //!
 //! Pure: no clock, no I/O. The caller keeps what each order holds; the gate keeps the sums.
 
-use countersign_book::{Index, Pages};
+use countersign_book::{Index, Pages, Slab};
 
 /// A dense handle for an account number.
 pub type Handle = u32;
@@ -48,7 +48,7 @@ pub struct Leg {
 
 pub struct Gate {
     handles: Index<Handle>,
-    accounts: Vec<u64>,
+    accounts: Slab<u64>,
     assets: Vec<Asset>,
 }
 
@@ -61,7 +61,7 @@ impl Default for Gate {
 impl Gate {
     /// Holds nothing but the venue's account, number 0.
     pub fn new() -> Gate {
-        let mut gate = Gate { handles: Index::default(), accounts: Vec::new(), assets: Vec::new() };
+        let mut gate = Gate { handles: Index::default(), accounts: Slab::default(), assets: Vec::new() };
         gate.open(0);
         gate
     }
@@ -80,14 +80,13 @@ impl Gate {
         if let Some(known) = self.find(account) {
             return known;
         }
-        let next = self.accounts.len() as Handle;
-        self.accounts.push(account);
+        let next = self.accounts.push(account);
         self.handles.insert(account, next);
         next
     }
 
     pub fn account(&self, handle: Handle) -> u64 {
-        self.accounts[handle as usize]
+        self.accounts[handle]
     }
 
     pub fn len(&self) -> usize {

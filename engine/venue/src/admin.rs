@@ -5,7 +5,7 @@ use crate::dedupe::Outcome;
 use crate::event::{Body, Code, Output, Reason};
 use crate::market::{Market, check_spec, next};
 use crate::state::{Asset, Venue};
-use countersign_book::Book;
+use countersign_book::{Book, Slab};
 
 const SPOT: u32 = 1;
 /// Instruments and assets of one shard.
@@ -100,7 +100,7 @@ impl Venue {
                     base,
                     quote,
                     book: Book::new(),
-                    details: Vec::new(),
+                    details: Slab::default(),
                     call: None,
                 });
             }

@@ -28,8 +28,8 @@ impl Venue {
         };
         let market = &self.markets[place.market as usize];
         let instrument_id = market.spec.instrument_id;
-        let resting = *market.book.order(place.slot);
-        let details = market.details[place.slot as usize];
+        let resting = market.book.order(place.slot);
+        let details = market.details[place.slot];
         outcome.filled = details.total - resting.leaves;
         outcome.leaves = resting.leaves;
         if let Err(code) = self.try_amend(place, &resting, &details, command, amend, outcome, out) {
@@ -117,7 +117,7 @@ impl Venue {
         let market = &mut self.markets[place.market as usize];
         if kept {
             market.book.reduce(details.side, place.slot, leaves);
-            market.details[place.slot as usize].total = total;
+            market.details[place.slot].total = total;
             outcome.leaves = leaves;
             return Ok(());
         }

@@ -22,7 +22,7 @@ impl Venue {
                     if self.index.get(&order.id) != Some(&Place { market: at, slot }) {
                         return Err(format!("order {} is not where the index says", order.id));
                     }
-                    let details = &market.details[slot as usize];
+                    let details = &market.details[slot];
                     if details.side != side || details.price != price {
                         return Err(format!("order {} rests where its details do not say", order.id));
                     }

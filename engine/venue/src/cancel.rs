@@ -14,7 +14,7 @@ impl Venue {
             Ok(place) => {
                 let market = &self.markets[place.market as usize];
                 let resting = market.book.order(place.slot);
-                outcome.filled = market.details[place.slot as usize].total - resting.leaves;
+                outcome.filled = market.details[place.slot].total - resting.leaves;
                 self.end_order(place, Reason::Cancelled, out);
                 outcome.cancelled = 1;
             }
@@ -37,7 +37,7 @@ impl Venue {
     /// Takes a resting order out of its book, gives its hold back and tells why.
     pub(crate) fn end_order(&mut self, place: Place, reason: Reason, out: &mut Output) {
         let market = &mut self.markets[place.market as usize];
-        let details = market.details[place.slot as usize];
+        let details = market.details[place.slot];
         let resting = market.book.remove(details.side, place.slot);
         let (asset, asset_id, units) = market.hold_of(details.side, details.price, resting.leaves);
         let instrument_id = market.spec.instrument_id;
@@ -101,7 +101,7 @@ impl Venue {
             .of(owner)
             .filter(|&(place, _)| self.matches(scope, place))
             .map(|(place, turn)| {
-                let details = &self.markets[place.market as usize].details[place.slot as usize];
+                let details = &self.markets[place.market as usize].details[place.slot];
                 let rank = match details.side {
                     Side::Buy => !details.price,
                     Side::Sell => details.price,
@@ -131,7 +131,7 @@ impl Venue {
     pub(crate) fn matches(&self, scope: &Scope, place: Place) -> bool {
         let market = &self.markets[place.market as usize];
         let resting = market.book.order(place.slot);
-        let details = &market.details[place.slot as usize];
+        let details = &market.details[place.slot];
         (scope.instrument_id == 0 || market.spec.instrument_id == scope.instrument_id)
             && (scope.account_id == 0 || self.gate.account(resting.owner) == scope.account_id)
             && (scope.owner_ref == 0 || details.owner_ref == scope.owner_ref)

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use countersign_book::{Book, Fill, Index, Pages, Resting, Slot, Stop, Taker, Tape};
+use countersign_book::{Book, Fill, Index, Pages, Resting, Slab, Slot, Stop, Taker, Tape};
 use countersign_risk::{AssetIndex, Gate, Handle, Leg, fee};
 
 use crate::command::{InstrumentSpec, NewOrder, Side, Stp};
@@ -17,7 +17,7 @@ pub(crate) struct Floor<'a> {
     pub index: &'a mut Index<Place>,
     pub standing: &'a mut Standing,
     pub timers: &'a mut BTreeSet<(u64, Timer)>,
-    pub details: &'a mut [Details],
+    pub details: &'a mut Slab<Details>,
     pub fees: &'a Pages<Option<(u32, u32)>>,
     pub spec: &'a InstrumentSpec,
     pub base: AssetIndex,
@@ -78,12 +78,12 @@ impl Floor<'_> {
 
     /// Counts a trade into a resting order.
     pub fn count(&mut self, slot: Slot, ticklots: u128) {
-        self.details[slot as usize].filled_ticklots += ticklots;
+        self.details[slot].filled_ticklots += ticklots;
     }
 
     /// Tells that an order is filled whole and forgets it.
     pub fn filled(&mut self, slot: Slot, order_id: u64, account_id: u64) {
-        let details = self.details[slot as usize];
+        let details = self.details[slot];
         self.forget(order_id, &details);
         let asset_id = match details.side {
             Side::Buy => self.spec.quote_asset_id,
@@ -180,7 +180,7 @@ impl Tape for Walk<'_> {
 
     fn pulled(&mut self, slot: Slot, order: Resting, price: i64) {
         let Walk { floor, .. } = self;
-        let details = floor.details[slot as usize];
+        let details = floor.details[slot];
         floor.forget(order.id, &details);
         let (asset, asset_id, units) = match details.side {
             Side::Buy => (floor.quote, floor.spec.quote_asset_id, floor.quote_units(price, order.leaves)),

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use countersign_book::{Book, Slot};
+use countersign_book::{Book, Slab, Slot};
 use countersign_risk::AssetIndex;
 
 use crate::auction::Call;
@@ -43,7 +43,7 @@ pub struct Market {
     pub base: AssetIndex,
     pub quote: AssetIndex,
     pub book: Book,
-    pub details: Vec<Details>,
+    pub details: Slab<Details>,
     /// While the market is in `AUCTION`.
     pub call: Option<Call>,
 }
@@ -166,11 +166,10 @@ impl Market {
     }
 
     pub fn put_details(&mut self, slot: Slot, details: Details) {
-        let at = slot as usize;
-        if at == self.details.len() {
+        if slot as usize == self.details.len() {
             self.details.push(details);
         } else {
-            self.details[at] = details;
+            self.details[slot] = details;
         }
     }
 }

@@ -183,7 +183,7 @@ impl Venue {
         let (owner, session) = (resting.owner, details.session);
         let place = self.seat(at, resting, details);
         let listed = self.standing.join(place, owner, session);
-        self.markets[at as usize].details[place.slot as usize].listed = listed;
+        self.markets[at as usize].details[place.slot].listed = listed;
     }
 
     /// As [`Venue::rest`], for an order that is listed later.

@@ -153,7 +153,7 @@ impl Venue {
         let tell = |place: Place| {
             let market = &self.markets[place.market as usize];
             let resting = market.book.order(place.slot);
-            let details = &market.details[place.slot as usize];
+            let details = &market.details[place.slot];
             let (_, asset_id, units) = market.hold_of(details.side, details.price, resting.leaves);
             OpenOrder {
                 order_id: resting.id,

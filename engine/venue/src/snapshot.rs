@@ -5,7 +5,7 @@
 
 use std::convert::Infallible;
 
-use countersign_book::{Book, Resting};
+use countersign_book::{Book, Resting, Slab};
 use countersign_risk::Balance;
 
 use crate::auction::{Call, Indication};
@@ -129,7 +129,7 @@ impl Venue {
         head.put_u64(market.book.len() as u64);
         for side in [Side::Buy, Side::Sell] {
             for (price, slot, order) in market.book.orders(side) {
-                let details = &market.details[slot as usize];
+                let details = &market.details[slot];
                 let room = out.room()?;
                 room.put_u8(side as u8);
                 room.put_u64(order.id);
@@ -212,7 +212,7 @@ impl Venue {
     fn list_standing(&mut self) -> Result<(), Malformed> {
         for place in self.in_scope(&Scope::default()) {
             let market = &mut self.markets[place.market as usize];
-            let details = &mut market.details[place.slot as usize];
+            let details = &mut market.details[place.slot];
             if details.session != 0 && self.sessions.get(details.session).is_none() {
                 return Err(Malformed("an order of a session that nobody opened"));
             }
@@ -271,7 +271,7 @@ impl Venue {
             base,
             quote,
             book: Book::new(),
-            details: Vec::new(),
+            details: Slab::default(),
             call,
         });
         for _ in 0..reader.u64()? {

@@ -4,13 +4,10 @@
 //! rest beside them. The lists run through one table, so an order joins and leaves at a cost that depends on nothing.
 //! They hold no state of their own: a snapshot does not carry them, and reading one back builds them again.
 
-use countersign_book::Pages;
+use countersign_book::{NONE, Pages, Pool, Pooled};
 use countersign_risk::Handle;
 
 use crate::market::Place;
-
-/// No entry.
-const NONE: u32 = u32::MAX;
 
 /// Where an order is in the table. Kept beside the order, valid until it leaves.
 pub(crate) type Listed = u32;
@@ -33,9 +30,15 @@ struct Entry {
     of_session: Link,
 }
 
+impl Pooled for Entry {
+    #[inline]
+    fn next_free(&mut self) -> &mut u32 {
+        &mut self.of_account.next
+    }
+}
+
 pub(crate) struct Standing {
-    entries: Vec<Entry>,
-    free: Vec<Listed>,
+    entries: Pool<Entry>,
     turn: u64,
     /// First entry of each account and of each session; newest first.
     accounts: Pages<u32>,
@@ -45,7 +48,7 @@ pub(crate) struct Standing {
 impl Default for Standing {
     fn default() -> Self {
         let heads = || Pages::new(NONE);
-        Standing { entries: Vec::new(), free: Vec::new(), turn: 0, accounts: heads(), sessions: heads() }
+        Standing { entries: Pool::default(), turn: 0, accounts: heads(), sessions: heads() }
     }
 }
 
@@ -70,16 +73,7 @@ impl Standing {
         self.turn += 1;
         let alone = Link { prev: NONE, next: NONE };
         let entry = Entry { place, account, session, turn: self.turn, of_account: alone, of_session: alone };
-        let listed = match self.free.pop() {
-            Some(listed) => {
-                self.entries[listed as usize] = entry;
-                listed
-            }
-            None => {
-                self.entries.push(entry);
-                (self.entries.len() - 1) as Listed
-            }
-        };
+        let listed = self.entries.put(entry);
         self.link(Owner::Account(account), listed);
         if session != 0 {
             self.link(Owner::Session(session), listed);
@@ -88,12 +82,12 @@ impl Standing {
     }
 
     pub fn leave(&mut self, listed: Listed) {
-        let Entry { account, session, .. } = self.entries[listed as usize];
+        let Entry { account, session, .. } = self.entries[listed];
         self.unlink(Owner::Account(account), listed);
         if session != 0 {
             self.unlink(Owner::Session(session), listed);
         }
-        self.free.push(listed);
+        self.entries.give_back(listed);
     }
 
     fn head(&mut self, owner: Owner) -> &mut u32 {
@@ -105,20 +99,20 @@ impl Standing {
 
     fn link(&mut self, owner: Owner, listed: Listed) {
         let first = std::mem::replace(self.head(owner), listed);
-        owner.link(&mut self.entries[listed as usize]).next = first;
+        owner.link(&mut self.entries[listed]).next = first;
         if first != NONE {
-            owner.link(&mut self.entries[first as usize]).prev = listed;
+            owner.link(&mut self.entries[first]).prev = listed;
         }
     }
 
     fn unlink(&mut self, owner: Owner, listed: Listed) {
-        let Link { prev, next } = *owner.link(&mut self.entries[listed as usize]);
+        let Link { prev, next } = *owner.link(&mut self.entries[listed]);
         match prev {
             NONE => *self.head(owner) = next,
-            prev => owner.link(&mut self.entries[prev as usize]).next = next,
+            prev => owner.link(&mut self.entries[prev]).next = next,
         }
         if next != NONE {
-            owner.link(&mut self.entries[next as usize]).prev = prev;
+            owner.link(&mut self.entries[next]).prev = prev;
         }
     }
 
@@ -130,7 +124,7 @@ impl Standing {
         };
         let mut at = first;
         std::iter::from_fn(move || {
-            let mut entry = *self.entries.get(at as usize)?;
+            let mut entry = *self.entries.get(at)?;
             at = owner.link(&mut entry).next;
             Some((entry.place, entry.turn))
         })
@@ -138,7 +132,7 @@ impl Standing {
 
     /// The order that was listed as this one: its place, account, session and turn.
     pub fn entry(&self, listed: Listed) -> Option<(Place, Handle, u32, u64)> {
-        let entry = self.entries.get(listed as usize)?;
+        let entry = self.entries.get(listed)?;
         Some((entry.place, entry.account, entry.session, entry.turn))
     }
 
@@ -161,8 +155,7 @@ impl Standing {
                 }
             }
         }
-        if in_accounts != resting || self.entries.len() - self.free.len() != resting || in_sessions > resting
-        {
+        if in_accounts != resting || self.entries.len() != resting || in_sessions > resting {
             return Err(format!(
                 "{resting} orders rest, accounts list {in_accounts} of them and sessions {in_sessions}"
             ));
