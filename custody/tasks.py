@@ -89,10 +89,10 @@ def build(owner: Owner, *, now: datetime) -> None:
         rate = _fee_rate(node, within_blocks=within)
         for _ in range(BUILD_ATTEMPTS):
             shape = Script(wallet.threshold, len(wallet.tokens), queries.change_script(wallet))
-            free = {
-                Outpoint(coin.txid, coin.vout): coin
-                for coin in queries.free_coins(wallet).select_related("address")
-            }
+            rows = queries.free_coins(wallet).select_related("address")
+            if not isinstance(owner, Sweep):
+                rows = rows.order_by("-units", "txid", "vout")[: coins.INPUTS_MAX]  # no other is chosen
+            free = {Outpoint(coin.txid, coin.vout): coin for coin in rows}
             usable = [Coin(outpoint, coin.units) for outpoint, coin in free.items()]
             chosen = coins.select(
                 queries.sweepable(usable, wallet) if isinstance(owner, Sweep) else usable,

@@ -64,6 +64,7 @@ class Deposit(Moving):
             models.Index("height", condition=Q(state="seen"), name="deposit_due"),
             models.Index("id", condition=Q(state="missing"), name="deposit_missing"),
             models.Index("credited_at", name="deposit_credited"),
+            models.Index(fields=["-seen_at", "-id"], name="deposit_listed"),
         ]
 
     def __str__(self) -> str:

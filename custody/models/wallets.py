@@ -115,8 +115,14 @@ class Utxo(models.Model):
             ),
         ]
         indexes = [
-            models.Index("wallet", condition=Q(spent_in=None), name="utxo_unspent"),
+            # The largest first, as payments take them; what a wallet holds is summed from the index.
+            models.Index(
+                fields=["wallet", "-units", "txid", "vout"],
+                condition=Q(spent_in=None),
+                name="utxo_unspent",
+            ),
             models.Index("id", condition=Q(height=None), name="utxo_in_no_block"),
+            models.Index("id", condition=Q(coinbase=True), name="utxo_mined"),
         ]
 
     def __str__(self) -> str:

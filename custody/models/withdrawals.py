@@ -117,6 +117,7 @@ class Withdrawal(Moving):
             models.Index(fields=["customer", "-requested_at"], name="withdrawal_of_customer"),
             models.Index(fields=["state", "requested_at"], name="withdrawal_queue"),
             models.Index("settled_at", name="withdrawal_settled"),
+            models.Index(fields=["-requested_at", "-id"], name="withdrawal_listed"),
         ]
 
     def __str__(self) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Collection
 from datetime import datetime
 from uuid import UUID
 
-from django.db.models import F, QuerySet, Sum
+from django.db.models import F, QuerySet
 
 from core.access import rights
 from core.access.models import Identity
@@ -17,7 +17,7 @@ from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
 from custody.models import PaymentPolicy, Refill, Sweep, UtxoLock, Wallet
 from custody.permissions import Permission
 from custody.queries.deposits import tip_height
-from custody.queries.treasury import free_coins, overflow_of, refill_pairs
+from custody.queries.treasury import free_units, overflow_of, refill_pairs
 from custody.queries.withdrawals import promised_units
 from kernel import intent
 from kernel.money import Amount
@@ -30,7 +30,7 @@ def sweep_due(hot: Wallet, *, claimed: int = 0) -> Amount | None:
     """
     if hot.target == 0 or refill_coming(hot):
         return None
-    free = int(free_coins(hot).aggregate(total=Sum("units"))["total"] or 0)
+    free = free_units(hot)
     return sweeps.amount_to_propose(
         free=Amount(free + claimed, hot.asset),
         promised=Amount(promised_units(hot.asset), hot.asset),

@@ -118,6 +118,16 @@ def free_coins(wallet: Wallet) -> QuerySet[Utxo]:
     return free.exclude(pk__in=claimed).exclude(pk__in=arriving)
 
 
+def free_units(wallet: Wallet, *, total: int | None = None) -> int:
+    """What those come to: all that is unspent, read from its index, without the few that are not free."""
+    unspent = _unspent(wallet).order_by()
+    young = unspent.filter(coinbase=True, height__gt=tip_height() - MATURITY + 1)
+    claimed = UtxoLock.objects.order_by().filter(released_at=None, utxo__wallet=wallet).values("utxo")
+    seen = Deposit.objects.order_by().filter(state=deposits.State.SEEN, coin__wallet=wallet)
+    waiting = unspent.filter(height=None).values("pk").union(young.values("pk"), claimed, seen.values("coin"))
+    return (_sum(unspent) if total is None else total) - _sum(unspent.filter(pk__in=waiting))
+
+
 def marks_of(wallet: Wallet) -> Targets:
     """Below what a hot wallet is filled up by now, and how far: treasury's marks, within the band of what may
     be hot of all coins in blocks without those that withdrawals will take.
@@ -152,7 +162,7 @@ def refill_need(wallet: Wallet, cold: Wallet, *, claimed: int = 0) -> Amount | N
         hot=Amount(_sum(_unspent(wallet)) - leaving_units(wallet), wallet.asset),
         promised=Amount(promised_units(wallet.asset), wallet.asset),
         marks=marks_of(wallet),
-        cold=Amount(_sum(free_coins(cold)) + claimed, cold.asset),
+        cold=Amount(free_units(cold) + claimed, cold.asset),
     )
 
 
@@ -248,7 +258,7 @@ def facts_of(amount: Amount, *, now: datetime) -> dict[str, Fact]:
 
 
 def _standing(row: Wallet, total: int, share_bps: int) -> Standing:
-    free = _sum(free_coins(row))
+    free = free_units(row, total=total)
     unconfirmed = _sum(_unspent(row).filter(height=None))
     marks = marks_of(row) if row.target else None
     upper = overflow_of(row) if row.target else None

@@ -14,7 +14,8 @@ from custody import actions, probes, queries, tasks
 from custody.actions.claims import StillPayable
 from custody.domain.coins import NotEnoughCoins
 from custody.domain.payments import CONFIRMED_WITHIN
-from custody.models import Deposit, Payment, Utxo
+from custody.models import Deposit, Payment, Utxo, Wallet
+from custody.queries.treasury import free_units
 from kernel.psbt import Psbt
 from kernel.transaction import Output, Transaction
 from tests.nodes import Node
@@ -114,13 +115,21 @@ def test_lends_no_payment_a_deposit_that_is_not_booked(treasury: Treasury, node:
     wallet = queries.wallet_named("hot")
     free = {coin.txid for coin in queries.free_coins(wallet)}
     assert arriving.txid not in free
+    assert_sums(wallet)
     payment = treasury.broadcast()
+    assert_sums(wallet)
     assert not payment.locks.filter(utxo__txid=arriving.txid).exists()
     with pytest.raises(NotEnoughCoins):
         treasury.psbt_for(treasury.approved(sats=SMALL))
     treasury.mine()
     treasury.book()
     assert arriving.txid in {coin.txid for coin in queries.free_coins(wallet)}
+    assert_sums(wallet)
+
+
+def assert_sums(wallet: Wallet) -> None:
+    """What is free comes to what each free coin does."""
+    assert free_units(wallet) == sum(coin.units for coin in queries.free_coins(wallet))
 
 
 def test_names_a_payment_whose_coin_it_took_back(treasury: Treasury, node: Node) -> None:
