@@ -17,7 +17,7 @@ from core.trusted import serving
 from custody import actions, lane_tasks, queries
 from custody.adapters.bitcoin_answers import ChainInfo, OutPoint
 from custody.daemons.credits import Credits
-from custody.daemons.reconciler import Reconciler
+from custody.daemons.reconciler import Reconciler, coins_of
 from custody.daemons.road import Road
 from custody.daemons.shown import Shown
 from custody.models import Block, Deposit, Payment, Reconciliation, Utxo
@@ -48,11 +48,19 @@ class Chain:
     def block_hash(self, height: int) -> str | None:
         return Block.objects.filter(height=height).values_list("hash", flat=True).first()
 
+    def scan(self, addresses: Any) -> Any:
+        tip = self.chain()
+        return SimpleNamespace(height=tip.height, tip=tip.tip, coins=self.unspent(addresses))
+
     def unspent(self, addresses: Any) -> list[Any]:
         rows = Utxo.objects.filter(address__address__in=list(addresses), spent_in=None, height__isnull=False)
         rows = rows.exclude(wallet__name__in=self.emptied)
         return [
-            SimpleNamespace(amount=row.amount, script=bytes.fromhex(row.address.script))
+            SimpleNamespace(
+                amount=row.amount,
+                script=bytes.fromhex(row.address.script),
+                outpoint=OutPoint(row.txid, row.vout),
+            )
             for row in rows.select_related("address").order_by("pk")[self.stolen :]
         ]
 
@@ -68,11 +76,15 @@ class Chain:
         actions.unwind_block(block_hash=tip.tip, actor=ROBOT, now=scene.treasury.now)
         self.mined = {txid: found for txid, found in self.mined.items() if found[1] < tip.height}
 
+    def transactions(self, txids: Any) -> dict[str, Any]:
+        return {txid: self.transaction(txid) for txid in txids}
+
     def transaction(self, txid: str) -> Any:
         made, height = self.mined.get(txid) or self._booked(txid)
         if made is None:
             return None
         return SimpleNamespace(
+            txid=txid,
             spends=[OutPoint(one.outpoint.txid, one.outpoint.index) for one in made.inputs],
             outputs=[
                 SimpleNamespace(index=place, amount=Amount(out.sats, "BTC"), script=out.script)
@@ -104,9 +116,11 @@ def reconciled(
 ) -> Reconciler:
     """Put the reconciler in its socket's place: in this thread, which sees what is not committed."""
     chain.scene = scene
+    registry = registry or registry_of(scene)
     reconciler = Reconciler(
         key=KEY,
-        registry=registry or registry_of(scene),
+        registry=registry,
+        coins=coins_of(registry, chain, start=lambda job: job()),  # type: ignore[arg-type]
         node=chain,  # type: ignore[arg-type]
         clock=lambda: scene.treasury.now,
         venue=venue,

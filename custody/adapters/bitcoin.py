@@ -8,7 +8,9 @@ somebody twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+import logging
+import time
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import StrEnum
@@ -23,18 +25,30 @@ from custody.adapters.bitcoin_answers import (
     Block,
     ChainInfo,
     OutPoint,
+    Scan,
     Transaction,
     TxOut,
     Unspent,
 )
 
+log = logging.getLogger(__name__)
+
 # Core's error codes that mean something to us (rpc/protocol.h).
 NOT_FOUND: Final = -5
-OUT_OF_RANGE: Final = -8
+INVALID_PARAMETER: Final = -8
+OUT_OF_RANGE: Final = INVALID_PARAMETER
 VERIFY_ERROR: Final = -25
 VERIFY_REJECTED: Final = -26
 VERIFY_ALREADY_IN_UTXO_SET: Final = -27
 IN_WARMUP: Final = -28
+
+
+ASKED_MAX: Final = 100
+"""Transactions in one request; the node answers one after the other."""
+SCAN_S: Final = 3_600.0
+"""A scan of all coins takes minutes on the main chain, and longer on a slow disk."""
+ABORTED_S: Final = 1.0
+"""A scan that was ended is over so soon."""
 
 
 class NodeError(Exception):
@@ -168,9 +182,17 @@ class BitcoinNode:
             if error.code == NOT_FOUND:
                 return None
             raise
-        return answers.transaction(
-            answer, confirmations=int(answer.get("confirmations", 0)), block=answer.get("blockhash")
-        )
+        return _transaction(answer)
+
+    def transactions(self, txids: Iterable[str]) -> dict[str, Transaction | None]:
+        """The same for many, some in one request: to ask for each by itself takes longer than the answer."""
+        wanted = list(dict.fromkeys(txids))
+        found: dict[str, Transaction | None] = {}
+        for first in range(0, len(wanted), ASKED_MAX):
+            asked = wanted[first : first + ASKED_MAX]
+            for txid, answer in zip(asked, self._call_each("getrawtransaction", asked), strict=True):
+                found[txid] = None if answer is None else _transaction(answer)
+        return found
 
     def mempool(self) -> frozenset[str]:
         """Ids of the transactions that wait for a block."""
@@ -185,10 +207,25 @@ class BitcoinNode:
 
     def unspent(self, addresses: Iterable[str]) -> tuple[Unspent, ...]:
         """Every confirmed unspent output of these addresses, in a stable order."""
-        wanted = [f"addr({address})" for address in addresses]
-        if not wanted:
-            return ()
-        answer = self._call("scantxoutset", "start", wanted)
+        wanted = list(addresses)
+        return self.scan(wanted).coins if wanted else ()
+
+    def scan(self, addresses: Sequence[str]) -> Scan:
+        """The same, with the block as of which it is so. The node goes through all coins that there are,
+        which takes minutes on the main chain, and does so for one at a time: whoever asks ends a scan that
+        was left behind.
+        """
+        ask = ("scantxoutset", "start", [f"addr({address})" for address in addresses])
+        try:
+            answer = self._call(*ask, timeout_s=SCAN_S)
+        except NodeError as error:
+            if error.code != INVALID_PARAMETER or not self._call("scantxoutset", "abort"):
+                raise
+            log.warning("a scan that was left behind was ended: %s", error)
+            time.sleep(ABORTED_S)
+            answer = self._call(*ask, timeout_s=SCAN_S)
+        if not answer.get("success", False):
+            raise NodeError(INVALID_PARAMETER, "somebody ended the scan")
         found = (
             Unspent(
                 outpoint=OutPoint(answers.text(each, "txid"), answers.integer(each, "vout")),
@@ -199,7 +236,18 @@ class BitcoinNode:
             )
             for each in answer["unspents"]
         )
-        return tuple(sorted(found, key=lambda coin: (coin.height, coin.outpoint.txid, coin.outpoint.index)))
+        return Scan(
+            height=answers.integer(answer, "height"),
+            tip=answers.text(answer, "bestblock"),
+            coins=tuple(
+                sorted(found, key=lambda coin: (coin.height, coin.outpoint.txid, coin.outpoint.index))
+            ),
+        )
+
+    def scan_progress(self) -> int | None:
+        """How far the scan that is under way has come, in percent; None where there is none."""
+        answer = self._call("scantxoutset", "status")
+        return None if answer is None else answers.integer(answer, "progress")
 
     def test_accept(self, raw: bytes) -> Acceptance:
         """Whether the mempool would take this transaction now, and if not, why."""
@@ -260,27 +308,62 @@ class BitcoinNode:
 
     # --- Wire -------------------------------------------------------------------------------------
 
-    def _call(self, method: str, *params: object) -> Any:
+    def _call(self, method: str, *params: object, timeout_s: float | None = None) -> Any:
+        answer = self._asked(method, _request(method, params), timeout_s=timeout_s)
+        if not isinstance(answer, dict):
+            raise NodeUnreachable(f"{method}: without a JSON-RPC answer")
+        return _result(method, answer)
+
+    def _call_each(self, method: str, of: Sequence[str]) -> list[Any]:
+        """One request for each, all in one; None where the node knows no such one."""
+        given = self._asked(method, [_request(method, (each, True), str(at)) for at, each in enumerate(of)])
+        by_id = {str(one.get("id")): one for one in given} if isinstance(given, list) else {}
+        found = []
+        for at in range(len(of)):
+            try:
+                found.append(_result(method, by_id.get(str(at), {})))
+            except NodeError as error:
+                if error.code != NOT_FOUND:
+                    raise
+                found.append(None)
+        return found
+
+    def _asked(self, method: str, request: object, *, timeout_s: float | None = None) -> Any:
         try:
             response = self._http.post(
-                self._url, json={"jsonrpc": "1.0", "id": "countersign", "method": method, "params": params}
+                self._url,
+                json=request,
+                timeout=httpx.USE_CLIENT_DEFAULT if timeout_s is None else timeout_s,
             )
         except httpx.HTTPError as error:
             raise NodeUnreachable(f"{method}: {error or type(error).__name__}") from error
         if response.status_code in (401, 403):
             raise NodeUnreachable(f"{method}: the node refuses our credentials ({response.status_code})")
         try:
-            answer = json.loads(response.content, parse_float=Decimal, parse_constant=_no_constant)
+            return json.loads(response.content, parse_float=Decimal, parse_constant=_no_constant)
         except ValueError as error:
             raise NodeUnreachable(f"{method}: status {response.status_code} without JSON") from error
-        if not isinstance(answer, dict) or "result" not in answer:
-            raise NodeUnreachable(f"{method}: status {response.status_code} without a JSON-RPC answer")
-        if answer.get("error") is not None:
-            code, message = int(answer["error"]["code"]), str(answer["error"]["message"])
-            if code == IN_WARMUP:
-                raise NodeUnreachable(f"{method}: the node is starting ({message})")
-            raise NodeError(code, message)
-        return answer["result"]
+
+
+def _request(method: str, params: Sequence[object], name: str = "countersign") -> dict[str, object]:
+    return {"jsonrpc": "1.0", "id": name, "method": method, "params": params}
+
+
+def _result(method: str, answer: dict[str, Any]) -> Any:
+    if "result" not in answer:
+        raise NodeUnreachable(f"{method}: without a JSON-RPC answer")
+    if answer.get("error") is not None:
+        code, message = int(answer["error"]["code"]), str(answer["error"]["message"])
+        if code == IN_WARMUP:
+            raise NodeUnreachable(f"{method}: the node is starting ({message})")
+        raise NodeError(code, message)
+    return answer["result"]
+
+
+def _transaction(answer: Any) -> Transaction:
+    return answers.transaction(
+        answer, confirmations=int(answer.get("confirmations", 0)), block=answer.get("blockhash")
+    )
 
 
 def _no_constant(name: str) -> object:

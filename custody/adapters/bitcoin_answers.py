@@ -75,6 +75,15 @@ class Unspent:
 
 
 @dataclass(frozen=True, slots=True)
+class Scan:
+    """Confirmed unspent outputs, as of this block."""
+
+    height: int
+    tip: str
+    coins: tuple[Unspent, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Acceptance:
     """Whether the node would take the transaction now, without taking it."""
 

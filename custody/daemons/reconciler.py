@@ -22,7 +22,7 @@ import threading
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from cryptography.hazmat.primitives.serialization import load_pem_private_key
@@ -31,15 +31,18 @@ from django.db import DatabaseError
 from custody import queries
 from custody.adapters.bitcoin import BitcoinNode, NodeError, NodeUnreachable
 from custody.adapters.bitcoin_answers import NodeAnswerUnreadable
+from custody.daemons.coins import Coins, Held, NotScanned
 from custody.daemons.credits import Credits
 from custody.daemons.looking import Looking, MoreToSee
 from custody.daemons.road import Road
 from custody.daemons.shown import Shown
 from custody.daemons.sight import PATIENCE, Sight
+from custody.daemons.tally import Tally
 from custody.daemons.voice import Message, Overtaken, Voice
 from custody.domain.credits import NotAgreed, check
 from custody.domain.reconciliations import Books, breaks
 from engine_bridge.comparing import NotCompared
+from engine_bridge.following import MoreToCompare
 from kernel import canonical, lane, members
 from kernel.registry import Registry
 
@@ -58,7 +61,7 @@ class NotNow(Exception):
 
 
 _EXPECTED: Final = (
-    *(NotNow, MoreToSee, NotCompared, Overtaken),
+    *(NotNow, NotScanned, MoreToSee, NotCompared, Overtaken),
     *(NodeError, NodeUnreachable, NodeAnswerUnreadable, DatabaseError, OSError),
 )
 """Why a look can come back without word. Anything else is a fault, and keeps it from none all the same."""
@@ -85,12 +88,16 @@ class Reconciler:
         venue: Callable[[], list[str]],
         agreed: Credits | None = None,
         shown: Shown | None = None,
+        tally: Tally | None = None,
+        coins: Coins | None = None,
         road: Road | None = None,
         patience: timedelta = PATIENCE,
     ) -> None:
         self._registry, self._node, self._clock = registry, node, clock
         self._venue = venue
         self._agreed = agreed or Credits()
+        self._tally = tally or Tally()
+        self._coins = coins or coins_of(registry, node)
         self._looking = Looking(node=node, registry=registry, shown=shown or Shown())
         self._road = road
         self._alone = threading.Lock()  # whoever asks, and the one that looks by itself
@@ -115,7 +122,7 @@ class Reconciler:
             log.warning("%s: %s", wallet, why, exc_info=not isinstance(error, _EXPECTED))
             with self._saying:
                 self._sight.missed(wallet, why)
-            if isinstance(error, MoreToSee):
+            if isinstance(error, MoreToSee | MoreToCompare | NotScanned):
                 self._looked.pop(wallet, None)  # goes on at once, though nobody asks
             return self._blind(wallet, again=True) or {"v": 1, "type": "later", "why": why}
 
@@ -158,25 +165,39 @@ class Reconciler:
         """
         began = self._clock()
         described = self._registry.wallets[wallet]
+        later: list[Exception] = []
         before = self._at_tip()
-        coins = self._node.unspent(
-            one.address(index) for one in self._registry.wallets.values() for index in range(len(one.keys))
+        held: Held | None = None
+        try:
+            held = self._coins.at(*before)
+        except NotScanned as error:
+            later.append(error)
+        self._tally.go_round()
+        try:
+            self._looking.go_round(now=began)
+        except MoreToSee as error:
+            later.append(error)
+        is_seen = not any(isinstance(error, MoreToSee) for error in later)
+        books = queries.books_of(
+            wallet, known=self._agreed.references, booked=self._looking.booked, sums=self._tally.sums
         )
-        on_chain = sum(coin.amount.units for coin in coins if coin.script in described.indexes)
-        elsewhere = sum(coin.amount.units for coin in coins) - on_chain
-        books = queries.books_of(wallet, known=self._agreed.references, booked=self._looking.booked)
         spent = {} if books is None else self._spent(wallet, books.height)
-        unseen = [] if books is None else self._looking.breaks(books.whole.booked, now=self._clock())
+        unseen = (
+            self._looking.breaks(books.whole.booked, now=self._clock())
+            if is_seen and books is not None
+            else []
+        )
         if books is None or books.height < 1:
             raise NotNow("there is no block yet")
-        later: list[Exception] = []
-        at_one_block = (books.height, books.tip) == before == self._at_tip()
-        if at_one_block:
-            unsound = [*self._unsound(books, elsewhere), *unseen]
-        else:
-            later.append(NotNow(self._apart(books)))
+        on_chain, differs = books.units, False
+        if held is not None and (books.height, books.tip) == (held.height, held.tip) == self._at_tip():
+            on_chain = held.units(described.indexes)
+            differs = on_chain != books.units
+            unsound = [*self._unsound(books, held.units() - on_chain), *unseen]
+        else:  # the two sums say nothing of each other
+            if held is not None:
+                later.append(NotNow(self._apart(books)))
             unsound = self._unsound(books, books.whole.elsewhere)
-        differs = at_one_block and on_chain != books.units
         try:
             unsound += self._venue()
         except Exception as error:  # noqa: BLE001 - what else is wrong is said all the same
@@ -202,8 +223,7 @@ class Reconciler:
                 now=now,
                 height=books.height,
                 on_chain=on_chain,
-                # Where they were not at one block, the two sums say nothing of each other.
-                in_books=books.units if at_one_block else on_chain,
+                in_books=books.units,
                 unsound=unsound,
                 spent=spent,
             )
@@ -247,6 +267,17 @@ class Reconciler:
             f"the node and the books do not stand at the same block: the books stand on {books.tip[:80]} at "
             f"{books.height}, where the node has {other}"
         )
+
+
+def coins_of(registry: Registry, node: BitcoinNode, **how: Any) -> Coins:
+    """The coins on all addresses of a registry. To make these takes long where there are many."""
+    wallets = registry.wallets.values()
+    return Coins(
+        node=node,
+        addresses=lambda: [one.address(index) for one in wallets for index in range(len(one.keys))],
+        scripts=frozenset(script for one in wallets for script in one.indexes),
+        **how,
+    )
 
 
 def _said(error: Exception) -> str:

@@ -8,11 +8,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Final
+from uuid import UUID
 
 from kernel.money import Amount
 
 ASSET: Final = "BTC"
 """Of the one chain that is read."""
+TABLES: Final = 3
+FIRST: Final = UUID(int=0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +57,24 @@ class Booked:
     arrived: tuple[Deposit, ...] = ()
     left: tuple[str, ...] = ()
     more: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where a round through all bookings goes on: behind a row of deposits, of payments, or of versions."""
+
+    table: int = 0
+    after: UUID = FIRST
+
+
+@dataclass(frozen=True, slots=True)
+class Bookings:
+    """A piece of it: so many rows, with what the chain has not shown yet. `place` is None at its end."""
+
+    place: Place | None
+    rows: int
+    arrived: tuple[Deposit, ...]
+    left: tuple[str, ...]
 
 
 def breaks(booked: Booked, *, deposits: int, payments: int, fees: int) -> list[str]:

@@ -14,7 +14,7 @@ from custody.queries.announcements import (
 )
 from custody.queries.approvers import bereft, lack_of, waiting_for
 from custody.queries.askers import Askers, askers_without
-from custody.queries.booked import booked
+from custody.queries.booked import booked, bookings_after
 from custody.queries.deposits import (
     confirmations_of,
     deposit_address_of,
@@ -133,6 +133,7 @@ from custody.queries.sweeps import (
     sweepable,
     sweeps_for,
 )
+from custody.queries.tally import accounts_after, booked_since, of_the_house
 from custody.queries.treasury import (
     NoPolicy,
     Standing,
@@ -209,6 +210,7 @@ __all__ = [
     "Standing",
     "TierLowered",
     "WithdrawalsHeld",
+    "accounts_after",
     "adjustment_for",
     "adjustments_for",
     "all_standings",
@@ -220,6 +222,8 @@ __all__ = [
     "beneficiaries_of",
     "bereft",
     "booked",
+    "booked_since",
+    "bookings_after",
     "books_of",
     "change_script",
     "check_held",
@@ -281,6 +285,7 @@ __all__ = [
     "needs_care",
     "needs_release",
     "newest_about",
+    "of_the_house",
     "open_versions",
     "order_for",
     "order_life",

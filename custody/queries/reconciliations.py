@@ -9,12 +9,13 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from django.db import connection, transaction
-from django.db.models import F, Max, Min, Sum
+from django.db.models import F
+from django.db.models import Sum as Total
 
 from core.approvals.queries import signatures
 from core.ledger import AccountKind
 from core.ledger.kinds import side
-from core.ledger.models import Account, JournalEntry
+from core.ledger.models import JournalEntry
 from custody.domain import deposits
 from custody.domain.booked import Booked
 from custody.domain.credits import Credit
@@ -22,6 +23,7 @@ from custody.domain.payments import Step
 from custody.domain.reconciliations import LATE, Books, Whole
 from custody.models import Adjustment, Deposit, Lane, Payment, Reconciliation, SignerHealth, Utxo, Wallet
 from custody.queries.deposits import tip
+from custody.queries.tally import Kind, Sum, of_all
 from kernel.approval import SignedApproval
 from kernel.lane import DEPTH, SPENT_MAX
 
@@ -30,14 +32,18 @@ CREDITS_MAX: Final = 1_000
 
 
 def books_of(
-    name: str, *, known: Collection[str] = (), booked: Callable[[], Booked] = Booked
+    name: str,
+    *,
+    known: Collection[str] = (),
+    booked: Callable[[], Booked] = Booked,
+    sums: Callable[[], Mapping[Kind, Sum]] = of_all,
 ) -> Books | None:
     """What the books say about a wallet and beyond it, all read at one moment; None before the first block.
 
     Only what is on its ordinary way explains a difference between ledger and chain: a deposit that was
     credited and left the chain, a payment that confirmed after it was given up, a coin that somebody else
     spent, are breaks. `known` are the references of credits that need not be read again; `booked` reads,
-    at the same moment, what came from the chain and left by it.
+    at the same moment, what came from the chain and left by it, and `sums` what accounts come to.
     """
     with transaction.atomic(), connection.cursor() as cursor:
         if not connection.savepoint_ids:
@@ -47,15 +53,10 @@ def books_of(
             return None
         wallet = Wallet.objects.get(name=name)
         others = Wallet.objects.filter(asset=wallet.asset).exclude(pk=wallet.pk)
-        sums = {
-            (row["asset"], row["kind"]): (int(row["total"]), int(row["low"]), int(row["high"]))
-            for row in Account.objects.order_by()
-            .values("asset", "kind")
-            .annotate(total=Sum("units"), low=Min("units"), high=Max("units"))
-        }
+        found = sums()
         kind = _holding(wallet)
         totals = {
-            of: side(of) * total for (asset, of), (total, _, _) in sums.items() if asset == wallet.asset
+            of: side(of) * total for (asset, of), (total, _, _) in found.items() if asset == wallet.asset
         }
         elsewhere = _Moving.of(list(others))
         kinds = {_holding(other) for other in others} - {kind}
@@ -70,12 +71,14 @@ def books_of(
                 asset=wallet.asset,
                 elsewhere=sum(totals.get(each, 0) for each in kinds) + elsewhere.arriving - elsewhere.leaving,
                 credited={
-                    asset: -total for (asset, of), (total, _, _) in sums.items() if of == AccountKind.EXTERNAL
+                    asset: -total
+                    for (asset, of), (total, _, _) in found.items()
+                    if of == AccountKind.EXTERNAL
                 },
-                left=_left(sums),
+                left=_left(found),
                 lowest={
                     (asset, of): low if side(of) > 0 else -high
-                    for (asset, of), (_, low, high) in sums.items()
+                    for (asset, of), (_, low, high) in found.items()
                     if of not in (AccountKind.HOT_WALLET, AccountKind.COLD_WALLET)
                 },
                 credits=tuple(_credits(known)),
@@ -84,7 +87,7 @@ def books_of(
         )
 
 
-def _left(sums: Mapping[tuple[str, str], tuple[int, int, int]]) -> dict[str, int]:
+def _left(sums: Mapping[Kind, Sum]) -> dict[str, int]:
     found: Counter[str] = Counter()
     for (asset, _), (total, _, _) in sums.items():
         found[asset] += total
@@ -107,14 +110,16 @@ class _Moving(NamedTuple):
         confirmed = Payment.objects.filter(height__isnull=False)
         paid = confirmed.filter(wallet__in=wallets)
         gone = paid.filter(withdrawal__state=Step.CONFIRMED).aggregate(
-            total=Sum(F("withdrawal__units") + F("fee_units"))
+            total=Total(F("withdrawal__units") + F("fee_units"))
         )["total"]
-        arriving, leaving = int(seen.aggregate(total=Sum("units"))["total"] or 0), int(gone or 0)
+        arriving, leaving = int(seen.aggregate(total=Total("units"))["total"] or 0), int(gone or 0)
         for kind in ("refill", "sweep"):
             moving = {f"{kind}__state": Step.CONFIRMED}
             filled = confirmed.filter(**moving, **{f"{kind}__target__in": wallets})
-            moved = paid.filter(**moving).aggregate(total=Sum(F(f"{kind}__units") + F("fee_units")))["total"]
-            arriving += int(filled.aggregate(total=Sum(f"{kind}__units"))["total"] or 0)
+            moved = paid.filter(**moving).aggregate(total=Total(F(f"{kind}__units") + F("fee_units")))[
+                "total"
+            ]
+            arriving += int(filled.aggregate(total=Total(f"{kind}__units"))["total"] or 0)
             leaving += int(moved or 0)
         return cls(arriving, leaving)
 

@@ -20,6 +20,8 @@ BATCH_MAX: Final = 512
 HEARTBEAT_MS: Final = 500
 SILENCE_S: Final = 5.0
 """No batch and no heartbeat for so long: the stream is dead, whatever the connection says."""
+SILENCES_MAX: Final = 4
+"""So often nothing new, and what was asked for is no event that only is not durable yet."""
 CALL_S: Final = 10.0
 GATHERED_MAX: Final = 8 * BATCH_MAX
 """So many are handed over as one run: settlement's cost is by statement as well as by row."""
@@ -145,14 +147,21 @@ def _joined(batches: list[Batch]) -> Batch:
 
 
 def read_range(target: str, *, first: int, last: int) -> Iterator[Batch]:
-    """The events from `first` to `last` inclusive, for a comparison or a rebuild."""
+    """The events from `first` to `last` inclusive, for a comparison or a rebuild.
+
+    EngineAway; EventsMissing, also where there is no such last one.
+    """
     with Feed(target, from_event_seq=first, consumer="reader") as feed:
-        reached = first - 1
+        reached, silences = first - 1, 0
         while reached < last:
             batch = feed.next()
             if batch.events:
-                reached = batch.last_event_seq
+                reached, silences = batch.last_event_seq, 0
                 yield batch
+                continue
+            silences += 1
+            if silences > SILENCES_MAX:
+                raise EventsMissing(f"event {last} never was: {batch.newest_event_seq} is the newest")
 
 
 def balances(target: str) -> Iterator[Page]:
@@ -160,15 +169,19 @@ def balances(target: str) -> Iterator[Page]:
 
     An engine does not tell all of a large venue at once: every order would wait for that.
     """
+    place = 0
+    while True:
+        page, place = balances_from(target, place)
+        yield page
+        if not place:
+            return
+
+
+def balances_from(target: str, place: int) -> tuple[Page, int]:
+    """The page that begins at that place, and where the next one does: 0 where there is none. EngineAway."""
     with open_channel(target) as channel:
         stub = event_feed_pb2_grpc.EventFeedStub(channel)
-        place = 0
-        while True:
-            request = event_feed_pb2.BalancesRequest(paged=True, from_place=place)
-            page, place = _page(stub, request)
-            yield page
-            if not place:
-                return
+        return _page(stub, event_feed_pb2.BalancesRequest(paged=True, from_place=place))
 
 
 def balances_of(target: str, accounts: Sequence[int]) -> Iterator[Page]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from engine_bridge.domain import assets
 from engine_bridge.domain.events import Event, Traded, TransferClosed, Units
@@ -14,6 +14,12 @@ from engine_bridge.domain.records import FEE_ACCOUNT
 from kernel.money import Amount
 
 Movements: TypeAlias = dict[tuple[int, str], int]
+Flows: TypeAlias = dict[tuple[int, str, str], int]
+"""What moved, by account, asset and kind of entry in the ledger."""
+
+TRADE: Final = "engine.trade"
+SETTLED: Final = "engine.transfer_settled"
+RETURNED: Final = "engine.transfer_returned"
 
 
 class Break(ValueError):
@@ -63,6 +69,23 @@ def of_events(events: Iterable[Event]) -> Movements:
             moved = of_transfer(event.body)
         for key, units in moved.items():
             found[key] += units
+    return dict(found)
+
+
+def flows_of(events: Iterable[Event]) -> Flows:
+    """What the entries of these events move at the venue, and what was on its way there and goes back."""
+    found: defaultdict[tuple[int, str, str], int] = defaultdict(int)
+    for event in events:
+        body = event.body
+        if isinstance(body, Traded):
+            for (account, asset), units in of_trade(body).items():
+                found[account, asset, TRADE] += units
+        elif isinstance(body, TransferClosed) and body.refusal and body.into_venue:
+            back = amount(body.amount)
+            found[body.account_id, back.asset, RETURNED] -= back.units
+        elif isinstance(body, TransferClosed):
+            for (account, asset), units in of_transfer(body).items():
+                found[account, asset, SETTLED] += units
     return dict(found)
 
 

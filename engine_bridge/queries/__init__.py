@@ -1,5 +1,15 @@
 """Reads of the venue: for traders their own rows, for officers markets and settlement."""
 
+from engine_bridge.queries.books import (
+    FIRST,
+    UNKNOWN,
+    Held,
+    News,
+    beginning,
+    held_after,
+    held_by,
+    news,
+)
 from engine_bridge.queries.markets import (
     BookLine,
     MarketView,
@@ -20,7 +30,6 @@ from engine_bridge.queries.settlement import (
     settled_event_seq,
     settlement,
     settlement_for,
-    trading_books,
     wait_for_settlement,
 )
 from engine_bridge.queries.traders import (
@@ -38,21 +47,29 @@ from engine_bridge.queries.traders import (
 )
 
 __all__ = [
+    "FIRST",
     "OPEN_STATES",
     "POLL_S",
+    "UNKNOWN",
     "BookLine",
+    "Held",
     "MarketView",
+    "News",
     "SettledBook",
     "SettlementView",
     "TickerView",
     "TradingBalanceView",
     "account_of",
+    "beginning",
     "fills",
+    "held_after",
+    "held_by",
     "instrument",
     "instruments",
     "latest_named",
     "market_for",
     "markets_for",
+    "news",
     "order",
     "orders",
     "public_trades",
@@ -64,7 +81,6 @@ __all__ = [
     "ticker",
     "to_be_frozen",
     "trading_balances",
-    "trading_books",
     "transfer",
     "wait_for_settlement",
     "wait_for_transfer",

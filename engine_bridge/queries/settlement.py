@@ -1,17 +1,13 @@
-"""How far settlement has come, and what the ledger holds at the venue as of it."""
+"""How far settlement has come."""
 
 from __future__ import annotations
 
 import time
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
-
-from django.db import connection
 
 from core import access
 from core.access.models import Identity
-from core.ledger import AccountKind
 from core.refusals import NotFound
 from engine_bridge.locks import SHARD
 from engine_bridge.models import (
@@ -20,13 +16,6 @@ from engine_bridge.models import (
 )
 from engine_bridge.permissions import Permission
 from engine_bridge.queries.traders import POLL_S
-
-_BOOKS: Final = """
-    SELECT coalesce((SELECT greatest(last_event_seq, rebuilt_to) FROM engine_cursor WHERE shard = %s), 0),
-           CASE a.kind WHEN %s THEN 0 ELSE coalesce(e.id, -1) END, a.asset, a.units
-    FROM (SELECT 1) always
-    LEFT JOIN ledger_account a ON a.kind IN (%s, %s) AND a.units <> 0
-    LEFT JOIN engine_account e ON e.identity_id = a.owner"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,20 +35,6 @@ class SettlementView:
     def is_rebuilding(self) -> bool:
         """Whether the mirrors were emptied and have not come back to where they had been."""
         return self.last_event_seq < self.rebuilt_to
-
-
-def trading_books() -> tuple[int, dict[tuple[int, str], int]]:
-    """The ledger's event, and by engine account and asset what it holds at the venue as of it.
-
-    One statement, hence one moment. The event is settlement's; while the mirrors are being rebuilt it is the
-    one that they had reached, since the postings stayed. Account 0 is the venue's own and holds its fees; -1
-    would be somebody whom the engine does not know.
-    """
-    with connection.cursor() as cursor:
-        fees, trading = AccountKind.ENGINE_FEES, AccountKind.CUSTOMER_TRADING
-        cursor.execute(_BOOKS, [SHARD, fees, fees, trading])
-        rows = cursor.fetchall()
-    return rows[0][0], {(number, asset): int(units) for _, number, asset, units in rows if units}
 
 
 def settled_engine_seq() -> int:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -115,14 +116,26 @@ def test_are_looked_for_on_the_chain_once_and_some_at_a_time(
 ) -> None:
     scene.confirm(scene.withdraw())
     monkeypatch.setattr(looking, "AT_ONCE", COINS)
+    monkeypatch.setattr(looking, "FOR_S", 0)
     path = tmp_path / "shown"
     reconciled(scene, chain, monkeypatch, shown=Shown(path))
     with pytest.raises(NothingReconciled, match=f"{COINS} bookings were looked for, and more wait"):
         reconcile(settings.RECONCILER_SOCKET, "hot")
+    agreed: list[bool] = []
+    looks = 0
+    while not agreed:
+        looks += 1
+        reconciled(scene, chain, monkeypatch, shown=Shown(path))  # another process goes on
+        with suppress(NothingReconciled):
+            agreed.append(reconcile(settings.RECONCILER_SOCKET, "hot").agrees)
+        assert looks < 10
+    assert looks > 2
+    assert agreed == [True]
     assert look(scene).agrees
     reconciled(scene, chain, monkeypatch, shown=Shown(path))
     chain.scene = None  # the node has forgotten all of them
     assert look(scene).agrees
+    monkeypatch.setattr(looking, "FOR_S", 60)
     reconciled(scene, chain, monkeypatch)
     chain.scene = None
     assert len(look(scene).breaks) == 3

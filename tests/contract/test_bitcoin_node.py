@@ -279,6 +279,11 @@ def test_finds_the_unspent_outputs_of_an_address_in_the_chain_only(node: Bitcoin
     node.mine(blocks=1, address=ANA.address)
     (found,) = node.unspent([cy.address, BEN.address.replace(BEN.address, cy.address)])
     assert (found.amount, found.script, found.height) == (btc(70_000), cy.script, node.chain().height)
+    scan, tip = node.scan([cy.address]), node.chain()
+    assert (scan.coins, scan.height, scan.tip) == ((found,), tip.height, tip.tip)
+    assert node.scan_progress() is None
+    asked = [found.outpoint.txid, "ab" * 32, coin.outpoint.txid, found.outpoint.txid]
+    assert node.transactions(asked) == {txid: node.transaction(txid) for txid in asked}
     spent = cy.spend(Coin(found.outpoint, 70_000), [(ANA.script, 69_000)])
     assert node.broadcast(spent).delivered
     assert node.output(found.outpoint) is None

@@ -165,6 +165,6 @@ def test_is_done_once_by_many_who_do_it_at_the_same_time(real_database: str) -> 
         inwards = sum(10_000 * (number + 1) * (1 if number % 2 else -1) for number in range(8))
         assert Transfer.objects.filter(client_id__startswith="t").count() == 8
         assert holdings(tom) == (funding - inwards, 0, trading + inwards)
-        assert queries.trading_books()[1][account(tom).pk, "BTC"] == trading + inwards
+        assert queries.held_by([account(tom).pk]).units[account(tom).pk, "BTC"] == trading + inwards
         assert compare(settings.ENGINE_TRANSFERS_TARGET).differences == ()
         assert sound()

@@ -20,7 +20,9 @@ from custody.daemons.reconciler import Reconciler, key_at
 from custody.daemons.road import Road
 from custody.daemons.shown import Shown
 from custody.daemons.sight import PATIENCE
-from engine_bridge import comparing
+from custody.daemons.tally import Tally
+from engine_bridge.followed import Followed
+from engine_bridge.following import Following
 from kernel.canonical import NotCanonical
 from kernel.registry import BadRegistry, Registry
 
@@ -43,6 +45,16 @@ class Command(BaseCommand):
             "--shown",
             type=Path,
             help="its list of deposits and payments that the chain showed it (beside the key: shown)",
+        )
+        parser.add_argument(
+            "--tally",
+            type=Path,
+            help="what all accounts came to when it last counted (beside the key: tally)",
+        )
+        parser.add_argument(
+            "--followed",
+            type=Path,
+            help="how far it followed ledger and engine, and where they are apart (beside the key: followed)",
         )
         parser.add_argument("--registry", type=Path, default=settings.REGISTRY_FILE)
         parser.add_argument("--socket", type=Path, default=settings.RECONCILER_SOCKET)
@@ -72,6 +84,8 @@ class Command(BaseCommand):
             registry = Registry.parse(options["registry"].read_bytes())
             agreed = Credits(options["credits"] or options["key"].with_name("credits"))
             shown = Shown(options["shown"] or options["key"].with_name("shown"))
+            tally = Tally(options["tally"] or options["key"].with_name("tally"))
+            followed = Followed(options["followed"] or options["key"].with_name("followed"))
             listener = serving.listen(options["socket"])
         except (OSError, ValueError, BadRegistry, NotCanonical, sqlite3.Error) as error:
             raise CommandError(f"cannot start: {error}") from error
@@ -81,9 +95,10 @@ class Command(BaseCommand):
                 registry=registry,
                 node=node,
                 clock=clock.now,
-                venue=lambda: comparing.breaks(settings.ENGINE_READER_TARGET),
+                venue=Following(settings.ENGINE_READER_TARGET, followed).breaks,
                 agreed=agreed,
                 shown=shown,
+                tally=tally,
                 road=Road(options["signers"]),
                 patience=timedelta(seconds=options["blind_s"]),
             )
