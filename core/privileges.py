@@ -63,6 +63,9 @@ CHANGE_ONLY: Final[dict[str, str]] = {
     "audit_subject": "wrapped, destroyed_at",
     "custody_signer_order": "state, request_id, assertion",
     "freezes_freeze": "released_at, release_request",
+    "engine_account_fees": (
+        "level, maker_ppm, taker_ppm, request, approved_request, decided_at, confirmed_at"
+    ),
     "customers_customer": "password, tier, password_asked_at, withdrawals_held_until",
     "customers_api_key": "last_used_at, revoked_at",
     "customers_authenticator": (
@@ -77,7 +80,7 @@ WORKER_ONLY: Final = ("audit_mention", "audit_checkpoint", "audit_tile", "audit_
 """The sealer's tables: readable by all, written by the worker's role alone."""
 
 MIRRORS: Final = (
-    *("engine_cursor", "engine_order", "engine_fill", "engine_trading_balance"),
+    *("engine_cursor", "engine_order", "engine_fill", "engine_trading_balance", "engine_told_fees"),
     *("custody_block", "custody_utxo"),
 )
 """What the worker's daemons copy from the engine and the chain; nobody else writes there."""
@@ -104,6 +107,7 @@ NOT_FOR_TRADERS: Final = (
     "custody_version_signature",
     "custody_version_refusal",
     "freezes_freeze",
+    "engine_account_fees",
 )
 """What the process that faces traders only reads: nobody's rights, consent or freezes change from there."""
 

@@ -9,10 +9,11 @@ class EngineBridgeConfig(AppConfig):
     def ready(self) -> None:
         from core import access, approvals, health
         from engine_bridge import checks, events, probes, subscribers  # noqa: F401 - these register themselves
-        from engine_bridge.actions.halts import KIND
+        from engine_bridge.actions import bands, fees, halts
         from engine_bridge.permissions import Permission
 
         access.register(Permission)
-        approvals.register(KIND)
+        for kind in (halts.KIND, bands.KIND, fees.KIND):
+            approvals.register(kind)
         health.register("engine", probes.read_engine)
         health.register("settlement", probes.read_settlement)

@@ -5,12 +5,13 @@ ledger.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from uuid import UUID
 
 from django.db.models import F
 
 from core.copying import Among
-from engine_bridge.models import EngineCursor, Instrument, TradingBalance, Transfer
+from engine_bridge.models import AccountFees, EngineCursor, Instrument, TradingBalance, Transfer
 
 SHARD = 1
 
@@ -40,6 +41,12 @@ def balances(accounts: Iterable[int]) -> dict[tuple[int, str], tuple[int, int]]:
         (account, asset): (units, held)
         for account, asset, units, held in rows.values_list("account_id", "asset", "units", "held")
     }
+
+
+def fees(account: int, *, now: datetime) -> AccountFees:
+    """What an account is to pay, locked; made with the market's own fees when first asked for."""
+    AccountFees.objects.get_or_create(account_id=account, defaults={"decided_at": now})
+    return AccountFees.objects.select_for_update().get(account_id=account)
 
 
 def instrument(symbol: str) -> Instrument | None:

@@ -12,8 +12,9 @@ from django.db.models import F, Q
 
 from core.fields import UnitsField
 from core.ids import new_id
+from engine_bridge.domain.fees import STANDARD, Rates, rates
 from engine_bridge.domain.instruments import Scale
-from engine_bridge.domain.markets import STOPS
+from engine_bridge.domain.markets import STOPS, Band
 from engine_bridge.domain.transfers import TransferState
 
 
@@ -38,6 +39,15 @@ class Instrument(models.Model):
     """A released market collects orders in a call auction until then, and opens at its one price."""
     release_request = models.UUIDField(null=True)
     """The only request whose approval opens it. A stop empties this: what was asked for before is void."""
+    band_ppm = models.PositiveIntegerField(null=True)
+    """How far from the last trade's price an order may pay, in millionths; 0 is no band. Empty until it was
+    first looked at."""
+    band_reference_ticks = models.PositiveBigIntegerField(default=0)
+    """The price that came with that band, and counts until the next trade; 0 is none."""
+    band_told_at = models.DateTimeField(null=True)
+    """When the engine had taken it. Empty while it is to be told."""
+    band_request = models.UUIDField(null=True)
+    """The only request whose approval sets another one. Whoever narrows the band empties this."""
     listed_at = models.DateTimeField()
 
     class Meta:
@@ -49,6 +59,11 @@ class Instrument(models.Model):
     @property
     def scale(self) -> Scale:
         return Scale(self.symbol, self.base, self.quote, self.tick_units, self.lot_units)
+
+    @property
+    def band(self) -> Band | None:
+        """The price band that officers want; None where nobody has looked at the engine's yet."""
+        return None if self.band_ppm is None else Band(self.band_ppm, self.band_reference_ticks)
 
     @property
     def is_stopped(self) -> bool:
@@ -70,6 +85,62 @@ class EngineAccount(models.Model):
 
     def __str__(self) -> str:
         return f"engine account {self.pk}"
+
+
+class AccountFees(models.Model):
+    """What an account is to pay, where officers ever decided about it; everybody else pays the market's fees.
+
+    The key is the engine's number, also of an account that was never opened here, if the engine names one.
+    """
+
+    account = models.OneToOneField(
+        EngineAccount, on_delete=models.DO_NOTHING, primary_key=True, db_constraint=False, related_name="fees"
+    )
+    level = models.CharField(max_length=12, default=STANDARD)
+    maker_ppm = models.IntegerField(null=True)
+    taker_ppm = models.IntegerField(null=True)
+    request = models.UUIDField(null=True)
+    """The only request whose approval changes this; a later one takes its place."""
+    approved_request = models.UUIDField(null=True)
+    """The one that made it what it is; the database asks for it whenever it changes."""
+    decided_at = models.DateTimeField()
+    confirmed_at = models.DateTimeField(null=True)
+    """When the engine's events said the same. Empty while it is to be told."""
+
+    class Meta:
+        db_table = "engine_account_fees"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(maker_ppm__isnull=True, taker_ppm__isnull=True)
+                | Q(maker_ppm__isnull=False, taker_ppm__isnull=False),
+                name="account_fees_both_or_neither",
+            )
+        ]
+
+    @property
+    def own(self) -> Rates | None:
+        """The account's own rates; None where it pays the market's."""
+        return rates(self.maker_ppm, self.taker_ppm)
+
+
+class ToldFees(models.Model):
+    """Mirror of an account's own fees in the engine, as of its event; none are the market's.
+
+    Without a foreign key: what the engine says of a number that was never opened here is kept as well.
+    """
+
+    account_id = models.PositiveBigIntegerField(primary_key=True)
+    maker_ppm = models.IntegerField(null=True)
+    taker_ppm = models.IntegerField(null=True)
+    event_seq = models.PositiveBigIntegerField()
+
+    class Meta:
+        db_table = "engine_told_fees"
+
+    @property
+    def own(self) -> Rates | None:
+        """The account's own rates; None where it pays the market's."""
+        return rates(self.maker_ppm, self.taker_ppm)
 
 
 class EngineCursor(models.Model):
@@ -186,6 +257,8 @@ class Fill(models.Model):
     traded_at = models.DateTimeField()
     auction = models.BooleanField(default=False)
     """Nobody took: both sides stood in a call auction, and both paid their maker's fee."""
+    fee_ppm = models.IntegerField(null=True)
+    """The account's own rate by which the fee was taken; empty where it was the market's."""
 
     class Meta:
         db_table = "engine_fill"

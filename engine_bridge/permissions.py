@@ -11,3 +11,6 @@ class Permission(StrEnum):
     REBUILD_MIRRORS = "engine:mirrors:rebuild"
     VERIFY_JOURNAL = "engine:journal:verify"
     APPROVE_MARKET_RELEASES = "engine:market:approve_release"
+    APPROVE_BANDS = "engine:market:approve_band"
+    PROPOSE_FEES = "engine:fees:propose"
+    APPROVE_FEES = "engine:fees:approve"

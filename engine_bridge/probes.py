@@ -76,6 +76,9 @@ def read_settlement(now: datetime) -> Reading:
         return Reading(Status.DEGRADED, sentence, facts)
     if view.oldest_pending is not None and now - view.oldest_pending > PENDING_MAX:
         return Reading(Status.DEGRADED, "A transfer has waited for the engine for too long.", facts)
+    if late := queries.fees_late(now=now):
+        sentence = f"The engine has not taken what was approved of the fees of {late} accounts."
+        return Reading(Status.DEGRADED, sentence, facts)
     if lag is not None and lag > LAG_MAX:
         return Reading(Status.DEGRADED, f"Settlement is {lag} events behind the engine.", facts)
     return Reading(Status.UP, f"Settled up to event {view.last_event_seq}.", facts)

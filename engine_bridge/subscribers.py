@@ -7,8 +7,14 @@ from uuid import UUID
 
 from core import outbox
 from core.freezes.events import FreezePulled
-from engine_bridge import tasks
-from engine_bridge.events import JournalVerifyAsked, MarketStateWanted, TransferStarted
+from engine_bridge import banding, charging, tasks
+from engine_bridge.events import (
+    FeesWanted,
+    JournalVerifyAsked,
+    MarketBandWanted,
+    MarketStateWanted,
+    TransferStarted,
+)
 
 
 @outbox.subscriber(TransferStarted, name="engine.send_transfer")
@@ -21,6 +27,18 @@ def send_transfer(message: TransferStarted, *, now: datetime) -> None:
 def set_market_state(message: MarketStateWanted, *, now: datetime) -> None:
     """Tell the engine what is wanted by now."""
     tasks.assert_market_state(instrument=message.instrument, now=now)
+
+
+@outbox.subscriber(MarketBandWanted, name="engine.set_price_band")
+def set_price_band(message: MarketBandWanted, *, now: datetime) -> None:
+    """Tell the engine the band that is wanted by now."""
+    banding.assert_band(instrument=message.instrument, now=now)
+
+
+@outbox.subscriber(FeesWanted, name="engine.set_account_fees")
+def set_account_fees(message: FeesWanted, *, now: datetime) -> None:
+    """Tell the engine the fees that are wanted by now."""
+    charging.assert_fees(account=message.account)
 
 
 @outbox.subscriber(FreezePulled, name="engine.stop_frozen_markets")

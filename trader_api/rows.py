@@ -149,15 +149,23 @@ def fill(row: Fill) -> Row:
         "execType": "T" if row.taker and not row.auction else "M",
         "fee": negative(row.fee_units, row.fee_asset),
         "feeCcy": row.fee_asset,
-        "feeRate": fee_rate(row.instrument.taker_fee_bps if row.taker else row.instrument.maker_fee_bps),
+        "feeRate": fee_rate(_ppm(row)),
         "fillTime": ms(row.traded_at),
         "ts": ms(row.traded_at),
     }
 
 
-def fee_rate(bps: int) -> str:
-    """A rate in basis points as OKX writes charged fees, e.g. "-0.0008"."""
-    return f"-0.{bps:04d}".rstrip("0").rstrip(".") if bps else "0"
+def _ppm(row: Fill) -> int:
+    """By which rate a fill's fee was taken: the account's own, or else the market's."""
+    if row.fee_ppm is not None:
+        return row.fee_ppm
+    takes = row.taker and not row.auction
+    return 100 * (row.instrument.taker_fee_bps if takes else row.instrument.maker_fee_bps)
+
+
+def fee_rate(ppm: int) -> str:
+    """A rate in millionths as OKX writes charged fees, e.g. "-0.0008"."""
+    return f"-{ppm // 1_000_000}.{ppm % 1_000_000:06d}".rstrip("0").rstrip(".") if ppm else "0"
 
 
 def public_trade(row: Fill) -> Row:

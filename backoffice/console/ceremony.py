@@ -57,6 +57,8 @@ SENTENCES: Final[Mapping[str, str]] = {
     "erase_customer": "Ask that a customer is erased, for good",
     "propose_tier": "Propose a tier for a customer",
     "ask_market_release": "Ask that a market may trade again",
+    "ask_band": "Ask for another price band of a market",
+    "ask_fee_level": "Ask for other fees of an account",
     "rebuild_mirrors": "Rebuild the mirrors of the engine",
     "ask_release": "Ask for the release of a freeze",
     "release_signers": "Ask that frozen signers may sign again",

@@ -53,6 +53,15 @@ LABELS: Final[Mapping[str, str]] = {
     "document": "The policy",
     "scope": "Scope",
     "market": "Market",
+    "level": "Fee level",
+    "level_before": "Fee level now",
+    "maker_ppm": "Maker’s fee",
+    "maker_ppm_before": "Maker’s fee now",
+    "taker_ppm": "Taker’s fee",
+    "taker_ppm_before": "Taker’s fee now",
+    "band_ppm": "Price band",
+    "band_ppm_before": "Price band now",
+    "reference_price": "Around",
     "from": "From",
     "to": "To",
     "pulled_at": "Frozen since",
@@ -185,6 +194,8 @@ def address_of(subject: str) -> str:
         return reverse("freezes")
     if table == "engine_bridge.instrument":
         return reverse("markets")
+    if table == "engine_bridge.accountfees":
+        return reverse("fees")
     try:
         return reverse(VIEWS[table], args=[identifier])
     except (KeyError, NoReverseMatch):
@@ -211,6 +222,10 @@ def _headline(members: Mapping[str, canonical.Value]) -> str:
             return f"Release the freeze of {members.get('scope')}"
         case "engine.market_release":
             return f"Let {members.get('market')} trade again"
+        case "engine.fee_level":
+            return f"Let a customer pay the fees of {members.get('level')}"
+        case "engine.price_band":
+            return f"Set the price band of {members.get('market')}"
         case "approvals.policy":
             return f"Let policy {members.get('version')} say who must approve"
         case "signer.freeze":
@@ -266,9 +281,25 @@ def _line(name: str, members: Mapping[str, canonical.Value]) -> Line:
         return Line(label, str(value), "address")
     if said := WORDS.get((name, str(value))):
         return Line(label, said)
+    if name.startswith(("maker_ppm", "taker_ppm")):
+        return Line(label, _rate(str(value)))
+    if name.startswith("band_ppm") and isinstance(value, int):
+        return Line(label, f"{percent_of(value)} either way" if value else "none")
+    if name == "reference_price" and value == "last":
+        return Line(label, "the last trade’s price")
     if isinstance(value, list):
         return Line(label, ", ".join(map(str, value)) or "nobody", "mono" if name == "suspended" else "text")
     return Line(label, str(value), "mono" if name in _IDS else "text")
+
+
+def _rate(text: str) -> str:
+    return f"{percent_of(int(text))} of what they receive" if text.isdecimal() else "the market’s own"
+
+
+def percent_of(ppm: int) -> str:
+    """Millionths as a percentage, without zeros that say nothing."""
+    whole, fraction = divmod(ppm, 10_000)
+    return f"{whole}.{fraction:04d}".rstrip("0").rstrip(".") + " %"
 
 
 def _amount(members: Mapping[str, canonical.Value], name: str) -> Amount | None:

@@ -48,6 +48,7 @@ FOLLOWS: Final[Mapping[str, tuple[Topic, ...]]] = {
     "custody.refill": (Topic.REFILLS,),
     "custody.sweep": (Topic.SWEEPS,),
     "custody.signer_order": (Topic.ORDERS,),
+    "engine.fees": (Topic.MARKETS,),
     "engine.market": (Topic.MARKETS,),
     "engine.settlement": (Topic.MARKETS,),
     "kyc.case": (Topic.CASES,),

@@ -68,6 +68,9 @@ custody:adjustment:approve        x       x
 engine:market:read                .       .
 engine:market:halt                .       .
 engine:market:approve_release     x       x
+engine:market:approve_band        x       x
+engine:fees:propose               x       x
+engine:fees:approve               x       x
 engine:mirrors:rebuild            x       .
 engine:journal:verify             x       .
 """

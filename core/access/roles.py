@@ -96,6 +96,9 @@ custody:adjustment:approve        .     x    .     x     .    .    .    .
 engine:market:read                x     x    x     x     x    x    x    .
 engine:market:halt                x     x    x     .     x    .    .    .
 engine:market:approve_release     .     x    .     x     .    .    .    .
+engine:market:approve_band        .     x    .     x     .    .    .    .
+engine:fees:propose               x     x    x     .     .    .    .    .
+engine:fees:approve               .     x    .     x     .    .    .    .
 engine:mirrors:rebuild            .     .    .     .     x    .    .    .
 engine:journal:verify             .     .    .     .     x    .    .    .
 """

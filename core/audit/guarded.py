@@ -41,6 +41,7 @@ GUARDED: Final[dict[str, str]] = {
     "custody_price": _EVERY_COLUMN,
     "engine_transfer": _EVERY_COLUMN,
     "engine_instrument": _EVERY_COLUMN,
+    "engine_account_fees": _EVERY_COLUMN,
     # Rights, consent and freezes.
     "access_identity": _EVERY_COLUMN,
     "access_own_account": _EVERY_COLUMN,
@@ -90,6 +91,7 @@ FREE: Final[dict[str, str]] = {
     "engine_order_note": "a mirror of the engine's journal",
     "engine_fill": "a mirror of the engine's journal",
     "engine_trading_balance": "a mirror of the engine's journal",
+    "engine_told_fees": "a mirror of the engine's journal",
     "custody_reconciliation": "a mirror of what the reconciler says; a change of it is an event",
     "custody_signer_health": "a mirror of what signers say of themselves",
     "custody_utxo": "a mirror of the chain",

@@ -1,4 +1,4 @@
-"""Listing a market, and its price band."""
+"""Listing a market."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 from core import audit
 from core.action import action
 from core.actor import Actor
-from engine_bridge.domain.markets import Band, Known, Listing
+from engine_bridge.domain.markets import Known, Listing
 from engine_bridge.events import Event
 from engine_bridge.models import Instrument
 
@@ -46,19 +46,3 @@ def list_market(
             Event.MARKET_LISTED, row, actor=actor, now=now, before=before, after=after, reason=reason.strip()
         )
     return row
-
-
-@action(Event.MARKET_BAND_WANTED)
-def note_band(
-    *, market: Instrument, before: Band, after: Band, reason: str, actor: Actor, now: datetime
-) -> None:
-    """Write down, before it happens, which price band the engine is to hold orders against, and why."""
-    audit.record(
-        Event.MARKET_BAND_WANTED,
-        market,
-        actor=actor,
-        now=now,
-        before=before._asdict(),
-        after=after._asdict(),
-        reason=reason.strip(),
-    )

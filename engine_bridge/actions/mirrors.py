@@ -1,4 +1,4 @@
-"""Writing the mirrors in bulk: orders, fills, balances, market states. Only settlement calls these.
+"""Writing the mirrors in bulk: orders, fills, balances, market states, fees. Only settlement calls these.
 
 New rows come by COPY, changed ones by one UPDATE from arrays: a statement for a table, however many rows.
 """
@@ -17,10 +17,11 @@ from psycopg import sql
 from core.copying import Among, array, copy_rows
 from engine_bridge import locks
 from engine_bridge.domain.events import Note, OrderSpec
+from engine_bridge.domain.fees import Rates
 from engine_bridge.domain.movements import Break
 from engine_bridge.domain.orders import OrderType, Side, StpMode
 from engine_bridge.domain.records import FEE_ACCOUNT, Changes, FillRecord, OrderRecord
-from engine_bridge.models import Instrument, OrderNote
+from engine_bridge.models import Instrument, OrderNote, ToldFees
 
 _SPEC: Final = (
     "account_id",
@@ -80,6 +81,7 @@ _FILL: Final = (
     "fee_asset",
     "traded_at",
     "auction",
+    "fee_ppm",
 )
 _kept, _own, _note_fields = attrgetter(*_KEPT), attrgetter(*_OWN), attrgetter(*_NOTE)
 _SIDES: Final = {side.value: side for side in Side}
@@ -153,6 +155,7 @@ def write_fills(records: Iterable[FillRecord]) -> None:
                 record.fee.asset,
                 record.at,
                 record.auction,
+                record.fee_ppm,
             )
             for record in records
         ],
@@ -187,6 +190,21 @@ def write_states(states: Mapping[int, str]) -> None:
     """Mirror the markets' states."""
     for number, state in states.items():
         Instrument.objects.filter(pk=number).update(state=state)
+
+
+def own_fees() -> dict[int, Rates]:
+    """The accounts that have rates of their own in the engine, as settled."""
+    rows = ToldFees.objects.exclude(maker_ppm=None).values_list("account_id", "maker_ppm", "taker_ppm")
+    return {account: Rates(maker or 0, taker or 0) for account, maker, taker in rows}
+
+
+def write_fees(changed: Mapping[int, tuple[Rates | None, int]]) -> None:
+    """Mirror what accounts pay in the engine."""
+    for account, (own, event_seq) in changed.items():
+        maker, taker = own or (None, None)
+        ToldFees.objects.update_or_create(
+            account_id=account, defaults={"maker_ppm": maker, "taker_ppm": taker, "event_seq": event_seq}
+        )
 
 
 def _from_arrays(statement: str, columns: Mapping[str, str], rows: Sequence[Sequence[Any]]) -> None:

@@ -32,6 +32,7 @@ from engine_bridge.models import (
     Fill,
     Instrument,
     Order,
+    ToldFees,
     TradingBalance,
     Transfer,
 )
@@ -71,6 +72,7 @@ def settle_batch(
         orders=mirrors.orders(orders_touched(events) - opened),
         notes=stored,
         scales={row.pk: row.scale for row in Instrument.objects.all()},
+        fees=mirrors.own_fees(),
     )
     for event in events:
         keeper.apply(event)
@@ -122,8 +124,7 @@ def halt_settlement(*, reason: str, actor: Actor, now: datetime, shard: int = lo
 
 @action(Event.MIRRORS_CLEARED)
 def clear_mirrors(*, actor: Actor, now: datetime, reason: str, shard: int = locks.SHARD) -> int:
-    """Empty orders, fills and trading balances and set the cursor to nothing, so that settlement makes them
-    again.
+    """Empty orders, fills, balances and told fees and set the cursor to nothing: settlement makes them again.
 
     The ledger, the transfers and the notes stay: postings are found by their references and not repeated.
     """
@@ -132,6 +133,7 @@ def clear_mirrors(*, actor: Actor, now: datetime, reason: str, shard: int = lock
     Fill.objects.all().delete()
     Order.objects.all().delete()
     TradingBalance.objects.all().delete()
+    ToldFees.objects.all().delete()
     EngineCursor.objects.filter(pk=cursor.pk, last_event_seq=reached).update(
         last_event_seq=0,
         last_engine_seq=0,
@@ -152,6 +154,7 @@ def _write(changes: Changes, opened: Iterable[int], *, now: datetime) -> None:
     mirrors.write_fills(changes.fills)
     mirrors.write_balances(changes)
     mirrors.write_states(changes.states)
+    mirrors.write_fees(changes.fees)
     # One statement for all postings: what arrives and what is traded on reach an account together.
     ends = {entry.transfer_id: _close(entry, transfers, now=now) for entry in closed}
     post_all(_drafts(changes, owners, ends))

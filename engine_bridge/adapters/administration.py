@@ -14,6 +14,7 @@ import grpc
 
 from engine_bridge.adapters import decoding
 from engine_bridge.adapters.channel import EngineAway, EngineRefused, is_away, open_channel
+from engine_bridge.domain.fees import Rates
 from engine_bridge.domain.markets import Band, Known, Listing
 from engine_bridge.domain.results import ResultCode, engine_time
 from engine_bridge.wire import (
@@ -186,15 +187,34 @@ def bands(target: str) -> dict[int, Band]:
     }
 
 
-def set_band(target: str, *, instrument: int, band: Band) -> None:
+def set_band(target: str, *, instrument: int, band: Band, reference: bytes = b"") -> None:
     """Orders beyond the band are refused from now on. A reference counts until the next trade; 0 leaves the
     last one, and the last trade, as they are.
     """
     request = admin_pb2.SetPriceBandRequest(
-        instrument_id=instrument, price_band_ppm=band.ppm, reference_price_ticks=band.reference_ticks
+        instrument_id=instrument,
+        price_band_ppm=band.ppm,
+        reference_price_ticks=band.reference_ticks,
+        reference=reference,
     )
     with _channel(target) as channel:
         _done(admin_pb2_grpc.AdminStub(channel).SetPriceBand(request, timeout=CALL_S))
+
+
+def set_fees(target: str, *, account: int, own: Rates | None, reference: bytes = b"") -> None:
+    """The account pays these from now on, on every market; None: the market's own. The same again changes
+    nothing.
+    """
+    maker, taker = own or (0, 0)
+    request = admin_pb2.SetAccountFeesRequest(
+        account_id=account,
+        maker_fee_ppm=maker,
+        taker_fee_ppm=taker,
+        default_fees=own is None,
+        reference=reference,
+    )
+    with _channel(target) as channel:
+        _done(admin_pb2_grpc.AdminStub(channel).SetAccountFees(request, timeout=CALL_S))
 
 
 def set_state(target: str, *, instrument: int, state: str, reference: bytes = b"", seen_seq: int = 0) -> None:

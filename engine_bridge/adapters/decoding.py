@@ -8,6 +8,7 @@ from typing import Any, Final, TypeVar
 from uuid import UUID
 
 from engine_bridge.domain import events
+from engine_bridge.domain.fees import Rates
 from engine_bridge.domain.orders import OrderType, Side, StpMode
 from engine_bridge.domain.results import Result, ResultCode, engine_time
 from engine_bridge.wire import event_feed_pb2, order_entry_pb2, types_pb2
@@ -234,6 +235,11 @@ def _instrument(wire: Any) -> events.InstrumentChanged:
     return events.InstrumentChanged(state(wire.instrument.state))
 
 
+def _fees(wire: Any) -> events.FeesChanged:
+    own = None if wire.default_fees else Rates(wire.maker_fee_ppm, wire.taker_fee_ppm)
+    return events.FeesChanged(wire.account_id, own)
+
+
 def _noted(wire: Any) -> events.Noted:
     return events.Noted()
 
@@ -251,5 +257,5 @@ _READERS: Final[dict[str, Any]] = {
     "marker": _noted,
     "auction": _noted,
     "asset": _noted,
-    "account": _noted,
+    "account": _fees,
 }

@@ -13,7 +13,7 @@ from django.db import DatabaseError, OperationalError
 from core import clock
 from core.actor import system
 from core.refusals import Refused
-from engine_bridge import queries, tasks
+from engine_bridge import banding, charging, queries, tasks
 from engine_bridge.actions import halt_settlement, settle_batch
 from engine_bridge.actions.settlement import Gap
 from engine_bridge.adapters import notes, transfers
@@ -149,9 +149,12 @@ class Settlement:
     def _assert_markets(self, now: datetime) -> None:
         """An officer's stop must reach the engine even where its message did not, and where settlement stands
         still. An engine that was away is told again at once: it may have begun where officers had stopped it.
+        The same goes for price bands and for accounts' fees.
         """
         try:
             tasks.assert_market_states(now=now)
+            banding.assert_bands(now=now)
+            charging.reconcile_fees(now=now)
             self._asserted = now
         except (EngineAway, EngineRefused) as error:
-            log.warning("a market is not in the state that officers want: %s", error)
+            log.warning("the engine is not as officers want it: %s", error)

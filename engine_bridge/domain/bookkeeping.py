@@ -16,6 +16,7 @@ from engine_bridge.domain.events import (
     Amended,
     Done,
     Event,
+    FeesChanged,
     InstrumentChanged,
     Note,
     OrderSpec,
@@ -24,6 +25,7 @@ from engine_bridge.domain.events import (
     TradeSide,
     TransferClosed,
 )
+from engine_bridge.domain.fees import Rates
 from engine_bridge.domain.instruments import Scale
 from engine_bridge.domain.movements import Break, amount
 from engine_bridge.domain.orders import Side
@@ -64,15 +66,21 @@ def orders_touched(events: Iterable[Event]) -> set[int]:
 
 class Bookkeeper:
     """Applies events in order. `orders` are those touched, as they were before; `notes` those of orders
-    entering.
+    entering; `fees` the accounts that have rates of their own by then.
     """
 
     def __init__(
-        self, *, orders: Mapping[int, OrderRecord], notes: Mapping[int, Note], scales: Mapping[int, Scale]
+        self,
+        *,
+        orders: Mapping[int, OrderRecord],
+        notes: Mapping[int, Note],
+        scales: Mapping[int, Scale],
+        fees: Mapping[int, Rates] | None = None,
     ) -> None:
         self._orders = orders
         self._notes = notes
         self._scales = scales
+        self._fees = dict(fees or {})
         self._ticklot_units = {number: scale.ticklot_units for number, scale in scales.items()}
         self.changes = Changes()
 
@@ -98,6 +106,11 @@ class Bookkeeper:
                 self._transfer(event, event.body)
             case InstrumentChanged(state=state):
                 self.changes.states[event.instrument_id] = state
+            case FeesChanged(account_id=account, own=own):
+                self.changes.fees[account] = (own, event.event_seq)
+                self._fees.pop(account, None)
+                if own is not None:
+                    self._fees[account] = own
 
     def _accept(self, event: Event, body: Accepted) -> None:
         record = OrderRecord(body.spec, event.instrument_id, event.at, event.at, event.event_seq)
@@ -177,6 +190,8 @@ class Bookkeeper:
         record.last_fill_at = record.updated_at = event.at
         record.state = "partially_filled"
         self._set_held(record, part.held.units)
+        own = self._fees.get(part.account_id)
+        takes = taker and not trade.auction
         self.changes.fills.append(
             FillRecord(
                 id=2 * trade.trade_id + int(taker),
@@ -191,6 +206,7 @@ class Bookkeeper:
                 fee=fee,
                 at=event.at,
                 auction=trade.auction,
+                fee_ppm=None if own is None else own.taker_ppm if takes else own.maker_ppm,
             )
         )
 

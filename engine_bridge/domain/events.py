@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TypeAlias
 from uuid import UUID
 
+from engine_bridge.domain.fees import Rates
 from engine_bridge.domain.orders import OrderType, Side, StpMode
 
 
@@ -111,11 +112,21 @@ class InstrumentChanged:
 
 
 @dataclass(frozen=True, slots=True)
+class FeesChanged:
+    """From now on the account pays these; None is the market's own."""
+
+    account_id: int
+    own: Rates | None
+
+
+@dataclass(frozen=True, slots=True)
 class Noted:
     """Something in the engine's own history that changes no row of ours."""
 
 
-Body: TypeAlias = Accepted | Rejected | Traded | Done | Amended | TransferClosed | InstrumentChanged | Noted
+Body: TypeAlias = (
+    Accepted | Rejected | Traded | Done | Amended | TransferClosed | InstrumentChanged | FeesChanged | Noted
+)
 
 
 @dataclass(frozen=True, slots=True)

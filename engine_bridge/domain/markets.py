@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from decimal import Decimal, InvalidOperation
 from typing import Final, NamedTuple
 
 from engine_bridge.domain.instruments import Scale
@@ -64,6 +65,33 @@ class Band(NamedTuple):
 
     ppm: int
     reference_ticks: int
+
+    def narrows(self, before: Band) -> bool:
+        """Whether every order that this lets in the other let in as well, wherever the last trade was. One
+        that moves the reference of another band does not, unless there was no band at all.
+        """
+        if not before.ppm:
+            return self.ppm > 0
+        return 0 < self.ppm < before.ppm and not self.reference_ticks
+
+
+PPM_IN_PERCENT: Final = 10_000
+BAND_PPM_MAX: Final = 100 * PPM_IN_PERCENT
+
+
+class BadPercent(ValueError):
+    """No band: it has 0 to 100 per cent, with at most four decimals."""
+
+
+def ppm(percent: str) -> int:
+    """A band's width from the per cent that people write; BadPercent."""
+    try:
+        found = Decimal(percent.strip()) * PPM_IN_PERCENT
+    except InvalidOperation:
+        found = Decimal("NaN")
+    if not found.is_finite() or found != int(found) or not 0 <= found <= BAND_PPM_MAX:
+        raise BadPercent("a band has 0 to 100 per cent, with at most four decimals")
+    return int(found)
 
 
 def worst_price(side: Side, best_ticks: int, *, largest: int) -> int:

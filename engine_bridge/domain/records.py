@@ -8,6 +8,7 @@ from typing import Final, NamedTuple
 from uuid import UUID
 
 from engine_bridge.domain.events import OrderSpec
+from engine_bridge.domain.fees import Rates
 from engine_bridge.domain.orders import Side
 from kernel.money import Amount
 
@@ -53,6 +54,7 @@ class FillRecord(NamedTuple):
     fee: Amount
     at: datetime
     auction: bool = False
+    fee_ppm: int | None = None
 
 
 class TradeEntry(NamedTuple):
@@ -94,6 +96,8 @@ class Changes:
     entries: list[TradeEntry | TransferEntry] = field(default_factory=list)
     balances: dict[tuple[int, str], BalanceChange] = field(default_factory=dict)
     states: dict[int, str] = field(default_factory=dict)
+    fees: dict[int, tuple[Rates | None, int]] = field(default_factory=dict)
+    """By account: its own rates, and the event that told of them."""
 
     def add(self, account: int, asset: str, at: datetime, *, total: int = 0, held: int = 0) -> None:
         """Change one balance."""

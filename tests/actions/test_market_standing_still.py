@@ -225,15 +225,17 @@ def test_has_officers_stops_told_to_the_engine_all_the_same(
     """And at once to an engine that was away: it may have begun where officers had stopped it."""
     list_market(listing=LISTINGS[0], actor=robot, now=now)
     done: list[datetime] = []
-    monkeypatch.setattr(settlement.tasks, "assert_market_states", lambda *, now: done.append(now))
+    deeds = ((settlement.tasks, "assert_market_states"), (settlement.banding, "assert_bands"))
+    for module, deed in (*deeds, (settlement.charging, "reconcile_fees")):
+        monkeypatch.setattr(module, deed, lambda *, now: done.append(now))
     monkeypatch.setattr(settlement, "Feed", Script(Batch(1, 1, (), 0)))
     daemon = settlement.Settlement("unix:nowhere")
     daemon._halt(ValueError("a break"), clock.now())
     assert daemon.step() is False
-    assert len(done) == 1
+    assert len(done) == 3, "states, bands and fees"
     daemon._halted = settlement.NEVER
     assert daemon.step() is True
-    assert len(done) == 1
+    assert len(done) == 3
 
     def away(self: Script) -> Batch:
         raise EngineAway("gone")
@@ -241,7 +243,7 @@ def test_has_officers_stops_told_to_the_engine_all_the_same(
     monkeypatch.setattr(Script, "next", away)
     assert daemon.step() is False
     assert daemon.step() is False
-    assert len(done) == 2
+    assert len(done) == 6
 
 
 @pytest.mark.parametrize(("code", "is_decided"), [

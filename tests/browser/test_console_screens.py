@@ -14,6 +14,7 @@ from django.db import connection
 from playwright.sync_api import Page
 
 from core import clock
+from core.approvals.actions import submit_signature
 from core.audit import cosigning
 from core.audit.models import AuditEvent
 from core.audit.sources import OwnLog
@@ -21,9 +22,12 @@ from core.freezes.actions import pull_freeze
 from custody import actions, queries
 from custody.adapters import feerates
 from custody.models import Payment, SignerHealth
+from engine_bridge.actions import ask_fee_level
+from engine_bridge.actions.bands import adopt_band
 from engine_bridge.adapters import vitals
 from engine_bridge.adapters.administration import ShardReading
 from engine_bridge.adapters.inspection import Depth, Indication, Verification
+from engine_bridge.domain.markets import Band
 from tests import raising
 from tests.actions.test_core_audit_sealing import seal_all
 from tests.auditing import watching
@@ -74,6 +78,7 @@ def screens(site: Site, settings: Any) -> dict[str, str]:
         "case": f"/identity/{exchange.case.pk}/",
         "markets": "/markets/",
         "market": f"/markets/{exchange.market.symbol}/",
+        "fees": charged(site),
         "engine": "/engine/",
         "staff": "/staff/",
         "person": f"/staff/{exchange.una.pk}/",
@@ -171,6 +176,18 @@ def payments(site: Site) -> tuple[Payment, Payment]:
     signers.update(announced={"ab" * 32: told}, frozen={"hot": "a laptop was stolen"}, journal_lines=9)
     signers.filter(token="hot-2").update(vetoed={"ab" * 32: veto}, registry_digest="cd" * 32)
     return held, refused
+
+
+def charged(site: Site) -> str:
+    """Fees: one account's approved and on their way to the engine, another's asked for; and a price band."""
+    staff, now, tom = site.exchange.staff, clock.now(), site.exchange.treasury.tom
+    by: dict[str, Any] = {"reason": "quotes both sides", "actor": staff.ana.actor, "now": now}
+    asked = ask_fee_level(customer_id=tom.pk, level="MM1", **by)
+    for officer in (staff.ben, staff.cy):
+        submit_signature(request_id=asked.pk, signed=officer.answer(asked), actor=officer.actor, now=now)
+    ask_fee_level(customer_id=trader("Ugo", tier=2).pk, level="VIP1", **by)
+    adopt_band(instrument=site.exchange.market.pk, found=Band(50_000, 400_000), actor=ROBOT, now=now)
+    return "/fees/"
 
 
 def watched(site: Site) -> None:

@@ -30,7 +30,9 @@ from core.refusals import Refused
 from core.staff.actions import propose_change
 from core.staff.domain import changes
 from custody import actions
-from engine_bridge.actions import ask_market_release, stop_market
+from engine_bridge.actions import ask_band, ask_fee_level, ask_market_release, stop_market
+from engine_bridge.actions.bands import adopt_band
+from engine_bridge.domain.markets import Band
 from fixtures.authenticator import AAGUID, App, Authenticator
 from kyc.actions import propose_tier, request_erasure
 from kyc.domain.erasures import Basis
@@ -46,7 +48,9 @@ EFFECTS: Final = {
     "custody.refill": "custody.refill.approved",
     "custody.sweep": "custody.sweep.approved",
     "custody.withdrawal": "custody.withdrawal.approved",
+    "engine.fee_level": "engine.fees.approved",
     "engine.market_release": "engine.market.released",
+    "engine.price_band": "engine.market.band_wanted",
     "factors.enrol_code": "factors.factor.added",
     "factors.enrol_passkey": "factors.factor.added",
     "factors.enrol_sealed": "factors.factor.added",
@@ -153,6 +157,9 @@ def _requests(exchange: Exchange, now: datetime) -> Iterator[ApprovalRequest]:
     yield request_erasure(
         customer_id=stranger, basis=Basis.ASKED, reason="a letter", officer=ana.identity, **by
     ).request
+    yield ask_fee_level(customer_id=exchange.treasury.tom.pk, level="VIP1", reason="volume", **by)
+    adopt_band(instrument=exchange.market.pk, found=Band(50_000, 0), **by)
+    yield ask_band(symbol=exchange.market.symbol, percent="7.5", reason="it moves", **by)
     yield propose_tier(case_id=exchange.case.pk, tier=3, reason="papers", officer=ana.identity, **by)
     new = hot_registry(version=2, deployment=settings.DEPLOYMENT)
     actions.report_health(token="hot-1", said={"journal": {"standing": "cd" * 32}}, now=now)

@@ -24,7 +24,7 @@ from custody import actions
 from custody.actions import request_refill, request_sweep
 from custody.domain.orders import UNASKED
 from custody.models import SignerOrder, Wallet
-from engine_bridge.actions import ask_market_release, stop_market
+from engine_bridge.actions import ask_band, ask_fee_level, ask_market_release, stop_market
 from engine_bridge.models import Instrument
 from fixtures.authenticator import AAGUID, Authenticator
 from kernel import canonical
@@ -126,9 +126,12 @@ def test_knows_every_kind_that_can_be_approved_and_each_of_its_members(now: date
     hot.update(refill_below=BTC, target=2 * BTC)
     request_refill(refill_id=exchange.refill.pk, reason="hot is low", actor=ana.actor, now=now)
     ask_release(freeze_id=exchange.freeze.pk, reason="prices agree again", actor=ana.actor, now=now)
-    Instrument.objects.update(symbol="ETH-USDT")  # which is not frozen
+    Instrument.objects.update(symbol="ETH-USDT", band_ppm=50_000)  # which is not frozen
     stop_market(symbol="ETH-USDT", state="halted", reason="one price", actor=ana.actor, now=now)
     ask_market_release(symbol="ETH-USDT", reason="two prices", actor=ana.actor, now=now)
+    asked = {"reason": "a good customer", "actor": ana.actor, "now": now}
+    ask_fee_level(customer_id=exchange.treasury.tom.pk, level="VIP1", **asked)
+    ask_band(symbol="ETH-USDT", percent="7.5", **asked)
     draft = policies.save_draft(draft_id=None, text='{"rules":[' + RULE + "]}", actor=ana.actor, now=now)
     policies.run_backtest(draft_id=draft.pk, count=10, actor=ana.actor, now=now)
     policies.ask_publication(draft_id=draft.pk, reason="a test", actor=ana.actor, now=now)

@@ -86,6 +86,23 @@ ACTS: Final[dict[str, dict[str, Any]]] = {
         "to": "cancel_only",
         "reason": "one price",
     },
+    "engine.fee_level": {
+        "customer": OTHER,
+        "level": "VIP2",
+        "level_before": "Lv1",
+        "maker_ppm": "0",
+        "taker_ppm": "650",
+        "maker_ppm_before": "market",
+        "taker_ppm_before": "100000",
+        "reason": "volume",
+    },
+    "engine.price_band": {
+        "market": "BTC-USDT",
+        "band_ppm": 75_000,
+        "band_ppm_before": 0,
+        "reference_price": "42000.5",
+        "reason": "it moved",
+    },
     "staff.join": {
         **STAFF,
         "name": "Zoë",
@@ -165,6 +182,20 @@ SHOWN: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "engine.market_release": (
         "Let BTC-USDT trade again",
         {"From": "halted", "To": "cancel only", "Safe again because": "one price"},
+    ),
+    "engine.fee_level": (
+        "Let a customer pay the fees of VIP2",
+        {
+            "Customer": OTHER,
+            "Maker’s fee": "0 % of what they receive; now the market’s own",
+            "Taker’s fee": "0.065 % of what they receive; now 10 % of what they receive",
+            "Fee level now": "Lv1",
+            "Because": "volume",
+        },
+    ),
+    "engine.price_band": (
+        "Let BTC-USDT trade up to 7.5 % away",
+        {"From": "42000.5, until the next trade", "Price band now": "none", "Because": "it moved"},
     ),
     "staff.join": (
         "Let Zoë join",

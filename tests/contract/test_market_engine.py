@@ -4,11 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from io import StringIO
 from typing import Any
 
 import pytest
-from django.core.management import CommandError, call_command
 
 from core import clock, ledger
 from core.actor import Actor, system
@@ -63,23 +61,7 @@ def tia(venue: Venue) -> Trader:
 def test_opens_a_new_market_and_keeps_state_and_band_of_a_known_one(venue: Venue) -> None:
     assert Instrument.objects.get().state == "open"
     target = f"unix:{venue.engine.admin}"
-    call_command("set_price_band", "BTC-USDT", "5", reference="40000", reason="a start", stdout=StringIO())
-    written = AuditEvent.objects.order_by("-pk")[0].doc
-    assert (written["action"], written["reason"]) == ("engine.market.band_wanted", "a start")
-    assert (written["before"], written["after"]) == (
-        {"ppm": 0, "reference_ticks": 0},
-        {"ppm": 50_000, "reference_ticks": 400_000},
-    )
-    count = AuditEvent.objects.count()
-    for symbol, percent, reference, reason, says in (
-        ("BTC-USDT", "5", "", " ", "say why"),
-        ("ETH-USDT", "5", "", "x", "no market ETH-USDT"),
-        ("BTC-USDT", "5", "40000.05", "x", "not a multiple of 0.1"),
-        *(("BTC-USDT", percent, "", "x", "0 to 100") for percent in ("x", "NaN", "-1", "101", "0.00001")),
-    ):
-        with pytest.raises(CommandError, match=says):
-            call_command("set_price_band", symbol, percent, reference=reference, reason=reason)
-    assert AuditEvent.objects.count() == count
+    administration.set_band(target, instrument=1, band=Band(50_000, 400_000))
     administration.set_state(target, instrument=1, state="cancel_only")
     put = listing.put_all(target, actor=system("test"), now=clock.now())
     assert list(put) == [("BTC-USDT", "cancel_only")]

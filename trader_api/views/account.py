@@ -39,7 +39,7 @@ class Config(PrivateEndpoint):
             "posMode": "net_mode",
             "acctStpMode": "cancel_maker",
             "autoLoan": False,
-            "level": "Lv1",
+            "level": queries.own_fees(queries.account_of(self.trader.customer_id)).level,
             "perm": ",".join(granted[scope] for scope in sorted(self.trader.scopes)),
             "label": "",
             "ip": "",
@@ -59,17 +59,18 @@ class TradeFee(PrivateEndpoint):
     limit = limits.CONFIG
 
     def get(self, request: Request) -> Response:
-        """What trading costs, charged fees below zero."""
+        """What trading costs this account, charged fees below zero."""
         kind = word(request.query_params, "instType", required=True)
         wanted = word(request.query_params, "instId")
+        fees = queries.own_fees(recency.current(self.trader))
         found = [row for row in queries.instruments() if wanted in ("", row.symbol)] if kind == "SPOT" else []
         return ok(
             [
                 {
                     "instType": "SPOT",
-                    "maker": rows.fee_rate(row.maker_fee_bps),
-                    "taker": rows.fee_rate(row.taker_fee_bps),
-                    "level": "Lv1",
+                    "maker": rows.fee_rate(fees.maker_ppm(row)),
+                    "taker": rows.fee_rate(fees.taker_ppm(row)),
+                    "level": fees.level,
                     "ts": rows.ms(self.now),
                 }
                 for row in found[:1]

@@ -14,7 +14,7 @@ from django.utils.safestring import SafeString
 from backoffice.console import payloads
 from core.approvals.models import ApprovalRequest
 from custody.models import Payment, PaymentVersion
-from engine_bridge.models import Fill
+from engine_bridge.models import Fill, Instrument
 from kernel import registration
 from kernel.money import Amount
 
@@ -71,6 +71,12 @@ def percent(basis_points: int) -> str:
 def percent_fine(basis_points: int) -> str:
     """The same with every basis point shown."""
     return f"{basis_points / 100:.2f} %"
+
+
+@register.filter
+def rate(ppm: int) -> str:
+    """Millionths as a percentage, without zeros that say nothing."""
+    return payloads.percent_of(ppm)
 
 
 @register.filter
@@ -240,6 +246,12 @@ def doer(actor: dict[str, Any]) -> str:
 def price(fill: Fill) -> str:
     """A trade's price in the market's decimals."""
     return fill.instrument.scale.price(fill.price_ticks)
+
+
+@register.simple_tag
+def price_of(market: Instrument, ticks: int) -> str:
+    """A number of ticks in the market's decimals."""
+    return f"{market.scale.price(ticks)} {market.quote}"
 
 
 @register.simple_tag

@@ -13,6 +13,7 @@ from backoffice.console import frame, reading
 from core import access, clock
 from core.audit.subjects import NotOpened
 from core.refusals import Refused
+from engine_bridge import queries as market_queries
 from kyc import actions, queries
 from kyc.domain import cases, tiers
 from kyc.events import Event
@@ -58,6 +59,7 @@ def show(
     values = {
         "row": row,
         "tier": queries.effective_tier(row.profile.customer_id, now=now),
+        "fees": market_queries.fees_of(row.profile.customer_id),
         "verifications": row.profile.verifications.order_by("provider", "level"),
         "history": queries.history(row.profile),
         "deliveries": queries.deliveries(row.profile, limit=20),

@@ -52,6 +52,8 @@ def show(request: frame.StaffRequest, symbol: str, refusal: Refused | None = Non
         "is_stopped": market.instrument.is_stopped,
         "freezes": covering(scopes.market(symbol)),
         "opens_at": market.instrument.call_until if state.state == "auction" else None,
+        "band": market.instrument.band,
+        "band_request": _open_band(request, market.instrument, now),
         "release": _open_release(request, market.instrument, now),
         "may_stop": access.allowed(request.identity, Permission.HALT_MARKETS, now),
     }
@@ -84,6 +86,35 @@ def ask_release(request: frame.StaffRequest, symbol: str) -> HttpResponse:
         return show(request, symbol, refusal)
     messages.success(request, "The release is requested. The market stays stopped until two others agree.")
     return redirect("approval", asked.pk)
+
+
+def narrow_band(request: frame.StaffRequest, symbol: str) -> HttpResponse:
+    """Keep orders further out from now on."""
+    try:
+        row = actions.narrow_band(**_band(request), symbol=symbol, actor=request.actor, now=clock.now())
+    except Refused as refusal:
+        return show(request, symbol, refusal)
+    messages.success(request, f"The price band of {row.symbol} is narrower; the engine is being told.")
+    return redirect("market", symbol)
+
+
+def ask_band(request: frame.StaffRequest, symbol: str) -> HttpResponse:
+    """Ask two others to agree to another band."""
+    try:
+        asked = actions.ask_band(**_band(request), symbol=symbol, actor=request.actor, now=clock.now())
+    except Refused as refusal:
+        return show(request, symbol, refusal)
+    messages.success(request, "The band is asked for. The present one holds until two others agree.")
+    return redirect("approval", asked.pk)
+
+
+def _band(request: frame.StaffRequest) -> dict[str, str]:
+    return {name: request.POST.get(name, "") for name in ("percent", "reference", "reason")}
+
+
+def _open_band(request: frame.StaffRequest, row: Instrument, now: datetime) -> ApprovalRequest | None:
+    rows = approvals.open_requests(identity=request.identity, now=now)
+    return rows.filter(pk=row.band_request).first() if row.band_request else None
 
 
 def _open_release(request: frame.StaffRequest, row: Instrument, now: datetime) -> ApprovalRequest | None:

@@ -98,7 +98,7 @@ The lane is open only where that registry gives a wallet one, which takes a quor
 COMMON: Final = frozenset({"kind", "hour", "maker", LANE})
 """The facts of every act."""
 NUMBERS: Final = frozenset(
-    {"hour", "amount", "usd_cents", "customer_tier", "tier", "role_hours", "registry_version"}
+    {"hour", "amount", "usd_cents", "customer_tier", "tier", "role_hours", "registry_version", "band_ppm"}
 )
 """The facts that are numbers; all others are text."""
 

@@ -2,8 +2,8 @@
 // A payload with one member missing, one too many, or one that reads oddly is refused as a whole.
 
 import {
-  Unreadable, decimal, id, ids, keys, names, networkName, number, point, positive, prose, shown, text, time, token, units,
-  visible, word,
+  Unreadable, decimal, id, ids, keys, names, networkName, number, percent, point, positive, prose, rate, shown, text, time,
+  token, units, visible, word,
 } from "./shapes.js";
 
 export { DECIMALS, Unreadable, decimal } from "./shapes.js";
@@ -32,6 +32,9 @@ const passkeyLines = (act, note = "") => [
   line("Label", act.label), line("Passkey", act.credential_id, "mono"), line("Key", act.public_key, "mono"),
   line("Model", act.aaguid, "mono"), line("Attestation", act.attestation),
 ];
+
+// What an account pays by one of its rates.
+const fee = (value) => (value === "market" ? "the market’s own" : `${percent(value)} of what they receive`);
 
 const STAFF = { ...COMMON, person: id, person_name: text, reason: prose };
 const role = (value) => value.replaceAll("_", " ");
@@ -172,6 +175,34 @@ export const ACTS = new Map([
     headline: (act) => `Let ${act.market} trade again`,
     lines: (act) => [
       line("From", role(act.from)), line("To", role(act.to)), line("Safe again because", act.reason),
+    ],
+    details: () => [],
+  }],
+  ["engine.fee_level", {
+    members: {
+      ...COMMON, customer: id, level: word, level_before: word, maker_ppm: rate, taker_ppm: rate,
+      maker_ppm_before: rate, taker_ppm_before: rate, reason: prose,
+    },
+    noun: "change of a customer’s fees",
+    headline: (act) => `Let a customer pay the fees of ${act.level}`,
+    lines: (act) => [
+      line("Customer", act.customer, "mono"),
+      line("Maker’s fee", `${fee(act.maker_ppm)}; now ${fee(act.maker_ppm_before)}`),
+      line("Taker’s fee", `${fee(act.taker_ppm)}; now ${fee(act.taker_ppm_before)}`),
+      line("Fee level now", act.level_before), line("Because", act.reason),
+    ],
+    details: () => [],
+  }],
+  ["engine.price_band", {
+    members: {
+      ...COMMON, market: word, band_ppm: number, band_ppm_before: number, reference_price: word, reason: prose,
+    },
+    noun: "price band of a market",
+    headline: (act) => (act.band_ppm ? `Let ${act.market} trade up to ${percent(act.band_ppm)} away` : `Let ${act.market} trade without a price band`),
+    lines: (act) => [
+      line("From", act.reference_price === "last" ? "the last trade’s price" : `${act.reference_price}, until the next trade`),
+      line("Price band now", act.band_ppm_before ? percent(act.band_ppm_before) : "none"),
+      line("Because", act.reason),
     ],
     details: () => [],
   }],

@@ -34,6 +34,13 @@ export function decimal(units, asset) {
   return fraction ? `${whole}.${fraction}` : whole;
 }
 
+// Millionths as a percentage, without zeros that say nothing.
+export function percent(ppm) {
+  const digits = String(ppm).padStart(5, "0");
+  const fraction = digits.slice(-4).replace(/0+$/, "");
+  return `${digits.slice(0, -4)}${fraction && `.${fraction}`} %`;
+}
+
 // The text with such characters spelled out, so that what is read is what is there.
 export function visible(value) {
   return value.replace(DECEPTIVE, (found) => `⟨U+${found.codePointAt(0).toString(16).toUpperCase().padStart(4, "0")}⟩`);
@@ -81,6 +88,13 @@ export const number = (value, name) => {
 };
 export const positive = (value, name) => {
   if (number(value, name) === 0) throw new Unreadable(`The member ${name} is not a number above zero.`);
+  return value;
+};
+// A fee’s rate: millionths of what is received, or the market’s own.
+export const rate = (value, name) => {
+  if (value !== "market" && (typeof value !== "string" || !/^(0|[1-9][0-9]{0,5})$/.test(value))) {
+    throw new Unreadable(`The member ${name} is not a fee.`);
+  }
   return value;
 };
 export const units = (value, name) => {
