@@ -8,7 +8,7 @@ use countersign_wire::v1::order_entry_client::OrderEntryClient;
 use countersign_wire::v1::{
     AccountChanged, CancelOrder, CommandBatch, DrainRequest, Durability, Empty, InstrumentState,
     MassCancelRequest, NewOrder, ResultCode, ResumeRequest, SetAccountFeesRequest, SetInstrumentStateRequest,
-    ShardState, Side, StpMode, SubscribeRequest, command, event,
+    SetPriceBandRequest, ShardState, Side, StpMode, SubscribeRequest, command, event,
 };
 
 use crate::events;
@@ -229,4 +229,41 @@ async fn gives_an_account_fees_of_its_own_and_takes_them_back() {
         let changed = AccountChanged { account_id: TOM, maker_fee_ppm, taker_fee_ppm, default_fees };
         assert_eq!((last.engine_seq, last.body), (told.engine_seq, Some(event::Body::Account(changed))));
     }
+}
+
+#[tokio::test]
+async fn tells_with_a_market_what_its_administrator_called_the_act() {
+    let mut process = Process::fresh();
+    process.list_and_fund().await;
+    let mut admin = process::admin_client(process.admin().await);
+    let band = |reference: &[u8]| SetPriceBandRequest {
+        instrument_id: 1,
+        price_band_ppm: 5,
+        reference: reference.to_vec(),
+        ..SetPriceBandRequest::default()
+    };
+    let state = |reference: &[u8]| SetInstrumentStateRequest {
+        instrument_id: 1,
+        state: InstrumentState::Halted as i32,
+        reference: reference.to_vec(),
+        ..SetInstrumentStateRequest::default()
+    };
+    let mut filled = b"ana".to_vec();
+    filled.resize(16, 0);
+    for (given, told) in
+        [(b"ana".to_vec(), Some(filled)), (vec![7; 16], Some(vec![7; 16])), (vec![7; 17], None)]
+    {
+        let code = admin.set_price_band(band(&given)).await.unwrap().into_inner().code();
+        assert_eq!(code, if told.is_some() { ResultCode::Ok } else { ResultCode::BadCommand });
+        let Some(told) = told else { continue };
+        let last = events(&process, 1).await.pop().unwrap();
+        let Some(event::Body::Instrument(changed)) = last.body else { panic!("{last:?}") };
+        assert_eq!(changed.reference, told);
+    }
+    admin.set_instrument_state(state(b"a halt")).await.unwrap();
+    let last = events(&process, 1).await.pop().unwrap();
+    let Some(event::Body::Instrument(changed)) = last.body else { panic!("{last:?}") };
+    assert_eq!((&changed.reference[..6], changed.reference.len()), (&b"a halt"[..], 16));
+    let long = SetAccountFeesRequest { account_id: TOM, reference: vec![7; 17], ..Default::default() };
+    assert_eq!(admin.set_account_fees(long).await.unwrap().into_inner().code(), ResultCode::BadCommand);
 }

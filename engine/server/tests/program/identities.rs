@@ -132,11 +132,41 @@ async fn gives_each_socket_its_own_services() {
     }
 }
 
+/// What the door answers to a client that knows TLS 1.2 and nothing newer: the first record, as far as it is short.
+fn answer_to_tls_1_2(port: u16) -> [u8; 7] {
+    let extensions: Vec<u8> = [
+        &[0, 10, 0, 6, 0, 4, 0, 0x1d, 0, 0x17][..], // groups: X25519, P-256
+        &[0, 11, 0, 2, 1, 0][..],                   // points as they are
+        &[0, 13, 0, 6, 0, 4, 4, 3, 8, 4][..],       // signatures: ECDSA and RSA-PSS with SHA-256
+        &[0, 23, 0, 0][..],                         // the extended master secret
+    ]
+    .concat();
+    let mut hello = vec![3, 3];
+    hello.extend([9; 32]);
+    hello.push(0);
+    hello.extend([0, 4, 0xc0, 0x2b, 0xc0, 0x2f]); // ECDHE with AES-128-GCM, by ECDSA or RSA
+    hello.extend([1, 0]);
+    hello.extend((extensions.len() as u16).to_be_bytes());
+    hello.extend(extensions);
+    let mut record = vec![22, 3, 1];
+    record.extend((hello.len() as u16 + 4).to_be_bytes());
+    record.extend([1, 0]);
+    record.extend((hello.len() as u16).to_be_bytes());
+    record.extend(hello);
+    let mut stream = TcpStream::connect(("127.0.0.1", port)).unwrap();
+    stream.write_all(&record).unwrap();
+    let mut answer = [0; 7];
+    stream.read_exact(&mut answer).unwrap();
+    answer
+}
+
 #[tokio::test]
 async fn gives_each_certificate_the_services_of_its_name_and_none_without_one() {
     let mut process = Process::fresh();
     let ours = Authority::new();
     let port = serving(&mut process, &ours, None).await;
+    // A fatal alert: the protocol's version.
+    assert_eq!(answer_to_tls_1_2(port), [21, 3, 3, 0, 2, 2, 70]);
     for (names, allowed) in [
         (&[ORDERS][..], ORDERS_MAY),
         (&[TRANSFERS][..], TRANSFERS_MAY),

@@ -77,6 +77,19 @@ async fn answers_a_retry_across_a_restart_with_the_first_outcome() {
     let mut orders = OrderEntryClient::new(process.orders().await);
     let again = orders.submit_batch(batch.clone()).await.unwrap().into_inner();
     assert!(again.epoch > first.epoch);
+    // Whoever reads hears of which leader it is, and where that one is.
+    let status = process::admin_client(process.admin().await).status(Empty {}).await.unwrap().into_inner();
+    let told = (again.epoch, status.engine_seq, status.event_seq);
+    let mut feed = EventFeedClient::new(process.orders().await);
+    let mut stream = feed.get_open_orders(OpenOrdersRequest::default()).await.unwrap().into_inner();
+    let chunk = stream.message().await.unwrap().unwrap();
+    assert_eq!((chunk.epoch, chunk.engine_seq, chunk.event_seq), told);
+    let mut stream = feed.get_balances(BalancesRequest::default()).await.unwrap().into_inner();
+    let chunk = stream.message().await.unwrap().unwrap();
+    assert_eq!((chunk.epoch, chunk.engine_seq, chunk.event_seq), told);
+    let request = SubscribeRequest { from_event_seq: 1, ..SubscribeRequest::default() };
+    let mut stream = feed.subscribe(request).await.unwrap().into_inner();
+    assert_eq!(stream.message().await.unwrap().unwrap().epoch, again.epoch);
     assert!(again.results[0].duplicate);
     assert_eq!(again.results[0].engine_seq, first.results[0].engine_seq);
     let query = QueryCommandRequest { command_id: batch.commands[0].command_id.to_vec() };
