@@ -3,7 +3,7 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kernel import note
+from kernel import encodings, note
 from kernel.note import BadNote, Checkpoint, NotSigned, Verifier
 
 # The example of Go's golang.org/x/mod/sumdb/note, which the C2SP format was written down from.
@@ -105,3 +105,22 @@ def test_that_is_a_checkpoint_is_read_back() -> None:
 def test_that_is_no_plain_checkpoint_is_refused(text: str) -> None:
     with pytest.raises(BadNote):
         Checkpoint.parse(text)
+
+
+def signed_by_hand(text: str) -> str:
+    line = encodings.base64_standard(LOG.key_id + SECRET.sign(text.encode()))
+    return f"{text}\n\N{EM DASH} {LOG.name} {line}\n"
+
+
+@pytest.mark.parametrize(
+    "text", ["a\tb\n", "a\x7f\n", "a\x0b\n", "a" * 1_000_000 + "\n"], ids=["tab", "delete", "line", "long"]
+)
+def test_is_opened_by_nobody_with_characters_that_move_a_cursor_or_without_an_end(text: str) -> None:
+    assert note.open_note(signed_by_hand("a\n"), by=LOG) == "a\n"
+    with pytest.raises(BadNote, match="too long, or control characters"):
+        note.open_note(signed_by_hand(text), by=LOG)
+
+
+def test_is_given_out_only_where_what_signed_it_signed_this() -> None:
+    with pytest.raises(NotSigned):
+        note.sign("a\n", by=LOG, signer=lambda text: SECRET.sign(text + b"b"))
