@@ -17,6 +17,7 @@ from django.db import connection, connections
 from hypothesis import settings
 
 from core.actor import Actor, system
+from core.postgres import sessions
 from tests.cast import NOW
 
 if TYPE_CHECKING:
@@ -81,6 +82,8 @@ def django_db_setup(
         made = setup_databases(verbosity=0, interactive=False, serialized_aliases=[])
     yield
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
+        connections.close_all()
+        sessions.end_resting()
         teardown_databases(made, verbosity=0)
 
 
@@ -100,6 +103,7 @@ def _template(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         source = connection.settings_dict["NAME"]
         connections.close_all()
+        sessions.end_resting()
         _admin(f'CREATE DATABASE "{name}" TEMPLATE "{source}" STRATEGY file_copy')
     yield name
     _admin(f'DROP DATABASE "{name}" WITH (FORCE)')
@@ -129,6 +133,7 @@ def _clone_of(template: str) -> Iterator[str]:
     finally:
         os.environ["DATABASE_URL"] = url
         connections.close_all()
+        sessions.end_resting()
         connection.settings_dict["NAME"] = before
         _admin(f'DROP DATABASE "{name}" WITH (FORCE)')
 

@@ -15,6 +15,7 @@ from uuid import uuid4
 from django.db import connection, models, transaction
 
 from core import clock
+from core.postgres import sessions
 from engine_bridge.adapters import vitals
 from tests.exchange import HEARD, Exchange, stock
 
@@ -61,11 +62,13 @@ class Stockroom:
             exchange = self._ready()
         finally:
             connection.settings_dict["NAME"] = before
+        sessions.end_resting()
         return self._name, exchange
 
     def close(self) -> None:
         """Drop the database."""
         if self._name:
+            sessions.end_resting()
             self._admin(f'DROP DATABASE "{self._name}" WITH (FORCE)')
         self._name, self._made = "", None
 

@@ -8,7 +8,7 @@ from backoffice.settings.environment import LIMITS
 
 DEPLOYMENT = "test"
 DATABASES["default"]["TEST"] = {"NAME": f"test_{os.environ.get('TEST_DB', 'countersign')}"}
-DATABASES["default"]["SESSIONS"] = 0
+DATABASES["default"]["SESSIONS"] = 64  # threads that race each other have one each
 # A test is one transaction, which on a busy machine may well wait for its own process, or others for it.
 _PATIENT = {"statement_timeout": "120s", "lock_timeout": "60s", "idle_in_transaction_session_timeout": "0"}
 DATABASES["default"]["OPTIONS"]["options"] = " ".join(  # type: ignore[index]
