@@ -73,6 +73,7 @@ GUARDED: Final[dict[str, str]] = {
     "kyc_verification_transition": _EVERY_COLUMN,
     "kyc_case": _EVERY_COLUMN,
     "kyc_case_event": _EVERY_COLUMN,
+    "kyc_erasure": _EVERY_COLUMN,
 }
 """Table to the columns whose UPDATE counts; INSERT and DELETE always count."""
 
