@@ -3,7 +3,7 @@
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from kernel import encodings, note
+from kernel import cosignature, encodings, note
 from kernel.note import BadNote, Checkpoint, NotSigned, Verifier
 
 # The example of Go's golang.org/x/mod/sumdb/note, which the C2SP format was written down from.
@@ -97,6 +97,8 @@ def test_that_is_a_checkpoint_is_read_back() -> None:
         "origin\n-1\n" + "A" * 43 + "=\n",
         "\n12\n" + "A" * 43 + "=\n",
         "origin\n12\n" + "A" * 43 + "=\nextension\n",
+        "origin\n12\n" + "A" * 43 + "=\nextension",
+        "origin\n12\n" + "A" * 43 + "=\n\nextension\n",
         "origin\n12\nAAAA\n",
         "origin\n12\n" + "A" * 42 + "B=\n",
         "origin\n12\n" + "A" * 43 + "=",
@@ -124,3 +126,6 @@ def test_is_opened_by_nobody_with_characters_that_move_a_cursor_or_without_an_en
 def test_is_given_out_only_where_what_signed_it_signed_this() -> None:
     with pytest.raises(NotSigned):
         note.sign("a\n", by=LOG, signer=lambda text: SECRET.sign(text + b"b"))
+    witness = cosignature.Cosigner("witness", LOG.public_key)
+    with pytest.raises(NotSigned):
+        cosignature.cosign("a\n", by=witness, signer=lambda text: SECRET.sign(text + b"b"), at=1)
