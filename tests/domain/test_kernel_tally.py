@@ -34,6 +34,19 @@ def test_is_told_where_the_clock_went_back_as_well() -> None:
     assert tally.due(now_ms=EVERY_MS) == {"7": {"A": "1"}}
 
 
+def test_saves_up_no_more_than_the_first_ones_and_tells_of_a_flood_that_does_not_end() -> None:
+    tally = Tally()
+    assert tally.admits("7", "A", now_ms=0)
+    day = 24 * 60 * EVERY_MS
+    assert [tally.admits("7", "A", now_ms=day) for _ in range(FIRST + 1)] == [True] * FIRST + [False]
+    # A clock that goes back takes nothing of it, and one more is counted every second.
+    assert [tally.admits("7", "A", now_ms=at) for at in (0, EVERY_MS)] == [False, True]
+    tally.told()
+    flood = [(at, tally.admits("7", "A", now_ms=at)) for at in range(EVERY_MS, 2 * EVERY_MS, 1_000)]
+    assert not any(whole for _, whole in flood)
+    assert tally.due(now_ms=2 * EVERY_MS) == {"7": {"A": str(len(flood))}}
+
+
 @given(
     steps=st.lists(
         st.tuples(st.sampled_from(("7", "8")), st.sampled_from(CODES), st.integers(0, 2_000)), max_size=400
