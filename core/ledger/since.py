@@ -18,7 +18,7 @@ AT_ONCE: Final = 50_000
 NEW: Final = """
     p.written_in >= %(least)s AND p.written_in < %(until)s
     AND CASE WHEN p.written_in = %(own)s THEN p.id > %(posting)s
-        ELSE p.written_in >= %(unseen)s END"""
+        ELSE p.written_in >= %(unseen)s OR p.written_in = ANY (%(open)s) END"""
 """Of a posting `p`, that it is new; its parameters are a `Span`'s. What a transaction wrote that reads again
 and again itself, as a test's does, is told by its number."""
 
