@@ -53,6 +53,7 @@ from custody.queries.orders import (
     uncounted,
     vetoes_for,
 )
+from custody.queries.outlook import outlook, outlook_of
 from custody.queries.payments import (
     Collected,
     collected,
@@ -292,6 +293,8 @@ __all__ = [
     "order_message",
     "orders_for",
     "orders_on_the_way",
+    "outlook",
+    "outlook_of",
     "overdue_orders",
     "overdue_requests",
     "overdue_withdrawals",

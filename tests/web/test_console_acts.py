@@ -116,6 +116,8 @@ def test_carries_a_sweep_from_proposal_to_the_signers_and_before_them_again(exch
     Wallet.objects.filter(name="hot").update(refill_below=0, target=BTC // 8)
     assert send(ana, page, f"{page}request", reason="hot is full").status_code == 302
     assert "must sign that they ask for it, then others must approve it" in shown(ana, page)
+    for where in (page, f"/approvals/{queries.sweep(pk).request_id}/"):
+        assert "of all coins" in shown(ana, where).partition("Hot wallet after it")[2], where
     treasury.sign_off(queries.sweep(pk))
     payment = treasury.built(queries.sweep(pk))
     mark_sweep_asked(sweep_id=pk, actor=ROBOT, now=treasury.now)

@@ -101,6 +101,7 @@ def show(request: frame.StaffRequest, request_id: UUID, refusal: Refused | None 
         **quorum,
         "kind": kinds.named(row.kind),
         "act": payloads.read(bytes(row.payload)),
+        "outlook": custody.outlook_of(row) if row.state in (State.OPEN, State.APPROVED) else None,
         "payload_text": bytes(row.payload).decode(errors="replace"),
         "answer_fields": FIELDS.items(),
         "confirms": is_confirmed(row) and not is_maker,

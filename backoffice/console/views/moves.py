@@ -30,6 +30,7 @@ def values(request: frame.StaffRequest, row: Refill | Sweep, *, now: datetime) -
         "row": row,
         "payment": payment,
         "collected": queries.collected(payment) if payment else None,
+        "outlook": queries.outlook(row),
         "lack": queries.lack_of(row, now=now),
         "lapses_at": row.expires_at + CLOCKS_DIFFER_MAX if row.expires_at else None,
         "holds": queries.held_by(payment) if payment else [],
