@@ -5,7 +5,7 @@ use countersign_wire::v1::{
     Command, CommandBatch, NewOrder, OrderKind, ResultCode, Side, TimeInForce, command,
 };
 
-use crate::load::now_ms;
+use crate::load::{self, now_ms};
 use crate::succession::Seat;
 use crate::transport::{Address, connect};
 
@@ -41,6 +41,11 @@ pub fn resting(at: u64, now_ms: u64, accounts: u64) -> Command {
             ..NewOrder::default()
         })),
     }
+}
+
+/// Commands from `began` on, so many, as if they had come over half a minute: all of them stay for a minute and a half.
+pub fn spread(began: u64, count: u64) -> impl Fn(u64, u64) -> Command {
+    move |at, now| load::command(at, now - 20_000 + (at - began) * 29_000 / count.max(1))
 }
 
 /// Sends commands as fast as they are answered.

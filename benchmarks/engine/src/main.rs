@@ -34,7 +34,7 @@ engine-bench e2e --engine PATH [--engine PATH ...] [--rounds 1] [--rate 100000] 
 engine-bench takeover --engine PATH [--orders 400000] [--accounts 200000] [--remembered 2400000]
                  [--rounds 3] [--dir DIR]
 engine-bench coldstart --engine PATH [--engine PATH ...] [--rounds 1] [--rate 100000] [--seconds 10]
-                 [--snapshot-every N] [--dir DIR]
+                 [--orders 0] [--remembered 0] [--snapshot-every N] [--dir DIR]
 engine-bench echo --socket PATH";
 
 fn main() -> ExitCode {

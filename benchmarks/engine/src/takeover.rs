@@ -9,7 +9,7 @@ use hdrhistogram::Histogram;
 use tokio::sync::watch;
 use tonic::transport::Channel;
 
-use crate::filling::{resting, send};
+use crate::filling::{resting, send, spread};
 use crate::load::{self, now_ms};
 use crate::market::{fund, prepare};
 use crate::succession::{Engine, Seat};
@@ -196,11 +196,7 @@ impl Flow {
     async fn fill(&mut self, seat: &Seat, count: u64) -> Result<(), String> {
         let began = self.at;
         self.at += count;
-        // As if they had come over half a minute: all of them stay for a minute and a half.
-        let spread = |at: u64, now: u64| {
-            load::command(at, now - 20_000 + (at - began) * 29_000 / count.max(1))
-        };
-        send(seat, began..self.at, spread).await
+        send(seat, began..self.at, spread(began, count)).await
     }
 
     /// Sends one command after the other, each until it is taken; gives how long each took in microseconds.

@@ -24,7 +24,7 @@ use crate::consumers::Consumers;
 use crate::convert;
 use crate::engine::{COMMANDS_MAX, Engine, Entry, NotTaken, Seen};
 use crate::orders::unavailable;
-use crate::shadow::Snapshots;
+use crate::snapshot_thread::Snapshots;
 use crate::verifying::Verifying;
 
 pub struct Admin {

@@ -34,7 +34,7 @@ pub fn run(folder: &Path, file_bytes: u64) -> Result<(), String> {
         ));
     }
     let newest = crate::snapshots::newest(folder).map_err(|cause| cause.to_string())?;
-    let newest = newest.ok_or("no snapshot stands for any event yet: a start computes them all again")?;
+    let newest = newest.ok_or("no snapshot stands for any event yet: a start computes them all again")?.venue;
     // Another logic could compute other events: first see that this one leads where the snapshot is.
     let replayed = replay(folder, newest.engine_seq(), |_| Ok(()))?;
     if replayed.chain() != newest.chain() {

@@ -35,7 +35,7 @@ use crate::options::Options;
 use crate::orders::Orders;
 use crate::places::Places;
 use crate::settled::Keep;
-use crate::shadow::Snapshots;
+use crate::snapshot_thread::Snapshots;
 use crate::socket::Socket;
 use crate::standby::{Following, Order, Standby, leaderless, took_over};
 use crate::start::{Running, start};

@@ -1,25 +1,22 @@
 //! Snapshots on disk: their files, and which of them a start can use.
 
-use std::fs::{self, File};
-use std::io::Write;
-use std::os::unix::fs::FileExt;
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::thread;
-use std::time::Duration;
 
 use countersign_venue::Venue;
-use countersign_venue::codec::Hash;
+use countersign_venue::codec::{Hash, Malformed, Put, Reader};
 use countersign_venue::logic::{is_known, unknown};
 
-const MAGIC: &[u8; 8] = b"CSSNAP01";
-/// Magic, logic version, length of the state, hash of the state.
+use crate::gentle::Gentle;
+use crate::outcomes::{self, Named};
+
+const MAGIC: &[u8; 8] = b"CSSNAP02";
+/// Of programs that wrote all outcomes into each snapshot.
+const WHOLE: &[u8; 8] = b"CSSNAP01";
+/// Magic, logic version, length of what follows, hash of what follows: which files hold outcomes, then all other state.
 const HEADER: usize = 8 + 4 + 8 + 32;
 /// Older ones are deleted.
 const KEPT: usize = 2;
-/// What is handed to the disk at once: the journal's next flush waits behind it.
-const PIECE: usize = 256 << 10;
-/// How long the disk is left to the journal between two pieces.
-const BREATH: Duration = Duration::from_millis(2);
 
 #[derive(Clone, Debug)]
 pub struct Taken {
@@ -38,32 +35,41 @@ fn path_of(folder: &Path, engine_seq: u64) -> PathBuf {
     folder.join(format!("snapshot-{engine_seq:020}.snap"))
 }
 
-/// Puts a venue's state in its place, whole or not at all, and lets older snapshots go.
-pub fn write(folder: &Path, venue: &Venue) -> std::io::Result<Taken> {
+/// A state as a snapshot gives it.
+pub struct Found {
+    pub venue: Venue,
+    /// Where its outcomes lie.
+    pub outcomes: Vec<Named>,
+}
+
+/// Puts a venue's state in its place, whole or not at all, and lets older snapshots go. `outcomes` are the files that
+/// the one before named, and then those that this one names.
+pub fn write(folder: &Path, venue: &Venue, outcomes: &mut Vec<Named>) -> std::io::Result<Taken> {
     let path = path_of(folder, venue.engine_seq());
-    let fresh = folder.join("next-snapshot");
-    let mut file = Gentle { file: File::create(&fresh)?, unflushed: 0 };
-    // Its length and its hash are known in the end; before, nobody takes it for a snapshot.
-    file.file.write_all(&[0; HEADER])?;
+    let named = outcomes::add(folder, venue, outcomes)?;
+    // Its length and its hash are known in the end.
+    let mut file = Gentle::create(folder.join("next-snapshot"), HEADER)?;
     let (mut hash, mut length) = (Hash::default(), 0u64);
-    venue.write_state(|piece| {
+    let mut give = |piece: &[u8]| {
         hash.take(piece);
         length += piece.len() as u64;
         file.write(piece)
-    })?;
+    };
+    give(&names(&named))?;
+    venue.write_bare(give)?;
     let state_hash = hash.end();
     let mut header = MAGIC.to_vec();
     header.extend_from_slice(&venue.logic().to_le_bytes());
     header.extend_from_slice(&length.to_le_bytes());
     header.extend_from_slice(&state_hash);
-    file.file.write_all_at(&header, 0)?;
-    file.file.sync_all()?;
-    fs::rename(&fresh, &path)?;
-    File::open(folder)?.sync_all()?;
+    file.end(&header, &path)?;
     let mut all = list(folder)?;
     while all.len() > KEPT {
         fs::remove_file(all.remove(0))?;
     }
+    let former = all.iter().filter(|other| **other != path).map(|other| names_of(other));
+    outcomes::clear(folder, &former.flatten().chain(named.iter().cloned()).collect::<Vec<_>>())?;
+    *outcomes = named;
     Ok(Taken {
         engine_seq: venue.engine_seq(),
         event_seq: venue.event_seq(),
@@ -73,22 +79,25 @@ pub fn write(folder: &Path, venue: &Venue) -> std::io::Result<Taken> {
     })
 }
 
-/// A file that is written a little at a time: all of it at once would keep every order waiting for as long as the disk takes.
-struct Gentle {
-    file: File,
-    unflushed: usize,
+fn names(outcomes: &[Named]) -> Vec<u8> {
+    let mut names = Vec::new();
+    names.put_u64(outcomes.len() as u64);
+    outcomes.iter().for_each(|file| file.encode(&mut names));
+    names
 }
 
-impl Gentle {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<()> {
-        if self.unflushed + bytes.len() > PIECE && self.unflushed > 0 {
-            self.file.sync_data()?;
-            self.unflushed = 0;
-            thread::sleep(BREATH);
-        }
-        self.unflushed += bytes.len();
-        self.file.write_all(bytes)
+fn read_names(reader: &mut Reader<'_>) -> Result<Vec<Named>, Malformed> {
+    (0..reader.u64()?).map(|_| Named::decode(reader)).collect()
+}
+
+/// The files that another snapshot names; none if it cannot be read, for then it cannot be used.
+fn names_of(path: &Path) -> Vec<Named> {
+    let bytes = fs::read(path).unwrap_or_default();
+    match bytes.split_at_checked(HEADER) {
+        Some((header, body)) if header.starts_with(MAGIC) => read_names(&mut Reader::new(body)),
+        _ => Ok(Vec::new()),
     }
+    .unwrap_or_default()
 }
 
 /// Where the newest snapshot says that it stands; 0 = there is none.
@@ -121,53 +130,74 @@ fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
 }
 
 /// The newest snapshot that is whole and of this logic; a damaged one is passed over, loudly.
-pub fn newest(folder: &Path) -> std::io::Result<Option<Venue>> {
-    first_whole(list(folder)?.into_iter().rev())
+pub fn newest(folder: &Path) -> std::io::Result<Option<Found>> {
+    first_whole(folder, list(folder)?.into_iter().rev())
 }
 
 /// The same for the oldest one.
-pub fn oldest(folder: &Path) -> std::io::Result<Option<Venue>> {
-    first_whole(list(folder)?.into_iter())
+pub fn oldest(folder: &Path) -> std::io::Result<Option<Found>> {
+    first_whole(folder, list(folder)?.into_iter())
 }
 
-fn first_whole(paths: impl Iterator<Item = PathBuf>) -> std::io::Result<Option<Venue>> {
+fn first_whole(folder: &Path, paths: impl Iterator<Item = PathBuf>) -> std::io::Result<Option<Found>> {
     for path in paths {
         let bytes = match fs::read(&path) {
             // A newer one has taken its place.
             Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => continue,
             bytes => bytes?,
         };
-        match read(&bytes) {
-            Ok(venue) => return Ok(Some(venue)),
-            Err(what) => eprintln!("engine: {} is passed over: {what}", path.display()),
-        }
+        let what = match read(&bytes) {
+            Ok(mut found) => match recall(folder, &mut found)? {
+                Ok(()) => return Ok(Some(found)),
+                Err(what) => what,
+            },
+            Err(what) => what,
+        };
+        eprintln!("engine: {} is passed over: {what}", path.display());
     }
     Ok(None)
 }
 
-fn hash(state: &[u8]) -> [u8; 32] {
-    let mut hash = Hash::default();
-    hash.take(state);
-    hash.end()
-}
-
-fn read(bytes: &[u8]) -> Result<Venue, String> {
-    let (header, state) = bytes.split_at_checked(HEADER).ok_or("it is cut short")?;
-    if &header[..8] != MAGIC {
+/// All but the outcomes that lie elsewhere.
+fn read(bytes: &[u8]) -> Result<Found, String> {
+    let (header, body) = bytes.split_at_checked(HEADER).ok_or("it is cut short")?;
+    let is_whole = header.starts_with(WHOLE);
+    if !is_whole && !header.starts_with(MAGIC) {
         return Err("it is no snapshot".into());
     }
     let logic = u32::from_le_bytes(header[8..12].try_into().expect("4 bytes"));
     if !is_known(logic) {
         return Err(unknown(logic));
     }
-    if header[12..20] != (state.len() as u64).to_le_bytes() || header[20..] != hash(state) {
+    let mut hash = Hash::default();
+    hash.take(body);
+    if header[12..20] != (body.len() as u64).to_le_bytes() || header[20..] != hash.end() {
         return Err("its hash does not match".into());
     }
-    let venue = Venue::restore(state).map_err(|cause| cause.to_string())?;
+    let mut reader = Reader::new(body);
+    let outcomes = if is_whole { Ok(Vec::new()) } else { read_names(&mut reader) };
+    let outcomes = outcomes.map_err(|cause| cause.to_string())?;
+    let venue = Venue::restore(reader.rest()).map_err(|cause| cause.to_string())?;
     if venue.logic() != logic {
         return Err("its header names other rules than its state".into());
     }
-    Ok(venue)
+    Ok(Found { venue, outcomes })
+}
+
+/// Gives it the outcomes that lie elsewhere.
+fn recall(folder: &Path, found: &mut Found) -> std::io::Result<Result<(), String>> {
+    for file in &found.outcomes {
+        let told = match file.read(folder)? {
+            Ok(told) => told,
+            Err(what) => return Ok(Err(what)),
+        };
+        for packed in told {
+            if let Err(cause) = found.venue.recall(packed) {
+                return Ok(Err(format!("{}: {cause}", file.name())));
+            }
+        }
+    }
+    Ok(Ok(()))
 }
 
 #[cfg(test)]
@@ -178,17 +208,17 @@ mod tests {
 
     /// One after each of so many leaders began.
     fn snapshots(folder: &Path, leaders: u64) -> Vec<Taken> {
-        let mut venue = Venue::new();
+        let (mut venue, mut outcomes) = (Venue::new(), Vec::new());
         let mut lead = |epoch| {
             let command = Command::Lead { epoch, logic_version: LOGIC_VERSION };
             venue.apply(epoch, &command, 0, &mut Output::default());
-            write(folder, &venue).unwrap()
+            write(folder, &venue, &mut outcomes).unwrap()
         };
         (1..=leaders).map(&mut lead).collect()
     }
 
-    fn stands_at(found: std::io::Result<Option<Venue>>) -> Option<u64> {
-        found.unwrap().map(|venue| venue.engine_seq())
+    fn stands_at(found: std::io::Result<Option<Found>>) -> Option<u64> {
+        found.unwrap().map(|found| found.venue.engine_seq())
     }
 
     #[test]
@@ -233,16 +263,5 @@ mod tests {
         fs::remove_file(&next).unwrap();
         fs::create_dir(&next).unwrap();
         assert!(newest(folder.path()).is_err());
-    }
-
-    #[test]
-    fn a_state_is_written_whole_whatever_its_pieces() {
-        for piece in [4_099, PIECE - 1, PIECE, PIECE + 1] {
-            let state: Vec<u8> = (0..2 * PIECE + 7).map(|at| (at % 251) as u8).collect();
-            let path = tempfile::NamedTempFile::new().unwrap();
-            let mut file = Gentle { file: path.reopen().unwrap(), unflushed: 0 };
-            state.chunks(piece).for_each(|piece| file.write(piece).unwrap());
-            assert!(fs::read(path.path()).unwrap() == state, "{piece} bytes at a time");
-        }
     }
 }

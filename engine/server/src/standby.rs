@@ -43,7 +43,7 @@ impl Following {
     /// Begins with the newest snapshot, or with the journal.
     pub fn start(folder: &Path, archive: &ArchiveOptions) -> Result<Following, String> {
         let newest = crate::snapshots::newest(folder).map_err(|cause| cause.to_string())?;
-        let newest = newest.unwrap_or_default();
+        let newest = newest.map_or_else(Venue::new, |found| found.venue);
         let mut follower = Follower::new(folder, newest.engine_seq());
         let mut trail = Trail::new(&folder.join("events"), point_of(&newest), archive);
         let mut epoch = newest.epoch();

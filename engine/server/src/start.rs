@@ -103,12 +103,13 @@ pub fn start(
     }
     let snapshot_error =
         |cause| Error::Io { doing: "read the snapshots in", path: folder.to_path_buf(), cause };
-    let newest = crate::snapshots::newest(folder).map_err(snapshot_error)?;
+    let began = Instant::now();
+    let newest = crate::snapshots::newest(folder).map_err(snapshot_error)?.map(|found| found.venue);
     let sealed = newest.as_ref().map(point_of);
     let engine_seq = sealed.map_or(0, |point| point.engine_seq);
     let from = match engine_seq {
         0 => "the journal's beginning".into(),
-        _ => format!("the snapshot at {engine_seq}"),
+        _ => format!("the snapshot at {engine_seq}, read in {} ms", began.elapsed().as_millis()),
     };
     if let Some(recovered) = begin.from(newest.unwrap_or_default(), |venue| begin.behind(venue))? {
         return lead(folder, options, recovered, confirmed, from);

@@ -59,9 +59,12 @@ impl Replay {
     fn begin(folder: &Path, first: u64, tells: bool) -> Result<Replay, String> {
         let venue = match first {
             1 => Venue::new(),
-            _ => crate::snapshots::oldest(folder).map_err(|cause| cause.to_string())?.ok_or_else(|| {
-                format!("the journal begins at {first}, and no snapshot stands for what was before")
-            })?,
+            _ => {
+                let oldest = crate::snapshots::oldest(folder).map_err(|cause| cause.to_string())?;
+                let none =
+                    || format!("the journal begins at {first}, and no snapshot stands for what was before");
+                oldest.ok_or_else(none)?.venue
+            }
         };
         let after = venue.engine_seq();
         if after + 1 < first {

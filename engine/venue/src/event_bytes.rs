@@ -236,7 +236,7 @@ impl Body {
                 account_id: reader.u64()?,
                 into_venue: reader.bool()?,
                 amount: amount(reader)?,
-                code: code(reader)?,
+                code: Code::decode(reader)?,
             },
             _ => return Err(Malformed("no such event")),
         })
@@ -252,10 +252,6 @@ fn amount(reader: &mut Reader<'_>) -> Result<Amount, Malformed> {
     Ok(Amount { asset_id: reader.u32()?, units: reader.u128()? })
 }
 
-fn code(reader: &mut Reader<'_>) -> Result<Code, Malformed> {
-    Code::from_number(i32::from(reader.u8()?)).ok_or(Malformed("no such code"))
-}
-
 fn put_refusal(out: &mut Vec<u8>, order_id: u64, account_id: u64, command_id: &Id, code: Code) {
     out.put_id(command_id);
     out.put_u64(order_id);
@@ -264,7 +260,13 @@ fn put_refusal(out: &mut Vec<u8>, order_id: u64, account_id: u64, command_id: &I
 }
 
 fn refusal(reader: &mut Reader<'_>) -> Result<(Id, u64, u64, Code), Malformed> {
-    Ok((reader.id()?, reader.u64()?, reader.u64()?, code(reader)?))
+    Ok((reader.id()?, reader.u64()?, reader.u64()?, Code::decode(reader)?))
+}
+
+impl Code {
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Code, Malformed> {
+        Code::from_number(i32::from(reader.u8()?)).ok_or(Malformed("no such code"))
+    }
 }
 
 impl Indication {

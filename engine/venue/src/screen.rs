@@ -36,7 +36,7 @@ pub(crate) const DATE_MS_MAX: u64 = u64::MAX / NS_PER_MS;
 
 impl Venue {
     /// `None`: the command is to be journaled and applied. `digest` is that of its retried part.
-    pub fn screen(&self, command: &Command, digest: u64, now_ms: u64) -> Option<Answer> {
+    pub fn screen(&mut self, command: &Command, digest: u64, now_ms: u64) -> Option<Answer> {
         match command {
             Command::Order(order) => self.screen_order(order, digest, now_ms),
             Command::Transfer(transfer) => {
@@ -58,7 +58,7 @@ impl Venue {
         }
     }
 
-    fn screen_order(&self, command: &OrderCommand, digest: u64, now_ms: u64) -> Option<Answer> {
+    fn screen_order(&mut self, command: &OrderCommand, digest: u64, now_ms: u64) -> Option<Answer> {
         let no = |code| Some(refusal(code, now_ms));
         match age(&command.command_id, now_ms) {
             Age::NotVersion7 => return no(Code::BadCommand),
@@ -103,7 +103,7 @@ impl Venue {
         match age(command_id, now_ms) {
             Age::NotVersion7 => refusal(Code::BadCommand, now_ms),
             Age::Outside => refusal(Code::Forgotten, now_ms),
-            Age::Current => match self.dedupe.find(command_id) {
+            Age::Current => match self.dedupe.look_for(command_id) {
                 Some(remembered) => Answer { outcome: remembered.outcome, duplicate: true, event_seq: 0 },
                 None => refusal(Code::UnknownCommand, now_ms),
             },

@@ -4,9 +4,11 @@ mod desk;
 
 mod flow;
 
-use countersign_venue::Venue;
+use std::convert::Infallible;
+
 use countersign_venue::command::Command;
 use countersign_venue::event::{Body, Output, Reason};
+use countersign_venue::{Packed, Venue};
 use desk::Desk;
 use flow::{Step, config, logic, modest, steps};
 use proptest::prelude::*;
@@ -71,21 +73,44 @@ proptest! {
         let at = desk.journal.len() * share / 100;
         let (before, told) = replayed(&desk, at);
         let bytes = before.snapshot();
-        let mut venue = Venue::restore(&bytes).unwrap();
+        let venue = Venue::restore(&bytes).unwrap();
         prop_assert_eq!(&venue.snapshot(), &bytes, "a snapshot writes itself again");
         prop_assert_eq!(venue.next_timer_ns(), before.next_timer_ns());
-        let mut output = Output::default();
-        for (time_ns, record) in &desk.journal[at..] {
-            venue.replay(*time_ns, record, &mut output).unwrap();
+        // With the outcomes in it, and with them in files of their own.
+        for mut venue in [venue, apart(&replayed(&desk, at / 2).0, &before)] {
+            prop_assert_eq!(venue.state_hash(), before.state_hash());
+            let mut output = Output::default();
+            for (time_ns, record) in &desk.journal[at..] {
+                venue.replay(*time_ns, record, &mut output).unwrap();
+            }
+            prop_assert_eq!(venue.state_hash(), desk.venue.state_hash());
+            prop_assert_eq!(&output.bytes[..], &desk.bytes[told.len()..]);
         }
-        prop_assert_eq!(venue.state_hash(), desk.venue.state_hash());
-        prop_assert_eq!(&output.bytes[..], &desk.bytes[told.len()..]);
         for cut in [0, bytes.len() / 3, bytes.len() - 1] {
             // The first rules are not named: without its last byte a state is at most one of theirs.
             let read = Venue::restore(&bytes[..cut]);
             prop_assert!(read.is_err() || (before.logic() > 1 && read.is_ok_and(|venue| venue.logic() == 1)));
         }
     }
+}
+
+/// `venue` as two snapshots tell it, of which the earlier one was taken where `former` stands.
+fn apart(former: &Venue, venue: &Venue) -> Venue {
+    let mut bare = Vec::new();
+    let Ok(()) = venue.write_bare(|piece| {
+        bare.extend_from_slice(piece);
+        Ok::<_, Infallible>(())
+    });
+    let mut again = Venue::restore(&bare).unwrap();
+    assert_eq!(again.snapshot(), bare);
+    for (told, after) in [(former, 0), (venue, former.engine_seq())] {
+        let Ok(()) = told.outcomes_since(after, |packed| {
+            let read = Packed::read(packed.stamp, packed.count() as u32, packed.bytes().into());
+            again.recall(read.unwrap()).unwrap();
+            Ok::<_, Infallible>(())
+        });
+    }
+    again
 }
 
 /// From the events alone: every order that was accepted ends once, quantities add up, and no group trades with itself.

@@ -5,9 +5,10 @@ use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use countersign_wire::v1::{Empty, VerifyState};
+use countersign_wire::v1::order_entry_client::OrderEntryClient;
+use countersign_wire::v1::{CommandBatch, CommandResult, Empty, Side, VerifyState};
 
-use crate::process::{self, Ids, Process};
+use crate::process::{self, Ids, Process, TOM, limit};
 use crate::verifying::{segments, verify};
 use crate::{balances, events, trade};
 
@@ -17,6 +18,8 @@ async fn passes_over_a_snapshot_that_died_before_it_got_its_name() {
     process.list_and_fund().await;
     let mut ids = Ids;
     trade(&process, &mut ids, 1, 300).await;
+    let command = limit(ids.next(), 9_000, TOM, Side::Sell, 9_000, 1);
+    let first = submit(&process, &command).await;
     let mut admin = process::admin_client(process.admin().await);
     let taken = admin.take_snapshot(Empty {}).await.unwrap().into_inner();
     trade(&process, &mut ids, 1_001, 100).await;
@@ -43,6 +46,27 @@ async fn passes_over_a_snapshot_that_died_before_it_got_its_name() {
     assert!(process.said.last().unwrap().contains("0 commands replayed"), "{:?}", process.said);
     assert!(again.engine_seq > taken.engine_seq);
     assert_eq!(balances(&process).await, held);
+    // What was answered before is answered so again, from the file that the snapshot names, or from the journal without it.
+    let told = CommandResult { duplicate: true, ..first };
+    assert_eq!(submit(&process, &command).await, told);
+    process.kill();
+    for entry in fs::read_dir(process.path("journal")).unwrap() {
+        let path = entry.unwrap().path();
+        if path.extension().is_some_and(|extension| extension == "out") {
+            fs::remove_file(path).unwrap();
+        }
+    }
+    process.start(&[]).await;
+    assert!(process.said[0].contains("is passed over: outcomes-"), "{:?}", process.said);
+    assert_eq!(submit(&process, &command).await, told);
+    assert_eq!(balances(&process).await, held);
+}
+
+/// What the engine answers to one command.
+async fn submit(process: &Process, command: &countersign_wire::v1::Command) -> CommandResult {
+    let mut orders = OrderEntryClient::new(process.orders().await);
+    let batch = CommandBatch { commands: vec![command.clone()] };
+    orders.submit_batch(batch).await.unwrap().into_inner().results.remove(0)
 }
 
 #[tokio::test]
@@ -161,7 +185,13 @@ async fn computes_nothing_again_from_a_journal_that_gives_other_events_than_its_
     let (other, snapshot) = folders.pop().unwrap();
     let (process, own) = folders.pop().unwrap();
     fs::remove_file(&own).unwrap();
-    fs::copy(&snapshot, own.with_file_name(snapshot.file_name().unwrap())).unwrap();
+    // With the outcomes that it names.
+    for entry in fs::read_dir(other.path("journal")).unwrap() {
+        let path = entry.unwrap().path();
+        if path == snapshot || path.extension().is_some_and(|extension| extension == "out") {
+            fs::copy(&path, own.with_file_name(path.file_name().unwrap())).unwrap();
+        }
+    }
     drop(other);
     let events = process.path("journal/events/events-00000000000000000001.log");
     let told = fs::read(&events).unwrap();

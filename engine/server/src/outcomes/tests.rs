@@ -1,0 +1,183 @@
+use std::path::PathBuf;
+
+use countersign_venue::codec::digest;
+use countersign_venue::command::{Id, OrderBody, OrderCommand, Scope};
+use countersign_venue::dedupe::WINDOW_MS;
+use countersign_venue::{Command, LOGIC_VERSION, Output};
+use tempfile::TempDir;
+
+use super::*;
+use crate::snapshots;
+
+const START_MS: u64 = 1_800_000_000_000;
+
+/// A venue that takes commands, one a millisecond, and the snapshots that are taken of it.
+struct Room {
+    folder: TempDir,
+    venue: Venue,
+    now_ms: u64,
+    given: u64,
+    /// Which commands it took, and under which sequence.
+    taken: Vec<(u64, u64)>,
+    outcomes: Vec<Named>,
+}
+
+impl Room {
+    fn open() -> Room {
+        let mut venue = Venue::new();
+        let lead = Command::Lead { epoch: 1, logic_version: LOGIC_VERSION };
+        venue.apply(START_MS * NS_PER_MS, &lead, 0, &mut Output::default());
+        let folder = TempDir::new().unwrap();
+        Room { folder, venue, now_ms: START_MS, given: 0, taken: Vec::new(), outcomes: Vec::new() }
+    }
+
+    fn command(&self, number: u64) -> Command {
+        let mut command_id: Id = [0; 16];
+        command_id[..6].copy_from_slice(&(START_MS + number).to_be_bytes()[2..]);
+        command_id[6] = 0x70;
+        command_id[8..].copy_from_slice(&number.to_be_bytes());
+        Command::Order(OrderCommand {
+            command_id,
+            expires_at_ms: START_MS + number + 30_000,
+            session: 0,
+            session_seq: 0,
+            body: OrderBody::CancelAll(Scope { account_id: 1 + number, ..Scope::default() }),
+        })
+    }
+
+    fn digest(command: &Command) -> u64 {
+        let mut bytes = Vec::new();
+        let body = command.encode(&mut bytes);
+        digest(&bytes[body..])
+    }
+
+    fn give(&mut self, count: u64) {
+        for number in self.given..self.given + count {
+            self.now_ms = START_MS + number;
+            let command = self.command(number);
+            self.venue.apply(
+                self.now_ms * NS_PER_MS,
+                &command,
+                Room::digest(&command),
+                &mut Output::default(),
+            );
+            self.taken.push((number, self.venue.engine_seq()));
+        }
+        self.given += count;
+    }
+
+    fn take(&mut self) {
+        snapshots::write(self.folder.path(), &self.venue, &mut self.outcomes).unwrap();
+    }
+
+    /// How many of all commands a state answers as retries, each with its first outcome.
+    fn answered(&self, mut venue: Venue) -> usize {
+        let is_answered = |(number, engine_seq): &&(u64, u64)| {
+            let command = self.command(*number);
+            let answer = venue.screen(&command, Room::digest(&command), self.now_ms);
+            answer.is_some_and(|answer| answer.duplicate && answer.outcome.engine_seq == *engine_seq)
+        };
+        self.taken.iter().filter(is_answered).count()
+    }
+
+    fn newest(&self) -> Option<Venue> {
+        snapshots::newest(self.folder.path()).unwrap().map(|found| found.venue)
+    }
+
+    fn files(&self) -> Vec<PathBuf> {
+        let entries = fs::read_dir(self.folder.path()).unwrap().map(|entry| entry.unwrap().path());
+        let mut files: Vec<PathBuf> =
+            entries.filter(|path| path.extension().is_some_and(|extension| extension == "out")).collect();
+        files.sort();
+        files
+    }
+}
+
+#[test]
+fn each_outcome_is_written_once_and_a_start_remembers_all_of_them() {
+    let mut room = Room::open();
+    room.take();
+    assert_eq!(room.files().len(), 0, "nothing came");
+    let mut written = 0;
+    for files in 1..=3 {
+        room.give(300);
+        room.take();
+        assert_eq!((room.files().len(), room.outcomes.len()), (files, files));
+        assert!(room.outcomes[files - 1].bytes < 300 * 60, "only what came since");
+        written += room.outcomes[files - 1].bytes;
+        let again = room.newest().unwrap();
+        assert_eq!(again.state_hash(), room.venue.state_hash());
+        assert_eq!(room.answered(again), 300 * files);
+    }
+    // A process that began from it goes on with its files.
+    let mut found = snapshots::newest(room.folder.path()).unwrap().unwrap();
+    assert_eq!(found.outcomes, room.outcomes);
+    let before = room.files();
+    snapshots::write(room.folder.path(), &found.venue, &mut found.outcomes).unwrap();
+    assert_eq!(room.files(), before, "and writes none again");
+    // As soon as it names too many, one of its own holds them all.
+    found.outcomes = found.outcomes.iter().cycle().take(FILES_MAX).cloned().collect();
+    let all = add(room.folder.path(), &found.venue, &found.outcomes).unwrap();
+    assert_eq!((all.len(), all[0].after), (1, 0));
+    assert!(all[0].bytes <= written);
+}
+
+#[test]
+fn a_file_falls_away_as_a_whole_once_no_snapshot_needs_it() {
+    let mut room = Room::open();
+    room.give(100);
+    room.take();
+    let first = room.files();
+    // What a death left without a snapshot, and half of one.
+    fs::copy(&first[0], room.folder.path().join(name(7, 9))).unwrap();
+    fs::write(room.folder.path().join("next-outcomes"), b"CSOUTC").unwrap();
+    room.given += WINDOW_MS + 100;
+    room.give(10);
+    room.take();
+    assert_eq!(room.outcomes.len(), 1, "the first file is over");
+    assert!(first[0].exists() && !room.folder.path().join(name(7, 9)).exists(), "a kept snapshot names it");
+    room.give(10);
+    room.take();
+    assert!(!first[0].exists());
+    assert_eq!(room.files().len(), 2);
+    assert_eq!(room.answered(room.newest().unwrap()), 20);
+}
+
+#[test]
+fn a_snapshot_whose_files_are_not_as_they_were_written_is_passed_over_for_the_one_before_it() {
+    let mut room = Room::open();
+    room.give(40);
+    room.take();
+    let stands_at = room.venue.engine_seq();
+    room.give(5);
+    room.take();
+    let newest = room.folder.path().join(room.outcomes[1].name());
+    let whole = fs::read(&newest).unwrap();
+    let begins_at = |room: &Room| room.newest().map(|venue| venue.engine_seq());
+    for at in 0..whole.len() {
+        let mut damaged = whole.clone();
+        damaged[at] ^= 1;
+        fs::write(&newest, &damaged).unwrap();
+        assert_eq!(begins_at(&room), Some(stands_at), "byte {at}");
+    }
+    for left in [0, HEADER - 1, HEADER, HEADER + 3, whole.len() - 1] {
+        fs::write(&newest, &whole[..left]).unwrap();
+        assert_eq!(begins_at(&room), Some(stands_at), "{left} bytes");
+    }
+    fs::write(&newest, [&whole[..], &[0]].concat()).unwrap();
+    assert_eq!(begins_at(&room), Some(stands_at));
+    fs::remove_file(&newest).unwrap();
+    assert_eq!(begins_at(&room), Some(stands_at));
+    // Another file in its place, whole by itself.
+    fs::copy(room.folder.path().join(room.outcomes[0].name()), &newest).unwrap();
+    assert_eq!(begins_at(&room), Some(stands_at));
+    fs::write(&newest, &whole).unwrap();
+    assert_eq!(begins_at(&room), Some(room.venue.engine_seq()));
+    // What both name is lost for both: then there is the journal.
+    fs::remove_file(room.folder.path().join(room.outcomes[0].name())).unwrap();
+    assert_eq!(begins_at(&room), None);
+    // And what the disk does not give is not taken for missing.
+    let looped = room.folder.path().join(room.outcomes[0].name());
+    std::os::unix::fs::symlink(&looped, &looped).unwrap();
+    assert!(snapshots::newest(room.folder.path()).is_err());
+}
