@@ -3,6 +3,7 @@
 mod admin;
 mod ask;
 mod attached;
+mod books;
 mod checksum;
 mod clock;
 mod committing;

@@ -1,35 +1,27 @@
 //! Public market data: what is listed, the books, the trades.
-//!
-//! Books are followed from the event archive, outside the engine thread, and only while somebody listens.
 
 use std::pin::Pin;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use countersign_archive::Cursor;
-use countersign_venue::event::{Body, Event};
+use countersign_venue::event::Body;
 use countersign_wire::v1::market_data_server::MarketData as Service;
 use countersign_wire::v1::{
     BookFrame, BookRequest, Empty, InstrumentList, PublicTrade, TradeBatch, TradesRequest,
 };
 use tokio::runtime::Handle;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tokio_stream::Stream;
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::{Request, Response, Status};
 
-use crate::depth::Depth;
+use crate::books::{Books, forward};
 use crate::engine::{Engine, NotTaken};
 use crate::feed::untold;
 use crate::orders::unavailable;
 use crate::places::Places;
-use crate::telling;
+use crate::{depth, telling};
 
-/// Frames that a consumer may lag behind before it is cut.
-const FRAMES: usize = 4_096;
 const EVENTS: usize = 4_096;
-/// Until whoever comes in the middle of a command looks again.
-const MIDWAY: Duration = Duration::from_millis(1);
 
 #[derive(Clone)]
 pub struct MarketData {
@@ -37,24 +29,7 @@ pub struct MarketData {
     /// As the feed's.
     readers: Handle,
     places: Places,
-    following: Arc<Mutex<Option<Following>>>,
-}
-
-/// The books while somebody listens.
-struct Following {
-    depth: Depth,
-    frames: broadcast::Sender<BookFrame>,
-    /// No command is half told: a book in the middle of one never was, and may be crossed.
-    whole: bool,
-}
-
-/// How somebody joins those who listen.
-enum Joined {
-    /// With a snapshot, if there is such a market, and every frame after it.
-    With(Option<BookFrame>, broadcast::Receiver<BookFrame>),
-    /// A command with very many events is being told.
-    Midway,
-    Nobody,
+    books: Books,
 }
 
 type Frames = Pin<Box<dyn Stream<Item = Result<BookFrame, Status>> + Send>>;
@@ -62,77 +37,8 @@ type Trades = Pin<Box<dyn Stream<Item = Result<TradeBatch, Status>> + Send>>;
 
 impl MarketData {
     pub fn new(engine: Engine, readers: Handle, places: Places) -> MarketData {
-        MarketData { engine, readers, places, following: Arc::default() }
-    }
-
-    fn join(&self, instrument_id: u32, depth: usize) -> Joined {
-        let following = self.following.lock().expect("nobody panics while holding it");
-        match following.as_ref() {
-            None => Joined::Nobody,
-            Some(following) if !following.whole => Joined::Midway,
-            // Both under one lock: no frame is missed and none comes twice.
-            Some(following) => {
-                Joined::With(following.depth.snapshot(instrument_id, depth), following.frames.subscribe())
-            }
-        }
-    }
-
-    /// Begins to follow the books unless that is under way.
-    async fn begin(&self) -> Result<(), Status> {
-        let looked = self.engine.look(Depth::of).await.map_err(|NotTaken(code)| unavailable(code))?;
-        let mut following = self.following.lock().expect("nobody panics while holding it");
-        if following.is_none() {
-            let cursor = Cursor::new(looked.event_seq + 1);
-            *following = Some(Following { depth: looked, frames: broadcast::channel(FRAMES).0, whole: true });
-            self.readers.spawn(self.clone().follow(cursor));
-        }
-        Ok(())
-    }
-
-    async fn follow(self, mut cursor: Cursor) {
-        let mut newest = self.engine.shared.archive.watch();
-        let mut read = Vec::new();
-        loop {
-            let events = match self.engine.shared.archive.read(&mut cursor, EVENTS) {
-                Ok(events) => events,
-                Err(cause) => {
-                    eprintln!("engine: market data ends: {cause}");
-                    *self.following.lock().expect("nobody panics while holding it") = None;
-                    return;
-                }
-            };
-            // Only whole commands are ever appended, so where there is no more none is half told.
-            let ended = events.is_empty();
-            read.extend(events);
-            if !ended && read.len() < EVENTS {
-                continue;
-            }
-            let (told, whole) = if ended { (std::mem::take(&mut read), true) } else { commands(&mut read) };
-            {
-                let mut guard = self.following.lock().expect("nobody panics while holding it");
-                let Some(following) = guard.as_mut() else { return };
-                if following.frames.receiver_count() == 0 {
-                    *guard = None;
-                    return;
-                }
-                for event in &told {
-                    following.depth.follow(event);
-                }
-                following.whole = whole;
-                if whole {
-                    for frame in following.depth.deltas() {
-                        following.frames.send(frame).ok();
-                    }
-                }
-            }
-            if ended {
-                tokio::select! {
-                    changed = newest.changed() => if changed.is_err() { return },
-                    // Looks from time to time whether anybody is still there.
-                    () = tokio::time::sleep(Duration::from_secs(1)) => {}
-                }
-            }
-        }
+        let books = Books::new(engine.clone(), readers.clone());
+        MarketData { engine, readers, places, books }
     }
 
     async fn send_trades(
@@ -184,50 +90,6 @@ impl MarketData {
     }
 }
 
-/// Takes the commands out that were read whole, while there is more to be read. Of one that has very many events all
-/// that is there, and then it is not whole.
-fn commands(read: &mut Vec<Event>) -> (Vec<Event>, bool) {
-    let last = read.last().map_or(0, |event| event.engine_seq);
-    match read.partition_point(|event| event.engine_seq < last) {
-        0 => (std::mem::take(read), false),
-        before => (read.drain(..before).collect(), true),
-    }
-}
-
-/// Tells one book, from its snapshot on, for as long as the reader keeps up. Whoever falls behind is cut, and not told
-/// late: a new snapshot is worth more to it than all that it has missed.
-async fn forward(
-    first: BookFrame,
-    mut frames: broadcast::Receiver<BookFrame>,
-    sender: mpsc::Sender<Result<BookFrame, Status>>,
-) {
-    let instrument_id = first.instrument_id;
-    let mut frame = Ok(first);
-    loop {
-        let ends = frame.is_err();
-        if sender.send(frame).await.is_err() || ends {
-            return;
-        }
-        frame = loop {
-            let next = tokio::select! {
-                next = frames.recv() => next,
-                () = sender.closed() => return,
-            };
-            match next {
-                Ok(next) if next.instrument_id == instrument_id => break Ok(next),
-                Ok(_) => {}
-                Err(broadcast::error::RecvError::Lagged(missed)) => {
-                    let told = format!("{missed} frames behind: take a new snapshot");
-                    break Err(Status::resource_exhausted(told));
-                }
-                Err(broadcast::error::RecvError::Closed) => {
-                    break Err(Status::unavailable("market data ends"));
-                }
-            }
-        };
-    }
-}
-
 #[tonic::async_trait]
 impl Service for MarketData {
     type SubscribeBookStream = Frames;
@@ -244,10 +106,10 @@ impl Service for MarketData {
 
     async fn get_book(&self, request: Request<BookRequest>) -> Result<Response<BookFrame>, Status> {
         let BookRequest { instrument_id, depth } = request.into_inner();
-        if let Joined::With(frame, _) = self.join(instrument_id, depth as usize) {
+        if let Some(frame) = self.books.followed(instrument_id, depth as usize) {
             return frame.map(Response::new).ok_or_else(|| Status::not_found("no such instrument"));
         }
-        let looked = self.engine.look(move |venue| crate::depth::look(venue, instrument_id, depth as usize));
+        let looked = self.engine.look(move |venue| depth::look(venue, instrument_id, depth as usize));
         let frame = looked.await.map_err(|NotTaken(code)| unavailable(code))?;
         frame.map(Response::new).ok_or_else(|| Status::not_found("no such instrument"))
     }
@@ -255,13 +117,7 @@ impl Service for MarketData {
     async fn subscribe_book(&self, request: Request<BookRequest>) -> Result<Response<Frames>, Status> {
         let BookRequest { instrument_id, depth } = request.into_inner();
         let place = self.places.or_refuse("readers")?;
-        let (first, frames) = loop {
-            match self.join(instrument_id, depth as usize) {
-                Joined::With(first, frames) => break (first, frames),
-                Joined::Midway => tokio::time::sleep(MIDWAY).await,
-                Joined::Nobody => self.begin().await?,
-            }
-        };
+        let (first, frames) = self.books.listen(instrument_id, depth as usize).await?;
         let first = first.ok_or_else(|| Status::not_found("no such instrument"))?;
         let (sender, receiver) = mpsc::channel(64);
         self.readers.spawn(async move {
@@ -288,75 +144,34 @@ impl Service for MarketData {
 
 #[cfg(test)]
 mod tests {
-    use countersign_venue::Venue;
-    use countersign_venue::auction::Indication;
-
     use super::*;
     use crate::engine::tests::idle;
 
-    fn frame(instrument_id: u32, book_seq: u64) -> BookFrame {
-        BookFrame { instrument_id, book_seq, ..BookFrame::default() }
-    }
-
-    #[test]
-    fn while_there_is_more_the_commands_that_were_read_whole_are_shown_and_the_last_one_waits() {
-        let event = |engine_seq| Event {
-            seq: 0,
-            engine_seq,
-            time_ns: 0,
-            instrument_id: 1,
-            body: Body::Auction { indication: Indication::default(), uncrossed: false },
-        };
-        let read = |seqs: &[u64]| seqs.iter().copied().map(event).collect::<Vec<_>>();
-        let seqs = |events: &[Event]| events.iter().map(|event| event.engine_seq).collect::<Vec<_>>();
-        let mut events = read(&[4, 4, 5, 6, 6]);
-        let (told, whole) = commands(&mut events);
-        assert_eq!((seqs(&told), whole, seqs(&events)), (vec![4, 4, 5], true, vec![6, 6]));
-        // One command that has more than is read at once: it is shown on its way, and nobody joins meanwhile.
-        let (told, whole) = commands(&mut events);
-        assert_eq!((seqs(&told), whole, events.len()), (vec![6, 6], false, 0));
-        events.extend(read(&[6, 7]));
-        let (told, whole) = commands(&mut events);
-        assert_eq!((seqs(&told), whole, seqs(&events)), (vec![6], true, vec![7]));
-    }
-
+    /// As the figure of open files says, and no more: whoever is refused takes none, and whoever leaves gives one back.
     #[tokio::test]
-    async fn nobody_joins_in_the_middle_of_a_command() {
+    async fn every_stream_takes_a_place_for_as_long_as_it_is_read() {
         let folder = tempfile::TempDir::new().unwrap();
-        let (engine, _queue) = idle(folder.path(), 1);
-        let data = MarketData::new(engine, Handle::current(), Places::for_streams());
-        assert!(matches!(data.join(1, 0), Joined::Nobody));
-        let (frames, depth) = (broadcast::channel(1).0, Depth::of(&Venue::new()));
-        *data.following.lock().unwrap() = Some(Following { depth, frames, whole: false });
-        assert!(matches!(data.join(1, 0), Joined::Midway));
-        data.following.lock().unwrap().as_mut().unwrap().whole = true;
-        assert!(matches!(data.join(1, 0), Joined::With(None, _)));
-    }
-
-    #[tokio::test]
-    async fn a_reader_that_falls_behind_is_cut_and_one_that_keeps_up_is_told_its_own_book() {
-        let (frames, followed) = broadcast::channel(4);
-        let (sender, mut slow) = mpsc::channel(1);
-        let forwarding = tokio::spawn(forward(frame(1, 1), followed, sender));
-        let (sender, mut quick) = mpsc::channel(1);
-        tokio::spawn(forward(frame(1, 1), frames.subscribe(), sender));
-        let mut told = vec![quick.recv().await.unwrap().unwrap().book_seq];
-        for book_seq in 2..20 {
-            frames.send(frame(2, book_seq)).unwrap();
-            frames.send(frame(1, book_seq)).unwrap();
-            told.push(quick.recv().await.unwrap().unwrap().book_seq);
+        let (engine, queue) = idle(folder.path(), 4);
+        let places = Places::for_streams();
+        let limit = places.limit;
+        let data = MarketData::new(engine, Handle::current(), places);
+        let trades = || data.subscribe_trades(Request::new(TradesRequest::default()));
+        let book = || data.subscribe_book(Request::new(BookRequest::default()));
+        let mut open = Vec::new();
+        while open.len() < limit {
+            open.push(trades().await.unwrap());
         }
-        assert_eq!(told, Vec::from_iter(1..20));
-        let mut last = 0;
-        let ended = loop {
-            match slow.recv().await.unwrap() {
-                Ok(frame) => last = frame.book_seq,
-                Err(status) => break status,
+        let full =
+            |told: Option<Status>| told.is_some_and(|status| status.code() == tonic::Code::ResourceExhausted);
+        assert!(full(trades().await.err()) && full(book().await.err()));
+        assert!(queue.try_recv().is_err(), "nobody looks for whoever is refused");
+        open.pop();
+        for _ in 0..1_000 {
+            match trades().await {
+                Ok(_) => return,
+                Err(_) => tokio::time::sleep(std::time::Duration::from_millis(1)).await,
             }
-        };
-        assert_eq!(ended.code(), tonic::Code::ResourceExhausted);
-        assert!(last < 19, "what was missed is not told late");
-        assert!(slow.recv().await.is_none());
-        forwarding.await.unwrap();
+        }
+        panic!("a place that was left is never free again");
     }
 }

@@ -11,6 +11,7 @@ mod identities;
 mod keeping;
 mod kills;
 mod logic;
+mod pouring;
 #[path = "../process/mod.rs"]
 mod process;
 mod restoring;
