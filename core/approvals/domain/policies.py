@@ -87,6 +87,12 @@ FOUNDING: Final[canonical.Value] = {
             "teams": {"officers": 2},
             "rejections": 1,
         },
+        {
+            "name": "fees and price bands",
+            "when": [["kind", "in", ["engine.fee_level", "engine.price_band"]]],
+            "teams": {"officers": 2},
+            "rejections": 1,
+        },
     ],
 }
 """What every deployment begins with. Acts that no rule names keep the quorum of their own kind; orders to the
