@@ -174,11 +174,11 @@ def test_wins_over_its_rival_when_the_chain_turns(treasury: Treasury) -> None:
     assert not any(invariants.broken().values())
 
 
-def test_may_be_the_very_same_transaction_again_after_the_first_was_abandoned(treasury: Treasury) -> None:
+def test_is_another_transaction_than_an_equal_one_that_was_abandoned(treasury: Treasury) -> None:
     first = treasury.built(treasury.approved(sats=SMALL))
     actions.fail_withdrawal(withdrawal_id=first.owner.pk, reason="x", actor=ROBOT, now=treasury.now)
     second = treasury.broadcast(treasury.approved(sats=SMALL))
-    assert second.txid == first.txid
+    assert second.txid != first.txid
     treasury.mine(raw_of(second), empty=1)
     treasury.book()
     assert queries.payment(second.pk).owner.state == "settled"

@@ -21,7 +21,7 @@ import pytest
 from fixtures.authenticator import Authenticator
 from kernel import canonical, encodings, lane, script
 from kernel.approval import Verb
-from kernel.intent import Intent
+from kernel.intent import Intent, time_text
 from kernel.money import Amount
 from kernel.psbt import Psbt
 from kernel.registry import Registry
@@ -81,9 +81,10 @@ def scene(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Scene]:
     for signer in scene.signers.values():
         signer.ready()
     # Honest days: Tom and Una signed up, and Tom named the addresses that he pays himself to.
-    for learnt in (Customer().key(), Customer(UNA, seed=8).key(), *map(Customer().beneficiary, TOMS)):
+    tom, una, said = Customer(), Customer(UNA, seed=8), {"time": time_text(messages.in_hours(-72))}
+    for learnt in (tom.key(**said), una.key(**said), *(tom.beneficiary(each, **said) for each in TOMS)):
         assert scene.code(learnt) == "learnt"
-    assert scene.code(Customer(UNA, seed=8).beneficiary(messages.DESTINATION)) == "learnt"
+    assert scene.code(una.beneficiary(messages.DESTINATION, **said)) == "learnt"
     for signer in scene.signers.values():
         signer.stop()
     scene.signers = {token: vault.start(token) for token in TOKENS}
