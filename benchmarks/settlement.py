@@ -87,6 +87,7 @@ def run(owner: Any, asked: argparse.Namespace, ours: tuple[str, str], theirs: tu
 
     from core import ledger, privileges
     from core.ledger import AccountKind
+    from core.postgres import sessions
     from engine_bridge.actions import settle_batch
     from engine_bridge.daemons.settlement import calm_collector
 
@@ -107,6 +108,7 @@ def run(owner: Any, asked: argparse.Namespace, ours: tuple[str, str], theirs: tu
     for asset in ("BTC", "USDT"):
         ledger.account(AccountKind.ENGINE_FEES, asset)
     connection.close()
+    sessions.end_resting()
     owner.execute(
         sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(sql.Identifier(theirs[0]), sql.Identifier(ours[0]))
     )
