@@ -90,7 +90,7 @@ class BadErasure(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Proposal:
-    """That one customer is erased; `kept_until` is what was known of the time to keep files (None for none)."""
+    """That one customer is erased; `kept_until` is what was known then, or None."""
 
     deployment: str
     erasure: UUID

@@ -41,7 +41,7 @@ from tests.vault import BEN, CY, Message
 
 KEYS = [SoftKey(30_000 + number) for number in range(3)]
 NEVER = 10**9
-EXAMPLES = int(os.environ.get("FORGETTING_EXAMPLES", "30"))
+EXAMPLES = int(os.environ.get("FORGETTING_EXAMPLES", "20"))
 NOW = 1_795_000_000.0
 SAFE = {
     "chain_id": 31_337,

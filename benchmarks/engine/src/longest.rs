@@ -31,7 +31,7 @@ const RUNS: [(&str, u64); 7] = [
 const MESSAGES: usize = 300_000;
 /// Of the accounts: they take longer than a flow does.
 const CUSTOMER_RUNS: usize = 3;
-/// Accounts that are funded one after the other, and then enter an order each.
+/// Accounts that are funded one after the other, and then enter an order each: fewer where few messages are asked for.
 const CUSTOMERS: u64 = 2_200_000;
 const CUSTOMER_NS: u64 = 10_000;
 /// Settlement says what it has stored after so many transfers.
@@ -59,14 +59,15 @@ pub fn run(count: usize, runs: usize, only: Option<&str>) {
         return;
     }
     let mut longest: [Longest; 3] = Default::default();
+    let customers = CUSTOMERS.min(5 * count as u64);
     for _ in 0..runs.min(CUSTOMER_RUNS) {
-        for (longest, took) in longest.iter_mut().zip(customers_ns()) {
+        for (longest, took) in longest.iter_mut().zip(customers_ns(customers)) {
             longest.count(&took);
         }
     }
     let [funded, entered, own] = longest;
     println!(
-        "{CUSTOMERS} accounts: funding one {funded}; its first order {entered}; fees of its own {own}"
+        "{customers} accounts: funding one {funded}; its first order {entered}; fees of its own {own}"
     );
 }
 
@@ -98,12 +99,12 @@ impl fmt::Display for Longest {
 }
 
 /// What each command of each kind takes while accounts that are new come, one by one.
-fn customers_ns() -> [Vec<u64>; 3] {
+fn customers_ns(customers: u64) -> [Vec<u64>; 3] {
     let mut venue = open_venue();
     let mut output = Output::default();
     let mut each: [Vec<u64>; 3] = Default::default();
     let begun = venue.event_seq();
-    for account_id in 1_000_000..1_000_000 + CUSTOMERS {
+    for account_id in 1_000_000..1_000_000 + customers {
         let mut transfer_id = [0xff; 16];
         transfer_id[..8].copy_from_slice(&account_id.to_le_bytes());
         let transfer = Transfer {
@@ -126,8 +127,8 @@ fn customers_ns() -> [Vec<u64>; 3] {
             took_ns(&mut venue, START_NS, &settled, &mut output);
         }
     }
-    assert!(venue.event_seq() - begun >= CUSTOMERS);
-    for account_id in 1_000_000..1_000_000 + CUSTOMERS {
+    assert!(venue.event_seq() - begun >= customers);
+    for account_id in 1_000_000..1_000_000 + customers {
         let order = NewOrder {
             order_id: account_id,
             account_id,
@@ -161,14 +162,14 @@ fn customers_ns() -> [Vec<u64>; 3] {
         each[1].push(took);
     }
     let body = AdminBody::SetAccountFees {
-        account_id: 999_999 + CUSTOMERS,
+        account_id: 999_999 + customers,
         fees: Some((1, 1)),
     };
     let fees = Command::Admin {
         reference: [0; 16],
         body,
     };
-    let now = START_NS + CUSTOMERS * CUSTOMER_NS;
+    let now = START_NS + customers * CUSTOMER_NS;
     each[2].push(took_ns(&mut venue, now, &fees, &mut output));
     each
 }
