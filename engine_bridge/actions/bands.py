@@ -14,15 +14,12 @@ from typing import Final
 from django.conf import settings
 
 from core import approvals, audit, outbox
-from core.access import rights
-from core.access.models import Identity
 from core.action import action
 from core.actor import Actor
 from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalRequest
-from core.refusals import NotAllowed, NotFound, Refused
-from engine_bridge import locks
-from engine_bridge.actions import alerts
+from core.refusals import Refused
+from engine_bridge.actions import alerts, entitled
 from engine_bridge.domain.instruments import NotOnGrid, OutOfRange
 from engine_bridge.domain.markets import BadPercent, Band, ppm
 from engine_bridge.events import Event, MarketBandWanted
@@ -32,19 +29,13 @@ from kernel import canonical
 from kernel.money import BadAmount
 
 TEAMS: Final = {"officers": 2}
+_TO: Final = "set price bands"
 
 
 class BadBand(Refused):
     """The width is no percentage, or the reference no price of this market."""
 
     code = "market.bad_band"
-    status = 422
-
-
-class ReasonMissing(Refused):
-    """A change of the band says why."""
-
-    code = "market.band_reason_missing"
     status = 422
 
 
@@ -80,11 +71,11 @@ def narrow_band(
 
     A wider one that waits for signatures is taken back.
     """
-    target = f"engine_bridge.instrument/{symbol[:30]}"
+    target = entitled.target_of(symbol)
     if actor.kind != "system" or actor.identity is not None:  # whoever types the command has no role
-        _officer(actor, target=target, now=now)
-    said = _said(reason, target)
-    row = _claimed(symbol, target)
+        entitled.officer(actor, Permission.HALT_MARKETS, to=_TO, target=target, now=now)
+    said = entitled.said(reason, target=target)
+    row = entitled.market(symbol)
     before, after = _present(row, target), _read(row, percent, reference, target)
     if not after.narrows(before):
         raise NotNarrower(
@@ -102,9 +93,10 @@ def ask_band(
     *, symbol: str, percent: str, reference: str = "", reason: str, actor: Actor, now: datetime
 ) -> ApprovalRequest:
     """Open the request on which two others decide. The present band holds until they have."""
-    target = f"engine_bridge.instrument/{symbol[:30]}"
-    officer, said = _officer(actor, target=target, now=now), _said(reason, target)
-    row = _claimed(symbol, target)
+    target = entitled.target_of(symbol)
+    officer = entitled.officer(actor, Permission.HALT_MARKETS, to=_TO, target=target, now=now)
+    said = entitled.said(reason, target=target)
+    row = entitled.market(symbol)
     before, after = _present(row, target), _read(row, percent, reference, target)
     if after.ppm == before.ppm and not after.reference_ticks:
         raise SameBand("Nothing was asked: the market has this band already.", target=target)
@@ -244,26 +236,6 @@ def _present(row: Instrument, target: str) -> Band:
             target=target,
         )
     return row.band
-
-
-def _officer(actor: Actor, *, target: str, now: datetime) -> Identity:
-    found = rights.officer_behind(actor)
-    if found is None or not rights.allowed(found, Permission.HALT_MARKETS, now):
-        raise NotAllowed("Your role does not set price bands; nothing was changed.", target=target)
-    return found
-
-
-def _said(reason: str, target: str) -> str:
-    if not reason.strip():
-        raise ReasonMissing("Nothing was changed: say why.", target=target)
-    return reason.strip()
-
-
-def _claimed(symbol: str, target: str) -> Instrument:
-    row = locks.instrument(symbol)
-    if row is None:
-        raise NotFound("There is no such market.", target=target)
-    return row
 
 
 KIND: Final = Kind(

@@ -14,15 +14,14 @@ from uuid import UUID
 from django.conf import settings
 
 from core import approvals, audit, outbox
-from core.access import rights
 from core.action import action
 from core.actor import Actor
 from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalRequest
-from core.refusals import NotAllowed, Refused
+from core.refusals import Refused
 from customers.queries import customer
 from engine_bridge import locks
-from engine_bridge.actions import alerts
+from engine_bridge.actions import alerts, entitled
 from engine_bridge.actions.accounts import open_account
 from engine_bridge.domain.fees import LEVELS, Rates, from_texts, texts
 from engine_bridge.events import Event, FeesWanted
@@ -37,13 +36,6 @@ class UnknownLevel(Refused):
     """The venue has no such level."""
 
     code = "fees.unknown_level"
-    status = 422
-
-
-class ReasonMissing(Refused):
-    """A change of fees says why."""
-
-    code = "fees.reason_missing"
     status = 422
 
 
@@ -65,11 +57,8 @@ def ask_fee_level(
 ) -> ApprovalRequest:
     """Open the request on which two others decide. What they sign are the rates; the level is their name."""
     target = f"customers.customer/{customer_id}"
-    officer = rights.officer_behind(actor)
-    if officer is None or not rights.allowed(officer, Permission.PROPOSE_FEES, now):
-        raise NotAllowed("Your role does not ask for fees; nothing was changed.", target=target)
-    if not reason.strip():
-        raise ReasonMissing("Nothing was asked: say why.", target=target)
+    officer = entitled.officer(actor, Permission.PROPOSE_FEES, to="ask for fees", target=target, now=now)
+    why = entitled.said(reason, target=target)
     if level not in LEVELS:
         raise UnknownLevel("Nothing was asked: this venue has no such fee level.", target=target)
     account = open_account(customer_id=customer(customer_id).pk, now=now)
@@ -89,10 +78,10 @@ def ask_fee_level(
         "taker_ppm": taker,
         "maker_ppm_before": maker_before,
         "taker_ppm_before": taker_before,
-        "reason": reason.strip(),
+        "reason": why,
         "maker": str(officer.pk),
     }
-    audit.record(Event.FEES_ASKED, row, actor=actor, now=now, after={"level": level}, reason=reason.strip())
+    audit.record(Event.FEES_ASKED, row, actor=actor, now=now, after={"level": level}, reason=why)
     request = approvals.open(
         KIND,
         payload,

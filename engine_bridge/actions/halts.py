@@ -16,15 +16,15 @@ from typing import Final
 from django.conf import settings
 
 from core import approvals, audit, freezes, outbox
-from core.access import rights
 from core.action import action
 from core.actor import Actor
 from core.approvals.kinds import Kind
 from core.approvals.models import ApprovalRequest
 from core.freezes.domain import scopes
 from core.freezes.queries import covering
-from core.refusals import NotAllowed, NotFound, Refused
+from core.refusals import Refused
 from engine_bridge import locks
+from engine_bridge.actions import entitled
 from engine_bridge.domain.markets import CALL, FROZEN, STOPS
 from engine_bridge.events import Event, MarketStateWanted
 from engine_bridge.models import Instrument
@@ -32,19 +32,13 @@ from engine_bridge.permissions import Permission
 from kernel import canonical
 
 TEAMS: Final = {"officers": 2}
+_TO: Final = "stop or release markets"
 
 
 class UnknownStop(Refused):
     """A market is halted or made cancel-only, nothing else."""
 
     code = "market.unknown_stop"
-    status = 422
-
-
-class ReasonMissing(Refused):
-    """A stop and a release say why."""
-
-    code = "market.reason_missing"
     status = 422
 
 
@@ -67,12 +61,14 @@ def stop_market(*, symbol: str, state: str, reason: str, actor: Actor, now: date
     A release that waits for signatures is taken back. Whoever signs it at this very moment cannot open the
     market with it either: it is not the one that the row names any more.
     """
-    target = _allowed(symbol, Permission.HALT_MARKETS, reason=reason, actor=actor, now=now)
+    target = entitled.target_of(symbol)
+    entitled.officer(actor, Permission.HALT_MARKETS, to=_TO, target=target, now=now)
+    why = entitled.said(reason, target=target)
     if state not in STOPS:
         raise UnknownStop("Nothing was stopped: choose halted or cancel_only.", target=target)
-    row = _claimed(symbol, target)
+    row = entitled.market(symbol)
     if row.wanted_state != state or row.release_request is not None:
-        _stop(row, state, reason=reason.strip(), actor=actor, now=now)
+        _stop(row, state, reason=why, actor=actor, now=now)
     return row
 
 
@@ -103,13 +99,13 @@ def _stop(row: Instrument, state: str, *, reason: str, actor: Actor, now: dateti
 @action(Event.MARKET_RELEASE_ASKED)
 def ask_market_release(*, symbol: str, reason: str, actor: Actor, now: datetime) -> ApprovalRequest:
     """Open the request on which two others decide. The market stays stopped until they have."""
-    target = _allowed(symbol, Permission.HALT_MARKETS, reason=reason, actor=actor, now=now)
-    row = _claimed(symbol, target)
+    target = entitled.target_of(symbol)
+    officer = entitled.officer(actor, Permission.HALT_MARKETS, to=_TO, target=target, now=now)
+    why = entitled.said(reason, target=target)
+    row = entitled.market(symbol)
     if not row.is_stopped:
         raise NotStopped("Nothing was asked: this market was not stopped.", target=target)
     freezes.check(scopes.market(row.symbol))
-    officer = rights.officer_behind(actor)
-    assert officer is not None
     payload: dict[str, canonical.Value] = {
         "v": 1,
         "kind": KIND.name,
@@ -117,13 +113,13 @@ def ask_market_release(*, symbol: str, reason: str, actor: Actor, now: datetime)
         "market": row.symbol,
         "from": row.wanted_state,
         "to": "open",
-        "reason": reason.strip(),
+        "reason": why,
         "maker": str(officer.pk),
     }
     if row.release_request is None:
         # A signature that came at the moment of the stop may have kept an older one from being taken back.
         approvals.take_back(KIND, row, actor=actor, now=now)
-    audit.record(Event.MARKET_RELEASE_ASKED, row, actor=actor, now=now, reason=reason.strip())
+    audit.record(Event.MARKET_RELEASE_ASKED, row, actor=actor, now=now, reason=why)
     request = approvals.open(
         KIND,
         payload,
@@ -168,22 +164,6 @@ def _want(row: Instrument, state: str, *, now: datetime, call_until: datetime | 
     rows.update(wanted_state=state, call_until=call_until, release_request=None)
     row.wanted_state = state
     outbox.publish(MarketStateWanted(instrument=row.pk), now=now)
-
-
-def _allowed(symbol: str, permission: Permission, *, reason: str, actor: Actor, now: datetime) -> str:
-    target = f"engine_bridge.instrument/{symbol[:30]}"
-    if not rights.allowed(rights.officer_behind(actor), permission, now):
-        raise NotAllowed("Your role does not stop or release markets; nothing was changed.", target=target)
-    if not reason.strip():
-        raise ReasonMissing("Nothing was changed: say why.", target=target)
-    return target
-
-
-def _claimed(symbol: str, target: str) -> Instrument:
-    row = locks.instrument(symbol)
-    if row is None:
-        raise NotFound("There is no such market.", target=target)
-    return row
 
 
 KIND: Final = Kind(

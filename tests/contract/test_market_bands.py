@@ -19,7 +19,8 @@ from core.outbox.models import OutboxMessage
 from core.refusals import NotAllowed, NotFound
 from engine_bridge import banding, listing
 from engine_bridge.actions import ask_band, narrow_band
-from engine_bridge.actions.bands import BadBand, BandUnknown, NotNarrower, Overtaken, ReasonMissing, SameBand
+from engine_bridge.actions.bands import BadBand, BandUnknown, NotNarrower, Overtaken, SameBand
+from engine_bridge.actions.entitled import ReasonMissing
 from engine_bridge.adapters import administration
 from engine_bridge.domain.markets import Band
 from engine_bridge.domain.results import ResultCode

@@ -21,7 +21,8 @@ from core.outbox.models import OutboxMessage
 from core.refusals import NotAllowed, NotFound
 from engine_bridge import charging, listing, queries
 from engine_bridge.actions import ask_fee_level, rebuild_mirrors
-from engine_bridge.actions.fees import ReasonMissing, SameFees, UnknownLevel
+from engine_bridge.actions.entitled import ReasonMissing
+from engine_bridge.actions.fees import SameFees, UnknownLevel
 from engine_bridge.adapters import administration, vitals
 from engine_bridge.adapters.feed import read_range
 from engine_bridge.domain import events

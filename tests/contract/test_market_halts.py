@@ -18,7 +18,8 @@ from core.freezes.events import FreezePulled
 from core.refusals import NotAllowed
 from engine_bridge import gateway, listing, subscribers, tasks
 from engine_bridge.actions import ask_market_release, rebuild_mirrors, stop_market
-from engine_bridge.actions.halts import NotStopped, ReasonMissing, UnknownStop
+from engine_bridge.actions.entitled import ReasonMissing
+from engine_bridge.actions.halts import NotStopped, UnknownStop
 from engine_bridge.domain.markets import CALL
 from engine_bridge.domain.results import Result, ResultCode
 from engine_bridge.models import Fill, Instrument
