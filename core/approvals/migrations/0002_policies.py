@@ -6,7 +6,7 @@ from django.db import migrations, models
 import core.ids
 from core.append_only import append_only
 from core.approvals import guards
-from core.approvals.domain import policies
+from core.approvals.domain.founding import FOUNDING
 from core.fixed_columns import fixed_columns
 from kernel import canonical
 
@@ -16,7 +16,7 @@ def found(apps: object, schema_editor: object) -> None:
     model = apps.get_model("approvals", "ApprovalPolicy")  # type: ignore[attr-defined]
     model.objects.create(
         version=1,
-        document=canonical.encode(policies.FOUNDING),
+        document=canonical.encode(FOUNDING),
         published_at=datetime(2026, 11, 28, tzinfo=UTC),
     )
 
