@@ -12,6 +12,7 @@ mod auction;
 mod hash;
 mod index;
 mod matching;
+mod node;
 mod order;
 mod pages;
 mod pool;
@@ -22,6 +23,7 @@ pub use auction::{Clearing, Party, Ring};
 pub use hash::{FixedHasher, Map};
 pub use index::Index;
 use matching::{survey, sweep};
+use node::{Node, Orders};
 pub use order::{Fill, Reach, Resting, Side, Stop, Stp, Taker, Tape};
 pub use pages::Pages;
 pub use pool::{NONE, Pool, Pooled};
@@ -30,72 +32,6 @@ pub use slab::Slab;
 
 /// Where a resting order lives. Valid until the order leaves the book; then the number is used again.
 pub type Slot = u32;
-
-/// Two of them share a cache line, and none lies on two: where the book is deep, what it costs is the lines that it reads.
-#[derive(Clone, Copy)]
-#[repr(align(32))]
-struct Node {
-    id: u64,
-    leaves: u64,
-    owner: u32,
-    /// With [`GROUPED`] set where the order has a group.
-    level: u32,
-    next: u32,
-    prev: u32,
-}
-
-const GROUPED: u32 = 1 << 31;
-
-impl Node {
-    #[inline]
-    fn level(&self) -> u32 {
-        self.level & !GROUPED
-    }
-}
-
-/// The orders that rest, by slot.
-struct Orders {
-    nodes: Pool<Node>,
-    /// Self-trade groups lie aside, and only of orders that have one.
-    groups: Pages<u64>,
-}
-
-impl Default for Orders {
-    fn default() -> Self {
-        Orders { nodes: Pool::default(), groups: Pages::new(0) }
-    }
-}
-
-impl Orders {
-    #[inline]
-    fn group(&self, slot: Slot) -> u64 {
-        if self.nodes[slot].level & GROUPED == 0 { 0 } else { self.groups.get(slot as usize) }
-    }
-
-    #[inline]
-    fn of(&self, slot: Slot) -> Resting {
-        let Node { id, leaves, owner, .. } = self.nodes[slot];
-        Resting { id, leaves, group: self.group(slot), owner }
-    }
-
-    #[inline]
-    fn put(&mut self, order: Resting, level: u32, prev: u32) -> Slot {
-        let Resting { id, leaves, group, owner } = order;
-        let level = if group == 0 { level } else { level | GROUPED };
-        let slot = self.nodes.put(Node { id, leaves, owner, level, next: NONE, prev });
-        if group != 0 {
-            *self.groups.at(slot as usize) = group;
-        }
-        slot
-    }
-}
-
-impl Pooled for Node {
-    #[inline]
-    fn next_free(&mut self) -> &mut u32 {
-        &mut self.next
-    }
-}
 
 #[derive(Default)]
 pub struct Book {

@@ -1,8 +1,9 @@
 //! The walk of an order through the other side.
 
+use crate::node::{Node, Orders};
 use crate::order::{Fill, Reach, Stop, Stp, Taker, Tape};
 use crate::side::Half;
-use crate::{NONE, Node, Orders, unlink};
+use crate::{NONE, unlink};
 
 /// Matches an order against one half, best price first, oldest order first.
 pub fn sweep<const SIDE: u8>(
