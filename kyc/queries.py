@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from uuid import UUID
 
+from django.conf import settings
 from django.db.models import F, Q, QuerySet
 
 from core import access, audit, ledger
@@ -272,7 +273,7 @@ def kept_until(customer_id: UUID) -> datetime | None:
         *booked.values_list("entry__posted_at", flat=True)[:1],
         *approved.values_list("at", flat=True)[:1],
     ]
-    return erasures.kept_until(max(last, default=None))
+    return erasures.kept_until(max(last, default=None), years=settings.CUSTOMER_FILES_KEPT_YEARS)
 
 
 def in_the_way(customer_id: UUID, *, basis: erasures.Basis, now: datetime) -> list[str]:

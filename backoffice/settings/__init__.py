@@ -7,7 +7,7 @@ from urllib.parse import urlsplit
 
 from csp.constants import NONE, SELF
 
-from backoffice.settings.environment import certificates, database, secret_file, text
+from backoffice.settings.environment import certificates, database, secret_file, text, whole
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 DEBUG = False
@@ -229,6 +229,7 @@ AUDIT_TESTIMONY_SOCKET = secret_file("AUDIT_TESTIMONY_SOCKET")
 WATCHED_LOGS_FILE = secret_file("WATCHED_LOGS_FILE")
 AUDIT_WITNESSES_FILE = secret_file("AUDIT_WITNESSES_FILE")
 SCREENING_LIST = Path(text("SCREENING_LIST", str(BASE_DIR / "fixtures/screening.txt")))
+CUSTOMER_FILES_KEPT_YEARS = whole("CUSTOMER_FILES_KEPT_YEARS", 5, least=5)
 RAISE_FEES_AFTER_BLOCKS = int(text("RAISE_FEES_AFTER_BLOCKS", "3"))
 PRICES_URL = text("PRICES_URL", "http://127.0.0.1:8103")
 SUMSUB_URL = text("SUMSUB_URL", "http://127.0.0.1:8101")

@@ -20,6 +20,14 @@ def text(name: str, default: str | None = None) -> str:
     return value
 
 
+def whole(name: str, default: int, *, least: int) -> int:
+    """The variable as a whole number; ImproperlyConfigured below the least that the law or we allow."""
+    value = text(name, str(default))
+    if not (value.isascii() and value.isdigit() and int(value) >= least):
+        raise ImproperlyConfigured(f"{name} is {value}; it must be a whole number, {least} at least")
+    return int(value)
+
+
 def secret_file(name: str) -> Path | None:
     """The path that the variable holds, if any."""
     value = os.environ.get(name)

@@ -9,7 +9,6 @@ class Event(StrEnum):
     """Events of the log's own area."""
 
     EXPORTED = "audit.exported"
-    SUBJECT_FORGOTTEN = "audit.subject_forgotten"
     EVENT_GONE = "audit.event.gone"
     TESTIMONIES_LOST = "audit.testimonies.lost"
     EVENT_READ = "audit.event.read"

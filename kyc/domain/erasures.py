@@ -12,8 +12,7 @@ from uuid import UUID
 from kernel import canonical, members
 
 KIND: Final = "kyc.erasure"
-KEPT_FOR: Final = timedelta(days=5 * 366)
-"""So long after the last booking or approval the law on money laundering wants the files (EU: five years)."""
+_YEAR: Final = timedelta(days=366)
 _VERSION: Final = 1
 _TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
 _MEMBERS: Final = frozenset(
@@ -74,9 +73,11 @@ KEPT: Final = (
 """What stays: the law on money laundering wants transactions longer, and nobody rewrites the log."""
 
 
-def kept_until(last: datetime | None) -> datetime | None:
-    """Until when files must be kept after the last booking or approval; None where there never was one."""
-    return None if last is None else last + KEPT_FOR
+def kept_until(last: datetime | None, *, years: int) -> datetime | None:
+    """Until when the law on money laundering wants the files, so many years after the last booking or
+    approval; None where there never was one.
+    """
+    return None if last is None else last + years * _YEAR
 
 
 def must_keep(basis: Basis, until: datetime | None, *, now: datetime) -> bool:

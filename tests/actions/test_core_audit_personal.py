@@ -14,12 +14,12 @@ from core import audit
 from core.action import NoOpenAction, action
 from core.actor import Actor, system
 from core.audit import subjects
-from core.audit.actions import forget_subject
 from core.audit.models import AuditEvent, AuditSubject
 from core.audit.subjects import NoReadOnRecord, NotOpened, TooManyPeople
 from core.vault import boxes
 from kernel import canonical, encodings, merkle
 from tests.cast import NOW
+from tests.erasing import forget
 from tests.vaults import serving
 
 pytestmark = pytest.mark.django_db
@@ -57,12 +57,12 @@ def test_is_gone_with_its_key_while_every_hash_stays(robot: Actor, now: datetime
     for subject, email in ((TOM, "tom@example.com"), (TIA, "tia@example.com")):
         meet(subject=subject, email=email, actor=robot, now=now)
     before = merkle.root(merkle.leaf(row.canon.encode()) for row in AuditEvent.objects.order_by("id"))
-    assert forget_subject(subject=TOM, reason="asked for it", actor=robot, now=now)
-    assert not forget_subject(subject=TOM, reason="asked twice", actor=robot, now=now)
+    assert forget(subject=TOM, actor=robot, now=now)
+    assert not forget(subject=TOM, actor=robot, now=now)
     assert emails() == [None, "tia@example.com"]
     rows = list(AuditEvent.objects.exclude(act=None).order_by("id"))
     assert merkle.root(merkle.leaf(row.canon.encode()) for row in rows[:2]) == before
-    assert (rows[2].doc["action"], len(rows)) == ("audit.subject_forgotten", 3)
+    assert (rows[2].doc["action"], len(rows)) == ("test.forgot", 3)
     meet(subject=TOM, email="tom@example.net", actor=robot, now=now)
     assert emails() == [None, "tia@example.com", None]
 
@@ -75,7 +75,7 @@ def test_is_not_shown_to_whoever_asked_for_it_before_its_key_was_gone(
 
     def slowly(*question: Any, **told: Any) -> Any:
         answer = ask(*question, **told)
-        assert forget_subject(subject=TOM, reason="asked for it", actor=robot, now=now)
+        assert forget(subject=TOM, actor=robot, now=now)
         return answer
 
     monkeypatch.setattr(subjects.serving, "ask", slowly)

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 
 from core import audit
-from core.audit.actions.erasures import forget_subject
 from core.audit.models import AuditEvent
 from core.audit.subjects import NotOpened
 from core.health import Status
@@ -22,6 +21,7 @@ from kyc.events import Event
 from kyc.models import Provider, UnverifiedDelivery, WebhookDelivery, WebhookEndpoint
 from kyc.vault import Place
 from tests.cast import NOW
+from tests.erasing import forget
 from tests.providers import HOOK_SECRET, ROBOT, answered, applicant, state_of, tier_of, trader, yes
 from tests.vaults import serving
 
@@ -200,7 +200,7 @@ def test_a_delivery_belongs_to_the_person_once_it_is_known_and_goes_with_them(
     place = [(Place.DELIVERY, row.pk, bytes(row.body))]
     read = audit.record_read(Event.PERSON_READ, row, of=tom, actor=ROBOT, now=NOW, fields=["deliveries"])
     assert vault.open_for(tom.pk, place, read=read) == [body("applicantReviewed", applicantId="app7")]
-    forget_subject(subject=audit.name_of(tom), reason="asked to", actor=ROBOT, now=NOW)
+    forget(subject=audit.name_of(tom), actor=ROBOT, now=NOW)
     assert vault.open_for(tom.pk, place, read=read) is None
 
 

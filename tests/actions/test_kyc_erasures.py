@@ -6,8 +6,11 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 import pytest
+from django.core.exceptions import ImproperlyConfigured
 from django.db import DatabaseError, connection, transaction
+from pytest_django.fixtures import Settings
 
+from backoffice.settings import environment
 from core.access.models import Identity
 from core.approvals.actions import submit_signature, withdraw_request
 from core.approvals.actions.signatures import MakerCannotCheck
@@ -21,7 +24,6 @@ from customers import queries as customers
 from customers.models import ApiKey, Customer
 from kyc import actions, queries, tasks
 from kyc.actions.erasures import InTheWay, NoReason
-from kyc.domain import erasures
 from kyc.domain.cases import Kind
 from kyc.domain.erasures import Basis
 from kyc.models import Case, CaseEvent, Erasure, KycProfile, ProviderApplicant, Verification
@@ -33,7 +35,8 @@ from tests.traces import Trace
 
 pytestmark = pytest.mark.django_db
 
-LATER = NOW + erasures.KEPT_FOR + timedelta(days=1)
+KEPT_FOR = timedelta(days=5 * 366)
+LATER = NOW + KEPT_FOR + timedelta(days=1)
 
 
 @pytest.fixture
@@ -188,11 +191,22 @@ def test_is_refused_where_something_is_in_the_way_whenever_it_came(
 
 def test_waits_for_the_law_unless_an_authority_orders_it(staff: Staff, known: Customer) -> None:
     until = queries.kept_until(known.pk)
-    assert until == NOW + erasures.KEPT_FOR
+    assert until == NOW + KEPT_FOR
     for basis in (Basis.ASKED, Basis.KEPT):
         with pytest.raises(InTheWay, match=f"the law wants the files until {until:%Y-%m-%d}"):
             asked(known, staff.ana, basis)
     assert asked(known, staff.ana, Basis.ORDERED).state == "requested"
+
+
+def test_waits_as_long_as_the_deployments_law_says_and_five_years_at_the_least(
+    known: Customer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    settings.CUSTOMER_FILES_KEPT_YEARS = 10
+    assert queries.kept_until(known.pk) == NOW + 2 * KEPT_FOR
+    for said in ("4", "-9", "5.5", "³", ""):
+        monkeypatch.setenv("CUSTOMER_FILES_KEPT_YEARS", said)
+        with pytest.raises(ImproperlyConfigured, match="5 at least"):
+            environment.whole("CUSTOMER_FILES_KEPT_YEARS", 5, least=5)
 
 
 def test_needs_a_reason_and_can_be_taken_back(staff: Staff, tom: Customer) -> None:

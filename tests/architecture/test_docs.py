@@ -16,7 +16,7 @@ PAGES = [
     HOME / "benchmarks/engine/README.md",
 ]
 
-SETTING = re.compile(r'(?:text|secret_file)\(\s*"([A-Z_]+)"')
+SETTING = re.compile(r'(?:text|whole|secret_file)\(\s*"([A-Z_]+)"')
 LINK = re.compile(r"\[[^\]]*\]\(([^)#\s]+)(?:#[^)]*)?\)")
 ANCHOR = re.compile(r"\]\(([^)#\s:]*)#([^)\s]+)\)")
 MODULE = re.compile(r"python -m ((?:core|custody|devstack)\.[a-z_.]*[a-z])(?!\w|\.[\w{])")

@@ -12,9 +12,9 @@ import pytest
 from core import audit
 from core.action import action
 from core.actor import Actor
-from core.audit.actions import forget_subject
 from core.audit.models import AuditSubject
 from tests.concurrency.test_freezes_races import Pause
+from tests.erasing import forget
 from tests.racing import closing, until_waiting
 from tests.treasury import ROBOT
 
@@ -40,8 +40,7 @@ def test_leaves_no_key_that_was_being_made_at_that_moment(now: datetime) -> None
         try:
             met = beside.submit(closing(partial(meet, pause=pause, actor=ROBOT, now=now)))
             pause.until_there(met)
-            erase = partial(forget_subject, subject=TOM, reason="asked for it", actor=ROBOT, now=now)
-            erased = beside.submit(closing(erase))
+            erased = beside.submit(closing(partial(forget, subject=TOM, actor=ROBOT, now=now)))
             until_waiting([erased])
         finally:
             pause.end()

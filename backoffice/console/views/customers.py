@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import UUID
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect
@@ -52,6 +53,7 @@ def show(request: frame.StaffRequest, customer_id: UUID, refusal: Refused | None
         "in_the_way": queries.in_the_way(row.pk, basis=basis, now=now),
         "is_blocked": bool(queries.in_the_way(row.pk, basis=Basis.ORDERED, now=now)),
         "kept_until": queries.kept_until(row.pk),
+        "kept_years": settings.CUSTOMER_FILES_KEPT_YEARS,
         "must_keep": erasures.must_keep(Basis.KEPT, queries.kept_until(row.pk), now=now),
         "gone": erasures.GONE,
         "kept": erasures.KEPT,

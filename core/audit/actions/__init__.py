@@ -1,6 +1,5 @@
 """What is done with the log itself."""
 
-from core.audit.actions.erasures import forget_subject
 from core.audit.actions.exports import export_log
 
-__all__ = ["export_log", "forget_subject"]
+__all__ = ["export_log"]
