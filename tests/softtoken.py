@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import math
-from collections.abc import Sequence
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -50,11 +51,11 @@ class SoftToken(Token):
 
     def __init__(self, name: str = "hot-1") -> None:
         self.name, self.serial = name, f"soft-{name}"
-        self.anchor: bytes | None = None
+        self.anchor = None
         self.broken = False
         self.signed = 0
         self._out: dict[int, float] = {}
-        self._since, self._stuck = math.inf, math.nan
+        self._since, self._stuck, self._alone, self._idle = math.inf, math.nan, threading.RLock(), []
 
     def close(self) -> None:
         """Nothing to leave."""
@@ -71,11 +72,23 @@ class SoftToken(Token):
     def check_key(self, index: int, *, public_key: bytes) -> None:
         assert keys_of(self.name)[index].public_key == public_key
 
-    def read(self) -> bytes | None:
-        return self.anchor
+    @property
+    def anchor(self) -> bytes | None:
+        """What it was told last, of the objects in which the real one keeps that."""
+        return self.read()
 
-    def write(self, value: bytes) -> None:
-        self.anchor = value
+    @anchor.setter
+    def anchor(self, value: bytes | None) -> None:
+        self._found, self._objects = {}, list[dict[Any, Any]]()
+        if value is not None:
+            self.write(value)
+
+    def _anchors(self) -> list[dict[Any, Any]]:
+        return [*self._objects]
+
+    def _keep(self, template: Mapping[Any, object]) -> dict[Any, Any]:
+        self._objects.append(dict(template))
+        return self._objects[-1]
 
     def secret(self) -> bytes:
         return b"\x05" * 32

@@ -25,7 +25,7 @@ class Anchored(Session):
 
     def read(self) -> bytes | None:
         """The newest anchor on the token."""
-        return self._steadily(lambda: max(map(_said, self._anchors()), key=_number, default=None))
+        return self._steadily(lambda: max(map(_told, self._anchors()), default=(0, None))[1])
 
     def write(self, value: bytes) -> None:
         """Replace the older of two anchors, so that there is always a whole one."""
@@ -63,29 +63,30 @@ class Anchored(Session):
 
         To change an object costs a tenth of making one and destroying another, with every transaction.
         """
-        slots = self._found.pop(ANCHOR, None)  # the older first
-        if slots is None:
-            slots = sorted(self._anchors(), key=lambda found: _number(_said(found)))
+        turn, slots = self._found.pop(ANCHOR, None) or (0, sorted(self._anchors(), key=_told))
+        turn = turn or (_told(slots[-1])[0] + 1 if slots else 1)
+        said = f"{turn} {value.decode()}"
         if len(slots) < ANCHORS:
-            template = {Attribute.APPLICATION: ANCHOR, Attribute.LABEL: value.decode(), Attribute.VALUE: b""}
-            slots.append(self._keep(template))
-        else:
-            slots[0][Attribute.LABEL] = value.decode()
+            slots.append(
+                self._keep({Attribute.APPLICATION: ANCHOR, Attribute.LABEL: said, Attribute.VALUE: b""})
+            )
+        else:  # the older first
+            slots[0][Attribute.LABEL] = said
             slots.append(slots.pop(0))
-        self._found[ANCHOR] = slots
+        self._found[ANCHOR] = turn + 1, slots
 
     def _anchors(self) -> Any:
         return self._session.get_objects({Attribute.CLASS: ObjectClass.DATA, Attribute.APPLICATION: ANCHOR})
 
 
-def _said(anchor: Any) -> bytes:
-    return str(anchor[Attribute.LABEL]).encode()
+def _told(anchor: Any) -> tuple[int, bytes]:
+    """Its turn, and what it says; -1 for one that was being written when the machine stopped.
 
-
-def _number(value: bytes) -> int:
-    """The number of an anchor's line; -1 for one that was being written when the machine stopped."""
+    The number of its line would not do: where lines were lost and officers reopened it, they begin again.
+    """
+    turn, _, said = str(anchor[Attribute.LABEL]).rpartition(" ")
     try:
-        number = canonical.decode_object(value)["n"]
-    except (canonical.NotCanonical, KeyError):
-        return -1
-    return number if isinstance(number, int) else -1
+        number = canonical.decode_object(said.encode())["n"]
+        return int(turn or str(number)), said.encode()
+    except (ValueError, KeyError):
+        return -1, b""

@@ -210,8 +210,7 @@ class Journal:
         return [*takewhile(lambda entry: entry.number >= self._settled, reversed(self.weighty))][::-1]
 
     def _forget(self) -> None:
-        self._settled, self._lost = 0, None  # up to which line the token knows them all
-        self._newest = 0, b""  # up to which it is to, and by what
+        self._settled, self._newest, self._lost = 0, (0, b""), None  # to where the token knows, and is to
         self._begin(State(0, FIRST, 0, self.registry, self.branch, Tree(), Forgotten(), []))
 
     def _begin(self, state: State) -> None:

@@ -44,7 +44,7 @@ def obey(signer: Standing, order: Order) -> None:
 def _reopen(signer: Standing, order: Order, entry: Message) -> None:
     """Trust the journal again, as it was found; where lines are lost, a new log begins."""
     journal, now_ms = signer.journal, signer.now_ms()
-    if order.subject != journal.standing:
+    if order.subject != signer.token.in_time(lambda: journal.standing):
         raise Refused("SIGNER_BAD_ORDER", "the order reopens another journal than the one found")
     lost = journal.fault is not None or signer.memory.forked
     branch: Message = {"new_log": lost, "branch": str(now_ms) if lost else journal.branch}

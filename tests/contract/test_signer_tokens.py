@@ -285,15 +285,27 @@ def test_always_keeps_a_whole_anchor_and_gives_the_newest_back(folder: Path) -> 
         for number in (1, 2, 300):
             token.write(b'{"hash":"00","n":%d}' % number)
         said = sorted(found[Attribute.LABEL] for found in token._anchors())
-        assert said == ['{"hash":"00","n":2}', '{"hash":"00","n":300}']
+        assert said == ['2 {"hash":"00","n":2}', '3 {"hash":"00","n":300}']
         assert token.read() == b'{"hash":"00","n":300}'
         # Ended in the middle of writing: the other is whole, and the next one takes the broken one's place.
         newest = max(token._anchors(), key=lambda found: len(found[Attribute.LABEL]))
-        newest[Attribute.LABEL] = '{"hash":"00"'
+        newest[Attribute.LABEL] = '3 {"hash":"00"'
         token._found.clear()
         assert token.read() == b'{"hash":"00","n":2}'
         token.write(b'{"hash":"00","n":301}')
         assert token.read() == b'{"hash":"00","n":301}'
+        # Lines were lost, and officers reopened it: they begin again, and no older anchor outlives that.
+        for number in (0, 1):
+            token.write(b'{"hash":"11","n":%d}' % number)
+            token._found.clear()
+            assert token.read() == b'{"hash":"11","n":%d}' % number
+        assert all('"hash":"11"' in found[Attribute.LABEL] for found in token._anchors())
+        # Anchors of an earlier version have the number of their line alone.
+        for place, found in enumerate(token._anchors()):
+            found[Attribute.LABEL] = '{"hash":"00","n":%d}' % (8 + place)
+        assert token.read() == b'{"hash":"00","n":9}'
+        token.write(b'{"hash":"22","n":0}')
+        assert token.read() == b'{"hash":"22","n":0}'
         assert len(list(token._anchors())) == 2
         token.forget()
         assert token.read() is None

@@ -115,6 +115,17 @@ def test_was_told_in_so_many_words_whom_not_to_hear(desk: Desk, wrong: dict[str,
     assert desk.code(order("signer.reopen", **about)) == "SIGNER_BAD_ORDER"
 
 
+def test_is_not_taken_back_by_the_file_that_its_token_knew_before(desk: Desk, orders: Orders) -> None:
+    """Its lines begin again, and have smaller numbers than the one that the token was told of last."""
+    assert pays(desk) == "signed"
+    backup = desk.file.read_bytes()
+    unlinked(desk, backup)
+    assert orders.reopen(ANA, [BEN, DOT]) == "obeyed"
+    assert desk.restart().health["state"] == "SIGNER_FROZEN"
+    put_back(desk, backup)
+    assert pays(desk) == "SIGNER_STORE_RESTORED"
+
+
 def test_holds_everything_until_later_than_it_was_put_back_again(desk: Desk, orders: Orders) -> None:
     """The line of the reopening itself holds it, so no crash comes between; nor does what ended it once."""
     backup = desk.file.read_bytes()

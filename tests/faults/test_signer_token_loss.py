@@ -168,7 +168,7 @@ class StuckToken(SoftToken):
 
     def __init__(self) -> None:
         super().__init__()
-        self._alone, self._idle, self.may_write = threading.RLock(), [], threading.Event()
+        self.may_write = threading.Event()
         self.may_write.set()
 
     def write(self, value: bytes) -> None:
@@ -200,12 +200,14 @@ def test_is_waited_for_by_one_message_and_counts_every_stop_that_comes_then(
         wallet: order("signer.freeze", officers=[BEN], verb=Verb.APPROVE, wallet=wallet)
         for wallet in ("hot", "hot/lane", "*")
     }
+    reopening = order("signer.reopen", token="hot-1", standing=desk.health["journal"]["standing"])
     token.may_write.clear()
     monkeypatch.setattr(session, "ANSWERS_S", 0.05)
     assert desk.code(stops["hot"]) == "SIGNER_TOKEN_FAILED"  # obeyed, and asked for again by who brings it
     monkeypatch.setattr(session, "ANSWERS_S", math.nan)  # as long nobody can wait
     assert desk.spend() == "SIGNER_FROZEN"
     assert desk.code({"v": 1, "type": "log_head"}) == "SIGNER_TOKEN_FAILED"
+    assert desk.code(reopening) == "SIGNER_TOKEN_FAILED"  # it would have to know what the token remembers
     assert desk.code(stops["hot/lane"]) == "SIGNER_TOKEN_FAILED"
     assert (desk.health["state"], set(desk.health["frozen"])) == ("SIGNER_TOKEN_FAILED", {"hot", "hot/lane"})
     monkeypatch.setattr(session, "ANSWERS_S", 60.0)
