@@ -212,9 +212,7 @@ class Memory:
             if any(coins.isdisjoint(plan.coins) for coins in self.versions.get(known, ())):
                 raise Refused("SIGNER_REPLAY", f"{known} was signed before, over other coins or nonce")
         if self.payments.get(plan.intent, plan.payment) != plan.payment:
-            raise Refused(
-                "SIGNER_INTENT_CHANGED", f"{plan.intent} was signed before, and paid something else"
-            )
+            raise Refused("SIGNER_INTENT_CHANGED", f"{plan.intent} was signed before, and paid otherwise")
         name, paid = plan.account, self._new_payments(plan)
         if plan.lane is None:
             each_max = limits.payment_units_max.get(name)

@@ -47,7 +47,7 @@ class Standing:
         self.gathering = Gathering(threading.Condition(), places=token.places)  # of those who sign
         self._before = registry  # the one that was in force, while this one may not follow yet
         self._attested: dict[str, Attested] = {}
-        self._probed_ms, self._asked_ms = 0, self.now_ms()
+        self._probed_ms, self._asked_ms, self._shortens = 0, self.now_ms(), False
         self._listened_ms = 0 if listens else LISTENS_MS  # people bring the veto, or nobody does
         self.journal = Journal(state, token)
         try:
@@ -105,10 +105,8 @@ class Standing:
     def check_pinned(self) -> None:
         """Refuse where the file that this process was started with is not the pinned one."""
         if not self._pinned():
-            why = (
-                f"the registry file is not the one pinned here; it listened for {self._listened_ms // 1000} s"
-            )
-            raise Refused("SIGNER_REGISTRY_CHANGED", why)
+            heard = f"it listened for {self._listened_ms // 1000} s"
+            raise Refused("SIGNER_REGISTRY_CHANGED", f"the registry is not the one pinned here; {heard}")
 
     def _pinned(self) -> bool:
         return self.journal.registry == self.registry.digest.hex()
@@ -182,10 +180,11 @@ class Standing:
             self.token.in_time(self.journal.settle)
 
     def shorten(self, aside: Callable[[], contextlib.AbstractContextManager[None]]) -> None:
-        """Where the journal's file has grown long, begin another, and forget what is over."""
-        if self.journal.is_long:
+        """Where the journal's file has grown long, begin another, and forget what is over: one at a time."""
+        if self.journal.is_long and not self._shortens:
             keep_s = max(self.registry.remembered_s, self._before.remembered_s)
             live, draft = [*self.memory.outstanding.spends], self.journal.draft()
+            self._shortens = True
             with contextlib.suppress(OSError, Refused):
                 with aside():  # it takes a second or two, in which others have their turn
                     self.journal.write_draft(draft.forget(live, keep_ms=1000 * keep_s))
@@ -193,6 +192,7 @@ class Standing:
                 for entry in self.journal.shorten(draft, at_ms=self.now_ms()):
                     memory.add(entry)
                 self.memory = memory
+            self._shortens = False
 
     def registry_entry(self) -> Message:
         """What an entry says of the registry in force."""

@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from custody.signer.refusals import Refused
 from kernel.approval import Verb
 from kernel.checkpoint import Draft
 from tests import messages
@@ -89,6 +90,31 @@ def test_begins_no_file_where_another_journal_was_begun_meanwhile(
         assert [entry.event for entry in desk.journal.weighty] == ["reopened"]
         assert desk.health["state"] == "SIGNER_FROZEN"
         desk.restart()
+
+
+def test_makes_one_at_a_time_whoever_asks_how_it_is_meanwhile(desk: Desk) -> None:
+    """A second draft, over the first one's, would be the state that the new file names."""
+
+    @contextlib.contextmanager
+    def second() -> Iterator[None]:
+        yield
+        raise Refused("SIGNER_TOKEN_FAILED", "its turn would come later")
+
+    @contextlib.contextmanager
+    def first() -> Iterator[None]:
+        yield
+        desk.signer.aside = contextlib.nullcontext
+        assert desk.spend() == "signed"
+        desk.signer.aside = second
+        assert desk.health
+        desk.signer.aside = contextlib.nullcontext
+
+    assert [desk.spend() for _ in range(3)] == ["signed"] * 3
+    begun, desk.signer.aside = desk.file.stat().st_ino, first
+    assert desk.health
+    assert desk.file.stat().st_ino != begun
+    assert desk.restart().health["state"] == "ready"
+    assert desk.health["used"] == {"hot": str(4 * 25_002_000)}
 
 
 def test_hears_officers_while_it_makes_a_file_and_while_others_sign(
