@@ -71,7 +71,7 @@ class Door:
         except Refused as refusal:
             return requests.said("refused", token, {"code": refusal.code, "detail": refusal.detail[:400]})
         if self.signer is not None:
-            return self.signer.answer(message, str(uid))
+            return self.signer.answer(message, str(uid), may_order=uid in self._options.allow_uid)
         return requests.said("health", token, {"state": "SIGNER_LOCKED", "why": self._why})
 
     def close(self) -> None:

@@ -32,12 +32,14 @@ class Signer(Standing):
 
     aside: Aside = contextlib.nullcontext
 
-    def answer(self, message: Mapping[str, canonical.Value], user: str = "") -> Message:
+    def answer(
+        self, message: Mapping[str, canonical.Value], user: str = "", *, may_order: bool = True
+    ) -> Message:
         """The answer to one message. What was signed, obeyed, learnt or refused is written down before."""
         self.journal.tell(at_ms=self.now_ms())
         try:
             act = _ACTS.get(str(message.get("type")))
-            if act is not Signer._attest:  # who brings that may bring no veto: it has not listened for one
+            if may_order:  # who may not, may bring no veto: it has not listened for one
                 self.follow()
             if not is_version(message.get("v"), 1) or act is None:
                 raise Refused("SIGNER_BAD_REQUEST", "no such version or type")

@@ -8,6 +8,7 @@ import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -143,3 +144,8 @@ def test_is_the_same_door_for_whoever_may_only_attest() -> None:
     }
     assert said.pop("attest") == "SIGNER_LOCKED"  # nobody has entered the PIN
     assert set(said.values()) == {"SIGNER_UNKNOWN_PEER"}
+    # Only whoever may order is heard as one who could have brought a veto.
+    door.signer = SimpleNamespace(answer=lambda message, user, may_order: {"by": user, "may": may_order})  # type: ignore[assignment]
+    asked = [door.answer({"v": 1, "type": "health"}, user) for user in (4242, 4343, 77, 0)]
+    assert [one["may"] for one in asked] == [True, False, False, False]
+    assert [one["by"] for one in asked] == ["4242", "4343", "77", "0"]

@@ -51,7 +51,8 @@ def test_counts_no_time_as_listening_in_which_nobody_spoke_to_it(tmp_path: Path)
     desk.restart().listen(8)
     for _ in range(9):  # the reconciler's user may still reach it, and can bring no veto
         desk.now += 60
-        assert desk.code({"v": 1, "type": "attest"}) == "SIGNER_BAD_REQUEST"
+        asked = [desk.signer.answer({"v": 1, "type": kind}, may_order=False) for kind in ("attest", "health")]
+        assert [said["type"] for said in asked] == ["refused", "health"]
     assert desk.health["state"] == "SIGNER_REGISTRY_CHANGED"
     assert desk.listen(1).health["state"] == "ready"
 
