@@ -42,8 +42,6 @@ def _value(data: bytes, at: int, depth: int) -> tuple[Value, int]:
         return _SIMPLE[number], at
     if major in (0, 1):
         return (number if major == 0 else -1 - number), at
-    if number > len(data):
-        raise BadCbor("longer than the bytes that are there")
     if major in (2, 3):
         found = data[at : at + number]
         if len(found) != number:

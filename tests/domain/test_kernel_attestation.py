@@ -259,10 +259,17 @@ def depth(value: Any) -> int:
 
 
 SECOND_SPELLINGS: Final = "1800 190017 f97e00 c001 5f4101ff a201000100 f8ff 0000 4201 a1f500 61ff a1"
-OTHERS: Final = ("", "9a00ffffff", "81" * 9 + "00")
+OTHERS: Final = ("", "9a00ffffff", "81" * 9 + "00", "a100" * 9 + "00", "a1" * 2_000)
+UNREAD: Final = "f0 f7 c0 a1410000 5c 1c00"
 
 
-@pytest.mark.parametrize("written", [*SECOND_SPELLINGS.split(), *OTHERS])
+@pytest.mark.parametrize("written", [*SECOND_SPELLINGS.split(), *UNREAD.split(), *OTHERS])
 def test_is_refused_where_the_cbor_has_a_second_spelling_or_no_end(written: str) -> None:
     with pytest.raises(cbor.BadCbor):
         cbor.decode(bytes.fromhex(written))
+
+
+def test_is_read_up_to_a_depth_and_only_where_all_of_its_bytes_are_there() -> None:
+    assert cbor.decode(bytes.fromhex("81" * cbor.DEPTH_MAX + "00")) == [[[[[[[[0]]]]]]]]
+    with pytest.raises(cbor.BadCbor, match="end within a string"):
+        cbor.first(bytes.fromhex("4201"))

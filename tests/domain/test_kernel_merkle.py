@@ -140,9 +140,67 @@ def test_never_takes_a_node_for_a_leaf() -> None:
     assert merkle.node(one, two) == hashlib.sha256(b"\x01" + one + two).digest()
 
 
-def test_with_a_frontier_that_does_not_fit_its_size_is_refused() -> None:
+@pytest.mark.parametrize("size", [3, -1])
+def test_with_a_frontier_that_does_not_fit_its_size_is_refused(size: int) -> None:
     with pytest.raises(ValueError, match="one node for each bit"):
-        Frontier(3, (b"\x00" * 32,))
+        Frontier(size, (b"\x00" * 32,))
+
+
+@pytest.mark.parametrize(("size", "index"), [(3, -1), (3, 3), (0, 0)])
+def test_shows_no_leaf_that_it_does_not_have(size: int, index: int) -> None:
+    with pytest.raises(BadProof, match="no such leaf"):
+        merkle.inclusion_proof(leaves(size), index)
+    with pytest.raises(BadProof, match="no such leaf"):
+        merkle.verify_inclusion([], leaf_hash=leaves(1)[0], index=index, size=size, root=leaves(1)[0])
+
+
+@pytest.mark.parametrize("odd", [b"x" * 31, b"x" * 33])
+@pytest.mark.parametrize("place", range(3))
+def test_is_judged_by_hashes_of_one_length_alone(place: int, odd: bytes) -> None:
+    """Of two that are hashed together, one could lend the other a byte."""
+    one, other = leaves(2)
+    root = merkle.node(one, other)
+    given = [odd if place == at else good for at, good in enumerate((one, root, other))]
+    with pytest.raises(BadProof, match="another length"):
+        merkle.verify_inclusion([given[2]], leaf_hash=given[0], index=0, size=2, root=given[1])
+    with pytest.raises(BadProof, match="another length"):
+        merkle.verify_consistency([given[2]], size=1, root=given[0], new_size=2, new_root=given[1])
+
+
+def test_of_another_size_is_shown_by_no_proof_that_goes_on_behind_its_root() -> None:
+    a, b, c, d, x = leaves(5)
+    with pytest.raises(BadProof, match="too long"):
+        merkle.verify_inclusion([a], leaf_hash=b, index=0, size=1, root=merkle.node(a, b))
+    low, high = merkle.node(merkle.node(a, b), c), merkle.node(merkle.node(a, b), merkle.node(c, d))
+    proof = [c, d, merkle.node(a, b)]
+    merkle.verify_consistency(proof, size=3, root=low, new_size=4, new_root=high)
+    low, high = merkle.node(x, low), merkle.node(x, high)
+    with pytest.raises(BadProof, match="too long"):
+        merkle.verify_consistency([*proof, x], size=3, root=low, new_size=4, new_root=high)
+
+
+def test_grows_out_of_none_that_it_does_not_begin_with() -> None:
+    hashes, odd = leaves(7), b"x" * 32
+    root = {size: merkle.root(hashes[:size]) for size in range(8)}
+    for size, new_size, why in (
+        (3, 7, "other roots"),
+        (4, 7, "other roots"),
+        (7, 7, "different"),
+        (0, 7, "empty"),
+    ):
+        proof = merkle.consistency_proof(hashes, size) if size else []
+        merkle.verify_consistency(proof, size=size, root=root[size], new_size=new_size, new_root=root[7])
+        with pytest.raises(BadProof, match=why):
+            merkle.verify_consistency(proof, size=size, root=odd, new_size=new_size, new_root=root[7])
+    for size, new_size in ((2, 1), (-1, 1)):
+        with pytest.raises(BadProof, match="is larger"):
+            merkle.verify_consistency([], size=size, root=odd, new_size=new_size, new_root=odd)
+
+
+@pytest.mark.parametrize("size", [0, 4, -1])
+def test_does_not_begin_with_a_tree_that_is_empty_or_larger(size: int) -> None:
+    with pytest.raises(BadProof, match="empty or larger"):
+        merkle.consistency_proof(leaves(3), size)
 
 
 @given(st.integers(0, 75), st.lists(st.integers(0, 75), max_size=3), st.data())
@@ -164,6 +222,8 @@ def test_that_forgets_proves_what_one_that_does_not_proves(
         old = data.draw(st.integers(0, size))
         assert (short.size, short.root(old)) == (size, whole.root(old))
         assert short.consistency(old, size) == whole.consistency(old, size)
+        for at in (1, 9, 17, old):  # in several blocks that it forgot
+            assert short.root(min(at, size)) == whole.root(min(at, size))
         again = merkle.Tree([bytearray(level) for level in short.levels], short.base)
         assert again.root(size) == whole.root(size)
 

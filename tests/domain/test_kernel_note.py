@@ -52,6 +52,11 @@ def test_may_carry_signatures_of_others() -> None:
         lambda good: good + "\n",
         lambda good: good.replace("you", "y\tu", 1),
         lambda good: good.replace("— PeterNeumann", "—  PeterNeumann"),
+        lambda good: good.replace("— PeterNeumann", "— PeterNewmann"),
+        lambda good: good[:-1] + " x\n",
+        lambda good: good + "— somebody\n",
+        lambda good: good + "— else AB\n",
+        lambda good: good + good.splitlines(keepends=True)[-1].replace("ZJku", "ZJkv"),
         lambda good: "",
     ],
 )
@@ -75,6 +80,8 @@ def test_is_not_made_of_such_text(text: str) -> None:
         GO_KEY.replace("ARpc", "AhpC"),
         "x y+00000000+AQ==",
         GO_KEY[:-4],
+        GO_KEY.replace("20a3", "20a4"),
+        GO_KEY.replace("ARpc", "Ahpc"),
     ],
 )
 def test_key_of_another_form_is_refused(key: str) -> None:
@@ -82,10 +89,35 @@ def test_key_of_another_form_is_refused(key: str) -> None:
         Verifier.parse(key)
 
 
-def test_that_is_a_checkpoint_is_read_back() -> None:
-    head = Checkpoint("countersign/test/audit", 12, b"\x07" * 32)
+@pytest.mark.parametrize(
+    ("name", "size"), [("", 32), ("a+b", 32), ("a b", 32), ("a\nb", 32), ("a", 31), ("a", 33)]
+)
+def test_has_no_key_with_such_a_name_or_of_another_length(name: str, size: int) -> None:
+    with pytest.raises(BadNote):
+        Verifier(name, b"\x05" * size)
+
+
+def test_key_with_a_plus_sign_in_its_base64_is_read_back() -> None:
+    key = Verifier("a", b"\x01\x02" + b"\xfb\xef\xbe" * 10)
+    assert Verifier.parse(str(key)) == key
+    assert str(key).count("+") > 2
+
+
+def test_without_a_text_is_refused_though_its_key_signed_that() -> None:
+    line = signed_by_hand("\n").rpartition("\n\n")[2]
+    with pytest.raises(BadNote, match="a note is a text"):
+        note.open_note(line, by=LOG)
+
+
+@pytest.mark.parametrize("size", [0, 12, 9_999_999_999_999_999_999])
+def test_that_is_a_checkpoint_is_read_back(size: int) -> None:
+    head = Checkpoint("countersign/test/audit", size, b"\x07" * 32)
     signed = note.sign(head.text(), by=LOG, signer=SECRET.sign)
     assert Checkpoint.parse(note.open_note(signed, by=LOG)) == head
+
+
+def test_may_have_empty_lines_in_its_text() -> None:
+    assert note.open_note(signed_by_hand("a\n\nb\n"), by=LOG) == "a\n\nb\n"
 
 
 @pytest.mark.parametrize(
@@ -102,6 +134,9 @@ def test_that_is_a_checkpoint_is_read_back() -> None:
         "origin\n12\nAAAA\n",
         "origin\n12\n" + "A" * 42 + "B=\n",
         "origin\n12\n" + "A" * 43 + "=",
+        "origin\n12\n" + "A" * 44 + "\n",
+        "origin\n1\N{ARABIC-INDIC DIGIT TWO}\n" + "A" * 43 + "=\n",
+        "origin\n1" + "0" * 19 + "\n" + "A" * 43 + "=\n",
     ],
 )
 def test_that_is_no_plain_checkpoint_is_refused(text: str) -> None:
@@ -115,7 +150,9 @@ def signed_by_hand(text: str) -> str:
 
 
 @pytest.mark.parametrize(
-    "text", ["a\tb\n", "a\x7f\n", "a\x0b\n", "a" * 1_000_000 + "\n"], ids=["tab", "delete", "line", "long"]
+    "text",
+    ["a\tb\n", "a\x7f\n", "a\x0b\n", "a\x1f\n", "a" * 1_000_000 + "\n"],
+    ids=["tab", "delete", "line", "unit", "long"],
 )
 def test_is_opened_by_nobody_with_characters_that_move_a_cursor_or_without_an_end(text: str) -> None:
     assert note.open_note(signed_by_hand("a\n"), by=LOG) == "a\n"
