@@ -2,7 +2,8 @@
 //!
 //! A command stays here from the moment it is handed over until its answer comes or it is taken back. After a
 //! reconnection everything unanswered is sent again under new numbers, otherwise byte for byte; the engine answers a
-//! command that it has taken before with its first outcome.
+//! command that it has taken before with its first outcome. One that turns everything away at its door has not looked
+//! for any: what it says of such a command is no answer, and whoever waits is let go to ask what became of it.
 //!
 //! Nothing waits for a timer: a frame may leave at once while fewer than eight are unanswered, and takes along all
 //! that has gathered. Under load the answers' own pace makes the batches.
@@ -10,7 +11,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use countersign_wire::v1::ResultBatch;
+use countersign_wire::v1::{ResultBatch, ResultCode};
 
 use crate::faults::{self, Place};
 use crate::http::varint;
@@ -36,6 +37,8 @@ struct Run {
     count: usize,
     /// Its number when it left last, 0 as long as it never did.
     first: u64,
+    /// Whether it left on a former connection, and may have been taken there.
+    again: bool,
 }
 
 impl Run {
@@ -43,13 +46,14 @@ impl Run {
     fn unanswered(&self) -> Vec<Run> {
         let answers = self.ticket.answers();
         let run = &answers.each[self.begin..self.begin + self.count];
-        let told = |at: &usize| run[*at].state == State::Told;
+        let told = |at: &usize| run[*at].state != State::Open;
         let mut found = Vec::new();
         let mut at = 0;
         while let Some(begin) = (at..self.count).find(|at| !told(at)) {
             at = (begin..self.count).find(told).unwrap_or(self.count);
             let ticket = self.ticket.clone();
-            found.push(Run { ticket, begin: self.begin + begin, count: at - begin, first: self.first });
+            let (begin, count) = (self.begin + begin, at - begin);
+            found.push(Run { ticket, begin, count, first: self.first, again: true });
         }
         found
     }
@@ -124,6 +128,7 @@ impl Session {
             begin,
             count: BATCH_MAX.min(count - begin),
             first: 0,
+            again: false,
         }));
         Ok(())
     }
@@ -218,7 +223,9 @@ impl Session {
             let frame = &mut self.frames[at];
             let run = &frame.runs[frame.runs.partition_point(|run| run.first <= number) - 1];
             let mut answers = run.ticket.answers();
-            if !answers.keep(run.begin + (number - run.first) as usize, result) {
+            let place = run.begin + (number - run.first) as usize;
+            let unclear = run.again && is_at_the_door(result.code());
+            if !(if unclear { answers.leave(place) } else { answers.keep(place, result) }) {
                 continue;
             }
             if answers.left == 0 {
@@ -235,6 +242,11 @@ impl Session {
         }
         Ok(())
     }
+}
+
+/// Whether the engine says so of all that comes, without a look at what it has taken before.
+fn is_at_the_door(code: ResultCode) -> bool {
+    matches!(code, ResultCode::Busy | ResultCode::Draining | ResultCode::NotLeader | ResultCode::Failed)
 }
 
 /// Bytes of a varint.

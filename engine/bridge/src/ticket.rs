@@ -29,6 +29,8 @@ pub enum State {
     Told = 1,
     /// It was taken back before it left, and never will.
     Unsent = 2,
+    /// It left twice, and the second time nobody looked what the first had come to.
+    Unclear = 3,
 }
 
 impl Answer {
@@ -60,6 +62,8 @@ pub struct Answers {
     pub each: Vec<Answer>,
     /// How many have none.
     pub left: usize,
+    /// Whether some will never have one.
+    unclear: bool,
     /// Nobody will bring any more.
     given_up: bool,
 }
@@ -67,9 +71,19 @@ pub struct Answers {
 impl Answers {
     /// Keep this command's answer, if it had none: a first answer stays.
     pub fn keep(&mut self, place: usize, result: &CommandResult) -> bool {
-        let new = self.each[place].state != State::Told;
+        self.close(place, Answer::told(result))
+    }
+
+    /// No answer of this command's will come that says what became of it.
+    pub fn leave(&mut self, place: usize) -> bool {
+        self.close(place, Answer { state: State::Unclear, ..Answer::default() })
+    }
+
+    fn close(&mut self, place: usize, answer: Answer) -> bool {
+        let new = self.each[place].state == State::Open;
         if new {
-            self.each[place] = Answer::told(result);
+            self.unclear |= answer.state == State::Unclear;
+            self.each[place] = answer;
             self.left -= 1;
         }
         new
@@ -88,7 +102,12 @@ impl Ticket {
             })
             .collect();
         let left = ends.len();
-        let answers = Mutex::new(Answers { each: vec![Answer::default(); left], left, given_up: false });
+        let answers = Mutex::new(Answers {
+            each: vec![Answer::default(); left],
+            left,
+            unclear: false,
+            given_up: false,
+        });
         (end == commands.len()).then(|| Self {
             commands: commands.to_vec(),
             ends,
@@ -115,7 +134,8 @@ impl Ticket {
     pub fn wait(&self, limit: Duration) -> bool {
         let open = |answers: &mut Answers| answers.left > 0 && !answers.given_up;
         let waited = self.answered.wait_timeout_while(self.answers(), limit, open);
-        waited.unwrap_or_else(PoisonError::into_inner).0.left == 0
+        let answers = waited.unwrap_or_else(PoisonError::into_inner).0;
+        answers.left == 0 && !answers.unclear
     }
 
     /// Let the waiting thread go with what it has: of the rest nothing will be heard here.

@@ -9,7 +9,7 @@ use std::time::Duration;
 use countersign_bridge::session::{BATCH_MAX, Busy, FRAMES_IN_FLIGHT_MAX, Session, Stale, WAITING_MAX};
 use countersign_bridge::ticket::{State, Ticket};
 use countersign_wire::v1::{
-    CancelOrder, ClientFrame, Command, CommandResult, ResultBatch, client_frame, command,
+    CancelOrder, ClientFrame, Command, CommandResult, ResultBatch, ResultCode, client_frame, command,
 };
 use proptest::prelude::*;
 use prost::Message;
@@ -192,6 +192,36 @@ fn a_command_is_repeated_byte_for_byte_under_another_number() {
     });
     assert_eq!([numbers[0].0, numbers[1].0], [1, 301]);
     assert_eq!(numbers[0].1, numbers[1].1);
+}
+
+#[test]
+fn a_command_that_left_twice_is_not_answered_by_whoever_takes_none() {
+    let at_the_door =
+        [ResultCode::Busy, ResultCode::Draining, ResultCode::NotLeader, ResultCode::Failed].map(i32::from);
+    for code in 1..=ResultCode::Overtaken as i32 {
+        let mut session = Session::default();
+        session.resume(1, 0);
+        let (former, new) = (call(5..7), call(7..8));
+        session.take(&former).expect("there is room");
+        session.following().expect("one");
+        session.resume(2, 2);
+        session.take(&new).expect("there is room");
+        session.following().expect("one");
+        for number in 3..=5 {
+            let result = CommandResult { session_seq: number, code, ..CommandResult::default() };
+            let results = vec![result.clone(), result];
+            let batch = ResultBatch { epoch: 2, results, durable_seq: 0 };
+            session.settle(&batch, &mut Vec::new()).expect("the leader's");
+        }
+        let is_unclear = at_the_door.contains(&code);
+        // At once: the time only ends a hang.
+        assert_eq!(former.wait(Duration::from_secs(3_600)), !is_unclear, "{code}");
+        let state = if is_unclear { State::Unclear } else { State::Told };
+        assert!(former.answers().each.iter().all(|one| one.state == state), "{code}");
+        assert!(new.wait(Duration::ZERO), "what left once was certainly not taken: {code}");
+        session.resume(3, 9);
+        assert_eq!((session.depth(), session.under_way(), sent(&mut session)), (0, 0, None), "{code}");
+    }
 }
 
 #[test]
