@@ -41,13 +41,16 @@ from kernel.money import Amount
 
 
 def orders_opened(events: Iterable[Event]) -> set[int]:
-    """The ids of the orders that enter with these events, taken or refused."""
+    """The ids of the orders that enter with these events, taken or told as canceled.
+
+    Others that were refused leave no row: their number may be that of an order which rests.
+    """
     found: set[int] = set()
     for event in events:
         match event.body:
             case Accepted(spec=spec):
                 found.add(spec.order_id)
-            case Rejected(order_id=order_id):
+            case Rejected(order_id=order_id, reason=reason) if reason in CANCELED_AT_ONCE:
                 found.add(order_id)
     return found
 

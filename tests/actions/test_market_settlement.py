@@ -240,6 +240,21 @@ def test_stops_at_a_refused_order_of_such_an_account_too(
         settle(tape.batch(), robot, now, {1: note})
 
 
+def test_goes_on_where_an_order_was_refused_under_the_number_of_one_that_rests(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    tom, tia = pair
+    send(tom, "1", "BTC", tape, now)
+    send(tia, "100000", "USDT", tape, now)
+    maker = tape.accept(number(tom), Side.SELL, 400_000, 1_000)
+    settle(tape.batch(), robot, now)
+    tape.write(Rejected(maker.order_id, number(tia), "DUPLICATE_ORDER_ID"))
+    taker = tape.accept(number(tia), Side.BUY, 400_000, 400)
+    tape.trade(maker, taker, 400, maker_left=600, taker_left=0)
+    settle(tape.batch(), robot, now)
+    assert Order.objects.get(pk=maker.order_id).filled_lots == 400
+
+
 def test_gives_money_back_from_transit_when_the_engine_refuses_it(
     tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
 ) -> None:
