@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
@@ -15,7 +15,7 @@ from core.approvals.models import ApprovalRequest
 from core.refusals import NotFound, Refused
 from custody import locks, queries
 from custody.actions import entitled
-from custody.domain.adjustments import State
+from custody.domain.adjustments import TIME, State
 from custody.events import AdjustmentMoved, Event
 from custody.models import Adjustment
 from custody.permissions import Permission
@@ -67,18 +67,22 @@ def request_adjustment(
     )
     if not made:
         raise ReferenceUsed("Nothing was asked: this reference names another adjustment.", target=str(row))
-    payload: dict[str, canonical.Value] = {
-        "v": 1,
-        "kind": KIND,
-        "deployment": settings.DEPLOYMENT,
-        "asset": amount.asset,
-        "amount": str(amount.units),
-        "customer": str(customer.pk),
-        "reason": said,
-        "reference": reference,
-        "adjustment": str(row.pk),
-        "maker": str(maker.pk),
-    }
+
+    def payload(life: timedelta) -> dict[str, canonical.Value]:
+        return {
+            "v": 2,
+            "kind": KIND,
+            "deployment": settings.DEPLOYMENT,
+            "asset": amount.asset,
+            "amount": str(amount.units),
+            "customer": str(customer.pk),
+            "reason": said,
+            "reference": reference,
+            "adjustment": str(row.pk),
+            "maker": str(maker.pk),
+            "expires": (now + life).astimezone(UTC).strftime(TIME),
+        }
+
     row.request = approvals.open(
         KIND,
         payload,

@@ -7,8 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Final
 
+from custody.domain.adjustments import TIME
 from kernel import canonical, quorum, webauthn
 from kernel.approval import SignedApproval, Statement, Verb
 from kernel.registry import Registry
@@ -31,6 +33,7 @@ class Credit:
     asset: str
     units: int
     customer: str
+    posted_at: datetime
     maker: str = ""
     payload: bytes = b""
     approvals: tuple[SignedApproval, ...] = ()
@@ -40,7 +43,8 @@ def check(credit: Credit, registry: Registry) -> None:
     """Nothing, if enough pinned officers signed for exactly this entry; else NotAgreed.
 
     The quorum is the registry's for adjustments where it has one, and any two officers else. The maker never
-    counts. The entry's reference is in what they signed, and an entry has its reference once.
+    counts. The entry's reference is in what they signed, and an entry has its reference once. So is when it
+    ends (since version 2): what is booked later, nobody agreed to any more.
     """
     wanted = {
         "kind": KIND,
@@ -57,6 +61,8 @@ def check(credit: Credit, registry: Registry) -> None:
         raise NotAgreed("there is no request for it") from None
     if credit.kind != KIND or any(document.get(name) != value for name, value in wanted.items()):
         raise NotAgreed("what was asked for is another credit")
+    if document.get("v") != 1 and credit.posted_at > _end(document.get("expires")):
+        raise NotAgreed("it was booked after its approval had ended")
     if len({one.nonce for one in credit.approvals}) > 1:  # so those of one that was refused count in no other
         raise NotAgreed("what was signed are answers to several requests")
     policy = registry.policies.get(KIND)
@@ -72,6 +78,13 @@ def check(credit: Credit, registry: Registry) -> None:
             f"of those who signed for it, the registry knows the passkeys of {len(standing.counted)},"
             f" and {sum(teams.values())} are needed"
         )
+
+
+def _end(said: canonical.Value) -> datetime:
+    try:
+        return datetime.strptime(str(said), TIME).replace(tzinfo=UTC)
+    except ValueError:
+        raise NotAgreed("what was asked for says no end") from None
 
 
 def _holds(one: SignedApproval, credit: Credit, registry: Registry) -> bool:

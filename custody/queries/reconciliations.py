@@ -140,6 +140,7 @@ def _credits(known: Collection[str]) -> Iterator[Credit]:
             asset=",".join(sorted({leg.asset for leg in legs})),
             units=-sum(int(leg.units) for leg in legs if leg.account.kind == AccountKind.EXTERNAL),
             customer=",".join(sorted({str(leg.account.owner) for leg in legs if leg.account.owner})),
+            posted_at=entry.posted_at,
             maker=str(request.maker_id) if request else "",
             payload=bytes(request.payload) if request else b"",
             approvals=tuple(map(SignedApproval.from_json, signatures(request))) if request else (),

@@ -56,6 +56,8 @@ ACTS: Final[dict[str, dict[str, Any]]] = {
         "reason": "a bug",
         "reference": "T-1",
         "adjustment": ONE,
+        "expires": UNTIL,
+        "v": 2,
     },
     "kyc.tier": {
         "case": ONE,
@@ -158,7 +160,13 @@ SHOWN: Final[dict[str, tuple[str, dict[str, str]]]] = {
     "custody.sweep": ("Move 1\u202f234\u202f567.89 USDT from hot to cold", {**PAID, "Sweep": ONE}),
     "custody.adjustment": (
         "Credit 1 ETH",
-        {"To customer": OTHER, "Because": "a bug", "Reference": "T-1", "Adjustment": ONE},
+        {
+            "To customer": OTHER,
+            "Because": "a bug",
+            "Reference": "T-1",
+            "Void after": UNTIL,
+            "Adjustment": ONE,
+        },
     ),
     "kyc.tier": (
         "Raise a customer from tier 1 to tier 3",

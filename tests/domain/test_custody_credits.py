@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import pytest
@@ -11,6 +12,7 @@ from custody.domain.credits import KIND, Credit, NotAgreed, check
 from kernel import canonical
 from kernel.approval import SignedApproval, Verb
 from kernel.intent import WITHDRAWAL
+from tests.cast import NOW
 from tests.messages import approvals
 from tests.softtoken import hot_registry
 from tests.vault import ANA, BEN, CY, DEPLOYMENT, DOT
@@ -19,7 +21,7 @@ REGISTRY: Final = hot_registry()
 TOM: Final = "01900000-0000-7000-8000-0000000000d1"
 PAYLOAD: Final = canonical.encode(
     {
-        "v": 1,
+        "v": 2,
         "kind": KIND,
         "deployment": DEPLOYMENT,
         "maker": ANA,
@@ -29,6 +31,7 @@ PAYLOAD: Final = canonical.encode(
         "amount": "50",
         "reason": "a bug",
         "reference": "T-1",
+        "expires": "2026-11-23T05:00:00Z",
     }
 )
 
@@ -36,7 +39,7 @@ PAYLOAD: Final = canonical.encode(
 def credit(*officers: str, payload: bytes = PAYLOAD, **how: Any) -> Credit:
     given = approvals(payload, **{"kind": KIND, "asked": None, "officers": officers, **how})
     signed = tuple(SignedApproval.from_json(one) for one in given)
-    return Credit(KIND, "a1", "BTC", 50, TOM, ANA, payload, signed)
+    return Credit(KIND, "a1", "BTC", 50, TOM, NOW, ANA, payload, signed)
 
 
 def refusal(of: Credit, registry: Any = REGISTRY) -> str:
@@ -83,6 +86,17 @@ def test_is_of_this_deployment_and_this_kind() -> None:
         other = canonical.encode({**canonical.decode_object(PAYLOAD), name: value})
         assert refusal(credit(BEN, CY, payload=other)) == "what was asked for is another credit"
     assert refusal(replace(credit(BEN, CY), payload=b"")) == "there is no request for it"
+
+
+def test_is_booked_before_their_approval_ends_which_what_they_sign_says_since_version_2() -> None:
+    end = datetime(2026, 11, 23, 5, tzinfo=UTC)
+    check(replace(credit(BEN, CY), posted_at=end), REGISTRY)
+    late = replace(credit(BEN, CY), posted_at=end + timedelta(seconds=1))
+    assert refusal(late) == "it was booked after its approval had ended"
+    without = {name: one for name, one in canonical.decode_object(PAYLOAD).items() if name != "expires"}
+    said = credit(BEN, CY, payload=canonical.encode(without))
+    assert refusal(said) == "what was asked for says no end"
+    check(replace(credit(BEN, CY, payload=canonical.encode({**without, "v": 1})), posted_at=end), REGISTRY)
 
 
 @pytest.mark.parametrize(

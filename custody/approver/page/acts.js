@@ -127,11 +127,15 @@ export const ACTS = new Map([
     details: (act) => [line("Sweep", act.sweep, "mono"), line("Policy version", String(act.policy))],
   }],
   ["custody.adjustment", {
-    members: { ...COMMON, asset: word, amount: units, customer: id, reason: prose, reference: text, adjustment: id },
+    version: 2,
+    members: {
+      ...COMMON, asset: word, amount: units, customer: id, reason: prose, reference: text, adjustment: id, expires: time,
+    },
     noun: "adjustment",
     headline: (act) => `Credit ${decimal(act.amount, act.asset)} ${act.asset}`,
     lines: (act) => [
       line("To customer", act.customer, "mono"), line("Because", act.reason), line("Reference", act.reference),
+      line("Void after", act.expires, "time"),
     ],
     details: (act) => [line("Adjustment", act.adjustment, "mono")],
   }],
