@@ -20,6 +20,7 @@ from custody.daemons.credits import Credits
 from custody.daemons.reconciler import Reconciler, coins_of
 from custody.daemons.road import Road
 from custody.daemons.shown import Shown
+from custody.daemons.tally import Tally
 from custody.models import Block, Deposit, Payment, Reconciliation, Utxo
 from kernel.money import Amount
 from kernel.registry import Registry
@@ -112,6 +113,7 @@ def reconciled(
     agreed: Credits | None = None,
     venue: Callable[[], list[str]] = list,
     shown: Shown | None = None,
+    tally: Tally | None = None,
     road: Road | None = None,
 ) -> Reconciler:
     """Put the reconciler in its socket's place: in this thread, which sees what is not committed."""
@@ -126,6 +128,7 @@ def reconciled(
         venue=venue,
         agreed=agreed,
         shown=shown,
+        tally=tally,
         road=road,
     )
     patch.setattr(serving, "ask", lambda _path, message, patience_s: [dict(reconciler.answer(message, 0))])

@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from datetime import UTC, datetime
+from io import StringIO
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import pytest
+from django.core.management import CommandError, call_command
 
 from core.ledger import AccountKind
 from custody import queries
 from custody.adapters.reconciler_client import NothingReconciled, reconcile
-from custody.daemons import looking
+from custody.daemons import first_rounds, looking, tally
 from custody.daemons.shown import Shown
+from custody.daemons.tally import Tally
+from custody.management.commands import look_first
 from custody.models import Address, Deposit, Utxo
+from engine_bridge.following import MoreToCompare
 from kernel.money import Amount
 from tests.lane import Scene
-from tests.reconciling import Chain, book, look, reconciled
+from tests.reconciling import Chain, book, look, reconciled, registry_of
 from tests.roles import as_role
 from tests.treasury import BTC, trader
 
@@ -139,6 +144,59 @@ def test_are_looked_for_on_the_chain_once_and_some_at_a_time(
     reconciled(scene, chain, monkeypatch)
     chain.scene = None
     assert len(look(scene).breaks) == 3
+
+
+class Venue:
+    """A venue of two pieces, one a look; the process ends once, between them."""
+
+    looks = 0
+
+    def __init__(self, target: str, followed: object) -> None:
+        pass
+
+    def breaks(self) -> list[str]:
+        Venue.looks += 1
+        if Venue.looks == 2:
+            raise RuntimeError("killed")
+        if Venue.looks == 3:
+            raise MoreToCompare("1 balances at the venue were compared, and more wait")
+        return []
+
+
+def test_are_looked_for_beside_the_reconciler_that_runs_so_that_the_next_ones_first_look_is_whole(
+    scene: Scene, chain: Chain, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    scene.confirm(scene.withdraw())
+    chain.scene = scene
+    for room, name, value in (
+        *((looking, "AT_ONCE", 1), (looking, "FOR_S", 0), (tally, "PIECE", 1), (tally, "FOR_S", 0)),
+        *((first_rounds, "Following", Venue), (look_first, "BitcoinNode", lambda url: nullcontext(chain))),
+        (look_first.Registry, "parse", lambda raw: registry_of(scene)),
+    ):
+        monkeypatch.setattr(room, name, value)
+    monkeypatch.setattr(Venue, "looks", 0)
+    running, folder, said = tmp_path / "running", tmp_path / "new", StringIO()
+    for made in (running, folder):
+        made.mkdir()
+    Shown(running / "shown").add_payment("coin:0", "shown", 5)
+    first: dict[str, Any] = {"running": running, "registry": Path(__file__), "stdout": said}
+    with pytest.raises(CommandError, match="a folder of its own"):
+        call_command("look_first", folder=running, **first)
+    with pytest.raises(RuntimeError, match="killed"):
+        call_command("look_first", folder=folder, **first)
+    call_command("look_first", folder=folder, **first)
+    lines = said.getvalue().splitlines()
+    assert lines[0] == "what the chain has shown was copied"
+    assert "accounts were counted" in lines[1]
+    assert "bookings were looked for" in lines[1]
+    assert [line for line in lines if "1 balances at the venue were compared" in line]
+    assert [line.endswith("all was looked at once") for line in lines][-2:] == [False, True]
+    assert Shown(folder / "shown").has_payment("shown")
+    assert Shown(running / "shown").round() is None, "it is as the one that runs knows it"
+    (folder / "shown").unlink()  # of which one payment was no booking of ours
+    call_command("look_first", folder=folder, **{**first, "running": None})
+    reconciled(scene, chain, monkeypatch, shown=Shown(folder / "shown"), tally=Tally(folder / "tally"))
+    assert look(scene).agrees
 
 
 def test_count_a_payment_once_whichever_version_the_chain_has(tmp_path: Path) -> None:
