@@ -8,7 +8,7 @@ use crate::tls;
 pub const USAGE: &str = "\
 countersign-engine serve --dir DIR --socket PATH --transfers-socket PATH --admin-socket PATH [--init]
                          [--reader-socket PATH] [--socket-mode 660] [--segment-mib 64] [--events-mib 256] [--threads N] [--no-fsync]
-                         [--metrics 127.0.0.1:9464] [--snapshot-every 1000000] [--attic-keep 0]
+                         [--metrics 127.0.0.1:9464] [--snapshot-every 500000] [--attic-keep 0]
                          [--events-keep 0]
                          [--tls-listen ADDRESS --tls-cert FILE --tls-key FILE --tls-client-ca FILE
                           --tls-orders-name URI --tls-transfers-name URI --tls-admin-name URI
@@ -90,7 +90,7 @@ pub fn parse(arguments: &[String]) -> Result<Options, String> {
         threads: cores() / 2,
         fsync: true,
         metrics: None,
-        snapshot_every: 1_000_000,
+        snapshot_every: 500_000,
         attic_keep: 0,
         events_keep: 0,
         tls: tls::Options::default(),

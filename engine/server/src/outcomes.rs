@@ -7,6 +7,8 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::io::{self, BufReader, ErrorKind, Read};
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 use countersign_venue::codec::{Hash, Malformed, Put, Reader};
 use countersign_venue::dedupe::is_over;
@@ -21,7 +23,7 @@ const HEADER: usize = 8 + 8 + 32;
 const BEFORE_A_BUCKET: usize = 8 + 4 + 4;
 /// A snapshot that would name more begins anew with one that holds all: who takes snapshots by the second has few outcomes
 /// between two.
-const FILES_MAX: usize = 64;
+const FILES_MAX: usize = 256;
 const NS_PER_MS: u64 = 1_000_000;
 
 /// A file as a snapshot names it.
@@ -32,7 +34,7 @@ pub struct Named {
     /// up to this one.
     through: u64,
     /// The newest date among them.
-    newest: u64,
+    pub newest: u64,
     /// Behind its header.
     bytes: u64,
     hash: [u8; 32],
@@ -69,7 +71,7 @@ impl Named {
     }
 
     /// What it holds, or what is wrong with it.
-    pub fn read(&self, folder: &Path) -> io::Result<Result<Vec<Packed>, String>> {
+    fn read(&self, folder: &Path) -> Holds {
         match self.read_file(&folder.join(self.name())) {
             Ok(read) => Ok(Ok(read)),
             Err(cause) if cause.kind() == ErrorKind::NotFound => Ok(Err(format!("{} is gone", self.name()))),
@@ -110,16 +112,51 @@ impl Named {
                 return Err(wrong("its hash does not match"));
             }
             left -= u64::from(length);
-            let mut bytes = vec![0; length as usize].into_boxed_slice();
-            file.read_exact(&mut bytes)?;
+            let mut bytes = Vec::with_capacity(length as usize);
+            if file.by_ref().take(length.into()).read_to_end(&mut bytes)? < length as usize {
+                return Err(ErrorKind::UnexpectedEof.into());
+            }
             hash.take(&bytes);
-            read.push((stamp, count, bytes));
+            read.push((stamp, count, bytes.into_boxed_slice()));
         }
         if hash.end() != self.hash {
             return Err(wrong("its hash does not match"));
         }
-        let packed = read.into_iter().map(|(stamp, count, bytes)| Packed::read(stamp, count, bytes));
-        packed.collect::<Result<_, _>>().map_err(|cause| wrong(cause.0))
+        let told =
+            read.into_iter().map(|(stamp, count, bytes)| Packed::told(stamp, count, self.through, bytes));
+        told.collect::<Result<_, _>>().map_err(|cause| wrong(cause.0))
+    }
+}
+
+/// What one file holds, or what is wrong with it.
+pub type Holds = io::Result<Result<Vec<Packed>, String>>;
+
+/// Files of outcomes that are read by several threads, each as soon as it has nothing else to do.
+pub struct Reading<'a> {
+    folder: &'a Path,
+    named: &'a [Named],
+    next: AtomicUsize,
+    read: Vec<OnceLock<Holds>>,
+}
+
+impl Reading<'_> {
+    pub fn of<'a>(folder: &'a Path, named: &'a [Named]) -> Reading<'a> {
+        let read = named.iter().map(|_| OnceLock::new()).collect();
+        Reading { folder, named, next: AtomicUsize::new(0), read }
+    }
+
+    /// Reads until nobody need begin another one.
+    pub fn help(&self) {
+        loop {
+            let at = self.next.fetch_add(1, Ordering::Relaxed);
+            let Some(file) = self.named.get(at) else { return };
+            self.read[at].get_or_init(|| file.read(self.folder));
+        }
+    }
+
+    /// In their order, once everybody has come back.
+    pub fn end(self) -> impl Iterator<Item = Holds> {
+        self.read.into_iter().map(|read| read.into_inner().expect("each was begun"))
     }
 }
 
@@ -131,7 +168,8 @@ fn name(after: u64, through: u64) -> String {
 pub fn add(folder: &Path, venue: &Venue, named: &[Named]) -> io::Result<Vec<Named>> {
     let now_ms = venue.time_ns() / NS_PER_MS;
     let mut kept: Vec<Named> = named.iter().filter(|file| !is_over(file.newest, now_ms)).cloned().collect();
-    if kept.len() >= FILES_MAX {
+    // What is lost is still named, or the next start would not know that there was anything.
+    if kept.len() >= FILES_MAX && !venue.misses_outcomes() {
         kept.clear();
     }
     let after = kept.last().map_or(0, |file| file.through);

@@ -34,11 +34,11 @@ impl Shadow {
         let found = match snapshots::newest(folder).map_err(|cause| cause.to_string())? {
             Some(found) => found,
             None => match first_kept(folder).map_err(|error| error.to_string())? {
-                1 => Found { venue: Venue::new(), outcomes: Vec::new() },
+                1 => Found::empty(),
                 first => return Err(format!("no snapshot can be read, and the journal begins at {first}")),
             },
         };
-        let Found { venue, outcomes } = found;
+        let Found { venue, outcomes, .. } = found;
         let follower = Follower::new(folder, venue.engine_seq());
         Ok(Shadow { venue, outcomes, follower, next: (0, [0; 32]) })
     }

@@ -2,13 +2,15 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::thread;
 
 use countersign_venue::Venue;
 use countersign_venue::codec::{Hash, Malformed, Put, Reader};
+use countersign_venue::dedupe::WINDOW_MS;
 use countersign_venue::logic::{is_known, unknown};
 
 use crate::gentle::Gentle;
-use crate::outcomes::{self, Named};
+use crate::outcomes::{self, Named, Reading};
 
 const MAGIC: &[u8; 8] = b"CSSNAP02";
 /// Of programs that wrote all outcomes into each snapshot.
@@ -40,6 +42,19 @@ pub struct Found {
     pub venue: Venue,
     /// Where its outcomes lie.
     pub outcomes: Vec<Named>,
+    /// Where some of those are not as they were written: what is wrong with the first, and the newest date in them.
+    lost: Option<(String, u64)>,
+}
+
+impl Found {
+    /// Before any snapshot.
+    pub fn empty() -> Found {
+        Found { venue: Venue::new(), outcomes: Vec::new(), lost: None }
+    }
+
+    fn lost_through(&self) -> u64 {
+        self.lost.as_ref().map_or(0, |(_, newest)| *newest)
+    }
 }
 
 /// Puts a venue's state in its place, whole or not at all, and lets older snapshots go. `outcomes` are the files that
@@ -129,37 +144,65 @@ fn list(folder: &Path) -> std::io::Result<Vec<PathBuf>> {
     Ok(paths)
 }
 
-/// The newest snapshot that is whole and of this logic; a damaged one is passed over, loudly.
+/// The newest snapshot that is whole and of this logic; a damaged one is passed over, loudly. Where files with outcomes are
+/// damaged that all of them name, the one that misses least: what it misses it refuses to answer.
 pub fn newest(folder: &Path) -> std::io::Result<Option<Found>> {
-    first_whole(folder, list(folder)?.into_iter().rev())
+    let listed = list(folder)?;
+    let mut best: Option<(Found, &Path)> = None;
+    for path in listed.iter().rev() {
+        let Some(found) = open(folder, path)? else { continue };
+        if found.lost.is_none() {
+            return Ok(Some(found));
+        }
+        if best.as_ref().is_none_or(|(before, _)| found.lost_through() < before.lost_through()) {
+            best = Some((found, path));
+        }
+    }
+    let Some((mut found, path)) = best else { return Ok(None) };
+    if list(folder)? != listed {
+        // A leader took others meanwhile, and let go what only these had named.
+        return newest(folder);
+    }
+    found.venue.lose_outcomes(found.lost_through());
+    eprintln!(
+        "engine: {} is taken although outcomes are lost: who asks for one of them within {} s is told FORGOTTEN, and \
+         finds in the events what became of it",
+        path.display(),
+        WINDOW_MS / 1_000
+    );
+    Ok(Some(found))
 }
 
-/// The same for the oldest one.
+/// The oldest one that is whole.
 pub fn oldest(folder: &Path) -> std::io::Result<Option<Found>> {
-    first_whole(folder, list(folder)?.into_iter())
-}
-
-fn first_whole(folder: &Path, paths: impl Iterator<Item = PathBuf>) -> std::io::Result<Option<Found>> {
-    for path in paths {
-        let bytes = match fs::read(&path) {
-            // A newer one has taken its place.
-            Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => continue,
-            bytes => bytes?,
-        };
-        let what = match read(&bytes) {
-            Ok(mut found) => match recall(folder, &mut found)? {
-                Ok(()) => return Ok(Some(found)),
-                Err(what) => what,
-            },
-            Err(what) => what,
-        };
-        eprintln!("engine: {} is passed over: {what}", path.display());
+    for path in list(folder)? {
+        match open(folder, &path)? {
+            Some(found) if found.lost.is_none() => return Ok(Some(found)),
+            _ => {}
+        }
     }
     Ok(None)
 }
 
-/// All but the outcomes that lie elsewhere.
-fn read(bytes: &[u8]) -> Result<Found, String> {
+/// `None` if it cannot be used, or another has taken its place.
+fn open(folder: &Path, path: &Path) -> std::io::Result<Option<Found>> {
+    let bytes = match fs::read(path) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes?,
+    };
+    let found = read(folder, &bytes)?;
+    let what = match &found {
+        Ok(Found { lost: None, .. }) => None,
+        Ok(Found { lost: Some((what, _)), .. }) | Err(what) => Some(what),
+    };
+    if let Some(what) = what {
+        eprintln!("engine: {} is passed over: {what}", path.display());
+    }
+    Ok(found.ok())
+}
+
+/// A snapshot's parts, once its own hash says that they are what was written.
+fn parts(bytes: &[u8]) -> Result<(u32, Vec<Named>, &[u8]), String> {
     let (header, body) = bytes.split_at_checked(HEADER).ok_or("it is cut short")?;
     let is_whole = header.starts_with(WHOLE);
     if !is_whole && !header.starts_with(MAGIC) {
@@ -176,92 +219,46 @@ fn read(bytes: &[u8]) -> Result<Found, String> {
     }
     let mut reader = Reader::new(body);
     let outcomes = if is_whole { Ok(Vec::new()) } else { read_names(&mut reader) };
-    let outcomes = outcomes.map_err(|cause| cause.to_string())?;
-    let venue = Venue::restore(reader.rest()).map_err(|cause| cause.to_string())?;
-    if venue.logic() != logic {
-        return Err("its header names other rules than its state".into());
-    }
-    Ok(Found { venue, outcomes })
+    Ok((logic, outcomes.map_err(|cause| cause.to_string())?, reader.rest()))
 }
 
-/// Gives it the outcomes that lie elsewhere.
-fn recall(folder: &Path, found: &mut Found) -> std::io::Result<Result<(), String>> {
-    for file in &found.outcomes {
-        let told = match file.read(folder)? {
+/// The state, with the outcomes that lie elsewhere: other threads read them meanwhile, as many as there are cores.
+fn read(folder: &Path, bytes: &[u8]) -> std::io::Result<Result<Found, String>> {
+    let (logic, outcomes, state) = match parts(bytes) {
+        Ok(parts) => parts,
+        Err(what) => return Ok(Err(what)),
+    };
+    let reading = Reading::of(folder, &outcomes);
+    let restored = thread::scope(|scope| {
+        let others = thread::available_parallelism().map_or(1, usize::from).clamp(2, 8) - 1;
+        (0..others.min(outcomes.len())).for_each(|_| drop(scope.spawn(|| reading.help())));
+        let restored = Venue::restore(state);
+        reading.help();
+        restored
+    });
+    let mut venue = match restored {
+        Ok(venue) if venue.logic() == logic => venue,
+        Ok(_) => return Ok(Err("its header names other rules than its state".into())),
+        Err(cause) => return Ok(Err(cause.to_string())),
+    };
+    let mut lost: Option<(String, u64)> = None;
+    for (file, told) in outcomes.iter().zip(reading.end()) {
+        let told = match told? {
             Ok(told) => told,
-            Err(what) => return Ok(Err(what)),
+            Err(what) => {
+                let newest = lost.as_ref().map_or(0, |(_, newest)| *newest).max(file.newest);
+                lost = Some((lost.map_or(what, |(first, _)| first), newest));
+                continue;
+            }
         };
         for packed in told {
-            if let Err(cause) = found.venue.recall(packed) {
+            if let Err(cause) = venue.recall(packed) {
                 return Ok(Err(format!("{}: {cause}", file.name())));
             }
         }
     }
-    Ok(Ok(()))
+    Ok(Ok(Found { venue, outcomes, lost }))
 }
 
 #[cfg(test)]
-mod tests {
-    use countersign_venue::{Command, LOGIC_VERSION, Output};
-
-    use super::*;
-
-    /// One after each of so many leaders began.
-    fn snapshots(folder: &Path, leaders: u64) -> Vec<Taken> {
-        let (mut venue, mut outcomes) = (Venue::new(), Vec::new());
-        let mut lead = |epoch| {
-            let command = Command::Lead { epoch, logic_version: LOGIC_VERSION };
-            venue.apply(epoch, &command, 0, &mut Output::default());
-            write(folder, &venue, &mut outcomes).unwrap()
-        };
-        (1..=leaders).map(&mut lead).collect()
-    }
-
-    fn stands_at(found: std::io::Result<Option<Found>>) -> Option<u64> {
-        found.unwrap().map(|found| found.venue.engine_seq())
-    }
-
-    #[test]
-    fn the_two_newest_stay_and_the_older_of_them_stands_for_the_journal() {
-        let folder = tempfile::tempdir().unwrap();
-        let missing = folder.path().join("missing");
-        for none in [folder.path(), &missing] {
-            assert_eq!((stands_at(newest(none)), newest_seq(none), stood_for(none)), (None, 0, None));
-        }
-        snapshots(folder.path(), 1);
-        // If this one cannot be read, there is nothing but the journal.
-        assert_eq!((newest_seq(folder.path()), stood_for(folder.path())), (1, None));
-        let taken = snapshots(folder.path(), 3);
-        assert_eq!((stands_at(newest(folder.path())), stands_at(oldest(folder.path()))), (Some(3), Some(2)));
-        assert_eq!((newest_seq(folder.path()), stood_for(folder.path())), (3, Some(2)));
-        assert!(!Path::new(&taken[0].file).exists());
-        let size = fs::metadata(&taken[2].file).unwrap().len();
-        assert_eq!((taken[2].bytes, bytes_of(folder.path(), 3), bytes_of(folder.path(), 1)), (size, size, 0));
-    }
-
-    #[test]
-    fn one_that_is_not_as_it_was_written_is_passed_over_for_the_one_before_it() {
-        let folder = tempfile::tempdir().unwrap();
-        let path = PathBuf::from(&snapshots(folder.path(), 2)[1].file);
-        let whole = fs::read(&path).unwrap();
-        for at in (0..=HEADER).chain([whole.len() - 1]) {
-            let mut damaged = whole.clone();
-            damaged[at] ^= 1;
-            fs::write(&path, &damaged).unwrap();
-            assert_eq!(stands_at(newest(folder.path())), Some(1), "byte {at}");
-        }
-        for left in [0, HEADER - 1, HEADER, whole.len() - 1] {
-            fs::write(&path, &whole[..left]).unwrap();
-            assert_eq!(stands_at(newest(folder.path())), Some(1), "{left} bytes");
-        }
-        fs::write(&path, &whole).unwrap();
-        assert_eq!(stands_at(newest(folder.path())), Some(2));
-        // One that is deleted while they are read; and what the disk does not give is not taken for missing.
-        let next = path_of(folder.path(), 3);
-        std::os::unix::fs::symlink("deleted", &next).unwrap();
-        assert_eq!(stands_at(newest(folder.path())), Some(2));
-        fs::remove_file(&next).unwrap();
-        fs::create_dir(&next).unwrap();
-        assert!(newest(folder.path()).is_err());
-    }
-}
+mod tests;

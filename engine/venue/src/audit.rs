@@ -1,20 +1,16 @@
 //! The promises that the state makes about itself.
 
-use countersign_book::Map;
-
 use crate::command::Side;
 use crate::market::Place;
 use crate::state::Venue;
 
 impl Venue {
-    /// Checks every one of them. For tests, and for a state that was read back.
+    /// Checks every one of them. For tests, and for whoever verifies a journal.
     pub fn audit(&self) -> Result<(), String> {
-        self.gate.audit()?;
-        self.audit_sessions()?;
-        let mut held: Map<(u64, u32), u128> = Map::default();
+        self.audit_told()?;
         let mut resting = 0;
         for (at, market) in (0u32..).zip(&self.markets) {
-            market.audit()?;
+            market.book.audit()?;
             for side in [Side::Buy, Side::Sell] {
                 let mut before = (i64::MIN, 0);
                 for (price, slot, order) in market.book.orders(side) {
@@ -42,21 +38,39 @@ impl Venue {
         if resting != self.index.len() {
             return Err(format!("{resting} orders rest, the index knows {}", self.index.len()));
         }
-        self.standing.audit(resting)?;
-        for order in self.open_orders(0, 0) {
-            *held.entry((order.account_id, order.held.asset_id)).or_default() += order.held.units;
-        }
-        for (account, asset, balance) in self.balances(&[]) {
-            let expected = held.remove(&(account, asset)).unwrap_or(0);
-            if balance.held != expected {
-                return Err(format!(
-                    "account {account} holds {} of asset {asset}, its orders {expected}",
-                    balance.held
-                ));
+        self.standing.audit(resting)
+    }
+
+    /// Those of them that the bytes of a state could break, for a state that was read back. Where its orders lie, and in
+    /// whose lists, is no part of its bytes but made anew: to look at that again takes longer than to read it.
+    pub(crate) fn audit_told(&self) -> Result<(), String> {
+        self.gate.audit()?;
+        self.audit_sessions()?;
+        let accounts = self.gate.len();
+        // By asset, then account.
+        let mut held = vec![vec![0u128; accounts]; self.assets.len()];
+        for market in &self.markets {
+            market.audit()?;
+            for side in [Side::Buy, Side::Sell] {
+                for (price, _, order) in market.book.orders(side) {
+                    let (asset, _, units) = market.hold_of(side, price, order.leaves);
+                    let sum = &mut held[asset as usize][order.owner as usize];
+                    *sum = sum.checked_add(units).ok_or("an account's orders hold more than there can be")?;
+                }
             }
         }
-        if held.values().any(|&units| units != 0) {
-            return Err("an order holds what its account does not".into());
+        for asset in self.assets.values() {
+            for (handle, &expected) in (0..).zip(&held[asset.index as usize]) {
+                let balance = self.gate.balance(asset.index, handle);
+                if balance.held != expected {
+                    return Err(format!(
+                        "account {} holds {} of asset {}, its orders {expected}",
+                        self.gate.account(handle),
+                        balance.held,
+                        asset.spec.asset_id
+                    ));
+                }
+            }
         }
         Ok(())
     }

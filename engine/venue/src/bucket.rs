@@ -112,7 +112,8 @@ impl Bucket {
         }
         let mut late = Vec::with_capacity(self.len());
         self.each(|id, remembered| late.push((*id, *remembered)));
-        Some(Packed::of(self.stamp, &late[late.partition_point(came)..]))
+        let late = &late[late.partition_point(came)..];
+        (!late.is_empty()).then(|| Packed::of(self.stamp, late))
     }
 
     /// Empty again, with room for as many.
@@ -130,6 +131,11 @@ impl Bucket {
         outcomes.sort_by_key(|(_, remembered)| remembered.outcome.engine_seq);
         self.places.clear();
         outcomes.iter().for_each(|(id, remembered)| self.put(*id, *remembered));
+    }
+
+    #[cfg(test)]
+    pub fn is_packed(&self) -> bool {
+        !self.packed.is_empty()
     }
 
     #[cfg(test)]

@@ -52,11 +52,13 @@ pub enum Age {
 
 pub struct Dedupe {
     buckets: Vec<Bucket>,
+    /// Outcomes of ids up to this bucket's may be missing; 0 = none is.
+    lost_through: u64,
 }
 
 impl Default for Dedupe {
     fn default() -> Self {
-        Dedupe { buckets: (0..BUCKETS).map(|_| Bucket::default()).collect() }
+        Dedupe { buckets: (0..BUCKETS).map(|_| Bucket::default()).collect(), lost_through: 0 }
     }
 }
 
@@ -97,6 +99,21 @@ impl Dedupe {
         let stamp = time_ms(id) >> BUCKET_BITS;
         let bucket = &mut self.buckets[(stamp % BUCKETS) as usize];
         if bucket.stamp == stamp { bucket.find(id) } else { None }
+    }
+
+    /// A file with outcomes of ids up to this bucket's is not as it was written.
+    pub fn lose(&mut self, through: u64) {
+        self.lost_through = self.lost_through.max(through);
+    }
+
+    /// Whether what is not found under this id may have been there once.
+    pub fn may_be_lost(&self, id: &Id) -> bool {
+        time_ms(id) >> BUCKET_BITS <= self.lost_through
+    }
+
+    /// Whether a retry could still ask for what is lost.
+    pub fn misses(&self, now_ms: u64) -> bool {
+        !is_over(self.lost_through, now_ms)
     }
 
     pub fn remember(&mut self, id: Id, remembered: Remembered) {

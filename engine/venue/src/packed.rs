@@ -14,7 +14,7 @@ const SHARED: usize = 5;
 pub struct Packed {
     /// When its ids are from, in units of 64 ms.
     pub stamp: u64,
-    /// The newest command whose outcome it is.
+    /// None of them is of a later command.
     pub last_seq: u64,
     count: u32,
     bytes: Box<[u8]>,
@@ -47,23 +47,20 @@ impl Packed {
         &self.bytes
     }
 
-    /// Reads through all of it once, so that nothing can be found wrong with it later.
-    pub fn read(stamp: u64, count: u32, bytes: Box<[u8]>) -> Result<Packed, Malformed> {
-        let mut packed = Packed { stamp, last_seq: 0, count, bytes };
+    /// What [`Packed::bytes`] gave, from a file whose hash says that nothing of it has changed: so they are taken as they
+    /// are, and read when somebody asks. No outcome among them is of a command behind `last_seq`.
+    pub fn told(stamp: u64, count: u32, last_seq: u64, bytes: Box<[u8]>) -> Result<Packed, Malformed> {
         if stamp >> (48 - BUCKET_BITS) != 0 {
             return Err(Malformed("an outcome without a date"));
         }
-        let mut last_seq = 0;
-        packed.try_each(|_, remembered| last_seq = remembered.outcome.engine_seq)?;
-        packed.last_seq = last_seq;
-        Ok(packed)
+        Ok(Packed { stamp, last_seq, count, bytes })
     }
 
     pub(crate) fn each(&self, take: impl FnMut(&Id, &Remembered)) {
-        self.try_each(take).expect("it was read before");
+        self.try_each(take).expect("they are the bytes that were written");
     }
 
-    fn try_each(&self, mut take: impl FnMut(&Id, &Remembered)) -> Result<(), Malformed> {
+    pub(crate) fn try_each(&self, mut take: impl FnMut(&Id, &Remembered)) -> Result<(), Malformed> {
         let mut reader = Reader::new(&self.bytes);
         let mut id: Id = [0; 16];
         id[..6].copy_from_slice(&(self.stamp << BUCKET_BITS).to_be_bytes()[2..]);

@@ -17,7 +17,7 @@ use crate::state::{Asset, NS_PER_MS, Timer, Venue};
 use crate::transfers::Told;
 
 impl Venue {
-    /// Reads a state back, and checks every promise that it makes about itself.
+    /// Reads a state back, and checks every promise that its bytes make.
     pub fn restore(bytes: &[u8]) -> Result<Venue, Malformed> {
         let mut reader = Reader::new(bytes);
         let mut venue = Venue::new();
@@ -58,7 +58,7 @@ impl Venue {
         reader.finish()?;
         venue.timers.extend(venue.sessions.list()?);
         venue.list_standing()?;
-        venue.audit().map_err(|_| Malformed("the state contradicts itself"))?;
+        venue.audit_told().map_err(|_| Malformed("the state contradicts itself"))?;
         // Whatever came twice, or stood for nothing, is not there any more.
         if !venue.is_written_as(bytes) {
             return Err(Malformed("the state does not write itself again"));
@@ -73,6 +73,17 @@ impl Venue {
             return Err(Malformed("an outcome of a command that was not applied yet"));
         }
         self.dedupe.recall(packed, self.time_ns / NS_PER_MS)
+    }
+
+    /// What [`Venue::outcomes_since`] told of ids up to this bucket's cannot be read any more: of such an id that is not
+    /// found nobody says from now on that it never was applied, and nobody applies it.
+    pub fn lose_outcomes(&mut self, through: u64) {
+        self.dedupe.lose(through);
+    }
+
+    /// Whether a retry could still ask for something that is lost.
+    pub fn misses_outcomes(&self) -> bool {
+        self.dedupe.misses(self.time_ns / NS_PER_MS)
     }
 
     /// Whether these are the bytes that it writes.
@@ -173,6 +184,7 @@ impl Venue {
             };
             let account = self.gate.find(account_id).ok_or(Malformed("an order without its account"))?;
             if details.expire_at_ms > DATE_MS_MAX
+                || price <= 0
                 || leaves == 0
                 || leaves > total
                 || self.index.contains_key(&order_id)

@@ -71,6 +71,10 @@ impl Venue {
             }
             return Some(Answer { outcome: remembered.outcome, duplicate: true, event_seq: 0 });
         }
+        // Before it is called expired, which would say that it never was applied.
+        if self.dedupe.may_be_lost(&command.command_id) {
+            return no(Code::Forgotten);
+        }
         if command.expires_at_ms < now_ms {
             return no(Code::Expired);
         }
@@ -105,6 +109,7 @@ impl Venue {
             Age::Outside => refusal(Code::Forgotten, now_ms),
             Age::Current => match self.dedupe.look_for(command_id) {
                 Some(remembered) => Answer { outcome: remembered.outcome, duplicate: true, event_seq: 0 },
+                None if self.dedupe.may_be_lost(command_id) => refusal(Code::Forgotten, now_ms),
                 None => refusal(Code::UnknownCommand, now_ms),
             },
         }

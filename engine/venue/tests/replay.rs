@@ -105,7 +105,8 @@ fn apart(former: &Venue, venue: &Venue) -> Venue {
     assert_eq!(again.snapshot(), bare);
     for (told, after) in [(former, 0), (venue, former.engine_seq())] {
         let Ok(()) = told.outcomes_since(after, |packed| {
-            let read = Packed::read(packed.stamp, packed.count() as u32, packed.bytes().into());
+            let read =
+                Packed::told(packed.stamp, packed.count() as u32, packed.last_seq, packed.bytes().into());
             again.recall(read.unwrap()).unwrap();
             Ok::<_, Infallible>(())
         });

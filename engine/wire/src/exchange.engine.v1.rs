@@ -538,7 +538,8 @@ pub enum ResultCode {
     Overflow = 23,
     /// the amendment or setting is already so
     Unchanged = 24,
-    /// The id's own time is outside the dedupe window. Nothing was applied now; whether it was once, the event feed knows.
+    /// The id's own time is outside the dedupe window, or what was remembered of that time is lost with a damaged file.
+    /// Nothing was applied now; whether it was once, the event feed knows.
     Forgotten = 25,
     /// an upgrade is under way; try again within seconds
     Draining = 100,

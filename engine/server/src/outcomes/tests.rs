@@ -3,7 +3,7 @@ use std::path::PathBuf;
 use countersign_venue::codec::digest;
 use countersign_venue::command::{Id, OrderBody, OrderCommand, Scope};
 use countersign_venue::dedupe::WINDOW_MS;
-use countersign_venue::{Command, LOGIC_VERSION, Output};
+use countersign_venue::{Code, Command, LOGIC_VERSION, Output};
 use tempfile::TempDir;
 
 use super::*;
@@ -173,11 +173,60 @@ fn a_snapshot_whose_files_are_not_as_they_were_written_is_passed_over_for_the_on
     assert_eq!(begins_at(&room), Some(stands_at));
     fs::write(&newest, &whole).unwrap();
     assert_eq!(begins_at(&room), Some(room.venue.engine_seq()));
-    // What both name is lost for both: then there is the journal.
-    fs::remove_file(room.folder.path().join(room.outcomes[0].name())).unwrap();
-    assert_eq!(begins_at(&room), None);
     // And what the disk does not give is not taken for missing.
+    fs::remove_file(room.folder.path().join(room.outcomes[0].name())).unwrap();
     let looped = room.folder.path().join(room.outcomes[0].name());
     std::os::unix::fs::symlink(&looped, &looped).unwrap();
     assert!(snapshots::newest(room.folder.path()).is_err());
+}
+
+#[test]
+fn what_a_damaged_file_held_is_refused_and_never_taken_for_new() {
+    let mut room = Room::open();
+    room.give(100);
+    room.take();
+    room.give(100);
+    room.take();
+    let (first, last_seq) = (room.files().remove(0), room.venue.engine_seq());
+    let whole = fs::read(&first).unwrap();
+    // How many answers a state gives, and how many it refuses to; each of the others would be applied again.
+    let told = |room: &Room, venue: &mut Venue| {
+        let codes = room.taken.iter().map(|(number, engine_seq)| {
+            let command = room.command(*number);
+            let answer = venue.screen(&command, Room::digest(&command), room.now_ms);
+            let answer = answer.expect("none of them is new");
+            let Command::Order(order) = &command else { unreachable!() };
+            let asked = venue.query(&order.command_id, room.now_ms).outcome;
+            match answer.duplicate {
+                true => assert_eq!((answer.outcome.engine_seq, asked), (*engine_seq, answer.outcome)),
+                false => assert_eq!((answer.outcome.code, asked.code), (Code::Forgotten, Code::Forgotten)),
+            }
+            answer.duplicate
+        });
+        codes.filter(|answered| *answered).count()
+    };
+    let cut = whole[..whole.len() - 1].to_vec();
+    for damage in [&cut, &[&cut[..], &[7]].concat()] {
+        fs::write(&first, damage).unwrap();
+        let mut found = snapshots::newest(room.folder.path()).unwrap().unwrap();
+        assert_eq!(found.venue.engine_seq(), last_seq, "the newest one misses no more than the one before");
+        assert_eq!(told(&room, &mut found.venue), 100);
+        // Whoever comes first with a later id is served.
+        let command = room.command(300);
+        assert_eq!(found.venue.screen(&command, Room::digest(&command), START_MS + 300), None);
+        // What is written then names it still, however many files that makes.
+        let mut named: Vec<Named> = found.outcomes.iter().cycle().take(FILES_MAX).cloned().collect();
+        named = add(room.folder.path(), &found.venue, &named).unwrap();
+        assert!(named.len() >= FILES_MAX && named.contains(&room.outcomes[0]));
+        snapshots::write(room.folder.path(), &found.venue, &mut found.outcomes).unwrap();
+        assert_eq!(told(&room, &mut room.newest().unwrap()), 100, "and the next start knows it too");
+    }
+    assert!(snapshots::oldest(room.folder.path()).unwrap().is_none(), "a verification wants all");
+    // Once nobody may ask for any of it, nothing is missed.
+    let mut found = snapshots::newest(room.folder.path()).unwrap().unwrap();
+    let late = (START_MS + WINDOW_MS + 1_000) * NS_PER_MS;
+    found.venue.apply(late, &Command::Tick, 0, &mut Output::default());
+    assert!(!found.venue.misses_outcomes());
+    fs::write(&first, &whole).unwrap();
+    assert_eq!(room.answered(room.newest().unwrap()), 200, "brought back, it is read as ever");
 }

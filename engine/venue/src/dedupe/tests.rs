@@ -76,7 +76,7 @@ fn filled(flow: &[(Id, Remembered)]) -> Dedupe {
 
 /// As a snapshot writes it, and a start reads it.
 fn read_back(packed: &Packed) -> Packed {
-    Packed::read(packed.stamp, packed.count() as u32, packed.bytes().into()).unwrap()
+    Packed::told(packed.stamp, packed.count() as u32, packed.last_seq, packed.bytes().into()).unwrap()
 }
 
 fn since(dedupe: &Dedupe, after: u64) -> Vec<Packed> {
@@ -135,6 +135,44 @@ fn what_lies_packed_is_remembered_like_what_was_told_just_now() {
     assert!(told.iter().map(Packed::bytes).eq(expected.iter().map(Packed::bytes)), "from packed ones");
 }
 
+#[test]
+fn the_first_look_into_a_bucket_files_all_of_it_and_touches_no_other() {
+    let flow = flow(400);
+    let mut recalled = read_again(&filled(&flow));
+    let packed = |dedupe: &Dedupe| dedupe.buckets.iter().filter(|bucket| bucket.is_packed()).count();
+    let before = packed(&recalled);
+    assert!(before > 1);
+    let (asked, remembered) = flow[7];
+    assert_eq!(recalled.find(&asked), Some(&remembered));
+    assert_eq!(packed(&recalled), before - 1);
+    // Also where nothing is found: what it is asked for next is answered by one probe.
+    let other = flow.iter().find(|(id, _)| time_ms(id) >> BUCKET_BITS != time_ms(&asked) >> BUCKET_BITS);
+    let mut unknown = other.unwrap().0;
+    unknown[15] ^= 0xFF;
+    unknown[14] ^= 0xFF;
+    assert_eq!(
+        (recalled.look_for(&unknown), packed(&recalled)),
+        (None, before - 1),
+        "a question files nothing"
+    );
+    assert_eq!((recalled.find(&unknown).copied(), packed(&recalled)), (None, before - 2));
+    // One of no bucket that is held files none.
+    assert_eq!((recalled.find(&id(NOW_MS + 9_000, 1)).copied(), packed(&recalled)), (None, before - 2));
+}
+
+#[test]
+fn what_is_not_found_may_be_lost_up_to_the_end_of_the_bucket_that_is() {
+    let mut dedupe = filled(&flow(10));
+    assert!(!dedupe.may_be_lost(&id(NOW_MS - WINDOW_MS, 1)));
+    let through = NOW_MS >> BUCKET_BITS;
+    dedupe.lose(through);
+    dedupe.lose(through - 5);
+    let last_ms = through << BUCKET_BITS | 63;
+    assert!(dedupe.may_be_lost(&id(last_ms, 1)) && !dedupe.may_be_lost(&id(last_ms + 1, 1)));
+    assert!(dedupe.misses(last_ms + WINDOW_MS) && !dedupe.misses(last_ms + WINDOW_MS + 1));
+    assert!(!Dedupe::default().misses(NOW_MS));
+}
+
 fn read_again(dedupe: &Dedupe) -> Dedupe {
     let mut again = Dedupe::default();
     since(dedupe, 0).into_iter().for_each(|packed| again.recall(packed, NOW_MS).unwrap());
@@ -155,10 +193,10 @@ fn a_former_snapshot_brings_nothing_that_is_over_and_none_brings_what_cannot_be(
 }
 
 #[test]
-fn packed_bytes_are_refused_unless_they_are_whole() {
+fn packed_bytes_are_not_read_as_anything_else() {
     let told = since(&filled(&flow(40)), 0);
     let packed = told.iter().max_by_key(|packed| packed.count()).unwrap();
-    let read = |stamp, count, bytes: &[u8]| Packed::read(stamp, count, bytes.into());
+    let read = |stamp, count, bytes: &[u8]| Packed::told(stamp, count, 0, bytes.into())?.try_each(|_, _| ());
     let (count, bytes) = (packed.count() as u32, packed.bytes());
     assert!(count > 1 && read(packed.stamp, count, bytes).is_ok());
     for cut in 0..bytes.len() {
