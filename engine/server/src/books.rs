@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc};
 use tonic::Status;
 
-use crate::depth::Depth;
+use crate::depth::{Depth, Piece};
 use crate::engine::{Engine, NotTaken};
 use crate::orders::unavailable;
 
@@ -26,6 +26,8 @@ pub struct Books {
     /// As the feed's.
     readers: Handle,
     following: Arc<Mutex<Option<Following>>>,
+    /// One at a time begins.
+    beginning: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The books while somebody listens.
@@ -47,7 +49,7 @@ enum Joined {
 
 impl Books {
     pub fn new(engine: Engine, readers: Handle) -> Books {
-        Books { engine, readers, following: Arc::default() }
+        Books { engine, readers, following: Arc::default(), beginning: Arc::default() }
     }
 
     /// One book as whoever follows it has it; nothing while nobody does.
@@ -65,11 +67,13 @@ impl Books {
         instrument_id: u32,
         depth: usize,
     ) -> Result<(Option<BookFrame>, broadcast::Receiver<BookFrame>), Status> {
+        // Somebody listens until this one does.
+        let mut _begun = None;
         loop {
             match self.join(instrument_id, depth) {
                 Joined::With(first, frames) => return Ok((first, frames)),
                 Joined::Midway => tokio::time::sleep(MIDWAY).await,
-                Joined::Nobody => self.begin().await?,
+                Joined::Nobody => _begun = self.begin().await?,
             }
         }
     }
@@ -86,16 +90,27 @@ impl Books {
         }
     }
 
-    /// Begins to follow the books unless that is under way.
-    async fn begin(&self) -> Result<(), Status> {
-        let looked = self.engine.look(Depth::of).await.map_err(|NotTaken(code)| unavailable(code))?;
-        let mut following = self.following.lock().expect("nobody panics while holding it");
-        if following.is_none() {
-            let cursor = Cursor::new(looked.event_seq + 1);
-            *following = Some(Following { depth: looked, frames: broadcast::channel(FRAMES).0, whole: true });
-            self.readers.spawn(self.clone().follow(cursor));
+    /// Begins to follow the books, unless somebody else did meanwhile. The engine's thread copies a little at a time, with
+    /// orders between, and what they changed is told by the events since.
+    async fn begin(&self) -> Result<Option<broadcast::Receiver<BookFrame>>, Status> {
+        let _alone = self.beginning.lock().await;
+        if self.following.lock().expect("nobody panics while holding it").is_some() {
+            return Ok(None);
         }
-        Ok(())
+        let (mut depth, mut next) = (Depth::default(), Some(Piece::FIRST));
+        while let Some(from) = next {
+            let looked = self.engine.look(move |venue| Piece::of(venue, from)).await;
+            let piece = looked.map_err(|NotTaken(code)| unavailable(code))?;
+            next = piece.next;
+            depth.copy(piece);
+        }
+        let cursor = Cursor::new(depth.event_seq + 1);
+        let (frames, kept) = broadcast::channel(FRAMES);
+        let whole = depth.is_of_one_moment();
+        *self.following.lock().expect("nobody panics while holding it") =
+            Some(Following { depth, frames, whole });
+        self.readers.spawn(self.clone().follow(cursor));
+        Ok(Some(kept))
     }
 
     async fn follow(self, mut cursor: Cursor) {
@@ -127,8 +142,8 @@ impl Books {
                 for event in &told {
                     following.depth.follow(event);
                 }
-                following.whole = whole;
-                if whole {
+                following.whole = whole && following.depth.is_of_one_moment();
+                if following.whole {
                     for frame in following.depth.deltas() {
                         following.frames.send(frame).ok();
                     }

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use countersign_venue::auction::Indication;
 use countersign_venue::command::{Kind, Side, State, Tif};
 use countersign_venue::event::{Body, Event};
+use countersign_venue::market::{Market, Place};
 use countersign_venue::{OpenOrder, Venue};
 use countersign_wire::v1::{BookFrame, Level};
 
@@ -31,6 +32,8 @@ struct Ladder {
     time_ns: u64,
     /// While the market collects orders for its call auction.
     auction: Option<Indication>,
+    /// The asset that buyers hold.
+    quote: u32,
 }
 
 impl Ladder {
@@ -95,28 +98,103 @@ impl Ladder {
 }
 
 /// The books of a venue as its events tell them.
+#[derive(Default)]
 pub struct Depth {
     ladders: BTreeMap<u32, Ladder>,
     epoch: u64,
     pub event_seq: u64,
+    copied: Option<Copied>,
+}
+
+/// Orders that were copied while others changed: of an event from before its order was copied nothing is left to do.
+#[derive(Default)]
+struct Copied {
+    /// Which event came last when an order was copied.
+    at: HashMap<u64, u64>,
+    /// Which one came last when all of them were.
+    through: u64,
+}
+
+impl Copied {
+    fn knows(&self, order_id: u64, event_seq: u64) -> bool {
+        self.at.get(&order_id).is_some_and(|&at| event_seq <= at)
+    }
+}
+
+/// Places that are copied at once: every order waits for as long as that takes.
+const PLACES: u32 = if cfg!(test) { 3 } else { 2_048 };
+
+/// Some of a venue's orders, and what else is to be known of its markets.
+pub struct Piece {
+    orders: Vec<OpenOrder>,
+    /// Instrument, quote asset and auction of each market.
+    heads: Vec<(u32, u32, Option<Indication>)>,
+    epoch: u64,
+    engine_seq: u64,
+    event_seq: u64,
+    time_ns: u64,
+    pub next: Option<Place>,
+}
+
+impl Piece {
+    pub const FIRST: Place = Place { market: 0, slot: 0 };
+
+    pub fn of(venue: &Venue, from: Place) -> Piece {
+        let (orders, next) = venue.open_orders_from(from, PLACES);
+        let head = |market: &&Market| {
+            (market.spec.instrument_id, market.spec.quote_asset_id, market.call.map(|call| call.told))
+        };
+        Piece {
+            orders,
+            heads: venue.markets().iter().map(head).collect(),
+            epoch: venue.epoch(),
+            engine_seq: venue.engine_seq(),
+            event_seq: venue.event_seq(),
+            time_ns: venue.time_ns(),
+            next,
+        }
+    }
 }
 
 impl Depth {
-    /// As the venue stands; events from `event_seq` + 1 on are to be followed.
-    pub fn of(venue: &Venue) -> Depth {
-        let mut depth =
-            Depth { ladders: BTreeMap::new(), epoch: venue.epoch(), event_seq: venue.event_seq() };
-        for market in venue.markets() {
-            let ladder = depth.ladders.entry(market.spec.instrument_id).or_default();
-            ladder.book_seq = venue.event_seq();
-            ladder.engine_seq = venue.engine_seq();
-            ladder.time_ns = venue.time_ns();
-            ladder.auction = market.call.map(|call| call.told);
+    /// Takes the next piece in. Once all were, the events behind the first one's are to be followed.
+    pub fn copy(&mut self, piece: Piece) {
+        let copied = self.copied.get_or_insert_default();
+        if copied.through == 0 {
+            self.event_seq = piece.event_seq;
         }
-        for OpenOrder { order_id, instrument_id, side, price, leaves, .. } in venue.open_orders(0, 0) {
-            let ladder = depth.ladders.entry(instrument_id).or_default();
+        copied.through = piece.event_seq;
+        self.epoch = piece.epoch;
+        for (instrument_id, quote, auction) in piece.heads {
+            let ladder = self.ladders.entry(instrument_id).or_default();
+            (ladder.quote, ladder.auction) = (quote, auction);
+            (ladder.book_seq, ladder.engine_seq) = (piece.event_seq, piece.engine_seq);
+            ladder.time_ns = piece.time_ns;
+        }
+        for OpenOrder { order_id, instrument_id, side, price, leaves, .. } in piece.orders {
+            let ladder = self.ladders.entry(instrument_id).or_default();
+            if copied.at.insert(order_id, piece.event_seq).is_some() {
+                // It was amended meanwhile, and lies somewhere else.
+                ladder.remove(order_id);
+            }
             ladder.add(order_id, Shown { side, price, leaves });
-            ladder.touched.clear();
+        }
+        self.ladders.values_mut().for_each(|ladder| ladder.touched.clear());
+    }
+
+    /// Whether the books are those of any one moment.
+    pub fn is_of_one_moment(&self) -> bool {
+        self.copied.as_ref().is_none_or(|copied| self.event_seq >= copied.through)
+    }
+
+    /// As the venue stands; events from `event_seq` + 1 on are to be followed.
+    #[cfg(test)]
+    pub fn of(venue: &Venue) -> Depth {
+        let (mut depth, mut next) = (Depth::default(), Some(Piece::FIRST));
+        while let Some(from) = next {
+            let piece = Piece::of(venue, from);
+            next = piece.next;
+            depth.copy(piece);
         }
         depth
     }
@@ -132,25 +210,44 @@ impl Depth {
         let ladder = self.ladders.entry(event.instrument_id).or_default();
         ladder.engine_seq = event.engine_seq;
         ladder.time_ns = event.time_ns;
+        if self.copied.as_ref().is_some_and(|copied| event.seq > copied.through) {
+            self.copied = None;
+        }
+        let copied = self.copied.as_ref();
+        let is_new = |order_id| !copied.is_some_and(|copied| copied.knows(order_id, event.seq));
         match &event.body {
             // What may rest is shown from its acceptance; its trades, in the same command, take away from it.
             Body::Accepted { order, .. }
                 if order.kind == Kind::Limit && matches!(order.tif, Tif::Gtc | Tif::Gtd) =>
             {
-                ladder.add(order.order_id, Shown { side: order.side, price: order.price, leaves: order.qty });
-            }
-            Body::Trade(trade) => {
-                ladder.reduce(trade.maker_order_id, trade.qty);
-                ladder.reduce(trade.taker_order_id, trade.qty);
-            }
-            Body::Done(done) => {
-                ladder.remove(done.order_id);
-            }
-            Body::Amended { order_id, price, leaves, .. } => {
-                if let Some(shown) = ladder.remove(*order_id) {
-                    ladder.add(*order_id, Shown { price: *price, leaves: *leaves, ..shown });
+                if is_new(order.order_id) {
+                    let shown = Shown { side: order.side, price: order.price, leaves: order.qty };
+                    ladder.add(order.order_id, shown);
                 }
             }
+            Body::Trade(trade) => {
+                for order_id in [trade.maker_order_id, trade.taker_order_id] {
+                    if is_new(order_id) {
+                        ladder.reduce(order_id, trade.qty);
+                    }
+                }
+            }
+            Body::Done(done) if is_new(done.order_id) => {
+                ladder.remove(done.order_id);
+            }
+            Body::Amended { order_id, price, leaves, held, .. } if is_new(*order_id) => {
+                let side = match ladder.remove(*order_id) {
+                    Some(shown) => Some(shown.side),
+                    // It moved to a place that had been copied, from one that had not.
+                    None if copied.is_some() && held.asset_id == ladder.quote => Some(Side::Buy),
+                    None if copied.is_some() => Some(Side::Sell),
+                    None => None,
+                };
+                if let Some(side) = side {
+                    ladder.add(*order_id, Shown { side, price: *price, leaves: *leaves });
+                }
+            }
+            Body::Auction { .. } | Body::Instrument { .. } if copied.is_some() => {}
             Body::Auction { indication, uncrossed } => ladder.auction = (!uncrossed).then_some(*indication),
             Body::Instrument { state, .. } if *state != State::Auction => ladder.auction = None,
             _ => {}

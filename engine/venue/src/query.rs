@@ -150,30 +150,47 @@ impl Venue {
     /// Resting orders: per instrument bids best to worst, then asks, FIFO within a price. 0 stands for all.
     pub fn open_orders(&self, account_id: u64, instrument_id: u32) -> Vec<OpenOrder> {
         let scope = Scope { account_id, instrument_id, ..Scope::default() };
-        let tell = |place: Place| {
-            let market = &self.markets[place.market as usize];
-            let resting = market.book.order(place.slot);
-            let details = &market.details[place.slot];
-            let (_, asset_id, units) = market.hold_of(details.side, details.price, resting.leaves);
-            OpenOrder {
-                order_id: resting.id,
-                account_id: self.gate.account(resting.owner),
-                instrument_id: market.spec.instrument_id,
-                side: details.side,
-                price: details.price,
-                total: details.total,
-                leaves: resting.leaves,
-                owner_ref: details.owner_ref,
-                stp_group: resting.group,
-                stp: details.stp,
-                tif: details.tif,
-                post_only: details.post_only,
-                expire_at_ms: details.expire_at_ms,
-                held: Amount { asset_id, units },
-                filled_ticklots: details.filled_ticklots,
-                session: details.session,
-            }
+        self.in_scope(&scope).into_iter().map(|place| self.open_order(place)).collect()
+    }
+
+    /// Resting orders as they lie, of so many places from `from` on, and where to go on; `None` after the last one. An order
+    /// keeps its place until it is amended.
+    pub fn open_orders_from(&self, from: Place, places: u32) -> (Vec<OpenOrder>, Option<Place>) {
+        let Some(market) = self.markets.get(from.market as usize) else { return (Vec::new(), None) };
+        let end = (market.details.len() as u32).min(from.slot.saturating_add(places));
+        let of = |slot| Place { market: from.market, slot };
+        // A slot that is free still names the order that lay there last.
+        let rests = |place: &Place| self.index.get(&market.book.order(place.slot).id) == Some(place);
+        let found = (from.slot..end).map(of).filter(rests).map(|place| self.open_order(place)).collect();
+        let next = match end < market.details.len() as u32 {
+            true => of(end),
+            false => Place { market: from.market + 1, slot: 0 },
         };
-        self.in_scope(&scope).into_iter().map(tell).collect()
+        (found, ((next.market as usize) < self.markets.len()).then_some(next))
+    }
+
+    fn open_order(&self, place: Place) -> OpenOrder {
+        let market = &self.markets[place.market as usize];
+        let resting = market.book.order(place.slot);
+        let details = &market.details[place.slot];
+        let (_, asset_id, units) = market.hold_of(details.side, details.price, resting.leaves);
+        OpenOrder {
+            order_id: resting.id,
+            account_id: self.gate.account(resting.owner),
+            instrument_id: market.spec.instrument_id,
+            side: details.side,
+            price: details.price,
+            total: details.total,
+            leaves: resting.leaves,
+            owner_ref: details.owner_ref,
+            stp_group: resting.group,
+            stp: details.stp,
+            tif: details.tif,
+            post_only: details.post_only,
+            expire_at_ms: details.expire_at_ms,
+            held: Amount { asset_id, units },
+            filled_ticklots: details.filled_ticklots,
+            session: details.session,
+        }
     }
 }

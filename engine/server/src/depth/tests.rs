@@ -36,12 +36,17 @@ impl Reader {
     }
 }
 
-/// A venue, and two who follow it.
+/// A venue, two who follow it, and one who copies it again and again, a piece between any two commands.
 struct Told {
     venue: Venue,
     depth: Depth,
     copy: Reader,
     at: u64,
+    begun: Depth,
+    next: Option<Place>,
+    /// Since its first piece.
+    since: Vec<Event>,
+    copies: u64,
 }
 
 impl Told {
@@ -49,7 +54,9 @@ impl Told {
         self.at += 1;
         let mut output = Output::default();
         self.venue.apply(self.at * 1_000_000, &command, self.at, &mut output);
-        output.events().unwrap().iter().for_each(|event| self.depth.follow(event));
+        let events = output.events().unwrap();
+        events.iter().for_each(|event| self.depth.follow(event));
+        self.copy_on(events);
         for frame in self.depth.deltas() {
             assert_eq!((frame.instrument_id, frame.snapshot), (MARKET, false));
             assert_eq!((frame.prev_book_seq, frame.book_seq), (self.copy.book_seq, self.venue.event_seq()));
@@ -144,6 +151,31 @@ impl Told {
         }
     }
 
+    fn copy_on(&mut self, events: Vec<Event>) {
+        self.since.extend(events);
+        let piece = Piece::of(&self.venue, self.next.unwrap_or(Piece::FIRST));
+        if self.next.is_none() {
+            self.since.clear();
+        }
+        self.next = piece.next;
+        self.begun.copy(piece);
+        if self.next.is_some() {
+            return;
+        }
+        let mut begun = std::mem::take(&mut self.begun);
+        assert_eq!(begun.is_of_one_moment(), self.since.is_empty());
+        self.since.drain(..).for_each(|event| begun.follow(&event));
+        assert!(begun.is_of_one_moment());
+        let seen = |depth: &Depth| {
+            let frame = depth.snapshot(MARKET, 0)?;
+            let orders: BTreeMap<u64, i64> =
+                depth.ladders[&MARKET].orders.iter().map(|(id, shown)| (*id, shown.price)).collect();
+            Some((frame.bids, frame.asks, frame.auction, frame.epoch, frame.event_seq, orders))
+        };
+        assert_eq!(seen(&begun), seen(&self.depth));
+        self.copies += 1;
+    }
+
     fn set(&mut self, state: State) {
         self.admin(AdminBody::SetState { instrument_id: MARKET, state });
         assert_eq!(self.venue.market(MARKET).unwrap().state, state);
@@ -157,7 +189,16 @@ impl Told {
 #[test]
 fn a_followed_book_is_the_venues_own_through_trades_amendments_auctions_and_leaders() {
     let venue = Venue::new();
-    let mut told = Told { depth: Depth::of(&venue), venue, copy: Reader::default(), at: 0 };
+    let mut told = Told {
+        depth: Depth::of(&venue),
+        venue,
+        copy: Reader::default(),
+        at: 0,
+        begun: Depth::default(),
+        next: None,
+        since: Vec::new(),
+        copies: 0,
+    };
     for asset_id in [1, 2] {
         told.admin(AdminBody::PutAsset(AssetSpec { asset_id, symbol: "A".into(), decimals: 0 }));
         for account_id in [1, 2] {
@@ -190,7 +231,9 @@ fn a_followed_book_is_the_venues_own_through_trades_amendments_auctions_and_lead
         reference_price: 0,
     }));
     told.set(State::Open);
+    let copies = told.copies;
     told.flow(400);
+    assert!((5..100).contains(&(told.copies - copies)), "several commands fall into each");
     assert!(told.copy.bids.len() + told.copy.asks.len() > 3 && !told.auction());
     // Once it is uncrossed, and once it is given up.
     told.set(State::Halted);
