@@ -103,7 +103,7 @@ def _credential(data: bytes, *, rp_id: str, form: str) -> Passkey:
     key, used = cbor.first(rest)
     if flags & _EXTENSIONS:
         used += cbor.first(rest[used:])[1]
-    if used != len(rest) or len(identifier) != length or not identifier:
+    if used != len(rest) or not identifier:
         raise BadAttestation("the authenticator data has another length than it says")
     if not isinstance(key, Mapping) or (key.get(1), key.get(3), key.get(-1)) != (2, ES256, 1):
         raise BadAttestation("another kind of key than signers take (ES256)")

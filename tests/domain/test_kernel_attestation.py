@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
@@ -12,7 +12,7 @@ import cbor2
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.asymmetric import ec, padding, rsa
 from cryptography.x509.oid import NameOID
 from hypothesis import given
 from hypothesis import strategies as st
@@ -60,12 +60,12 @@ def at_the_console(client: bytes, written: bytes, roots: list[bytes] | None = No
     ).public_key
 
 
-def name(unit: str) -> x509.Name:
+def name(unit: str, *more: str) -> x509.Name:
     return x509.Name(
         [
             x509.NameAttribute(NameOID.COUNTRY_NAME, "SE"),
             x509.NameAttribute(NameOID.ORGANIZATION_NAME, "Vendor"),
-            x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, unit),
+            *(x509.NameAttribute(NameOID.ORGANIZATIONAL_UNIT_NAME, one) for one in (unit, *more)),
             x509.NameAttribute(NameOID.COMMON_NAME, unit),
         ]
     )
@@ -78,17 +78,20 @@ def certificate(
     authority: bool = False,
     model: bytes = MODEL.bytes,
     days: int = 10,
+    since: int = 400,
+    key: Any = None,
+    units: Sequence[str] = (),
 ) -> tuple[x509.Certificate, ec.EllipticCurvePrivateKey]:
     """A vendor's certificate and its key; by itself, or by an issuer."""
-    key = ec.generate_private_key(ec.SECP256R1())
+    key = key or ec.generate_private_key(ec.SECP256R1())
     by, by_key = (issuer[0].subject, issuer[1]) if issuer else (name(unit), key)
     builder = (
         x509.CertificateBuilder()
-        .subject_name(name(unit))
+        .subject_name(name(unit, *units))
         .issuer_name(by)
         .public_key(key.public_key())
         .serial_number(x509.random_serial_number())
-        .not_valid_before(NOW - timedelta(days=400))
+        .not_valid_before(NOW - timedelta(days=since))
         .not_valid_after(NOW + timedelta(days=days))
         .add_extension(x509.BasicConstraints(ca=authority, path_length=None), critical=True)
     )
@@ -101,14 +104,17 @@ def certificate(
 
 
 def certified(
-    client: bytes, leaf: x509.Certificate, key: ec.EllipticCurvePrivateKey, *above: x509.Certificate
+    client: bytes, leaf: x509.Certificate, key: Any, *above: x509.Certificate, alg: int = -7
 ) -> Callable[[Statement], None]:
     """Attested by a certificate's key instead of the passkey's own."""
 
     def change(stated: Statement) -> None:
-        signed = key.sign(stated["authData"] + hashlib.sha256(client).digest(), ec.ECDSA(hashes.SHA256()))
+        how: list[Any] = [ec.ECDSA(hashes.SHA256())]
+        if isinstance(key, rsa.RSAPrivateKey):
+            how = [padding.PKCS1v15(), hashes.SHA256()]
+        signed = key.sign(stated["authData"] + hashlib.sha256(client).digest(), *how)
         chain = [one.public_bytes(serialization.Encoding.DER) for one in (leaf, *above)]
-        stated["attStmt"] = {"alg": -7, "sig": signed, "x5c": chain}
+        stated["attStmt"] = {"alg": alg, "sig": signed, "x5c": chain}
 
     return change
 
@@ -147,6 +153,58 @@ def of_another_curve(stated: Statement) -> None:
     data = stated["authData"]
     stated["authData"] = data.replace(cbor2.dumps({-1: 1})[1:], cbor2.dumps({-1: 2})[1:])
     bare(stated)
+
+
+def data(change: Callable[[bytes], bytes]) -> Callable[[Statement], None]:
+    """With authenticator data that were changed, attested by nobody."""
+
+    def of(stated: Statement) -> None:
+        stated["authData"] = change(stated["authData"])
+        bare(stated)
+
+    return of
+
+
+def key(**members: Any) -> Callable[[Statement], None]:
+    """With another public key."""
+    found = {"1": 2, "3": -7, "-1": 1, "-2": POINT[1:33], "-3": POINT[33:]} | members
+    return data(lambda before: before[:87] + cbor2.dumps({int(name): one for name, one in found.items()}))
+
+
+POINT: Final = bytes.fromhex(KEY.public_key_hex)
+ODD: Final[list[tuple[Callable[[Statement], None], str]]] = [
+    (flagged(0x44), "asked for no PIN"),
+    (flagged(0xC5), "unreadable: the bytes end too early"),
+    (data(lambda found: found[:53] + b"\0\0" + found[87:]), "another length"),
+    (data(lambda found: found[:53] + b"\xff\xff" + found[55:]), "unreadable"),
+    (data(lambda found: found[:87] + b"\x00"), "another kind of key"),
+    (key(**{"1": 1}), "another kind of key"),
+    (key(**{"3": -257}), "another kind of key"),
+    (key(**{"-2": "x"}), "no point"),
+    (key(**{"-3": "y"}), "no point"),
+    (key(**{"-3": POINT[1:33]}), "Invalid EC key"),  # on no curve
+    (lambda found: found.update(attStmt=7), "no attestation object"),
+    (lambda found: found.update(authData="text"), "no attestation object"),
+    (lambda found: found["attStmt"].update(sig="text"), "no statement of that form"),
+    (lambda found: found["attStmt"].update(x5c=b"text"), "no statement of that form"),
+    (lambda found: found["attStmt"].update(more=b"x" * 70_000), "longer than"),
+]
+
+
+@pytest.mark.parametrize(("change", "why"), ODD)
+def test_is_refused_where_any_part_of_it_is_odd(change: Callable[[Statement], None], why: str) -> None:
+    with pytest.raises(BadAttestation, match=why):
+        read(*made(change))
+
+
+def test_is_no_attestation_where_it_is_no_object() -> None:
+    with pytest.raises(BadAttestation, match="no attestation object"):
+        read(made()[0], cbor2.dumps([1]))
+
+
+def test_may_be_extended() -> None:
+    extended = data(lambda found: found[:32] + b"\xc5" + found[33:] + cbor2.dumps({"credProtect": 2}))
+    assert read(*made(extended)).public_key == POINT
 
 
 @pytest.mark.parametrize(
@@ -219,6 +277,80 @@ def test_proves_a_model_only_by_a_certificate_under_a_root_of_its_vendor() -> No
     honest = made(certified(client, *certificate(issuer=between), between[0]))[1]
     assert read(client, honest, roots=[root[0]], models=[MODEL]).aaguid == MODEL
     assert pem.startswith(b"-----BEGIN")
+
+
+def test_proves_nothing_by_a_chain_with_a_gap_in_it_or_outside_its_time() -> None:
+    client, _ = made()
+    root, other = certificate("Root", authority=True), certificate("Root", authority=True)
+    between, leaf = certificate("CA", issuer=root, authority=True), certificate(issuer=root)
+    late = certificate("CA", issuer=root, authority=True, days=-1)
+    chains: list[tuple[str, tuple[Any, ...]]] = [
+        ("not valid now", (*certificate(issuer=root, since=-1), root[0])),
+        ("not valid now", (*certificate(issuer=late), late[0])),
+        ("not signed by|unreadable", (*leaf, between[0])),  # which did not issue it
+        ("no root that is trusted", (*certificate(issuer=other), other[0])),  # of the same name
+        ("not one for attestations", certificate(issuer=root, authority=True)),
+        ("not one for attestations", certificate(issuer=root, units=["Vendor"])),
+    ]
+    for why, (found, key, *above) in chains:
+        with pytest.raises(BadAttestation, match=why):
+            read(client, made(certified(client, found, key, *above))[1], roots=[root[0]])
+    whole = made(certified(client, *leaf, root[0]))[1]
+    assert read(client, whole, roots=[other[0], root[0]]).public_key == POINT
+    assert read(client, made(certified(client, *leaf))[1], roots=[other[0], root[0]]).public_key == POINT
+    with pytest.raises(BadAttestation, match="no root that is trusted"):
+        read(client, whole, roots=[other[0]])
+
+
+def test_is_attested_by_a_key_of_the_kind_that_it_names() -> None:
+    client, _ = made()
+    vendor: Any = rsa.generate_private_key(public_exponent=65_537, key_size=2_048)
+    for made_before, right, wrong in ((vendor, -257, -7), (None, -7, -257)):
+        leaf, key = certificate(key=made_before)
+        assert read(client, made(certified(client, leaf, key, alg=right))[1]).public_key == POINT
+        with pytest.raises(BadAttestation, match="another kind of key"):
+            read(client, made(certified(client, leaf, key, alg=wrong))[1])
+
+    def more(stated: Statement) -> None:
+        certified(client, *certificate())(stated)
+        stated["attStmt"]["more"] = 1
+
+    with pytest.raises(BadAttestation, match="no statement of that form"):
+        read(client, made(more)[1])
+
+
+U2F: Final = ("rp", "client", "id", "key")
+
+
+@pytest.mark.parametrize("left_out", ["", *U2F, "zero", "model", "more", "second"])
+def test_is_attested_by_an_older_key_over_all_of_it(left_out: str) -> None:
+    client, _ = made()
+    leaf, key = certificate()
+
+    def change(stated: Statement) -> None:
+        found = bytearray(stated["authData"])
+        if left_out != "model":
+            found[37:53] = bytes(16)
+        parts = {
+            "rp": bytes(found[:32]),
+            "client": hashlib.sha256(client).digest(),
+            "id": bytes(found[55:87]),
+            "key": POINT,
+        }
+        signed = b"" if left_out == "zero" else b"\x00"
+        signed += b"".join(part for name, part in parts.items() if name != left_out)
+        chain = [leaf.public_bytes(serialization.Encoding.DER)] * (1 + (left_out == "second"))
+        statement: Statement = {"sig": key.sign(signed, ec.ECDSA(hashes.SHA256())), "x5c": chain}
+        statement |= {"more": 1} if left_out == "more" else {}
+        stated.update(fmt="fido-u2f", attStmt=statement, authData=bytes(found))
+
+    if not left_out:
+        assert read(client, made(change)[1]).public_key == POINT
+        return
+    signed_less = left_out in (*U2F, "zero")
+    why = "not signed by the key" if signed_less else "no statement of that form"
+    with pytest.raises(BadAttestation, match=why):
+        read(client, made(change)[1])
 
 
 @given(st.integers(0, 10_000), st.binary(min_size=1, max_size=3))
