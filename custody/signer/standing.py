@@ -183,7 +183,7 @@ class Standing:
         """Where the journal's file has grown long, begin another, and forget what is over: one at a time."""
         if self.journal.is_long and not self._shortens:
             keep_s = max(self.registry.remembered_s, self._before.remembered_s)
-            live, draft = [*self.memory.outstanding.spends], self.journal.draft()
+            live, draft = {*self.memory.outstanding.spends}, self.journal.draft()
             self._shortens = True
             with contextlib.suppress(OSError, Refused):
                 with aside():  # it takes a second or two, in which others have their turn
