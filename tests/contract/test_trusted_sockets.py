@@ -136,3 +136,85 @@ def test_hang_up_on_whoever_is_not_the_worker(tmp_path: Path) -> None:
     with pytest.raises(NothingReconciled, match="no answer"):
         reconcile(tmp_path / "r.sock", "hot")
     assert said == [f"refused user={os.getuid()}: unknown"]
+
+
+def test_are_taken_from_nobody_who_listens_and_over_from_whoever_has_ended(tmp_path: Path) -> None:
+    path = tmp_path / "s.sock"
+    first = serving.listen(path)
+    with pytest.raises(FileExistsError, match="somebody is listening"):
+        serving.listen(path)
+    first.close()
+    serving.listen(path).close()
+    assert path.stat().st_mode & 0o777 == 0o666  # who may ask is decided by the peer's user
+
+
+def test_hang_up_on_whoever_is_silent_or_speaks_nonsense_and_say_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said, heard = list[str](), list[tuple[serving.Message, int]]()
+    listener, left = serving.listen(tmp_path / "s.sock"), iter([True] * 4 + [False])
+
+    def answer(message: serving.Message, uid: int) -> serving.Message:
+        heard.append((message, uid))
+        return message
+
+    told = {"answer": answer, "allowed": {os.getuid()}, "log": said.append, "running": lambda: next(left)}
+    server = threading.Thread(target=serving.serve, args=[listener], kwargs=told)
+    server.start()
+    good, nonsense = frames.encode({"v": 1}), b"\0\0\0\2[]"
+    for begun in (good + nonsense, b"", b"\0\0", b"\0\0\0\5{"):
+        with socket.socket(socket.AF_UNIX) as peer:
+            peer.settimeout(60)
+            serving.connect(peer, tmp_path / "s.sock", within_s=60)
+            with contextlib.suppress(OSError):  # it may be hung up on already
+                peer.sendall(begun)
+                while peer.recv(100):  # until it is, though it holds the connection
+                    pass
+            monkeypatch.setattr(serving, "IDLE_S", 0.05)  # for those that come later
+    server.join(60)
+    listener.close()
+    assert not server.is_alive()
+    assert heard == [({"v": 1}, os.getuid())]
+    assert [line.rpartition("=")[2] for line in said] == ["BadFrame", *["TimeoutError"] * 3]
+
+
+def test_are_read_to_the_byte_and_no_longer_than_somebody_waits() -> None:
+    one, other = socket.socketpair()
+    with one, other:
+        other.sendall(b"abcde")
+        assert serving.receive(one, 3) == b"abc"
+        other.shutdown(socket.SHUT_WR)
+        with pytest.raises(ConnectionError, match="in the middle"):
+            serving.receive(one, 3, may_end=True)
+        assert serving.receive(one, 3, may_end=True) == b""
+        with pytest.raises(ConnectionError, match="in the middle"):
+            serving.receive(one, 3)
+    one, other = socket.socketpair()
+    with one, other, dripping(other, b"a"), pytest.raises(TimeoutError):
+        serving.receive(one, 1_000, until=time.monotonic() + 0.1)
+    one, other = socket.socketpair()
+    with one, other, pytest.raises(TimeoutError):
+        serving.receive(one, 1, until=time.monotonic() - 1)
+
+
+def test_keep_whoever_asks_waiting_for_a_whole_answer_no_longer_than_it_said(tmp_path: Path) -> None:
+    for begun in (b"", b"\0\0\1\0"):  # in the middle of a length, and of what it is the length of
+        ended = threading.Event()
+        with socket.socket(socket.AF_UNIX) as listener:
+            path = tmp_path / f"s{len(begun)}.sock"
+            listener.bind(str(path))
+            listener.listen(1)
+
+            def drip(listener: socket.socket, begun: bytes, ended: threading.Event) -> None:
+                connection = listener.accept()[0]
+                with connection, dripping(connection, begun):
+                    ended.wait(60)
+
+            dripper = threading.Thread(target=drip, args=[listener, begun, ended])
+            dripper.start()
+            try:
+                with pytest.raises(TimeoutError):
+                    serving.ask(path, {"v": 1}, patience_s=0.1)
+            finally:
+                ended.set()
+                dripper.join(60)
