@@ -17,7 +17,7 @@ from core.audit import witnesses
 from core.audit.witness import Server, Witness
 from core.trusted import serving
 from custody.adapters.reconciler_client import NothingReconciled, reconcile
-from kernel import cosignature, frames, merkle, note
+from kernel import cosignature, encodings, frames, merkle, note
 from kernel.seats import PER_USER
 
 KEY = Ed25519PrivateKey.from_private_bytes(b"\x07" * 32)
@@ -218,3 +218,66 @@ def test_keep_whoever_asks_waiting_for_a_whole_answer_no_longer_than_it_said(tmp
             finally:
                 ended.set()
                 dripper.join(60)
+
+
+def test_of_a_witness_answer_two_questions_and_take_no_longer_body_than_any_has(tmp_path: Path) -> None:
+    path, before = tmp_path / "w.sock", int(time.time())
+    path.touch()  # what a witness left that was killed
+    at = witness(path)()
+    assert isinstance(at, int)
+    assert before <= at <= time.time()
+    assert path.stat().st_mode & 0o777 == 0o666
+
+    def asked(method: str, where: str, **headers: str) -> tuple[int, str]:
+        connection = witnesses._UnixConnection(path)
+        with contextlib.closing(connection):
+            connection.putrequest(method, where)
+            for name, value in headers.items():
+                connection.putheader(name.replace("_", "-"), value)
+            connection.endheaders()
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+
+    seen = f"0 {encodings.base64_standard(merkle.EMPTY_ROOT)} {LOG.name}\n"
+    assert asked("GET", "/seen") == (200, seen)
+    assert asked("GET", "/key.pem")[0] == 404
+    assert asked("POST", "/seen", Content_Length="0")[0] == 404
+    for length in ("", "-1", "+1", "65537"):
+        assert asked("POST", "/add-checkpoint", Content_Length=length) == (
+            400,
+            "a length, and not too long\n",
+        )
+    assert asked("POST", "/add-checkpoint", Content_Length="0")[1].startswith("a request is `old N`")
+
+
+@pytest.mark.parametrize(
+    ("answer", "why", "size"),
+    [
+        (b"409 Conflict\r\nContent-Length: 3\r\n\r\n17\n", "has seen 17 events", 17),
+        (b"409 Conflict\r\nContent-Length: 5\r\n\r\nmany\n", "answers 409: many", None),
+        (b"403 Forbidden\r\nContent-Length: 11\r\n\r\nnot signed\n", "answers 403: not signed", None),
+        (b"200 OK\r\nContent-Length: 2\r\n\r\n\xff\n", "cannot be asked", None),
+        (b"rubbish", "cannot be asked", None),
+    ],
+)
+def test_of_a_witness_that_does_not_cosign_say_why(
+    tmp_path: Path, answer: bytes, why: str, size: int | None
+) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "w.sock"))
+        listener.listen(1)
+
+        def say() -> None:
+            connection = listener.accept()[0]
+            with connection:
+                while not connection.recv(10_000).endswith(b"old 0\n\n"):
+                    pass
+                connection.sendall(b"HTTP/1.0 " + answer)
+
+        saying = threading.Thread(target=say)
+        saying.start()
+        key = cosignature.Cosigner("witness.example/1", KEY.public_key().public_bytes_raw())
+        with pytest.raises(witnesses.Unwilling, match=why) as refused:
+            witnesses.ask(witnesses.Witness(key, tmp_path / "w.sock"), old=0, proof=[], note="")
+        saying.join(60)
+    assert refused.value.seen == size

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import shutil
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
@@ -70,6 +71,8 @@ def test_cosigns_a_log_that_only_grows(one: Witness) -> None:
         (b"old -1\n\n" + head(30).encode(), 400, "old N"),
         (b"old 17\n" + b"AAAA\n" * 64 + b"\n" + head(30).encode(), 400, "old N"),
         (b"\xff" * 90, 400, ""),
+        (b"new 17\n\n" + head(30).encode(), 400, "old N"),
+        (b"old " + b"0" * 18 + b"17\n\n" + head(30).encode(), 400, "old N"),
     ],
     ids=[
         "behind",
@@ -85,6 +88,8 @@ def test_cosigns_a_log_that_only_grows(one: Witness) -> None:
         "negative",
         "endless proof",
         "rubbish",
+        "another word",
+        "endless size",
     ],
 )
 def test_refuses_and_stays_where_it_is(one: Witness, body: bytes, status: int, said: str) -> None:
@@ -132,6 +137,39 @@ def test_does_not_start_where_part_of_its_state_is_gone_or_another_kind_of_key_i
         shutil.rmtree(state / "seen")
     with pytest.raises(NoMemory):
         Witness(name="witness.example/1", logs=[LOG], state=state)
+
+
+@pytest.mark.parametrize("at", range(5))
+def test_starts_again_wherever_its_first_start_ended(
+    at: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done, real = list[Path](), starting.replace
+
+    def replace(path: Path, data: bytes, *, mode: int) -> None:
+        if len(done) == at:
+            raise OSError("it ends here")
+        done.append(path)
+        real(path, data, mode=mode)
+
+    how: dict[str, Any] = {"name": "witness.example/1", "logs": [LOG], "state": tmp_path / "state"}
+    with monkeypatch.context() as patch:
+        patch.setattr(starting, "replace", replace)
+        with pytest.raises(OSError, match="it ends here"):
+            Witness(**how)
+    one = Witness(**how)
+    assert one.size(LOG.name) == 0
+    assert (tmp_path / "state/key.pem").stat().st_mode & 0o777 == 0o400
+    assert one.add(request(0, 17), at=1).status == 200
+    # Nor is what it saw written over where the list of its logs alone is not whole.
+    one.close()
+    (tmp_path / "state/watched").write_text("")
+    assert Witness(**how).size(LOG.name) == 17
+
+
+@pytest.mark.parametrize("text", ["", "17", "x AAAA", "17 AAAA more", "-1 AAAA"])
+def test_takes_nothing_else_for_its_memory(text: str) -> None:
+    with pytest.raises(ValueError, match="what a witness saw"):
+        witness.parse_seen(text)
 
 
 def test_takes_up_a_log_that_it_was_not_given_before_and_forgets_none(tmp_path: Path) -> None:
