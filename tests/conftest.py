@@ -5,13 +5,14 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 import channels_redis.serializers
+import psycopg
 import pytest
 from django.db import connection, connections
 from hypothesis import settings
@@ -32,6 +33,9 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "short"))
 # The thread that tells hints outlives the test that gave one, and draws for each message from `random`, which
 # hypothesis takes for a strategy's doing where it falls into the next test's.
 channels_redis.serializers.random = SystemRandom()  # type: ignore[attr-defined]
+
+MIGRATED = os.environ.setdefault("MIGRATED_DATABASE", f"migrated_{uuid4().hex[:12]}")
+"""What this run's workers clone. Whoever needs it first makes it: migrating takes nine seconds of CPU."""
 
 # To look for unreachable objects whenever 700 more are there took a tenth of the suite's time.
 gc.set_threshold(10_000)
@@ -76,15 +80,41 @@ def django_db_setup(
     django_db_blocker: pytest.FixtureRequest,
 ) -> Iterator[None]:
     """The migrated test database, also where only `real_database` asks for one."""
-    from django.test.utils import setup_databases, teardown_databases
+    from django.test.utils import teardown_databases
 
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
-        made = setup_databases(verbosity=0, interactive=False, serialized_aliases=[])
+        made = _migrated()
     yield
     with django_db_blocker.unblock():  # type: ignore[attr-defined]
         connections.close_all()
         sessions.end_resting()
         teardown_databases(made, verbosity=0)
+
+
+def _migrated() -> list[tuple[Any, str, bool]]:
+    """This worker's test database, as `setup_databases` gives it."""
+    from django.test.utils import setup_databases
+
+    name, before = connection.creation._get_test_db_name(), connection.settings_dict["NAME"]
+    with _administered() as admin:
+        admin.execute("SELECT pg_advisory_lock(hashtext(%s))", [MIGRATED])  # one worker at a time
+        if admin.execute("SELECT 1 FROM pg_database WHERE datname = %s", [MIGRATED]).fetchone():
+            _clone(name, MIGRATED)
+            connections.close_all()
+            connection.settings_dict["NAME"] = name
+            return [(connection, before, True)]
+        made = setup_databases(verbosity=0, interactive=False, serialized_aliases=[])
+        connections.close_all()
+        sessions.end_resting()
+        _clone(MIGRATED, name)
+        return made
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Whoever started the workers outlives them, and so removes what they cloned."""
+    if not hasattr(config, "workerinput"):
+        with suppress(psycopg.OperationalError), _administered() as admin:  # no server, no database
+            admin.execute(f'DROP DATABASE IF EXISTS "{MIGRATED}" WITH (FORCE)'.encode())
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -97,16 +127,9 @@ def _vault(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def _template(django_db_setup: None, django_db_blocker: pytest.FixtureRequest) -> Iterator[str]:
+def _template(django_db_setup: None) -> str:
     """A migrated database that nobody is connected to, to be cloned."""
-    name = f"tmpl_{uuid4().hex[:12]}"
-    with django_db_blocker.unblock():  # type: ignore[attr-defined]
-        source = connection.settings_dict["NAME"]
-        connections.close_all()
-        sessions.end_resting()
-        _admin(f'CREATE DATABASE "{name}" TEMPLATE "{source}" STRATEGY file_copy')
-    yield name
-    _admin(f'DROP DATABASE "{name}" WITH (FORCE)')
+    return MIGRATED
 
 
 @pytest.fixture
@@ -125,7 +148,7 @@ def _clone_of(template: str) -> Iterator[str]:
     name = f"test_{uuid4().hex[:12]}"
     before = connection.settings_dict["NAME"]
     connections.close_all()
-    _admin(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
+    _clone(name, template)
     connection.settings_dict["NAME"] = name
     url = os.environ.get("DATABASE_URL", "")
     try:
@@ -204,10 +227,17 @@ def drain_outbox() -> Callable[..., int]:
 
 def _admin(statement: str) -> None:
     """Run one statement outside any transaction, in the maintenance database."""
-    import psycopg
-
-    parameters = connection.get_connection_params()
-    with psycopg.connect(
-        host=parameters.get("host", ""), user=parameters.get("user", ""), dbname="postgres", autocommit=True
-    ) as admin:
+    with _administered() as admin:
         admin.execute(statement.encode())
+
+
+def _administered() -> psycopg.Connection[Any]:
+    """A session with the maintenance database, outside any transaction."""
+    known = connection.get_connection_params()
+    return psycopg.connect(
+        host=known.get("host", ""), user=known.get("user", ""), dbname="postgres", autocommit=True
+    )
+
+
+def _clone(name: str, template: str) -> None:
+    _admin(f'CREATE DATABASE "{name}" TEMPLATE "{template}" STRATEGY file_copy')
