@@ -8,11 +8,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Final
 
 import psycopg
 import pytest
 
-from devstack import kept, tokens, users
+from devstack import genesis, kept, tokens, users
 from devstack import layout as layouts
 from devstack.commands import Commands
 from devstack.environment import Environment
@@ -32,6 +33,11 @@ pytestmark = [
 ]
 
 
+FEW: Final = 2
+"""Keys of a token here: to make one takes it 50 ms."""
+OUTSIDE_OF_TESTS: Final = (genesis.HOT_KEYS, genesis.COLD_KEYS)
+
+
 @pytest.fixture(scope="module")
 def where() -> Iterator[Layout]:
     # Not tmp_path: pytest's folders admit root only, and these users must reach their own.
@@ -42,14 +48,17 @@ def where() -> Iterator[Layout]:
 
 
 @pytest.fixture(scope="module")
-def commands(where: Layout) -> Commands:
+def commands(where: Layout) -> Iterator[Commands]:
     """Tokens with keys and a registry, and no process yet."""
     accounts = users.prepare()
     secrets = kept.load_secrets(where, port=8199)
     layouts.make_folders(where, accounts)
     made = Environment(where, secrets)
-    tokens.prepare(made, accounts)
-    return Commands(made, accounts)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(genesis, "HOT_KEYS", FEW)
+        patch.setattr(genesis, "COLD_KEYS", FEW)
+        tokens.prepare(made, accounts)
+        yield Commands(made, accounts)
 
 
 def open_token(commands: Commands, *, user: str, token: str) -> tuple[int, str]:
@@ -234,8 +243,9 @@ def test_only_the_sealers_user_has_heads_signed_and_only_by_a_continued_log(
 def test_the_registry_names_the_keys_that_the_tokens_hold(commands: Commands) -> None:
     registry = Registry.parse(commands.environment.layout.registry.read_bytes())
     hot, cold = registry.wallets["hot"], registry.wallets["cold"]
-    assert (hot.threshold, len(hot.tokens), len(hot.keys)) == (2, 3, 32)
-    assert (cold.threshold, len(cold.tokens), len(cold.keys)) == (3, 5, 8)
+    assert (hot.threshold, len(hot.tokens), len(hot.keys)) == (2, 3, FEW)
+    assert (cold.threshold, len(cold.tokens), len(cold.keys)) == (3, 5, FEW)
+    assert OUTSIDE_OF_TESTS == (32, 8)
     assert registry.policies["custody.refill"].destination == "hot/0"
     treasury = sorted(o.name for o in registry.officers.values() if "treasury" in o.teams)
     assert treasury == ["Ben Brandt", "Cy Castellan"]
