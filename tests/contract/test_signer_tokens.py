@@ -151,22 +151,55 @@ def test_says_that_its_keys_were_made_inside_and_can_never_leave(folder: Path) -
     )
 
 
-def test_with_a_key_that_could_leave_is_not_used(tmp_path: Path) -> None:
+def test_with_a_key_that_could_leave_or_ever_could_is_not_used(tmp_path: Path) -> None:
+    """Each attribute for itself: what a key is now, what it was before, and where it was made."""
     vaults.make_token(tmp_path, "hot-1", count=1)
     holds(
         tmp_path,
         """
-        from pkcs11 import Attribute, KeyType, MechanismFlag
+        from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
         from custody.signer.tokens import SECP256K1, _PRIVATE
-        weak = {**_PRIVATE, Attribute.EXTRACTABLE: True}
-        parameters = token._session.create_domain_parameters(
-            KeyType.EC, {Attribute.EC_PARAMS: SECP256K1}, local=True
+
+        def weak(identifier, now, **after):
+            parameters = token._session.create_domain_parameters(
+                KeyType.EC, {Attribute.EC_PARAMS: SECP256K1}, local=True
+            )
+            _, made = parameters.generate_keypair(
+                store=True, label="weak", id=identifier, private_template={**_PRIVATE, **now},
+                capabilities=MechanismFlag.SIGN | MechanismFlag.VERIFY,
+            )
+            for name, value in after.items():
+                made[Attribute[name]] = value
+
+        def faults(index):
+            try:
+                token.check_key(index, public_key=token.public_key(index))
+            except Refused as error:
+                assert error.code == "SIGNER_KEY_WEAK", error
+                return error.detail.partition(": ")[2]
+
+        assert faults(0) is None
+        loose, shown = {Attribute.MODIFIABLE: True}, {Attribute.SENSITIVE: False}
+        weak(b"\\x00\\x01", {Attribute.EXTRACTABLE: True})
+        weak(b"\\x00\\x02", shown)
+        weak(b"\\x00\\x03", loose)
+        weak(b"\\x00\\x04", {**loose, Attribute.EXTRACTABLE: True}, EXTRACTABLE=False)
+        weak(b"\\x00\\x05", {**loose, **shown}, SENSITIVE=True)
+        assert [faults(index) for index in range(1, 6)] == [
+            "EXTRACTABLE, NEVER_EXTRACTABLE", "SENSITIVE, ALWAYS_SENSITIVE", "MODIFIABLE",
+            "NEVER_EXTRACTABLE, MODIFIABLE", "ALWAYS_SENSITIVE, MODIFIABLE",
+        ]
+        # And one that somebody brought along, of which they may have kept a copy.
+        public = token._session.get_key(object_class=ObjectClass.PUBLIC_KEY, id=b"\\x00\\x00")
+        whole = {Attribute.KEY_TYPE: KeyType.EC, Attribute.EC_PARAMS: SECP256K1, Attribute.ID: b"\\x00\\x06"}
+        whole |= {Attribute.TOKEN: True}
+        token._session.create_object(
+            {**whole, **_PRIVATE, Attribute.CLASS: ObjectClass.PRIVATE_KEY, Attribute.VALUE: bytes([7] * 32)}
         )
-        parameters.generate_keypair(
-            store=True, label="weak", id=b"\\x00\\x05", private_template=weak,
-            capabilities=MechanismFlag.SIGN | MechanismFlag.VERIFY,
+        token._session.create_object(
+            {**whole, Attribute.CLASS: ObjectClass.PUBLIC_KEY, Attribute.EC_POINT: public[Attribute.EC_POINT]}
         )
-        assert refusal(lambda: token.check_key(5, public_key=token.public_key(5))) == "SIGNER_KEY_WEAK"
+        assert faults(6) == "ALWAYS_SENSITIVE, NEVER_EXTRACTABLE, LOCAL"
         """,
     )
 
