@@ -72,6 +72,8 @@ def test_takes_two_people_and_two_keys(staff: Staff) -> None:
     now = clock.now()
     with pytest.raises(NoSealedKey):
         ask_glass(reason="fire", actor=staff.dot.actor, now=now)
+    with pytest.raises(NotBroken, match="say what has happened"):
+        ask_glass(reason=" \n", actor=holding(staff.dot), now=now)
     row = ask_glass(reason="fire", actor=holding(staff.dot), now=now)
     assert not allowed(staff.dot.identity, "freezes:freeze:pull", now)
     for actor in (holding(staff.dot, SAFES[1]), holding(staff.ana)):
@@ -118,8 +120,9 @@ def test_is_told_to_every_officer_and_shown_on_every_screen(
     doors.open_doors(settings, monkeypatch)
     assert probes.read("break-glass", now=clock.now()).status == "up"
     row = broken(staff)
-    told = OutboxMessage.objects.filter(topic="factors.officer_alerted", body__what="opened")
-    assert told.count() == 6
+    for what in ("asked", "opened"):
+        told = OutboxMessage.objects.filter(topic="factors.officer_alerted", body__what=what)
+        assert told.count() == 6, what
     assert probes.read("break-glass", now=clock.now()).status == "down"
     page = doors.at_console(staff.sam.identity).get("/health/").content.decode()
     assert "The glass is broken by Dot Duarte and Ana Abelsen: the vault is on fire" in page

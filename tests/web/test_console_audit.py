@@ -325,3 +325,5 @@ def test_say_so_where_the_vault_is_silent(
     answer = at_console(exchange.staff.ana.identity).post(f"/identity/{exchange.case.pk}/evidence")
     assert answer.status_code == 503
     assert "Nothing was opened: the vault does not answer" in answer.content.decode()
+    read = AuditEvent.objects.get(doc__action="kyc.person.read").doc
+    assert read["after"]["person"] == f"customers.customer/{exchange.case.profile.customer_id}", "before that"
