@@ -1,15 +1,13 @@
 //! An archive of events ... (each test's name finishes the sentence).
 
-mod history;
-
 use std::fs;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use countersign_archive::{Cursor, ReadError, Retelling, Seam, Step};
-use history::{
+use crate::history::{
     Count, FILE_BYTES, Folder, append, dying_after, history, options, read, seal, tells_all, truth,
 };
+use countersign_archive::{Cursor, ReadError, Retelling, Seam, Step};
 
 /// Commands of the whole history.
 fn all() -> usize {

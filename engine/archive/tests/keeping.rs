@@ -1,11 +1,9 @@
 //! Of the events of an archive ... (each test's name finishes the sentence).
 
-mod history;
-
 use std::fs;
 
+use crate::history::{FILE_BYTES, Folder, append, dying_after, history, read, seal, tells_all, truth};
 use countersign_archive::{Comparing, Found, ReadError, Seam};
-use history::{FILE_BYTES, Folder, append, dying_after, history, read, seal, tells_all, truth};
 
 /// Commands of the whole history, of which a snapshot was taken now and then.
 fn long() -> (Folder, countersign_archive::Archive) {

@@ -1,14 +1,12 @@
 //! A start that computes again what was told already ... (each test's name finishes the sentence).
 
-mod history;
-
 use std::fs;
 use std::io::ErrorKind;
 use std::path::PathBuf;
 
+use crate::history::{FILE_BYTES, Folder, append, history, seal, tells_all};
 use countersign_archive::Seam;
 use countersign_venue::event::split_event;
-use history::{FILE_BYTES, Folder, append, history, seal, tells_all};
 
 const SNAPSHOT: usize = 400;
 const TOLD: usize = 4_200;

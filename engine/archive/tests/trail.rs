@@ -1,13 +1,11 @@
 //! A standby that keeps up with the leader's events ... (each test's name finishes the sentence).
 
-mod history;
-
 use std::fs;
 use std::thread;
 use std::time::Duration;
 
+use crate::history::{Count, FILE_BYTES, Folder, append, history, nothing, options, seal, tells_all};
 use countersign_archive::{Archive, Point, Seam, Trail};
-use history::{Count, FILE_BYTES, Folder, append, history, nothing, options, seal, tells_all};
 
 fn expect(trail: &mut Trail, from: usize, to: usize) {
     for given in &history()[from..to] {

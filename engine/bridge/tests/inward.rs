@@ -1,11 +1,9 @@
 //! Whatever comes from the socket is read or refused; `tests/contract/test_bridge_stream.py` holds the rest to h2.
 
-mod frames;
-mod seeded;
-
+use crate::frames::{Frame, message};
+use crate::seeded;
 use countersign_bridge::http::*;
 use countersign_bridge::inward::Inward;
-use frames::{Frame, message};
 use proptest::prelude::*;
 
 /// Heads that a peer could send, so that not all of the rest is passed over.

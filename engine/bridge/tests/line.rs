@@ -1,20 +1,17 @@
 //! One connection after the other, over real sockets: what leaves when, what a socket did not take, and what becomes of
 //! those who wait.
 
-mod frames;
-mod peer;
-
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::frames::message;
+use crate::peer::*;
 use countersign_bridge::faults::{Place, line_fault};
 use countersign_bridge::guard::guarded;
 use countersign_bridge::http::*;
 use countersign_bridge::line::{Heard, Line};
 use countersign_bridge::session::{Busy, FRAMES_IN_FLIGHT_MAX, WAITING_MAX};
 use countersign_bridge::ticket::State;
-use frames::message;
-use peer::*;
 
 /// Ends a hang, and decides nothing: each look finds more room than one message takes.
 const HEARD_MAX: usize = 1_000;

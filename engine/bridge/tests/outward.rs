@@ -1,10 +1,8 @@
 //! What is sent, and when: no byte beyond the room that the other side gave, and an answer to what asks for one.
 
-mod frames;
-
+use crate::frames::{Frame, message};
 use countersign_bridge::http::*;
 use countersign_bridge::outward::Outward;
-use frames::{Frame, message};
 
 /// All of them are whole.
 fn read(mut bytes: &[u8]) -> Vec<Frame> {

@@ -1,7 +1,6 @@
 //! What leaves under which number, and whose answer is whose, in whatever order and after whatever breaks.
 
-mod seeded;
-
+use crate::seeded;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;

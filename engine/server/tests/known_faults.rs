@@ -11,12 +11,9 @@
 //! | Peatio #2843 | a purge at the start deleted acknowledged cancels |
 //! | rayforce #420 | what lay in the snapshot was applied again from the rolled log |
 
-// It has words for other tests too.
-#[allow(dead_code)]
-mod process;
-
 use std::collections::BTreeMap;
 
+use crate::process::{self, Ids, Process, TIA, TOM, limit};
 use countersign_wire::v1::event_feed_client::EventFeedClient;
 use countersign_wire::v1::order_entry_client::OrderEntryClient;
 use countersign_wire::v1::{
@@ -24,7 +21,6 @@ use countersign_wire::v1::{
     InstrumentSpec, OpenOrdersRequest, PutInstrumentRequest, QueryCommandRequest, ResultCode,
     SetAccountFeesRequest, SetPriceBandRequest, Side, SubscribeRequest, command,
 };
-use process::{Ids, Process, TIA, TOM, limit};
 
 async fn submit(process: &Process, commands: Vec<Command>) -> Vec<CommandResult> {
     let mut orders = OrderEntryClient::new(process.orders().await);

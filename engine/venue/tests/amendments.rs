@@ -1,11 +1,9 @@
 //! An order that is amended ... (each test's name finishes the sentence).
 
-mod desk;
-
+use crate::desk::{BTC, Desk, MARKET, TIA, TOM, USDT, buy, ends, sell, trades};
 use countersign_venue::command::{AdminBody, Amend, OrderBody};
 use countersign_venue::event::{Code, Output, Reason};
 use countersign_venue::{LOGIC_VERSION, Venue};
-use desk::{BTC, Desk, MARKET, TIA, TOM, USDT, buy, ends, sell, trades};
 
 #[test]
 fn made_smaller_keeps_its_place() {

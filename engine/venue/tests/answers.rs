@@ -1,11 +1,9 @@
 //! An answer ... (each test's name finishes the sentence).
 
-mod desk;
-
+use crate::desk::{Desk, TIA, TOM, USDT, buy};
 use countersign_venue::command::{Command, OrderBody, OrderCommand};
 use countersign_venue::dedupe::{AHEAD_MS_MAX, LIFETIME_MS_MAX};
 use countersign_venue::event::Code;
-use desk::{Desk, TIA, TOM, USDT, buy};
 
 #[test]
 fn is_that_an_order_has_expired_or_lives_too_long_from_the_first_millisecond_on() {

@@ -1,12 +1,10 @@
 //! The call auction ... (each test's name finishes the sentence).
 
-mod desk;
-
+use crate::desk::{BTC, Desk, MARKET, TIA, TOM, USDT, buy, ends, sell};
 use countersign_venue::auction::{INDICATION_NS, Indication};
 use countersign_venue::command::{AdminBody, NewOrder, Scope, Side, State, Stp, Tif};
 use countersign_venue::event::{Body, Code, Event, Reason};
 use countersign_venue::{Command, Output, Venue};
-use desk::{BTC, Desk, MARKET, TIA, TOM, USDT, buy, ends, sell};
 
 fn collecting() -> Desk {
     let mut desk = Desk::open();

@@ -1,13 +1,11 @@
 //! A command ... (each test's name finishes the sentence).
 
-mod desk;
-
+use crate::desk::{self, BTC, Desk, TIA, TOM, USDT, buy, spec};
 use countersign_venue::command::{
     AdminBody, AssetSpec, Command, InstrumentSpec, NewOrder, OrderBody, OrderCommand, Tif, Transfer,
 };
 use countersign_venue::dedupe::WINDOW_MS;
 use countersign_venue::event::{Body, Code};
-use desk::{BTC, Desk, TIA, TOM, USDT, buy, spec};
 
 #[test]
 fn sent_twice_is_applied_once_and_answered_twice() {

@@ -1,15 +1,12 @@
 //! What must hold after every command, whatever was sent: told from the events alone, as settlement sees them.
 
-mod desk;
-mod flow;
-
 use std::collections::BTreeMap;
 
+use crate::desk::{BTC, Desk, MARKET, USDT};
+use crate::flow::{ETH, Step, TRADERS, config, modest, steps};
 use countersign_venue::LOGIC_VERSION;
 use countersign_venue::command::{Command, Kind, NewOrder, OrderBody, Side, State, Tif};
 use countersign_venue::event::{Body, Event, Reason};
-use desk::{BTC, Desk, MARKET, USDT};
-use flow::{ETH, Step, TRADERS, config, modest, steps};
 use proptest::prelude::*;
 
 struct Open {

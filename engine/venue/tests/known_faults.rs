@@ -16,14 +16,12 @@
 //! | dingir #98, fasenderos #596 | no self-trade prevention across the accounts of one owner |
 //! | about 110 engines run by flash1 | the list at the end of this file |
 
-mod desk;
-
+use crate::desk::{BTC, Desk, MARKET, TIA, TOM, USDT, buy, ends, sell, spec, trades};
 use countersign_venue::command::{
     AdminBody, Amend, Command, InstrumentSpec, Kind, NewOrder, OrderBody, Side, State, Stp, Tif,
 };
 use countersign_venue::event::{Body, Code, Event, Output, Reason};
 use countersign_venue::{Outcome, Venue};
-use desk::{BTC, Desk, MARKET, TIA, TOM, USDT, buy, ends, sell, spec, trades};
 
 fn tif(tif: Tif, order: NewOrder) -> NewOrder {
     NewOrder { tif, ..order }

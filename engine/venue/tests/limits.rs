@@ -1,7 +1,6 @@
 //! A limit ... (each test's name finishes the sentence).
 
-mod desk;
-
+use crate::desk::{BTC, Desk, MARKET, TIA, TOM, USDT, buy, limit, sell, spec};
 use countersign_venue::Venue;
 use countersign_venue::codec::{Put, Reader};
 use countersign_venue::command::{
@@ -9,7 +8,6 @@ use countersign_venue::command::{
 };
 use countersign_venue::dedupe::{AHEAD_MS_MAX, Age, WINDOW_MS, age};
 use countersign_venue::event::{Body, Code, Event};
-use desk::{BTC, Desk, MARKET, TIA, TOM, USDT, buy, limit, sell, spec};
 
 fn asset(asset_id: u32, symbol: &str) -> AdminBody {
     AdminBody::PutAsset(AssetSpec { asset_id, symbol: symbol.into(), decimals: 8 })

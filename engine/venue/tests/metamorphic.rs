@@ -1,13 +1,10 @@
 //! Two runs that must correspond, without anybody knowing the right answer of either.
 
-mod desk;
-mod flow;
-
+use crate::desk::{self, BTC, Desk, MARKET, USDT, spec};
+use crate::flow::{self, ETH, OTHER, Step, TRADERS, config, steps};
 use countersign_venue::LOGIC_VERSION;
 use countersign_venue::command::{AdminBody, Command, InstrumentSpec, Side, State};
 use countersign_venue::event::{Body, Event, Reason};
-use desk::{BTC, Desk, MARKET, USDT, spec};
-use flow::{ETH, OTHER, Step, TRADERS, config, steps};
 use proptest::prelude::*;
 
 /// Everybody is rich and nothing costs a fee, so that only the book decides.

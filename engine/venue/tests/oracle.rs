@@ -2,18 +2,14 @@
 //! reading: limit, market, IOC, FOK, post-only and dated orders, amendments, self-trade prevention, bands, auctions,
 //! cancel-all by account, by market and by the clock, fees, transfers, on two markets that share an asset.
 
-mod desk;
-mod flow;
-mod plain;
-
 use std::collections::BTreeSet;
 
+use crate::desk::{BTC, Desk, USDT};
+use crate::flow::{ETH, Step, TRADERS, config, logic, modest, steps};
+use crate::plain::{Market, Plain, Told, told};
 use countersign_venue::command::Side;
 use countersign_venue::event::{Body, Reason};
 use countersign_venue::{Code, LOGIC_VERSION};
-use desk::{BTC, Desk, USDT};
-use flow::{ETH, Step, TRADERS, config, logic, modest, steps};
-use plain::{Market, Plain, Told, told};
 use proptest::prelude::*;
 use proptest::strategy::ValueTree;
 use proptest::test_runner::TestRunner;

@@ -1,10 +1,8 @@
 //! An order ... (each test's name finishes the sentence). Several of these are faults that other engines had.
 
-mod desk;
-
+use crate::desk::{BTC, Desk, MARKET, TIA, TOM, USDT, buy, ends, sell, trades};
 use countersign_venue::command::{AdminBody, Kind, NewOrder, OrderBody, Scope, Side, State, Stp, Tif};
 use countersign_venue::event::{Body, Code, Reason};
-use desk::{BTC, Desk, MARKET, TIA, TOM, USDT, buy, ends, sell, trades};
 
 fn tif(tif: Tif, order: NewOrder) -> NewOrder {
     NewOrder { tif, ..order }

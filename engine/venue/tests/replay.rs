@@ -1,16 +1,12 @@
 //! Random flow keeps every promise of the state, and replaying its journal gives the same bytes.
 
-mod desk;
-
-mod flow;
-
 use std::convert::Infallible;
 
+use crate::desk::Desk;
+use crate::flow::{Step, config, logic, modest, steps};
 use countersign_venue::command::Command;
 use countersign_venue::event::{Body, Output, Reason};
 use countersign_venue::{Packed, Venue};
-use desk::Desk;
-use flow::{Step, config, logic, modest, steps};
 use proptest::prelude::*;
 
 /// [`Desk::give`] audits the whole state after each command: sums, holds, books, index.

@@ -2,7 +2,7 @@
 //!
 //! `rules/logic-N.commands` holds flow under version N, six thousand commands each with its time as a journal would hold it, and
 //! `logic-N.told` the hashes over what a program of that version answered, told and then held. Who has raised the version
-//! writes the next pair with `cargo test -p countersign-venue --test rules -- --ignored`. Nobody writes an older one again: those
+//! writes the next pair with `cargo test -p countersign-venue rules:: -- --ignored`. Nobody writes an older one again: those
 //! rules count for ever.
 //!
 //! A rule that the flow meets cannot change without a version. It was made to meet fees and their rounding, self-trade
@@ -10,20 +10,17 @@
 //! change unseen here, and is left to that rule's own test: listing again, markets that are not listed, an auction's choice
 //! between two prices as near or without any reference, a budget that is spent whole, fees of trades beyond 64 bits.
 
-mod desk;
-mod flow;
-
 use std::collections::HashSet;
 use std::fs;
 use std::mem::discriminant;
 use std::path::PathBuf;
 
+use crate::desk::{BTC, Desk, MARKET, USDT};
+use crate::flow::{ETH, OTHER, Step, TRADERS, config, modest, steps};
 use countersign_venue::codec::Chain;
 use countersign_venue::command::{AdminBody, Amend, Command, NewOrder, Scope, Side, State, Tif};
 use countersign_venue::event::{Body, Output};
 use countersign_venue::{LOGIC_VERSION, OpenOrder, Outcome, Venue};
-use desk::{BTC, Desk, MARKET, USDT};
-use flow::{ETH, OTHER, Step, TRADERS, config, modest, steps};
 use proptest::strategy::{Strategy, ValueTree};
 use proptest::test_runner::TestRunner;
 

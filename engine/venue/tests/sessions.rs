@@ -1,12 +1,10 @@
 //! A session ... (each test's name finishes the sentence).
 
-mod desk;
-
+use crate::desk::{Desk, TIA, TOM, buy, ends, sell};
 use countersign_venue::command::{Command, OrderBody, OrderCommand, State};
 use countersign_venue::event::{Event, Reason};
 use countersign_venue::sessions::{GRACE_MS, KEPT_MS};
 use countersign_venue::{LOGIC_VERSION, Venue};
-use desk::{Desk, TIA, TOM, buy, ends, sell};
 
 fn attach(desk: &mut Desk, who: u8, cancels: bool) -> u32 {
     desk.give(Command::AttachSession { session_id: [who; 16], cancels });

@@ -1,14 +1,12 @@
 //! Cancelling all that one has: a list per account and per session stands in for a walk through every book.
 
-mod desk;
-
+use crate::desk::{Desk, MARKET, TIA, TOM, buy, ends, limit, sell, spec};
 use countersign_book::Side;
 use countersign_venue::command::{
     AdminBody, Command, InstrumentSpec, NewOrder, OrderBody, OrderCommand, Scope,
 };
 use countersign_venue::event::Reason;
 use countersign_venue::{OpenOrder, Venue};
-use desk::{Desk, MARKET, TIA, TOM, buy, ends, limit, sell, spec};
 
 const OTHER: u32 = 2;
 

@@ -10,6 +10,8 @@ mod hostile;
 mod identities;
 mod keeping;
 mod kills;
+#[path = "../known_faults.rs"]
+mod known_faults;
 mod logic;
 mod pouring;
 #[path = "../process/mod.rs"]

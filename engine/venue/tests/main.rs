@@ -1,0 +1,19 @@
+//! What is promised of the venue, a module for each noun. One program: what all of them need is compiled and linked once.
+
+mod amendments;
+mod answers;
+mod auction;
+mod commands;
+mod desk;
+mod flow;
+mod invariants;
+mod known_faults;
+mod limits;
+mod metamorphic;
+mod oracle;
+mod orders;
+mod plain;
+mod replay;
+mod rules;
+mod sessions;
+mod standing;
