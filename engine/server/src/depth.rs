@@ -218,12 +218,12 @@ impl Depth {
         match &event.body {
             // What may rest is shown from its acceptance; its trades, in the same command, take away from it.
             Body::Accepted { order, .. }
-                if order.kind == Kind::Limit && matches!(order.tif, Tif::Gtc | Tif::Gtd) =>
+                if order.kind == Kind::Limit
+                    && matches!(order.tif, Tif::Gtc | Tif::Gtd)
+                    && is_new(order.order_id) =>
             {
-                if is_new(order.order_id) {
-                    let shown = Shown { side: order.side, price: order.price, leaves: order.qty };
-                    ladder.add(order.order_id, shown);
-                }
+                let shown = Shown { side: order.side, price: order.price, leaves: order.qty };
+                ladder.add(order.order_id, shown);
             }
             Body::Trade(trade) => {
                 for order_id in [trade.maker_order_id, trade.taker_order_id] {
