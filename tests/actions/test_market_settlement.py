@@ -264,6 +264,8 @@ def test_gives_money_back_from_transit_when_the_engine_refuses_it(
     row.refresh_from_db()
     funding = ledger.account(AccountKind.CUSTOMER_FUNDING, "BTC", tom.customer.pk)
     assert (row.state, row.reason, str(ledger.balance(funding).posted)) == ("refused", "OVERFLOW", "2")
+    kinds = JournalEntry.objects.filter(reference=str(row.pk)).values_list("kind", flat=True)
+    assert set(kinds) == {"engine.transfer_started", "engine.transfer_returned"}
 
 
 def test_moves_nothing_when_the_engine_refuses_to_give_money_up(
