@@ -392,7 +392,7 @@ def depth(value: Any) -> int:
 
 SECOND_SPELLINGS: Final = "1800 190017 f97e00 c001 5f4101ff a201000100 f8ff 0000 4201 a1f500 61ff a1"
 OTHERS: Final = ("", "9a00ffffff", "81" * 9 + "00", "a100" * 9 + "00", "a1" * 2_000)
-UNREAD: Final = "f0 f7 c0 a1410000 5c 1c00"
+UNREAD: Final = f"f0 f7 c0 a1410000 5c 1c00 1c{'ff' * 16} 1817 1900ff 1a0000ffff 1b00000000ffffffff"
 
 
 @pytest.mark.parametrize("written", [*SECOND_SPELLINGS.split(), *UNREAD.split(), *OTHERS])

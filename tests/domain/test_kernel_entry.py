@@ -9,6 +9,7 @@ from typing import Any, Final
 import pytest
 
 from kernel import canonical
+from kernel.checkpoint import State
 from kernel.entry import FIRST, Entry, line, may_lead
 
 SECRET: Final = b"\x05" * 32
@@ -101,3 +102,9 @@ def test_of_another_form_is_refused(odd: dict[str, Any]) -> None:
 )
 def test_may_be_ahead_of_the_token_with_few_others(events: str, may: bool) -> None:
     assert may_lead(events.split()) is may
+
+
+def test_that_begins_a_file_names_what_is_kept_by_its_whole_digest() -> None:
+    digest = hashlib.sha256(b"kept").hexdigest()
+    with pytest.raises(ValueError, match="missing, or was changed"):
+        State.read(b"kept", digest[:32] + "0" * 32)
