@@ -93,13 +93,10 @@ def build(owner: Owner, *, now: datetime) -> None:
             if not isinstance(owner, Sweep):
                 rows = rows.order_by("-units", "txid", "vout")[: coins.INPUTS_MAX]  # no other is chosen
             free = {Outpoint(coin.txid, coin.vout): coin for coin in rows}
-            usable = [Coin(outpoint, coin.units) for outpoint, coin in free.items()]
+            held = [Coin(outpoint, coin.units) for outpoint, coin in free.items()]
+            usable, first = queries.choosable(held, owner, wallet)
             chosen = coins.select(
-                queries.sweepable(usable, wallet) if isinstance(owner, Sweep) else usable,
-                pays=pays,
-                feerate=rate,
-                fee_cap=owner.fee_cap_units,
-                wallet=shape,
+                usable, pays=pays, feerate=rate, fee_cap=owner.fee_cap_units, wallet=shape, first=first
             )
             sources = [
                 (_previous(node, coin.outpoint), bytes.fromhex(free[coin.outpoint].address.witness_script))

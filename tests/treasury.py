@@ -243,12 +243,14 @@ class Treasury:
 
     def select(self, wallet: Wallet, row: Owner, *, rate: int) -> coins.Selection:
         free = [coins.Coin(Outpoint(coin.txid, coin.vout), coin.units) for coin in queries.free_coins(wallet)]
+        usable, first = queries.choosable(free, row, wallet)
         return coins.select(
-            queries.sweepable(free, wallet) if isinstance(row, Sweep) else free,
+            usable,
             pays=Output(row.units, script.script_of(row.destination, "regtest")),
             feerate=rate,
             fee_cap=row.fee_cap_units,
             wallet=coins.Script(wallet.threshold, len(wallet.tokens), queries.change_script(wallet)),
+            first=first,
         )
 
     def built(self, row: Owner | None = None) -> Payment:

@@ -155,9 +155,10 @@ def _spend(block: SeenBlock, ours: Mapping[str, UUID], *, actor: Actor, now: dat
             if (outpoint.txid, outpoint.index) == (coin.txid, coin.vout)
         )
         Utxo.objects.filter(pk=coin.pk).update(spent_in=block.height, spent_by=by)
-        claim = UtxoLock.objects.select_related("payment").filter(utxo=coin, released_at=None).first()
-        if claim is not None and ours.get(by) != claim.payment_id:
-            found.append(_conflict(claim.payment, by, actor=actor, now=now))
+        # Claims that were let go of count as well: a lapsed sweep can be confirmed, and leave the chain.
+        claims = UtxoLock.objects.select_related("payment").filter(utxo=coin, payment__abandoned_at=None)
+        lost = [claim.payment for claim in claims.order_by("pk") if ours.get(by) != claim.payment_id]
+        found += [_conflict(payment, by, actor=actor, now=now) for payment in lost]
         if by not in ours:
             freezes.pull(
                 f"wallet:{coin.wallet.name}",

@@ -29,8 +29,13 @@ def has_final_rival(payment: Payment) -> bool:
     )
 
 
-def release(payment: Payment, *, now: datetime) -> None:
-    """Let go of its coins."""
+def free(payment: Payment, *, now: datetime) -> None:
+    """Let go of the coins of one that a block may still have: it stays known as ours."""
     actions.current()
-    Payment.objects.filter(pk=payment.pk).update(abandoned_at=now)
     payment.locks.filter(released_at=None).update(released_at=now)
+
+
+def release(payment: Payment, *, now: datetime) -> None:
+    """Let go of it and of its coins: in a block it would be a stranger's."""
+    free(payment, now=now)
+    Payment.objects.filter(pk=payment.pk).update(abandoned_at=now)

@@ -161,14 +161,16 @@ def end(
 
 def lapse(
     row: Refill | Sweep, payment: Payment | None, *, out: Set[str], event: Event, actor: Actor, now: datetime
-) -> None:
+) -> bool:
     """End one that stands where signatures may be `out`, once its intent is void for every clock and too few
-    have come back. Its coins stay claimed. Nothing, where it is not so.
+    have come back; whether it was so. Its coins are as they were.
     """
     is_signed = payment is not None and queries.is_complete(payment)
     is_void = row.expires_at is not None and row.expires_at + CLOCKS_DIFFER_MAX <= now
-    if row.state in out and is_void and not is_signed:
-        end(row, row.STATES("lapsed"), event=event, actor=actor, now=now)
+    if row.state not in out or not is_void or is_signed:
+        return False
+    end(row, row.STATES("lapsed"), event=event, actor=actor, now=now)
+    return True
 
 
 def fail(
@@ -181,7 +183,8 @@ def fail(
     reason: str,
 ) -> None:
     """Give one up that can pay nothing any more, with its coins free again; StillPayable where it could."""
-    if payment is not None and row.state == Step.CONFLICTED and not claims.has_final_rival(payment):
+    overtaken = row.state in (Step.CONFLICTED, "lapsed")
+    if payment is not None and overtaken and not claims.has_final_rival(payment):
         target = f"{row._meta.label_lower}/{row.pk}"
         raise claims.StillPayable(
             "Nothing was changed: its transaction could still be confirmed.", target=target

@@ -9,7 +9,7 @@ from uuid import UUID
 from core.action import action
 from core.actor import Actor
 from custody import locks, queries
-from custody.actions import entitled, moves, signatures
+from custody.actions import claims, entitled, moves, signatures
 from custody.actions.payments import NotAsApproved
 from custody.actions.sweeps import is_due
 from custody.domain.sweeps import State
@@ -51,12 +51,16 @@ def ask_sweep_again(*, sweep_id: UUID, reason: str, actor: Actor, now: datetime)
 
 @action(Event.SWEEP_LAPSED)
 def lapse_sweep(*, sweep_id: UUID, actor: Actor, now: datetime) -> Sweep:
-    """One that too few signers signed before its intent was void for every clock. Its coins stay claimed:
-    an answer that was lost on the way may be in somebody's hands.
+    """One that too few signers signed before its intent was void for every clock. Its coins are free.
+
+    An answer that was lost on the way may be in somebody's hands. Completed, it brings the coins to our own
+    cold wallet and is settled; whatever of ours was to spend one of them is then in conflict, and can be
+    given up. So nobody is paid twice; and the next sweep shares a coin with it.
     """
     row, payment = _locked(sweep_id)
     out = {State.SIGNING, State.REFUSED}
-    moves.lapse(row, payment, out=out, event=Event.SWEEP_LAPSED, actor=actor, now=now)
+    if moves.lapse(row, payment, out=out, event=Event.SWEEP_LAPSED, actor=actor, now=now) and payment:
+        claims.free(payment, now=now)
     return row
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import Final
@@ -60,21 +60,32 @@ class Selection:
     vsize: int
 
 
-def select(coins: Sequence[Coin], *, pays: Output, feerate: int, fee_cap: int, wallet: Script) -> Selection:
+def select(
+    coins: Sequence[Coin],
+    *,
+    pays: Output,
+    feerate: int,
+    fee_cap: int,
+    wallet: Script,
+    first: Collection[Outpoint] = (),
+) -> Selection:
     """Coins that cover the payment and its fee at `feerate` sats per vbyte, with change to the wallet's own
     script.
 
     Without change where one to three coins come out even within a dust's breadth; else the largest coins
     first,
-    so that few are needed. NotEnoughCoins, or FeeAboveCap.
+    so that few are needed. NotEnoughCoins, or FeeAboveCap. Those that are named `first` are taken before all
+    others, and all of them.
     """
     if pays.sats < DUST_SATS:
         raise NotOurPayment(f"{pays.sats} sats are dust")
     rate = max(feerate, FEERATE_MIN)
     usable = sorted(
-        (coin for coin in coins if coin.sats > DUST_SATS), key=lambda coin: (-coin.sats, coin.outpoint)
+        (coin for coin in coins if coin.sats > DUST_SATS or coin.outpoint in first),
+        key=lambda coin: (coin.outpoint not in first, -coin.sats, coin.outpoint),
     )
-    found = _changeless(usable, pays, rate, wallet) or _largest_first(usable, pays, rate, wallet)
+    even = None if first else _changeless(usable, pays, rate, wallet)
+    found = even or _largest_first(usable, pays, rate, wallet, least=len(first))
     if found.fee > fee_cap:
         raise FeeAboveCap(f"{found.fee} sats of fee where {fee_cap} are allowed")
     return found
@@ -97,12 +108,14 @@ def _changeless(coins: Sequence[Coin], pays: Output, rate: int, wallet: Script) 
     return None
 
 
-def _largest_first(coins: Sequence[Coin], pays: Output, rate: int, wallet: Script) -> Selection:
+def _largest_first(
+    coins: Sequence[Coin], pays: Output, rate: int, wallet: Script, *, least: int
+) -> Selection:
     total = 0
     for count, coin in enumerate(coins[:INPUTS_MAX], start=1):
         total += coin.sats
         bare = vsize(count, (pays,), wallet)
-        if total < pays.sats + bare * rate:
+        if count < least or total < pays.sats + bare * rate:
             continue
         size = vsize(count, (pays, Output(0, wallet.change)), wallet)
         change = total - pays.sats - size * rate

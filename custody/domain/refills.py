@@ -53,7 +53,11 @@ NEXT: Final[Mapping[State, frozenset[State]]] = {
 
 ENDED: Final = frozenset(state for state, following in NEXT.items() if not following)
 LIVE: Final = frozenset(State) - ENDED - {State.LAPSED}
-"""A wallet has at most one refill in these states."""
+"""While a wallet has one in these states, no other is proposed."""
+ALONE: Final = LIVE - {State.BROADCAST, State.CONFIRMED, State.CONFLICTED}
+"""A wallet has at most one refill in these, which the database keeps too. Beside it may be one that lapsed
+and was completed after all: what the chain says is never refused.
+"""
 PAYING: Final = frozenset(
     {
         *(State.BUILT, State.EXPORTED, State.SIGNED, State.BROADCAST, State.CONFIRMED, State.CONFLICTED),

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 from typing import Final
@@ -10,6 +10,7 @@ from typing import Final
 from custody.domain.coins import Coin
 from custody.domain.wallets import Overflow
 from kernel.money import Amount
+from kernel.transaction import Outpoint
 
 
 class State(StrEnum):
@@ -33,8 +34,9 @@ class State(StrEnum):
     FAILED = "failed"
 
 
-# As of a refill, `lapsed` keeps its coins locked, since an answer that was lost on the way may be in
-# somebody's hands. From `signing` on it is settled wherever it stands, if a block has its transaction.
+# A sweep that `lapsed` has let go of its coins, although an answer that was lost on the way may be in
+# somebody's hands: completed, it could only bring them to our own cold wallet, and whatever spends one of
+# them first ends it. From `signing` on it is settled wherever it stands, if a block has its transaction.
 NEXT: Final[Mapping[State, frozenset[State]]] = {
     State.PROPOSED: frozenset({State.REQUESTED, State.DISMISSED}),
     State.REQUESTED: frozenset({State.APPROVED, State.REJECTED, State.EXPIRED}),
@@ -46,7 +48,7 @@ NEXT: Final[Mapping[State, frozenset[State]]] = {
     State.BROADCAST: frozenset({State.CONFIRMED, State.CONFLICTED}),
     State.CONFIRMED: frozenset({State.SETTLED, State.BROADCAST}),
     State.CONFLICTED: frozenset({State.CONFIRMED, State.FAILED}),
-    State.LAPSED: frozenset({State.CONFIRMED}),
+    State.LAPSED: frozenset({State.CONFIRMED, State.FAILED}),
     State.SETTLED: frozenset(),
     State.DISMISSED: frozenset(),
     State.REJECTED: frozenset(),
@@ -56,7 +58,11 @@ NEXT: Final[Mapping[State, frozenset[State]]] = {
 
 ENDED: Final = frozenset(state for state, following in NEXT.items() if not following)
 LIVE: Final = frozenset(State) - ENDED - {State.LAPSED}
-"""A wallet has at most one sweep in these states."""
+"""While a wallet has one in these states, no other is proposed."""
+ALONE: Final = LIVE - {State.BROADCAST, State.CONFIRMED, State.CONFLICTED}
+"""A wallet has at most one sweep in these, which the database keeps too. Beside it may be one that lapsed
+and was completed after all: what the chain says is never refused.
+"""
 LEAVING: Final = frozenset({State.BUILT, State.SIGNING, State.REFUSED, State.SIGNED, State.BROADCAST})
 """A transaction of ours exists that takes coins out of the hot wallet, and no block has it."""
 
@@ -87,6 +93,14 @@ def is_stale(amount: Amount, due: Amount | None, marks: Overflow) -> bool:
     mark below which a refill is.
     """
     return due is None or amount - due > marks.back_to - marks.refill_below
+
+
+def shared(coins: Sequence[Coin], lapsed: Collection[frozenset[Outpoint]]) -> frozenset[Outpoint]:
+    """Of the coins that a sweep may take those that it must: the largest of each that lapsed, so that of all
+    of them one at the most is ever confirmed. `lapsed` are the coins of those that still could be.
+    """
+    of_each = [[coin for coin in coins if coin.outpoint in one] for one in lapsed]
+    return frozenset(max(some, key=lambda coin: coin.sats).outpoint for some in of_each if some)
 
 
 def spendable(coins: Sequence[Coin], *, promised: int) -> list[Coin]:

@@ -31,7 +31,7 @@ class Refill(Move):
             known(State, "refill_state"),
             models.UniqueConstraint(
                 fields=["target"],
-                condition=Q(state__in=sorted(str(state) for state in refills.LIVE)),
+                condition=Q(state__in=sorted(str(state) for state in refills.ALONE)),
                 name="refill_one_live",
             ),
             *sound("refill"),

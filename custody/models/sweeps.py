@@ -31,7 +31,7 @@ class Sweep(Move):
             known(State, "sweep_state"),
             models.UniqueConstraint(
                 fields=["source"],
-                condition=Q(state__in=sorted(str(state) for state in sweeps.LIVE)),
+                condition=Q(state__in=sorted(str(state) for state in sweeps.ALONE)),
                 name="sweep_one_live",
             ),
             *sound("sweep"),

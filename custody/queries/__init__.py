@@ -123,6 +123,7 @@ from custody.queries.stops import (
     withdrawal_stops,
 )
 from custody.queries.sweeps import (
+    choosable,
     endable_sweeps,
     lapsing_sweeps,
     live_sweep,
@@ -131,7 +132,6 @@ from custody.queries.sweeps import (
     sweep_due,
     sweep_for,
     sweep_pairs,
-    sweepable,
     sweeps_for,
 )
 from custody.queries.tally import accounts_after, booked_since, of_the_house
@@ -229,6 +229,7 @@ __all__ = [
     "change_script",
     "check_held",
     "check_stops",
+    "choosable",
     "claimed_version",
     "collected",
     "collected_version",
@@ -345,7 +346,6 @@ __all__ = [
     "sweep_due",
     "sweep_for",
     "sweep_pairs",
-    "sweepable",
     "sweeps_for",
     "takes_effect",
     "teams_of_order",

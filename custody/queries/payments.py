@@ -297,7 +297,6 @@ def count_stuck(*, now: datetime) -> dict[str, int]:
         "refills whose bundle never came back": Refill.objects.filter(state=refills.State.LAPSED).count(),
         "sweeps refused by signers": Sweep.objects.filter(state=sweeps.State.REFUSED).count(),
         "sweeps with a rival": Sweep.objects.filter(state=sweeps.State.CONFLICTED).count(),
-        "sweeps that signers never completed": Sweep.objects.filter(state=sweeps.State.LAPSED).count(),
         "credited deposits that left the chain": lost.count(),
         "settled payments that left the chain": _off_the_chain().count(),
         "payments whose coins left the chain": coinless.count(),

@@ -14,13 +14,14 @@ from core.refusals import NotFound
 from custody.domain import deposits, refills, sweeps
 from custody.domain.coins import Coin
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
-from custody.models import PaymentPolicy, Refill, Sweep, UtxoLock, Wallet
+from custody.models import Owner, PaymentPolicy, Refill, Sweep, UtxoLock, Wallet
 from custody.permissions import Permission
 from custody.queries.deposits import tip_height
 from custody.queries.treasury import free_units, overflow_of, refill_pairs
 from custody.queries.withdrawals import promised_units
 from kernel import intent
 from kernel.money import Amount
+from kernel.transaction import Outpoint
 
 
 def sweep_due(hot: Wallet, *, claimed: int = 0) -> Amount | None:
@@ -44,9 +45,24 @@ def refill_coming(hot: Wallet) -> bool:
     return Refill.objects.filter(target=hot, state__in=coming).exists()
 
 
-def sweepable(free: Collection[Coin], hot: Wallet) -> list[Coin]:
-    """Of these free coins those that a sweep may take, as `sweeps.spendable` says."""
-    return sweeps.spendable(list(free), promised=promised_units(hot.asset))
+def choosable(free: Collection[Coin], owner: Owner, wallet: Wallet) -> tuple[list[Coin], frozenset[Outpoint]]:
+    """Of these free coins of the wallet those that this may take, and of them those that it must: a sweep
+    leaves some (`sweeps.spendable`), and shares one with each that lapsed (`sweeps.shared`).
+    """
+    if not isinstance(owner, Sweep):
+        return list(free), frozenset()
+    usable = sweeps.spendable(list(free), promised=promised_units(wallet.asset))
+    return usable, sweeps.shared(usable, _lapsed(wallet))
+
+
+def _lapsed(hot: Wallet) -> list[frozenset[Outpoint]]:
+    """The coins of each lapsed sweep that a block could still have: none of them is spent."""
+    rows = UtxoLock.objects.filter(payment__sweep__state=sweeps.State.LAPSED, payment__wallet=hot)
+    found: dict[UUID, set[Outpoint]] = {}
+    for payment, txid, vout in rows.values_list("payment", "utxo__txid", "utxo__vout"):
+        found.setdefault(payment, set()).add(Outpoint(txid, vout))
+    over = set(rows.exclude(utxo__spent_in=None).values_list("payment", flat=True))
+    return [frozenset(coins) for payment, coins in found.items() if payment not in over]
 
 
 def sweep_pairs() -> list[tuple[Wallet, Wallet]]:
@@ -83,11 +99,12 @@ def sweep(sweep_id: UUID) -> Sweep:
 
 def endable_sweeps(*, network: str, now: datetime) -> list[UUID]:
     """Sweeps that can pay nothing any more: built, and put before no signer while their approval was good; or
-    with a coin that another transaction spent for good.
+    with a coin that another transaction spent for good, so that of those that lapsed no signature matters.
     """
     built = Sweep.objects.filter(state=sweeps.State.BUILT, expires_at__lte=now)
     deep = tip_height() - deposits.depth_needed(network) + 1
-    spent = UtxoLock.objects.filter(payment__sweep__state=sweeps.State.CONFLICTED, utxo__spent_in__lte=deep)
+    overtaken = [sweeps.State.CONFLICTED, sweeps.State.LAPSED]
+    spent = UtxoLock.objects.filter(payment__sweep__state__in=overtaken, utxo__spent_in__lte=deep)
     lost = spent.exclude(utxo__spent_by=F("payment__txid")).values_list("payment__sweep", flat=True)
     return [*built.values_list("pk", flat=True), *lost.distinct()]
 

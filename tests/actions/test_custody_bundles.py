@@ -156,13 +156,15 @@ def test_that_lapsed_is_settled_if_it_turns_up_on_the_chain(treasury: Treasury) 
     treasury.now = row.expires_at + CLOCKS_DIFFER_MAX + timedelta(days=1)
     actions.lapse_refill(refill_id=row.pk, actor=ROBOT, now=treasury.now)
     assert queries.refill(row.pk).state == "lapsed"
+    treasury.fund("cold", 200 * BTC)
+    following = actions.propose_refill(target="hot", source="cold", actor=ROBOT, now=treasury.now)
     third = signatures(payment.psbt, COLD[2])
     whole = queries.signed_psbt(payment).with_signatures(
         (item["input"], bytes.fromhex(item["public_key"]), bytes.fromhex(item["signature"])) for item in third
     )
     treasury.mine(whole.finalised(), empty=1)
     treasury.book()
-    assert queries.refill(row.pk).state == "settled"
+    assert [queries.refill(one.pk).state for one in (row, following)] == ["settled", "proposed"]
     assert not any(invariants.broken().values())
 
 

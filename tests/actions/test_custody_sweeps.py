@@ -11,25 +11,29 @@ import pytest
 from core import ledger
 from core.freezes import Frozen
 from core.freezes.actions import pull_freeze
+from core.freezes.models import Freeze
 from core.ledger import AccountKind, invariants
 from core.outbox.models import OutboxMessage
 from core.refusals import NotAllowed
 from custody import actions, queries, subscribers, tasks, tending_tasks
+from custody.actions.claims import StillPayable
 from custody.actions.moves import NothingDue, Outdated
 from custody.actions.payments import NotAsApproved
 from custody.domain import coins, sweeps
+from custody.domain.limits import Quote
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX
 from custody.events import SweepMoved
-from custody.models import PaymentPolicy, Sweep, UtxoLock, Wallet
+from custody.models import Payment, PaymentPolicy, Sweep, UtxoLock, Wallet
 from custody.models.moving import WrongState
 from kernel.intent import SWEEP, Intent
 from kernel.money import Amount
+from kernel.psbt import Psbt
 from kernel.transaction import Output, Transaction
 from tests import refilling
 from tests.nodes import Node
 from tests.sweeping import HOT, asked, built, full, signed
 from tests.traces import Trace
-from tests.treasury import BTC, ROBOT, Treasury, raw_of
+from tests.treasury import BTC, PRICE_CENTS, ROBOT, Treasury, raw_of
 
 pytestmark = pytest.mark.django_db
 
@@ -272,11 +276,64 @@ def test_is_refused_once_too_few_signers_are_left_asked_again_by_treasury_and_la
     treasury.now += timedelta(seconds=1)
     tending_tasks.tend_all(now=treasury.now)
     assert queries.sweep(row.pk).state == "lapsed"
-    assert UtxoLock.objects.filter(payment=payment, released_at=None).exists()
+    assert not UtxoLock.objects.filter(payment=payment, released_at=None).exists()
     treasury.sign(payment, *HOT)  # whoever had the signatures sends it after all
     treasury.mine(queries.signed_psbt(payment).finalised(), empty=1)
     treasury.book()
     assert queries.sweep(row.pk).state == "settled"
+    assert not any(invariants.broken().values())
+
+
+def lapsed(treasury: Treasury) -> tuple[Sweep, Payment]:
+    """Before the hot signers until its approval was void."""
+    row, payment = asked(treasury)
+    assert row.expires_at is not None
+    treasury.now = row.expires_at + CLOCKS_DIFFER_MAX
+    quote = Quote("BTC", PRICE_CENTS, treasury.now)
+    actions.report_price(quote=quote, source="test", actor=ROBOT, now=treasury.now)
+    actions.lapse_sweep(sweep_id=row.pk, actor=ROBOT, now=treasury.now)
+    return row, payment
+
+
+def test_that_lapsed_shares_a_coin_with_the_next_one_which_ends_it_for_good(treasury: Treasury) -> None:
+    row, payment = lapsed(treasury)
+    treasury.deposit(20 * BTC)  # alone enough for the next one, and the largest
+    treasury.fund("cold", 300 * BTC)
+    Wallet.objects.filter(name="hot").update(target=8 * BTC)
+    following, other = signed(treasury)
+    taken = {one.outpoint for one in raw_of(other).inputs}
+    assert taken & {one.outpoint for one in Psbt.parse_base64(payment.psbt).transaction.inputs}
+    with pytest.raises(StillPayable):
+        actions.fail_sweep(sweep_id=row.pk, reason="over", actor=ROBOT, now=treasury.now)
+    treasury.mine(raw_of(other), empty=1)
+    treasury.book()
+    tending_tasks.tend_all(now=treasury.now)
+    assert (queries.sweep(following.pk).state, queries.sweep(row.pk).state) == ("settled", "failed")
+    assert not Freeze.objects.exists()
+
+
+def test_that_lapsed_and_is_completed_after_all_takes_its_coins_from_what_would_spend_them(
+    treasury: Treasury,
+) -> None:
+    row, payment = lapsed(treasury)
+    assert propose(treasury).state == "proposed", "the next one is under way"
+    paid = treasury.broadcast()
+    assert set(queries.locked_outpoints(paid)) & {
+        (one.outpoint.txid, one.outpoint.index) for one in Psbt.parse_base64(payment.psbt).transaction.inputs
+    }
+    treasury.sign(payment, *HOT)
+    completed = queries.signed_psbt(payment).finalised()
+    treasury.mine(completed)
+    assert (queries.sweep(row.pk).state, paid.owner.__class__.objects.get().state) == (
+        "confirmed",
+        "conflicted",
+    )
+    assert not Freeze.objects.exists()
+    treasury.unwind()
+    treasury.mine(raw_of(paid), empty=1)
+    treasury.book()
+    tending_tasks.tend_all(now=treasury.now)
+    assert queries.sweep(row.pk).state == "failed", "it does not wait for a block for ever"
     assert not any(invariants.broken().values())
 
 

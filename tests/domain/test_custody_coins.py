@@ -132,3 +132,12 @@ def test_refuses_a_transaction_that_does_anything_else() -> None:
     ):
         with pytest.raises(NotOurPayment):
             coins.check(altered(psbt, *outputs), pays=pays, change=OURS, fee_cap=10_000)
+
+
+def test_takes_all_those_that_are_named_first_and_as_few_others_as_are_enough() -> None:
+    held = purse(90_000, 80_000, 70_000, 60_000, 331, 330)
+    pays = Output(60_000, THEIRS)
+    for named, taken in (((), {0}), ((3,), {3, 0}), ((4,), {4, 0}), ((5, 2), {5, 2}), ((0, 1), {0, 1})):
+        first = [held[number].outpoint for number in named]
+        found = coins.select(held, pays=pays, feerate=2, fee_cap=10**6, wallet=WALLET, first=first)
+        assert {one.outpoint for one in found.coins} == {held[number].outpoint for number in taken}, named

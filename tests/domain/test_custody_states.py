@@ -110,11 +110,14 @@ def test_settles_a_refill_only_after_it_was_confirmed(asked: list[R]) -> None:
     assert R.SETTLED not in seen or {R.APPROVED, R.BUILT, R.CONFIRMED} <= seen
 
 
-def test_gives_a_sweeps_coins_back_only_where_no_signer_saw_it_or_a_rival_has_won() -> None:
-    """From `signing` on somebody may hold a signature, so nothing leads to `failed` but proof of a rival."""
+def test_gives_a_sweep_up_only_where_no_signer_saw_it_or_a_rival_has_won() -> None:
+    """From `signing` on somebody may hold a signature, so nothing leads to `failed` but proof of a rival, and
+    of what lapsed, whose coins others may take, neither.
+    """
     assert {state for state, following in sweeps.NEXT.items() if sweeps.State.FAILED in following} == {
         sweeps.State.BUILT,
         sweeps.State.CONFLICTED,
+        sweeps.State.LAPSED,
     }
     assert all(sweeps.State.CONFIRMED in reachable(sweeps.NEXT, state) for state in sweeps.LEAVING)
 

@@ -38,7 +38,7 @@ def values(request: frame.StaffRequest, row: Refill | Sweep, *, now: datetime) -
         "drafts": asking.drafts([row.request]) if row.request else set(),
         "is_proposed": row.state == "proposed",
         "is_over": row.is_over,
-        "is_failable": row.may_become(row.STATES("failed")),
+        "is_failable": row.may_become(row.STATES("failed")) and row.state != row.STATES("lapsed"),
         "may_propose": may_propose,
         "may_dismiss": may_dismiss,
         "trail": trails.about(row, identity=request.identity, now=now),
