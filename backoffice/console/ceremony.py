@@ -47,6 +47,7 @@ SENTENCES: Final[Mapping[str, str]] = {
     "adopt_refill": "Put this refill before its checkers",
     "adopt_sweep": "Put this sweep before its checkers",
     "ask_sweep_again": "Put this sweep before the signers again",
+    "raise_sweep_fee": "Raise the network fee of this sweep",
     "import_partial": "Take in the cold signers’ signatures",
     "announce_registry": "Ask that the signers take up another registry",
     "draft_recovery": "Draft the recovery officers’ order for new officers",

@@ -155,6 +155,13 @@ urlpatterns: list[Any] = [
         "ask_sweep_again",
         step_up=Needs.MONEY,
     ),
+    act(
+        "treasury/sweeps/<uuid:sweep_id>/raise",
+        Custody.RAISE_FEE,
+        sweeps.raise_fee,
+        "raise_sweep_fee",
+        step_up=Needs.MONEY,
+    ),
     screen("treasury/signers/", Custody.SEE_SIGNERS, signers.index, "signers"),
     act("treasury/signers/freeze", Custody.STOP_SIGNERS, signers.freeze, "freeze_signers"),
     act("treasury/signers/veto", Custody.STOP_SIGNERS, signers.veto, "veto_registry"),

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from typing import Final
 from uuid import UUID
 
 from core import audit, outbox
@@ -21,9 +22,22 @@ from custody.actions.payments import NotAsApproved, parsed
 from custody.domain import raising
 from custody.domain.payments import LATE, Step
 from custody.events import Event, FeeRaised
-from custody.models import Payment, PaymentVersion, VersionRefusal, VersionSignature, Withdrawal
+from custody.models import (
+    Payment,
+    PaymentVersion,
+    Refill,
+    VersionRefusal,
+    VersionSignature,
+    Withdrawal,
+)
 from custody.permissions import Permission
 from kernel.psbt import Psbt
+
+WITHOUT: Final = {
+    True: "It confirms when fees fall; whoever receives it can pay for it with a child.",
+    False: "It confirms when fees fall.",
+}
+"""What becomes of a payment without it, where somebody else receives it or not."""
 
 
 class FeeNotRaised(Refused):
@@ -220,21 +234,21 @@ def _first(row: Payment) -> PaymentVersion:
 
 
 def _check_raisable(row: Payment, *, now: datetime) -> None:
-    """Nothing, if the payment is a withdrawal's that waits for a block and that signers still sign for."""
+    """Nothing, if the payment is one that hot keys sign, waits for a block, and signers still sign for it."""
     owner, target = row.owner, f"custody.payment/{row.pk}"
-    if not isinstance(owner, Withdrawal):
+    if isinstance(owner, Refill):
         raise FeeNotRaised(
             "Nothing was built: a refill is signed by cold keys, and its fee is not raised here.",
             target=target,
         )
     if owner.state not in LATE or not row.raw:
-        raise FeeNotRaised(f"Nothing was built: the withdrawal is {owner.state}.", target=target)
+        raise FeeNotRaised(f"Nothing was built: {owner} is {owner.state}.", target=target)
     queries.check_stops(owner, now=now)
     until = queries.signable_until(row)
     if until <= now:
         raise FeeNotRaised(
             f"Nothing was built: its approval ended at {until:%Y-%m-%d %H:%M} UTC, and signers sign nothing "
-            "for it any more. It confirms when fees fall; whoever receives it can pay for it with a child.",
+            f"for it any more. {WITHOUT[isinstance(owner, Withdrawal)]}",
             target=target,
         )
     if queries.claimed_version(row):

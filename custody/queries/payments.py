@@ -238,6 +238,14 @@ def _standing(*states: str, **of: Any) -> QuerySet[Payment]:
     )
 
 
+def raisable(**of: Any) -> QuerySet[Payment]:
+    """Payments that wait for a block and whose fee can be raised, with what else they must be: those that hot
+    keys sign.
+    """
+    rows, late = Payment.objects.filter(**of), [str(state) for state in payments.LATE]
+    return _any(rows.filter(withdrawal__state__in=late), rows.filter(sweep__state__in=late))
+
+
 def _off_the_chain() -> QuerySet[Payment]:
     """Settled payments whose block left the chain, however deep it was."""
     return _standing(payments.Step.SETTLED, height=None)
@@ -279,7 +287,7 @@ def count_stuck(*, now: datetime) -> dict[str, int]:
     untaken = PaymentVersion.objects.filter(
         fee_units__gt=F("payment__fee_units"),
         sent_at=None,
-        payment__withdrawal__state__in=[str(state) for state in payments.LATE],
+        payment__in=raisable(versions__sent_at=None),
         asked_at__lte=now - payments.TAKEN_WITHIN,
     )
     claims = UtxoLock.objects.filter(released_at=None, utxo__height=None, payment__abandoned_at=None)

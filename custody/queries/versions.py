@@ -16,9 +16,9 @@ from core.refusals import NotFound
 from custody.domain import coins, deposits, payments, raising
 from custody.domain.payments import Step
 from custody.domain.raising import Caps, Version
-from custody.models import Block, Payment, PaymentVersion, UtxoLock, Withdrawal
+from custody.models import Block, Payment, PaymentVersion, Refill, UtxoLock, Withdrawal
 from custody.queries.deposits import tip_height
-from custody.queries.payments import Collected, lane_request, payload_of, sign_request, txids_of
+from custody.queries.payments import Collected, lane_request, payload_of, raisable, sign_request, txids_of
 from custody.queries.stops import stops, why_waits
 from custody.queries.treasury import change_script
 from kernel import script
@@ -46,7 +46,9 @@ def version(version_id: UUID) -> PaymentVersion:
     """The version with its payment; NotFound."""
     row = (
         PaymentVersion.objects.select_related(
-            "payment__wallet", "payment__withdrawal__request", "payment__withdrawal__waiver"
+            "payment__wallet",
+            *("payment__withdrawal__request", "payment__withdrawal__waiver"),
+            *("payment__sweep__request", "payment__sweep__source", "payment__sweep__target"),
         )
         .filter(pk=version_id)
         .first()
@@ -156,7 +158,7 @@ def is_version_askable(row: PaymentVersion, *, now: datetime) -> bool:
 
 def to_raise(row: Payment, *, now: datetime) -> Raising | None:
     """How its fee can be raised; None where no fee is raised any more, or not yet."""
-    if not isinstance(row.owner, Withdrawal) or row.owner.state not in payments.LATE or not row.raw:
+    if isinstance(row.owner, Refill) or row.owner.state not in payments.LATE or not row.raw:
         return None
     until, why, lowest, highest = signable_until(row), "", 0, 0
     try:
@@ -202,31 +204,27 @@ def _caps(row: Payment) -> Caps:
 
 def open_versions() -> list[UUID]:
     """Versions of payments that no block has, which are not signed yet, or signed and with no node."""
-    late = Q(payment__withdrawal__state__in=[str(state) for state in payments.LATE])
+    late = raisable(abandoned_at=None, versions__sent_at=None)
     dearer = Q(fee_units__gt=F("payment__fee_units"))
-    rows = PaymentVersion.objects.filter(late & dearer, payment__abandoned_at=None, sent_at=None)
+    rows = PaymentVersion.objects.filter(dearer, payment__in=late, sent_at=None)
     return list(rows.order_by("built_at", "pk").values_list("pk", flat=True)[:500])
 
 
 def slow_payments(*, blocks: int) -> list[UUID]:
-    """Withdrawals' payments that were signed so many blocks ago, and that none of those took."""
+    """Payments whose fee can be raised that were signed so many blocks ago, and that none of those took."""
     last = list(Block.objects.order_by("-height").values_list("read_at", flat=True)[:blocks])
     if len(last) < blocks:
         return []
-    rows = Payment.objects.filter(
-        Q(withdrawal__state__in=[str(state) for state in payments.LATE]),
-        abandoned_at=None,
-        signed_at__lt=last[-1],
-    ).exclude(versions__built_at__gte=last[-1])
+    late = raisable(abandoned_at=None, signed_at__lt=last[-1])
+    rows = late.exclude(versions__built_at__gte=last[-1])
     return list(rows.order_by("signed_at", "pk").values_list("pk", flat=True)[:RAISED_AT_ONCE])
 
 
 def misbooked(*, network: str) -> list[UUID]:
     """Settled payments of which a reorganisation confirmed another version, deep enough by now."""
     deep = tip_height() - deposits.depth_needed(network) + 1
-    rows = PaymentVersion.objects.filter(
-        booked_at__isnull=False, payment__height__lte=deep, payment__withdrawal__state=Step.SETTLED
-    )
+    settled = Q(payment__withdrawal__state=Step.SETTLED) | Q(payment__sweep__state=Step.SETTLED)
+    rows = PaymentVersion.objects.filter(settled, booked_at__isnull=False, payment__height__lte=deep)
     return list(rows.exclude(txid=F("payment__txid")).values_list("payment", flat=True)[:100])
 
 

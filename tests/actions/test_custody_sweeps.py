@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 import pytest
+from pytest_django.fixtures import Settings
 
 from core import ledger
 from core.freezes import Frozen
@@ -15,7 +16,7 @@ from core.freezes.models import Freeze
 from core.ledger import AccountKind, invariants
 from core.outbox.models import OutboxMessage
 from core.refusals import NotAllowed
-from custody import actions, queries, subscribers, tasks, tending_tasks
+from custody import actions, queries, raising_tasks, subscribers, tasks, tending_tasks
 from custody.actions.claims import StillPayable
 from custody.actions.moves import NothingDue, Outdated
 from custody.actions.payments import NotAsApproved
@@ -29,7 +30,7 @@ from kernel.intent import SWEEP, Intent
 from kernel.money import Amount
 from kernel.psbt import Psbt
 from kernel.transaction import Output, Transaction
-from tests import refilling
+from tests import raising, refilling
 from tests.nodes import Node
 from tests.sweeping import HOT, asked, built, full, signed
 from tests.traces import Trace
@@ -282,6 +283,32 @@ def test_is_refused_once_too_few_signers_are_left_asked_again_by_treasury_and_la
     treasury.book()
     assert queries.sweep(row.pk).state == "settled"
     assert not any(invariants.broken().values())
+
+
+def test_has_its_fee_raised_like_a_withdrawals_and_is_booked_by_the_version_that_a_block_has(
+    treasury: Treasury, node: Node, settings: Settings
+) -> None:
+    settings.RAISE_FEES_AFTER_BLOCKS = 1
+    row, first = signed(treasury)
+    node.rate, treasury.now = 12, treasury.now + timedelta(minutes=10)
+    treasury.mine()
+    raising_tasks.raise_slow(now=treasury.now)
+    _, built = queries.versions_of(first)
+    assert built.fee_units == 12 * built.vsize
+    assert queries.open_versions() == [built.pk]
+    treasury.now += timedelta(hours=1)
+    assert queries.count_stuck(now=treasury.now)["raised fees that no node took within an hour"] == 1
+    version = raising.replaced(treasury, first)
+    assert version.pk == built.pk
+    fees = ledger.account(AccountKind.NETWORK_FEES, "BTC")
+    for paid, fee in ((raising.raw_of(version), version.fee), (raw_of(first), first.fee)):
+        treasury.mine(paid, empty=1)
+        treasury.book()
+        for payment in queries.misbooked(network="regtest"):
+            actions.correct_fee(payment_id=payment, actor=ROBOT, now=treasury.now)
+        assert (queries.sweep(row.pk).state, ledger.balance(fees).posted) == ("settled", fee)
+        assert not any(invariants.broken().values())
+        treasury.unwind(2)
 
 
 def lapsed(treasury: Treasury) -> tuple[Sweep, Payment]:

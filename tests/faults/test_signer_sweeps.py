@@ -92,6 +92,15 @@ def test_is_signed_once_however_many_transactions_are_made_of_it(desk: Desk) -> 
     assert desk.spend(intent) == "SIGNER_REPLAY"
 
 
+def test_is_signed_with_a_higher_fee_over_a_coin_that_it_shares_and_counts_each_fee(desk: Desk) -> None:
+    intent = sweep(desk.registry, reference=uuid4(), expires=desk.in_hours(1))
+    held = [coin(desk.registry, "hot", 1, 3 * BTC)]
+    for fee in (2_000, 3_000):
+        assert desk.spend(intent, coins=held, fee=fee) == "signed"
+    assert desk.health["used"]["hot"] == "5000"
+    assert desk.spend(intent, coins=[coin(desk.registry, "hot", 2, 3 * BTC)], fee=4_000) == "SIGNER_REPLAY"
+
+
 def elsewhere(desk: Desk) -> str:
     return ask(desk, destination=messages.DESTINATION)
 

@@ -15,6 +15,7 @@ from custody import queries
 from custody.actions import (
     mark_sweep_asked,
     report_refusal,
+    store_signed,
 )
 from custody.models import Adjustment, Refill, Wallet, Withdrawal
 from engine_bridge.domain.markets import CALL
@@ -130,6 +131,12 @@ def test_carries_a_sweep_from_proposal_to_the_signers_and_before_them_again(exch
     told = at_console(ana).get(f"{page[:-1]}.json").json()
     assert (told["state"], told["txid"]) == ("signing", payment.txid)
     assert at_console(ana).post(f"{page}dismiss", {"reason": "enough"}).status_code == 409
+    raw = queries.signed_psbt(treasury.sign(payment, "hot-1", "hot-3")).finalised().encoded()
+    store_signed(payment_id=payment.pk, raw=raw, actor=ROBOT, now=treasury.now)
+    assert "Raise the network fee" in shown(ana, page)
+    assert send(ana, page, f"{page}raise", reason="hot is stuck", feerate="1.5").status_code == 422
+    assert send(ana, page, f"{page}raise", reason="hot is stuck", feerate="20").status_code == 302
+    assert "before the signers" in shown(ana, page)
 
 
 def test_asks_for_a_credit_once_under_one_reference(exchange: Exchange) -> None:

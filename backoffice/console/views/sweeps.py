@@ -1,4 +1,4 @@
-"""Sweeps of the hot wallet: adopt a proposal, put it aside, have signers asked again."""
+"""Sweeps of the hot wallet: adopt a proposal, put it aside, have signers asked again, raise its fee."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect
 
 from backoffice.console import frame
-from backoffice.console.views import moves
+from backoffice.console.views import moves, raising
 from core import clock
 from core.refusals import Refused
 from custody import actions, queries
@@ -21,6 +21,7 @@ def show(request: frame.StaffRequest, sweep_id: UUID, refusal: Refused | None = 
     now = clock.now()
     row = queries.sweep_for(sweep_id, identity=request.identity, now=now)
     values = moves.values(request, row, now=now)
+    values |= raising.values(request, values["payment"], now=now)
     return frame.page(request, "console/sweep.html", values, refusal=refusal, now=now)
 
 
@@ -61,4 +62,15 @@ def ask_again(request: frame.StaffRequest, sweep_id: UUID) -> HttpResponse:
     except Refused as refusal:
         return show(request, sweep_id, refusal)
     messages.success(request, "The signers are being asked again; their answers appear here.")
+    return redirect("sweep", sweep_id)
+
+
+def raise_fee(request: frame.StaffRequest, sweep_id: UUID) -> HttpResponse:
+    """A further version of its transaction at a higher fee rate, put before the signers."""
+    row = queries.sweep_for(sweep_id, identity=request.identity, now=clock.now())
+    try:
+        raising.ask(request, queries.payment_of(row), target=f"custody.sweep/{sweep_id}")
+    except Refused as refusal:
+        return show(request, sweep_id, refusal)
+    messages.success(request, raising.TOLD)
     return redirect("sweep", sweep_id)

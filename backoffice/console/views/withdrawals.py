@@ -11,9 +11,10 @@ from django.http import HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 
 from backoffice.console import frame, reading, trails
+from backoffice.console.views import raising
 from core import access, clock
 from core.refusals import Refused
-from custody import actions, estimates, queries
+from custody import actions, queries
 from custody.domain.withdrawals import CLOCKS_DIFFER_MAX, ENDED, NEXT, State
 from custody.permissions import Permission
 from customers.events import Event
@@ -33,16 +34,6 @@ TABS: Final[Mapping[str, tuple[State, ...]]] = {
 }
 """What each tab of the list holds; no states at all stand for every one, and trouble is
 judged."""
-
-
-RATE_DIGITS_MAX: Final = 6
-
-
-class NoRate(Refused):
-    """The fee rate is no whole number."""
-
-    code = "payment.no_rate"
-    status = 422
 
 
 def index(request: frame.StaffRequest) -> HttpResponse:
@@ -70,16 +61,10 @@ def show(request: frame.StaffRequest, withdrawal_id: UUID, refusal: Refused | No
     payment = queries.payment_of(row)
     following = NEXT[State(row.state)]
     tier = kyc.effective_tier(row.customer_id, now=now)
-    versions = queries.versions_of(payment) if payment else []
-    raising = queries.to_raise(payment, now=now) if payment else None
-    may_raise = access.allowed(request.identity, Permission.RAISE_FEE, now)
     values = {
         "row": row,
         "payment": payment,
-        "versions": queries.states_of(versions, payment, now=now) if payment else [],
-        "raising": raising,
-        "may_raise": may_raise,
-        "estimate": estimates.estimate(now=now) if raising and may_raise else None,
+        **raising.values(request, payment, now=now),
         "collected": queries.collected(payment) if payment else None,
         "holds": queries.held_by(payment) if payment else [],
         "lack": queries.lack_of(row, now=now),
@@ -159,17 +144,11 @@ def ask_again(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
 def raise_fee(request: frame.StaffRequest, withdrawal_id: UUID) -> HttpResponse:
     """A further version of its transaction at a higher fee rate, put before the signers."""
 
-    def act(*, withdrawal_id: UUID, **said: Any) -> None:
-        rate, target = request.POST.get("feerate", ""), f"custody.withdrawal/{withdrawal_id}"
-        if not (rate.isascii() and rate.isdigit() and len(rate) <= RATE_DIGITS_MAX):
-            raise NoRate("Nothing was built: say the fee rate as a whole number.", target=target)
+    def act(*, withdrawal_id: UUID, **_: Any) -> None:
         payment = queries.payment_of(queries.withdrawal(withdrawal_id))
-        if payment is None:
-            raise NoRate("Nothing was built: there is no transaction yet.", target=target)
-        actions.raise_fee(payment_id=payment.pk, feerate=int(rate), **said)
+        raising.ask(request, payment, target=f"custody.withdrawal/{withdrawal_id}")
 
-    told = "A version with a higher fee is being signed; its answers appear here."
-    return _act(request, withdrawal_id, act, lambda: told)
+    return _act(request, withdrawal_id, act, lambda: raising.TOLD)
 
 
 def _act(
