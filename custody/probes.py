@@ -83,7 +83,8 @@ def read_reconciliation(now: datetime) -> Reading:
             text = f"{name} holds {row.on_chain} BTC, the books say {row.in_books}: the lane is shut."
             return Reading(Status.DOWN, " ".join([text, *row.breaks]), facts)
         if row.breaks:
-            text = f"The books are not sound, so the lane is shut. {' '.join(row.breaks)}"
+            what = "were not looked at for too long" if row.is_blind else "are not sound"
+            text = f"The books {what}, so the lane is shut. {' '.join(row.breaks)}"
             return Reading(Status.DOWN, text, facts)
         if queries.is_stale(lane, row, now=now):
             age_s = int((now - row.looked_at).total_seconds())

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 
+from custody.domain.reconciliations import BLIND
+
 PATIENCE: Final = timedelta(minutes=2)
 """A node, a database or an engine that starts again, a migration's lock and a reorganisation take less."""
 _NOT_BACK: Final = "the last look has not come back"
@@ -61,5 +63,5 @@ class Sight:
         return Blind(
             seen.height,
             seen.units,
-            f"Could not look at {wallet} for {int(missing.total_seconds())} s: {seen.why.rstrip('.')}.",
+            f"{BLIND} {wallet} for {int(missing.total_seconds())} s: {seen.why.rstrip('.')}.",
         )

@@ -21,6 +21,8 @@ from kernel.money import Amount
 
 LATE: Final = timedelta(hours=24)
 """After so long, what the lane signed and is not final in the chain is a matter for people."""
+BLIND: Final = "Could not look at"
+"""How a break begins that says no more than that nobody could look for too long."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from core.fields import UnitsField
+from custody.domain.reconciliations import BLIND
 from custody.models.wallets import Wallet
 from kernel.money import Amount
 
@@ -40,6 +41,12 @@ class Reconciliation(models.Model):
     def holds_what_books_say(self) -> bool:
         """Whether the wallet's own coins are those of the books."""
         return bool(self.on_chain_units == self.in_books_units)
+
+    @property
+    def is_blind(self) -> bool:
+        """Whether it says no more than that nobody could look: what the books are by now, nobody knows."""
+        blind = bool(self.breaks) and all(one.startswith(BLIND) for one in self.breaks)
+        return blind and self.holds_what_books_say
 
     @property
     def on_chain(self) -> Amount:

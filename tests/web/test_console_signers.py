@@ -16,6 +16,7 @@ from custody.actions import (
 )
 from custody.domain.journals import Read
 from custody.models import Reconciliation
+from custody.probes import read_reconciliation
 from tests.doors import at_console
 from tests.exchange import Exchange
 from tests.treasury import ROBOT
@@ -77,6 +78,11 @@ def test_stands_beside_the_lane_its_worst_loss_and_what_each_signer_has_counted(
         assert "hot-1 0.01502 BTC 0.04 BTC 0.005 BTC in 1, the oldest 2 h 0 min old" in page
         assert "hot-3 frozen" in page
     assert "forgets what its lane holds outstanding" in client.get("/treasury/signers/").content.decode()
+    Reconciliation.objects.update(breaks=["Could not look at hot for 1834 s: 9 bookings were looked for."])
+    page = client.get("/treasury/signers/").content.decode()
+    assert "9 bookings were looked for.</strong> Nothing is known to be wrong." in page
+    assert "Find the break" not in page
+    assert "were not looked at for too long" in read_reconciliation(clock.now()).sentence
     Reconciliation.objects.update(on_chain_units=1)
     page = client.get("/treasury/signers/").content.decode()
     assert "Find the break first" in page
