@@ -19,7 +19,7 @@ from core.freezes import Frozen
 from core.freezes.actions import pull_freeze
 from core.refusals import Refused
 from engine_bridge import tasks
-from engine_bridge.actions import ask_market_release, halts, stop_market
+from engine_bridge.actions import ask_market_release, entitled, stop_market
 from engine_bridge.actions.halts import Overtaken
 from engine_bridge.actions.markets import list_market
 from engine_bridge.adapters import administration
@@ -124,19 +124,19 @@ def test_is_released_while_somebody_asks_for_its_release_again(monkeypatch: pyte
     staff = stopped(now)
     request = ask(staff, now)
     sign(staff.ben, request, now)
-    declared, claimed, both = kinds.named(request.kind), halts._claimed, threading.Barrier(2)
+    declared, market, both = kinds.named(request.kind), entitled.market, threading.Barrier(2)
 
     def release(row: ApprovalRequest, **told: Any) -> None:
         both.wait()
         declared.on_approved(row, **told)
 
-    def claim(symbol: str, target: str) -> Instrument:
-        row = claimed(symbol, target)
+    def claim(symbol: str) -> Instrument:
+        row = market(symbol)
         both.wait()
         return row
 
     monkeypatch.setitem(kinds._registered, request.kind, replace(declared, on_approved=release))
-    monkeypatch.setattr(halts, "_claimed", claim)
+    monkeypatch.setattr(entitled, "market", claim)
     signed, asked = at_once(partial(sign, staff.cy, request, now), partial(ask, staff, now))
     assert (type(signed), type(asked)) == (ApprovalRequest, AlreadyOpen)
     assert Instrument.objects.get().wanted_state == "open"

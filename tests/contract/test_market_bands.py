@@ -25,7 +25,8 @@ from engine_bridge.adapters import administration
 from engine_bridge.domain.markets import Band
 from engine_bridge.domain.results import ResultCode
 from engine_bridge.models import Instrument
-from tests.concurrency.test_execution_races import _approve, carry_out
+from tests import asking
+from tests.concurrency.test_execution_races import carry_out
 from tests.officers import Staff
 from tests.trading import code_of, place, taker, terms
 from tests.venue import Venue, engine_running, venue_open
@@ -98,7 +99,7 @@ def test_is_narrowed_over_a_wider_one_that_was_asked_for_and_approved(
     waiting.refresh_from_db()
     assert (waiting.state, Instrument.objects.get().band_request) == ("withdrawn", None)
     approved = set_to(ask_band, "9", staff, now)
-    _approve(approved, (staff.sam, staff.ben, staff.cy), now)
+    asking.approve(approved, (staff.sam, staff.ben, staff.cy), now)
     set_to(narrow_band, "3", staff, now)
     with pytest.raises(Overtaken):
         carry_out(request_id=approved.pk, actor=staff.ben.actor, now=now)
