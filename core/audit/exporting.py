@@ -1,7 +1,9 @@
 """Exports for the offline verifier: events in leaf order, checkpoints with their cosignatures, and the key.
 
 An export covers whole spans between checkpoints: it begins at one and ends at one, so that its first event
-and its last are proven by what it contains. It reads in pages and holds nothing back in memory.
+and its last are proven by what it contains. It reads in pages, and holds nothing back in memory, nor a
+cursor: that of a reading which broke off is closed when memory is cleared up, maybe in the middle of the next
+question to the same session, which then waits for itself for ever.
 """
 
 from __future__ import annotations
@@ -108,12 +110,14 @@ def times(of: Span) -> Iterator[tuple[int, datetime, datetime]]:
 
     What was not sealed by the one before had not happened then, or hardly.
     """
-    heads = AuditCheckpoint.objects.filter(size__gte=of.first, size__lte=of.end).order_by("size")
-    before = datetime.min.replace(tzinfo=UTC)
-    for size, sealed_at in heads.values_list("size", "sealed_at").iterator():
-        if size > of.first:
-            yield size, before, sealed_at + LATEST_SEALING
-        before = sealed_at - LATEST_SEALING
+    heads = AuditCheckpoint.objects.filter(size__lte=of.end).order_by("size").values_list("size", "sealed_at")
+    before, behind = datetime.min.replace(tzinfo=UTC), of.first - 1
+    while some := list(heads.filter(size__gt=behind)[:PAGE]):
+        for size, sealed_at in some:
+            if size > of.first:
+                yield size, before, sealed_at + LATEST_SEALING
+            before = sealed_at - LATEST_SEALING
+        behind = some[-1][0]
 
 
 def texts(of: Span) -> Iterator[tuple[int, str | None]]:

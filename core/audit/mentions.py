@@ -20,6 +20,7 @@ from core.audit.domain.reading import EVERYTHING
 from core.audit.models import AuditMention
 
 _BYTES: Final = 8
+_PAGE: Final = 500
 _NEWEST: Final = 2**63 - 1
 _KEEP: Final = "COPY audit_mention (term, last_id, events) FROM STDIN"
 _PLAIN: Final = re.compile(r"[^\\\t\n\r]*").fullmatch
@@ -134,9 +135,10 @@ def count(term: str, *, since: datetime | None = None) -> int:
 
 def batches(first_id: int, last_id: int) -> Iterator[list[int]]:
     """The numbers of the events of each batch that ends behind the one event and not behind the other."""
-    rows = AuditMention.objects.filter(term=EVERYTHING, last_id__gt=first_id, last_id__lte=last_id)
-    for events in rows.order_by("last_id").values_list("events", flat=True).iterator(chunk_size=500):
-        yield numbers(events)
+    rows = AuditMention.objects.filter(term=EVERYTHING, last_id__lte=last_id).order_by("last_id")
+    while some := list(rows.filter(last_id__gt=first_id).values_list("last_id", "events")[:_PAGE]):
+        yield from (numbers(events) for _, events in some)
+        first_id = some[-1][0]
 
 
 def numbers(events: bytes | memoryview) -> list[int]:
