@@ -8,6 +8,7 @@ mod desk;
 mod flow;
 mod invariants;
 mod known_faults;
+mod known_faults_flash1;
 mod limits;
 mod metamorphic;
 mod oracle;
