@@ -1,6 +1,6 @@
 //! What a book looks like from outside: the sum of its orders per price, followed event by event.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, HashMap};
 
 use countersign_venue::auction::Indication;
 use countersign_venue::command::{Kind, Side, State, Tif};
@@ -9,93 +9,9 @@ use countersign_venue::market::{Market, Place};
 use countersign_venue::{OpenOrder, Venue};
 use countersign_wire::v1::{BookFrame, Level};
 
-use crate::checksum::{CHECKED, checksum};
+use crate::checksum::checksum;
+use crate::ladder::{Ladder, Shown};
 use crate::telling;
-
-#[derive(Clone, Copy)]
-struct Shown {
-    side: Side,
-    price: i64,
-    leaves: u64,
-}
-
-/// One market's levels, and which of them have changed since the last frame.
-#[derive(Default)]
-struct Ladder {
-    orders: HashMap<u64, Shown>,
-    /// Quantity and number of orders per price.
-    bids: BTreeMap<i64, (u64, u32)>,
-    asks: BTreeMap<i64, (u64, u32)>,
-    touched: BTreeSet<(u8, i64)>,
-    book_seq: u64,
-    engine_seq: u64,
-    time_ns: u64,
-    /// While the market collects orders for its call auction.
-    auction: Option<Indication>,
-    /// The asset that buyers hold.
-    quote: u32,
-}
-
-impl Ladder {
-    fn half(&mut self, side: Side) -> &mut BTreeMap<i64, (u64, u32)> {
-        match side {
-            Side::Buy => &mut self.bids,
-            Side::Sell => &mut self.asks,
-        }
-    }
-
-    fn add(&mut self, order_id: u64, shown: Shown) {
-        let level = self.half(shown.side).entry(shown.price).or_default();
-        level.0 += shown.leaves;
-        level.1 += 1;
-        self.touched.insert((shown.side as u8, shown.price));
-        self.orders.insert(order_id, shown);
-    }
-
-    fn remove(&mut self, order_id: u64) -> Option<Shown> {
-        let shown = self.orders.remove(&order_id)?;
-        let half = self.half(shown.side);
-        if let Some(level) = half.get_mut(&shown.price) {
-            level.0 -= shown.leaves;
-            level.1 -= 1;
-            if level.1 == 0 {
-                half.remove(&shown.price);
-            }
-        }
-        self.touched.insert((shown.side as u8, shown.price));
-        Some(shown)
-    }
-
-    fn reduce(&mut self, order_id: u64, by: u64) {
-        let Some(shown) = self.orders.get_mut(&order_id) else { return };
-        shown.leaves -= by;
-        let (side, price) = (shown.side, shown.price);
-        if let Some(level) = self.half(side).get_mut(&price) {
-            level.0 -= by;
-        }
-        self.touched.insert((side as u8, price));
-    }
-
-    fn levels(&self) -> (Vec<Level>, Vec<Level>) {
-        let level = |(&price_ticks, &(qty_lots, orders)): (&i64, &(u64, u32))| Level {
-            price_ticks,
-            qty_lots,
-            orders,
-        };
-        (self.bids.iter().rev().map(level).collect(), self.asks.iter().map(level).collect())
-    }
-
-    fn checksum(&self) -> u32 {
-        let level = |(&price_ticks, &(qty_lots, orders)): (&i64, &(u64, u32))| Level {
-            price_ticks,
-            qty_lots,
-            orders,
-        };
-        let bids: Vec<Level> = self.bids.iter().rev().take(CHECKED).map(level).collect();
-        let asks: Vec<Level> = self.asks.iter().take(CHECKED).map(level).collect();
-        checksum(&bids, &asks)
-    }
-}
 
 /// The books of a venue as its events tell them.
 #[derive(Default)]

@@ -18,6 +18,7 @@ mod feed;
 mod gentle;
 mod hurry;
 mod identity;
+mod ladder;
 mod lease;
 mod lines;
 mod live;
