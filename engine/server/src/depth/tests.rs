@@ -36,6 +36,25 @@ impl Reader {
     }
 }
 
+fn resting(order_id: u64, side: Side, price: i64, qty: u64) -> NewOrder {
+    NewOrder {
+        order_id,
+        account_id: 1 + order_id % 2,
+        instrument_id: MARKET,
+        side,
+        kind: Kind::Limit,
+        tif: Tif::Gtc,
+        post_only: false,
+        price,
+        qty,
+        budget: 0,
+        owner_ref: 0,
+        stp_group: 0,
+        stp: Stp::CancelMaker,
+        expire_at_ms: 0,
+    }
+}
+
 /// A venue, two who follow it, and one who copies it again and again, a piece between any two commands.
 struct Told {
     venue: Venue,
@@ -129,24 +148,41 @@ impl Told {
                 _ => {
                     let tif = [Tif::Gtc, Tif::Gtc, Tif::Gtd, Tif::Ioc][roll(4) as usize];
                     let gone_ms = self.at + 1 + roll(30);
+                    let side = [Side::Buy, Side::Sell][roll(2) as usize];
                     let order = NewOrder {
-                        order_id: self.at,
-                        account_id: 1 + self.at % 2,
-                        instrument_id: MARKET,
-                        side: [Side::Buy, Side::Sell][roll(2) as usize],
-                        kind: Kind::Limit,
                         tif,
-                        post_only: false,
-                        price: 95 + roll(11) as i64,
-                        qty: 1 + roll(8),
-                        budget: 0,
-                        owner_ref: 0,
-                        stp_group: 0,
-                        stp: Stp::CancelMaker,
                         expire_at_ms: if tif == Tif::Gtd { gone_ms } else { 0 },
+                        ..resting(self.at, side, 95 + roll(11) as i64, 1 + roll(8))
                     };
                     self.order(OrderBody::New(order));
                 }
+            }
+        }
+    }
+
+    /// Of each side one that lies behind what was copied, and moves to the place of a maker that lies in it.
+    fn amend_behind_a_copys_back(&mut self) {
+        for (side, maker, price) in [(Side::Buy, Side::Sell, 90), (Side::Sell, Side::Buy, 110)] {
+            let first = self.at;
+            self.order(OrderBody::New(resting(first, maker, 100, 1)));
+            for away in 1..=5 {
+                self.order(OrderBody::New(resting(first + away, side, price, 5)));
+            }
+            let order_id = first + 5;
+            while self.next.is_none_or(|next| next.slot != PLACES) {
+                self.order(OrderBody::Cancel(Cancel { order_id: u64::MAX, account_id: 1 }));
+            }
+            self.order(OrderBody::Amend(Amend {
+                order_id,
+                account_id: 1 + order_id % 2,
+                total_qty: 5,
+                price: 100,
+                cancel_on_fail: false,
+            }));
+            let rests = self.venue.open_orders(0, MARKET);
+            assert!(rests.iter().any(|order| (order.order_id, order.leaves) == (order_id, 4)));
+            for old in first..first + 6 {
+                self.order(OrderBody::Cancel(Cancel { order_id: old, account_id: 1 + old % 2 }));
             }
         }
     }
@@ -231,6 +267,7 @@ fn a_followed_book_is_the_venues_own_through_trades_amendments_auctions_and_lead
         reference_price: 0,
     }));
     told.set(State::Open);
+    told.amend_behind_a_copys_back();
     let copies = told.copies;
     told.flow(400);
     assert!((5..100).contains(&(told.copies - copies)), "several commands fall into each");
