@@ -15,12 +15,13 @@ from core.approvals.models import ApprovalRequest
 from core.refusals import NotFound, Refused
 from custody import locks, queries
 from custody.actions import entitled
-from custody.domain.adjustments import TIME, State
+from custody.domain.adjustments import State
 from custody.events import AdjustmentMoved, Event
 from custody.models import Adjustment
 from custody.permissions import Permission
 from customers.models import Customer
 from kernel import canonical
+from kernel.intent import time_text
 from kernel.money import Amount
 
 KIND: Final = "custody.adjustment"
@@ -80,7 +81,7 @@ def request_adjustment(
             "reference": reference,
             "adjustment": str(row.pk),
             "maker": str(maker.pk),
-            "expires": (now + life).astimezone(UTC).strftime(TIME),
+            "expires": time_text((now + life).astimezone(UTC).replace(microsecond=0)),
         }
 
     row.request = approvals.open(

@@ -26,5 +26,3 @@ NEXT: Final[Mapping[State, frozenset[State]]] = {
 
 APPROVE_WITHIN: Final = timedelta(hours=24)
 EXECUTE_WITHIN: Final = timedelta(hours=1)
-TIME: Final = "%Y-%m-%dT%H:%M:%SZ"
-"""How the end of an approval stands in what officers sign."""

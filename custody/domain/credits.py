@@ -7,11 +7,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Final
 
-from custody.domain.adjustments import TIME
-from kernel import canonical, quorum, webauthn
+from kernel import canonical, intent, quorum, webauthn
 from kernel.approval import SignedApproval, Statement, Verb
 from kernel.registry import Registry
 
@@ -82,8 +81,8 @@ def check(credit: Credit, registry: Registry) -> None:
 
 def _end(said: canonical.Value) -> datetime:
     try:
-        return datetime.strptime(str(said), TIME).replace(tzinfo=UTC)
-    except ValueError:
+        return intent.time(str(said))
+    except intent.BadIntent:
         raise NotAgreed("what was asked for says no end") from None
 
 
