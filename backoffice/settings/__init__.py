@@ -68,7 +68,7 @@ POSTURE_RULES = {
     "managed": frozenset(text("POSTURE_MANAGED_RULES", "").split()),
     "disk_encryption": frozenset(text("POSTURE_DISK_RULES", "").split()),
 }
-POSTURE_AGE_S = int(text("POSTURE_AGE_S", "3600"))
+POSTURE_AGE_S = whole("POSTURE_AGE_S", 3600, least=1)
 STAFF_GROUPS = frozenset(group.strip() for group in text("STAFF_GROUPS", "").split(",") if group.strip())
 
 INSTALLED_APPS = [
@@ -230,7 +230,7 @@ WATCHED_LOGS_FILE = secret_file("WATCHED_LOGS_FILE")
 AUDIT_WITNESSES_FILE = secret_file("AUDIT_WITNESSES_FILE")
 SCREENING_LIST = Path(text("SCREENING_LIST", str(BASE_DIR / "fixtures/screening.txt")))
 CUSTOMER_FILES_KEPT_YEARS = whole("CUSTOMER_FILES_KEPT_YEARS", 5, least=5)
-RAISE_FEES_AFTER_BLOCKS = int(text("RAISE_FEES_AFTER_BLOCKS", "3"))
+RAISE_FEES_AFTER_BLOCKS = whole("RAISE_FEES_AFTER_BLOCKS", 3, least=0)
 PRICES_URL = text("PRICES_URL", "http://127.0.0.1:8103")
 SUMSUB_URL = text("SUMSUB_URL", "http://127.0.0.1:8101")
 SUMSUB_APP_TOKEN = text("SUMSUB_APP_TOKEN", "")

@@ -21,7 +21,7 @@ def text(name: str, default: str | None = None) -> str:
 
 
 def whole(name: str, default: int, *, least: int) -> int:
-    """The variable as a whole number; ImproperlyConfigured below the least that the law or we allow."""
+    """The variable as a whole number; ImproperlyConfigured below the least that is allowed."""
     value = text(name, str(default))
     if not (value.isascii() and value.isdigit() and int(value) >= least):
         raise ImproperlyConfigured(f"{name} is {value}; it must be a whole number, {least} at least")
@@ -58,7 +58,7 @@ def database(url: str) -> dict[str, object]:
         # An ASGI request runs on a thread of its own, which keeps nothing for the next one: it gives its
         # session back, and never are there more of them than this (docs/adr/0052).
         "CONN_MAX_AGE": 0,
-        "SESSIONS": int(text("DATABASE_SESSIONS", "24")),
+        "SESSIONS": whole("DATABASE_SESSIONS", 24, least=1),
         "OPTIONS": {
             "application_name": os.environ.get("PROCESS_NAME", "countersign"),
             "options": " ".join(f"-c {name}={limit}" for name, limit in LIMITS.items()),
