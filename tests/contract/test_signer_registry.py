@@ -16,8 +16,8 @@ from kernel.approval import Verb
 from kernel.registry import DELAY_S_MIN, Registry
 from tests import messages, recoveries
 from tests import vault as vaults
+from tests.attesting import certificate
 from tests.customers import SITE, section
-from tests.domain.test_kernel_attestation import certificate
 from tests.softtoken import hot_registry
 from tests.vault import ANA, BEN, CY, DOT, Message, Vault
 from tests.watchers import section as witnesses
