@@ -10,7 +10,7 @@ use tokio::runtime::Handle;
 use tokio::sync::{broadcast, mpsc};
 use tonic::Status;
 
-use crate::depth::{Depth, Piece};
+use crate::depth::{Depth, PLACES, Piece};
 use crate::engine::{Engine, NotTaken};
 use crate::orders::unavailable;
 
@@ -99,7 +99,7 @@ impl Books {
         }
         let (mut depth, mut next) = (Depth::default(), Some(Piece::FIRST));
         while let Some(from) = next {
-            let looked = self.engine.look(move |venue| Piece::of(venue, from)).await;
+            let looked = self.engine.look(move |venue| Piece::of(venue, from, PLACES)).await;
             let piece = looked.map_err(|NotTaken(code)| unavailable(code))?;
             next = piece.next;
             depth.copy(piece);

@@ -38,7 +38,7 @@ impl Copied {
 }
 
 /// Places that are copied at once: every order waits for as long as that takes.
-const PLACES: u32 = if cfg!(test) { 3 } else { 2_048 };
+pub const PLACES: u32 = 2_048;
 
 /// Some of a venue's orders, and what else is to be known of its markets.
 pub struct Piece {
@@ -55,8 +55,8 @@ pub struct Piece {
 impl Piece {
     pub const FIRST: Place = Place { market: 0, slot: 0 };
 
-    pub fn of(venue: &Venue, from: Place) -> Piece {
-        let (orders, next) = venue.open_orders_from(from, PLACES);
+    pub fn of(venue: &Venue, from: Place, places: u32) -> Piece {
+        let (orders, next) = venue.open_orders_from(from, places);
         let head = |market: &&Market| {
             (market.spec.instrument_id, market.spec.quote_asset_id, market.call.map(|call| call.told))
         };
@@ -108,7 +108,7 @@ impl Depth {
     pub fn of(venue: &Venue) -> Depth {
         let (mut depth, mut next) = (Depth::default(), Some(Piece::FIRST));
         while let Some(from) = next {
-            let piece = Piece::of(venue, from);
+            let piece = Piece::of(venue, from, PLACES);
             next = piece.next;
             depth.copy(piece);
         }

@@ -8,6 +8,8 @@ use countersign_venue::{Command, Output};
 use super::*;
 
 const MARKET: u32 = 9;
+/// Places of a piece: so that several commands fall into a copy.
+const FEW: u32 = 3;
 
 /// A reader's copy, which only knows the deltas.
 #[derive(Default)]
@@ -169,7 +171,7 @@ impl Told {
                 self.order(OrderBody::New(resting(first + away, side, price, 5)));
             }
             let order_id = first + 5;
-            while self.next.is_none_or(|next| next.slot != PLACES) {
+            while self.next.is_none_or(|next| next.slot != FEW) {
                 self.order(OrderBody::Cancel(Cancel { order_id: u64::MAX, account_id: 1 }));
             }
             self.order(OrderBody::Amend(Amend {
@@ -189,7 +191,7 @@ impl Told {
 
     fn copy_on(&mut self, events: Vec<Event>) {
         self.since.extend(events);
-        let piece = Piece::of(&self.venue, self.next.unwrap_or(Piece::FIRST));
+        let piece = Piece::of(&self.venue, self.next.unwrap_or(Piece::FIRST), FEW);
         if self.next.is_none() {
             self.since.clear();
         }
