@@ -49,13 +49,16 @@ def array(values: Iterable[Any]) -> str:
 
 
 class Among(_Lookup):
-    """`Among(F("pk"), ids)`: one array, where IN takes a parameter for each, quoted and planned singly."""
+    """`Among(F("pk"), ids)`: one array, where IN takes a parameter for each, quoted and planned singly.
+
+    It is of the column's type, as the server reads it.
+    """
 
     lookup_name = "among"
     prepare_rhs = False
 
     def __init__(self, column: Any, values: Iterable[Any]) -> None:
-        super().__init__(column, list(values))
+        super().__init__(column, array(values))
 
     def as_sql(self, compiler: Any, connection: Any) -> tuple[str, tuple[Any, ...]]:
         column, parameters = self.process_lhs(compiler, connection)
@@ -69,8 +72,9 @@ def _texts(values: Sequence[Any], *, nothing: str, escaped: Callable[[str], str]
     if kinds == {str}:  # a few words, again and again
         words = {value: escaped(value) for value in set(values)}
         return map(words.__getitem__, values)
-    if kinds <= {datetime, type(None)}:
-        return [nothing if value is None else value.isoformat() for value in values]
+    if kinds <= {datetime, type(None)}:  # those of one act, again and again
+        moments = {value: nothing if value is None else value.isoformat() for value in set(values)}
+        return map(moments.__getitem__, values)
     if others := [kind for kind in kinds if not issubclass(kind, _KINDS)]:
         raise TypeError(f"a column of {others[0].__name__} is not for COPY")
     return [nothing if value is None else escaped(str(value)) for value in values]

@@ -11,7 +11,7 @@ from uuid import UUID
 from django.db import connection
 
 from core import action
-from core.copying import copy_rows
+from core.copying import array, copy_rows
 from core.ids import new_id
 from core.ledger import accounts
 from core.ledger.entries import ReferenceReused, Unbalanced
@@ -74,7 +74,7 @@ def _known(drafts: Sequence[Draft]) -> dict[tuple[str, str], list[tuple[str, int
             "SELECT e.kind, e.reference, p.account_id, p.units"
             " FROM ledger_entry e JOIN ledger_posting p ON p.entry_id = e.id"
             " WHERE e.kind = ANY (%s) AND e.reference = ANY (%s)",
-            [sorted({draft.kind for draft in drafts}), [draft.reference for draft in drafts]],
+            [array({draft.kind for draft in drafts}), array([draft.reference for draft in drafts])],
         )
         for kind, reference, account, units in cursor.fetchall():
             found[kind, reference].append((str(account), int(units)))

@@ -113,7 +113,7 @@ def orders(ids: Iterable[int]) -> dict[int, OrderRecord]:
     columns = sql.SQL(", ").join(map(sql.Identifier, ("id", *_SPEC, *_RECORD)))
     query = sql.SQL("SELECT {} FROM engine_order WHERE id = ANY({})").format(columns, sql.Placeholder())
     with connection.cursor() as cursor:
-        cursor.execute(query, [list(ids)])  # type: ignore[arg-type]
+        cursor.execute(query, [array(ids)])  # type: ignore[arg-type]
         return {row[0]: _record(row) for row in cursor.fetchall()}
 
 
