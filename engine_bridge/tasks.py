@@ -12,6 +12,7 @@ from core.actor import system
 from engine_bridge import queries
 from engine_bridge.actions.halts import stop_frozen_market
 from engine_bridge.adapters import administration, inspection, transfers
+from engine_bridge.adapters.channel import EngineRefused
 from engine_bridge.domain import assets
 from engine_bridge.domain.commands import MoveFunds
 from engine_bridge.domain.markets import STOPS, TRADES, way_to_open
@@ -92,11 +93,16 @@ def confirm_leader(*, now: datetime) -> None:
     next confirms it.
 
     Its epoch is read first. So whoever is slow confirms no later leader, whose markets it has not looked at.
+    And one whose events end before what was settled is not confirmed: what it traded would be told under
+    numbers that settlement has behind it.
     """
     target = settings.ENGINE_ADMIN_TARGET
+    known = queries.known_event_seq()  # first: what is settled by then, the engine has told by then
     found = administration.status(target)
     if not found.awaits_confirmation:
         return
+    if found.event_seq < known:
+        raise EngineRefused(f"its events end at {found.event_seq}, and {known} were settled")
     stop_frozen_markets(now=now)
     states = administration.listed(target)
     for row in Instrument.objects.filter(wanted_state__in=STOPS):

@@ -43,6 +43,10 @@ class Gap(Break):
     """Events are missing between what was settled and what came."""
 
 
+class HistoryLost(Break):
+    """The engine's events end before what was settled: it runs on another journal, or has lost its end."""
+
+
 class StaleEpoch(Break):
     """The events come from a leader that has been replaced."""
 

@@ -15,7 +15,7 @@ from core.actor import system
 from core.refusals import Refused
 from engine_bridge import banding, charging, queries, tasks
 from engine_bridge.actions import halt_settlement, settle_batch
-from engine_bridge.actions.settlement import Gap
+from engine_bridge.actions.settlement import Gap, HistoryLost
 from engine_bridge.adapters import notes, transfers
 from engine_bridge.adapters.channel import EngineAway, EngineRefused
 from engine_bridge.adapters.decoding import Undecodable
@@ -53,7 +53,7 @@ class Settlement:
     def __init__(self, target: str) -> None:
         self._target = target
         self._feed: Feed | None = None
-        self._gaps = self._reached = 0
+        self._gaps = self._reached = self._known = 0
         self._waits = False
         self._swept = self._acknowledged = self._halted = self._asserted = NEVER
 
@@ -67,6 +67,9 @@ class Settlement:
         try:
             batch = self._next()
             self._waits = False
+            newest, known = batch.newest_event_seq, max(self._known, self._reached)
+            if newest < known:
+                raise HistoryLost(f"the engine's events end at {newest}, and {known} were settled")
             if batch.events:
                 self.settle(batch)
                 self._gaps = 0
@@ -109,7 +112,7 @@ class Settlement:
 
     def _next(self) -> Batch:
         if self._feed is None:
-            self._reached = queries.settled_event_seq()
+            self._reached, self._known = queries.settled_event_seq(), queries.known_event_seq()
             self._feed = Feed(self._target, from_event_seq=self._reached + 1, consumer=NAME)
         return self._feed.next()
 

@@ -36,6 +36,7 @@ from engine_bridge.queries.markets import (
 )
 from engine_bridge.queries.settlement import (
     SettlementView,
+    known_event_seq,
     settled_engine_seq,
     settled_event_seq,
     settlement,
@@ -83,6 +84,7 @@ __all__ = [
     "held_by",
     "instrument",
     "instruments",
+    "known_event_seq",
     "latest_named",
     "market_for",
     "markets_for",

@@ -49,6 +49,12 @@ def settled_event_seq() -> int:
     return found or 0
 
 
+def known_event_seq() -> int:
+    """The newest event that was ever settled, also while the mirrors are being rebuilt."""
+    found = EngineCursor.objects.filter(shard=SHARD).values_list("last_event_seq", "rebuilt_to").first()
+    return max(found or (0,))
+
+
 def wait_for_settlement(engine_seq: int, *, timeout_s: float) -> bool:
     """Whether the mirrors reach this engine sequence within the time; looks every few milliseconds."""
     deadline = time.monotonic() + timeout_s

@@ -16,11 +16,11 @@ from core import clock
 from core.actor import Actor
 from core.health import Status
 from core.outbox.models import OutboxMessage
-from engine_bridge import probes, queries
-from engine_bridge.actions import halt_settlement, settle_batch, start_transfer
+from engine_bridge import probes, queries, tasks
+from engine_bridge.actions import clear_mirrors, halt_settlement, settle_batch, start_transfer
 from engine_bridge.actions.accounts import open_account
 from engine_bridge.actions.markets import list_market
-from engine_bridge.adapters import transfers
+from engine_bridge.adapters import administration, transfers
 from engine_bridge.adapters.channel import EngineAway, EngineRefused
 from engine_bridge.adapters.decoding import Undecodable
 from engine_bridge.daemons import settlement
@@ -191,6 +191,35 @@ def test_stands_at_an_event_that_it_does_not_know(
     assert settlement.Settlement("unix:nowhere").step() is False
     assert queries.settlement().halted == "Undecodable: event 7 is of no known kind"
     assert len(notices("factors.outside_told")) == 1
+
+
+def test_stands_where_the_engines_events_end_before_what_was_settled(
+    robot: Actor, tape: Tape, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Restored from an old copy, or begun anew: what it tells next would pass for what comes next. Nobody
+    trades there, either.
+    """
+    short = Batch(2, 1, tape.batch(1, 2).events, 2)
+    script = Script(tape.batch(), Batch(2, 4, (), 2), short, tape.batch())
+    monkeypatch.setattr(settlement, "Feed", script)
+    monkeypatch.setattr(settlement, "RETRY_HALTED", timedelta(0))
+    daemon = settlement.Settlement("unix:nowhere")
+    assert [daemon.step(), daemon.step()] == [True, False]
+    assert queries.settlement().halted == "HistoryLost: the engine's events end at 2, and 3 were settled"
+    assert len(notices("factors.outside_told")) == 1
+    found = SimpleNamespace(awaits_confirmation=True, epoch=2, event_seq=2)
+    confirmed: list[int] = []
+    monkeypatch.setattr(administration, "status", lambda target: found)
+    monkeypatch.setattr(administration, "listed", lambda target: {})
+    monkeypatch.setattr(administration, "confirm", lambda target, *, epoch: confirmed.append(epoch))
+    # A rebuild of the mirrors forgets nothing of that.
+    clear_mirrors(actor=robot, now=clock.now(), reason="test")
+    with pytest.raises(EngineRefused, match="its events end at 2, and 3 were settled"):
+        tasks.confirm_leader(now=clock.now())
+    assert (daemon.step(), queries.settlement().last_event_seq) == (False, 0)
+    found.event_seq = 3
+    tasks.confirm_leader(now=clock.now())
+    assert (daemon.step(), queries.settlement().last_event_seq, {*confirmed}) == (True, 3, {2})
 
 
 def test_does_again_what_the_outbox_may_have_given_up_on(
