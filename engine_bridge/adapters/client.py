@@ -33,7 +33,7 @@ CONNECT_S: Final = 1.0
 ANSWER_S: Final = 3.0
 QUERY_S: Final = 1.0
 SILENCES_MAX: Final = 3
-"""So many calls in a row without an answer open the circuit: the engine is connected, but not alive."""
+"""So many calls in a row without any answer open the circuit: the engine is connected, but not alive."""
 
 _UNTOLD: Final = AWAY - {ResultCode.UNCONFIRMED} | {ResultCode.FORGOTTEN}
 """Codes that tell nothing of the outcome of one command among others: an engine that is gone may have taken
@@ -50,7 +50,6 @@ class Bridge:
         papers.door(target)
         self.target = target
         self._lock = threading.Lock()
-        self._silences = 0
         self._channel: grpc.Channel | None = None
         self._session = Session(target, Line(library or settings.ENGINE_LIBRARY))
         self._session.start()
@@ -65,12 +64,11 @@ class Bridge:
             encoding.commands(commands), timeout_s=ANSWER_S if timeout_s is None else timeout_s
         )
         if whole:
-            self._silences = 0
+            self._session.silences = 0
             return _told(decoding.answers(known))
         # The time is over: what never left was taken back; what left and stayed unanswered is asked about.
-        with self._lock:
-            self._silences += 1
         answers, unsent = decoding.places(known)
+        self._session.note_late(is_silent=not any(answers))
         open_places = [
             place for place, answer in enumerate(answers) if answer is None and place not in unsent
         ]
@@ -144,11 +142,9 @@ class Bridge:
     def _wait_for_connection(self) -> None:
         """Return at once while connected; refuse at once while the circuit is open; else wait a moment."""
         session = self._session
-        if session.connected and self._silences < SILENCES_MAX:
+        if session.connected and session.silences < SILENCES_MAX:
             return
         if session.connected:
-            with self._lock:
-                self._silences = 0
             session.drop()
         if session.failures == 0:
             session.connection_settled.wait(CONNECT_S + 0.5)

@@ -48,6 +48,8 @@ class Session:
         self._thread = threading.Thread(target=self._keep_connected, name="engine-bridge", daemon=True)
         self.connected = False
         self.failures = 0
+        self.silences = 0
+        """So many calls in a row had no answer on this connection."""
         self.ended = ""
         """Why the last connection ended, in the words of whoever ended it."""
         self.connection_settled = threading.Event()
@@ -66,6 +68,11 @@ class Session:
     def depth(self) -> int:
         """How many commands are here, waiting or unanswered."""
         return self._line.depth
+
+    def note_late(self, *, is_silent: bool) -> None:
+        """A call's time is over, with some answers or with none."""
+        with self._lock:
+            self.silences = self.silences + 1 if is_silent else 0
 
     def drop(self) -> None:
         """End a connection on which nothing answers; the next one must greet us first."""
@@ -136,7 +143,7 @@ class Session:
         line.resume(epoch=welcome.epoch, last_applied=welcome.last_session_seq_applied)
         self._pause_s = BACKOFF_FIRST_S
         with self._lock:
-            self.connected, self.failures = True, 0
+            self.connected, self.failures, self.silences = True, 0, 0
         self.connection_settled.set()
 
     def _take(self, frame: order_entry_pb2.ServerFrame) -> None:
