@@ -13,7 +13,7 @@ from typing import Final
 import grpc
 
 from engine_bridge.adapters import decoding
-from engine_bridge.adapters.channel import EngineAway, EngineRefused, is_away, open_channel
+from engine_bridge.adapters.channel import EngineAway, EngineRefused, failure, is_away, open_channel
 from engine_bridge.domain.fees import Rates
 from engine_bridge.domain.markets import Band, Known, Listing
 from engine_bridge.domain.results import ResultCode, engine_time
@@ -282,8 +282,4 @@ def _channel(target: str) -> Iterator[grpc.Channel]:
         try:
             yield channel
         except grpc.RpcError as error:
-            if is_away(error):
-                raise EngineAway(error.code().name) from None  # type: ignore[attr-defined]
-            if error.code() is grpc.StatusCode.FAILED_PRECONDITION:  # type: ignore[attr-defined]
-                raise EngineRefused(error.details()) from None  # type: ignore[attr-defined]
-            raise
+            raise failure(error) from None

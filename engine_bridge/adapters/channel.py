@@ -38,7 +38,7 @@ class OutcomeUnknown(Exception):
 
 
 class EngineRefused(Exception):
-    """An administrative command was refused; the sentence is the engine's."""
+    """An act was refused, or its caller may not do it at all; the sentence is the engine's."""
 
 
 AWAY_CODES: Final = frozenset({
@@ -72,3 +72,10 @@ def open_channel(target: str) -> grpc.Channel:
 def is_away(error: grpc.RpcError | Any) -> bool:
     """Whether the failure says that the engine is not there, rather than that it refused something."""
     return error.code() in AWAY_CODES
+
+
+def failure(error: grpc.RpcError | Any) -> EngineAway | EngineRefused:
+    """What a failed call says: nobody is there, or the engine does not want it, in its own words."""
+    if is_away(error):
+        return EngineAway(error.code().name)
+    return EngineRefused(error.details() or error.code().name)

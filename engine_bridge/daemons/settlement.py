@@ -84,6 +84,9 @@ class Settlement:
             self._asserted = NEVER
             self.close()
             return False
+        except EngineRefused as refused:
+            # The events were settled, and the next ones are, too: only what the engine is told beside waits.
+            log.warning("the engine does not take what it is told beside its events: %s", refused)
         except Gap as gap:
             # A connection can lose a batch; the engine's journal cannot. Ask again from the cursor, once.
             self.close()

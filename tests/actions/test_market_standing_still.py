@@ -8,6 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from uuid import uuid4
 
+import grpc
 import pytest
 from django.conf import settings as configured
 from django.db import OperationalError
@@ -164,19 +165,42 @@ def test_leaves_a_database_that_is_away_to_whoever_runs_it_and_does_not_stand(
 
 
 def test_goes_on_though_the_engine_refuses_what_it_is_told_beside(
-    robot: Actor, now: datetime, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+    robot: Actor, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refused(*_: Any, **__: Any) -> None:
-        raise EngineRefused("on purpose")
+    """Whoever runs it has mixed up two identities, say: no market is stopped, and no transfer is sent."""
 
+    class Denied(grpc.RpcError):
+        def code(self) -> grpc.StatusCode:
+            return grpc.StatusCode.PERMISSION_DENIED
+
+        def details(self) -> str:
+            return "this identity may not"
+
+    def denied(*_: Any, **__: Any) -> None:
+        refused.append(1)
+        raise Denied
+
+    refused: list[int] = []
+    stub = SimpleNamespace(Submit=denied, Settled=denied, Status=denied)
+    monkeypatch.setattr(transfers.transfers_pb2_grpc, "TransfersStub", lambda channel: stub)
+    monkeypatch.setattr(administration.admin_pb2_grpc, "AdminStub", lambda channel: stub)
+    for adapter in (transfers, administration):
+        monkeypatch.setattr(adapter, "open_channel", lambda target: nullcontext())
     list_market(listing=LISTINGS[0], actor=robot, now=now)
+    tom = enrol("Tom", now=now)
+    give(tom.customer.pk, "1", "BTC")
+    start_transfer(
+        customer_id=tom.customer.pk, amount=Amount(5, "BTC"), into_venue=True, actor=tom.actor, now=now
+    )
     tape = Tape()
     tape.open_market()
-    monkeypatch.setattr(settlement, "Feed", Script(tape.batch()))
-    monkeypatch.setattr(settlement.tasks, "assert_market_states", refused)
-    monkeypatch.setattr(transfers, "settled", refused)
-    assert settlement.Settlement("unix:nowhere").step() is True
+    monkeypatch.setattr(settlement, "Feed", Script(tape.batch(), Batch(1, 2, (), 1)))
+    daemon = settlement.Settlement("unix:nowhere")
+    assert daemon.step() is True
     assert (queries.settlement().halted, queries.settlement().last_event_seq) == ("", 1)
+    daemon._swept = clock.now()
+    assert daemon.step() is True
+    assert len(refused) == 4, "its status twice, a transfer, and how far it is settled"
 
 
 def test_stands_at_an_event_that_it_does_not_know(
