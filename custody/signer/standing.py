@@ -166,8 +166,7 @@ class Standing:
         if recovery and registry.recovery is not None:
             delay_s = registry.recovery.delay_s
         members = {"version": str(order.version), "digest": order.subject, "delay_s": str(delay_s)}
-        members["keys"] = digest_of(order.keys)
-        self.remember("announced", {**members, "recovery": recovery, **entry})
+        self.remember("announced", {**members, "keys": digest_of(order.keys), "recovery": recovery, **entry})
 
     def remember(self, event: str, details: Mapping[str, canonical.Value]) -> None:
         """Write it down, and count with it from now on, whether or not the token can be told of it.
@@ -183,16 +182,17 @@ class Standing:
         """Where the journal's file has grown long, begin another, and forget what is over: one at a time."""
         if self.journal.is_long and not self._shortens:
             keep_s = max(self.registry.remembered_s, self._before.remembered_s)
-            live, draft = {*self.memory.outstanding.spends}, self.journal.draft()
-            self._shortens = True
-            with contextlib.suppress(OSError, Refused):
-                with aside():  # it takes a second or two, in which others have their turn
-                    self.journal.write_draft(draft.forget(live, keep_ms=1000 * keep_s))
-                    memory = Memory.of(draft)
-                for entry in self.journal.shorten(draft, at_ms=self.now_ms()):
-                    memory.add(entry)
-                self.memory = memory
-            self._shortens = False
+            live, draft, self._shortens = {*self.memory.outstanding.spends}, self.journal.draft(), True
+            try:
+                with contextlib.suppress(OSError, Refused):
+                    with aside():  # it takes a second or two, in which others have their turn
+                        self.journal.write_draft(draft.forget(live, keep_ms=1000 * keep_s))
+                        memory = Memory.of(draft)
+                    for entry in self.journal.shorten(draft, at_ms=self.now_ms()):
+                        memory.add(entry)
+                    self.memory = memory
+            finally:
+                self._shortens = False
 
     def registry_entry(self) -> Message:
         """What an entry says of the registry in force."""

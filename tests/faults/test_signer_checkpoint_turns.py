@@ -15,7 +15,7 @@ from custody.signer.refusals import Refused
 from kernel.approval import Verb
 from kernel.checkpoint import Draft
 from tests import messages
-from tests.checkpoints import events, soon
+from tests.checkpoints import events, shorten, soon
 from tests.faults.test_signer_turns import FEE, busy
 from tests.groups import WAIT_S, written
 from tests.holding import Orders
@@ -67,6 +67,23 @@ def test_keeps_what_is_signed_and_ordered_meanwhile(desk: Desk) -> None:
         desk.restart()
     assert desk.let_go("hot") == "obeyed"
     assert desk.spend(intent=paid) == "SIGNER_REPLAY"
+
+
+def test_begins_the_next_file_after_a_fault_that_nobody_foresaw(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else it would take itself to be at it for ever, and the file grow until the disk is full."""
+
+    def fails(*_: object, **__: object) -> None:
+        raise MemoryError("on purpose")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Draft, "forget", fails)
+        with pytest.raises(MemoryError):
+            shorten(desk)
+    assert desk.spend() == "signed"
+    shorten(desk)
+    assert desk.health["used"] == {"hot": "25002000"}
 
 
 def test_begins_no_file_where_another_journal_was_begun_meanwhile(
