@@ -71,6 +71,7 @@ class Event(StrEnum):
     STATEMENT_ANSWERED = "custody.customer_statement.answered"
     STATEMENTS_FORGOTTEN = "custody.customer_statement.forgotten"
     RECONCILIATION_CHANGED = "custody.reconciliation.changed"
+    RECONCILIATION_ANSWERED = "custody.reconciliation.answered"
     REGISTRY_HEARD = "custody.registry.heard"
     REGISTRY_LOADED = "custody.registry.loaded"
     PRICE_REPORTED = "custody.price.reported"

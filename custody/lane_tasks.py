@@ -20,6 +20,7 @@ from core.actor import system
 from core.refusals import Refused
 from custody import actions, queries, tasks
 from custody.adapters import reconciler_client, signer_client
+from custody.domain import reconciliations
 from custody.models import Withdrawal
 from kernel import canonical
 
@@ -166,16 +167,16 @@ def reconcile(*, now: datetime) -> None:
                 *(name, found.on_chain, found.in_books, " ".join(found.breaks)),
             )
         told = {token: _attest(token, found.attestation) for token in queries.wallet_named(name).tokens}
-        actions.report_told(wallet=name, told=told)
+        actions.report_told(wallet=name, told=told, actor=ACCOUNTANT, now=now)
 
 
 def _attest(token: str, attestation: Mapping[str, canonical.Value]) -> str:
-    """The signer's refusal, or nothing."""
+    """The signer's refusal, or that it is silent, or nothing."""
     try:
         declined = signer_client.attest(settings.SIGNERS_DIR, token, attestation)
     except signer_client.SignerUnreachable as error:
         log.warning("no answer: %s", error)
-        return "silent"
+        return reconciliations.SILENT
     if declined:
         log.error("%s took no attestation: %s %s", token, declined.code, declined.detail)
     return declined.code if declined else ""

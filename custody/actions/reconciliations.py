@@ -1,4 +1,4 @@
-"""What the reconciler found, mirrored; a change of its mind is an event."""
+"""What the reconciler found, and what signers said to it, mirrored; a change of either's mind is an event."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from core import audit
 from core.action import action
 from core.actor import Actor
 from custody import queries
+from custody.domain.reconciliations import SILENT
 from custody.events import Event
 from custody.models import Reconciliation
 
@@ -55,6 +56,25 @@ def report_reconciliation(
     return found
 
 
-def report_told(*, wallet: str, told: Mapping[str, str]) -> None:
-    """Mirror what signers answered to the last attestation. A mirror needs no audit event."""
-    Reconciliation.objects.filter(wallet__name=wallet).update(told=dict(told))
+@action(Event.RECONCILIATION_ANSWERED)
+def report_told(*, wallet: str, told: Mapping[str, str], actor: Actor, now: datetime) -> None:
+    """Mirror what signers answered to the last attestation: token to code. An audit event tells where one
+    begins to refuse it, refuses it for another reason, or takes it again; one that is silent said nothing.
+    """
+    row = Reconciliation.objects.select_for_update(no_key=True).get(wallet__name=wallet)
+    before, after = _refusals(row.told), _refusals(told)
+    row.told = dict(told)
+    row.save(update_fields=["told"])
+    if before != after:
+        audit.record(
+            Event.RECONCILIATION_ANSWERED,
+            row,
+            actor=actor,
+            now=now,
+            before={"refused": before},
+            after={"refused": after},
+        )
+
+
+def _refusals(told: Mapping[str, str]) -> dict[str, str]:
+    return {token: code for token, code in sorted(told.items()) if code not in ("", SILENT)}

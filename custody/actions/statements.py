@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, Final
 from uuid import UUID
@@ -75,31 +76,30 @@ def take_statement(
     for its destination with this very action; everything else begins a cooling-off, in each signer by its
     own clock.
     """
-    if actor.kind != "customer" or actor.identity != customer_id:
-        raise NotAllowed(
-            "Only the customer says this of themselves.", target=f"customers.customer/{customer_id}"
-        )
-    locks.customer_withdrawals(customer_id)
-    known = CustomerStatement.objects.filter(customer_id=customer_id, payload=payload).first()
-    if known is not None:
-        return known
-    customer = Customer.objects.select_related("identity").get(pk=customer_id)
-    if not customer.identity.is_active:
-        raise NotAllowed("Nothing was taken: this account is suspended.")
-    said = _verified(payload, proof, customer_id, now=now)
-    if isinstance(said, KeyStatement):
-        kind, subject = said_by.CUSTOMER_KEY, said.key.public_key.hex()
-    else:
-        kind = said_by.REMOVAL if said.removed else said_by.BENEFICIARY
-        subject = said.destination
-        _check_order(customer_id, said)
-    if kind != said_by.REMOVAL:
-        freezes.check(scopes.TRADER_API, scopes.customer(customer_id))
-        queries.check_held(customer_id, now=now, undone="Nothing was taken")
-        check_confirmed(customer_id, confirmed, undone="Nothing was taken", is_required=True)
-        _check_count(customer_id, now=now)
-    if kind == said_by.BENEFICIARY:
-        _enter_in_address_book(customer, subject, label, now=now)
+    with _named(f"customers.customer/{customer_id}"):
+        if actor.kind != "customer" or actor.identity != customer_id:
+            raise NotAllowed("Only the customer says this of themselves.")
+        locks.customer_withdrawals(customer_id)
+        known = CustomerStatement.objects.filter(customer_id=customer_id, payload=payload).first()
+        if known is not None:
+            return known
+        customer = Customer.objects.select_related("identity").get(pk=customer_id)
+        if not customer.identity.is_active:
+            raise NotAllowed("Nothing was taken: this account is suspended.")
+        said = _verified(payload, proof, customer_id, now=now)
+        if isinstance(said, KeyStatement):
+            kind, subject = said_by.CUSTOMER_KEY, said.key.public_key.hex()
+        else:
+            kind = said_by.REMOVAL if said.removed else said_by.BENEFICIARY
+            subject = said.destination
+            _check_order(customer_id, said)
+        if kind != said_by.REMOVAL:
+            freezes.check(scopes.TRADER_API, scopes.customer(customer_id))
+            queries.check_held(customer_id, now=now, undone="Nothing was taken")
+            check_confirmed(customer_id, confirmed, undone="Nothing was taken", is_required=True)
+            _check_count(customer_id, now=now)
+        if kind == said_by.BENEFICIARY:
+            _enter_in_address_book(customer, subject, label, now=now)
     row = CustomerStatement.objects.create(
         customer=customer,
         kind=kind,
@@ -238,6 +238,16 @@ def _forget(
         reason=reason,
     )
     return count
+
+
+@contextmanager
+def _named(target: str) -> Iterator[None]:
+    """Whatever is refused in it is on record under this name."""
+    try:
+        yield
+    except Refused as refusal:
+        refusal.target = refusal.target or target
+        raise
 
 
 def _verified(

@@ -21,6 +21,8 @@ from kernel.money import Amount
 
 LATE: Final = timedelta(hours=24)
 """After so long, what the lane signed and is not final in the chain is a matter for people."""
+SILENT: Final = "silent"
+"""What stands for a signer's answer to an attestation where it gave none."""
 BLIND: Final = "Could not look at"
 """How a break begins that says no more than that nobody could look for too long."""
 

@@ -15,14 +15,14 @@ from core.audit.models import AuditEvent
 from core.health import Status
 from core.ledger import AccountKind
 from core.trusted import serving
-from custody import lane_tasks, probes, queries
+from custody import actions, lane_tasks, probes, queries
 from custody.adapters.reconciler_client import NothingReconciled, reconcile
 from custody.models import Address, Reconciliation, Utxo
 from kernel.money import Amount
 from tests.lane import Scene
 from tests.reconciling import Chain, look
 from tests.roles import as_role
-from tests.treasury import BTC, raw_of
+from tests.treasury import BTC, ROBOT, raw_of
 
 pytestmark = [pytest.mark.django_db, pytest.mark.usefixtures("reconciler")]
 
@@ -77,6 +77,24 @@ def test_opens_the_lane_and_shuts_it_with_a_break(scene: Scene, chain: Chain) ->
     a_second_later(scene)
     look(scene)
     assert withdraw(scene).state == "broadcast"
+
+
+def test_that_a_signer_refuses_is_on_record_until_it_is_taken_again(scene: Scene) -> None:
+    behind, taken = scene.signers.desks["hot-2"], {"hot-1": "", "hot-2": "", "hot-3": ""}
+    behind.now -= 3_600
+    refused = {**taken, "hot-2": "SIGNER_BAD_ATTESTATION"}
+    assert [look(scene).told for _ in range(2)] == [refused] * 2
+    assert "hot-2 (SIGNER_BAD_ATTESTATION)" in probes.read_reconciliation(scene.treasury.now).sentence
+    behind.now += 3_600
+    assert [look(scene).told for _ in range(2)] == [taken] * 2
+    silent = {**taken, "hot-2": "silent"}
+    actions.report_told(wallet="hot", told=silent, actor=ROBOT, now=scene.treasury.now)  # which is no refusal
+    events = [event.doc for event in AuditEvent.objects.order_by("id")]
+    assert [
+        (one["before"]["refused"], one["after"]["refused"])
+        for one in events
+        if one["action"] == "custody.reconciliation.answered"
+    ] == [({}, {"hot-2": "SIGNER_BAD_ATTESTATION"}), ({"hot-2": "SIGNER_BAD_ATTESTATION"}, {})]
 
 
 def test_shuts_the_lane_for_a_balance_behind_which_there_is_no_coin(scene: Scene) -> None:
@@ -150,11 +168,11 @@ def test_waits_where_node_and_books_stand_at_different_blocks_and_says_when_it_i
         reconcile(settings.RECONCILER_SOCKET, "cold")
 
 
-@pytest.mark.parametrize("version", [True, 2, "1", None])
-def test_answers_no_other_version_of_the_question(scene: Scene, version: object, settings: Any) -> None:
-    message: dict[str, Any] = {"v": version, "type": "reconcile", "wallet": "hot"}
-    (answer,) = serving.ask(settings.RECONCILER_SOCKET, message, patience_s=60)
-    assert (answer["type"], answer["why"]) == ("refused", "no such request")
+def test_answers_no_other_version_of_the_question(scene: Scene, settings: Any) -> None:
+    for version in (True, 2, "1", None):
+        message: dict[str, Any] = {"v": version, "type": "reconcile", "wallet": "hot"}
+        (answer,) = serving.ask(settings.RECONCILER_SOCKET, message, patience_s=60)
+        assert (answer["type"], answer["why"]) == ("refused", "no such request")
 
 
 def test_is_read_in_a_role_that_writes_nothing(scene: Scene) -> None:

@@ -87,6 +87,11 @@ def test_is_not_taken_without_the_customers_own_word(treasury: Treasury) -> None
             now=treasury.now,
         )
     assert [row.kind for row in CustomerStatement.objects.all()] == ["custody.customer_key"]
+    events = [event.doc for event in AuditEvent.objects.order_by("id")]
+    refused = [one for one in events if one["action"] == "custody.customer_statement.taken.refused"]
+    codes = ["statement.no_key", *(["statement.bad"] * (len(wrong) + 1)), "not_allowed"]
+    assert [one["after"]["code"] for one in refused] == codes
+    assert {one["target"] for one in refused} == {f"customers.customer/{treasury.tom.pk}"}
 
 
 def test_is_not_taken_and_brought_to_no_signer_after_a_new_password_by_mail(treasury: Treasury) -> None:

@@ -200,6 +200,9 @@ def test_is_no_passkey_of_another_page_or_one_that_verifies_nobody(staff: Staff,
     with pytest.raises(BadRegistration):
         register(staff.eve, Authenticator(), **how)
     assert not Passkey.objects.filter(user=staff.eve.identity, name="the blue one").exists()
+    event = AuditEvent.objects.order_by("-id")[0].doc
+    assert event["action"] == "factors.factor.proposed.refused"
+    assert event["after"] == {"code": BadRegistration.code}
 
 
 @pytest.mark.django_db
