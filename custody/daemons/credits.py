@@ -1,13 +1,18 @@
 """The credits against no coins for which the reconciler has seen officers' signatures: a line for each.
 
 `ASSET UNITS REFERENCE`. An officer who left the registry signed for old ones all the same, so each is checked
-once and remembered. The file lies beside the key, where the database's owner cannot reach it.
+once and remembered. The file lies beside the key, where the database's owner cannot reach it, and beside it
+another (`.seen`) that says when the books were read the last time: what came into them later was not there,
+whatever time it says. Where either is lost, the first look believes the times in the books, once.
 """
 
 from __future__ import annotations
 
+import json
 import os
 from collections import Counter
+from collections.abc import Collection
+from datetime import datetime
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,8 +45,18 @@ class Credits:
 
     def __init__(self, path: Path | None = None) -> None:
         self._path = path
-        lines = path.read_text().splitlines() if path is not None and path.exists() else []
-        self._known = {one.reference: one for one in map(Known.read, lines)}
+        self._known: dict[str, Known] = {}
+        self._seen_at: datetime | None = None
+        self._unsigned: dict[str, datetime | None] = {}  # those that nobody signed for, and their `absent`
+        if path is None:
+            return
+        beside = _beside(path)
+        if not path.exists():
+            beside.unlink(missing_ok=True)
+        else:
+            self._known = {one.reference: one for one in map(Known.read, path.read_text().splitlines())}
+            if beside.exists():
+                self._seen_at, self._unsigned = _seen(beside.read_text())
 
     @property
     def references(self) -> frozenset[str]:
@@ -65,3 +80,35 @@ class Credits:
                 file.flush()
                 os.fsync(file.fileno())
         self._known[one.reference] = one
+
+    def absent(self, reference: str) -> datetime | None:
+        """When the books were last read without this one in them; None where that is not known."""
+        return self._unsigned.get(reference, self._seen_at)
+
+    def seen(self, at: datetime, *, unsigned: Collection[str]) -> None:
+        """The books were read then, and had these beside those that are known, and no more."""
+        self._unsigned = {one: self.absent(one) for one in unsigned}
+        self._seen_at = at
+        if self._path is not None:
+            self._path.touch()
+            said = {one: moment and moment.isoformat() for one, moment in self._unsigned.items()}
+            beside = _beside(self._path)
+            fresh = beside.with_name(f"{beside.name}.new")
+            with fresh.open("w") as file:
+                json.dump({"at": at.isoformat(), "unsigned": said}, file)
+                file.flush()
+                os.fsync(file.fileno())
+            fresh.replace(beside)
+
+
+def _beside(path: Path) -> Path:
+    return path.with_name(f"{path.name}.seen")
+
+
+def _seen(text: str) -> tuple[datetime, dict[str, datetime | None]]:
+    try:
+        said = json.loads(text)
+        unsigned = {str(one): at and datetime.fromisoformat(at) for one, at in said["unsigned"].items()}
+        return datetime.fromisoformat(said["at"]), unsigned
+    except (ValueError, TypeError, KeyError, AttributeError):
+        raise BadFile(f"it does not say when the books were read: {text[:80]!r}") from None

@@ -193,11 +193,11 @@ class Reconciler:
         if held is not None and (books.height, books.tip) == (held.height, held.tip) == self._at_tip():
             on_chain = held.units(described.indexes)
             differs = on_chain != books.units
-            unsound = [*self._unsound(books, held.units() - on_chain), *unseen]
+            unsound = [*self._unsound(books, held.units() - on_chain, began=began), *unseen]
         else:  # the two sums say nothing of each other
             if held is not None:
                 later.append(NotNow(self._apart(books)))
-            unsound = self._unsound(books, books.whole.elsewhere)
+            unsound = self._unsound(books, books.whole.elsewhere, began=began)
         try:
             unsound += self._venue()
         except Exception as error:  # noqa: BLE001 - what else is wrong is said all the same
@@ -228,18 +228,23 @@ class Reconciler:
                 spent=spent,
             )
 
-    def _unsound(self, books: Books, elsewhere: int) -> list[canonical.Value]:
+    def _unsound(self, books: Books, elsewhere: int, *, began: datetime) -> list[canonical.Value]:
         """What is wrong beyond the wallet itself, in sentences."""
-        unsigned = []
+        unsigned: list[tuple[str, str]] = []
         for credit in books.whole.credits:
             try:
-                check(credit, self._registry)
+                check(credit, self._registry, absent=self._agreed.absent(credit.reference))
             except NotAgreed as error:
-                unsigned.append(f"Officers have not signed for the adjustment {credit.reference}: {error}.")
+                unsigned.append((credit.reference, str(error)))
             else:
                 self._agreed.add(credit)
+        if len(books.whole.credits) < queries.CREDITS_MAX:  # else more are there that were not read
+            self._agreed.seen(began, unsigned=[reference for reference, _ in unsigned])
         unsound = breaks(books.whole, elsewhere=elsewhere, signed=self._agreed.units)
-        return [*unsound, *unsigned]
+        return [
+            *unsound,
+            *(f"Officers have not signed for the adjustment {one}: {why}." for one, why in unsigned),
+        ]
 
     def _spent(self, wallet: str, height: int) -> dict[str, canonical.Value]:
         """Coins that signers wait for and that the node itself shows as spent, deep enough, and by what."""

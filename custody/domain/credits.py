@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Final
 
 from kernel import canonical, intent, quorum, webauthn
@@ -16,6 +16,8 @@ from kernel.registry import Registry
 
 KIND: Final = "custody.adjustment"
 PEOPLE: Final = 2
+ON_ITS_WAY: Final = timedelta(minutes=10)
+"""For a booking that is being committed when its approval ends, and for clocks that differ."""
 _ANYBODY: Final = "officers"
 
 
@@ -38,12 +40,14 @@ class Credit:
     approvals: tuple[SignedApproval, ...] = ()
 
 
-def check(credit: Credit, registry: Registry) -> None:
+def check(credit: Credit, registry: Registry, *, absent: datetime | None = None) -> None:
     """Nothing, if enough pinned officers signed for exactly this entry; else NotAgreed.
 
     The quorum is the registry's for adjustments where it has one, and any two officers else. The maker never
     counts. The entry's reference is in what they signed, and an entry has its reference once. So is when it
-    ends (since version 2): what is booked later, nobody agreed to any more.
+    ends (since version 2): what is booked later, nobody agreed to any more. When it was booked is the word of
+    whoever wrote it; `absent`, when it was last seen not to be there, is the reconciler's own, by its clock.
+    None stands for a reconciler that has not looked before.
     """
     wanted = {
         "kind": KIND,
@@ -60,8 +64,15 @@ def check(credit: Credit, registry: Registry) -> None:
         raise NotAgreed("there is no request for it") from None
     if credit.kind != KIND or any(document.get(name) != value for name, value in wanted.items()):
         raise NotAgreed("what was asked for is another credit")
-    if document.get("v") != 1 and credit.posted_at > _end(document.get("expires")):
+    if document.get("v") == 1:
+        if absent is not None:
+            raise NotAgreed(
+                f"what was asked for says no end, and it was not there at {absent:%Y-%m-%d %H:%M}"
+            )
+    elif credit.posted_at > (end := _end(document.get("expires"))):
         raise NotAgreed("it was booked after its approval had ended")
+    elif absent is not None and absent > end + ON_ITS_WAY:
+        raise NotAgreed(f"its approval ended at {end:%Y-%m-%d %H:%M}, and it came into the books since")
     if len({one.nonce for one in credit.approvals}) > 1:  # so those of one that was refused count in no other
         raise NotAgreed("what was signed are answers to several requests")
     policy = registry.policies.get(KIND)

@@ -86,6 +86,7 @@ from custody.queries.payments import (
     void_at,
 )
 from custody.queries.reconciliations import (
+    CREDITS_MAX,
     awaited_coins,
     books_of,
     is_stale,
@@ -200,6 +201,7 @@ from custody.queries.withdrawals import (
 )
 
 __all__ = [
+    "CREDITS_MAX",
     "Ahead",
     "Allowance",
     "Announcement",

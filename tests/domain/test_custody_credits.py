@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any, Final
 
 import pytest
 
-from custody.domain.credits import KIND, Credit, NotAgreed, check
+from custody.daemons.credits import BadFile, Credits
+from custody.domain.credits import KIND, ON_ITS_WAY, Credit, NotAgreed, check
 from kernel import canonical
 from kernel.approval import SignedApproval, Verb
 from kernel.intent import WITHDRAWAL
@@ -34,6 +36,7 @@ PAYLOAD: Final = canonical.encode(
         "expires": "2026-11-23T05:00:00Z",
     }
 )
+ENDLESS: Final = {name: one for name, one in canonical.decode_object(PAYLOAD).items() if name != "expires"}
 
 
 def credit(*officers: str, payload: bytes = PAYLOAD, **how: Any) -> Credit:
@@ -42,9 +45,12 @@ def credit(*officers: str, payload: bytes = PAYLOAD, **how: Any) -> Credit:
     return Credit(KIND, "a1", "BTC", 50, TOM, NOW, ANA, payload, signed)
 
 
-def refusal(of: Credit, registry: Any = REGISTRY) -> str:
+END: Final = datetime(2026, 11, 23, 5, tzinfo=UTC)
+
+
+def refusal(of: Credit, registry: Any = REGISTRY, **how: Any) -> str:
     with pytest.raises(NotAgreed) as refused:
-        check(of, registry)
+        check(of, registry, **how)
     return str(refused.value)
 
 
@@ -89,14 +95,52 @@ def test_is_of_this_deployment_and_this_kind() -> None:
 
 
 def test_is_booked_before_their_approval_ends_which_what_they_sign_says_since_version_2() -> None:
-    end = datetime(2026, 11, 23, 5, tzinfo=UTC)
-    check(replace(credit(BEN, CY), posted_at=end), REGISTRY)
-    late = replace(credit(BEN, CY), posted_at=end + timedelta(seconds=1))
+    check(replace(credit(BEN, CY), posted_at=END), REGISTRY)
+    late = replace(credit(BEN, CY), posted_at=END + timedelta(seconds=1))
     assert refusal(late) == "it was booked after its approval had ended"
-    without = {name: one for name, one in canonical.decode_object(PAYLOAD).items() if name != "expires"}
-    said = credit(BEN, CY, payload=canonical.encode(without))
+    said = credit(BEN, CY, payload=canonical.encode(ENDLESS))
     assert refusal(said) == "what was asked for says no end"
-    check(replace(credit(BEN, CY, payload=canonical.encode({**without, "v": 1})), posted_at=end), REGISTRY)
+
+
+def test_was_there_before_the_end_of_what_was_signed_whatever_time_it_says_it_was_booked() -> None:
+    """Else whoever writes rows keeps an approval that came to nothing, and books it when it is forgotten."""
+    kept, moment = credit(BEN, CY), timedelta(seconds=1)
+    for looked in (None, NOW, END, END + ON_ITS_WAY):
+        check(kept, REGISTRY, absent=looked)
+    assert refusal(kept, absent=END + ON_ITS_WAY + moment) == (
+        "its approval ended at 2026-11-23 05:00, and it came into the books since"
+    )
+
+
+def test_is_believed_without_an_end_only_where_it_was_there_before_anybody_looked() -> None:
+    """Version 1 said none. What was signed then, and is booked now, would be good for ever."""
+    old = credit(BEN, CY, payload=canonical.encode({**ENDLESS, "v": 1}))
+    check(old, REGISTRY)
+    assert refusal(old, absent=NOW).startswith("what was asked for says no end, and it was not there at 20")
+    future = credit(BEN, CY, payload=canonical.encode({**ENDLESS, "v": 3}))
+    assert refusal(future) == "what was asked for says no end"
+
+
+def test_counts_from_the_first_look_at_it_however_often_it_is_refused(tmp_path: Path) -> None:
+    """One is taken after all once its reconciler knows an officer whom it did not; what came late, never."""
+    path, later = tmp_path / "credits", END + 2 * ON_ITS_WAY
+    seen = Credits(path)
+    assert seen.absent("a1") is None
+    seen.seen(NOW, unsigned=["a0"])
+    seen.seen(END, unsigned=["a0", "a1"])
+    seen.seen(later, unsigned=["a1", "a2"])
+    for each in (seen, Credits(path)):
+        found = [each.absent(name) for name in ("a1", "a2", "a0", "a3")]
+        assert found == [NOW, END, later, later]
+    Credits(path).seen(END, unsigned=[])  # a clock that was ahead is believed no longer than it was
+    assert Credits(path).absent("a1") == END
+    path.unlink()
+    assert Credits(path).absent("a1") is None  # what was agreed to is read again from the signatures
+    path.touch()
+    for text in ("", "{}", "[]", '{"at": "now", "unsigned": {}}', '{"at": 1, "unsigned": {"a": 1}}'):
+        (tmp_path / "credits.seen").write_text(text)
+        with pytest.raises(BadFile):
+            Credits(path)
 
 
 @pytest.mark.parametrize(

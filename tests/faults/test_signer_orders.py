@@ -142,6 +142,26 @@ def test_obeys_each_order_once(desk: Desk) -> None:
     assert desk.spend() == "SIGNER_FROZEN"
 
 
+def test_obeys_none_that_was_kept_back_until_it_had_ended(desk: Desk) -> None:
+    """Whoever carries orders brings them weeks later, when a release, a reopening or a registry does harm."""
+    end = time_text(desk.in_hours(24))
+    stop: dict[str, Any] = {"officers": [BEN], "verb": Verb.APPROVE, "expires": end}
+    registry = {"version": 2, "digest": "ab" * 32, "keys": list(desk.registry.keys)}
+    kept = [
+        order("signer.release", wallet="hot", expires=end),
+        order("signer.registry", **registry, expires=end),
+        order("signer.veto", digest="cd" * 32, **stop),
+        order("signer.freeze", wallet="hot", **stop),
+        reopening(desk, expires=end),
+    ]
+    desk.now += 24 * 3_600
+    assert [desk.code(one) for one in kept] == ["SIGNER_INTENT_EXPIRED"] * len(kept)
+    assert (desk.health["frozen"], desk.signer.memory.announced) == ({}, {})
+    desk.now -= 1
+    # In time they hold; but a reopening is of the journal as it was found, and that has gone on.
+    assert [desk.code(one) for one in kept] == [*(["obeyed"] * 4), "SIGNER_BAD_ORDER"]
+
+
 def test_ends_no_freeze_by_a_release_that_was_signed_before_it(desk: Desk) -> None:
     """Officers signed it for another freeze; whoever carries orders kept it from this signer till now."""
     kept = order("signer.release", wallet="hot", expires=time_text(desk.in_hours(24)))

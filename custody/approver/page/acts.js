@@ -11,6 +11,10 @@ export { DECIMALS, Unreadable, decimal } from "./shapes.js";
 // Signers take nothing that ends more than a week from now (kernel/pinned.py), and cannot know when it was signed: what
 // ends later would be kept until they do take it, long after everybody has forgotten that it was approved.
 const GOOD_FOR_HOURS = 7 * 24;
+// What lets go again, or brings in other officers, is drafted to be good for a day (custody/domain/orders.py). And signers
+// let go only by a release that ends a day or more behind the freeze (custody/signer/holds.py): one that was signed before
+// a freeze can never be that, because this page signs none that is good for longer.
+const LETS_GO_FOR_HOURS = 24;
 const COMMON = { v: number, kind: word, deployment: word, maker: id };
 const PAYMENT = {
   ...COMMON, network: word, asset: word, amount: units, destination: word, destination_label: text,
@@ -87,7 +91,7 @@ const keyLines = (act) => act.keys.map(({ name, fingerprint }, place) => line(
 ));
 const stop = (members, rest) => order(members, { verb: "approve", answers: ["approve"], ...rest });
 const letGo = (members, rest) => ({
-  asks: true, ...order(members, { verb: "release", answers: ["release", "reject"], ...rest }),
+  asks: true, ...order(members, { verb: "release", answers: ["release", "reject"], goodForHours: LETS_GO_FOR_HOURS, ...rest }),
 });
 
 // What allows an erasure in law (kyc/domain/erasures.py).
@@ -254,10 +258,7 @@ export const ACTS = new Map([
     headline: () => "Veto a registry that was announced to the signers",
     lines: (act) => [line("Registry’s digest", act.digest, "mono")],
   })],
-  // Signers let go only by a release that ends a day or more behind the freeze (custody/signer/counters.py). One that
-  // was signed before a freeze can never be that, because this page signs none that is good for longer than a day.
   ["signer.release", letGo({ wallet: word }, {
-    goodForHours: 24,
     headline: (act) => (OFFICER.test(act.wallet) ? "Let an officer count again at every signer" : `Let ${whose(act.wallet)} sign again`),
     lines: (act) => [
       ...who(act.wallet),
@@ -319,6 +320,7 @@ export function read(members, { kind, deployment }) {
   if (found.v !== (act.version ?? 1)) throw new Unreadable("The payload is of another version than this page reads.");
   if (found.kind !== kind) throw new Unreadable("The request is filed under another kind than its payload.");
   if (found.deployment !== deployment) throw new Unreadable("The payload belongs to another deployment than the request.");
+  const isFounding = kind === "signer.registry" && found.version === 1;
   return {
     noun: act.noun,
     headline: act.headline(found),
@@ -327,11 +329,11 @@ export function read(members, { kind, deployment }) {
     expires: found.expires ?? null,
     maker: found.maker,
     suspended: found.suspended ?? null,
-    goodForHours: act.goodForHours ?? GOOD_FOR_HOURS,
+    goodForHours: isFounding ? GOOD_FOR_HOURS : act.goodForHours ?? GOOD_FOR_HOURS,
     verb: act.verb ?? "approve",
     answers: act.answers ?? ["approve", "reject"],
     asks: act.asks ?? false,
-    isFounding: kind === "signer.registry" && found.version === 1,
+    isFounding,
   };
 }
 
