@@ -20,6 +20,7 @@ from engine_bridge.adapters import notes, transfers
 from engine_bridge.adapters.channel import EngineAway, EngineRefused
 from engine_bridge.adapters.decoding import Undecodable
 from engine_bridge.adapters.feed import Feed
+from engine_bridge.adapters.notes import NotesDown
 from engine_bridge.domain.bookkeeping import orders_opened
 from engine_bridge.domain.events import Batch
 from engine_bridge.domain.movements import Break
@@ -53,6 +54,7 @@ class Settlement:
     def __init__(self, target: str) -> None:
         self._target = target
         self._feed: Feed | None = None
+        self._unsettled: Batch | None = None
         self._gaps = self._reached = self._known = 0
         self._waits = False
         self._swept = self._acknowledged = self._halted = self._asserted = NEVER
@@ -65,8 +67,7 @@ class Settlement:
         if now - self._halted < RETRY_HALTED:
             return False
         try:
-            batch = self._next()
-            self._waits = False
+            batch = self._unsettled or self._next()
             newest, known = batch.newest_event_seq, max(self._known, self._reached)
             if newest < known:
                 raise HistoryLost(f"the engine's events end at {newest}, and {known} were settled")
@@ -76,13 +77,17 @@ class Settlement:
                 self._reached = batch.last_event_seq
             elif queries.settled_event_seq() != self._reached:
                 self.close()  # the mirrors were emptied to be rebuilt: begin again from the cursor
+            self._unsettled, self._waits = None, False
             self._sweep(now)
         except EngineAway as away:
-            if not self._waits:
-                log.warning("settlement waits for the engine: %s", away)
-            self._waits = True
+            self._wait("the engine", away)
             self._asserted = NEVER
             self.close()
+            return False
+        except NotesDown as down:
+            # Names that clients gave their orders would be missing in the mirrors for good.
+            self._wait("Redis, where notes of orders lie", down)
+            self._unsettled = batch
             return False
         except EngineRefused as refused:
             # The events were settled, and the next ones are, too: only what the engine is told beside waits.
@@ -109,6 +114,7 @@ class Settlement:
 
     def close(self) -> None:
         """End the subscription; the next step begins again from the cursor."""
+        self._unsettled = None
         if self._feed is not None:
             self._feed.close()
             self._feed = None
@@ -118,6 +124,11 @@ class Settlement:
             self._reached, self._known = queries.settled_event_seq(), queries.known_event_seq()
             self._feed = Feed(self._target, from_event_seq=self._reached + 1, consumer=NAME)
         return self._feed.next()
+
+    def _wait(self, what: str, why: Exception) -> None:
+        if not self._waits:
+            log.warning("settlement waits for %s: %s", what, why)
+        self._waits = True
 
     def _halt(self, reason: Exception, now: datetime) -> None:
         """Nothing is skipped and nothing rejected: settlement stands until a person has looked."""

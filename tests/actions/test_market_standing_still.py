@@ -24,9 +24,10 @@ from engine_bridge.actions.markets import list_market
 from engine_bridge.adapters import administration, transfers
 from engine_bridge.adapters.channel import EngineAway, EngineRefused
 from engine_bridge.adapters.decoding import Undecodable
+from engine_bridge.adapters.notes import NotesDown
 from engine_bridge.daemons import settlement
 from engine_bridge.domain.commands import MoveFunds
-from engine_bridge.domain.events import Batch
+from engine_bridge.domain.events import Batch, Note
 from engine_bridge.domain.markets import LISTINGS
 from engine_bridge.domain.transfers import ACKNOWLEDGED_AFTER
 from engine_bridge.models import Transfer
@@ -164,6 +165,26 @@ def test_leaves_a_database_that_is_away_to_whoever_runs_it_and_does_not_stand(
     assert script.asked == [1, 1], "from the cursor, as if nothing had come"
 
 
+def test_waits_for_the_notes_of_orders_and_does_not_stand(
+    tape: Tape, told: dict[str, list[Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor does its process end, which confirms leaders and tells the engine what officers stopped."""
+    answers: list[Any] = [NotesDown("refused"), NotesDown("refused"), {}]
+
+    def find(order_ids: set[int]) -> dict[int, Note]:
+        answer = answers.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return dict(answer)
+
+    script = Script(tape.batch())
+    monkeypatch.setattr(settlement, "Feed", script)
+    monkeypatch.setattr(settlement.notes, "find", find)
+    daemon = settlement.Settlement("unix:nowhere")
+    assert [daemon.step() for _ in range(3)] == [False, False, True]
+    assert (queries.settlement().halted, queries.settlement().last_event_seq, script.asked) == ("", 3, [1])
+
+
 def test_goes_on_though_the_engine_refuses_what_it_is_told_beside(
     robot: Actor, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -259,7 +280,7 @@ def test_does_again_what_the_outbox_may_have_given_up_on(
     monkeypatch.setattr(settlement.tasks, "send_pending_transfers", lambda: done.append("transfers"))
     daemon = settlement.Settlement("unix:nowhere")
     begun = clock.now()
-    Transfer.objects.filter(pk=row.pk).update(created_at=begun)
+    Transfer.objects.filter(pk=row.pk).update(created_at=begun - settlement.SWEEP_EVERY / 2)
     daemon._sweep(begun)
     daemon._sweep(begun + settlement.SWEEP_EVERY / 2)
     assert done == []
