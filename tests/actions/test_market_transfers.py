@@ -12,6 +12,8 @@ import pytest
 from core import ledger
 from core.actor import Actor
 from core.audit.models import AuditEvent
+from core.freezes.checking import Frozen
+from core.freezes.models import Freeze
 from core.ledger import AccountKind
 from core.ledger.models import JournalEntry
 from engine_bridge import locks, tasks
@@ -69,6 +71,20 @@ def test_is_not_begun_where_it_cannot_be(
         start(pair[0], values.pop("units"), now, **values)
     assert Transfer.objects.count() == 0
     assert (AuditEvent.objects.count() - before, JournalEntry.objects.count() - journal) == (1, 0)
+
+
+def test_is_not_begun_while_its_customer_or_its_asset_is_frozen(
+    pair: tuple[Trader, Trader], now: datetime
+) -> None:
+    tom, tia = pair
+    start(tia, 1, now, asset="USDT")
+    for scope, trader, asset in ((f"customer:{tom.customer.pk}", tom, "BTC"), ("asset:USDT", tia, "USDT")):
+        start(trader, 1, now, asset=asset)
+        Freeze.objects.create(scope=scope, pulled_at=now, reason="a scene")
+        for into_venue in (True, False):
+            with pytest.raises(Frozen):
+                start(trader, 1, now, asset=asset, into_venue=into_venue)
+    assert Transfer.objects.count() == 3
 
 
 @pytest.mark.parametrize("other", [{"units": 6}, {"asset": "USDT"}, {"into_venue": False}])

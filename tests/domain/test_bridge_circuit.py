@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
+import grpc
 import pytest
 
-from engine_bridge.adapters import decoding, session
+from engine_bridge.adapters import client, decoding, session
 from engine_bridge.adapters.channel import EngineAway, EngineRefused
 from engine_bridge.adapters.client import SILENCES_MAX, Bridge
 from engine_bridge.adapters.session import Session
 from engine_bridge.domain.commands import CancelOrder
+from engine_bridge.domain.results import Result
 from engine_bridge.wire import order_entry_pb2, types_pb2
 from tests.domain.test_bridge_epochs import Line
 
-TOLD, LATE = 1, 0
+LATE, TOLD, UNSENT = range(3)
+"""As in engine/bridge/src/ticket.rs."""
 OK = types_pb2.RESULT_CODE_OK
 
 
@@ -28,8 +32,10 @@ class Quiet(Line):
         self.shuts = 0
 
     def submit(self, commands: list[bytes], *, timeout_s: float) -> tuple[bool, bytes]:
-        told = b"".join(decoding.ANSWER.pack(OK, False, state, 1, 1, 0, 0, 1) for state in self.known)
-        return all(self.known), told
+        told = [
+            decoding.ANSWER.pack(OK, False, state, 1, at, 0, 0, 1) for at, state in enumerate(self.known, 1)
+        ]
+        return {*self.known} == {TOLD}, b"".join(told)
 
     def shut(self) -> None:
         self.shuts += 1
@@ -48,6 +54,10 @@ def bridge(line: Quiet, monkeypatch: pytest.MonkeyPatch) -> Bridge:
         return iter(())
 
     monkeypatch.setattr(Bridge, "_looked_up", unknown)
+    return opened(line)
+
+
+def opened(line: Quiet) -> Bridge:
     made = Bridge.__new__(Bridge)
     made._session = Session("unix:/nowhere", line)  # type: ignore[arg-type]
     greet(made, line)
@@ -63,6 +73,36 @@ def greet(bridge: Bridge, line: Quiet) -> None:
 def call(bridge: Bridge, line: Quiet, *known: int) -> None:
     line.known = list(known)
     bridge.submit([CancelOrder(number, 1, number, 1) for number, _ in enumerate(known)])
+
+
+def test_is_asked_about_each_command_that_left_and_no_answer_goes_to_another(
+    line: Quiet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    known = {4: types_pb2.RESULT_CODE_UNKNOWN_COMMAND, 6: types_pb2.RESULT_CODE_UNKNOWN_ORDER}
+    asked: list[int] = []
+
+    class Lost(grpc.RpcError):  # type: ignore[misc]
+        def code(self) -> grpc.StatusCode:
+            return grpc.StatusCode.UNAVAILABLE
+
+    def query(request: order_entry_pb2.QueryCommandRequest, **_: Any) -> Any:
+        asked.append(number := int.from_bytes(request.command_id))
+
+        def result() -> order_entry_pb2.CommandResult:
+            if number not in known:
+                raise Lost
+            return order_entry_pb2.CommandResult(code=known[number], order_id=number)
+
+        return SimpleNamespace(result=result)
+
+    stub = SimpleNamespace(QueryCommand=SimpleNamespace(future=query))
+    monkeypatch.setattr(client.order_entry_pb2_grpc, "OrderEntryStub", lambda channel: stub)
+    monkeypatch.setattr(Bridge, "_calls", lambda self: None)
+    line.known = [TOLD, LATE, UNSENT, LATE, TOLD, LATE]
+    answers = opened(line).submit([CancelOrder(number, 1, number, 1) for number in range(1, 7)])
+    assert asked == [2, 4, 6]
+    told = [answer.order_id if isinstance(answer, Result) else None for answer in answers]
+    assert told == [1, None, None, None, 5, 6]
 
 
 def test_is_given_up_after_so_many_calls_in_a_row_without_any_answer(bridge: Bridge, line: Quiet) -> None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import deque
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from engine_bridge.adapters import decoding
 from engine_bridge.adapters.channel import EngineAway
-from engine_bridge.adapters.feed import Feed
+from engine_bridge.adapters.feed import Feed, _joined
 from engine_bridge.adapters.session import Session
 from engine_bridge.wire import event_feed_pb2, order_entry_pb2, types_pb2
 
@@ -79,6 +81,25 @@ def test_and_whoever_leads_now_are_not_settled_as_one_run() -> None:
     runs = [[(one.epoch, one.first_event_seq) for one in feed._take()] for _ in range(3)]
     assert runs == [told[:2], told[2:3], told[3:]]
     assert feed._events == 0
+
+
+def test_and_whoever_leads_now_are_told_apart_by_settlement_which_is_told_how_far_they_are() -> None:
+    """Each run says whose it is and which event is the newest, the last one's where several are joined."""
+    noted = event_feed_pb2.Event(event_seq=4, marker=event_feed_pb2.ShardMarker())
+    one, none = ([noted], 12), ([], 13)
+    runs = [
+        decoding.batch(
+            event_feed_pb2.EventBatch(epoch=9, first_event_seq=4, events=events, durable_event_seq=newest)
+        )
+        for events, newest in (one, none)
+    ]
+    assert [(run.epoch, run.first_event_seq, run.newest_event_seq) for run in runs] == [
+        (9, 4, 12),
+        (9, 4, 13),
+    ]
+    whole = _joined([runs[0], replace(runs[0], first_event_seq=5, newest_event_seq=14)])
+    assert (whole.epoch, whole.first_event_seq, whole.newest_event_seq) == (9, 4, 14)
+    assert [event.event_seq for event in whole.events] == [4, 4]
 
 
 def _of(epoch: int, first: int) -> event_feed_pb2.EventBatch:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from uuid import UUID
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from engine_bridge.adapters import encoding
-from engine_bridge.domain.commands import CancelOrder, Command, PlaceOrder
+from engine_bridge.adapters import decoding, encoding
+from engine_bridge.domain.commands import CancelOrder, Command, MoveFunds, PlaceOrder
 from engine_bridge.domain.orders import OrderTerms, OrderType, Side, StpMode
-from engine_bridge.wire import order_entry_pb2, types_pb2
+from engine_bridge.wire import order_entry_pb2, transfers_pb2, types_pb2
 
 _WORDS = st.integers(0, 2**64 - 1)
 _IDS = st.integers(0, 2**128 - 1)
@@ -88,3 +90,12 @@ def test_holds_no_number_that_the_contract_has_no_room_for(number: int) -> None:
     for command in (CancelOrder(1, 1, number, 1), PlaceOrder(1, 1, 1, 1, 1, terms)):
         with pytest.raises(ValueError, match="is no number of 64 bits"):
             encoding.commands([command])
+
+
+@given(moved=st.builds(MoveFunds, st.uuids(), _WORDS, st.integers(0, 2**32 - 1), _IDS, st.booleans()))
+def test_says_a_transfer_to_its_last_unit(moved: MoveFunds) -> None:
+    """Eighteen decimals take more than 64 bits from 19 coins on."""
+    wire = transfers_pb2.Transfer.FromString(encoding.transfer(moved).SerializeToString())
+    units, told = decoding.wide(wire.units_hi, wire.units_lo), UUID(bytes=wire.transfer_id)
+    assert MoveFunds(told, wire.account_id, wire.asset_id, units, wire.into_venue) == moved
+    assert units == (wire.units_hi << 64) + wire.units_lo
