@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from custody.signer.airgap import bundle
+from custody.signer.refusals import Refused
 from custody.signer.words import describe, differences
 from devstack.standins import token as standin
 from kernel import canonical, encodings, evm
@@ -26,7 +27,8 @@ from tests.faults.test_signer_token_loss import HEALTH, IMPATIENT
 from tests.messages import approvals, in_hours, order, request, withdrawal
 from tests.safes import CHAIN_ID, Chain, Reverted
 from tests.softkeys import SoftKey
-from tests.softtoken import hot_registry
+from tests.softtoken import TOKENS as SOFT_TOKENS
+from tests.softtoken import Desk, SoftToken, hot_registry, keys_of
 from tests.vault import BEN, CY, MODULE, Message, SignerProcess, Vault
 
 TOKENS: Final = tuple(f"eth-{number}" for number in range(1, 6))
@@ -335,6 +337,41 @@ def test_remember_the_nonce_after_a_restart_and_sign_nothing_from_a_restored_sto
     signer = vault.start(token).ready()
     assert signer.ask(asked(vault, intent, next(NONCES))[1])["code"] == "SIGNER_STORE_RESTORED"
     signer.stop()
+
+
+@pytest.mark.parametrize("fails", ["write", "sign_for_evm"])
+def test_have_it_on_disk_and_token_before_a_key_is_used(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
+) -> None:
+    """Else a signature could be out of which they remember nothing, and another nonce be signed as well."""
+    keys = {token: keys_of(token)[0].public_key.hex() for token in SOFT_TOKENS}
+    ether = {"decimals": 18, "window_units_max": str(50 * ETHER)}
+    about = {"chain_id": CHAIN_ID, "address": evm.address(b"\x5a" * 20), "m": 2, "owners": keys}
+    about |= {"teams": {"treasury": 2}, "assets": {"ETH": ether}}
+    desk = Desk(
+        tmp_path,
+        registry=hot_registry(
+            wallets={}, policies={}, safes={"vault": about}, limits={"window_units_max": {}}
+        ),
+    )
+    intent = payment(expires=desk.in_hours(1))
+    safe = desk.registry.safes["vault"]
+
+    def asked(nonce: int) -> Message:
+        call = safe.transfer("ETH", ETHER, TOM)
+        return message(intent, SafeTransaction(CHAIN_ID, safe.address, *call, nonce, base_gas=intent.mark))
+
+    def broken(*_: object) -> None:
+        pin = canonical.decode_object(desk.token.anchor or b"{}")
+        at_token.append(pin["n"] == desk.journal.weighty[-1].number)
+        raise Refused("SIGNER_TOKEN_FAILED", "on purpose")
+
+    at_token: list[bool] = []
+    with monkeypatch.context() as patch:
+        patch.setattr(SoftToken, fails, broken)
+        assert desk.code(asked(1)) == "SIGNER_TOKEN_FAILED"
+    assert at_token == [fails == "sign_for_evm"]
+    assert [desk.restart().code(asked(nonce)) for nonce in (2, 1)] == ["SIGNER_REPLAY", "signed_safe"]
 
 
 def test_sign_across_the_air_gap_what_they_show(vault: Vault, tmp_path: Path) -> None:

@@ -9,6 +9,8 @@ import pytest
 
 from kernel.approval import Verb
 from kernel.money import Amount
+from kernel.psbt import Psbt
+from kernel.transaction import multisig_vsize
 from kernel.webauthn import Assertion
 from tests import messages
 from tests import vault as vaults
@@ -57,6 +59,27 @@ def test_cannot_be_drained_by_many_small_payouts(tmp_path: Path) -> None:
         small = withdrawal(expires=desk.in_hours(1), amount=Amount(1_000_000, "BTC"))
         paid += desk.spend(intent=small, fee=500) == "signed"
     assert paid == 19  # 19 x 1,000,500 sats fit into two thirds of 30,000,000
+
+
+def test_signs_what_stands_just_at_a_bound_and_nothing_beyond_it(tmp_path: Path) -> None:
+    outputs = Psbt.parse_base64(request(hot_registry(), [withdrawal()])["psbt"]).transaction.outputs
+    vsize = multisig_vsize(1, outputs, threshold=2, keys=3)
+
+    def said(fee: int, cap: int, **limits: int) -> str:
+        registry = hot_registry(limits={name: str(most) for name, most in limits.items()})
+        desk = Desk(tmp_path / f"{fee}-{cap}-{len(limits)}", registry=registry)
+        return desk.spend(withdrawal(expires=desk.in_hours(1), fee_cap=Amount(cap, "BTC")), fee=fee)
+
+    assert [said(fee, 3_000) for fee in (3_000, 3_001)] == ["signed", "SIGNER_FEE_ABOVE_CAP"]
+    most = {"fee_sats_max": 4_000}
+    assert [said(fee, 9_000, **most) for fee in (4_000, 4_001)] == ["signed", "SIGNER_FEE_ABOVE_LIMIT"]
+    rate = {"feerate_sats_vb_max": 20, "fee_sats_max": 10_000}
+    assert [said(20 * vsize + more, 9_000, **rate) for more in (0, 1)] == [
+        *("signed", "SIGNER_FEERATE_ABOVE_LIMIT")
+    ]
+    desk = Desk(tmp_path / "least")
+    least = [withdrawal(expires=desk.in_hours(1), amount=Amount(units, "BTC")) for units in (294, 293)]
+    assert [desk.spend(one) for one in least] == ["signed", "SIGNER_WRONG_ASSET"]
 
 
 def test_caps_each_payment_alone(tmp_path: Path) -> None:

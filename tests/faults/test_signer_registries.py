@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from custody.signer import requests
+from custody.signer import checks, requests
 from custody.signer.refusals import Refused
 from fixtures.authenticator import Authenticator
 from kernel import canonical
-from kernel.approval import Verb
+from kernel.approval import SignedApproval, Verb
 from kernel.intent import WITHDRAWAL, Intent, time_text
 from kernel.money import Amount
 from kernel.registry import DELAY_S_MIN, Registry
 from tests import vault as vaults
-from tests.messages import coin, order, request, withdrawal
+from tests.messages import approvals, coin, order, request, withdrawal
 from tests.registries import DELAY, RIA, SAM, patient, succession
 from tests.softtoken import TOKENS, Desk, SoftToken, hot_registry
 from tests.vault import ANA, BEN, CY, DOT, Message
@@ -326,6 +326,24 @@ def test_refuse_what_a_rule_of_the_registry_denies_whatever_stands_below_it(tmp_
         for units in (25_000_000, 25_000_001)
     ]
     assert said == ["signed", "SIGNER_NO_RULE"]
+
+
+@pytest.mark.parametrize("asset", ["BTC", "ETH"])
+@pytest.mark.parametrize("fact", ["kind", "asset", "amount", "source", "destination"])
+def test_judge_by_each_fact_as_what_was_signed_says_it(fact: str, asset: str) -> None:
+    """One officer is enough for exactly this payment, and three would be for every other."""
+    intent = withdrawal(amount=Amount(25_000_000, asset), fee_cap=Amount(0, asset))
+    intent = replace(intent, source=f"{asset}-wallet", destination=f"to-{asset}")
+    exact = (
+        ["amount", "at_least", "25000000"] if fact == "amount" else [fact, "is", getattr(intent, fact, asset)]
+    )
+    one = {"name": "one", "when": [exact], "teams": {"treasury": 1}, "rejections": 1}
+    rules = [one, rule("rest", 10**9, {"treasury": 2, "audit": 1})]
+    registry = hot_registry(rules={"v": 1, "version": 1, "rules": rules})
+    payload = intent.encoded()
+    given = approvals(payload, kind=WITHDRAWAL, officers=[BEN])
+    signed = requests.Signed(payload, tuple(map(SignedApproval.from_json, given)))
+    assert checks.approved(intent, signed, registry=registry, teams={"treasury": 3}, confirmed=False)
 
 
 def test_that_only_some_follow_says_which_of_them_sign_what(tmp_path: Path) -> None:
