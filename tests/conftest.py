@@ -20,6 +20,7 @@ from hypothesis import settings
 from core.actor import Actor, system
 from core.postgres import sessions
 from tests.cast import NOW
+from tests.roles import make_roles
 
 if TYPE_CHECKING:
     from tests.exchange import Exchange
@@ -104,6 +105,8 @@ def _migrated() -> list[tuple[Any, str, bool]]:
             connection.settings_dict["NAME"] = name
             return [(connection, before, True)]
         made = setup_databases(verbosity=0, interactive=False, serialized_aliases=[])
+        with connection.cursor() as cursor:
+            make_roles(cursor)
         connections.close_all()
         sessions.end_resting()
         _clone(MIGRATED, name)

@@ -18,7 +18,7 @@ from core.ledger import AccountKind, Leg, rules
 from core.ledger.models import JournalEntry
 from custody.models import Asker
 from kernel.money import Amount
-from tests.roles import make_roles
+from tests.roles import own_names_only
 
 UNAUDITED = "unaudited: "
 
@@ -117,7 +117,7 @@ def test_cannot_be_switched_off_by_a_session_setting(
 @pytest.mark.parametrize("setting", ["", "SET CONSTRAINTS ALL DEFERRED;", "SET LOCAL countersign.act = '';"])
 def test_stops_raw_sql_of_the_applications_roles(real_database: str, role: str, setting: str) -> None:
     with connection.cursor() as cursor:
-        make_roles(cursor)
+        own_names_only(cursor)
         cursor.execute(f"SET ROLE {role}")
         own = THEFT.replace("theft", rules.WRITERS[role][0])
         with pytest.raises(DatabaseError, match=UNAUDITED):
@@ -132,7 +132,7 @@ def test_stops_raw_sql_of_the_applications_roles(real_database: str, role: str, 
 def test_stops_what_changes_or_removes_a_row_too(real_database: str, change: str) -> None:
     asker = Asker.objects.create(officer=uuid4(), name="Ana", registry_version=1)
     with connection.cursor() as cursor:
-        make_roles(cursor)
+        own_names_only(cursor)
         cursor.execute("SET ROLE cs_worker")
         with pytest.raises(DatabaseError, match=UNAUDITED):
             cursor.execute(f"BEGIN; {change} COMMIT")
@@ -163,7 +163,7 @@ TRICKS = {
 def test_is_passed_by_no_turn_of_the_language(real_database: str) -> None:
     """Whatever it was, the role commits nothing by it."""
     with connection.cursor() as cursor:
-        make_roles(cursor)
+        own_names_only(cursor)
         cursor.execute("SET ROLE cs_worker")
         for name, trick in TRICKS.items():
             with pytest.raises(DatabaseError, match=UNAUDITED):  # noqa: PT012 -- one attack
@@ -180,7 +180,7 @@ def test_is_passed_by_no_turn_of_the_language(real_database: str) -> None:
 
 def test_believes_no_name_that_is_put_in_its_way(real_database: str, robot: Actor, now: datetime) -> None:
     with connection.cursor() as cursor:
-        make_roles(cursor)
+        own_names_only(cursor)
         cursor.execute(IMPOSTORS)
         cursor.execute("SET ROLE cs_worker")
         with pytest.raises(DatabaseError, match=UNAUDITED):
@@ -193,7 +193,7 @@ def test_believes_no_name_that_is_put_in_its_way(real_database: str, robot: Acto
 def test_takes_no_reading_for_an_act_whoever_writes_it(real_database: str) -> None:
     """A role names no act to the database, so what it wrote itself must be an act's event."""
     with connection.cursor() as cursor:
-        make_roles(cursor)
+        own_names_only(cursor)
         cursor.execute(f"SET ROLE cs_worker; BEGIN; {THEFT}")
         cursor.execute("INSERT INTO audit_event (canon, act) VALUES ('{}', NULL)")
         with pytest.raises(DatabaseError, match=UNAUDITED):
@@ -208,7 +208,7 @@ def test_counts_no_event_of_a_transaction_beside_it(real_database: str) -> None:
         connection.close()
 
     with connection.cursor() as cursor, ThreadPoolExecutor(1) as beside:
-        make_roles(cursor)
+        own_names_only(cursor)
         beside.submit(elsewhere).result()
         cursor.execute(f"SET ROLE cs_worker; BEGIN; {THEFT}")
         beside.submit(elsewhere).result()

@@ -13,7 +13,7 @@ from engine_bridge.actions.accounts import open_account
 from engine_bridge.models import EngineAccount
 from kyc.models import ProviderApplicant
 from tests.providers import applicant, trader
-from tests.roles import as_role, make_roles
+from tests.roles import as_role, own_names_only
 
 SWAPS = [
     "UPDATE engine_account SET identity_id = '{eve}' WHERE identity_id = '{tom}'",
@@ -48,7 +48,7 @@ def test_no_role_gives_to_somebody_else(attack: str, role: str, now: datetime) -
 def test_at_the_provider_changes_with_an_event_only(real_database: str) -> None:
     file = applicant(trader())
     with connection.cursor() as cursor:
-        make_roles(cursor)
+        own_names_only(cursor)
         cursor.execute("SET ROLE cs_console")
         with pytest.raises(DatabaseError, match="unaudited: "):
             cursor.execute(
@@ -67,7 +67,7 @@ def test_on_a_chain_is_brought_nowhere_by_a_block_that_nobody_read(
     Block.objects.create(height=1, hash="a" * 64, previous="0" * 64, read_at=now)
     higher = f"INSERT INTO custody_block VALUES (2, '{'b' * 64}', '{'a' * 64}', now())"
     with connection.cursor() as cursor:
-        make_roles(cursor)
+        own_names_only(cursor)
         for deed in (higher, "UPDATE custody_block SET height = 9", "DELETE FROM custody_block"):
             cursor.execute(f"SET ROLE {role}")
             with pytest.raises(DatabaseError, match=r"unaudited: |permission denied"):
