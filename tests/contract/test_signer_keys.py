@@ -27,8 +27,13 @@ def test_says_that_its_keys_were_made_inside_and_can_never_leave(folder: Path) -
         from pkcs11 import Attribute, KeyType, MechanismFlag, ObjectClass
         private = token._key_with(b'\\x00\\x00')
         from custody.signer.tokens import EXPECTED
-        for attribute, value in EXPECTED.items():
+        # Nor used without the PIN, for anything but signing, or copied into another that might be.
+        nothing_else = {Attribute.PRIVATE: True, Attribute.SIGN: True, Attribute.COPYABLE: False}
+        nothing_else |= {Attribute.DERIVE: False, Attribute.DECRYPT: False, Attribute.UNWRAP: False}
+        for attribute, value in {**EXPECTED, **nothing_else}.items():
             assert bool(private[attribute]) is value, attribute
+        public = token._session.get_key(object_class=ObjectClass.PUBLIC_KEY, id=b'\\x00\\x00')
+        assert public[Attribute.MODIFIABLE] is False
         for attribute in (Attribute.VALUE,):
             try:
                 private[attribute]
@@ -122,6 +127,9 @@ def test_proves_that_it_signs_with_a_key_that_is_for_nothing_else(folder: Path) 
             private = token._key_with(identifier)
             for attribute, value in EXPECTED.items():
                 assert bool(private[attribute]) is value, attribute
+        real = token._probed
+        token._probed = lambda digest: real(bytes(32))
+        assert refusal(token.probe) == "SIGNER_BAD_SIGNATURE"
         token.forget()
         """,
     )

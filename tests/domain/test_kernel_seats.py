@@ -143,6 +143,7 @@ def test_are_left_to_others_by_few_at_once_and_taken_again_before_all_that_wait(
         list(pool.map(ask, peers))
     assert 1 < most <= AT_ONCE
     found.wait()
+    assert [len(each) for each in (found._users, found._silent, found._waiting, found._rooms)] == [0] * 4
 
 
 def test_let_what_needs_no_place_aside_pass_those_that_wait_for_one() -> None:
