@@ -149,6 +149,8 @@ class EngineCursor(models.Model):
     shard = models.PositiveSmallIntegerField(primary_key=True)
     last_event_seq = models.PositiveBigIntegerField(default=0)
     last_engine_seq = models.PositiveBigIntegerField(default=0)
+    last_event_at = models.DateTimeField(null=True)
+    """The last event's time: with its command it tells that event from any other under its number."""
     epoch = models.PositiveBigIntegerField(default=0)
     settled_at = models.DateTimeField(null=True)
     halted = models.TextField(default="", blank=True)

@@ -11,7 +11,7 @@ from django.conf import settings
 from core.actor import system
 from engine_bridge import queries
 from engine_bridge.actions.halts import stop_frozen_market
-from engine_bridge.adapters import administration, inspection, transfers
+from engine_bridge.adapters import administration, feed, inspection, transfers
 from engine_bridge.adapters.channel import EngineRefused
 from engine_bridge.domain import assets
 from engine_bridge.domain.commands import MoveFunds
@@ -93,16 +93,19 @@ def confirm_leader(*, now: datetime) -> None:
     next confirms it.
 
     Its epoch is read first. So whoever is slow confirms no later leader, whose markets it has not looked at.
-    And one whose events end before what was settled is not confirmed: what it traded would be told under
-    numbers that settlement has behind it.
+    And one whose events are others than those that were settled, or end before them, is not confirmed: what
+    it traded would be told under numbers that settlement has behind it.
     """
     target = settings.ENGINE_ADMIN_TARGET
-    known = queries.known_event_seq()  # first: what is settled by then, the engine has told by then
+    # First: what is settled by then, the engine has told by then.
+    known, last = queries.known_event_seq(), queries.last_event()
     found = administration.status(target)
     if not found.awaits_confirmation:
         return
     if found.event_seq < known:
         raise EngineRefused(f"its events end at {found.event_seq}, and {known} were settled")
+    if last and feed.place_of(target, last.event_seq) not in (None, (last.engine_seq, last.at)):
+        raise EngineRefused(f"its event {last.event_seq} is another one than was settled")
     stop_frozen_markets(now=now)
     states = administration.listed(target)
     for row in Instrument.objects.filter(wanted_state__in=STOPS):

@@ -44,7 +44,9 @@ class Gap(Break):
 
 
 class HistoryLost(Break):
-    """The engine's events end before what was settled: it runs on another journal, or has lost its end."""
+    """The engine's events are others than those that were settled, or end before them: it runs on another
+    journal, or has lost the end of its own.
+    """
 
 
 class StaleEpoch(Break):
@@ -58,12 +60,14 @@ def settle_batch(
     """Write the batch's orders, fills, balances and postings, and move the cursor past it: all or nothing.
 
     Events at or below the cursor are left out, so a batch that comes twice changes nothing the second time.
+    HistoryLost where the one at the cursor comes again as another one.
     """
     cursor = locks.cursor(shard)
     if batch.epoch < cursor.epoch:
         raise StaleEpoch(f"a batch of epoch {batch.epoch} after epoch {cursor.epoch}")
     if batch.first_event_seq > cursor.last_event_seq + 1:
         raise Gap(f"event {batch.first_event_seq} came after {cursor.last_event_seq}")
+    _same_history(batch, cursor)
     events = [event for event in batch.events if event.event_seq > cursor.last_event_seq]
     if not events:
         return cursor
@@ -83,10 +87,12 @@ def settle_batch(
     _write(keeper.changes, opened, now=now)
     before = cursor.last_event_seq
     cursor.last_event_seq, cursor.last_engine_seq = events[-1].event_seq, events[-1].engine_seq
+    cursor.last_event_at = events[-1].at
     cursor.epoch, cursor.settled_at, cursor.halted = batch.epoch, now, ""
     moved = EngineCursor.objects.filter(shard=shard, last_event_seq=before, epoch__lte=batch.epoch).update(
         last_event_seq=cursor.last_event_seq,
         last_engine_seq=cursor.last_engine_seq,
+        last_event_at=cursor.last_event_at,
         epoch=cursor.epoch,
         settled_at=cursor.settled_at,
         halted=cursor.halted,
@@ -141,6 +147,7 @@ def clear_mirrors(*, actor: Actor, now: datetime, reason: str, shard: int = lock
     EngineCursor.objects.filter(pk=cursor.pk, last_event_seq=reached).update(
         last_event_seq=0,
         last_engine_seq=0,
+        last_event_at=None,
         settled_at=None,
         rebuilt_to=max(reached, cursor.rebuilt_to),
     )
@@ -148,6 +155,19 @@ def clear_mirrors(*, actor: Actor, now: datetime, reason: str, shard: int = lock
         Event.MIRRORS_CLEARED, cursor, actor=actor, now=now, before={"event": reached}, reason=reason
     )
     return reached
+
+
+def _same_history(batch: Batch, cursor: EngineCursor) -> None:
+    at = cursor.last_event_seq - batch.first_event_seq
+    if cursor.last_event_at is None or not 0 <= at < len(batch.events):
+        return
+    again = batch.events[at]
+    told, was = (again.engine_seq, again.at), (cursor.last_engine_seq, cursor.last_event_at)
+    if told != was:
+        settled, found = (f"command {number} at {moment.isoformat()}" for number, moment in (was, told))
+        raise HistoryLost(
+            f"event {cursor.last_event_seq} was settled as of {settled}, and is told of {found}"
+        )
 
 
 def _write(changes: Changes, opened: Iterable[int], *, now: datetime) -> None:

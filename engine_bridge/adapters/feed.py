@@ -6,14 +6,16 @@ import threading
 from collections import deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from types import TracebackType
 from typing import Final
 
 import grpc
 
 from engine_bridge.adapters import decoding
-from engine_bridge.adapters.channel import EngineAway, is_away, open_channel
+from engine_bridge.adapters.channel import EngineAway, failure, is_away, open_channel
 from engine_bridge.domain.events import Batch
+from engine_bridge.domain.results import engine_time
 from engine_bridge.wire import event_feed_pb2, event_feed_pb2_grpc
 
 BATCH_MAX: Final = 512
@@ -162,6 +164,22 @@ def read_range(target: str, *, first: int, last: int) -> Iterator[Batch]:
             silences += 1
             if silences > SILENCES_MAX:
                 raise EventsMissing(f"event {last} never was: {batch.newest_event_seq} is the newest")
+
+
+def place_of(target: str, event_seq: int) -> tuple[int, datetime] | None:
+    """Of which command and of what time that event is, which there must be; None where the engine has it no
+    more. EngineAway, EngineRefused.
+    """
+    request = event_feed_pb2.SubscribeRequest(from_event_seq=event_seq, max_events=1)
+    with open_channel(target) as channel:
+        try:
+            stub = event_feed_pb2_grpc.EventFeedStub(channel)
+            event = next(stub.Subscribe(request, timeout=CALL_S)).events[0]
+        except grpc.RpcError as error:
+            if isinstance(_away_or_missing(error), EventsMissing):
+                return None
+            raise failure(error) from None
+    return event.engine_seq, engine_time(event.engine_time_ns)
 
 
 def balances(target: str) -> Iterator[Page]:

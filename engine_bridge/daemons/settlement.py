@@ -122,7 +122,9 @@ class Settlement:
     def _next(self) -> Batch:
         if self._feed is None:
             self._reached, self._known = queries.settled_event_seq(), queries.known_event_seq()
-            self._feed = Feed(self._target, from_event_seq=self._reached + 1, consumer=NAME)
+            # The last event is asked for once more: were it another one by now, so would be all that follows.
+            first = self._reached + (queries.last_event() is None)
+            self._feed = Feed(self._target, from_event_seq=first, consumer=NAME)
         return self._feed.next()
 
     def _wait(self, what: str, why: Exception) -> None:
@@ -156,12 +158,12 @@ class Settlement:
                 transfers.acknowledge(settings.ENGINE_TRANSFERS_TARGET, through_event_seq=done.event_seq)
 
     def _tell_settled(self) -> None:
-        """What is settled may be dropped, where the engine is told to drop anything."""
-        reached = queries.settled_event_seq()
+        """What is settled may be dropped, where the engine is told to drop anything; but for the last one."""
+        through = max(0, queries.settled_event_seq() - 1)
         try:
-            transfers.settled(self._target, consumer=NAME, through_event_seq=reached)
+            transfers.settled(self._target, consumer=NAME, through_event_seq=through)
         except EngineRefused as error:
-            log.warning("the engine does not take that events are settled to %d: %s", reached, error)
+            log.warning("the engine does not take that events are settled to %d: %s", through, error)
 
     def _assert_markets(self, now: datetime) -> None:
         """An officer's stop must reach the engine even where its message did not, and where settlement stands

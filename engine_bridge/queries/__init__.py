@@ -35,8 +35,10 @@ from engine_bridge.queries.markets import (
     to_be_frozen,
 )
 from engine_bridge.queries.settlement import (
+    LastEvent,
     SettlementView,
     known_event_seq,
+    last_event,
     settled_engine_seq,
     settled_event_seq,
     settlement,
@@ -65,6 +67,7 @@ __all__ = [
     "BookLine",
     "FeesView",
     "Held",
+    "LastEvent",
     "MarketView",
     "News",
     "OpenFees",
@@ -85,6 +88,7 @@ __all__ = [
     "instrument",
     "instruments",
     "known_event_seq",
+    "last_event",
     "latest_named",
     "market_for",
     "markets_for",

@@ -49,6 +49,23 @@ def settled_event_seq() -> int:
     return found or 0
 
 
+@dataclass(frozen=True, slots=True)
+class LastEvent:
+    """The last event that was settled, and what tells it from any other under its number."""
+
+    event_seq: int
+    engine_seq: int
+    at: datetime
+
+
+def last_event() -> LastEvent | None:
+    """None before the first, also of a rebuild, and where an application of a former version settled it."""
+    row = EngineCursor.objects.filter(shard=SHARD).first()
+    if row is None or row.last_event_at is None:
+        return None
+    return LastEvent(row.last_event_seq, row.last_engine_seq, row.last_event_at)
+
+
 def known_event_seq() -> int:
     """The newest event that was ever settled, also while the mirrors are being rebuilt."""
     found = EngineCursor.objects.filter(shard=SHARD).values_list("last_event_seq", "rebuilt_to").first()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import replace
+from datetime import datetime, timedelta
 from typing import Any
 from uuid import uuid4
 
@@ -19,7 +20,7 @@ from engine_bridge import locks, queries
 from engine_bridge.actions import clear_mirrors, halt_settlement, settle_batch
 from engine_bridge.actions.accounts import open_account
 from engine_bridge.actions.markets import list_market
-from engine_bridge.actions.settlement import Gap, StaleEpoch
+from engine_bridge.actions.settlement import Gap, HistoryLost, StaleEpoch
 from engine_bridge.actions.transfers import start_transfer
 from engine_bridge.domain.commands import client_mark
 from engine_bridge.domain.events import Batch, Note, Rejected
@@ -152,6 +153,25 @@ def test_refuses_a_leader_that_was_replaced(
         settle(tape.batch(3, epoch=2), robot, now)
     settle(tape.batch(3, epoch=4), robot, now)
     assert queries.settlement().epoch == 4
+
+
+def test_stops_where_the_last_event_comes_again_as_another_one(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    """The end of the journal was lost, and as much came behind it since."""
+    a_deal(tape, pair, now)
+    settle(tape.batch(1, 3), robot, now)
+    before, last = counts(), tape.events[2]
+    for other in (
+        replace(last, engine_seq=last.engine_seq + 1),
+        replace(last, at=last.at + timedelta(microseconds=1)),
+    ):
+        for rest in ((), tuple(tape.events[3:])):
+            with pytest.raises(HistoryLost, match="event 3 was settled as of command 3 at"):
+                settle(Batch(2, 3, (other, *rest), 9), robot, now)
+    assert counts() == before
+    settle(tape.batch(3), robot, now)
+    assert queries.settlement().last_event_seq == len(tape.events)
 
 
 @pytest.mark.parametrize("moved", [{"last_event_seq": 99}, {"epoch": 9}])

@@ -117,7 +117,7 @@ def test_asks_once_more_then_stands_and_tells_people_once(
     # The events are there after all: it goes on where it stood, and people would hear of the next stop.
     assert daemon.step() is True
     assert (queries.settlement().halted, queries.settlement().last_event_seq) == ("", 4)
-    assert script.asked == [1, 3, 3, 3]
+    assert script.asked == [1, 2, 2, 2]
     halt_settlement(reason="Break: another", actor=settlement.ACTOR, now=clock.now() + timedelta(seconds=1))
     assert len({notice["notice"] for notice in notices("factors.outside_told")}) == 2
 
@@ -360,9 +360,9 @@ def test_lets_the_engine_forget_no_transfer_before_its_end_is_a_day_old(
     assert daemon.step() is True
     assert told == {"acknowledged": [], "settled": []}, "the hour is not over"
     daemon._sweep(clock.now() + settlement.ACKNOWLEDGE_EVERY)
-    assert told == {"acknowledged": [], "settled": [3]}, "who has just read of them as pending may yet send"
+    assert told == {"acknowledged": [], "settled": [2]}, "who has just read of them as pending may yet send"
     old = clock.now() - ACKNOWLEDGED_AFTER - timedelta(minutes=1)
     for units, at in ((4, old), (5, old), (6, clock.now() - ACKNOWLEDGED_AFTER / 2)):
         Transfer.objects.filter(units=units).update(closed_at=at)
     daemon._sweep(clock.now() + 2 * settlement.ACKNOWLEDGE_EVERY)
-    assert told == {"acknowledged": [2], "settled": [3, 3]}
+    assert told == {"acknowledged": [2], "settled": [2, 2]}

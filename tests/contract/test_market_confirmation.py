@@ -9,19 +9,20 @@ from typing import Any
 import pytest
 
 from core import clock
+from core.actor import system
 from core.freezes.actions import pull_freeze
-from engine_bridge import gateway, probes, queries, tasks
+from engine_bridge import gateway, listing, probes, queries, tasks
 from engine_bridge.actions import stop_market
 from engine_bridge.adapters import administration, vitals
 from engine_bridge.adapters.channel import EngineAway, EngineRefused
 from engine_bridge.adapters.client import _told
-from engine_bridge.daemons.settlement import NEVER, SWEEP_EVERY
+from engine_bridge.daemons.settlement import NEVER, SWEEP_EVERY, Settlement
 from engine_bridge.domain.results import Result, ResultCode, placed
 from engine_bridge.models import Fill
 from tests.officers import Staff
 from tests.traders import Trader
 from tests.trading import account, code_of, maker, place, sound, taker, terms, until
-from tests.venue import Venue, venue_open
+from tests.venue import Venue, engine_running, venue_open
 
 pytestmark = pytest.mark.django_db
 
@@ -140,6 +141,24 @@ def test_is_not_confirmed_by_whoever_looked_at_a_former_one(
     assert (engine_says(venue), is_refused(tia)) == (("open", True), True)
     tasks.confirm_leader(now=now)
     assert engine_says(venue) == ("cancel_only", False)
+
+
+def test_is_not_confirmed_where_its_events_are_others_than_those_that_were_settled(
+    venue: Venue, settings: Any
+) -> None:
+    """One that was begun anew, and has told as many."""
+    with engine_running(waits=True) as other:
+        settings.ENGINE_ADMIN_TARGET = f"unix:{other.admin}"
+        list(listing.put_all(f"unix:{other.admin}", actor=system("test"), now=clock.now()))
+        administration.put_asset(f"unix:{other.admin}", number=9, code="LATER", decimals=8)
+        assert other.status().event_seq > queries.settlement().last_event_seq
+        with pytest.raises(EngineRefused, match="is another one than was settled"):
+            tasks.confirm_leader(now=clock.now())
+        settled = Settlement(f"unix:{other.transfers}")
+        assert settled.step() is False
+        settled.close()
+        assert queries.settlement().halted.startswith("HistoryLost: event ")
+        assert other.status().awaits_confirmation
 
 
 def test_halts_also_what_was_stopped_between_the_look_and_the_word(

@@ -21,7 +21,7 @@ from engine_bridge import gateway, queries
 from engine_bridge.actions import clear_mirrors
 from engine_bridge.adapters import feed
 from engine_bridge.adapters.channel import EngineAway, EngineBusy, OutcomeUnknown, open_channel
-from engine_bridge.adapters.feed import Page, balances_of
+from engine_bridge.adapters.feed import Page, balances_of, place_of
 from engine_bridge.comparing import NotCompared, compare, said
 from engine_bridge.domain.orders import read
 from engine_bridge.domain.results import Result, ResultCode
@@ -268,6 +268,7 @@ def test_halts_at_an_event_that_the_engine_cannot_tell_until_it_was_written_agai
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[:200] + bytes([whole[200] ^ 1]) + whole[201:])
     venue.engine.start()
+    assert place_of(f"unix:{venue.engine.admin}", 1) is None, "which keeps nobody from confirming it"
     clear_mirrors(actor=system("test"), now=clock.now(), reason="a disk was restored")
     until(lambda: venue.settlement.step() is False and bool(queries.settlement().halted))
     halted = queries.settlement().halted
