@@ -233,6 +233,13 @@ def test_has_its_light_lines_on_the_disk_before_their_file_is_left(tmp_path: Pat
         names = Steps(patch, at=0, after=False, happens=lambda: None).names
         assert scene.desk.health
     assert "fdatasync" in names[: names.index("hardlink_to")]
+    # Nor is a name given, a file left or the token told before what it rests on is on the disk.
+    assert [name for name in names if name not in ("open", "close")] == [
+        *("write", "fsync", "fdatasync"),  # the state's draft, and the lines of the file that is left
+        *("write", "fsync", "replace", "hardlink_to", "fsync"),  # the state, and both files' names
+        *("write", "fsync", "replace", "dup2", "fsync"),  # the new file, and its name
+        *("write", "unlink"),  # the token is told, and the state before removed
+    ]
 
 
 def test_goes_on_in_the_old_file_or_the_new_one_where_the_disk_failed(tmp_path: Path) -> None:

@@ -226,6 +226,28 @@ def test_counts_a_spend_whenever_a_signature_may_exist(
     assert desk.spend(intent=intent) == "SIGNER_REPLAY"
 
 
+def test_has_what_the_process_before_wrote_on_the_disk_before_its_token_is_told(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It may have ended before the disk had its lines: no power failure may leave the token knowing more."""
+    steps = list[str]()
+
+    def crash(*args: Any) -> Any:
+        raise Crash
+
+    with monkeypatch.context() as patch:
+        patch.setattr("custody.signer.disk.os.fdatasync", crash)
+        with pytest.raises(Crash):
+            desk.spend()
+    synced, write = os.fdatasync, SoftToken.write
+    with monkeypatch.context() as patch:
+        patch.setattr("custody.signer.disk.os.fdatasync", lambda one: (steps.append("disk"), synced(one)))
+        patch.setattr(SoftToken, "write", lambda *told: (steps.append("token"), write(*told)))
+        desk.restart()
+    assert steps == ["disk", "token"]
+    assert desk.health["used"] == {"hot": "25002000"}
+
+
 def test_counts_a_spend_that_the_token_then_failed_to_sign(desk: Desk) -> None:
     desk.token.broken = True
     assert desk.spend() == "SIGNER_TOKEN_FAILED"
