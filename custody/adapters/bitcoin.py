@@ -19,6 +19,7 @@ from typing import Any, Final, Self
 
 import httpx
 
+from core.certificates import authorities
 from custody.adapters import bitcoin_answers as answers
 from custody.adapters.bitcoin_answers import (
     Acceptance,
@@ -111,7 +112,11 @@ class BitcoinNode:
         self._url = parsed.copy_with(username=None, password=None)
         # trust_env=False: proxy variables of the machine have no say in how a node is reached.
         self._http = httpx.Client(
-            auth=authentication, timeout=timeout_s, transport=transport, trust_env=False
+            auth=authentication,
+            timeout=timeout_s,
+            transport=transport,
+            trust_env=False,
+            verify=authorities(),
         )
 
     def __enter__(self) -> Self:

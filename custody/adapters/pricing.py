@@ -8,6 +8,7 @@ from typing import Final
 
 import httpx
 
+from core.certificates import authorities
 from custody.domain.limits import Quote
 
 TIMEOUT_S: Final = 5.0
@@ -22,7 +23,9 @@ class NoQuote(Exception):
 def quote(url: str, asset: str, *, transport: httpx.BaseTransport | None = None) -> Quote:
     """What the feed says one coin costs now, rounded up to the cent: GET {url}/v1/prices/{asset}."""
     try:
-        with httpx.Client(timeout=TIMEOUT_S, transport=transport, trust_env=False) as client:
+        with httpx.Client(
+            timeout=TIMEOUT_S, transport=transport, trust_env=False, verify=authorities()
+        ) as client:
             answer = client.get(f"{url}/v1/prices/{asset}")
             answer.raise_for_status()
             document = answer.json()

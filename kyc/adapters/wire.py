@@ -8,6 +8,8 @@ from typing import Any, Final, Self
 
 import httpx
 
+from core.certificates import authorities
+
 log = logging.getLogger(__name__)
 
 TIMEOUT_S: Final = 10.0
@@ -60,6 +62,7 @@ def new_client(
         headers=headers,
         timeout=TIMEOUT_S,
         trust_env=False,
+        verify=authorities(),
         follow_redirects=False,
     )
 

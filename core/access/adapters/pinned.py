@@ -8,6 +8,8 @@ from typing import Final
 
 import httpx
 
+from core.certificates import authorities
+
 TIMEOUT_S: Final = 3.0
 BODY_BYTES_MAX: Final = 64 * 1024
 
@@ -35,7 +37,9 @@ def get(url: str, *, headers: Mapping[str, str] | None = None, timeout_s: float 
     # Nothing compressed: a small body must not become a large one here.
     asked = {"Accept": "application/json", "Accept-Encoding": "identity", **(headers or {})}
     with (
-        httpx.Client(timeout=timeout_s, follow_redirects=False, trust_env=False) as client,
+        httpx.Client(
+            timeout=timeout_s, follow_redirects=False, trust_env=False, verify=authorities()
+        ) as client,
         client.stream("GET", url, headers=asked) as response,
     ):
         if response.status_code != 200:
