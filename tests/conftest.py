@@ -5,7 +5,7 @@ from __future__ import annotations
 import gc
 import os
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import datetime
 from random import SystemRandom
 from typing import TYPE_CHECKING, Any
@@ -17,6 +17,7 @@ import pytest
 from django.db import connection, connections
 from hypothesis import settings
 
+from core import clock
 from core.actor import Actor, system
 from core.postgres import sessions
 from tests.cast import NOW
@@ -25,7 +26,7 @@ from tests.roles import make_roles
 if TYPE_CHECKING:
     from tests.exchange import Exchange
     from tests.officers import Staff
-    from tests.stockroom import Stockroom
+    from tests.stockroom import Lend, Stockroom
 
 # Properties give the same answer every time, and a busy machine no other one.
 settings.register_profile("short", derandomize=True, deadline=None, database=None)
@@ -166,7 +167,7 @@ def _clone_of(template: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def _stockroom(_template: str) -> Iterator[Stockroom]:
-    """Where the exchange stands, once a test has asked for it."""
+    """Where scenes stand, once a test has asked for one."""
     from tests.stockroom import Stockroom
 
     room = Stockroom(_template, _admin)
@@ -175,36 +176,43 @@ def _stockroom(_template: str) -> Iterator[Stockroom]:
 
 
 @pytest.fixture
-def exchange(
-    _stockroom: Stockroom,
-    settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    django_db_blocker: pytest.FixtureRequest,
-) -> Iterator[Exchange]:
-    """One of everything behind its doors, as of this moment; what a test does to it is undone."""
-    from tests import doors
-
-    doors.open_doors(settings, monkeypatch)
-    with django_db_blocker.unblock(), _stockroom.lent() as lent:  # type: ignore[attr-defined]
-        yield lent
+def lend(_stockroom: Stockroom, django_db_blocker: pytest.FixtureRequest) -> Iterator[Lend]:
+    """What a function makes in a database, made once; what a test does to it is undone, as with `db`."""
+    with django_db_blocker.unblock(), ExitStack() as lent:  # type: ignore[attr-defined]
+        yield lambda make, now, **how: lent.enter_context(_stockroom.lent(make, now, **how))
 
 
 @pytest.fixture
-def real_exchange(
-    _stockroom: Stockroom,
-    settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
-    django_db_blocker: pytest.FixtureRequest,
-) -> Iterator[Exchange]:
-    """The same in a database of this test's own, with real commits."""
-    from tests import doors, stockroom
+def lend_real(_stockroom: Stockroom, django_db_blocker: pytest.FixtureRequest) -> Iterator[Lend]:
+    """The same in a database of this test's own, with real commits, as with `real_database`."""
+    with django_db_blocker.unblock(), ExitStack() as lent:  # type: ignore[attr-defined]
+
+        def real(make: Callable[[datetime], Any], now: datetime, **how: Any) -> Any:
+            name, made = _stockroom.source(make, now, **how)
+            lent.enter_context(_clone_of(name))
+            return made
+
+        yield real
+
+
+@pytest.fixture
+def exchange(lend: Lend, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Exchange:
+    """One of everything behind its doors, as of this moment; what a test does to it is undone."""
+    from tests import doors
+    from tests.exchange import as_found, stock
 
     doors.open_doors(settings, monkeypatch)
-    with django_db_blocker.unblock():  # type: ignore[attr-defined]
-        name, exchange = _stockroom.source()
-        with _clone_of(name):
-            stockroom.refresh(exchange)
-            yield exchange
+    return as_found(lend(stock, clock.now()))
+
+
+@pytest.fixture
+def real_exchange(lend_real: Lend, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Exchange:
+    """The same in a database of this test's own, with real commits."""
+    from tests import doors
+    from tests.exchange import as_found, stock
+
+    doors.open_doors(settings, monkeypatch)
+    return as_found(lend_real(stock, clock.now()))
 
 
 @pytest.fixture

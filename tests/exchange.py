@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime, timedelta
 from typing import Final
 from uuid import UUID
 
 from django.conf import settings
+from django.db import models
 
-from core import access
+from core import access, clock
 from core.access.models import Identity, OfficerCredential, RoleGrant
 from core.access.roles import Role
 from core.approvals.actions import policies, submit_signature
@@ -226,7 +227,6 @@ def stock(now: datetime) -> Exchange:
         scope="market:BTC-USDT", reason="prices differ from every other venue", actor=ana.actor, now=now
     )
     market = list_market(listing=LISTINGS[0], actor=ROBOT, now=now)
-    vitals.leave(HEARD, now=now)
     order = actions.draft_freeze(
         wallet="hot", reason="a laptop of treasury was stolen", actor=ana.actor, now=now
     )
@@ -235,7 +235,18 @@ def stock(now: datetime) -> Exchange:
     draft = policies.run_backtest(draft_id=draft.pk, count=100, actor=ana.actor, now=now)
     _open_lane(now)
     una = _una(treasury)
-    return Exchange(treasury, held, released, refill, adjustment, case, freeze, market, order, draft, una)
+    made = Exchange(treasury, held, released, refill, adjustment, case, freeze, market, order, draft, una)
+    people = [getattr(treasury.staff, each.name).identity for each in fields(treasury.staff)]
+    for row in (*people, treasury.tom, *(getattr(made, each.name) for each in fields(made))):
+        if isinstance(row, models.Model):
+            row.refresh_from_db()
+    return made
+
+
+def as_found(exchange: Exchange) -> Exchange:
+    """What is not in its database is as if it had just been made: the engine's last word."""
+    vitals.leave(HEARD, now=clock.now())
+    return exchange
 
 
 def _open_lane(now: datetime) -> None:

@@ -4,13 +4,16 @@ sockets, and a chain made by hand.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
+from copy import deepcopy
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from types import SimpleNamespace
 from typing import Any, Final
 
 import pytest
+from django.conf import settings
 
 from core.approvals.actions import submit_signature
 from custody import actions, queries, raising_tasks, tasks
@@ -18,10 +21,12 @@ from custody.domain.limits import Quote
 from custody.models import UtxoLock, Withdrawal
 from kernel import canonical, encodings
 from kernel.intent import time_text
+from kernel.registry import Registry
 from kernel.transaction import Transaction
 from tests.customers import Customer, Reconciler
 from tests.desks import outstanding
-from tests.signers import Signers, lane_registry, serving
+from tests.relay import work
+from tests.signers import Remembered, Signers, lane_registry, serving, up
 from tests.traders import second_factor
 from tests.treasury import BTC, HOME, PRICE_CENTS, ROBOT, Treasury, customer_actor, raw_of
 from tests.vault import Message
@@ -43,12 +48,10 @@ Drain = Callable[..., object]
 
 
 class Scene:
-    """Tom at tier 4 with two coins, who has signed for his home long ago, and fresh word of a reconciler."""
+    """Tom at tier 4 with some coins, who has signed for his home long ago, and fresh word of a reconciler."""
 
     def __init__(self, treasury: Treasury, signers: Signers, drain: Drain) -> None:
         self.treasury, self.signers, self._drain = treasury, signers, drain
-        self.sign(HOME)
-        self.pass_time(2 * DAY)
 
     def sign(self, *destinations: str) -> None:
         tom = Customer(str(self.treasury.tom.pk))
@@ -149,16 +152,52 @@ class Node:
         return SimpleNamespace(delivered=True)
 
 
+@dataclass(frozen=True)
+class Ready:
+    """A scene whose signers are not up: what the treasury holds, and what they remember."""
+
+    treasury: Treasury
+    registry: Registry
+    remembered: Mapping[str, Remembered]
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Ready:
+        return replace(self, treasury=deepcopy(self.treasury, memo))  # nobody can write to the rest
+
+
+@dataclass(frozen=True)
+class Seasoned:
+    """How such a scene is made: with so many coins, and with `more` than his home that he signed for."""
+
+    coins: int = 2
+    more: tuple[str, ...] = ()
+
+    def __call__(self, now: datetime) -> Ready:
+        treasury = Treasury.open(now, tier=4)
+        for _ in range(self.coins):
+            treasury.deposit(BTC)
+        registry = lane_registry(treasury.staff)
+        with pytest.MonkeyPatch.context() as patch, serving(registry, now=now) as signers:
+            patch.setattr(settings, "SIGNERS_DIR", signers.folder)
+            _give_node(treasury, patch)
+            scene = Scene(treasury, signers, work)
+            for destinations in filter(None, ((HOME,), self.more)):
+                scene.sign(*destinations)
+                scene.pass_time(2 * DAY)
+            remembered = {token: Remembered.by(desk) for token, desk in signers.desks.items()}
+        return Ready(treasury, registry, remembered)
+
+
 @contextmanager
-def opened(
-    *, now: datetime, settings: Any, patch: pytest.MonkeyPatch, drain: Drain, coins: int = 2
-) -> Iterator[Scene]:
-    """The scene, with its signers up."""
-    treasury = Treasury.open(now, tier=4)
+def opened(ready: Ready, *, patch: pytest.MonkeyPatch, drain: Drain) -> Iterator[Scene]:
+    """The scene, with its signers up again."""
+    _give_node(ready.treasury, patch)
+    with up(ready.registry, ready.remembered, now=ready.treasury.now) as signers:
+        patch.setattr(settings, "SIGNERS_DIR", signers.folder)
+        scene = Scene(ready.treasury, signers, drain)
+        assert scene.attest() == ["attested"] * 3
+        yield scene
+
+
+def _give_node(treasury: Treasury, patch: pytest.MonkeyPatch) -> None:
     for room in (tasks, raising_tasks):
         patch.setattr(room, "BitcoinNode", lambda url: nullcontext(Node(treasury.transactions)))
-    for _ in range(coins):
-        treasury.deposit(BTC)
-    with serving(lane_registry(treasury.staff), now=now) as signers:
-        settings.SIGNERS_DIR = signers.folder
-        yield Scene(treasury, signers, drain)

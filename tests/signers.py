@@ -46,6 +46,31 @@ class TreasuryToken(SoftToken):
         assert KEYS[self.name][index].public_key == public_key
 
 
+@dataclass(frozen=True)
+class Remembered:
+    """What a signer finds when it is started again: its files, and its token's objects."""
+
+    files: Mapping[str, bytes]
+    objects: Sequence[Mapping[Any, Any]]
+
+    @classmethod
+    def by(cls, desk: Desk) -> Remembered:
+        files = {path.name: path.read_bytes() for path in desk.state.iterdir()}
+        return cls(files, [dict(each) for each in desk.token._objects])
+
+    def token(self, name: str, state: Path) -> TreasuryToken:
+        """The token, with the files in its signer's folder."""
+        state.mkdir(mode=0o700)
+        for file, content in self.files.items():
+            (state / file).write_bytes(content)
+        token = TreasuryToken(name)
+        token._objects = [dict(each) for each in self.objects]
+        return token
+
+
+NEW: Final = Remembered({}, ())
+
+
 @dataclass
 class Signers:
     """Three signers by token, and the folder of their sockets."""
@@ -123,15 +148,24 @@ def lane_registry(staff: Staff, **changes: Any) -> Registry:
 
 @contextmanager
 def serving(registry: Registry, *, now: datetime) -> Iterator[Signers]:
-    """The signers up behind their sockets, and the registry loaded."""
+    """The registry loaded, and new signers up behind their sockets."""
     actions.load_registry(
         registry=registry, targets=Targets(Amount(0, "BTC"), Amount(0, "BTC")), actor=ROBOT, now=now
     )
+    with up(registry, dict.fromkeys(HOT, NEW), now=now) as signers:
+        yield signers
+
+
+@contextmanager
+def up(registry: Registry, remembered: Mapping[str, Remembered], *, now: datetime) -> Iterator[Signers]:
+    """The signers up behind their sockets, with what they remember."""
     folder = Path(tempfile.mkdtemp(prefix="signers-"))  # a socket's path is short
     asked: list[tuple[str, Message]] = []
     desks = {
-        token: Desk(folder / token, registry=registry, token=TreasuryToken(token), now=now.timestamp())
-        for token in HOT
+        name: Desk(
+            folder / name, registry=registry, token=one.token(name, folder / name), now=now.timestamp()
+        )
+        for name, one in remembered.items()
     }
     signers = Signers(desks, folder, asked)
     threads = []

@@ -304,6 +304,13 @@ class Treasury:
         return ledger.balance(ledger.account(ledger.AccountKind.CUSTOMER_FUNDING, "BTC", owner.pk))
 
 
+def funded(now: datetime) -> Treasury:
+    """Tom at tier 2 with one bitcoin."""
+    found = Treasury.open(now)
+    found.deposit(BTC)
+    return found
+
+
 def raw_of(payment: Payment) -> Transaction:
     """The stored transaction."""
     return Transaction.parse(bytes.fromhex(payment.raw))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from tests.nodes import Node
     from tests.officers import Staff
     from tests.reconciling import Chain
+    from tests.stockroom import Lend
     from tests.treasury import Treasury
 
 
@@ -49,13 +50,11 @@ def row(kind: approvals.Kind, staff: Staff, now: datetime) -> ApprovalRequest:
 
 
 @pytest.fixture
-def treasury(db: None, now: datetime) -> Treasury:
+def treasury(lend: Lend, now: datetime) -> Treasury:
     """Tom at tier 2 with one bitcoin."""
-    from tests.treasury import BTC, Treasury
+    from tests.treasury import funded
 
-    found = Treasury.open(now)
-    found.deposit(BTC)
-    return found
+    return lend(funded, now)
 
 
 @pytest.fixture
@@ -74,12 +73,12 @@ def coins() -> int:
 
 @pytest.fixture
 def scene(
-    db: None, now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain, coins: int
+    lend: Lend, now: datetime, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain, coins: int
 ) -> Iterator[Scene]:
     """A treasury whose hot wallet has a lane, with its signers up."""
-    from tests.lane import opened
+    from tests.lane import Seasoned, opened
 
-    with opened(now=now, settings=settings, patch=monkeypatch, drain=drain_outbox, coins=coins) as found:
+    with opened(lend(Seasoned(coins), now), patch=monkeypatch, drain=drain_outbox) as found:
         yield found
 
 

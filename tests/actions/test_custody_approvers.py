@@ -19,16 +19,9 @@ from custody.subscribers import move_sweep, move_withdrawal
 from tests import sweeping
 from tests.officers import Officer
 from tests.traces import Trace
-from tests.treasury import BTC, ROBOT, Treasury
+from tests.treasury import ROBOT, Treasury, funded
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    found = Treasury.open(now)
-    found.deposit(BTC)
-    return found
 
 
 def suspended(treasury: Treasury, officer: Officer) -> None:
@@ -103,7 +96,8 @@ def test_waits_where_it_stands_and_is_ended_with_everything_free(treasury: Treas
     assert balance.available == balance.posted
 
 
-def test_goes_on_by_itself_once_they_count_again(treasury: Treasury) -> None:
+def test_goes_on_by_itself_once_they_count_again(now: datetime) -> None:
+    treasury = funded(now)  # in this transaction, in which a row may say who has which role
     payment, ben = treasury.built(), treasury.staff.ben
     row = payment.owner
     roles = list(RoleGrant.objects.filter(identity=ben.identity).values_list("role", flat=True))

@@ -16,6 +16,7 @@ from custody.actions.settling import NotDeepEnough
 from custody.domain.chain import SeenBlock
 from custody.models import Address, Block, Deposit, Utxo
 from kernel.transaction import Input, Outpoint, Output, Transaction
+from tests.stockroom import Lend
 from tests.traces import Trace
 from tests.treasury import BTC, ROBOT, Treasury, customer_actor, raw_of, trader
 
@@ -23,8 +24,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    return Treasury.open(now)
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(Treasury.open, now)
 
 
 def address(treasury: Treasury) -> Address:

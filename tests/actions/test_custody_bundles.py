@@ -18,6 +18,7 @@ from custody.models import PaymentPolicy, Refill
 from kernel import canonical
 from kernel.intent import REFILL
 from tests.refilling import COLD, built, carry, exported, low, partial
+from tests.stockroom import Lend
 from tests.traces import Trace
 from tests.treasury import BTC, ROBOT, Treasury, signatures
 
@@ -25,8 +26,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    return low(now)
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(low, now)
 
 
 def test_travels_as_a_bundle_that_is_the_same_each_time(treasury: Treasury) -> None:

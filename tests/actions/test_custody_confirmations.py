@@ -17,6 +17,7 @@ from custody.models import DecoderKey, PaymentPolicy
 from kernel import confirmation
 from kernel.approval import SignedApproval, Verb
 from tests.officers import Officer
+from tests.stockroom import Lend
 from tests.treasury import Treasury
 
 pytestmark = pytest.mark.django_db
@@ -25,8 +26,7 @@ SATS = 6_000_000
 KEYS = [Ed25519PrivateKey.from_private_bytes(bytes([number]) * 32) for number in (1, 2)]
 
 
-@pytest.fixture
-def treasury(now: datetime) -> Treasury:
+def confirming(now: datetime) -> Treasury:
     """The registry asks for a confirmation of more than 0.059 BTC, and names Ben's and Cy's decoders."""
     treasury = Treasury.open(now)
     treasury.deposit(4 * SATS)
@@ -37,6 +37,11 @@ def treasury(now: datetime) -> Treasury:
             officer=officer.identity.pk, defaults={"public_key": public, "registry_version": 1}
         )
     return treasury
+
+
+@pytest.fixture
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(confirming, now)
 
 
 def asked(treasury: Treasury, sats: int = SATS) -> ApprovalRequest:

@@ -26,6 +26,7 @@ from customers.models import Customer
 from kernel.money import Amount
 from kernel.registry import Registry
 from tests.sql import as_the_console, refused, signature_sql
+from tests.stockroom import Lend
 from tests.traces import Trace
 from tests.treasury import BTC, HOT, PRICE_CENTS, ROBOT, Treasury, customer_actor, registry, trader
 
@@ -36,8 +37,8 @@ CREDIT = Amount(5_000_000_000, "USDT")
 
 
 @pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    return Treasury.open(now)
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(Treasury.open, now)
 
 
 def assign(customer: Customer, now: datetime) -> Address:

@@ -35,13 +35,6 @@ pytestmark = pytest.mark.django_db
 SMALL = BTC // 100
 
 
-@pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    found = Treasury.open(now)
-    found.deposit(BTC)
-    return found
-
-
 def pull(treasury: Treasury, scope: str) -> Freeze:
     return pull_freeze(scope=scope, reason="odd", actor=treasury.staff.sam.actor, now=treasury.now)
 

@@ -27,6 +27,7 @@ from kernel.registry import Registry
 from tests.customers import Customer
 from tests.recoveries import DELAY_S, KEYS, RAE, ROS, RUI
 from tests.signers import HOT, Signers, lane_registry, serving
+from tests.stockroom import Lend
 from tests.traders import second_factor
 from tests.treasury import HOME, Treasury, customer_actor
 from tests.vault import Message
@@ -37,8 +38,8 @@ DIGEST: Final = "ab" * 32
 
 
 @pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    return Treasury.open(now)
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(Treasury.open, now)
 
 
 def recoverable(treasury: Treasury, **limits: int) -> Registry:

@@ -24,14 +24,15 @@ from custody.signer import requests
 from kernel.approval import Verb
 from tests.orders import answer, asked, drafted, signed
 from tests.signers import Signers, lane_registry, serving
+from tests.stockroom import Lend
 from tests.treasury import ROBOT, Treasury
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    return Treasury.open(now)
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(Treasury.open, now)
 
 
 def counts() -> tuple[int, int]:

@@ -11,14 +11,19 @@ from core.daemon import lock_key
 from core.health import Status
 from custody import actions, probes, queries
 from custody.domain import limits
+from tests.stockroom import Lend
 from tests.treasury import BTC, ROBOT, Treasury
 
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture
-def treasury(now: datetime) -> Treasury:
+def refilled(now: datetime) -> Treasury:
     return Treasury.open(now, refill_below=BTC, target=2 * BTC)
+
+
+@pytest.fixture
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(refilled, now)
 
 
 def test_sees_whether_somebody_follows_the_chain(treasury: Treasury) -> None:

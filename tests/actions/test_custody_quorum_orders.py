@@ -23,14 +23,15 @@ from tests.orders import answer, asked, drafted, signed
 from tests.policies import enact, founding
 from tests.signers import lane_registry, serving
 from tests.softtoken import hot_registry
+from tests.stockroom import Lend
 from tests.treasury import Treasury
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    return Treasury.open(now)
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(Treasury.open, now)
 
 
 def test_to_let_go_takes_two_others_who_say_release(treasury: Treasury) -> None:
@@ -85,9 +86,10 @@ def test_to_reopen_names_what_the_signer_itself_found(treasury: Treasury) -> Non
     assert requests.order({**queries.order_message(row), "approvals": []}).subject == "ab" * 32
 
 
-def test_to_reopen_names_whoever_is_suspended_anywhere(treasury: Treasury) -> None:
+def test_to_reopen_names_whoever_is_suspended_anywhere(now: datetime) -> None:
     """At another signer, by an order that none may have heard yet, or here; nobody whom a quorum let go."""
-    staff, now = treasury.staff, treasury.now
+    treasury = Treasury.open(now)  # founded in this transaction, in which a row may say who comes back
+    staff = treasury.staff
     ben, cy, dot, eve = (str(one.identity.pk) for one in (staff.ben, staff.cy, staff.dot, staff.eve))
     signed(treasury, drafted(treasury, wallet=f"officer:{dot}"))
     drafted(treasury, wallet=f"officer:{eve}")  # nobody signed that

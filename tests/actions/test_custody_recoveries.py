@@ -23,14 +23,15 @@ from kernel.registry import Registry
 from tests.officers import Officer
 from tests.recoveries import DELAY_S, KEYS, RAE, ROS, RUI, answer, in_force
 from tests.softtoken import Desk
+from tests.stockroom import Lend
 from tests.treasury import ROBOT, Treasury
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    return Treasury.open(now)
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(Treasury.open, now)
 
 
 def registries(treasury: Treasury) -> tuple[Registry, Registry]:

@@ -24,6 +24,7 @@ from kernel.money import Amount
 from kernel.transaction import Input, Outpoint, Output, Transaction
 from tests.nodes import Node
 from tests.refilling import exported, low, signed
+from tests.stockroom import Lend
 from tests.traces import Trace
 from tests.treasury import BTC, ROBOT, Treasury, raw_of
 
@@ -31,8 +32,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    return low(now)
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(low, now)
 
 
 @pytest.mark.parametrize("scope", ["wallet:cold", "wallet:hot", "asset:BTC"])

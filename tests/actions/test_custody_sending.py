@@ -12,6 +12,7 @@ from custody import locks, tasks
 from custody.models import Payment
 from custody.queries import payments
 from tests.nodes import Node
+from tests.stockroom import Lend
 from tests.treasury import BTC, Treasury
 
 pytestmark = pytest.mark.django_db
@@ -19,12 +20,16 @@ pytestmark = pytest.mark.django_db
 SMALL = BTC // 100
 
 
-@pytest.fixture
-def treasury(now: datetime) -> Treasury:
+def four_coins(now: datetime) -> Treasury:
     found = Treasury.open(now)
     for _ in range(4):
         found.deposit(BTC)
     return found
+
+
+@pytest.fixture
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(four_coins, now)
 
 
 def signed(treasury: Treasury) -> Payment:

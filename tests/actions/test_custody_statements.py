@@ -19,6 +19,7 @@ from kernel import encodings
 from kernel.customer import REMOVAL
 from tests.messages import DESTINATION
 from tests.statements import said, take
+from tests.stockroom import Lend
 from tests.traders import new_password
 from tests.treasury import BTC, HOME, ROBOT, Treasury, trader
 from tests.vault import Message
@@ -30,8 +31,8 @@ SMALL = BTC // 100
 
 
 @pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    return Treasury.open(now)
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(Treasury.open, now)
 
 
 def counts() -> tuple[int, int]:

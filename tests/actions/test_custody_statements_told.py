@@ -14,6 +14,7 @@ from custody import actions, lane_tasks, queries
 from custody.models import StatementAnswer
 from tests.signers import HOT, Signers, lane_registry, serving
 from tests.statements import key_of, said, take
+from tests.stockroom import Lend
 from tests.treasury import HOME, Treasury, customer_actor
 
 pytestmark = pytest.mark.django_db
@@ -22,8 +23,8 @@ DAY = timedelta(days=1)
 
 
 @pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    return Treasury.open(now)
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(Treasury.open, now)
 
 
 @pytest.fixture

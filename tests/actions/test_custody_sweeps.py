@@ -26,6 +26,7 @@ from kernel.intent import SWEEP, Intent
 from kernel.money import Amount
 from tests import refilling
 from tests.nodes import Node
+from tests.stockroom import Lend
 from tests.sweeping import HOT, asked, built, full, signed
 from tests.traces import Trace
 from tests.treasury import BTC, ROBOT, Treasury, raw_of
@@ -36,8 +37,8 @@ DUE = Amount(6 * BTC - sweeps.FEE_CAP.units, "BTC")
 
 
 @pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    return full(now)
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(full, now)
 
 
 def propose(treasury: Treasury) -> Sweep:

@@ -19,6 +19,7 @@ from kernel.psbt import Psbt
 from kernel.transaction import Output, Transaction
 from tests import raising
 from tests.nodes import Node
+from tests.stockroom import Lend
 from tests.sweeping import HOT, asked, built, full, signed
 from tests.treasury import BTC, PRICE_CENTS, ROBOT, Treasury, raw_of
 
@@ -26,8 +27,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def treasury(now: datetime) -> Treasury:
-    return full(now)
+def treasury(lend: Lend, now: datetime) -> Treasury:
+    return lend(full, now)
 
 
 def test_has_its_fee_raised_like_a_withdrawals_and_is_booked_by_the_version_that_a_block_has(

@@ -22,18 +22,17 @@ from customers.actions import set_tier
 from customers.events import Event
 from tests.policies import enact, founding
 from tests.racing import at_once, done, refused
-from tests.treasury import BTC, PRICE_CENTS, ROBOT, Treasury, trader
+from tests.stockroom import Lend
+from tests.treasury import BTC, PRICE_CENTS, ROBOT, Treasury, funded, trader
 
 ROUNDS = 3
 SMALL = BTC // 100
 
 
 @pytest.fixture
-def treasury(real_database: str, now: datetime) -> Treasury:
+def treasury(lend_real: Lend, now: datetime) -> Treasury:
     """Committed for real: Tom at tier 2 with one bitcoin."""
-    found = Treasury.open(now)
-    found.deposit(BTC)
-    return found
+    return lend_real(funded, now)
 
 
 @action(Event.TIER_SET)

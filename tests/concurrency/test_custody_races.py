@@ -31,19 +31,18 @@ from kernel.psbt import Psbt
 from tests import sweeping
 from tests.concurrency.test_freezes_races import Pause
 from tests.racing import at_once, closing, done, refused, until_waiting
+from tests.stockroom import Lend
 from tests.traces import Trace
-from tests.treasury import BTC, ROBOT, Treasury, customer_actor, raw_of, signatures, trader
+from tests.treasury import BTC, ROBOT, Treasury, customer_actor, funded, raw_of, signatures, trader
 
 ROUNDS = 3
 SMALL = BTC // 100
 
 
 @pytest.fixture
-def treasury(real_database: str, now: datetime) -> Treasury:
+def treasury(lend_real: Lend, now: datetime) -> Treasury:
     """Committed for real: Tom at tier 2 with one bitcoin."""
-    found = Treasury.open(now)
-    found.deposit(BTC)
-    return found
+    return lend_real(funded, now)
 
 
 def codes(results: list[Any]) -> set[str]:

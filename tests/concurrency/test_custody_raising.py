@@ -17,6 +17,7 @@ from custody.adapters.bitcoin import Broadcast, Outcome
 from custody.models import Payment, PaymentVersion, VersionSignature
 from tests import raising
 from tests.racing import at_once, done
+from tests.stockroom import Lend
 from tests.treasury import BTC, ROBOT, Treasury, raw_of, signatures
 
 ROUNDS = 3
@@ -30,12 +31,17 @@ class Node:
         return Broadcast(Outcome.ACCEPTED)
 
 
-@pytest.fixture
-def treasury(real_database: str, now: datetime, monkeypatch: pytest.MonkeyPatch) -> Treasury:
-    """Committed for real, with a coin for each round, soft keys behind the signers' client, and a node."""
+def a_coin_a_round(now: datetime) -> Treasury:
     found = Treasury.open(now, tier=4)
     for _ in range(ROUNDS):
         found.deposit(BTC)
+    return found
+
+
+@pytest.fixture
+def treasury(lend_real: Lend, now: datetime, monkeypatch: pytest.MonkeyPatch) -> Treasury:
+    """Committed for real, with a coin for each round, soft keys behind the signers' client, and a node."""
+    found = lend_real(a_coin_a_round, now)
 
     def answer(folder: object, token: str, request: dict[str, Any]) -> signer_client.Signed:
         return signer_client.Signed(token, signatures(request["psbt"], token))

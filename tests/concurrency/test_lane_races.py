@@ -18,20 +18,19 @@ from custody.models import Payment, UtxoLock
 from kernel import encodings
 from kernel.intent import time_text
 from tests.customers import Customer
-from tests.faults.test_lane_payout import work
-from tests.lane import SMALL, Scene, opened
+from tests.lane import SMALL, Scene, Seasoned, opened
 from tests.racing import at_once, refused
+from tests.relay import work
 from tests.signers import HOT
+from tests.stockroom import Lend
 from tests.treasury import HOME, ROBOT, customer_actor
 
 ROUNDS = 3
 
 
 @pytest.fixture
-def scene(
-    real_database: str, now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Scene]:
-    with opened(now=now, settings=settings, patch=monkeypatch, drain=work, coins=2 * ROUNDS) as found:
+def scene(lend_real: Lend, now: datetime, monkeypatch: pytest.MonkeyPatch) -> Iterator[Scene]:
+    with opened(lend_real(Seasoned(2 * ROUNDS), now), patch=monkeypatch, drain=work) as found:
         yield found
 
 

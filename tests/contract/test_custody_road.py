@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from django.conf import settings as django_settings
 from pytest_django.fixtures import Settings
 
 from core import clock, ledger
@@ -27,8 +30,9 @@ from devstack.demo.outside import Outsider
 from kernel import canonical, intent
 from kernel.money import Amount
 from kernel.registry import Registry
-from tests import chains
+from tests import chains, worlds
 from tests.officers import Officer, Staff, enrol
+from tests.stockroom import Lend
 from tests.treasury import BTC, ROBOT, customer_actor, trader
 from tests.vault import MODULE, NAMES, Vault, copy_tree, registry_document, run
 
@@ -43,28 +47,7 @@ FORGED = {
     "signature": "AAAA",
 }
 HOT = ("hot-1", "hot-2", "hot-3")
-
-
-@pytest.fixture(scope="module")
-def fresh_vault(tmp_path_factory: pytest.TempPathFactory) -> Vault:
-    return Vault.build(tmp_path_factory.mktemp("vault"), hot=2, cold=1)
-
-
-@pytest.fixture
-def vault(fresh_vault: Vault, tmp_path: Path) -> Vault:
-    """A copy that has signed nothing: tokens remember their signer's journal, officers differ each time."""
-    folder = tmp_path / "vault"
-    copy_tree(fresh_vault.folder, folder)
-    for path in folder.glob("*/softhsm2.conf"):
-        path.write_text(path.read_text().replace(str(fresh_vault.folder), str(folder)))
-    return replace(fresh_vault, folder=folder)
-
-
-@pytest.fixture
-def node_url(tmp_path: Path) -> Iterator[str]:
-    """A chain of this test's own: coins that an earlier test moved would look stolen."""
-    with chains.running(tmp_path / "node") as url:
-        yield url
+HOUR = timedelta(hours=1)
 
 
 @dataclass
@@ -103,47 +86,104 @@ class Scene:
         return ledger.balance(account).posted
 
 
+@dataclass(frozen=True)
+class Ready:
+    """The scene without its node and its signers, and the registry that they are to be given."""
+
+    staff: Staff
+    tom: Customer
+    outside: Outsider
+    chain: chains.Files
+    document: dict[str, Any]
+
+
+class Prepared:
+    """How it is made: staff enrolled, registry pinned to their passkeys, Tom at tier 2 with 0.5 BTC."""
+
+    def __init__(self, vault: Vault) -> None:
+        self.vault = vault
+
+    def __call__(self, now: datetime) -> Ready:
+        staff = enrol(now=now)
+        document = self.registry(staff)
+        registry = Registry.parse(canonical.encode(document))
+        targets = Targets(Amount(BTC // 2, "BTC"), Amount(BTC, "BTC"))
+        actions.load_registry(registry=registry, targets=targets, actor=ROBOT, now=now)
+        with tempfile.TemporaryDirectory(prefix="cs-", dir="/tmp") as at:
+            folder, tom = Path(at), trader("Tom", tier=2)
+            with chains.running(folder) as url, BitcoinNode(url) as node:
+                outside = Outsider(node)
+                outside.earn()
+                address = actions.assign_address(
+                    customer_id=tom.pk, asset="BTC", actor=customer_actor(tom), now=now
+                )
+                outside.pay(address.address, BTC // 2)
+                outside.mine(2)
+                while watcher.step(node, now=now):
+                    pass
+            return Ready(staff, tom, worlds.left(outside), chains.files(folder), document)
+
+    def registry(self, staff: Staff) -> dict[str, Any]:
+        officers = {
+            str(person.identity.pk): {
+                "name": NAMES.get(str(person.identity.pk), "?"),
+                "teams": ["treasury"],
+                "public_key": person.passkey.public_key_hex,
+            }
+            for person in (staff.ana, staff.ben, staff.cy)
+        }
+        document = registry_document(
+            self.vault.document["wallets"], deployment=django_settings.DEPLOYMENT, officers=officers
+        )
+        document["policies"][intent.SWEEP] = {
+            "teams": {"treasury": 2},
+            "source": "hot",
+            "destination": "cold/0",
+        }
+        return document
+
+
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory: pytest.TempPathFactory) -> Prepared:
+    return Prepared(Vault.build(tmp_path_factory.mktemp("vault"), hot=2, cold=1))
+
+
+@pytest.fixture
+def vault(prepared: Prepared, tmp_path: Path) -> Vault:
+    """A copy that has signed nothing: tokens remember their signer's journal."""
+    fresh, folder = prepared.vault, tmp_path / "vault"
+    copy_tree(fresh.folder, folder)
+    for path in folder.glob("*/softhsm2.conf"):
+        path.write_text(path.read_text().replace(str(fresh.folder), str(folder)))
+    return replace(fresh, folder=folder)
+
+
 @pytest.fixture
 def scene(
+    prepared: Prepared,
     vault: Vault,
-    node_url: str,
+    lend: Lend,
     settings: Settings,
     tmp_path: Path,
     drain_outbox: Callable[..., int],
 ) -> Iterator[Scene]:
-    """Staff enrolled, registry pinned to their passkeys, three hot signers up, Tom at tier 2 with 0.5 BTC."""
-    settings.BITCOIN_RPC_URL, settings.SIGNERS_DIR = node_url, vault.folder
-    staff = enrol(now=clock.now())
-    officers = {
-        str(person.identity.pk): {
-            "name": NAMES.get(str(person.identity.pk), "?"),
-            "teams": ["treasury"],
-            "public_key": person.passkey.public_key_hex,
-        }
-        for person in (staff.ana, staff.ben, staff.cy)
-    }
-    vault.document = registry_document(
-        vault.document["wallets"], deployment=settings.DEPLOYMENT, officers=officers
-    )
-    back = {"teams": {"treasury": 2}, "source": "hot", "destination": "cold/0"}
-    vault.document["policies"][intent.SWEEP] = back
+    """What was prepared, on a chain of its own with three hot signers up: coins that an earlier test moved
+    would look stolen.
+    """
+    ready = lend(prepared, clock.now(), keeps=HOUR)
+    vault.document = ready.document
     vault.registry_file.write_bytes(canonical.encode(vault.document) + b"\n")
-    registry = Registry.parse(vault.registry_file.read_bytes())
-    targets = Targets(Amount(BTC // 2, "BTC"), Amount(BTC, "BTC"))
-    actions.load_registry(registry=registry, targets=targets, actor=ROBOT, now=clock.now())
     with ExitStack() as stack:
-        node = stack.enter_context(BitcoinNode(node_url))
-        for token in HOT:
-            stack.callback(vault.start(token, state=tmp_path / token).ready().stop)
-        scene = Scene(staff, trader("Tom", tier=2), Outsider(node), node, vault, tmp_path, drain_outbox)
-        scene.outside.earn()
+        url = stack.enter_context(chains.running(tmp_path / "node", ready.chain))
+        node = stack.enter_context(BitcoinNode(url))
+        settings.BITCOIN_RPC_URL, settings.SIGNERS_DIR = url, vault.folder
+        up = [vault.start(token, state=tmp_path / token) for token in HOT]
+        for signer in up:
+            stack.callback(signer.ready().stop)
+        outside = worlds.found(ready.outside, node)
+        scene = Scene(ready.staff, ready.tom, outside, node, vault, tmp_path, drain_outbox)
         quote = Quote("BTC", 60_000_00, scene.now)
         actions.report_price(quote=quote, source="test", actor=ROBOT, now=scene.now)
-        address = actions.assign_address(
-            customer_id=scene.tom.pk, asset="BTC", actor=customer_actor(scene.tom), now=scene.now
-        )
-        scene.outside.pay(address.address, BTC // 2)
-        scene.outside.mine(2)
         scene.settle_down()
         yield scene
 

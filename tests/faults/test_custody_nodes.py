@@ -15,15 +15,16 @@ from custody.adapters.bitcoin import BitcoinNode
 from custody.daemons import watcher
 from custody.models import Deposit
 from tests import chains
-from tests.faults.test_custody_payout import World, a_world
+from tests.stockroom import Lend
+from tests.worlds import Mined, World, opened
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.fixture
-def world(real_database: str, settings: Settings, tmp_path: Path, now: datetime) -> Iterator[World]:
+def world(lend_real: Lend, settings: Settings, tmp_path: Path, now: datetime) -> Iterator[World]:
     """Tom with one coin, credited."""
-    with a_world(settings, tmp_path / "node", now, coins=1) as found:
+    with opened(lend_real(Mined(coins=1), now), settings, tmp_path / "node") as found:
         yield found
 
 

@@ -8,9 +8,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections import Counter
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from datetime import datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -21,22 +19,18 @@ from django.db import connections
 from pytest_django.fixtures import Settings
 
 from core.ledger import invariants
-from core.outbox import delivery
 from custody import actions, queries
 from custody.adapters import judge, signer_client
 from custody.adapters.bitcoin import BitcoinNode
-from custody.adapters.bitcoin_answers import Block
-from custody.daemons import watcher
-from custody.domain.limits import Quote
-from custody.models import Payment, Withdrawal
-from devstack.demo.outside import Outsider
+from custody.models import Payment
 from kernel.transaction import Transaction
-from tests import chains
-from tests.treasury import BTC, PRICE_CENTS, ROBOT, Treasury, customer_actor, signatures
+from tests.relay import work
+from tests.stockroom import Lend
+from tests.treasury import signatures
+from tests.worlds import SMALL, Mined, World, opened
 
 pytestmark = pytest.mark.slow
 
-SMALL = BTC // 100
 LATER = timedelta(minutes=10)
 
 STEPS: list[tuple[Any, str]] = [
@@ -53,78 +47,14 @@ TICKS = 21
 """Before and after each step; asking and storing happen twice, and the last tick is reached by nobody."""
 
 
-class World:
-    """A treasury on a real regtest chain, with soft keys behind the signers' client."""
-
-    def __init__(self, treasury: Treasury, node: BitcoinNode) -> None:
-        self.treasury, self.node, self.outside = treasury, node, Outsider(node)
-        self.outside.earn()
-
-    def fund(self, coins: int) -> None:
-        """So many coins for Tom, each enough for one withdrawal."""
-        tom, now = self.treasury.tom, self.treasury.now
-        address = actions.assign_address(customer_id=tom.pk, asset="BTC", actor=customer_actor(tom), now=now)
-        for number in range(coins):
-            self.outside.pay(address.address, 2 * SMALL)
-            if number % 20 == 19:  # no node takes a chain of more than 25 that wait
-                self.outside.mine(1)
-        self.outside.mine(2)
-        self.follow()
-
-    def follow(self) -> None:
-        while watcher.step(self.node, now=self.treasury.now):
-            pass
-
-    def approved(self) -> Withdrawal:
-        """A withdrawal to a destination of its own, approved, at a fresh price."""
-        quote = Quote("BTC", PRICE_CENTS, self.treasury.now)
-        actions.report_price(quote=quote, source="test", actor=ROBOT, now=self.treasury.now)
-        return self.treasury.approved(sats=SMALL, destination=Outsider.fresh_address())
-
-    def paid(self) -> Counter[str]:
-        """What each address has received, over the whole chain and the mempool."""
-        held = [self.node.transaction(txid) for txid in self.node.mempool()]
-        for block in self.blocks():
-            held += block.transactions
-        total: Counter[str] = Counter()
-        for each in held:
-            for out in each.outputs if each is not None else ():
-                total[out.address or ""] += out.amount.units
-        return total
-
-    def blocks(self) -> Iterator[Block]:
-        height = 0
-        while (block_hash := self.node.block_hash(height)) and (block := self.node.block(block_hash)):
-            yield block
-            height += 1
-
-
-@contextmanager
-def a_world(settings: Settings, folder: Path, now: datetime, *, coins: int) -> Iterator[World]:
-    """Tom at tier 4 with so many coins, on a chain of its own."""
-    with chains.running(folder) as url, BitcoinNode(url) as node:
-        settings.BITCOIN_RPC_URL = url
-        found = World(Treasury.open(now, tier=4), node)
-        if coins:
-            found.fund(coins)
-        yield found
-
-
 @pytest.fixture
-def world(real_database: str, settings: Settings, tmp_path: Path, now: datetime) -> Iterator[World]:
-    with a_world(settings, tmp_path / "node", now, coins=1) as found:
+def world(lend_real: Lend, settings: Settings, tmp_path: Path, now: datetime) -> Iterator[World]:
+    with opened(lend_real(Mined(coins=1), now), settings, tmp_path / "node") as found:
         yield found
 
 
 def soft_signer(_folder: Path, token: str, request: dict[str, Any]) -> signer_client.Signed:
     return signer_client.Signed(token, signatures(request["psbt"], token))
-
-
-def work(*, now: datetime) -> None:
-    """Deliver what is due, as relay and worker do, until nothing is."""
-    while due := delivery.claim_due(now=now):
-        for delivery_id in due:
-            delivery.deliver(delivery_id, now=now)
 
 
 def killed_at(tick: int, *, now: datetime) -> bool:

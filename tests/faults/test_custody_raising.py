@@ -21,8 +21,11 @@ from custody import actions, queries
 from custody.adapters import judge, signer_client
 from custody.adapters.bitcoin import BitcoinNode
 from custody.models import Payment, PaymentVersion
-from tests.faults.test_custody_payout import LATER, SMALL, World, a_world, killed, soft_signer, work
+from tests.faults.test_custody_payout import LATER, killed, soft_signer
+from tests.relay import work
+from tests.stockroom import Lend
 from tests.treasury import ROBOT
+from tests.worlds import SMALL, Mined, World, opened
 
 pytestmark = pytest.mark.slow
 
@@ -42,10 +45,10 @@ TICKS = 21
 
 @pytest.fixture
 def world(
-    real_database: str, settings: Settings, tmp_path: Path, now: datetime, monkeypatch: pytest.MonkeyPatch
+    lend_real: Lend, settings: Settings, tmp_path: Path, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
     monkeypatch.setattr(signer_client, "ask", soft_signer)
-    with a_world(settings, tmp_path / "node", now, coins=0) as found:
+    with opened(lend_real(Mined(coins=1), now), settings, tmp_path / "node") as found:
         yield found
 
 

@@ -26,15 +26,14 @@ from custody.adapters import signer_client
 from custody.models import Payment, Withdrawal
 from tests.faults.test_custody_payout import (
     LATER,
-    SMALL,
     STEPS,
     TICKS,
-    World,
-    a_world,
     arm,
     soft_signer,
-    work,
 )
+from tests.relay import work
+from tests.stockroom import Lend
+from tests.worlds import SMALL, Mined, World, opened
 
 pytestmark = pytest.mark.slow
 
@@ -51,10 +50,10 @@ ONCE = [
 
 @pytest.fixture
 def world(
-    real_database: str, settings: Settings, tmp_path: Path, now: datetime, monkeypatch: pytest.MonkeyPatch
+    lend_real: Lend, settings: Settings, tmp_path: Path, now: datetime, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[World]:
     monkeypatch.setattr(signer_client, "ask", soft_signer)
-    with a_world(settings, tmp_path / "node", now, coins=0) as found:
+    with opened(lend_real(Mined(coins=1), now), settings, tmp_path / "node") as found:
         yield found
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -17,26 +16,23 @@ from custody import actions, lane_tasks, queries
 from custody.models import Payment, StatementAnswer, Withdrawal
 from custody.queries.payments import lane_request
 from kernel import lane, script
-from tests.lane import DAY, SMALL, Drain, Scene, opened
+from tests.lane import DAY, SMALL, Drain, Scene, Seasoned, opened
 from tests.signers import HOT
+from tests.stockroom import Lend
 from tests.treasury import BTC, ROBOT
 
 pytestmark = pytest.mark.django_db
 
-TOMS = [script.address_of(b"\x00\x14" + bytes([n]) * 20, "regtest") for n in range(1, 11)]
+TOMS = tuple(script.address_of(b"\x00\x14" + bytes([n]) * 20, "regtest") for n in range(1, 11))
 COINS = 7
 """What waits for officers keeps the coin that it was to be paid with."""
 MINE = script.address_of(b"\x00\x14" + b"\x66" * 20, "regtest")
 
 
 @pytest.fixture
-def scene(
-    now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain
-) -> Iterator[Scene]:
-    how: Any = {"now": now, "settings": settings, "patch": monkeypatch, "drain": drain_outbox}
-    with opened(**how, coins=COINS) as found:
-        found.sign(*TOMS)
-        found.pass_time(2 * DAY)
+def scene(lend: Lend, now: datetime, monkeypatch: pytest.MonkeyPatch, drain_outbox: Drain) -> Iterator[Scene]:
+    ready = lend(Seasoned(COINS, more=TOMS), now)
+    with opened(ready, patch=monkeypatch, drain=drain_outbox) as found:
         yield found
 
 

@@ -22,15 +22,16 @@ import pytest
 from core.approvals.models import ApprovalRequest, Waiver
 from core.audit.models import AuditEvent
 from core.ledger import invariants
-from core.outbox import delivery
 from custody import actions, lane_tasks, queries, tasks
 from custody.actions import offers
 from custody.adapters import judge, signer_client
 from custody.models import Payment, Withdrawal
 from kernel.transaction import Transaction
 from tests.faults.test_custody_payout import killed
-from tests.lane import DAY, SMALL, Node, Scene, opened
+from tests.lane import DAY, SMALL, Node, Scene, Seasoned, opened
+from tests.relay import work
 from tests.signers import HOT
+from tests.stockroom import Lend
 from tests.treasury import BTC
 
 MINUTES: Final = timedelta(minutes=10)
@@ -144,21 +145,12 @@ class World:
         return "paid" if sent else "asked"
 
 
-def work(*, now: datetime) -> None:
-    """Deliver what is due, as relay and worker do, until nothing is."""
-    while due := delivery.claim_due(now=now):
-        for delivery_id in due:
-            delivery.deliver(delivery_id, now=now)
-
-
 @pytest.fixture
-def world(
-    real_database: str, now: datetime, settings: Any, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> Iterator[World]:
+def world(lend_real: Lend, now: datetime, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[World]:
     """Tom with one coin."""
     file = tmp_path / "sent"
     file.touch()
-    with opened(now=now, settings=settings, patch=monkeypatch, drain=work, coins=1) as scene:
+    with opened(lend_real(Seasoned(coins=1), now), patch=monkeypatch, drain=work) as scene:
         chain = Chain(scene.treasury.transactions, file)
         monkeypatch.setattr(tasks, "BitcoinNode", lambda url: nullcontext(chain))
         yield World(scene, chain)
