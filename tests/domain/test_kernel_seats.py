@@ -40,8 +40,10 @@ def test_go_to_a_newcomer_from_the_longest_silent_of_the_same_user_alone() -> No
     with found.turn("b"):
         assert found.enter("d", WORKER) == "c"  # nobody is hung up on who waits for an answer
     assert found.enter("e", WORKER) == "d"
-    with found.turn("o"):
-        pass
+    assert found.enter("f", WORKER) == "b"  # silent since its answer
+    for _ in range(2):
+        with found.turn("o"):
+            pass
 
 
 def test_are_kept_by_those_who_wait_for_an_answer() -> None:

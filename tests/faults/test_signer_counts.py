@@ -80,6 +80,10 @@ def test_signs_what_stands_just_at_a_bound_and_nothing_beyond_it(tmp_path: Path)
     desk = Desk(tmp_path / "least")
     least = [withdrawal(expires=desk.in_hours(1), amount=Amount(units, "BTC")) for units in (294, 293)]
     assert [desk.spend(one) for one in least] == ["signed", "SIGNER_WRONG_ASSET"]
+    desk.now, late = desk.now + 3_600, withdrawal(expires=desk.in_hours(1))
+    assert desk.spend(late) == "SIGNER_INTENT_EXPIRED"
+    desk.now -= 1
+    assert desk.spend(late) == "signed"
 
 
 def test_caps_each_payment_alone(tmp_path: Path) -> None:
