@@ -32,7 +32,7 @@ pub struct Named {
     /// It holds the outcomes of commands behind this one,
     after: u64,
     /// up to this one.
-    through: u64,
+    pub through: u64,
     /// The newest date among them.
     pub newest: u64,
     /// Behind its header.

@@ -224,23 +224,44 @@ fn parts(bytes: &[u8]) -> Result<(u32, Vec<Named>, &[u8]), String> {
 
 /// The state, with the outcomes that lie elsewhere: other threads read them meanwhile, as many as there are cores.
 fn read(folder: &Path, bytes: &[u8]) -> std::io::Result<Result<Found, String>> {
+    let read = read_and(folder, bytes, |venue| venue, |venue| Some(venue))?;
+    Ok(read.map(|(venue, outcomes, lost)| Found { venue, outcomes, lost }))
+}
+
+/// What is made of a state, the files that its snapshot names, and what is lost of them.
+type Read<T> = (T, Vec<Named>, Option<(String, u64)>);
+
+/// The same for what `go_on` makes of the state, before the outcomes are there: no event and no state depends on them.
+fn read_and<T>(
+    folder: &Path,
+    bytes: &[u8],
+    go_on: impl FnOnce(Venue) -> T,
+    venue_of: fn(&mut T) -> Option<&mut Venue>,
+) -> std::io::Result<Result<Read<T>, String>> {
     let (logic, outcomes, state) = match parts(bytes) {
         Ok(parts) => parts,
         Err(what) => return Ok(Err(what)),
     };
     let reading = Reading::of(folder, &outcomes);
-    let restored = thread::scope(|scope| {
+    let made = thread::scope(|scope| {
         let others = thread::available_parallelism().map_or(1, usize::from).clamp(2, 8) - 1;
         (0..others.min(outcomes.len())).for_each(|_| drop(scope.spawn(|| reading.help())));
-        let restored = Venue::restore(state);
+        let made = match Venue::restore(state) {
+            Ok(venue) if venue.logic() != logic => Err("its header names other rules than its state".into()),
+            Ok(venue) if outcomes.iter().any(|file| file.through > venue.engine_seq()) => {
+                Err("it names outcomes of commands that were not applied yet".into())
+            }
+            Ok(venue) => Ok(go_on(venue)),
+            Err(cause) => Err(cause.to_string()),
+        };
         reading.help();
-        restored
+        made
     });
-    let mut venue = match restored {
-        Ok(venue) if venue.logic() == logic => venue,
-        Ok(_) => return Ok(Err("its header names other rules than its state".into())),
-        Err(cause) => return Ok(Err(cause.to_string())),
+    let mut made = match made {
+        Ok(made) => made,
+        Err(what) => return Ok(Err(what)),
     };
+    let Some(venue) = venue_of(&mut made) else { return Ok(Ok((made, outcomes, None))) };
     let mut lost: Option<(String, u64)> = None;
     for (file, told) in outcomes.iter().zip(reading.end()) {
         let told = match told? {
@@ -257,7 +278,25 @@ fn read(folder: &Path, bytes: &[u8]) -> std::io::Result<Result<Found, String>> {
             }
         }
     }
-    Ok(Ok(Found { venue, outcomes, lost }))
+    Ok(Ok((made, outcomes, lost)))
+}
+
+/// What `go_on` makes of the newest snapshot's state while its outcomes are read. `None` where that one is not whole, or
+/// `venue_of` gives no state to remember them: [`newest`] then says what is wrong, and finds what can be used.
+pub fn ahead<T>(
+    folder: &Path,
+    go_on: impl FnOnce(Venue) -> T,
+    venue_of: fn(&mut T) -> Option<&mut Venue>,
+) -> std::io::Result<Option<T>> {
+    let Some(path) = list(folder)?.pop() else { return Ok(None) };
+    let bytes = match fs::read(path) {
+        Err(cause) if cause.kind() == std::io::ErrorKind::NotFound => return Ok(None),
+        bytes => bytes?,
+    };
+    match read_and(folder, &bytes, go_on, venue_of)? {
+        Ok((made, _, None)) => Ok(Some(made)),
+        _ => Ok(None),
+    }
 }
 
 #[cfg(test)]

@@ -101,24 +101,63 @@ pub fn start(
         }
         eprintln!("engine: the archive does not fit {engine_seq}; more is computed again from the journal");
     }
-    let snapshot_error =
-        |cause| Error::Io { doing: "read the snapshots in", path: folder.to_path_buf(), cause };
-    let began = Instant::now();
-    let newest = crate::snapshots::newest(folder).map_err(snapshot_error)?.map(|found| found.venue);
-    let sealed = newest.as_ref().map(point_of);
-    let engine_seq = sealed.map_or(0, |point| point.engine_seq);
-    let from = match engine_seq {
-        0 => "the journal's beginning".into(),
-        _ => format!("the snapshot at {engine_seq}, read in {} ms", began.elapsed().as_millis()),
+    let (sealed, from, recovered) = match from_newest(&begin)? {
+        Some(newest) => newest,
+        None => from_usable(&begin)?,
     };
-    if let Some(recovered) = begin.from(newest.unwrap_or_default(), |venue| begin.behind(venue))? {
+    if let Some(recovered) = recovered {
         return lead(folder, options, recovered, confirmed, from);
     }
-    if engine_seq > 0 {
+    if let Some(Point { engine_seq, .. }) = sealed {
         eprintln!("engine: the archive does not fit {engine_seq}; more is computed again from the journal");
     }
     let recovered = begin.anew(sealed.as_ref())?;
-    lead(folder, options, recovered, confirmed, "the journal's beginning".into())
+    lead(folder, options, recovered, confirmed, BEGINNING.into())
+}
+
+const BEGINNING: &str = "the journal's beginning";
+
+/// Where a snapshot stands, what an operator reads, and the state at the journal's end, where the archive fits it.
+type Begun = (Option<Point>, String, Option<Recovered>);
+
+/// Replays behind the newest snapshot while its outcomes are read; `None` where it is not whole.
+fn from_newest(begin: &Recovery<'_>) -> Result<Option<Begun>, Error> {
+    let began = Instant::now();
+    let go_on = |venue: Venue| {
+        let (sealed, read) = (point_of(&venue), began.elapsed());
+        let recovered = begin.from(venue, |venue| begin.behind(venue));
+        (sealed, (read, began.elapsed()), recovered)
+    };
+    let ahead = crate::snapshots::ahead(begin.folder, go_on, |(.., recovered)| match recovered {
+        Ok(Some(recovered)) => Some(&mut recovered.venue),
+        _ => None,
+    });
+    let Some((sealed, (read, replayed), recovered)) = ahead.map_err(|cause| unreadable(begin, cause))? else {
+        return Ok(None);
+    };
+    let ms = [read, replayed, began.elapsed()].map(|time| time.as_millis());
+    let from = format!(
+        "the snapshot at {}: its state was read after {} ms, the journal replayed after {}, outcomes read after {}",
+        sealed.engine_seq, ms[0], ms[1], ms[2]
+    );
+    Ok(Some((Some(sealed), from, recovered?)))
+}
+
+/// From the newest snapshot of which enough can be read, or from the beginning.
+fn from_usable(begin: &Recovery<'_>) -> Result<Begun, Error> {
+    let newest = crate::snapshots::newest(begin.folder).map_err(|cause| unreadable(begin, cause))?;
+    let newest = newest.map(|found| found.venue);
+    let sealed = newest.as_ref().map(point_of);
+    let from = match sealed {
+        Some(Point { engine_seq, .. }) => format!("the snapshot at {engine_seq}"),
+        None => BEGINNING.into(),
+    };
+    let recovered = begin.from(newest.unwrap_or_default(), |venue| begin.behind(venue))?;
+    Ok((sealed, from, recovered))
+}
+
+fn unreadable(begin: &Recovery<'_>, cause: std::io::Error) -> Error {
+    Error::Io { doing: "read the snapshots in", path: begin.folder.to_path_buf(), cause }
 }
 
 /// What the archive must hold for a venue that stands there.

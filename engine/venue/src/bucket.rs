@@ -17,7 +17,7 @@ use crate::packed::Packed;
 #[derive(Default)]
 pub(crate) struct Bucket {
     pub stamp: u64,
-    /// Earlier than `outcomes`, of which there are none yet.
+    /// Earlier than `outcomes`, also where those came first: a start replays while it reads.
     packed: Vec<Packed>,
     outcomes: Vec<(Id, Remembered)>,
     places: HashTable<u32>,
@@ -52,12 +52,9 @@ impl Bucket {
         }
     }
 
+    /// None of these is of a later command than any that was put.
     pub fn recall(&mut self, packed: Packed) {
-        if self.outcomes.is_empty() {
-            self.packed.push(packed);
-        } else {
-            packed.each(|id, remembered| self.put(*id, *remembered));
-        }
+        self.packed.push(packed);
     }
 
     /// Finds room for what lies packed.
@@ -71,12 +68,15 @@ impl Bucket {
     #[cold]
     fn unpack(&mut self) {
         let packed = std::mem::take(&mut self.packed);
-        let count: usize = packed.iter().map(Packed::count).sum();
+        let since = std::mem::take(&mut self.outcomes);
+        let count = since.len() + packed.iter().map(Packed::count).sum::<usize>();
         // More may come.
         let count = count + count / 8;
         self.outcomes.reserve(count);
+        self.places.clear();
         self.places.reserve(count, |_| unreachable!("it is empty"));
         packed.iter().for_each(|packed| packed.each(|id, remembered| self.put(*id, *remembered)));
+        since.into_iter().for_each(|(id, remembered)| self.put(id, remembered));
     }
 
     /// The same where nothing may change: reads through what lies packed.

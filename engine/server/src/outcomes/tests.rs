@@ -31,7 +31,12 @@ impl Room {
         Room { folder, venue, now_ms: START_MS, given: 0, taken: Vec::new(), outcomes: Vec::new() }
     }
 
-    fn command(&self, number: u64) -> Command {
+    fn apply(venue: &mut Venue, number: u64) {
+        let (now_ns, command) = ((START_MS + number) * NS_PER_MS, Room::command(number));
+        venue.apply(now_ns, &command, Room::digest(&command), &mut Output::default());
+    }
+
+    fn command(number: u64) -> Command {
         let mut command_id: Id = [0; 16];
         command_id[..6].copy_from_slice(&(START_MS + number).to_be_bytes()[2..]);
         command_id[6] = 0x70;
@@ -54,13 +59,7 @@ impl Room {
     fn give(&mut self, count: u64) {
         for number in self.given..self.given + count {
             self.now_ms = START_MS + number;
-            let command = self.command(number);
-            self.venue.apply(
-                self.now_ms * NS_PER_MS,
-                &command,
-                Room::digest(&command),
-                &mut Output::default(),
-            );
+            Room::apply(&mut self.venue, number);
             self.taken.push((number, self.venue.engine_seq()));
         }
         self.given += count;
@@ -73,7 +72,7 @@ impl Room {
     /// How many of all commands a state answers as retries, each with its first outcome.
     fn answered(&self, mut venue: Venue) -> usize {
         let is_answered = |(number, engine_seq): &&(u64, u64)| {
-            let command = self.command(*number);
+            let command = Room::command(*number);
             let answer = venue.screen(&command, Room::digest(&command), self.now_ms);
             answer.is_some_and(|answer| answer.duplicate && answer.outcome.engine_seq == *engine_seq)
         };
@@ -120,6 +119,43 @@ fn each_outcome_is_written_once_and_a_start_remembers_all_of_them() {
     let all = add(room.folder.path(), &found.venue, &found.outcomes).unwrap();
     assert_eq!((all.len(), all[0].after), (1, 0));
     assert!(all[0].bytes <= written);
+}
+
+#[test]
+fn a_start_goes_on_while_they_are_read_and_remembers_no_less() {
+    let mut room = Room::open();
+    for _ in 0..2 {
+        room.give(300);
+        room.take();
+    }
+    room.give(100);
+    let ahead = || {
+        let go_on = |mut venue: Venue| {
+            (600..700).for_each(|number| Room::apply(&mut venue, number));
+            venue
+        };
+        snapshots::ahead(room.folder.path(), go_on, |venue| Some(venue)).unwrap()
+    };
+    let mut venue = ahead().unwrap();
+    assert_eq!(venue.state_hash(), room.venue.state_hash());
+    // The next snapshot writes the same of it, and each is answered, asked in any order.
+    let since = |venue: &Venue| {
+        let mut told = Vec::new();
+        let take = |packed: Packed| {
+            told.extend_from_slice(packed.bytes());
+            Ok::<_, ()>(())
+        };
+        venue.outcomes_since(550, take).unwrap();
+        told
+    };
+    assert_eq!(since(&venue), since(&room.venue));
+    Room::apply(&mut venue, 700);
+    assert_eq!(room.answered(venue), 700);
+    let first = &room.files()[0];
+    let mut damaged = fs::read(first).unwrap();
+    *damaged.last_mut().unwrap() ^= 1;
+    fs::write(first, damaged).unwrap();
+    assert!(ahead().is_none(), "then it is looked which snapshot misses least");
 }
 
 #[test]
@@ -192,7 +228,7 @@ fn what_a_damaged_file_held_is_refused_and_never_taken_for_new() {
     // How many answers a state gives, and how many it refuses to; each of the others would be applied again.
     let told = |room: &Room, venue: &mut Venue| {
         let codes = room.taken.iter().map(|(number, engine_seq)| {
-            let command = room.command(*number);
+            let command = Room::command(*number);
             let answer = venue.screen(&command, Room::digest(&command), room.now_ms);
             let answer = answer.expect("none of them is new");
             let Command::Order(order) = &command else { unreachable!() };
@@ -212,7 +248,7 @@ fn what_a_damaged_file_held_is_refused_and_never_taken_for_new() {
         assert_eq!(found.venue.engine_seq(), last_seq, "the newest one misses no more than the one before");
         assert_eq!(told(&room, &mut found.venue), 100);
         // Whoever comes first with a later id is served.
-        let command = room.command(300);
+        let command = Room::command(300);
         assert_eq!(found.venue.screen(&command, Room::digest(&command), START_MS + 300), None);
         // What is written then names it still, however many files that makes.
         let mut named: Vec<Named> = found.outcomes.iter().cycle().take(FILES_MAX).cloned().collect();
