@@ -46,6 +46,19 @@ def test_go_to_a_newcomer_from_the_longest_silent_of_the_same_user_alone() -> No
             pass
 
 
+def test_are_waited_for_until_the_last_has_left() -> None:
+    found = seats(Room)
+    found.enter("a", WORKER)
+    came = Room.came
+    waits = threading.Thread(target=found.wait, daemon=True)
+    waits.start()
+    while Room.came == came:
+        time.sleep(0.001)
+    found.leave("a")
+    waits.join(5)
+    assert not waits.is_alive()
+
+
 def test_are_kept_by_those_who_wait_for_an_answer() -> None:
     found = seats(per_user=1)
     found.enter("a", WORKER)

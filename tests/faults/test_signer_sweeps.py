@@ -21,7 +21,7 @@ from tests.customers import unattended
 from tests.messages import coin, request, sweep, withdrawal
 from tests.softkeys import SoftKey
 from tests.softtoken import ADDRESSES, TOKENS, Desk, hot_registry, keys_of
-from tests.vault import BEN
+from tests.vault import BEN, CY, DECODERS
 
 BTC = 100_000_000
 COLD = tuple(f"cold-{number}" for number in range(1, 4))
@@ -64,6 +64,13 @@ def ask(desk: Desk, sats: int = 40 * BTC, *, held: int = 50 * BTC, **how: Any) -
     changes = {name: how.pop(name) for name in list(how) if name in ("destination", "fee_cap", "expires")}
     intent = sweep(desk.registry, **{"amount": Amount(sats, "BTC"), "expires": desk.in_hours(1), **changes})
     return desk.spend(intent, **{"coins": [coin(desk.registry, "hot", 1, held)], **how})
+
+
+def test_is_confirmed_by_those_who_approve_it_and_not_by_who_asks(tmp_path: Path) -> None:
+    above = {**POLICIES, SWEEP: {**POLICIES[SWEEP], "confirm_above": "1"}}
+    desk = Desk(tmp_path, both_wallets(above))
+    assert ask(desk) == "SIGNER_UNCONFIRMED"
+    assert ask(desk, confirmed={officer: DECODERS[officer] for officer in (BEN, CY)}) == "signed"
 
 
 def test_is_signed_whatever_the_caps_are_and_leaves_their_room_to_withdrawals(desk: Desk) -> None:
