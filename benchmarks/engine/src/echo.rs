@@ -98,8 +98,10 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
             eprintln!("echo: TLS on {bound}");
             eprintln!("echo: ready");
             return server
-                .add_service(OrderEntryServer::new(Echo))
-                .serve_with_incoming(TcpListenerStream::new(listener))
+                .serve_with_incoming(
+                    OrderEntryServer::new(Echo),
+                    TcpListenerStream::new(listener),
+                )
                 .await
                 .map_err(|cause| cause.to_string());
         }
@@ -107,8 +109,10 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         let listener = UnixListener::bind(&socket).map_err(|cause| cause.to_string())?;
         eprintln!("echo: ready");
         server
-            .add_service(OrderEntryServer::new(Echo))
-            .serve_with_incoming(UnixListenerStream::new(listener))
+            .serve_with_incoming(
+                OrderEntryServer::new(Echo),
+                UnixListenerStream::new(listener),
+            )
             .await
             .map_err(|cause| cause.to_string())
     })

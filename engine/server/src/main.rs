@@ -31,6 +31,7 @@ mod outcomes;
 mod places;
 mod recompute;
 mod recovery;
+mod routes;
 mod serve;
 mod settled;
 mod shadow;

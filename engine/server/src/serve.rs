@@ -20,7 +20,6 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::UnixListenerStream;
 use tokio_stream::{Stream, StreamExt};
-use tonic::service::Routes;
 use tonic::transport::Server;
 
 use crate::admin::Admin;
@@ -34,6 +33,7 @@ use crate::market_data::MarketData;
 use crate::options::Options;
 use crate::orders::Orders;
 use crate::places::Places;
+use crate::routes::Routes;
 use crate::settled::Keep;
 use crate::snapshot_thread::Snapshots;
 use crate::socket::Socket;
@@ -128,11 +128,10 @@ async fn follow(options: &Options, socket: &Path, following: &Following) -> Resu
     let (orders, mut ordered) = mpsc::channel(1);
     let standby = Standby { folder: options.folder.clone(), venue: following.venue(), orders };
     let listener = listen(socket, options.socket_mode)?;
-    let routes = Routes::new(AdminServer::new(standby));
     let denials = Arc::<Denials>::default();
     let incoming = known(listener, Identity::Admin, Arc::clone(&denials));
     let gate = GateLayer(denials);
-    tokio::spawn(builder().layer(gate).add_routes(routes).serve_with_incoming(incoming));
+    tokio::spawn(builder().layer(gate).serve_with_incoming(AdminServer::new(standby), incoming));
     eprintln!("engine: standby, following");
     let failed = |cause| format!("cannot listen for signals: {cause}");
     let mut terminate = signal(SignalKind::terminate()).map_err(failed)?;
@@ -236,11 +235,13 @@ fn routes(
     };
     let transfers = Transfers { engine: engine.clone() };
     let books = MarketData::new(engine.clone(), readers.clone(), places);
-    Routes::new(OrderEntryServer::new(orders).max_decoding_message_size(MESSAGE_BYTES_MAX))
-        .add_service(MarketDataServer::new(books).max_decoding_message_size(MESSAGE_BYTES_MAX))
-        .add_service(EventFeedServer::new(feed).max_decoding_message_size(MESSAGE_BYTES_MAX))
-        .add_service(TransfersServer::new(transfers).max_decoding_message_size(MESSAGE_BYTES_MAX))
-        .add_service(AdminServer::new(admin).max_decoding_message_size(MESSAGE_BYTES_MAX))
+    Routes {
+        orders: OrderEntryServer::new(orders).max_decoding_message_size(MESSAGE_BYTES_MAX),
+        books: MarketDataServer::new(books).max_decoding_message_size(MESSAGE_BYTES_MAX),
+        feed: EventFeedServer::new(feed).max_decoding_message_size(MESSAGE_BYTES_MAX),
+        transfers: TransfersServer::new(transfers).max_decoding_message_size(MESSAGE_BYTES_MAX),
+        admin: AdminServer::new(admin).max_decoding_message_size(MESSAGE_BYTES_MAX),
+    }
 }
 
 fn builder() -> Server {
@@ -316,8 +317,7 @@ where
     };
     builder()
         .layer(GateLayer(denials))
-        .add_routes(routes)
-        .serve_with_incoming_shutdown(incoming, stop)
+        .serve_with_incoming_shutdown(routes, incoming, stop)
         .await
         .map_err(|cause| format!("a server ended: {cause}"))
 }
