@@ -14,7 +14,7 @@ from engine_bridge.domain.orders import OrderTerms, OrderType, Side, StpMode
 from engine_bridge.wire import order_entry_pb2
 
 ACCOUNT: Final = 7
-RESTING: Final = 2_000
+RESTING: Final = 100  # of each flow: all of them are one account, which may have 4,000
 LEVELS: Final = 400
 _APART: Final = 10_000_000
 

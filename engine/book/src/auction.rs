@@ -115,19 +115,25 @@ impl Book {
         found
     }
 
-    /// Lets `matched` lots trade, which [`Book::clearing`] has found.
-    pub fn uncross(&mut self, matched: u64, ring: &mut impl Ring) {
-        let mut left = matched;
-        while left > 0 {
-            let (Some(bids), Some(asks)) = (self.bids.best(), self.asks.best()) else { return };
+    /// Lets up to `most` pairs trade at the price that [`Book::clearing`] has found; gives how many did. Fewer than `most`:
+    /// nobody is left on one of the sides who accepts the price.
+    pub fn uncross(&mut self, price: i64, most: usize, ring: &mut impl Ring) -> usize {
+        let mut pairs = 0;
+        while pairs < most
+            && let (Some(bids), Some(asks)) = (self.bids.best(), self.asks.best())
+        {
             let (bid, ask) = (*self.bids.level(bids), *self.asks.level(asks));
-            let qty = left.min(self.orders.nodes[bid.head].leaves).min(self.orders.nodes[ask.head].leaves);
-            left -= qty;
+            if bid.price < price || ask.price > price {
+                break;
+            }
+            pairs += 1;
+            let qty = self.orders.nodes[bid.head].leaves.min(self.orders.nodes[ask.head].leaves);
             self.give(Side::Buy, bid.head, qty);
             self.give(Side::Sell, ask.head, qty);
             let party = |slot: Slot, limit| Party { slot, order: self.orders.of(slot), limit };
             ring.pair(qty, party(bid.head, bid.price), party(ask.head, ask.price));
         }
+        pairs
     }
 
     /// Takes lots off the order at the head of its queue.

@@ -81,8 +81,8 @@ fn reaches_both_ends_of_the_price_range() {
 fn serves_the_best_price_first_and_the_oldest_order_within_it() {
     let mut book = book_of(&[(101, 5), (102, 5), (101, 5)], &[(100, 6), (99, 6)]);
     let mut heard = Heard::default();
-    let Clearing { matched, surplus, .. } = book.clearing(None).unwrap();
-    book.uncross(matched, &mut heard);
+    let Clearing { price, matched, surplus, .. } = book.clearing(None).unwrap();
+    book.uncross(price, usize::MAX, &mut heard);
     assert_eq!(heard.0, [(2, 5, 5), (1, 5, 1), (1, 4, 4), (3, 4, 2)]);
     assert_eq!((matched, surplus), (12, Some(Side::Buy)));
     assert_eq!(book.orders(Side::Buy).map(|(_, _, order)| order.leaves).collect::<Vec<_>>(), [3]);
@@ -161,7 +161,7 @@ proptest! {
             }
         }
         let mut heard = Heard::default();
-        book.uncross(matched, &mut heard);
+        book.uncross(price, usize::MAX, &mut heard);
         prop_assert_eq!(heard.0, expected);
         prop_assert_eq!(book.audit(), Ok(()));
         for (side, queue) in [(Side::Buy, buys), (Side::Sell, sells)] {

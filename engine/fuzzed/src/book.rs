@@ -96,7 +96,7 @@ pub fn book(bytes: &[u8]) {
                 let reference = (bytes.below(2) == 0).then_some(8);
                 if let Some(clearing) = book.clearing(reference) {
                     let before = floor.traded;
-                    book.uncross(clearing.matched, &mut floor);
+                    book.uncross(clearing.price, usize::MAX, &mut floor);
                     assert_eq!(floor.traded - before, clearing.matched);
                 }
                 collects = false;

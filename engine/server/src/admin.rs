@@ -5,8 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use countersign_venue::command::{AdminBody, Scope};
-use countersign_venue::market::check_spec;
-use countersign_venue::{Code, Command, LOGIC_VERSION};
+use countersign_venue::market::{Market, check_spec};
+use countersign_venue::{Code, Command, LOGIC_VERSION, ORDERS_MAX, PIECE, Venue};
 use countersign_wire::Bytes;
 use countersign_wire::v1::admin_server::Admin as Service;
 use countersign_wire::v1::{
@@ -26,6 +26,9 @@ use crate::engine::{COMMANDS_MAX, Engine, Entry, NotTaken, Seen};
 use crate::orders::unavailable;
 use crate::snapshot_thread::Snapshots;
 use crate::verifying::Verifying;
+
+/// How often it is looked whether an auction is over.
+const AGAIN: Duration = Duration::from_millis(2);
 
 pub struct Admin {
     pub engine: Engine,
@@ -187,7 +190,13 @@ impl Service for Admin {
         let RunAuctionRequest { instrument_id, then, reference, seen_seq } = request.into_inner();
         let body = convert::state(then).map(|then| AdminBody::RunAuction { instrument_id, then });
         let seen = Seen { instrument_id, engine_seq: seen_seq };
-        self.run_seen(convert::admin(&reference, body), "", seen).await
+        let told = self.run_seen(convert::admin(&reference, body), "", seen).await?;
+        // Where many trade they do so in pieces. Whoever is answered finds the market handed over.
+        let runs = move |venue: &Venue| venue.market(instrument_id).is_some_and(Market::is_uncrossing);
+        while self.engine.look(runs).await.map_err(|NotTaken(code)| unavailable(code))? {
+            tokio::time::sleep(AGAIN).await;
+        }
+        Ok(told)
     }
 
     async fn mass_cancel(
@@ -204,7 +213,18 @@ impl Service for Admin {
         };
         let body =
             if scope == Scope::default() { Err(Code::BadCommand) } else { Ok(AdminBody::MassCancel(scope)) };
-        self.run(convert::admin(&request.reference, body), "").await
+        let command = convert::admin(&request.reference, body);
+        // Each piece is a command of its own, and others' come between them.
+        let mut cancelled = 0;
+        for _ in 0..=ORDERS_MAX / PIECE {
+            let mut told = self.run(command.clone(), "").await?;
+            cancelled += told.get_ref().cancelled_orders;
+            if (told.get_ref().cancelled_orders as usize) < PIECE {
+                told.get_mut().cancelled_orders = cancelled;
+                return Ok(told);
+            }
+        }
+        Err(Status::aborted(format!("{cancelled} orders were cancelled, and as many have entered meanwhile")))
     }
 
     async fn drain(&self, request: Request<DrainRequest>) -> Result<Response<DrainResult>, Status> {

@@ -58,7 +58,9 @@ impl Piece {
     pub fn of(venue: &Venue, from: Place, places: u32) -> Piece {
         let (orders, next) = venue.open_orders_from(from, places);
         let head = |market: &&Market| {
-            (market.spec.instrument_id, market.spec.quote_asset_id, market.call.map(|call| call.told))
+            // Of one that is being run nothing is told any more.
+            let collects = market.call.filter(|_| !market.is_uncrossing());
+            (market.spec.instrument_id, market.spec.quote_asset_id, collects.map(|call| call.told))
         };
         Piece {
             orders,

@@ -3,8 +3,9 @@
 use crate::command::{AdminBody, AssetSpec, Id, InstrumentSpec, State};
 use crate::dedupe::Outcome;
 use crate::event::{Body, Code, Output, Reason};
+use crate::logic::IN_PIECES;
 use crate::market::{Market, check_spec, next};
-use crate::state::{Asset, Venue};
+use crate::state::{Asset, PIECE, Venue};
 use countersign_book::{Book, Slab};
 
 const SPOT: u32 = 1;
@@ -30,7 +31,9 @@ impl Venue {
             }
             AdminBody::SetAccountFees { account_id, fees } => self.set_account_fees(*account_id, *fees, out),
             AdminBody::MassCancel(scope) => {
-                outcome.cancelled = self.cancel_scope(scope, Reason::MassCancel, false, out);
+                // Whoever asked asks again until nothing is left.
+                let most = if self.logic >= IN_PIECES { PIECE } else { usize::MAX };
+                outcome.cancelled = self.cancel_scope(scope, Reason::MassCancel, false, most, out);
                 Code::Ok
             }
             AdminBody::RunAuction { instrument_id, then } => {

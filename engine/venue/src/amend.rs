@@ -68,7 +68,7 @@ impl Venue {
         let filled = details.total - resting.leaves;
         let total = if amend.total_qty == 0 { details.total } else { amend.total_qty };
         let price = if amend.price == 0 { details.price } else { amend.price };
-        if !matches!(market.state, State::Open | State::PostOnly | State::Auction) {
+        if !matches!(market.state, State::Open | State::PostOnly | State::Auction) || market.is_uncrossing() {
             return Err(Code::InstrumentState);
         }
         if total <= filled || total < market.spec.min_qty || total > market.spec.max_qty {

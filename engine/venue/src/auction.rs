@@ -9,15 +9,20 @@
 //!   book any more when the price is found, and the indicative volume is one that will really trade.
 //! * **The price is one that could have been entered.** Outside the band the auction is refused, until the operator
 //!   moves the band or orders leave.
+//!
+//! Where many trade, they do so a piece after the other, driven by the clock, all at the price that was found: until the
+//! last of them orders may leave, and none may enter or change. Then the market is handed over.
 
 use countersign_book::{Clearing, Party, Ring, Slot, Stop, Stp};
 use countersign_risk::{Leg, fee};
 
+use crate::codec::{Malformed, Put, Reader};
 use crate::command::{Id, Side, State};
 use crate::event::{Body, Code, Output, Reason, Trade};
 use crate::floor::{Entry, Floor, Walked};
+use crate::logic::IN_PIECES;
 use crate::market::{Market, Place};
-use crate::state::{Timer, Venue};
+use crate::state::{PIECE, Timer, Venue};
 
 /// How often the indicative price is told at most, in engine time.
 pub const INDICATION_NS: u64 = 1_000_000_000;
@@ -46,8 +51,37 @@ impl Indication {
 pub struct Call {
     /// What was told last.
     pub told: Indication,
-    /// When the price is looked at again.
+    /// When the price is looked at again, or the next piece trades.
     pub due_ns: u64,
+    /// It has been run, and not everything has traded yet.
+    pub uncross: Option<Uncross>,
+}
+
+/// What an auction that is being run goes on with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Uncross {
+    pub price: i64,
+    /// The state of the market behind it.
+    pub then: State,
+    /// Of whoever had it run.
+    pub reference: Id,
+}
+
+impl Uncross {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        out.put_i64(self.price);
+        out.put_u8(self.then as u8);
+        out.put_id(&self.reference);
+    }
+
+    pub(crate) fn decode(reader: &mut Reader<'_>) -> Result<Uncross, Malformed> {
+        let price = reader.i64()?;
+        let then = State::from_number(i32::from(reader.u8()?)).ok_or(Malformed("no such state"))?;
+        if price <= 0 || !matches!(then, State::Open | State::PostOnly) {
+            return Err(Malformed("an auction that nobody can have run"));
+        }
+        Ok(Uncross { price, then, reference: reader.id()? })
+    }
 }
 
 impl Ring for Floor<'_> {
@@ -96,6 +130,11 @@ impl Ring for Floor<'_> {
 }
 
 impl Market {
+    /// An auction is being run: nothing enters, and nothing changes but by its trades and by leaving.
+    pub fn is_uncrossing(&self) -> bool {
+        self.call.is_some_and(|call| call.uncross.is_some())
+    }
+
     fn clearing(&self) -> Option<Clearing> {
         let anchor = self.anchor();
         self.book.clearing((anchor != 0).then_some(anchor))
@@ -122,9 +161,9 @@ impl Venue {
         let now = Indication::of(market.clearing());
         let Some(call) = &mut market.call else { return };
         let changed = call.told != now;
-        *call = Call { told: now, due_ns: self.time_ns + INDICATION_NS };
-        self.timers.insert((call.due_ns, Timer::Indication(at)));
+        call.told = now;
         let instrument_id = market.spec.instrument_id;
+        self.look_again(at, self.time_ns + INDICATION_NS);
         if changed || always {
             self.emit(instrument_id, &Body::Auction { indication: now, uncrossed: false }, out);
         }
@@ -140,7 +179,7 @@ impl Venue {
     ) -> Code {
         let Some(&at) = self.market_of.get(&instrument_id) else { return Code::UnknownInstrument };
         let market = &self.markets[at as usize];
-        if market.state != State::Auction {
+        if market.state != State::Auction || market.is_uncrossing() {
             return Code::InstrumentState;
         }
         if !matches!(then, State::Open | State::PostOnly) {
@@ -155,14 +194,51 @@ impl Venue {
         self.end_call(at);
         let indication = Indication::of(clearing);
         self.emit(instrument_id, &Body::Auction { indication, uncrossed: true }, out);
-        if let Some(Clearing { price, matched, .. }) = clearing {
-            let (book, mut floor) = self.floor(at, out);
-            *floor.last_price = price;
-            book.uncross(matched, &mut floor);
+        if let Some(Clearing { price, .. }) = clearing {
+            let uncross = Some(Uncross { price, then, reference: *reference });
+            self.markets[at as usize].call = Some(Call { told: indication, due_ns: self.time_ns, uncross });
+            self.uncross(at, out);
+        } else {
+            self.hand_over(at, then, reference, out);
         }
-        self.markets[at as usize].state = then;
-        self.tell_instrument(instrument_id, reference, out);
         Code::Ok
+    }
+
+    /// From the auction to continuous trading.
+    fn hand_over(&mut self, at: u32, then: State, reference: &Id, out: &mut Output) {
+        self.end_call(at);
+        let market = &mut self.markets[at as usize];
+        market.state = then;
+        let instrument_id = market.spec.instrument_id;
+        self.tell_instrument(instrument_id, reference, out);
+    }
+
+    /// Lets the next pairs of an auction that is being run trade, and ends it where none is left; gives how many traded.
+    pub(crate) fn uncross(&mut self, at: u32, out: &mut Output) -> usize {
+        let most = if self.logic >= IN_PIECES { PIECE } else { usize::MAX };
+        let running = self.markets[at as usize].call.and_then(|call| call.uncross);
+        let Some(Uncross { price, then, reference }) = running else { return 0 };
+        let (book, mut floor) = self.floor(at, out);
+        *floor.last_price = price;
+        let pairs = book.uncross(price, most, &mut floor);
+        if pairs == most {
+            self.look_again(at, self.time_ns + 1);
+        } else {
+            self.hand_over(at, then, &reference, out);
+        }
+        pairs
+    }
+
+    pub(crate) fn is_uncrossing(&self, at: u32) -> bool {
+        self.markets[at as usize].is_uncrossing()
+    }
+
+    /// Sets the auction's clock, which has run out or was never set.
+    pub(crate) fn look_again(&mut self, at: u32, due_ns: u64) {
+        if let Some(call) = &mut self.markets[at as usize].call {
+            call.due_ns = due_ns;
+            self.timers.insert((due_ns, Timer::Indication(at)));
+        }
     }
 
     /// Lets an order that is about to rest in an auction meet its own group, and nobody else.

@@ -63,16 +63,17 @@ impl Venue {
         );
     }
 
-    /// Cancels all that matches, in book order. An owner's own wish does not reach into a halted market;
+    /// Cancels what matches, the first `most` in book order. An owner's own wish does not reach into a halted market;
     /// administration does, and so do clocks and lost connections, whose promise was made before the halt.
     pub(crate) fn cancel_scope(
         &mut self,
         scope: &Scope,
         reason: Reason,
         by_owner: bool,
+        most: usize,
         out: &mut Output,
     ) -> u32 {
-        let mut matching = self.in_scope(scope);
+        let mut matching = self.in_scope(scope, most);
         if by_owner {
             matching.retain(|place| {
                 !matches!(self.markets[place.market as usize].state, State::Halted | State::Closed)
@@ -84,12 +85,12 @@ impl Venue {
         matching.len() as u32
     }
 
-    /// Where the orders rest that a scope names, in book order: market by market as they were listed, bids before
-    /// asks, best price first, FIFO within a price. Nobody else's orders are looked at where the scope names an
+    /// Where the first `most` orders rest that a scope names, in book order: market by market as they were listed, bids
+    /// before asks, best price first, FIFO within a price. Nobody else's orders are looked at where the scope names an
     /// account or a session.
-    pub(crate) fn in_scope(&self, scope: &Scope) -> Vec<Place> {
+    pub(crate) fn in_scope(&self, scope: &Scope, most: usize) -> Vec<Place> {
         let owner = match scope {
-            Scope { account_id: 0, session: 0, .. } => return self.in_books(scope),
+            Scope { account_id: 0, session: 0, .. } => return self.in_books(scope, most),
             Scope { account_id: 0, session, .. } => Owner::Session(*session),
             Scope { account_id, .. } => match self.gate.find(*account_id) {
                 Some(account) => Owner::Account(account),
@@ -110,11 +111,11 @@ impl Venue {
             })
             .collect();
         found.sort_unstable();
-        found.into_iter().map(|(market, .., slot)| Place { market, slot }).collect()
+        found.into_iter().take(most).map(|(market, .., slot)| Place { market, slot }).collect()
     }
 
     /// The same by looking at every order: for administration, which names a market, a group or nothing at all.
-    fn in_books(&self, scope: &Scope) -> Vec<Place> {
+    fn in_books(&self, scope: &Scope, most: usize) -> Vec<Place> {
         let mut found = Vec::new();
         for (at, market) in (0..).zip(&self.markets) {
             if scope.instrument_id != 0 && market.spec.instrument_id != scope.instrument_id {
@@ -122,7 +123,7 @@ impl Venue {
             }
             for side in [Side::Buy, Side::Sell] {
                 let places = market.book.orders(side).map(|(_, slot, _)| Place { market: at, slot });
-                found.extend(places.filter(|&place| self.matches(scope, place)));
+                found.extend(places.filter(|&place| self.matches(scope, place)).take(most - found.len()));
             }
         }
         found

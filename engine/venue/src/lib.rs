@@ -41,4 +41,4 @@ pub use event::{Body, Code, Event, Output};
 pub use logic::LOGIC_VERSION;
 pub use packed::Packed;
 pub use query::OpenOrder;
-pub use state::{ORDERS_MAX, Venue};
+pub use state::{ACCOUNT_ORDERS_MAX, ORDERS_MAX, PIECE, Venue};

@@ -13,7 +13,7 @@ use std::fmt;
 use crate::codec::Malformed;
 
 /// The newest rules that this program knows. Tests of this crate know one more.
-pub const LOGIC_VERSION: u32 = if cfg!(test) { 4 } else { 3 };
+pub const LOGIC_VERSION: u32 = if cfg!(test) { 5 } else { 4 };
 
 /// An order is made larger only within the price band, whatever its price: before, one that kept its price could grow
 /// where the band had moved away from it.
@@ -22,9 +22,14 @@ pub(crate) const LARGER_WITHIN_BAND: u32 = 2;
 /// The ends of streams are journaled, or follow from another leader's begin: see [`crate::sessions`].
 pub(crate) const SESSIONS_END: u32 = 3;
 
+/// Nobody has more than [`crate::ACCOUNT_ORDERS_MAX`] orders, and what ends or trades more than [`crate::PIECE`] at once
+/// does so in pieces, with other commands between them: an administrator's mass cancel, which is asked for again, and an
+/// auction, whose clock goes on with it.
+pub(crate) const IN_PIECES: u32 = 4;
+
 /// Rules that only tests know: a tick is told.
 #[cfg(test)]
-pub(crate) const TRIAL: u32 = 4;
+pub(crate) const TRIAL: u32 = 5;
 
 /// Why a journaled command cannot be applied. The state is as it was.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

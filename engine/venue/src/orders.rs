@@ -7,8 +7,9 @@ use crate::command::{Kind, NewOrder, OrderCommand, Side, State, Tif};
 use crate::dedupe::Outcome;
 use crate::event::{Amount, Body, Code, Done, Output, Reason};
 use crate::floor::Entry;
+use crate::logic::IN_PIECES;
 use crate::market::{Details, Place};
-use crate::state::{NS_PER_MS, ORDERS_MAX, Timer, Venue};
+use crate::state::{ACCOUNT_ORDERS_MAX, NS_PER_MS, ORDERS_MAX, Timer, Venue};
 
 impl Venue {
     pub(crate) fn new_order(
@@ -45,7 +46,7 @@ impl Venue {
         let must_rest = match market.state {
             State::Open => order.post_only,
             State::PostOnly if rests => true,
-            State::Auction if rests && !order.post_only => false,
+            State::Auction if rests && !order.post_only && !market.is_uncrossing() => false,
             _ => return Err(Code::InstrumentState),
         };
         if self.index.contains_key(&order.order_id) {
@@ -67,6 +68,10 @@ impl Venue {
             return Err(Code::PriceBand);
         }
         let account = self.gate.find(order.account_id).ok_or(Code::InsufficientBalance)?;
+        let has_many = || self.standing.count(account) >= ACCOUNT_ORDERS_MAX;
+        if rests && self.logic >= IN_PIECES && has_many() {
+            return Err(Code::TooManyOrders);
+        }
         let crosses = market.book.crosses(order.side, order.price);
         if must_rest && crosses {
             return Err(Code::WouldTake);

@@ -150,7 +150,7 @@ impl Venue {
     /// Resting orders: per instrument bids best to worst, then asks, FIFO within a price. 0 stands for all.
     pub fn open_orders(&self, account_id: u64, instrument_id: u32) -> Vec<OpenOrder> {
         let scope = Scope { account_id, instrument_id, ..Scope::default() };
-        self.in_scope(&scope).into_iter().map(|place| self.open_order(place)).collect()
+        self.in_scope(&scope, usize::MAX).into_iter().map(|place| self.open_order(place)).collect()
     }
 
     /// Resting orders as they lie, of so many places from `from` on, and where to go on; `None` after the last one. An order

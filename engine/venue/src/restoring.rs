@@ -3,12 +3,12 @@
 use countersign_book::{Book, Resting, Slab};
 use countersign_risk::Balance;
 
-use crate::auction::{Call, Indication};
+use crate::auction::{Call, Indication, Uncross};
 use crate::codec::{Chain, Malformed, Reader};
 use crate::command::{AssetSpec, InstrumentSpec, Scope, State, Tif, side_from_number, stp_from_number};
 use crate::dedupe::Remembered;
 use crate::event::Code;
-use crate::logic::{SESSIONS_END, is_known};
+use crate::logic::{IN_PIECES, SESSIONS_END, is_known};
 use crate::market::{Details, Market};
 use crate::packed::Packed;
 use crate::screen::DATE_MS_MAX;
@@ -55,6 +55,9 @@ impl Venue {
         if venue.logic >= SESSIONS_END {
             venue.sessions.decode_streams(&mut reader)?;
         }
+        if venue.logic >= IN_PIECES {
+            venue.read_uncrossings(&mut reader)?;
+        }
         reader.finish()?;
         venue.timers.extend(venue.sessions.list()?);
         venue.list_standing()?;
@@ -98,7 +101,7 @@ impl Venue {
 
     /// Lists every order among its owner's, in book order, so that turns rise within each queue.
     fn list_standing(&mut self) -> Result<(), Malformed> {
-        for place in self.in_scope(&Scope::default()) {
+        for place in self.in_scope(&Scope::default(), usize::MAX) {
             let market = &mut self.markets[place.market as usize];
             let details = &mut market.details[place.slot];
             if details.session != 0 && self.sessions.get(details.session).is_none() {
@@ -132,6 +135,16 @@ impl Venue {
         Ok(())
     }
 
+    fn read_uncrossings(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
+        for _ in 0..reader.u64()? {
+            let at = reader.u32()? as usize;
+            let uncross = Uncross::decode(reader)?;
+            let call = self.markets.get_mut(at).and_then(|market| market.call.as_mut());
+            call.ok_or(Malformed("an auction that nobody called is run"))?.uncross = Some(uncross);
+        }
+        Ok(())
+    }
+
     fn read_market(&mut self, reader: &mut Reader<'_>) -> Result<(), Malformed> {
         let spec = InstrumentSpec::decode(reader)?;
         let listed = |asset_id| self.assets.get(&asset_id).map(|asset: &Asset| asset.index);
@@ -142,7 +155,7 @@ impl Venue {
         let last_price = reader.i64()?;
         let at = self.markets.len() as u32;
         let call = match reader.bool()? {
-            true => Some(Call { told: Indication::decode(reader)?, due_ns: reader.u64()? }),
+            true => Some(Call { told: Indication::decode(reader)?, due_ns: reader.u64()?, uncross: None }),
             false => None,
         };
         if call.is_some() != (state == State::Auction) {

@@ -208,7 +208,7 @@ impl Venue {
 
     pub(crate) fn cancel_session(&mut self, number: u32, out: &mut Output) -> u32 {
         let scope = Scope { session: number, ..Scope::default() };
-        self.cancel_scope(&scope, Reason::Disconnect, false, out)
+        self.cancel_scope(&scope, Reason::Disconnect, false, usize::MAX, out)
     }
 
     /// Another leader begins: no stream is open any more.

@@ -7,7 +7,7 @@ use std::convert::Infallible;
 
 use crate::codec::{Hash, Put};
 use crate::command::Side;
-use crate::logic::SESSIONS_END;
+use crate::logic::{IN_PIECES, SESSIONS_END};
 use crate::market::Market;
 use crate::packed::Packed;
 use crate::pieces::Pieces;
@@ -90,7 +90,22 @@ impl Venue {
         if self.logic >= SESSIONS_END {
             self.sessions.encode_streams(out.room()?);
         }
+        if self.logic >= IN_PIECES {
+            self.write_uncrossings(out.room()?);
+        }
         out.end()
+    }
+
+    /// Auctions that are being run, of which not everything has traded yet.
+    fn write_uncrossings(&self, room: &mut Vec<u8>) {
+        let run = |market: &Market| market.call.and_then(|call| call.uncross);
+        let running: Vec<_> =
+            (0..).zip(&self.markets).filter_map(|(at, market)| Some((at, run(market)?))).collect();
+        room.put_u64(running.len() as u64);
+        for (at, uncross) in running {
+            room.put_u32(at);
+            uncross.encode(room);
+        }
     }
 
     /// Accounts in the order in which they came, each with its own fees and a balance per asset.

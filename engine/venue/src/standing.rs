@@ -43,12 +43,15 @@ pub(crate) struct Standing {
     /// First entry of each account and of each session; newest first.
     accounts: Pages<u32>,
     sessions: Pages<u32>,
+    /// Of each account.
+    counts: Pages<u32>,
 }
 
 impl Default for Standing {
     fn default() -> Self {
         let heads = || Pages::new(NONE);
-        Standing { entries: Pool::default(), turn: 0, accounts: heads(), sessions: heads() }
+        let (entries, counts) = (Pool::default(), Pages::new(0));
+        Standing { entries, turn: 0, accounts: heads(), sessions: heads(), counts }
     }
 }
 
@@ -75,6 +78,7 @@ impl Standing {
         let entry = Entry { place, account, session, turn: self.turn, of_account: alone, of_session: alone };
         let listed = self.entries.put(entry);
         self.link(Owner::Account(account), listed);
+        *self.counts.at(account as usize) += 1;
         if session != 0 {
             self.link(Owner::Session(session), listed);
         }
@@ -84,6 +88,7 @@ impl Standing {
     pub fn leave(&mut self, listed: Listed) {
         let Entry { account, session, .. } = self.entries[listed];
         self.unlink(Owner::Account(account), listed);
+        *self.counts.at(account as usize) -= 1;
         if session != 0 {
             self.unlink(Owner::Session(session), listed);
         }
@@ -116,6 +121,12 @@ impl Standing {
         }
     }
 
+    /// Orders of an account that rest.
+    #[inline]
+    pub fn count(&self, account: Handle) -> u32 {
+        self.counts.get(account as usize)
+    }
+
     /// Where somebody's orders rest, each with its turn; newest first.
     pub fn of(&self, owner: Owner) -> impl Iterator<Item = (Place, u64)> {
         let first = match owner {
@@ -142,7 +153,7 @@ impl Standing {
         let sessions = (1..self.sessions.end() as u32).map(Owner::Session);
         let (mut in_accounts, mut in_sessions) = (0, 0);
         for owner in accounts.chain(sessions) {
-            let mut newer = u64::MAX;
+            let (mut newer, before) = (u64::MAX, in_accounts);
             for (_, turn) in self.of(owner) {
                 // Turns that only fall also prove that the list ends.
                 if turn >= newer {
@@ -153,6 +164,11 @@ impl Standing {
                     Owner::Account(_) => in_accounts += 1,
                     Owner::Session(_) => in_sessions += 1,
                 }
+            }
+            if let Owner::Account(account) = owner
+                && in_accounts - before != self.count(account) as usize
+            {
+                return Err(format!("{} orders of an account are counted", self.count(account)));
             }
         }
         if in_accounts != resting || self.entries.len() != resting || in_sessions > resting {

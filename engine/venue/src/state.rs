@@ -9,7 +9,7 @@ use crate::codec::{Chain, digest};
 use crate::command::{AssetSpec, Command, Id, OrderBody, OrderCommand, Scope};
 use crate::dedupe::{Dedupe, Outcome, Remembered};
 use crate::event::{Body, Code, Output, Reason};
-use crate::logic::{Refused, is_known};
+use crate::logic::{IN_PIECES, Refused, is_known};
 use crate::market::{Market, Place};
 use crate::sessions::Sessions;
 use crate::standing::Standing;
@@ -17,6 +17,10 @@ use crate::transfers::Told;
 
 /// A limit on everything: resting orders of one shard.
 pub const ORDERS_MAX: usize = 1 << 22;
+/// Resting orders of one account: all of them end by one command where their owner wishes so.
+pub const ACCOUNT_ORDERS_MAX: u32 = 4_000;
+/// Orders that an administrator's mass cancel ends, or pairs that an auction lets trade, before others have their turn.
+pub const PIECE: usize = 1_000;
 
 pub(crate) const NS_PER_MS: u64 = 1_000_000;
 
@@ -171,7 +175,7 @@ impl Venue {
             OrderBody::Cancel(cancel) => self.cancel(cancel, outcome, out),
             OrderBody::Amend(amend) => self.amend(command, amend, outcome, out),
             OrderBody::CancelAll(scope) => {
-                outcome.cancelled = self.cancel_scope(scope, Reason::MassCancel, true, out);
+                outcome.cancelled = self.cancel_scope(scope, Reason::MassCancel, true, usize::MAX, out);
             }
             OrderBody::CancelAllAfter { account_id, timeout_ms } => self.set_switch(*account_id, *timeout_ms),
         }
@@ -188,23 +192,34 @@ impl Venue {
         }
     }
 
+    /// All that are due; but where many orders end or trade by one, what can wait comes behind the next command. An
+    /// order's own date cannot: others might still trade with it.
     fn fire_due_timers(&mut self, out: &mut Output) {
+        let mut done = 0;
         while let Some(&(at, timer)) = self.timers.first()
             && at <= self.time_ns
         {
             self.timers.remove(&(at, timer));
+            let is_full = self.logic >= IN_PIECES && done >= PIECE;
             match timer {
+                Timer::CancelAllAfter(account_id) if is_full => {
+                    self.switches.insert(account_id, self.time_ns + 1);
+                    self.timers.insert((self.time_ns + 1, timer));
+                }
+                Timer::Indication(at) if is_full => self.look_again(at, self.time_ns + 1),
                 Timer::Order(order_id) => {
                     if let Some(place) = self.index.get(&order_id).copied() {
                         self.end_order(place, Reason::Expired, out);
                     }
                 }
+                Timer::Indication(at) if self.is_uncrossing(at) => done += self.uncross(at, out),
                 Timer::Indication(at) => self.indicate(at, false, out),
                 Timer::Session(number) => self.session_is_due(number, out),
                 Timer::CancelAllAfter(account_id) => {
                     self.switches.remove(&account_id);
                     let scope = Scope { account_id, ..Scope::default() };
-                    self.cancel_scope(&scope, Reason::CancelAllAfter, false, out);
+                    done +=
+                        self.cancel_scope(&scope, Reason::CancelAllAfter, false, usize::MAX, out) as usize;
                 }
             }
         }

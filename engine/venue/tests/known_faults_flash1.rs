@@ -1,6 +1,6 @@
 //! What recurred in about 110 engines that flash1 ran, and that this venue does not have.
 
-use crate::desk::{Desk, MARKET, TIA, TOM, USDT, buy, sell, trades};
+use crate::desk::{BTC, Desk, MARKET, TIA, TOM, USDT, buy, sell, trades};
 use crate::known_faults::tif;
 use countersign_venue::Outcome;
 use countersign_venue::command::{Kind, NewOrder, OrderBody, Side, Tif};
@@ -99,8 +99,12 @@ fn flash1_a_sweep_of_five_thousand_orders_is_one_command() {
         output.clear();
         desk.venue.apply(desk.now_ns, &command, 0, output)
     };
+    // More than one account may have.
+    let other = 13;
+    desk.fund(other, BTC, 1_000_000_000);
     for id in 1..=5_000 {
-        give(&mut desk, sell(id, TOM, 1_000 + (id % 50) as i64, 2), &mut output);
+        let maker = if id % 2 == 0 { TOM } else { other };
+        give(&mut desk, sell(id, maker, 1_000 + (id % 50) as i64, 2), &mut output);
     }
     let outcome = give(&mut desk, buy(9_999, TIA, 2_000, 10_000), &mut output);
     assert_eq!((outcome.filled, outcome.leaves, desk.venue.open_orders_count()), (10_000, 0, 0));

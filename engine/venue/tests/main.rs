@@ -13,6 +13,7 @@ mod limits;
 mod metamorphic;
 mod oracle;
 mod orders;
+mod pieces;
 mod plain;
 mod replay;
 mod rules;

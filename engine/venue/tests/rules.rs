@@ -8,7 +8,8 @@
 //! A rule that the flow meets cannot change without a version. It was made to meet fees and their rounding, self-trade
 //! prevention, post-only, bands, sizes, amendments, auctions, clocks, sessions and their grace. What it does not meet may
 //! change unseen here, and is left to that rule's own test: listing again, markets that are not listed, an auction's choice
-//! between two prices as near or without any reference, a budget that is spent whole, fees of trades beyond 64 bits.
+//! between two prices as near or without any reference, a budget that is spent whole, fees of trades beyond 64 bits, and what
+//! takes thousands of orders: an account's limit, and pieces.
 
 use std::collections::HashSet;
 use std::fs;

@@ -529,6 +529,7 @@ pub enum ResultCode {
     FokUnfillable = 18,
     /// fill-or-kill that could only be filled by crossing its own group
     SelfTrade = 19,
+    /// 4,000 orders of the account rest already, or as many as the shard takes
     TooManyOrders = 20,
     /// an instrument with resting orders cannot change its economics or close
     NotEmpty = 21,
@@ -695,7 +696,9 @@ pub struct SetAccountFeesRequest {
     pub reference: ::prost::alloc::vec::Vec<u8>,
 }
 /// Uncrosses an instrument in AUCTION at one price: most volume, then least left over, then nearest the last trade's
-/// price (the reference price where there is none). Refused with PRICE_BAND outside the band.
+/// price (the reference price where there is none). Refused with PRICE_BAND outside the band. Where more than 1,000 pairs
+/// trade they do so in pieces, with others' commands between: until the last of them the instrument stays in AUCTION, where
+/// orders may leave, and none enters or changes. The answer comes behind the last one.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct RunAuctionRequest {
     #[prost(uint32, tag = "1")]
@@ -710,7 +713,8 @@ pub struct RunAuctionRequest {
     #[prost(uint64, tag = "4")]
     pub seen_seq: u64,
 }
-/// Cancels what matches every field that is not 0; at least one must be given.
+/// Cancels what matches every field that is not 0; at least one must be given. 1,000 orders at once, with others' commands
+/// between; the answer comes behind the last one, counts all, and names the sequence of the last.
 #[derive(Clone, PartialEq, Eq, Hash, ::prost::Message)]
 pub struct MassCancelRequest {
     #[prost(uint64, tag = "1")]

@@ -5,11 +5,12 @@ use std::collections::BTreeMap;
 
 use countersign_wire::v1::event_feed_client::EventFeedClient;
 use countersign_wire::v1::order_entry_client::OrderEntryClient;
+use countersign_wire::v1::transfers_client::TransfersClient;
 use countersign_wire::v1::{
     CommandBatch, Empty, Event, OpenOrdersRequest, ResultCode, Side, SubscribeRequest, event,
 };
 
-use crate::process::{Ids, Process, TIA, TOM, admin_client, limit};
+use crate::process::{self, Ids, Process, admin_client, limit};
 use crate::{events, trade};
 
 /// Order number to lots left, of all that rest after these events.
@@ -106,18 +107,21 @@ async fn refuses_an_answer_that_would_hold_every_order_up() {
     process.list_and_fund().await;
     let mut ids = Ids;
     let mut orders = OrderEntryClient::new(process.orders().await);
-    let mut next = 1;
-    while next <= MOST + 1 {
-        let last = (next + 4_095).min(MOST + 1);
-        let commands = (next..=last).map(|id| {
-            let account = if id <= MOST { TOM } else { TIA };
-            limit(ids.next(), id, account, Side::Sell, 200, 1)
-        });
-        let batch = CommandBatch { commands: commands.collect() };
-        let results = orders.submit_batch(batch).await.unwrap().into_inner().results;
-        assert!(results.iter().all(|result| result.code() == ResultCode::Ok));
-        next = last + 1;
-    }
+    let mut transfers = TransfersClient::new(process.transfers().await);
+    // As many of each account as may rest.
+    let each = u64::from(countersign_venue::ACCOUNT_ORDERS_MAX);
+    let mut enter = async |from: u64, to: u64| {
+        for account in 1_000 + from / each..=1_000 + to / each {
+            transfers.submit(process::transfer(account, 1, 1 << 40)).await.unwrap();
+        }
+        for next in (from..=to).step_by(4_096) {
+            let commands = (next..=to.min(next + 4_095))
+                .map(|id| limit(ids.next(), 1 + id, 1_000 + id / each, Side::Sell, 200, 1));
+            let batch = CommandBatch { commands: commands.collect() };
+            let results = orders.submit_batch(batch).await.unwrap().into_inner().results;
+            assert!(results.iter().all(|result| result.code() == ResultCode::Ok));
+        }
+    };
     let mut feed = EventFeedClient::new(process.orders().await);
     let mut asked = async |account_id| {
         let request = OpenOrdersRequest { account_id, ..OpenOrdersRequest::default() };
@@ -128,8 +132,14 @@ async fn refuses_an_answer_that_would_hold_every_order_up() {
         }
         Ok::<u64, tonic::Status>(count)
     };
+    enter(0, MOST - 1).await;
+    assert_eq!(asked(0).await.unwrap(), MOST);
+    enter(MOST, MOST).await;
     let refused = asked(0).await.unwrap_err();
     assert_eq!(refused.code(), tonic::Code::ResourceExhausted);
     assert_eq!(refused.message(), "more than 65536 orders rest there: ask by account");
-    assert_eq!((asked(TOM).await.unwrap(), asked(TIA).await.unwrap()), (MOST, 1));
+    assert_eq!(
+        (asked(1_000).await.unwrap(), asked(1_000 + MOST / each).await.unwrap()),
+        (each, MOST % each + 1)
+    );
 }

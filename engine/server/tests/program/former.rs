@@ -3,7 +3,7 @@
 //! `former/logic-1`: two leaders of the first rules, a snapshot of the first one, an auction, orders of all kinds, two that
 //! were made larger beyond a band that had moved, sessions that were open when their leader was killed. Zeros behind the
 //! journal's last block are left out. `verified` is what that program's own `verify` said.
-//! `former/logic-2` (of commit 7c9c164) and `former/logic-3`: see [`a_program_leaves_this_behind`].
+//! `former/logic-2` (of commit 7c9c164), `former/logic-3` and `former/logic-4`: see [`a_program_leaves_this_behind`].
 
 use std::collections::BTreeSet;
 use std::fs;

@@ -42,7 +42,12 @@ async fn keeps_every_acknowledged_command_through_kills_under_load() {
                     session_seq += 1;
                     let order_id = round * 100_000 + frame * 8 + at + 1;
                     let (account, side) = if at % 2 == 0 { (TOM, Side::Sell) } else { (TIA, Side::Buy) };
-                    let price = 1_000 + (order_id % 7) as i64;
+                    // Now and then they take what rests: an account may not have so many.
+                    let price = match (order_id % 32, side) {
+                        (..24, _) => 1_000 + (order_id % 7) as i64,
+                        (_, Side::Sell) => 1_000,
+                        _ => 1_006,
+                    };
                     let mut command = limit(ids.next(), order_id, account, side, price, 1 + order_id % 5);
                     command.session_seq = session_seq;
                     command
@@ -134,7 +139,9 @@ async fn stops_and_says_so_when_the_disk_takes_no_more_and_has_lost_nothing() {
         let commands: Vec<_> = (0..200)
             .map(|_| {
                 order_id += 1;
-                limit(ids.next(), order_id, TOM, Side::Sell, 1_000 + (order_id % 90) as i64, 1)
+                // They trade: an account may not have so many that rest.
+                let (account, side) = if order_id % 2 == 0 { (TOM, Side::Sell) } else { (TIA, Side::Buy) };
+                limit(ids.next(), order_id, account, side, 1_000 + (order_id / 2 % 90) as i64, 1)
             })
             .collect();
         let Ok(told) = orders.submit_batch(CommandBatch { commands }).await else { break };

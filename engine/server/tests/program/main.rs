@@ -296,7 +296,7 @@ async fn trade(process: &Process, ids: &mut Ids, from: u64, count: u64) -> Vec<V
     let commands: Vec<_> = (from..from + count)
         .map(|order_id| {
             let (account, side) = if order_id % 2 == 0 { (TOM, Side::Sell) } else { (TIA, Side::Buy) };
-            limit(ids.next(), order_id, account, side, 1_000 + (order_id % 9) as i64, 1 + order_id % 4)
+            limit(ids.next(), order_id, account, side, 1_000 + (order_id % 9) as i64, 1 + order_id / 2 % 4)
         })
         .collect();
     let sent = commands.iter().map(|command| command.command_id.to_vec()).collect();
