@@ -213,7 +213,7 @@ fn stamped(mut command: Command, now_ms: u64) -> Command {
     command
 }
 
-fn core_ns() -> u64 {
+pub fn core_ns() -> u64 {
     let time = clock_gettime(ClockId::ThreadCPUTime);
     time.tv_sec as u64 * 1_000_000_000 + time.tv_nsec as u64
 }

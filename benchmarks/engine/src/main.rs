@@ -1,4 +1,5 @@
-//! Benchmarks of the engine. `engine-bench core`, `engine-bench e2e`, `engine-bench takeover` and `engine-bench coldstart`; the README says how they measure.
+//! Benchmarks of the engine. `engine-bench core`, `engine-bench e2e`, `engine-bench takeover`,
+//! `engine-bench coldstart` and `engine-bench mass`; the README says how they measure.
 
 mod book;
 mod cancel_all;
@@ -15,6 +16,7 @@ mod load;
 mod longest;
 mod maker;
 mod market;
+mod mass;
 mod reports;
 mod round;
 mod succession;
@@ -32,9 +34,10 @@ engine-bench core [--messages 1000000] [--runs 7] [--scenario NAME] [--baseline 
 engine-bench e2e --engine PATH [--engine PATH ...] [--rounds 1] [--rate 100000] [--seconds 5]
                  [--no-fsync] [--dir DIR] [--transport uds|tcp]
 engine-bench takeover --engine PATH [--orders 400000] [--accounts 200000] [--remembered 2400000]
-                 [--rounds 3] [--dir DIR]
+                 [--rounds 3] [--way drain|standby|cold] [--only-large] [--dir DIR]
 engine-bench coldstart --engine PATH [--engine PATH ...] [--rounds 1] [--rate 100000] [--seconds 10]
                  [--orders 0] [--remembered 0] [--snapshot-every N] [--dir DIR]
+engine-bench mass [--orders 200000] [--runs 3] [--scene WORDS] [--logic N]
 engine-bench echo --socket PATH";
 
 fn main() -> ExitCode {
@@ -45,6 +48,7 @@ fn main() -> ExitCode {
         Some("e2e") => e2e::run(rest),
         Some("takeover") => takeover::run(rest),
         Some("coldstart") => coldstart::run(rest),
+        Some("mass") => mass::run(rest),
         Some("echo") => echo::run(rest),
         _ => Err(USAGE.to_string()),
     };

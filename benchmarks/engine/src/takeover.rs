@@ -28,6 +28,7 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
     let engine =
         option(arguments, "--engine").ok_or("--engine is missing: the program to measure")?;
     let rounds = number(arguments, "--rounds", 3)?.max(1);
+    let only = option(arguments, "--way");
     let large = Size {
         orders: number(arguments, "--orders", 400_000)?,
         accounts: number(arguments, "--accounts", 200_000)?,
@@ -43,7 +44,11 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
         .enable_all()
         .build();
     let runtime = runtime.map_err(|cause| cause.to_string())?;
-    for size in [small, large] {
+    let sizes = match arguments.iter().any(|argument| argument == "--only-large") {
+        true => vec![large],
+        false => vec![small, large],
+    };
+    for size in sizes {
         let folder = folder(arguments)?;
         let seat = Seat {
             engine: engine.into(),
@@ -53,12 +58,12 @@ pub fn run(arguments: &[String]) -> Result<(), String> {
             "{} resting orders, {} accounts, {} outcomes in the retry window",
             size.orders, size.accounts, size.remembered
         );
-        runtime.block_on(measure(&seat, size, rounds))?;
+        runtime.block_on(measure(&seat, size, rounds, only))?;
     }
     Ok(())
 }
 
-async fn measure(seat: &Seat, size: Size, rounds: u64) -> Result<(), String> {
+async fn measure(seat: &Seat, size: Size, rounds: u64, only: Option<&str>) -> Result<(), String> {
     let mut leader = seat.start(&["--init"])?;
     leader.wait_for("ready")?;
     prepare(&seat.path("admin.sock"), &seat.path("transfers.sock")).await?;
@@ -76,6 +81,9 @@ async fn measure(seat: &Seat, size: Size, rounds: u64) -> Result<(), String> {
             ("kill, standby", Way::Kill),
             ("kill, cold start", Way::Cold),
         ] {
+            if only.is_some_and(|only| !name.contains(only)) {
+                continue;
+            }
             // Older outcomes leave the window while standbys catch up.
             flow.fill(seat, size.remembered).await?;
             let memory = leader.memory_mb();
