@@ -55,9 +55,12 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(trylast=True)
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Files with a slow test first: whoever gets such a file last would leave the other worker idle."""
+    """Files with a slow test first: whoever gets such a file last would leave the other worker idle.
+
+    Those for which a browser is started stand together, so that it is started once to a worker.
+    """
     slow = {item.path for item in items if item.get_closest_marker("slow")}
-    items.sort(key=lambda item: item.path not in slow)
+    items.sort(key=lambda item: (item.path not in slow, not item.get_closest_marker("browser")))
 
 
 def pytest_collection_finish() -> None:

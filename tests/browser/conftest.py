@@ -7,8 +7,8 @@ import socket
 import subprocess
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -46,12 +46,13 @@ class Site:
     folder: Path
 
 
-@pytest.fixture(scope="module")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     """Debian's Chromium.
 
     While Playwright's loop runs, Django keeps this thread's connections apart from those of before and after.
-    So the loop ends with the module, and its connections with it: nobody else would ever close them.
+    So the loop ends with this folder's files, which stand together in the order of all (tests/conftest.py),
+    and its connections with it: nobody else would ever close them.
     """
     with sync_playwright() as playwright:
         launched = playwright.chromium.launch(
@@ -73,7 +74,10 @@ def site(real_exchange: Exchange, settings: Any, tmp_path: Path) -> Iterator[Sit
 
 @contextmanager
 def _approver(console: str, folder: Path, exchange: Exchange) -> Iterator[str]:
-    """The approver's process in its own environment, reached over TCP through a plain relay."""
+    """The approver's process in its own environment, reached over TCP through a plain relay.
+
+    It starts when somebody first comes to it; most pages of the console only know where it would be.
+    """
     path = folder / "approver.sock"
     officers = {
         str(officer.identity.pk): {
@@ -84,31 +88,40 @@ def _approver(console: str, folder: Path, exchange: Exchange) -> Iterator[str]:
         for officer in (exchange.staff.ana, exchange.staff.ben, exchange.staff.cy)
     }
     (folder / "registry.json").write_bytes(canonical.encode({**REGISTRY, "officers": officers}))
-    with closing(socket.create_server(("127.0.0.1", 0))) as listener:
+    with closing(socket.create_server(("127.0.0.1", 0))) as listener, ExitStack() as started:
         origin = f"http://approver.localhost:{listener.getsockname()[1]}"
         command = [str(TRUSTED_PYTHON), "-m", "custody.approver", "--socket", str(path)]
         command += ["--origin", origin, "--rp-id", "approver.localhost"]
         command += ["--console-origin", console, "--deployment", "test", "--state", str(folder)]
         command += ["--registry", str(folder / "registry.json"), "--log-socket", str(folder / "log.sock")]
         command += ["--allow-uid", str(os.getuid())]
-        with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE) as process:
+
+        def start() -> None:
+            process = started.enter_context(subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE))
+            started.callback(process.terminate)
             assert process.stdout is not None
             assert b"ready" in process.stdout.readline()
-            threading.Thread(target=_relay, args=(listener, path), daemon=True).start()
-            try:
-                yield origin
-            finally:
-                listener.shutdown(socket.SHUT_RDWR)
-                process.terminate()
+
+        relay = threading.Thread(target=_relay, args=(listener, path, start))
+        relay.start()
+        try:
+            yield origin
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            relay.join()
 
 
-def _relay(listener: socket.socket, path: Path) -> None:
-    """Bytes from each TCP connection to the unix socket and back, as the edge would carry them."""
+def _relay(listener: socket.socket, path: Path, start: Callable[[], None]) -> None:
+    """Bytes from each TCP connection to the unix socket and back, as the edge would carry them; the first
+    one starts what listens there.
+    """
     while True:
         try:
             outer, _ = listener.accept()
         except OSError:
             return
+        if not path.exists():
+            start()
         threading.Thread(target=_carry, args=(outer, path), daemon=True).start()
 
 
