@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import subprocess
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -196,6 +197,7 @@ def reopening(link: str, *, suspended: list[str]) -> str:
     act = canonical.decode_object(encodings.from_base64url(str(members["payload"])))
     del act["wallet"]
     act |= {"v": 2, "kind": "signer.reopen", "token": "hot-1", "standing": "ab" * 32}
+    act["expires"] = f"{clock.now() + timedelta(hours=23):%Y-%m-%dT%H:%M:%SZ}"  # it lets go: good for a day
     act["suspended"] = [each.removeprefix("officer:") for each in suspended]
     payload = encodings.base64url(canonical.encode(act))
     made = canonical.encode({**members, "kind": "signer.reopen", "payload": payload})
