@@ -225,13 +225,13 @@ def test_is_never_one_too_many(make: Make) -> None:
 
 def test_may_do_what_its_role_may_do_by_now(make: Make) -> None:
     one, owner = make(), make()
-    ask(owner, "CREATE TABLE test_rights (id int); GRANT SELECT ON test_rights TO pg_monitor")
+    ask(owner, "CREATE TABLE test_rights (id int); GRANT SELECT ON test_rights TO cs_worker")
     try:
-        ask(one, "SET ROLE pg_monitor")
+        ask(one, "SET ROLE cs_worker")
         ask(one, "SELECT count(*) FROM test_rights")
         one.close()
-        ask(owner, "REVOKE SELECT ON test_rights FROM pg_monitor")
-        ask(one, "SET ROLE pg_monitor")
+        ask(owner, "REVOKE SELECT ON test_rights FROM cs_worker")
+        ask(one, "SET ROLE cs_worker")
         with pytest.raises(ProgrammingError, match="permission denied"):
             ask(one, "SELECT count(*) FROM test_rights")
     finally:
