@@ -348,6 +348,19 @@ def test_believes_no_note_of_somebody_elses_order(
     assert Order.objects.get().client_id == ""
 
 
+def test_keeps_what_it_was_told_first_of_an_order(
+    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
+) -> None:
+    send(pair[0], "1", "BTC", tape, now)
+    spec = tape.accept(number(pair[0]), Side.SELL, 400_000, 10)
+    of_it = (spec.account_id, 1, "mine", "", spec.side, spec.order_type, 400_000, 10, 0, spec.stp)
+    note = Note(spec.order_id, *of_it)
+    settle(tape.batch(), robot, now, {spec.order_id: note})
+    clear_mirrors(actor=robot, now=now, reason="test")
+    settle(tape.batch(), robot, now, {spec.order_id: replace(note, client_id="another")})
+    assert Order.objects.get().client_id == "mine"
+
+
 def test_stops_at_a_trade_that_was_posted_with_other_legs(
     tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
 ) -> None:

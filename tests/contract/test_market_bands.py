@@ -109,13 +109,15 @@ def test_is_narrowed_over_a_wider_one_that_was_asked_for_and_approved(
 def test_is_set_back_and_told_to_people_where_the_engine_has_another(
     venue: Venue, staff: Staff, now: datetime
 ) -> None:
-    set_to(narrow_band, "5", staff, now)
+    set_to(narrow_band, "5", staff, now, reference="40000")
     venue.deliver()
     administration.set_band(f"unix:{venue.engine.admin}", instrument=1, band=Band(900_000, 0))
     before = OutboxMessage.objects.count()
     banding.assert_bands(now=now)
     banding.assert_bands(now=now)
     assert (in_engine(venue).ppm, acts()[-3:]) == (50_000, ["told", "deviated", "told"])
+    # The price that came with it has counted: by now others were traded at.
+    assert Instrument.objects.get().band == Band(50_000, 0)
     assert "nobody asked for" in str([row.body for row in OutboxMessage.objects.order_by("pk")[before:]])
 
 

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from engine_bridge.domain.bookkeeping import Bookkeeper, orders_opened, orders_touched
 from engine_bridge.domain.commands import client_mark
-from engine_bridge.domain.events import Amended, Event, Note, Rejected, Traded, TradeSide, Units
+from engine_bridge.domain.events import Amended, Event, FeesChanged, Note, Rejected, Traded, TradeSide, Units
+from engine_bridge.domain.fees import Rates
 from engine_bridge.domain.markets import LISTINGS
 from engine_bridge.domain.movements import Break, Difference, differences, of_events
 from engine_bridge.domain.orders import OrderType, Side, StpMode
@@ -74,6 +75,16 @@ def test_moves_in_all_what_its_entries_move(deals: list[tuple[int, int, int, int
     assert {key: units for key, units in posted.items() if units} == moved
     assert {key: units for key, units in of_events(tape.events).items() if units} == moved
     assert all(units >= 0 for (account, _), units in moved.items() if account == FEE_ACCOUNT)
+
+
+def test_tells_of_each_fill_what_its_account_paid_by_then() -> None:
+    """Rates of its own count until the engine tells that it pays the market's again."""
+    tape = Tape()
+    for own in (Rates(600, 800), None):
+        tape.write(FeesChanged(4, own), instrument=0)
+        tape.cross(1, 4, 400_000, 10)
+    told = [(fill.account_id, fill.fee_ppm) for fill in keep(tape.events).fills]
+    assert told == [(1, None), (4, 800), (1, None), (4, None)]
 
 
 @given(crosses, st.data())
