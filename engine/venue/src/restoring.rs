@@ -117,7 +117,9 @@ impl Venue {
         for _ in 0..assets {
             let spec = AssetSpec::decode(reader)?;
             let index = self.gate.add_asset();
-            self.assets.insert(spec.asset_id, Asset { spec, index });
+            if self.assets.insert(spec.asset_id, Asset { spec, index }).is_some() {
+                return Err(Malformed("an asset comes twice"));
+            }
         }
         for expected in 0..reader.u64()? {
             let handle = self.gate.open(reader.u64()?);
