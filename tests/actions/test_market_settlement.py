@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime, timedelta
-from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -13,87 +11,24 @@ from core import ledger
 from core.actor import Actor
 from core.audit.models import AuditEvent
 from core.ledger import AccountKind
-from core.ledger.entries import ReferenceReused
 from core.ledger.invariants import broken
 from core.ledger.models import JournalEntry
 from engine_bridge import locks, queries
-from engine_bridge.actions import clear_mirrors, halt_settlement, settle_batch
-from engine_bridge.actions.accounts import open_account
-from engine_bridge.actions.markets import list_market
+from engine_bridge.actions import clear_mirrors, halt_settlement
 from engine_bridge.actions.settlement import Gap, HistoryLost, StaleEpoch
 from engine_bridge.actions.transfers import start_transfer
 from engine_bridge.domain.commands import client_mark
 from engine_bridge.domain.events import Batch, Note, Rejected
-from engine_bridge.domain.markets import LISTINGS
-from engine_bridge.domain.movements import Break
 from engine_bridge.domain.orders import OrderType, Side, StpMode
-from engine_bridge.models import EngineCursor, Fill, Order, TradingBalance, Transfer
+from engine_bridge.models import EngineCursor, Fill, Order, TradingBalance
 from kernel.money import Amount
-from tests.events import BTC, USDT, Tape
-from tests.traders import Trader, enrol
-from tests.venue import give
+from tests.events import Tape
+from tests.settling import a_deal, counts, number, pair, send, settle, tape
+from tests.traders import Trader
+
+__all__ = ["pair", "tape"]
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def tape() -> Tape:
-    written = Tape()
-    written.open_market()
-    return written
-
-
-@pytest.fixture
-def pair(db: None, robot: Actor, now: datetime) -> tuple[Trader, Trader]:
-    """Tom and Tia, engine accounts opened, one market listed."""
-    list_market(listing=LISTINGS[0], actor=robot, now=now)
-    found = enrol("Tom", now=now), enrol("Tia", now=now)
-    for trader, text, asset in zip(found, ("2", "200000"), ("BTC", "USDT"), strict=True):
-        open_account(customer_id=trader.customer.pk, now=now)
-        give(trader.customer.pk, text, asset)
-    return found
-
-
-def number(trader: Trader) -> int:
-    found = queries.account_of(trader.customer.pk)
-    assert found is not None
-    return found.pk
-
-
-def send(trader: Trader, text: str, asset: str, tape: Tape, now: datetime, **told: Any) -> Transfer:
-    """Start a transfer and have the engine close it on the tape."""
-    amount = Amount.parse(text, asset)
-    row = start_transfer(
-        customer_id=trader.customer.pk,
-        amount=amount,
-        into_venue=told.get("into", True),
-        actor=trader.actor,
-        now=now,
-    )
-    tape.transfer(row.pk, number(trader), BTC if asset == "BTC" else USDT, amount.units, **told)
-    return row
-
-
-def settle(batch: Batch, robot: Actor, now: datetime, notes: dict[int, Note] | None = None) -> None:
-    settle_batch(batch=batch, notes=notes or {}, actor=robot, now=now)
-
-
-def counts() -> tuple[int, ...]:
-    return (
-        JournalEntry.objects.count(),
-        Order.objects.count(),
-        Fill.objects.count(),
-        TradingBalance.objects.count(),
-        AuditEvent.objects.exclude(doc__action__endswith=".failed").count(),
-        queries.settlement().last_event_seq,
-    )
-
-
-def a_deal(tape: Tape, pair: tuple[Trader, Trader], now: datetime) -> None:
-    tom, tia = pair
-    send(tom, "1", "BTC", tape, now)
-    send(tia, "100000", "USDT", tape, now)
-    tape.cross(number(tom), number(tia), 400_000, 1_000, part=400)
 
 
 def test_leaves_one_audit_event_and_moves_the_cursor(
@@ -198,68 +133,6 @@ def test_writes_nothing_once_another_has_moved_the_cursor(
     assert counts() == before
 
 
-def test_stops_at_a_transfer_that_nobody_started(
-    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
-) -> None:
-    tape.transfer(uuid4(), number(pair[0]), BTC, 5)
-    before = counts()
-    with pytest.raises(Break):
-        settle(tape.batch(), robot, now)
-    assert counts() == before
-
-
-@pytest.mark.parametrize("told", [{"units": 1}, {"asset": USDT}, {"into": False}, {"other": True}])
-def test_stops_at_a_transfer_with_other_contents(
-    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime, told: dict[str, Any]
-) -> None:
-    tom = pair[0]
-    amount = Amount.parse("1", "BTC")
-    row = start_transfer(
-        customer_id=tom.customer.pk, amount=amount, into_venue=True, actor=tom.actor, now=now
-    )
-    contents = {"asset": BTC, "units": amount.units, "into": True} | told
-    account = number(pair["other" in told])
-    tape.transfer(row.pk, account, contents["asset"], contents["units"], into=contents["into"])
-    with pytest.raises(Break):
-        settle(tape.batch(), robot, now)
-    row.refresh_from_db()
-    assert row.state == "pending"
-
-
-def test_stops_at_a_second_outcome_of_one_transfer(
-    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
-) -> None:
-    row = send(pair[0], "1", "BTC", tape, now)
-    tape.transfer(row.pk, number(pair[0]), BTC, row.units)
-    with pytest.raises(Break, match="has two outcomes"):
-        settle(tape.batch(), robot, now)
-    settle(tape.batch(1, 2), robot, now)
-    clear_mirrors(actor=robot, now=now, reason="test")
-    told = Tape()
-    told.open_market()
-    told.transfer(row.pk, number(pair[0]), BTC, row.units, refusal="OVERFLOW")
-    with pytest.raises(Break, match="has two outcomes"):
-        settle(told.batch(), robot, now)
-
-
-def test_stops_at_an_account_that_was_never_opened(
-    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
-) -> None:
-    tape.cross(901, 902, 400_000, 1)
-    with pytest.raises(Break):
-        settle(tape.batch(), robot, now)
-
-
-def test_stops_at_a_refused_order_of_such_an_account_too(
-    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
-) -> None:
-    tape.write(Rejected(1, 901, "WOULD_TAKE"))
-    stp = StpMode.CANCEL_MAKER
-    note = Note(1, 901, 1, "mine", "", Side.SELL, OrderType.POST_ONLY, 1, 1, 0, stp)
-    with pytest.raises(Break, match="accounts that were never opened"):
-        settle(tape.batch(), robot, now, {1: note})
-
-
 def test_goes_on_where_an_order_was_refused_under_the_number_of_one_that_rests(
     tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
 ) -> None:
@@ -359,22 +232,6 @@ def test_keeps_what_it_was_told_first_of_an_order(
     clear_mirrors(actor=robot, now=now, reason="test")
     settle(tape.batch(), robot, now, {spec.order_id: replace(note, client_id="another")})
     assert Order.objects.get().client_id == "mine"
-
-
-def test_stops_at_a_trade_that_was_posted_with_other_legs(
-    tape: Tape, pair: tuple[Trader, Trader], robot: Actor, now: datetime
-) -> None:
-    """A rebuild holds each posting against its event once more."""
-    tom, tia = pair
-    a_deal(tape, pair, now)
-    settle(tape.batch(), robot, now)
-    clear_mirrors(actor=robot, now=now, reason="test")
-    other, before = Tape(tape.events[:3]), counts()
-    other.cross(number(tom), number(tia), 400_000, 1_000, part=399)
-    with pytest.raises(ReferenceReused):
-        settle(other.batch(), robot, now)
-    assert counts() == before
-    settle(tape.batch(), robot, now)
 
 
 def test_counts_a_rebuild_from_where_the_mirrors_were_before_the_first_of_them(

@@ -30,8 +30,8 @@ from engine_bridge.domain.movements import Break
 from engine_bridge.domain.orders import Side
 from engine_bridge.models import Transfer
 from kernel.money import Amount
-from tests.actions.test_market_settlement import counts, number, pair, send, settle, tape
 from tests.events import Tape
+from tests.settling import counts, number, pair, send, settle, tape
 from tests.traders import Trader
 from tests.venue import give
 
