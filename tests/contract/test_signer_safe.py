@@ -13,31 +13,35 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from custody.signer.airgap import bundle
-from custody.signer.refusals import Refused
 from custody.signer.words import describe, differences
 from devstack.standins import token as standin
-from kernel import canonical, encodings, evm
+from kernel import canonical, evm
 from kernel.approval import Verb
-from kernel.intent import REFILL, Intent
+from kernel.intent import REFILL
 from kernel.money import Amount
 from kernel.registry import Registry
 from kernel.safe import SafeTransaction
 from tests import vault as vaults
 from tests.faults.test_signer_token_loss import HEALTH, IMPATIENT
-from tests.messages import approvals, in_hours, order, request, withdrawal
+from tests.messages import in_hours, order, request, withdrawal
+from tests.safe_payments import (
+    ETHER,
+    EVE,
+    NONCES,
+    TOKENS,
+    TOM,
+    asked,
+    dollars,
+    guarded,
+    message,
+    payment,
+    signature,
+    used,
+)
 from tests.safes import CHAIN_ID, Chain, Reverted
 from tests.softkeys import SoftKey
-from tests.softtoken import TOKENS as SOFT_TOKENS
-from tests.softtoken import Desk, SoftToken, hot_registry, keys_of
-from tests.vault import BEN, CY, MODULE, Message, SignerProcess, Vault
-
-TOKENS: Final = tuple(f"eth-{number}" for number in range(1, 6))
-ETHER: Final = 10**18
-NETWORK: Final = f"eip155:{CHAIN_ID}"
-TOM: Final = evm.address(b"\x7a" * 20)
-EVE: Final = evm.address(b"\xee" * 20)
-NONCES: Final = iter(range(1_000, 2_000))
-"""Numbers that no transaction of this Safe reaches: for what only signers are asked."""
+from tests.softtoken import hot_registry
+from tests.vault import BEN, CY, MODULE, SignerProcess, Vault
 
 
 @pytest.fixture(scope="module")
@@ -47,33 +51,7 @@ def chain() -> Chain:
 
 @pytest.fixture(scope="module")
 def vault(tmp_path_factory: pytest.TempPathFactory, chain: Chain) -> Vault:
-    """Five tokens, the Safe of their addresses with ether and dollars in it, and the registry of both."""
-    found = Vault.build(tmp_path_factory.mktemp("vault"), wallets=[])
-    for token in TOKENS:
-        found.keys[token] = vaults.make_token(found.folder / token, token, count=1)
-    owners = {token: found.keys[token][0] for token in TOKENS}
-    address = chain.safe([evm.address_of(key) for key in owners.values()], 3, wei=100 * ETHER)
-    dollars = {"decimals": 6, "contract": chain.erc20(address, 9_000_000_000), "confirm_above": "5000000000"}
-    found.document["safes"] = {
-        "vault": {
-            "chain_id": CHAIN_ID,
-            "address": address,
-            "m": 3,
-            "owners": {token: key.hex() for token, key in owners.items()},
-            "teams": {"treasury": 2},
-            "assets": {
-                "ETH": {
-                    "decimals": 18,
-                    "window_units_max": str(50 * ETHER),
-                    "payment_units_max": str(20 * ETHER),
-                    "destination_units_max": str(45 * ETHER),
-                },
-                "USDT": {**dollars, "window_units_max": "20000000000"},
-            },
-        }
-    }
-    found.registry_file.write_bytes(canonical.encode(found.document) + b"\n")
-    return found
+    return guarded(tmp_path_factory.mktemp("vault"), chain)
 
 
 @pytest.fixture(scope="module")
@@ -84,44 +62,6 @@ def signers(vault: Vault) -> Iterator[dict[str, SignerProcess]]:
     yield running
     for signer in running.values():
         signer.stop()
-
-
-def payment(**changes: Any) -> Intent:
-    """A withdrawal of one ether to Tom that Ana made; the Safe pays no gas, so there is no fee to cap."""
-    ether = {"amount": Amount(ETHER, "ETH"), "fee_cap": Amount(0, "ETH"), "destination": TOM}
-    return withdrawal(**{"network": NETWORK, "source": "vault", **ether, **changes})
-
-
-def dollars(units: int) -> Intent:
-    return payment(amount=Amount(units, "USDT"), fee_cap=Amount(0, "USDT"))
-
-
-def asked(vault: Vault, intent: Intent, nonce: int, **how: Any) -> tuple[SafeTransaction, Message]:
-    """The transaction and the request that an honest web tier would make."""
-    safe = vault.registry.safes["vault"]
-    call = safe.transfer(intent.amount.asset, intent.amount.units, intent.destination)
-    transaction = SafeTransaction(CHAIN_ID, safe.address, *call, nonce, base_gas=intent.mark)
-    return transaction, message(intent, transaction, **how)
-
-
-def message(intent: Intent, transaction: SafeTransaction, **how: Any) -> Message:
-    payload = intent.encoded()
-    approved = {
-        "payload": encodings.base64url(payload),
-        "approvals": approvals(payload, kind=intent.kind, **how),
-    }
-    said = {"wallet": "vault", "transaction": transaction.as_json(), "intents": [approved]}
-    return {"v": 1, "type": "sign_safe", **said}
-
-
-def signature(answer: Message, transaction: SafeTransaction) -> tuple[bytes, bytes]:
-    """The owner and the signature of an answer: Safes want them in the order of the owners."""
-    assert (answer["type"], answer.get("hash")) == ("signed_safe", f"0x{transaction.digest().hex()}"), answer
-    return evm.raw_address(answer["owner"]), bytes.fromhex(answer["signature"][2:])
-
-
-def used(signer: SignerProcess, account: str = "vault/ETH") -> int:
-    return int(signer.ask({"v": 1, "type": "health"})["used"][account])
 
 
 @settings(max_examples=20)
@@ -337,41 +277,6 @@ def test_remember_the_nonce_after_a_restart_and_sign_nothing_from_a_restored_sto
     signer = vault.start(token).ready()
     assert signer.ask(asked(vault, intent, next(NONCES))[1])["code"] == "SIGNER_STORE_RESTORED"
     signer.stop()
-
-
-@pytest.mark.parametrize("fails", ["write", "sign_for_evm"])
-def test_have_it_on_disk_and_token_before_a_key_is_used(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fails: str
-) -> None:
-    """Else a signature could be out of which they remember nothing, and another nonce be signed as well."""
-    keys = {token: keys_of(token)[0].public_key.hex() for token in SOFT_TOKENS}
-    ether = {"decimals": 18, "window_units_max": str(50 * ETHER)}
-    about = {"chain_id": CHAIN_ID, "address": evm.address(b"\x5a" * 20), "m": 2, "owners": keys}
-    about |= {"teams": {"treasury": 2}, "assets": {"ETH": ether}}
-    desk = Desk(
-        tmp_path,
-        registry=hot_registry(
-            wallets={}, policies={}, safes={"vault": about}, limits={"window_units_max": {}}
-        ),
-    )
-    intent = payment(expires=desk.in_hours(1))
-    safe = desk.registry.safes["vault"]
-
-    def asked(nonce: int) -> Message:
-        call = safe.transfer("ETH", ETHER, TOM)
-        return message(intent, SafeTransaction(CHAIN_ID, safe.address, *call, nonce, base_gas=intent.mark))
-
-    def broken(*_: object) -> None:
-        pin = canonical.decode_object(desk.token.anchor or b"{}")
-        at_token.append(pin["n"] == desk.journal.weighty[-1].number)
-        raise Refused("SIGNER_TOKEN_FAILED", "on purpose")
-
-    at_token: list[bool] = []
-    with monkeypatch.context() as patch:
-        patch.setattr(SoftToken, fails, broken)
-        assert desk.code(asked(1)) == "SIGNER_TOKEN_FAILED"
-    assert at_token == [fails == "sign_for_evm"]
-    assert [desk.restart().code(asked(nonce)) for nonce in (2, 1)] == ["SIGNER_REPLAY", "signed_safe"]
 
 
 def test_sign_across_the_air_gap_what_they_show(vault: Vault, tmp_path: Path) -> None:

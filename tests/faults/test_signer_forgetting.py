@@ -30,11 +30,11 @@ from kernel.safe import SafeTransaction
 from kernel.script import address_of
 from tests import messages
 from tests.checkpoints import DAY
-from tests.contract.test_signer_safe import message as safe_message
-from tests.contract.test_signer_safe import payment
 from tests.customers import SITE, Customer, Reconciler, payout, section, unattended
 from tests.desks import outstanding
 from tests.messages import coin, order, request, withdrawal
+from tests.safe_payments import message as safe_message
+from tests.safe_payments import payment
 from tests.softkeys import SoftKey
 from tests.softtoken import Desk, SoftToken, hot_registry
 from tests.vault import BEN, CY, Message

@@ -16,18 +16,18 @@ import pytest
 
 from custody.signer import starting
 from custody.signer.refusals import Refused
-from kernel import evm, gathering
+from kernel import gathering
 from kernel.approval import Verb
 from kernel.entry import AHEAD_MAX, SPEND
 from kernel.intent import Intent
 from kernel.safe import SafeTransaction
 from kernel.seats import AT_ONCE
 from tests import messages
-from tests.contract.test_signer_safe import CHAIN_ID, ETHER, message, payment
 from tests.faults.test_signer_turns import ONE
 from tests.groups import COUNTED, HeldToken, codes, group, written
 from tests.messages import coin
-from tests.softtoken import TOKENS, Desk, hot_registry, keys_of
+from tests.safe_payments import CHAIN_ID, ETHER, message, on_soft_tokens, payment
+from tests.softtoken import Desk, hot_registry
 from tests.vault import BEN, CY, Message
 
 
@@ -195,11 +195,8 @@ def test_are_signed_where_the_token_failed_only_the_one_before_them(tmp_path: Pa
 
 
 def test_of_a_safe_are_settled_before_it_is_signed(tmp_path: Path) -> None:
-    ether = {"decimals": 18, "window_units_max": str(5 * ETHER), "payment_units_max": str(2 * ETHER)}
-    ether |= {"destination_units_max": str(5 * ETHER)}
-    owners = {name: keys_of(name)[0].public_key.hex() for name in TOKENS}
-    safe = {"chain_id": CHAIN_ID, "address": evm.address(b"\x11" * 20), "m": 2, "owners": owners}
-    safe |= {"teams": {"treasury": 2}, "assets": {"ETH": ether}}
+    within = {"window_units_max": 5, "payment_units_max": 2, "destination_units_max": 5}
+    safe = on_soft_tokens(**{limit: str(ethers * ETHER) for limit, ethers in within.items()})
     registry = hot_registry(wallets={}, limits={"window_units_max": {}}, safes={"vault": safe})
     token, pinned = HeldToken(), registry.safes["vault"]
     desk, intent = Desk(tmp_path / "state", registry=registry, token=token), payment()
