@@ -172,14 +172,16 @@ def place_of(target: str, event_seq: int) -> tuple[int, datetime] | None:
     """
     request = event_feed_pb2.SubscribeRequest(from_event_seq=event_seq, max_events=1)
     with open_channel(target) as channel:
+        stub = event_feed_pb2_grpc.EventFeedStub(channel)
         try:
-            stub = event_feed_pb2_grpc.EventFeedStub(channel)
-            event = next(stub.Subscribe(request, timeout=CALL_S)).events[0]
+            for batch in stub.Subscribe(request, timeout=CALL_S):
+                for event in batch.events:  # a heartbeat has none
+                    return event.engine_seq, engine_time(event.engine_time_ns)
         except grpc.RpcError as error:
             if isinstance(_away_or_missing(error), EventsMissing):
                 return None
             raise failure(error) from None
-    return event.engine_seq, engine_time(event.engine_time_ns)
+    raise EngineAway("the stream of events ended")
 
 
 def balances(target: str) -> Iterator[Page]:
